@@ -1,0 +1,1 @@
+//! runstate: a state engine that you link or embed.
