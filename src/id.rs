@@ -63,6 +63,11 @@ impl CommandId {
         Ok(Self(text.into()))
     }
 
+    /// A new command id from `now` and ten bytes of entropy.
+    pub fn generate(now: Timestamp, entropy: [u8; 10]) -> Self {
+        Self(uuid_v7(now, entropy).into())
+    }
+
     /// The id of the `n`th batch that belongs to this command.
     pub fn part(&self, n: u32) -> Self {
         Self(format!("{}/{n}", self.0).into())
