@@ -5,10 +5,17 @@
 
 pub mod code;
 pub mod decision;
+pub mod domain;
+pub mod engine;
 pub mod id;
+#[cfg(feature = "compiler")]
+pub mod lang;
 pub mod limits;
 pub mod marker;
 pub mod schema;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod value;
+pub mod vm;

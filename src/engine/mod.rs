@@ -153,6 +153,23 @@ impl Engine {
         }
     }
 
+    /// Answers a command that only looks, from the store as it is now.
+    pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        let mut attempt = 0;
+        loop {
+            let view = self.load(command, From::Store).await?;
+            let mut ctx = Ctx::new(self.new_command_id(), self.shared.host.now(), self.shared.settings.clone());
+            match command.decide(&view, &mut ctx) {
+                Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
+                Ok(decision) if !decision.changes.is_empty() => {
+                    return Err(Error::internal(format!("{} changes something; execute it", C::NAME)));
+                }
+                decided => return Ok(decided?.output),
+            }
+            self.back_off(attempt).await;
+        }
+    }
+
     /// What the ledger says of `id`.
     async fn recorded<O: serde::de::DeserializeOwned>(
         &self,

@@ -4,12 +4,14 @@
 mod bounds;
 mod canonical;
 mod diff;
+mod distance;
 mod order;
 mod path;
 
 pub use bounds::{Excess, check_plain};
 pub use canonical::{canonical, number_text};
 pub use diff::{Difference, difference};
+pub use distance::edit_distance;
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
 

@@ -1,0 +1,272 @@
+//! An execution in its live form: a machine with its heap. Read from the head and the page rows in force, kept warm between turns, and
+//! saved as the pages that changed. Warm and cold, it decides the same.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::execution::{EXECUTIONS, Execution};
+use super::program::{Decoded, version_key};
+use super::{document, rows};
+use crate::code::Code;
+use crate::decision::{Change, Ctx, ReadSet, Rejection, View, WarmValue};
+use crate::schema::Key;
+use crate::value::{Document, Json, canonical};
+use crate::vm;
+
+/// Largest JSON of stack and scopes that the head carries; more stands in rows of its own.
+const FRAMES_BYTES: usize = 256 * 1024;
+
+/// Page number of the rows that hold stack and scopes where the head cannot.
+const FRAMES_PAGE: i64 = -1;
+
+/// Which pages are in force, and what else of the heap must be known to go on exactly.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Heap {
+    /// By page number.
+    pub pages: Vec<PageRef>,
+    /// Where stack and scopes stand, when not in the head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spill: Option<PageRef>,
+    /// Version of the newest rows of stack and scopes; never used again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub spilled: u64,
+    /// The heap's own counters (`nextRef` and others).
+    #[serde(flatten)]
+    pub counters: Document,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The version of a page in force, and its number of rows where that is not one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum PageRef {
+    /// One row holds it.
+    Whole(u64),
+    /// So many rows hold it.
+    Parts(u64, u32),
+}
+
+impl PageRef {
+    fn of(version: u64, parts: u32, whole: bool) -> Self {
+        if whole { PageRef::Whole(version) } else { PageRef::Parts(version, parts) }
+    }
+
+    fn version(self) -> u64 {
+        match self {
+            PageRef::Whole(version) | PageRef::Parts(version, _) => version,
+        }
+    }
+
+    fn keys(self, execution: &str, page: i64) -> impl Iterator<Item = Key> {
+        let (version, parts) = match self {
+            PageRef::Whole(version) => (version, 1),
+            PageRef::Parts(version, parts) => (version, parts),
+        };
+        (0..parts).map(move |part| rows::page_key(execution, page, version, part))
+    }
+
+    fn delete(self, execution: &str, page: i64) -> impl Iterator<Item = Change> {
+        self.keys(execution, page).map(|key| Change::Delete { key, revision: None })
+    }
+
+    /// What the rows hold.
+    fn read(self, view: &View, execution: &str, page: i64) -> Result<Json, Rejection> {
+        let rows: Vec<&Document> = self
+            .keys(execution, page)
+            .map(|key| view.get(&key).map(|row| &*row.document).ok_or_else(|| Rejection::Torn(format!("{key} is missing"))))
+            .collect::<Result<_, _>>()?;
+        let damaged = |why: &str| Rejection::domain(Code::Corrupt, format!("page {page} of execution {execution} is damaged: {why}"));
+        match (self, rows.as_slice()) {
+            (PageRef::Whole(_), [row]) => row.get("objects").cloned().ok_or_else(|| damaged("it has no objects")),
+            _ => {
+                let text: String = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
+                serde_json::from_str(&text).map_err(|e| damaged(&e.to_string()))
+            }
+        }
+    }
+}
+
+/// Stack, scopes and what else the machine saves of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Frames {
+    pub stack: Json,
+    pub scopes: Json,
+    #[serde(default)]
+    pub machine: Json,
+}
+
+impl Frames {
+    /// What the head shows where they stand elsewhere.
+    pub fn elsewhere() -> Self {
+        Self { stack: json!([]), scopes: json!([]), machine: Json::Null }
+    }
+}
+
+/// A machine, and the hash of the program it runs.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub machine: vm::Machine,
+    pub program_hash: Arc<str>,
+}
+
+/// What is kept beside an execution's document: its typed and its live form.
+pub(super) struct Warm {
+    pub execution: Execution,
+    pub live: Live,
+}
+
+/// What has to be read to run an execution: its head, and where no live form is held, its program and its heap.
+pub(super) fn reads(view: &View, id: &str) -> ReadSet {
+    let key = Key::new(&EXECUTIONS, id);
+    let mut reads = ReadSet::key(key.clone());
+    let Some(head) = view.get(&key) else { return reads };
+    if view.warm::<Warm>(&key).is_some() {
+        return reads;
+    }
+    // A head that cannot be read is told when it is decided on.
+    let Ok(execution) = Execution::from_document(&key, head) else { return reads };
+    reads = reads.and(version_key(&execution.program_id, execution.program_version));
+    for (page, reference) in (0..).zip(&execution.heap.pages) {
+        reads.keys.extend(reference.keys(id, page));
+    }
+    if let Some(spill) = execution.heap.spill {
+        reads.keys.extend(spill.keys(id, FRAMES_PAGE));
+    }
+    reads
+}
+
+impl Live {
+    /// A new machine at the first instruction.
+    pub fn start(decoded: &Decoded, input: &Json, ctx: &Ctx) -> Result<Self, Rejection> {
+        let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits(ctx))
+            .map_err(|failure| Rejection::Invalid { field: "input".to_owned(), reason: failure.message })?;
+        Ok(Self { machine, program_hash: decoded.hash.clone() })
+    }
+
+    /// The machine of `execution`: the one held for the revision that was read, else from its rows.
+    pub fn of(view: &View, execution: &Execution, ctx: &Ctx) -> Result<Self, Rejection> {
+        Self::loaded(view, execution, limits(ctx))
+    }
+
+    /// As [`Live::of`], for looking only.
+    pub fn loaded(view: &View, execution: &Execution, limits: vm::Limits) -> Result<Self, Rejection> {
+        let key = Key::new(&EXECUTIONS, &execution.id);
+        if let Some(warm) = view.warm::<Warm>(&key) {
+            return Ok(warm.live.clone());
+        }
+        let decoded = Decoded::of(view, &version_key(&execution.program_id, execution.program_version))?;
+        let pages: Vec<Json> = (0..)
+            .zip(&execution.heap.pages)
+            .map(|(page, reference)| reference.read(view, &execution.id, page))
+            .collect::<Result<_, _>>()?;
+        let frames = match (&execution.frames, execution.heap.spill) {
+            (Some(frames), _) => frames.clone(),
+            (None, Some(spill)) => serde_json::from_value(spill.read(view, &execution.id, FRAMES_PAGE)?)
+                .map_err(|e| document::damaged(&key, &e.to_string()))?,
+            (None, None) => return Err(document::damaged(&key, "its stack is nowhere")),
+        };
+        let saved = vm::Saved {
+            pc: execution.pc,
+            stack: frames.stack,
+            scopes: frames.scopes,
+            heap: Json::Object(execution.heap.counters.clone()),
+            random: execution.random.clone(),
+            machine: frames.machine,
+        };
+        let machine = vm::Machine::restore(decoded.program, &saved, &pages, limits)
+            .map_err(|e| document::damaged(&key, &e.to_string()))?;
+        Ok(Self { machine, program_hash: decoded.hash })
+    }
+
+    /// Gives the open call its answer.
+    pub fn answer(&mut self, answer: &Json) -> Result<(), Rejection> {
+        self.machine.answer(answer).map_err(|failure| Rejection::domain(Code::InvalidAnswer, failure.message))
+    }
+
+    /// The form in which the engine keeps it.
+    pub fn warm(self, execution: &Execution) -> WarmValue {
+        Arc::new(Warm { execution: execution.clone(), live: self })
+    }
+
+    /// Puts the machine's state into the head, and returns the changes of rows: new versions of the pages that changed, the old ones gone.
+    pub fn save(&mut self, execution: &mut Execution) -> Result<Vec<Change>, Rejection> {
+        let saved = self.machine.save();
+        let id = execution.id.clone();
+        let heap = &mut execution.heap;
+        let mut changes = Vec::new();
+        for page in self.machine.dirty_pages() {
+            let index = page as usize;
+            let old = heap.pages.get(index).copied();
+            let version = old.map_or(0, PageRef::version) + 1;
+            let (rows, parts) = rows::page(&id, i64::from(page), version, self.machine.encode_page(page))?;
+            let whole = rows.iter().any(|row| matches!(row, Change::Append { document, .. } if document.contains_key("objects")));
+            changes.extend(rows);
+            changes.extend(old.into_iter().flat_map(|old| old.delete(&id, i64::from(page))));
+            // Pages between the last one known and this one are new too, and come in this very loop.
+            heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
+            heap.pages[index] = PageRef::of(version, parts, whole);
+        }
+        self.machine.mark_clean();
+        changes.extend(heap.spill.take().into_iter().flat_map(|old| old.delete(&id, FRAMES_PAGE)));
+        let frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
+        let text = serde_json::to_value(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
+        if size(&text) > FRAMES_BYTES {
+            heap.spilled += 1;
+            let (rows, parts) = rows::page(&id, FRAMES_PAGE, heap.spilled, text)?;
+            heap.spill = Some(PageRef::Parts(heap.spilled, parts));
+            changes.extend(rows);
+            execution.frames = None;
+        } else {
+            execution.frames = Some(frames);
+        }
+        if let Json::Object(counters) = saved.heap {
+            heap.counters = counters;
+        }
+        execution.pc = saved.pc;
+        execution.random = saved.random;
+        Ok(changes)
+    }
+
+    /// The state hash: what the execution is, wherever it is loaded. No times, no ids.
+    pub fn state_hash(&self, execution: &Execution, calls: &Json) -> String {
+        let parts = json!({
+            "program": &*self.program_hash,
+            "status": execution.state.status().as_str(),
+            "machine": self.machine.hash_parts(),
+            "calls": calls,
+            "output": execution.output_digest,
+        });
+        crate::id::hex(&crate::id::sha256(&[canonical(&parts).as_bytes()]))
+    }
+}
+
+/// The limits of a machine under these settings.
+pub(super) fn limits(ctx: &Ctx) -> vm::Limits {
+    vm::Limits { instructions: ctx.settings.execution_instructions, ..vm::Limits::default() }
+}
+
+/// Bytes of the value's JSON, near enough, without writing it.
+fn size(value: &Json) -> usize {
+    let mut size = 0;
+    let mut pending = vec![value];
+    while let Some(value) = pending.pop() {
+        size += 4;
+        match value {
+            Json::String(text) => size += text.len(),
+            Json::Array(items) => pending.extend(items),
+            Json::Object(map) => {
+                size += map.keys().map(|key| key.len() + 4).sum::<usize>();
+                pending.extend(map.values());
+            }
+            Json::Number(_) => size += 8,
+            Json::Null | Json::Bool(_) => {}
+        }
+    }
+    size
+}

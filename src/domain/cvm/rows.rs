@@ -1,0 +1,191 @@
+//! The rows of an execution that grow without end, so that its head never does: output, heap pages, logs. All are inserted and
+//! deleted, never changed.
+
+use serde_json::json;
+
+use super::{document, row_id};
+use crate::decision::{Change, Ctx, Rejection};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Collection, Field, Index, Key, Reference, Ttl};
+use crate::time::Millis;
+use crate::value::{Document, Json};
+
+/// `cvm.outputs`: all lines of output, in order of `seq`.
+pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("seq"),
+        Field::list("lines"),
+        Field::bool("continued").optional(),
+    ])
+    .indexes(&[Index::by(&[("executionId", Ascending), ("seq", Ascending)]).unique()])
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.heap_pages`: pages of the heap; the head says which version of each is in force. A page too large for one row is
+/// several, each with a `part` of its JSON in `text`; page -1 is stack and scopes where they are too large for the head.
+pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("page"),
+        Field::int("version"),
+        Field::list("objects").optional(),
+        Field::int("part").optional(),
+        Field::text("text").optional(),
+    ])
+    .indexes(&[Index::by(&[("executionId", Ascending), ("page", Ascending)])])
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.execution_logs`: what happened, for 30 days.
+pub const EXECUTION_LOGS: Collection = Collection::new("cvm.execution_logs", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::timestamp("timestamp"),
+        Field::text("event").one_of(&["instruction", "cc_call", "error", "complete"]),
+        Field::object("details"),
+    ])
+    .indexes(&[
+        Index::by(&[("executionId", Ascending), ("timestamp", Ascending)]),
+        Index::by(&[("event", Ascending)]),
+    ])
+    .ttl(Ttl { field: "timestamp", after: Millis::days(30), partial: None })
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// Largest part of a row's text. Far below every store's document limit, whatever escapes the text needs.
+const PART_BYTES: usize = 1024 * 1024;
+
+/// Bytes of output lines in one row, unless one line alone has more.
+const OUTPUT_ROW_BYTES: usize = 256 * 1024;
+
+/// The rows of `lines`, the first under `seq`; with the next free `seq`. A line too long for a row goes on in the next one
+/// (`continued`).
+pub(super) fn output(execution: &str, seq: u64, lines: &[String]) -> Result<(Vec<Change>, u64), Rejection> {
+    let mut rows = Vec::new();
+    let mut push = |lines: &[&str], continued: bool| {
+        let seq = seq + rows.len() as u64;
+        let id = row_id(&["output", execution, &seq.to_string()]);
+        let mut row = document::write(&json!({"id": id, "executionId": execution, "seq": seq, "lines": lines}))?;
+        if continued {
+            row.insert("continued".to_owned(), true.into());
+        }
+        rows.push(Change::Append { key: Key::new(&OUTPUTS, &id), document: row });
+        Ok(())
+    };
+    let mut waiting: Vec<&str> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        if !waiting.is_empty() && bytes + line.len() > OUTPUT_ROW_BYTES {
+            push(&waiting, false)?;
+            waiting.clear();
+            bytes = 0;
+        }
+        let mut parts = split(line);
+        let last = parts.pop().unwrap_or_default();
+        parts.into_iter().try_for_each(|part| push(&[part], true))?;
+        waiting.push(last);
+        bytes += last.len();
+    }
+    if !waiting.is_empty() {
+        push(&waiting, false)?;
+    }
+    let next = seq + rows.len() as u64;
+    Ok((rows, next))
+}
+
+/// The lines of output rows in their order.
+pub(super) fn lines<'a>(rows: impl Iterator<Item = &'a Document>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut begun = String::new();
+    for row in rows {
+        let texts = row.get("lines").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        if row.contains_key("continued") {
+            texts.for_each(|text| begun.push_str(text));
+        } else {
+            lines.extend(texts.map(|text| std::mem::take(&mut begun) + text));
+        }
+    }
+    lines
+}
+
+/// The key of one row of a page.
+pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> Key {
+    let id = row_id(&["page", execution, &page.to_string(), &version.to_string(), &part.to_string()]);
+    Key::new(&HEAP_PAGES, &id)
+}
+
+/// The rows of a page, and how many they are: one with its objects, or several with a part of its text each.
+pub(super) fn page(execution: &str, page: i64, version: u64, objects: Json) -> Result<(Vec<Change>, u32), Rejection> {
+    let text = objects.to_string();
+    let row = |part: u32, rest: Json| {
+        let key = page_key(execution, page, version, part);
+        let mut row = document::write(&json!({"id": &*key.id, "executionId": execution, "page": page, "version": version}))?;
+        row.extend(document::write(&rest)?);
+        Ok(Change::Append { key, document: row })
+    };
+    if text.len() <= PART_BYTES && objects.is_array() {
+        return Ok((vec![row(0, json!({"objects": objects}))?], 1));
+    }
+    let parts = split(&text);
+    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let rows = (0..count).zip(parts).map(|(part, text)| row(part, json!({"part": part, "text": text})));
+    Ok((rows.collect::<Result<_, _>>()?, count))
+}
+
+/// Cuts text into parts of at most [`PART_BYTES`], between characters.
+fn split(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(rest.floor_char_boundary(PART_BYTES.min(rest.len())));
+        parts.push(part);
+        rest = later;
+    }
+    parts
+}
+
+/// A row of the log.
+pub(super) fn log(execution: &str, event: &str, details: Json, ctx: &mut Ctx) -> Result<Change, Rejection> {
+    let id = ctx.new_id();
+    let row = json!({"id": id, "executionId": execution, "timestamp": ctx.now, "event": event, "details": details});
+    Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &id), document: document::write(&row)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let text = "é".repeat(PART_BYTES);
+        let parts = split(&text);
+        assert_eq!((parts.len(), parts.concat() == text), (2, true));
+        assert!(split(&format!("x{text}")).iter().all(|part| part.len() <= PART_BYTES));
+    }
+
+    #[test]
+    fn output_fills_rows_and_keeps_order() {
+        let lines: Vec<String> = (0..10).map(|i| i.to_string().repeat(100_000)).collect();
+        let (rows, next) = output("e", 7, &lines).unwrap();
+        assert_eq!((rows.len(), next), (5, 12));
+        assert_eq!(super::lines(documents(&rows)), lines);
+    }
+
+    #[test]
+    fn a_line_longer_than_a_row_goes_on_in_the_next() {
+        let lines = ["".to_owned(), "é".repeat(PART_BYTES), "end".to_owned(), String::new()];
+        let (rows, _) = output("e", 0, &lines).unwrap();
+        assert_eq!(super::lines(documents(&rows)), lines);
+    }
+
+    fn documents(rows: &[Change]) -> impl Iterator<Item = &Document> {
+        rows.iter().map(|row| match row {
+            Change::Append { document, .. } => document,
+            other => panic!("{other:?}"),
+        })
+    }
+}

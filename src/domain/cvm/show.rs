@@ -1,0 +1,183 @@
+//! What is told of an execution, read as of one moment.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::call::{self, Call};
+use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, State, Status};
+use super::live::{self, Live};
+use super::{OUTPUTS, rows};
+use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Key, Query};
+use crate::time::Timestamp;
+use crate::value::Json;
+
+/// Tells all of an execution. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Show {
+    /// The execution.
+    pub id: String,
+}
+
+/// Tells all lines that an execution has printed, without loading its heap. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lines {
+    /// The execution.
+    pub id: String,
+}
+
+/// Tells the id of the call that an execution waits for, if it waits. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Waiting {
+    /// The execution.
+    pub id: String,
+}
+
+impl Command for Waiting {
+    const NAME: &'static str = "cvm.waiting";
+    type Output = Option<String>;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<String>>, Rejection> {
+        let (_, execution) = Execution::find(view, &self.id)?;
+        Ok(Decision::of(execution.open_call().map(|call| call.call_id.clone())))
+    }
+}
+
+/// An execution as callers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionView {
+    /// Its id.
+    pub id: String,
+    /// The program.
+    pub program_name: String,
+    /// The version it runs.
+    pub program_version: u32,
+    /// What it is doing.
+    pub status: Status,
+    /// All lines printed so far.
+    pub output: Vec<String>,
+    /// The program's value, once complete.
+    pub result: Json,
+    /// Why it failed.
+    pub error: Option<ProgramError>,
+    /// The open calls.
+    pub calls: Vec<OpenCall>,
+    /// SHA-256 of what the execution is, the same wherever it is loaded.
+    pub state_hash: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub completed: Option<Timestamp>,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// A call that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenCall {
+    /// Its id.
+    pub call_id: String,
+    /// The question.
+    pub prompt: String,
+    /// The only answers it takes; null: any.
+    pub choices: Option<Vec<Json>>,
+    /// Who is asked.
+    pub kind: String,
+    /// Line of the source that asks.
+    pub line: u32,
+    /// When it was asked.
+    pub requested_at: Timestamp,
+}
+
+/// The question for an execution's output. Rows are only ever added, and those beyond what the head counts are cut: asked after the
+/// head, they hold all it knows.
+fn output_rows(reads: ReadSet, view: &View, id: &str) -> ReadSet {
+    let lines = Query::of(&OUTPUTS).eq("executionId", id).sort("seq", Ascending);
+    if view.has_read(&Key::new(&EXECUTIONS, id)) { reads.query("output", lines) } else { reads }
+}
+
+fn output(view: &View, execution: &Execution) -> Result<Vec<String>, Rejection> {
+    let mut lines = rows::lines(view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document));
+    let count = usize::try_from(execution.output_count).unwrap_or(usize::MAX);
+    if lines.len() < count {
+        return Err(Rejection::Torn(format!("{} lines of output, {count} expected", lines.len())));
+    }
+    lines.truncate(count);
+    Ok(lines)
+}
+
+impl Command for Lines {
+    const NAME: &'static str = "cvm.lines";
+    type Output = Vec<String>;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        output_rows(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Vec<String>>, Rejection> {
+        let (_, execution) = Execution::find(view, &self.id)?;
+        Ok(Decision::of(output(view, &execution)?))
+    }
+}
+
+impl Command for Show {
+    const NAME: &'static str = "cvm.show";
+    type Output = ExecutionView;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        output_rows(call::with_open_call(live::reads(view, &self.id), view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {
+        let (_, execution) = Execution::find(view, &self.id)?;
+        let output = output(view, &execution)?;
+        let open = execution.open_call().map(|waiting| Call::find(view, &waiting.call_id)).transpose()?;
+        let open: Vec<Call> = open.map(|(_, _, call)| call).into_iter().filter(|call| call.outcome.is_none()).collect();
+        let asked: Vec<Json> =
+            open.iter().map(|call| json!({"prompt": call.request.prompt, "choices": call.request.choices})).collect();
+        let state_hash = Live::loaded(view, &execution, live::limits(ctx))?.state_hash(&execution, &asked.into());
+        let (result, error, completed) = match &execution.state {
+            State::Complete { at, result } => (result.clone(), None, Some(*at)),
+            State::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
+            State::Cancelled { at } => (Json::Null, None, Some(*at)),
+            _ => (Json::Null, None, None),
+        };
+        Ok(Decision::of(ExecutionView {
+            status: execution.state.status(),
+            id: execution.id,
+            program_name: execution.program_name,
+            program_version: execution.program_version,
+            output,
+            result,
+            error,
+            calls: open.into_iter().map(OpenCall::from).collect(),
+            state_hash,
+            started: execution.started,
+            completed,
+            last_modified: execution.last_modified,
+            metrics: execution.metrics,
+        }))
+    }
+}
+
+impl From<Call> for OpenCall {
+    fn from(call: Call) -> Self {
+        Self {
+            call_id: call.id,
+            prompt: call.request.prompt,
+            choices: call.request.choices,
+            kind: call.kind,
+            line: call.context.line,
+            requested_at: call.request.timestamp,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Error};
+use crate::decision::Loaded;
+use crate::domain::cvm::{
+    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Lines, Load, LoadedProgram, Pause, Reached, Retry,
+    Run, Show, Start, Status, Unpause, Waiting,
+};
+use crate::id::CommandId;
+use crate::schema::Direction::Descending;
+use crate::schema::{Key, Query};
+use crate::time::Timestamp;
+use crate::value::Json;
+
+/// Executions of programs, over one engine.
+///
+/// Every method that changes something takes the id of its command, or makes one where it is `None`; the same id again is
+/// answered with the first result.
+#[derive(Clone)]
+pub struct Cvm {
+    engine: Engine,
+}
+
+/// One line of a list of executions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Its id.
+    pub id: String,
+    /// The program.
+    pub program_name: String,
+    /// The version it runs.
+    pub program_version: u32,
+    /// What it is doing.
+    pub status: Status,
+    /// What it waits for.
+    pub prompt: Option<String>,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+}
+
+/// Which executions to list.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Only of this status.
+    pub status: Option<Status>,
+    /// Only of this program.
+    pub program: Option<String>,
+    /// At most so many, newest first.
+    pub limit: Option<u32>,
+}
+
+impl Engine {
+    /// Programs and executions.
+    pub fn cvm(&self) -> Cvm {
+        Cvm { engine: self.clone() }
+    }
+}
+
+impl Cvm {
+    /// Loads a program under its name; see [`Load`].
+    pub async fn load(&self, load: &Load, id: Option<&CommandId>) -> Result<LoadedProgram, Error> {
+        Ok(self.engine.execute_as(load, &self.command(id)).await?.output)
+    }
+
+    /// Starts a program and runs it to its first stop.
+    pub async fn start(&self, start: &Start, id: Option<&CommandId>) -> Result<Reached, Error> {
+        let id = self.command(id);
+        let reached = self.engine.execute_as(start, &id).await?.output;
+        self.drive(reached, &id).await
+    }
+
+    /// Runs an execution that was left running on to its next stop; tells how any other one stands.
+    pub async fn next(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
+        let id = self.command(id);
+        let reached = self.engine.execute_as(&Run { id: execution.to_owned() }, &id).await?.output;
+        self.drive(reached, &id).await
+    }
+
+    /// Answers a call and runs on to the next stop. `call`: its id; `None`: the one that is open, where it is one.
+    pub async fn answer(
+        &self,
+        execution: &str,
+        call: Option<&str>,
+        answer: Json,
+        by: Option<String>,
+        id: Option<&CommandId>,
+    ) -> Result<Reached, Error> {
+        let call = match call {
+            Some(call) => Choice::Call(call.to_owned()),
+            None => Choice::Open { seen: self.open_call(execution).await? },
+        };
+        let id = self.command(id);
+        let command = Answer { execution: execution.to_owned(), call, answer, by };
+        let reached = self.engine.execute_as(&command, &id).await?.output;
+        self.drive(reached, &id).await
+    }
+
+    /// Lets an execution rest.
+    pub async fn pause(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
+        Ok(self.engine.execute_as(&Pause { id: execution.to_owned() }, &self.command(id)).await?.output)
+    }
+
+    /// Lets a resting execution go on to its next stop.
+    pub async fn unpause(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
+        let id = self.command(id);
+        let reached = self.engine.execute_as(&Unpause { id: execution.to_owned() }, &id).await?.output;
+        self.drive(reached, &id).await
+    }
+
+    /// Ends an execution for good.
+    pub async fn cancel(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
+        Ok(self.engine.execute_as(&Cancel { id: execution.to_owned() }, &self.command(id)).await?.output)
+    }
+
+    /// Lets a failed execution go on at the failing instruction, to its next stop.
+    pub async fn retry(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
+        let id = self.command(id);
+        let reached = self.engine.execute_as(&Retry { id: execution.to_owned() }, &id).await?.output;
+        self.drive(reached, &id).await
+    }
+
+    /// Removes a finished execution with all its rows.
+    pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
+        let id = self.command(id);
+        let command = Delete { id: execution.to_owned() };
+        let mut deleted = self.engine.execute_as(&command, &id).await?.output;
+        for part in 1.. {
+            if deleted.done {
+                break;
+            }
+            deleted = self.engine.execute_as(&command, &id.part(part)).await?.output;
+        }
+        Ok(())
+    }
+
+    /// All of an execution, as of one moment.
+    pub async fn show(&self, execution: &str) -> Result<ExecutionView, Error> {
+        self.engine.ask(&Show { id: execution.to_owned() }).await
+    }
+
+    /// All lines an execution has printed.
+    pub async fn output(&self, execution: &str) -> Result<Vec<String>, Error> {
+        self.engine.ask(&Lines { id: execution.to_owned() }).await
+    }
+
+    /// Executions, newest first.
+    pub async fn list(&self, listing: &Listing) -> Result<Vec<Summary>, Error> {
+        let mut query = Query::of(&EXECUTIONS).sort("started", Descending);
+        if let Some(status) = listing.status {
+            query = query.eq("state.status", status.as_str());
+        }
+        if let Some(program) = &listing.program {
+            query = query.eq("programName", program.as_str());
+        }
+        query.limit = listing.limit;
+        let page = self.engine.store().query(&query).await?;
+        let summary = |row: crate::store::Row| {
+            let loaded = Loaded { revision: row.stored.revision, document: row.stored.document };
+            let execution = Execution::from_document(&Key::new(&EXECUTIONS, &row.id), &loaded)?;
+            Ok(Summary {
+                status: execution.state.status(),
+                prompt: execution.open_call().map(|call| call.prompt.clone()),
+                id: execution.id,
+                program_name: execution.program_name,
+                program_version: execution.program_version,
+                started: execution.started,
+                last_modified: execution.last_modified,
+            })
+        };
+        page.rows.into_iter().map(summary).collect()
+    }
+
+    /// Runs on, a slice a commit, until the program stops. To stop driving at any moment loses nothing: what was saved goes on with
+    /// [`Cvm::next`].
+    async fn drive(&self, mut reached: Reached, id: &CommandId) -> Result<Reached, Error> {
+        for part in 1.. {
+            if reached.status != Status::Running {
+                break;
+            }
+            reached = self.engine.execute_as(&Run { id: reached.id }, &id.part(part)).await?.output;
+        }
+        Ok(reached)
+    }
+
+    /// The open call, or nothing: then the command decides what to say, after the ledger was asked.
+    async fn open_call(&self, execution: &str) -> Result<Option<String>, Error> {
+        self.engine.ask(&Waiting { id: execution.to_owned() }).await
+    }
+
+    fn command(&self, id: Option<&CommandId>) -> CommandId {
+        id.cloned().unwrap_or_else(|| self.engine.new_command_id())
+    }
+}

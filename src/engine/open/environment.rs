@@ -1,0 +1,57 @@
+//! Which store the environment asks for, by the variables of the systems that runstate carries on.
+
+use crate::code::Code;
+use crate::engine::Error;
+
+/// The environment variables that name a store, as the host read them; empty counts as not set.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `RUNSTATE_STORE`: a store URL; wins over the others.
+    pub runstate_store: Option<String>,
+    /// `CVM_STORAGE_TYPE`: `file` or `mongodb`.
+    pub cvm_storage_type: Option<String>,
+    /// `CVM_DATA_DIR`: the directory of a file store.
+    pub cvm_data_dir: Option<String>,
+    /// `MONGODB_URI`: the server, where the type is `mongodb`.
+    pub mongodb_uri: Option<String>,
+    /// The person's home directory.
+    pub home: Option<String>,
+}
+
+/// The URL of the store that the environment asks for: `file:~/.cvm` where it says nothing.
+pub fn store_url(environment: &Environment) -> Result<String, Error> {
+    let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    if let Some(url) = set(&environment.runstate_store) {
+        return Ok(url);
+    }
+    let usage = |message: &str| Err(Error::new(Code::Usage, message));
+    match set(&environment.cvm_storage_type).as_deref() {
+        None | Some("file") => match (set(&environment.cvm_data_dir), set(&environment.home)) {
+            (Some(directory), _) => Ok(format!("file:{directory}")),
+            (None, Some(home)) => Ok(format!("file:{home}/.cvm")),
+            (None, None) => usage("no store is named and there is no home directory; use --store file:DIR"),
+        },
+        Some("mongodb") => match set(&environment.mongodb_uri) {
+            Some(uri) => Ok(uri),
+            None => usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server"),
+        },
+        Some(other) => usage(&format!("CVM_STORAGE_TYPE is `{other}`; there are `file` and `mongodb`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_variable_wins() {
+        let home = Environment { home: Some("/home/a".into()), ..Environment::default() };
+        assert_eq!(store_url(&home).unwrap(), "file:/home/a/.cvm");
+        let directory = Environment { cvm_data_dir: Some("d".into()), ..home.clone() };
+        assert_eq!(store_url(&directory).unwrap(), "file:d");
+        let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };
+        assert!(store_url(&mongo).unwrap_err().message.contains("MONGODB_URI"));
+        let named = Environment { runstate_store: Some("memory:".into()), ..mongo };
+        assert_eq!(store_url(&named).unwrap(), "memory:");
+    }
+}

@@ -1,0 +1,11 @@
+//! Opening a store on files, where this build has it.
+
+use std::sync::Arc;
+
+use crate::engine::Error;
+use crate::store::Store;
+use crate::store::file::{FileStore, Options};
+
+pub(super) async fn open(directory: &str, single_process: bool) -> Result<Arc<dyn Store>, Error> {
+    Ok(Arc::new(FileStore::open(directory, Options { single_process, ..Options::default() }).await?))
+}

@@ -1,0 +1,121 @@
+//! From a URL to a store: `memory:`, `file:DIR`, `indexeddb:NAME`, `mongodb://…`, `postgres://…`.
+
+mod environment;
+
+use std::sync::Arc;
+
+use super::Error;
+use crate::code::Code;
+use crate::store::Store;
+
+pub use environment::{Environment, store_url};
+
+cfg_if::cfg_if! {
+    if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
+        mod file;
+    } else {
+        #[path = "no_file.rs"]
+        mod file;
+    }
+}
+
+/// A store named by a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// In this process, gone with it.
+    Memory,
+    /// In a directory.
+    File {
+        /// The directory.
+        directory: String,
+        /// Only one process uses it: allowed where the file system cannot arbitrate between several.
+        single_process: bool,
+    },
+    /// In the browser's database of that name.
+    IndexedDb(String),
+    /// On a MongoDB replica set.
+    MongoDb(String),
+    /// On a PostgreSQL server.
+    Postgres(String),
+}
+
+const SCHEMES: [&str; 6] = ["memory", "file", "indexeddb", "mongodb", "mongodb+srv", "postgres"];
+
+impl StoreUrl {
+    /// Reads a store URL.
+    ///
+    /// ```
+    /// use runstate::engine::open::StoreUrl;
+    /// assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
+    /// assert!(StoreUrl::parse("fiel:data").unwrap_err().message.contains("did you mean `file:data`?"));
+    /// ```
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let invalid = |message: String| Err(Error::new(Code::InvalidUrl, message));
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
+        };
+        let nothing = |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_uppercase()));
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "memory" => invalid(format!("`{url}`: a memory store has no name; write `memory:`")),
+            "file" => {
+                let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+                let single_process = match query {
+                    None => false,
+                    Some("single_process") => true,
+                    Some(other) => return invalid(format!("`{url}`: unknown option `{other}`; there is `?single_process`")),
+                };
+                match path.strip_prefix("//").unwrap_or(path) {
+                    "" => nothing("directory"),
+                    directory => Ok(Self::File { directory: directory.to_owned(), single_process }),
+                }
+            }
+            "indexeddb" if rest.is_empty() => nothing("name"),
+            "indexeddb" => Ok(Self::IndexedDb(rest.to_owned())),
+            "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
+            "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
+            _ => match nearest(scheme) {
+                Some(known) => invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?")),
+                None => invalid(format!("`{url}`: unknown store `{scheme}`; there are {}", SCHEMES.join(", "))),
+            },
+        }
+    }
+}
+
+/// Opens the store that `url` names.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
+    let absent = |store: &str, feature: &str| {
+        let message = format!("this build of runstate has no {store} store; it needs the feature `{feature}`");
+        Err(Error::new(Code::Unsupported, message))
+    };
+    match StoreUrl::parse(url)? {
+        StoreUrl::Memory => Ok(Arc::new(crate::store::Memory::new())),
+        StoreUrl::File { directory, single_process } => file::open(&directory, single_process).await,
+        StoreUrl::IndexedDb(_) => absent("IndexedDB", "indexeddb"),
+        StoreUrl::MongoDb(_) => absent("MongoDB", "mongodb"),
+        StoreUrl::Postgres(_) => absent("PostgreSQL", "postgres"),
+    }
+}
+
+/// The scheme at most two letters away.
+fn nearest(scheme: &str) -> Option<&'static str> {
+    let distance = |known: &str| crate::value::edit_distance(scheme, known);
+    SCHEMES.into_iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_or_explained() {
+        let file = |directory: &str, single_process| Ok(StoreUrl::File { directory: directory.to_owned(), single_process });
+        assert_eq!(StoreUrl::parse("file:data"), file("data", false));
+        assert_eq!(StoreUrl::parse("file:///var/data"), file("/var/data", false));
+        assert_eq!(StoreUrl::parse("file:a?single_process"), file("a", true));
+        let message = |url| StoreUrl::parse(url).unwrap_err().message;
+        insta::assert_snapshot!(
+            ["data", "file:", "memory:x", "file:a?b", "mongo://x", "redis://x", "indexeddb:"].map(message).join("\n")
+        );
+    }
+}
