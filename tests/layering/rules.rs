@@ -1,0 +1,375 @@
+//! The rules, as a table and five checks. Each check answers with what breaks it: file, line, rule.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::source::{Cfg, Named, Source};
+
+/// Vocabulary that knows no room; these may use one another.
+const GROUND: &[&str] = &["code", "value", "time", "id", "limits", "marker"];
+
+/// Each room and, beside the ground and itself, the rooms it may use.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("schema", &[]),
+    ("decision", &["schema"]),
+    ("vm", &["schema", "decision"]),
+    ("domain", &["schema", "decision", "vm"]),
+    ("store", &["schema"]),
+    ("blob", &["schema"]),
+    // Source to bytecode: the instruction set is all it knows.
+    ("lang", &["vm"]),
+    ("engine", &["schema", "decision", "vm", "domain", "store", "blob"]),
+    ("wasm", &["schema", "decision", "vm", "domain", "store", "blob", "lang", "engine"]),
+    ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
+];
+
+/// Rooms whose functions are total and give the same answer to the same arguments.
+const PURE: &[&str] = &["schema", "decision", "vm", "lang", "domain"];
+
+/// Words no pure room needs. A name that only happens to be one of them can be chosen differently.
+const IMPURE_WORDS: &[(&str, &str)] = &[
+    ("async", "async"),
+    ("await", "async"),
+    ("SystemTime", "a clock"),
+    ("Instant", "a clock"),
+    ("getrandom", "entropy"),
+    ("thread_rng", "entropy"),
+    ("OsRng", "entropy"),
+    ("RandomState", "entropy"),
+];
+
+/// Macros no pure room needs.
+const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
+
+/// Paths no pure room needs, by their beginning.
+const IMPURE_PATHS: &[(&[&str], &str)] = &[
+    (&["std", "fs"], "I/O"),
+    (&["std", "io"], "I/O"),
+    (&["std", "net"], "I/O"),
+    (&["std", "env"], "I/O"),
+    (&["std", "process"], "I/O"),
+    (&["std", "thread"], "a clock"),
+    (&["tokio"], "I/O"),
+    (&["js_sys"], "I/O"),
+    (&["web_sys"], "I/O"),
+    (&["rand"], "entropy"),
+];
+
+/// One broken rule.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Breach {
+    pub file: String,
+    pub line: usize,
+    pub rule: String,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.rule)
+    }
+}
+
+/// What `lib.rs` and exported macros make of the crate's root: name → room.
+pub type Root = BTreeMap<String, String>;
+
+/// Reads from all sources where the names at the crate's root come from.
+pub fn root(sources: &[Source]) -> Root {
+    let mut root = Root::new();
+    for source in sources {
+        let Some(room) = &source.room else {
+            for Named { segments, name, .. } in source.paths() {
+                let rest = segments.iter().skip_while(|segment| matches!(segment.as_str(), "crate" | "self"));
+                if let Some(first) = rest.into_iter().find(|first| is_room(first)) {
+                    root.insert(name, first.clone());
+                }
+            }
+            continue;
+        };
+        root.extend(source.exported_macros().into_iter().map(|name| (name, room.clone())));
+    }
+    root
+}
+
+fn is_room(name: &str) -> bool {
+    GROUND.contains(&name) || ROOMS.iter().any(|(room, _)| *room == name)
+}
+
+fn may_use(room: &str) -> Vec<&'static str> {
+    let others = ROOMS.iter().find(|(name, _)| *name == room).map_or(&[] as &[&str], |(_, others)| others);
+    GROUND.iter().chain(others).copied().collect()
+}
+
+/// A room uses only itself and the rooms that [`ROOMS`] gives it.
+pub fn rooms(source: &Source, root: &Root) -> Vec<Breach> {
+    let Some(room) = &source.room else { return Vec::new() };
+    let breach = |line, rule| Breach { file: source.file.clone(), line, rule };
+    if !is_room(room) {
+        return vec![breach(
+            1,
+            format!("`{room}` is a room that the table does not know; add it to tests/layering and ARCHITECTURE.md"),
+        )];
+    }
+    let allowed = may_use(room);
+    let mut found = Vec::new();
+    for Named { segments, line, .. } in source.crate_paths() {
+        let Some(first) = segments.first() else { continue };
+        let used = if is_room(first) { first } else { root.get(first).unwrap_or(first) };
+        if !is_room(used) {
+            found.push(breach(line, format!("`{used}` is no room and not opened by lib.rs; name the room it is from")));
+        } else if used != room && !allowed.contains(&used.as_str()) {
+            let allowed = allowed.join(", ");
+            found
+                .push(breach(line, format!("{room} may not use {used}: a room uses only those before it ({allowed})")));
+        }
+    }
+    found
+}
+
+/// The pure rooms have no `async`, clock, entropy or I/O, and never name a store.
+pub fn purity(source: &Source) -> Vec<Breach> {
+    let Some(room) = source.room.as_deref().filter(|room| PURE.contains(room)) else { return Vec::new() };
+    let breach = |line, what: &str, kind: &str| Breach {
+        file: source.file.clone(),
+        line,
+        rule: format!("`{what}` in {room}: {kind} stays outside of the pure rooms"),
+    };
+    let words = source.code.iter().filter_map(|token| {
+        let (word, kind) = IMPURE_WORDS.iter().find(|(word, _)| token.text == *word)?;
+        Some(breach(token.line, word, kind))
+    });
+    let macros = source.code.windows(2).filter(|pair| pair[1].text == "!").filter_map(|pair| {
+        let word = IMPURE_MACROS.iter().find(|word| pair[0].text == **word)?;
+        Some(breach(pair[0].line, word, "I/O"))
+    });
+    let named = source.paths();
+    let paths = named.iter().filter(|path| path.segments.len() > 1).filter_map(|path| {
+        let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
+        if segments[..segments.len() - 1].contains(&"store") {
+            return Some(breach(path.line, &segments.join("::"), "a store"));
+        }
+        let (_, kind) = IMPURE_PATHS.iter().find(|(start, _)| segments.starts_with(start))?;
+        Some(breach(path.line, &segments.join("::"), kind))
+    });
+    words.chain(macros).chain(paths).collect()
+}
+
+/// Features and targets are told apart where modules are declared, and in `marker.rs`.
+pub fn cfgs(source: &Source) -> Vec<Breach> {
+    if ["lib.rs", "mod.rs", "marker.rs"].iter().any(|name| source.file.ends_with(&format!("/{name}"))) {
+        return Vec::new();
+    }
+    let conditional = |word: &str| matches!(word, "feature" | "unix" | "windows") || word.starts_with("target_");
+    let wrong = |cfg: &Cfg| !cfg.on_module && cfg.words.iter().any(|word| conditional(word));
+    let breach = |cfg: Cfg| Breach {
+        file: source.file.clone(),
+        line: cfg.line,
+        rule: "cfg on a feature or target stands only at module declarations and in marker.rs".into(),
+    };
+    source.cfgs().into_iter().filter(wrong).map(breach).collect()
+}
+
+/// Nothing unfinished is left in the sources.
+pub fn unfinished(file: &str, text: &str) -> Vec<Breach> {
+    let marks = [concat!("todo", "!"), concat!("FIX", "ME")];
+    lines_with(file, text, |line| {
+        marks.iter().find(|mark| line.contains(**mark)).map(|mark| format!("`{mark}` is left here"))
+    })
+}
+
+/// Nothing in the sources names a folder of the machine it was written on. People in samples are called ann.
+pub fn machine_paths(file: &str, text: &str) -> Vec<Breach> {
+    const HOMES: [&str; 3] = [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!(":\\Us", "ers\\")];
+    const OTHERS: [&str; 2] = [concat!("/ro", "ot/"), concat!("/wo", "rk/")];
+    let inside_a_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '~' | '}' | '>' | '$' | '*');
+    let begins = |line: &str, at: usize| {
+        line[at..].starts_with(':') || !line[..at].chars().next_back().is_some_and(inside_a_path)
+    };
+    lines_with(file, text, |line| {
+        let home = HOMES.iter().find(|home| {
+            line.match_indices(**home)
+                .any(|(at, found)| begins(line, at) && !line[at + found.len()..].starts_with("ann"))
+        });
+        let other = OTHERS.iter().find(|other| line.match_indices(**other).any(|(at, _)| begins(line, at)));
+        home.or(other).map(|folder| format!("`{folder}…` is a path of one machine"))
+    })
+}
+
+fn lines_with(file: &str, text: &str, rule: impl Fn(&str) -> Option<String>) -> Vec<Breach> {
+    let numbered = text.lines().enumerate();
+    numbered.filter_map(|(at, line)| Some(Breach { file: file.to_owned(), line: at + 1, rule: rule(line)? })).collect()
+}
+
+/// The page that describes the rooms names each that is a folder; `page` is `None` as long as it is not written.
+pub fn architecture(page: Option<&str>, folders: &[String]) -> Vec<Breach> {
+    let file = "ARCHITECTURE.md".to_owned();
+    let Some(page) = page else {
+        return match folders {
+            [] => Vec::new(),
+            _ => vec![Breach { file, line: 1, rule: format!("is missing; it describes {}", folders.join(", ")) }],
+        };
+    };
+    let named = |room: &str| {
+        [format!("`{room}`"), format!("{room}/"), format!("src/{room}")].iter().any(|name| page.contains(name))
+    };
+    let breach =
+        |room: &String| Breach { file: file.clone(), line: 1, rule: format!("does not name the room src/{room}/") };
+    folders.iter().filter(|room| !named(room)).map(breach).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules<T>(breaches: impl IntoIterator<Item = Breach>, of: impl Fn(Breach) -> T) -> Vec<T> {
+        breaches.into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_room_that_uses_a_later_one_is_found() {
+        for (file, text, lines) in [
+            ("src/domain/cvm/execution.rs", "use crate::vm::Heap;\nuse crate::store::Batch;", vec![2]),
+            ("src/store/memory.rs", "use crate::schema::Field;\n\nuse crate::domain::cvm;", vec![3]),
+            ("src/store/memory.rs", "use crate::{schema, decision::Command};", vec![1]),
+            ("src/store/file/mod.rs", "use super::super::engine::Engine;", vec![1]),
+            ("src/lang/lower.rs", "use crate::vm::Op;\nuse crate::schema::Field;\nuse crate::domain::cvm;", vec![2, 3]),
+            ("src/value/mod.rs", "use crate::limits::DEPTH;\nuse crate::schema::Field;", vec![2]),
+            ("src/engine/mod.rs", "use crate::{domain, store, blob, vm};\nuse crate::wasm::Handle;", vec![2]),
+            ("src/engine/mod.rs", "use crate::lang::compile;", vec![1]),
+            ("src/testing/cases.rs", "use crate::engine::Engine;\nuse crate::wasm::Handle;", vec![2]),
+            ("src/blob/mod.rs", "use crate::store::Store;", vec![1]),
+            ("src/wasm/mod.rs", "use crate::{lang, engine, domain, value};", vec![]),
+        ] {
+            let found = rooms(&Source::read(file, text), &Root::new());
+            assert_eq!(rules(found, |breach| breach.line), lines, "{file}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_re_export_hides_no_room() {
+        let sources = [
+            Source::read("src/lib.rs", "pub use store::{Batch, Store as Port};\npub use crate::value::Value;"),
+            Source::read("src/store/mod.rs", "#[macro_export]\nmacro_rules! conformance { () => {} }"),
+        ];
+        let root = root(&sources);
+        for (text, breaches) in [
+            ("use crate::Value;", 0),
+            ("use crate::Batch;", 1),
+            ("use crate::Port;", 1),
+            ("crate::conformance!();", 1),
+            ("use crate::*;", 1),
+            ("use crate::Unknown;", 1),
+        ] {
+            assert_eq!(rooms(&Source::read("src/domain/cvm.rs", text), &root).len(), breaches, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_room_is_found() {
+        assert_eq!(rooms(&Source::read("src/helpers.rs", ""), &Root::new()).len(), 1);
+    }
+
+    #[test]
+    fn impurity_is_found() {
+        for text in [
+            "pub async fn f() {}",
+            "let x = load().await;",
+            "use std::time::{Duration, Instant};",
+            "let now = std::time::SystemTime::now();",
+            "use std::{fmt, fs};",
+            "use std::io::Write;",
+            "fn f(s: &::std::net::TcpStream) {}",
+            "use std::collections::hash_map::RandomState;",
+            "getrandom::fill(&mut bytes)",
+            "let x = rand::random();",
+            "fn f(batch: super::store::Batch) {}",
+            "println!(\"hello\");",
+        ] {
+            for room in PURE {
+                assert_eq!(purity(&Source::read(&format!("src/{room}/mod.rs"), text)).len(), 1, "{room}: {text}");
+            }
+            assert_eq!(purity(&Source::read("src/engine/mod.rs", text)), [], "{text}");
+        }
+        for text in [
+            "// async, Instant, std::fs\nlet text = \"await\"; node.r#async",
+            "use std::time::Duration;",
+            "let store = 1; self.store(store);",
+            "fn print(line: &str) { self.print(line) }",
+            "#[cfg(test)] mod tests { use std::fs; }",
+        ] {
+            assert_eq!(purity(&Source::read("src/domain/cvm.rs", text)), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cfg_inside_of_a_module_is_found() {
+        for text in [
+            "#[cfg(feature = \"file\")]\nfn f() {}",
+            "#[cfg(not(target_family = \"wasm\"))] use std::fs;",
+            "fn f() { if cfg!(feature = \"file\") {} }",
+            "#[cfg_attr(target_family = \"wasm\", async_trait(?Send))] impl A for B {}",
+            "cfg_if! { if #[cfg(unix)] { fn f() {} } }",
+            "#![cfg(feature = \"file\")]",
+        ] {
+            assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)).len(), 1, "{text}");
+            assert_eq!(cfgs(&Source::read("src/store/mod.rs", text)), [], "{text}");
+            assert_eq!(cfgs(&Source::read("src/marker.rs", text)), [], "{text}");
+        }
+        for text in [
+            "#[cfg(feature = \"file\")] #[doc(hidden)] pub(crate) mod native;",
+            "#[cfg(unix)] mod native { fn f() {} }",
+            "#[cfg(test)] mod tests { #[cfg(unix)] fn f() {} }",
+            "#[cfg(debug_assertions)] fn f() {}",
+            "#[cfg_attr(debug_assertions, derive(target_of_derive))] struct S;",
+        ] {
+            assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_unfinished_is_found() {
+        let text = ["fn f() {", concat!("  to", "do!()"), "}", concat!("// FIX", "ME later")].join("\n");
+        assert_eq!(rules(unfinished("src/a.rs", &text), |breach| breach.line), [2, 4]);
+        assert_eq!(unfinished("src/a.rs", "// all of it is done"), []);
+    }
+
+    #[test]
+    fn machine_paths_are_found() {
+        for text in [
+            concat!("\"/ho", "me/someone\""),
+            concat!("file:/wo", "rk/x"),
+            concat!("C:\\Us", "ers\\x"),
+            concat!("/ro", "ot/.cargo"),
+        ] {
+            assert_eq!(machine_paths("src/a.rs", text).len(), 1, "{text}");
+        }
+        for text in [
+            concat!("~/wo", "rk/x"),
+            concat!("\"fixtures/wo", "rk/x\""),
+            "file:./data",
+            "/tmp",
+            "/home/ann/store",
+            "/home",
+        ] {
+            assert_eq!(machine_paths("src/a.rs", text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_page_must_name_every_folder() {
+        let folders = ["store".to_owned(), "vm".to_owned()];
+        let missing = |page| rules(architecture(page, &folders), |breach| breach.rule);
+        assert_eq!(missing(Some("the store and the vm")).len(), 2);
+        assert_eq!(missing(Some("`store` is … src/vm/ is …")), Vec::<String>::new());
+        assert_eq!(missing(Some("store/ is …")), ["does not name the room src/vm/"]);
+        assert_eq!(missing(None), ["is missing; it describes store, vm"]);
+        assert_eq!(architecture(None, &[]), []);
+    }
+
+    #[test]
+    fn a_breach_reads_as_file_line_rule() {
+        let found = rooms(&Source::read("src/vm/heap.rs", "\nuse crate::store::Batch;"), &Root::new());
+        let shown = rules(found, |breach| breach.to_string());
+        let rule = "vm may not use store: a room uses only those before it (code, value, time, id, limits, marker, schema, decision)";
+        assert_eq!(shown, [format!("src/vm/heap.rs:2: {rule}")]);
+    }
+}

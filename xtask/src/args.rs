@@ -1,0 +1,93 @@
+//! The command line of the developer commands.
+
+use crate::error::Error;
+
+pub const HELP: &str = "\
+Developer commands of runstate.
+
+Usage: cargo xtask <command>
+
+  test [--full] [FILTER]  The gate: tools, format, lints, features, licences, tests, doc tests, examples, docs.
+                          With FILTER only the tests whose name contains it (with nextest also whole files of
+                          tests). With --full the long form of random and failover runs (RUNSTATE_FULL=1).
+  lint                    Format, lints of all feature sets and targets, dependency trees, licences.
+  doc                     The documentation of the library, warnings are errors.
+  bench [FILTER]          The benches, measured and printed.
+  setup                   Gets what the other commands need, and says what is there.
+
+Environment:
+  CI=true                 A step or test that cannot run is a failure, not a note.
+  RUNSTATE_SEED=N         Seed of random tests (an integer below 2^64). Without it each run takes and prints a fresh one.
+  XDG_CACHE_HOME          Tools are kept in runstate-tools there (default ~/.cache).
+";
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    Test { length: Length, filter: Option<String> },
+    Bench { filter: Option<String> },
+    Lint,
+    Doc,
+    Setup,
+    Help,
+}
+
+/// How long random and failover tests go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Short,
+    Full,
+}
+
+pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, Error> {
+    let args: Vec<String> = args.collect();
+    if args.iter().any(|arg| matches!(arg.as_str(), "-h" | "--help")) {
+        return Ok(Request::Help);
+    }
+    let Some((command, rest)) = args.split_first() else { return Ok(Request::Help) };
+    let (flags, words): (Vec<&str>, Vec<&str>) = rest.iter().map(String::as_str).partition(|arg| arg.starts_with('-'));
+    let length = match (command.as_str(), flags.as_slice()) {
+        (_, []) => Length::Short,
+        ("test", ["--full"]) => Length::Full,
+        (_, flags) => return Err(Error::Usage(format!("`{command}` does not know {}", flags.join(" ")))),
+    };
+    let filter = match (command.as_str(), words.as_slice()) {
+        (_, []) => None,
+        ("test" | "bench", [one]) => Some((*one).to_owned()),
+        (_, words) => return Err(Error::Usage(format!("`{command}` does not take `{}`", words.join(" ")))),
+    };
+    match command.as_str() {
+        "test" => Ok(Request::Test { length, filter }),
+        "bench" => Ok(Request::Bench { filter }),
+        "lint" => Ok(Request::Lint),
+        "doc" => Ok(Request::Doc),
+        "setup" => Ok(Request::Setup),
+        "help" => Ok(Request::Help),
+        other => Err(Error::Usage(format!("there is no command `{other}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Request, String> {
+        parse(line.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let test = |length, filter: Option<&str>| Ok(Request::Test { length, filter: filter.map(str::to_owned) });
+        assert_eq!(parsed("test"), test(Length::Short, None));
+        assert_eq!(parsed("test --full crash"), test(Length::Full, Some("crash")));
+        assert_eq!(parsed("bench vm"), Ok(Request::Bench { filter: Some("vm".into()) }));
+        assert_eq!(parsed(""), Ok(Request::Help));
+        assert_eq!(parsed("test --help"), Ok(Request::Help));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for line in ["tset", "test --ful", "lint all", "bench --full", "test a b"] {
+            assert!(parsed(line).is_err_and(|message| message.ends_with("see cargo xtask --help")), "{line}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! How many tests ran, read from what the runners print.
+
+use std::ops::AddAssign;
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    pub passed: u64,
+    pub failed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+impl Tally {
+    /// `test result: ok. 5 passed; 0 failed; …`, the closing line of one test program.
+    pub fn from_libtest(line: &str) -> Option<Self> {
+        let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+        let count = |what: &str| counts.split("; ").find_map(|part| part.strip_suffix(what)?.trim().parse().ok());
+        Some(Self { passed: count("passed")?, failed: count("failed")? })
+    }
+
+    /// The head of a JUnit report: `<testsuites … tests="5" failures="1" errors="0" …>`.
+    pub fn from_junit(report: &str) -> Option<Self> {
+        let head = report.split_once("<testsuites ")?.1.split_once('>')?.0;
+        let count =
+            |name: &str| -> Option<u64> { head.split_once(&format!("{name}=\""))?.1.split_once('"')?.0.parse().ok() };
+        let failed = count("failures")? + count("errors")?;
+        Some(Self { passed: count("tests")?.saturating_sub(failed), failed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn counts_are_read() {
+        let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
+        assert_eq!(Tally::from_libtest(line), Some(Tally { passed: 5, failed: 2 }));
+        assert_eq!(Tally::from_libtest("test value::adds ... ok"), None);
+        let report =
+            r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1"><testsuite"#;
+        assert_eq!(Tally::from_junit(report), Some(Tally { passed: 5, failed: 2 }));
+        assert_eq!(Tally::from_junit(""), None);
+    }
+}
