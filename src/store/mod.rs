@@ -3,6 +3,8 @@
 
 mod batch;
 mod error;
+pub mod eval;
+pub mod tables;
 
 use std::sync::Arc;
 
