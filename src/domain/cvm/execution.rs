@@ -229,7 +229,7 @@ pub struct Reached {
 }
 
 /// Starts a program under a new id and runs it to its first stop, a slice at the most.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Start {
     /// Id of the execution; `None`: one is made.
     pub id: Option<String>,

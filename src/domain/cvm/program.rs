@@ -116,7 +116,7 @@ const fn id_bytes() -> usize {
 }
 
 /// Loads a program under a name. The same source again changes nothing; a changed one is the next version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     /// The name.
     pub name: String,
