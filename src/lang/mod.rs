@@ -1,0 +1,1 @@
+//! The compiler: a TypeScript subset to bytecode. It reads source and knows nothing of a running machine.
