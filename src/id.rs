@@ -1,0 +1,205 @@
+//! Names of things: document ids, command ids, revisions. All are text; all are checked once, where they enter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::limits::ID_BYTES;
+use crate::time::Timestamp;
+
+/// Why a text cannot be an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// The text is empty.
+    #[error("an id may not be empty")]
+    Empty,
+    /// The text has more than [`ID_BYTES`] bytes.
+    #[error("an id may have at most {ID_BYTES} bytes of UTF-8, this one has {0}")]
+    TooLong(usize),
+    /// The text has a control character.
+    #[error("an id may not contain control characters (this one has U+{0:04X})")]
+    Control(u32),
+}
+
+/// Checks the rule for every id: 1 to 200 bytes of UTF-8 without control characters. Case counts, and nothing else is
+/// special: `../x`, `CON` and emoji are ordinary ids, because no id ever becomes a file name as it came.
+///
+/// ```
+/// assert!(runstate::id::check("../CON").is_ok());
+/// assert!(runstate::id::check("a\nb").is_err());
+/// ```
+pub fn check(text: &str) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty);
+    }
+    if text.len() > ID_BYTES {
+        return Err(InvalidId::TooLong(text.len()));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(InvalidId::Control(u32::from(c))),
+        None => Ok(()),
+    }
+}
+
+/// The id of a command: the same id again is answered with the first result.
+///
+/// What follows a deciding batch (later slices, staging, deletion) carries `id/1`, `id/2`, … ([`CommandId::part`]).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandId(Arc<str>);
+
+impl CommandId {
+    /// Takes `text` as a command id, by the rule of every id.
+    pub fn new(text: &str) -> Result<Self, InvalidId> {
+        check(text).map(|()| Self(text.into()))
+    }
+
+    /// The id of the `n`th batch that belongs to this command.
+    pub fn part(&self, n: u32) -> Self {
+        Self(format!("{}/{n}", self.0).into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which write of a document this is: `n-incarnation`.
+///
+/// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a deleted and
+/// re-created document is never taken for its former self.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision {
+    n: u64,
+    incarnation: Arc<str>,
+}
+
+impl Revision {
+    /// The revision of a document that `command` inserts under `collection` and `id`.
+    pub fn first(command: &CommandId, collection: &str, id: &str) -> Self {
+        let digest = sha256(&[command.as_str().as_bytes(), collection.as_bytes(), id.as_bytes()]);
+        Self { n: 1, incarnation: hex(&digest[..6]).into() }
+    }
+
+    /// The revision after one more write.
+    pub fn next(&self) -> Self {
+        Self { n: self.n + 1, incarnation: self.incarnation.clone() }
+    }
+
+    /// How many writes the document has seen, its insertion included.
+    pub fn writes(&self) -> u64 {
+        self.n
+    }
+
+    /// Reads `n-incarnation`; `None` where the text is no revision.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (n, incarnation) = text.split_once('-')?;
+        let canonical = n.len() == 1 || !n.starts_with('0');
+        let lower_hex = incarnation.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let n = n.bytes().all(|b| b.is_ascii_digit()).then(|| n.parse().ok()).flatten()?;
+        (canonical && n > 0 && incarnation.len() == 12 && lower_hex)
+            .then(|| Self { n, incarnation: incarnation.into() })
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.n, self.incarnation)
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no revision")))
+    }
+}
+
+/// A UUIDv7 (RFC 9562) whose time is `now` and whose 74 free bits are SHA-256 of `command` and `counter`: a command that is decided
+/// again names the same things.
+pub fn derived(now: Timestamp, command: &CommandId, counter: u64) -> String {
+    let digest = sha256(&[b"id", command.as_str().as_bytes(), &counter.to_be_bytes()]);
+    let mut random = [0u8; 10];
+    random.copy_from_slice(&digest[..10]);
+    uuid_v7(now, random)
+}
+
+/// A UUIDv7 from `now` and ten bytes of entropy.
+pub fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
+    let ms = u64::try_from(now.as_millis()).unwrap_or(0);
+    let mut bytes = [0u8; 16];
+    bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+    bytes[6..].copy_from_slice(&random);
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    let h = hex(&bytes);
+    format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
+}
+
+/// SHA-256 over `parts`, each preceded by its length, so that no two lists of parts read the same.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// Lower-case hexadecimal text of `bytes`.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_bounded_text() {
+        assert_eq!(check(""), Err(InvalidId::Empty));
+        assert_eq!(check(&"x".repeat(201)), Err(InvalidId::TooLong(201)));
+        assert_eq!(check("a\0b"), Err(InvalidId::Control(0)));
+        for fine in ["../x", "CON", "🦀", "Key", "key", &"x".repeat(200)] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_recreated_document_has_another_incarnation() {
+        let first = Revision::first(&CommandId::new("a").unwrap(), "c", "1");
+        let again = Revision::first(&CommandId::new("b").unwrap(), "c", "1");
+        assert_ne!(first, again);
+        assert_eq!(Revision::parse(&first.next().to_string()), Some(first.next()));
+        for bad in ["", "1", "0-000000000000", "01-000000000000", "1-00000000000", "1-00000000000G", "+1-000000000000"]
+        {
+            assert_eq!(Revision::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn derived_ids_are_uuid_v7_and_repeatable() {
+        let command = CommandId::new("c").unwrap();
+        let id = derived(Timestamp::from_millis(1_705_744_800_000), &command, 0);
+        assert_eq!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 0));
+        assert_ne!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 1));
+        assert_eq!((&id[..14], id.len()), ("018d2650-1900-", 36).into());
+        assert_eq!(&id[14..15], "7");
+    }
+}

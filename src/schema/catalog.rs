@@ -1,0 +1,122 @@
+//! The set of collections that an engine works with, checked once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Collection, IndexKind, Kind, Presence};
+
+/// A declaration that contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("collection {collection}: {problem}")]
+pub struct CatalogError {
+    /// The collection that is declared wrongly.
+    pub collection: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Collections by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    collections: BTreeMap<&'static str, &'static Collection>,
+}
+
+impl Catalog {
+    /// Checks the declarations and takes them.
+    pub fn new(collections: &[&'static Collection]) -> Result<Self, CatalogError> {
+        let mut catalog = Self::default();
+        for &collection in collections {
+            let wrong = |problem: String| CatalogError { collection: collection.name.to_owned(), problem };
+            verify(collection).map_err(wrong)?;
+            if catalog.collections.insert(collection.name, collection).is_some() {
+                return Err(wrong("is declared twice".to_owned()));
+            }
+        }
+        for collection in catalog.collections.values() {
+            for reference in collection.references {
+                if !catalog.collections.contains_key(reference.collection) {
+                    let problem =
+                        format!("`{}` refers to `{}`, which is not declared", reference.field, reference.collection);
+                    return Err(CatalogError { collection: collection.name.to_owned(), problem });
+                }
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The collection of that name.
+    pub fn get(&self, name: &str) -> Option<&'static Collection> {
+        self.collections.get(name).copied()
+    }
+
+    /// All collections, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Collection> + '_ {
+        self.collections.values().copied()
+    }
+}
+
+fn verify(collection: &Collection) -> Result<(), String> {
+    let name_ok = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if collection.name.split('.').count() != 2 || !collection.name.split('.').all(name_ok) {
+        return Err("its name is not `domain.collection` in lower case".to_owned());
+    }
+    if collection.version == 0 {
+        return Err("versions begin at 1".to_owned());
+    }
+    let mut fields = BTreeSet::new();
+    for field in collection.fields {
+        if field.name.starts_with('_') || field.name.split('.').any(str::is_empty) {
+            return Err(format!("`{}` is no field name (names that begin with _ are reserved)", field.name));
+        }
+        if !fields.insert(field.name) {
+            return Err(format!("field `{}` is declared twice", field.name));
+        }
+        if let (Presence::Default(value), false) = (field.presence, field.values.is_empty())
+            && !field.values.iter().any(|v| value.to_json() == *v)
+        {
+            return Err(format!("the default of `{}` is none of its values", field.name));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for index in collection.indexes {
+        if !names.insert(index.name()) {
+            return Err(format!("index `{}` is declared twice", index.name()));
+        }
+        if index.fields.is_empty() || (index.kind == IndexKind::Each && index.fields.len() != 1) {
+            return Err(format!("index `{}` has the wrong number of fields", index.name()));
+        }
+        let partial = index.partial.iter().flat_map(|p| p.paths());
+        if let Some(path) =
+            index.fields.iter().map(|(path, _)| *path).chain(partial).find(|path| !fields.contains(path))
+        {
+            return Err(format!("index `{}` reads `{path}`, which is no declared field", index.name()));
+        }
+    }
+    if let Some(ttl) = &collection.ttl
+        && collection.kind_of(ttl.field) != Kind::Timestamp
+    {
+        return Err(format!("it expires by `{}`, which is no timestamp", ttl.field));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Direction::Ascending, Field, Index};
+    use super::*;
+
+    const TWICE: Collection = Collection::new("a.b", 1).fields(&[Field::text("x"), Field::int("x")]);
+    const UNDECLARED: Collection = Collection::new("a.b", 1).indexes(&[Index::by(&[("y", Ascending)])]);
+    const NAME: Collection = Collection::new("nodomain", 1);
+    const FINE: Collection = Collection::new("a.b", 1);
+
+    #[test]
+    fn wrong_declarations_say_what_is_wrong() {
+        let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().to_string();
+        assert_eq!(problem(&TWICE), "collection a.b: field `x` is declared twice");
+        assert_eq!(problem(&UNDECLARED), "collection a.b: index `y` reads `y`, which is no declared field");
+        assert_eq!(problem(&NAME), "collection nodomain: its name is not `domain.collection` in lower case");
+        assert_eq!(Catalog::new(&[&FINE, &FINE]).unwrap_err().problem, "is declared twice");
+    }
+}

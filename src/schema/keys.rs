@@ -1,0 +1,181 @@
+//! Index keys as bytes whose order is the order of the values, so that any ordered map of bytes is an index.
+//!
+//! A key is the encodings of its fields one after another, each self-delimiting. First byte: the rank of the kind as in
+//! [`crate::value::compare`]; a descending field has all its bytes inverted.
+//!
+//! | value | bytes |
+//! |---|---|
+//! | null or missing | `05` |
+//! | false, true | `10`, `11` |
+//! | number | `20`, then the double with its sign bit flipped (negative: all bits), big-endian; -0 is 0 |
+//! | decimal | `20`, sign, then exponent and digits (negative: inverted) |
+//! | text | `30`, UTF-8 with `00` as `00 FF`, then `00 01` |
+//! | list | `40`, its elements, then `00` |
+//! | object | `50`, key and value pairs in the order of their keys, then `00` |
+
+use rust_decimal::Decimal;
+
+use super::{Collection, Direction, Index, IndexKind, Kind, parse_decimal};
+use crate::value::{Document, Json, get};
+
+/// The keys under which `document` stands in `index`: none where the index is partial and leaves it out, one for an ordered index, one an element
+/// (without repeats) for an `each` index. Text and containment indexes have no keys of this kind.
+pub fn entries(collection: &Collection, index: &Index, document: &Document) -> Vec<Vec<u8>> {
+    if !index.partial.as_ref().is_none_or(|p| p.holds(document)) {
+        return Vec::new();
+    }
+    match index.kind {
+        IndexKind::Ordered => vec![entry(collection, index, |path| get(document, path))],
+        IndexKind::Each => {
+            let Some((path, direction)) = index.fields.first() else { return Vec::new() };
+            let Some(Json::Array(items)) = get(document, path) else { return Vec::new() };
+            let mut keys: Vec<_> = items.iter().map(|item| encoded(Kind::Json, item, *direction)).collect();
+            keys.sort();
+            keys.dedup();
+            keys
+        }
+        IndexKind::Text | IndexKind::Contains => Vec::new(),
+    }
+}
+
+/// The key of an ordered index for fields found by `value`; a field that is not found counts as null.
+pub fn entry<'a>(collection: &Collection, index: &Index, value: impl Fn(&str) -> Option<&'a Json>) -> Vec<u8> {
+    let fields = index.fields.iter();
+    fields
+        .flat_map(|(path, direction)| encoded(collection.kind_of(path), value(path).unwrap_or(&Json::Null), *direction))
+        .collect()
+}
+
+/// The bytes of one field of a key.
+pub fn encoded(kind: Kind, value: &Json, direction: Direction) -> Vec<u8> {
+    let mut out = Vec::new();
+    match (kind, value) {
+        (Kind::Decimal, Json::String(text)) => match parse_decimal(text) {
+            Some(number) => decimal(number, &mut out),
+            None => write(value, &mut out),
+        },
+        _ => write(value, &mut out),
+    }
+    if direction == Direction::Descending {
+        out.iter_mut().for_each(|b| *b = !*b);
+    }
+    out
+}
+
+fn write(value: &Json, out: &mut Vec<u8>) {
+    match value {
+        Json::Null => out.push(0x05),
+        Json::Bool(b) => out.push(0x10 + u8::from(*b)),
+        Json::Number(n) => {
+            out.push(0x20);
+            out.extend(double(n.as_f64().unwrap_or(0.0)));
+        }
+        Json::String(text) => {
+            out.push(0x30);
+            text_bytes(text, out);
+        }
+        Json::Array(items) => {
+            out.push(0x40);
+            items.iter().for_each(|item| write(item, out));
+            out.push(0x00);
+        }
+        Json::Object(map) => {
+            out.push(0x50);
+            let mut pairs: Vec<_> = map.iter().collect();
+            pairs.sort_by_key(|(key, _)| *key);
+            for (key, value) in pairs {
+                out.push(0x30);
+                text_bytes(key, out);
+                write(value, out);
+            }
+            out.push(0x00);
+        }
+    }
+}
+
+fn text_bytes(text: &str, out: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        out.push(byte);
+        if byte == 0 {
+            out.push(0xff);
+        }
+    }
+    out.extend([0x00, 0x01]);
+}
+
+fn double(n: f64) -> [u8; 8] {
+    let bits = if n == 0.0 { 0 } else { n.to_bits() };
+    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    ordered.to_be_bytes()
+}
+
+/// Sign (0 negative, 1 zero, 2 positive), then for the magnitude 0.d1d2… × 10^e: e + 128, the digits + 1, a 0.
+fn decimal(number: Decimal, out: &mut Vec<u8>) {
+    out.push(0x20);
+    let number = number.normalize();
+    if number.is_zero() {
+        return out.push(1);
+    }
+    let digits = number.mantissa().unsigned_abs().to_string();
+    let trimmed = digits.trim_end_matches('0');
+    // 28 significant digits and a scale up to 28: the exponent stays within ±29.
+    let exponent = i32::try_from(digits.len()).unwrap_or(0) - i32::try_from(number.scale()).unwrap_or(0);
+    let mut magnitude = vec![u8::try_from(exponent + 128).unwrap_or(0)];
+    magnitude.extend(trimmed.bytes().map(|d| d - b'0' + 1));
+    magnitude.push(0);
+    let negative = number.is_sign_negative();
+    out.push(if negative { 0 } else { 2 });
+    out.extend(magnitude.iter().map(|b| if negative { !b } else { *b }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::compare;
+    use proptest::prelude::*;
+    use std::cmp::Ordering;
+
+    fn json() -> impl Strategy<Value = Json> {
+        let number = prop_oneof![
+            (-5i64..5).prop_map(Json::from),
+            (-((1i64 << 53) - 1)..(1 << 53)).prop_map(Json::from),
+            prop::num::f64::NORMAL.prop_map(Json::from),
+            prop::num::f64::SUBNORMAL.prop_map(Json::from),
+            Just(Json::from(-0.0)),
+        ];
+        let text = prop_oneof!["[ab\u{0}\u{1}]{0,4}", "\\PC{0,6}"];
+        let leaf = prop_oneof![Just(Json::Null), any::<bool>().prop_map(Json::from), number, text.prop_map(Json::from)];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                prop::collection::btree_map("[ab\u{0}]{0,2}", inner, 0..3)
+                    .prop_map(|m| m.into_iter().collect::<Document>().into()),
+            ]
+        })
+    }
+
+    fn reversed(order: Ordering, direction: Direction) -> Ordering {
+        if direction == Direction::Descending { order.reverse() } else { order }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn byte_order_is_value_order(a in json(), b in json(), c in json(), d in json()) {
+            for first in [Direction::Ascending, Direction::Descending] {
+                let key = |x: &Json, y: &Json| [encoded(Kind::Json, x, first), encoded(Kind::Json, y, Direction::Ascending)].concat();
+                let by_value = reversed(compare(&a, &c), first).then_with(|| compare(&b, &d));
+                prop_assert_eq!(key(&a, &b).cmp(&key(&c, &d)), by_value);
+                prop_assert_eq!(key(&a, &b).cmp(&key(&a, &d)), compare(&b, &d));
+            }
+        }
+
+        #[test]
+        fn decimals_sort_by_their_worth(a in -10_000_000i64..10_000_000, b in -10_000_000i64..10_000_000, s in 0u32..9, t in 0u32..9) {
+            let (a, b) = (Decimal::new(a, s), Decimal::new(b, t));
+            let key = |d: Decimal| encoded(Kind::Decimal, &Json::from(d.to_string()), Direction::Ascending);
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+    }
+}

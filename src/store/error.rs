@@ -1,0 +1,144 @@
+//! What can go wrong in a store. Every error says what, where, and what to do.
+
+use crate::code::Code;
+use crate::id::CommandId;
+use crate::schema::Key;
+
+/// An error of a store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A document is not what the batch expected. Nothing was written; read and decide again.
+    #[error("{key} was changed by another; read it again and repeat")]
+    Conflict {
+        /// The document.
+        key: Key,
+    },
+    /// A unique index has that entry already. Nothing was written; the fact that was decided on may have changed.
+    #[error("{key}: another document of {} has the same {index}", key.collection)]
+    UniqueViolation {
+        /// The document that was refused.
+        key: Key,
+        /// Name of the index.
+        index: String,
+    },
+    /// Another command was decided under this id.
+    #[error("command id `{command}` was used for a different command; choose another one")]
+    CommandIdReused {
+        /// The id.
+        command: CommandId,
+    },
+    /// A document breaks its declaration, or a batch contradicts itself. Nothing was written.
+    #[error("{key}: {reason}")]
+    Invalid {
+        /// The document.
+        key: Key,
+        /// Field and reason.
+        reason: String,
+    },
+    /// The commit may or may not have happened.
+    #[error("whether command `{command}` was committed is not known ({why}); ask for its outcome before repeating it")]
+    Unknown {
+        /// The command.
+        command: CommandId,
+        /// What happened.
+        why: String,
+    },
+    /// The store cannot be reached or used now.
+    #[error("{what}: {why}")]
+    Unavailable {
+        /// What was tried, on what.
+        what: String,
+        /// Why it failed and what to do.
+        why: String,
+    },
+    /// No space is left. Reading and deleting still work.
+    #[error("no space is left at {what}; nothing was written. Free some space and repeat")]
+    Full {
+        /// Where.
+        what: String,
+    },
+    /// Stored data contradicts itself.
+    #[error("{at} is damaged: {why}")]
+    Corrupt {
+        /// Where.
+        at: String,
+        /// How.
+        why: String,
+    },
+    /// A document or batch is larger than the store takes.
+    #[error("{what} has {size}; at most {limit} are allowed")]
+    TooLarge {
+        /// The document or batch.
+        what: String,
+        /// Its size, with its unit.
+        size: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// The store can be read, not written.
+    #[error("the store can only be read: {why}")]
+    ReadOnly {
+        /// Why.
+        why: String,
+    },
+    /// The store was written by a newer version.
+    #[error("{what} has format version {found}; this program knows versions up to {supported}. Use a newer runstate")]
+    NewerVersion {
+        /// What has it.
+        what: String,
+        /// The version found.
+        found: u64,
+        /// The newest version known.
+        supported: u64,
+    },
+    /// This store cannot do that.
+    #[error("{what} is not supported by {by}")]
+    Unsupported {
+        /// What was asked.
+        what: String,
+        /// The store.
+        by: String,
+    },
+    /// The position is older than what is kept.
+    #[error("changes since that position are no longer kept; reload and go on from now")]
+    PositionExpired,
+    /// The store was closed.
+    #[error("the store was closed")]
+    Closed,
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Conflict { .. } => Code::Conflict,
+            Error::UniqueViolation { .. } => Code::UniqueViolation,
+            Error::CommandIdReused { .. } => Code::CommandIdReused,
+            Error::Invalid { .. } => Code::Invalid,
+            Error::Unknown { .. } => Code::Unknown,
+            Error::Unavailable { .. } => Code::Unavailable,
+            Error::Full { .. } => Code::Full,
+            Error::Corrupt { .. } => Code::Corrupt,
+            Error::TooLarge { .. } => Code::TooLarge,
+            Error::ReadOnly { .. } => Code::ReadOnly,
+            Error::NewerVersion { .. } => Code::NewerVersion,
+            Error::Unsupported { .. } => Code::Unsupported,
+            Error::PositionExpired => Code::PositionExpired,
+            Error::Closed => Code::Closed,
+        }
+    }
+
+    /// The document concerned, where it is one.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Error::Conflict { key } | Error::UniqueViolation { key, .. } | Error::Invalid { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later, with nothing changed by the caller.
+    pub fn retryable(&self) -> bool {
+        matches!(self, Error::Conflict { .. } | Error::Unknown { .. } | Error::Unavailable { .. } | Error::Full { .. })
+    }
+}

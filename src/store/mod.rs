@@ -1,0 +1,183 @@
+//! The persistence port: what a store must do, in the words of documents and revisions. Stores know the schema, never the
+//! entities. Adapters stand beside this file, each in a file or folder of its own; `tables.rs` and `eval.rs` are what several share.
+
+mod batch;
+mod error;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CommandId, Revision};
+use crate::limits::{LEDGER_DAYS, LEDGER_RESULT_BYTES};
+use crate::marker::{BoxFuture, MaybeSync};
+use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, Ttl};
+use crate::time::{Millis, Timestamp};
+use crate::value::{Document, Json};
+
+pub use batch::{Batch, Check, Expect, Op, Write};
+pub use error::Error;
+
+/// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
+/// `id` is the command's id; `fingerprint` tells a repeat from another command under the same id.
+pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::timestamp("at"),
+        Field::text("fingerprint"),
+        Field::json("result").max(LEDGER_RESULT_BYTES),
+    ])
+    .ttl(Ttl { field: "at", after: Millis::days(LEDGER_DAYS), partial: None })
+    .insert_only();
+
+/// What a store can do. What it lacks is a typed error ([`Error::Unsupported`]), never silence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// A name for people: `memory`, `file`.
+    pub name: &'static str,
+    /// An acknowledged commit survives the death of the process and the loss of power.
+    pub durable: bool,
+    /// Several processes or tabs may use it at once.
+    pub shared: bool,
+    /// The backend expires documents by itself too.
+    pub native_ttl: bool,
+    /// Answers [`Store::aggregate`].
+    pub aggregate: bool,
+    /// Answers [`Store::changes`].
+    pub change_feed: bool,
+    /// Answers [`crate::schema::Filter::Text`].
+    pub text: bool,
+    /// Largest document, in bytes of its JSON.
+    pub document_bytes: usize,
+    /// Largest batch, in bytes of the JSON of its writes.
+    pub batch_bytes: usize,
+    /// Most writes and checks in one batch.
+    pub batch_writes: usize,
+}
+
+/// A document as a store holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Which write of the document this is.
+    pub revision: Revision,
+    /// The schema version under which it was written.
+    pub version: u32,
+    /// Its fields, without the reserved ones.
+    pub document: Arc<Document>,
+}
+
+/// A document that a query found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its contents; only the asked fields where the query projects.
+    pub stored: Stored,
+}
+
+/// One page of the answer to a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The documents, in the order asked for.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; `None`: there is none.
+    pub cursor: Option<String>,
+}
+
+/// A place in the order of commits. Opaque; later positions of one store are greater only to that store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub String);
+
+/// What a commit came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// Where in the order of commits it stands. Of a repeat: some position at or after it.
+    pub position: Position,
+    /// The result in the ledger: this batch's, or the first one's where it was a repeat.
+    pub result: Json,
+    /// The command was committed before; nothing was written now.
+    pub replayed: bool,
+}
+
+/// Whether a command was committed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It was, with this fingerprint and result.
+    Committed {
+        /// Fingerprint of the command that was decided under the id.
+        fingerprint: String,
+        /// The result it was answered with.
+        result: Json,
+    },
+    /// Not so far. Not final: a commit under way may still arrive, so whoever repeats uses the same id.
+    Absent,
+}
+
+/// One committed change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeEvent {
+    /// The position of its commit.
+    pub position: Position,
+    /// The batch that made it.
+    pub command: CommandId,
+    /// The document.
+    pub key: Key,
+    /// Its new revision; `None`: it was deleted.
+    pub revision: Option<Revision>,
+}
+
+/// Committed changes after a position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// In the order of commits.
+    pub events: Vec<ChangeEvent>,
+    /// Where to go on.
+    pub next: Position,
+}
+
+/// What every store promises.
+///
+/// All methods may be called at once from several tasks. A method that fails with anything but [`Error::Unknown`] has
+/// changed nothing.
+pub trait Store: MaybeSync {
+    /// What this store can do. Constant over its life.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes collections and indexes as `catalog` declares them, and remembers it. Idempotent; called before anything else.
+    ///
+    /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written.
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// The documents under `keys`, in that order, as of one moment. `None`: nothing stands there.
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
+
+    /// The documents that match, in a total order (the id decides last).
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>>;
+
+    /// Numbers over the documents that match: one row a group, in the order of the group values.
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>>;
+
+    /// Applies `batch` atomically, together with its row in the ledger ([`COMMANDS`]).
+    ///
+    /// On `Ok`, every write is durable as far as [`Capabilities::durable`] promises, and visible to the next `get`.
+    /// Where the ledger has the command already nothing is written: with the same fingerprint the first result is
+    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked before any expectation.
+    /// On `Conflict` and `UniqueViolation` nothing was written and the command may be decided again; on `Unknown` ask
+    /// [`Store::outcome`] first.
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>>;
+
+    /// What became of a command. [`Outcome::Committed`] is final, and durable once it is returned.
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>>;
+
+    /// Up to `limit` committed changes after `from` (`None`: from now on), at least once each, in the order of commits. Where there
+    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept; reload and begin at now.
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>>;
+
+    /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more
+    /// than what is expired, also where the backend expires by itself.
+    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>>;
+
+    /// Flushes and ends. Every later call is [`Error::Closed`]; closing again is fine.
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+}

@@ -1,0 +1,137 @@
+//! What changed between two versions of a document: the paths to set and the paths to unset, so that a write costs what it
+//! changed and not what it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Json, Path, Segment};
+
+/// The way from one document to another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Values to set, each at its path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<(Path, Json)>,
+    /// Keys to remove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<Path>,
+}
+
+impl Difference {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.unset.is_empty()
+    }
+
+    /// Applies the difference; `false`, with `document` partly changed, where a path does not exist in it.
+    pub fn apply(&self, document: &mut Document) -> bool {
+        self.unset.iter().all(|path| path.unset(document))
+            && self.set.iter().all(|(path, value)| path.set(document, value.clone()))
+    }
+}
+
+/// The difference that turns `before` into `after`.
+///
+/// Objects are descended into. Lists are too, where they did not shrink and most of their elements stayed; else the
+/// list is set whole.
+pub fn difference(before: &Document, after: &Document) -> Difference {
+    let mut found = Difference::default();
+    objects(before, after, &mut Vec::new(), &mut found);
+    found
+}
+
+fn objects(before: &Document, after: &Document, at: &mut Vec<Segment>, found: &mut Difference) {
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        found.unset.push(path(at, Segment::Key(key.clone())));
+    }
+    for (key, new) in after {
+        match before.get(key) {
+            Some(old) => values(old, new, at, Segment::Key(key.clone()), found),
+            None => found.set.push((path(at, Segment::Key(key.clone())), new.clone())),
+        }
+    }
+}
+
+fn values(old: &Json, new: &Json, at: &mut Vec<Segment>, segment: Segment, found: &mut Difference) {
+    match (old, new) {
+        _ if old == new => {}
+        // An object that becomes empty is set whole, so that no store has to tell "empty" from "all keys removed".
+        (Json::Object(old), Json::Object(new)) if !new.is_empty() && !old.is_empty() => {
+            at.push(segment);
+            objects(old, new, at, found);
+            at.pop();
+        }
+        (Json::Array(old), Json::Array(new)) if descend(old, new) => {
+            at.push(segment);
+            for (i, value) in new.iter().enumerate() {
+                let index = Segment::Index(u32::try_from(i).unwrap_or(u32::MAX));
+                match old.get(i) {
+                    Some(before) => values(before, value, at, index, found),
+                    None => found.set.push((path(at, index), value.clone())),
+                }
+            }
+            at.pop();
+        }
+        _ => found.set.push((path(at, segment), new.clone())),
+    }
+}
+
+/// Whether a list is cheaper told by its changed elements: each costs its path again.
+fn descend(old: &[Json], new: &[Json]) -> bool {
+    let changed = old.iter().zip(new).filter(|(a, b)| a != b).count() + new.len().saturating_sub(old.len());
+    !old.is_empty() && new.len() >= old.len() && changed * 4 <= new.len()
+}
+
+fn path(at: &[Segment], last: Segment) -> Path {
+    Path(at.iter().cloned().chain([last]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            (0..4i64).prop_map(Json::from),
+            "[a.$]{0,2}".prop_map(Json::from)
+        ];
+        leaf.prop_recursive(4, 64, 12, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..12).prop_map(Json::from),
+                prop::collection::btree_map("[a-c.]{0,2}", inner, 0..4)
+                    .prop_map(|m| m.into_iter().collect::<Document>().into()),
+            ]
+        })
+    }
+
+    fn document() -> impl Strategy<Value = Document> {
+        prop::collection::btree_map("[a-c.]{0,2}", json(), 0..4).prop_map(|m| m.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn applying_the_difference_gives_the_later_document(before in document(), after in document()) {
+            let found = difference(&before, &after);
+            let wire = serde_json::to_string(&found).unwrap();
+            let mut changed = before.clone();
+            prop_assert!(serde_json::from_str::<Difference>(&wire).unwrap().apply(&mut changed));
+            prop_assert_eq!(&changed, &after);
+            prop_assert_eq!(found.is_empty(), before == after);
+        }
+    }
+
+    #[test]
+    fn one_changed_element_of_a_long_list_is_told_alone() {
+        let before = serde_json::json!({"heap": {"pages": vec![1; 1000]}});
+        let mut after = before.clone();
+        after["heap"]["pages"][17] = 2.into();
+        after["heap"]["pages"].as_array_mut().unwrap().push(3.into());
+        let found = difference(before.as_object().unwrap(), after.as_object().unwrap());
+        assert_eq!(
+            serde_json::to_string(&found).unwrap(),
+            r#"{"set":[[["heap","pages",17],2],[["heap","pages",1000],3]]}"#
+        );
+    }
+}

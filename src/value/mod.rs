@@ -1,0 +1,20 @@
+//! Plain values: the trees of JSON that documents, inputs and answers are made of, and what can be said of them without
+//! knowing what they mean: canonical text, order, paths, differences, bounds.
+
+mod bounds;
+mod canonical;
+mod diff;
+mod order;
+mod path;
+
+pub use bounds::{Excess, check_plain};
+pub use canonical::{canonical, number_text};
+pub use diff::{Difference, difference};
+pub use order::{compare, same};
+pub use path::{Path, Segment, get};
+
+/// A plain value.
+pub type Json = serde_json::Value;
+
+/// A document: named plain values. The order of its keys says nothing.
+pub type Document = serde_json::Map<String, Json>;

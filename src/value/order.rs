@@ -1,0 +1,62 @@
+//! The one order of plain values: null, booleans, numbers, texts (by bytes), lists, objects. A missing value counts as null.
+//! Index keys (`schema/keys.rs`) sort exactly so.
+
+use std::cmp::Ordering;
+
+use super::Json;
+
+/// Compares two values. Numbers compare by what they are worth: `1` equals `1.0`.
+///
+/// ```
+/// use runstate::value::compare;
+/// use serde_json::json;
+/// assert!(compare(&json!(null), &json!(false)).is_lt());
+/// assert!(compare(&json!(2), &json!(10.5)).is_lt());
+/// assert!(compare(&json!(10), &json!("1")).is_lt());
+/// ```
+pub fn compare(a: &Json, b: &Json) -> Ordering {
+    match (a, b) {
+        (Json::Bool(a), Json::Bool(b)) => a.cmp(b),
+        (Json::Number(a), Json::Number(b)) => number(a, b),
+        (Json::String(a), Json::String(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Json::Array(a), Json::Array(b)) => {
+            a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
+        }
+        (Json::Object(a), Json::Object(b)) => {
+            // serde_json may keep insertion order when another crate asks it to, so sort by key here.
+            let (mut a, mut b): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
+            a.sort_by_key(|(k, _)| *k);
+            b.sort_by_key(|(k, _)| *k);
+            a.iter()
+                .zip(&b)
+                .map(|((ka, va), (kb, vb))| ka.cmp(kb).then_with(|| compare(va, vb)))
+                .find(|o| o.is_ne())
+                .unwrap_or_else(|| a.len().cmp(&b.len()))
+        }
+        _ => rank(a).cmp(&rank(b)),
+    }
+}
+
+/// Whether two values are worth the same (`1` and `1.0` are).
+pub fn same(a: &Json, b: &Json) -> bool {
+    compare(a, b).is_eq()
+}
+
+fn rank(value: &Json) -> u8 {
+    match value {
+        Json::Null => 0,
+        Json::Bool(_) => 1,
+        Json::Number(_) => 2,
+        Json::String(_) => 3,
+        Json::Array(_) => 4,
+        Json::Object(_) => 5,
+    }
+}
+
+fn number(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
+    match (a.as_i64(), b.as_i64()) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        // Documents hold integers only within ±2^53, where doubles are exact.
+        _ => a.as_f64().unwrap_or(0.0).partial_cmp(&b.as_f64().unwrap_or(0.0)).unwrap_or(Ordering::Equal),
+    }
+}

@@ -1,0 +1,82 @@
+//! Paths into documents: `state.status`, `heap.pages.17`. On the wire a path is a list, so that a key may contain a dot.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Document, Json};
+
+/// One step of a path: a key of an object or an index of a list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Segment {
+    /// The element of a list.
+    Index(u32),
+    /// The value under a key.
+    Key(String),
+}
+
+/// Where a value stands in a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Path(pub Vec<Segment>);
+
+impl Path {
+    /// Sets the value here; `false` where the way does not exist (a parent that is missing or of another kind).
+    /// Setting the element just past the end of a list appends it.
+    pub fn set(&self, document: &mut Document, value: Json) -> bool {
+        let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
+        let Some((last, between)) = rest.split_last() else {
+            document.insert(first.clone(), value);
+            return true;
+        };
+        let Some(parent) = document.get_mut(first).and_then(|v| walk(v, between)) else { return false };
+        match (parent, last) {
+            (Json::Object(map), Segment::Key(key)) => {
+                map.insert(key.clone(), value);
+                true
+            }
+            (Json::Array(list), Segment::Index(i)) => match (*i as usize).cmp(&list.len()) {
+                std::cmp::Ordering::Less => {
+                    list[*i as usize] = value;
+                    true
+                }
+                std::cmp::Ordering::Equal => {
+                    list.push(value);
+                    true
+                }
+                std::cmp::Ordering::Greater => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Removes the value under the key here; `false` where it was not there. Elements of lists are never removed by path.
+    pub fn unset(&self, document: &mut Document) -> bool {
+        let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
+        let Some((last, between)) = rest.split_last() else { return document.remove(first).is_some() };
+        match (document.get_mut(first).and_then(|v| walk(v, between)), last) {
+            (Some(Json::Object(map)), Segment::Key(key)) => map.remove(key).is_some(),
+            _ => false,
+        }
+    }
+}
+
+fn walk<'a>(from: &'a mut Json, segments: &[Segment]) -> Option<&'a mut Json> {
+    segments.iter().try_fold(from, |value, segment| match (value, segment) {
+        (Json::Object(map), Segment::Key(key)) => map.get_mut(key),
+        (Json::Array(list), Segment::Index(i)) => list.get_mut(*i as usize),
+        _ => None,
+    })
+}
+
+/// The value at the dotted `path` of a declared field; `None` where it is missing.
+///
+/// ```
+/// let document = serde_json::json!({"state": {"status": "running"}});
+/// let found = runstate::value::get(document.as_object().unwrap(), "state.status");
+/// assert_eq!(found, Some(&"running".into()));
+/// ```
+pub fn get<'a>(document: &'a Document, path: &str) -> Option<&'a Json> {
+    let mut segments = path.split('.');
+    let first = document.get(segments.next()?)?;
+    segments.try_fold(first, |value, key| value.as_object()?.get(key))
+}
