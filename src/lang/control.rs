@@ -2,8 +2,8 @@
 //! lasts longer than a statement (iterators, ways out) waits in hidden slots.
 
 use oxc_ast::ast::{
-    BindingPattern, CatchClause, DoWhileStatement, ForInStatement, ForOfStatement, ForStatement, ForStatementInit,
-    ForStatementLeft, Statement, TryStatement, WhileStatement,
+    CatchClause, DoWhileStatement, ForInStatement, ForOfStatement, ForStatement, ForStatementInit, ForStatementLeft,
+    Statement, TryStatement, WhileStatement,
 };
 use oxc_semantic::ScopeId;
 use oxc_span::GetSpan;
@@ -121,7 +121,7 @@ impl<'a> Compiler<'a, '_> {
         self.at(left.span());
         self.current.code.emit(Op::IterNext, Arg::IterNext { slot, target: leave });
         // Entered anew in each iteration: closures of one do not see the variables of another.
-        self.enter_loop_scope(scope);
+        self.enter_scope(scope);
         match left {
             ForStatementLeft::VariableDeclaration(declaration) => {
                 if let Some(declarator) = declaration.declarations.first() {
@@ -140,10 +140,6 @@ impl<'a> Compiler<'a, '_> {
         self.jump(Op::Jump, next);
         self.mark(leave);
         self.current.code.release(slot);
-    }
-
-    fn enter_loop_scope(&mut self, scope: Option<ScopeId>) {
-        self.enter_scope(scope);
     }
 
     pub(super) fn try_statement(&mut self, statement: &'a TryStatement<'a>) {
@@ -225,7 +221,6 @@ impl<'a> Compiler<'a, '_> {
         self.enter_scope(handler.body.scope_id.get());
         match handler.param.as_ref().map(|param| &param.pattern) {
             None => self.emit(Op::Pop),
-            Some(pattern @ BindingPattern::BindingIdentifier(_)) => self.bind(pattern, true),
             Some(pattern) => self.bind(pattern, true),
         }
         self.statements(&handler.body.body);

@@ -59,7 +59,8 @@ impl<'a> Compiler<'a, '_> {
             Expression::CallExpression(call) => self.call(call, None),
             Expression::NewExpression(new) => self.new_expression(new),
             Expression::ChainExpression(chain) => self.chain(chain),
-            Expression::AwaitExpression(one) => self.awaited(&one.argument),
+            // A call is already a wait.
+            Expression::AwaitExpression(one) => self.expression(&one.argument),
             Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
             Expression::TSAsExpression(inner) => self.expression(&inner.expression),
             Expression::TSSatisfiesExpression(inner) => self.expression(&inner.expression),

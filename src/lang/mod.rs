@@ -1,6 +1,7 @@
 //! The compiler: a TypeScript subset to bytecode. Where a program runs it means what Node means; where it cannot, it is refused
 //! with its place and a hint. It reads source and knows nothing of a running machine.
 
+mod ask;
 mod assign;
 mod call;
 mod class;
@@ -16,6 +17,10 @@ mod pattern;
 mod resolve;
 mod statement;
 mod text;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
 
 use oxc_allocator::Allocator;
 use oxc_ast::AstKind;

@@ -138,11 +138,8 @@ impl<'a> Compiler<'a, '_> {
             return;
         }
         self.class(class, None);
-        match class.id.as_ref().and_then(|id| id.symbol_id.get()) {
-            // The class has put itself into its variable before its static fields ran.
-            Some(_) => self.emit(Op::Pop),
-            None => self.emit(Op::Pop),
-        }
+        // It has put itself into its variable before its static fields ran.
+        self.emit(Op::Pop);
     }
 
     pub(super) fn variables(&mut self, declaration: &'a VariableDeclaration<'a>) {
