@@ -192,7 +192,8 @@ impl Command for Load {
                     return Ok(Decision::of(before.loaded()));
                 }
                 after.modified = ctx.now;
-                let change = Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
+                let change =
+                    Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
                 let decision = Decision::of(after.loaded()).change(change);
                 Ok(if recompiled { decision.change(after.version_row(ctx.now)?) } else { decision })
             }
