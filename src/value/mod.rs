@@ -6,12 +6,14 @@ mod canonical;
 mod diff;
 mod order;
 mod path;
+mod size;
 
 pub use bounds::{Excess, check_plain};
 pub use canonical::{canonical, number_text};
 pub use diff::{Difference, difference};
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
+pub use size::json_bytes;
 
 /// A plain value.
 pub type Json = serde_json::Value;
