@@ -43,6 +43,9 @@ pub fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
+/// Room for `/4294967295` behind a command id.
+const PART_BYTES: usize = 12;
+
 /// The id of a command: the same id again is answered with the first result.
 ///
 /// What follows a deciding batch (later slices, staging, deletion) carries `id/1`, `id/2`, … ([`CommandId::part`]).
@@ -51,9 +54,18 @@ pub fn check(text: &str) -> Result<(), InvalidId> {
 pub struct CommandId(Arc<str>);
 
 impl CommandId {
-    /// Takes `text` as a command id, by the rule of every id.
+    /// Takes `text` as a command id, by the rule of every id, 12 bytes shorter: the parts that follow are ids too.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        check(text).map(|()| Self(text.into()))
+        check(text)?;
+        if text.len() > ID_BYTES - PART_BYTES {
+            return Err(InvalidId::TooLong(text.len() + PART_BYTES));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// A new command id from `now` and ten bytes of entropy.
+    pub fn generate(now: Timestamp, entropy: [u8; 10]) -> Self {
+        Self(uuid_v7(now, entropy).into())
     }
 
     /// The id of the `n`th batch that belongs to this command.
@@ -204,7 +216,7 @@ mod tests {
         let id = derived(Timestamp::from_millis(1_705_744_800_000), &command, 0);
         assert_eq!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 0));
         assert_ne!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 1));
-        assert_eq!((&id[..14], id.len()), ("018d2650-1900-", 36).into());
+        assert_eq!((&id[..14], id.len()), ("018d2650-1900-", 36));
         assert_eq!(&id[14..15], "7");
     }
 }

@@ -23,3 +23,40 @@ pub const SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// How often a command is decided again after a conflict before its caller is told.
 pub const DECIDE_ATTEMPTS: u32 = 64;
+
+/// How much of the log an execution keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// Calls, errors, the end.
+    #[default]
+    Calls,
+    /// Every instruction too.
+    Instructions,
+}
+
+/// What an engine's owner may choose; everything has a default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Instructions after which a computation that does not stop is saved: what a crash can cost at the most.
+    pub slice_instructions: u64,
+    /// After how long without a save a `running` execution counts as left by a dead process.
+    pub run_lease: crate::time::Millis,
+    /// Instructions that one execution may run in all.
+    pub execution_instructions: u64,
+    /// What executions log where they do not say themselves.
+    pub log_level: LogLevel,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            slice_instructions: 1_000_000,
+            run_lease: crate::time::Millis::seconds(30),
+            execution_instructions: 10_000_000_000,
+            log_level: LogLevel::Calls,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 mod batch;
 mod error;
+pub mod eval;
 pub mod tables;
 
 use std::sync::Arc;

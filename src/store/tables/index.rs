@@ -62,7 +62,7 @@ impl Entries {
     }
 
     /// Ids in the order of entries, then of ids.
-    pub(super) fn ids(&self, stretch: &Stretch) -> impl Iterator<Item = &Arc<str>> {
+    pub(super) fn ids<'a>(&'a self, stretch: &Stretch) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
         self.range(stretch).map(|(_, id)| id)
     }
 
@@ -80,10 +80,13 @@ impl Entries {
         };
         let first = begun.map(|(from, entry)| Stretch { from, to: after(&entry) });
         let groups = Groups { index: self, left: rest };
-        first.into_iter().chain(groups).flat_map(move |group| self.range_owned(group))
+        first.into_iter().chain(groups).flat_map(|group| self.ids(&group))
     }
 
-    fn range(&self, stretch: &Stretch) -> impl DoubleEndedIterator<Item = (&Box<[u8]>, &Arc<str>)> {
+    fn range<'a>(
+        &'a self,
+        stretch: &Stretch,
+    ) -> impl DoubleEndedIterator<Item = (&'a Box<[u8]>, &'a Arc<str>)> + use<'a> {
         let from = match &stretch.from {
             Bound::Included(key) => Bound::Included(key.as_slice()),
             Bound::Excluded(key) => Bound::Excluded(key.as_slice()),
@@ -96,10 +99,6 @@ impl Entries {
             _ => false,
         };
         (!crossed).then(|| self.keys.range::<[u8], _>((from, to))).into_iter().flatten()
-    }
-
-    fn range_owned(&self, stretch: Stretch) -> Vec<&Arc<str>> {
-        self.ids(&stretch).collect()
     }
 }
 

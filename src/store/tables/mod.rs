@@ -1,9 +1,13 @@
 //! The state that stores in memory and on files share: documents by key, maintained indexes, the ledger. Single-threaded and
-//! without I/O: who may read or write when is the store's business. `plan.rs` judges batches, `access.rs` finds documents.
+//! without I/O: who may read or write when is the store's business. `plan.rs` judges batches; `access.rs` chooses an index
+//! and `search.rs` answers with it.
 
 mod access;
 mod index;
 mod plan;
+mod search;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,94 @@
+//! The one error that callers see, on every host.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::code::Code;
+use crate::decision::Rejection;
+use crate::id::InvalidId;
+use crate::store;
+use crate::value::Json;
+
+/// What failed, on what, and whether it may go better next time. A command that failed with anything but
+/// [`Code::Unknown`] changed nothing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Error {
+    /// Stable.
+    pub code: Code,
+    /// For people; may change.
+    pub message: String,
+    /// The collection concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// The id of the document concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The same call may succeed later with nothing changed by the caller.
+    pub retryable: bool,
+    /// More, for programs.
+    #[serde(skip_serializing_if = "Json::is_null")]
+    pub details: Json,
+}
+
+impl Error {
+    /// An error of that code.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), collection: None, key: None, retryable: false, details: Json::Null }
+    }
+
+    /// With details for programs.
+    pub fn details(mut self, details: impl Into<Json>) -> Self {
+        self.details = details.into();
+        self
+    }
+
+    /// A rule of ours was broken: a defect, never the caller's fault.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Code::Internal, message)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        let key = error.key();
+        Self {
+            code: error.code(),
+            collection: key.map(|k| k.collection.to_string()),
+            key: key.map(|k| k.id.to_string()),
+            retryable: error.retryable(),
+            details: Json::Null,
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let mut error = Self::new(rejection.code(), rejection.to_string());
+        match rejection {
+            Rejection::IllegalTransition { key, .. } => {
+                error.collection = Some(key.collection.into_owned());
+                error.key = Some(key.id.to_string());
+            }
+            Rejection::NotFound { id, .. } | Rejection::AlreadyExists { id, .. } => error.key = Some(id),
+            Rejection::Domain { details, .. } => error.details = details,
+            _ => {}
+        }
+        error
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(invalid: InvalidId) -> Self {
+        Self::new(Code::Invalid, invalid.to_string())
+    }
+}

@@ -1,0 +1,26 @@
+//! What the engine asks of the machine it runs on: the time, entropy, and to be called again later. Nothing below the engine asks.
+
+use crate::marker::{BoxFuture, MaybeSync};
+use crate::time::{Millis, Timestamp};
+
+cfg_if::cfg_if! {
+    if #[cfg(not(target_family = "wasm"))] {
+        mod native;
+        pub use native::SystemHost;
+    } else if #[cfg(feature = "wasm")] {
+        mod web;
+        pub use web::SystemHost;
+    }
+}
+
+/// A host.
+pub trait Host: MaybeSync {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Ten bytes that nobody can guess.
+    fn entropy(&self) -> [u8; 10];
+
+    /// Comes back after `span`.
+    fn sleep(&self, span: Millis) -> BoxFuture<'_, ()>;
+}

@@ -1,0 +1,33 @@
+//! The operating system as host.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::Host;
+use crate::marker::BoxFuture;
+use crate::time::{Millis, Timestamp};
+
+/// The clock and entropy of the operating system, the timers of tokio (so a tokio runtime with time enabled is required).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemHost;
+
+impl Host for SystemHost {
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 counts as 1970.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn entropy(&self) -> [u8; 10] {
+        let mut bytes = [0u8; 10];
+        if getrandom::fill(&mut bytes).is_err() {
+            // No entropy source: address and time still tell two processes apart, and ids need no secrecy.
+            let mark = (std::process::id(), SystemTime::now(), std::thread::current().id());
+            bytes.copy_from_slice(&crate::id::sha256(&[format!("{mark:?}").as_bytes()])[..10]);
+        }
+        bytes
+    }
+
+    fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(Duration::from_millis(u64::try_from(span.0).unwrap_or(0))))
+    }
+}

@@ -1,0 +1,67 @@
+//! Loading what a command reads: in rounds, until it asks for nothing new.
+
+use super::{Engine, Error};
+use crate::decision::{Command, Loaded, ReadSet, View};
+use crate::schema::Key;
+use crate::store::Stored;
+
+/// Rounds of reading before a command counts as one that never has enough.
+const ROUNDS: usize = 32;
+
+/// Where documents may come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    /// The cache where it has them; they may be stale.
+    Cache,
+    /// The store only.
+    Store,
+}
+
+impl Engine {
+    /// The view on which `command` decides.
+    ///
+    /// Whatever comes from the store is read again together with each later round, so that in the end it is all of one snapshot.
+    pub(super) async fn load<C: Command>(&self, command: &C, from: From) -> Result<View, Error> {
+        let mut view = View::default();
+        let mut fetched: Vec<Key> = Vec::new();
+        for _ in 0..ROUNDS {
+            let ReadSet { keys, queries } = view.missing(command.reads(&view));
+            if keys.is_empty() && queries.is_empty() {
+                return Ok(view);
+            }
+            let before = fetched.len();
+            for key in keys {
+                match (from, self.shared.cache.get(&key)) {
+                    (From::Cache, Some((loaded, warm))) => view.put(key, Some(loaded), warm),
+                    _ => fetched.push(key),
+                }
+            }
+            if fetched.len() > before {
+                self.fetch(&fetched, &mut view).await?;
+            }
+            for (name, query) in queries {
+                let page = self.shared.store.query(&query).await?;
+                let row = |row: crate::store::Row| {
+                    (Key { collection: query.collection.clone().into(), id: row.id }, loaded(row.stored))
+                };
+                let rows = page.rows.into_iter().map(row).collect();
+                view.put_rows(name, query.clone(), rows);
+            }
+        }
+        Err(Error::internal(format!("{} asked to read more after {ROUNDS} rounds", C::NAME)))
+    }
+
+    async fn fetch(&self, keys: &[Key], view: &mut View) -> Result<(), Error> {
+        let found = self.shared.store.get(keys).await?;
+        for (key, stored) in keys.iter().zip(found) {
+            let found = stored.map(loaded);
+            let warm = found.as_ref().and_then(|found| self.shared.cache.warm(key, &found.revision));
+            view.put(key.clone(), found, warm);
+        }
+        Ok(())
+    }
+}
+
+fn loaded(stored: Stored) -> Loaded {
+    Loaded { revision: stored.revision, document: stored.document }
+}

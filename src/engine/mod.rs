@@ -1,0 +1,294 @@
+//! The one async driver above the stores: load what a command reads, let it decide, commit, and only then tell. It holds no rule
+//! of any domain and no knowledge of any store.
+
+mod cache;
+pub mod cvm;
+mod error;
+mod host;
+mod load;
+pub mod open;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::code::Code;
+use crate::decision::{Change, Command, Ctx, Decision, Hint, Loaded, Rejection, View};
+use crate::id::{CommandId, Revision, hex, sha256};
+use crate::limits::{DECIDE_ATTEMPTS, LEDGER_RESULT_BYTES, Settings};
+use crate::schema::{Catalog, Key};
+use crate::store::{self, Batch, Check, Expect, Op, Outcome, Store, Write};
+use crate::time::{Millis, Timestamp};
+use crate::value::{Json, canonical, difference};
+
+use cache::Cache;
+use load::From;
+
+pub use error::Error;
+pub use host::*;
+
+/// Drives commands against one store.
+///
+/// Cheap to clone; clones share the cache.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    host: Arc<dyn Host>,
+    catalog: Catalog,
+    settings: Settings,
+    cache: Cache,
+    queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
+    hints: Mutex<Vec<Arc<dyn Fn(&Hint) + Send + Sync>>>,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Executed<O> {
+    /// What the caller is told.
+    pub output: O,
+    /// The id under which the ledger knows it.
+    pub command: CommandId,
+    /// It had been committed before; this is what it came to then.
+    pub replayed: bool,
+}
+
+impl Engine {
+    /// An engine over `store`, which is made ready for `catalog`.
+    pub async fn new(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        catalog: Catalog,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        store.migrate(&catalog).await?;
+        let (cache, queues, hints) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &dyn Store {
+        &*self.shared.store
+    }
+
+    /// What the owner chose.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The host's time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.host.now()
+    }
+
+    /// Calls `listener` with every hint, after the commit that gave it. Hints may be lost; nothing may rest on them.
+    pub fn on_hint(&self, listener: impl Fn(&Hint) + Send + Sync + 'static) {
+        self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(listener));
+    }
+
+    /// A command id of our own making.
+    pub fn new_command_id(&self) -> CommandId {
+        CommandId::generate(self.shared.host.now(), self.shared.host.entropy())
+    }
+
+    /// Executes `command` once, under an id of our own.
+    pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        Ok(self.execute_as(command, &self.new_command_id()).await?.output)
+    }
+
+    /// Executes `command` under `id`. The same id again is answered with the first result, whatever has happened since.
+    ///
+    /// Either everything the command decided is committed when this returns `Ok`, or nothing is on any error, with one exception: the code
+    /// `unknown_outcome` says that the store could not be asked; repeat the command under the same id.
+    pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
+        let queue = command.subject().map(|key| self.queue(key));
+        let _turn = match &queue {
+            Some(queue) => Some(queue.lock().await),
+            None => None,
+        };
+        let fingerprint = fingerprint(command)?;
+        let now = self.shared.host.now();
+        let mut from = From::Cache;
+        let mut attempt = 0;
+        loop {
+            let view = self.load(command, from).await?;
+            let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            let decided = command.decide(&view, &mut ctx);
+            let writes = matches!(&decided, Ok(decision) if !decision.changes.is_empty());
+            // A reply that commits nothing may not rest on what the cache remembers.
+            if !writes && from == From::Cache {
+                from = From::Store;
+                continue;
+            }
+            from = From::Store;
+            let failed = match decided {
+                Err(Rejection::Torn(what)) => Error::new(Code::Corrupt, format!("what was read does not fit together: {what}")),
+                Ok(decision) if writes => match self.commit(decision, &view, id, &fingerprint, now).await {
+                    Ok(executed) => return Ok(executed),
+                    Err(error) if decide_again(&error) => error.into(),
+                    Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {
+                        Ok(Some(executed)) => return Ok(executed),
+                        // Absent is not final, but deciding again under the same id can only find it or do it.
+                        Ok(None) => error.into(),
+                        Err(_) => return Err(error.into()),
+                    },
+                    Err(error) => return Err(error.into()),
+                },
+                reply => {
+                    // The ledger is read before any reply without a commit: this may be the repeat of what was done.
+                    return match self.recorded(id, &fingerprint).await? {
+                        Some(executed) => Ok(executed),
+                        None => Ok(Executed { output: reply?.output, command: id.clone(), replayed: false }),
+                    };
+                }
+            };
+            self.shared.cache.forget(view.keys().cloned());
+            attempt += 1;
+            if attempt >= DECIDE_ATTEMPTS {
+                return Err(failed);
+            }
+            self.back_off(attempt).await;
+        }
+    }
+
+    /// What the ledger says of `id`.
+    async fn recorded<O: serde::de::DeserializeOwned>(
+        &self,
+        id: &CommandId,
+        fingerprint: &str,
+    ) -> Result<Option<Executed<O>>, Error> {
+        match self.shared.store.outcome(id).await? {
+            Outcome::Absent => Ok(None),
+            Outcome::Committed { fingerprint: first, result } if first == fingerprint => {
+                Ok(Some(Executed { output: read(result)?, command: id.clone(), replayed: true }))
+            }
+            Outcome::Committed { .. } => Err(store::Error::CommandIdReused { command: id.clone() }.into()),
+        }
+    }
+
+    async fn commit<O: serde::Serialize + serde::de::DeserializeOwned>(
+        &self,
+        decision: Decision<O>,
+        view: &View,
+        id: &CommandId,
+        fingerprint: &str,
+        now: Timestamp,
+    ) -> Result<Executed<O>, store::Error> {
+        let result = serde_json::to_value(&decision.output).map_err(|e| wrong_result(id, &e.to_string()))?;
+        if result.to_string().len() > LEDGER_RESULT_BYTES {
+            return Err(wrong_result(id, "it is larger than 4 KiB"));
+        }
+        let (writes, after) = self.writes(decision.changes, id);
+        let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();
+        let batch = Batch { command: id.clone(), fingerprint: fingerprint.to_owned(), at: now, result, writes, checks };
+        let receipt = self.shared.store.commit(batch).await?;
+        if receipt.replayed {
+            let output = serde_json::from_value(receipt.result).map_err(|e| wrong_result(id, &e.to_string()))?;
+            return Ok(Executed { output, command: id.clone(), replayed: true });
+        }
+        self.remember(after, decision.warm, view);
+        self.tell(&decision.hints);
+        Ok(Executed { output: decision.output, command: id.clone(), replayed: false })
+    }
+
+    /// The writes that make the changes, and the documents as they will stand.
+    fn writes(&self, changes: Vec<Change>, id: &CommandId) -> (Vec<Write>, Vec<(Key, Option<Loaded>)>) {
+        let mut after = Vec::new();
+        let mut writes = Vec::with_capacity(changes.len());
+        for change in changes {
+            writes.push(match change {
+                Change::Insert { key, document } => {
+                    let document = Arc::new(document);
+                    let revision = Revision::first(id, &key.collection, &key.id);
+                    after.push((key.clone(), Some(Loaded { revision, document: document.clone() })));
+                    self.put(key, document)
+                }
+                // Rows of insert-only collections are many and rarely read again: they are not remembered.
+                Change::Append { key, document } => self.put(key, Arc::new(document)),
+                Change::Update { key, before, after: new } => {
+                    let op = Op::Change(difference(&before.document, &new));
+                    let loaded = Loaded { revision: before.revision.next(), document: Arc::new(new) };
+                    after.push((key.clone(), Some(loaded)));
+                    Write { key, expect: Expect::Revision(before.revision), op }
+                }
+                Change::Delete { key, revision } => {
+                    after.push((key.clone(), None));
+                    Write { key, expect: revision.map_or(Expect::Any, Expect::Revision), op: Op::Delete }
+                }
+            });
+        }
+        (writes, after)
+    }
+
+    fn put(&self, key: Key, document: Arc<crate::value::Document>) -> Write {
+        let version = self.shared.catalog.get(&key.collection).map_or(1, |c| c.version);
+        Write { key, expect: Expect::Absent, op: Op::Put { version, document } }
+    }
+
+    fn remember(&self, after: Vec<(Key, Option<Loaded>)>, warm: Vec<(Key, crate::decision::WarmValue)>, view: &View) {
+        let mut warm: HashMap<Key, _> = warm.into_iter().collect();
+        for (key, loaded) in after {
+            let warm = warm.remove(&key);
+            match loaded {
+                Some(loaded) => self.shared.cache.put(key, loaded, warm),
+                None => self.shared.cache.forget([key]),
+            }
+        }
+        // Live forms of what was only read: decoded programs.
+        for (key, value) in warm {
+            if let Some(read) = view.get(&key) {
+                self.shared.cache.put(key, read.clone(), Some(value));
+            }
+        }
+    }
+
+    fn tell(&self, hints: &[Hint]) {
+        if hints.is_empty() {
+            return;
+        }
+        let listeners = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hints.iter().for_each(|hint| listeners.iter().for_each(|listen| listen(hint)));
+    }
+
+    /// The queue of commands that contend for `key`, so that one process does not conflict with itself.
+    fn queue(&self, key: Key) -> Arc<async_lock::Mutex<()>> {
+        let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() >= 1_024 {
+            queues.retain(|_, queue| queue.strong_count() > 0);
+        }
+        let queue = queues.get(&key).and_then(Weak::upgrade).unwrap_or_default();
+        queues.insert(key, Arc::downgrade(&queue));
+        queue
+    }
+
+    /// Waits a random moment, on average longer the more often it failed: others who lost to the same winner spread out.
+    async fn back_off(&self, attempt: u32) {
+        let [a, b, ..] = self.shared.host.entropy();
+        let most = 1i64 << attempt.min(6);
+        let span = i64::from(u16::from_be_bytes([a, b])) * most / i64::from(u16::MAX);
+        if attempt > 1 {
+            self.shared.host.sleep(Millis(span)).await;
+        }
+    }
+}
+
+/// The fact that was decided on has changed: the command decides again.
+fn decide_again(error: &store::Error) -> bool {
+    matches!(error, store::Error::Conflict { .. } | store::Error::UniqueViolation { .. })
+}
+
+fn wrong_result(id: &CommandId, why: &str) -> store::Error {
+    let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
+    store::Error::Invalid { key, reason: format!("the result cannot be kept in the ledger: {why}") }
+}
+
+fn read<O: serde::de::DeserializeOwned>(result: Json) -> Result<O, Error> {
+    serde_json::from_value(result).map_err(|e| Error::internal(format!("the ledger's result cannot be read: {e}")))
+}
+
+fn fingerprint<C: Command>(command: &C) -> Result<String, Error> {
+    let value = serde_json::to_value(command).map_err(|e| Error::internal(format!("{}: {e}", C::NAME)))?;
+    Ok(hex(&sha256(&[C::NAME.as_bytes(), canonical(&value).as_bytes()])[..16]))
+}
