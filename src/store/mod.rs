@@ -4,6 +4,8 @@
 mod batch;
 mod error;
 pub mod eval;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod tables;
 
 use std::sync::Arc;

@@ -39,14 +39,17 @@ pub struct CommitFile {
     pub commits: Vec<Entry>,
 }
 
+/// The revision and schema version that came out of an operation; none: deleted.
+pub type Came = Option<(Revision, u32)>;
+
 /// One commit; where it is a command's, also its row in the ledger.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "EntryIn")]
 pub struct Entry {
     /// What the tables replay.
     pub logged: Logged,
-    /// For each operation the revision and schema version that came out; none: deleted. Not needed to replay: it shows damage.
-    pub outcomes: Vec<Option<(Revision, u32)>>,
+    /// What came out of each operation. Not needed to replay: it shows damage.
+    pub outcomes: Vec<Came>,
 }
 
 impl Entry {
@@ -159,7 +162,7 @@ impl<'a> Line<'a> {
         Self { op: verb, c, id, rev, v, doc, set: Cow::Borrowed(set), unset: Cow::Borrowed(unset) }
     }
 
-    fn operation(self) -> Result<(Key, Op, Option<(Revision, u32)>), String> {
+    fn operation(self) -> Result<(Key, Op, Came), String> {
         let outcome = self.rev.zip(self.v);
         let key = Key { collection: Cow::Owned(self.c.into_owned()), id: self.id.into() };
         let op = match (self.op, self.doc, &outcome) {

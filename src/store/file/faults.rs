@@ -36,7 +36,9 @@ pub fn unavailable(e: &FsError, root: &str) -> Error {
 pub fn refused(e: &FsError, root: &str) -> Error {
     match e.reason {
         Reason::Denied | Reason::ReadOnly => Error::ReadOnly {
-            why: format!("its folder {root} cannot be written ({e}); ask for write access, or copy the store elsewhere"),
+            why: format!(
+                "its folder {root} cannot be written ({e}); ask for write access, or copy the store elsewhere"
+            ),
         },
         Reason::Other => {
             Error::Unavailable { what: format!("the store at {root}"), why: format!("nothing was written ({e})") }

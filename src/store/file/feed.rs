@@ -97,13 +97,13 @@ impl Feed {
         let known = |place: &Place| *place >= self.floor && place.seq <= self.end.seq;
         let from = Place::parse(from).filter(known).ok_or(Error::PositionExpired)?;
         let begin = self.events.partition_point(|(place, _)| *place <= from);
-        let mut given = self.events.iter().skip(begin);
-        let events: Vec<ChangeEvent> = given.by_ref().take(limit).map(|(_, event)| event.clone()).collect();
-        let next = match events.len().checked_sub(1).and_then(|last| self.events.get(begin + last)) {
-            _ if given.next().is_none() && (limit > 0 || begin == self.events.len()) => self.end.max(from),
+        let count = limit.min(self.events.len() - begin);
+        let next = match count.checked_sub(1).and_then(|last| self.events.get(begin + last)) {
+            _ if begin + count == self.events.len() => self.end.max(from),
             Some((place, _)) => *place,
             None => from,
         };
+        let events = self.events.range(begin..begin + count).map(|(_, event)| event.clone()).collect();
         Ok(Changes { events, next: next.position() })
     }
 }

@@ -38,11 +38,6 @@ pub fn temp_path(random: [u8; 16]) -> String {
     format!("{COMMITS}/{TEMP}{}", hex(&random))
 }
 
-/// Whether a name in the folder of commits is a temp's.
-pub fn is_temp(name: &str) -> bool {
-    name.starts_with(TEMP)
-}
-
 /// The sequence number in a name of the folder of commits; `None`: not a commit.
 pub fn commit_seq(name: &str) -> Option<u64> {
     sequence(name, ".json")

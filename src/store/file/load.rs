@@ -10,9 +10,9 @@ use super::open::first_header;
 use super::snapshot;
 use super::steps::{head_stands, highest_snapshot};
 use crate::marker::BoxFuture;
-use crate::store::tables::{Limits, Tables};
-use crate::store::Error;
 use crate::schema::Catalog;
+use crate::store::Error;
+use crate::store::tables::{Limits, Tables};
 
 /// How often a store may change under our eyes while it is read: each time means that a snapshot was taken meanwhile.
 const ATTEMPTS: usize = 100;
@@ -185,10 +185,7 @@ impl Reading {
 }
 
 /// Applies a commit of a file; the error says how it contradicts what was before it, and the tables then hold part of it.
-pub fn replay(
-    tables: &mut Tables,
-    entry: &commit_file::Entry,
-) -> Result<crate::store::tables::Commit, String> {
+pub fn replay(tables: &mut Tables, entry: &commit_file::Entry) -> Result<crate::store::tables::Commit, String> {
     let done = tables.apply_logged(&entry.logged).map_err(|e| e.to_string())?;
     entry.confirm(&done)?;
     Ok(done)

@@ -27,7 +27,9 @@ pub struct Log {
     pub dirty: Dirty,
     /// What is damaged after the head: the store is read-only then.
     pub damage: Option<Error>,
-    /// A newer program wrote the files, or declared a collection: the store is read-only to us.
+    /// The files have a newer format: the store is read-only to us.
+    newer_format: Option<Error>,
+    /// A newer program declared a collection: the store is read-only to us.
     pub newer: Option<Error>,
     pub feed: Feed,
     catalog: Option<Catalog>,
@@ -43,10 +45,10 @@ pub enum Followed {
 
 impl Log {
     /// Begins with what was read.
-    pub fn new(loaded: Loaded, newer: Option<Error>) -> Self {
+    pub fn new(loaded: Loaded, newer_format: Option<Error>) -> Self {
         let Loaded { tables, head, damage } = loaded;
         let feed = Feed::from(head.seq);
-        Self { tables, head, dirty: Dirty::Folders, damage, newer, feed, catalog: None }
+        Self { tables, head, dirty: Dirty::Folders, damage, newer_format, newer: None, feed, catalog: None }
     }
 
     /// Goes on with what was read anew. Changes in between are not known one by one.
@@ -55,7 +57,7 @@ impl Log {
         if let Some(catalog) = &self.catalog {
             tables.declare(catalog)?;
         }
-        if head.seq != self.head.seq || head.hash != self.head.hash {
+        if damage.is_some() || head.seq != self.head.seq || head.hash != self.head.hash {
             self.feed = Feed::from(head.seq);
         }
         (self.tables, self.head, self.damage, self.dirty) = (tables, head, damage, Dirty::Folders);
@@ -79,17 +81,25 @@ impl Log {
 
     fn compare_versions(&mut self) {
         let Some(catalog) = &self.catalog else { return };
-        let newer = catalog.iter().find_map(|collection| {
+        self.newer = catalog.iter().find_map(|collection| {
             let (found, supported) = (self.stored_version(collection.name), u64::from(collection.version));
             let what = format!("collection {}", collection.name);
             (found > supported).then_some(Error::NewerVersion { what, found, supported })
         });
-        self.newer = self.newer.take().or(newer);
+    }
+
+    /// Why commits are not possible.
+    pub fn illness(&self) -> Option<&Error> {
+        self.damage.as_ref().or(self.newer_format.as_ref()).or(self.newer.as_ref())
     }
 
     /// Whether commits are possible.
     pub fn writable(&self) -> Result<(), Error> {
-        self.damage.clone().or_else(|| self.newer.clone()).map_or(Ok(()), Err)
+        match self.illness() {
+            None => Ok(()),
+            Some(newer @ Error::NewerVersion { .. }) => Err(Error::ReadOnly { why: newer.to_string() }),
+            Some(damage) => Err(damage.clone()),
+        }
     }
 
     /// Applies commits that others made (rules 6 and 7). They are in doubt until synced.

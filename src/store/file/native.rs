@@ -14,6 +14,12 @@ use super::fs::{Fs, FsError, Kind, Reason, Sequence};
 use crate::marker::BoxFuture;
 use crate::time::Millis;
 
+#[cfg(unix)]
+#[path = "native/folder.rs"]
+mod folder;
+#[cfg(not(unix))]
+#[path = "native/folder_unknown.rs"]
+mod folder;
 #[cfg(target_os = "linux")]
 #[path = "native/mounts.rs"]
 mod mounts;
@@ -26,12 +32,6 @@ mod rename;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 #[path = "native/rename_unknown.rs"]
 mod rename;
-#[cfg(unix)]
-#[path = "native/folder.rs"]
-mod folder;
-#[cfg(not(unix))]
-#[path = "native/folder_unknown.rs"]
-mod folder;
 
 /// The files of this machine. Needs a tokio runtime.
 #[derive(Clone, Debug)]
@@ -188,7 +188,8 @@ impl Fs for Direct {
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|e| self.fail("ask for randomness", "")(io::Error::other(e.to_string())))?;
+        getrandom::fill(&mut bytes)
+            .map_err(|e| self.fail("ask for randomness", "")(io::Error::other(e.to_string())))?;
         Ok(bytes)
     }
 

@@ -91,7 +91,7 @@ fn ours_or_litter(name: &str) -> bool {
 
 fn not_a_store(root: &str, others: &[&str]) -> Error {
     let seen = match others {
-        [few @ ..] if few.len() <= 3 => few.join(", "),
+        few if few.len() <= 3 => few.join(", "),
         [first, second, third, rest @ ..] => format!("{first}, {second}, {third} and {} more", rest.len()),
         _ => String::new(),
     };

@@ -93,7 +93,7 @@ fn line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), serde_json::Err
 /// Reads snapshot `seq` of `store` and hands each document to `load`; the error says what is wrong with it. Nothing of a damaged
 /// snapshot is handed out.
 pub fn read(bytes: &[u8], seq: u64, store: &str, mut load: impl FnMut(Key, Stored)) -> Result<Header, String> {
-    let wrong = |what: &str| move |e: serde_json::Error| format!("{what} cannot be read ({e})");
+    let wrong = |what: &'static str| move |e: serde_json::Error| format!("{what} cannot be read ({e})");
     // The header comes before the seal: of a newer format it may be all that is understood.
     let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let header: Header = serde_json::from_slice(first).map_err(wrong("its first line"))?;

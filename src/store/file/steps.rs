@@ -116,11 +116,9 @@ impl Sequence for PutCommit {
                         Reason::Missing => Put::TempGone,
                         Reason::Exists => Put::Taken,
                         Reason::Other => Put::Unsure(e),
-                        Reason::Full
-                        | Reason::Denied
-                        | Reason::ReadOnly
-                        | Reason::NotFolder
-                        | Reason::Unsupported => Put::Refused(e),
+                        Reason::Full | Reason::Denied | Reason::ReadOnly | Reason::NotFolder | Reason::Unsupported => {
+                            Put::Refused(e)
+                        }
                     };
                 }
             }
