@@ -193,7 +193,8 @@ fn an_acknowledged_answer_is_there_and_an_unacknowledged_one_is_there_once_or_no
                 let after = whole.mul_f64(random.below(1_000) as f64 / 700.0);
                 let (code, printed) = scene.kill(&["answer", &id, "--call", &call, "--text", &text], after);
                 kills += usize::from(code.is_none());
-                let acknowledged = printed.lines().last().is_some_and(|line| serde_json::from_str::<Json>(line).is_ok());
+                let acknowledged =
+                    printed.lines().last().is_some_and(|line| serde_json::from_str::<Json>(line).is_ok());
                 view = scene.run(&["show", &id]).1;
                 let open = view["calls"][0]["callId"].as_str();
                 if open != Some(call.as_str()) {

@@ -7,6 +7,8 @@ pub mod eval;
 mod feed;
 pub mod layer;
 mod memory;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod tables;
 
 use std::sync::Arc;
