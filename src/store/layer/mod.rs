@@ -12,7 +12,7 @@ use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
-pub use fault::{Fault, FaultStore};
+pub use fault::{Fault, FaultStore, yield_now};
 pub use trace::{Calls, Trace};
 
 /// A method of the port.
