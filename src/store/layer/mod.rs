@@ -1,6 +1,8 @@
 //! Stores around stores: they see every call and pass it on.
 
 mod fault;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::sync::Arc;
