@@ -137,7 +137,7 @@ pub struct Index {
     pub partial: Option<Predicate>,
 }
 
-/// Documents expire `after` the time in `field`, where `partial` holds.
+/// Documents expire `after` the time in `field`, that moment included, where `partial` holds.
 #[derive(Debug)]
 pub struct Ttl {
     /// A timestamp field; documents without it never expire.
