@@ -137,7 +137,7 @@ pub struct Index {
     pub partial: Option<Predicate>,
 }
 
-/// Documents expire `after` the time in `field`, where `partial` holds.
+/// Documents expire `after` the time in `field`, that moment included, where `partial` holds.
 #[derive(Debug)]
 pub struct Ttl {
     /// A timestamp field; documents without it never expire.
@@ -311,6 +311,11 @@ impl Key {
     /// The document `id` of `collection`.
     pub fn new(collection: &Collection, id: &str) -> Self {
         Self { collection: Cow::Borrowed(collection.name), id: id.into() }
+    }
+
+    /// How many bytes its two parts have.
+    pub fn bytes(&self) -> usize {
+        self.collection.len() + self.id.len()
     }
 }
 
