@@ -244,7 +244,7 @@ impl<F: Fs> FileStore<F> {
             let reply = (next == Next::Reply).then_some(dirty);
             let later = self.fs.run(CatchUp { seq, base, reply }).await.map_err(self.io())?.map_err(self.io())?;
             moved |= !later.files.is_empty();
-            let followed = self.log_mut().follow(&later.files, &self.fs.root());
+            let followed = self.log_mut().follow(&later.files);
             if !later.files.is_empty() {
                 self.changed.notify(usize::MAX);
             }
