@@ -4,8 +4,11 @@
 mod batch;
 mod error;
 pub mod eval;
+mod feed;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod layer;
+mod memory;
 pub mod tables;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use crate::value::{Document, Json};
 
 pub use batch::{Batch, Check, Expect, Op, Write};
 pub use error::Error;
+pub use memory::Memory;
 
 /// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
 /// `id` is the command's id; `fingerprint` tells a repeat from another command under the same id.
