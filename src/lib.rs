@@ -10,5 +10,7 @@ pub mod limits;
 pub mod marker;
 pub mod schema;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod value;

@@ -312,6 +312,11 @@ impl Key {
     pub fn new(collection: &Collection, id: &str) -> Self {
         Self { collection: Cow::Borrowed(collection.name), id: id.into() }
     }
+
+    /// How many bytes its two parts have.
+    pub fn bytes(&self) -> usize {
+        self.collection.len() + self.id.len()
+    }
 }
 
 impl fmt::Display for Key {
