@@ -5,10 +5,10 @@ mod batch;
 mod error;
 pub mod eval;
 mod feed;
-pub mod layer;
-mod memory;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod layer;
+mod memory;
 pub mod tables;
 
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 
 mod clock;
 pub mod conformance;
+mod host;
 mod run;
 
 pub use clock::{SimClock, SimIds};
+pub use host::SimHost;
 pub use run::{block_on, join_all, yield_now};
