@@ -14,7 +14,7 @@ async function run({ source, input, answers }) {
     return answers.length > 0 ? answers.shift() : 'no answer';
   };
   // `main` is called with the input where the top level does not call it.
-  const tail = /^(async )?function main\b|^const main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
+  const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   try {
     const program = new AsyncFunction('CC', 'console', 'input', 'TimeoutError', `"use strict";${source}${tail}`);
