@@ -201,7 +201,7 @@ pub fn power(base: f64, exponent: f64) -> f64 {
     if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
         return f64::NAN;
     }
-    base.powf(exponent)
+    libm::pow(base, exponent)
 }
 
 /// Exact decimal digits of a positive finite number, rounded half up to `count` digits, and the exponent of the first one.
