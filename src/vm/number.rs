@@ -374,7 +374,7 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
     }
     let mut digits: Vec<char> = Vec::new();
     // Beyond 2^53 the low digits are not known; they are written as zeros.
-    while whole >= 9_007_199_254_740_992.0 {
+    while whole >= 9_007_199_254_740_992.0 * base {
         whole /= base;
         digits.push('0');
     }
