@@ -90,3 +90,23 @@ fn generated_programs_mean_what_node_means() {
         .collect();
     compare(&cases);
 }
+
+#[test]
+fn a_limit_names_itself_and_cannot_be_caught() {
+    let cases = [
+        ("for (;;) {}", "instruction"),
+        ("let s = 'x'; for (;;) s = s + s", "string length"),
+        ("const f = () => f() + 1; f()", "call depth"),
+        ("const l = []; for (;;) l.push({})", "heap"),
+        ("for (;;) console.log('a line of output')", "output"),
+    ];
+    for (source, limit) in cases {
+        let source =
+            format!("try {{ {source} }} catch (e) {{ console.log('caught', e) }} finally {{ console.log('finally') }}");
+        let case = Case { name: limit.to_owned(), source, ..Case::default() };
+        let outcome = run::limited(&case);
+        let Ending::Failed(message) = &outcome.ending else { panic!("{limit}: {:?}", outcome.ending) };
+        assert!(message.starts_with("LimitError") && message.contains(limit), "{limit}: {message}");
+        assert!(!outcome.lines.iter().any(|line| line.contains("caught") || line == "finally"), "{limit} was caught");
+    }
+}

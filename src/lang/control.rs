@@ -23,11 +23,14 @@ impl<'a> Compiler<'a, '_> {
 
     pub(super) fn while_loop(&mut self, statement: &'a WhileStatement<'a>) {
         let labels = std::mem::take(&mut self.pending_labels);
-        let (next, leave) = (self.label(), self.label());
-        self.mark(next);
-        self.jump_unless(&statement.test, leave);
-        self.loop_body(&statement.body, labels, leave, next);
+        let (start, next, leave) = (self.label(), self.label(), self.label());
+        // The test stands behind the body: one jump for each iteration.
         self.jump(Op::Jump, next);
+        self.mark(start);
+        self.loop_body(&statement.body, labels, leave, next);
+        self.mark(next);
+        self.at(statement.test.span());
+        self.jump_if(&statement.test, start);
         self.mark(leave);
     }
 
@@ -43,7 +46,7 @@ impl<'a> Compiler<'a, '_> {
 
     pub(super) fn for_loop(&mut self, statement: &'a ForStatement<'a>) {
         let labels = std::mem::take(&mut self.pending_labels);
-        let (test, next, leave) = (self.label(), self.label(), self.label());
+        let (start, test, next, leave) = (self.label(), self.label(), self.label(), self.label());
         self.enter_scope(statement.scope_id.get());
         match &statement.init {
             Some(ForStatementInit::VariableDeclaration(declaration)) => self.variables(declaration),
@@ -57,10 +60,8 @@ impl<'a> Compiler<'a, '_> {
         let cells = self.loop_cells(statement.scope_id.get());
         // Each iteration has variables of its own; closures made in the head keep those of the first.
         self.copy_cells(&cells);
-        self.mark(test);
-        if let Some(condition) = &statement.test {
-            self.jump_unless(condition, leave);
-        }
+        self.jump(Op::Jump, test);
+        self.mark(start);
         self.loop_body(&statement.body, labels, leave, next);
         self.mark(next);
         self.copy_cells(&cells);
@@ -68,7 +69,14 @@ impl<'a> Compiler<'a, '_> {
             self.at(update.span());
             self.discard(update);
         }
-        self.jump(Op::Jump, test);
+        self.mark(test);
+        match &statement.test {
+            Some(condition) => {
+                self.at(condition.span());
+                self.jump_if(condition, start);
+            }
+            None => self.jump(Op::Jump, start),
+        }
         self.mark(leave);
     }
 

@@ -80,6 +80,21 @@ pub fn here(case: &Case) -> Outcome {
     drive(&mut machine, case, 50_000_000, |_| None)
 }
 
+/// With limits that are soon reached.
+pub fn limited(case: &Case) -> Outcome {
+    let Ok(program) = compile(case) else { panic!("{} does not compile", case.name) };
+    let limits = Limits {
+        instructions: 3_000_000,
+        frames: 1_000,
+        heap_bytes: 4 << 20,
+        text_units: 1 << 16,
+        output_bytes: 1 << 16,
+        ..Limits::default()
+    };
+    let mut machine = Machine::start(program, &case.input, [7; 32], limits).unwrap();
+    drive(&mut machine, case, u64::MAX, |_| None)
+}
+
 fn compile(case: &Case) -> Result<Arc<Program>, Outcome> {
     let compiled = match lang::compile("case.ts", &case.source) {
         Ok(compiled) => compiled,
