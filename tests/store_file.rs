@@ -1,6 +1,9 @@
 //! The store on files under the conformance suite, and what only real files can show.
 #![cfg(feature = "testing")]
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+#[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;
 #[path = "store_file/tasks.rs"]

@@ -280,3 +280,39 @@ impl Fs for NativeFs {
         Box::pin(self.blocking(move || now(sequence.run(&*direct)).map(Ok)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_11_where_links_are_missing_a_rename_creates_a_name_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let direct = Direct {
+            root: folder.path().to_owned(),
+            single_process: false,
+            // As learnt on vfat.
+            no_links: AtomicBool::new(true),
+        };
+        direct.put_temp_now("temp", b"mine").unwrap();
+        direct.put_temp_now("taken", b"theirs").unwrap();
+        assert_eq!(direct.link_now("temp", "taken").map_err(|e| reason(&e)), Err(Reason::Exists));
+        assert_eq!(direct.link_now("gone", "free").map_err(|e| reason(&e)), Err(Reason::Missing));
+        direct.link_now("temp", "free").unwrap();
+        assert_eq!(
+            (direct.read_now("free", None).unwrap(), direct.read_now("taken", None).unwrap()),
+            (b"mine".to_vec(), b"theirs".to_vec())
+        );
+        assert_eq!(direct.put_temp_now("free", b"again").map_err(|e| reason(&e)), Err(Reason::Exists));
+    }
+
+    #[test]
+    fn a_range_is_read_as_far_as_the_file_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let direct = Direct { root: folder.path().to_owned(), single_process: false, no_links: AtomicBool::new(false) };
+        direct.put_temp_now("f", b"0123456789").unwrap();
+        assert_eq!(direct.read_now("f", Some(2..4)).unwrap(), b"23");
+        assert_eq!(direct.read_now("f", Some(8..99)).unwrap(), b"89");
+        assert_eq!(direct.read_now("f", Some(50..99)).unwrap(), b"");
+    }
+}

@@ -253,3 +253,30 @@ fn a_sweep_has_no_row_in_the_ledger_and_is_seen_by_others() {
     assert!(!is_committed(&open(&disk).0, "a"));
     assert_eq!(open(&disk).0.health(), None);
 }
+
+#[test]
+fn every_flipped_byte_of_a_store_is_found_and_its_file_named() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    take_snapshot(&disk, &a);
+    commit(&a, "b", vec![insert("2", "y")]).unwrap();
+    commit(&a, "c", vec![count_up(&a, "1").unwrap()]).unwrap();
+    let read = ["runstate.json".to_owned(), snapshot_path(2), commit_path(3), commit_path(4)];
+    for path in read {
+        let whole = disk.file(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            disk.edit(&path, Some(&flipped));
+            let found = match done(FileStore::open_on(disk.process(), Options::default())) {
+                Ok(store) => store.health(),
+                Err(e) => Some(e),
+            };
+            let Some(Error::Corrupt { at: named, .. }) = &found else { panic!("{path}, byte {at}: {found:?}") };
+            assert_eq!(named, &format!("store/{path}"), "byte {at}");
+        }
+        disk.edit(&path, Some(&whole));
+    }
+    assert_eq!(open(&disk).0.health(), None);
+}
