@@ -73,6 +73,11 @@ impl CommandId {
         Self(format!("{}/{n}", self.0).into())
     }
 
+    /// Under this name sweeps stand in the feed of changes. They are no commands: they have no row in the ledger.
+    pub fn sweep() -> Self {
+        Self("runstate.sweep".into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -19,3 +19,5 @@ pub mod testing;
 pub mod time;
 pub mod value;
 pub mod vm;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod wasm;

@@ -8,13 +8,13 @@ use crate::value::Json;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// The entity is in a state in which this command means nothing.
-    #[error("{key} is {from}: it cannot be {command} now")]
+    #[error("`{}` is {from}: `{command}` is not possible now; nothing was changed", key.id)]
     IllegalTransition {
         /// The entity.
         key: Key,
         /// Its status.
         from: &'static str,
-        /// The command, as what would be done: `paused`, `answered`.
+        /// The command: `pause`, `answer`.
         command: &'static str,
     },
     /// Nothing stands under that key.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, Error};
 use crate::decision::Loaded;
 use crate::domain::cvm::{
-    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Lines, Load, LoadedProgram, Pause, Reached, Retry,
-    Run, Show, Start, Status, Unpause, Waiting,
+    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Lines, Load, LoadedProgram, Pause, Reached,
+    Retry, Run, Show, Start, Status, Unpause, Waiting,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;

@@ -34,6 +34,8 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
+type Listener = Arc<dyn Fn(&Hint) + Send + Sync>;
+
 struct Shared {
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
@@ -41,7 +43,7 @@ struct Shared {
     settings: Settings,
     cache: Cache,
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
-    hints: Mutex<Vec<Arc<dyn Fn(&Hint) + Send + Sync>>>,
+    hints: Mutex<Vec<Listener>>,
 }
 
 /// What a command came to.
@@ -65,6 +67,7 @@ impl Engine {
     ) -> Result<Self, Error> {
         store.migrate(&catalog).await?;
         let (cache, queues, hints) = Default::default();
+        #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })
     }
 
@@ -124,7 +127,9 @@ impl Engine {
             }
             from = From::Store;
             let failed = match decided {
-                Err(Rejection::Torn(what)) => Error::new(Code::Corrupt, format!("what was read does not fit together: {what}")),
+                Err(Rejection::Torn(what)) => {
+                    Error::new(Code::Corrupt, format!("what was read does not fit together: {what}"))
+                }
                 Ok(decision) if writes => match self.commit(decision, &view, id, &fingerprint, now).await {
                     Ok(executed) => return Ok(executed),
                     Err(error) if decide_again(&error) => error.into(),

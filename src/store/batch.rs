@@ -6,7 +6,7 @@ use super::{Error, Stored};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, Json};
+use crate::value::{Difference, Document, Json, json_bytes};
 
 /// All that one commit does.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,27 @@ pub struct Check {
     pub key: Key,
     /// Its revision when it was read.
     pub revision: Revision,
+}
+
+impl Batch {
+    /// How large the batch is, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts: of every write the
+    /// bytes of its key and of the JSON of what it carries, of every check those of its key.
+    pub fn bytes(&self) -> usize {
+        let key = |key: &Key| key.collection.len() + key.id.len();
+        let writes = self.writes.iter().map(|write| key(&write.key) + write.op.bytes());
+        writes.chain(self.checks.iter().map(|check| key(&check.key))).sum()
+    }
+}
+
+impl Op {
+    /// How many bytes of JSON it carries.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Op::Put { document, .. } => json_bytes(&**document),
+            Op::Change(difference) => json_bytes(difference),
+            Op::Delete => 0,
+        }
+    }
 }
 
 impl Write {

@@ -36,6 +36,14 @@ pub enum Error {
         /// Field and reason.
         reason: String,
     },
+    /// A query or aggregate means nothing: an undeclared collection, a cursor of another query, a span of zero.
+    #[error("the query of {collection} is not valid: {reason}")]
+    InvalidQuery {
+        /// The collection that was asked.
+        collection: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The commit may or may not have happened.
     #[error("whether command `{command}` was committed is not known ({why}); ask for its outcome before repeating it")]
     Unknown {
@@ -115,7 +123,7 @@ impl Error {
             Error::Conflict { .. } => Code::Conflict,
             Error::UniqueViolation { .. } => Code::UniqueViolation,
             Error::CommandIdReused { .. } => Code::CommandIdReused,
-            Error::Invalid { .. } => Code::Invalid,
+            Error::Invalid { .. } | Error::InvalidQuery { .. } => Code::Invalid,
             Error::Unknown { .. } => Code::Unknown,
             Error::Unavailable { .. } => Code::Unavailable,
             Error::Full { .. } => Code::Full,

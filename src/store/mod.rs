@@ -3,6 +3,13 @@
 
 mod batch;
 mod error;
+pub mod eval;
+mod feed;
+pub mod layer;
+mod memory;
+#[cfg(feature = "file")]
+pub mod file;
+pub mod tables;
 
 use std::sync::Arc;
 
@@ -17,6 +24,7 @@ use crate::value::{Document, Json};
 
 pub use batch::{Batch, Check, Expect, Op, Write};
 pub use error::Error;
+pub use memory::Memory;
 
 /// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
 /// `id` is the command's id; `fingerprint` tells a repeat from another command under the same id.

@@ -7,6 +7,7 @@ mod diff;
 mod distance;
 mod order;
 mod path;
+mod size;
 
 pub use bounds::{Excess, check_plain};
 pub use canonical::{canonical, number_text};
@@ -14,6 +15,7 @@ pub use diff::{Difference, difference};
 pub use distance::edit_distance;
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
+pub use size::json_bytes;
 
 /// A plain value.
 pub type Json = serde_json::Value;

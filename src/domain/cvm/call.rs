@@ -178,7 +178,9 @@ impl Command for Answer {
         let Some(id) = self.call_id() else {
             let (_, execution) = Execution::find(view, &self.execution)?;
             execution.step(Event::Answer)?;
-            return Err(Rejection::Stale { what: format!("execution `{}` began to wait just now; look at its question first", self.execution) });
+            return Err(Rejection::Stale {
+                what: format!("execution `{}` began to wait just now; look at its question first", self.execution),
+            });
         };
         let (key, row, mut call) = Call::find(view, id)?;
         if call.execution_id != self.execution {
@@ -186,7 +188,10 @@ impl Command for Answer {
             return Err(Rejection::NotFound { what: "call", id: call.id, hint });
         }
         if call.outcome == Some(CallOutcome::Answered) {
-            let message = format!("call {} of execution `{}` was answered already; nothing was changed", call.step, self.execution);
+            let message = format!(
+                "call {} of execution `{}` was answered already; nothing was changed",
+                call.step, self.execution
+            );
             return Err(Rejection::domain(Code::AlreadyAnswered, message));
         }
         let (before, mut execution) = Execution::find(view, &self.execution)?;
@@ -208,7 +213,12 @@ impl Command for Answer {
 
 impl Call {
     /// The call that a program asks. `Err`: what is wrong with how it asks, in words for the program's author.
-    pub(super) fn asked(execution: &Execution, request: &CallRequest, variables: Json, ctx: &mut Ctx) -> Result<Self, String> {
+    pub(super) fn asked(
+        execution: &Execution,
+        request: &CallRequest,
+        variables: Json,
+        ctx: &mut Ctx,
+    ) -> Result<Self, String> {
         Ok(Self {
             id: ctx.new_id(),
             execution_id: execution.id.clone(),
@@ -246,7 +256,8 @@ impl Call {
 
     /// Whether the answer fits the question.
     fn judge(&self, answer: &Json) -> Result<(), Rejection> {
-        let wrong = |message: String, details: Json| Err(Rejection::Domain { code: Code::InvalidAnswer, message, details });
+        let wrong =
+            |message: String, details: Json| Err(Rejection::Domain { code: Code::InvalidAnswer, message, details });
         if let Err(excess) = check_plain(answer) {
             return wrong(format!("the answer is {excess}; nothing was changed"), Json::Null);
         }

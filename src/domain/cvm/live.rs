@@ -37,7 +37,6 @@ pub(super) struct Heap {
     pub counters: Document,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
@@ -79,9 +78,13 @@ impl PageRef {
     fn read(self, view: &View, execution: &str, page: i64) -> Result<Json, Rejection> {
         let rows: Vec<&Document> = self
             .keys(execution, page)
-            .map(|key| view.get(&key).map(|row| &*row.document).ok_or_else(|| Rejection::Torn(format!("{key} is missing"))))
+            .map(|key| {
+                view.get(&key).map(|row| &*row.document).ok_or_else(|| Rejection::Torn(format!("{key} is missing")))
+            })
             .collect::<Result<_, _>>()?;
-        let damaged = |why: &str| Rejection::domain(Code::Corrupt, format!("page {page} of execution {execution} is damaged: {why}"));
+        let damaged = |why: &str| {
+            Rejection::domain(Code::Corrupt, format!("page {page} of execution {execution} is damaged: {why}"))
+        };
         match (self, rows.as_slice()) {
             (PageRef::Whole(_), [row]) => row.get("objects").cloned().ok_or_else(|| damaged("it has no objects")),
             _ => {
@@ -205,7 +208,9 @@ impl Live {
             let old = heap.pages.get(index).copied();
             let version = old.map_or(0, PageRef::version) + 1;
             let (rows, parts) = rows::page(&id, i64::from(page), version, self.machine.encode_page(page))?;
-            let whole = rows.iter().any(|row| matches!(row, Change::Append { document, .. } if document.contains_key("objects")));
+            let whole = rows
+                .iter()
+                .any(|row| matches!(row, Change::Append { document, .. } if document.contains_key("objects")));
             changes.extend(rows);
             changes.extend(old.into_iter().flat_map(|old| old.delete(&id, i64::from(page))));
             // Pages between the last one known and this one are new too, and come in this very loop.

@@ -116,7 +116,7 @@ const fn id_bytes() -> usize {
 }
 
 /// Loads a program under a name. The same source again changes nothing; a changed one is the next version.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     /// The name.
     pub name: String,
@@ -192,7 +192,8 @@ impl Command for Load {
                     return Ok(Decision::of(before.loaded()));
                 }
                 after.modified = ctx.now;
-                let change = Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
+                let change =
+                    Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
                 let decision = Decision::of(after.loaded()).change(change);
                 Ok(if recompiled { decision.change(after.version_row(ctx.now)?) } else { decision })
             }

@@ -48,10 +48,7 @@ pub const EXECUTION_LOGS: Collection = Collection::new("cvm.execution_logs", 1)
         Field::text("event").one_of(&["instruction", "cc_call", "error", "complete"]),
         Field::object("details"),
     ])
-    .indexes(&[
-        Index::by(&[("executionId", Ascending), ("timestamp", Ascending)]),
-        Index::by(&[("event", Ascending)]),
-    ])
+    .indexes(&[Index::by(&[("executionId", Ascending), ("timestamp", Ascending)]), Index::by(&[("event", Ascending)])])
     .ttl(Ttl { field: "timestamp", after: Millis::days(30), partial: None })
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
     .insert_only();
@@ -123,7 +120,8 @@ pub(super) fn page(execution: &str, page: i64, version: u64, objects: Json) -> R
     let text = objects.to_string();
     let row = |part: u32, rest: Json| {
         let key = page_key(execution, page, version, part);
-        let mut row = document::write(&json!({"id": &*key.id, "executionId": execution, "page": page, "version": version}))?;
+        let mut row =
+            document::write(&json!({"id": &*key.id, "executionId": execution, "page": page, "version": version}))?;
         row.extend(document::write(&rest)?);
         Ok(Change::Append { key, document: row })
     };

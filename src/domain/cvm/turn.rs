@@ -64,7 +64,13 @@ pub(super) fn slice(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx) -
     Ok(written)
 }
 
-fn run(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx, written: &mut Written, logs: bool) -> Result<End, Rejection> {
+fn run(
+    execution: &mut Execution,
+    live: &mut Live,
+    ctx: &mut Ctx,
+    written: &mut Written,
+    logs: bool,
+) -> Result<End, Rejection> {
     let until = live.machine.instructions().saturating_add(ctx.settings.slice_instructions);
     let turn = Turn { now_ms: ctx.now.as_millis() };
     let mut log = |event, details, ctx: &mut Ctx| {
@@ -124,7 +130,8 @@ fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> 
     }
     let tail = &mut execution.output;
     tail.extend(lines.iter().rev().take(TAIL_LINES).rev().map(|line| cut(line)));
-    let too_much = |tail: &[String]| tail.len() > TAIL_LINES || tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES;
+    let too_much =
+        |tail: &[String]| tail.len() > TAIL_LINES || tail.iter().map(String::len).sum::<usize>() > TAIL_BYTES;
     if too_much(tail) {
         // Down to half at once: moving the whole list at every line would write it anew at every turn.
         let mut bytes = 0;

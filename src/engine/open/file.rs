@@ -7,5 +7,5 @@ use crate::store::Store;
 use crate::store::file::{FileStore, Options};
 
 pub(super) async fn open(directory: &str, single_process: bool) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(FileStore::open(directory, Options { single_process, ..Options::default() }).await?))
+    Ok(Arc::new(FileStore::open(directory, Options { single_process }).await?))
 }

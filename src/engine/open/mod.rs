@@ -54,7 +54,8 @@ impl StoreUrl {
         let Some((scheme, rest)) = url.split_once(':') else {
             return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
         };
-        let nothing = |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_uppercase()));
+        let nothing =
+            |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_uppercase()));
         match scheme {
             "memory" if rest.is_empty() => Ok(Self::Memory),
             "memory" => invalid(format!("`{url}`: a memory store has no name; write `memory:`")),
@@ -63,7 +64,9 @@ impl StoreUrl {
                 let single_process = match query {
                     None => false,
                     Some("single_process") => true,
-                    Some(other) => return invalid(format!("`{url}`: unknown option `{other}`; there is `?single_process`")),
+                    Some(other) => {
+                        return invalid(format!("`{url}`: unknown option `{other}`; there is `?single_process`"));
+                    }
                 };
                 match path.strip_prefix("//").unwrap_or(path) {
                     "" => nothing("directory"),
@@ -109,7 +112,8 @@ mod tests {
 
     #[test]
     fn urls_are_read_or_explained() {
-        let file = |directory: &str, single_process| Ok(StoreUrl::File { directory: directory.to_owned(), single_process });
+        let file =
+            |directory: &str, single_process| Ok(StoreUrl::File { directory: directory.to_owned(), single_process });
         assert_eq!(StoreUrl::parse("file:data"), file("data", false));
         assert_eq!(StoreUrl::parse("file:///var/data"), file("/var/data", false));
         assert_eq!(StoreUrl::parse("file:a?single_process"), file("a", true));

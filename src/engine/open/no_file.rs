@@ -7,6 +7,8 @@ use crate::engine::Error;
 use crate::store::Store;
 
 pub(super) async fn open(directory: &str, _single_process: bool) -> Result<Arc<dyn Store>, Error> {
-    let message = format!("cannot open `{directory}`: this build of runstate has no store on files (feature `file`, not in a browser)");
+    let message = format!(
+        "cannot open `{directory}`: this build of runstate has no store on files (feature `file`, not in a browser)"
+    );
     Err(Error::new(Code::Unsupported, message))
 }

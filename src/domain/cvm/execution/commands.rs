@@ -1,0 +1,349 @@
+//! The commands that begin, move and end executions.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::live::{self, Heap, Live};
+use super::super::program::{self, by_name, version_key};
+use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, call, document, rows, turn};
+use super::{EXECUTIONS, End, Event, Execution, Metrics, State, Status, not_found};
+use crate::code::Code;
+use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
+use crate::id;
+use crate::limits::LogLevel;
+use crate::schema::{Collection, Key, Query};
+use crate::value::{Json, check_plain};
+use crate::vm::BYTECODE_VERSION;
+
+/// What a command that drives an execution came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The execution.
+    pub id: String,
+    /// Its status after the command.
+    pub status: Status,
+}
+
+/// Starts a program under a new id and runs it to its first stop, a slice at the most.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Id of the execution; `None`: one is made.
+    pub id: Option<String>,
+    /// Name of the program; its newest version is taken.
+    pub program: String,
+    /// The program's `input`.
+    pub input: Option<Json>,
+    /// Overrides the engine's level of logging.
+    pub log_level: Option<LogLevel>,
+    /// The execution that starts this one.
+    pub parent: Option<String>,
+}
+
+/// Runs a running execution one slice further. Where it does not run there is nothing to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    /// The execution.
+    pub id: String,
+}
+
+/// Lets an execution rest. Answers that come meanwhile are kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pause {
+    /// The execution.
+    pub id: String,
+}
+
+/// Lets a paused execution go on, with the answer that came meanwhile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unpause {
+    /// The execution.
+    pub id: String,
+}
+
+/// Ends an execution for good; its open call is cancelled.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cancel {
+    /// The execution.
+    pub id: String,
+}
+
+/// Lets a failed execution go on at the failing instruction.
+#[derive(Clone, Debug, Serialize)]
+pub struct Retry {
+    /// The execution.
+    pub id: String,
+}
+
+/// Removes a finished execution with all its rows, a bounded batch at a time. To be repeated until it is `done`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delete {
+    /// The execution.
+    pub id: String,
+}
+
+/// How far a deletion is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deleted {
+    /// The execution.
+    pub id: String,
+    /// Nothing of it is left.
+    pub done: bool,
+}
+
+impl Command for Start {
+    const NAME: &'static str = "cvm.start";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        self.id.as_ref().map(|id| Key::new(&EXECUTIONS, id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let mut reads = ReadSet::none().query("program", by_name(&self.program));
+        if let Some(id) = &self.id {
+            reads = reads.and(Key::new(&EXECUTIONS, id));
+        }
+        if let Some([(_, found), ..]) = view.rows("program")
+            && let (Some(id), Some(version)) = (
+                found.document.get("id").and_then(Json::as_str),
+                found.document.get("programVersion").and_then(Json::as_u64),
+            )
+        {
+            reads = reads.and(version_key(id, u32::try_from(version).unwrap_or(0)));
+        }
+        reads
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
+        let id = self.id.clone().unwrap_or_else(|| ctx.new_id());
+        id::check(&id).map_err(|e| invalid("id", e.to_string()))?;
+        check_plain(self.input.as_ref().unwrap_or(&Json::Null)).map_err(|e| invalid("input", e.to_string()))?;
+        let key = Key::new(&EXECUTIONS, &id);
+        if view.get(&key).is_some() {
+            return Err(Rejection::AlreadyExists { what: "execution", id });
+        }
+        let Some([(program_key, found), ..]) = view.rows("program") else {
+            let hint = "; load it first, or list what is there".to_owned();
+            return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
+        };
+        let program: program::Program = document::read(program_key, found)?;
+        if program.metadata.version != BYTECODE_VERSION {
+            let message = format!(
+                "program `{}` was compiled for bytecode version {}; load its source again",
+                program.name, program.metadata.version
+            );
+            return Err(Rejection::domain(Code::NeedsRecompile, message));
+        }
+        let decoded_key = version_key(&program.id, program.program_version);
+        let decoded = program::Decoded::of(view, &decoded_key)?;
+        let input = self.input.clone().unwrap_or(Json::Null);
+        let mut live = Live::start(&decoded, &input, ctx)?;
+        let mut execution = Execution {
+            id: id.clone(),
+            program_id: program.id,
+            program_name: program.name,
+            program_version: program.program_version,
+            state: State::Running { lease_until: ctx.now + ctx.settings.run_lease },
+            pc: 0,
+            frames: None,
+            output: Vec::new(),
+            output_count: 0,
+            output_rows: 0,
+            output_digest: String::new(),
+            started: ctx.now,
+            last_modified: ctx.now,
+            metrics: Metrics::default(),
+            input: self.input.clone(),
+            parent_id: self.parent.clone(),
+            random: Json::Null,
+            heap: Heap::default(),
+            log_level: self.log_level,
+        };
+        let changes = turn::slice(&mut execution, &mut live, ctx)?;
+        let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
+        let mut decision = Decision::of(execution.reached()).change(insert).check(program_key.clone(), found);
+        decision.changes.extend(changes.changes);
+        decision.hints = changes.hints;
+        decision.warm = vec![(decoded_key, std::sync::Arc::new(decoded)), (key, live.warm(&execution))];
+        Ok(decision)
+    }
+}
+
+impl Command for Run {
+    const NAME: &'static str = "cvm.run";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        live::reads(view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let (before, mut execution) = Execution::find(view, &self.id)?;
+        match &execution.state {
+            State::Running { .. } => {
+                // What lies between two saves of a running execution was spent running, unless its process died in between.
+                let ran = ctx.now.since(execution.last_modified).0.clamp(0, ctx.settings.run_lease.0);
+                execution.metrics.execution_time_ms += ran;
+                let live = Live::of(view, &execution, ctx)?;
+                turn::go_on(before, execution, live, ctx, Vec::new())
+            }
+            // Judged by the table, so that what is illegal is told as such.
+            _ => {
+                execution.step(Event::Ran(End::Slice(ctx.now)))?;
+                Ok(Decision::of(execution.reached()))
+            }
+        }
+    }
+}
+
+impl Command for Pause {
+    const NAME: &'static str = "cvm.pause";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let after = execution.step(Event::Pause)?;
+        if after == execution.state {
+            return Ok(Decision::of(execution.reached()));
+        }
+        execution.state = after;
+        execution.rewrite(before, view, ctx)
+    }
+}
+
+impl Command for Unpause {
+    const NAME: &'static str = "cvm.unpause";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call::with_open_call(live::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let (before, mut execution) = Execution::find(view, &self.id)?;
+        execution.state = execution.step(Event::Unpause)?;
+        let State::Waiting(waiting) = &execution.state else {
+            execution.state = State::Running { lease_until: ctx.now + ctx.settings.run_lease };
+            return execution.rewrite(before, view, ctx);
+        };
+        let (key, row, open) = call::Call::find(view, &waiting.call_id)?;
+        match open.response {
+            None => {
+                // That no answer is there yet is what this rests on.
+                let row = row.clone();
+                Ok(execution.rewrite(before, view, ctx)?.check(key, &row))
+            }
+            Some(response) => {
+                let mut live = Live::of(view, &execution, ctx)?;
+                live.answer(&response.result)?;
+                execution.state = execution.step(Event::Answer)?;
+                turn::go_on(before, execution, live, ctx, Vec::new())
+            }
+        }
+    }
+}
+
+impl Command for Cancel {
+    const NAME: &'static str = "cvm.cancel";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call::with_open_call(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let open = execution.open_call().map(|call| call.call_id.clone());
+        execution.state = execution.step(Event::Cancel(ctx.now))?;
+        let mut decision = execution.rewrite(before, view, ctx)?;
+        if let Some(call) = open {
+            decision.changes.extend(call::cancel(view, &call)?);
+        }
+        Ok(decision)
+    }
+}
+
+impl Command for Retry {
+    const NAME: &'static str = "cvm.retry";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        live::reads(view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let (before, mut execution) = Execution::find(view, &self.id)?;
+        execution.state = execution.step(Event::Retry)?;
+        let live = Live::of(view, &execution, ctx)?;
+        turn::go_on(before, execution, live, ctx, Vec::new())
+    }
+}
+
+/// Rows that one batch of a deletion removes, of each collection.
+const DELETE_ROWS: u32 = 250;
+
+impl Command for Delete {
+    const NAME: &'static str = "cvm.delete";
+    type Output = Deleted;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let rows = |of: &Collection| Query::of(of).eq("executionId", self.id.as_str()).limit(DELETE_ROWS);
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+            .query("outputs", rows(&OUTPUTS))
+            .query("pages", rows(&HEAP_PAGES))
+            .query("calls", rows(&CC_HISTORY))
+            .query("logs", rows(&rows::EXECUTION_LOGS))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let gone = |done| Decision::of(Deleted { id: self.id.clone(), done });
+        let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
+        let mut execution = Execution::from_document(&key, before)?;
+        let begun = matches!(execution.state, State::Deleted { .. });
+        execution.state = execution.step(Event::Delete)?;
+        let rows: Vec<&(Key, Loaded)> =
+            ["outputs", "pages", "calls", "logs"].iter().flat_map(|name| view.rows(name).unwrap_or_default()).collect();
+        // The head goes last and alone marks what is going on: its id is free only when nothing of it is left. It is marked in a batch
+        // of its own first, so that nobody adds rows any more when the last ones are looked for.
+        if !begun {
+            execution.last_modified = ctx.now;
+            let after = execution.to_document()?;
+            return Ok(gone(false).change(Change::Update { key, before: before.clone(), after }));
+        }
+        if rows.is_empty() {
+            return Ok(gone(true).change(Change::Delete { key, revision: Some(before.revision.clone()) }));
+        }
+        let mut decision = gone(false).check(key, before);
+        decision.changes.extend(rows.into_iter().map(|(key, _)| Change::Delete { key: key.clone(), revision: None }));
+        Ok(decision)
+    }
+}

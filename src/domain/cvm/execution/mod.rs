@@ -1,0 +1,500 @@
+//! An execution: one run of a program, from start to end. Its head is one document; what grows lives in rows (`rows.rs`), its
+//! calls in `call.rs`. Here are its states and what moves them; the commands are in `commands.rs`, the document's shape in
+//! `wire.rs`, what a slice of running does in `turn.rs`.
+
+mod commands;
+mod wire;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::live::{self, Heap};
+use crate::decision::{Change, Ctx, Decision, Lifecycle, Loaded, Rejection, View};
+use crate::limits::LogLevel;
+use crate::schema::Direction::{Ascending, Descending};
+use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
+use crate::time::Timestamp;
+use crate::value::Json;
+use crate::vm;
+
+pub use commands::{Cancel, Delete, Deleted, Pause, Reached, Retry, Run, Start, Unpause};
+
+/// An execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// Its id.
+    pub id: String,
+    /// The program's id.
+    pub program_id: String,
+    /// The program's name, for queries.
+    pub program_name: String,
+    /// The version it runs, to its end.
+    pub program_version: u32,
+    /// What it is doing.
+    pub state: State,
+    /// Program counter.
+    pub pc: u32,
+    /// Operand stack and scopes as saved; `None` where they stand in rows of their own ([`Heap::spill`]).
+    pub(super) frames: Option<live::Frames>,
+    /// The newest lines of output: at most 100 and 16 KiB.
+    pub output: Vec<String>,
+    /// All lines printed so far.
+    pub output_count: u64,
+    /// Rows of output so far.
+    pub output_rows: u64,
+    /// Running digest of all output.
+    pub output_digest: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+    /// Counters.
+    pub metrics: Metrics,
+    /// What start was given.
+    pub input: Option<Json>,
+    /// The execution that started this one.
+    pub parent_id: Option<String>,
+    /// State of the program's random source.
+    pub(super) random: Json,
+    /// The pages in force.
+    pub(super) heap: Heap,
+    /// Overrides the engine's level.
+    pub log_level: Option<LogLevel>,
+}
+
+/// Counters of an execution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Instructions run.
+    pub instructions_executed: u64,
+    /// Calls made.
+    pub cc_calls_count: u64,
+    /// Time spent running, as far as saves show it: from each save of a running execution to the next.
+    pub execution_time_ms: i64,
+}
+
+/// What an execution waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CcWaiting {
+    /// The instruction it waits at.
+    pub instruction_id: u32,
+    /// The question.
+    pub prompt: String,
+    /// When it was asked.
+    pub requested_at: Timestamp,
+    /// The first open call.
+    pub call_id: String,
+    /// How many calls are open.
+    pub open_calls: u32,
+}
+
+/// Why a program failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProgramError {
+    /// In words.
+    pub message: String,
+    /// `TypeError`, `LimitError`, or what the program threw.
+    pub name: String,
+    /// Line of the source, from 1.
+    pub line: u32,
+    /// Column of the source, from 1.
+    pub column: u32,
+    /// The failing instruction.
+    pub instruction: u32,
+    /// Where from, innermost first.
+    pub stack: Vec<String>,
+    /// When.
+    pub timestamp: Timestamp,
+}
+
+/// What an execution is doing. Terminal states own the time they ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// It runs, or was left by the process that ran it; after `lease_until` anyone takes it for left.
+    Running {
+        /// The end of the lease.
+        lease_until: Timestamp,
+    },
+    /// It waits for an answer.
+    Waiting(CcWaiting),
+    /// It rests until it is unpaused.
+    Paused(Resting),
+    /// It came to its end.
+    Complete {
+        /// When.
+        at: Timestamp,
+        /// The value of the program.
+        result: Json,
+    },
+    /// It failed; it may be tried again at the failing instruction.
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        error: ProgramError,
+    },
+    /// Somebody ended it.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+    },
+    /// Its rows are being removed; then it is gone.
+    Deleted {
+        /// What it was.
+        was: Status,
+        /// When it had ended.
+        at: Timestamp,
+    },
+}
+
+/// What a paused execution goes back to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resting {
+    /// Running.
+    Running,
+    /// Waiting for this.
+    Waiting(CcWaiting),
+}
+
+/// The status on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// See [`State::Running`].
+    Running,
+    /// See [`State::Waiting`].
+    WaitingCc,
+    /// See [`State::Paused`].
+    Paused,
+    /// See [`State::Complete`].
+    Complete,
+    /// See [`State::Failed`].
+    Error,
+    /// See [`State::Cancelled`].
+    Cancelled,
+}
+
+/// `cvm.executions`.
+pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("programId"),
+        Field::text("programName"),
+        Field::int("programVersion"),
+        Field::object("state"),
+        Field::int("state.pc"),
+        Field::list("state.stack"),
+        Field::list("state.scopes"),
+        Field::text("state.status").one_of(Status::ALL),
+        Field::list("state.output"),
+        Field::int("state.outputCount"),
+        Field::object("ccWaiting").optional(),
+        Field::timestamp("started"),
+        Field::timestamp("completed").optional(),
+        Field::timestamp("lastModified"),
+        Field::object("metrics"),
+        Field::object("error").optional(),
+        Field::json("result").optional(),
+        Field::json("input").optional(),
+        Field::id("parentId").optional(),
+        Field::object("pausedFrom").optional(),
+        Field::json("random"),
+        Field::object("heap"),
+        Field::text("outputDigest"),
+        Field::text("logLevel").optional(),
+        Field::timestamp("wakeAt").optional(),
+        Field::bool("deleting").optional(),
+    ])
+    .indexes(&[
+        Index::by(&[("programId", Ascending)]),
+        Index::by(&[("state.status", Ascending)]),
+        Index::by(&[("started", Descending)]),
+        Index::by(&[("programName", Ascending), ("started", Descending)]),
+        Index::by(&[("parentId", Ascending)]),
+        Index::by(&[("completed", Ascending)]),
+        Index::by(&[("wakeAt", Ascending)]).partial(Predicate::Exists("wakeAt")),
+    ])
+    .references(&[
+        Reference { field: "programId", collection: "cvm.programs" },
+        Reference { field: "parentId", collection: "cvm.executions" },
+    ]);
+
+/// What happens to an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A slice was run, and ended so.
+    Ran(End),
+    /// Its open call was answered.
+    Answer,
+    /// See [`Pause`].
+    Pause,
+    /// See [`Unpause`].
+    Unpause,
+    /// See [`Cancel`].
+    Cancel(Timestamp),
+    /// See [`Retry`].
+    Retry,
+    /// See [`Delete`].
+    Delete,
+}
+
+/// How a slice ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// With more to run.
+    Slice(Timestamp),
+    /// With a question.
+    Asked(CcWaiting),
+    /// With the program's value.
+    Complete(Timestamp, Json),
+    /// With an error.
+    Failed(ProgramError),
+}
+
+impl Lifecycle for Execution {
+    type State = State;
+    type Event = Event;
+
+    fn transition(state: State, event: Event) -> Result<State, Rejection> {
+        let refused = Rejection::IllegalTransition {
+            key: Key::new(&EXECUTIONS, "?"),
+            from: Self::status(&state),
+            command: Self::command(&event),
+        };
+        // A lease of nothing: what goes back to running is given one by the slice that runs it.
+        let running = State::Running { lease_until: Timestamp::default() };
+        Ok(match (state, event) {
+            (State::Running { .. }, Event::Ran(end)) => match end {
+                End::Slice(lease_until) => State::Running { lease_until },
+                End::Asked(call) => State::Waiting(call),
+                End::Complete(at, result) => State::Complete { at, result },
+                End::Failed(error) => State::Failed { at: error.timestamp, error },
+            },
+            // Whoever asks a resting or finished execution to run is told how it stands.
+            (
+                state @ (State::Waiting(_) | State::Complete { .. } | State::Failed { .. } | State::Cancelled { .. }),
+                Event::Ran(_),
+            ) => state,
+
+            (State::Waiting(_), Event::Answer) => running,
+            (state @ State::Paused(Resting::Waiting(_)), Event::Answer) => state,
+
+            (State::Running { .. }, Event::Pause) => State::Paused(Resting::Running),
+            (State::Waiting(call), Event::Pause) => State::Paused(Resting::Waiting(call)),
+            (state @ State::Paused(_), Event::Pause) => state,
+
+            (State::Paused(Resting::Running), Event::Unpause) => running,
+            (State::Paused(Resting::Waiting(call)), Event::Unpause) => State::Waiting(call),
+
+            (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Cancel(at)) => {
+                State::Cancelled { at }
+            }
+            (State::Failed { .. }, Event::Retry) => running,
+
+            (State::Complete { at, .. }, Event::Delete) => State::Deleted { was: Status::Complete, at },
+            (State::Failed { at, .. }, Event::Delete) => State::Deleted { was: Status::Error, at },
+            (State::Cancelled { at }, Event::Delete) => State::Deleted { was: Status::Cancelled, at },
+            (state @ State::Deleted { .. }, Event::Delete) => state,
+
+            (
+                State::Running { .. }
+                | State::Waiting(_)
+                | State::Paused(_)
+                | State::Complete { .. }
+                | State::Failed { .. }
+                | State::Cancelled { .. }
+                | State::Deleted { .. },
+                _,
+            ) => return Err(refused),
+        })
+    }
+
+    fn states() -> Vec<State> {
+        let at = Timestamp::default();
+        vec![
+            State::Running { lease_until: at },
+            State::Waiting(CcWaiting::sample()),
+            State::Paused(Resting::Running),
+            State::Paused(Resting::Waiting(CcWaiting::sample())),
+            State::Complete { at, result: Json::Null },
+            State::Failed { at, error: ProgramError::sample() },
+            State::Cancelled { at },
+            State::Deleted { was: Status::Complete, at },
+        ]
+    }
+
+    fn events() -> Vec<Event> {
+        let at = Timestamp::default();
+        vec![
+            Event::Ran(End::Slice(at)),
+            Event::Ran(End::Asked(CcWaiting::sample())),
+            Event::Ran(End::Complete(at, Json::Null)),
+            Event::Ran(End::Failed(ProgramError::sample())),
+            Event::Answer,
+            Event::Pause,
+            Event::Unpause,
+            Event::Cancel(at),
+            Event::Retry,
+            Event::Delete,
+        ]
+    }
+
+    fn status(state: &State) -> &'static str {
+        match state {
+            State::Deleted { .. } => "deleted",
+            other => other.status().as_str(),
+        }
+    }
+
+    fn command(event: &Event) -> &'static str {
+        match event {
+            Event::Ran(_) => "run",
+            Event::Answer => "answer",
+            Event::Pause => "pause",
+            Event::Unpause => "unpause",
+            Event::Cancel(_) => "cancel",
+            Event::Retry => "retry",
+            Event::Delete => "delete",
+        }
+    }
+}
+
+impl Status {
+    /// All of them, as they stand on the wire.
+    pub const ALL: &'static [&'static str] = &["running", "waiting_cc", "paused", "complete", "error", "cancelled"];
+
+    /// As it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::WaitingCc => "waiting_cc",
+            Status::Paused => "paused",
+            Status::Complete => "complete",
+            Status::Error => "error",
+            Status::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl State {
+    /// Its status on the wire.
+    pub fn status(&self) -> Status {
+        match self {
+            State::Running { .. } => Status::Running,
+            State::Waiting(_) => Status::WaitingCc,
+            State::Paused(_) => Status::Paused,
+            State::Complete { .. } => Status::Complete,
+            State::Failed { .. } => Status::Error,
+            State::Cancelled { .. } => Status::Cancelled,
+            State::Deleted { was, .. } => *was,
+        }
+    }
+}
+
+fn not_found(id: &str) -> Rejection {
+    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; list shows what is there".to_owned() }
+}
+
+impl Execution {
+    /// The execution of that id as it was read. One that is being deleted is not there any more.
+    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Execution), Rejection> {
+        let key = Key::new(&EXECUTIONS, id);
+        let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
+        let execution = match view.warm::<live::Warm>(&key) {
+            Some(warm) => warm.execution.clone(),
+            None => Self::from_document(&key, loaded)?,
+        };
+        match execution.state {
+            State::Deleted { .. } => Err(not_found(id)),
+            _ => Ok((loaded, execution)),
+        }
+    }
+
+    /// The next state by the lifecycle.
+    pub(super) fn step(&self, event: Event) -> Result<State, Rejection> {
+        Self::transition(self.state.clone(), event).map_err(|rejection| match rejection {
+            Rejection::IllegalTransition { from, command, .. } => {
+                Rejection::IllegalTransition { key: Key::new(&EXECUTIONS, &self.id), from, command }
+            }
+            other => other,
+        })
+    }
+
+    /// What a caller is told.
+    pub(super) fn reached(&self) -> Reached {
+        Reached { id: self.id.clone(), status: self.state.status() }
+    }
+
+    /// What it waits for, paused or not.
+    pub fn open_call(&self) -> Option<&CcWaiting> {
+        match &self.state {
+            State::Waiting(call) | State::Paused(Resting::Waiting(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The decision that writes the head anew where the machine did not move; its live form goes on.
+    fn rewrite(mut self, before: &Loaded, view: &View, ctx: &Ctx) -> Result<Decision<Reached>, Rejection> {
+        self.last_modified = ctx.now;
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
+        let mut decision = Decision::of(self.reached()).change(change);
+        if let Some(warm) = view.warm::<live::Warm>(&key) {
+            decision.warm.push((key, warm.live.clone().warm(&self)));
+        }
+        Ok(decision)
+    }
+
+    /// When somebody should look at it again.
+    fn wake_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Running { lease_until } => Some(*lease_until),
+            _ => None,
+        }
+    }
+}
+
+impl CcWaiting {
+    fn sample() -> Self {
+        let at = Timestamp::default();
+        Self { instruction_id: 0, prompt: String::new(), requested_at: at, call_id: "call".into(), open_calls: 1 }
+    }
+}
+
+impl ProgramError {
+    /// What a failure of the machine is on the wire.
+    pub(super) fn of(failure: vm::Failure, timestamp: Timestamp) -> Self {
+        let vm::Failure { name, message, line, column, instruction, stack, .. } = failure;
+        Self { message, name, line, column, instruction, stack, timestamp }
+    }
+
+    fn sample() -> Self {
+        let at = Timestamp::default();
+        Self {
+            message: String::new(),
+            name: String::new(),
+            line: 1,
+            column: 1,
+            instruction: 0,
+            stack: vec![],
+            timestamp: at,
+        }
+    }
+
+    /// For logs.
+    pub(super) fn to_json(&self) -> Json {
+        json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lifecycle_is_the_specified_one() {
+        insta::assert_snapshot!(crate::decision::table::<Execution>());
+    }
+}

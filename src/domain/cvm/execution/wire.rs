@@ -1,0 +1,171 @@
+//! The document of an execution: names and shapes of the CVM schema, and the way between it and the typed form.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{document, live};
+use super::{CcWaiting, Execution, Metrics, ProgramError, Resting, State, Status};
+use crate::decision::{Loaded, Rejection};
+use crate::limits::LogLevel;
+use crate::schema::Key;
+use crate::time::Timestamp;
+use crate::value::{Document, Json};
+
+impl Execution {
+    /// As a document.
+    pub fn to_document(&self) -> Result<Document, Rejection> {
+        let (mut cc_waiting, mut completed, mut error, mut result, mut paused_from, mut deleting) = Default::default();
+        match &self.state {
+            State::Running { .. } => {}
+            State::Waiting(call) => cc_waiting = Some(call.clone()),
+            State::Paused(Resting::Running) => {
+                paused_from = Some(PausedFrom { status: Status::Running, cc_waiting: None })
+            }
+            State::Paused(Resting::Waiting(call)) => {
+                paused_from = Some(PausedFrom { status: Status::WaitingCc, cc_waiting: Some(call.clone()) });
+            }
+            State::Complete { at, result: value } => (completed, result) = (Some(*at), Some(value.clone())),
+            State::Failed { at, error: why } => (completed, error) = (Some(*at), Some(why.clone())),
+            State::Cancelled { at } => completed = Some(*at),
+            State::Deleted { at, .. } => (completed, deleting) = (Some(*at), Some(true)),
+        }
+        let frames = self.frames.clone().unwrap_or_else(live::Frames::elsewhere);
+        document::write(&Wire {
+            id: self.id.clone(),
+            program_id: self.program_id.clone(),
+            program_name: self.program_name.clone(),
+            program_version: self.program_version,
+            state: WireState {
+                pc: self.pc,
+                stack: frames.stack,
+                scopes: frames.scopes,
+                machine: frames.machine,
+                status: self.state.status(),
+                output: self.output.clone(),
+                output_count: self.output_count,
+                output_rows: self.output_rows,
+            },
+            cc_waiting,
+            started: self.started,
+            completed,
+            last_modified: self.last_modified,
+            metrics: self.metrics,
+            error,
+            result,
+            input: self.input.clone(),
+            parent_id: self.parent_id.clone(),
+            paused_from,
+            random: self.random.clone(),
+            heap: self.heap.clone(),
+            output_digest: self.output_digest.clone(),
+            log_level: self.log_level,
+            wake_at: self.wake_at(),
+            deleting,
+        })
+    }
+
+    /// From a document; one whose parts contradict each other is damaged.
+    pub fn from_document(key: &Key, loaded: &Loaded) -> Result<Self, Rejection> {
+        let wire: Wire = document::read(key, loaded)?;
+        let wrong = |what: &str| document::damaged(key, &format!("it is {} {what}", wire.state.status.as_str()));
+        let at = || wire.completed.ok_or_else(|| wrong("and has no time of its end"));
+        let waiting = |call: &Option<CcWaiting>| call.clone().ok_or_else(|| wrong("and says not for what"));
+        let state = match wire.state.status {
+            status if wire.deleting == Some(true) => State::Deleted { was: status, at: at()? },
+            Status::Running => State::Running { lease_until: wire.wake_at.unwrap_or_default() },
+            Status::WaitingCc => State::Waiting(waiting(&wire.cc_waiting)?),
+            Status::Paused => match wire.paused_from.as_ref().ok_or_else(|| wrong("and says not from what"))? {
+                PausedFrom { status: Status::WaitingCc, cc_waiting } => {
+                    State::Paused(Resting::Waiting(waiting(cc_waiting)?))
+                }
+                _ => State::Paused(Resting::Running),
+            },
+            Status::Complete => State::Complete { at: at()?, result: wire.result.clone().unwrap_or(Json::Null) },
+            Status::Error => {
+                State::Failed { at: at()?, error: wire.error.clone().ok_or_else(|| wrong("and says not which"))? }
+            }
+            Status::Cancelled => State::Cancelled { at: at()? },
+        };
+        let frames = live::Frames { stack: wire.state.stack, scopes: wire.state.scopes, machine: wire.state.machine };
+        Ok(Self {
+            id: wire.id,
+            program_id: wire.program_id,
+            program_name: wire.program_name,
+            program_version: wire.program_version,
+            state,
+            pc: wire.state.pc,
+            frames: wire.heap.spill.is_none().then_some(frames),
+            output: wire.state.output,
+            output_count: wire.state.output_count,
+            output_rows: wire.state.output_rows,
+            output_digest: wire.output_digest,
+            started: wire.started,
+            last_modified: wire.last_modified,
+            metrics: wire.metrics,
+            input: wire.input,
+            parent_id: wire.parent_id,
+            random: wire.random,
+            heap: wire.heap,
+            log_level: wire.log_level,
+        })
+    }
+}
+
+/// The document's shape.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    id: String,
+    program_id: String,
+    program_name: String,
+    program_version: u32,
+    state: WireState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cc_waiting: Option<CcWaiting>,
+    started: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    completed: Option<Timestamp>,
+    last_modified: Timestamp,
+    metrics: Metrics,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<ProgramError>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    result: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    input: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_from: Option<PausedFrom>,
+    random: Json,
+    heap: live::Heap,
+    output_digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_level: Option<LogLevel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wake_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleting: Option<bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireState {
+    pc: u32,
+    stack: Json,
+    scopes: Json,
+    #[serde(default)]
+    machine: Json,
+    status: Status,
+    output: Vec<String>,
+    output_count: u64,
+    #[serde(default)]
+    output_rows: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PausedFrom {
+    status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cc_waiting: Option<CcWaiting>,
+}

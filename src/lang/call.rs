@@ -1,0 +1,334 @@
+//! Members that are read, calls of every kind, `new`, and optional chains.
+
+use oxc_ast::ast::{
+    Argument, CallExpression, ChainElement, ChainExpression, Expression, NewExpression, StaticMemberExpression,
+};
+use oxc_semantic::SymbolFlags;
+use oxc_span::{GetSpan, Span};
+use serde_json::{Value as Json, json};
+
+use crate::vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
+use crate::vm::op::Op;
+
+use super::compiler::Compiler;
+use super::emit::Label;
+use super::names::is_builtin;
+
+/// How many arguments there are, or that they stand in an array.
+enum Given {
+    Count(usize),
+    Array,
+}
+
+impl<'a> Compiler<'a, '_> {
+    /// Reads a member. Inside an optional chain, `nothing` is where it ends when an object is missing.
+    pub(super) fn member(&mut self, expression: &'a Expression<'a>, nothing: Option<Label>) {
+        match expression {
+            Expression::StaticMemberExpression(member) => {
+                if let Expression::Super(_) = &member.object {
+                    self.at(member.span);
+                    return self.emit_json(Op::SuperGet, json!(member.property.name.as_str()));
+                }
+                if self.builtin_member(member) {
+                    return;
+                }
+                self.link(&member.object, member.optional, nothing);
+                self.read_property(member);
+            }
+            Expression::ComputedMemberExpression(member) => {
+                self.refuse_computed_builtin(&member.object);
+                self.link(&member.object, member.optional, nothing);
+                self.expression(&member.expression);
+                self.at(member.span);
+                self.emit(Op::GetIndex);
+            }
+            other => self.expression(other),
+        }
+    }
+
+    fn read_property(&mut self, member: &StaticMemberExpression<'a>) {
+        self.check_member_name(member.property.name.as_str(), member.property.span);
+        self.at(member.property.span);
+        self.emit_json(Op::GetProp, json!(member.property.name.as_str()));
+    }
+
+    fn refuse_computed_builtin(&mut self, object: &Expression<'a>) {
+        if let Some(root) = self.builtin_root(object).filter(|root| is_builtin(root)) {
+            self.unsupported(
+                object.span(),
+                format!("members of `{root}` are read by name only"),
+                "write Math.max, not Math[name]",
+            );
+        }
+    }
+
+    /// One link of a chain: the object, and the way out if it is missing and asked for with `?.`.
+    fn link(&mut self, object: &'a Expression<'a>, optional: bool, nothing: Option<Label>) {
+        self.chained(object, nothing);
+        if let (true, Some(nothing)) = (optional, nothing) {
+            self.jump(Op::JumpNullish, nothing);
+        }
+    }
+
+    /// An expression that continues the chain it stands in.
+    fn chained(&mut self, expression: &'a Expression<'a>, nothing: Option<Label>) {
+        if nothing.is_none() {
+            return self.expression(expression);
+        }
+        let fine = self.nested(expression.span(), |this| match expression {
+            Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
+                this.member(expression, nothing)
+            }
+            Expression::CallExpression(call) => this.call(call, nothing),
+            Expression::TSNonNullExpression(inner) => this.chained(&inner.expression, nothing),
+            other => this.expression(other),
+        });
+        if !fine {
+            self.push_undefined();
+        }
+    }
+
+    /// `a?.b.c`: undefined as a whole when a `?.` finds nothing.
+    pub(super) fn chain(&mut self, chain: &'a ChainExpression<'a>) {
+        let (nothing, end) = (self.label(), self.label());
+        match &chain.expression {
+            ChainElement::CallExpression(call) => self.call(call, Some(nothing)),
+            ChainElement::TSNonNullExpression(inner) => self.chained(&inner.expression, Some(nothing)),
+            ChainElement::StaticMemberExpression(member) => {
+                if !self.builtin_member(member) {
+                    self.link(&member.object, member.optional, Some(nothing));
+                    self.read_property(member);
+                }
+            }
+            ChainElement::ComputedMemberExpression(member) => {
+                self.link(&member.object, member.optional, Some(nothing));
+                self.expression(&member.expression);
+                self.at(member.span);
+                self.emit(Op::GetIndex);
+            }
+            ChainElement::PrivateFieldExpression(member) => {
+                self.unsupported_value(member.span, "private names (`#x`) are not supported", "use an ordinary field");
+            }
+        }
+        self.jump(Op::Jump, end);
+        self.mark(nothing);
+        self.push_undefined();
+        self.mark(end);
+    }
+
+    pub(super) fn call(&mut self, call: &'a CallExpression<'a>, nothing: Option<Label>) {
+        self.check_unawaited(call);
+        match &call.callee {
+            Expression::Super(_) => self.super_call(call),
+            Expression::Identifier(id) if self.symbol_of(id).is_none() => {
+                self.named_call(id.name.as_str(), id.span, call)
+            }
+            Expression::StaticMemberExpression(member) => self.method_call(member, call, nothing),
+            Expression::ComputedMemberExpression(member) => {
+                self.refuse_computed_builtin(&member.object);
+                self.link(&member.object, member.optional, nothing);
+                self.emit(Op::Dup);
+                self.expression(&member.expression);
+                self.at(member.span);
+                self.emit(Op::GetIndex);
+                self.call_with_this(call, nothing);
+            }
+            callee => {
+                self.chained(callee, nothing);
+                if let (true, Some(nothing)) = (call.optional, nothing) {
+                    self.jump(Op::JumpNullish, nothing);
+                }
+                let text = self.written(callee);
+                let given = self.arguments(&call.arguments);
+                self.at(call.span);
+                match given {
+                    Given::Count(argc) => self.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
+                    Given::Array => self.emit_json(Op::CallSpread, json!({ "text": text })),
+                }
+            }
+        }
+    }
+
+    /// `( this f -- result )` with the arguments still to come.
+    fn call_with_this(&mut self, call: &'a CallExpression<'a>, nothing: Option<Label>) {
+        let text = self.written(&call.callee);
+        let (missing, end) = (self.label(), self.label());
+        let optional = call.optional && nothing.is_some();
+        if optional {
+            self.jump(Op::JumpNullish, missing);
+        }
+        let given = self.arguments(&call.arguments);
+        self.at(call.span);
+        match given {
+            Given::Count(argc) => self.emit_json(Op::CallThis, json!({ "argc": argc, "text": text })),
+            Given::Array => self.emit_json(Op::CallThisSpread, json!({ "text": text })),
+        }
+        if let (true, Some(nothing)) = (optional, nothing) {
+            self.jump(Op::Jump, end);
+            // The receiver is still there when its method is not.
+            self.mark(missing);
+            self.emit(Op::Pop);
+            self.jump(Op::Jump, nothing);
+            self.mark(end);
+        }
+    }
+
+    fn method_call(
+        &mut self,
+        member: &'a StaticMemberExpression<'a>,
+        call: &'a CallExpression<'a>,
+        nothing: Option<Label>,
+    ) {
+        let name = member.property.name.as_str();
+        if let Expression::Super(_) = &member.object {
+            self.at(call.span);
+            self.emit(Op::This);
+            self.emit_json(Op::SuperGet, json!(name));
+            return self.call_with_this(call, nothing);
+        }
+        if let Some(root) = self.builtin_root(&member.object).filter(|root| is_builtin(root) || *root == "CC") {
+            return self.builtin_call(root, member, call);
+        }
+        self.check_member_name(name, member.property.span);
+        self.refuse_promises(name, call);
+        self.link(&member.object, member.optional, nothing);
+        if call.optional && nothing.is_some() {
+            self.emit(Op::Dup);
+            self.read_property(member);
+            return self.call_with_this(call, nothing);
+        }
+        let text = self.written(&call.callee);
+        let given = self.arguments(&call.arguments);
+        self.at(member.property.span);
+        match given {
+            Given::Count(argc) => self.emit_json(Op::CallMethod, json!({ "name": name, "argc": argc, "text": text })),
+            Given::Array => self.emit_json(Op::CallMethodSpread, json!({ "name": name, "text": text })),
+        }
+    }
+
+    /// `Math.max(…)`, `console.log(…)`.
+    fn builtin_call(&mut self, root: &str, member: &StaticMemberExpression<'a>, call: &'a CallExpression<'a>) {
+        let path = format!("{root}.{}", member.property.name);
+        self.refuse_promises(&path, call);
+        if root == "CC" {
+            return self.unsupported_value(member.span, format!("`{path}` is not supported yet"), "use CC(prompt)");
+        }
+        if !FUNCTIONS.contains(&path.as_str()) {
+            self.missing_builtin(&path, member.span);
+        }
+        self.native(Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+    }
+
+    fn native(&mut self, op: Op, spread: Op, name: &str, arguments: &'a [Argument<'a>], span: Span) {
+        let given = self.arguments(arguments);
+        self.at(span);
+        match given {
+            Given::Count(argc) => self.emit_json(op, json!({ "name": name, "argc": argc })),
+            Given::Array => self.emit_json(spread, json!({ "name": name })),
+        }
+    }
+
+    /// A call of a name that the program does not declare.
+    fn named_call(&mut self, name: &str, span: Span, call: &'a CallExpression<'a>) {
+        if name == "CC" {
+            return self.cognitive_call(call);
+        }
+        if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
+            return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+        }
+        if CALLABLE_CLASSES.contains(&name) {
+            return self.native(Op::NewNative, Op::NewNativeSpread, name, &call.arguments, call.span);
+        }
+        if CLASSES.contains(&name) {
+            let message = format!("`{name}` cannot be called without `new`");
+            return self.unsupported_value(span, message, "write new Map()");
+        }
+        match name {
+            "input" => {
+                self.emit_slot(if self.frames.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
+                let given = self.arguments(&call.arguments);
+                if let Given::Count(argc) = given {
+                    self.emit_json(Op::Call, json!({ "argc": argc, "text": "input" }));
+                } else {
+                    self.emit_json(Op::CallSpread, json!({ "text": "input" }));
+                }
+            }
+            _ => {
+                self.unknown_name(name, span);
+                if matches!(self.arguments(&call.arguments), Given::Array) {
+                    self.emit(Op::Pop);
+                }
+            }
+        }
+    }
+
+    pub(super) fn new_expression(&mut self, new: &'a NewExpression<'a>) {
+        if let Some(root) = self.builtin_root(&new.callee) {
+            if CLASSES.contains(&root) {
+                return self.native(Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
+            }
+            let message = format!("`new {root}` is not supported");
+            return match is_builtin(root) {
+                true => self.unsupported_value(new.span, message, if root == "Date" { "use Date.now()" } else { "" }),
+                false => self.unknown_name(root, new.callee.span()),
+            };
+        }
+        if let Expression::Identifier(id) = new.callee.get_inner_expression()
+            && let Some(symbol) = self.symbol_of(id)
+            && self.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Function)
+        {
+            self.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
+        }
+        self.expression(&new.callee);
+        let text = self.written(&new.callee);
+        let given = self.arguments(&new.arguments);
+        self.at(new.span);
+        match given {
+            Given::Count(argc) => self.emit_json(Op::New, json!({ "argc": argc, "text": text })),
+            Given::Array => self.emit_json(Op::NewSpread, json!({ "text": text })),
+        }
+    }
+
+    fn super_call(&mut self, call: &'a CallExpression<'a>) {
+        match self.arguments(&call.arguments) {
+            Given::Count(argc) => {
+                self.at(call.span);
+                self.emit_json(Op::SuperCall, json!(argc));
+            }
+            Given::Array => {
+                self.at(call.span);
+                self.emit(Op::SuperCallSpread);
+            }
+        }
+        self.emit(Op::InitFields);
+        self.emit(Op::Pop);
+    }
+
+    fn arguments(&mut self, arguments: &'a [Argument<'a>]) -> Given {
+        if arguments.iter().all(|argument| argument.is_expression()) && arguments.len() <= 250 {
+            for argument in arguments {
+                if let Some(expression) = argument.as_expression() {
+                    self.expression(expression);
+                }
+            }
+            return Given::Count(arguments.len());
+        }
+        self.emit_json(Op::Array, Json::from(0));
+        for argument in arguments {
+            match argument {
+                Argument::SpreadElement(spread) => {
+                    self.expression(&spread.argument);
+                    self.at(spread.span);
+                    self.emit(Op::Spread);
+                }
+                other => {
+                    if let Some(expression) = other.as_expression() {
+                        self.expression(expression);
+                        self.emit(Op::Append);
+                    }
+                }
+            }
+        }
+        Given::Array
+    }
+}

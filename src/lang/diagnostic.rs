@@ -1,0 +1,141 @@
+//! What the compiler has to say about a source: where, what and what to do instead.
+
+use serde::Serialize;
+
+/// Why a source was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It is not TypeScript.
+    Syntax,
+    /// It is TypeScript that cannot run here with the meaning that Node gives it.
+    Unsupported,
+    /// It names something that is not there.
+    Name,
+}
+
+/// One finding. A file's findings come all at once, in order of place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// The file as the caller named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1, in UTF-16 units as editors count.
+    pub column: u32,
+    /// Why.
+    pub kind: Kind,
+    /// What is wrong.
+    pub message: String,
+    /// What to do instead, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The line of the source, cut at 200 characters.
+    pub source_line: String,
+}
+
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        write!(f, "    {}", self.source_line)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n    hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lines and columns of byte offsets.
+pub(super) struct Lines<'a> {
+    source: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(source: &'a str) -> Self {
+        let bytes = source.as_bytes();
+        let mut starts = vec![0];
+        for (at, byte) in bytes.iter().enumerate() {
+            // CRLF is one line end, and so is the lone CR of old editors.
+            if *byte == b'\n' || (*byte == b'\r' && bytes.get(at + 1) != Some(&b'\n')) {
+                starts.push(at + 1);
+            }
+        }
+        Lines { source, starts }
+    }
+
+    /// Line and column, both from 1.
+    pub(super) fn place(&self, offset: u32) -> (u32, u32) {
+        let offset = (offset as usize).min(self.source.len());
+        let line = self.starts.partition_point(|start| *start <= offset) - 1;
+        let before = self.source.get(self.starts[line]..offset).unwrap_or_default();
+        let column = if before.is_ascii() { before.len() } else { before.encode_utf16().count() };
+        (u32::try_from(line + 1).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
+    }
+
+    pub(super) fn text(&self, line: u32) -> String {
+        let index = (line as usize).saturating_sub(1).min(self.starts.len() - 1);
+        let end = self.starts.get(index + 1).copied().unwrap_or(self.source.len());
+        let text = self.source.get(self.starts[index]..end).unwrap_or_default();
+        text.trim_end_matches(['\r', '\n']).chars().take(200).collect()
+    }
+}
+
+/// Collects findings of one file.
+pub(super) struct Findings<'a> {
+    file: &'a str,
+    lines: Lines<'a>,
+    list: Vec<(u32, Diagnostic)>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(file: &'a str, source: &'a str) -> Self {
+        Findings { file, lines: Lines::new(source), list: Vec::new() }
+    }
+
+    pub(super) fn place(&self, offset: u32) -> (u32, u32) {
+        self.lines.place(offset)
+    }
+
+    pub(super) fn add(&mut self, offset: u32, kind: Kind, message: impl Into<String>, hint: Option<String>) {
+        let (line, column) = self.lines.place(offset);
+        let found = Diagnostic {
+            file: self.file.to_owned(),
+            line,
+            column,
+            kind,
+            message: message.into(),
+            hint,
+            source_line: self.lines.text(line),
+        };
+        if !self.list.iter().any(|(_, known)| *known == found) {
+            self.list.push((offset, found));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, in order of place.
+    pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by_key(|(offset, _)| *offset);
+        self.list.into_iter().map(|(_, found)| found).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_utf16_units_and_lines_end_in_three_ways() {
+        let lines = Lines::new("a\r\n😀b\rc\nd");
+        assert_eq!(lines.place(0), (1, 1));
+        assert_eq!(lines.place(3), (2, 1));
+        assert_eq!(lines.place(7), (2, 3));
+        assert_eq!(lines.place(9), (3, 1));
+        assert_eq!(lines.place(11), (4, 1));
+        assert_eq!(lines.text(2), "😀b");
+    }
+}

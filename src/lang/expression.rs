@@ -1,0 +1,390 @@
+//! Expressions that read and compute: literals, operators, conditions, members. Assignments stand in `assign.rs`, calls in
+//! `call.rs`. Each leaves exactly one value on the stack.
+
+use oxc_ast::ast::{
+    ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
+    LogicalExpression, LogicalOperator, ObjectExpression, ObjectProperty, ObjectPropertyKind, PropertyKind,
+    RegExpFlags, RegExpLiteral, TemplateLiteral, UnaryExpression, UnaryOperator,
+};
+use oxc_span::{GetSpan, Span};
+use serde_json::json;
+
+use crate::vm::op::Op;
+use crate::vm::wire;
+
+use super::compiler::Compiler;
+use super::emit::Label;
+use super::text;
+
+impl<'a> Compiler<'a, '_> {
+    pub(super) fn expression(&mut self, expression: &'a Expression<'a>) {
+        if !self.nested(expression.span(), |this| this.expression_inner(expression)) {
+            self.push_undefined();
+        }
+    }
+
+    fn expression_inner(&mut self, expression: &'a Expression<'a>) {
+        match expression {
+            Expression::BooleanLiteral(literal) => self.emit_json(Op::Push, json!(literal.value)),
+            Expression::NullLiteral(_) => self.emit_json(Op::Push, json!(null)),
+            Expression::NumericLiteral(literal) => self.push_number(literal.value),
+            Expression::StringLiteral(literal) => {
+                let units = text::units(&literal.value, literal.lone_surrogates);
+                self.emit_json(Op::Push, wire::text(&units));
+            }
+            Expression::TemplateLiteral(template) => self.template(template),
+            Expression::RegExpLiteral(literal) => self.regexp(literal),
+            Expression::Identifier(identifier) => self.read_identifier(identifier),
+            Expression::ThisExpression(this) => {
+                self.at(this.span);
+                self.emit(Op::This);
+            }
+            Expression::ArrayExpression(array) => self.array(array),
+            Expression::ObjectExpression(object) => self.object(object),
+            Expression::FunctionExpression(function) => self.function_expression(function, None),
+            Expression::ArrowFunctionExpression(arrow) => self.arrow(arrow, None),
+            Expression::ClassExpression(class) => self.class(class, None),
+            Expression::BinaryExpression(binary) => self.binary(binary),
+            Expression::LogicalExpression(logical) => self.logical(logical),
+            Expression::UnaryExpression(unary) => self.unary(unary),
+            Expression::UpdateExpression(update) => self.update(update, true),
+            Expression::AssignmentExpression(assignment) => self.assignment(assignment, true),
+            Expression::ConditionalExpression(conditional) => self.conditional(conditional, None),
+            Expression::SequenceExpression(sequence) => {
+                let last = sequence.expressions.len().saturating_sub(1);
+                for (at, one) in sequence.expressions.iter().enumerate() {
+                    if at < last { self.discard(one) } else { self.expression(one) }
+                }
+            }
+            Expression::CallExpression(call) => self.call(call, None),
+            Expression::NewExpression(new) => self.new_expression(new),
+            Expression::ChainExpression(chain) => self.chain(chain),
+            // A call is already a wait.
+            Expression::AwaitExpression(one) => self.expression(&one.argument),
+            Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
+            Expression::TSAsExpression(inner) => self.expression(&inner.expression),
+            Expression::TSSatisfiesExpression(inner) => self.expression(&inner.expression),
+            Expression::TSTypeAssertion(inner) => self.expression(&inner.expression),
+            Expression::TSNonNullExpression(inner) => self.expression(&inner.expression),
+            Expression::TSInstantiationExpression(inner) => self.expression(&inner.expression),
+            Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
+                self.member(expression, None)
+            }
+            other => self.no_expression(other),
+        }
+    }
+
+    fn no_expression(&mut self, expression: &Expression<'a>) {
+        let (message, hint) = match expression {
+            Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
+            Expression::TaggedTemplateExpression(_) => {
+                ("tagged templates are not supported", "call the function with a plain template")
+            }
+            Expression::YieldExpression(_) => ("generators are not supported", "collect the values in an array"),
+            Expression::ImportExpression(_) => ("`import()` is not supported: a program is one file", ""),
+            Expression::ImportMeta(_) => ("`import.meta` is not supported", ""),
+            Expression::NewTarget(_) => ("`new.target` is not supported", ""),
+            Expression::PrivateFieldExpression(_) | Expression::PrivateInExpression(_) => {
+                ("private names (`#x`) are not supported", "use an ordinary field; TypeScript's `private` is accepted")
+            }
+            Expression::JSXElement(_) | Expression::JSXFragment(_) => ("JSX is not supported", ""),
+            Expression::Super(_) => ("`super` stands only in `super(…)` and `super.method(…)`", ""),
+            _ => ("this expression is not supported", ""),
+        };
+        self.unsupported_value(expression.span(), message, hint);
+    }
+
+    /// An expression whose function or class is named by where it goes: `const f = () => …`.
+    pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
+        match expression {
+            Expression::FunctionExpression(function) => self.function_expression(function, Some(name)),
+            Expression::ArrowFunctionExpression(arrow) => self.arrow(arrow, Some(name)),
+            Expression::ClassExpression(class) => self.class(class, Some(name)),
+            Expression::TSAsExpression(inner) => self.named_expression(&inner.expression, name),
+            Expression::TSSatisfiesExpression(inner) => self.named_expression(&inner.expression, name),
+            Expression::ParenthesizedExpression(inner) => self.named_expression(&inner.expression, name),
+            other => self.expression(other),
+        }
+    }
+
+    fn template(&mut self, template: &'a TemplateLiteral<'a>) {
+        let mut empty = true;
+        for (at, part) in template.quasis.iter().enumerate() {
+            let cooked = part.value.cooked.as_ref().map(|text| text.as_str()).unwrap_or_default();
+            if !cooked.is_empty() || (template.expressions.is_empty() && empty) {
+                let units = text::units(cooked, part.lone_surrogates);
+                self.emit_json(Op::Push, wire::text(&units));
+                if !empty {
+                    self.emit(Op::Concat);
+                }
+                empty = false;
+            }
+            if let Some(expression) = template.expressions.get(at) {
+                self.expression(expression);
+                self.emit(if empty { Op::ToText } else { Op::Concat });
+                empty = false;
+            }
+        }
+    }
+
+    fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
+        if literal.regex.flags.intersects(RegExpFlags::D | RegExpFlags::V | RegExpFlags::Y) {
+            self.unsupported(
+                literal.span,
+                "the regular expression flags d, v and y are not supported",
+                "use g, i, m, s or u",
+            );
+        }
+        let flags = literal.regex.flags.to_string();
+        self.at(literal.span);
+        self.emit_json(Op::RegExp, json!({ "pattern": literal.regex.pattern.text.as_str(), "flags": flags }));
+    }
+
+    fn array(&mut self, array: &'a ArrayExpression<'a>) {
+        let plain = array.elements.iter().take_while(|element| element.is_expression()).count();
+        // Long literals go in parts, so that the operand stack stays small.
+        let first = plain.min(64);
+        for element in &array.elements[..first] {
+            if let Some(expression) = element.as_expression() {
+                self.expression(expression);
+            }
+        }
+        self.emit_json(Op::Array, json!(first));
+        for element in &array.elements[first..] {
+            match element {
+                ArrayExpressionElement::SpreadElement(spread) => {
+                    self.expression(&spread.argument);
+                    self.at(spread.span);
+                    self.emit(Op::Spread);
+                }
+                ArrayExpressionElement::Elision(hole) => {
+                    self.unsupported(hole.span, "holes in an array are not supported", "write undefined");
+                }
+                element => {
+                    if let Some(expression) = element.as_expression() {
+                        self.expression(expression);
+                        self.emit(Op::Append);
+                    }
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, object: &'a ObjectExpression<'a>) {
+        self.emit_json(Op::Map, json!(0));
+        for property in &object.properties {
+            match property {
+                ObjectPropertyKind::SpreadProperty(spread) => {
+                    self.expression(&spread.argument);
+                    self.emit(Op::SpreadProps);
+                }
+                ObjectPropertyKind::ObjectProperty(property) => self.property(property),
+            }
+        }
+    }
+
+    fn property(&mut self, property: &'a ObjectProperty<'a>) {
+        if property.kind != PropertyKind::Init {
+            self.unsupported(property.span, "getters and setters are not supported", "write a method");
+            return;
+        }
+        match (property.computed, property.key.static_name()) {
+            (false, Some(name)) => {
+                if name == "__proto__" && !property.shorthand {
+                    self.unsupported(
+                        property.span,
+                        "setting a prototype is not supported",
+                        "use a class, or copy with {...other}",
+                    );
+                }
+                if property.value.is_function() {
+                    self.check_conversion_method(property.span, &name);
+                }
+                self.named_expression(&property.value, &name);
+                self.emit_json(Op::InitProp, json!(name));
+            }
+            _ => {
+                match property.key.as_expression() {
+                    Some(key) => self.expression(key),
+                    None => self.unsupported_value(property.span, "this key is not supported", ""),
+                }
+                self.expression(&property.value);
+                self.emit(Op::InitIndex);
+            }
+        }
+    }
+
+    /// The machine's conversions never call back into the program, so methods that would hook into them are refused.
+    pub(super) fn check_conversion_method(&mut self, span: Span, name: &str) {
+        if matches!(name, "toString" | "valueOf" | "toJSON") {
+            let message = format!("a `{name}` of one's own is not supported: conversions would not call it");
+            self.unsupported(span, message, "give the method another name and call it where it is needed");
+        }
+    }
+
+    fn binary(&mut self, binary: &'a BinaryExpression<'a>) {
+        // Long sums lean left; they are walked down without recursion.
+        let mut spine = vec![binary];
+        let mut left = &binary.left;
+        while let Expression::BinaryExpression(inner) = left {
+            spine.push(inner);
+            left = &inner.left;
+        }
+        self.expression(left);
+        for one in spine.into_iter().rev() {
+            self.expression(&one.right);
+            self.at(one.span);
+            self.emit(binary_op(one.operator));
+        }
+    }
+
+    fn logical(&mut self, logical: &'a LogicalExpression<'a>) {
+        let mut spine = vec![logical];
+        let mut left = &logical.left;
+        while let Expression::LogicalExpression(inner) = left {
+            spine.push(inner);
+            left = &inner.left;
+        }
+        self.expression(left);
+        for one in spine.into_iter().rev() {
+            let end = self.label();
+            self.jump(keeping_jump(one.operator), end);
+            self.expression(&one.right);
+            self.mark(end);
+        }
+    }
+
+    fn unary(&mut self, unary: &'a UnaryExpression<'a>) {
+        let op = match unary.operator {
+            UnaryOperator::Delete => return self.delete(unary),
+            UnaryOperator::Void => {
+                self.discard(&unary.argument);
+                return self.push_undefined();
+            }
+            UnaryOperator::UnaryNegation => {
+                if let Expression::NumericLiteral(literal) = &unary.argument {
+                    return self.push_number(-literal.value);
+                }
+                Op::Neg
+            }
+            UnaryOperator::UnaryPlus => Op::ToNumber,
+            UnaryOperator::LogicalNot => Op::Not,
+            UnaryOperator::BitwiseNot => Op::BitNot,
+            UnaryOperator::Typeof => Op::TypeOf,
+        };
+        self.expression(&unary.argument);
+        self.at(unary.span);
+        self.emit(op);
+    }
+
+    fn delete(&mut self, unary: &'a UnaryExpression<'a>) {
+        match unary.argument.get_inner_expression() {
+            Expression::StaticMemberExpression(member) => {
+                self.expression(&member.object);
+                self.push_text(&member.property.name);
+            }
+            Expression::ComputedMemberExpression(member) => {
+                self.expression(&member.object);
+                self.expression(&member.expression);
+            }
+            _ => {
+                self.unsupported_value(unary.span, "`delete` takes a property here", "write delete object.key");
+                return;
+            }
+        }
+        self.at(unary.span);
+        self.emit(Op::Delete);
+    }
+
+    pub(super) fn conditional(&mut self, conditional: &'a ConditionalExpression<'a>, name: Option<&str>) {
+        let (otherwise, end) = (self.label(), self.label());
+        self.jump_unless(&conditional.test, otherwise);
+        self.maybe_named(&conditional.consequent, name);
+        self.jump(Op::Jump, end);
+        self.mark(otherwise);
+        self.maybe_named(&conditional.alternate, name);
+        self.mark(end);
+    }
+
+    fn maybe_named(&mut self, expression: &'a Expression<'a>, name: Option<&str>) {
+        match name {
+            Some(name) => self.named_expression(expression, name),
+            None => self.expression(expression),
+        }
+    }
+
+    /// Jumps when the condition is falsy, without making a value of `&&`, `||` and `!`.
+    pub(super) fn jump_unless(&mut self, condition: &'a Expression<'a>, target: Label) {
+        self.condition(condition, target, false);
+    }
+
+    /// Jumps when the condition is truthy.
+    pub(super) fn jump_if(&mut self, condition: &'a Expression<'a>, target: Label) {
+        self.condition(condition, target, true);
+    }
+
+    fn condition(&mut self, condition: &'a Expression<'a>, target: Label, when: bool) {
+        let fine = self.nested(condition.span(), |this| match condition {
+            Expression::ParenthesizedExpression(inner) => this.condition(&inner.expression, target, when),
+            Expression::UnaryExpression(unary) if unary.operator == UnaryOperator::LogicalNot => {
+                this.condition(&unary.argument, target, !when);
+            }
+            Expression::LogicalExpression(logical) if logical.operator != LogicalOperator::Coalesce => {
+                // `a && b` fails with either, holds with both; `||` the other way round.
+                if (logical.operator == LogicalOperator::And) == when {
+                    let past = this.label();
+                    this.condition(&logical.left, past, !when);
+                    this.condition(&logical.right, target, when);
+                    this.mark(past);
+                } else {
+                    this.condition(&logical.left, target, when);
+                    this.condition(&logical.right, target, when);
+                }
+            }
+            other => {
+                this.expression(other);
+                this.jump(if when { Op::JumpIf } else { Op::JumpIfN }, target);
+            }
+        });
+        if !fine {
+            self.jump(Op::Jump, target);
+        }
+    }
+}
+
+/// The operation of a binary operator.
+pub(super) fn binary_op(operator: BinaryOperator) -> Op {
+    match operator {
+        BinaryOperator::Equality => Op::LooseEq,
+        BinaryOperator::Inequality => Op::LooseNeq,
+        BinaryOperator::StrictEquality => Op::Eq,
+        BinaryOperator::StrictInequality => Op::Neq,
+        BinaryOperator::LessThan => Op::Lt,
+        BinaryOperator::LessEqualThan => Op::Le,
+        BinaryOperator::GreaterThan => Op::Gt,
+        BinaryOperator::GreaterEqualThan => Op::Ge,
+        BinaryOperator::Addition => Op::Add,
+        BinaryOperator::Subtraction => Op::Sub,
+        BinaryOperator::Multiplication => Op::Mul,
+        BinaryOperator::Division => Op::Div,
+        BinaryOperator::Remainder => Op::Mod,
+        BinaryOperator::Exponential => Op::Pow,
+        BinaryOperator::ShiftLeft => Op::Shl,
+        BinaryOperator::ShiftRight => Op::Shr,
+        BinaryOperator::ShiftRightZeroFill => Op::UShr,
+        BinaryOperator::BitwiseOR => Op::BitOr,
+        BinaryOperator::BitwiseXOR => Op::BitXor,
+        BinaryOperator::BitwiseAnd => Op::BitAnd,
+        BinaryOperator::In => Op::In,
+        BinaryOperator::Instanceof => Op::InstanceOf,
+    }
+}
+
+/// The jump that keeps the left side when it decides.
+pub(super) fn keeping_jump(operator: LogicalOperator) -> Op {
+    match operator {
+        LogicalOperator::Or => Op::JumpIfKeep,
+        LogicalOperator::And => Op::JumpIfNKeep,
+        LogicalOperator::Coalesce => Op::JumpSomeKeep,
+    }
+}

@@ -1,0 +1,138 @@
+//! The compiler: a TypeScript subset to bytecode. Where a program runs it means what Node means; where it cannot, it is refused
+//! with its place and a hint. It reads source and knows nothing of a running machine.
+
+mod ask;
+mod assign;
+mod call;
+mod class;
+mod compiler;
+mod control;
+mod diagnostic;
+mod emit;
+mod expression;
+mod function;
+mod names;
+mod nesting;
+mod pattern;
+mod resolve;
+mod statement;
+mod text;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
+
+use oxc_allocator::Allocator;
+use oxc_ast::AstKind;
+use oxc_ast::ast::{Expression, Program};
+use oxc_parser::{ParseOptions, Parser};
+use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags, SymbolId};
+use oxc_span::SourceType;
+
+use crate::vm::program::WireInstruction;
+
+pub use diagnostic::{Diagnostic, Kind};
+
+use compiler::Compiler;
+use diagnostic::Findings;
+
+/// Bytes that a source may have.
+pub const MAX_SOURCE: usize = 1 << 20;
+
+/// A compiled program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    /// The instructions, as they travel.
+    pub bytecode: Vec<WireInstruction>,
+}
+
+/// Compiles one source. `file` is only named in what is found.
+///
+/// # Errors
+/// Everything that was found wrong with it, in order of place.
+///
+/// ```
+/// let compiled = runstate::lang::compile("hello.ts", "console.log('hello')").expect("it compiles");
+/// assert!(!compiled.bytecode.is_empty());
+///
+/// let found = runstate::lang::compile("hello.ts", "consle.log('hello')").expect_err("no such name");
+/// assert_eq!((found[0].line, found[0].hint.as_deref()), (1, Some("did you mean console?")));
+/// ```
+pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
+    let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
+    let mut findings = Findings::new(file, source);
+    if source.len() > MAX_SOURCE {
+        let message = format!("the source has {} bytes; at most {MAX_SOURCE} are compiled", source.len());
+        findings.add(0, Kind::Unsupported, message, Some("split the work into several programs".to_owned()));
+        return Err(findings.into_list());
+    }
+    if let Err(deep) = nesting::check(source) {
+        findings.add(
+            deep.offset,
+            Kind::Unsupported,
+            format!("this is nested too deeply: {}", deep.what),
+            Some("split it up".to_owned()),
+        );
+        return Err(findings.into_list());
+    }
+    let allocator = Allocator::default();
+    let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
+    let parsed = Parser::new(&allocator, source, SourceType::ts()).with_options(options).parse();
+    for error in parsed.diagnostics.errors() {
+        let offset = error.labels.first().map_or(0, |label| label.offset());
+        findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
+    }
+    if !findings.is_empty() || parsed.panicked {
+        return Err(findings.into_list());
+    }
+    let program: &Program<'_> = allocator.alloc(parsed.program);
+    let built = SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(program);
+    for error in built.diagnostics.errors() {
+        let offset = error.labels.first().map_or(0, |label| label.offset());
+        findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
+    }
+    if !findings.is_empty() {
+        return Err(findings.into_list());
+    }
+    let semantic = built.semantic;
+    let main = main_to_call(&semantic);
+    let mut compiler = Compiler::new(source, &semantic, findings);
+    compiler.program(&program.body, program.scope_id.get(), main);
+    compiler.finish()
+}
+
+/// The `main` that is to be called: declared at the top and not called there.
+fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
+    let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
+    let main = scoping.get_root_binding("main".into())?;
+    let is_function = match nodes.kind(scoping.symbol_declaration(main)) {
+        AstKind::Function(function) => !function.declare,
+        AstKind::VariableDeclarator(declarator) => declarator.init.as_ref().is_some_and(Expression::is_function),
+        _ => false,
+    };
+    if !is_function || scoping.symbol_flags(main).contains(SymbolFlags::Ambient) {
+        return None;
+    }
+    let called_at_top = scoping.get_resolved_references(main).any(|reference| {
+        let node = reference.node_id();
+        let called =
+            matches!(nodes.parent_kind(node), AstKind::CallExpression(call) if call.callee.span_is(nodes.kind(node)));
+        called
+            && !nodes
+                .ancestor_kinds(node)
+                .any(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
+    });
+    (!called_at_top).then_some(main)
+}
+
+/// Whether an expression is this node.
+trait SpanIs {
+    fn span_is(&self, kind: AstKind<'_>) -> bool;
+}
+
+impl SpanIs for Expression<'_> {
+    fn span_is(&self, kind: AstKind<'_>) -> bool {
+        use oxc_span::GetSpan;
+        self.span() == kind.span()
+    }
+}

@@ -1,0 +1,337 @@
+//! A scan of the tokens before parsing: the parser recurses over what is nested, and a process must not die of a source.
+//! It over-counts where it is not sure, never under-counts.
+
+/// Brackets that may be open at once.
+const MAX_BRACKETS: usize = 200;
+/// Tokens of one expression or statement head without a separator: `a + a + …`, `!!!…`, `x => y => …`.
+const MAX_RUN: usize = 1_500;
+/// `else` after `else` on one level.
+const MAX_ELSE: usize = 250;
+
+/// Statement keywords before which a line end ends nothing: `if (a)⏎if (b)⏎…` nests.
+const NESTING_WORDS: &[&str] = &[
+    "if",
+    "else",
+    "for",
+    "while",
+    "do",
+    "with",
+    "try",
+    "switch",
+    "in",
+    "instanceof",
+    "of",
+    "as",
+    "satisfies",
+    "extends",
+];
+
+/// Where a source nests deeper than it can be parsed, and what is nested.
+pub(super) struct TooDeep {
+    pub(super) offset: u32,
+    pub(super) what: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    Operand,
+    /// `)` or `}`: what follows may be a division or a regular expression.
+    Close,
+    Operator,
+}
+
+struct Level {
+    run: usize,
+    elses: usize,
+    template: bool,
+}
+
+struct Scan<'a> {
+    source: &'a [u8],
+    at: usize,
+    levels: Vec<Level>,
+    before: Before,
+    newline: bool,
+    /// To the end of this line quotes are not trusted.
+    unsure: bool,
+}
+
+/// Finds the first place that nests too deep.
+pub(super) fn check(source: &str) -> Result<(), TooDeep> {
+    let level = Level { run: 0, elses: 0, template: false };
+    let mut scan = Scan {
+        source: source.as_bytes(),
+        at: 0,
+        levels: vec![level],
+        before: Before::Operator,
+        newline: false,
+        unsure: false,
+    };
+    while scan.at < scan.source.len() {
+        scan.token()?;
+    }
+    Ok(())
+}
+
+impl Scan<'_> {
+    fn peek(&self, ahead: usize) -> u8 {
+        self.source.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn fail(&self, what: &'static str) -> Result<(), TooDeep> {
+        Err(TooDeep { offset: u32::try_from(self.at).unwrap_or(u32::MAX), what })
+    }
+
+    fn count(&mut self) -> Result<(), TooDeep> {
+        let run = match self.levels.last_mut() {
+            Some(level) => {
+                level.run += 1;
+                level.run
+            }
+            None => 0,
+        };
+        if run > MAX_RUN { self.fail("an expression of too many parts") } else { Ok(()) }
+    }
+
+    fn reset(&mut self) {
+        if let Some(level) = self.levels.last_mut() {
+            level.run = 0;
+        }
+    }
+
+    fn open(&mut self, template: bool) -> Result<(), TooDeep> {
+        self.count()?;
+        self.levels.push(Level { run: 0, elses: 0, template });
+        self.before = Before::Operator;
+        self.at += 1;
+        if self.levels.len() > MAX_BRACKETS { self.fail("too many brackets open at once") } else { Ok(()) }
+    }
+
+    fn token(&mut self) -> Result<(), TooDeep> {
+        let byte = self.peek(0);
+        match byte {
+            b'\n' | b'\r' => {
+                self.newline = true;
+                self.unsure = false;
+                self.at += 1;
+                return Ok(());
+            }
+            b' ' | b'\t' => {
+                self.at += 1;
+                return Ok(());
+            }
+            b'/' if self.peek(1) == b'/' => {
+                self.skip_until(|scan| matches!(scan.peek(0), b'\n' | b'\r'));
+                return Ok(());
+            }
+            b'/' if self.peek(1) == b'*' => {
+                self.at += 2;
+                self.skip_until(|scan| scan.peek(0) == b'*' && scan.peek(1) == b'/');
+                self.at += 2;
+                return Ok(());
+            }
+            b'(' | b'[' | b'{' => self.open(false)?,
+            b')' | b']' | b'}' => self.close(byte)?,
+            b';' | b',' => {
+                self.reset();
+                if byte == b';' {
+                    self.end_else();
+                }
+                self.before = Before::Operator;
+                self.at += 1;
+            }
+            b'"' | b'\'' if !self.unsure => self.string(byte)?,
+            b'`' => self.template()?,
+            b'/' => self.slash()?,
+            _ if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80 => {
+                self.word()?
+            }
+            _ => {
+                self.count()?;
+                self.before = Before::Operator;
+                self.at += 1;
+            }
+        }
+        self.newline = false;
+        Ok(())
+    }
+
+    fn close(&mut self, byte: u8) -> Result<(), TooDeep> {
+        self.at += 1;
+        let template = byte == b'}' && self.levels.last().is_some_and(|level| level.template);
+        if self.levels.len() > 1 {
+            self.levels.pop();
+        }
+        if template {
+            return self.template_rest();
+        }
+        if byte == b'}' {
+            self.reset();
+        }
+        self.before = if byte == b']' { Before::Operand } else { Before::Close };
+        Ok(())
+    }
+
+    fn end_else(&mut self) {
+        if let Some(level) = self.levels.last_mut() {
+            level.elses = 0;
+        }
+    }
+
+    fn word(&mut self) -> Result<(), TooDeep> {
+        let start = self.at;
+        self.skip_until(|scan| {
+            let byte = scan.peek(0);
+            !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80)
+        });
+        let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
+        if self.newline && self.before != Before::Operator && !NESTING_WORDS.contains(&word) {
+            self.reset();
+        }
+        if word == "else" {
+            let elses = self.levels.last_mut().map_or(0, |level| {
+                level.elses += 1;
+                level.elses
+            });
+            if elses > MAX_ELSE {
+                return self.fail("too long a chain of `else`");
+            }
+        }
+        let operand = !matches!(
+            word,
+            "return"
+                | "typeof"
+                | "case"
+                | "in"
+                | "of"
+                | "instanceof"
+                | "delete"
+                | "void"
+                | "throw"
+                | "new"
+                | "else"
+                | "do"
+                | "await"
+                | "yield"
+        );
+        self.before = if operand { Before::Operand } else { Before::Operator };
+        self.count()
+    }
+
+    fn string(&mut self, quote: u8) -> Result<(), TooDeep> {
+        self.at += 1;
+        loop {
+            match self.peek(0) {
+                b'\\' => self.at += 2,
+                b'\n' | b'\r' => break,
+                byte if byte == quote => {
+                    self.at += 1;
+                    break;
+                }
+                _ if self.at >= self.source.len() => break,
+                _ => self.at += 1,
+            }
+        }
+        if self.newline && self.before != Before::Operator {
+            self.reset();
+        }
+        self.before = Before::Operand;
+        self.count()
+    }
+
+    fn template(&mut self) -> Result<(), TooDeep> {
+        self.count()?;
+        self.at += 1;
+        self.template_rest()
+    }
+
+    fn template_rest(&mut self) -> Result<(), TooDeep> {
+        loop {
+            match self.peek(0) {
+                b'\\' => self.at += 2,
+                b'`' => {
+                    self.at += 1;
+                    break;
+                }
+                b'$' if self.peek(1) == b'{' => {
+                    self.at += 1;
+                    return self.open(true);
+                }
+                _ if self.at >= self.source.len() => break,
+                _ => self.at += 1,
+            }
+        }
+        self.before = Before::Operand;
+        Ok(())
+    }
+
+    fn slash(&mut self) -> Result<(), TooDeep> {
+        self.count()?;
+        self.at += 1;
+        match self.before {
+            Before::Operand => self.before = Before::Operator,
+            Before::Close => {
+                self.unsure = true;
+                self.before = Before::Operator;
+            }
+            Before::Operator => {
+                let mut class = false;
+                loop {
+                    match self.peek(0) {
+                        b'\\' => self.at += 1,
+                        b'[' => class = true,
+                        b']' => class = false,
+                        b'/' if !class => break,
+                        b'\n' | b'\r' => break,
+                        _ if self.at >= self.source.len() => break,
+                        _ => {}
+                    }
+                    self.at += 1;
+                }
+                self.at += 1;
+                self.before = Before::Operand;
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_until(&mut self, end: impl Fn(&Self) -> bool) {
+        while self.at < self.source.len() && !end(self) {
+            self.at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_sources_pass() {
+        let statements = "const a = [1, 2, `x${a}`] // ((((\nfoo()\nif (a) b()\n".repeat(2_000);
+        let smileys = "log(\":(\")\nlog(':{')\nx = /[(/]/g\n".repeat(2_000);
+        let list = format!("x = [{}]", "1 + 2, ".repeat(50_000));
+        for source in [statements, smileys, list] {
+            assert!(check(&source).is_ok());
+        }
+    }
+
+    #[test]
+    fn deep_sources_are_found_before_parsing() {
+        for source in [
+            "(".repeat(10_000),
+            "[".repeat(10_000),
+            "!".repeat(10_000),
+            "a+".repeat(10_000),
+            "if(a)\n".repeat(10_000),
+            "if (a) {} else ".repeat(10_000),
+            "`${".repeat(10_000),
+            "x=>".repeat(10_000),
+            format!("y = f() / \"{}", "(".repeat(10_000)),
+            "{".repeat(10_000),
+            "a:".repeat(10_000),
+        ] {
+            assert!(check(&source).is_err(), "{}", &source[..20]);
+        }
+    }
+}

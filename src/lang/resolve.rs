@@ -1,0 +1,118 @@
+//! Where each variable lives: a slot of its frame, a cell that closures share, or a slot of the global frame that every
+//! function reaches directly. Scopes and references themselves come from oxc's semantic analysis.
+
+use std::collections::HashSet;
+
+use oxc_ast::AstKind;
+use oxc_semantic::{AstNodes, NodeId, Scoping, Semantic, SymbolFlags, SymbolId};
+use oxc_span::GetSpan;
+
+/// How a variable is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    /// A slot of the frame that declares it.
+    Slot,
+    /// A cell on the heap, because a closure shares it.
+    Cell,
+    /// A slot of the global frame: declared once per execution and used by functions.
+    Global,
+}
+
+/// What the compiler knows of a variable before it meets it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Variable {
+    pub(super) home: Home,
+    /// It must be seen as uninitialised before its declaration has run.
+    pub(super) dead_zone: bool,
+    /// End of its declaration in the source: later uses in the same function come after it.
+    pub(super) declared_by: u32,
+    /// Its scope is a `switch`, where a case may jump over the declaration.
+    pub(super) in_switch: bool,
+}
+
+/// The plan for all variables of a source.
+pub(super) struct Plan {
+    variables: Vec<Variable>,
+    /// Names that the program itself gives to properties; they may shadow what the machine lacks.
+    pub(super) own_properties: HashSet<String>,
+}
+
+impl Plan {
+    pub(super) fn new(semantic: &Semantic<'_>) -> Self {
+        let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
+        let variables = scoping.symbol_ids().map(|symbol| variable(scoping, nodes, symbol)).collect();
+        Plan { variables, own_properties: own_properties(nodes) }
+    }
+
+    pub(super) fn variable(&self, symbol: SymbolId) -> Variable {
+        self.variables[symbol.index()]
+    }
+}
+
+fn variable(scoping: &Scoping, nodes: &AstNodes<'_>, symbol: SymbolId) -> Variable {
+    let flags = scoping.symbol_flags(symbol);
+    let scope_node = scoping.get_node_id(scoping.symbol_scope_id(symbol));
+    let own_name =
+        flags.contains(SymbolFlags::FunctionExpression) && matches!(nodes.kind(scope_node), AstKind::Function(_));
+    // The name of a function expression lives around the function, so that the closure can be put into it.
+    let home_node = if own_name { nodes.parent_id(scope_node) } else { scope_node };
+    let owner = function_of(nodes, home_node);
+    let declared_by = nodes.kind(scoping.symbol_declaration(symbol)).span().end;
+    let in_switch = matches!(nodes.kind(scope_node), AstKind::SwitchStatement(_));
+    let (mut captured, mut early) = (false, in_switch);
+    for reference in scoping.get_resolved_references(symbol) {
+        captured |= function_of(nodes, reference.node_id()) != owner;
+        early |= nodes.kind(reference.node_id()).span().start < declared_by;
+    }
+    let home = if own_name {
+        Home::Cell
+    } else if !captured {
+        Home::Slot
+    } else if matches!(nodes.kind(owner), AstKind::Program(_)) && !in_loop(nodes, scope_node) {
+        Home::Global
+    } else {
+        Home::Cell
+    };
+    let lexical = flags.intersects(SymbolFlags::BlockScopedVariable | SymbolFlags::Class);
+    Variable { home, dead_zone: lexical && (early || home != Home::Slot), declared_by, in_switch }
+}
+
+/// The function (or field initialiser, or program) whose frame runs this node.
+fn function_of(nodes: &AstNodes<'_>, node: NodeId) -> NodeId {
+    let is_function = |id: &NodeId| {
+        matches!(
+            nodes.kind(*id),
+            AstKind::Function(_)
+                | AstKind::ArrowFunctionExpression(_)
+                | AstKind::Program(_)
+                | AstKind::PropertyDefinition(_)
+                | AstKind::StaticBlock(_)
+        )
+    };
+    std::iter::once(node).chain(nodes.ancestor_ids(node)).find(is_function).unwrap_or(node)
+}
+
+/// Whether a scope may be entered more than once in one run of its frame.
+fn in_loop(nodes: &AstNodes<'_>, node: NodeId) -> bool {
+    std::iter::once(node).chain(nodes.ancestor_ids(node)).any(|id| {
+        matches!(
+            nodes.kind(id),
+            AstKind::ForStatement(_)
+                | AstKind::ForInStatement(_)
+                | AstKind::ForOfStatement(_)
+                | AstKind::WhileStatement(_)
+                | AstKind::DoWhileStatement(_)
+        )
+    })
+}
+
+fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
+    let key = |kind: AstKind<'_>| match kind {
+        AstKind::ObjectProperty(property) => property.key.static_name().map(|name| name.into_owned()),
+        AstKind::MethodDefinition(method) => method.key.static_name().map(|name| name.into_owned()),
+        AstKind::PropertyDefinition(property) => property.key.static_name().map(|name| name.into_owned()),
+        AstKind::TSPropertySignature(signature) => signature.key.static_name().map(|name| name.into_owned()),
+        _ => None,
+    };
+    nodes.iter().filter_map(|node| key(node.kind())).collect()
+}

@@ -1,0 +1,337 @@
+//! Statements: declarations, blocks, branches and the ways out. Loops and `try` stand in `control.rs`.
+
+use oxc_ast::ast::{
+    BindingPattern, Class, Declaration, Expression, IfStatement, ReturnStatement, Statement, SwitchStatement,
+    VariableDeclaration, VariableDeclarationKind,
+};
+use oxc_span::{GetSpan, Span};
+
+use crate::vm::op::Op;
+use crate::vm::program::FunctionKind;
+
+use super::compiler::{Compiler, Control, Exit};
+use super::emit::Label;
+
+impl<'a> Compiler<'a, '_> {
+    /// Statements of one scope; its functions are there before the first of them runs.
+    pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
+        for statement in statements {
+            if let Some(Declaration::FunctionDeclaration(function)) = statement.as_declaration() {
+                self.hoisted_function(function);
+            }
+        }
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    pub(super) fn statement(&mut self, statement: &'a Statement<'a>) {
+        self.nested(statement.span(), |this| this.statement_inner(statement));
+    }
+
+    fn statement_inner(&mut self, statement: &'a Statement<'a>) {
+        self.at(statement.span());
+        if !matches!(
+            statement,
+            Statement::LabeledStatement(_)
+                | Statement::ForStatement(_)
+                | Statement::ForInStatement(_)
+                | Statement::ForOfStatement(_)
+                | Statement::WhileStatement(_)
+                | Statement::DoWhileStatement(_)
+        ) && !self.pending_labels.is_empty()
+        {
+            self.labelled(statement);
+            return;
+        }
+        match statement {
+            Statement::EmptyStatement(_) | Statement::DebuggerStatement(_) => {}
+            Statement::ExpressionStatement(statement) => self.discard(&statement.expression),
+            Statement::BlockStatement(block) => {
+                self.enter_scope(block.scope_id.get());
+                self.statements(&block.body);
+            }
+            Statement::IfStatement(statement) => self.if_statement(statement),
+            Statement::SwitchStatement(statement) => self.switch(statement),
+            Statement::ForStatement(statement) => self.for_loop(statement),
+            Statement::ForOfStatement(statement) => self.for_of(statement),
+            Statement::ForInStatement(statement) => self.for_in(statement),
+            Statement::WhileStatement(statement) => self.while_loop(statement),
+            Statement::DoWhileStatement(statement) => self.do_while(statement),
+            Statement::TryStatement(statement) => self.try_statement(statement),
+            Statement::ThrowStatement(statement) => {
+                self.expression(&statement.argument);
+                self.at(statement.span);
+                self.emit(Op::Throw);
+            }
+            Statement::ReturnStatement(statement) => self.return_statement(statement),
+            Statement::BreakStatement(statement) => {
+                self.leave(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), false);
+            }
+            Statement::ContinueStatement(statement) => {
+                self.leave(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), true);
+            }
+            Statement::LabeledStatement(statement) => {
+                self.pending_labels.push(statement.label.name.as_str());
+                self.statement(&statement.body);
+            }
+            Statement::WithStatement(statement) => self.unsupported(statement.span, "`with` is not supported", ""),
+            other => match other.as_declaration() {
+                Some(declaration) => self.declaration(declaration),
+                None => self.module_declaration(other),
+            },
+        }
+    }
+
+    fn module_declaration(&mut self, statement: &'a Statement<'a>) {
+        let (message, hint) = match statement {
+            Statement::ImportDeclaration(import) if import.import_kind.is_type() => return,
+            Statement::ImportDeclaration(_) => (
+                "`import` is not supported: a program is one file, so that a saved execution depends on nothing else",
+                "put what it needs into this file, or ask for it with CC",
+            ),
+            _ => (
+                "`export` is not supported: nothing can import a program",
+                "remove `export`; `main` is found by its name",
+            ),
+        };
+        self.unsupported(statement.span(), message, hint);
+        // What an export declares is looked at too, so that its names are not reported as missing.
+        if let Statement::ExportDeclaration(export) = statement {
+            if let Declaration::FunctionDeclaration(function) = &export.declaration {
+                self.hoisted_function(function);
+            }
+            self.declaration(&export.declaration);
+        }
+    }
+
+    fn declaration(&mut self, declaration: &'a Declaration<'a>) {
+        match declaration {
+            Declaration::VariableDeclaration(declaration) => self.variables(declaration),
+            // Hoisted by `statements`.
+            Declaration::FunctionDeclaration(_) => {}
+            Declaration::ClassDeclaration(class) => self.class_declaration(class),
+            Declaration::TSTypeAliasDeclaration(_)
+            | Declaration::TSInterfaceDeclaration(_)
+            | Declaration::TSGlobalDeclaration(_) => {}
+            Declaration::TSEnumDeclaration(one) if one.declare => {}
+            Declaration::TSEnumDeclaration(one) => {
+                self.unsupported(
+                    one.span,
+                    "`enum` is not supported",
+                    "use an object: const Color = { Red: 0, Green: 1 } as const",
+                );
+            }
+            Declaration::TSExternalModuleDeclaration(_) => {}
+            Declaration::TSNamespaceDeclaration(one) if one.declare => {}
+            Declaration::TSNamespaceDeclaration(one) => {
+                self.unsupported(one.span, "`namespace` is not supported", "use an object or plain functions");
+            }
+            Declaration::TSImportEqualsDeclaration(one) => {
+                self.unsupported(one.span, "`import =` is not supported", "a program is one file");
+            }
+        }
+    }
+
+    fn class_declaration(&mut self, class: &'a Class<'a>) {
+        if class.declare {
+            return;
+        }
+        self.class(class, None);
+        // It has put itself into its variable before its static fields ran.
+        self.emit(Op::Pop);
+    }
+
+    pub(super) fn variables(&mut self, declaration: &'a VariableDeclaration<'a>) {
+        if declaration.declare {
+            return;
+        }
+        if matches!(declaration.kind, VariableDeclarationKind::Using | VariableDeclarationKind::AwaitUsing) {
+            self.unsupported(declaration.span, "`using` is not supported", "use const and try/finally");
+        }
+        for declarator in &declaration.declarations {
+            self.at(declarator.span);
+            match (&declarator.init, &declarator.id) {
+                (Some(init), BindingPattern::BindingIdentifier(id)) => {
+                    self.named_expression(init, id.name.as_str());
+                    if let Some(symbol) = id.symbol_id.get() {
+                        self.init_symbol(symbol, id.span);
+                    }
+                }
+                (Some(init), pattern) => {
+                    self.expression(init);
+                    self.bind(pattern, true);
+                }
+                (None, BindingPattern::BindingIdentifier(id)) if declaration.kind != VariableDeclarationKind::Var => {
+                    self.push_undefined();
+                    if let Some(symbol) = id.symbol_id.get() {
+                        self.init_symbol(symbol, id.span);
+                    }
+                }
+                // `var x;` leaves x as it is.
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn if_statement(&mut self, statement: &'a IfStatement<'a>) {
+        let (otherwise, end) = (self.label(), self.label());
+        self.jump_unless(&statement.test, otherwise);
+        self.statement(&statement.consequent);
+        if let Some(alternate) = &statement.alternate {
+            self.jump(Op::Jump, end);
+            self.mark(otherwise);
+            self.statement(alternate);
+        } else {
+            self.mark(otherwise);
+        }
+        self.mark(end);
+    }
+
+    fn switch(&mut self, statement: &'a SwitchStatement<'a>) {
+        self.expression(&statement.discriminant);
+        let subject = self.current.code.hidden();
+        self.emit_slot(Op::Store, subject);
+        self.enter_scope(statement.scope_id.get());
+        let bodies: Vec<Label> = statement.cases.iter().map(|_| self.label()).collect();
+        let end = self.label();
+        for case in &statement.cases {
+            for one in &case.consequent {
+                if let Some(Declaration::FunctionDeclaration(function)) = one.as_declaration() {
+                    self.hoisted_function(function);
+                }
+            }
+        }
+        let mut default = end;
+        for (case, body) in statement.cases.iter().zip(&bodies) {
+            match &case.test {
+                None => default = *body,
+                Some(test) => {
+                    self.emit_slot(Op::Load, subject);
+                    self.expression(test);
+                    self.at(test.span());
+                    self.emit(Op::Eq);
+                    self.jump(Op::JumpIf, *body);
+                }
+            }
+        }
+        self.jump(Op::Jump, default);
+        self.current.control.push(Control::Hidden(subject));
+        self.current.control.push(Control::Target { labels: Vec::new(), leave: end, next: None, plain_break: true });
+        for (case, body) in statement.cases.iter().zip(&bodies) {
+            self.mark(*body);
+            for one in &case.consequent {
+                self.statement(one);
+            }
+        }
+        self.current.control.truncate(self.current.control.len() - 2);
+        self.mark(end);
+        self.current.code.release(subject);
+    }
+
+    fn labelled(&mut self, statement: &'a Statement<'a>) {
+        let labels = std::mem::take(&mut self.pending_labels);
+        let leave = self.label();
+        self.current.control.push(Control::Target { labels, leave, next: None, plain_break: false });
+        self.statement_inner(statement);
+        self.current.control.pop();
+        self.mark(leave);
+    }
+
+    fn return_statement(&mut self, statement: &'a ReturnStatement<'a>) {
+        match (&statement.argument, self.current.kind) {
+            (Some(argument), FunctionKind::Class | FunctionKind::Derived) => {
+                self.unsupported(
+                    argument.span(),
+                    "a constructor cannot return a value here",
+                    "use a function that makes the object",
+                );
+            }
+            (Some(argument), _) => self.expression(argument),
+            (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
+            (None, _) => self.push_undefined(),
+        }
+        self.at(statement.span);
+        self.go(Exit::Return);
+    }
+
+    /// `break` and `continue`.
+    fn leave(&mut self, span: Span, label: Option<&str>, next: bool) {
+        let found = self.current.control.iter().enumerate().rev().find_map(|(depth, control)| {
+            let Control::Target { labels, leave, next: continues, plain_break } = control else { return None };
+            let fits = match label {
+                Some(label) => labels.contains(&label),
+                None if next => continues.is_some(),
+                None => *plain_break,
+            };
+            if !fits {
+                return None;
+            }
+            if next { continues.map(|to| (to, depth)) } else { Some((*leave, depth)) }
+        });
+        match found {
+            Some((to, depth)) => self.go(Exit::Jump(to, depth)),
+            None => self.unsupported(span, "there is nothing here to leave or to continue", ""),
+        }
+    }
+
+    /// Goes a way out, through every `finally` between. A return has its value on the stack.
+    pub(super) fn go(&mut self, exit: Exit) {
+        let floor = match exit {
+            Exit::Return => 0,
+            Exit::Jump(_, depth) => depth,
+        };
+        let mut cleared = Vec::new();
+        for at in (floor..self.current.control.len()).rev() {
+            match &mut self.current.control[at] {
+                Control::Hidden(slot) if exit != Exit::Return => cleared.push(*slot),
+                Control::Finally { kind, value, entry, exits } => {
+                    let (kind, value, entry) = (*kind, *value, *entry);
+                    let number = exits.iter().position(|one| *one == exit).unwrap_or_else(|| {
+                        exits.push(exit);
+                        exits.len() - 1
+                    });
+                    if exit == Exit::Return {
+                        self.emit_slot(Op::Store, value);
+                    }
+                    self.clear_all(&cleared);
+                    // 0 goes on behind the block, 1 throws on.
+                    self.push_number(number as f64 + 2.0);
+                    self.emit_slot(Op::Store, kind);
+                    self.jump(Op::Jump, entry);
+                    return;
+                }
+                Control::Hidden(_) | Control::Target { .. } => {}
+            }
+        }
+        self.clear_all(&cleared);
+        match exit {
+            Exit::Return => self.emit(Op::Return),
+            Exit::Jump(to, _) => self.jump(Op::Jump, to),
+        }
+    }
+
+    fn clear_all(&mut self, slots: &[u16]) {
+        for slot in slots {
+            self.emit_slot(Op::Clear, *slot);
+        }
+    }
+
+    /// Evaluates for the effects only.
+    pub(super) fn discard(&mut self, expression: &'a Expression<'a>) {
+        match expression {
+            Expression::AssignmentExpression(assignment) => self.assignment(assignment, false),
+            Expression::UpdateExpression(update) => self.update(update, false),
+            Expression::SequenceExpression(sequence) => {
+                for one in &sequence.expressions {
+                    self.discard(one);
+                }
+            }
+            Expression::ParenthesizedExpression(inner) => self.discard(&inner.expression),
+            other => {
+                self.expression(other);
+                self.emit(Op::Pop);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the compiler accepts and refuses. What programs mean is tested against Node in `tests/language.rs`.
+
+use super::*;
+use crate::vm::Program as Decoded;
+
+fn refused(source: &str) -> Vec<(Kind, u32, u32, String)> {
+    let found = compile("t.ts", source).err().unwrap_or_default();
+    found.into_iter().map(|one| (one.kind, one.line, one.column, one.message)).collect()
+}
+
+#[track_caller]
+fn accepts(source: &str) -> Vec<WireInstruction> {
+    let compiled = compile("t.ts", source).unwrap_or_else(|found| {
+        let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+        panic!("{source}\n{}", all.join("\n"))
+    });
+    if let Err(error) = Decoded::decode(&compiled.bytecode) {
+        panic!("{source}\n{error}\n{}", listing(&compiled.bytecode));
+    }
+    compiled.bytecode
+}
+
+fn listing(code: &[WireInstruction]) -> String {
+    let line = |(at, one): (usize, &WireInstruction)| {
+        let name = crate::vm::op::Op::from_code(one.op).map_or("?", crate::vm::op::Op::name);
+        format!("{at:4} {name} {}\n", one.arg.as_ref().map(ToString::to_string).unwrap_or_default())
+    };
+    code.iter().enumerate().map(line).collect()
+}
+
+#[test]
+fn what_it_accepts_passes_verification() {
+    let sources = [
+        "",
+        "console.log(1 + 2 * 3, `a${1}b`, 'x')",
+        "let x = 1; x += 2; x++; ++x; x ||= 3; x &&= 4; x ??= 5; console.log(x--)",
+        "const o: any = { a: 1, ['b' + 1]: 2, ...{ c: 3 }, f() { return this.a } }; o.a += 1; o['b'] ??= 2; o.a++; o.b1--; console.log(o.f(), delete o.a)",
+        "const [a, , b = 2, ...c] = [1, 2, 3]; const { d, e: { f = 1 } = {} as any, ...g } = { d: 1 } as any; [o.x, o['y']] = [1, 2]; var o: any = {}; ({ x: o.z, y: o['w'] = 3 } = o)",
+        "outer: for (let i = 0; i < 3; i++) { for (const x of [1, 2]) { if (x === 2) continue outer; if (i === 2) break outer; } }",
+        "for (const k in { a: 1 }) console.log(k); let n = 3; while (n--) { if (n == 1) break; } do { n++ } while (n < 5)",
+        "function f(n: number): number { return n < 2 ? n : f(n - 1) + f(n - 2) } console.log(f(10))",
+        "const fs = []; for (let i = 0; i < 3; i++) fs.push(() => i); console.log(fs.map(f => f()))",
+        "function t() { for (const x of [1]) { try { if (x) return 1; continue } catch (e) { throw e } finally { console.log('f') } } } console.log(t())",
+        "a: { try { break a } finally { console.log(1) } }",
+        "switch (CC('x')) { case 'a': let y = 1; console.log(y); break; default: console.log(2) }",
+        "const v = input?.a?.b?.(1)?.[2]; console.log(v?.x.y(1), input.f?.(), (input?.a).b)",
+        "function g(a, b = a, { c, d = 2 } = {} as any, [e] = [1], ...rest) { return [a, b, c, d, e, rest] } g(1, ...[2, 3]); Math.max(...[1]); new Map([...[]])",
+        "class A { x = 1; static s = 2; constructor(private y: number) { this.x = y } m() { return this.x } static of() { return new A(1) } } class B extends A { z = 3; constructor() { super(2); this.z = 4 } m() { return super.m() + 1 } } class E2 extends Error {} console.log(new B().m(), A.s)",
+        "async function main(input: any) { const a = await CC('q', { choices: ['a'] }); return a }",
+        "const main = (input) => input",
+        "const f = function g(n) { return n ? g(n - 1) : 0 }; f(3); if (typeof f === 'function' && !(1 > 2) || false) void 0",
+        "try { null.x } catch { } finally { }",
+        "const c = 1; try { c = 2 } catch (e) { console.log(e.message, e instanceof TypeError) }",
+        "let s = ''; for (const ch of 'añ😀') s += ch; console.log(/a(b)?/gi.test(s), s.replace(/x/g, m => m))",
+        "declare const CC: any; interface A { x: number } type B = A; const z = (CC('p') as string)!; console.log(z satisfies string)",
+    ];
+    for source in sources {
+        accepts(source);
+        accepts(&format!("\u{FEFF}{}", source.replace("; ", ";\r\n")));
+        accepts(&format!(
+            "async function wrapped(w) {{ {} }}\nawait wrapped({{}})",
+            source.replace("declare const CC: any;", "").replace("interface A", "interface A2")
+        ));
+    }
+}
+
+#[test]
+fn what_it_refuses_has_a_kind_and_a_place() {
+    let cases: &[(&str, Kind, u32, u32)] = &[
+        ("let a = ;", Kind::Syntax, 1, 9),
+        ("let a = 1;\nlet a = 2;", Kind::Syntax, 1, 5),
+        ("break;", Kind::Syntax, 1, 1),
+        ("return 1", Kind::Syntax, 1, 1),
+        ("const a;", Kind::Syntax, 1, 7),
+        ("foo()", Kind::Name, 1, 1),
+        ("\n  x = 1", Kind::Name, 2, 3),
+        ("const s = '😀' + nope", Kind::Name, 1, 18),
+        ("import x from 'y'", Kind::Unsupported, 1, 1),
+        ("export const x = 1", Kind::Unsupported, 1, 1),
+        ("function* g() {}", Kind::Unsupported, 1, 1),
+        ("const a = 1n", Kind::Unsupported, 1, 11),
+        ("Promise.resolve(1)", Kind::Unsupported, 1, 1),
+        ("new Date()", Kind::Unsupported, 1, 1),
+        ("Math.foo(1)", Kind::Unsupported, 1, 1),
+        ("const { x } = globalThis", Kind::Unsupported, 1, 15),
+        ("const o = { get x() { return 1 } }", Kind::Unsupported, 1, 13),
+        ("CC('x', { timeoutMs: 1 })", Kind::Unsupported, 1, 11),
+        ("CC()", Kind::Unsupported, 1, 1),
+        ("[1].map(CC)", Kind::Unsupported, 1, 9),
+        ("async function f() {} const x = f(); console.log(x)", Kind::Unsupported, 1, 33),
+        ("[1].map(async x => x)", Kind::Unsupported, 1, 9),
+        ("'a'.localeCompare('b')", Kind::Unsupported, 1, 5),
+        ("enum A { B }", Kind::Unsupported, 1, 1),
+        ("label: for (;;) { x`a` }", Kind::Unsupported, 1, 19),
+        ("const o = { toString() { return 'x' } }", Kind::Unsupported, 1, 13),
+        ("class A { #x = 1 }", Kind::Unsupported, 1, 11),
+        ("const a = [1,,2]", Kind::Unsupported, 1, 14),
+        ("/(/", Kind::Syntax, 1, 2),
+        ("for (const x of x) {}", Kind::Unsupported, 1, 17),
+    ];
+    for (source, kind, line, column) in cases {
+        let found = refused(source);
+        assert!(found.first().is_some_and(|(k, l, c, _)| (k, l, c) == (kind, line, column)), "{source}: {found:?}");
+    }
+}
+
+#[test]
+fn all_findings_come_at_once_and_in_order() {
+    let found = refused("foo();\nconst a = 1n;\nbar();\nexport const b = nope;");
+    let lines: Vec<u32> = found.iter().map(|(_, line, _, _)| *line).collect();
+    assert_eq!(lines, [1, 2, 3, 4, 4]);
+}
+
+#[test]
+fn hints_name_what_is_near() {
+    let found = compile("t.ts", "const total = 1; console.log(totl)").err().unwrap_or_default();
+    assert_eq!(found[0].hint.as_deref(), Some("did you mean total?"));
+    assert_eq!(found[0].source_line, "const total = 1; console.log(totl)");
+}
+
+#[test]
+fn deep_sources_are_refused_and_do_not_end_the_process() {
+    let deep = [
+        format!("x = {}1{}", "(".repeat(190), ")".repeat(190)),
+        format!("const x = {}1{}", "[".repeat(190), "]".repeat(190)),
+        format!("const x = {}1", "!".repeat(1_400)),
+        format!("const x = {}1", "1 + ".repeat(700)),
+        format!("const x = {}1", "1 ? 1 : ".repeat(350)),
+        format!("let x; x = {}1", "x = ".repeat(700)),
+        format!("const x = {}1", "() => ".repeat(180)),
+        "if (1) ".repeat(370),
+        format!("if (1) {{}} {}", "else if (1) {} ".repeat(240)),
+        format!("const x = 'a'{}", ".at(0)".repeat(350)),
+        format!("const x = 'a'{}", "?.a".repeat(450)),
+        format!("const x: {}number{} = 1", "Array<".repeat(400), ">".repeat(400)),
+        format!("{} {}", "{".repeat(190), "}".repeat(190)),
+        "-".repeat(100_000),
+        "(".repeat(1_000_000),
+        "x => ".repeat(200_000),
+    ];
+    for source in deep {
+        let _ = compile("t.ts", &source);
+    }
+    assert!(compile("t.ts", &format!("console.log({}1)", "1 + ".repeat(700))).is_ok());
+}

@@ -1,0 +1,232 @@
+//! Numbers over documents: groups and what is counted in each.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::{invalid, matches};
+use crate::schema::{Accumulator, Aggregate, Collection, Direction, Group, Kind, keys, parse_decimal};
+use crate::store::Error;
+use crate::time::Millis;
+use crate::value::{Document, Json, get};
+
+/// Answers `question` over `documents`, which are all of `collection` in the order of their ids; its filter is applied here.
+///
+/// A row holds the group values under the paths they are taken from, and the numbers under their names. Rows stand in the order
+/// of the group values. Without `group_by` there is exactly one row, also over nothing.
+pub fn aggregate<'a>(
+    collection: &Collection,
+    question: &Aggregate,
+    documents: impl Iterator<Item = &'a Document>,
+) -> Result<Vec<Document>, Error> {
+    verify(collection, question)?;
+    let mut groups: BTreeMap<Vec<u8>, Rows> = BTreeMap::new();
+    if question.group_by.is_empty() {
+        groups.insert(Vec::new(), Rows::default());
+    }
+    for document in documents.filter(|d| matches(collection, &question.filter, d)) {
+        let values: Vec<(Kind, Json)> = question.group_by.iter().map(|g| value_of(collection, g, document)).collect();
+        let key = values.iter().flat_map(|(kind, value)| keys::encoded(*kind, value, Direction::Ascending)).collect();
+        let rows = groups.entry(key).or_insert_with(|| Rows {
+            values: values.into_iter().map(|(_, value)| value).collect(),
+            documents: Vec::new(),
+        });
+        rows.documents.push(document);
+    }
+    groups.into_values().map(|rows| rows.row(collection, question)).collect()
+}
+
+fn verify(collection: &Collection, question: &Aggregate) -> Result<(), Error> {
+    let mut names: Vec<&str> = question.accumulators.iter().map(|(name, _)| name.as_str()).collect();
+    for group in &question.group_by {
+        match group {
+            Group::Bucket(path, Millis(span)) if *span <= 0 => {
+                return Err(invalid(collection, format!("the span of the buckets of `{path}` is not positive")));
+            }
+            Group::Field(path) | Group::Bucket(path, _) => names.push(path),
+        }
+    }
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(invalid(collection, format!("two columns of the answer are called `{}`", pair[0])));
+    }
+    let wrong = |p: &f64| !(0.0..=100.0).contains(p);
+    if let Some((name, _)) =
+        question.accumulators.iter().find(|(_, a)| matches!(a, Accumulator::Percentile(_, p) if wrong(p)))
+    {
+        return Err(invalid(collection, format!("the percentile of `{name}` is not within 0 and 100")));
+    }
+    Ok(())
+}
+
+/// The value of a group, and the kind it sorts as.
+fn value_of(collection: &Collection, group: &Group, document: &Document) -> (Kind, Json) {
+    match group {
+        Group::Field(path) => (collection.kind_of(path), get(document, path).cloned().unwrap_or_default()),
+        Group::Bucket(path, Millis(span)) => {
+            let at = get(document, path).and_then(Json::as_i64);
+            (Kind::Timestamp, at.map_or(Json::Null, |at| (at - at.rem_euclid(*span)).into()))
+        }
+    }
+}
+
+/// The documents of one group.
+#[derive(Default)]
+struct Rows<'a> {
+    values: Vec<Json>,
+    documents: Vec<&'a Document>,
+}
+
+impl Rows<'_> {
+    fn row(self, collection: &Collection, question: &Aggregate) -> Result<Document, Error> {
+        let paths = question.group_by.iter().map(|group| match group {
+            Group::Field(path) | Group::Bucket(path, _) => path.clone(),
+        });
+        let mut row: Document = paths.zip(self.values.iter().cloned()).collect();
+        for (name, accumulator) in &question.accumulators {
+            row.insert(name.clone(), self.number(collection, accumulator)?);
+        }
+        Ok(row)
+    }
+
+    fn number(&self, collection: &Collection, accumulator: &Accumulator) -> Result<Json, Error> {
+        let count_if = |filter| self.documents.iter().filter(|d| matches(collection, filter, d)).count();
+        Ok(match accumulator {
+            Accumulator::Count => self.documents.len().into(),
+            Accumulator::CountIf(filter) => count_if(filter).into(),
+            Accumulator::Sum(path) => {
+                let sum = self.numbers(collection, path).sum();
+                sum.ok_or_else(|| invalid(collection, format!("the sum of `{path}` has more than 28 digits")))?
+            }
+            Accumulator::Avg(path) => self.numbers(collection, path).mean(),
+            Accumulator::Min(path) => self.numbers(collection, path).ranked(|_| 1),
+            Accumulator::Max(path) => self.numbers(collection, path).ranked(|count| count),
+            // p · n first: 55 · 100 / 100 is 55, while 55 / 100 · 100 is a little more and would give rank 56.
+            Accumulator::Percentile(path, p) => self
+                .numbers(collection, path)
+                .ranked(|count| (p * count as f64 / 100.0).ceil().to_usize().unwrap_or(1).clamp(1, count)),
+        })
+    }
+
+    /// The numbers at `path`; what is no number is left out.
+    fn numbers(&self, collection: &Collection, path: &str) -> Numbers {
+        let values = self.documents.iter().filter_map(|d| get(d, path));
+        if collection.kind_of(path) == Kind::Decimal {
+            return Numbers::Decimals(values.filter_map(Json::as_str).filter_map(parse_decimal).collect());
+        }
+        Numbers::Plain(values.filter_map(|v| v.as_number().cloned()).collect())
+    }
+}
+
+enum Numbers {
+    Decimals(Vec<Decimal>),
+    Plain(Vec<serde_json::Number>),
+}
+
+impl Numbers {
+    /// Decimals and integers are summed exactly; with a double among them the sum is a double. None: too many digits.
+    fn sum(&self) -> Option<Json> {
+        match self {
+            Numbers::Decimals(all) => {
+                all.iter().try_fold(Decimal::ZERO, |sum, n| sum.checked_add(*n)).map(decimal_text)
+            }
+            Numbers::Plain(all) => {
+                let whole: Option<i64> = all.iter().try_fold(0i64, |sum, n| sum.checked_add(n.as_i64()?));
+                Some(whole.map_or_else(|| doubles(all).sum::<f64>().into(), Json::from))
+            }
+        }
+    }
+
+    /// A double in every case; null over nothing.
+    fn mean(&self) -> Json {
+        let (sum, count) = match self {
+            Numbers::Decimals(all) => (all.iter().filter_map(|d| d.to_f64()).sum::<f64>(), all.len()),
+            Numbers::Plain(all) => (doubles(all).sum(), all.len()),
+        };
+        if count == 0 { Json::Null } else { (sum / count as f64).into() }
+    }
+
+    /// The number at a rank, counted from 1, which `rank` tells from how many there are; null over nothing.
+    fn ranked(self, rank: impl Fn(usize) -> usize) -> Json {
+        match self {
+            Numbers::Decimals(mut all) => {
+                all.sort_unstable();
+                nth(&all, rank).map_or(Json::Null, |n| decimal_text(*n))
+            }
+            Numbers::Plain(all) => {
+                let mut all: Vec<Json> = all.into_iter().map(Json::Number).collect();
+                all.sort_by(crate::value::compare);
+                nth(&all, rank).cloned().unwrap_or_default()
+            }
+        }
+    }
+}
+
+fn nth<T>(all: &[T], rank: impl Fn(usize) -> usize) -> Option<&T> {
+    if all.is_empty() { None } else { all.get(rank(all.len()).saturating_sub(1)) }
+}
+
+fn doubles(all: &[serde_json::Number]) -> impl Iterator<Item = f64> {
+    all.iter().filter_map(serde_json::Number::as_f64)
+}
+
+/// Without trailing zeros, so that every backend writes the same number the same way.
+fn decimal_text(number: Decimal) -> Json {
+    number.normalize().to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Field, Filter};
+    use serde_json::json;
+
+    const C: Collection =
+        Collection::new("t.t", 1).fields(&[Field::decimal("cost").optional(), Field::timestamp("at").optional()]);
+
+    fn ask(group_by: Vec<Group>, accumulators: &[(&str, Accumulator)], documents: Json) -> Result<Json, Error> {
+        let accumulators = accumulators.iter().map(|(name, a)| ((*name).to_owned(), a.clone())).collect();
+        let question = Aggregate { collection: C.name.to_owned(), filter: Filter::All, group_by, accumulators };
+        let documents = documents.as_array().unwrap().iter().map(|d| d.as_object().unwrap());
+        aggregate(&C, &question, documents).map(|rows| rows.into_iter().map(Json::Object).collect())
+    }
+
+    #[test]
+    fn sums_are_exact_and_means_are_doubles() {
+        let asked = [("s", Accumulator::Sum("cost".into())), ("m", Accumulator::Avg("cost".into()))];
+        let cents = json!([{"cost": "0.10"}, {"cost": "0.20"}, {"cost": 7}, {}]);
+        assert_eq!(ask(vec![], &asked, cents), Ok(json!([{"s": "0.3", "m": 0.15000000000000002}])));
+        assert_eq!(ask(vec![], &asked, json!([])), Ok(json!([{"s": "0", "m": null}])));
+        let asked = [("s", Accumulator::Sum("n".into()))];
+        assert_eq!(ask(vec![], &asked, json!([{"n": 1}, {"n": "x"}, {"n": 2}])), Ok(json!([{"s": 3}])));
+        assert_eq!(ask(vec![], &asked, json!([{"n": 1}, {"n": 0.5}])), Ok(json!([{"s": 1.5}])));
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let documents: Json = (1..=100).map(|n| json!({"n": n})).collect();
+        for (p, expected) in [(0.0, 1), (1.0, 1), (55.0, 55), (95.0, 95), (99.5, 100), (100.0, 100)] {
+            let asked = [("p", Accumulator::Percentile("n".into(), p))];
+            assert_eq!(ask(vec![], &asked, documents.clone()), Ok(json!([{"p": expected}])), "{p}");
+        }
+        assert!(ask(vec![], &[("p", Accumulator::Percentile("n".into(), 101.0))], json!([])).is_err());
+    }
+
+    #[test]
+    fn groups_stand_in_the_order_of_their_values() {
+        let count = [("n", Accumulator::Count)];
+        let documents = json!([{"g": "b"}, {"g": 2}, {"g": 10}, {}, {"g": 2.0}, {"g": null}]);
+        assert_eq!(
+            ask(vec![Group::Field("g".into())], &count, documents),
+            Ok(json!([{"g": null, "n": 2}, {"g": 2, "n": 2}, {"g": 10, "n": 1}, {"g": "b", "n": 1}]))
+        );
+        let documents = json!([{"at": 1_999}, {"at": -1}, {"at": 1_000}]);
+        assert_eq!(
+            ask(vec![Group::Bucket("at".into(), Millis(1_000))], &count, documents),
+            Ok(json!([{"at": -1_000, "n": 1}, {"at": 1_000, "n": 2}]))
+        );
+        let twice = vec![Group::Field("at".into()), Group::Bucket("at".into(), Millis(1))];
+        assert!(ask(twice, &count, json!([])).is_err());
+    }
+}

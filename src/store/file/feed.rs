@@ -1,0 +1,132 @@
+//! The changes since the store was opened, as far as they are kept; and positions, which every process of one store reads alike.
+
+use std::collections::VecDeque;
+
+use crate::store::tables::Commit;
+use crate::store::{ChangeEvent, Changes, Error, Position};
+
+/// How many changes are kept. Who is further behind reads everything anew, which is no slower.
+const KEPT: usize = 16 * 1024;
+
+/// A place in the order of changes: `file`, `file:commit`, or `file:commit:changes`, where all of a commit was not given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Sequence number of the file.
+    seq: u64,
+    /// Which commit of the file.
+    commit: u32,
+    /// How many changes of the commit.
+    changes: u32,
+}
+
+impl Place {
+    /// After all of a file.
+    pub fn after_file(seq: u64) -> Self {
+        Self { seq, commit: u32::MAX, changes: u32::MAX }
+    }
+
+    /// After one commit of a file.
+    pub fn after_commit(seq: u64, commit: u32) -> Self {
+        Self { seq, commit, changes: u32::MAX }
+    }
+
+    /// As the port shows it.
+    pub fn position(self) -> Position {
+        Position(match self {
+            Self { seq, commit: u32::MAX, .. } => format!("{seq}"),
+            Self { seq, commit, changes: u32::MAX } => format!("{seq}:{commit}"),
+            Self { seq, commit, changes } => format!("{seq}:{commit}:{changes}"),
+        })
+    }
+
+    fn parse(position: &Position) -> Option<Self> {
+        let mut parts = position.0.split(':');
+        let seq = parts.next()?.parse().ok()?;
+        let mut part = || parts.next().map_or(Some(u32::MAX), |text| text.parse().ok());
+        let place = Self { seq, commit: part()?, changes: part()? };
+        parts.next().is_none().then_some(place)
+    }
+}
+
+/// The last changes.
+#[derive(Debug)]
+pub struct Feed {
+    /// Everything after this is kept.
+    floor: Place,
+    events: VecDeque<(Place, ChangeEvent)>,
+    end: Place,
+}
+
+impl Feed {
+    /// Nothing before the end of commit `seq`.
+    pub fn from(seq: u64) -> Self {
+        let end = Place::after_file(seq);
+        Self { floor: end, events: VecDeque::new(), end }
+    }
+
+    /// Adds what a commit did; commits come in order.
+    pub fn push(&mut self, seq: u64, index: u32, done: &Commit) {
+        let position = Place::after_commit(seq, index).position();
+        // What the store keeps for itself is nobody's news.
+        let told = done.told().filter(|change| !change.key.collection.starts_with("runstate."));
+        for (n, change) in (1..).zip(told) {
+            let event = ChangeEvent {
+                position: position.clone(),
+                command: done.command.clone(),
+                key: change.key.clone(),
+                revision: change.after.as_ref().map(|stored| stored.revision.clone()),
+            };
+            self.events.push_back((Place { seq, commit: index, changes: n }, event));
+        }
+        self.end = Place::after_commit(seq, index);
+        while self.events.len() > KEPT {
+            if let Some((place, _)) = self.events.pop_front() {
+                self.floor = place;
+            }
+        }
+    }
+
+    /// After everything so far.
+    pub fn end(&self) -> Position {
+        self.end.position()
+    }
+
+    /// Up to `limit` changes after `from`.
+    pub fn after(&self, from: &Position, limit: usize) -> Result<Changes, Error> {
+        // A position after the end is of a store that was put back from a copy, or of another one.
+        let known = |place: &Place| *place >= self.floor && place.seq <= self.end.seq;
+        let from = Place::parse(from).filter(known).ok_or(Error::PositionExpired)?;
+        let begin = self.events.partition_point(|(place, _)| *place <= from);
+        let count = limit.min(self.events.len() - begin);
+        let next = match count.checked_sub(1).and_then(|last| self.events.get(begin + last)) {
+            _ if begin + count == self.events.len() => self.end.max(from),
+            Some((place, _)) => *place,
+            None => from,
+        };
+        let events = self.events.range(begin..begin + count).map(|(_, event)| event.clone()).collect();
+        Ok(Changes { events, next: next.position() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_ordered_and_read_back() {
+        let places = [
+            Place { seq: 1, commit: 0, changes: 1 },
+            Place::after_commit(1, 0),
+            Place::after_commit(1, 7),
+            Place::after_file(1),
+            Place { seq: 2, commit: 0, changes: 1 },
+        ];
+        assert!(places.is_sorted());
+        for place in places {
+            assert_eq!(Place::parse(&place.position()), Some(place));
+        }
+        for foreign in ["", "x", "1:2:3:4", "1:x", "-1"] {
+            assert_eq!(Place::parse(&Position(foreign.into())), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Reading a whole store: the highest snapshot and the commits after it (rules 2 and 3), and telling a gap from a race (rule 12).
+
+use super::commit_file;
+use super::faults::unavailable;
+use super::format::{
+    COMMITS, FORMAT, IDENTITY, Identity, commit_path, commit_seq, file_hash, read_identity, snapshot_path,
+};
+use super::fs::{Fs, FsError, Sequence, optional};
+use super::open::first_header;
+use super::snapshot;
+use super::steps::{head_stands, highest_snapshot};
+use crate::marker::BoxFuture;
+use crate::schema::Catalog;
+use crate::store::Error;
+use crate::store::tables::{Limits, Tables};
+
+/// How often a store may change under our eyes while it is read: each time means that a snapshot was taken meanwhile.
+const ATTEMPTS: usize = 100;
+
+/// Reads the store.
+pub struct Load {
+    /// Which store it must be.
+    pub identity: Identity,
+    /// Bounds of batches.
+    pub limits: Limits,
+}
+
+/// The last commit that a state contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The snapshot the state came from; none: the empty one of a new store, which could not be written.
+    pub base: Option<u64>,
+    /// The commit.
+    pub seq: u64,
+    /// Hash of its file.
+    pub hash: String,
+}
+
+/// A store that was read. Nothing of it is known to be safe from the loss of power.
+pub struct Loaded {
+    /// All documents.
+    pub tables: Tables,
+    /// As of here.
+    pub head: Head,
+    /// What is damaged after the head.
+    pub damage: Option<Error>,
+}
+
+impl Sequence for Load {
+    type Output = Result<Loaded, Error>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let root = fs.root();
+            let io = |e: FsError| unavailable(&e, &root);
+            let found = fs.read(IDENTITY, None).await.map_err(io)?;
+            let found = read_identity(&found, &format!("{root}/{IDENTITY}"))?;
+            if found.store != self.identity.store {
+                let (was, is) = (&self.identity.store, found.store);
+                return Err(Error::Unavailable {
+                    what: format!("the store at {root}"),
+                    why: format!("it was replaced by another one ({is}, was {was}); open it again"),
+                });
+            }
+            // A commit that cannot be replayed leaves half of itself in the tables: they are read again up to it.
+            let mut unreplayable: Option<(u64, Error)> = None;
+            for _ in 0..ATTEMPTS {
+                let Some(mut state) = self.start(fs, &root).await? else { continue };
+                let stop = unreplayable.clone();
+                match state.go_on(fs, &root, stop).await? {
+                    Reached::End => {}
+                    Reached::Unreplayable(seq, error) => {
+                        unreplayable = Some((seq, error));
+                        continue;
+                    }
+                }
+                if state.loaded.damage.is_none() && !state.whole(fs, &root).await.map_err(io)? {
+                    continue;
+                }
+                if state.still_newest(fs).await.map_err(io)? {
+                    return Ok(state.loaded);
+                }
+            }
+            Err(Error::Unavailable {
+                what: format!("the store at {root}"),
+                why: "new snapshots keep being taken while it is opened; try again".to_owned(),
+            })
+        })
+    }
+}
+
+impl Load {
+    /// Rule 2, first half: the highest snapshot. None: it vanished, start over.
+    async fn start<F: Fs>(&self, fs: &F, root: &str) -> Result<Option<Reading>, Error> {
+        let io = |e: FsError| unavailable(&e, root);
+        let mut tables = Tables::new(&Catalog::default(), self.limits);
+        let snapshot = highest_snapshot(fs).await.map_err(io)?;
+        let header = match snapshot {
+            // It could not be written where nothing can be; it is known anyway.
+            None => first_header(&self.identity),
+            Some(seq) => {
+                let path = snapshot_path(seq);
+                let Some(bytes) = optional(fs.read(&path, None).await).map_err(io)? else { return Ok(None) };
+                let load = |key, stored| tables.load(key, stored);
+                let at = format!("{root}/{path}");
+                snapshot::read(&bytes, seq, &self.identity.store, load).map_err(|why| {
+                    if self.identity.format > FORMAT {
+                        return Error::NewerVersion { what: at, found: self.identity.format, supported: FORMAT };
+                    }
+                    Error::Corrupt { at, why }
+                })?
+            }
+        };
+        let head = Head { base: snapshot, seq: header.snapshot, hash: header.prev };
+        Ok(Some(Reading { loaded: Loaded { tables, head, damage: None } }))
+    }
+}
+
+/// A store that is being read.
+struct Reading {
+    loaded: Loaded,
+}
+
+enum Reached {
+    End,
+    Unreplayable(u64, Error),
+}
+
+impl Reading {
+    /// Rule 2, second half: the commits after the head until one is missing or damaged.
+    async fn go_on<F: Fs>(&mut self, fs: &F, root: &str, stop: Option<(u64, Error)>) -> Result<Reached, Error> {
+        loop {
+            let next = self.loaded.head.seq + 1;
+            if let Some((_, error)) = stop.as_ref().filter(|(seq, _)| *seq == next) {
+                self.loaded.damage = Some(error.clone());
+                return Ok(Reached::End);
+            }
+            let path = commit_path(next);
+            let Some(bytes) = optional(fs.read(&path, None).await).map_err(|e| unavailable(&e, root))? else {
+                return Ok(Reached::End);
+            };
+            let corrupt = |why: String| Error::Corrupt { at: format!("{root}/{path}"), why };
+            match commit_file::read(&bytes, next, &self.loaded.head.hash) {
+                Err(why) => {
+                    self.loaded.damage = Some(corrupt(why));
+                    return Ok(Reached::End);
+                }
+                Ok(file) => {
+                    for entry in &file.commits {
+                        if let Err(why) = replay(&mut self.loaded.tables, entry) {
+                            return Ok(Reached::Unreplayable(next, corrupt(why)));
+                        }
+                    }
+                }
+            }
+            self.loaded.head.seq = next;
+            self.loaded.head.hash = file_hash(&bytes);
+        }
+    }
+
+    /// Rule 12: whether nothing is missing before a commit that is there. `false`: read again from the start.
+    async fn whole<F: Fs>(&mut self, fs: &F, root: &str) -> Result<bool, FsError> {
+        let next = self.loaded.head.seq + 1;
+        let later = fs.list(COMMITS).await?.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq >= next).min();
+        let Some(later) = later else { return Ok(true) };
+        // It was seen, so the next one had been there before it: either it is there by now, or a snapshot replaced both.
+        let newest = highest_snapshot(fs).await?;
+        if later == next || newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some() {
+            return Ok(false);
+        }
+        self.loaded.damage = Some(Error::Corrupt {
+            at: format!("{root}/{}", commit_path(next)),
+            why: format!("it is missing, while commit {later} is there; put it back from a copy of the store"),
+        });
+        Ok(true)
+    }
+
+    /// Rule 3: no higher snapshot by now, and ours still there.
+    async fn still_newest<F: Fs>(&self, fs: &F) -> Result<bool, FsError> {
+        if highest_snapshot(fs).await? > self.loaded.head.base {
+            return Ok(false);
+        }
+        head_stands(fs, self.loaded.head.base.unwrap_or_default(), self.loaded.head.base).await
+    }
+}
+
+/// Applies a commit of a file; the error says how it contradicts what was before it, and the tables then hold part of it.
+pub fn replay(tables: &mut Tables, entry: &commit_file::Entry) -> Result<crate::store::tables::Commit, String> {
+    let done = tables.apply_logged(&entry.logged).map_err(|e| e.to_string())?;
+    entry.confirm(&done)?;
+    Ok(done)
+}

@@ -1,0 +1,214 @@
+//! The steps of a commit and of catching up, as sequences of calls: DESIGN §6, rules 4 to 7. What they mean for the state is
+//! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
+
+use super::format::{COMMITS, SNAPSHOTS, commit_path, file_hash, snapshot_path, snapshot_seq, temp_path};
+use super::fs::{Fs, FsError, Reason, Sequence, optional};
+use crate::marker::BoxFuture;
+
+/// How far what our state rests on is known to survive the loss of power (rule 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dirty {
+    /// All of it.
+    No,
+    /// Names in the folder of commits may not.
+    Commits,
+    /// Any folder may not: we just opened.
+    Folders,
+}
+
+impl Dirty {
+    /// Syncs what is in doubt.
+    pub async fn settle<F: Fs>(self, fs: &F) -> Result<(), FsError> {
+        if self == Dirty::Folders {
+            sync_all(fs).await
+        } else if self == Dirty::Commits {
+            fs.sync_folder(COMMITS).await
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Rule 1: everyone syncs all folders before its first link or reply.
+pub async fn sync_all<F: Fs>(fs: &F) -> Result<(), FsError> {
+    fs.sync_folder("").await?;
+    fs.sync_folder(COMMITS).await?;
+    fs.sync_folder(SNAPSHOTS).await
+}
+
+/// The highest snapshot there is.
+pub async fn highest_snapshot<F: Fs>(fs: &F) -> Result<Option<u64>, FsError> {
+    Ok(fs.list(SNAPSHOTS).await?.iter().filter_map(|name| snapshot_seq(name)).max())
+}
+
+/// Puts a file under a name that is free; `false` where it was taken meanwhile. For the files of creation, which have no
+/// predecessor that could vanish; a commit goes through [`PutCommit`].
+pub async fn put_new<F: Fs>(fs: &F, to: &str, bytes: &[u8]) -> Result<bool, FsError> {
+    loop {
+        let temp = temp_path(fs.entropy()?);
+        let linked = match fs.put_temp(&temp, bytes).await {
+            Ok(()) => fs.link_new(&temp, to).await,
+            Err(e) => Err(e),
+        };
+        drop_temp(fs, &temp).await;
+        match linked {
+            Ok(()) => return Ok(true),
+            Err(e) if e.reason == Reason::Exists && e.call == "link" => return Ok(false),
+            // Somebody's cleaning removed the temp: write another one. A missing folder fails at the write.
+            Err(e) if e.missing() && e.call == "link" => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// A temp that stays behind is harmless: it has no sequence number, is never reused, and rule 8 sweeps it away.
+async fn drop_temp<F: Fs>(fs: &F, temp: &str) {
+    drop(fs.remove(temp).await);
+}
+
+/// Rules 4 to 6: puts `bytes` as commit `seq`.
+pub struct PutCommit {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// One more than our last.
+    pub seq: u64,
+    /// What our state rests on.
+    pub dirty: Dirty,
+    /// Makes the temp's name.
+    pub random: [u8; 16],
+}
+
+/// What became of a commit that was put.
+#[derive(Debug)]
+pub enum Put {
+    /// It is there and survives the loss of power. The hash of its file.
+    Linked(String),
+    /// Another commit has the number.
+    Taken,
+    /// The temp was gone before it was linked: a snapshot was taken. Not committed.
+    TempGone,
+    /// A snapshot is higher than our last commit: our state is of the past. Not committed.
+    Overtaken,
+    /// Not committed.
+    Refused(FsError),
+    /// It may be there or not, and may or may not survive.
+    Unsure(FsError),
+}
+
+impl Sequence for PutCommit {
+    type Output = Put;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Put> {
+        Box::pin(async move {
+            let temp = temp_path(self.random);
+            match self.prepare(fs, &temp).await {
+                Ok(None) => {}
+                Ok(Some(end)) => return end_without(fs, &temp, end).await,
+                // Nothing has a number yet, so nothing was committed.
+                Err(e) => return end_without(fs, &temp, Put::Refused(e)).await,
+            }
+            let linked = fs.link_new(&temp, &commit_path(self.seq)).await;
+            drop_temp(fs, &temp).await;
+            match linked {
+                Ok(()) => {}
+                Err(e) => {
+                    return match e.reason {
+                        Reason::Missing => Put::TempGone,
+                        Reason::Exists => Put::Taken,
+                        Reason::Other => Put::Unsure(e),
+                        Reason::Full | Reason::Denied | Reason::ReadOnly | Reason::NotFolder | Reason::Unsupported => {
+                            Put::Refused(e)
+                        }
+                    };
+                }
+            }
+            match fs.sync_folder(COMMITS).await {
+                Ok(()) => Put::Linked(file_hash(&self.bytes)),
+                // Others see the commit already, so it cannot be taken back.
+                Err(e) => Put::Unsure(e),
+            }
+        })
+    }
+}
+
+impl PutCommit {
+    /// All that comes before the link; `Some`: there must be none.
+    async fn prepare<F: Fs>(&self, fs: &F, temp: &str) -> Result<Option<Put>, FsError> {
+        fs.put_temp(temp, &self.bytes).await?;
+        // Only now: a snapshot that is taken after this list sweeps our temp away before it removes any commit (rule 8).
+        if highest_snapshot(fs).await?.is_some_and(|highest| highest >= self.seq) {
+            return Ok(Some(Put::Overtaken));
+        }
+        self.dirty.settle(fs).await?;
+        Ok(None)
+    }
+}
+
+async fn end_without<F: Fs>(fs: &F, temp: &str, end: Put) -> Put {
+    drop_temp(fs, temp).await;
+    end
+}
+
+/// Rule 7, and the reading half of rule 6: the commits after ours.
+pub struct CatchUp {
+    /// Our last commit.
+    pub seq: u64,
+    /// The snapshot our state came from.
+    pub base: Option<u64>,
+    /// Some: a reply follows, so what is in doubt is synced.
+    pub reply: Option<Dirty>,
+}
+
+/// What there was after our last commit.
+#[derive(Debug)]
+pub struct Later {
+    /// The files of the next commits, in order.
+    pub files: Vec<Vec<u8>>,
+    /// More may follow: ask again.
+    pub more: bool,
+    /// The last commit, read or known, is still there. If not, our state is of the past.
+    pub head_stands: bool,
+}
+
+/// Whether the last commit of a state, or the snapshot that the state came from if there is none after it, is still there.
+pub async fn head_stands<F: Fs>(fs: &F, last: u64, base: Option<u64>) -> Result<bool, FsError> {
+    let file = match base {
+        Some(base) if base == last => snapshot_path(last),
+        // The empty state of a store without snapshot 0.
+        None if last == 0 => return Ok(highest_snapshot(fs).await?.is_none()),
+        _ => commit_path(last),
+    };
+    Ok(optional(fs.size(&file).await)?.is_some())
+}
+
+/// How much is read in one trip, so that a long absence does not fill the memory.
+const TRIP_BYTES: usize = 8 * 1024 * 1024;
+
+impl Sequence for CatchUp {
+    type Output = Result<Later, FsError>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let (mut files, mut bytes, mut more) = (Vec::new(), 0, false);
+            while let Some(file) = optional(fs.read(&commit_path(self.seq + 1 + files.len() as u64), None).await)? {
+                bytes += file.len();
+                files.push(file);
+                if bytes > TRIP_BYTES {
+                    more = true;
+                    break;
+                }
+            }
+            // After the next one was missing: had it been removed with others, so would the head have been.
+            let last = self.seq + files.len() as u64;
+            let head_stands = head_stands(fs, last, self.base).await?;
+            if let Some(dirty) = self.reply
+                && head_stands
+                && !more
+            {
+                let read = if files.is_empty() { Dirty::No } else { Dirty::Commits };
+                dirty.max(read).settle(fs).await?;
+            }
+            Ok(Later { files, more, head_stands })
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! Verification: every path through every function is walked once with the depth of its operand stack, so that the
+//! interpreter meets no wild jump, no missing slot and no underflow.
+
+use super::program::{BytecodeError, Capture, Function, Instruction, Program};
+
+/// Operands one frame may hold.
+const MAX_DEPTH: u32 = 2_000_000;
+const UNOWNED: u32 = u32::MAX;
+
+/// Checks the program and fills in `depths`, `owners` and each function's `max_stack`.
+pub(super) fn verify(program: &mut Program) -> Result<(), BytecodeError> {
+    let length = u32::try_from(program.code.len()).unwrap_or(u32::MAX);
+    if length == 0 {
+        return Err(BytecodeError::at(0, "the program has no instructions"));
+    }
+    let mut walk = Walk {
+        depths: vec![None; program.code.len()],
+        owners: vec![UNOWNED; program.code.len()],
+        program,
+        work: Vec::new(),
+        function: 0,
+        max: 0,
+    };
+    for index in 0..walk.program.functions.len() {
+        let max = walk.function(u32::try_from(index).unwrap_or(u32::MAX))?;
+        walk.program.functions[index].max_stack = max;
+    }
+    let (depths, owners) = (walk.depths, walk.owners);
+    check_captures(program, &owners)?;
+    program.depths = depths;
+    program.owners = owners;
+    Ok(())
+}
+
+struct Walk<'a> {
+    program: &'a mut Program,
+    depths: Vec<Option<u32>>,
+    owners: Vec<u32>,
+    work: Vec<(u32, u32)>,
+    function: u32,
+    max: u32,
+}
+
+impl Walk<'_> {
+    fn function(&mut self, index: u32) -> Result<u32, BytecodeError> {
+        self.function = index;
+        self.max = 0;
+        let function = self.program.functions[index as usize].clone();
+        self.description(&function)?;
+        self.reach(function.entry, function.entry, 0)?;
+        for handler in &function.handlers {
+            if handler.start >= handler.end || handler.end as usize > self.program.code.len() {
+                return Err(BytecodeError::at(
+                    handler.start,
+                    format!("a handler of `{}` covers no valid range", function.name),
+                ));
+            }
+        }
+        while let Some((at, depth)) = self.work.pop() {
+            self.step(&function, at, depth)?;
+        }
+        Ok(self.max)
+    }
+
+    fn description(&self, function: &Function) -> Result<(), BytecodeError> {
+        let wrong = |message: String| Err(BytecodeError::at(function.entry, message));
+        let named = usize::from(function.params) + usize::from(function.rest);
+        if named > function.slots.len() {
+            return wrong(format!("`{}` has {named} parameters and {} slots", function.name, function.slots.len()));
+        }
+        if function.slots.len() > usize::from(u16::MAX) || function.captures.len() > usize::from(u16::MAX) {
+            return wrong(format!("`{}` has more than 65,535 slots or captures", function.name));
+        }
+        let mut names: Vec<&str> = function.slots.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong(format!("`{}` has two slots named `{}`", function.name, pair[0]));
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, from: u32, to: u32, depth: u32) -> Result<(), BytecodeError> {
+        let Some(known) = self.depths.get_mut(to as usize) else {
+            return Err(BytecodeError::at(from, format!("leads to instruction {to}, past the end")));
+        };
+        match *known {
+            None => {
+                *known = Some(depth);
+                self.owners[to as usize] = self.function;
+                self.work.push((to, depth));
+                Ok(())
+            }
+            Some(_) if self.owners[to as usize] != self.function => {
+                Err(BytecodeError::at(from, format!("leads to instruction {to}, which belongs to another function")))
+            }
+            Some(before) if before != depth => Err(BytecodeError::at(
+                from,
+                format!("comes to instruction {to} with {depth} operands, another path with {before}"),
+            )),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn step(&mut self, function: &Function, at: u32, depth: u32) -> Result<(), BytecodeError> {
+        let instruction = self.program.code[at as usize];
+        self.operands(function, at, instruction)?;
+        let (pops, pushes) = instruction.effect();
+        let Some(left) = depth.checked_sub(pops) else {
+            return Err(BytecodeError::at(at, format!("takes {pops} operands where {depth} are")));
+        };
+        let after = left + pushes;
+        self.max = self.max.max(after).max(depth);
+        if after > MAX_DEPTH {
+            return Err(BytecodeError::at(at, "the operand stack grows too deep"));
+        }
+        if let Some((target, change)) = instruction.target() {
+            self.reach(at, target, after.saturating_add_signed(change))?;
+        }
+        if !instruction.ends() {
+            self.reach(at, at + 1, after)?;
+        }
+        for handler in function.handlers.iter().filter(|handler| handler.start <= at && at < handler.end) {
+            if handler.depth > depth {
+                return Err(BytecodeError::at(
+                    at,
+                    format!("its handler keeps {} operands where {depth} are", handler.depth),
+                ));
+            }
+            self.max = self.max.max(handler.depth + 1);
+            self.reach(at, handler.target, handler.depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn operands(&self, function: &Function, at: u32, instruction: Instruction) -> Result<(), BytecodeError> {
+        use Instruction as I;
+        let slots = function.slots.len();
+        let (number, count, what) = match instruction {
+            I::Load(slot)
+            | I::Store(slot)
+            | I::NewCell(slot)
+            | I::LoadCell(slot)
+            | I::StoreCell(slot)
+            | I::InitCell(slot)
+            | I::CopyCell(slot)
+            | I::StoreChecked(slot)
+            | I::Uninit(slot)
+            | I::Clear(slot)
+            | I::Iter(slot)
+            | I::Keys(slot)
+            | I::IterNext { slot, .. }
+            | I::IterTake(slot)
+            | I::IterRest(slot) => (slot, slots, "slot"),
+            I::LoadCapture(capture) | I::StoreCapture(capture) => (capture, function.captures.len(), "capture"),
+            I::LoadGlobal(slot) | I::StoreGlobal(slot) => (slot, self.program.functions[0].slots.len(), "global slot"),
+            _ => return Ok(()),
+        };
+        if usize::from(number) < count {
+            return Ok(());
+        }
+        Err(BytecodeError::at(at, format!("names {what} {number} of {count}")))
+    }
+}
+
+/// A closure takes its cells from the function that creates it, so they are checked against that one.
+fn check_captures(program: &Program, owners: &[u32]) -> Result<(), BytecodeError> {
+    for (at, instruction) in program.code.iter().enumerate() {
+        let (Instruction::Function(created), owner) = (instruction, owners[at]) else { continue };
+        if owner == UNOWNED {
+            continue;
+        }
+        let creator = &program.functions[owner as usize];
+        for capture in &program.functions[*created as usize].captures {
+            let there = match capture {
+                Capture::Slot(slot) => usize::from(*slot) < creator.slots.len(),
+                Capture::Capture(index) => usize::from(*index) < creator.captures.len(),
+            };
+            if !there {
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                return Err(BytecodeError::at(at, "captures a cell that its creator does not have"));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Instruction {
+    /// Operands taken and given when it falls through.
+    #[must_use]
+    pub fn effect(self) -> (u32, u32) {
+        use Instruction as I;
+        match self {
+            I::Push(_)
+            | I::Load(_)
+            | I::RegExp { .. }
+            | I::Builtin { .. }
+            | I::Function(_)
+            | I::This
+            | I::LoadCell(_)
+            | I::LoadCapture(_)
+            | I::LoadGlobal(_)
+            | I::IterNext { .. }
+            | I::IterTake(_)
+            | I::IterRest(_)
+            | I::InitFields
+            | I::SuperGet(_) => (0, 1),
+            I::Pop
+            | I::Store(_)
+            | I::Print
+            | I::JumpIf(_)
+            | I::JumpIfN(_)
+            | I::Return
+            | I::StoreCell(_)
+            | I::InitCell(_)
+            | I::StoreCapture(_)
+            | I::StoreChecked(_)
+            | I::StoreGlobal(_)
+            | I::Iter(_)
+            | I::Keys(_)
+            | I::Throw => (1, 0),
+            I::JumpIfKeep(_) | I::JumpIfNKeep(_) | I::JumpSomeKeep(_) | I::JumpDefinedKeep(_) => (1, 0),
+            I::Cc { options } => (1 + u32::from(options), 1),
+            I::Dup => (1, 2),
+            I::Dup2 => (2, 4),
+            I::Swap => (2, 2),
+            I::DupX1 => (2, 3),
+            I::DupX2 => (3, 4),
+            I::JumpNullish(_)
+            | I::Neg
+            | I::ToNumber
+            | I::Not
+            | I::BitNot
+            | I::TypeOf
+            | I::Inc
+            | I::Dec
+            | I::ToText
+            | I::GetProp(_)
+            | I::RequireObject => (1, 1),
+            I::Concat
+            | I::Eq
+            | I::Neq
+            | I::Lt
+            | I::Gt
+            | I::Le
+            | I::Ge
+            | I::LooseEq
+            | I::LooseNeq
+            | I::Add
+            | I::Sub
+            | I::Mul
+            | I::Div
+            | I::Mod
+            | I::Pow
+            | I::BitAnd
+            | I::BitOr
+            | I::BitXor
+            | I::Shl
+            | I::Shr
+            | I::UShr
+            | I::In
+            | I::InstanceOf
+            | I::GetIndex
+            | I::SetProp(_)
+            | I::Delete
+            | I::InitProp(_)
+            | I::Append
+            | I::Spread
+            | I::SpreadProps
+            | I::CallSpread
+            | I::CallMethodSpread { .. }
+            | I::NewSpread
+            | I::Method { .. }
+            | I::Fields => (2, 1),
+            I::SetIndex | I::InitIndex | I::CallThisSpread => (3, 1),
+            I::Array(n) => (n, 1),
+            I::Map(n) => (2 * n, 1),
+            I::RestProps(n) => (n + 1, 1),
+            I::Call { argc } | I::CallMethod { argc, .. } | I::New { argc } => (u32::from(argc) + 1, 1),
+            I::CallThis { argc } => (u32::from(argc) + 2, 1),
+            I::CallNative { argc, .. } | I::NewNative { argc, .. } | I::SuperCall { argc } => (u32::from(argc), 1),
+            I::CallNativeSpread { .. } | I::NewNativeSpread { .. } | I::SuperCallSpread => (1, 1),
+            I::Class { derived } => (1 + u32::from(derived), 1),
+            I::Jump(_)
+            | I::Enter
+            | I::NewCell(_)
+            | I::CopyCell(_)
+            | I::Uninit(_)
+            | I::Clear(_)
+            | I::ThrowError { .. }
+            | I::Halt => (0, 0),
+        }
+    }
+
+    /// Where it may jump, and how many operands more or fewer are there than when it falls through.
+    #[must_use]
+    pub fn target(self) -> Option<(u32, i32)> {
+        use Instruction as I;
+        match self {
+            I::Jump(to) | I::JumpIf(to) | I::JumpIfN(to) => Some((to, 0)),
+            I::JumpIfKeep(to) | I::JumpIfNKeep(to) | I::JumpSomeKeep(to) | I::JumpDefinedKeep(to) => Some((to, 1)),
+            I::JumpNullish(to) | I::IterNext { target: to, .. } => Some((to, -1)),
+            _ => None,
+        }
+    }
+
+    /// Whether it never falls through to the next instruction.
+    #[must_use]
+    pub fn ends(self) -> bool {
+        use Instruction as I;
+        matches!(self, I::Jump(_) | I::Return | I::Throw | I::ThrowError { .. } | I::Halt)
+    }
+}

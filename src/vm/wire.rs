@@ -1,0 +1,127 @@
+//! Values in JSON where JSON cannot say them: `undefined`, the numbers it lacks, and text with NUL or lone surrogates.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::program::Constant;
+
+/// A constant from its wire form; `None` when it is no constant.
+pub(super) fn constant(json: &Json) -> Option<Constant> {
+    Some(match json {
+        Json::Null => Constant::Null,
+        Json::Bool(truth) => Constant::Bool(*truth),
+        Json::Number(number) => Constant::Number(number.as_f64()?),
+        Json::String(text) => Constant::Text(text.encode_utf16().collect::<Vec<_>>().into()),
+        Json::Object(object) if object.len() == 1 => {
+            let (tag, value) = object.iter().next()?;
+            match (tag.as_str(), value) {
+                ("$undefined", Json::Bool(true)) => Constant::Undefined,
+                ("$number", Json::String(text)) => Constant::Number(special_number(text)?),
+                ("$text", Json::String(text)) => Constant::Text(Arc::from(unescape(text)?)),
+                _ => return None,
+            }
+        }
+        Json::Object(_) | Json::Array(_) => return None,
+    })
+}
+
+/// The wire form of a number: JSON's own where it says the same, else `{"$number":…}`.
+#[must_use]
+pub fn number(value: f64) -> Json {
+    if value.is_nan() {
+        return json!({ "$number": "NaN" });
+    }
+    if value.is_infinite() {
+        return json!({ "$number": if value > 0.0 { "Infinity" } else { "-Infinity" } });
+    }
+    if value == 0.0 && value.is_sign_negative() {
+        return json!({ "$number": "-0" });
+    }
+    // Whole numbers travel as integers, which every JSON reader takes exactly up to 2^53.
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        return Json::from(value as i64);
+    }
+    Json::from(value)
+}
+
+/// The number behind a `$number` tag.
+#[must_use]
+pub fn special_number(text: &str) -> Option<f64> {
+    Some(match text {
+        "NaN" => f64::NAN,
+        "Infinity" => f64::INFINITY,
+        "-Infinity" => f64::NEG_INFINITY,
+        "-0" => -0.0,
+        _ => return None,
+    })
+}
+
+/// The wire form of a text: a JSON string where it is whole Unicode without NUL, else `{"$text":…}` with `\uXXXX` for NUL,
+/// lone surrogates and the backslash.
+#[must_use]
+pub fn text(units: &[u16]) -> Json {
+    match String::from_utf16(units) {
+        Ok(plain) if !units.contains(&0) => Json::String(plain),
+        _ => json!({ "$text": escape(units) }),
+    }
+}
+
+fn escape(units: &[u16]) -> String {
+    let mut out = String::with_capacity(units.len());
+    for decoded in char::decode_utf16(units.iter().copied()) {
+        match decoded {
+            Ok(c @ ('\0' | '\\')) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            Ok(c) => out.push(c),
+            Err(lone) => out.push_str(&format!("\\u{:04x}", lone.unpaired_surrogate())),
+        }
+    }
+    out
+}
+
+/// The text behind a `$text` tag; `None` when an escape is broken.
+#[must_use]
+pub fn unescape(text: &str) -> Option<Vec<u16>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    let mut buffer = [0u16; 2];
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '\\' {
+            out.extend_from_slice(c.encode_utf16(&mut buffer));
+            continue;
+        }
+        let digits = rest.strip_prefix('u')?.get(..4)?;
+        out.push(u16::from_str_radix(digits, 16).ok()?);
+        rest = &rest[5..];
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_json_cannot_say_comes_back() {
+        for units in
+            [vec![0xD800], vec![0, 0x5C, 0x41], vec![0xDC00, 0xD83D, 0xDE00], "plain \\ text".encode_utf16().collect()]
+        {
+            assert_eq!(constant(&text(&units)), Some(Constant::Text(units.into())));
+        }
+        for value in [0.0, -1.5, 1e300, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0] {
+            assert_eq!(constant(&number(value)), Some(Constant::Number(value)));
+        }
+        assert!(matches!(constant(&number(f64::NAN)), Some(Constant::Number(n)) if n.is_nan()));
+        assert!(matches!(constant(&number(-0.0)), Some(Constant::Number(n)) if n == 0.0 && n.is_sign_negative()));
+    }
+
+    #[test]
+    fn broken_constants_are_refused() {
+        for bad in
+            [json!({"$text": "\\u12"}), json!({"$text": "\\x"}), json!({"$number": "1"}), json!([]), json!({"a": 1})]
+        {
+            assert_eq!(constant(&bad), None, "{bad}");
+        }
+    }
+}

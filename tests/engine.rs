@@ -1,0 +1,190 @@
+//! The engine's promises, on a domain of one counter: compare-and-set, repeats, fresh reads for replies without a commit, unknown
+//! outcomes, warm values.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use runstate::code::Code;
+use runstate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate::engine::{Engine, Error, SystemHost};
+use runstate::id::CommandId;
+use runstate::limits::Settings;
+use runstate::schema::{Catalog, Collection, Field, Key};
+use runstate::store::layer::{Fault, FaultStore, Method, Trace};
+use runstate::store::{self, Memory, Store};
+use runstate::value::Document;
+use serde::Serialize;
+
+const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::id("id"), Field::int("n")]);
+
+/// Adds to a counter, up to a bound.
+#[derive(Serialize)]
+struct Add {
+    id: &'static str,
+    by: i64,
+    most: i64,
+}
+
+const ADD: Add = Add { id: "c", by: 1, most: i64::MAX };
+
+impl Command for Add {
+    const NAME: &'static str = "test.add";
+    type Output = i64;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&COUNTERS, self.id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&COUNTERS, self.id))
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<i64>, Rejection> {
+        let key = Key::new(&COUNTERS, self.id);
+        let found = view.get(&key);
+        // The live form is the number itself; cold, it is decoded.
+        let warm = view.warm::<i64>(&key).copied();
+        let n = warm.or_else(|| found.and_then(|f| f.document["n"].as_i64())).unwrap_or(0) + self.by;
+        if n > self.most {
+            return Err(Rejection::Limit { what: format!("{n}"), limit: format!("{}", self.most) });
+        }
+        let document: Document = [("id".into(), self.id.into()), ("n".into(), n.into())].into_iter().collect();
+        let change = match found {
+            Some(before) => Change::Update { key: key.clone(), before: before.clone(), after: document },
+            None => Change::Insert { key: key.clone(), document },
+        };
+        let mut decision = Decision::of(n).change(change);
+        decision.warm.push((key, Arc::new(n)));
+        Ok(decision)
+    }
+}
+
+async fn engine(store: Arc<dyn Store>) -> Engine {
+    let catalog = Catalog::new(&[&COUNTERS]).unwrap();
+    Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
+}
+
+fn id(text: &str) -> CommandId {
+    CommandId::new(text).unwrap()
+}
+
+async fn count(store: &dyn Store) -> i64 {
+    let found = store.get(&[Key::new(&COUNTERS, "c")]).await.unwrap();
+    found[0].as_ref().map_or(0, |found| found.document["n"].as_i64().unwrap())
+}
+
+#[tokio::test]
+async fn the_same_command_id_gives_the_first_result() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let engine = engine(store.clone()).await;
+    let first = engine.execute_as(&ADD, &id("a")).await.unwrap();
+    engine.execute(&ADD).await.unwrap();
+    let again = engine.execute_as(&ADD, &id("a")).await.unwrap();
+    assert_eq!((first.output, first.replayed), (1, false));
+    assert_eq!((again.output, again.replayed), (1, true));
+    assert_eq!(count(&*store).await, 2);
+}
+
+#[tokio::test]
+async fn another_command_under_a_used_id_is_told_so() {
+    let engine = engine(Arc::new(Memory::new())).await;
+    engine.execute_as(&ADD, &id("a")).await.unwrap();
+    let error = engine.execute_as(&Add { by: 2, ..ADD }, &id("a")).await.unwrap_err();
+    assert_eq!(error.code, Code::CommandIdReused);
+}
+
+#[tokio::test]
+async fn the_repeat_of_what_would_now_be_refused_is_still_the_first_result() {
+    let engine = engine(Arc::new(Memory::new())).await;
+    let once = Add { most: 1, ..ADD };
+    engine.execute_as(&once, &id("a")).await.unwrap();
+    assert_eq!(engine.execute(&once).await.unwrap_err().code, Code::Limit);
+    assert_eq!(engine.execute_as(&once, &id("a")).await.unwrap().output, 1);
+}
+
+#[tokio::test]
+async fn two_engines_on_one_store_lose_no_update() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let (one, two) = (engine(store.clone()).await, engine(store.clone()).await);
+    let tasks: Vec<_> = (0..100)
+        .map(|i| {
+            let engine = if i % 2 == 0 { one.clone() } else { two.clone() };
+            tokio::spawn(async move { engine.execute(&ADD).await })
+        })
+        .collect();
+    let mut seen = Vec::new();
+    for task in tasks {
+        seen.push(task.await.unwrap().unwrap());
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+    assert_eq!(count(&*store).await, 100);
+}
+
+#[tokio::test]
+async fn a_refusal_never_rests_on_what_the_cache_remembers() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let (one, two) = (engine(store.clone()).await, engine(store.clone()).await);
+    one.execute(&Add { by: 10, ..ADD }).await.unwrap();
+    // The other engine takes it back; the first one still remembers 10.
+    two.execute(&Add { by: -10, ..ADD }).await.unwrap();
+    assert_eq!(one.execute(&Add { most: 5, ..ADD }).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_warm_command_reads_nothing() {
+    let store = Arc::new(Trace::new(Memory::new()));
+    let engine = engine(store.clone()).await;
+    engine.execute(&ADD).await.unwrap();
+    store.reset();
+    engine.execute(&ADD).await.unwrap();
+    let calls = store.reset();
+    assert_eq!(calls.keys().copied().collect::<Vec<_>>(), [Method::Commit]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_and_nothing_is_done_twice() {
+    for fault in [Fault::After(unknown()), Fault::Before(unknown())] {
+        let store = Arc::new(FaultStore::new(Memory::new()));
+        let engine = engine(store.clone()).await;
+        engine.execute(&ADD).await.unwrap();
+        store.plan(Method::Commit, 1, fault.clone());
+        assert_eq!(engine.execute(&ADD).await.unwrap(), 2, "{fault:?}");
+        assert_eq!(count(store.inner()).await, 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_outcome_cannot_be_asked_the_caller_is_told_and_may_repeat() {
+    let store = Arc::new(FaultStore::new(Memory::new()));
+    let engine = engine(store.clone()).await;
+    store.plan(Method::Commit, 1, Fault::After(unknown()));
+    let down = store::Error::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
+    store.plan(Method::Outcome, 1, Fault::Before(down));
+    let error: Error = engine.execute_as(&ADD, &id("a")).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (Code::Unknown, true));
+    assert_eq!(engine.execute_as(&ADD, &id("a")).await.unwrap().output, 1);
+    assert_eq!(count(store.inner()).await, 1);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_at_any_call_leaves_all_or_nothing() {
+    for method in [Method::Get, Method::Commit, Method::Outcome] {
+        for fault in [Fault::DieBefore, Fault::DieAfter] {
+            let store = Arc::new(FaultStore::new(Memory::new()));
+            let first = engine(store.clone()).await;
+            store.plan(method, 1, fault.clone());
+            let acknowledged = first.execute_as(&ADD, &id("a")).await.is_ok();
+            store.heal();
+            let before = count(store.inner()).await;
+            assert!(!acknowledged || before == 1);
+            let second = engine(store.clone()).await;
+            assert_eq!(second.execute_as(&ADD, &id("a")).await.unwrap().output, 1);
+            assert_eq!(count(store.inner()).await, 1, "{method:?} {fault:?}");
+        }
+    }
+}
+
+fn unknown() -> store::Error {
+    store::Error::Unknown { command: id("a"), why: "the line is cut".into() }
+}
