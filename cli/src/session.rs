@@ -27,20 +27,12 @@ pub struct Session {
 impl Session {
     /// Opens the store that was named, else the environment's.
     pub async fn open(global: &Global, max_instructions: Option<u64>, out: Out) -> Result<Self, Failure> {
-        let url = match &global.store {
-            Some(url) => url.clone(),
-            None => store_url(&environment())?,
-        };
+        let url = url(global)?;
         let mut settings = Settings::default();
         if let Some(most) = max_instructions {
             settings.execution_instructions = most;
         }
-        let engine = engine(&url, settings).await.map_err(|mut error| {
-            if global.store.is_none() {
-                error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
-            }
-            error
-        })?;
+        let engine = engine(&url, settings).await.map_err(|error| unnamed(global, &url, error))?;
         Ok(Self { cvm: engine.cvm(), engine, out, store: global.store.clone() })
     }
 
@@ -53,6 +45,22 @@ impl Session {
             false => format!("runstate {store}{command} {}{rest}", quoted(id)),
         }
     }
+}
+
+/// The store that was named, else the environment's.
+pub fn url(global: &Global) -> Result<String, Error> {
+    match &global.store {
+        Some(url) => Ok(url.clone()),
+        None => store_url(&environment()),
+    }
+}
+
+/// Why a store cannot be opened; where nobody named it, with how to name another.
+pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
+    if global.store.is_none() {
+        error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
+    }
+    error
 }
 
 async fn engine(url: &str, settings: Settings) -> Result<Engine, Error> {

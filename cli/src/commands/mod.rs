@@ -59,7 +59,7 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::List { status, program, limit } => {
             list::execute(&Session::open(&global, None, out).await?, status, program, limit).await
         }
-        Command::Verify => verify::execute(&Session::open(&global, None, out).await?).await,
+        Command::Verify => verify::execute(&global, out).await,
     }
 }
 
