@@ -97,7 +97,8 @@ async fn start(dir: &Path, objects: usize) -> Engine {
 }
 
 fn newest(dir: &Path) -> u64 {
-    let newest = fs::read_dir(dir.join("commits")).unwrap().map(|e| e.unwrap()).max_by_key(std::fs::DirEntry::file_name);
+    let newest =
+        fs::read_dir(dir.join("commits")).unwrap().map(|e| e.unwrap()).max_by_key(std::fs::DirEntry::file_name);
     newest.unwrap().metadata().unwrap().len()
 }
 

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error};
+use crate::code::Code;
 use crate::decision::Loaded;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Lines, Load, LoadedProgram, Pause, Reached,
-    Retry, Run, Show, Start, Status, Unpause, Waiting,
+    Retry, Run, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
@@ -92,7 +93,7 @@ impl Cvm {
     ) -> Result<Reached, Error> {
         let call = match call {
             Some(call) => Choice::Call(call.to_owned()),
-            None => Choice::Open { seen: self.open_call(execution).await? },
+            None => Choice::Open { seen: self.stands(execution).await?.call },
         };
         let id = self.command(id);
         let command = Answer { execution: execution.to_owned(), call, answer, by };
@@ -175,6 +176,11 @@ impl Cvm {
         page.rows.into_iter().map(summary).collect()
     }
 
+    /// How an execution stands, without loading its heap.
+    pub async fn stands(&self, execution: &str) -> Result<Standing, Error> {
+        self.engine.ask(&Stands { id: execution.to_owned() }).await
+    }
+
     /// Runs on, a slice a commit, until the program stops. To stop driving at any moment loses nothing: what was saved goes on with
     /// [`Cvm::next`].
     async fn drive(&self, mut reached: Reached, id: &CommandId) -> Result<Reached, Error> {
@@ -182,14 +188,14 @@ impl Cvm {
             if reached.status != Status::Running {
                 break;
             }
-            reached = self.engine.execute_as(&Run { id: reached.id }, &id.part(part)).await?.output;
+            reached = match self.engine.execute_as(&Run { id: reached.id.clone() }, &id.part(part)).await {
+                Ok(executed) => executed.output,
+                // Somebody paused it meanwhile. What this command was asked for is done all the same.
+                Err(error) if error.code == Code::IllegalTransition => return Ok(self.stands(&reached.id).await?.reached),
+                Err(error) => return Err(error),
+            };
         }
         Ok(reached)
-    }
-
-    /// The open call, or nothing: then the command decides what to say, after the ledger was asked.
-    async fn open_call(&self, execution: &str) -> Result<Option<String>, Error> {
-        self.engine.ask(&Waiting { id: execution.to_owned() }).await
     }
 
     fn command(&self, id: Option<&CommandId>) -> CommandId {

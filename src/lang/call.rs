@@ -47,7 +47,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn read_property(&mut self, member: &StaticMemberExpression<'a>) {
-        self.check_member_name(member.property.name.as_str(), member.property.span);
+        self.check_member_name(member.property.name.as_str(), member.property.span, false);
         self.at(member.property.span);
         self.emit_json(Op::GetProp, json!(member.property.name.as_str()));
     }
@@ -189,7 +189,7 @@ impl<'a> Compiler<'a, '_> {
         if let Some(root) = self.builtin_root(&member.object).filter(|root| is_builtin(root) || *root == "CC") {
             return self.builtin_call(root, member, call);
         }
-        self.check_member_name(name, member.property.span);
+        self.check_member_name(name, member.property.span, true);
         self.refuse_promises(name, call);
         self.link(&member.object, member.optional, nothing);
         if call.optional && nothing.is_some() {

@@ -49,6 +49,8 @@ impl std::fmt::Display for Diagnostic {
 pub(super) struct Lines<'a> {
     source: &'a str,
     starts: Vec<usize>,
+    /// Ends of the characters beyond ASCII, with the bytes that all up to there have more than UTF-16 units.
+    wide: Vec<(usize, usize)>,
 }
 
 impl<'a> Lines<'a> {
@@ -61,15 +63,27 @@ impl<'a> Lines<'a> {
                 starts.push(at + 1);
             }
         }
-        Lines { source, starts }
+        let mut wide = Vec::new();
+        let mut surplus = 0;
+        for (at, c) in source.char_indices().filter(|(_, c)| !c.is_ascii()) {
+            surplus += c.len_utf8() - c.len_utf16();
+            wide.push((at + c.len_utf8(), surplus));
+        }
+        Lines { source, starts, wide }
+    }
+
+    /// Bytes before an offset that are no UTF-16 unit.
+    fn surplus(&self, offset: usize) -> usize {
+        let known = self.wide.partition_point(|(end, _)| *end <= offset);
+        known.checked_sub(1).map_or(0, |last| self.wide[last].1)
     }
 
     /// Line and column, both from 1.
     pub(super) fn place(&self, offset: u32) -> (u32, u32) {
         let offset = (offset as usize).min(self.source.len());
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
-        let before = self.source.get(self.starts[line]..offset).unwrap_or_default();
-        let column = if before.is_ascii() { before.len() } else { before.encode_utf16().count() };
+        let start = self.starts[line];
+        let column = (offset - start) - (self.surplus(offset) - self.surplus(start));
         (u32::try_from(line + 1).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
     }
 

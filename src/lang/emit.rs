@@ -43,6 +43,7 @@ pub(super) struct Code {
     handlers: Vec<PendingHandler>,
     names: HashSet<String>,
     free: Vec<u16>,
+    hidden: usize,
     place: (u32, u32),
 }
 
@@ -55,6 +56,7 @@ impl Code {
             handlers: Vec::new(),
             names: HashSet::new(),
             free: Vec::new(),
+            hidden: 0,
             place: (0, 0),
         }
     }
@@ -113,12 +115,13 @@ impl Code {
 
     /// A hidden slot, to be given back with `release` so that loops do not pile them up.
     pub(super) fn hidden(&mut self) -> u16 {
-        self.free.pop().unwrap_or_else(|| self.named_slot("$"))
+        self.free.pop().unwrap_or_else(|| self.fixed_hidden())
     }
 
     /// A hidden slot that is never used for anything else.
     pub(super) fn fixed_hidden(&mut self) -> u16 {
-        self.named_slot("$")
+        self.hidden += 1;
+        self.named_slot(&format!("${}", self.hidden))
     }
 
     /// The global frame's one parameter.

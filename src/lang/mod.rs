@@ -27,7 +27,7 @@ use oxc_ast::AstKind;
 use oxc_ast::ast::{Expression, Program};
 use oxc_parser::{ParseOptions, Parser};
 use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags, SymbolId};
-use oxc_span::SourceType;
+use oxc_span::{GetSpan, SourceType};
 
 use crate::vm::program::WireInstruction;
 
@@ -116,23 +116,11 @@ fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
     let called_at_top = scoping.get_resolved_references(main).any(|reference| {
         let node = reference.node_id();
         let called =
-            matches!(nodes.parent_kind(node), AstKind::CallExpression(call) if call.callee.span_is(nodes.kind(node)));
+            matches!(nodes.parent_kind(node), AstKind::CallExpression(call) if call.callee.span() == nodes.kind(node).span());
         called
             && !nodes
                 .ancestor_kinds(node)
                 .any(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
     });
     (!called_at_top).then_some(main)
-}
-
-/// Whether an expression is this node.
-trait SpanIs {
-    fn span_is(&self, kind: AstKind<'_>) -> bool;
-}
-
-impl SpanIs for Expression<'_> {
-    fn span_is(&self, kind: AstKind<'_>) -> bool {
-        use oxc_span::GetSpan;
-        self.span() == kind.span()
-    }
 }

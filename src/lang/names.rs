@@ -5,7 +5,7 @@ use oxc_ast::ast::{Expression, IdentifierReference, StaticMemberExpression};
 use oxc_span::{Span, min_edit_distance};
 use serde_json::json;
 
-use crate::vm::globals::{CLASSES, CONSTANTS, FUNCTIONS, MISSING_METHODS, NAMESPACES};
+use crate::vm::globals::{CLASSES, CONSTANTS, FUNCTIONS, MISSING_CALLS, MISSING_METHODS, NAMESPACES};
 use crate::vm::op::Op;
 
 use super::compiler::Compiler;
@@ -160,16 +160,18 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// Refuses members that Node has on built-in values and the machine has not, unless the program defines them itself.
-    pub(super) fn check_member_name(&mut self, name: &str, span: Span) {
+    pub(super) fn check_member_name(&mut self, name: &str, span: Span, called: bool) {
         if self.plan.own_properties.contains(name) {
             return;
         }
         if matches!(name, "prototype" | "constructor") {
             return self.unsupported(span, format!("`.{name}` is not supported"), "use instanceof or typeof");
         }
-        if MISSING_METHODS.contains(&name) {
+        if MISSING_METHODS.contains(&name) || (called && MISSING_CALLS.contains(&name)) {
             let hint = match name {
-                "then" | "catch" => "calls wait by themselves: use the result directly, try/catch for errors",
+                "then" | "catch" | "finally" => {
+                    "calls wait by themselves: use the result directly, try/catch for errors"
+                }
                 "localeCompare" => "compare with < and >",
                 name if name.starts_with("toLocale") => {
                     "locales differ between machines; use the method without Locale"

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use oxc_ast::AstKind;
+use oxc_ast::ast::AssignmentTarget;
 use oxc_semantic::{AstNodes, NodeId, Scoping, Semantic, SymbolFlags, SymbolId};
 use oxc_span::GetSpan;
 
@@ -111,6 +112,10 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
         AstKind::ObjectProperty(property) => property.key.static_name().map(|name| name.into_owned()),
         AstKind::MethodDefinition(method) => method.key.static_name().map(|name| name.into_owned()),
         AstKind::PropertyDefinition(property) => property.key.static_name().map(|name| name.into_owned()),
+        AstKind::AssignmentExpression(assignment) => match &assignment.left {
+            AssignmentTarget::StaticMemberExpression(member) => Some(member.property.name.to_string()),
+            _ => None,
+        },
         AstKind::TSPropertySignature(signature) => signature.key.static_name().map(|name| name.into_owned()),
         _ => None,
     };

@@ -1,10 +1,42 @@
 //! The machine that runs bytecode: suspended at a question, saved whole, continued by whoever answers.
+//!
+//! A program is decoded and verified once (`program`); a [`Machine`] runs it in stretches of fuel. Everything is a
+//! function of the program, the input, the seed, the answers and the time of each turn.
 
+mod array;
+mod builtin;
+mod call;
+mod callback;
+mod class;
+mod collect;
+mod convert;
 mod decode;
+mod entry;
+mod frame;
 pub mod globals;
+mod heap;
+mod interpreter;
+mod iterator;
+mod json;
+mod limits;
+mod machine;
+mod natives;
+mod number;
+mod object;
 pub mod op;
 pub mod program;
+mod property;
+mod raise;
+mod random;
+mod sorting;
+mod step;
+mod table;
+mod text;
+mod unwind;
+mod value;
 mod verify;
 pub mod wire;
 
+pub use limits::{Exceeded, Limits};
+pub use machine::{CallRequest, Failure, Machine, Stop, Turn};
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::call::{self, Call};
-use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, State, Status};
+use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
 use super::{OUTPUTS, rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
@@ -27,24 +27,34 @@ pub struct Lines {
     pub id: String,
 }
 
-/// Tells the id of the call that an execution waits for, if it waits. Changes nothing.
+/// Tells how an execution stands, without loading its heap. Changes nothing.
 #[derive(Clone, Debug, Serialize)]
-pub struct Waiting {
+pub struct Stands {
     /// The execution.
     pub id: String,
 }
 
-impl Command for Waiting {
-    const NAME: &'static str = "cvm.waiting";
-    type Output = Option<String>;
+/// How an execution stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The execution and its status.
+    pub reached: Reached,
+    /// Id of the call it waits for, paused or not.
+    pub call: Option<String>,
+}
+
+impl Command for Stands {
+    const NAME: &'static str = "cvm.stands";
+    type Output = Standing;
 
     fn reads(&self, _: &View) -> ReadSet {
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Option<String>>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Standing>, Rejection> {
         let (_, execution) = Execution::find(view, &self.id)?;
-        Ok(Decision::of(execution.open_call().map(|call| call.call_id.clone())))
+        let call = execution.open_call().map(|call| call.call_id.clone());
+        Ok(Decision::of(Standing { reached: execution.reached(), call }))
     }
 }
 

@@ -1,0 +1,447 @@
+//! Arrays. Up to 512 elements stand in the array's own entry; more stand in chunks, entries of their own, so that one
+//! changed element of a long array writes one chunk and not the array.
+
+use super::entry::Entry;
+use super::heap::Heap;
+use super::limits::Exceeded;
+use super::table::Table;
+use super::value::{HeapRef, Value};
+
+/// Elements of a chunk.
+pub const CHUNK: usize = 128;
+
+/// The most elements that an array keeps in its own entry.
+pub const SMALL: usize = 512;
+
+/// The most elements of an array.
+pub const MAX_LENGTH: usize = 1 << 26;
+
+/// An array.
+#[derive(Clone, Default)]
+pub struct Array {
+    /// The elements.
+    pub elements: Elements,
+    /// Whether it refuses changes.
+    pub frozen: bool,
+    /// Properties beside the elements (`index` of a match).
+    pub extra: Option<Box<Table>>,
+}
+
+/// The elements of an array.
+#[derive(Clone)]
+pub enum Elements {
+    /// All here.
+    Small(Vec<Value>),
+    /// In chunks.
+    Large(Box<Large>),
+}
+
+/// Where the elements of a long array are.
+#[derive(Clone, Default)]
+pub struct Large {
+    /// Elements of the first chunk that `shift` took away.
+    pub start: u32,
+    /// Number of elements.
+    pub len: u32,
+    /// The chunks; each full but the last.
+    pub chunks: Vec<HeapRef>,
+}
+
+impl Default for Elements {
+    fn default() -> Elements {
+        Elements::Small(Vec::new())
+    }
+}
+
+impl Array {
+    /// An array of few elements.
+    pub fn small(values: Vec<Value>) -> Array {
+        Array { elements: Elements::Small(values), frozen: false, extra: None }
+    }
+
+    /// Number of elements.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.elements {
+            Elements::Small(values) => values.len(),
+            Elements::Large(large) => large.len as usize,
+        }
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |t| t.weight())
+            + match &self.elements {
+                Elements::Small(values) => values.iter().map(Value::weight).sum(),
+                Elements::Large(large) => 4 * large.chunks.len() as u64,
+            }
+    }
+
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+        if let Some(table) = &self.extra {
+            table.each(visit);
+        }
+        match &self.elements {
+            Elements::Small(values) => values.iter().for_each(visit),
+            Elements::Large(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
+        }
+    }
+}
+
+impl Large {
+    #[inline]
+    fn place(&self, index: usize) -> (HeapRef, usize) {
+        let at = index + self.start as usize;
+        (self.chunks.get(at / CHUNK).copied().unwrap_or(HeapRef::NONE), at % CHUNK)
+    }
+}
+
+impl Heap {
+    /// A new array of these elements.
+    pub fn new_array(&mut self, values: Vec<Value>) -> HeapRef {
+        let elements = self.elements_of(values);
+        self.allocate(Entry::Array(Array { elements, frozen: false, extra: None }))
+    }
+
+    fn elements_of(&mut self, values: Vec<Value>) -> Elements {
+        if values.len() <= SMALL {
+            return Elements::Small(values);
+        }
+        let len = values.len() as u32;
+        let mut chunks = Vec::with_capacity(values.len() / CHUNK + 1);
+        let mut values = values.into_iter();
+        loop {
+            let chunk: Vec<Value> = values.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            chunks.push(self.allocate(Entry::Chunk(chunk)));
+        }
+        Elements::Large(Box::new(Large { start: 0, len, chunks }))
+    }
+
+    /// The array at a place.
+    #[inline]
+    pub fn array(&self, at: HeapRef) -> Option<&Array> {
+        match self.get(at) {
+            Entry::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn array_mut(&mut self, at: HeapRef) -> Option<&mut Array> {
+        match self.get_mut(at) {
+            Some(Entry::Array(array)) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// Number of elements; 0 for what is no array.
+    #[inline]
+    pub fn array_len(&self, at: HeapRef) -> usize {
+        self.array(at).map_or(0, Array::len)
+    }
+
+    /// The element at `index`, a hole where there is none.
+    #[inline]
+    pub fn element(&self, at: HeapRef, index: usize) -> Value {
+        match self.get(at) {
+            Entry::Array(Array { elements: Elements::Small(values), .. }) => {
+                values.get(index).cloned().unwrap_or(Value::Hole)
+            }
+            Entry::Array(Array { elements: Elements::Large(large), .. }) => self.large_element(large, index),
+            _ => Value::Hole,
+        }
+    }
+
+    fn large_element(&self, large: &Large, index: usize) -> Value {
+        if index >= large.len as usize {
+            return Value::Hole;
+        }
+        let (chunk, offset) = large.place(index);
+        match self.get(chunk) {
+            Entry::Chunk(values) => values.get(offset).cloned().unwrap_or(Value::Hole),
+            _ => Value::Hole,
+        }
+    }
+
+    /// Sets the element at `index`, growing the array as far as needed.
+    #[inline]
+    pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), Exceeded> {
+        match self.get_mut(at) {
+            Some(Entry::Array(Array { elements: Elements::Small(values), .. })) => {
+                if let Some(element) = values.get_mut(index) {
+                    // The weight of text counts when it is made; a replaced element takes no more room.
+                    *element = value;
+                    return Ok(());
+                }
+                if index == values.len() && index < SMALL {
+                    values.push(value);
+                    self.charge(16);
+                    return Ok(());
+                }
+            }
+            Some(Entry::Array(_)) => {}
+            _ => return Ok(()),
+        }
+        self.set_far_element(at, index, value)
+    }
+
+    fn set_far_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), Exceeded> {
+        let len = self.array_len(at);
+        if index >= len {
+            self.set_array_len(at, index)?;
+            return self.push(at, value);
+        }
+        if let Some(Array { elements: Elements::Large(large), .. }) = self.array(at) {
+            let (chunk, offset) = large.place(index);
+            if let Some(Entry::Chunk(values)) = self.get_mut(chunk)
+                && let Some(element) = values.get_mut(offset)
+            {
+                *element = value;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends an element.
+    pub fn push(&mut self, at: HeapRef, value: Value) -> Result<(), Exceeded> {
+        let len = self.array_len(at);
+        if len >= MAX_LENGTH {
+            return Err(Exceeded::ArrayLength);
+        }
+        self.charge(16);
+        match self.array_mut(at).map(|a| &mut a.elements) {
+            Some(Elements::Small(values)) => {
+                if values.len() < SMALL {
+                    values.push(value);
+                    return Ok(());
+                }
+                let mut values = std::mem::take(values);
+                values.push(value);
+                let elements = self.elements_of(values);
+                if let Some(array) = self.array_mut(at) {
+                    array.elements = elements;
+                }
+            }
+            Some(Elements::Large(_)) => self.push_large(at, value),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn push_large(&mut self, at: HeapRef, value: Value) {
+        let Some(Array { elements: Elements::Large(large), .. }) = self.array(at) else { return };
+        let (chunk, offset) = large.place(large.len as usize);
+        let fresh = if offset == 0 { Some(self.allocate(Entry::Chunk(Vec::with_capacity(CHUNK)))) } else { None };
+        if let Some(Entry::Chunk(values)) = self.get_mut(fresh.unwrap_or(chunk)) {
+            values.push(value);
+        }
+        if let Some(Elements::Large(large)) = self.array_mut(at).map(|a| &mut a.elements) {
+            large.len += 1;
+            large.chunks.extend(fresh);
+        }
+    }
+
+    /// Takes the last element.
+    pub fn pop(&mut self, at: HeapRef) -> Value {
+        match self.array_mut(at).map(|a| &mut a.elements) {
+            Some(Elements::Small(values)) => return values.pop().unwrap_or(Value::Undefined).or_undefined(),
+            Some(Elements::Large(_)) => {}
+            None => return Value::Undefined,
+        }
+        let len = self.array_len(at);
+        let last = self.element(at, len.wrapping_sub(1)).or_undefined();
+        self.shorten(at, len.saturating_sub(1));
+        last
+    }
+
+    /// Takes the first element.
+    pub fn shift(&mut self, at: HeapRef) -> Value {
+        let first = self.element(at, 0).or_undefined();
+        let mut empty = None;
+        match self.array_mut(at).map(|a| &mut a.elements) {
+            Some(Elements::Small(values)) => {
+                if !values.is_empty() {
+                    values.remove(0);
+                }
+                return first;
+            }
+            Some(Elements::Large(large)) => {
+                large.start += 1;
+                large.len -= 1;
+                if large.start as usize == CHUNK {
+                    large.start = 0;
+                    empty = Some(large.chunks.remove(0));
+                }
+            }
+            None => return first,
+        }
+        if let Some(chunk) = empty {
+            self.free(chunk);
+        }
+        self.make_small(at);
+        first
+    }
+
+    /// `array.length = len`
+    pub fn set_array_len(&mut self, at: HeapRef, len: usize) -> Result<(), Exceeded> {
+        let now = self.array_len(at);
+        if len > MAX_LENGTH {
+            return Err(Exceeded::ArrayLength);
+        }
+        if len < now {
+            self.shorten(at, len);
+        } else if len > now {
+            self.room(16 * (len - now) as u64)?;
+            if len <= SMALL {
+                if let Some(Elements::Small(values)) = self.array_mut(at).map(|a| &mut a.elements) {
+                    values.resize(len, Value::Hole);
+                }
+                self.charge(16 * (len - now) as u64);
+            } else {
+                for _ in now..len {
+                    self.push(at, Value::Hole)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shorten(&mut self, at: HeapRef, len: usize) {
+        let mut gone = Vec::new();
+        let mut last = None;
+        match self.array_mut(at).map(|a| &mut a.elements) {
+            Some(Elements::Small(values)) => values.truncate(len),
+            Some(Elements::Large(large)) => {
+                let end = len + large.start as usize;
+                gone = large.chunks.split_off(end.div_ceil(CHUNK).min(large.chunks.len()));
+                large.len = len as u32;
+                last = large.chunks.last().map(|r| (*r, end - (large.chunks.len() - 1) * CHUNK));
+            }
+            None => {}
+        }
+        for chunk in gone {
+            self.free(chunk);
+        }
+        if let Some((chunk, len)) = last
+            && let Some(Entry::Chunk(values)) = self.get_mut(chunk)
+        {
+            values.truncate(len);
+        }
+        self.make_small(at);
+    }
+
+    /// Takes the elements back from chunks when few are left.
+    fn make_small(&mut self, at: HeapRef) {
+        if let Some(Elements::Large(large)) = self.array(at).map(|a| &a.elements)
+            && (large.len as usize) < SMALL / 2
+        {
+            let values = self.elements(at);
+            self.set_elements(at, values);
+        }
+    }
+
+    /// All elements, holes included.
+    pub fn elements(&self, at: HeapRef) -> Vec<Value> {
+        self.elements_between(at, 0, usize::MAX)
+    }
+
+    /// The elements `from..to`, both clamped, holes included.
+    pub fn elements_between(&self, at: HeapRef, from: usize, to: usize) -> Vec<Value> {
+        let Some(array) = self.array(at) else { return Vec::new() };
+        let to = to.min(array.len());
+        let from = from.min(to);
+        match &array.elements {
+            Elements::Small(values) => values[from..to].to_vec(),
+            Elements::Large(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
+        }
+    }
+
+    /// Replaces all elements.
+    pub fn set_elements(&mut self, at: HeapRef, values: Vec<Value>) {
+        let old = match self.array_mut(at).map(|a| std::mem::take(&mut a.elements)) {
+            Some(Elements::Large(large)) => large.chunks,
+            _ => Vec::new(),
+        };
+        for chunk in old {
+            self.free(chunk);
+        }
+        self.charge(16 * values.len() as u64);
+        let elements = self.elements_of(values);
+        if let Some(array) = self.array_mut(at) {
+            array.elements = elements;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(value: Value) -> f64 {
+        match value {
+            Value::Number(n) => n,
+            _ => f64::NAN,
+        }
+    }
+
+    #[test]
+    fn grows_into_chunks_and_back() {
+        let mut heap = Heap::default();
+        let array = heap.new_array(Vec::new());
+        for i in 0..10_000 {
+            heap.push(array, Value::Number(f64::from(i))).unwrap();
+        }
+        assert_eq!(heap.array_len(array), 10_000);
+        for i in 0..9_900 {
+            assert_eq!(number(heap.shift(array)), f64::from(i));
+        }
+        assert_eq!(heap.array_len(array), 100);
+        assert_eq!(number(heap.pop(array)), 9_999.0);
+        assert_eq!(heap.len(), 1, "all chunks are freed");
+    }
+
+    #[test]
+    fn a_changed_element_of_a_long_array_dirties_one_page() {
+        let mut heap = Heap::default();
+        let array = heap.new_array((0..100_000).map(|i| Value::Number(f64::from(i))).collect());
+        heap.mark_clean();
+        heap.set_element(array, 54_321, Value::Null).unwrap();
+        assert_eq!(heap.dirty_pages().len(), 1);
+        heap.push(array, Value::Null).unwrap();
+        assert_eq!(heap.dirty_pages().len(), 3);
+        assert!(matches!(heap.element(array, 54_321), Value::Null));
+        assert_eq!(number(heap.element(array, 99_999)), 99_999.0);
+    }
+
+    #[test]
+    fn lengths_cut_and_stretch() {
+        let mut heap = Heap::default();
+        let array = heap.new_array((0..1000).map(|i| Value::Number(f64::from(i))).collect());
+        heap.set_array_len(array, 700).unwrap();
+        heap.set_element(array, 800, Value::Null).unwrap();
+        assert_eq!(heap.array_len(array), 801);
+        assert!(matches!(heap.element(array, 750), Value::Hole));
+        assert_eq!(number(heap.element(array, 699)), 699.0);
+        heap.set_array_len(array, 3).unwrap();
+        assert_eq!(heap.elements(array).len(), 3);
+        assert!(heap.set_array_len(array, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn copies_of_a_heap_do_not_see_each_other() {
+        let mut heap = Heap::default();
+        let array = heap.new_array(vec![Value::Number(1.0)]);
+        heap.seal();
+        let mut copy = heap.clone();
+        copy.set_element(array, 0, Value::Number(2.0)).unwrap();
+        assert_eq!(number(heap.element(array, 0)), 1.0);
+        assert_eq!(number(copy.element(array, 0)), 2.0);
+    }
+}

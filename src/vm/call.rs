@@ -1,0 +1,269 @@
+//! Calls: functions of the program get a frame, built-in functions run at once. Classes and `new` are in `class.rs`.
+
+use super::builtin::{Args, Done};
+use super::entry::Entry;
+use super::frame::{CodeFrame, Entered, Frame};
+use super::interpreter::Next;
+use super::limits::Exceeded;
+use super::machine::{Linked, Machine};
+use super::object::Closure;
+use super::program::{Capture, FunctionKind};
+use super::raise::{Raise, type_error};
+use super::value::{HeapRef, Value};
+
+/// How a call went.
+pub(super) enum Flow {
+    /// It gave a value; the operands are taken.
+    Value(Value),
+    /// A frame was pushed; `pc` and `base` are set.
+    Entered,
+}
+
+/// A call about to be made; its arguments are the stack from `base` on.
+pub(super) struct Calling {
+    pub(super) this: Value,
+    pub(super) base: usize,
+    pub(super) bottom: usize,
+    pub(super) return_pc: u32,
+    pub(super) entry: Entered,
+}
+
+impl Machine {
+    /// `CALL`: callee and arguments are on the stack.
+    pub(super) fn call(&mut self, argc: usize) -> Result<Next, Raise> {
+        let base = self.stack.len().saturating_sub(argc);
+        let bottom = base.saturating_sub(1);
+        let callee = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
+        self.call_value(&callee, Value::Undefined, base, bottom)
+    }
+
+    /// `CALL_THIS`: `this`, callee and arguments are on the stack.
+    pub(super) fn call_with_this(&mut self, argc: usize) -> Result<Next, Raise> {
+        let base = self.stack.len().saturating_sub(argc);
+        let bottom = base.saturating_sub(2);
+        let this = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
+        let callee = self.stack.get(bottom + 1).cloned().unwrap_or(Value::Undefined);
+        self.call_value(&callee, this, base, bottom)
+    }
+
+    /// `CALL_METHOD`: receiver and arguments are on the stack.
+    pub(super) fn call_method(&mut self, linked: &Linked, argc: usize, name: u32) -> Result<Next, Raise> {
+        let base = self.stack.len().saturating_sub(argc);
+        let bottom = base.saturating_sub(1);
+        let receiver = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
+        let Some(name) = linked.names.get(name as usize) else {
+            return Err(Raise::Internal("a name outside its table"));
+        };
+        let kind = self.receiver(&receiver);
+        // Lists, texts and the like have no properties of the program's but in rare cases.
+        let own = match &receiver {
+            Value::Text(_) | Value::Number(_) | Value::Bool(_) => None,
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Object(object) => self.chained(object, &name.key),
+                Entry::Array(array) => array.extra.as_ref().and_then(|table| self.heap.table_get(table, &name.key)),
+                Entry::Map(_) | Entry::Set(_) | Entry::Cursor(_) => None,
+                _ => Some(self.property(&receiver, &name.key)?),
+            },
+            _ => Some(self.property(&receiver, &name.key)?),
+        };
+        let callee = match (own, kind) {
+            (Some(own), _) => own,
+            (None, Some(kind)) => {
+                let own = name.methods.get(kind as usize).copied().flatten();
+                match own.or(name.methods[super::builtin::Receiver::Object as usize]) {
+                    Some(builtin) => Value::Builtin(builtin),
+                    None => Value::Undefined,
+                }
+            }
+            (None, None) => Value::Undefined,
+        };
+        if matches!(callee, Value::Undefined) && !self.program.texts.contains_key(&self.pc) {
+            let key = self.text_of(&name.key)?;
+            return type_error(format!("{}.{key} is not a function", self.type_of(&receiver)));
+        }
+        self.call_value(&callee, receiver, base, bottom)
+    }
+
+    /// `CALL_NATIVE`, `NEW_NATIVE`: the arguments are on the stack.
+    pub(super) fn call_native(&mut self, linked: &Linked, argc: usize, name: u32, prefix: &str) -> Result<Next, Raise> {
+        let builtin = match linked.names.get(name as usize) {
+            Some(name) if prefix.is_empty() => name.builtin,
+            Some(name) => name.constructor,
+            None => None,
+        };
+        let base = self.stack.len().saturating_sub(argc);
+        match builtin {
+            Some(builtin) => self.call_value(&Value::Builtin(builtin), Value::Undefined, base, base),
+            None => {
+                let name = self.program.names.get(name as usize).map_or("", |name| &**name);
+                type_error(format!("{name} is not a {}", if prefix.is_empty() { "function" } else { "constructor" }))
+            }
+        }
+    }
+
+    fn call_value(&mut self, callee: &Value, this: Value, base: usize, bottom: usize) -> Result<Next, Raise> {
+        let calling = Calling { this, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+        match self.invoke(callee, calling)? {
+            Flow::Value(value) => {
+                self.stack.push(value);
+                Ok(Next::Follow)
+            }
+            Flow::Entered => Ok(Next::Moved),
+        }
+    }
+
+    /// Calls what a value holds.
+    #[inline]
+    pub(super) fn invoke(&mut self, callee: &Value, calling: Calling) -> Result<Flow, Raise> {
+        match callee {
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Closure(closure) => {
+                    let function = closure.function;
+                    let taken = closure.this.clone();
+                    let kind = self.program.functions.get(function as usize).map(|f| f.kind);
+                    if matches!(kind, Some(FunctionKind::Class | FunctionKind::Derived))
+                        && calling.entry == Entered::Plain
+                    {
+                        let name = self.function_name(function);
+                        return type_error(format!("Class constructor {name} cannot be invoked without 'new'"));
+                    }
+                    let calling = match taken {
+                        Some(this) => Calling { this, ..calling },
+                        None => calling,
+                    };
+                    self.enter(*at, function, calling).map(|()| Flow::Entered)
+                }
+                Entry::Bound(bound) => {
+                    let bound = bound.clone();
+                    let (base, count) = (calling.base, bound.args.len());
+                    self.stack.splice(base..base, bound.args);
+                    let flow = self.invoke(&bound.target, Calling { this: bound.this, ..calling });
+                    if flow.is_err() {
+                        self.stack.drain(base..base + count);
+                    }
+                    flow
+                }
+                _ => self.not_a_function(callee),
+            },
+            Value::Builtin(builtin) if !builtin.is_namespace() => {
+                let Some(native) = self.registry.native(*builtin) else {
+                    return Err(Raise::Internal("a built-in without code"));
+                };
+                let count = self.stack.len().saturating_sub(calling.base);
+                let Calling { this, base, bottom, return_pc, .. } = calling;
+                let args = Args { this, base, count, bottom, return_pc };
+                match native(self, &args)? {
+                    Done::Value(value) => {
+                        self.stack.truncate(bottom);
+                        Ok(Flow::Value(value))
+                    }
+                    Done::Entered => Ok(Flow::Entered),
+                }
+            }
+            _ => self.not_a_function(callee),
+        }
+    }
+
+    #[cold]
+    fn not_a_function<T>(&self, callee: &Value) -> Result<T, Raise> {
+        match self.program.texts.get(&self.pc) {
+            Some(text) => type_error(format!("{text} is not a function")),
+            None => type_error(format!("{} is not a function", self.shown(callee))),
+        }
+    }
+
+    /// Pushes the frame of a function whose arguments are the stack from `base` on.
+    fn enter(&mut self, closure: HeapRef, function: u32, calling: Calling) -> Result<(), Raise> {
+        let Some(described) = self.program.functions.get(function as usize) else {
+            return Err(Raise::Internal("a function outside its table"));
+        };
+        if self.frames.len() >= self.limits.frames as usize {
+            return Err(Exceeded::Frames.into());
+        }
+        let (base, slots, params) = (calling.base, described.slots.len(), usize::from(described.params));
+        if base + slots + described.max_stack as usize > self.limits.stack as usize {
+            return Err(Exceeded::Stack.into());
+        }
+        let entry = described.entry;
+        if described.rest {
+            let from = (base + params).min(self.stack.len());
+            let rest = self.stack.split_off(from);
+            self.stack.resize(base + params, Value::Undefined);
+            let rest = self.heap.new_array(rest);
+            self.stack.push(Value::Ref(rest));
+        } else if self.stack.len() > base + params {
+            self.stack.truncate(base + params);
+        }
+        self.stack.resize(base + slots, Value::Undefined);
+        self.frames.push(Frame::Code(CodeFrame {
+            function,
+            return_pc: calling.return_pc,
+            bottom: calling.bottom as u32,
+            base: base as u32,
+            closure,
+            this: calling.this,
+            entry: calling.entry,
+        }));
+        self.base = base;
+        self.pc = entry;
+        Ok(())
+    }
+
+    /// `FUNCTION`: makes a closure of the running frame.
+    pub(super) fn new_closure(&mut self, number: u32) -> Result<Next, Raise> {
+        let program = std::sync::Arc::clone(&self.program);
+        let Some(function) = program.functions.get(number as usize) else {
+            return Err(Raise::Internal("a function outside its table"));
+        };
+        let mut captures = Vec::with_capacity(function.captures.len());
+        for capture in &function.captures {
+            let cell = match capture {
+                Capture::Slot(slot) => match self.stack.get(self.base + usize::from(*slot)) {
+                    Some(Value::Ref(at)) => Some(*at),
+                    _ => None,
+                },
+                Capture::Capture(index) => self.captured(*index),
+            };
+            captures.push(cell.ok_or(Raise::Internal("a capture without its cell"))?);
+        }
+        let mut closure = Closure { function: number, captures, ..Closure::default() };
+        if function.kind == FunctionKind::Arrow {
+            closure.this = Some(self.this());
+            if let Some(Frame::Code(frame)) = self.frames.last()
+                && let Entry::Closure(outer) = self.heap.get(frame.closure)
+            {
+                (closure.home, closure.fixed) = (outer.home, outer.fixed);
+            }
+        }
+        let closure = self.heap.allocate(Entry::Closure(Box::new(closure)));
+        self.stack.push(Value::Ref(closure));
+        Ok(Next::Follow)
+    }
+
+    /// Replaces the array on top of the stack by its elements for the time of a call. When that fails, the array is back.
+    pub(super) fn with_unpacked(
+        &mut self,
+        call: impl FnOnce(&mut Machine, usize) -> Result<Next, Raise>,
+    ) -> Result<Next, Raise> {
+        let array = self.operand(0);
+        let elements = self.iterate(&array)?;
+        let (below, count) = (self.stack.len().saturating_sub(1), elements.len());
+        if below + count > self.limits.stack as usize {
+            return Err(Exceeded::Stack.into());
+        }
+        self.stack.truncate(below);
+        self.stack.extend(elements);
+        call(self, count).map_err(|raise| {
+            self.stack.truncate(below);
+            self.stack.push(array);
+            match raise {
+                Raise::Primitive(at, _) if at >= below => Raise::Error(
+                    super::object::ErrorKind::Type,
+                    "an object with its own toString cannot be spread into this call; call String() on it first"
+                        .to_owned(),
+                ),
+                raise => raise,
+            }
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! Classes: what `class`, `new` and `super` do.
+
+use super::call::{Calling, Flow};
+use super::entry::Entry;
+use super::frame::{CodeFrame, Entered, Frame};
+use super::interpreter::Next;
+use super::machine::Machine;
+use super::object::{Class, ErrorKind, ErrorObject, Object};
+use super::program::FunctionKind;
+use super::raise::{Raise, reference_error, type_error};
+use super::table::Which;
+use super::value::{HeapRef, Value};
+
+const BEFORE_SUPER: &str =
+    "Must call super constructor in derived class before accessing 'this' or returning from derived constructor";
+
+impl Machine {
+    /// `CLASS`: `( [parent] constructor -- class )`
+    pub(super) fn new_class(&mut self, derived: bool) -> Result<Next, Raise> {
+        let (constructor, parent) = (self.operand(0), self.operand(1));
+        let Value::Ref(class) = constructor else { return Err(Raise::Internal("a class without its constructor")) };
+        let proto = if derived { self.parent_prototype(&parent)? } else { None };
+        let prototype = Object { proto, prototype: true, ..Object::default() };
+        let prototype = self.heap.allocate(Entry::Object(prototype));
+        self.heap.table_set(prototype, Which::Main, Value::text("constructor"), constructor.clone());
+        let Some(Entry::Closure(closure)) = self.heap.get_mut(class) else {
+            return Err(Raise::Internal("a class without its constructor"));
+        };
+        closure.home = Some(class);
+        closure.class = Some(Class { prototype, parent: derived.then_some(parent), fields: None });
+        self.replace(1 + usize::from(derived), constructor)
+    }
+
+    fn parent_prototype(&self, parent: &Value) -> Result<Option<HeapRef>, Raise> {
+        match parent {
+            Value::Ref(at) => {
+                if let Entry::Closure(closure) = self.heap.get(*at)
+                    && let Some(class) = &closure.class
+                {
+                    return Ok(Some(class.prototype));
+                }
+            }
+            Value::Builtin(builtin) if ErrorKind::named(builtin.name()).is_some() => return Ok(None),
+            _ => {}
+        }
+        type_error(format!("Class extends value {} is not a constructor or null", self.shown(parent)))
+    }
+
+    /// `METHOD`: `( class f -- class )`
+    pub(super) fn define_method(&mut self, fixed: bool, name: Value) -> Result<Next, Raise> {
+        let (class, method) = (self.operand(1), self.operand(0));
+        self.set_home(&method, &class, fixed);
+        let Value::Ref(at) = class else { return Err(Raise::Internal("a method without its class")) };
+        let prototype = match self.heap.get(at) {
+            Entry::Closure(closure) => closure.class.as_ref().map(|class| class.prototype),
+            _ => None,
+        };
+        match prototype {
+            _ if fixed => self.heap.table_set(at, Which::Hidden, name, method),
+            Some(prototype) => self.heap.table_set(prototype, Which::Main, name, method),
+            None => return Err(Raise::Internal("a method without its class")),
+        };
+        self.stack.pop();
+        Ok(Next::Follow)
+    }
+
+    pub(super) fn set_home(&mut self, function: &Value, class: &Value, fixed: bool) {
+        if let (Value::Ref(function), Value::Ref(class)) = (function, class)
+            && let Some(Entry::Closure(closure)) = self.heap.get_mut(*function)
+        {
+            closure.home = Some(*class);
+            closure.fixed = fixed;
+        }
+    }
+
+    fn class_parts(&self, at: HeapRef) -> Option<&Class> {
+        match self.heap.get(at) {
+            Entry::Closure(closure) => closure.class.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// `NEW`: class and arguments are on the stack.
+    pub(super) fn construct(&mut self, argc: usize) -> Result<Next, Raise> {
+        let base = self.stack.len().saturating_sub(argc);
+        let bottom = base.saturating_sub(1);
+        let callee = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
+        if let Value::Builtin(builtin) = &callee
+            && let Some(constructor) = self.registry.find(&format!("new {}", builtin.name()))
+        {
+            let calling =
+                Calling { this: Value::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+            return match self.invoke(&Value::Builtin(constructor), calling)? {
+                Flow::Value(value) => {
+                    self.stack.push(value);
+                    Ok(Next::Follow)
+                }
+                Flow::Entered => Ok(Next::Moved),
+            };
+        }
+        let class = match callee {
+            Value::Ref(at) if self.class_parts(at).is_some() => at,
+            _ => {
+                let text = self.program.texts.get(&self.pc).map(|text| (**text).to_owned());
+                return type_error(format!("{} is not a constructor", text.unwrap_or_else(|| self.shown(&callee))));
+            }
+        };
+        self.run_constructor(class, class, base, bottom, Entered::New(class))
+    }
+
+    fn run_constructor(
+        &mut self,
+        constructor: HeapRef,
+        class: HeapRef,
+        base: usize,
+        bottom: usize,
+        entry: Entered,
+    ) -> Result<Next, Raise> {
+        let kind = match self.heap.get(constructor) {
+            Entry::Closure(closure) => self.program.functions.get(closure.function as usize).map(|f| f.kind),
+            _ => None,
+        };
+        let this = if kind == Some(FunctionKind::Derived) {
+            Value::Uninitialised
+        } else {
+            let proto = self.class_parts(class).map(|class| class.prototype);
+            Value::Ref(self.heap.allocate(Entry::Object(Object { proto, ..Object::default() })))
+        };
+        self.invoke(&Value::Ref(constructor), Calling { this, base, bottom, return_pc: self.pc + 1, entry })?;
+        Ok(Next::Moved)
+    }
+
+    /// The running constructor: the frame itself, or the one around the arrow that runs.
+    fn constructor_frame(&self) -> Result<(usize, CodeFrame), Raise> {
+        match self.frames.last() {
+            Some(Frame::Code(frame)) if frame.entry != Entered::Plain => Ok((self.frames.len() - 1, frame.clone())),
+            _ => type_error("'super' was called outside its constructor"),
+        }
+    }
+
+    /// `SUPER_CALL`: the arguments are on the stack.
+    pub(super) fn super_call(&mut self, argc: usize) -> Result<Next, Raise> {
+        let (at, frame) = self.constructor_frame()?;
+        if !matches!(frame.this, Value::Uninitialised) {
+            return reference_error("Super constructor may only be called once");
+        }
+        let (Entered::New(class) | Entered::Super(class)) = frame.entry else {
+            return Err(Raise::Internal("a constructor that was not called by new"));
+        };
+        let base = self.stack.len().saturating_sub(argc);
+        match self.class_parts(frame.closure).and_then(|parts| parts.parent.clone()) {
+            Some(Value::Ref(parent)) => self.run_constructor(parent, class, base, base, Entered::Super(class)),
+            Some(Value::Builtin(parent)) => {
+                let kind = ErrorKind::named(parent.name()).unwrap_or_default();
+                let this = self.error_of_arguments(kind, base)?;
+                let proto = self.class_parts(class).map(|class| class.prototype);
+                if let Value::Ref(error) = this
+                    && let Some(Entry::Error(error)) = self.heap.get_mut(error)
+                {
+                    let ErrorObject { object, .. } = &mut **error;
+                    object.proto = proto;
+                }
+                if let Some(Frame::Code(frame)) = self.frames.get_mut(at) {
+                    frame.this = this.clone();
+                }
+                self.replace(argc, this)
+            }
+            _ => type_error("Super constructor is not a constructor"),
+        }
+    }
+
+    /// Leaves a constructor: unless it returns an object, `this` is the result.
+    pub(super) fn return_from_constructor(&mut self) -> Result<Next, Raise> {
+        let Some(Frame::Code(frame)) = self.frames.last() else {
+            return Err(Raise::Internal("a return without a frame"));
+        };
+        let result = match (self.operand(0), &frame.this) {
+            (object @ Value::Ref(_), _) => object,
+            (Value::Undefined, Value::Uninitialised) => return reference_error(BEFORE_SUPER),
+            (_, Value::Uninitialised) => return type_error("Derived constructors may only return object or undefined"),
+            (_, this) => this.clone(),
+        };
+        let frame = frame.clone();
+        self.frames.pop();
+        self.stack.truncate(frame.bottom as usize);
+        match self.frames.last_mut() {
+            Some(Frame::Code(caller)) => {
+                if let Entered::Super(_) = frame.entry {
+                    caller.this = result.clone();
+                }
+                self.base = caller.base as usize;
+                self.pc = frame.return_pc;
+                self.stack.push(result);
+                Ok(Next::Moved)
+            }
+            _ => Err(Raise::Internal("a constructor without its caller")),
+        }
+    }
+
+    /// `INIT_FIELDS`: calls the class's field initialiser with the current `this`.
+    pub(super) fn init_fields(&mut self) -> Result<Next, Raise> {
+        let (_, frame) = self.constructor_frame()?;
+        match self.class_parts(frame.closure).and_then(|parts| parts.fields) {
+            None => self.replace(0, Value::Undefined),
+            Some(fields) => {
+                let base = self.stack.len();
+                let calling =
+                    Calling { this: frame.this, base, bottom: base, return_pc: self.pc + 1, entry: Entered::Plain };
+                self.invoke(&Value::Ref(fields), calling)?;
+                Ok(Next::Moved)
+            }
+        }
+    }
+
+    /// `super.name`
+    pub(super) fn super_property(&self, name: &Value) -> Result<Value, Raise> {
+        let Some(Frame::Code(frame)) = self.frames.last() else { return Err(Raise::Internal("super without a frame")) };
+        let Entry::Closure(closure) = self.heap.get(frame.closure) else {
+            return Err(Raise::Internal("super without its home"));
+        };
+        let parent = closure.home.and_then(|home| self.class_parts(home)).and_then(|parts| parts.parent.clone());
+        match parent {
+            Some(parent @ Value::Ref(_)) if closure.fixed => self.property(&parent, name),
+            Some(Value::Ref(parent)) => match self.class_parts(parent) {
+                Some(parts) => self.property(&Value::Ref(parts.prototype), name),
+                None => Ok(Value::Undefined),
+            },
+            Some(Value::Builtin(_)) => {
+                let text = self.text_of(name)?;
+                let found = self.registry.find(&format!("Error.prototype.{text}"));
+                Ok(found.map_or(Value::Undefined, Value::Builtin))
+            }
+            _ => {
+                let text = self.text_of(name)?;
+                let found = self.registry.find(&format!("Object.prototype.{text}"));
+                Ok(found.map_or(Value::Undefined, Value::Builtin))
+            }
+        }
+    }
+
+    /// `value instanceof class`
+    pub(super) fn instance_of(&self, value: &Value, class: &Value) -> Result<bool, Raise> {
+        match class {
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Closure(closure) => Ok(match &closure.class {
+                    Some(class) => self.has_prototype(value, class.prototype),
+                    // No plain function of this language makes objects.
+                    None => false,
+                }),
+                Entry::Bound(bound) => self.instance_of(value, &bound.target),
+                _ => type_error("Right-hand side of 'instanceof' is not callable"),
+            },
+            Value::Builtin(builtin) if !builtin.is_namespace() => {
+                let Value::Ref(at) = value else {
+                    return Ok(matches!(value, Value::Builtin(_)) && matches!(builtin.name(), "Function" | "Object"));
+                };
+                Ok(match (builtin.name(), self.heap.get(*at)) {
+                    ("Object", _) | ("Error", Entry::Error(_)) | ("Array", Entry::Array(_)) => true,
+                    ("Map", Entry::Map(_)) | ("Set", Entry::Set(_)) | ("RegExp", Entry::RegExp(_)) => true,
+                    ("Function", Entry::Closure(_) | Entry::Bound(_)) => true,
+                    (name, Entry::Error(error)) => error.kind.name() == name,
+                    _ => false,
+                })
+            }
+            _ => type_error("Right-hand side of 'instanceof' is not callable"),
+        }
+    }
+
+    fn has_prototype(&self, value: &Value, prototype: HeapRef) -> bool {
+        let Value::Ref(at) = value else { return false };
+        let mut proto = match self.heap.get(*at) {
+            Entry::Object(object) => object.proto,
+            Entry::Error(error) => error.object.proto,
+            _ => None,
+        };
+        for _ in 0..10_000 {
+            match proto {
+                None => return false,
+                Some(at) if at == prototype => return true,
+                Some(at) => {
+                    proto = match self.heap.get(at) {
+                        Entry::Object(object) => object.proto,
+                        _ => None,
+                    }
+                }
+            }
+        }
+        false
+    }
+}

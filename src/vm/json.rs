@@ -1,0 +1,598 @@
+//! Values as JSON: plain values that come in and go out, the text of `JSON.stringify` and `console.log`, and
+//! `JSON.parse`. Nothing here recurses on what a program can nest without end.
+
+use std::collections::HashSet;
+
+use serde_json::Value as Json;
+
+use super::convert::Units;
+use super::entry::Entry;
+use super::limits::Exceeded;
+use super::machine::Machine;
+use super::number;
+use super::object::ErrorKind;
+use super::raise::{Raise, type_error};
+use super::text::Str;
+use super::value::{HeapRef, Value};
+use super::wire;
+
+/// How values are written.
+pub(super) struct Style<'a> {
+    /// What one level is indented by.
+    pub(super) indent: Str,
+    /// The only properties written, where they are named.
+    pub(super) only: Option<&'a [Value]>,
+    /// A value within itself is marked rather than an error.
+    pub(super) marks_circles: bool,
+}
+
+struct Level {
+    at: HeapRef,
+    keyed: bool,
+    entries: std::vec::IntoIter<(Value, Value)>,
+    first: bool,
+}
+
+impl Machine {
+    /// A plain value from outside.
+    pub(super) fn plain_in(&mut self, json: &Json) -> Result<Value, Raise> {
+        self.plain_in_at(json, 0)
+    }
+
+    /// Recursion is bounded by the depth limit.
+    fn plain_in_at(&mut self, json: &Json, depth: u32) -> Result<Value, Raise> {
+        if depth > self.limits.json_depth {
+            return Err(Exceeded::JsonDepth.into());
+        }
+        Ok(match json {
+            Json::Null => Value::Null,
+            Json::Bool(b) => Value::Bool(*b),
+            Json::Number(n) => Value::Number(n.as_f64().unwrap_or(f64::NAN)),
+            Json::String(text) => {
+                self.check_text(text.len())?;
+                self.heap.charge(text.len() as u64);
+                Value::text(text)
+            }
+            Json::Array(items) => {
+                self.heap.room(16 * items.len() as u64)?;
+                let items =
+                    items.iter().map(|item| self.plain_in_at(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+                Value::Ref(self.heap.new_array(items))
+            }
+            Json::Object(members) => {
+                self.heap.room(32 * members.len() as u64)?;
+                let mut pairs = Vec::with_capacity(members.len());
+                for (key, member) in members {
+                    pairs.push((Value::text(key), self.plain_in_at(member, depth + 1)?));
+                }
+                self.new_object(pairs)
+            }
+        })
+    }
+
+    /// A value as a plain one: `undefined` becomes null, or is left out of an object; an error its name and message.
+    pub(super) fn plain_out(&self, value: &Value) -> Result<Json, Raise> {
+        self.plain_out_at(value, 0)
+    }
+
+    fn plain_out_at(&self, value: &Value, depth: u32) -> Result<Json, Raise> {
+        if depth > self.limits.json_depth {
+            return type_error(format!(
+                "a plain value may be nested {} levels deep and not contain itself",
+                self.limits.json_depth
+            ));
+        }
+        Ok(match value {
+            Value::Undefined | Value::Null | Value::Hole | Value::Uninitialised => Json::Null,
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Number(n) => plain_number(*n),
+            Value::Text(text) => Json::String(text.to_utf8()),
+            Value::Builtin(_) => return type_error("a function is no plain value"),
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Array(_) => {
+                    let items = self.heap.elements(*at);
+                    Json::Array(items.iter().map(|v| self.plain_out_at(v, depth + 1)).collect::<Result<_, _>>()?)
+                }
+                Entry::Object(_) | Entry::Error(_) => {
+                    let mut members = serde_json::Map::new();
+                    if let Entry::Error(_) = self.heap.get(*at) {
+                        for name in ["name", "message"] {
+                            let text = self.text_of(&self.property(value, &Value::text(name))?)?;
+                            members.insert(name.to_owned(), Json::String(text.to_utf8()));
+                        }
+                    }
+                    for (key, member) in self.own_entries(value) {
+                        if !matches!(member, Value::Undefined) {
+                            members.insert(self.text_of(&key)?.to_utf8(), self.plain_out_at(&member, depth + 1)?);
+                        }
+                    }
+                    Json::Object(members)
+                }
+                Entry::Closure(_) | Entry::Bound(_) => return type_error("a function is no plain value"),
+                Entry::Map(_) => return type_error("a Map is no plain value; use Object.fromEntries(map)"),
+                Entry::Set(_) => return type_error("a Set is no plain value; use [...set]"),
+                _ => return type_error("an iterator or regular expression is no plain value"),
+            },
+        })
+    }
+
+    /// A value as `console.log` shows it.
+    pub(super) fn shown(&self, value: &Value) -> String {
+        if let Some(text) = Self::primitive_text(value) {
+            return if matches!(value, Value::Number(n) if *n == 0.0 && n.is_sign_negative()) {
+                "-0".to_owned()
+            } else {
+                text.to_utf8()
+            };
+        }
+        if let Value::Ref(at) = value {
+            match self.heap.get(*at) {
+                Entry::Error(_) => return self.error_text(value).map(|text| text.to_utf8()).unwrap_or_default(),
+                Entry::Closure(closure) => {
+                    let name = self.function_name(closure.function);
+                    return match (closure.class.is_some(), name.is_empty()) {
+                        (true, _) => format!("[class {name}]"),
+                        (false, true) => "[Function (anonymous)]".to_owned(),
+                        (false, false) => format!("[Function: {name}]"),
+                    };
+                }
+                _ => {}
+            }
+        }
+        let style = Style { indent: Str::empty(), only: None, marks_circles: true };
+        match self.written(value, &style) {
+            Ok(Some(text)) => text.to_utf8(),
+            Ok(None) | Err(_) if self.is_callable(value) => {
+                let name = self.property(value, &Value::text("name")).and_then(|name| self.text_of(&name));
+                format!("[Function: {}]", name.map(|text| text.to_utf8()).unwrap_or_default())
+            }
+            Ok(None) => "undefined".to_owned(),
+            Err(_) => "[object Object]".to_owned(),
+        }
+    }
+
+    /// `JSON.stringify`; `None` for what has no JSON.
+    pub(super) fn written(&self, value: &Value, style: &Style<'_>) -> Result<Option<Str>, Raise> {
+        let mut out = Units::default();
+        let mut levels: Vec<Level> = Vec::new();
+        let mut open: HashSet<HeapRef> = HashSet::new();
+        if !self.write_value(value, style, &mut out, &mut levels, &mut open)? {
+            return Ok(None);
+        }
+        loop {
+            let depth = levels.len();
+            let Some(level) = levels.last_mut() else { break };
+            match level.entries.next() {
+                Some((key, member)) => {
+                    let (keyed, first) = (level.keyed, level.first);
+                    if keyed && !self.has_json(&member) {
+                        continue;
+                    }
+                    level.first = false;
+                    if !first {
+                        out.push_str(",");
+                    }
+                    new_line(&mut out, style, depth);
+                    if keyed {
+                        if let Value::Text(key) = &key {
+                            quote(&mut out, key);
+                        }
+                        out.push_str(if style.indent.is_empty() { ":" } else { ": " });
+                    }
+                    if !self.write_value(&member, style, &mut out, &mut levels, &mut open)? {
+                        out.push_str("null");
+                    }
+                }
+                None => {
+                    let (keyed, first, at) = (level.keyed, level.first, level.at);
+                    levels.pop();
+                    open.remove(&at);
+                    if !first {
+                        new_line(&mut out, style, depth - 1);
+                    }
+                    out.push_str(if keyed { "}" } else { "]" });
+                }
+            }
+            self.check_text(out.len())?;
+        }
+        Ok(Some(out.text()))
+    }
+
+    fn has_json(&self, value: &Value) -> bool {
+        match value {
+            Value::Undefined | Value::Hole | Value::Uninitialised => false,
+            Value::Builtin(builtin) => builtin.is_namespace(),
+            Value::Ref(at) => !matches!(self.heap.get(*at), Entry::Closure(_) | Entry::Bound(_)),
+            _ => true,
+        }
+    }
+
+    /// Writes a value, or opens its level. False for what has no JSON.
+    fn write_value(
+        &self,
+        value: &Value,
+        style: &Style<'_>,
+        out: &mut Units,
+        levels: &mut Vec<Level>,
+        open: &mut HashSet<HeapRef>,
+    ) -> Result<bool, Raise> {
+        if !self.has_json(value) {
+            return Ok(false);
+        }
+        match value {
+            Value::Text(text) => quote(out, text),
+            Value::Number(n) if !n.is_finite() => out.push_str("null"),
+            Value::Builtin(_) => out.push_str("{}"),
+            Value::Ref(at) => {
+                if !open.insert(*at) {
+                    if style.marks_circles {
+                        out.push_str("\"[Circular]\"");
+                        return Ok(true);
+                    }
+                    return type_error("Converting circular structure to JSON");
+                }
+                let keyed = !matches!(self.heap.get(*at), Entry::Array(_));
+                let entries = if keyed {
+                    self.members(value, style)?
+                } else {
+                    self.heap.elements(*at).into_iter().map(|element| (Value::Undefined, element)).collect()
+                };
+                out.push_str(if keyed { "{" } else { "[" });
+                levels.push(Level { at: *at, keyed, entries: entries.into_iter(), first: true });
+            }
+            primitive => {
+                if let Some(text) = Self::primitive_text(primitive) {
+                    out.push(&text);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn members(&self, value: &Value, style: &Style<'_>) -> Result<Vec<(Value, Value)>, Raise> {
+        if let Some(only) = style.only {
+            let present = only.iter().filter(|key| self.has_own(value, key));
+            return present.map(|key| Ok((key.clone(), self.property(value, key)?))).collect();
+        }
+        let entries = self.own_entries(value);
+        if !style.marks_circles
+            && matches!(self.property(value, &Value::text("toJSON")), Ok(method) if self.is_callable(&method))
+        {
+            return type_error("JSON.stringify does not call toJSON here; call it yourself");
+        }
+        Ok(entries)
+    }
+
+    /// `JSON.parse(text)`
+    pub(super) fn parsed(&mut self, text: &Str) -> Result<Value, Raise> {
+        let mut reader = Reader { text: text.clone(), at: 0 };
+        let mut levels: Vec<(Option<Vec<(Value, Value)>>, Vec<Value>)> = Vec::new();
+        let mut keys: Vec<Value> = Vec::new();
+        loop {
+            reader.skip();
+            // A value begins, or the list or object just opened ends.
+            let mut value = match reader.peek() {
+                Some(b'[') => {
+                    reader.at += 1;
+                    reader.skip();
+                    if reader.peek() == Some(b']') {
+                        reader.at += 1;
+                        self.empty_array()
+                    } else {
+                        levels.push((None, Vec::new()));
+                        continue;
+                    }
+                }
+                Some(b'{') => {
+                    reader.at += 1;
+                    reader.skip();
+                    if reader.peek() == Some(b'}') {
+                        reader.at += 1;
+                        self.new_object(Vec::new())
+                    } else {
+                        keys.push(reader.key("Expected property name or '}'")?);
+                        levels.push((Some(Vec::new()), Vec::new()));
+                        continue;
+                    }
+                }
+                Some(b'"') => Value::Text(reader.string()?),
+                Some(b't') => reader.word("true", Value::Bool(true))?,
+                Some(b'f') => reader.word("false", Value::Bool(false))?,
+                Some(b'n') => reader.word("null", Value::Null)?,
+                Some(b'-' | b'0'..=b'9') => reader.number()?,
+                _ => return reader.unexpected(),
+            };
+            self.heap.room(0)?;
+            // The value goes where it belongs; lists and objects that end are values themselves.
+            loop {
+                reader.skip();
+                let Some((pairs, items)) = levels.last_mut() else {
+                    if reader.at < text.len() {
+                        return reader.trailing();
+                    }
+                    self.heap.charge(text.len() as u64);
+                    return Ok(value);
+                };
+                let next = reader.peek();
+                match pairs {
+                    None => {
+                        items.push(value);
+                        match next {
+                            Some(b',') => {
+                                reader.at += 1;
+                                break;
+                            }
+                            Some(b']') => {
+                                reader.at += 1;
+                                let items = std::mem::take(items);
+                                levels.pop();
+                                value = Value::Ref(self.heap.new_array(items));
+                            }
+                            _ => return reader.expected("',' or ']' after array element"),
+                        }
+                    }
+                    Some(pairs) => {
+                        pairs.push((keys.pop().unwrap_or(Value::Undefined), value));
+                        match next {
+                            Some(b',') => {
+                                reader.at += 1;
+                                reader.skip();
+                                keys.push(reader.key("Expected double-quoted property name")?);
+                                break;
+                            }
+                            Some(b'}') => {
+                                reader.at += 1;
+                                let pairs = std::mem::take(pairs);
+                                levels.pop();
+                                value = self.new_object(Vec::new());
+                                for (key, member) in pairs {
+                                    self.define(&value, key, member)?;
+                                }
+                            }
+                            _ => return reader.expected("',' or '}' after property value"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn new_line(out: &mut Units, style: &Style<'_>, depth: usize) {
+    if !style.indent.is_empty() {
+        out.push_str("\n");
+        for _ in 0..depth {
+            out.push(&style.indent);
+        }
+    }
+}
+
+/// A number in a plain value; JSON has no NaN and no infinity, which become null as in `JSON.stringify`.
+fn plain_number(n: f64) -> Json {
+    if !n.is_finite() {
+        Json::Null
+    } else if n == 0.0 {
+        Json::from(0)
+    } else {
+        wire::number(n)
+    }
+}
+
+/// Writes a JSON string.
+pub(super) fn quote(out: &mut Units, text: &Str) {
+    out.push_str("\"");
+    let units = text.units();
+    let plain = |unit: u16| unit >= 32 && unit != 34 && unit != 92 && !(0xd800..0xe000).contains(&unit);
+    if units.iter().all(plain) {
+        out.push_units(units);
+    } else {
+        for (at, unit) in units.iter().enumerate() {
+            match unit {
+                8 => out.push_str("\\b"),
+                9 => out.push_str("\\t"),
+                10 => out.push_str("\\n"),
+                12 => out.push_str("\\f"),
+                13 => out.push_str("\\r"),
+                34 => out.push_str("\\\""),
+                92 => out.push_str("\\\\"),
+                0..32 => out.push_str(&format!("\\u{unit:04x}")),
+                0xd800..0xdc00 if units.get(at + 1).is_some_and(|u| (0xdc00..0xe000).contains(&u)) => {
+                    out.push_unit(unit);
+                }
+                0xdc00..0xe000 if at > 0 && units.get(at - 1).is_some_and(|u| (0xd800..0xdc00).contains(&u)) => {
+                    out.push_unit(unit);
+                }
+                0xd800..0xe000 => out.push_str(&format!("\\u{unit:04x}")),
+                unit => out.push_unit(unit),
+            }
+        }
+    }
+    out.push_str("\"");
+}
+
+struct Reader {
+    text: Str,
+    at: usize,
+}
+
+impl Reader {
+    fn unit(&self, at: usize) -> Option<u16> {
+        self.text.unit(at)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.unit(self.at).map(|unit| u8::try_from(unit).unwrap_or(b'?'))
+    }
+
+    fn skip(&mut self) {
+        while matches!(self.unit(self.at), Some(9 | 10 | 13 | 32)) {
+            self.at += 1;
+        }
+    }
+
+    fn fail<T>(&self, message: String) -> Result<T, Raise> {
+        Err(Raise::Error(ErrorKind::Syntax, message))
+    }
+
+    /// The whole text where it is short, else the part around the fault.
+    fn unexpected<T>(&self) -> Result<T, Raise> {
+        let Some(unit) = self.unit(self.at) else { return self.fail("Unexpected end of JSON input".to_owned()) };
+        let token = Str::from_units(&[unit]);
+        if unit == 34 || matches!(unit, 48..58 | 45) {
+            let what = if unit == 34 { "string" } else { "number" };
+            return self.fail(format!("Unexpected {what} in JSON at position {}", self.at));
+        }
+        let (from, to) = (self.at.saturating_sub(10), self.at + 10);
+        let excerpt = match (self.text.len() <= 40, from > 0, to < self.text.len()) {
+            (true, ..) | (_, false, false) => format!("\"{}\"", self.text),
+            (_, true, true) => format!("...\"{}\"...", self.text.slice(from, to)),
+            (_, true, false) => format!("...\"{}\"", self.text.slice(from, to)),
+            (_, false, true) => format!("\"{}\"...", self.text.slice(from, to)),
+        };
+        self.fail(format!("Unexpected token '{token}', {excerpt} is not valid JSON"))
+    }
+
+    fn expected<T>(&self, what: &str) -> Result<T, Raise> {
+        match self.peek() {
+            None => self.unexpected(),
+            Some(_) => self.fail(format!("Expected {what} in JSON at position {}", self.at)),
+        }
+    }
+
+    fn trailing<T>(&self) -> Result<T, Raise> {
+        self.fail(format!("Unexpected non-whitespace character after JSON at position {}", self.at))
+    }
+
+    fn key(&mut self, expected: &str) -> Result<Value, Raise> {
+        if self.peek() != Some(b'"') {
+            return match self.peek() {
+                None => self.unexpected(),
+                Some(_) => self.fail(format!("{expected} in JSON at position {}", self.at)),
+            };
+        }
+        let key = self.string()?;
+        self.skip();
+        if self.peek() != Some(b':') {
+            return self.expected("':' after property name");
+        }
+        self.at += 1;
+        Ok(Value::Text(key))
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Raise> {
+        for byte in word.bytes() {
+            if self.unit(self.at) != Some(u16::from(byte)) {
+                return self.unexpected();
+            }
+            self.at += 1;
+        }
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Value, Raise> {
+        let start = self.at;
+        let digits = |reader: &mut Reader| {
+            let from = reader.at;
+            while matches!(reader.peek(), Some(b'0'..=b'9')) {
+                reader.at += 1;
+            }
+            reader.at > from
+        };
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else if !digits(self) {
+            return match self.peek() {
+                None => self.fail(format!("No number after minus sign in JSON at position {}", self.at)),
+                Some(_) => self.fail(format!("No number after minus sign in JSON at position {}", self.at)),
+            };
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            if !digits(self) {
+                return self.fail(format!("Unterminated fractional number in JSON at position {}", self.at));
+            }
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            if !digits(self) {
+                return self.fail(format!("Exponent part is missing a number in JSON at position {}", self.at));
+            }
+        }
+        Ok(Value::Number(number::from_text(&self.text.slice(start, self.at))))
+    }
+
+    fn string(&mut self) -> Result<Str, Raise> {
+        self.at += 1;
+        let start = self.at;
+        let mut out: Option<Units> = None;
+        loop {
+            let Some(unit) = self.unit(self.at) else {
+                return self.fail(format!("Unterminated string in JSON at position {}", self.at));
+            };
+            match unit {
+                34 => {
+                    let end = self.at;
+                    self.at += 1;
+                    return Ok(match out {
+                        Some(out) => out.text(),
+                        None => self.text.slice(start, end),
+                    });
+                }
+                92 => {
+                    let mut built = match out.take() {
+                        Some(built) => built,
+                        None => {
+                            let mut built = Units::default();
+                            built.push(&self.text.slice(start, self.at));
+                            built
+                        }
+                    };
+                    built.push_unit(self.escape()?);
+                    out = Some(built);
+                }
+                0..32 => {
+                    return self
+                        .fail(format!("Bad control character in string literal in JSON at position {}", self.at));
+                }
+                unit => {
+                    if let Some(built) = &mut out {
+                        built.push_unit(unit);
+                    }
+                    self.at += 1;
+                }
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<u16, Raise> {
+        let letter = self.unit(self.at + 1);
+        self.at += 2;
+        Ok(match letter.and_then(|unit| u8::try_from(unit).ok()) {
+            Some(same @ (b'"' | b'\\' | b'/')) => u16::from(same),
+            Some(b'b') => 8,
+            Some(b'f') => 12,
+            Some(b'n') => 10,
+            Some(b'r') => 13,
+            Some(b't') => 9,
+            Some(b'u') => {
+                let mut code = 0;
+                for _ in 0..4 {
+                    let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+                    let Some(digit) = digit else {
+                        return self.fail(format!("Bad Unicode escape in JSON at position {}", self.at));
+                    };
+                    code = code * 16 + digit as u16;
+                    self.at += 1;
+                }
+                code
+            }
+            _ => return self.fail(format!("Bad escaped character in JSON at position {}", self.at - 1)),
+        })
+    }
+}

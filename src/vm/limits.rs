@@ -1,0 +1,77 @@
+//! What one execution may take. Every limit names itself when it stops a program, and no program can catch it.
+
+/// Limits of one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Instructions in all.
+    pub instructions: u64,
+    /// Calls within calls.
+    pub frames: u32,
+    /// Values on the stack: operands and variables of all frames.
+    pub stack: u32,
+    /// Bytes of the heap, counted as a snapshot would write them.
+    pub heap_bytes: u64,
+    /// UTF-16 units of one text.
+    pub text_units: u32,
+    /// Bytes printed in all.
+    pub output_bytes: u64,
+    /// Bytes of one call's prompt and options.
+    pub call_bytes: u32,
+    /// Depth of plain values that come in and go out.
+    pub json_depth: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            instructions: 10_000_000_000,
+            frames: 10_000,
+            stack: 4_000_000,
+            heap_bytes: 256 << 20,
+            text_units: 1 << 26,
+            output_bytes: 64 << 20,
+            call_bytes: 1 << 20,
+            json_depth: 64,
+        }
+    }
+}
+
+/// The limit that stopped a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exceeded {
+    /// [`Limits::instructions`]
+    Instructions,
+    /// [`Limits::frames`]
+    Frames,
+    /// [`Limits::stack`]
+    Stack,
+    /// [`Limits::heap_bytes`]
+    HeapBytes,
+    /// [`Limits::text_units`]
+    TextUnits,
+    /// [`Limits::output_bytes`]
+    OutputBytes,
+    /// [`Limits::call_bytes`]
+    CallBytes,
+    /// [`Limits::json_depth`]
+    JsonDepth,
+    /// [`super::array::MAX_LENGTH`]
+    ArrayLength,
+}
+
+impl Exceeded {
+    /// The failure's message.
+    pub fn message(self, limits: &Limits) -> String {
+        match self {
+            Exceeded::Instructions => format!("instruction limit reached: {} instructions in all", limits.instructions),
+            Exceeded::Frames => format!("call depth limit reached: {} calls within calls", limits.frames),
+            Exceeded::Stack => format!("stack limit reached: {} values", limits.stack),
+            Exceeded::HeapBytes => format!("heap limit reached: {} bytes", limits.heap_bytes),
+            Exceeded::TextUnits => format!("string length limit reached: {} units", limits.text_units),
+            Exceeded::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
+            Exceeded::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
+            Exceeded::JsonDepth => format!("value depth limit reached: {} levels", limits.json_depth),
+            Exceeded::ArrayLength => format!("array length limit reached: {} elements", super::array::MAX_LENGTH),
+        }
+    }
+}

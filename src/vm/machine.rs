@@ -1,0 +1,301 @@
+//! The machine as others see it: started with a program and an input, run for so many instructions, answered, saved.
+//! The instructions are in `interpreter.rs` and `step.rs`, what is saved in `snapshot.rs`.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::builtin::{Builtin, Methods, Registry, methods_named};
+use super::frame::{CodeFrame, Frame};
+use super::heap::Heap;
+use super::limits::{Exceeded, Limits};
+use super::object::ErrorKind;
+use super::program::{Constant, Program};
+use super::raise::Raise;
+use super::random::Random;
+use super::text::Str;
+use super::value::{HeapRef, Value};
+
+/// What a turn may know of the outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Milliseconds since 1970: what `Date.now()` says within the turn.
+    pub now_ms: i64,
+}
+
+/// Why [`Machine::run`] came back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stop {
+    /// The fuel is used up; run again.
+    Fuel,
+    /// The program asks and waits for [`Machine::answer`].
+    Call(CallRequest),
+    /// The program ended with this plain value.
+    Complete(Json),
+    /// An error that nothing caught, or a limit.
+    Failed(Failure),
+}
+
+/// What the program asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRequest {
+    /// What kind of answer is wanted: `cc`.
+    pub kind: String,
+    /// The question.
+    pub prompt: String,
+    /// Options as given, or null.
+    pub options: Json,
+    /// The asking instruction.
+    pub instruction: u32,
+    /// Its line.
+    pub line: u32,
+}
+
+/// An error that nothing caught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The error's name.
+    pub name: String,
+    /// What it says.
+    pub message: String,
+    /// Line of the failing instruction.
+    pub line: u32,
+    /// Column of the failing instruction; 0 where it is not known.
+    pub column: u32,
+    /// The failing instruction.
+    pub instruction: u32,
+    /// Calls that led there, innermost first: `at f (line:column)`.
+    pub stack: Vec<String>,
+    /// Whether a limit was reached.
+    pub limit: bool,
+}
+
+/// An open question.
+#[derive(Clone, Debug)]
+pub(super) struct OpenCall {
+    pub(super) request: CallRequest,
+    /// The operands as they were: put back when the call fails and nothing catches it, so that it can be asked again.
+    pub(super) operands: Vec<Value>,
+}
+
+/// A name of the program with what can be known of it beforehand.
+pub(super) struct Name {
+    pub(super) key: Value,
+    pub(super) methods: Methods,
+    pub(super) builtin: Option<Builtin>,
+    pub(super) constructor: Option<Builtin>,
+}
+
+/// The tables of a program in the form that the interpreter uses.
+pub(super) struct Linked {
+    pub(super) constants: Vec<Value>,
+    pub(super) names: Vec<Name>,
+}
+
+impl Linked {
+    fn of(program: &Program) -> Linked {
+        let constants = program.constants.iter().map(|constant| match constant {
+            Constant::Undefined => Value::Undefined,
+            Constant::Null => Value::Null,
+            Constant::Bool(b) => Value::Bool(*b),
+            Constant::Number(n) => Value::Number(*n),
+            Constant::Text(units) => Value::Text(Str::from_units(units)),
+        });
+        let registry = Registry::get();
+        let names = program.names.iter().map(|name| Name {
+            key: Value::text(name),
+            methods: methods_named(name),
+            builtin: registry.find(name),
+            constructor: registry.find(&format!("new {name}")),
+        });
+        Linked { constants: constants.collect(), names: names.collect() }
+    }
+}
+
+/// A machine: a program, and where it stands in it.
+///
+/// A copy costs little: pages of the heap are shared until one of the copies writes to them.
+#[derive(Clone)]
+pub struct Machine {
+    pub(super) program: Arc<Program>,
+    pub(super) linked: Arc<Linked>,
+    pub(super) registry: &'static Registry,
+    pub(super) limits: Limits,
+    pub(super) stack: Vec<Value>,
+    pub(super) frames: Vec<Frame>,
+    /// The next instruction.
+    pub(super) pc: u32,
+    /// Where the slots of the current frame begin.
+    pub(super) base: usize,
+    pub(super) heap: Heap,
+    pub(super) random: Random,
+    pub(super) instructions: u64,
+    pub(super) calls: u64,
+    pub(super) output: Vec<String>,
+    pub(super) output_bytes: u64,
+    pub(super) open: Option<OpenCall>,
+    /// Thrown when the machine runs again.
+    pub(super) pending: Option<Value>,
+    pub(super) now_ms: i64,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("pc", &self.pc)
+            .field("stack", &self.stack.len())
+            .field("frames", &self.frames.len())
+            .field("instructions", &self.instructions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    pub(super) fn blank(program: Arc<Program>, limits: Limits) -> Machine {
+        let linked = Arc::new(Linked::of(&program));
+        Machine {
+            program,
+            linked,
+            registry: Registry::get(),
+            limits,
+            stack: Vec::new(),
+            frames: Vec::new(),
+            pc: 0,
+            base: 0,
+            heap: Heap::default(),
+            random: Random::seeded([0; 32]),
+            instructions: 0,
+            calls: 0,
+            output: Vec::new(),
+            output_bytes: 0,
+            open: None,
+            pending: None,
+            now_ms: 0,
+        }
+    }
+
+    /// A machine at the first instruction of a program, whose global frame receives `input`.
+    ///
+    /// # Errors
+    /// An input that is nested too deep or too large for the limits.
+    pub fn start(program: Arc<Program>, input: &Json, seed: [u8; 32], limits: Limits) -> Result<Machine, Failure> {
+        let mut machine = Machine::blank(program, limits);
+        machine.random = Random::seeded(seed);
+        let program = Arc::clone(&machine.program);
+        let Some(global) = program.functions.first() else {
+            return Err(machine.failure_of(&Raise::Internal("a program without a global frame")));
+        };
+        machine.heap.limit = machine.limits.heap_bytes;
+        let input = match machine.plain_in(input) {
+            Ok(input) => input,
+            Err(raise) => return Err(machine.failure_of(&raise)),
+        };
+        let missing = if program.named_globals { Value::Uninitialised } else { Value::Undefined };
+        machine.stack.resize(global.slots.len(), missing);
+        // A program written by hand finds its input under that name.
+        let slot = if program.named_globals { global.slots.iter().position(|s| s == "input") } else { Some(0) };
+        if let Some(place) = slot.and_then(|s| machine.stack.get_mut(s)) {
+            *place = input;
+        }
+        machine.frames.push(Frame::Code(CodeFrame {
+            function: 0,
+            return_pc: 0,
+            bottom: 0,
+            base: 0,
+            closure: HeapRef::NONE,
+            this: Value::Undefined,
+            entry: super::frame::Entered::Plain,
+        }));
+        machine.pc = if program.named_globals { 0 } else { global.entry };
+        Ok(machine)
+    }
+
+    /// Runs at most `fuel` instructions.
+    pub fn run(&mut self, fuel: u64, turn: &Turn) -> Stop {
+        self.now_ms = turn.now_ms;
+        let stop = match &self.open {
+            Some(open) => Stop::Call(open.request.clone()),
+            None => self.interpret(fuel),
+        };
+        self.heap.seal();
+        stop
+    }
+
+    /// Answers the open call: its result is pushed, and [`Machine::run`] goes on behind it.
+    ///
+    /// # Errors
+    /// An answer that is nested too deep or too large for the limits, or no open call; then nothing changed.
+    pub fn answer(&mut self, result: &Json) -> Result<(), Failure> {
+        if self.open.is_none() {
+            return Err(self.failure_of(&Raise::Internal("an answer where no call is open")));
+        }
+        match self.plain_in(result) {
+            Ok(value) => {
+                self.open = None;
+                self.stack.push(value);
+                self.pc += 1;
+                self.heap.seal();
+                Ok(())
+            }
+            Err(raise) => Err(self.failure_of(&raise)),
+        }
+    }
+
+    /// The open call throws an error of this name instead of returning; the program may catch it.
+    pub fn throw(&mut self, name: &str, message: &str) {
+        let Some(open) = self.open.take() else { return };
+        self.stack.extend(open.operands);
+        let error = self.new_error(ErrorKind::named(name).unwrap_or_default(), message);
+        if ErrorKind::named(name).is_none() {
+            self.set_hidden(&error, "name", Value::text(name));
+        }
+        self.pending = Some(error);
+        self.heap.seal();
+    }
+
+    /// The lines printed since this was last asked.
+    pub fn take_output(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Instructions run in all.
+    #[must_use]
+    pub fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    /// The next instruction; while a call is open, the one that asked.
+    #[must_use]
+    pub fn pc(&self) -> u32 {
+        self.pc
+    }
+
+    /// The line of [`Machine::pc`].
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.program.place(self.pc).line
+    }
+
+    /// Calls made in all.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// The open call.
+    #[must_use]
+    pub fn is_waiting(&self) -> Option<&CallRequest> {
+        self.open.as_ref().map(|open| &open.request)
+    }
+
+    /// Prints a line.
+    pub(super) fn print(&mut self, line: String) -> Result<(), Raise> {
+        self.output_bytes += line.len() as u64 + 1;
+        if self.output_bytes > self.limits.output_bytes {
+            self.output_bytes -= line.len() as u64 + 1;
+            return Err(Exceeded::OutputBytes.into());
+        }
+        self.output.push(line);
+        Ok(())
+    }
+}

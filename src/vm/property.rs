@@ -1,0 +1,464 @@
+//! How properties are found, set, deleted and listed.
+
+use super::builtin::{Builtin, Receiver, Registry, methods_named};
+use super::entry::Entry;
+use super::heap::Heap;
+use super::machine::Machine;
+use super::object::{Closure, Object};
+use super::raise::{Raise, type_error};
+use super::table::{Table, Which};
+use super::text::Str;
+use super::value::{HeapRef, Value};
+
+/// Prototypes are followed this far.
+const CHAIN: usize = 10_000;
+
+impl Machine {
+    /// The kind of receiver whose built-in methods a value has.
+    #[inline]
+    pub(super) fn receiver(&self, value: &Value) -> Option<Receiver> {
+        Some(match value {
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Array(_) => Receiver::Array,
+                Entry::Object(_) => Receiver::Object,
+                Entry::Closure(_) | Entry::Bound(_) => Receiver::Function,
+                Entry::Error(_) => Receiver::Error,
+                Entry::Map(_) => Receiver::Map,
+                Entry::Set(_) => Receiver::Set,
+                Entry::Cursor(_) => Receiver::Iterator,
+                Entry::RegExp(_) => Receiver::RegExp,
+                _ => return None,
+            },
+            Value::Text(_) => Receiver::String,
+            Value::Number(_) => Receiver::Number,
+            Value::Bool(_) => Receiver::Boolean,
+            Value::Builtin(builtin) if builtin.is_namespace() => Receiver::Object,
+            Value::Builtin(_) => Receiver::Function,
+            _ => return None,
+        })
+    }
+
+    /// `value[key]` for a text key.
+    pub(super) fn property(&self, value: &Value, key: &Value) -> Result<Value, Raise> {
+        if let Some(found) = self.own_or_inherited(value, key)? {
+            return Ok(found);
+        }
+        let (Some(receiver), Value::Text(name)) = (self.receiver(value), key) else { return Ok(Value::Undefined) };
+        Ok(inherited_builtin(receiver, &name.to_utf8()))
+    }
+
+    /// `value[key]` as far as it is not a built-in method.
+    fn own_or_inherited(&self, value: &Value, key: &Value) -> Result<Option<Value>, Raise> {
+        let Value::Text(name) = key else { return Ok(None) };
+        match value {
+            Value::Ref(at) => self.object_property(*at, key, name),
+            Value::Text(text) => Ok(text_property(text, name)),
+            Value::Undefined | Value::Null => {
+                type_error(format!("Cannot read properties of {} (reading '{name}')", nullish_name(value)))
+            }
+            Value::Builtin(builtin) => Ok(builtin_property(*builtin, name)),
+            Value::Number(_) | Value::Bool(_) | Value::Uninitialised | Value::Hole => Ok(None),
+        }
+    }
+
+    fn object_property(&self, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, Raise> {
+        Ok(match self.heap.get(at) {
+            Entry::Object(object) => self.chained(object, key),
+            Entry::Array(array) => {
+                if let Some(index) = name.array_index() {
+                    return Ok(Some(self.heap.element(at, index as usize).or_undefined()));
+                }
+                if *name == Str::new("length") {
+                    return Ok(Some(Value::Number(array.len() as f64)));
+                }
+                array.extra.as_ref().and_then(|table| self.heap.table_get(table, key))
+            }
+            Entry::Closure(closure) => self.closure_property(at, closure, key, name),
+            Entry::Error(error) => {
+                self.heap.table_get(&error.hidden, key).or_else(|| self.chained(&error.object, key)).or_else(|| {
+                    match name.to_utf8().as_str() {
+                        "name" => Some(Value::text(error.kind.name())),
+                        "message" => Some(Value::Text(Str::empty())),
+                        "constructor" => Registry::get().find(error.kind.name()).map(Value::Builtin),
+                        _ => None,
+                    }
+                })
+            }
+            Entry::Map(table) | Entry::Set(table) if *name == Str::new("size") => {
+                Some(Value::Number(table.len() as f64))
+            }
+            Entry::RegExp(regexp) => {
+                let flag = |letter: u8| Value::Bool(regexp.flags.units().iter().any(|u| u == u16::from(letter)));
+                match name.to_utf8().as_str() {
+                    "source" => Some(Value::Text(regexp.source.clone())),
+                    "flags" => Some(Value::Text(regexp.flags.clone())),
+                    "lastIndex" => Some(Value::Number(regexp.last_index)),
+                    "global" => Some(flag(b'g')),
+                    "ignoreCase" => Some(flag(b'i')),
+                    "multiline" => Some(flag(b'm')),
+                    "dotAll" => Some(flag(b's')),
+                    "unicode" => Some(flag(b'u')),
+                    "sticky" => Some(flag(b'y')),
+                    _ => None,
+                }
+            }
+            Entry::Bound(bound) if *name == Str::new("name") => {
+                let target = self.property(&bound.target, key)?;
+                Some(Value::text(&format!("bound {}", self.text_of(&target)?)))
+            }
+            _ => None,
+        })
+    }
+
+    /// Looks along the prototypes of the program.
+    #[inline]
+    pub(super) fn chained(&self, object: &Object, key: &Value) -> Option<Value> {
+        let mut object = object;
+        for _ in 0..CHAIN {
+            if let Some(value) = self.heap.table_get(&object.table, key) {
+                return Some(value);
+            }
+            match object.proto.map(|proto| self.heap.get(proto)) {
+                Some(Entry::Object(proto)) => object = proto,
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn closure_property(&self, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
+        let mut closure = closure;
+        for step in 0..CHAIN {
+            let own = self.heap.table_get(&closure.table, key).or_else(|| self.heap.table_get(&closure.hidden, key));
+            if own.is_some() {
+                return own;
+            }
+            if step == 0 {
+                let built_in = match name.to_utf8().as_str() {
+                    "name" => Some(Value::text(self.function_name(closure.function))),
+                    "length" => {
+                        self.program.functions.get(closure.function as usize).map(|f| f64::from(f.length).into())
+                    }
+                    "prototype" => closure.class.as_ref().map(|class| Value::Ref(class.prototype)),
+                    _ => None,
+                };
+                if built_in.is_some() {
+                    return built_in;
+                }
+            }
+            match closure.class.as_ref().and_then(|class| class.parent.as_ref()) {
+                Some(Value::Ref(parent)) if *parent != at => match self.heap.get(*parent) {
+                    Entry::Closure(parent) => closure = parent,
+                    _ => return None,
+                },
+                Some(Value::Builtin(parent)) => return builtin_property(*parent, name),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// `value[key] = new` for a text key.
+    pub(super) fn set_property(&mut self, target: &Value, key: Value, value: Value) -> Result<(), Raise> {
+        let Value::Text(name) = &key else { return Err(Raise::Internal("a property key that is no text")) };
+        let at = match target {
+            Value::Ref(at) => *at,
+            Value::Undefined | Value::Null => {
+                return type_error(format!("Cannot set properties of {} (setting '{name}')", nullish_name(target)));
+            }
+            Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
+                return type_error(format!(
+                    "Cannot create property '{name}' on {} '{}'",
+                    self.type_of(target),
+                    self.text_of(target)?
+                ));
+            }
+            _ => return type_error(format!("Cannot assign to property '{name}' of a built-in")),
+        };
+        match self.heap.get(at) {
+            Entry::Object(object) => {
+                if object.frozen {
+                    return self.refuse_frozen(at, &key, name);
+                }
+                self.heap.table_set(at, Which::Main, key, value);
+            }
+            Entry::Array(array) => {
+                let frozen = array.frozen;
+                if frozen {
+                    return self.refuse_frozen(at, &key, name);
+                }
+                if let Some(index) = name.array_index() {
+                    self.heap.set_element(at, index as usize, value)?;
+                } else if *name == Str::new("length") {
+                    let length = self.number_of(&value)?;
+                    if length < 0.0 || length.fract() != 0.0 || length > f64::from(u32::MAX) {
+                        return super::raise::range_error("Invalid array length");
+                    }
+                    self.heap.set_array_len(at, length as usize)?;
+                } else {
+                    self.heap.table_set(at, Which::Main, key, value);
+                }
+            }
+            Entry::Error(error) => {
+                let hidden = self.heap.table_get(&error.hidden, &key).is_some()
+                    || (error.hidden.is_empty() && *name == Str::new("message"));
+                self.heap.table_set(at, if hidden { Which::Hidden } else { Which::Main }, key, value);
+            }
+            Entry::Closure(closure) => {
+                if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
+                    && self.heap.table_get(&closure.table, &key).is_none()
+                {
+                    return type_error(format!("Cannot assign to read only property '{name}' of function"));
+                }
+                let hidden = self.heap.table_get(&closure.hidden, &key).is_some();
+                self.heap.table_set(at, if hidden { Which::Hidden } else { Which::Main }, key, value);
+            }
+            Entry::RegExp(_) if *name == Str::new("lastIndex") => {
+                let index = self.number_of(&value)?;
+                if let Some(Entry::RegExp(regexp)) = self.heap.get_mut(at) {
+                    regexp.last_index = index;
+                }
+            }
+            Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Cursor(_) | Entry::Bound(_) => {
+                let what = self.receiver(target).map_or("object", Receiver::name);
+                return type_error(format!("Cannot set property '{name}' of a {what}"));
+            }
+            _ => return Err(Raise::Internal("a property of what is no object")),
+        }
+        Ok(())
+    }
+
+    fn refuse_frozen(&self, at: HeapRef, key: &Value, name: &Str) -> Result<(), Raise> {
+        let what = if matches!(self.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
+        if self.has_own(&Value::Ref(at), key) {
+            return type_error(format!("Cannot assign to read only property '{name}' of object '{what}'"));
+        }
+        type_error(format!("Cannot add property {name}, object is not extensible"))
+    }
+
+    /// `delete target[key]`
+    pub(super) fn delete_property(&mut self, target: &Value, key: &Value) -> Result<bool, Raise> {
+        let Value::Text(name) = key else { return Err(Raise::Internal("a property key that is no text")) };
+        let at = match target {
+            Value::Ref(at) => *at,
+            Value::Undefined | Value::Null => {
+                return type_error(format!("Cannot convert undefined or null to object (deleting '{name}')"));
+            }
+            _ => return Ok(true),
+        };
+        let frozen = match self.heap.get(at) {
+            Entry::Object(object) => object.frozen,
+            Entry::Array(array) => array.frozen,
+            _ => false,
+        };
+        if frozen && self.has_own(target, key) {
+            let what = if matches!(self.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
+            return type_error(format!("Cannot delete property '{name}' of {what}"));
+        }
+        match self.heap.get(at) {
+            Entry::Array(array) => {
+                if let Some(index) = name.array_index() {
+                    if (index as usize) < array.len() {
+                        self.heap.set_element(at, index as usize, Value::Hole)?;
+                    }
+                } else if *name == Str::new("length") {
+                    return type_error("Cannot delete property 'length' of [object Array]");
+                } else if array.extra.is_some() {
+                    self.heap.table_remove(at, Which::Main, key);
+                }
+            }
+            Entry::Object(_) => {
+                self.heap.table_remove(at, Which::Main, key);
+            }
+            Entry::Closure(_) | Entry::Error(_) => {
+                let _ = self.heap.table_remove(at, Which::Main, key) || self.heap.table_remove(at, Which::Hidden, key);
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    /// Whether the value itself has the key.
+    pub(super) fn has_own(&self, value: &Value, key: &Value) -> bool {
+        let Value::Text(name) = key else { return false };
+        let in_table = |table: &Table| self.heap.table_get(table, key).is_some();
+        match value {
+            Value::Text(text) => text_property(text, name).is_some(),
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Object(object) => in_table(&object.table),
+                Entry::Array(array) => match name.array_index() {
+                    Some(index) => !matches!(self.heap.element(*at, index as usize), Value::Hole),
+                    None => *name == Str::new("length") || array.extra.as_deref().is_some_and(in_table),
+                },
+                Entry::Error(error) => in_table(&error.hidden) || in_table(&error.object.table),
+                Entry::Closure(closure) => {
+                    in_table(&closure.table)
+                        || in_table(&closure.hidden)
+                        || matches!(name.to_utf8().as_str(), "name" | "length")
+                        || (*name == Str::new("prototype") && closure.class.is_some())
+                }
+                Entry::RegExp(_) => *name == Str::new("lastIndex"),
+                _ => false,
+            },
+            Value::Builtin(builtin) => builtin_property(*builtin, name).is_some(),
+            _ => false,
+        }
+    }
+
+    /// `key in value`
+    pub(super) fn has(&self, value: &Value, key: &Value) -> Result<bool, Raise> {
+        match value {
+            Value::Ref(_) | Value::Builtin(_) => {
+                if self.has_own(value, key) {
+                    return Ok(true);
+                }
+                // A property may be there and undefined, so the chain is walked for presence, not for the value.
+                if let Value::Ref(at) = value
+                    && let Entry::Object(object) = self.heap.get(*at)
+                    && self.chained(object, key).is_some()
+                {
+                    return Ok(true);
+                }
+                Ok(!matches!(self.property(value, key)?, Value::Undefined))
+            }
+            _ => type_error(format!(
+                "Cannot use 'in' operator to search for '{}' in {}",
+                self.text_of(key)?,
+                self.text_of(value)?
+            )),
+        }
+    }
+
+    /// The own enumerable keys, in JavaScript's order.
+    pub(super) fn own_keys(&self, value: &Value) -> Vec<Value> {
+        self.heap.own_keys(value)
+    }
+
+    /// The own enumerable keys with their values.
+    pub(super) fn own_entries(&self, value: &Value) -> Vec<(Value, Value)> {
+        self.heap.own_entries(value)
+    }
+
+    /// The keys that `for-in` visits: own ones, then inherited enumerable ones.
+    pub(super) fn keys_for_in(&self, value: &Value) -> Vec<Value> {
+        let mut keys = self.own_keys(value);
+        if let Value::Ref(at) = value
+            && let Entry::Object(object) = self.heap.get(*at)
+        {
+            let mut proto = object.proto;
+            for _ in 0..CHAIN {
+                let Some(Entry::Object(object)) = proto.map(|p| self.heap.get(p)) else { break };
+                if !object.prototype {
+                    for (key, _) in self.heap.table_entries(&object.table) {
+                        if !keys.iter().any(|k| k.strict_equals(&key)) {
+                            keys.push(key);
+                        }
+                    }
+                }
+                proto = object.proto;
+            }
+        }
+        keys
+    }
+
+    /// The name of a function.
+    pub(super) fn function_name(&self, function: u32) -> &str {
+        self.program.functions.get(function as usize).map_or("", |f| f.name.as_str())
+    }
+}
+
+impl Heap {
+    /// The entries of a table in JavaScript's order: indexes ascending, then the others as they were inserted.
+    pub(super) fn table_entries(&self, table: &Table) -> Vec<(Value, Value)> {
+        let mut entries = Vec::with_capacity(table.len());
+        let mut indexes = Vec::new();
+        self.table_each(table, |key, value| match key {
+            Value::Text(text) => match text.array_index() {
+                Some(index) => indexes.push((index, key.clone(), value.clone())),
+                None => entries.push((key.clone(), value.clone())),
+            },
+            _ => entries.push((key.clone(), value.clone())),
+        });
+        if indexes.is_empty() {
+            return entries;
+        }
+        indexes.sort_by_key(|(index, ..)| *index);
+        indexes.into_iter().map(|(_, key, value)| (key, value)).chain(entries).collect()
+    }
+
+    /// The own enumerable keys with their values, in JavaScript's order.
+    pub(super) fn own_entries(&self, value: &Value) -> Vec<(Value, Value)> {
+        match value {
+            Value::Text(text) => (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect(),
+            Value::Ref(at) => match self.get(*at) {
+                Entry::Array(array) => {
+                    let mut entries: Vec<(Value, Value)> = Vec::with_capacity(array.len());
+                    for (index, element) in self.elements(*at).into_iter().enumerate() {
+                        if !matches!(element, Value::Hole) {
+                            entries.push((index_key(index), element));
+                        }
+                    }
+                    if let Some(table) = &array.extra {
+                        entries.extend(self.table_entries(table));
+                    }
+                    entries
+                }
+                Entry::Object(object) if object.prototype => Vec::new(),
+                Entry::Object(object) => self.table_entries(&object.table),
+                Entry::Error(error) => self.table_entries(&error.object.table),
+                Entry::Closure(closure) => self.table_entries(&closure.table),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// The own enumerable keys, in JavaScript's order.
+    pub(super) fn own_keys(&self, value: &Value) -> Vec<Value> {
+        self.own_entries(value).into_iter().map(|(key, _)| key).collect()
+    }
+}
+
+fn index_key(index: usize) -> Value {
+    Value::Text(super::number::to_text(index as f64))
+}
+
+/// "undefined" or "null" in messages.
+pub(super) fn nullish_name(value: &Value) -> &'static str {
+    if matches!(value, Value::Null) { "null" } else { "undefined" }
+}
+
+fn text_property(text: &Str, name: &Str) -> Option<Value> {
+    if let Some(index) = name.array_index() {
+        return text.unit(index as usize).map(|unit| Value::Text(Str::single(unit)));
+    }
+    (*name == Str::new("length")).then(|| Value::Number(text.len() as f64))
+}
+
+fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
+    let registry = Registry::get();
+    let owner = registry.name(builtin);
+    let member = format!("{owner}.{name}");
+    if let Some(found) = registry.find(&member) {
+        return Some(Value::Builtin(found));
+    }
+    if let Some((_, constant)) = super::globals::CONSTANTS.iter().find(|(n, _)| *n == member) {
+        return Some(Value::Number(*constant));
+    }
+    match name.to_utf8().as_str() {
+        "name" if !builtin.is_namespace() => Some(Value::text(owner.rsplit('.').next().unwrap_or(owner))),
+        "length" if !builtin.is_namespace() => Some(Value::Number(f64::from(registry.length(builtin)))),
+        _ => None,
+    }
+}
+
+/// A built-in method as a value, or the constructor.
+fn inherited_builtin(receiver: Receiver, name: &str) -> Value {
+    let registry = Registry::get();
+    if name == "constructor" {
+        return registry.find(receiver.name()).map_or(Value::Undefined, Value::Builtin);
+    }
+    let methods = methods_named(name);
+    let own = methods.get(receiver as usize).copied().flatten();
+    own.or(methods[Receiver::Object as usize]).map_or(Value::Undefined, Value::Builtin)
+}

@@ -1,0 +1,564 @@
+//! Tables: keys to values in order of insertion, for objects, Maps and Sets. Up to 256 entries stand in the table itself;
+//! more stand in chunks (heap entries of their own), so that one changed entry writes one chunk.
+//!
+//! The indexes that make finding fast are no part of the state: they are built anew when a snapshot is restored.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entry::{Entry, Pairs};
+use super::heap::Heap;
+use super::value::{HeapRef, Key, KeyHashing, Value};
+use std::hash::BuildHasher;
+
+/// Entries of a chunk.
+const CHUNK: usize = 64;
+
+/// The most entries that a table keeps in itself.
+const SMALL: usize = 256;
+
+/// Up to here a search looks at every key.
+const LINEAR: usize = 8;
+
+/// Entries for which a shard is made.
+const SHARD: usize = 128;
+
+type Index = HashMap<Key, u32, KeyHashing>;
+
+/// A table.
+#[derive(Clone, Default)]
+pub struct Table {
+    form: Form,
+}
+
+#[derive(Clone)]
+enum Form {
+    Small(Vec<(Value, Value)>, Option<Box<Extra>>),
+    Large(Box<Large>),
+}
+
+impl Default for Form {
+    fn default() -> Form {
+        Form::Small(Vec::new(), None)
+    }
+}
+
+#[derive(Clone, Default)]
+struct Extra {
+    /// Places of the keys, where there are more than a few.
+    index: Option<Index>,
+    numbering: Option<Numbering>,
+}
+
+/// Insertions of a Map or Set are numbered, so that an iterator finds its place again whatever was deleted.
+#[derive(Clone, Default)]
+struct Numbering {
+    next: u32,
+    numbers: Vec<u32>,
+}
+
+#[derive(Clone)]
+struct Large {
+    len: u32,
+    chunks: Vec<HeapRef>,
+    /// The next insertion's number where they are numbered.
+    next: Option<u32>,
+    shards: Arc<Vec<Arc<Shard>>>,
+}
+
+type Shard = HashMap<Key, (HeapRef, u32), KeyHashing>;
+
+/// Where an entry of a table stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Here(usize),
+    Chunk(HeapRef, usize),
+}
+
+/// What a snapshot keeps of a table.
+pub enum TableParts<'a> {
+    /// Entries, and for Map and Set the numbers of their insertions with the next number.
+    Small(&'a [(Value, Value)], Option<(u32, &'a [u32])>),
+    /// Number of entries, chunks and the next number.
+    Large(u32, &'a [HeapRef], Option<u32>),
+}
+
+impl Table {
+    /// A table whose insertions are numbered.
+    pub fn numbered() -> Table {
+        Table {
+            form: Form::Small(Vec::new(), Some(Box::new(Extra { index: None, numbering: Some(Numbering::default()) }))),
+        }
+    }
+
+    /// A table of entries in order; later ones of the same key must not occur.
+    pub fn of(pairs: Vec<(Value, Value)>) -> Table {
+        let mut table = Table { form: Form::Small(pairs, None) };
+        table.index_small();
+        table
+    }
+
+    /// Number of entries.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Small(pairs, _) => pairs.len(),
+            Form::Large(large) => large.len as usize,
+        }
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What a snapshot keeps.
+    pub fn parts(&self) -> TableParts<'_> {
+        match &self.form {
+            Form::Small(pairs, extra) => {
+                let numbering = extra.as_ref().and_then(|e| e.numbering.as_ref());
+                TableParts::Small(pairs, numbering.map(|n| (n.next, n.numbers.as_slice())))
+            }
+            Form::Large(large) => TableParts::Large(large.len, &large.chunks, large.next),
+        }
+    }
+
+    /// A table as a snapshot kept it.
+    pub fn from_small(pairs: Vec<(Value, Value)>, numbering: Option<(u32, Vec<u32>)>) -> Table {
+        let numbering = numbering.map(|(next, numbers)| Numbering { next, numbers });
+        let extra = numbering.map(|n| Box::new(Extra { index: None, numbering: Some(n) }));
+        let mut table = Table { form: Form::Small(pairs, extra) };
+        table.index_small();
+        table
+    }
+
+    /// A large table as a snapshot kept it. [`Heap::index_tables`] finishes it when all pages are there.
+    pub fn from_large(len: u32, chunks: Vec<HeapRef>, next: Option<u32>) -> Table {
+        Table { form: Form::Large(Box::new(Large { len, chunks, next, shards: Arc::new(Vec::new()) })) }
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        match &self.form {
+            Form::Small(pairs, _) => pairs.iter().map(|(k, v)| k.weight() + v.weight()).sum(),
+            Form::Large(large) => 4 * large.chunks.len() as u64,
+        }
+    }
+
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+        match &self.form {
+            Form::Small(pairs, _) => {
+                for (key, value) in pairs {
+                    visit(key);
+                    visit(value);
+                }
+            }
+            Form::Large(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
+        }
+    }
+
+    fn index_small(&mut self) {
+        if let Form::Small(pairs, extra) = &mut self.form
+            && pairs.len() > LINEAR
+        {
+            let index = (0u32..).zip(pairs.iter()).map(|(at, (key, _))| (Key(key.clone()), at)).collect();
+            extra.get_or_insert_default().index = Some(index);
+        }
+    }
+
+    /// Where a key stands.
+    #[inline]
+    fn find(&self, key: &Value) -> Option<Place> {
+        match &self.form {
+            Form::Small(pairs, extra) => {
+                if pairs.len() <= LINEAR {
+                    return find_linear(pairs, key).map(Place::Here);
+                }
+                let index = extra.as_ref()?.index.as_ref()?;
+                index.get(&Key(key.clone())).map(|at| Place::Here(*at as usize))
+            }
+            Form::Large(large) => {
+                let key = Key(key.clone());
+                let shard = large.shards.get(shard_of(&key, large.shards.len()))?;
+                shard.get(&key).map(|(chunk, at)| Place::Chunk(*chunk, *at as usize))
+            }
+        }
+    }
+}
+
+#[inline]
+fn find_linear(pairs: &[(Value, Value)], key: &Value) -> Option<usize> {
+    if let Value::Text(text) = key {
+        // Names of a program are shared, so the same name is most often the same allocation.
+        let same = pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t.same(text)));
+        return same.or_else(|| pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t == text)));
+    }
+    pairs.iter().position(|(k, _)| k.same_value_zero(key))
+}
+
+fn shard_of(key: &Key, shards: usize) -> usize {
+    // The high bits: the low ones choose the bucket within the shard.
+    (KeyHashing::default().hash_one(key) >> 40) as usize & shards.wrapping_sub(1)
+}
+
+fn build_shards(entries: impl Iterator<Item = (Key, (HeapRef, u32))>, len: usize) -> Arc<Vec<Arc<Shard>>> {
+    let count = (len / SHARD + 1).next_power_of_two();
+    let mut shards = vec![Shard::default(); count];
+    for (key, place) in entries {
+        let shard = shard_of(&key, count);
+        if let Some(shard) = shards.get_mut(shard) {
+            shard.insert(key, place);
+        }
+    }
+    Arc::new(shards.into_iter().map(Arc::new).collect())
+}
+
+/// Which table of an entry is meant: an error has two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// The enumerable properties, or the entries of a Map or Set.
+    Main,
+    /// What an error or function has beside them, not enumerable.
+    Hidden,
+}
+
+impl Heap {
+    fn table_mut(&mut self, at: HeapRef, which: Which) -> Option<&mut Table> {
+        self.get_mut(at).and_then(|entry| entry.table_mut(which))
+    }
+
+    /// The table of an entry.
+    #[inline]
+    pub fn table(&self, at: HeapRef, which: Which) -> Option<&Table> {
+        self.get(at).table(which)
+    }
+
+    /// Finds the value of a key.
+    #[inline]
+    pub fn table_get(&self, table: &Table, key: &Value) -> Option<Value> {
+        match table.find(key)? {
+            Place::Here(at) => match &table.form {
+                Form::Small(pairs, _) => pairs.get(at).map(|(_, value)| value.clone()),
+                Form::Large(_) => None,
+            },
+            Place::Chunk(chunk, at) => match self.get(chunk) {
+                Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value.clone()),
+                _ => None,
+            },
+        }
+    }
+
+    /// Sets the value of a key, appending it when it is new. Says whether it was.
+    pub fn table_set(&mut self, at: HeapRef, which: Which, key: Value, value: Value) -> bool {
+        let Some(table) = self.table_mut(at, which) else { return false };
+        match table.find(&key) {
+            Some(Place::Here(place)) => {
+                if let Form::Small(pairs, _) = &mut table.form
+                    && let Some(pair) = pairs.get_mut(place)
+                {
+                    pair.1 = value;
+                }
+                false
+            }
+            Some(Place::Chunk(chunk, place)) => {
+                if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
+                    && let Some(pair) = pairs.items.get_mut(place)
+                {
+                    pair.1 = value;
+                }
+                false
+            }
+            None => {
+                self.table_append(at, which, key, value);
+                true
+            }
+        }
+    }
+
+    fn table_append(&mut self, at: HeapRef, which: Which, key: Value, value: Value) {
+        self.charge(32 + key.weight());
+        let Some(table) = self.table_mut(at, which) else { return };
+        match &mut table.form {
+            Form::Small(pairs, extra) if pairs.len() < SMALL => {
+                let place = pairs.len() as u32;
+                if let Some(extra) = extra {
+                    if let Some(numbering) = &mut extra.numbering {
+                        numbering.numbers.push(numbering.next);
+                        numbering.next += 1;
+                    }
+                    if let Some(index) = &mut extra.index {
+                        index.insert(Key(key.clone()), place);
+                    }
+                }
+                pairs.push((key, value));
+                if place as usize == LINEAR {
+                    table.index_small();
+                }
+            }
+            Form::Small(pairs, extra) => {
+                let pairs = std::mem::take(pairs);
+                let numbering = extra.take().and_then(|e| e.numbering);
+                self.table_to_chunks(at, which, pairs, numbering);
+                self.table_append_large(at, which, key, value);
+            }
+            Form::Large(_) => self.table_append_large(at, which, key, value),
+        }
+    }
+
+    fn table_to_chunks(&mut self, at: HeapRef, which: Which, pairs: Vec<(Value, Value)>, numbering: Option<Numbering>) {
+        let len = pairs.len();
+        let next = numbering.as_ref().map(|n| n.next);
+        let mut numbers = numbering.map(|n| n.numbers).unwrap_or_default().into_iter();
+        let mut pairs = pairs.into_iter();
+        let mut chunks = Vec::new();
+        let mut places = Vec::with_capacity(len);
+        loop {
+            let items: Vec<(Value, Value)> = pairs.by_ref().take(CHUNK).collect();
+            if items.is_empty() {
+                break;
+            }
+            let keys: Vec<Key> = items.iter().map(|(key, _)| Key(key.clone())).collect();
+            let numbers = numbers.by_ref().take(CHUNK).collect();
+            let chunk = self.allocate(Entry::Pairs(Box::new(Pairs { items, numbers })));
+            places.extend((0u32..).zip(keys).map(|(place, key)| (key, (chunk, place))));
+            chunks.push(chunk);
+        }
+        let shards = build_shards(places.into_iter(), len);
+        if let Some(table) = self.table_mut(at, which) {
+            table.form = Form::Large(Box::new(Large { len: len as u32, chunks, next, shards }));
+        }
+    }
+
+    fn table_append_large(&mut self, at: HeapRef, which: Which, key: Value, value: Value) {
+        let Some(Table { form: Form::Large(large) }) = self.table(at, which) else { return };
+        let number = large.next;
+        let last = large.chunks.last().copied().unwrap_or(HeapRef::NONE);
+        let full = !matches!(self.get(last), Entry::Pairs(pairs) if pairs.items.len() < CHUNK);
+        let chunk = if full { self.allocate(Entry::Pairs(Box::default())) } else { last };
+        let mut place = 0;
+        if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk) {
+            place = pairs.items.len() as u32;
+            pairs.items.push((key.clone(), value));
+            pairs.numbers.extend(number);
+        }
+        let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) else { return };
+        if full {
+            large.chunks.push(chunk);
+        }
+        large.len += 1;
+        large.next = number.map(|n| n + 1);
+        let key = Key(key);
+        if large.len as usize > 2 * SHARD * large.shards.len() {
+            let old = std::mem::take(&mut large.shards);
+            let entries = old.iter().flat_map(|s| s.iter().map(|(key, place)| (key.clone(), *place)));
+            large.shards = build_shards(entries, 2 * large.len as usize);
+        }
+        set_place(&mut large.shards, key, Some((chunk, place)));
+    }
+
+    /// Removes a key. Says whether it was there.
+    pub fn table_remove(&mut self, at: HeapRef, which: Which, key: &Value) -> bool {
+        let Some(table) = self.table_mut(at, which) else { return false };
+        match table.find(key) {
+            None => false,
+            Some(Place::Here(place)) => {
+                if let Form::Small(pairs, extra) = &mut table.form {
+                    pairs.remove(place);
+                    if let Some(extra) = extra {
+                        if let Some(numbering) = &mut extra.numbering {
+                            numbering.numbers.remove(place);
+                        }
+                        extra.index = None;
+                    }
+                }
+                table.index_small();
+                true
+            }
+            Some(Place::Chunk(chunk, place)) => {
+                self.remove_from_chunk(at, which, key, chunk, place);
+                true
+            }
+        }
+    }
+
+    fn remove_from_chunk(&mut self, at: HeapRef, which: Which, key: &Value, chunk: HeapRef, place: usize) {
+        let mut moved = Vec::new();
+        let mut empty = false;
+        if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk) {
+            pairs.items.remove(place);
+            if !pairs.numbers.is_empty() {
+                pairs.numbers.remove(place);
+            }
+            moved = pairs.items[place..].iter().map(|(key, _)| Key(key.clone())).collect();
+            empty = pairs.items.is_empty();
+        }
+        if let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) {
+            large.len -= 1;
+            set_place(&mut large.shards, Key(key.clone()), None);
+            for (place, key) in (place as u32..).zip(moved) {
+                set_place(&mut large.shards, key, Some((chunk, place)));
+            }
+            if empty {
+                large.chunks.retain(|c| *c != chunk);
+            }
+        }
+        if empty {
+            self.free(chunk);
+        }
+    }
+
+    /// Removes everything; numbering goes on.
+    pub fn table_clear(&mut self, at: HeapRef, which: Which) {
+        let mut gone = Vec::new();
+        if let Some(table) = self.table_mut(at, which) {
+            let next = match &mut table.form {
+                Form::Small(_, extra) => extra.as_ref().and_then(|e| e.numbering.as_ref()).map(|n| n.next),
+                Form::Large(large) => {
+                    gone = std::mem::take(&mut large.chunks);
+                    large.next
+                }
+            };
+            *table = Table::from_small(Vec::new(), next.map(|n| (n, Vec::new())));
+        }
+        for chunk in gone {
+            self.free(chunk);
+        }
+    }
+
+    /// Visits all entries in order of insertion.
+    pub fn table_each(&self, table: &Table, mut visit: impl FnMut(&Value, &Value)) {
+        match &table.form {
+            Form::Small(pairs, _) => pairs.iter().for_each(|(key, value)| visit(key, value)),
+            Form::Large(large) => {
+                for chunk in &large.chunks {
+                    if let Entry::Pairs(pairs) = self.get(*chunk) {
+                        pairs.items.iter().for_each(|(key, value)| visit(key, value));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first entry whose insertion number is at least `number`, with that number.
+    pub fn table_next(&self, table: &Table, number: u32) -> Option<(u32, Value, Value)> {
+        match &table.form {
+            Form::Small(pairs, extra) => {
+                let numbers = &extra.as_ref()?.numbering.as_ref()?.numbers;
+                let place = numbers.partition_point(|n| *n < number);
+                pairs.get(place).map(|(key, value)| (numbers[place], key.clone(), value.clone()))
+            }
+            Form::Large(large) => {
+                let numbers_of = |chunk: &HeapRef| match self.get(*chunk) {
+                    Entry::Pairs(pairs) => Some(pairs),
+                    _ => None,
+                };
+                let after = |chunk: &HeapRef| {
+                    numbers_of(chunk).and_then(|p| p.numbers.last()).is_none_or(|last| *last < number)
+                };
+                let chunk = large.chunks.get(large.chunks.partition_point(after))?;
+                let pairs = numbers_of(chunk)?;
+                let place = pairs.numbers.partition_point(|n| *n < number);
+                let (key, value) = pairs.items.get(place)?;
+                Some((*pairs.numbers.get(place)?, key.clone(), value.clone()))
+            }
+        }
+    }
+
+    /// Builds the indexes of large tables after a restore.
+    pub fn index_tables(&mut self) {
+        for page in 0..self.page_count() {
+            for slot in 0..self.page(page).len() as u32 {
+                for which in [Which::Main, Which::Hidden] {
+                    let at = HeapRef(page * super::heap::PAGE + slot);
+                    let Some(Table { form: Form::Large(large) }) = self.table(at, which) else { continue };
+                    let mut places = Vec::with_capacity(large.len as usize);
+                    for chunk in &large.chunks {
+                        if let Entry::Pairs(pairs) = self.get(*chunk) {
+                            let keys = pairs.items.iter().map(|(key, _)| Key(key.clone()));
+                            places.extend((0u32..).zip(keys).map(|(place, key)| (key, (*chunk, place))));
+                        }
+                    }
+                    let shards = build_shards(places.into_iter(), large.len as usize);
+                    if let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) {
+                        large.shards = shards;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn set_place(shards: &mut Arc<Vec<Arc<Shard>>>, key: Key, place: Option<(HeapRef, u32)>) {
+    let shards = Arc::make_mut(shards);
+    let number = shard_of(&key, shards.len());
+    if let Some(shard) = shards.get_mut(number) {
+        match place {
+            Some(place) => Arc::make_mut(shard).insert(key, place),
+            None => Arc::make_mut(shard).remove(&key),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::object::Object;
+    use super::*;
+
+    fn text(n: u32) -> Value {
+        Value::text(&format!("key{n}"))
+    }
+
+    #[test]
+    fn tables_of_every_size_find_replace_and_remove() {
+        for size in [5u32, 9, 200, 257, 5000] {
+            let mut heap = Heap::default();
+            let at = heap.allocate(Entry::Object(Object::default()));
+            for n in 0..size {
+                assert!(heap.table_set(at, Which::Main, text(n), Value::Number(f64::from(n))));
+            }
+            assert!(!heap.table_set(at, Which::Main, text(3), Value::Null));
+            for n in (0..size).step_by(2) {
+                assert!(heap.table_remove(at, Which::Main, &text(n)), "{n} of {size}");
+                assert!(!heap.table_remove(at, Which::Main, &text(n)));
+            }
+            let table = heap.table(at, Which::Main).unwrap();
+            assert_eq!(table.len() as u32, size / 2);
+            let mut seen = Vec::new();
+            heap.table_each(table, |key, _| seen.push(format!("{key:?}")));
+            let expected: Vec<String> = (0..size).filter(|n| n % 2 == 1).map(|n| format!("{:?}", text(n))).collect();
+            assert_eq!(seen, expected);
+            for n in 0..size {
+                assert_eq!(heap.table_get(table, &text(n)).is_some(), n % 2 == 1);
+            }
+        }
+    }
+
+    #[test]
+    fn an_iterator_finds_its_place_whatever_is_deleted() {
+        let mut heap = Heap::default();
+        let at = heap.allocate(Entry::Map(Box::new(Table::numbered())));
+        for n in 0..1000 {
+            heap.table_set(at, Which::Main, Value::Number(f64::from(n)), Value::Null);
+        }
+        for n in 0..700 {
+            heap.table_remove(at, Which::Main, &Value::Number(f64::from(n)));
+        }
+        let table = heap.table(at, Which::Main).unwrap();
+        assert!(matches!(heap.table_next(table, 5), Some((700, Value::Number(n), _)) if n == 700.0));
+        assert!(heap.table_next(table, 1000).is_none());
+        heap.table_clear(at, Which::Main);
+        heap.table_set(at, Which::Main, Value::Null, Value::Null);
+        assert!(matches!(heap.table_next(heap.table(at, Which::Main).unwrap(), 0), Some((1000, Value::Null, _))));
+    }
+
+    #[test]
+    fn a_changed_entry_of_a_large_table_dirties_one_page() {
+        let mut heap = Heap::default();
+        let at = heap.allocate(Entry::Object(Object::default()));
+        for n in 0..10_000 {
+            heap.table_set(at, Which::Main, text(n), Value::Null);
+        }
+        heap.mark_clean();
+        heap.table_set(at, Which::Main, text(7777), Value::Bool(true));
+        assert_eq!(heap.dirty_pages().len(), 1, "only the chunk's page");
+    }
+}

@@ -1,0 +1,484 @@
+//! Text as JavaScript has it: a sequence of UTF-16 code units, lone surrogates included.
+//!
+//! A long concatenation is kept as a rope and flattened when somebody looks inside, so that building text in a loop is not
+//! quadratic. What can be done with text (search, case, split) lives in `natives/string.rs`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Bytes that fit into the node itself.
+const SHORT: usize = 22;
+
+/// Below this length a concatenation is copied at once: a rope of tiny pieces costs more than it saves.
+const COPY_BELOW: usize = 128;
+
+/// Immutable JavaScript text.
+#[derive(Clone)]
+pub struct Str(Arc<Node>);
+
+struct Node {
+    len: u32,
+    /// Whether some unit lies above U+00FF.
+    wide: bool,
+    flat: OnceLock<Flat>,
+    /// The two halves of a rope until `flat` is set.
+    parts: Mutex<Option<(Str, Str)>>,
+}
+
+enum Flat {
+    Short(u8, [u8; SHORT]),
+    Latin(Box<[u8]>),
+    /// Holds at least one unit above U+00FF: each text has one form, so forms can be compared.
+    Wide(Box<[u16]>),
+}
+
+/// The code units of a text, in the narrowest form that holds them.
+#[derive(Clone, Copy)]
+pub enum Units<'a> {
+    /// All units are below 256.
+    Latin(&'a [u8]),
+    /// Some unit is not.
+    Wide(&'a [u16]),
+}
+
+impl Str {
+    /// The text without units.
+    pub fn empty() -> Str {
+        static EMPTY: OnceLock<Str> = OnceLock::new();
+        EMPTY.get_or_init(|| Str::flat(Flat::Short(0, [0; SHORT]))).clone()
+    }
+
+    /// Text of one unit.
+    pub fn single(unit: u16) -> Str {
+        static SINGLES: OnceLock<Vec<Str>> = OnceLock::new();
+        let singles = SINGLES.get_or_init(|| (0..=255u8).map(|b| Str::flat(short(&[b]))).collect());
+        match singles.get(usize::from(unit)) {
+            Some(text) => text.clone(),
+            None => Str::flat(Flat::Wide(Box::new([unit]))),
+        }
+    }
+
+    /// Text from Rust text.
+    pub fn new(text: &str) -> Str {
+        if text.is_ascii() {
+            return Str::from_latin(text.as_bytes());
+        }
+        Str::from_units(&text.encode_utf16().collect::<Vec<u16>>())
+    }
+
+    /// Text from units below 256.
+    pub fn from_latin(bytes: &[u8]) -> Str {
+        match bytes {
+            [] => Str::empty(),
+            [one] => Str::single(u16::from(*one)),
+            _ if bytes.len() <= SHORT => Str::flat(short(bytes)),
+            _ => Str::flat(Flat::Latin(bytes.into())),
+        }
+    }
+
+    /// Text from units below 256, taking the buffer.
+    pub fn from_latin_vec(bytes: Vec<u8>) -> Str {
+        if bytes.len() <= SHORT { Str::from_latin(&bytes) } else { Str::flat(Flat::Latin(bytes.into_boxed_slice())) }
+    }
+
+    /// Text from any units.
+    pub fn from_units(units: &[u16]) -> Str {
+        if units.iter().all(|u| *u < 256) {
+            return Str::from_latin_vec(units.iter().map(|u| *u as u8).collect());
+        }
+        Str::flat(Flat::Wide(units.into()))
+    }
+
+    fn flat(flat: Flat) -> Str {
+        let (len, wide) = match &flat {
+            Flat::Short(len, _) => (u32::from(*len), false),
+            Flat::Latin(bytes) => (bytes.len() as u32, false),
+            Flat::Wide(units) => (units.len() as u32, true),
+        };
+        let cell = OnceLock::new();
+        let _ = cell.set(flat);
+        Str(Arc::new(Node { len, wide, flat: cell, parts: Mutex::new(None) }))
+    }
+
+    /// Number of units.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.0.len as usize
+    }
+
+    /// Whether there are no units.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+
+    /// Whether both are the same allocation.
+    #[inline]
+    pub fn same(&self, other: &Str) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The units, flattening a rope the first time.
+    #[inline]
+    pub fn units(&self) -> Units<'_> {
+        match self.0.flat.get() {
+            Some(flat) => flat.units(),
+            None => self.flatten(),
+        }
+    }
+
+    #[cold]
+    fn flatten(&self) -> Units<'_> {
+        let flat = self.0.flat.get_or_init(|| {
+            if self.0.wide {
+                let mut out: Vec<u16> = Vec::with_capacity(self.len());
+                self.each_leaf(|units| units.append_to(&mut out));
+                Flat::Wide(out.into_boxed_slice())
+            } else {
+                let mut out: Vec<u8> = Vec::with_capacity(self.len());
+                self.each_leaf(|units| {
+                    if let Units::Latin(bytes) = units {
+                        out.extend_from_slice(bytes);
+                    }
+                });
+                Flat::Latin(out.into_boxed_slice())
+            }
+        });
+        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(parts);
+        flat.units()
+    }
+
+    /// Visits the flat pieces from left to right, without recursion: a rope may be as deep as it is long.
+    fn each_leaf(&self, mut visit: impl FnMut(Units<'_>)) {
+        let mut open = vec![self.clone()];
+        while let Some(text) = open.pop() {
+            // The root is being initialised: its own `flat` must not be waited for.
+            if let Some(flat) = text.0.flat.get() {
+                visit(flat.units());
+                continue;
+            }
+            let parts = text.0.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match (parts, text.0.flat.get()) {
+                (Some((left, right)), _) => {
+                    open.push(right);
+                    open.push(left);
+                }
+                // Another thread flattened it in between.
+                (None, Some(flat)) => visit(flat.units()),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// `left` followed by `right`. The caller has checked the length.
+    pub fn concat(left: &Str, right: &Str) -> Str {
+        if right.is_empty() {
+            return left.clone();
+        }
+        if left.is_empty() {
+            return right.clone();
+        }
+        let len = left.len() + right.len();
+        if len > COPY_BELOW {
+            let wide = left.0.wide || right.0.wide;
+            let parts = Mutex::new(Some((left.clone(), right.clone())));
+            return Str(Arc::new(Node { len: len as u32, wide, flat: OnceLock::new(), parts }));
+        }
+        match (left.units(), right.units()) {
+            (Units::Latin(a), Units::Latin(b)) if len <= SHORT => {
+                let mut bytes = [0; SHORT];
+                bytes[..a.len()].copy_from_slice(a);
+                bytes[a.len()..len].copy_from_slice(b);
+                Str::flat(Flat::Short(len as u8, bytes))
+            }
+            (Units::Latin(a), Units::Latin(b)) => {
+                let mut bytes = Vec::with_capacity(len);
+                bytes.extend_from_slice(a);
+                bytes.extend_from_slice(b);
+                Str::flat(Flat::Latin(bytes.into_boxed_slice()))
+            }
+            (a, b) => {
+                let mut units = Vec::with_capacity(len);
+                a.append_to(&mut units);
+                b.append_to(&mut units);
+                Str::flat(Flat::Wide(units.into_boxed_slice()))
+            }
+        }
+    }
+
+    /// Units `from..to`, both clamped.
+    pub fn slice(&self, from: usize, to: usize) -> Str {
+        let to = to.min(self.len());
+        let from = from.min(to);
+        if from == 0 && to == self.len() {
+            return self.clone();
+        }
+        match self.units() {
+            Units::Latin(bytes) => Str::from_latin(&bytes[from..to]),
+            Units::Wide(units) => Str::from_units(&units[from..to]),
+        }
+    }
+
+    /// The unit at `index`.
+    #[inline]
+    pub fn unit(&self, index: usize) -> Option<u16> {
+        self.units().get(index)
+    }
+
+    /// Rust text; a lone surrogate becomes U+FFFD.
+    pub fn to_utf8(&self) -> String {
+        match self.units() {
+            Units::Latin(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) if bytes.is_ascii() => text.to_owned(),
+                _ => bytes.iter().map(|b| char::from(*b)).collect(),
+            },
+            Units::Wide(units) => String::from_utf16_lossy(units),
+        }
+    }
+
+    /// The array index this text canonically writes ("7", not "07"), below 2^32 - 1.
+    pub fn array_index(&self) -> Option<u32> {
+        if self.len() > 10 {
+            return None;
+        }
+        let Units::Latin(bytes) = self.units() else { return None };
+        match bytes {
+            [b'0'] => Some(0),
+            [b'1'..=b'9', ..] => {
+                let mut number: u64 = 0;
+                for byte in bytes {
+                    if !byte.is_ascii_digit() {
+                        return None;
+                    }
+                    number = number * 10 + u64::from(byte - b'0');
+                }
+                (number < u64::from(u32::MAX)).then_some(number as u32)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn short(bytes: &[u8]) -> Flat {
+    let mut all = [0; SHORT];
+    all[..bytes.len()].copy_from_slice(bytes);
+    Flat::Short(bytes.len() as u8, all)
+}
+
+impl Flat {
+    #[inline]
+    fn units(&self) -> Units<'_> {
+        match self {
+            Flat::Short(len, bytes) => Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)),
+            Flat::Latin(bytes) => Units::Latin(bytes),
+            Flat::Wide(units) => Units::Wide(units),
+        }
+    }
+}
+
+impl<'a> Units<'a> {
+    /// Number of units.
+    pub fn len(self) -> usize {
+        match self {
+            Units::Latin(bytes) => bytes.len(),
+            Units::Wide(units) => units.len(),
+        }
+    }
+
+    /// The unit at `index`.
+    #[inline]
+    pub fn get(self, index: usize) -> Option<u16> {
+        match self {
+            Units::Latin(bytes) => bytes.get(index).map(|b| u16::from(*b)),
+            Units::Wide(units) => units.get(index).copied(),
+        }
+    }
+
+    /// All units in order.
+    pub fn iter(self) -> impl Iterator<Item = u16> + 'a {
+        (0..self.len()).map(move |i| self.get(i).unwrap_or(0))
+    }
+
+    /// Appends the units to a buffer.
+    pub fn append_to(self, out: &mut Vec<u16>) {
+        match self {
+            Units::Latin(bytes) => out.extend(bytes.iter().map(|b| u16::from(*b))),
+            Units::Wide(units) => out.extend_from_slice(units),
+        }
+    }
+
+    /// Whether `needle` stands at `at`.
+    pub fn starts_with_at(self, needle: Units<'_>, at: usize) -> bool {
+        if at + needle.len() > self.len() {
+            return false;
+        }
+        match (self, needle) {
+            (Units::Latin(a), Units::Latin(b)) => a[at..].starts_with(b),
+            (Units::Wide(a), Units::Wide(b)) => a[at..].starts_with(b),
+            (Units::Wide(a), Units::Latin(b)) => a[at..].iter().zip(b).all(|(x, y)| *x == u16::from(*y)),
+            (Units::Latin(_), Units::Wide(_)) => false,
+        }
+    }
+
+    /// The first place of `needle` at or after `from`.
+    pub fn find(self, needle: Units<'_>, from: usize) -> Option<usize> {
+        let last = self.len().checked_sub(needle.len())?;
+        match (self, needle) {
+            (Units::Latin(a), Units::Latin([first, ..])) => {
+                let mut at = from;
+                while at <= last {
+                    at += a[at..=last].iter().position(|b| b == first)?;
+                    if self.starts_with_at(needle, at) {
+                        return Some(at);
+                    }
+                    at += 1;
+                }
+                None
+            }
+            _ => (from..=last).find(|at| self.starts_with_at(needle, *at)),
+        }
+    }
+
+    /// The last place of `needle` at or before `from`.
+    pub fn find_last(self, needle: Units<'_>, from: usize) -> Option<usize> {
+        let last = self.len().checked_sub(needle.len())?.min(from);
+        (0..=last).rev().find(|at| self.starts_with_at(needle, *at))
+    }
+}
+
+impl Drop for Node {
+    /// Takes a rope apart in a loop: recursion would follow its whole depth.
+    fn drop(&mut self) {
+        let Some((left, right)) = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let mut open = vec![left, right];
+        while let Some(Str(node)) = open.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                let parts = node.parts.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some((left, right)) = parts {
+                    open.push(left);
+                    open.push(right);
+                }
+            }
+        }
+    }
+}
+
+impl PartialEq for Str {
+    #[inline]
+    fn eq(&self, other: &Str) -> bool {
+        if self.same(other) {
+            return true;
+        }
+        if self.0.len != other.0.len || self.0.wide != other.0.wide {
+            return false;
+        }
+        match (self.units(), other.units()) {
+            (Units::Latin(a), Units::Latin(b)) => a == b,
+            (Units::Wide(a), Units::Wide(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Str {}
+
+impl Hash for Str {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.units() {
+            Units::Latin(bytes) => state.write(bytes),
+            Units::Wide(units) => {
+                for unit in units {
+                    state.write_u16(*unit);
+                }
+            }
+        }
+    }
+}
+
+impl Ord for Str {
+    /// By code units, as JavaScript's `<` does.
+    fn cmp(&self, other: &Str) -> Ordering {
+        match (self.units(), other.units()) {
+            (Units::Latin(a), Units::Latin(b)) => a.cmp(b),
+            (Units::Wide(a), Units::Wide(b)) => a.cmp(b),
+            (a, b) => a.iter().cmp(b.iter()),
+        }
+    }
+}
+
+impl PartialOrd for Str {
+    fn partial_cmp(&self, other: &Str) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_utf8(), f)
+    }
+}
+
+impl fmt::Display for Str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_utf8())
+    }
+}
+
+impl From<&str> for Str {
+    fn from(text: &str) -> Str {
+        Str::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_built_in_a_loop_is_flattened_once_and_dropped_without_recursion() {
+        let mut text = Str::empty();
+        for _ in 0..300_000 {
+            text = Str::concat(&text, &Str::new("ab"));
+        }
+        assert_eq!(text.len(), 600_000);
+        let deep = Str::concat(&text, &Str::new("c"));
+        drop(text);
+        assert_eq!(deep.unit(600_000), Some(u16::from(b'c')));
+        let mut never_read = Str::new("x");
+        for _ in 0..300_000 {
+            never_read = Str::concat(&Str::new("ab"), &never_read);
+        }
+        drop(never_read);
+    }
+
+    #[test]
+    fn the_same_text_has_one_form() {
+        let wide = Str::from_units(&[0x61, 0x3b1]);
+        assert_eq!(wide.slice(0, 1), Str::new("a"));
+        assert_eq!(Str::from_units(&[0x61, 0xe9]), Str::new("aé"));
+        assert_eq!(Str::new("aé").len(), 2);
+        assert_eq!(Str::new("😀").len(), 2);
+        assert!(Str::new("a") < Str::new("α"));
+    }
+
+    #[test]
+    fn only_canonical_indexes_are_indexes() {
+        for (text, index) in
+            [("0", Some(0)), ("10", Some(10)), ("01", None), ("-1", None), ("4294967295", None), ("1.5", None)]
+        {
+            assert_eq!(Str::new(text).array_index(), index, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_from_both_ends() {
+        let text = Str::new("abcabc");
+        assert_eq!(text.units().find(Str::new("bc").units(), 2), Some(4));
+        assert_eq!(text.units().find_last(Str::new("bc").units(), 3), Some(1));
+        assert_eq!(text.units().find(Str::empty().units(), 6), Some(6));
+        assert_eq!(text.units().find(Str::new("abcabcd").units(), 0), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! A value of the machine: sixteen bytes, cheap to copy. What a reference points to lives in the heap.
+
+use std::hash::{Hash, Hasher};
+
+use super::builtin::Builtin;
+use super::text::Str;
+
+/// The place of an entry in the heap: page × 64 + slot. No entry stands at 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct HeapRef(pub u32);
+
+impl HeapRef {
+    /// Points to nothing.
+    pub const NONE: HeapRef = HeapRef(0);
+}
+
+/// A value as a program sees it, and two marks that it never sees.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// `undefined`
+    Undefined,
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A double.
+    Number(f64),
+    /// Text.
+    Text(Str),
+    /// An object, array, function, error, …
+    Ref(HeapRef),
+    /// A function or namespace of the machine itself.
+    Builtin(Builtin),
+    /// A variable before its declaration ran.
+    Uninitialised,
+    /// An element that an array does not have.
+    Hole,
+}
+
+impl Value {
+    /// Text from Rust text.
+    pub fn text(text: &str) -> Value {
+        Value::Text(Str::new(text))
+    }
+
+    /// JavaScript's truth.
+    #[inline]
+    pub fn truthy(&self) -> bool {
+        match self {
+            Value::Bool(b) => *b,
+            Value::Number(n) => !(*n == 0.0 || n.is_nan()),
+            Value::Text(text) => !text.is_empty(),
+            Value::Ref(_) | Value::Builtin(_) => true,
+            Value::Undefined | Value::Null | Value::Uninitialised | Value::Hole => false,
+        }
+    }
+
+    /// `undefined` or `null`.
+    #[inline]
+    pub fn is_nullish(&self) -> bool {
+        matches!(self, Value::Undefined | Value::Null)
+    }
+
+    /// `===`
+    #[inline]
+    pub fn strict_equals(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Ref(a), Value::Ref(b)) => a == b,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Builtin(a), Value::Builtin(b)) => a == b,
+            (Value::Undefined, Value::Undefined) | (Value::Null, Value::Null) => true,
+            _ => false,
+        }
+    }
+
+    /// Equality of Map keys and `includes`: as `===`, but NaN equals itself.
+    #[inline]
+    pub fn same_value_zero(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => a == b || (a.is_nan() && b.is_nan()),
+            _ => self.strict_equals(other),
+        }
+    }
+
+    /// `Object.is`
+    pub fn same_value(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Number(a), Value::Number(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+            _ => self.strict_equals(other),
+        }
+    }
+
+    /// A missing element reads as `undefined`.
+    #[inline]
+    pub fn or_undefined(self) -> Value {
+        match self {
+            Value::Hole => Value::Undefined,
+            value => value,
+        }
+    }
+
+    /// What the value weighs beside its sixteen bytes, as a snapshot would count it.
+    #[inline]
+    pub fn weight(&self) -> u64 {
+        match self {
+            Value::Text(text) => 16 + text.len() as u64,
+            _ => 16,
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::Bool(value)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Value::Number(value)
+    }
+}
+
+impl From<Str> for Value {
+    fn from(value: Str) -> Value {
+        Value::Text(value)
+    }
+}
+
+/// A value as the key of a table: equal as Map keys are.
+#[derive(Clone, Debug)]
+pub struct Key(pub Value);
+
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Key) -> bool {
+        self.0.same_value_zero(&other.0)
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Value::Text(text) => text.hash(state),
+            Value::Number(n) if *n == 0.0 => state.write_u64(0),
+            Value::Number(n) if n.is_nan() => state.write_u64(1),
+            Value::Number(n) => state.write_u64(n.to_bits()),
+            Value::Ref(r) => state.write_u32(r.0),
+            Value::Bool(b) => state.write_u8(u8::from(*b)),
+            Value::Builtin(builtin) => state.write_u16(builtin.0),
+            Value::Undefined | Value::Null | Value::Uninitialised | Value::Hole => state.write_u8(9),
+        }
+    }
+}
+
+/// Multiplies and folds, eight bytes at a time: fast, and the same on every machine and in every run.
+#[derive(Default, Clone, Copy)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            let mut word = [0; 8];
+            word.copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+        let rest = chunks.remainder();
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        self.write_u64(u64::from_le_bytes(word) ^ ((bytes.len() as u64) << 56));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.write_u64(u64::from(word));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Builds [`KeyHasher`]s.
+pub type KeyHashing = std::hash::BuildHasherDefault<KeyHasher>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_sixteen_bytes() {
+        assert_eq!(std::mem::size_of::<Value>(), 16);
+    }
+
+    #[test]
+    fn equalities_differ_in_nan_and_zero() {
+        let (nan, zero, minus) = (Value::Number(f64::NAN), Value::Number(0.0), Value::Number(-0.0));
+        assert!(!nan.strict_equals(&nan) && nan.same_value_zero(&nan) && nan.same_value(&nan));
+        assert!(zero.strict_equals(&minus) && zero.same_value_zero(&minus) && !zero.same_value(&minus));
+        assert!(!Value::text("1").strict_equals(&Value::Number(1.0)));
+    }
+}

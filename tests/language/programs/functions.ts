@@ -1,0 +1,42 @@
+//// functions
+function add(a, b) { return a + b; } const sub = function (a, b) { return a - b; }; const mul = (a, b) => a * b; const sq = (x) => x * x; const obj = () => ({ a: 1 }); const nothing = () => {};
+console.log(add(1, 2), sub(5, 3), mul(2, 3), sq(4), obj(), nothing(), add(1), add(1, 2, 3), (function () { return 'iife'; })(), (() => 'arrow')());
+console.log(add.name, sub.name, mul.name, (() => 1).name, (function named() {}).name, add.length, ((a, b = 1, c) => 1).length, ((...r) => 1).length);
+function noReturn() { 1 + 1; } console.log(noReturn()); function early(x) { if (x) return; return 'late'; } console.log(early(true), early(false));
+//// recursion
+function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); } console.log(fib(15)); const fact = (n) => (n <= 1 ? 1 : n * fact(n - 1)); console.log(fact(20)); function even(n) { return n === 0 ? true : odd(n - 1); } function odd(n) { return n === 0 ? false : even(n - 1); } console.log(even(100), odd(7));
+const f = function self(n) { return n > 0 ? n + self(n - 1) : 0; }; console.log(f(4)); function ack(m, n) { return m === 0 ? n + 1 : n === 0 ? ack(m - 1, 1) : ack(m - 1, ack(m, n - 1)); } console.log(ack(2, 3));
+function hanoi(n, a, b, c) { return n === 0 ? 0 : hanoi(n - 1, a, c, b) + 1 + hanoi(n - 1, c, b, a); } console.log(hanoi(8, 'a', 'b', 'c')); const depth = (n) => (n === 0 ? 0 : 1 + depth(n - 1)); console.log(depth(5000));
+//// closures
+function counter() { let n = 0; return { inc: () => ++n, get: () => n, reset() { n = 0; } }; } const a = counter(), b = counter(); a.inc(); a.inc(); b.inc(); console.log(a.get(), b.get()); a.reset(); console.log(a.get());
+const adder = (x) => (y) => (z) => x + y + z; console.log(adder(1)(2)(3)); function outer(p) { function middle() { function inner() { return p++; } return inner(); } return [middle(), middle(), p]; } console.log(outer(5));
+let g = 1; function readG() { return g; } g = 2; console.log(readG()); function setG(v) { g = v; } setG(9); console.log(g); const memo = {}; const slow = (n) => memo[n] ?? (memo[n] = n < 2 ? n : slow(n - 1) + slow(n - 2)); console.log(slow(50));
+function params(a, b) { const f = () => a + b; a = 10; return f(); } console.log(params(1, 2)); function vars() { const r = []; { let q = 1; r.push(() => q); q = 2; } { let q = 5; r.push(() => q); } return r.map((f) => f()); } console.log(vars());
+function once(fn) { let done = false, v; return (...args) => { if (!done) { v = fn(...args); done = true; } return v; }; } const o = once((x) => x * 2); console.log(o(2), o(50));
+//// defaults and rest
+function f(a, b = a + 1, c = b * 2) { return [a, b, c]; } console.log(f(1), f(1, 5), f(1, undefined, 3), f(1, null)); function r(a, ...rest) { return [a, rest, rest.length]; } console.log(r(), r(1), r(1, 2, 3));
+const d = ({ x = 1, y: { z = 2 } = {} } = {}, [p, q = 4] = [3]) => [x, z, p, q]; console.log(d(), d({ x: 5, y: { z: 6 } }, [7, 8])); let calls = 0; const lazy = (v = ++calls) => v; lazy(1); lazy(); lazy(); console.log(calls); const fn = (cb = (x) => x + 1) => cb(1); console.log(fn(), fn((x) => x * 10));
+function cap(a, b = () => a) { a = 5; return b(); } console.log(cap(1)); console.log(((a, b) => [a, b])(...[1, 2], 3), Math.max(...[1, 5], 3, ...[]), [...'ab', ...[1]].length); const spread = (...args) => args; console.log(spread(...'hi', ...new Set([1, 1, 2])));
+//// this
+const o = { n: 5, get1() { return this.n; }, arrow() { return [1].map((x) => x + this.n); }, nested: { n: 6, get() { return this.n; } } }; console.log(o.get1(), o.arrow(), o.nested.get(), o['get1']()); const free = o.get1; try { free(); } catch (e) { console.log(e.name, e.message); } function plain() { return this; } console.log(plain());
+console.log(o.get1.call({ n: 7 }), o.get1.apply({ n: 8 }, []), o.get1.bind({ n: 9 })()); const bound = ((a, b) => a + b).bind(null, 1); console.log(bound(2));
+//// errors of calls
+const o = { a: 1, b: { c: null } }; let u; for (const f of [() => o.x(), () => u(), () => o.a(), () => o.b.c(), () => o.b.c.d, () => u.x, () => null.y, () => (void 0)[0], () => o.x.y.z, () => { u.x = 1; }, () => o['a'](), () => [][0](), () => (1)(), () => new o.a(), () => o.b.c.d(), () => 'x'.foo(), () => o.b['c'].d]) { try { f(); console.log('no error'); } catch (e) { console.log(e.name + ': ' + e.message); } }
+//// higher order
+const a = [5, 3, 8, 1]; console.log(a.map((x) => x * 2), a.filter((x) => x > 2), a.reduce((s, x) => s + x), a.reduce((s, x) => s + x, 10), a.find((x) => x > 4), a.findIndex((x) => x > 100), a.some((x) => x > 7), a.every((x) => x > 0), [...a].sort(), [...a].sort((x, y) => y - x), a.flatMap((x) => [x, x]), a.reduceRight((s, x) => s + x, ''), a.findLast((x) => x > 4), a.findLastIndex((x) => x > 100));
+a.forEach((x, i, all) => console.log(x, i, all.length)); console.log(['1', '2', '3'].map(Number), ['1', '2', '3'].map(parseInt), [1, 0, 2].filter(Boolean), [1, 2].map(String), [[1, 2], [3]].map((x) => x.length)); const compose = (...fs) => (x) => fs.reduceRight((v, f) => f(v), x); console.log(compose((x) => x + 1, (x) => x * 2)(5));
+try { [].reduce((a, b) => a); } catch (e) { console.log(e.name, e.message); } try { [1].map(5); } catch (e) { console.log(e.name, e.message); } try { [1, 2].forEach((x) => { throw new Error('in ' + x); }); } catch (e) { console.log(e.message); } const r = [3, 1, 2].sort((a, b) => { if (a === 2 || b === 2) return a - b; return a - b; }); console.log(r); console.log([1, 2, 3].map((x) => { for (const y of [1, 2]) { if (y === 2) return x * y; } }));
+const words = ['pear', 'fig', 'apple']; words.sort((a, b) => a.length - b.length || (a < b ? -1 : 1)); console.log(words); console.log([1, [2, [3, [4]]]].flat(), [1, [2, [3, [4]]]].flat(Infinity)); const arr = [1, 2, 3]; console.log(arr.map((x, i) => { if (i === 0) arr.push(4); return x; }), arr);
+//// main with input
+//// input: {"name": "Ada", "n": [1, 2]}
+function main(input) { console.log('hi', input.name, input.n); return { sum: input.n[0] + input.n[1], text: `${input.name}!` }; }
+//// async main
+//// input: 5
+async function step(x) { return x + 1; } const twice = async (x) => await step(await step(x)); async function main(n) { const r = await twice(n); console.log(r); return [r, undefined, null, { a: undefined }]; }
+//// main called
+//// input: 4
+function main(n) { console.log('main', n); return n; }
+main(input + 1);
+//// input at top
+//// input: {"a": [1, {"b": "x"}], "n": null}
+console.log(input, input.a[1].b, input.n, typeof input); input.a.push(2); console.log(input.a.length); const f = () => input.a; console.log(f());

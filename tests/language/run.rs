@@ -1,0 +1,153 @@
+//! Runs one program in the machine, or many in one Node process, and gives what they print, ask and end with.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use runstate::lang;
+use runstate::vm::limits::Limits;
+use runstate::vm::{Machine, Program, Stop, Turn};
+use serde_json::{Value as Json, json};
+
+/// A program, and what the outside gives it.
+#[derive(Debug, Default)]
+pub struct Case {
+    pub name: String,
+    pub source: String,
+    pub input: Json,
+    pub answers: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    pub lines: Vec<String>,
+    pub ending: Ending,
+    pub instructions: u64,
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines && self.ending == other.ending
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Ending {
+    Complete(Json),
+    Failed(String),
+    Refused(String),
+}
+
+const TURN: Turn = Turn { now_ms: 1_790_000_000_000 };
+
+/// All cases in one Node process; `None` when there is no Node.
+pub fn node(cases: &[Case]) -> Option<Vec<Outcome>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/node.mjs");
+    let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+    let list: Vec<Json> =
+        cases.iter().map(|case| json!({ "source": case.source, "input": case.input, "answers": case.answers })).collect();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = serde_json::to_string(&list).unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let results: Vec<Json> = serde_json::from_slice(&output.stdout).unwrap();
+    Some(results.iter().map(outcome).collect())
+}
+
+fn outcome(json: &Json) -> Outcome {
+    let lines = json["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect();
+    let ending = match json.get("error") {
+        Some(error) => Ending::Failed(error.as_str().unwrap().to_owned()),
+        None => Ending::Complete(json["result"].clone()),
+    };
+    Outcome { lines, ending, instructions: 0 }
+}
+
+/// In one go.
+pub fn here(case: &Case) -> Outcome {
+    let program = match compile(case) {
+        Ok(program) => program,
+        Err(refused) => return refused,
+    };
+    let mut machine = match Machine::start(program, &case.input, [7; 32], Limits::default()) {
+        Ok(machine) => machine,
+        Err(failure) => panic!("{}: {failure:?}", case.name),
+    };
+    drive(&mut machine, case, 50_000_000, |_| None)
+}
+
+/// In parts of `fuel` instructions; between them the machine is saved, restored, and saved again to the same bytes.
+pub fn in_parts(case: &Case, fuel: u64) -> Outcome {
+    let Ok(program) = compile(case) else { panic!("{} compiled before", case.name) };
+    let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], Limits::default()).unwrap();
+    drive(&mut machine, case, fuel, |machine| Some(again(machine, &program, &case.name)))
+}
+
+fn again(machine: &Machine, program: &Arc<Program>, name: &str) -> Machine {
+    let saved = machine.save();
+    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    // Through text, as a store keeps it.
+    let text = serde_json::to_string(&pages).unwrap();
+    let pages: Vec<Json> = serde_json::from_str(&text).unwrap();
+    let mut restored = match Machine::restore(Arc::clone(program), &saved, &pages, Limits::default()) {
+        Ok(restored) => restored,
+        Err(error) => panic!("{name}: {error:?}\n{}", serde_json::to_string_pretty(&saved.scopes).unwrap()),
+    };
+    restored.mark_clean();
+    let once_more = restored.save();
+    assert_eq!(format!("{saved:?}"), format!("{once_more:?}"), "{name}: the head saves to other bytes");
+    let again: Vec<Json> = (0..restored.page_count()).map(|page| restored.encode_page(page)).collect();
+    assert_eq!(serde_json::to_string(&again).unwrap(), text, "{name}: pages save to other bytes");
+    assert_eq!(machine.hash_parts(), restored.hash_parts(), "{name}: the hash differs");
+    restored
+}
+
+fn compile(case: &Case) -> Result<Arc<Program>, Outcome> {
+    let compiled = match lang::compile("case.ts", &case.source) {
+        Ok(compiled) => compiled,
+        Err(found) => {
+            let all: Vec<String> = found.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect();
+            return Err(Outcome { lines: Vec::new(), ending: Ending::Refused(all.join("; ")), instructions: 0 });
+        }
+    };
+    match Program::decode(&compiled.bytecode) {
+        Ok(program) => Ok(Arc::new(program)),
+        Err(error) => panic!("{}: {error}", case.name),
+    }
+}
+
+fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machine) -> Option<Machine>) -> Outcome {
+    let mut answers = case.answers.iter();
+    let mut lines = Vec::new();
+    let ending = loop {
+        let stop = machine.run(fuel, &TURN);
+        lines.extend(machine.take_output());
+        match stop {
+            Stop::Fuel if machine.instructions() > 200_000_000 => break Ending::Failed("it does not end".to_owned()),
+            Stop::Fuel => {}
+            Stop::Complete(result) => break Ending::Complete(plain(result)),
+            Stop::Failed(failure) if failure.name == "Uncaught" => break Ending::Failed(format!("Uncaught: {}", failure.message)),
+            Stop::Failed(failure) => break Ending::Failed(format!("{}: {}", failure.name, failure.message)),
+            Stop::Call(request) => {
+                let options = if request.options.is_null() { String::new() } else { format!(" {}", request.options) };
+                lines.push(format!("CC {}{options}", request.prompt));
+                if let Some(other) = stopped(machine) {
+                    *machine = other;
+                }
+                let answer = answers.next().map_or("no answer", String::as_str);
+                machine.answer(&json!(answer)).unwrap();
+            }
+        }
+        if let Some(other) = stopped(machine) {
+            *machine = other;
+        }
+    };
+    Outcome { lines, ending, instructions: machine.instructions() }
+}
+
+/// Whole numbers compare equal however JSON spells them.
+fn plain(json: Json) -> Json {
+    serde_json::from_str(&json.to_string().replace(".0,", ",").replace(".0]", "]").replace(".0}", "}")).unwrap_or(json)
+}
