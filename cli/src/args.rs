@@ -138,7 +138,7 @@ Examples:
         #[arg(long)]
         call: Option<String>,
         #[command(flatten)]
-        answer: Answer,
+        answer: Given,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -195,7 +195,7 @@ Examples:
 /// An answer, in one of three ways.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-pub struct Answer {
+pub struct Given {
     /// The answer as text
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub text: Option<String>,

@@ -4,7 +4,7 @@ use runstate::code::Code;
 use runstate::id::CommandId;
 use serde_json::Value as Json;
 
-use crate::args::Answer;
+use crate::args::Given;
 use crate::bounded;
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
@@ -12,12 +12,12 @@ use crate::interrupt::Interrupt;
 use crate::session::Session;
 
 /// The answer that the flags give.
-pub fn value(answer: &Answer) -> Result<Json, Failure> {
+pub fn value(answer: &Given) -> Result<Json, Failure> {
     match answer {
-        Answer { text: Some(text), .. } => Ok(Json::String(text.clone())),
-        Answer { json_value: Some(text), .. } => super::json("--json-value", text),
-        Answer { file: Some(file), .. } => bounded::answer(file).map(Json::String),
-        Answer { .. } => Err(failure::usage("an answer is missing: give --text, --json-value or --file")),
+        Given { text: Some(text), .. } => Ok(Json::String(text.clone())),
+        Given { json_value: Some(text), .. } => super::json("--json-value", text),
+        Given { file: Some(file), .. } => bounded::answer(file).map(Json::String),
+        Given { .. } => Err(failure::usage("an answer is missing: give --text, --json-value or --file")),
     }
 }
 

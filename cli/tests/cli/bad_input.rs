@@ -154,7 +154,7 @@ fn an_answer_to_what_waits_for_none_is_refused() {
     let scene = Scene::new();
     scene.file("done.ts", "1");
     scene.run(&["run", "done.ts", "--id", "d"]).ended(0);
-    scene.run(&["answer", "d", "--text", "x"]).ended(5).explains(&["is complete", "cannot be answered"]);
+    scene.run(&["answer", "d", "--text", "x"]).ended(5).explains(&["is complete", "nothing was changed"]);
 }
 
 #[test]
