@@ -38,8 +38,8 @@ impl Answers {
     pub fn of(file: Option<&Path>) -> Result<Self, Failure> {
         match file {
             Some(file) => list(file).map(Self::List),
-            None if io::stdin().is_terminal() => Ok(Self::Terminal(Lines::of_stdin())),
-            None => Ok(Self::Pipe { lines: Lines::of_stdin(), heard: false }),
+            None if io::stdin().is_terminal() => Ok(Self::Terminal(Lines::default())),
+            None => Ok(Self::Pipe { lines: Lines::default(), heard: false }),
         }
     }
 

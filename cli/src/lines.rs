@@ -8,38 +8,19 @@ use tokio::sync::mpsc;
 use crate::bounded;
 use crate::failure::{self, Failure};
 
-/// The lines.
+type Line = io::Result<Vec<u8>>;
+
+/// The lines. Nothing is read before the first one is asked for: what is left belongs to whoever reads after us.
+#[derive(Default)]
 pub struct Lines {
-    received: mpsc::Receiver<io::Result<Vec<u8>>>,
+    reading: Option<mpsc::Receiver<Line>>,
 }
 
 impl Lines {
-    /// Begins to read.
-    pub fn of_stdin() -> Self {
-        // One line ahead: what is not asked for is not read.
-        let (send, received) = mpsc::channel(1);
-        std::thread::spawn(move || {
-            let mut stdin = io::stdin().lock();
-            loop {
-                let line = line(&mut stdin);
-                let ended = matches!(&line, Ok(None) | Err(_));
-                if let Some(line) = line.transpose()
-                    && send.blocking_send(line).is_err()
-                {
-                    return;
-                }
-                if ended {
-                    return;
-                }
-            }
-        });
-        Self { received }
-    }
-
     /// The next line without its end; `None`: there are no more.
     pub async fn next(&mut self) -> Result<Option<String>, Failure> {
         const FROM: &str = "standard input";
-        let Some(line) = self.received.recv().await else { return Ok(None) };
+        let Some(line) = self.reading.get_or_insert_with(read).recv().await else { return Ok(None) };
         let mut bytes = line.map_err(|error| failure::io("standard input cannot be read", &error))?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
@@ -52,6 +33,23 @@ impl Lines {
         }
         String::from_utf8(bytes).map(Some).map_err(|error| bounded::not_text(FROM, error.utf8_error().valid_up_to()))
     }
+}
+
+/// Begins to read, one line ahead.
+fn read() -> mpsc::Receiver<Line> {
+    let (send, received) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let line = line(&mut stdin);
+            let ended = !matches!(&line, Ok(Some(_)));
+            let told = line.transpose().is_none_or(|line| send.blocking_send(line).is_ok());
+            if ended || !told {
+                return;
+            }
+        }
+    });
+    received
 }
 
 /// The next line with its end, cut a little beyond the largest answer; `None` at the end.
