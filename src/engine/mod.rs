@@ -2,7 +2,7 @@
 //! of any domain and no knowledge of any store.
 
 mod cache;
-pub mod cvm;
+mod cvm;
 mod error;
 mod host;
 mod load;
@@ -23,6 +23,7 @@ use crate::value::{Json, canonical, difference};
 use cache::Cache;
 use load::From;
 
+pub use cvm::{Cvm, Listing, Summary};
 pub use error::Error;
 pub use host::*;
 

@@ -210,6 +210,13 @@ impl<'a> Compiler<'a, '_> {
     fn builtin_call(&mut self, root: &str, member: &StaticMemberExpression<'a>, call: &'a CallExpression<'a>) {
         let path = format!("{root}.{}", member.property.name);
         self.refuse_promises(&path, call);
+        let given = call.arguments.get(1).and_then(|argument| argument.as_expression());
+        if let (Some(function), "JSON.parse" | "JSON.stringify") =
+            (given.filter(|given| given.is_function()), path.as_str())
+        {
+            let message = format!("a function as the second argument of {path} is not supported");
+            self.unsupported(function.span(), message, "change the value before or after");
+        }
         if root == "CC" {
             return self.unsupported_value(member.span, format!("`{path}` is not supported yet"), "use CC(prompt)");
         }

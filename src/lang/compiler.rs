@@ -301,6 +301,11 @@ impl<'a, 's> Compiler<'a, 's> {
         match expression.get_inner_expression() {
             Expression::Identifier(identifier) => identifier.name.to_string(),
             Expression::ThisExpression(_) => "this".to_owned(),
+            Expression::NullLiteral(_) => "null".to_owned(),
+            Expression::BooleanLiteral(literal) => literal.value.to_string(),
+            Expression::NumericLiteral(literal) => literal.raw.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Expression::StringLiteral(literal) => format!("\"{}\"", literal.value),
+            Expression::ArrayExpression(array) if array.elements.is_empty() => "[]".to_owned(),
             Expression::Super(_) => "(intermediate value)".to_owned(),
             Expression::StaticMemberExpression(member) => {
                 let dot = if member.optional { "?." } else { "." };

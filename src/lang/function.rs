@@ -181,7 +181,7 @@ impl<'a> Compiler<'a, '_> {
                 if let Some(default) = default {
                     self.default_value(default, None);
                 }
-                self.bind(pattern, true);
+                self.bind_from(pattern, true, Some("undefined".to_owned()));
             }
         }
     }

@@ -14,6 +14,11 @@ use super::compiler::Compiler;
 impl<'a> Compiler<'a, '_> {
     /// Initialises (`fresh`) or assigns the variables of a pattern.
     pub(super) fn bind(&mut self, pattern: &'a BindingPattern<'a>, fresh: bool) {
+        self.bind_from(pattern, fresh, None);
+    }
+
+    /// The same; `from` is the value as it is written, for messages.
+    pub(super) fn bind_from(&mut self, pattern: &'a BindingPattern<'a>, fresh: bool, from: Option<String>) {
         self.nested(pattern.span(), |this| match pattern {
             BindingPattern::BindingIdentifier(id) => match id.symbol_id.get() {
                 Some(symbol) if fresh => this.init_symbol(symbol, id.span),
@@ -22,10 +27,10 @@ impl<'a> Compiler<'a, '_> {
             },
             BindingPattern::AssignmentPattern(default) => {
                 this.default_value(&default.right, pattern_name(&default.left));
-                this.bind(&default.left, fresh);
+                this.bind_from(&default.left, fresh, from);
             }
-            BindingPattern::ObjectPattern(object) => this.bind_object(object, fresh),
-            BindingPattern::ArrayPattern(array) => this.bind_array(array, fresh),
+            BindingPattern::ObjectPattern(object) => this.bind_object(object, fresh, from),
+            BindingPattern::ArrayPattern(array) => this.bind_array(array, fresh, from),
         });
     }
 
@@ -40,8 +45,9 @@ impl<'a> Compiler<'a, '_> {
         self.mark(given);
     }
 
-    fn bind_object(&mut self, pattern: &'a ObjectPattern<'a>, fresh: bool) {
-        let source = self.take_object(pattern.span);
+    fn bind_object(&mut self, pattern: &'a ObjectPattern<'a>, fresh: bool, from: Option<String>) {
+        let first = pattern.properties.first().and_then(|property| property.key.static_name());
+        let source = self.take_object(pattern.span, first.as_deref(), from);
         let mut keys = Vec::new();
         for property in &pattern.properties {
             self.at(property.span);
@@ -56,9 +62,19 @@ impl<'a> Compiler<'a, '_> {
         self.give_back(source, keys);
     }
 
-    fn take_object(&mut self, span: Span) -> u16 {
+    fn take_object(&mut self, span: Span, first: Option<&str>, from: Option<String>) -> u16 {
         self.at(span);
-        self.emit(Op::RequireObject);
+        let text = match (first, from) {
+            (Some(first), Some(from)) => Some(format!("property '{first}' of '{from}'")),
+            (None, Some(from)) => Some(format!("'{from}'")),
+            _ => None,
+        };
+        match text {
+            Some(text) => self.emit_json(Op::RequireObject, json!({ "text": text })),
+            // Inside another pattern, reading the first property fails in Node's words.
+            None if first.is_some() => {}
+            None => self.emit(Op::RequireObject),
+        }
         let source = self.current.code.hidden();
         self.emit_slot(Op::Store, source);
         source
@@ -108,8 +124,8 @@ impl<'a> Compiler<'a, '_> {
         self.current.code.release(source);
     }
 
-    fn bind_array(&mut self, pattern: &'a ArrayPattern<'a>, fresh: bool) {
-        let iterator = self.take_iterable(pattern.span);
+    fn bind_array(&mut self, pattern: &'a ArrayPattern<'a>, fresh: bool, from: Option<String>) {
+        let iterator = self.take_iterable(pattern.span, from);
         for element in &pattern.elements {
             self.emit_slot(Op::IterTake, iterator);
             match element {
@@ -124,10 +140,13 @@ impl<'a> Compiler<'a, '_> {
         self.current.code.release(iterator);
     }
 
-    fn take_iterable(&mut self, span: Span) -> u16 {
+    fn take_iterable(&mut self, span: Span, from: Option<String>) -> u16 {
         self.at(span);
         let iterator = self.current.code.hidden();
-        self.emit_slot(Op::Iter, iterator);
+        match from {
+            Some(text) => self.emit_json(Op::Iter, json!({ "slot": iterator, "text": text })),
+            None => self.emit_slot(Op::Iter, iterator),
+        }
         iterator
     }
 
@@ -159,7 +178,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn assign_array(&mut self, pattern: &'a ArrayAssignmentTarget<'a>) {
-        let iterator = self.take_iterable(pattern.span);
+        let iterator = self.take_iterable(pattern.span, None);
         for element in &pattern.elements {
             self.emit_slot(Op::IterTake, iterator);
             match element {
@@ -175,7 +194,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn assign_object(&mut self, pattern: &'a ObjectAssignmentTarget<'a>) {
-        let source = self.take_object(pattern.span);
+        let source = self.take_object(pattern.span, None, None);
         let mut keys = Vec::new();
         for property in &pattern.properties {
             self.at(property.span());

@@ -160,7 +160,8 @@ impl<'a> Compiler<'a, '_> {
                 }
                 (Some(init), pattern) => {
                     self.expression(init);
-                    self.bind(pattern, true);
+                    let from = self.written(init);
+                    self.bind_from(pattern, true, Some(from));
                 }
                 (None, BindingPattern::BindingIdentifier(id)) if declaration.kind != VariableDeclarationKind::Var => {
                     self.push_undefined();

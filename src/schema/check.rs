@@ -14,10 +14,18 @@ pub struct Violation {
     pub reason: String,
 }
 
-/// Checks `document` against the fields of `collection`. Fields that are not declared are not looked at.
+/// Names at the top of a document that stores keep for themselves: revision, schema version, touch.
+pub const RESERVED: [&str; 4] = ["_id", "_rev", "_v", "_touch"];
+
+/// Checks `document` against the fields of `collection`. Fields that are not declared are not looked at, except that none may
+/// have a [`RESERVED`] name.
 pub fn check(collection: &Collection, document: &Document) -> Result<(), Violation> {
+    if let Some(name) = RESERVED.into_iter().find(|name| document.contains_key(*name)) {
+        return Err(Violation { field: name.to_owned(), reason: "is a reserved name".to_owned() });
+    }
     collection.fields.iter().try_for_each(|field| {
         let reason = match get(document, field.name) {
+            Some(Json::Null) if field.presence == Presence::Optional => None,
             Some(value) => wrong(field, value),
             // A field inside an optional object is asked for only where the object is.
             None => (field.presence == Presence::Required && parent_is_there(document, field.name))
@@ -110,6 +118,9 @@ mod tests {
         );
         assert_eq!(says(json!({"name": "a", "n": 1.5})), Err("n: is not an integer within ±(2^53 - 1)".into()));
         assert_eq!(says(json!({"name": "a", "money": "1e3"})), Err("money: is not a decimal number in text".into()));
+        assert_eq!(says(json!({"name": "a", "n": null})), Ok(()));
+        assert_eq!(says(json!({"name": null})), Err("name: is not a text".into()));
+        assert_eq!(says(json!({"name": "a", "_rev": 1})), Err("_rev: is a reserved name".into()));
         assert_eq!(says(json!({"name": "a", "owner": ""})), Err("owner: an id may not be empty".into()));
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Millis;
 
 pub use catalog::{Catalog, CatalogError};
-pub use check::{Violation, check};
+pub use check::{RESERVED, Violation, check};
 pub use decimal::parse_decimal;
 pub use predicate::{Constant, Predicate};
 pub use query::{Accumulator, Aggregate, Filter, Group, Query, Sort};
@@ -95,9 +95,9 @@ pub enum Kind {
 pub enum Presence {
     /// Every document has it.
     Required,
-    /// It may be missing; null is a value like any other and is not "missing".
+    /// It may be missing or null; the two are told apart.
     Optional,
-    /// Where a document lacks it, it counts as this.
+    /// It may be missing, and whoever reads the entity then takes this. Queries and indexes see what is stored: nothing.
     Default(Constant),
 }
 
@@ -137,7 +137,7 @@ pub struct Index {
     pub partial: Option<Predicate>,
 }
 
-/// Documents expire `after` the time in `field`, where `partial` holds.
+/// Documents expire `after` the time in `field`, that moment included, where `partial` holds.
 #[derive(Debug)]
 pub struct Ttl {
     /// A timestamp field; documents without it never expire.
@@ -271,6 +271,16 @@ impl Index {
         Self { fields, kind: IndexKind::Each, unique: false, partial: None }
     }
 
+    /// The words of these text fields.
+    pub const fn text(fields: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields, kind: IndexKind::Text, unique: false, partial: None }
+    }
+
+    /// Containment in the JSON at `field`.
+    pub const fn contains(field: &'static [(&'static str, Direction)]) -> Self {
+        Self { fields: field, kind: IndexKind::Contains, unique: false, partial: None }
+    }
+
     /// No two documents have the same entry.
     pub const fn unique(mut self) -> Self {
         self.unique = true;
@@ -311,6 +321,11 @@ impl Key {
     /// The document `id` of `collection`.
     pub fn new(collection: &Collection, id: &str) -> Self {
         Self { collection: Cow::Borrowed(collection.name), id: id.into() }
+    }
+
+    /// How many bytes its two parts have.
+    pub fn bytes(&self) -> usize {
+        self.collection.len() + self.id.len()
     }
 }
 

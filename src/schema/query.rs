@@ -6,7 +6,8 @@ use super::Direction;
 use crate::time::Millis;
 use crate::value::Json;
 
-/// A condition on documents. Paths are dotted; a missing field is null; an order comparison holds only between values of one kind.
+/// A condition on documents. Paths are dotted and do not reach into lists; a missing field is null; an order comparison holds only
+/// between values of one kind; values of a decimal field compare by their worth. What does not match, its `Not` does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -28,7 +29,8 @@ pub enum Filter {
     Gte(String, Json),
     /// Whether the field is there, null included.
     Exists(String, bool),
-    /// The field contains the value: a list an equal element, an object all its keys with contained values.
+    /// The field contains the value: a list an equal element, an object all its keys with contained values, anything else is equal
+    /// to it. A missing field contains nothing.
     Contains(String, Json),
     /// All words stand in the field's text (split at non-alphanumerics, lower-cased).
     Text(String, String),
@@ -154,14 +156,14 @@ pub enum Accumulator {
     Count,
     /// How many of them match.
     CountIf(Filter),
-    /// Sum of a field.
+    /// Sum of a field; exact for integers and decimals (a text without trailing zeros); 0 without values.
     Sum(String),
-    /// Mean of a field; null without values.
+    /// Mean of a field, a double; null without values.
     Avg(String),
-    /// Least value of a field.
+    /// Least number of a field; null without values.
     Min(String),
-    /// Greatest value of a field.
+    /// Greatest number of a field; null without values.
     Max(String),
-    /// Percentile 0–100 of a field by nearest rank.
+    /// Percentile 0–100 of a field by nearest rank, `ceil(p · n / 100)` of `n` values, the least for 0; null without values.
     Percentile(String, f64),
 }

@@ -76,9 +76,8 @@ impl Batch {
     /// How large the batch is, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts: of every write the
     /// bytes of its key and of the JSON of what it carries, of every check those of its key.
     pub fn bytes(&self) -> usize {
-        let key = |key: &Key| key.collection.len() + key.id.len();
-        let writes = self.writes.iter().map(|write| key(&write.key) + write.op.bytes());
-        writes.chain(self.checks.iter().map(|check| key(&check.key))).sum()
+        let writes = self.writes.iter().map(|write| write.key.bytes() + write.op.bytes());
+        writes.chain(self.checks.iter().map(|check| check.key.bytes())).sum()
     }
 }
 

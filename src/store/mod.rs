@@ -5,10 +5,10 @@ mod batch;
 mod error;
 pub mod eval;
 mod feed;
-pub mod layer;
-mod memory;
 #[cfg(feature = "file")]
 pub mod file;
+pub mod layer;
+mod memory;
 pub mod tables;
 
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub struct Capabilities {
     pub text: bool,
     /// Largest document, in bytes of its JSON.
     pub document_bytes: usize,
-    /// Largest batch, in bytes of the JSON of its writes.
+    /// Largest batch, as [`Batch::bytes`] counts.
     pub batch_bytes: usize,
     /// Most writes and checks in one batch.
     pub batch_writes: usize,
@@ -154,23 +154,31 @@ pub trait Store: MaybeSync {
 
     /// Makes collections and indexes as `catalog` declares them, and remembers it. Idempotent; called before anything else.
     ///
-    /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written.
+    /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written
+    /// ([`Error::ReadOnly`]), until a program that knows the newer version migrates it. [`Error::UniqueViolation`]: documents that
+    /// are there already share an entry of a new unique index. In both cases nothing was changed.
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>>;
 
     /// The documents under `keys`, in that order, as of one moment. `None`: nothing stands there.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
 
-    /// The documents that match, in a total order (the id decides last).
+    /// The documents that match, in a total order (the id decides last, ascending).
+    ///
+    /// [`Error::InvalidQuery`]: the collection is not declared, or the cursor is none of this query. A cursor names a place in the
+    /// order, so it stays right whatever is written between two pages.
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>>;
 
-    /// Numbers over the documents that match: one row a group, in the order of the group values.
+    /// Numbers over the documents that match: one row a group, in the order of the group values; without groups one row, also
+    /// over nothing. A row holds group values under their paths and numbers under their names ([`eval::aggregate`]).
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>>;
 
     /// Applies `batch` atomically, together with its row in the ledger ([`COMMANDS`]).
     ///
     /// On `Ok`, every write is durable as far as [`Capabilities::durable`] promises, and visible to the next `get`.
     /// Where the ledger has the command already nothing is written: with the same fingerprint the first result is
-    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked before any expectation.
+    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked before anything else; then the
+    /// batch itself, its expectations and checks, the resulting documents, sizes, and unique indexes on the state after
+    /// the whole batch are judged ([`tables::Tables::plan`]). Batches write declared collections only, and never the ledger.
     /// On `Conflict` and `UniqueViolation` nothing was written and the command may be decided again; on `Unknown` ask
     /// [`Store::outcome`] first.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>>;
@@ -179,11 +187,12 @@ pub trait Store: MaybeSync {
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>>;
 
     /// Up to `limit` committed changes after `from` (`None`: from now on), at least once each, in the order of commits. Where there
-    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept; reload and begin at now.
+    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept, or no position of this store;
+    /// reload and begin at now. Rows of the ledger are not told; what a sweep deleted is ([`CommandId::sweep`]).
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>>;
 
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more
-    /// than what is expired, also where the backend expires by itself.
+    /// than what is expired, also where the backend expires by itself. A sweep is no command and has no row in the ledger.
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>>;
 
     /// Flushes and ends. Every later call is [`Error::Closed`]; closing again is fine.

@@ -173,6 +173,10 @@ impl Heap {
     /// Sets the element at `index`, growing the array as far as needed.
     #[inline]
     pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), Exceeded> {
+        // A chunk's element leaves the array's own page clean.
+        if let Entry::Array(Array { elements: Elements::Large(_), .. }) = self.get(at) {
+            return self.set_far_element(at, index, value);
+        }
         match self.get_mut(at) {
             Some(Entry::Array(Array { elements: Elements::Small(values), .. })) => {
                 if let Some(element) = values.get_mut(index) {

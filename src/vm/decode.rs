@@ -133,7 +133,7 @@ impl Decoder {
                 let pattern = self.name(arg.member("pattern")?);
                 I::RegExp { pattern, flags: self.short_name(&arg, arg.member("flags")?)? }
             }
-            Op::RequireObject => arg.none(I::RequireObject)?,
+            Op::RequireObject => I::RequireObject,
             Op::Call => I::Call { argc: arg.argc()? },
             Op::Return => arg.none(I::Return)?,
             Op::CallMethod => I::CallMethod { argc: arg.argc()?, name: self.name(arg.member("name")?) },

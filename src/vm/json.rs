@@ -119,11 +119,7 @@ impl Machine {
     /// A value as `console.log` shows it.
     pub(super) fn shown(&self, value: &Value) -> String {
         if let Some(text) = Self::primitive_text(value) {
-            return if matches!(value, Value::Number(n) if *n == 0.0 && n.is_sign_negative()) {
-                "-0".to_owned()
-            } else {
-                text.to_utf8()
-            };
+            return text.to_utf8();
         }
         if let Value::Ref(at) = value {
             match self.heap.get(*at) {

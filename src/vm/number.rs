@@ -201,7 +201,7 @@ pub fn power(base: f64, exponent: f64) -> f64 {
     if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
         return f64::NAN;
     }
-    base.powf(exponent)
+    libm::pow(base, exponent)
 }
 
 /// Exact decimal digits of a positive finite number, rounded half up to `count` digits, and the exponent of the first one.
@@ -374,7 +374,7 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
     }
     let mut digits: Vec<char> = Vec::new();
     // Beyond 2^53 the low digits are not known; they are written as zeros.
-    while whole >= 9_007_199_254_740_992.0 {
+    while whole >= 9_007_199_254_740_992.0 * base {
         whole /= base;
         digits.push('0');
     }

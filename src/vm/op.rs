@@ -184,6 +184,7 @@ registry! {
     /// `( -- regexp )` A new regular expression. arg: `{"pattern":text,"flags":text}`.
     RegExp = 77 "REGEXP",
     /// `( value -- value )` Throws TypeError when it is null or undefined (before an object pattern takes it apart).
+    /// arg: absent or `{"text":"property 'x' of 'y'"}` (for "Cannot destructure … as it is undefined").
     RequireObject = 78 "REQUIRE_OBJECT",
 
     // ---- calls ----

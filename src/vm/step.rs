@@ -438,7 +438,9 @@ impl Machine {
             I::RequireObject => match self.operand(0) {
                 value @ (Value::Undefined | Value::Null) => {
                     let name = super::property::nullish_name(&value);
-                    return type_error(format!("Cannot destructure '{name}' as it is {name}."));
+                    let written =
+                        self.program.texts.get(&self.pc).map_or_else(|| format!("'{name}'"), |text| text.to_string());
+                    return type_error(format!("Cannot destructure {written} as it is {name}."));
                 }
                 value => value,
             },

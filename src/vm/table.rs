@@ -249,10 +249,10 @@ impl Heap {
 
     /// Sets the value of a key, appending it when it is new. Says whether it was.
     pub fn table_set(&mut self, at: HeapRef, which: Which, key: Value, value: Value) -> bool {
-        let Some(table) = self.table_mut(at, which) else { return false };
-        match table.find(&key) {
+        // Looked up without touching: where the entry stands in a chunk, the table's own page stays clean.
+        match self.table(at, which).and_then(|table| table.find(&key)) {
             Some(Place::Here(place)) => {
-                if let Form::Small(pairs, _) = &mut table.form
+                if let Some(Table { form: Form::Small(pairs, _) }) = self.table_mut(at, which)
                     && let Some(pair) = pairs.get_mut(place)
                 {
                     pair.1 = value;
@@ -357,10 +357,10 @@ impl Heap {
 
     /// Removes a key. Says whether it was there.
     pub fn table_remove(&mut self, at: HeapRef, which: Which, key: &Value) -> bool {
-        let Some(table) = self.table_mut(at, which) else { return false };
-        match table.find(key) {
+        match self.table(at, which).and_then(|table| table.find(key)) {
             None => false,
             Some(Place::Here(place)) => {
+                let Some(table) = self.table_mut(at, which) else { return false };
                 if let Form::Small(pairs, extra) = &mut table.form {
                     pairs.remove(place);
                     if let Some(extra) = extra {

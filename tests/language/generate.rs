@@ -5,8 +5,17 @@ use std::fmt::Write;
 
 /// The program of a seed.
 pub fn program(seed: u64) -> String {
-    let mut generator = Generator { state: seed ^ 0x9E37_79B9_7F4A_7C15, out: String::new(), loops: 0, functions: 0, depth: 0, in_loop: false };
-    generator.out.push_str("let a = 3, b = 'x', c = [1, 2, 3], d = { k: 1, m: 'z' }, e = null, f = true, g; let steps = 0;\n");
+    let mut generator = Generator {
+        state: seed ^ 0x9E37_79B9_7F4A_7C15,
+        out: String::new(),
+        loops: 0,
+        functions: 0,
+        depth: 0,
+        in_loop: false,
+    };
+    generator
+        .out
+        .push_str("let a = 3, b = 'x', c = [1, 2, 3], d = { k: 1, m: 'z' }, e = null, f = true, g; let steps = 0;\n");
     generator.out.push_str("const show = (...v) => { if (steps++ < 60) console.log(...v.map((x) => typeof x === 'function' ? 'fn' : x)); };\n");
     let count = 4 + generator.below(8);
     for _ in 0..count {
@@ -29,7 +38,8 @@ struct Generator {
 
 const NAMES: &[&str] = &["a", "b", "c", "d", "e", "f", "g"];
 const BINARY: &[&str] = &[
-    "+", "+", "+", "-", "*", "/", "%", "**", "&", "|", "^", "<<", ">>", ">>>", "<", ">", "<=", ">=", "==", "!=", "===", "!==", "&&", "||", "??",
+    "+", "+", "+", "-", "*", "/", "%", "**", "&", "|", "^", "<<", ">>", ">>>", "<", ">", "<=", ">=", "==", "!=", "===",
+    "!==", "&&", "||", "??",
 ];
 const ASSIGN: &[&str] = &["=", "=", "=", "+=", "-=", "*=", "|=", "&&=", "||=", "??=", "%=", ">>>="];
 
@@ -77,9 +87,13 @@ impl Generator {
                 self.text(");");
             }
             3 => {
-                let target = self.pick(&["c[0]", "c[1]", "d.k", "d['m']", "d[b]", "c.length", "d.n", "c[a & 3]", "a", "g"]);
+                let target =
+                    self.pick(&["c[0]", "c[1]", "d.k", "d['m']", "d[b]", "c.length", "d.n", "c[a & 3]", "a", "g"]);
                 let form = self.pick(&["++;", "--;", " += 1;", " ||= 2;", " ??= 'q';", " = 5;"]);
-                let _ = write!(self.out, "if (c && d && typeof c === 'object' && !(Array.isArray(c) && c.length > 40)) {{ ");
+                let _ = write!(
+                    self.out,
+                    "if (c && d && typeof c === 'object' && !(Array.isArray(c) && c.length > 40)) {{ "
+                );
                 if target == "c.length" {
                     self.text("show(c.length); }");
                 } else {
@@ -108,7 +122,11 @@ impl Generator {
             }
             12 | 13 => self.function(),
             14 => {
-                let word = if self.in_loop { self.pick(&["if (f) break;", "if (!f) continue;", "if (a > 3) break;"]) } else { ";" };
+                let word = if self.in_loop {
+                    self.pick(&["if (f) break;", "if (!f) continue;", "if (a > 3) break;"])
+                } else {
+                    ";"
+                };
                 self.text(word);
             }
             15 => {
@@ -165,7 +183,10 @@ impl Generator {
                 self.block();
             }
             _ => {
-                let _ = write!(self.out, "{{ const fs{name} = []; for (let {name} = 0; {name} < {bound}; {name} += 1) {{ fs{name}.push(() => {name}++); ");
+                let _ = write!(
+                    self.out,
+                    "{{ const fs{name} = []; for (let {name} = 0; {name} < {bound}; {name} += 1) {{ fs{name}.push(() => {name}++); "
+                );
                 self.statement();
                 let _ = write!(self.out, " }} show(fs{name}.map((q) => q()), fs{name}.map((q) => q())); }}");
             }
@@ -176,7 +197,13 @@ impl Generator {
     fn for_of(&mut self) {
         self.loops += 1;
         let name = format!("x{}", self.loops);
-        let over = self.pick(&["[1, 'two', null]", "'héy'", "[...'ab', a]", "(Array.isArray(c) ? c.slice(0, 3) : [0])", "Object.values(d ?? {})"]);
+        let over = self.pick(&[
+            "[1, 'two', null]",
+            "'héy'",
+            "[...'ab', a]",
+            "(Array.isArray(c) ? c.slice(0, 3) : [0])",
+            "Object.values(d ?? {})",
+        ]);
         let _ = write!(self.out, "for (const {name} of {over}) {{ show({name}); ");
         let outer = std::mem::replace(&mut self.in_loop, true);
         self.statement();
@@ -243,20 +270,41 @@ impl Generator {
     fn expression(&mut self, depth: usize) {
         if depth == 0 {
             let leaf = self.pick(&[
-                "a", "b", "c", "d", "e", "f", "g", "0", "1", "-1", "2.5", "NaN", "'s'", "''", "'10'", "true", "false", "null", "undefined", "1e9",
-                "-0", "Infinity", "'é😀'",
+                "a",
+                "b",
+                "c",
+                "d",
+                "e",
+                "f",
+                "g",
+                "0",
+                "1",
+                "-1",
+                "2.5",
+                "NaN",
+                "'s'",
+                "''",
+                "'10'",
+                "true",
+                "false",
+                "null",
+                "undefined",
+                "1e9",
+                "-0",
+                "Infinity",
+                "'é😀'",
             ]);
             return self.text(leaf);
         }
         match self.below(14) {
             0..=5 => {
                 let op = self.pick(BINARY);
-                self.text("(");
+                // `a ?? b || c` needs its brackets, so does `-a ** b`; and `(a) < (b), (c) > (d)` is a call in TypeScript.
+                self.text("((");
                 self.expression(depth - 1);
-                // `a ?? b || c` needs its brackets, and so does `-a ** b`.
                 let _ = write!(self.out, ") {op} (");
                 self.expression(depth - 1);
-                self.text(")");
+                self.text("))");
             }
             6 => {
                 let op = self.pick(&["!", "-", "+", "~", "typeof ", "void "]);
@@ -295,10 +343,32 @@ impl Generator {
             }
             11 => {
                 let form = self.pick(&[
-                    "String(b).length", "Math.floor(Number(a))", "c?.[1]", "d?.k", "d?.m?.length", "c.length", "d.k", "e?.x.y", "Number(b)",
-                    "[1, 2].includes(a)", "Array.isArray(c)", "parseInt(b)", "Math.max(1, a)", "'abc'.indexOf(b)", "isNaN(a)", "e.x",
-                    "String(a).padStart(4, '0')", "(typeof a === 'number' ? a : 0).toFixed(1)", "JSON.stringify(d)", "a()", "b.nope()",
-                    "'k' in (d ?? {})", "String(c)", "(a, b)", "c?.map?.((v) => v + 1)", "d?.zz?.(1)",
+                    "String(b).length",
+                    "Math.floor(Number(a))",
+                    "c?.[1]",
+                    "d?.k",
+                    "d?.m?.length",
+                    "c.length",
+                    "d.k",
+                    "e?.x.y",
+                    "Number(b)",
+                    "[1, 2].includes(a)",
+                    "Array.isArray(c)",
+                    "parseInt(b)",
+                    "Math.max(1, a)",
+                    "'abc'.indexOf(b)",
+                    "isNaN(a)",
+                    "e.x",
+                    "String(a).padStart(4, '0')",
+                    "(typeof a === 'number' ? a : 0).toFixed(1)",
+                    "JSON.stringify(d)",
+                    "a()",
+                    "b.nope()",
+                    "'k' in (d ?? {})",
+                    "String(c)",
+                    "(a, b)",
+                    "c?.map?.((v) => v + 1)",
+                    "d?.zz?.(1)",
                 ]);
                 self.text(form);
             }

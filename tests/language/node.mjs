@@ -7,14 +7,15 @@ const shown = (value) => (typeof value === 'object' && value !== null ? JSON.str
 
 async function run({ source, input, answers }) {
   const lines = [];
-  const print = (...values) => lines.push(values.map(shown).join(' '));
+  // What leaves a program is Unicode: a lone surrogate becomes U+FFFD.
+  const print = (...values) => lines.push(values.map(shown).join(' ').toWellFormed());
   const console = { log: print, error: print, warn: print, info: print, debug: print };
   const CC = (prompt, options) => {
-    lines.push(`CC ${String(prompt)}${options === undefined ? '' : ` ${JSON.stringify(options)}`}`);
+    lines.push(`CC ${String(prompt)}${options === undefined ? '' : ` ${JSON.stringify(options)}`}`.toWellFormed());
     return answers.length > 0 ? answers.shift() : 'no answer';
   };
   // `main` is called with the input where the top level does not call it.
-  const tail = /^(async )?function main\b|^const main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
+  const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   try {
     const program = new AsyncFunction('CC', 'console', 'input', 'TimeoutError', `"use strict";${source}${tail}`);

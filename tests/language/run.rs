@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use runstate::lang;
-use runstate::vm::limits::Limits;
-use runstate::vm::{Machine, Program, Stop, Turn};
+
+use runstate::vm::{Limits, Machine, Program, Stop, Turn};
 use serde_json::{Value as Json, json};
 
 /// A program, and what the outside gives it.
@@ -45,8 +45,10 @@ const TURN: Turn = Turn { now_ms: 1_790_000_000_000 };
 pub fn node(cases: &[Case]) -> Option<Vec<Outcome>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/node.mjs");
     let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
-    let list: Vec<Json> =
-        cases.iter().map(|case| json!({ "source": case.source, "input": case.input, "answers": case.answers })).collect();
+    let list: Vec<Json> = cases
+        .iter()
+        .map(|case| json!({ "source": case.source, "input": case.input, "answers": case.answers }))
+        .collect();
     let mut stdin = child.stdin.take().unwrap();
     let text = serde_json::to_string(&list).unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()).unwrap());
@@ -78,37 +80,12 @@ pub fn here(case: &Case) -> Outcome {
     drive(&mut machine, case, 50_000_000, |_| None)
 }
 
-/// In parts of `fuel` instructions; between them the machine is saved, restored, and saved again to the same bytes.
-pub fn in_parts(case: &Case, fuel: u64) -> Outcome {
-    let Ok(program) = compile(case) else { panic!("{} compiled before", case.name) };
-    let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], Limits::default()).unwrap();
-    drive(&mut machine, case, fuel, |machine| Some(again(machine, &program, &case.name)))
-}
-
-fn again(machine: &Machine, program: &Arc<Program>, name: &str) -> Machine {
-    let saved = machine.save();
-    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
-    // Through text, as a store keeps it.
-    let text = serde_json::to_string(&pages).unwrap();
-    let pages: Vec<Json> = serde_json::from_str(&text).unwrap();
-    let mut restored = match Machine::restore(Arc::clone(program), &saved, &pages, Limits::default()) {
-        Ok(restored) => restored,
-        Err(error) => panic!("{name}: {error:?}\n{}", serde_json::to_string_pretty(&saved.scopes).unwrap()),
-    };
-    restored.mark_clean();
-    let once_more = restored.save();
-    assert_eq!(format!("{saved:?}"), format!("{once_more:?}"), "{name}: the head saves to other bytes");
-    let again: Vec<Json> = (0..restored.page_count()).map(|page| restored.encode_page(page)).collect();
-    assert_eq!(serde_json::to_string(&again).unwrap(), text, "{name}: pages save to other bytes");
-    assert_eq!(machine.hash_parts(), restored.hash_parts(), "{name}: the hash differs");
-    restored
-}
-
 fn compile(case: &Case) -> Result<Arc<Program>, Outcome> {
     let compiled = match lang::compile("case.ts", &case.source) {
         Ok(compiled) => compiled,
         Err(found) => {
-            let all: Vec<String> = found.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect();
+            let all: Vec<String> =
+                found.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect();
             return Err(Outcome { lines: Vec::new(), ending: Ending::Refused(all.join("; ")), instructions: 0 });
         }
     };
@@ -128,7 +105,9 @@ fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machin
             Stop::Fuel if machine.instructions() > 200_000_000 => break Ending::Failed("it does not end".to_owned()),
             Stop::Fuel => {}
             Stop::Complete(result) => break Ending::Complete(plain(result)),
-            Stop::Failed(failure) if failure.name == "Uncaught" => break Ending::Failed(format!("Uncaught: {}", failure.message)),
+            Stop::Failed(failure) if failure.name == "Uncaught" => {
+                break Ending::Failed(format!("Uncaught: {}", failure.message));
+            }
             Stop::Failed(failure) => break Ending::Failed(format!("{}: {}", failure.name, failure.message)),
             Stop::Call(request) => {
                 let options = if request.options.is_null() { String::new() } else { format!(" {}", request.options) };

@@ -63,6 +63,7 @@ struct State {
     /// What was called, and by which process.
     trace: Vec<(usize, String)>,
     faults: BTreeMap<usize, Fault>,
+    next: Vec<(usize, &'static str, Fault)>,
     full: bool,
     network: Option<String>,
     drawn: u64,
@@ -115,6 +116,18 @@ impl Disk {
     /// Makes the `n`th call from the disk's beginning fail.
     pub fn fail_at(&self, n: usize, fault: Fault) {
         self.state().faults.insert(n, fault);
+    }
+
+    /// Makes the next such call of a process fail.
+    pub fn fail_next(&self, fs: &FaultFs, call: &'static str, fault: Fault) {
+        self.state().next.push((fs.process, call, fault));
+    }
+
+    /// Forgets all faults that are still to come.
+    pub fn heal(&self) {
+        let mut state = self.state();
+        state.faults.clear();
+        state.next.clear();
     }
 
     /// How many calls were made.
@@ -298,7 +311,8 @@ impl FaultFs {
         }
         let n = state.trace.len();
         state.trace.push((self.process, format!("{call} {path}")));
-        let fault = state.faults.get(&n).copied();
+        let next = state.next.iter().position(|(process, named, _)| *process == self.process && *named == call);
+        let fault = state.faults.get(&n).copied().or_else(|| next.map(|at| state.next.remove(at).2));
         let filling = state.full && matches!(call, "create" | "write" | "link" | "make folder");
         let fault = fault.or_else(|| filling.then_some(Fault::Full));
         let dead = || fail(Reason::Other, "the process died");

@@ -25,9 +25,11 @@ impl Place {
         Self { seq, commit: u32::MAX, changes: u32::MAX }
     }
 
-    /// After one commit of a file.
-    pub fn after_commit(seq: u64, commit: u32) -> Self {
-        Self { seq, commit, changes: u32::MAX }
+    /// After one commit of a file that has so many. After the last one is after the file: a process that knows the file only
+    /// through a snapshot calls the same place the same.
+    pub fn after_commit(seq: u64, commit: u32, commits: usize) -> Self {
+        let last = commits.checked_sub(1).is_some_and(|last| u32::try_from(last) == Ok(commit));
+        if last { Self::after_file(seq) } else { Self { seq, commit, changes: u32::MAX } }
     }
 
     /// As the port shows it.
@@ -64,9 +66,10 @@ impl Feed {
         Self { floor: end, events: VecDeque::new(), end }
     }
 
-    /// Adds what a commit did; commits come in order.
-    pub fn push(&mut self, seq: u64, index: u32, done: &Commit) {
-        let position = Place::after_commit(seq, index).position();
+    /// Adds what a commit did, the `index`th of `commits` in its file; commits come in order.
+    pub fn push(&mut self, seq: u64, (index, commits): (u32, usize), done: &Commit) {
+        let end = Place::after_commit(seq, index, commits);
+        let position = end.position();
         // What the store keeps for itself is nobody's news.
         let told = done.told().filter(|change| !change.key.collection.starts_with("runstate."));
         for (n, change) in (1..).zip(told) {
@@ -78,7 +81,7 @@ impl Feed {
             };
             self.events.push_back((Place { seq, commit: index, changes: n }, event));
         }
-        self.end = Place::after_commit(seq, index);
+        self.end = end;
         while self.events.len() > KEPT {
             if let Some((place, _)) = self.events.pop_front() {
                 self.floor = place;
@@ -116,9 +119,9 @@ mod tests {
     fn positions_are_ordered_and_read_back() {
         let places = [
             Place { seq: 1, commit: 0, changes: 1 },
-            Place::after_commit(1, 0),
-            Place::after_commit(1, 7),
-            Place::after_file(1),
+            Place::after_commit(1, 0, 9),
+            Place::after_commit(1, 7, 9),
+            Place::after_commit(1, 8, 9),
             Place { seq: 2, commit: 0, changes: 1 },
         ];
         assert!(places.is_sorted());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::commit_file::{self, Entry};
 use super::feed::{Feed, Place};
-use super::format::{commit_path, file_hash};
+use super::format::file_hash;
 use super::load::{Head, Loaded, replay};
 use super::steps::Dirty;
 use crate::schema::{Catalog, Key};
@@ -37,9 +37,9 @@ pub struct Log {
 
 /// What came of applying commits that others made.
 pub enum Followed {
-    /// All were applied, or the damaged one was found.
+    /// All were applied.
     All,
-    /// One could be applied in part only: the tables must be read again.
+    /// One is damaged, or belongs to another past (a store put back from a copy): everything must be read again.
     Broken,
 }
 
@@ -103,20 +103,13 @@ impl Log {
     }
 
     /// Applies commits that others made (rules 6 and 7). They are in doubt until synced.
-    pub fn follow(&mut self, files: &[Vec<u8>], root: &str) -> Followed {
+    pub fn follow(&mut self, files: &[Vec<u8>]) -> Followed {
         for bytes in files {
             let next = self.head.seq + 1;
-            let at = || format!("{root}/{}", commit_path(next));
-            let file = match commit_file::read(bytes, next, &self.head.hash) {
-                Ok(file) => file,
-                Err(why) => {
-                    self.damage = Some(Error::Corrupt { at: at(), why });
-                    return Followed::All;
-                }
-            };
+            let Ok(file) = commit_file::read(bytes, next, &self.head.hash) else { return Followed::Broken };
             for (index, entry) in (0..).zip(&file.commits) {
                 match replay(&mut self.tables, entry) {
-                    Ok(done) => self.took(next, index, &done),
+                    Ok(done) => self.took(next, (index, file.commits.len()), &done),
                     Err(_) => return Followed::Broken,
                 }
             }
@@ -131,7 +124,7 @@ impl Log {
         let seq = self.head.seq + 1;
         let done = match planned {
             Some(commit) => {
-                self.took(seq, 0, &commit);
+                self.took(seq, (0, 1), &commit);
                 self.tables.apply(commit);
                 None
             }
@@ -140,9 +133,9 @@ impl Log {
         self.advance(hash);
         self.dirty = Dirty::No;
         if let Some(done) = done {
-            self.took(seq, 0, &done);
+            self.took(seq, (0, 1), &done);
         }
-        Ok(Place::after_commit(seq, 0).position())
+        Ok(Place::after_file(seq).position())
     }
 
     fn advance(&mut self, hash: String) {
@@ -150,8 +143,8 @@ impl Log {
         self.head.hash = hash;
     }
 
-    fn took(&mut self, seq: u64, index: u32, done: &Commit) {
-        self.feed.push(seq, index, done);
+    fn took(&mut self, seq: u64, place: (u32, usize), done: &Commit) {
+        self.feed.push(seq, place, done);
         if done.changes.iter().any(|change| change.key.collection == VERSIONS) {
             self.compare_versions();
         }

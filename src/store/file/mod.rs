@@ -21,7 +21,7 @@
 
 mod bounds;
 mod commit_file;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod fault;
 mod faults;
 mod feed;
@@ -35,7 +35,7 @@ mod open;
 mod port;
 mod snapshot;
 mod steps;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,18 +137,6 @@ struct Proposal {
     planned: Option<Commit>,
 }
 
-#[cfg(not(target_family = "wasm"))]
-impl FileStore<NativeFs> {
-    /// Opens the store in `dir`, and makes it where there is nothing.
-    ///
-    /// A folder that holds something else, a file, an unreadable folder: [`Error::Unavailable`]. A network file system without
-    /// [`Options::single_process`]: [`Error::Unsupported`]. A store that is damaged, or written by a newer version, opens; it can be
-    /// read as far as it is whole, and [`FileStore::health`] and every commit say what is wrong.
-    pub async fn open(dir: impl Into<std::path::PathBuf>, options: Options) -> Result<Self, Error> {
-        Self::open_on(NativeFs::new(dir, options.single_process), options).await
-    }
-}
-
 impl<F: Fs> FileStore<F> {
     /// Opens a store over these calls, as `open` does on the files of the machine.
     pub async fn open_on(fs: F, options: Options) -> Result<Self, Error> {
@@ -244,7 +232,7 @@ impl<F: Fs> FileStore<F> {
             let reply = (next == Next::Reply).then_some(dirty);
             let later = self.fs.run(CatchUp { seq, base, reply }).await.map_err(self.io())?.map_err(self.io())?;
             moved |= !later.files.is_empty();
-            let followed = self.log_mut().follow(&later.files, &self.fs.root());
+            let followed = self.log_mut().follow(&later.files);
             if !later.files.is_empty() {
                 self.changed.notify(usize::MAX);
             }

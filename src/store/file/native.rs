@@ -5,13 +5,15 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::fs::{Fs, FsError, Kind, Reason, Sequence};
+use super::{FileStore, Options};
 use crate::marker::BoxFuture;
+use crate::store::Error;
 use crate::time::Millis;
 
 #[cfg(unix)]
@@ -45,6 +47,17 @@ impl NativeFs {
     pub fn new(root: impl Into<PathBuf>, single_process: bool) -> Self {
         let root = root.into();
         Self { direct: Arc::new(Direct { root, single_process, no_links: AtomicBool::new(false) }) }
+    }
+}
+
+impl FileStore<NativeFs> {
+    /// Opens the store in `dir`, and makes it where there is nothing.
+    ///
+    /// A folder that holds something else, a file, an unreadable folder: [`Error::Unavailable`]. A network file system without
+    /// [`Options::single_process`]: [`Error::Unsupported`]. A store that is damaged, or written by a newer version, opens; it can be
+    /// read as far as it is whole, and [`FileStore::health`] and every commit say what is wrong.
+    pub async fn open(dir: impl Into<PathBuf>, options: Options) -> Result<Self, Error> {
+        Self::open_on(NativeFs::new(dir, options.single_process), options).await
     }
 }
 
@@ -265,11 +278,5 @@ impl Fs for NativeFs {
     fn run<S: Sequence>(&self, sequence: S) -> BoxFuture<'_, Result<S::Output, FsError>> {
         let direct = self.direct.clone();
         Box::pin(self.blocking(move || now(sequence.run(&*direct)).map(Ok)))
-    }
-}
-
-impl AsRef<Path> for NativeFs {
-    fn as_ref(&self) -> &Path {
-        &self.direct.root
     }
 }

@@ -129,8 +129,8 @@ impl<S> FaultStore<S> {
     }
 }
 
-/// Lets the others run once.
-pub(crate) async fn yield_now() {
+/// Lets other tasks, and other futures of this one, run once.
+pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

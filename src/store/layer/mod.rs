@@ -1,6 +1,8 @@
 //! Stores around stores: they see every call and pass it on.
 
 mod fault;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
-pub use fault::{Fault, FaultStore};
+pub use fault::{Fault, FaultStore, yield_now};
 pub use trace::{Calls, Trace};
 
 /// A method of the port.

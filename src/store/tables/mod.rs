@@ -142,6 +142,10 @@ impl Tables {
 
     /// Puts a document that was read from a snapshot, whatever stood there.
     pub fn load(&mut self, key: Key, stored: Stored) {
+        // Opening a store is this, many times: what is new takes no detour over a change.
+        if self.get(&key).is_none() {
+            return self.tables.entry(key.collection).or_default().insert(&key.id, stored);
+        }
         let before = self.get(&key).cloned();
         let change = self.change(key, before.as_ref(), Some(stored), None);
         self.apply_change(change);

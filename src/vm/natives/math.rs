@@ -1,4 +1,4 @@
-//! `Math`.
+//! `Math`. The functions beyond arithmetic come from `libm`: the same bits on every target, and most often V8's.
 
 use super::super::builtin::{Args, Done, Row};
 use super::super::machine::Machine;
@@ -18,34 +18,36 @@ macro_rules! function {
 
 pub(super) static ROWS: &[Row] = &[
     function!("Math.abs", |n| n.abs()),
-    function!("Math.acos", |n| n.acos()),
-    function!("Math.acosh", |n| n.acosh()),
-    function!("Math.asin", |n| n.asin()),
-    function!("Math.asinh", |n| if n == 0.0 { n } else { n.asinh() }),
-    function!("Math.atan", |n| n.atan()),
-    function!("Math.atanh", |n| n.atanh()),
-    function!("Math.cbrt", |n| n.cbrt()),
+    function!("Math.acos", |n| libm::acos(n)),
+    function!("Math.acosh", |n| libm::acosh(n)),
+    function!("Math.asin", |n| libm::asin(n)),
+    function!("Math.asinh", |n| if n == 0.0 { n } else { libm::asinh(n) }),
+    function!("Math.atan", |n| libm::atan(n)),
+    function!("Math.atanh", |n| libm::atanh(n)),
+    function!("Math.cbrt", |n| libm::cbrt(n)),
     function!("Math.ceil", |n| n.ceil()),
     function!("Math.clz32", |n| f64::from((to_int32(n) as u32).leading_zeros())),
-    function!("Math.cos", |n| n.cos()),
-    function!("Math.cosh", |n| n.cosh()),
-    function!("Math.exp", |n| n.exp()),
-    function!("Math.expm1", |n| n.exp_m1()),
+    function!("Math.cos", |n| libm::cos(n)),
+    function!("Math.cosh", |n| libm::cosh(n)),
+    function!("Math.exp", |n| libm::exp(n)),
+    function!("Math.expm1", |n| libm::expm1(n)),
     function!("Math.floor", |n| n.floor()),
     function!("Math.fround", |n| f64::from(n as f32)),
-    function!("Math.log", |n| n.ln()),
-    function!("Math.log10", |n| n.log10()),
-    function!("Math.log1p", |n| n.ln_1p()),
-    function!("Math.log2", |n| n.log2()),
+    function!("Math.log", |n| libm::log(n)),
+    function!("Math.log10", |n| libm::log10(n)),
+    function!("Math.log1p", |n| libm::log1p(n)),
+    function!("Math.log2", |n| libm::log2(n)),
     function!("Math.round", |n| round(n)),
     function!("Math.sign", |n| if n.is_nan() || n == 0.0 { n } else { n.signum() }),
-    function!("Math.sin", |n| n.sin()),
-    function!("Math.sinh", |n| n.sinh()),
+    function!("Math.sin", |n| libm::sin(n)),
+    function!("Math.sinh", |n| libm::sinh(n)),
     function!("Math.sqrt", |n| n.sqrt()),
-    function!("Math.tan", |n| n.tan()),
-    function!("Math.tanh", |n| n.tanh()),
+    function!("Math.tan", |n| libm::tan(n)),
+    function!("Math.tanh", |n| libm::tanh(n)),
     function!("Math.trunc", |n| n.trunc()),
-    ("Math.atan2", 2, |machine, args| Ok(machine.arg_number(args, 0)?.atan2(machine.arg_number(args, 1)?).into())),
+    ("Math.atan2", 2, |machine, args| {
+        Ok(libm::atan2(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())
+    }),
     ("Math.pow", 2, |machine, args| Ok(power(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())),
     ("Math.imul", 2, |machine, args| {
         let (a, b) = (to_int32(machine.arg_number(args, 0)?), to_int32(machine.arg_number(args, 1)?));

@@ -1,0 +1,338 @@
+//! The rules of DESIGN §6, each with the race it is for.
+
+use super::super::fault::{Fault, Survivors};
+use super::super::fs::Reason;
+use super::*;
+
+#[test]
+fn rule_1_everyone_syncs_all_folders_before_the_first_link() {
+    let disk = Disk::new();
+    open(&disk);
+    let trace = disk.trace();
+    let first_link = trace.iter().position(|call| call.starts_with("link")).unwrap();
+    for folder in ["sync ..", "sync ", "sync commits", "sync snapshots"] {
+        assert!(trace[..first_link].iter().any(|call| call == folder), "{folder} before {:?}", trace[first_link]);
+    }
+    // The identity must be safe before a snapshot names it.
+    let second_link = trace.iter().rposition(|call| call.starts_with("link snapshots/")).unwrap();
+    assert!(trace[first_link..second_link].iter().any(|call| call == "sync "));
+}
+
+#[test]
+fn rule_1_a_process_that_finds_folders_of_another_syncs_them_before_it_replies() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let before = disk.calls();
+    let (b, _) = open(&disk);
+    assert!(read(&b, "1").unwrap().is_some());
+    let trace = disk.trace();
+    for folder in ["sync ..", "sync ", "sync commits", "sync snapshots"] {
+        assert!(trace[before..].iter().any(|call| call == folder), "{folder}");
+    }
+}
+
+#[test]
+fn rule_2_opening_reads_the_highest_snapshot_and_the_commits_after_it() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let seq = take_snapshot(&disk, &a);
+    clean_below(&disk, seq);
+    let (b, _) = open(&disk);
+    commit(&b, "b", vec![insert("2", "y")]).unwrap();
+    assert_eq!(ids(&b), ["1", "2"]);
+    // The ledger is part of the snapshot.
+    assert!(commit(&b, "a", vec![insert("1", "x")]).unwrap().replayed);
+    assert_eq!(ids(&open(&disk).0), ["1", "2"]);
+}
+
+#[test]
+fn rule_2_a_snapshot_that_vanishes_while_it_is_read_means_starting_over() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let fs = disk.process();
+    let (d, seq) = (disk.clone(), a.log().head.seq);
+    disk.before(&fs, "read", "snapshots/", move || {
+        take_snapshot(&d, &a);
+        clean_below(&d, seq);
+    });
+    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    done(b.migrate(&catalog())).unwrap();
+    assert_eq!(ids(&b), ["1"]);
+    assert_eq!(b.log().head.base, Some(seq));
+}
+
+#[test]
+fn rule_3_a_snapshot_taken_while_commits_are_read_means_starting_over() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    for i in 0..5 {
+        commit(&a, &format!("c{i}"), vec![insert(&format!("{i}"), &format!("t{i}"))]).unwrap();
+    }
+    let fs = disk.process();
+    let (d, seq) = (disk.clone(), a.log().head.seq);
+    // Commits vanish under the reader: to it the chain seems to end early.
+    disk.before(&fs, "read", &commit_path(3), move || {
+        take_snapshot(&d, &a);
+        clean_below(&d, seq);
+    });
+    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    done(b.migrate(&catalog())).unwrap();
+    assert_eq!(b.health(), None);
+    assert_eq!(ids(&b).len(), 5);
+}
+
+#[test]
+fn rule_4_a_sleeper_below_a_snapshot_reopens_before_it_commits() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let (b, _) = open(&disk);
+    commit(&b, "b0", vec![insert("0", "z")]).unwrap();
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let seq = take_snapshot(&disk, &a);
+    clean_below(&disk, seq);
+    // b's next number is free again; linking there would be a commit that nobody ever reads.
+    commit(&b, "b", vec![insert("2", "y")]).unwrap();
+    assert_eq!(disk.names("commits"), [format!("{:016}.json", seq + 1)]);
+    assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
+}
+
+#[test]
+fn rule_4_the_list_comes_after_the_temp_so_that_the_sweep_is_a_fence() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let (b, fs) = open(&disk);
+    commit(&b, "b0", vec![insert("0", "z")]).unwrap();
+    // Between b's list and its link a snapshot is taken and everything below is cleaned.
+    let (d, sleeper) = (disk.clone(), b.clone());
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&a, "a", vec![insert("1", "x")]).unwrap();
+        let seq = take_snapshot(&d, &a);
+        clean_below(&d, seq);
+    });
+    commit(&sleeper, "b", vec![insert("2", "y")]).unwrap();
+    assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
+    assert!(disk.names("commits").iter().all(|name| !name.starts_with(".tmp-")));
+}
+
+#[test]
+fn rule_5_what_a_commit_rests_on_is_synced_before_it_is_linked() {
+    let disk = Disk::new();
+    let (a, a_fs) = open(&disk);
+    let (b, fs) = open(&disk);
+    commit(&b, "b0", vec![insert("0", "z")]).unwrap();
+    assert_eq!(ids(&a), ["0"]);
+    // a's commit is there but not synced when b builds on it.
+    let d = disk.clone();
+    disk.before(&fs, "link", "commits/", move || {
+        d.fail_next(&a_fs, "sync", Fault::ErrorBefore);
+        assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
+    });
+    commit(&b, "b", vec![insert("2", "y")]).unwrap();
+    disk.lose_power(Survivors::None);
+    assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
+}
+
+#[test]
+fn rule_6_a_seq_loser_applies_the_winner_and_tries_again() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    let winner = b.clone();
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&winner, "b", vec![insert("2", "y")]).unwrap();
+    });
+    let receipt = commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    assert!(!receipt.replayed);
+    assert_eq!(ids(&a), ["1", "2"]);
+    assert_eq!(ids(&b), ["1", "2"]);
+    // The loser's file was written anew: its chain goes through the winner.
+    assert_eq!(open(&disk).0.health(), None);
+}
+
+#[test]
+fn rule_6_a_seq_loser_judges_its_expectations_again() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    commit(&a, "a0", vec![insert("1", "x")]).unwrap();
+    let (mine, theirs) = (count_up(&a, "1").unwrap(), count_up(&b, "1").unwrap());
+    let winner = b.clone();
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&winner, "b", vec![theirs]).unwrap();
+    });
+    assert_eq!(commit(&a, "a", vec![mine]), Err(Error::Conflict { key: note("1") }));
+    assert_eq!(read(&a, "1").unwrap().unwrap().document["n"], 1);
+    assert!(!is_committed(&b, "a"));
+}
+
+#[test]
+fn rule_6_a_seq_loser_sees_a_unique_clash_with_the_winner() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&b, "b", vec![insert("2", "same")]).unwrap();
+    });
+    assert!(matches!(commit(&a, "a", vec![insert("1", "same")]), Err(Error::UniqueViolation { .. })));
+    assert_eq!(ids(&a), ["2"]);
+}
+
+#[test]
+fn rule_6_the_same_command_in_two_processes_is_committed_once() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&b, "same", vec![insert("1", "x")]).unwrap();
+    });
+    let receipt = commit(&a, "same", vec![insert("1", "x")]).unwrap();
+    assert!(receipt.replayed);
+    assert_eq!(receipt.result, "result of same");
+    assert_eq!(read(&a, "1").unwrap().unwrap().revision.writes(), 1);
+}
+
+#[test]
+fn rule_6_a_winner_that_is_gone_already_means_reopening() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    let (winner, next) = (b.clone(), commit_path(b.log().head.seq + 1));
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&winner, "b", vec![insert("2", "y")]).unwrap();
+    });
+    let (d, cleaner) = (disk.clone(), b.clone());
+    disk.before(&fs, "read", &next, move || {
+        let seq = take_snapshot(&d, &cleaner);
+        clean_below(&d, seq);
+    });
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    assert_eq!(ids(&open(&disk).0), ["1", "2"]);
+}
+
+#[test]
+fn rule_6_a_temp_that_vanished_is_written_anew() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let d = disk.clone();
+    disk.before(&fs, "link", "commits/", move || {
+        for name in d.names("commits").iter().filter(|name| name.starts_with(".tmp-")) {
+            d.edit(&format!("commits/{name}"), None);
+        }
+    });
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    assert_eq!(ids(&open(&disk).0), ["1"]);
+}
+
+#[test]
+fn rule_7_a_read_sees_what_another_process_committed_before_it() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let (b, _) = open(&disk);
+    assert!(read(&b, "1").unwrap().is_none());
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    assert!(read(&b, "1").unwrap().is_some());
+    assert!(is_committed(&b, "a"));
+}
+
+#[test]
+fn rule_7_a_sleeper_whose_head_was_removed_reopens_before_it_replies() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let (b, _) = open(&disk);
+    assert!(ids(&b).is_empty());
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let seq = take_snapshot(&disk, &a);
+    clean_below(&disk, seq);
+    // To b the next commit is missing, as if nothing had happened.
+    assert_eq!(ids(&b), ["1"]);
+}
+
+#[test]
+fn rule_7_a_head_that_is_a_snapshot_counts_as_standing() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let seq = take_snapshot(&disk, &a);
+    clean_below(&disk, seq);
+    let (b, _) = open(&disk);
+    let before = disk.calls();
+    assert_eq!(ids(&b), ["1"]);
+    assert_eq!(ids(&b), ["1"]);
+    assert!(!disk.trace()[before..].iter().any(|call| call.starts_with("list")), "no reopening");
+}
+
+#[test]
+fn rule_7_a_reply_syncs_what_it_rests_on() {
+    let disk = Disk::new();
+    let (a, fs) = open(&disk);
+    let (b, _) = open(&disk);
+    disk.fail_next(&fs, "sync", Fault::ErrorBefore);
+    assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
+    // Linked, seen by all, and lost by a power failure now; once somebody was told of it, it must not be.
+    assert!(is_committed(&b, "a"));
+    disk.lose_power(Survivors::None);
+    assert_eq!(ids(&open(&disk).0), ["1"]);
+}
+
+#[test]
+fn rule_7_a_refusal_rests_on_fresh_knowledge() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let (b, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    assert_eq!(ids(&b), ["1"]);
+    let delete = Write { key: note("1"), expect: Expect::Any, op: Op::Delete };
+    commit(&a, "a2", vec![delete]).unwrap();
+    // What b knows says "there already"; what is there says nothing.
+    commit(&b, "b", vec![insert("1", "y")]).unwrap();
+    assert_eq!(read(&a, "1").unwrap().unwrap().document["title"], "y");
+}
+
+#[test]
+fn rule_11_a_name_is_never_replaced_nor_written_in_place() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let written = disk.trace();
+    assert!(written.iter().filter(|call| call.starts_with("create")).all(|call| call.contains("/.tmp-")));
+    let fs = disk.process();
+    let again = done(fs.link_new("runstate.json", &commit_path(1)));
+    assert_eq!(again.unwrap_err().reason, Reason::Exists);
+}
+
+#[test]
+fn rule_12_a_gap_is_told_from_a_race_and_opens_read_only() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    for i in 0..5 {
+        commit(&a, &format!("c{i}"), vec![insert(&format!("{i}"), &format!("t{i}"))]).unwrap();
+    }
+    disk.edit(&commit_path(4), None);
+    let (b, _) = open(&disk);
+    let Some(Error::Corrupt { at, why }) = b.health() else { panic!("{:?}", b.health()) };
+    assert_eq!(
+        (at.as_str(), why.contains("is missing, while commit 5 is there")),
+        ("store/commits/0000000000000004.json", true)
+    );
+    assert_eq!(ids(&b), ["0", "1"]);
+    assert!(matches!(commit(&b, "b", vec![insert("9", "z")]), Err(Error::Corrupt { .. })));
+    assert_eq!(disk.file(&commit_path(4)), None, "nothing may be put into the gap");
+}
+
+#[test]
+fn rule_12_a_commit_that_comes_between_reading_and_listing_is_no_gap() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let fs = disk.process();
+    disk.before(&fs, "list", "commits", move || {
+        commit(&a, "a", vec![insert("1", "x")]).unwrap();
+        commit(&a, "b", vec![insert("2", "y")]).unwrap();
+    });
+    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    done(b.migrate(&catalog())).unwrap();
+    assert_eq!(b.health(), None);
+    assert_eq!(ids(&b), ["1", "2"]);
+}

@@ -1,0 +1,95 @@
+//! Layers do what they say around a store in memory.
+
+use std::sync::Arc;
+
+use super::{Fault, FaultStore, Method, Trace};
+use crate::id::CommandId;
+use crate::schema::{Catalog, Collection, Key, Query};
+use crate::store::{Batch, Error, Expect, Memory, Op, Outcome, Store, Write};
+use crate::time::Timestamp;
+use crate::value::Json;
+
+const C: Collection = Collection::new("t.c", 1);
+
+async fn ready<S: Store>(store: S) -> S {
+    store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
+    store
+}
+
+fn batch(command: &str) -> Batch {
+    let document = Arc::new(serde_json::json!({"n": 1}).as_object().unwrap().clone());
+    Batch {
+        command: CommandId::new(command).unwrap(),
+        fingerprint: String::new(),
+        at: Timestamp::from_millis(0),
+        result: Json::Null,
+        writes: vec![Write { key: Key::new(&C, "a"), expect: Expect::Any, op: Op::Put { version: 1, document } }],
+        checks: vec![],
+    }
+}
+
+fn unavailable() -> Error {
+    Error::Unavailable { what: "the store".into(), why: "the line is cut".into() }
+}
+
+#[tokio::test]
+async fn calls_rows_and_bytes_are_counted() {
+    let store = ready(Trace::new(Memory::new())).await;
+    store.commit(batch("1")).await.unwrap();
+    store.commit(batch("1")).await.unwrap();
+    store.query(&Query::of(&C)).await.unwrap();
+    store.query(&Query::of(&C).after(Some("wrong".into()))).await.unwrap_err();
+    let (commits, queries) = (store.calls(Method::Commit), store.calls(Method::Query));
+    assert_eq!(
+        (commits.calls, commits.rows, commits.bytes),
+        (2, 1, 4 + r#"{"n":1}"#.len() as u64),
+        "a repeat writes nothing"
+    );
+    assert_eq!((queries.calls, queries.errors, queries.rows, queries.bytes), (2, 1, 1, 7));
+    store.reset();
+    assert_eq!(store.calls(Method::Commit).calls, 0);
+}
+
+#[tokio::test]
+async fn a_fault_comes_at_its_call_and_once() {
+    let store = ready(FaultStore::new(Memory::new())).await;
+    store.plan(Method::Get, 2, Fault::Before(unavailable()));
+    let keys = [Key::new(&C, "a")];
+    assert!(store.get(&keys).await.is_ok());
+    assert_eq!(store.get(&keys).await, Err(unavailable()));
+    assert!(store.get(&keys).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_lost_answer_was_a_commit() {
+    let store = ready(FaultStore::new(Memory::new())).await;
+    let command = CommandId::new("1").unwrap();
+    let unknown = Error::Unknown { command: command.clone(), why: "the line was cut".into() };
+    store.plan(Method::Commit, 1, Fault::After(unknown.clone()));
+    assert_eq!(store.commit(batch("1")).await, Err(unknown));
+    assert!(matches!(store.outcome(&command).await, Ok(Outcome::Committed { .. })));
+    assert!(store.commit(batch("1")).await.unwrap().replayed);
+}
+
+#[tokio::test]
+async fn the_dead_say_nothing_until_they_are_started_again() {
+    for (fault, survives) in [(Fault::DieBefore, false), (Fault::DieAfter, true)] {
+        let store = ready(FaultStore::new(Memory::new())).await;
+        store.plan(Method::Commit, 1, fault);
+        assert_eq!(store.commit(batch("1")).await, Err(Error::Closed));
+        assert_eq!(store.get(&[]).await, Err(Error::Closed));
+        assert!(store.is_dead());
+        store.heal();
+        let found = store.get(&[Key::new(&C, "a")]).await.unwrap();
+        assert_eq!(found[0].is_some(), survives);
+    }
+}
+
+#[tokio::test]
+async fn a_delayed_call_lets_others_pass() {
+    let store = ready(FaultStore::new(Memory::new())).await;
+    store.plan(Method::Commit, 1, Fault::Delay(3));
+    let (slow, fast) = tokio::join!(store.commit(batch("slow")), store.commit(batch("fast")));
+    let order = |receipt: Result<crate::store::Receipt, Error>| receipt.unwrap().position.0.parse::<u64>().unwrap();
+    assert!(order(fast) < order(slow));
+}

@@ -1,0 +1,141 @@
+//! Documents, revisions, keys.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::scene::{ITEMS, Scene, Writing, code};
+use super::{Failure, Subject, Verdict, ensure, ensure_eq};
+use crate::id::Revision;
+use crate::schema::Key;
+use crate::store::Stored;
+use crate::testing::{join_all, yield_now};
+
+pub(super) async fn absent_documents_are_none(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    s.put(&ITEMS, "b", json!({"n": 1})).await?;
+    ensure_eq!(s.store.get(&[]).await?, Vec::new());
+    let keys = ["a", "b", "c", "b"].map(|id| Key::new(&ITEMS, id));
+    let there: Vec<bool> = s.store.get(&keys).await?.iter().map(Option::is_some).collect();
+    ensure_eq!(there, [false, true, false, true]);
+    Ok(())
+}
+
+pub(super) async fn a_commit_is_visible_to_the_next_get(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    let document = json!({"name": "first", "n": 1});
+    let batch = s.batch()?.insert(&ITEMS, "a", document.clone()).insert(&ITEMS, "b", json!({}));
+    let (command, result) = (batch.command.clone(), batch.result.clone());
+    let receipt = s.commit(batch).await?;
+    ensure_eq!((receipt.result, receipt.replayed), (result, false));
+    let revision = Revision::first(&command, ITEMS.name, "a");
+    let document = Arc::new(super::scene::object(document));
+    ensure_eq!(s.find(&ITEMS, "a").await?, Some(Stored { revision, version: 1, document }));
+    ensure_eq!(s.document(&ITEMS, "b").await?, json!({}));
+    Ok(())
+}
+
+pub(super) async fn every_write_counts(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
+    ensure_eq!(first.writes(), 1);
+    let second = s.put(&ITEMS, "a", json!({"n": 1})).await?;
+    ensure_eq!(second, first.next());
+    let before = super::scene::object(json!({"n": 1}));
+    let change = crate::value::difference(&before, &super::scene::object(json!({"n": 2})));
+    s.commit(s.batch()?.change(&ITEMS, "a", change)).await?;
+    ensure_eq!(s.revision(&ITEMS, "a").await?, second.next());
+    Ok(())
+}
+
+pub(super) async fn a_recreated_document_is_another(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    let first = s.put(&ITEMS, "a", json!({})).await?;
+    s.delete(&ITEMS, "a").await?;
+    ensure_eq!(s.find(&ITEMS, "a").await?, None);
+    let again = s.put(&ITEMS, "a", json!({})).await?;
+    ensure_eq!(again.writes(), 1);
+    ensure!(again != first, "the new document has the revision of the deleted one");
+    let old = s.commit(s.batch()?.replace(&ITEMS, "a", &first, json!({"n": 1}))).await;
+    ensure_eq!(code(&old), "conflict");
+    Ok(())
+}
+
+pub(super) async fn one_get_is_one_snapshot(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 0})).put(&ITEMS, "b", json!({"n": 0}))).await?;
+    let (s, keys) = (&s, &["a", "b"].map(|id| Key::new(&ITEMS, id)));
+    let writer = async move {
+        for n in 1..=30 {
+            s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": n})).put(&ITEMS, "b", json!({"n": n}))).await?;
+            yield_now().await;
+        }
+        Ok(())
+    };
+    let reader = async move {
+        for _ in 0..60 {
+            let found = s.store.get(keys).await?;
+            let [Some(a), Some(b)] = found.as_slice() else { return Err(Failure::new("a document vanished")) };
+            ensure_eq!(a.document, b.document);
+            yield_now().await;
+        }
+        Ok(())
+    };
+    join_all(vec![Box::pin(writer), Box::pin(reader)]).await.into_iter().collect()
+}
+
+pub(super) async fn ids_are_exact(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    let long = "x".repeat(200);
+    let longer_twin = format!("{}y", "x".repeat(199));
+    let ids = [
+        "Key",
+        "key",
+        "../x",
+        "CON",
+        "con",
+        "a/b",
+        "a\\b",
+        "a.b",
+        "a.",
+        "a",
+        " a",
+        "%41",
+        "A",
+        "🦀",
+        "\u{e9}",
+        "e\u{301}",
+        "_id",
+        "__proto__",
+        "constructor",
+        "$x",
+        "0",
+        "-0",
+        "null",
+        "*",
+        "?",
+        "'",
+        "\"",
+        "a:b",
+        &long,
+        &longer_twin,
+    ];
+    let batch = s.batch()?;
+    let batch = ids.iter().fold(batch, |batch, id| batch.insert(&ITEMS, id, json!({"any": id})));
+    s.commit(batch).await?;
+    for id in ids {
+        ensure_eq!(s.document(&ITEMS, id).await?["any"], id);
+    }
+    s.delete(&ITEMS, "Key").await?;
+    ensure!(s.find(&ITEMS, "key").await?.is_some(), "deleting `Key` deleted `key`");
+    Ok(())
+}
+
+pub(super) async fn what_is_no_id_is_refused(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    for id in ["", "a\0b", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(201), &"é".repeat(101)] {
+        let refused = s.commit(s.batch()?.put(&ITEMS, id, json!({}))).await;
+        ensure!(code(&refused) == "invalid", "writing under {id:?} came to {}", code(&refused));
+    }
+    Ok(())
+}

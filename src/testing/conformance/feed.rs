@@ -1,0 +1,136 @@
+//! The feed of changes.
+
+use serde_json::json;
+
+use super::scene::{ITEMS, LEASES, Scene, Writing, batch, code};
+use super::{Failure, Subject, Verdict, ensure, ensure_eq};
+use crate::store::{ChangeEvent, Error, Position};
+use crate::testing::{join_all, yield_now};
+use crate::time::{Millis, Timestamp};
+
+const NO_WAIT: Millis = Millis(0);
+
+/// A scene and the position before anything happens in it; none where the store has no feed and says so.
+async fn begun(subject: &Subject) -> Result<Option<(Scene, Position)>, Failure> {
+    let s = Scene::of(subject).await?;
+    let changes = s.store.changes(None, 10, NO_WAIT).await;
+    if !s.store.capabilities().change_feed {
+        ensure!(matches!(changes, Err(Error::Unsupported { .. })), "no feed, but changes came to {}", code(&changes));
+        return Ok(None);
+    }
+    let changes = changes?;
+    ensure_eq!(changes.events, Vec::new());
+    Ok(Some((s, changes.next)))
+}
+
+async fn told(s: &Scene, event: &ChangeEvent) -> Result<String, Failure> {
+    let now = s.store.get(std::slice::from_ref(&event.key)).await?.into_iter().next().flatten();
+    let now = now.map(|stored| stored.revision);
+    let what = match &event.revision {
+        None => "deleted".to_owned(),
+        Some(revision) if Some(revision) == now.as_ref() => format!("{} and still", revision.writes()),
+        Some(revision) => revision.writes().to_string(),
+    };
+    Ok(format!("{} {}: {what}", event.command, event.key.id))
+}
+
+pub(super) async fn changes_come_in_order(subject: &Subject) -> Verdict {
+    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+    let first = s.commit(batch("1")?.insert(&ITEMS, "a", json!({})).insert(&ITEMS, "b", json!({}))).await?;
+    s.commit(batch("2")?.put(&ITEMS, "a", json!({"n": 1}))).await?;
+    s.commit(batch("3")?).await?;
+    s.commit(batch("4")?.delete(&ITEMS, "b").delete(&ITEMS, "never there")).await?;
+    let changes = s.store.changes(Some(start), 100, NO_WAIT).await?;
+    let mut found = Vec::new();
+    for event in &changes.events {
+        found.push(told(&s, event).await?);
+    }
+    // Writes of one batch may come in any order among themselves; the ledger's own rows are not told.
+    if let Some(pair) = found.get_mut(..2) {
+        pair.sort();
+    }
+    ensure_eq!(found, ["1 a: 1", "1 b: 1", "2 a: 2 and still", "4 b: deleted"]);
+    let after_first = s.store.changes(Some(first.position), 100, NO_WAIT).await?;
+    let commands: Vec<&str> = after_first.events.iter().map(|event| event.command.as_str()).collect();
+    ensure!(commands.ends_with(&["2", "4"]), "after the first commit came {commands:?}");
+    ensure_eq!(s.store.changes(Some(changes.next), 100, NO_WAIT).await?.events, Vec::new());
+    Ok(())
+}
+
+pub(super) async fn a_position_resumes(subject: &Subject) -> Verdict {
+    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+    let mut expected = Vec::new();
+    for i in 0..5 {
+        let ids: Vec<String> = (0..3).map(|k| format!("{i}-{k}")).collect();
+        s.commit(ids.iter().fold(s.batch()?, |batch, id| batch.put(&ITEMS, id, json!({})))).await?;
+        expected.extend(ids);
+    }
+    for limit in [1, 2, 4, 100] {
+        let mut from = start.clone();
+        let mut found = Vec::new();
+        for _ in 0..100 {
+            let changes = s.store.changes(Some(from), limit, NO_WAIT).await?;
+            ensure!(changes.events.len() <= limit, "{} changes, asked for {limit}", changes.events.len());
+            from = changes.next;
+            if changes.events.is_empty() {
+                break;
+            }
+            found.extend(changes.events.iter().map(|event| event.key.id.to_string()));
+        }
+        // At least once: a change may be told again, but none is left out.
+        found.sort();
+        found.dedup();
+        ensure_eq!((limit, &found), (limit, &expected));
+    }
+    Ok(())
+}
+
+pub(super) async fn now_is_the_default_beginning(subject: &Subject) -> Verdict {
+    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+    s.put(&ITEMS, "before", json!({})).await?;
+    let now = s.store.changes(None, 10, NO_WAIT).await?;
+    ensure_eq!(now.events, Vec::new());
+    s.put(&ITEMS, "after", json!({})).await?;
+    let changes = s.store.changes(Some(now.next), 10, NO_WAIT).await?;
+    ensure_eq!(changes.events.iter().map(|event| &*event.key.id).collect::<Vec<_>>(), ["after"]);
+    Ok(())
+}
+
+pub(super) async fn waiting_ends(subject: &Subject) -> Verdict {
+    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+    ensure_eq!(s.store.changes(Some(start.clone()), 10, Millis(30)).await?.events, Vec::new());
+    let s = &s;
+    let waiter = async move {
+        let changes = s.store.changes(Some(start), 10, Millis::minutes(1)).await?;
+        ensure_eq!(changes.events.len(), 1);
+        Ok(())
+    };
+    let writer = async move {
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        s.put(&ITEMS, "a", json!({})).await.map(|_| ())
+    };
+    join_all(vec![Box::pin(waiter), Box::pin(writer)]).await.into_iter().collect()
+}
+
+pub(super) async fn lost_positions_are_told(subject: &Subject) -> Verdict {
+    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+    s.put(&ITEMS, "a", json!({})).await?;
+    let foreign = s.store.changes(Some(Position("no position of this store".to_owned())), 10, NO_WAIT).await;
+    ensure_eq!(code(&foreign), "position_expired");
+    Ok(())
+}
+
+pub(super) async fn what_was_swept_is_told(subject: &Subject) -> Verdict {
+    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+    let lease = s.batch()?.put(&LEASES, "a", json!({"at": 0}));
+    s.commit(lease.clone()).await?;
+    let start = s.store.changes(None, 10, NO_WAIT).await?.next;
+    s.commit(lease).await?;
+    s.store.sweep(LEASES.name, Timestamp::from_millis(1_000), 10).await?;
+    let changes = s.store.changes(Some(start), 10, NO_WAIT).await?;
+    let found: Vec<_> = changes.events.iter().map(|event| (&*event.key.id, event.revision.is_some())).collect();
+    ensure_eq!(found, [("a", false)]);
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What tests of stores and of programs on runstate need: the conformance suite that any store can run, a clock that stands
+//! still until it is told, ids that repeat, and running futures without a runtime. Feature `testing`.
+
+mod clock;
+pub mod conformance;
+mod host;
+mod run;
+
+pub use clock::{SimClock, SimIds};
+pub use host::SimHost;
+pub use run::{block_on, join_all, yield_now};

@@ -1,0 +1,106 @@
+//! Warm, cold, in slices of any size, on memory or on files: the same documents, the same output, the same state hash.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use runstate::domain::cvm::Status;
+use runstate::limits::Settings;
+use runstate::store::Memory;
+use runstate::store::file::{FileStore, Options};
+use runstate::testing::block_on;
+use runstate::value::Json;
+
+use crate::scene::Scene;
+
+const PROGRAMS: &[&str] = &[
+    r#"
+    const all = [];
+    function ask(n) { const a = CC(`n=${n}`); all.push({ n, a, at: all.length }); return a; }
+    for (let i = 0; i < 4; i++) { const a = ask(i); console.log(i, a, all.length); }
+    console.log(JSON.stringify(all));
+    "#,
+    r#"
+    const makers = [];
+    for (let i = 0; i < 3; i++) { let n = i * 10; makers.push(() => { n += 1; return n + ":" + CC("m" + n); }); }
+    for (const m of makers) { console.log(m()); console.log(m()); }
+    "#,
+    r#"
+    function deep(n) { if (n === 0) return CC("bottom?"); try { return deep(n - 1) + n; } finally { console.log("up", n); } }
+    try { console.log(deep(5)); throw new Error(CC("throw?")); } catch (e) { console.log(e.message); }
+    console.log(Math.random() < 1, Math.floor(Math.random() * 1000), Date.now());
+    "#,
+    r#"
+    const words = ["b", "a", "c"].map((w) => w + CC(w)).sort();
+    for (const k in { x: 1, y: 2 }) console.log(k, CC(k));
+    let o = { self: null, n: NaN, z: -0, inf: Infinity, u: undefined, list: words };
+    o.self = o;
+    console.log(words.join(), CC("last"), o.self.self.n, 1 / o.z, o.inf, o.u);
+    "#,
+    r#"
+    let garbage = null;
+    for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 3000; i++) garbage = { i, text: "x".repeat(i % 7), before: i % 50 === 0 ? null : garbage };
+        console.log(round, garbage.i, CC("round " + round));
+    }
+    "#,
+];
+
+/// Runs a program to its end; the state hash at each stop, and all documents at the end.
+fn run(mut scene: Scene, source: &str, answers: &[String]) -> (Vec<String>, Vec<String>, Vec<(String, (String, Json))>) {
+    scene.load(source);
+    scene.start(Json::Null).unwrap();
+    let mut hashes = vec![scene.show().state_hash];
+    for n in 0.. {
+        if scene.show().status != Status::WaitingCc {
+            break;
+        }
+        scene.answer(answers[n % answers.len()].as_str());
+        hashes.push(scene.show().state_hash);
+    }
+    let view = scene.show();
+    assert_eq!(view.status, Status::Complete, "{view:?}");
+    (hashes, view.output, scene.dump().into_iter().collect())
+}
+
+fn memory(slice: u64) -> Scene {
+    Scene::on(Arc::new(Memory::new()), Settings { slice_instructions: slice, ..Settings::default() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn warm_and_cold_decisions_are_identical(
+        program in 0..PROGRAMS.len(),
+        slice in prop_oneof![20u64..300, Just(1_000_000)],
+        answers in prop::collection::vec("[a-z\u{e9}\u{1f980}]{0,8}", 1..4),
+    ) {
+        let warm = run(memory(slice), PROGRAMS[program], &answers);
+        let cold = run(memory(slice).cold(), PROGRAMS[program], &answers);
+        prop_assert_eq!(warm, cold);
+    }
+
+    #[test]
+    fn slices_show_neither_in_output_nor_in_the_state(
+        program in 0..PROGRAMS.len(),
+        slice in 1u64..200,
+        answers in prop::collection::vec("[a-z]{0,8}", 1..4),
+    ) {
+        let whole = run(memory(u64::MAX), PROGRAMS[program], &answers);
+        let sliced = run(memory(slice), PROGRAMS[program], &answers);
+        prop_assert_eq!((whole.0, whole.1), (sliced.0, sliced.1));
+    }
+}
+
+#[test]
+fn files_hold_the_same_documents_as_memory() {
+    for source in PROGRAMS {
+        let answers = ["one".to_owned(), "two".to_owned()];
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let store = block_on(FileStore::open(folder.path(), Options::default())).unwrap();
+        let on_files = run(Scene::on(Arc::new(store), Settings::default()).cold(), source, &answers);
+        assert_eq!(on_files, run(memory(1_000_000), source, &answers));
+    }
+}

@@ -1,0 +1,137 @@
+//! The scene of a test: a store, a simulated host, engines that come and go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use runstate::code::Code;
+use runstate::domain::cvm::{COLLECTIONS, ExecutionView, Load, LoadedProgram, Reached, Start, Status};
+use runstate::engine::{Cvm, Engine, Error};
+use runstate::id::CommandId;
+use runstate::limits::Settings;
+use runstate::schema::Query;
+use runstate::store::{Memory, Store};
+use runstate::testing::{SimHost, block_on};
+use runstate::value::Json;
+
+/// One execution, `run`, of one program, `program`.
+pub struct Scene {
+    pub store: Arc<dyn Store>,
+    pub host: SimHost,
+    pub settings: Settings,
+    /// Kept warm between commands; `None`: every command has an engine of its own, which knows nothing.
+    engine: Option<Engine>,
+    commands: u32,
+}
+
+impl Scene {
+    /// A fresh store in memory, and an engine that stays warm.
+    pub fn new() -> Self {
+        Self::on(Arc::new(Memory::new()), Settings::default())
+    }
+
+    pub fn on(store: Arc<dyn Store>, settings: Settings) -> Self {
+        let mut scene = Self { store, host: SimHost::default(), settings, engine: None, commands: 0 };
+        scene.engine = Some(scene.cold_engine());
+        scene
+    }
+
+    /// From now on every command begins cold.
+    pub fn cold(mut self) -> Self {
+        self.engine = None;
+        self
+    }
+
+    /// A scene with the program loaded and started.
+    pub fn of(source: &str) -> Self {
+        let mut scene = Self::new();
+        scene.load(source);
+        scene.start(Json::Null).unwrap();
+        scene
+    }
+
+    fn cold_engine(&self) -> Engine {
+        let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
+        block_on(Engine::new(store, host, runstate::domain::catalog().unwrap(), self.settings.clone())).unwrap()
+    }
+
+    pub fn cvm(&self) -> Cvm {
+        self.engine.clone().unwrap_or_else(|| self.cold_engine()).cvm()
+    }
+
+    /// The same commands get the same ids, in whatever scene, a second apart.
+    pub fn command(&mut self) -> CommandId {
+        self.commands += 1;
+        self.host.clock.advance(runstate::time::Millis::seconds(1));
+        CommandId::new(&format!("command-{}", self.commands)).unwrap()
+    }
+
+    pub fn load(&mut self, source: &str) -> LoadedProgram {
+        let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
+        let (name, compiler) = ("program".to_owned(), "test".to_owned());
+        let load = Load { name, source: source.to_owned(), bytecode, compiler, description: None, tags: None };
+        let id = self.command();
+        block_on(self.cvm().load(&load, Some(&id))).unwrap()
+    }
+
+    pub fn start(&mut self, input: Json) -> Result<Reached, Error> {
+        let start = Start {
+            id: Some("run".into()),
+            program: "program".into(),
+            input: Some(input),
+            log_level: None,
+            parent: None,
+        };
+        let id = self.command();
+        block_on(self.cvm().start(&start, Some(&id)))
+    }
+
+    pub fn try_answer(&mut self, answer: impl Into<Json>) -> Result<Reached, Error> {
+        let id = self.command();
+        block_on(self.cvm().answer("run", None, answer.into(), None, Some(&id)))
+    }
+
+    pub fn answer(&mut self, answer: impl Into<Json>) -> &mut Self {
+        self.try_answer(answer).unwrap();
+        self
+    }
+
+    pub fn call_id(&self) -> String {
+        self.show().calls[0].call_id.clone()
+    }
+
+    pub fn show(&self) -> ExecutionView {
+        block_on(self.cvm().show("run")).unwrap()
+    }
+
+    pub fn expect(&mut self, status: Status) -> &mut Self {
+        let view = self.show();
+        assert_eq!(view.status, status, "{view:?}");
+        self
+    }
+
+    pub fn expect_output<const N: usize>(&mut self, lines: [&str; N]) -> &mut Self {
+        assert_eq!(self.show().output, lines);
+        self
+    }
+
+    /// Every document of the domain with its revision.
+    pub fn dump(&self) -> BTreeMap<String, (String, Json)> {
+        let mut all = BTreeMap::new();
+        for collection in COLLECTIONS {
+            for row in block_on(self.store.query(&Query::of(collection))).unwrap().rows {
+                let document = Json::Object(row.stored.document.as_ref().clone());
+                all.insert(format!("{}/{}", collection.name, row.id), (row.stored.revision.to_string(), document));
+            }
+        }
+        all
+    }
+
+    /// How many rows of a collection there are.
+    pub fn count(&self, collection: &str) -> usize {
+        self.dump().keys().filter(|key| key.starts_with(&format!("cvm.{collection}/"))).count()
+    }
+}
+
+pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
+    result.unwrap_err().code
+}

@@ -1,0 +1,92 @@
+//! What programs mean, against Node: every program of `language/programs`, and generated ones, run here and in one Node
+//! process, and must print the same lines, ask the same questions and end the same way. Then the same programs again,
+//! stopped, saved and restored at every few instructions.
+#![cfg(feature = "compiler")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "language/generate.rs"]
+mod generate;
+#[path = "language/run.rs"]
+mod run;
+
+use run::{Case, Ending, Outcome};
+
+fn table() -> Vec<Case> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/programs");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut cases = Vec::new();
+    for file in files {
+        let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        for part in text.split("//// ").skip(1) {
+            let (head, body) = part.split_once('\n').unwrap_or((part, ""));
+            match (head.split_once(": "), cases.last_mut()) {
+                (Some(("answers", json)), Some(Case { answers, source, .. })) => {
+                    *answers = serde_json::from_str(json).unwrap();
+                    source.push_str(body);
+                }
+                (Some(("input", json)), Some(Case { input, source, .. })) => {
+                    *input = serde_json::from_str(json).unwrap();
+                    source.push_str(body);
+                }
+                _ => cases.push(Case { name: format!("{stem}: {head}"), source: body.to_owned(), ..Case::default() }),
+            }
+        }
+    }
+    cases
+}
+
+/// Compares all cases with Node and reports every difference at once.
+fn compare(cases: &[Case]) {
+    let Some(expected) = run::node(cases) else {
+        println!("skipped: there is no node on this machine");
+        assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
+        return;
+    };
+    let mut wrong = Vec::new();
+    for (case, expected) in cases.iter().zip(&expected) {
+        let found = run::here(case);
+        if found != *expected && !stopped_earlier(expected, &found) {
+            wrong.push(difference(case, expected, &found));
+        }
+    }
+    let shown: Vec<&str> = wrong.iter().take(12).map(String::as_str).collect();
+    assert!(wrong.is_empty(), "{} of {} programs differ from Node\n{}", wrong.len(), cases.len(), shown.join("\n"));
+}
+
+/// Limits are tighter here than in Node: what came before must be the same.
+fn stopped_earlier(expected: &Outcome, found: &Outcome) -> bool {
+    let limit = matches!(&found.ending, Ending::Failed(message) if message.starts_with("LimitError"));
+    limit && expected.lines.starts_with(&found.lines)
+}
+
+fn difference(case: &Case, expected: &Outcome, found: &Outcome) -> String {
+    let at = expected.lines.iter().zip(&found.lines).position(|(a, b)| a != b);
+    let at = at.unwrap_or(expected.lines.len().min(found.lines.len()));
+    let line =
+        |outcome: &Outcome| outcome.lines.get(at).cloned().unwrap_or_else(|| format!("(end) {:?}", outcome.ending));
+    let shown = std::env::var_os("RUNSTATE_SHOW").is_some();
+    let source = if shown { case.source.as_str() } else { "(RUNSTATE_SHOW=1 shows the source)" };
+    format!("--- {} line {}\n  node: {}\n  here: {}\n{source}", case.name, at + 1, line(expected), line(found))
+}
+
+#[test]
+fn programs_mean_what_node_means() {
+    compare(&table());
+}
+
+#[test]
+fn generated_programs_mean_what_node_means() {
+    let seed: u64 = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
+    println!("seed {seed} (RUNSTATE_SEED=… runs others)");
+    let cases: Vec<Case> = (0..1_500u64)
+        .map(|number| Case {
+            name: format!("seed {seed} program {number}"),
+            source: generate::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
+            answers: vec!["a".into(), "7".into(), String::new()],
+            ..Case::default()
+        })
+        .collect();
+    compare(&cases);
+}

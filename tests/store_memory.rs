@@ -1,0 +1,56 @@
+//! The store in memory under the conformance suite.
+#![cfg(feature = "testing")]
+
+use runstate::store::Memory;
+use runstate::testing::conformance::Subject;
+
+async fn fresh() -> Subject {
+    Subject::of(Memory::new())
+}
+
+runstate::conformance!(fresh);
+
+/// What the suite tries on one thread, on four.
+#[test]
+fn counting_on_threads_counts_exactly() {
+    use std::sync::Arc;
+
+    use runstate::id::CommandId;
+    use runstate::schema::{Catalog, Collection, Field, Key};
+    use runstate::store::{Batch, Error, Expect, Op, Store, Write};
+    use runstate::testing::block_on;
+    use runstate::time::Timestamp;
+    use runstate::value::Json;
+
+    const C: Collection = Collection::new("t.c", 1).fields(&[Field::int("n")]);
+    let store = Memory::new();
+    block_on(store.migrate(&Catalog::new(&[&C]).unwrap())).unwrap();
+    let count = |thread: usize| {
+        for i in 0..500 {
+            for attempt in 0.. {
+                let found = block_on(store.get(&[Key::new(&C, "a")])).unwrap().remove(0);
+                let n = found.as_ref().map_or(0, |stored| stored.document["n"].as_i64().unwrap());
+                let document = Arc::new([("n".to_owned(), Json::from(n + 1))].into_iter().collect());
+                let expect = found.map_or(Expect::Absent, |stored| Expect::Revision(stored.revision));
+                let op = Op::Put { version: 1, document };
+                let batch = Batch {
+                    command: CommandId::new(&format!("{thread}-{i}-{attempt}")).unwrap(),
+                    fingerprint: String::new(),
+                    at: Timestamp::from_millis(0),
+                    result: Json::Null,
+                    writes: vec![Write { key: Key::new(&C, "a"), expect, op }],
+                    checks: vec![],
+                };
+                match block_on(store.commit(batch)) {
+                    Ok(_) => break,
+                    Err(Error::Conflict { .. }) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+    };
+    let count = &count;
+    std::thread::scope(|threads| (0..4).for_each(|thread| drop(threads.spawn(move || count(thread)))));
+    let found = block_on(store.get(&[Key::new(&C, "a")])).unwrap().remove(0).unwrap();
+    assert_eq!(found.document["n"], 2_000);
+}
