@@ -38,6 +38,10 @@ impl Session {
             let asked = usize::try_from(view.metrics.cc_calls_count).unwrap_or(usize::MAX);
             let answered = asked.saturating_sub(view.calls.len());
             let Some(answer) = answers.answer(call, answered, self.out).await? else {
+                // A person at the terminal has it before them.
+                if !matches!(answers, Answers::Terminal(_)) {
+                    self.question(&view)?;
+                }
                 return self.tell(&view);
             };
             match self.cvm.answer(id, Some(&call.call_id), answer, None, None).await {
@@ -55,12 +59,7 @@ impl Session {
     pub async fn stands(&self, id: &str, seen: usize) -> Result<Exit, Failure> {
         let view = self.cvm.show(id).await?;
         self.new_lines(&view, seen)?;
-        if !self.out.json()
-            && view.status == Status::WaitingCc
-            && let Some(call) = view.calls.first()
-        {
-            self.out.say(&prompt::question(call, |text| self.out.bold(text)))?;
-        }
+        self.question(&view)?;
         self.tell(&view)
     }
 
@@ -90,6 +89,16 @@ impl Session {
 
     fn new_lines(&self, view: &ExecutionView, seen: usize) -> Result<(), Failure> {
         if self.out.json() { Ok(()) } else { self.out.lines(view.output.get(seen..).unwrap_or_default()) }
+    }
+
+    /// Shows people the question that is open.
+    fn question(&self, view: &ExecutionView) -> Result<(), Failure> {
+        match view.calls.first() {
+            Some(call) if !self.out.json() && view.status == Status::WaitingCc => {
+                self.out.say(&prompt::question(call, |text| self.out.bold(text)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The end of a command that drives: one object for programs, a status for people.

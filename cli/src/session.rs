@@ -3,9 +3,8 @@
 use std::env;
 use std::sync::Arc;
 
-use runstate::engine::cvm::Cvm;
 use runstate::engine::open::{self, Environment, store_url};
-use runstate::engine::{Engine, Error, SystemHost};
+use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
 
 use crate::args::Global;

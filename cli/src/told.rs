@@ -1,7 +1,7 @@
 //! Results as programs read them: one object, times as RFC 3339 text.
 
 use runstate::domain::cvm::{ExecutionView, Metrics, OpenCall, ProgramError, Status};
-use runstate::engine::cvm::Summary;
+use runstate::engine::Summary;
 use serde::Serialize;
 use serde_json::Value as Json;
 

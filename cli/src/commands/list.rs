@@ -1,7 +1,7 @@
 //! `list`: executions, newest first.
 
 use runstate::domain::cvm::Status;
-use runstate::engine::cvm::{Listing, Summary};
+use runstate::engine::{Listing, Summary};
 
 use crate::args::OfStatus;
 use crate::exit::Exit;

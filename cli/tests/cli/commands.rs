@@ -36,6 +36,7 @@ fn run_waits_where_nobody_answers_and_says_how_to_go_on() {
     let scene = Scene::new();
     scene.file("greet.ts", GREET);
     assert_snapshot!(scene.run(&["run", "greet.ts", "--id", "g1"]).ended(3).text(), @"
+    ? Who is there?
     --- stderr
     execution g1 of greet
     g1 waits for an answer. Go on with: runstate resume g1
