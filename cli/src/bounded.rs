@@ -18,15 +18,20 @@ pub fn read(reader: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() <= limit).then_some(bytes))
 }
 
+/// The bytes of a file, or of standard input where it is `-`, and how that is called; no bytes where there are more than `limit`.
+fn file(path: &Path, limit: usize) -> Result<(String, Option<Vec<u8>>), Failure> {
+    let (from, bytes) = match path.as_os_str() == "-" {
+        true => ("standard input".to_owned(), read(io::stdin().lock(), limit)),
+        false => (path.display().to_string(), File::open(path).and_then(|file| read(file, limit))),
+    };
+    let bytes = bytes.map_err(|error| failure::io(format!("{from} cannot be read"), &error))?;
+    Ok((from, bytes))
+}
+
 /// An answer from a file, or from standard input where it is `-`, without its last line end.
 pub fn answer(path: &Path) -> Result<String, Failure> {
-    let stdin = path.as_os_str() == "-";
-    let from = if stdin { "standard input".to_owned() } else { path.display().to_string() };
     // The last line end is allowed for.
-    let limit = PLAIN_VALUE_BYTES + 2;
-    let bytes =
-        if stdin { read(io::stdin().lock(), limit) } else { File::open(path).and_then(|file| read(file, limit)) };
-    let bytes = bytes.map_err(|error| failure::io(format!("{from} cannot be read"), &error))?;
+    let (from, bytes) = file(path, PLAIN_VALUE_BYTES + 2)?;
     let bytes = bytes.ok_or_else(|| too_large(&from))?;
     let mut text = String::from_utf8(bytes).map_err(|error| not_text(&from, error.utf8_error().valid_up_to()))?;
     if text.ends_with('\n') {
@@ -40,14 +45,7 @@ pub fn answer(path: &Path) -> Result<String, Failure> {
 
 /// The text of an `--answers` file.
 pub fn answers(path: &Path) -> Result<String, Failure> {
-    let stdin = path.as_os_str() == "-";
-    let from = if stdin { "standard input".to_owned() } else { path.display().to_string() };
-    let bytes = if stdin {
-        read(io::stdin().lock(), ANSWERS_BYTES)
-    } else {
-        File::open(path).and_then(|file| read(file, ANSWERS_BYTES))
-    };
-    let bytes = bytes.map_err(|error| failure::io(format!("{from} cannot be read"), &error))?;
+    let (from, bytes) = file(path, ANSWERS_BYTES)?;
     let bytes =
         bytes.ok_or_else(|| failure::usage(format!("{from} has more than {ANSWERS_BYTES} bytes of answers")))?;
     String::from_utf8(bytes).map_err(|error| failure::usage(not_utf8(&from, error.utf8_error().valid_up_to())))

@@ -1,9 +1,12 @@
 //! Every command as people use it, and how it ends.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::support::{FAILS, GREET, SUM, Scene};
+use super::support::{FAILS, GREET, SUM, Said, Scene};
 
 #[test]
 fn run_drives_a_program_to_its_end_with_answers_from_a_file() {
@@ -22,6 +25,25 @@ fn run_reads_answers_from_a_pipe_by_text_number_or_beginning() {
         let said = scene.run_with(&["run", "greet.ts", "--json"], format!("Ada\r\n{second}\n")).ended(0);
         assert_eq!(said.json()["result"], json!({"name": "Ada", "fine": "yes"}));
     }
+}
+
+#[test]
+fn run_takes_an_array_of_answers_from_standard_input_where_told_so() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    scene.run_with(&["run", "greet.ts", "--answers", "-"], r#"["Ada", "yes"]"#).ended(0);
+}
+
+#[test]
+fn run_leaves_standard_input_to_others_where_nothing_is_asked() {
+    let scene = Scene::new();
+    scene.file("sum.ts", "'done'");
+    let mut shell = scene.prepared(std::process::Command::new("sh"), &["-c", r#""$1" run sum.ts --json; cat"#, "sh"]);
+    let mut child =
+        shell.arg(env!("CARGO_BIN_EXE_runstate")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"for the next one").unwrap();
+    let said = Said::from(child.wait_with_output().unwrap()).ended(0);
+    assert!(said.out.ends_with("\nfor the next one"), "{}", said.out);
 }
 
 #[test]
@@ -257,8 +279,8 @@ fn every_command_has_help_with_an_example() {
 fn a_reader_that_goes_away_is_no_error() {
     let scene = Scene::with("lines", "for (let i = 0; i < 50000; i++) console.log('some line of output')");
     scene.run(&["start", "lines", "--id", "l", "--json"]).ended(0);
-    let mut child = scene.spawn(&["output", "l"], std::process::Stdio::null());
+    let mut child = scene.spawn(&["output", "l"], Stdio::null());
     drop(child.stdout.take());
-    let said = super::support::Said::from(child.wait_with_output().unwrap()).ended(141);
+    let said = Said::from(child.wait_with_output().unwrap()).ended(141);
     assert_eq!(said.err, "");
 }
