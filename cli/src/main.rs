@@ -1,2 +1,43 @@
-//! The command line of runstate.
-fn main() {}
+//! The command line of runstate: it parses, asks and prints. What is right and wrong is the library's to say.
+
+mod answers;
+mod args;
+mod bounded;
+mod commands;
+mod compile;
+mod drive;
+mod exit;
+mod failure;
+mod interrupt;
+mod lines;
+mod print;
+mod prompt;
+mod session;
+mod told;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use exit::Exit;
+use print::Out;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return exit::wrong_use(&error).into(),
+    };
+    let out = Out::new(args.global.json);
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(commands::execute(args, out)),
+        Err(error) => Err(failure::io("the runtime cannot be started", &error)),
+    };
+    ended.unwrap_or_else(|failure| out.failure(&failure)).into()
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}

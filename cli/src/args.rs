@@ -1,0 +1,263 @@
+//! The command line as it may be written.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use runstate::domain::cvm::Status;
+
+/// Runs programs that stop to ask, and never loses an execution.
+#[derive(Debug, Parser)]
+#[command(name = "runstate", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  runstate run review.ts                     compile, start, and answer at the terminal
+  runstate start review --id r1              run to the first question
+  runstate answer r1 --text yes              answer it, and run to the next one
+  runstate resume r1                         go on with it here, after anything
+
+Exit codes: 0 done or complete, 1 the program failed, 2 wrong use or compile error, 3 waiting for an
+answer, 4 store error, 5 rejected, 130 interrupted (what was committed can be resumed).")]
+pub struct Args {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Where executions are kept: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else
+    /// file:~/.cvm]
+    #[arg(long, global = true, value_name = "URL")]
+    pub store: Option<String>,
+    /// Print one JSON value a line, errors included, on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What everything that writes takes.
+#[derive(Debug, clap::Args)]
+pub struct Writing {
+    /// Name this command: repeated under the same name, it is done once and answered with the first result
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
+    pub command_id: Option<String>,
+}
+
+/// What everything that runs programs takes.
+#[derive(Debug, clap::Args)]
+pub struct Running {
+    /// Stop with an error after so many instructions of an execution in all
+    #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_instructions: Option<u64>,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile a program, start it, and drive it to its end
+    ///
+    /// Asks at the terminal. Answers may also come from a file, or line by line through a pipe.
+    #[command(after_help = "\
+Examples:
+  runstate run review.ts
+  runstate run review.ts --id r1 --input '{\"strict\": true}' --answers answers.json
+  printf 'yes\\n2\\n' | runstate run review.ts --json")]
+    Run {
+        /// The program: a TypeScript file
+        file: PathBuf,
+        /// Name of the program [default: the file's stem]
+        #[arg(long)]
+        name: Option<String>,
+        /// Id of the execution [default: a new one, printed]
+        #[arg(long, allow_hyphen_values = true)]
+        id: Option<String>,
+        /// The program's `input`, as JSON
+        #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+        input: Option<String>,
+        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        #[command(flatten)]
+        writing: Writing,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Compile a program and keep it under its name
+    ///
+    /// The same source again changes nothing; a changed one is the next version, for new executions.
+    #[command(after_help = "Example:\n  runstate load review.ts --name review")]
+    Load {
+        /// The program: a TypeScript file
+        file: PathBuf,
+        /// Name of the program [default: the file's stem]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        writing: Writing,
+    },
+    /// Start a program that was loaded, and run it to its first question or its end
+    #[command(after_help = "Example:\n  runstate start review --id r1 --input '{\"strict\": true}'")]
+    Start {
+        /// Name of the program
+        name: String,
+        /// Id of the execution [default: a new one, printed]
+        #[arg(long, allow_hyphen_values = true)]
+        id: Option<String>,
+        /// The program's `input`, as JSON
+        #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+        input: Option<String>,
+        #[command(flatten)]
+        writing: Writing,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Continue an execution that was left running, and tell its question or its end
+    #[command(after_help = "Example:\n  runstate next r1")]
+    Next {
+        /// The execution
+        id: String,
+        #[command(flatten)]
+        writing: Writing,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Answer a question, and run to the next one or the end
+    #[command(after_help = "\
+Examples:
+  runstate answer r1 --text yes
+  runstate answer r1 --json-value '{\"score\": 7}'
+  model < prompt.txt | runstate answer r1 --call 0199… --file -")]
+    Answer {
+        /// The execution
+        id: String,
+        /// The call that is answered; may be left out where one is open
+        #[arg(long)]
+        call: Option<String>,
+        #[command(flatten)]
+        answer: Given,
+        #[command(flatten)]
+        writing: Writing,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Go on with an execution from wherever it is, and drive it to its end
+    #[command(after_help = "\
+Examples:
+  runstate resume r1
+  runstate resume r1 --answers answers.json      those already taken are skipped")]
+    Resume {
+        /// The execution
+        id: String,
+        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
+        #[arg(long, value_name = "FILE")]
+        answers: Option<PathBuf>,
+        #[command(flatten)]
+        writing: Writing,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Tell all of an execution
+    #[command(after_help = "Example:\n  runstate show r1 --json")]
+    Show {
+        /// The execution
+        id: String,
+    },
+    /// Print what an execution has printed
+    #[command(after_help = "Example:\n  runstate output r1")]
+    Output {
+        /// The execution
+        id: String,
+    },
+    /// List executions, newest first
+    #[command(after_help = "Example:\n  runstate list --status waiting_cc --limit 10")]
+    List {
+        /// Only of this status
+        #[arg(long)]
+        status: Option<OfStatus>,
+        /// Only of this program
+        #[arg(long, value_name = "NAME")]
+        program: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+    },
+    /// Check that a store on files is whole
+    ///
+    /// Reads every file and checks checksums and the chain of commits. Changes nothing.
+    #[command(after_help = "Example:\n  runstate verify --store file:data")]
+    Verify,
+}
+
+/// An answer, in one of three ways.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Given {
+    /// The answer as text
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub text: Option<String>,
+    /// The answer as a JSON value
+    #[arg(long, value_name = "J", allow_hyphen_values = true)]
+    pub json_value: Option<String>,
+    /// The answer as the text of a file without its last line end (`-`: standard input)
+    #[arg(long, value_name = "F", allow_hyphen_values = true)]
+    pub file: Option<PathBuf>,
+}
+
+/// A status to list.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum OfStatus {
+    /// Runs, or was left by a process that died
+    Running,
+    /// Waits for an answer
+    #[value(alias = "waiting")]
+    WaitingCc,
+    /// Rests
+    Paused,
+    /// Came to its end
+    Complete,
+    /// Failed
+    Error,
+    /// Was ended by somebody
+    Cancelled,
+}
+
+impl From<OfStatus> for Status {
+    fn from(status: OfStatus) -> Self {
+        match status {
+            OfStatus::Running => Status::Running,
+            OfStatus::WaitingCc => Status::WaitingCc,
+            OfStatus::Paused => Status::Paused,
+            OfStatus::Complete => Status::Complete,
+            OfStatus::Error => Status::Error,
+            OfStatus::Cancelled => Status::Cancelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_status_can_be_listed() {
+        let names: Vec<String> =
+            OfStatus::value_variants().iter().map(|s| Status::from(*s).as_str().to_owned()).collect();
+        assert_eq!(names, Status::ALL);
+        for status in OfStatus::value_variants() {
+            let name = status.to_possible_value().unwrap().get_name().to_owned();
+            assert_eq!(name, Status::from(*status).as_str());
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! One file a command, or two that belong together.
+
+mod answer;
+mod list;
+mod load;
+mod next;
+mod output;
+mod resume;
+mod run;
+mod show;
+mod start;
+mod verify;
+
+use runstate::id::CommandId;
+use serde_json::Value as Json;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+use crate::failure::{self, Failure};
+use crate::print::Out;
+use crate::session::Session;
+
+/// Executes a command.
+pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
+    let global = args.global;
+    match args.command {
+        Command::Run { file, name, id, input, answers, writing, running } => {
+            let load = crate::compile::program(&file, name.as_deref())?;
+            let run =
+                run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
+            run.execute(&Session::open(&global, running.max_instructions, out).await?).await
+        }
+        Command::Load { file, name, writing } => {
+            let load = crate::compile::program(&file, name.as_deref())?;
+            let command = command_id(&writing)?;
+            load::execute(&Session::open(&global, None, out).await?, &load, command.as_ref()).await
+        }
+        Command::Start { name, id, input, writing, running } => {
+            let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
+            start::execute(&Session::open(&global, running.max_instructions, out).await?, name, id, input, command)
+                .await
+        }
+        Command::Next { id, writing, running } => {
+            let command = command_id(&writing)?;
+            next::execute(&Session::open(&global, running.max_instructions, out).await?, &id, command).await
+        }
+        Command::Answer { id, call, answer, writing, running } => {
+            let (value, command) = (answer::value(&answer)?, command_id(&writing)?);
+            let session = Session::open(&global, running.max_instructions, out).await?;
+            answer::execute(&session, &id, call.as_deref(), value, command).await
+        }
+        Command::Resume { id, answers, writing, running } => {
+            let command = command_id(&writing)?;
+            let session = Session::open(&global, running.max_instructions, out).await?;
+            resume::execute(&session, &id, answers.as_deref(), command).await
+        }
+        Command::Show { id } => show::execute(&Session::open(&global, None, out).await?, &id).await,
+        Command::Output { id } => output::execute(&Session::open(&global, None, out).await?, &id).await,
+        Command::List { status, program, limit } => {
+            list::execute(&Session::open(&global, None, out).await?, status, program, limit).await
+        }
+        Command::Verify => verify::execute(&global, out).await,
+    }
+}
+
+fn command_id(writing: &crate::args::Writing) -> Result<Option<CommandId>, Failure> {
+    writing.command_id.as_deref().map(CommandId::new).transpose().map_err(Failure::from)
+}
+
+fn input_of(text: Option<&str>) -> Result<Option<Json>, Failure> {
+    text.map(|text| json("--input", text)).transpose()
+}
+
+/// A JSON value that a flag was given.
+fn json(flag: &str, text: &str) -> Result<Json, Failure> {
+    serde_json::from_str(text).map_err(|error| {
+        // Most texts that are no JSON are meant as text and lack its quotes.
+        let place = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        let shown: String = place.chars().take(120).collect();
+        let caret = match error.column() {
+            column @ 1..=120 => format!(
+                "\n    {}^",
+                " ".repeat(place.get(..column - 1).map_or(column - 1, |before| before.chars().count()))
+            ),
+            _ => String::new(),
+        };
+        failure::usage(format!("{flag} is not JSON: {error}\n    {shown}{caret}"))
+    })
+}

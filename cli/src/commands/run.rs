@@ -1,0 +1,40 @@
+//! `run`: from a source to the end of its execution.
+
+use std::path::PathBuf;
+
+use runstate::domain::cvm::Load;
+use runstate::id::CommandId;
+use serde_json::Value as Json;
+
+use super::start;
+use crate::answers::Answers;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::session::Session;
+
+/// What is run.
+pub struct Run {
+    /// The program.
+    pub load: Load,
+    /// Id of the execution.
+    pub id: Option<String>,
+    /// The program's `input`.
+    pub input: Option<Json>,
+    /// A file of answers.
+    pub answers: Option<PathBuf>,
+    /// Names the start. Loading the same source again changes nothing anyway, and an answer names its call.
+    pub command: Option<CommandId>,
+}
+
+impl Run {
+    /// Runs it.
+    pub async fn execute(self, session: &Session) -> Result<Exit, Failure> {
+        // Read before anything is begun: a file that cannot be read should not leave an execution behind.
+        let mut answers = Answers::of(self.answers.as_deref())?;
+        let program = session.cvm.load(&self.load, None).await?.name;
+        let interrupt = Interrupt::watch(session.out);
+        let reached = start::begin(session, &interrupt, program, self.id, self.input, self.command.as_ref()).await?;
+        session.drive(&reached.id, &mut answers, 0).await
+    }
+}

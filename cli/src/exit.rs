@@ -1,0 +1,96 @@
+//! How the process ends: exit codes, and what is said of a command line that was not understood.
+
+use clap::error::ErrorKind;
+use runstate::code::Code;
+use runstate::domain::cvm::Status;
+use runstate::engine::Error;
+
+use crate::failure::Failure;
+use crate::print::Out;
+
+/// Exit codes; each is a promise to scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; of what drives an execution: it is complete.
+    Done,
+    /// The program failed, or was cancelled.
+    ProgramFailed,
+    /// Wrong use, or a source that does not compile.
+    WrongUse,
+    /// The execution waits for an answer, and there was nobody to ask.
+    Waiting,
+    /// The store failed.
+    Store,
+    /// The command was rejected; nothing was changed.
+    Rejected,
+    /// Stopped by ctrl-c.
+    Interrupted,
+    /// Whoever read our output has gone.
+    OutputClosed,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::ProgramFailed => 1,
+            Exit::WrongUse => 2,
+            Exit::Waiting => 3,
+            Exit::Store => 4,
+            Exit::Rejected => 5,
+            // As shells count a death by signal: 128 + SIGINT, 128 + SIGPIPE.
+            Exit::Interrupted => 130,
+            Exit::OutputClosed => 141,
+        }
+    }
+
+    /// Of what drives an execution, by where the execution stands in the end.
+    pub const fn of(status: Status) -> Self {
+        match status {
+            Status::Complete => Exit::Done,
+            Status::Error | Status::Cancelled => Exit::ProgramFailed,
+            Status::WaitingCc | Status::Running | Status::Paused => Exit::Waiting,
+        }
+    }
+}
+
+impl From<Code> for Exit {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::CompileError | Code::Usage | Code::Io | Code::InvalidUrl => Exit::WrongUse,
+            Code::IllegalTransition
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::Invalid
+            | Code::Limit
+            | Code::Stale
+            | Code::AlreadyAnswered
+            | Code::InvalidAnswer
+            | Code::AmbiguousCall
+            | Code::NeedsRecompile
+            | Code::InvalidBytecode
+            | Code::CommandIdReused => Exit::Rejected,
+            _ => Exit::Store,
+        }
+    }
+}
+
+/// Says what was wrong with the command line; help and version are said here too.
+pub fn wrong_use(error: &clap::Error) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return if error.print().is_ok() { Exit::Done } else { Exit::OutputClosed };
+    }
+    // It was not parsed, so the flag is looked for by hand.
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if json {
+        let text = error.render().to_string();
+        let text = text.split("\n\nUsage:").next().unwrap_or(&text);
+        let text = text.split("\n\nFor more information").next().unwrap_or(text);
+        let message = text.trim().trim_start_matches("error: ");
+        return Out::new(true).failure(&Failure::from(Error::new(Code::Usage, message)));
+    }
+    // Nothing can be done where even this cannot be said.
+    let _ = error.print();
+    Exit::WrongUse
+}

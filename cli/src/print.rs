@@ -1,0 +1,201 @@
+//! Where everything goes that is said: results to standard output, for people remarks to standard error. With `--json` standard output
+//! has one JSON value a line and nothing else, errors included.
+
+use std::io::{self, IsTerminal, Write};
+
+use runstate::lang::{Diagnostic, Kind};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, io as io_failure};
+
+/// What the caller reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Out {
+    json: bool,
+}
+
+impl Out {
+    /// For programs (`json`) or for people.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether a program reads it.
+    pub fn json(self) -> bool {
+        self.json
+    }
+
+    /// One JSON value, on a line of its own.
+    pub fn value(self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(|e| io_failure("the result cannot be written", &e.into()))?;
+        write(io::stdout().lock(), &[&text, "\n"])
+    }
+
+    /// A line for people.
+    pub fn line(self, text: &str) -> Result<(), Failure> {
+        write(io::stdout().lock(), &[text, "\n"])
+    }
+
+    /// Several lines for people, at once.
+    pub fn lines(self, lines: &[String]) -> Result<(), Failure> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        write(io::stdout().lock(), &[&lines.join("\n"), "\n"])
+    }
+
+    /// A remark: how things stand, what to do next. For people only, and never in the way of what is piped.
+    pub fn remark(self, text: &str) {
+        if !self.json {
+            let (dim, plain) = if style(io::stderr().is_terminal()) { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+            // A remark that nobody can read is no loss.
+            let _ = writeln!(io::stderr(), "{dim}{text}{plain}");
+        }
+    }
+
+    /// Words of a conversation: on standard output, or where that is for a program on standard error.
+    pub fn say(self, text: &str) -> Result<(), Failure> {
+        if self.json { write(io::stderr().lock(), &[text]) } else { write(io::stdout().lock(), &[text]) }
+    }
+
+    /// `text` so that it stands out, where it is said on a terminal.
+    pub fn bold(self, text: &str) -> String {
+        let terminal = if self.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
+        if style(terminal) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Says why a command failed; how the process ends by it.
+    pub fn failure(self, failure: &Failure) -> Exit {
+        let said = match failure {
+            Failure::OutputClosed => Ok(()),
+            failure if self.json => self.value(&json!({ "error": as_json(failure) })),
+            Failure::Error(error) => write(io::stderr().lock(), &["error: ", &error.message, "\n"]),
+            Failure::Compile(found) => write(io::stderr().lock(), &[&diagnostics(found)]),
+        };
+        said.map_or(Exit::OutputClosed, |()| failure.exit())
+    }
+}
+
+fn style(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn write(mut to: impl Write, parts: &[&str]) -> Result<(), Failure> {
+    let written = parts.iter().try_for_each(|part| to.write_all(part.as_bytes())).and_then(|()| to.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => io_failure("standard output cannot be written", &error),
+    })
+}
+
+fn as_json(failure: &Failure) -> serde_json::Value {
+    match failure {
+        Failure::Error(error) => json!(error),
+        Failure::OutputClosed => json!(null),
+        Failure::Compile(found) => {
+            let diagnostic = |d: &Diagnostic| {
+                json!({
+                    "file": d.file,
+                    "line": d.line,
+                    "column": d.column,
+                    "kind": d.kind,
+                    "message": d.message,
+                    "hint": d.hint,
+                    "sourceLine": d.source_line,
+                })
+            };
+            json!({
+                "code": runstate::code::Code::CompileError,
+                "message": summary(found),
+                "retryable": false,
+                "diagnostics": found.iter().map(diagnostic).collect::<Vec<_>>(),
+            })
+        }
+    }
+}
+
+fn summary(found: &[Diagnostic]) -> String {
+    let file = found.first().map_or("the source", |d| d.file.as_str());
+    match found.len() {
+        1 => format!("{file} does not compile: 1 error"),
+        n => format!("{file} does not compile: {n} errors"),
+    }
+}
+
+/// Each finding with its line of the source and a caret below its place.
+fn diagnostics(found: &[Diagnostic]) -> String {
+    let mut text = String::new();
+    for d in found {
+        let kind = match d.kind {
+            Kind::Syntax => "syntax error",
+            Kind::Unsupported => "not supported",
+            Kind::Name => "unknown name",
+        };
+        let gutter = d.line.to_string();
+        let margin = " ".repeat(gutter.len());
+        text += &format!("{}:{}:{}: {kind}: {}\n", d.file, d.line, d.column, d.message);
+        text += &format!(" {gutter} | {}\n", d.source_line);
+        if let Some(caret) = caret(d) {
+            text += &format!(" {margin} | {caret}\n");
+        }
+        if let Some(hint) = &d.hint {
+            text += &format!(" {margin} = hint: {hint}\n");
+        }
+    }
+    text += &format!("error: {}\n", summary(found));
+    text
+}
+
+/// The caret below the place; none where the line was cut before it.
+fn caret(d: &Diagnostic) -> Option<String> {
+    let mut left = d.column.saturating_sub(1) as usize;
+    let mut line = String::new();
+    let mut characters = d.source_line.chars();
+    while left > 0 {
+        let c = characters.next()?;
+        // Tabs stay tabs, so that the caret stands below its place whatever their width is.
+        line.push(if c == '\t' { '\t' } else { ' ' });
+        left = left.saturating_sub(c.len_utf16());
+    }
+    line.push('^');
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(column: u32, source_line: &str) -> Diagnostic {
+        Diagnostic {
+            file: "a.ts".into(),
+            line: 3,
+            column,
+            kind: Kind::Name,
+            message: "x is not defined".into(),
+            hint: None,
+            source_line: source_line.into(),
+        }
+    }
+
+    #[test]
+    fn the_caret_stands_below_its_place() {
+        assert_eq!(caret(&at(1, "x")).as_deref(), Some("^"));
+        assert_eq!(caret(&at(3, "\t x")).as_deref(), Some("\t ^"));
+        assert_eq!(caret(&at(4, "\u{1F600} x")).as_deref(), Some("  ^"), "columns are UTF-16 units");
+        assert_eq!(caret(&at(300, "cut")), None);
+    }
+
+    #[test]
+    fn a_finding_is_shown_with_its_source() {
+        let found = [Diagnostic { hint: Some("did you mean y?".into()), ..at(5, "let x = y") }];
+        insta::assert_snapshot!(diagnostics(&found), @r"
+        a.ts:3:5: unknown name: x is not defined
+         3 | let x = y
+           |     ^
+           = hint: did you mean y?
+        error: a.ts does not compile: 1 error
+        ");
+    }
+}

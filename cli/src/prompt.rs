@@ -1,0 +1,89 @@
+//! A question as people see it, and what they may type as its answer.
+
+use runstate::domain::cvm::OpenCall;
+use serde_json::Value as Json;
+
+/// The question and its numbered choices, as lines.
+pub fn question(call: &OpenCall, bold: impl Fn(&str) -> String) -> String {
+    let mut text = format!("? {}\n", bold(&call.prompt));
+    for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
+        text += &format!("  {number}) {}\n", shown(choice));
+    }
+    text
+}
+
+/// A plain value as people read it: text without its quotes.
+pub fn shown(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The answer that `typed` means: any text where there are no choices, else a choice by its exact text, its number, or a beginning
+/// that only one has. `Err`: what is allowed.
+pub fn answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
+    match &call.choices {
+        None => Ok(Json::String(typed.to_owned())),
+        Some(choices) => pick(choices, typed.trim()).cloned(),
+    }
+}
+
+fn pick<'a>(choices: &'a [Json], typed: &str) -> Result<&'a Json, String> {
+    let folded = typed.to_lowercase();
+    let texts: Vec<String> = choices.iter().map(|choice| shown(choice).trim().to_owned()).collect();
+    if let Some(at) = texts.iter().position(|text| text == typed) {
+        return Ok(&choices[at]);
+    }
+    if let Some(choice) = typed.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?)) {
+        return Ok(choice);
+    }
+    let matching = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        (0..texts.len()).filter(|at| fits(&texts[*at].to_lowercase())).collect()
+    };
+    let exact = matching(&|text| text == folded);
+    let begun = if typed.is_empty() { Vec::new() } else { matching(&|text| text.starts_with(&folded)) };
+    match (exact.as_slice(), begun.as_slice()) {
+        ([at], _) | (_, [at]) => Ok(&choices[*at]),
+        (_, [_, _, ..]) => {
+            let meant: Vec<&str> = begun.iter().map(|at| texts[*at].as_str()).collect();
+            Err(format!("`{typed}` could be {}; type more of it or its number", meant.join(" or ")))
+        }
+        _ => {
+            let what = if typed.is_empty() {
+                "no choice was made".to_owned()
+            } else {
+                format!("`{typed}` is none of the choices")
+            };
+            Err(format!("{what}; type a number from 1 to {}, or {}", choices.len(), texts.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_choice_is_meant_by_text_number_or_beginning() {
+        let choices = [json!("approve"), json!("Ask again"), json!("reject"), json!(3), json!(true)];
+        let meant = |typed| pick(&choices, typed).cloned();
+        assert_eq!(meant("approve"), Ok(json!("approve")));
+        assert_eq!(meant("APP"), Ok(json!("approve")));
+        assert_eq!(meant("ask again"), Ok(json!("Ask again")));
+        assert_eq!(meant("1"), Ok(json!("approve")));
+        assert_eq!(meant("3"), Ok(json!(3)), "the exact text wins over the number");
+        assert_eq!(meant("5"), Ok(json!(true)));
+        assert_eq!(meant("t"), Ok(json!(true)));
+        insta::assert_snapshot!(meant("a").unwrap_err(), @"`a` could be approve or Ask again; type more of it or its number");
+        insta::assert_snapshot!(meant("9").unwrap_err(), @"`9` is none of the choices; type a number from 1 to 5, or approve, Ask again, reject, 3, true");
+        assert!(meant("").unwrap_err().starts_with("no choice was made"));
+        assert!(meant("0").is_err());
+    }
+
+    #[test]
+    fn a_choice_that_begins_another_is_meant_by_itself() {
+        let choices = [json!("yes"), json!("yes, all")];
+        assert_eq!(pick(&choices, "YES"), Ok(&choices[0]));
+        assert!(pick(&choices, "y").is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! A store that was opened for one command, and how the person named it.
+
+use std::env;
+use std::sync::Arc;
+
+use runstate::engine::open::{self, Environment, store_url};
+use runstate::engine::{Cvm, Engine, Error, SystemHost};
+use runstate::limits::Settings;
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::print::Out;
+
+/// What a command works with.
+pub struct Session {
+    /// Commands.
+    pub engine: Engine,
+    /// Programs and executions.
+    pub cvm: Cvm,
+    /// Where it is said.
+    pub out: Out,
+    /// `--store`, as given.
+    store: Option<String>,
+}
+
+impl Session {
+    /// Opens the store that was named, else the environment's.
+    pub async fn open(global: &Global, max_instructions: Option<u64>, out: Out) -> Result<Self, Failure> {
+        let url = url(global)?;
+        let mut settings = Settings::default();
+        if let Some(most) = max_instructions {
+            settings.execution_instructions = most;
+        }
+        let engine = engine(&url, settings).await.map_err(|error| unnamed(global, &url, error))?;
+        Ok(Self { cvm: engine.cvm(), engine, out, store: global.store.clone() })
+    }
+
+    /// A command line that goes on in the same store, to be copied.
+    pub fn invocation(&self, command: &str, id: &str, rest: &str) -> String {
+        let store = self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
+        // An id that looks like a flag stands behind the end of flags.
+        match id.starts_with('-') {
+            true => format!("runstate {store}{command}{rest} -- {}", quoted(id)),
+            false => format!("runstate {store}{command} {}{rest}", quoted(id)),
+        }
+    }
+}
+
+/// The store that was named, else the environment's.
+pub fn url(global: &Global) -> Result<String, Error> {
+    match &global.store {
+        Some(url) => Ok(url.clone()),
+        None => store_url(&environment()),
+    }
+}
+
+/// Why a store cannot be opened; where nobody named it, with how to name another.
+pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
+    if global.store.is_none() {
+        error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
+    }
+    error
+}
+
+async fn engine(url: &str, settings: Settings) -> Result<Engine, Error> {
+    let store = open::open(url).await?;
+    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    Engine::new(store, Arc::new(SystemHost), catalog, settings).await
+}
+
+fn environment() -> Environment {
+    // What is no Unicode cannot be part of a URL; it counts as not set.
+    let of = |name| env::var(name).ok();
+    Environment {
+        runstate_store: of("RUNSTATE_STORE"),
+        cvm_storage_type: of("CVM_STORAGE_TYPE"),
+        cvm_data_dir: of("CVM_DATA_DIR"),
+        mongodb_uri: of("MONGODB_URI"),
+        home: env::home_dir().and_then(|home| home.into_os_string().into_string().ok()),
+    }
+}
+
+/// `text` so that a shell reads it as one word.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_not_read_them_as_they_are() {
+        assert_eq!(quoted("../a-1"), "../a-1");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("~/x"), "'~/x'");
+    }
+}

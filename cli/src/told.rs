@@ -1,0 +1,115 @@
+//! Results as programs read them: one object, times as RFC 3339 text.
+
+use runstate::domain::cvm::{ExecutionView, Metrics, OpenCall, ProgramError, Status};
+use runstate::engine::Summary;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// An execution.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told<'a> {
+    id: &'a str,
+    program_name: &'a str,
+    program_version: u32,
+    status: Status,
+    output: &'a [String],
+    result: &'a Json,
+    error: Option<ToldError<'a>>,
+    calls: Vec<ToldCall<'a>>,
+    state_hash: &'a str,
+    started: String,
+    completed: Option<String>,
+    last_modified: String,
+    metrics: Metrics,
+}
+
+#[derive(Serialize)]
+struct ToldError<'a> {
+    message: &'a str,
+    name: &'a str,
+    line: u32,
+    column: u32,
+    instruction: u32,
+    stack: &'a [String],
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldCall<'a> {
+    call_id: &'a str,
+    prompt: &'a str,
+    choices: Option<&'a [Json]>,
+    kind: &'a str,
+    line: u32,
+    requested_at: String,
+}
+
+/// An execution in a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToldSummary<'a> {
+    id: &'a str,
+    program_name: &'a str,
+    program_version: u32,
+    status: Status,
+    prompt: Option<&'a str>,
+    started: String,
+    last_modified: String,
+}
+
+impl<'a> From<&'a ExecutionView> for Told<'a> {
+    fn from(view: &'a ExecutionView) -> Self {
+        Self {
+            id: &view.id,
+            program_name: &view.program_name,
+            program_version: view.program_version,
+            status: view.status,
+            output: &view.output,
+            result: &view.result,
+            error: view.error.as_ref().map(ToldError::from),
+            calls: view.calls.iter().map(ToldCall::from).collect(),
+            state_hash: &view.state_hash,
+            started: view.started.to_rfc3339(),
+            completed: view.completed.map(|at| at.to_rfc3339()),
+            last_modified: view.last_modified.to_rfc3339(),
+            metrics: view.metrics,
+        }
+    }
+}
+
+impl<'a> From<&'a ProgramError> for ToldError<'a> {
+    fn from(error: &'a ProgramError) -> Self {
+        let ProgramError { message, name, line, column, instruction, stack, timestamp } = error;
+        let (line, column, instruction) = (*line, *column, *instruction);
+        Self { message, name, line, column, instruction, stack, timestamp: timestamp.to_rfc3339() }
+    }
+}
+
+impl<'a> From<&'a OpenCall> for ToldCall<'a> {
+    fn from(call: &'a OpenCall) -> Self {
+        Self {
+            call_id: &call.call_id,
+            prompt: &call.prompt,
+            choices: call.choices.as_deref(),
+            kind: &call.kind,
+            line: call.line,
+            requested_at: call.requested_at.to_rfc3339(),
+        }
+    }
+}
+
+impl<'a> From<&'a Summary> for ToldSummary<'a> {
+    fn from(summary: &'a Summary) -> Self {
+        Self {
+            id: &summary.id,
+            program_name: &summary.program_name,
+            program_version: summary.program_version,
+            status: summary.status,
+            prompt: summary.prompt.as_deref(),
+            started: summary.started.to_rfc3339(),
+            last_modified: summary.last_modified.to_rfc3339(),
+        }
+    }
+}

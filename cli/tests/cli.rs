@@ -1,0 +1,21 @@
+//! The real binary, as people and scripts use it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/commands.rs"]
+mod commands;
+#[path = "cli/examples.rs"]
+mod examples;
+#[path = "cli/interrupt.rs"]
+mod interrupt;
+#[path = "cli/shapes.rs"]
+mod shapes;
+#[path = "cli/stores.rs"]
+mod stores;
+#[path = "cli/support.rs"]
+mod support;
+#[path = "cli/terminal.rs"]
+mod terminal;
+#[path = "cli/twice.rs"]
+mod twice;

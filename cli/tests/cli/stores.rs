@@ -1,0 +1,168 @@
+//! Stores that are named wrongly, cannot be used, or are damaged.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::support::{GREET, Said, Scene};
+
+#[test]
+fn an_unknown_scheme_is_told_with_the_nearest_one() {
+    let scene = Scene::new();
+    scene.run(&["list", "--store", "fiel:data"]).ended(2).explains(&["did you mean `file:data`?"]);
+    scene.run(&["list", "--store", "data"]).ended(2).explains(&["did you mean `file:data`?"]);
+    scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&["unknown store `redis`", "memory, file"]);
+    scene.run(&["list", "--store", "file:data?fast"]).ended(2).explains(&["fast", "single_process"]);
+    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["mongodb"]);
+}
+
+#[test]
+fn a_store_in_memory_serves_a_single_run() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    scene.run_with(&["run", "greet.ts", "--store", "memory:"], "Ada\nyes\n").ended(0);
+    assert!(!scene.path().join("store").exists());
+}
+
+#[test]
+fn the_environment_names_the_store() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let with = |name: &str, value: &str| -> Said {
+        let mut command = scene.command(&["load", "greet.ts"]);
+        command.env_remove("RUNSTATE_STORE").env(name, value).output().unwrap().into()
+    };
+    with("CVM_DATA_DIR", "of_cvm").ended(0);
+    assert!(scene.path().join("of_cvm/runstate.json").exists());
+    with("HOME", scene.path().to_str().unwrap()).ended(0);
+    assert!(scene.path().join(".cvm/runstate.json").exists());
+    with("CVM_STORAGE_TYPE", "mongodb").ended(2).explains(&["MONGODB_URI"]);
+    with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file", "mongodb"]);
+}
+
+#[test]
+fn a_directory_of_the_older_cvm_says_how_to_name_another() {
+    let scene = Scene::new();
+    for folder in ["programs", "executions", "outputs"] {
+        fs::create_dir_all(scene.path().join(".cvm").join(folder)).unwrap();
+    }
+    scene.file(".cvm/metadata.json", "{}");
+    let mut command = scene.command(&["list"]);
+    let said: Said = command.env_remove("RUNSTATE_STORE").output().unwrap().into();
+    said.ended(4).explains(&["older CVM", "--store file:DIR"]);
+    assert_eq!(fs::read_dir(scene.path().join(".cvm")).unwrap().count(), 4, "nothing was touched");
+}
+
+#[test]
+fn a_directory_that_is_no_store_is_left_alone() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path().join("photos")).unwrap();
+    scene.file("photos/cat.jpg", "meow");
+    scene.run(&["list", "--store", "file:photos"]).ended(4).explains(&["photos", "no store", "cat.jpg"]);
+    assert_eq!(fs::read_dir(scene.path().join("photos")).unwrap().count(), 1);
+    scene.file("plain", "text");
+    scene.run(&["list", "--store", "file:plain"]).ended(4).explains(&["plain"]);
+}
+
+#[test]
+fn verify_makes_no_store() {
+    let scene = Scene::new();
+    scene.run(&["verify", "--store", "file:nowhere"]).ended(4).explains(&["there is no store at nowhere"]);
+    assert!(!scene.path().join("nowhere").exists());
+    scene.run(&["verify", "--store", "memory:"]).ended(4).explains(&["no store on files"]);
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_not_touched() {
+    let scene = Scene::greeting("g1");
+    scene.file("store/runstate.json", r#"{"format":2,"store":"0b8f6a34-95f0-4c9e-9d5e-0b6f6a3495f0"}"#);
+    for command in [&["list"][..], &["answer", "g1", "--text", "x"], &["verify"]] {
+        scene.run(command).ended(4).explains(&["newer runstate"]);
+    }
+}
+
+#[test]
+fn a_commit_that_was_edited_by_hand_is_found() {
+    let scene = Scene::greeting("g1");
+    let commit = newest_commit(&scene);
+    let text = fs::read_to_string(&commit).unwrap();
+    assert!(text.contains("Who is there?"), "{text}");
+    fs::write(&commit, text.replace("Who is there?", "Who is here?")).unwrap();
+    let name = commit.file_name().unwrap().to_str().unwrap();
+    scene.run(&["verify"]).ended(4).explains(&[name, "checksum", "edited"]);
+    assert_eq!(scene.run(&["verify", "--json"]).ended(4).error_code(), "corrupt");
+    // What is whole can be read; nothing is written any more.
+    scene.run(&["list"]).ended(0);
+    scene.run(&["load", "greet.ts", "--name", "other"]).ended(4).explains(&[name]);
+}
+
+#[test]
+fn a_commit_that_is_missing_is_found() {
+    let scene = Scene::greeting("g1");
+    let newest = newest_commit(&scene);
+    let first = newest.with_file_name(format!("{:016}.json", 1));
+    assert_ne!(first, newest);
+    fs::remove_file(&first).unwrap();
+    scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_may_not_be_read_or_written_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scene = Scene::greeting("g1");
+    let Some(nobody) = Unprivileged::of(&scene) else {
+        println!(
+            "skipped: a_directory_that_may_not_be_read_or_written_is_told: setpriv is needed where tests run as root"
+        );
+        return;
+    };
+    let mode =
+        |path: &str, mode| fs::set_permissions(scene.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+    for folder in ["store", "store/commits", "store/snapshots"] {
+        mode(folder, 0o555);
+    }
+    nobody.run(&["show", "g1", "--json"]).ended(0);
+    nobody.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["store", "ermission denied"]);
+    mode("store/commits", 0o000);
+    nobody.run(&["show", "g1"]).ended(4).explains(&["store", "ermission denied"]);
+    nobody.run(&["list", "--store", "file:store/new"]).ended(4).explains(&["store/new", "ermission denied"]);
+    for folder in ["store/commits", "store/snapshots", "store"] {
+        mode(folder, 0o755);
+    }
+}
+
+/// The binary as a user whom file modes hold back: root is not held.
+struct Unprivileged<'a> {
+    scene: &'a Scene,
+    as_root: Option<PathBuf>,
+}
+
+impl<'a> Unprivileged<'a> {
+    #[cfg(unix)]
+    fn of(scene: &'a Scene) -> Option<Self> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+        if fs::metadata(scene.path()).unwrap().uid() != 0 {
+            return Some(Self { scene, as_root: None });
+        }
+        std::process::Command::new("setpriv").arg("--version").output().ok()?;
+        // The folder of the build may be closed to others.
+        fs::set_permissions(scene.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let binary = scene.path().join("runstate");
+        fs::copy(env!("CARGO_BIN_EXE_runstate"), &binary).unwrap();
+        Some(Self { scene, as_root: Some(binary) })
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        let Some(binary) = &self.as_root else { return self.scene.run(args) };
+        let mut setpriv = std::process::Command::new("setpriv");
+        setpriv.args(["--reuid=65534", "--clear-groups"]).arg(binary);
+        self.scene.prepared(setpriv, args).output().unwrap().into()
+    }
+}
+
+fn newest_commit(scene: &Scene) -> PathBuf {
+    let commits = fs::read_dir(scene.path().join("store/commits")).unwrap().map(|entry| entry.unwrap().path());
+    commits.filter(|path| path.extension().is_some_and(|e| e == "json")).max().expect("a commit")
+}

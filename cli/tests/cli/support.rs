@@ -1,0 +1,218 @@
+//! A folder with a store and some programs, the binary run in it, and what it said.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// Two questions, the second with choices.
+pub const GREET: &str = r#"
+function main() {
+  const name = CC("Who is there?");
+  console.log("Hello, " + name);
+  const fine = CC("All fine?", { choices: ["yes", "no"] });
+  console.log("noted:", fine);
+  return { name, fine };
+}
+"#;
+
+/// Ends without a question.
+pub const SUM: &str = "function main(input) { console.log('adding'); return input.a + input.b; }";
+
+/// Fails on its third line.
+pub const FAILS: &str = "console.log('before')\nlet nothing = null\nconsole.log(nothing.name)\n";
+
+/// Never ends.
+pub const FOREVER: &str = "let n = 0; while (true) { n += 1 }";
+
+pub struct Scene {
+    folder: TempDir,
+}
+
+/// What the binary said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// With `source` loaded under `name`.
+    pub fn with(name: &str, source: &str) -> Self {
+        let scene = Self::new();
+        scene.file(&format!("{name}.ts"), source);
+        scene.run(&["load", &format!("{name}.ts")]).ended(0);
+        scene
+    }
+
+    /// With an execution of [`GREET`] that waits for its first answer.
+    pub fn greeting(id: &str) -> Self {
+        let scene = Self::with("greet", GREET);
+        scene.run(&["start", "greet", "--id", id]).ended(3);
+        scene
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+
+    /// The binary in the folder, with the store `store` there and nothing of the environment.
+    pub fn command(&self, args: &[&str]) -> Command {
+        self.prepared(Command::new(env!("CARGO_BIN_EXE_runstate")), args)
+    }
+
+    pub fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
+        command.args(args).current_dir(self.path()).stdin(Stdio::null());
+        for name in ["CVM_STORAGE_TYPE", "CVM_DATA_DIR", "MONGODB_URI", "RUNSTATE_MAX_INSTRUCTIONS"] {
+            command.env_remove(name);
+        }
+        command.env("RUNSTATE_STORE", "file:store").env("HOME", self.path()).env("NO_COLOR", "1");
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Said {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// With something to read on standard input.
+    pub fn run_with(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Said {
+        let mut child = self.spawn(args, Stdio::piped());
+        // Whoever stops reading early is right.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
+        child.wait_with_output().unwrap().into()
+    }
+
+    pub fn spawn(&self, args: &[&str], stdin: Stdio) -> Child {
+        self.command(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The execution as `show` tells it.
+    pub fn show(&self, id: &str) -> Json {
+        self.run(&["show", "--json", "--", id]).ended(0).json()
+    }
+
+    /// The status of the execution.
+    pub fn status(&self, id: &str) -> String {
+        self.show(id)["status"].as_str().unwrap().to_owned()
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("what is printed is text");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Said {
+    /// It ended with that code.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    /// The one JSON value on standard output.
+    #[track_caller]
+    pub fn json(&self) -> Json {
+        let values = self.values();
+        assert_eq!(values.len(), 1, "one value was expected: {}", self.out);
+        values.into_iter().next().unwrap()
+    }
+
+    /// The JSON values on standard output, one a line.
+    #[track_caller]
+    pub fn values(&self) -> Vec<Json> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// The error's code, with `--json`.
+    #[track_caller]
+    pub fn error_code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// Standard error has all of these.
+    #[track_caller]
+    pub fn explains(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.err.contains(word), "`{word}` is missing in: {}", self.err);
+        }
+        self
+    }
+
+    /// All that was said, times, hashes and made ids left out.
+    pub fn text(&self) -> String {
+        let said = match (self.out.is_empty(), self.err.is_empty()) {
+            (_, true) => self.out.clone(),
+            (true, false) => format!("--- stderr\n{}", self.err),
+            (false, false) => format!("{}--- stderr\n{}", self.out, self.err),
+        };
+        redacted(&said)
+    }
+}
+
+/// Words that are different each time, by their form.
+fn redacted(text: &str) -> String {
+    let mut out = String::new();
+    for part in text.split_inclusive(char::is_whitespace) {
+        let word = part.trim_end();
+        let space = &part[word.len()..];
+        out += if is_time(word) {
+            "[time]"
+        } else if is_hash(word) {
+            "[hash]"
+        } else if is_uuid(word) {
+            "[id]"
+        } else {
+            word
+        };
+        out += space;
+    }
+    out
+}
+
+/// `value` with times, hashes and made ids replaced, after looking at their form.
+pub fn redact(value: &mut Json) {
+    match value {
+        Json::Array(items) => items.iter_mut().for_each(redact),
+        Json::Object(map) => {
+            for (name, value) in map {
+                match name.as_str() {
+                    // What the compiler makes of a source may become better.
+                    "executionTimeMs" | "instructionsExecuted" | "instruction" => *value = "[n]".into(),
+                    _ => redact(value),
+                }
+            }
+        }
+        Json::String(text) => *text = redacted(text),
+        _ => {}
+    }
+}
+
+fn is_time(word: &str) -> bool {
+    let b = word.as_bytes();
+    b.len() >= 20 && b[4] == b'-' && b[7] == b'-' && b[10] == b'T' && b[13] == b':' && b.ends_with(b"Z")
+}
+
+fn is_hash(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn is_uuid(word: &str) -> bool {
+    let parts: Vec<usize> = word.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}

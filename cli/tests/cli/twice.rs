@@ -1,0 +1,76 @@
+//! Two who do the same at once, and the same thing done twice.
+
+use std::process::Stdio;
+
+use super::support::{GREET, Said, Scene};
+
+#[test]
+fn of_two_answers_at_once_one_wins_and_the_other_is_told() {
+    for round in 0..5 {
+        let scene = Scene::greeting("g1");
+        let call = scene.show("g1")["calls"][0]["callId"].as_str().unwrap().to_owned();
+        let answers = ["Ada", "Bob"]
+            .map(|name| scene.spawn(&["answer", "g1", "--call", &call, "--text", name, "--json"], Stdio::null()));
+        let said = answers.map(|child| Said::from(child.wait_with_output().unwrap()));
+        let mut codes: Vec<_> = said.iter().map(|said| said.code).collect();
+        codes.sort();
+        assert_eq!(codes, [Some(3), Some(5)], "round {round}: {said:?}");
+        let (winner, loser) = if said[0].code == Some(3) { (0, 1) } else { (1, 0) };
+        assert_eq!(said[loser].error_code(), "already_answered");
+        let output = &scene.show("g1")["output"];
+        assert_eq!(output[0], format!("Hello, {}", ["Ada", "Bob"][winner]));
+        assert_eq!(output.as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn the_same_command_id_gives_the_first_result_again() {
+    let scene = Scene::greeting("g1");
+    let answer = ["answer", "g1", "--text", "Ada", "--command-id", "c1", "--json"];
+    let first = scene.run(&answer).ended(3).json();
+    assert_eq!(scene.run(&answer).ended(3).json(), first);
+    assert_eq!(first["calls"][0]["prompt"], "All fine?");
+}
+
+#[test]
+fn the_same_command_id_starts_and_loads_once() {
+    let scene = Scene::with("greet", GREET);
+    let start = ["start", "greet", "--command-id", "s1", "--json"];
+    let first = scene.run(&start).ended(3).json();
+    assert_eq!(scene.run(&start).ended(3).json(), first);
+    assert_eq!(scene.run(&["list", "--json"]).values().len(), 1);
+
+    let load = ["load", "greet.ts", "--name", "two", "--command-id", "l1", "--json"];
+    let first = scene.run(&load).ended(0).json();
+    assert_eq!(scene.run(&load).ended(0).json(), first);
+}
+
+#[test]
+fn a_run_that_is_repeated_under_its_command_id_goes_on() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let run = ["run", "greet.ts", "--command-id", "r1", "--json"];
+    let first = scene.run_with(&run, "Ada\n").ended(3).json();
+    let second = scene.run_with(&run, "yes\n").ended(0).json();
+    assert_eq!(first["id"], second["id"]);
+}
+
+#[test]
+fn a_command_id_is_not_used_for_two_commands() {
+    let scene = Scene::greeting("g1");
+    scene.run(&["answer", "g1", "--text", "Ada", "--command-id", "c1"]).ended(3);
+    let said = scene.run(&["answer", "g1", "--text", "no", "--command-id", "c1"]).ended(5);
+    said.explains(&["command id `c1`", "choose another"]);
+    assert_eq!(scene.status("g1"), "waiting_cc");
+}
+
+#[test]
+fn an_answered_call_is_not_answered_again() {
+    let scene = Scene::greeting("g1");
+    let call = scene.show("g1")["calls"][0]["callId"].as_str().unwrap().to_owned();
+    scene.run(&["answer", "g1", "--call", &call, "--text", "Ada"]).ended(3);
+    let again = ["answer", "g1", "--call", &call, "--text", "Bob"];
+    scene.run(&again).ended(5).explains(&["was answered already", "runstate show g1"]);
+    scene.run(&["answer", "g1", "--text", "no"]).ended(0);
+    scene.run(&again).ended(5).explains(&["was answered already"]);
+}

@@ -1,0 +1,36 @@
+//! runstate linked into a program: compile, start, answer, read what came of it.
+//!
+//! `cargo run --example embed --features compiler`
+
+use std::error::Error;
+use std::sync::Arc;
+
+use runstate::domain::cvm::{Load, Start};
+use runstate::engine::{Engine, SystemHost, open};
+use runstate::limits::Settings;
+
+const SOURCE: &str = r#"
+    const name = CC("What is your name?");
+    console.log(`Hello, ${name}!`);
+"#;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // `file:DIR` keeps it; every process that opens the same directory can go on with it.
+    let store = open::open("memory:").await?;
+    let engine = Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?;
+    let cvm = engine.cvm();
+
+    let compiled = runstate::lang::compile("greet.ts", SOURCE).map_err(|found| found[0].to_string())?;
+    let (bytecode, source) = (compiled.bytecode, SOURCE.to_owned());
+    let load = Load { name: "greet".into(), source, bytecode, compiler: "embed".into(), description: None, tags: None };
+    cvm.load(&load, None).await?;
+
+    let start = Start { id: None, program: "greet".into(), input: None, log_level: None, parent: None };
+    let execution = cvm.start(&start, None).await?.id;
+    println!("it asks: {}", cvm.show(&execution).await?.calls[0].prompt);
+
+    cvm.answer(&execution, None, "Ada".into(), None, None).await?;
+    println!("it said: {}", cvm.output(&execution).await?.join("\n"));
+    Ok(())
+}
