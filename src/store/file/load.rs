@@ -165,7 +165,7 @@ impl Reading {
         let Some(later) = later else { return Ok(true) };
         // It was seen, so the next one had been there before it: either it is there by now, or a snapshot replaced both.
         let newest = highest_snapshot(fs).await?;
-        if later == next || newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some() {
+        if newest > self.loaded.head.base || optional(fs.size(&commit_path(next)).await)?.is_some() {
             return Ok(false);
         }
         self.loaded.damage = Some(Error::Corrupt {

@@ -85,6 +85,22 @@ fn rule_3_a_snapshot_taken_while_commits_are_read_means_starting_over() {
 }
 
 #[test]
+fn rule_3_commits_removed_before_the_old_snapshot_are_not_the_end_of_the_chain() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("1", "x")]).unwrap();
+    let fs = disk.process();
+    let (d, seq) = (disk.clone(), a.log().head.seq);
+    disk.before(&fs, "read", &commit_path(1), move || {
+        take_snapshot(&d, &a);
+        // The cleaner is between removing commits and removing snapshot 0.
+        (1..=seq).for_each(|old| d.edit(&commit_path(old), None));
+    });
+    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    assert_eq!(b.log().head.base, Some(seq));
+}
+
+#[test]
 fn rule_4_a_sleeper_below_a_snapshot_reopens_before_it_commits() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
@@ -133,6 +149,32 @@ fn rule_5_what_a_commit_rests_on_is_synced_before_it_is_linked() {
     commit(&b, "b", vec![insert("2", "y")]).unwrap();
     disk.lose_power(Survivors::None);
     assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
+}
+
+#[test]
+fn rule_5_a_power_failure_never_keeps_a_commit_without_the_one_it_rests_on() {
+    for seed in 0..16 {
+        let disk = Disk::new();
+        let (a, a_fs) = open(&disk);
+        let (b, fs) = open(&disk);
+        commit(&b, "b0", vec![insert("0", "z")]).unwrap();
+        assert_eq!(ids(&a), ["0"]);
+        // b loses its number to a commit that is not synced, and the power fails right after b's second link.
+        let (d, b_fs) = (disk.clone(), fs.clone());
+        disk.before(&fs, "link", "commits/", move || {
+            d.fail_next(&a_fs, "sync", Fault::ErrorBefore);
+            assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
+            let (inner, inner_fs) = (d.clone(), b_fs.clone());
+            d.before(&b_fs, "create", "commits/", move || {
+                let power = inner.clone();
+                inner.before(&inner_fs, "remove", "commits/", move || power.lose_power(Survivors::Some(seed)));
+            });
+        });
+        assert!(commit(&b, "b", vec![insert("2", "y")]).is_err());
+        let (again, _) = open(&disk);
+        assert_eq!(again.health(), None, "seed {seed}");
+        assert!(ids(&again).starts_with(&["0".to_owned(), "1".to_owned()]), "seed {seed}");
+    }
 }
 
 #[test]
