@@ -175,5 +175,5 @@ fn what_was_asked_and_answered_is_the_history() {
             }
         }
     }
-    insta::assert_json_snapshot!(calls);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&calls).unwrap());
 }
