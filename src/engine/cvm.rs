@@ -191,7 +191,9 @@ impl Cvm {
             reached = match self.engine.execute_as(&Run { id: reached.id.clone() }, &id.part(part)).await {
                 Ok(executed) => executed.output,
                 // Somebody paused it meanwhile. What this command was asked for is done all the same.
-                Err(error) if error.code == Code::IllegalTransition => return Ok(self.stands(&reached.id).await?.reached),
+                Err(error) if error.code == Code::IllegalTransition => {
+                    return Ok(self.stands(&reached.id).await?.reached);
+                }
                 Err(error) => return Err(error),
             };
         }

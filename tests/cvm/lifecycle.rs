@@ -47,7 +47,9 @@ fn a_cancelled_execution_takes_no_answer_and_its_call_is_closed() {
 
 #[test]
 fn a_failed_program_says_where_and_can_be_tried_again_there() {
-    let mut scene = Scene::of("console.log(\"before\");\nconst wait = CC(\"when?\");\nif (Date.now() < Number(wait)) {\n    throw new TypeError(\"too early\");\n}\nconsole.log(\"after\");");
+    let mut scene = Scene::of(
+        "console.log(\"before\");\nconst wait = CC(\"when?\");\nif (Date.now() < Number(wait)) {\n    throw new TypeError(\"too early\");\n}\nconsole.log(\"after\");",
+    );
     let soon = scene.host.clock.now().as_millis() + 60_000;
     scene.answer(soon.to_string()).expect(Status::Error);
     let error = scene.show().error.unwrap();
@@ -105,7 +107,7 @@ fn what_never_ends_stops_at_a_limit_that_names_itself() {
     let settings = Settings { execution_instructions: 3_000_000, ..Settings::default() };
     let cases = [
         ("while (true) {}", "instructions"),
-        ("function f() { return f() + 1; } f();", "frames"),
+        ("function f() { return f() + 1; } f();", "call depth"),
         ("let s = \"x\"; while (true) s = s + s;", "string"),
         ("try { while (true) {} } catch (e) { console.log(\"caught\"); }", "instructions"),
     ];

@@ -16,7 +16,9 @@ use serde_json::json;
 
 #[test]
 fn a_program_asks_and_goes_on_where_it_asked() {
-    let mut scene = Scene::of(r#"const a = CC("first?"); console.log("got", a); const b = CC(`second, after ${a}?`); console.log(a + b);"#);
+    let mut scene = Scene::of(
+        r#"const a = CC("first?"); console.log("got", a); const b = CC(`second, after ${a}?`); console.log(a + b);"#,
+    );
     assert_eq!(scene.show().calls[0].prompt, "first?");
     scene.answer("one");
     assert_eq!(scene.show().calls[0].prompt, "second, after one?");
@@ -67,7 +69,8 @@ fn an_answer_outside_the_choices_changes_nothing_and_says_what_fits() {
 
 #[test]
 fn choices_that_are_none_are_an_error_the_program_can_catch() {
-    let mut scene = Scene::of(r#"try { CC("ok?", { choices: [] }); } catch (e) { console.log(e.name + ": " + e.message); }"#);
+    let mut scene =
+        Scene::of(r#"try { CC("ok?", { choices: [] }); } catch (e) { console.log(e.name + ": " + e.message); }"#);
     scene.expect(Status::Complete).expect_output(["TypeError: CC: choices may not be empty"]);
 }
 
@@ -118,7 +121,8 @@ fn bad_ids_are_told_and_odd_ones_are_ids() {
     let mut scene = Scene::new();
     scene.load(r#"CC("?")"#);
     let mut start = |id: &str| {
-        let start = Start { id: Some(id.to_owned()), program: "program".into(), input: None, log_level: None, parent: None };
+        let start =
+            Start { id: Some(id.to_owned()), program: "program".into(), input: None, log_level: None, parent: None };
         block_on(scene.cvm().start(&start, None)).map(|reached| reached.id).map_err(|e| e.code)
     };
     for odd in ["../x", "CON", "🦀", "Twin", "twin", &"x".repeat(200)] {
@@ -152,7 +156,8 @@ fn a_program_written_by_hand_in_the_first_instructions_runs() {
 fn bad_bytecode_is_refused_when_it_is_loaded() {
     use runstate::domain::cvm::Load;
     let scene = Scene::new();
-    for bad in [json!([{"op": 99, "line": 1}]), json!([{"op": 16, "arg": 7, "line": 1}]), json!([{"op": 2, "line": 1}])] {
+    for bad in [json!([{"op": 99, "line": 1}]), json!([{"op": 16, "arg": 7, "line": 1}]), json!([{"op": 2, "line": 1}])]
+    {
         let (name, compiler) = ("program".to_owned(), "hand".to_owned());
         let bytecode = serde_json::from_value(bad).unwrap();
         let load = Load { name, source: "-".into(), bytecode, compiler, description: None, tags: None };
@@ -164,8 +169,12 @@ fn bad_bytecode_is_refused_when_it_is_loaded() {
 fn what_was_asked_and_answered_is_the_history() {
     let mut scene = Scene::of(r#"const x = 7; CC("one?"); CC("two?", { choices: [1, 2] })"#);
     scene.answer("a").answer(2);
-    let mut calls: Vec<Json> =
-        scene.dump().into_iter().filter(|(key, _)| key.starts_with("cvm.cc_history/")).map(|(_, (_, row))| row).collect();
+    let mut calls: Vec<Json> = scene
+        .dump()
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("cvm.cc_history/"))
+        .map(|(_, (_, row))| row)
+        .collect();
     calls.sort_by_key(|call| call["step"].as_u64());
     for call in &mut calls {
         for volatile in ["id", "context", "request"] {

@@ -46,7 +46,11 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// Runs a program to its end; the state hash at each stop, and all documents at the end.
-fn run(mut scene: Scene, source: &str, answers: &[String]) -> (Vec<String>, Vec<String>, Vec<(String, (String, Json))>) {
+fn run(
+    mut scene: Scene,
+    source: &str,
+    answers: &[String],
+) -> (Vec<String>, Vec<String>, Vec<(String, (String, Json))>) {
     scene.load(source);
     scene.start(Json::Null).unwrap();
     let mut hashes = vec![scene.show().state_hash];

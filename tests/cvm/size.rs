@@ -9,7 +9,9 @@ use crate::scene::Scene;
 
 #[test]
 fn every_line_of_output_is_kept_and_the_head_shows_the_newest() {
-    let mut scene = Scene::of(r#"for (let i = 0; i < 500; i++) console.log("line", i); console.log(""); console.log("a\nb"); CC("?"); console.log("end");"#);
+    let mut scene = Scene::of(
+        r#"for (let i = 0; i < 500; i++) console.log("line", i); console.log(""); console.log("a\nb"); CC("?"); console.log("end");"#,
+    );
     scene.answer("").expect(Status::Complete);
     let output = scene.show().output;
     assert_eq!((output.len(), output[499].as_str()), (503, "line 499"));
