@@ -54,23 +54,14 @@ impl Default for Elements {
 }
 
 impl Array {
-    /// An array of few elements.
-    pub fn small(values: Vec<Value>) -> Array {
-        Array { elements: Elements::Small(values), frozen: false, extra: None }
-    }
-
     /// Number of elements.
     #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         match &self.elements {
             Elements::Small(values) => values.len(),
             Elements::Large(large) => large.len as usize,
         }
-    }
-
-    /// Whether there are no elements.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     pub(super) fn weight(&self) -> u64 {

@@ -5,15 +5,13 @@
 
 use super::builtin::{Args, Done};
 use super::call::{Calling, Flow};
-use super::entry::Entry;
 use super::frame::{Entered, Frame};
 use super::limits::Exceeded;
 use super::machine::Machine;
 use super::object::ErrorKind;
 use super::raise::{Hint, Raise, type_error};
 use super::sorting::Sorting;
-use super::table::Which;
-use super::value::{HeapRef, Value};
+use super::value::Value;
 
 /// What a waiting function does with its callback.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -475,14 +473,6 @@ impl Machine {
     /// An array for results, which a waiting function fills.
     pub(super) fn empty_array(&mut self) -> Value {
         Value::Ref(self.heap.new_array(Vec::new()))
-    }
-
-    /// The table entry count behind a Map or Set.
-    pub(super) fn table_len(&self, at: HeapRef) -> usize {
-        match self.heap.get(at) {
-            Entry::Map(_) | Entry::Set(_) => self.heap.table(at, Which::Main).map_or(0, super::table::Table::len),
-            _ => 0,
-        }
     }
 }
 

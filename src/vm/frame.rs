@@ -51,12 +51,4 @@ impl Frame {
             Frame::Native(frame) => frame.return_pc,
         }
     }
-
-    /// Where the stack is cut when it ends.
-    pub fn bottom(&self) -> usize {
-        match self {
-            Frame::Code(frame) => frame.bottom as usize,
-            Frame::Native(frame) => frame.bottom as usize,
-        }
-    }
 }

@@ -65,10 +65,6 @@ impl Page {
         }
     }
 
-    fn capacity(&self) -> u32 {
-        if self.kind == Kind::Chunks { CHUNKS_PER_PAGE } else { PAGE }
-    }
-
     fn of(entries: Vec<Entry>) -> Page {
         let live = entries.iter().filter(|e| !matches!(e, Entry::Free)).count() as u8;
         let kind = match live {
@@ -191,11 +187,6 @@ impl Heap {
         self.allocated += bytes;
     }
 
-    /// Bytes that may be in use.
-    pub fn bytes(&self) -> u64 {
-        self.live + self.allocated
-    }
-
     /// Number of pages.
     pub fn page_count(&self) -> u32 {
         self.pages.len() as u32
@@ -206,24 +197,10 @@ impl Heap {
         self.pages.get(number as usize).map_or(&[], Page::entries)
     }
 
-    /// How many entries live in a page.
-    pub(super) fn live_in(&self, number: u32) -> u8 {
-        self.pages.get(number as usize).map_or(0, |p| p.live)
-    }
-
-    /// Places of a page, used or not.
-    pub(super) fn capacity_of(&self, number: u32) -> u32 {
-        self.pages.get(number as usize).map_or(PAGE, Page::capacity)
-    }
-
     /// Number of entries that live.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.pages.iter().map(|p| usize::from(p.live)).sum()
-    }
-
-    /// Whether nothing lives.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Makes all pages shareable again, so that a copy costs nothing.

@@ -11,6 +11,7 @@ mod class;
 mod collect;
 mod convert;
 mod decode;
+mod encode;
 mod entry;
 mod frame;
 pub mod globals;
@@ -28,15 +29,22 @@ pub mod program;
 mod property;
 mod raise;
 mod random;
+mod read;
+mod snapshot;
 mod sorting;
 mod step;
 mod table;
+#[cfg(all(test, feature = "compiler"))]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
 mod text;
 mod unwind;
 mod value;
 mod verify;
+mod visible;
 pub mod wire;
 
 pub use limits::{Exceeded, Limits};
 pub use machine::{CallRequest, Failure, Machine, Stop, Turn};
 pub use program::{BytecodeError, Program, WireInstruction};
+pub use snapshot::{RestoreError, Saved};

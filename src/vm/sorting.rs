@@ -60,7 +60,7 @@ impl Sorting {
             while self.right < end {
                 self.take_right();
             }
-            if self.into.len() == self.from.len() {
+            if self.into.len() >= self.from.len() {
                 self.from = std::mem::take(&mut self.into);
                 self.width *= 2;
             }

@@ -383,7 +383,9 @@ impl Heap {
     fn remove_from_chunk(&mut self, at: HeapRef, which: Which, key: &Value, chunk: HeapRef, place: usize) {
         let mut moved = Vec::new();
         let mut empty = false;
-        if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk) {
+        if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
+            && place < pairs.items.len()
+        {
             pairs.items.remove(place);
             if !pairs.numbers.is_empty() {
                 pairs.numbers.remove(place);
@@ -392,7 +394,7 @@ impl Heap {
             empty = pairs.items.is_empty();
         }
         if let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) {
-            large.len -= 1;
+            large.len = large.len.saturating_sub(1);
             set_place(&mut large.shards, Key(key.clone()), None);
             for (place, key) in (place as u32..).zip(moved) {
                 set_place(&mut large.shards, key, Some((chunk, place)));

@@ -2,7 +2,6 @@
 
 use super::super::builtin::{Args, Done, Row};
 use super::super::callback::{Kind, Waiting};
-use super::super::entry::Entry;
 use super::super::iterator::Yields;
 use super::super::machine::Machine;
 use super::super::raise::{Raise, range_error, type_error};
@@ -336,10 +335,5 @@ impl Machine {
             return type_error("objects with their own toString need a comparison function to be sorted");
         }
         self.text_of(value)
-    }
-
-    /// Whether an entry is an array.
-    pub(in super::super) fn is_array(&self, value: &Value) -> bool {
-        matches!(value, Value::Ref(at) if matches!(self.heap.get(*at), Entry::Array(_)))
     }
 }

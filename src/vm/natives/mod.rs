@@ -10,7 +10,7 @@ mod json;
 mod math;
 mod number;
 mod object;
-mod regexp;
+pub(super) mod regexp;
 mod search;
 pub(super) mod string;
 

@@ -1,0 +1,334 @@
+//! Programs on the machine: stopped and restored anywhere, limited, failing, retried. What the language means is tested
+//! against Node in `tests/language.rs`.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::{Failure, Limits, Machine, Program, Stop, Turn, WireInstruction};
+
+const TURN: Turn = Turn { now_ms: 1_700_000_000_000 };
+
+fn program(source: &str) -> Arc<Program> {
+    let compiled = crate::lang::compile("t.ts", source).unwrap_or_else(|found| {
+        let all: Vec<String> = found.iter().map(ToString::to_string).collect();
+        panic!("{source}\n{}", all.join("\n"))
+    });
+    Arc::new(Program::decode(&compiled.bytecode).unwrap())
+}
+
+fn start(source: &str) -> Machine {
+    Machine::start(program(source), &Json::Null, [7; 32], Limits::default()).unwrap()
+}
+
+fn limited(source: &str, limits: Limits) -> (Machine, Stop) {
+    let mut machine = Machine::start(program(source), &Json::Null, [7; 32], limits).unwrap();
+    let stop = machine.run(u64::MAX, &TURN);
+    (machine, stop)
+}
+
+#[track_caller]
+fn failed(stop: Stop) -> Failure {
+    match stop {
+        Stop::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn restored(machine: &Machine) -> Machine {
+    let saved = machine.save();
+    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    // By way of text, as a store keeps it.
+    let saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
+    let pages: Vec<Json> = serde_json::from_str(&serde_json::to_string(&pages).unwrap()).unwrap();
+    let copy = Machine::restore(Arc::clone(&machine.program), &saved, &pages, machine.limits.clone()).unwrap();
+    assert_eq!(saved, copy.save(), "saved again, the head differs");
+    let again: Vec<Json> = (0..copy.page_count()).map(|page| copy.encode_page(page)).collect();
+    assert_eq!(pages, again, "saved again, the pages differ");
+    assert_eq!(machine.hash_parts(), copy.hash_parts(), "the state hash differs");
+    assert!(copy.dirty_pages().is_empty());
+    copy
+}
+
+/// Runs to the end, stopped and restored after every `stride` instructions; 0 never stops. Questions are answered by
+/// their length.
+fn run(source: &str, stride: u64) -> (Vec<String>, Stop, u64, Json) {
+    let mut machine = start(source);
+    let mut output = Vec::new();
+    loop {
+        let stop = machine.run(if stride == 0 { u64::MAX } else { stride }, &TURN);
+        output.extend(machine.take_output());
+        match stop {
+            Stop::Fuel => {}
+            Stop::Call(call) => {
+                if stride > 0 {
+                    machine = restored(&machine);
+                }
+                machine.answer(&json!(format!("{}{}", call.prompt, call.prompt.len()))).unwrap();
+            }
+            stop => {
+                let end = machine.instructions();
+                return (output, stop, end, machine.hash_parts());
+            }
+        }
+        if stride > 0 {
+            machine = restored(&machine);
+        }
+    }
+}
+
+const PROGRAMS: &[&str] = &[
+    "let s = 0; for (let i = 0; i < 20; i++) { s += i } console.log(s, -0, NaN, 1 / 0, 'a\\u0000\\ud800')",
+    "const fs: any = []; for (let i = 0; i < 3; i++) fs.push(() => i++); console.log(fs.map(f => f() + f()))",
+    "function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2) } console.log(fib(8)); fib(3)",
+    "const o: any = { b: 1, a: { c: [1, undefined, 3] }, 2: 'x', 1: 'y', $z: undefined, $$w: null }; o.self = o; for (const k in o) console.log(k); console.log(o.a.c, 7 in o.a.c)",
+    "function f() { try { try { throw new TypeError('x') } finally { console.log('f') } } catch (e) { console.log(e.name, e instanceof Error); return 1 } finally { console.log('g') } } console.log(f())",
+    "outer: for (const x of [1, 2, 3]) { for (const c of 'añ😀') { if (x === 2) continue outer; console.log(x, c) } }",
+    "const m = new Map([['a', 1], ['b', 2]]); for (const [k, v] of m) { if (k === 'a') { m.delete('a'); m.set('c', 3) } console.log(k, v) } console.log(new Set([1, 1, NaN, NaN, -0]).size)",
+    "const a = [3, 1, 2, undefined, 10]; a.sort((x, y) => y - x); console.log(a, [5, 1, 4].map(x => [x].map(y => y + x)).flat(), a.reduce((p, c) => p + (c ?? 0), 0))",
+    "class A { n = 1; constructor(public x) {} get2() { return this.x + this.n } static make() { return new A(5) } } class B extends A { m = 2; constructor() { super(7); this.m++ } get2() { return super.get2() * this.m } } const b: any = new B(); console.log(b.get2(), A.make().get2(), b instanceof A, b)",
+    "class E extends Error { code = 5; constructor(m) { super('!' + m); this.name = 'E' } } try { throw new E('boom') } catch (e: any) { console.log(String(e), e.code, e instanceof E, e instanceof Error, e.message) }",
+    "const t = [1, 2, 3].map(x => CC('q' + x)); console.log(t, [2, 1].sort((a, b) => CC('cmp').length - 4 ? a - b : b - a))",
+    "console.log('a-b-c'.replace(/-(.)/g, (m, g, i) => g.toUpperCase() + i + CC(m)), 'x1y22'.match(/\\d+/g), [...'a1b2'.matchAll(/[a-z](?<n>\\d)/g)].map(m => m.groups.n + m.index))",
+    "const big: any = []; for (let i = 0; i < 700; i++) big.push({ i }); const d: any = {}; for (let i = 0; i < 300; i++) d['k' + i] = i; let s = 0; for (const x of big) { s += x.i; if (x.i === 650) break } for (const k in d) s += d[k]; delete d.k5; big.length = 600; console.log(s, big.length, Object.keys(d).length)",
+    "class V { constructor(public n) {} } const v: any = new V(4); v['to' + 'String'] = function () { return 'V' + this.n }; v['value' + 'Of'] = function () { return this.n * 2 }; console.log(`${v}`, v + 1, v > 7, String(v), 'x'.concat(v), { V4: 1 }[v])",
+    "const re = /a/g; const s = 'aXa'; while (re.test(s)) console.log(re.lastIndex); const bound = Math.max.bind(null, 5); console.log(bound(3), ((...r) => r.length).call(null, 1, 2), Math.random(), Date.now())",
+    "function deep(n) { return n === 0 ? CC('deep') : [deep(n - 1)] } console.log(deep(5)); const { a, ...rest } = { a: 1, b: 2, c: 3 }; console.log(a, rest, structuredClone(rest), JSON.stringify([rest], null, 2), JSON.parse('{\"x\":[1,{}]}'))",
+    "let n = 0; function next() { return ++n } const o: any = { get: next, list: [1, 2, 3, 4] }; label: { if (o.get() > 0) break label; console.log('no') } switch (o.list.length) { case 4: console.log('four'); default: console.log('more') } do { n += 2 } while (n < 6); console.log(n, typeof next, void 0, [...[1], 1].length)",
+];
+
+#[test]
+fn a_machine_stopped_anywhere_and_restored_goes_on_as_if_nothing_had_been() {
+    for source in PROGRAMS {
+        let whole = run(source, 0);
+        assert!(!matches!(whole.1, Stop::Failed(_)), "{source}\n{whole:?}");
+        // Every instruction of a short program, some fifty places of a long one.
+        for stride in [whole.2 / 50 + 1, whole.2 / 37 + 1] {
+            assert_eq!(run(source, stride), whole, "{source} at every {stride}");
+        }
+    }
+}
+
+#[test]
+fn the_output_is_what_node_prints() {
+    for (source, lines) in [
+        (PROGRAMS[0], vec!["190 -0 NaN Infinity a\u{0}\u{fffd}"]),
+        (PROGRAMS[1], vec!["[1,3,5]"]),
+        (PROGRAMS[3], vec!["1", "2", "b", "a", "$z", "$$w", "self", "[1,null,3] false"]),
+        (PROGRAMS[6], vec!["a 1", "b 2", "c 3", "3"]),
+        (PROGRAMS[8], vec!["24 6 true {\"n\":1,\"x\":7,\"m\":3}"]),
+        (PROGRAMS[9], vec!["E: !boom 5 true true !boom"]),
+        (PROGRAMS[11], vec!["aB1-b2C3-c2 [\"1\",\"22\"] [\"10\",\"22\"]"]),
+        (PROGRAMS[13], vec!["V4 9 true V4 xV4 1"]),
+    ] {
+        let (output, stop, ..) = run(source, 0);
+        let output: Vec<String> = output.iter().flat_map(|line| line.split('\n').map(str::to_owned)).collect();
+        assert_eq!(output, lines, "{source}: {stop:?}");
+    }
+}
+
+#[test]
+fn a_restored_machine_collects_when_the_warm_one_does() {
+    let source = "let keep: any = []; for (let i = 0; i < 40000; i++) { const x: any = { a: [i], b: 'text ' + i }; if (i % 100 === 0) keep.push(x) } console.log(keep.length, keep[399].b)";
+    let mut warm = start(source);
+    let mut cold = start(source);
+    loop {
+        let (a, b) = (warm.run(97_000, &TURN), cold.run(97_000, &TURN));
+        assert_eq!(a, b);
+        assert_eq!(warm.save(), cold.save());
+        if a != Stop::Fuel {
+            break;
+        }
+        cold = restored(&cold);
+    }
+    assert_eq!(warm.take_output(), ["400 text 39900"]);
+    assert!(warm.page_count() < 6_000, "garbage was collected: {} pages", warm.page_count());
+}
+
+#[test]
+fn a_turn_dirties_what_it_changes() {
+    let mut machine = start(
+        "const a: any = []; for (let i = 0; i < 100000; i++) a.push(i); CC('1'); a[50000] = 'x'; a.push(1); CC('2'); CC('3')",
+    );
+    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    machine.mark_clean();
+    machine.answer(&json!("")).unwrap();
+    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(machine.dirty_pages().len() <= 3, "{:?}", machine.dirty_pages());
+    machine.mark_clean();
+    machine.answer(&json!("")).unwrap();
+    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(machine.dirty_pages().is_empty());
+}
+
+#[test]
+fn copies_of_a_machine_go_their_own_ways() {
+    let mut machine = start("const a: any = [1]; const b = CC('?'); a.push(b); console.log(a)");
+    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    let mut copy = machine.clone();
+    machine.answer(&json!("left")).unwrap();
+    copy.answer(&json!({"r": [1, null]})).unwrap();
+    machine.run(u64::MAX, &TURN);
+    copy.run(u64::MAX, &TURN);
+    assert_eq!(machine.take_output(), ["[1,\"left\"]"]);
+    assert_eq!(copy.take_output(), ["[1,{\"r\":[1,null]}]"]);
+}
+
+#[test]
+fn limits_name_themselves_and_nothing_catches_them() {
+    let small = Limits {
+        instructions: 1_000_000,
+        frames: 500,
+        heap_bytes: 1 << 20,
+        text_units: 100_000,
+        output_bytes: 1000,
+        call_bytes: 100,
+        ..Limits::default()
+    };
+    for (source, what) in [
+        ("while (true) {}", "instruction limit"),
+        ("function f() { return f() } try { f() } catch (e) { console.log('caught') }", "call depth limit"),
+        ("let s = 'ab'; while (true) s = s + s", "string length limit"),
+        ("const a: any = []; while (true) a.push([1, 2, 3])", "heap limit"),
+        ("new Array(60000000)", "heap limit"),
+        ("try { 'x'.repeat(1e9) } catch (e) { console.log('caught') }", "string length limit"),
+        ("while (true) console.log('x')", "output limit"),
+        ("CC('x'.repeat(101))", "call payload limit"),
+        ("const f: any = []; f.map(x => x); [1].map(function g(x) { return [x].map(g) })", "call depth limit"),
+    ] {
+        let (machine, stop) = limited(source, small.clone());
+        let failure = failed(stop);
+        assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
+        restored(&machine);
+    }
+}
+
+#[test]
+fn an_error_that_nothing_catches_says_where_and_can_be_retried() {
+    let mut machine =
+        start("function inner(x) {\n  return x.y.z\n}\nconst o = { y: CC('y') }\nconsole.log(inner(null))");
+    machine.run(u64::MAX, &TURN);
+    machine.answer(&json!("")).unwrap();
+    let failure = failed(machine.run(u64::MAX, &TURN));
+    assert_eq!(failure.name, "TypeError");
+    assert_eq!(failure.message, "Cannot read properties of null (reading 'y')");
+    assert_eq!(failure.line, 2);
+    assert!(failure.stack[0].starts_with("at inner (2:"), "{:?}", failure.stack);
+    assert!(failure.stack[1].starts_with("at <program> (5:"), "{:?}", failure.stack);
+    let mut again = restored(&machine);
+    assert_eq!(failed(again.run(u64::MAX, &TURN)), failure);
+    assert_eq!(failed(machine.run(u64::MAX, &TURN)), failure);
+    assert_eq!(again.save(), machine.save());
+}
+
+#[test]
+fn a_call_that_throws_can_be_caught_and_when_it_is_not_it_can_be_asked_again() {
+    let mut machine = start(
+        "try { CC('a') } catch (e: any) { console.log(e.name, e.message, e instanceof TimeoutError) } CC('b', { choices: ['x'] })",
+    );
+    machine.run(u64::MAX, &TURN);
+    machine.throw("TimeoutError", "too late");
+    let mut machine = restored(&machine);
+    let Stop::Call(call) = machine.run(u64::MAX, &TURN) else { panic!() };
+    assert_eq!(machine.take_output(), ["TimeoutError too late true"]);
+    assert_eq!((call.prompt.as_str(), &call.options), ("b", &json!({"choices": ["x"]})));
+    machine.throw("ToolError", "broken");
+    let failure = failed(machine.run(u64::MAX, &TURN));
+    assert_eq!((failure.name.as_str(), failure.message.as_str()), ("ToolError", "broken"));
+    let mut machine = restored(&machine);
+    assert_eq!(machine.run(u64::MAX, &TURN), Stop::Call(call));
+    machine.answer(&json!("x")).unwrap();
+    assert_eq!(machine.run(u64::MAX, &TURN), Stop::Complete(Json::Null));
+    assert_eq!(machine.calls(), 3);
+}
+
+#[test]
+fn a_program_written_by_hand_runs() {
+    let wire: Vec<WireInstruction> = serde_json::from_value(json!([
+        {"op": 1, "arg": "What is your name?", "line": 1},
+        {"op": 6, "line": 1},
+        {"op": 4, "arg": "name", "line": 1},
+        {"op": 1, "arg": "Hello, ", "line": 2},
+        {"op": 3, "arg": "name", "line": 2},
+        {"op": 5, "line": 2},
+        {"op": 7, "line": 2},
+        {"op": 3, "arg": "nobody", "line": 3},
+        {"op": 255, "line": 4}
+    ]))
+    .unwrap();
+    let program = Arc::new(Program::decode(&wire).unwrap());
+    let mut machine = Machine::start(program, &Json::Null, [0; 32], Limits::default()).unwrap();
+    let Stop::Call(call) = machine.run(100, &TURN) else { panic!() };
+    assert_eq!((call.prompt.as_str(), call.line, machine.pc()), ("What is your name?", 1, 1));
+    let saved = machine.save();
+    assert_eq!((saved.pc, &saved.stack), (1, &json!([])));
+    machine.answer(&json!("Ada")).unwrap();
+    let failure = failed(machine.run(100, &TURN));
+    assert_eq!(machine.take_output(), ["Hello, Ada"]);
+    assert_eq!(
+        (failure.name.as_str(), failure.message.as_str(), failure.line),
+        ("ReferenceError", "nobody is not defined", 3)
+    );
+}
+
+#[test]
+fn variables_show_the_scope_and_are_cut() {
+    let mut machine = start(
+        "const name = 'Ada'; let big = 'x'.repeat(50000); const list = [1, { a: true }]; function ask(question) { const inner = 1; return CC(question + name) } ask('who')",
+    );
+    machine.run(u64::MAX, &TURN);
+    let seen = machine.variables(2000);
+    assert_eq!((&seen["question"], &seen["inner"], &seen["name"]), (&json!("who"), &json!(1), &json!("Ada")));
+    assert!(seen["big"].as_str().unwrap().ends_with('…'), "{seen}");
+    for max in [10, 100, 1000, 16 << 10] {
+        assert!(machine.variables(max).to_string().len() <= max + 8, "{max}");
+    }
+}
+
+#[test]
+fn a_damaged_state_is_refused_or_fails_but_never_panics() {
+    let mut machine = start(
+        "class A { x = [1, 2].map(y => CC('q' + y)) } const m = new Map([[1, 2]]); for (const [k] of m) console.log(k, new A())",
+    );
+    machine.run(u64::MAX, &TURN);
+    let saved = serde_json::to_value(machine.save()).unwrap();
+    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    let whole = json!({ "saved": saved, "pages": pages });
+    let mut paths = Vec::new();
+    collect_paths(&whole, String::new(), &mut paths);
+    let kinds = [json!(0), json!({"$ref": 3}), json!(4_000_000_000u32), Json::Null, json!(1), json!("x"), json!([])];
+    for (index, path) in paths.into_iter().enumerate() {
+        for damage in [&kinds[index % 7], &kinds[(index + 3) % 7]] {
+            let mut broken = whole.clone();
+            *broken.pointer_mut(&path).unwrap() = damage.clone();
+            let Ok(saved) = serde_json::from_value(broken["saved"].clone()) else { continue };
+            let Some(pages) = broken["pages"].as_array() else { continue };
+            let limits = Limits { instructions: 100_000, heap_bytes: 1 << 20, ..Limits::default() };
+            if let Ok(mut machine) = Machine::restore(Arc::clone(&machine.program), &saved, pages, limits) {
+                let _ = machine.answer(&json!("a"));
+                machine.run(1000, &TURN);
+                machine.save();
+                machine.hash_parts();
+            }
+        }
+    }
+}
+
+fn collect_paths(json: &Json, path: String, paths: &mut Vec<String>) {
+    match json {
+        Json::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect_paths(item, format!("{path}/{index}"), paths);
+            }
+        }
+        Json::Object(members) => {
+            for (key, member) in members {
+                collect_paths(member, format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), paths);
+            }
+        }
+        _ => {}
+    }
+    if !path.is_empty() {
+        paths.push(path);
+    }
+}

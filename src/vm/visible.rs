@@ -1,0 +1,160 @@
+//! The variables that a place of the program sees, for people and models who answer there.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::entry::Entry;
+use super::frame::Frame;
+use super::machine::Machine;
+use super::step::written_name;
+use super::value::Value;
+
+/// Stands where something was cut.
+const CUT: &str = "…";
+
+/// Levels that are shown.
+const DEPTH: usize = 6;
+
+impl Machine {
+    /// The variables visible at the current instruction by name, innermost first come, as plain values. What does not fit
+    /// into `max_bytes` is cut, with `…` in its place; functions are left out.
+    #[must_use]
+    pub fn variables(&self, max_bytes: usize) -> Json {
+        let mut shown = Map::new();
+        let mut left = max_bytes.saturating_sub(2);
+        let mut cut = false;
+        for (name, value) in self.visible() {
+            if name.is_empty() || shown.contains_key(&name) || self.is_callable(&value) {
+                continue;
+            }
+            let overhead = name.len() + 4;
+            let Some(room) = left.checked_sub(overhead).filter(|room| *room > 8) else {
+                cut = true;
+                continue;
+            };
+            let mut room = room;
+            let json = self.outline(&value, &mut room, 0);
+            let size = json.to_string().len() + overhead;
+            if size > left {
+                cut = true;
+                continue;
+            }
+            left -= size;
+            shown.insert(name, json);
+        }
+        if cut && left >= CUT.len() + 9 {
+            shown.insert(CUT.to_owned(), Json::Bool(true));
+        }
+        Json::Object(shown)
+    }
+
+    /// Names and values from the innermost scope outwards.
+    fn visible(&self) -> Vec<(String, Value)> {
+        let mut found = Vec::new();
+        let mut scope = |names: &[String], values: &[Value]| {
+            for (name, value) in names.iter().zip(values) {
+                let value = match value {
+                    Value::Ref(at) => match self.heap.get(*at) {
+                        Entry::Cell(value) => value,
+                        _ => value,
+                    },
+                    value => value,
+                };
+                if !matches!(value, Value::Uninitialised) {
+                    found.push((written_name(name), value.clone()));
+                }
+            }
+        };
+        let innermost = self.frames.iter().rev().find_map(|frame| match frame {
+            Frame::Code(frame) => Some(frame),
+            Frame::Native(_) => None,
+        });
+        let functions = &self.program.functions;
+        if let Some(frame) = innermost
+            && let Some(function) = functions.get(frame.function as usize)
+        {
+            scope(&function.slots, self.stack.get(frame.base as usize..).unwrap_or(&[]));
+            if let Entry::Closure(closure) = self.heap.get(frame.closure) {
+                let cells: Vec<Value> = closure.captures.iter().map(|at| Value::Ref(*at)).collect();
+                scope(&function.capture_names, &cells);
+            }
+        }
+        if let Some(global) = functions.first() {
+            scope(&global.slots, &self.stack);
+        }
+        found
+    }
+
+    fn outline(&self, value: &Value, left: &mut usize, depth: usize) -> Json {
+        let take = |left: &mut usize, size: usize| *left = left.saturating_sub(size);
+        match value {
+            Value::Text(text) => {
+                let whole = text.to_utf8();
+                // Escapes may double a text's size, so half of the room is given to one.
+                let room = *left / 2;
+                take(left, whole.len().min(room) + 2);
+                if whole.len() <= room {
+                    return Json::String(whole);
+                }
+                let mut end = room;
+                while !whole.is_char_boundary(end) {
+                    end -= 1;
+                }
+                Json::String(format!("{}{CUT}", &whole[..end]))
+            }
+            Value::Ref(at) => {
+                let keyed = match self.heap.get(*at) {
+                    Entry::Array(_) => false,
+                    Entry::Object(_) | Entry::Error(_) => true,
+                    _ => return Json::String(self.shown(value)),
+                };
+                if depth >= DEPTH {
+                    return json!(CUT);
+                }
+                if keyed { self.outline_object(value, left, depth) } else { self.outline_array(*at, left, depth) }
+            }
+            value => {
+                take(left, 8);
+                match self.plain_out(value) {
+                    Ok(json) => json,
+                    Err(_) => Json::String(self.shown(value)),
+                }
+            }
+        }
+    }
+
+    fn outline_array(&self, at: super::value::HeapRef, left: &mut usize, depth: usize) -> Json {
+        let mut items = Vec::new();
+        for index in 0..self.heap.array_len(at) {
+            if *left < 16 {
+                items.push(json!(CUT));
+                break;
+            }
+            items.push(self.outline(&self.heap.element(at, index), left, depth + 1));
+            *left = left.saturating_sub(2);
+        }
+        Json::Array(items)
+    }
+
+    fn outline_object(&self, value: &Value, left: &mut usize, depth: usize) -> Json {
+        if let Value::Ref(at) = value
+            && let Entry::Error(_) = self.heap.get(*at)
+        {
+            return Json::String(self.shown(value));
+        }
+        let mut members = Map::new();
+        for (key, member) in self.own_entries(value) {
+            if self.is_callable(&member) {
+                continue;
+            }
+            let key = self.text_of(&key).map(|key| key.to_utf8()).unwrap_or_default();
+            if *left < key.len() + 16 {
+                members.insert(CUT.to_owned(), Json::Bool(true));
+                break;
+            }
+            *left = left.saturating_sub(key.len() + 4);
+            let member = self.outline(&member, left, depth + 1);
+            members.insert(key, member);
+        }
+        Json::Object(members)
+    }
+}
