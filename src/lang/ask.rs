@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::vm::op::Op;
 
 use super::compiler::Compiler;
-use super::diagnostic::Kind;
 
 /// Built-in methods that call what they are given; a promise from it would not be waited for.
 const CALLING_METHODS: &[&str] = &[
@@ -127,15 +126,25 @@ impl<'a> Compiler<'a, '_> {
 
     /// The promise of an async function must be awaited at once; anywhere else Node would go on before it is done.
     pub(super) fn check_unawaited(&mut self, call: &CallExpression<'a>) {
-        let Expression::Identifier(id) = call.callee.get_inner_expression() else { return };
-        let Some(symbol) = self.symbol_of(id) else { return };
-        if self.is_async(symbol) && !self.is_awaited(call.node_id.get()) {
-            let hint = format!("write await {}(…)", id.name);
-            self.findings.add(
-                call.span.start,
-                Kind::Unsupported,
-                format!("the call of the async function `{}` is not awaited", id.name),
-                Some(hint),
+        let name = match call.callee.get_inner_expression() {
+            Expression::Identifier(id) if self.symbol_of(id).is_some_and(|symbol| self.is_async(symbol)) => {
+                id.name.as_str()
+            }
+            Expression::StaticMemberExpression(member)
+                if self.plan.async_members.contains(member.property.name.as_str()) =>
+            {
+                member.property.name.as_str()
+            }
+            Expression::ArrowFunctionExpression(arrow) if arrow.r#async => "(anonymous)",
+            Expression::FunctionExpression(function) if function.r#async => "(anonymous)",
+            _ => return,
+        };
+        if !self.is_awaited(call.node_id.get()) {
+            let message = format!("the call of the async function `{name}` is not awaited");
+            self.unsupported(
+                call.span,
+                message,
+                "write await before the call: without it Node goes on before the call is done",
             );
         }
     }
@@ -153,6 +162,7 @@ impl<'a> Compiler<'a, '_> {
                     return last.is_some_and(|last| last.span() == statement.span);
                 }
                 AstKind::ParenthesizedExpression(_)
+                | AstKind::ChainExpression(_)
                 | AstKind::ConditionalExpression(_)
                 | AstKind::LogicalExpression(_)
                 | AstKind::TSAsExpression(_)

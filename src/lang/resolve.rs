@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use oxc_ast::AstKind;
-use oxc_ast::ast::AssignmentTarget;
+use oxc_ast::ast::{AssignmentTarget, Expression};
 use oxc_semantic::{AstNodes, NodeId, Scoping, Semantic, SymbolFlags, SymbolId};
 use oxc_span::GetSpan;
 
@@ -36,13 +36,15 @@ pub(super) struct Plan {
     variables: Vec<Variable>,
     /// Names that the program itself gives to properties; they may shadow what the machine lacks.
     pub(super) own_properties: HashSet<String>,
+    /// Members whose every definition in the program is an async function.
+    pub(super) async_members: HashSet<String>,
 }
 
 impl Plan {
     pub(super) fn new(semantic: &Semantic<'_>) -> Self {
         let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
         let variables = scoping.symbol_ids().map(|symbol| variable(scoping, nodes, symbol)).collect();
-        Plan { variables, own_properties: own_properties(nodes) }
+        Plan { variables, own_properties: own_properties(nodes), async_members: async_members(nodes) }
     }
 
     pub(super) fn variable(&self, symbol: SymbolId) -> Variable {
@@ -120,4 +122,25 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
         _ => None,
     };
     nodes.iter().filter_map(|node| key(node.kind())).collect()
+}
+
+fn async_members(nodes: &AstNodes<'_>) -> HashSet<String> {
+    let is_async = |value: &Expression<'_>| match value.get_inner_expression() {
+        Expression::ArrowFunctionExpression(arrow) => arrow.r#async,
+        Expression::FunctionExpression(function) => function.r#async,
+        _ => false,
+    };
+    let member = |kind: AstKind<'_>| match kind {
+        AstKind::ObjectProperty(property) => {
+            Some((property.key.static_name()?.into_owned(), is_async(&property.value)))
+        }
+        AstKind::MethodDefinition(method) => Some((method.key.static_name()?.into_owned(), method.value.r#async)),
+        AstKind::PropertyDefinition(field) => {
+            Some((field.key.static_name()?.into_owned(), field.value.as_ref().is_some_and(is_async)))
+        }
+        _ => None,
+    };
+    let (waiting, plain): (Vec<_>, Vec<_>) = nodes.iter().filter_map(|node| member(node.kind())).partition(|one| one.1);
+    let plain: HashSet<String> = plain.into_iter().map(|one| one.0).collect();
+    waiting.into_iter().map(|one| one.0).filter(|name| !plain.contains(name)).collect()
 }
