@@ -19,13 +19,13 @@ const SHOWN_AGAIN: usize = 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Session {
-    /// Drives `id` to its end, or until nobody answers. The first `seen` lines of its output have been shown.
-    pub async fn drive(&self, id: &str, answers: &mut Answers, mut seen: usize) -> Result<Exit, Failure> {
+    /// Drives `id` to its end, or until nobody answers. What it printed before the look that said `seen` has been shown.
+    pub async fn drive(&self, id: &str, answers: &mut Answers, mut seen: u64) -> Result<Exit, Failure> {
         loop {
-            let view = self.cvm.show(id).await?;
-            self.new_lines(&view, seen)?;
-            seen = view.output.len();
-            let call = match (view.status, view.calls.first()) {
+            let glance = self.cvm.glance(id, seen).await?;
+            self.new_lines(&glance.lines)?;
+            seen = glance.next;
+            let call = match (glance.status, glance.calls.first()) {
                 (Status::WaitingCc, Some(call)) => call,
                 // Another process answered a moment ago, and runs it.
                 (Status::Running, _) => {
@@ -33,11 +33,12 @@ impl Session {
                     self.cvm.next(id, None).await?;
                     continue;
                 }
-                _ => return self.tell(&view),
+                _ => return self.tell(&self.cvm.show(id).await?),
             };
-            let asked = usize::try_from(view.metrics.cc_calls_count).unwrap_or(usize::MAX);
-            let answered = asked.saturating_sub(view.calls.len());
+            let asked = usize::try_from(glance.asked).unwrap_or(usize::MAX);
+            let answered = asked.saturating_sub(glance.calls.len());
             let Some(answer) = answers.answer(call, answered, self.out).await? else {
+                let view = self.cvm.show(id).await?;
                 // A person at the terminal has it before them.
                 if !matches!(answers, Answers::Terminal(_)) {
                     self.question(&view)?;
@@ -55,31 +56,30 @@ impl Session {
         }
     }
 
-    /// Tells how an execution stands after a command that drove it, when `seen` lines of its output were there before.
-    pub async fn stands(&self, id: &str, seen: usize) -> Result<Exit, Failure> {
+    /// Tells how an execution stands after a command that drove it, when what it printed before `seen` has been shown.
+    pub async fn stands(&self, id: &str, seen: u64) -> Result<Exit, Failure> {
+        self.new_lines(&self.cvm.glance(id, seen).await?.lines)?;
         let view = self.cvm.show(id).await?;
-        self.new_lines(&view, seen)?;
         self.question(&view)?;
         self.tell(&view)
     }
 
-    /// How many lines an execution has printed, where they are going to be shown.
-    pub async fn seen(&self, id: &str) -> Result<usize, Failure> {
-        if self.out.json() { Ok(0) } else { Ok(self.cvm.output(id).await?.len()) }
+    /// What an execution has printed so far, where it is not going to be shown again.
+    pub async fn seen(&self, id: &str) -> Result<u64, Failure> {
+        Ok(self.cvm.glance(id, 0).await?.next)
     }
 
-    /// Shows somebody who resumes the last lines of what was printed before; how many lines there are.
-    pub async fn recall(&self, id: &str) -> Result<usize, Failure> {
-        if self.out.json() {
-            return Ok(0);
+    /// Shows somebody who resumes the last lines of what was printed before; up to where that is.
+    pub async fn recall(&self, id: &str) -> Result<u64, Failure> {
+        let glance = self.cvm.glance(id, 0).await?;
+        if !self.out.json() {
+            let earlier = glance.lines.len().saturating_sub(SHOWN_AGAIN);
+            if earlier > 0 {
+                self.out.remark(&format!("({earlier} earlier lines: {})", self.invocation("output", id, "")));
+            }
+            self.out.lines(&glance.lines[earlier..])?;
         }
-        let lines = self.cvm.output(id).await?;
-        let earlier = lines.len().saturating_sub(SHOWN_AGAIN);
-        if earlier > 0 {
-            self.out.remark(&format!("({earlier} earlier lines: {})", self.invocation("output", id, "")));
-        }
-        self.out.lines(&lines[earlier..])?;
-        Ok(lines.len())
+        Ok(glance.next)
     }
 
     /// How to go on with an execution here.
@@ -87,8 +87,8 @@ impl Session {
         self.invocation("resume", id, "")
     }
 
-    fn new_lines(&self, view: &ExecutionView, seen: usize) -> Result<(), Failure> {
-        if self.out.json() { Ok(()) } else { self.out.lines(view.output.get(seen..).unwrap_or_default()) }
+    fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
+        if self.out.json() { Ok(()) } else { self.out.lines(lines) }
     }
 
     /// Shows people the question that is open.

@@ -3,7 +3,7 @@
 use std::env;
 use std::sync::Arc;
 
-use runstate::engine::open::{self, Environment, store_url};
+use runstate::engine::open::{self, Environment, Missing, store_url};
 use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
 
@@ -25,13 +25,18 @@ pub struct Session {
 
 impl Session {
     /// Opens the store that was named, else the environment's.
-    pub async fn open(global: &Global, max_instructions: Option<u64>, out: Out) -> Result<Self, Failure> {
+    pub async fn open(
+        global: &Global,
+        missing: Missing,
+        max_instructions: Option<u64>,
+        out: Out,
+    ) -> Result<Self, Failure> {
         let url = url(global)?;
         let mut settings = Settings::default();
         if let Some(most) = max_instructions {
             settings.execution_instructions = most;
         }
-        let engine = engine(&url, settings).await.map_err(|error| unnamed(global, &url, error))?;
+        let engine = engine(&url, missing, settings).await.map_err(|error| unnamed(global, &url, error))?;
         Ok(Self { cvm: engine.cvm(), engine, out, store: global.store.clone() })
     }
 
@@ -62,8 +67,8 @@ pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
     error
 }
 
-async fn engine(url: &str, settings: Settings) -> Result<Engine, Error> {
-    let store = open::open(url).await?;
+async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<Engine, Error> {
+    let store = open::open_or(url, missing).await?;
     let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
     Engine::new(store, Arc::new(SystemHost), catalog, settings).await
 }

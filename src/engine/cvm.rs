@@ -6,8 +6,8 @@ use super::{Engine, Error};
 use crate::code::Code;
 use crate::decision::Loaded;
 use crate::domain::cvm::{
-    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Lines, Load, LoadedProgram, Pause, Reached,
-    Retry, Run, Show, Standing, Stands, Start, Status, Unpause,
+    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
+    Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
@@ -142,6 +142,11 @@ impl Cvm {
     /// All of an execution, as of one moment.
     pub async fn show(&self, execution: &str) -> Result<ExecutionView, Error> {
         self.engine.ask(&Show { id: execution.to_owned() }).await
+    }
+
+    /// What an execution has printed since the look that said `from`, and what it asks.
+    pub async fn glance(&self, execution: &str, from: u64) -> Result<Seen, Error> {
+        self.engine.ask(&Glance { id: execution.to_owned(), from }).await
     }
 
     /// All lines an execution has printed.

@@ -59,14 +59,18 @@ pub struct Executed<O> {
 }
 
 impl Engine {
-    /// An engine over `store`, which is made ready for `catalog`.
+    /// An engine over `store`, which is made ready for `catalog`. A store that a newer program has written can be looked at
+    /// ([`Engine::ask`]); whatever would write is refused by it.
     pub async fn new(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
-        store.migrate(&catalog).await?;
+        match store.migrate(&catalog).await {
+            Ok(()) | Err(store::Error::NewerVersion { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let (cache, queues, hints) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })

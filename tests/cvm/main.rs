@@ -120,7 +120,7 @@ fn bad_ids_are_told_and_odd_ones_are_ids() {
     use runstate::domain::cvm::Start;
     let mut scene = Scene::new();
     scene.load(r#"CC("?")"#);
-    let mut start = |id: &str| {
+    let start = |id: &str| {
         let start =
             Start { id: Some(id.to_owned()), program: "program".into(), input: None, log_level: None, parent: None };
         block_on(scene.cvm().start(&start, None)).map(|reached| reached.id).map_err(|e| e.code)

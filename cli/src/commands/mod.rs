@@ -11,6 +11,7 @@ mod show;
 mod start;
 mod verify;
 
+use runstate::engine::open::Missing;
 use runstate::id::CommandId;
 use serde_json::Value as Json;
 
@@ -28,36 +29,45 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let load = crate::compile::program(&file, name.as_deref())?;
             let run =
                 run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
-            run.execute(&Session::open(&global, running.max_instructions, out).await?).await
+            run.execute(&Session::open(&global, Missing::Create, running.max_instructions, out).await?).await
         }
         Command::Load { file, name, writing } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let command = command_id(&writing)?;
-            load::execute(&Session::open(&global, None, out).await?, &load, command.as_ref()).await
+            load::execute(&Session::open(&global, Missing::Create, None, out).await?, &load, command.as_ref()).await
         }
         Command::Start { name, id, input, writing, running } => {
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
-            start::execute(&Session::open(&global, running.max_instructions, out).await?, name, id, input, command)
-                .await
+            start::execute(
+                &Session::open(&global, Missing::Refuse, running.max_instructions, out).await?,
+                name,
+                id,
+                input,
+                command,
+            )
+            .await
         }
         Command::Next { id, writing, running } => {
             let command = command_id(&writing)?;
-            next::execute(&Session::open(&global, running.max_instructions, out).await?, &id, command).await
+            next::execute(&Session::open(&global, Missing::Refuse, running.max_instructions, out).await?, &id, command)
+                .await
         }
         Command::Answer { id, call, answer, writing, running } => {
             let (value, command) = (answer::value(&answer)?, command_id(&writing)?);
-            let session = Session::open(&global, running.max_instructions, out).await?;
+            let session = Session::open(&global, Missing::Refuse, running.max_instructions, out).await?;
             answer::execute(&session, &id, call.as_deref(), value, command).await
         }
         Command::Resume { id, answers, writing, running } => {
             let command = command_id(&writing)?;
-            let session = Session::open(&global, running.max_instructions, out).await?;
+            let session = Session::open(&global, Missing::Refuse, running.max_instructions, out).await?;
             resume::execute(&session, &id, answers.as_deref(), command).await
         }
-        Command::Show { id } => show::execute(&Session::open(&global, None, out).await?, &id).await,
-        Command::Output { id } => output::execute(&Session::open(&global, None, out).await?, &id).await,
+        Command::Show { id } => show::execute(&Session::open(&global, Missing::Refuse, None, out).await?, &id).await,
+        Command::Output { id } => {
+            output::execute(&Session::open(&global, Missing::Refuse, None, out).await?, &id).await
+        }
         Command::List { status, program, limit } => {
-            list::execute(&Session::open(&global, None, out).await?, status, program, limit).await
+            list::execute(&Session::open(&global, Missing::Refuse, None, out).await?, status, program, limit).await
         }
         Command::Verify => verify::execute(&global, out).await,
     }

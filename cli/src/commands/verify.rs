@@ -1,7 +1,5 @@
 //! `verify`: whether a store on files is whole.
 
-use std::path::Path;
-
 use runstate::code::Code;
 use runstate::engine::Error;
 use runstate::engine::open::StoreUrl;
@@ -21,12 +19,7 @@ pub async fn execute(global: &Global, out: Out) -> Result<Exit, Failure> {
         let message = format!("`{url}` is no store on files; only those have files to verify");
         return Err(Error::new(Code::Unsupported, message).into());
     };
-    // Opening would make a store where there is none, and that one would be whole.
-    if !Path::new(&directory).exists() {
-        let error = Error::new(Code::Unavailable, format!("there is no store at {directory}"));
-        return Err(unnamed(global, &url, error).into());
-    }
-    let opened = FileStore::open(&directory, Options { single_process }).await;
+    let opened = FileStore::open(&directory, Options { single_process, existing: true }).await;
     let store = opened.map_err(|error| unnamed(global, &url, error.into()))?;
     if let Some(illness) = store.health() {
         return Err(Error::from(illness).into());

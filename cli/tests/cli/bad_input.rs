@@ -66,6 +66,9 @@ fn an_id_that_is_too_long_or_has_control_characters_is_refused() {
 #[test]
 fn a_program_or_execution_that_is_not_there_is_told_with_what_to_do() {
     let scene = Scene::new();
+    scene.run(&["list"]).ended(4).explains(&["there is no store at store"]);
+    scene.file("greet.ts", "CC(\"?\")");
+    scene.run(&["load", "greet.ts"]).ended(0);
     scene.run(&["start", "nothing"]).ended(5).explains(&["program `nothing` does not exist", "load it first"]);
     scene.run(&["next", "nobody"]).ended(5).explains(&["execution `nobody` does not exist", "list"]);
 }

@@ -126,7 +126,11 @@ fn a_directory_that_may_not_be_read_or_written_is_told() {
     nobody.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["store", "ermission denied"]);
     mode("store/commits", 0o000);
     nobody.run(&["show", "g1"]).ended(4).explains(&["store", "ermission denied"]);
-    nobody.run(&["list", "--store", "file:store/new"]).ended(4).explains(&["store/new", "ermission denied"]);
+    scene.file("greet.ts", "CC(\"?\")");
+    nobody
+        .run(&["load", "greet.ts", "--store", "file:store/new"])
+        .ended(4)
+        .explains(&["store/new", "ermission denied"]);
     for folder in ["store/commits", "store/snapshots", "store"] {
         mode(folder, 0o755);
     }

@@ -30,7 +30,7 @@ pub use execution::{
 };
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
-pub use show::{ExecutionView, Lines, OpenCall, Show, Standing, Stands};
+pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, Standing, Stands};
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =

@@ -142,6 +142,8 @@ pub struct LoadedProgram {
     pub name: String,
     /// Its newest version.
     pub program_version: u32,
+    /// Whether loading changed anything.
+    pub changed: bool,
 }
 
 impl Command for Load {
@@ -172,7 +174,7 @@ impl Command for Load {
                 };
                 let key = Key::new(&PROGRAMS, &program.id);
                 let insert = Change::Insert { key, document: document::write(&program)? };
-                Ok(Decision::of(program.loaded()).change(insert).change(program.version_row(ctx.now)?))
+                Ok(Decision::of(program.loaded(true)).change(insert).change(program.version_row(ctx.now)?))
             }
             [(key, found), ..] => {
                 let before: Program = document::read(key, found)?;
@@ -189,12 +191,12 @@ impl Command for Load {
                     after.program_version += 1;
                 }
                 if after == before {
-                    return Ok(Decision::of(before.loaded()));
+                    return Ok(Decision::of(before.loaded(false)));
                 }
                 after.modified = ctx.now;
                 let change =
                     Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
-                let decision = Decision::of(after.loaded()).change(change);
+                let decision = Decision::of(after.loaded(true)).change(change);
                 Ok(if recompiled { decision.change(after.version_row(ctx.now)?) } else { decision })
             }
         }
@@ -202,8 +204,8 @@ impl Command for Load {
 }
 
 impl Program {
-    fn loaded(&self) -> LoadedProgram {
-        LoadedProgram { id: self.id.clone(), name: self.name.clone(), program_version: self.program_version }
+    fn loaded(&self, changed: bool) -> LoadedProgram {
+        LoadedProgram { id: self.id.clone(), name: self.name.clone(), program_version: self.program_version, changed }
     }
 
     fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {

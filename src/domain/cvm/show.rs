@@ -9,9 +9,9 @@ use super::live::{self, Live};
 use super::{OUTPUTS, rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Direction::Ascending;
-use crate::schema::{Key, Query};
+use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
-use crate::value::Json;
+use crate::value::{Document, Json};
 
 /// Tells all of an execution. Changes nothing.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +32,71 @@ pub struct Lines {
 pub struct Stands {
     /// The execution.
     pub id: String,
+}
+
+/// Tells what an execution has printed since it was last looked at, and what it asks, without loading its heap or what was
+/// printed before: what driving it to its end costs does not grow with its output. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Glance {
+    /// The execution.
+    pub id: String,
+    /// Where to go on: [`Seen::next`] of the last look; 0 at first.
+    pub from: u64,
+}
+
+/// What is seen at a glance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// What it is doing.
+    pub status: Status,
+    /// Lines printed since the last look.
+    pub lines: Vec<String>,
+    /// Where the next look goes on.
+    pub next: u64,
+    /// The open calls.
+    pub calls: Vec<OpenCall>,
+    /// Calls asked so far, the open ones included.
+    pub asked: u64,
+}
+
+impl Command for Glance {
+    const NAME: &'static str = "cvm.glance";
+    type Output = Seen;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let new = Query::of(&OUTPUTS)
+            .eq("executionId", self.id.as_str())
+            .filter(Filter::Gte("seq".to_owned(), self.from.into()))
+            .sort("seq", Ascending);
+        let reads = call::with_open_call(ReadSet::key(key.clone()), view, &self.id);
+        if view.has_read(&key) { reads.query("output", new) } else { reads }
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Seen>, Rejection> {
+        let (_, execution) = Execution::find(view, &self.id)?;
+        let known =
+            |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
+        let rows: Vec<&Document> =
+            view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(known).collect();
+        let expected = execution.output_rows.saturating_sub(self.from);
+        if (rows.len() as u64) < expected {
+            return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
+        }
+        Ok(Decision::of(Seen {
+            status: execution.state.status(),
+            lines: rows::lines(rows.into_iter()),
+            next: execution.output_rows,
+            calls: open_calls(view, &execution)?.into_iter().map(OpenCall::from).collect(),
+            asked: execution.metrics.cc_calls_count,
+        }))
+    }
+}
+
+fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection> {
+    let open = execution.open_call().map(|waiting| Call::find(view, &waiting.call_id)).transpose()?;
+    Ok(open.map(|(_, _, call)| call).into_iter().filter(|call| call.outcome.is_none()).collect())
 }
 
 /// How an execution stands.
@@ -150,8 +215,7 @@ impl Command for Show {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {
         let (_, execution) = Execution::find(view, &self.id)?;
         let output = output(view, &execution)?;
-        let open = execution.open_call().map(|waiting| Call::find(view, &waiting.call_id)).transpose()?;
-        let open: Vec<Call> = open.map(|(_, _, call)| call).into_iter().filter(|call| call.outcome.is_none()).collect();
+        let open = open_calls(view, &execution)?;
         let asked: Vec<Json> =
             open.iter().map(|call| json!({"prompt": call.request.prompt, "choices": call.request.choices})).collect();
         let state_hash = Live::loaded(view, &execution, live::limits(ctx))?.state_hash(&execution, &asked.into());

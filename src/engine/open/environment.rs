@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn the_nearest_variable_wins() {
-        let home = Environment { home: Some("/home/a".into()), ..Environment::default() };
-        assert_eq!(store_url(&home).unwrap(), "file:/home/a/.cvm");
+        let home = Environment { home: Some("/home/ann".into()), ..Environment::default() };
+        assert_eq!(store_url(&home).unwrap(), "file:/home/ann/.cvm");
         let directory = Environment { cvm_data_dir: Some("d".into()), ..home.clone() };
         assert_eq!(store_url(&directory).unwrap(), "file:d");
         let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };

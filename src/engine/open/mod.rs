@@ -85,15 +85,29 @@ impl StoreUrl {
     }
 }
 
-/// Opens the store that `url` names.
+/// Whether a store is made where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made.
+    Create,
+    /// That is an error: whoever only wants to look has mistyped the name.
+    Refuse,
+}
+
+/// Opens the store that `url` names, and makes it where there is none.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
+    open_or(url, Missing::Create).await
+}
+
+/// Opens the store that `url` names; `missing` says what happens where there is none.
+pub async fn open_or(url: &str, missing: Missing) -> Result<Arc<dyn Store>, Error> {
     let absent = |store: &str, feature: &str| {
         let message = format!("this build of runstate has no {store} store; it needs the feature `{feature}`");
         Err(Error::new(Code::Unsupported, message))
     };
     match StoreUrl::parse(url)? {
         StoreUrl::Memory => Ok(Arc::new(crate::store::Memory::new())),
-        StoreUrl::File { directory, single_process } => file::open(&directory, single_process).await,
+        StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(_) => absent("IndexedDB", "indexeddb"),
         StoreUrl::MongoDb(_) => absent("MongoDB", "mongodb"),
         StoreUrl::Postgres(_) => absent("PostgreSQL", "postgres"),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::Missing;
 use crate::code::Code;
 use crate::engine::Error;
 use crate::store::Store;
 
-pub(super) async fn open(directory: &str, _single_process: bool) -> Result<Arc<dyn Store>, Error> {
+pub(super) async fn open(directory: &str, _single_process: bool, _missing: Missing) -> Result<Arc<dyn Store>, Error> {
     let message = format!(
         "cannot open `{directory}`: this build of runstate has no store on files (feature `file`, not in a browser)"
     );

@@ -69,6 +69,8 @@ pub struct Options {
     /// The user promises that only this process uses the store: then it may stand on a network file system, or where a file cannot
     /// be created only once.
     pub single_process: bool,
+    /// Where there is no store none is made: [`Error::Unavailable`].
+    pub existing: bool,
 }
 
 impl Options {
@@ -142,7 +144,7 @@ impl<F: Fs> FileStore<F> {
     pub async fn open_on(fs: F, options: Options) -> Result<Self, Error> {
         let root = fs.root();
         let io = |e: FsError| unavailable(&e, &root);
-        let identity = fs.run(Prepare { single_process: options.single_process }).await.map_err(io)??;
+        let identity = fs.run(Prepare { options: options.clone() }).await.map_err(io)??;
         let load = Load { identity: identity.clone(), limits: Limits::default() };
         let mut loaded = fs.run(load).await.map_err(io)??;
         let newer = (identity.format > FORMAT).then(|| Error::NewerVersion {

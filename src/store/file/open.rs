@@ -1,6 +1,7 @@
 //! Finding or making a store's folder: rule 1, and everything that a folder can be besides a store. What it holds is read in
 //! `load.rs`.
 
+use super::Options;
 use super::faults::{refused, unavailable};
 use super::format::{
     COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_seq, new_identity, read_identity, snapshot_path,
@@ -17,8 +18,8 @@ const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"]
 
 /// Makes the store where there is none, and says which one it is.
 pub struct Prepare {
-    /// Nobody else uses the folder, says the user: a network file system will do.
-    pub single_process: bool,
+    /// What the user said of the store.
+    pub options: Options,
 }
 
 impl Sequence for Prepare {
@@ -28,7 +29,7 @@ impl Sequence for Prepare {
         Box::pin(async move {
             let root = fs.root();
             let kind = fs.kind().await.map_err(|e| unavailable(&e, &root))?;
-            if let (Kind::Network(name), false) = (kind, self.single_process) {
+            if let (Kind::Network(name), false) = (kind, self.options.single_process) {
                 return Err(Error::Unsupported {
                     what: format!("the network file system {name} (of {root})"),
                     by: "the file store: other machines see changes late. Put the store on a local disk, or, if one \
@@ -44,15 +45,22 @@ impl Sequence for Prepare {
                         first_snapshot(fs, &identity).await?;
                         return Ok(identity);
                     }
-                    None => create(fs, &root).await?,
+                    None => create(fs, &root, self.options.existing).await?,
                 }
             }
         })
     }
 }
 
-/// Makes the folders and runstate.json, unless the folder is something else.
-async fn create<F: Fs>(fs: &F, root: &str) -> Result<(), Error> {
+fn no_store(root: &str) -> Error {
+    Error::Unavailable {
+        what: format!("there is no store at {root}"),
+        why: "nothing was made; name the folder of a store, or load or run a program to make one".to_owned(),
+    }
+}
+
+/// Makes the folders and runstate.json, unless the folder is something else or only an existing store will do.
+async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> {
     let names = optional(fs.list("").await).map_err(|e| unavailable(&e, root))?.unwrap_or_default();
     if names.iter().any(|name| name == IDENTITY) {
         // Another process made it a moment ago.
@@ -72,6 +80,9 @@ async fn create<F: Fs>(fs: &F, root: &str) -> Result<(), Error> {
                 why: format!("it is missing beside {folder}/{file}; put it back from a copy of the store"),
             });
         }
+    }
+    if existing {
+        return Err(no_store(root));
     }
     let made: Result<(), FsError> = async {
         for folder in ["", COMMITS, SNAPSHOTS] {

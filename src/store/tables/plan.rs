@@ -24,8 +24,10 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// What memory and files take: nothing but time bounds a batch there, so a turn that changed a whole heap at its limit is one
+    /// batch, in whatever way its text is escaped.
     fn default() -> Self {
-        Self { document_bytes: DOCUMENT_BYTES, batch_bytes: 4 * DOCUMENT_BYTES, batch_writes: 10_000 }
+        Self { document_bytes: DOCUMENT_BYTES, batch_bytes: 64 * DOCUMENT_BYTES, batch_writes: 100_000 }
     }
 }
 

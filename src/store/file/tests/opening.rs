@@ -88,7 +88,7 @@ fn a_network_file_system_is_refused_unless_one_process_uses_it() {
     disk.set_network("nfs4");
     let said = refusal(&disk).to_string();
     assert!(said.contains("nfs4") && said.contains("?single_process"), "{said}");
-    assert!(done(FileStore::open_on(disk.process(), Options { single_process: true })).is_ok());
+    assert!(done(FileStore::open_on(disk.process(), Options { single_process: true, ..Options::default() })).is_ok());
 }
 
 #[test]
