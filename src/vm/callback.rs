@@ -110,7 +110,8 @@ pub struct Waiting {
 }
 
 enum Step {
-    Call(Vec<Value>),
+    /// The arguments are on the stack.
+    Call,
     Done(Value),
 }
 
@@ -192,9 +193,10 @@ impl Waiting {
                     return Ok(Step::Done(Value::Undefined));
                 };
                 let (key, value) = (machine.heap.element(entry, 0), machine.heap.element(entry, 1));
-                Ok(Step::Call(vec![value, key, self.source.clone()]))
+                machine.stack.extend([value, key, self.source.clone()]);
+                Ok(Step::Call)
             }
-            Kind::Primitive => Ok(Step::Call(Vec::new())),
+            Kind::Primitive => Ok(Step::Call),
             Kind::Replace => {
                 let Value::Ref(calls) = self.source else { return Ok(Step::Done(Value::Undefined)) };
                 if self.index >= self.len {
@@ -204,7 +206,9 @@ impl Waiting {
                     return Err(Raise::Internal("a replacement without its arguments"));
                 };
                 self.index += 1;
-                Ok(Step::Call(machine.heap.elements(arguments)))
+                let arguments = machine.heap.elements(arguments);
+                machine.stack.extend(arguments);
+                Ok(Step::Call)
             }
             _ => self.next_element(machine),
         }
@@ -227,11 +231,14 @@ impl Waiting {
             let element = element.or_undefined();
             self.item = element.clone();
             let place = Value::Number(f64::from(index));
-            return Ok(Step::Call(match self.kind {
-                Kind::Reduce | Kind::ReduceRight => vec![self.out.clone(), element, place, self.source.clone()],
-                Kind::From => vec![element, place],
-                _ => vec![element, place, self.source.clone()],
-            }));
+            match self.kind {
+                Kind::Reduce | Kind::ReduceRight => {
+                    machine.stack.extend([self.out.clone(), element, place, self.source.clone()]);
+                }
+                Kind::From => machine.stack.extend([element, place]),
+                _ => machine.stack.extend([element, place, self.source.clone()]),
+            }
+            return Ok(Step::Call);
         }
         Ok(Step::Done(match self.kind {
             Kind::Some => Value::Bool(false),
@@ -245,7 +252,8 @@ impl Waiting {
     fn next_comparison(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
         let Some(sorting) = &mut self.sorting else { return Ok(Step::Done(self.out.clone())) };
         if let Some((a, b)) = sorting.pair() {
-            return Ok(Step::Call(vec![a, b]));
+            machine.stack.extend([a, b]);
+            return Ok(Step::Call);
         }
         if let Value::Ref(out) = self.out {
             let values = sorting.finished();
@@ -361,14 +369,14 @@ impl Machine {
                 return Err(Raise::Internal("a callback without its function"));
             };
             let step = waiting.next(self);
-            let arguments = match step {
-                Ok(Step::Call(arguments)) => arguments,
+            match step {
+                Ok(Step::Call) => {}
                 Ok(Step::Done(value)) => return Ok(Some(self.end(&waiting, value))),
                 Err(raise) => {
                     self.frames.push(Frame::Native(waiting));
                     return Err(raise);
                 }
-            };
+            }
             let (callback, base) = (waiting.callback.clone(), waiting.top as usize);
             let calling = Calling {
                 this: waiting.this.clone(),
@@ -378,7 +386,6 @@ impl Machine {
                 entry: Entered::Plain,
             };
             self.frames.push(Frame::Native(waiting));
-            self.stack.extend(arguments);
             let value = match self.invoke(&callback, calling)? {
                 Flow::Entered => return Ok(None),
                 Flow::Value(value) => value,
@@ -405,23 +412,17 @@ impl Machine {
     /// A callback of the program returns the value on top of the stack to the function that waits below it.
     pub(super) fn return_to_native(&mut self, bottom: usize) -> Result<(), Raise> {
         let result = self.operand(0);
-        let below = self.frames.len().wrapping_sub(2);
-        // Until the result is accepted, everything stays as it is.
-        let Some(Frame::Native(waiting)) = self.frames.get_mut(below) else {
+        let (Some(code), Some(Frame::Native(mut waiting))) = (self.frames.pop(), self.frames.pop()) else {
             return Err(Raise::Internal("a callback without its function"));
         };
-        let mut waiting = std::mem::replace(waiting, Box::new(Waiting::placeholder()));
-        let accepted = waiting.accept(self, result);
-        let ended = match accepted {
+        let ended = match waiting.accept(self, result) {
+            Ok(ended) => ended,
             Err(raise) => {
-                if let Some(frame) = self.frames.get_mut(below) {
-                    *frame = Frame::Native(waiting);
-                }
+                // Nothing was accepted: everything is as it was.
+                self.frames.extend([Frame::Native(waiting), code]);
                 return Err(raise);
             }
-            Ok(ended) => ended,
         };
-        self.frames.truncate(below);
         self.stack.truncate(bottom);
         let ended = match ended {
             Some(value) => Some(self.end(&waiting, value)),
@@ -473,24 +474,5 @@ impl Machine {
     /// An array for results, which a waiting function fills.
     pub(super) fn empty_array(&mut self) -> Value {
         Value::Ref(self.heap.new_array(Vec::new()))
-    }
-}
-
-impl Waiting {
-    fn placeholder() -> Waiting {
-        Waiting {
-            kind: Kind::ForEach,
-            bottom: 0,
-            top: 0,
-            return_pc: 0,
-            callback: Value::Undefined,
-            this: Value::Undefined,
-            source: Value::Undefined,
-            index: 0,
-            len: 0,
-            out: Value::Undefined,
-            item: Value::Undefined,
-            sorting: None,
-        }
     }
 }

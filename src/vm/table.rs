@@ -165,6 +165,39 @@ impl Table {
         }
     }
 
+    /// The value of a name, where it is found without the heap.
+    #[inline]
+    pub(super) fn quick(&self, name: &Value) -> Option<&Value> {
+        match &self.form {
+            Form::Small(pairs, _) if pairs.len() <= LINEAR => {
+                find_linear(pairs, name).and_then(|at| pairs.get(at)).map(|pair| &pair.1)
+            }
+            Form::Small(pairs, _) => match self.find(name) {
+                Some(Place::Here(at)) => pairs.get(at).map(|pair| &pair.1),
+                _ => None,
+            },
+            Form::Large(_) => None,
+        }
+    }
+
+    /// The place of a name, where it is found without the heap; for [`Table::quick_place`].
+    #[inline]
+    pub(super) fn quick_find(&self, name: &Value) -> Option<usize> {
+        match self.find(name) {
+            Some(Place::Here(at)) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The value at a place.
+    #[inline]
+    pub(super) fn quick_place(&mut self, at: usize) -> Option<&mut Value> {
+        match &mut self.form {
+            Form::Small(pairs, _) => pairs.get_mut(at).map(|pair| &mut pair.1),
+            Form::Large(_) => None,
+        }
+    }
+
     /// Where a key stands.
     #[inline]
     fn find(&self, key: &Value) -> Option<Place> {
