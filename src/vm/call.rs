@@ -19,7 +19,7 @@ pub(super) enum Flow {
     Entered,
 }
 
-/// A call about to be made; its arguments are the stack from `base` on.
+/// A call about to be made; its arguments are the stack from `base` on, and the place below them is free for `this`.
 pub(super) struct Calling {
     pub(super) this: Value,
     pub(super) base: usize,
@@ -119,19 +119,18 @@ impl Machine {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Closure(closure) => {
                     let function = closure.function;
-                    let taken = closure.this.clone();
-                    let kind = self.program.functions.get(function as usize).map(|f| f.kind);
-                    if matches!(kind, Some(FunctionKind::Class | FunctionKind::Derived))
-                        && calling.entry == Entered::Plain
-                    {
-                        let name = self.function_name(function);
-                        return type_error(format!("Class constructor {name} cannot be invoked without 'new'"));
+                    match self.program.functions.get(function as usize).map(|f| f.kind) {
+                        Some(FunctionKind::Arrow) => {
+                            let this = closure.this.clone().unwrap_or(Value::Undefined);
+                            self.enter(*at, function, Calling { this, ..calling })?;
+                        }
+                        Some(FunctionKind::Class | FunctionKind::Derived) if calling.entry == Entered::Plain => {
+                            let name = self.function_name(function);
+                            return type_error(format!("Class constructor {name} cannot be invoked without 'new'"));
+                        }
+                        _ => self.enter(*at, function, calling)?,
                     }
-                    let calling = match taken {
-                        Some(this) => Calling { this, ..calling },
-                        None => calling,
-                    };
-                    self.enter(*at, function, calling).map(|()| Flow::Entered)
+                    Ok(Flow::Entered)
                 }
                 Entry::Bound(bound) => {
                     let bound = bound.clone();
@@ -194,14 +193,18 @@ impl Machine {
         } else if self.stack.len() > base + params {
             self.stack.truncate(base + params);
         }
-        self.stack.resize(base + slots, Value::Undefined);
+        while self.stack.len() < base + slots {
+            self.stack.push(Value::Undefined);
+        }
+        if let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) {
+            *place = calling.this;
+        }
         self.frames.push(Frame::Code(CodeFrame {
             function,
             return_pc: calling.return_pc,
             bottom: calling.bottom as u32,
             base: base as u32,
             closure,
-            this: calling.this,
             entry: calling.entry,
         }));
         self.base = base;

@@ -5,6 +5,7 @@
 
 use super::builtin::{Args, Done};
 use super::call::{Calling, Flow};
+use super::entry::Entry;
 use super::frame::{Entered, Frame};
 use super::limits::Exceeded;
 use super::machine::Machine;
@@ -229,14 +230,21 @@ impl Waiting {
                 continue;
             }
             let element = element.or_undefined();
-            self.item = element.clone();
-            let place = Value::Number(f64::from(index));
-            match self.kind {
-                Kind::Reduce | Kind::ReduceRight => {
-                    machine.stack.extend([self.out.clone(), element, place, self.source.clone()]);
-                }
-                Kind::From => machine.stack.extend([element, place]),
-                _ => machine.stack.extend([element, place, self.source.clone()]),
+            // A callback is rarely interested in more than the element.
+            let mut wanted = machine.parameters(&self.callback);
+            if let Kind::Filter | Kind::Find | Kind::FindLast = self.kind {
+                self.item = element.clone();
+            }
+            if let Kind::Reduce | Kind::ReduceRight = self.kind {
+                machine.stack.push(self.out.clone());
+                wanted = wanted.saturating_sub(1);
+            }
+            machine.stack.push(element);
+            if wanted > 1 {
+                machine.stack.push(Value::Number(f64::from(index)));
+            }
+            if wanted > 2 && self.kind != Kind::From {
+                machine.stack.push(Value::Ref(array));
             }
             return Ok(Step::Call);
         }
@@ -268,11 +276,7 @@ impl Waiting {
         let index = if self.kind.backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
         match self.kind {
             Kind::Map | Kind::From => self.collect(machine, result)?,
-            Kind::Filter => {
-                if result.truthy() {
-                    self.collect(machine, self.item.clone())?;
-                }
-            }
+            Kind::Filter if result.truthy() => self.collect(machine, self.item.clone())?,
             Kind::FlatMap => match result {
                 Value::Ref(at) if machine.heap.array(at).is_some() => {
                     for value in machine.heap.elements(at) {
@@ -368,20 +372,23 @@ impl Machine {
             let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
                 return Err(Raise::Internal("a callback without its function"));
             };
+            // Below the arguments the place of `this`.
+            self.stack.push(Value::Undefined);
             let step = waiting.next(self);
             match step {
                 Ok(Step::Call) => {}
                 Ok(Step::Done(value)) => return Ok(Some(self.end(&waiting, value))),
                 Err(raise) => {
+                    self.stack.truncate(waiting.top as usize);
                     self.frames.push(Frame::Native(waiting));
                     return Err(raise);
                 }
             }
-            let (callback, base) = (waiting.callback.clone(), waiting.top as usize);
+            let (callback, bottom) = (waiting.callback.clone(), waiting.top as usize);
             let calling = Calling {
                 this: waiting.this.clone(),
-                base,
-                bottom: base,
+                base: bottom + 1,
+                bottom,
                 return_pc: waiting.return_pc,
                 entry: Entered::Plain,
             };
@@ -469,6 +476,19 @@ impl Machine {
                 None => return Err(Raise::Internal("a callback without its function")),
             }
         }
+    }
+
+    /// How many arguments a function looks at; all that there are where it cannot be known.
+    #[inline]
+    fn parameters(&self, function: &Value) -> usize {
+        if let Value::Ref(at) = function
+            && let Entry::Closure(closure) = self.heap.get(*at)
+            && let Some(described) = self.program.functions.get(closure.function as usize)
+            && !described.rest
+        {
+            return usize::from(described.params);
+        }
+        usize::MAX
     }
 
     /// An array for results, which a waiting function fills.

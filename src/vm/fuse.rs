@@ -50,6 +50,7 @@ pub(super) enum Fast {
         name: u32,
     },
     Return,
+    This,
     // ---- two instructions ----
     LoadLoad(u16, u16),
     LoadPush(u16, u32),
@@ -65,6 +66,7 @@ pub(super) enum Fast {
         slot: u16,
         name: u32,
     },
+    ThisProp(u32),
     SetPropPop(u32),
     SetIndexPop,
     LtJumpIf(u32),
@@ -149,6 +151,7 @@ fn single(instruction: I) -> Fast {
         I::Call { argc } => Fast::Call(argc),
         I::CallMethod { argc, name } => Fast::CallMethod { argc, name },
         I::Return => Fast::Return,
+        I::This => Fast::This,
         _ => Fast::Slow,
     }
 }
@@ -186,6 +189,7 @@ fn three(code: &[I]) -> Option<Fast> {
 fn two(code: &[I]) -> Option<Fast> {
     Some(match code {
         [I::Load(slot), I::GetProp(name), ..] => Fast::LoadProp { slot: *slot, name: *name },
+        [I::This, I::GetProp(name), ..] => Fast::ThisProp(*name),
         [I::Load(slot), I::Add, ..] => Fast::AddSlot(*slot),
         [I::Load(slot), I::Sub, ..] => Fast::SubSlot(*slot),
         [I::Load(slot), I::Mul, ..] => Fast::MulSlot(*slot),

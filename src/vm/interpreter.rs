@@ -116,6 +116,50 @@ impl Machine {
                 }
             }};
         }
+        // Pushes a copy. Numbers and references are written part by part: a copy by way of memory would wait for itself.
+        macro_rules! push {
+            ($source:expr) => {
+                match $source {
+                    Value::Number(n) => {
+                        let n = *n;
+                        self.stack.push(Value::Number(n));
+                    }
+                    Value::Ref(at) => {
+                        let at = *at;
+                        self.stack.push(Value::Ref(at));
+                    }
+                    other => {
+                        let other = other.clone();
+                        self.stack.push(other);
+                    }
+                }
+            };
+        }
+        // Puts a copy in the place of the top.
+        macro_rules! put {
+            ($source:expr) => {
+                match $source {
+                    Value::Number(n) => {
+                        let n = *n;
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = Value::Number(n);
+                        }
+                    }
+                    Value::Ref(at) => {
+                        let at = *at;
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = Value::Ref(at);
+                        }
+                    }
+                    other => {
+                        let other = other.clone();
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = other;
+                        }
+                    }
+                }
+            };
+        }
         macro_rules! slot {
             ($slot:expr) => {
                 self.stack.get(base + usize::from($slot))
@@ -196,8 +240,7 @@ impl Machine {
                         slow!(self.step(&linked, instruction));
                     }
                     Fast::Push(constant) => {
-                        let value = constant!(constant).cloned().unwrap_or(Value::Undefined);
-                        self.stack.push(value);
+                        push!(constant!(constant).unwrap_or(&Value::Undefined));
                         pc += 1;
                     }
                     Fast::Pop => {
@@ -207,24 +250,30 @@ impl Machine {
                     Fast::Load(slot) => match slot!(slot) {
                         Some(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
                         Some(value) => {
-                            let value = value.clone();
-                            self.stack.push(value);
+                            push!(value);
                             pc += 1;
                         }
                         None => leave!(Err(Raise::Internal("a slot outside the stack"))),
                     },
                     Fast::Store(slot) => {
-                        let value = self.stack.pop().unwrap_or(Value::Undefined);
-                        if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                            *place = value;
+                        if let Some(Value::Number(n)) = self.stack.last() {
+                            let n = *n;
+                            self.stack.truncate(self.stack.len() - 1);
+                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                *place = Value::Number(n);
+                            }
+                        } else {
+                            let value = self.stack.pop().unwrap_or(Value::Undefined);
+                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                *place = value;
+                            }
                         }
                         pc += 1;
                     }
                     Fast::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
                         Some(Value::Uninitialised) => slow!(self.uninitialised_global(slot)),
                         Some(value) => {
-                            let value = value.clone();
-                            self.stack.push(value);
+                            push!(value);
                             pc += 1;
                         }
                         None => leave!(Err(Raise::Internal("a global outside the stack"))),
@@ -311,8 +360,7 @@ impl Machine {
                         match cell {
                             Entry::Cell(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
                             Entry::Cell(value) => {
-                                let value = value.clone();
-                                self.stack.push(value);
+                                push!(value);
                                 pc += 1;
                             }
                             _ => leave!(Err(Raise::Internal("a slot without its cell"))),
@@ -321,8 +369,7 @@ impl Machine {
                     Fast::LoadCapture(index) => match self.captured(index).map(|at| self.heap.get(at)) {
                         Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
                         Some(Entry::Cell(value)) => {
-                            let value = value.clone();
-                            self.stack.push(value);
+                            push!(value);
                             pc += 1;
                         }
                         _ => leave!(Err(Raise::Internal("a capture without its cell"))),
@@ -336,13 +383,12 @@ impl Machine {
                         _ => leave!(Err(Raise::Internal("a capture without its cell"))),
                     },
                     Fast::GetProp(name) => {
-                        let found = self.stack.last().and_then(|target| self.quick_property(&linked, target, name));
-                        match (found, self.stack.last_mut()) {
-                            (Some(found), Some(place)) => {
-                                *place = found;
+                        match self.stack.last().and_then(|target| self.quick_property(&linked, target, name)) {
+                            Some(found) => {
+                                put!(found);
                                 pc += 1;
                             }
-                            _ => slow!(self.get_prop(&linked, name)),
+                            None => slow!(self.get_prop(&linked, name)),
                         }
                     }
                     Fast::SetProp(name) => {
@@ -363,9 +409,19 @@ impl Machine {
                         };
                         match found {
                             Some(found) => {
-                                self.stack.pop();
-                                if let Some(place) = self.stack.last_mut() {
-                                    *place = found;
+                                // The key is a number: nothing to drop.
+                                let top = self.stack.len() - 2;
+                                match found {
+                                    Value::Number(n) => {
+                                        let n = *n;
+                                        self.stack.truncate(top + 1);
+                                        put!(&Value::Number(n));
+                                    }
+                                    other => {
+                                        let other = other.clone();
+                                        self.stack.truncate(top);
+                                        self.stack.push(other);
+                                    }
                                 }
                                 pc += 1;
                             }
@@ -387,6 +443,21 @@ impl Machine {
                     Fast::Call(argc) => slow!(self.call(usize::from(argc))),
                     Fast::CallMethod { argc, name } => slow!(self.call_method(&linked, usize::from(argc), name)),
                     Fast::Return => slow!(self.return_()),
+                    Fast::This => match self.stack.get(base.wrapping_sub(1)) {
+                        Some(Value::Uninitialised) | None => slow!(self.step(&linked, Instruction::This)),
+                        Some(this) => {
+                            push!(this);
+                            pc += 1;
+                        }
+                    },
+                    Fast::ThisProp(name) => {
+                        let this = self.stack.get(base.wrapping_sub(1));
+                        let found = this.and_then(|this| self.quick_property(&linked, this, name));
+                        fused!(1, Some(found) = found => {
+                            push!(found);
+                            pc += 2;
+                        });
+                    }
                     Fast::LoadLoad(a, b) => {
                         fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
                             if matches!(a, Value::Uninitialised) || matches!(b, Value::Uninitialised) {
@@ -394,9 +465,15 @@ impl Machine {
                                 step = plain.get(pc).copied().unwrap_or(Fast::Slow);
                                 continue;
                             }
-                            let (a, b) = (a.clone(), b.clone());
-                            self.stack.push(a);
-                            self.stack.push(b);
+                            if let (Value::Number(a), Value::Number(b)) = (a, b) {
+                                let (a, b) = (*a, *b);
+                                self.stack.push(Value::Number(a));
+                                self.stack.push(Value::Number(b));
+                            } else {
+                                let (a, b) = (a.clone(), b.clone());
+                                self.stack.push(a);
+                                self.stack.push(b);
+                            }
                             pc += 2;
                         });
                     }
@@ -407,8 +484,8 @@ impl Machine {
                                 step = Fast::Load(slot);
                                 continue;
                             }
-                            let (a, b) = (a.clone(), b.clone());
-                            self.stack.push(a);
+                            let b = b.clone();
+                            push!(a);
                             self.stack.push(b);
                             pc += 2;
                         });
@@ -433,7 +510,7 @@ impl Machine {
                     Fast::LoadProp { slot, name } => {
                         let found = slot!(slot).and_then(|target| self.quick_property(&linked, target, name));
                         fused!(1, Some(found) = found => {
-                            self.stack.push(found);
+                            push!(found);
                             pc += 2;
                         });
                     }
@@ -479,7 +556,7 @@ impl Machine {
                             _ => None,
                         };
                         fused!(2, Some(found) = found => {
-                            self.stack.push(found);
+                            push!(found);
                             pc += 3;
                         });
                     }
@@ -534,10 +611,16 @@ impl Machine {
         if let Some(Frame::Code(caller)) = self.frames.get(depth - 2) {
             self.base = caller.base as usize;
             self.pc = return_pc;
-            let result = self.stack.pop().unwrap_or(Value::Undefined);
-            self.stack.truncate(bottom);
-            self.stack.push(result);
-            self.frames.pop();
+            self.frames.truncate(depth - 1);
+            if let Some(Value::Number(n)) = self.stack.last() {
+                let n = *n;
+                self.stack.truncate(bottom);
+                self.stack.push(Value::Number(n));
+            } else {
+                let result = self.stack.pop().unwrap_or(Value::Undefined);
+                self.stack.truncate(bottom);
+                self.stack.push(result);
+            }
             return Ok(Next::Moved);
         }
         self.return_to_native(bottom)?;

@@ -213,7 +213,6 @@ impl Machine {
             bottom: 0,
             base: 0,
             closure: HeapRef::NONE,
-            this: Value::Undefined,
             entry: super::frame::Entered::Plain,
         }));
         machine.pc = if program.named_globals { 0 } else { global.entry };

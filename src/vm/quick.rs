@@ -5,62 +5,64 @@ use super::array::{Array, Elements};
 use super::entry::Entry;
 use super::machine::{Linked, Machine};
 use super::object::Object;
-use super::text::Str;
 use super::value::Value;
 
 impl Machine {
-    /// `target.name` of an own property, a class's method, or `length`.
+    /// `target.name` of an own property.
     #[inline]
-    pub(super) fn quick_property(&self, linked: &Linked, target: &Value, name: u32) -> Option<Value> {
+    pub(super) fn quick_property<'a>(&'a self, linked: &'a Linked, target: &Value, name: u32) -> Option<&'a Value> {
         let name = linked.names.get(name as usize)?;
         match target {
             Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Object(object) => object.table.quick(&name.key).cloned(),
-                Entry::Array(array) if name.is_length => Some(Value::Number(array.len() as f64)),
+                Entry::Object(object) => object.table.quick(&name.key),
                 _ => None,
             },
-            Value::Text(text) if name.is_length => Some(Value::Number(text.len() as f64)),
             _ => None,
         }
     }
 
-    /// `target.name = value` of a property that is there. Both operands stay.
+    /// `target.name = value` of an ordinary object. Both operands stay.
     #[inline]
     pub(super) fn quick_set_property(&mut self, linked: &Linked, name: u32) -> bool {
         let [.., Value::Ref(at), value] = self.stack.as_slice() else { return false };
         let Some(name) = linked.names.get(name as usize) else { return false };
         let Entry::Object(Object { frozen: false, table, .. }) = self.heap.get(*at) else { return false };
-        let Some(place) = table.quick_find(&name.key) else { return false };
-        if let Some(Entry::Object(object)) = self.heap.get_mut(*at)
-            && let Some(place) = object.table.quick_place(place)
-        {
-            *place = value.clone();
-            return true;
+        let place = match table.quick_find(&name.key) {
+            // A large table has its entries elsewhere, and a change there leaves this page clean.
+            None if !table.is_quick() => return false,
+            place => place,
+        };
+        let Some(Entry::Object(object)) = self.heap.get_mut(*at) else { return false };
+        match place {
+            Some(place) => match object.table.quick_place(place) {
+                Some(place) => *place = value.clone(),
+                None => return false,
+            },
+            None => {
+                if !object.table.quick_append(&name.key, value) {
+                    return false;
+                }
+                self.heap.charge(32 + name.key.weight());
+            }
         }
-        false
+        true
     }
 
-    /// `target[key]` of an array or text, with a number that is there.
+    /// `target[key]` of an array, with a number that is there.
     #[inline]
-    pub(super) fn quick_element(&self, target: &Value, key: &Value) -> Option<Value> {
-        let Value::Number(n) = key else { return None };
+    pub(super) fn quick_element(&self, target: &Value, key: &Value) -> Option<&Value> {
+        let (Value::Ref(at), Value::Number(n)) = (target, key) else { return None };
         let index = *n as usize;
         // What is no index comes back as another number.
         if index as f64 != *n {
             return None;
         }
-        match target {
-            Value::Ref(at) => {
-                let element = match self.heap.get(*at) {
-                    Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index).cloned()?,
-                    Entry::Array(Array { elements: Elements::Large(_), .. }) => self.heap.element(*at, index),
-                    _ => return None,
-                };
-                if let Value::Hole = element { None } else { Some(element) }
-            }
-            Value::Text(text) => text.unit(index).map(|unit| Value::Text(Str::single(unit))),
-            _ => None,
-        }
+        let element = match self.heap.get(*at) {
+            Entry::Array(Array { elements: Elements::Small(values), .. }) => values.get(index)?,
+            Entry::Array(Array { elements: Elements::Large(large), .. }) => self.heap.large_place(large, index)?,
+            _ => return None,
+        };
+        if let Value::Hole = element { None } else { Some(element) }
     }
 
     /// `target[key] = value` of an element that is there. All operands stay.

@@ -3,6 +3,9 @@
 //!
 //! The indexes that make finding fast are no part of the state: they are built anew when a snapshot is restored.
 
+// A text in a key flattens itself lazily; what it says, and so its hash, never changes.
+#![allow(clippy::mutable_key_type)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -186,6 +189,24 @@ impl Table {
         match self.find(name) {
             Some(Place::Here(at)) => Some(at),
             _ => None,
+        }
+    }
+
+    /// Whether [`Table::quick_append`] can append.
+    #[inline]
+    pub(super) fn is_quick(&self) -> bool {
+        matches!(&self.form, Form::Small(pairs, None) if pairs.len() < LINEAR)
+    }
+
+    /// Appends a name that is not there, where nothing else has to be kept. False where something has.
+    #[inline]
+    pub(super) fn quick_append(&mut self, name: &Value, value: &Value) -> bool {
+        match &mut self.form {
+            Form::Small(pairs, None) if pairs.len() < LINEAR => {
+                pairs.push((name.clone(), value.clone()));
+                true
+            }
+            _ => false,
         }
     }
 

@@ -112,7 +112,7 @@ fn a_machine_stopped_anywhere_and_restored_goes_on_as_if_nothing_had_been() {
 #[test]
 fn the_output_is_what_node_prints() {
     for (source, lines) in [
-        (PROGRAMS[0], vec!["190 -0 NaN Infinity a\u{0}\u{fffd}"]),
+        (PROGRAMS[0], vec!["190 0 NaN Infinity a\u{0}\u{fffd}"]),
         (PROGRAMS[1], vec!["[1,3,5]"]),
         (PROGRAMS[3], vec!["1", "2", "b", "a", "$z", "$$w", "self", "[1,null,3] false"]),
         (PROGRAMS[6], vec!["a 1", "b 2", "c 3", "3"]),
@@ -307,8 +307,7 @@ fn a_damaged_state_is_refused_or_fails_but_never_panics() {
             if let Ok(mut machine) = Machine::restore(Arc::clone(&machine.program), &saved, pages, limits) {
                 let _ = machine.answer(&json!("a"));
                 machine.run(1000, &TURN);
-                machine.save();
-                machine.hash_parts();
+                let _ = (machine.save(), machine.hash_parts());
             }
         }
     }

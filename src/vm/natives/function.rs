@@ -39,8 +39,11 @@ pub(super) static ROWS: &[Row] = &[
 fn pass_on(machine: &mut Machine, args: &Args, given: Vec<Value>) -> Result<Done, Raise> {
     let top = machine.stack.len();
     let this = machine.arg(args, 0);
+    // The place of `this` comes first.
+    machine.stack.push(Value::Undefined);
     machine.stack.extend(given);
-    let calling = Calling { this, base: top, bottom: args.bottom, return_pc: args.return_pc, entry: Entered::Plain };
+    let calling =
+        Calling { this, base: top + 1, bottom: args.bottom, return_pc: args.return_pc, entry: Entered::Plain };
     match machine.invoke(&args.this, calling) {
         Ok(Flow::Value(value)) => Ok(Done::Value(value)),
         Ok(Flow::Entered) => Ok(Done::Entered),
