@@ -4,7 +4,7 @@
 //! The operands of the call stay on the stack until the function ends; callbacks get theirs above them.
 
 use super::builtin::{Args, Done};
-use super::call::{Calling, Flow};
+use super::call::{Calling, Flow, This};
 use super::entry::Entry;
 use super::frame::{Entered, Frame};
 use super::limits::Exceeded;
@@ -372,8 +372,10 @@ impl Machine {
             let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
                 return Err(Raise::Internal("a callback without its function"));
             };
-            // Below the arguments the place of `this`.
-            self.stack.push(Value::Undefined);
+            match &waiting.this {
+                Value::Undefined => self.stack.push(Value::Undefined),
+                this => self.stack.push(this.clone()),
+            }
             let step = waiting.next(self);
             match step {
                 Ok(Step::Call) => {}
@@ -384,14 +386,22 @@ impl Machine {
                     return Err(raise);
                 }
             }
-            let (callback, bottom) = (waiting.callback.clone(), waiting.top as usize);
+            let bottom = waiting.top as usize;
             let calling = Calling {
-                this: waiting.this.clone(),
+                this: This::InPlace,
                 base: bottom + 1,
                 bottom,
                 return_pc: waiting.return_pc,
                 entry: Entered::Plain,
             };
+            if let Value::Ref(at) = waiting.callback
+                && let Entry::Closure(_) = self.heap.get(at)
+            {
+                self.frames.push(Frame::Native(waiting));
+                self.call_closure(at, calling)?;
+                return Ok(None);
+            }
+            let callback = waiting.callback.clone();
             self.frames.push(Frame::Native(waiting));
             let value = match self.invoke(&callback, calling)? {
                 Flow::Entered => return Ok(None),

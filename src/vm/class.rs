@@ -1,6 +1,6 @@
 //! Classes: what `class`, `new` and `super` do.
 
-use super::call::{Calling, Flow};
+use super::call::{Calling, Flow, This};
 use super::entry::Entry;
 use super::frame::{CodeFrame, Entered, Frame};
 use super::interpreter::Next;
@@ -89,7 +89,7 @@ impl Machine {
             && let Some(constructor) = self.registry.find(&format!("new {}", builtin.name()))
         {
             let calling =
-                Calling { this: Value::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+                Calling { this: This::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
             return match self.invoke(&Value::Builtin(constructor), calling)? {
                 Flow::Value(value) => {
                     self.stack.push(value);
@@ -131,12 +131,16 @@ impl Machine {
         if fresh {
             self.stack.insert(bottom, Value::Undefined);
         }
-        let calling = Calling { this, base: bottom + 1, bottom, return_pc: self.pc + 1, entry };
-        match self.invoke(&Value::Ref(constructor), calling) {
-            Ok(_) => Ok(Next::Moved),
+        let Some(place) = self.stack.get_mut(bottom) else { return Err(Raise::Internal("a class outside the stack")) };
+        let before = std::mem::replace(place, this);
+        let calling = Calling { this: This::InPlace, base: bottom + 1, bottom, return_pc: self.pc + 1, entry };
+        match self.call_closure(constructor, calling) {
+            Ok(()) => Ok(Next::Moved),
             Err(raise) => {
                 if fresh {
                     self.stack.remove(bottom);
+                } else if let Some(place) = self.stack.get_mut(bottom) {
+                    *place = before;
                 }
                 Err(raise)
             }
@@ -222,8 +226,14 @@ impl Machine {
             None => self.replace(0, Value::Undefined),
             Some(fields) => {
                 let (bottom, this) = (self.stack.len(), self.this_of(&frame));
-                self.stack.push(Value::Undefined);
-                let calling = Calling { this, base: bottom + 1, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+                self.stack.push(this);
+                let calling = Calling {
+                    this: This::InPlace,
+                    base: bottom + 1,
+                    bottom,
+                    return_pc: self.pc + 1,
+                    entry: Entered::Plain,
+                };
                 match self.invoke(&Value::Ref(fields), calling) {
                     Ok(_) => Ok(Next::Moved),
                     Err(raise) => {
