@@ -92,6 +92,26 @@ fn generated_programs_mean_what_node_means() {
 }
 
 #[test]
+fn a_program_stopped_anywhere_goes_on_as_if_it_had_not() {
+    for case in table() {
+        let whole = run::here(&case);
+        if matches!(whole.ending, Ending::Refused(_)) {
+            continue;
+        }
+        // Some 150 stops each: where they fall differs from program to program, so that all kinds of places are met.
+        for fuel in [whole.instructions / 150 + 1, whole.instructions / 31 + 2] {
+            let parts = run::in_parts(&case, fuel);
+            assert_eq!(
+                (&parts.lines, &parts.ending),
+                (&whole.lines, &whole.ending),
+                "{} in parts of {fuel}",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
 fn a_limit_names_itself_and_cannot_be_caught() {
     let cases = [
         ("for (;;) {}", "instruction"),

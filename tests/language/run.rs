@@ -80,6 +80,32 @@ pub fn here(case: &Case) -> Outcome {
     drive(&mut machine, case, 50_000_000, |_| None)
 }
 
+/// In parts of `fuel` instructions; between them the machine is saved, restored, and saved again to the same bytes.
+pub fn in_parts(case: &Case, fuel: u64) -> Outcome {
+    let Ok(program) = compile(case) else { panic!("{} compiled before", case.name) };
+    let mut machine = Machine::start(Arc::clone(&program), &case.input, [7; 32], Limits::default()).unwrap();
+    drive(&mut machine, case, fuel, |machine| Some(again(machine, &program, &case.name)))
+}
+
+fn again(machine: &Machine, program: &Arc<Program>, name: &str) -> Machine {
+    let saved = machine.save();
+    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    // Through text, as a store keeps it.
+    let text = serde_json::to_string(&pages).unwrap();
+    let pages: Vec<Json> = serde_json::from_str(&text).unwrap();
+    let mut restored = match Machine::restore(Arc::clone(program), &saved, &pages, Limits::default()) {
+        Ok(restored) => restored,
+        Err(error) => panic!("{name}: {error:?}\n{}", serde_json::to_string_pretty(&saved.scopes).unwrap()),
+    };
+    restored.mark_clean();
+    let once_more = restored.save();
+    assert_eq!(format!("{saved:?}"), format!("{once_more:?}"), "{name}: the head saves to other bytes");
+    let again: Vec<Json> = (0..restored.page_count()).map(|page| restored.encode_page(page)).collect();
+    assert_eq!(serde_json::to_string(&again).unwrap(), text, "{name}: pages save to other bytes");
+    assert_eq!(machine.hash_parts(), restored.hash_parts(), "{name}: the hash differs");
+    restored
+}
+
 /// With limits that are soon reached.
 pub fn limited(case: &Case) -> Outcome {
     let Ok(program) = compile(case) else { panic!("{} does not compile", case.name) };
