@@ -151,13 +151,19 @@ impl Heap {
     }
 
     fn large_element(&self, large: &Large, index: usize) -> Value {
+        self.large_place(large, index).cloned().unwrap_or(Value::Hole)
+    }
+
+    /// The element of a long array.
+    #[inline]
+    pub(super) fn large_place(&self, large: &Large, index: usize) -> Option<&Value> {
         if index >= large.len as usize {
-            return Value::Hole;
+            return None;
         }
         let (chunk, offset) = large.place(index);
         match self.get(chunk) {
-            Entry::Chunk(values) => values.get(offset).cloned().unwrap_or(Value::Hole),
-            _ => Value::Hole,
+            Entry::Chunk(values) => values.get(offset),
+            _ => None,
         }
     }
 

@@ -19,13 +19,25 @@ pub(super) enum Flow {
     Entered,
 }
 
-/// A call about to be made; its arguments are the stack from `base` on.
+/// A call about to be made; its arguments are the stack from `base` on, and the place below them is for `this`.
+#[derive(Clone, Copy)]
 pub(super) struct Calling {
-    pub(super) this: Value,
+    pub(super) this: This,
     pub(super) base: usize,
     pub(super) bottom: usize,
     pub(super) return_pc: u32,
     pub(super) entry: Entered,
+}
+
+/// Where `this` of a call is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum This {
+    /// Right below the arguments already.
+    InPlace,
+    /// One below, under the callee.
+    Below,
+    /// Nowhere: it is undefined.
+    Undefined,
 }
 
 impl Machine {
@@ -33,17 +45,31 @@ impl Machine {
     pub(super) fn call(&mut self, argc: usize) -> Result<Next, Raise> {
         let base = self.stack.len().saturating_sub(argc);
         let bottom = base.saturating_sub(1);
-        let callee = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
-        self.call_value(&callee, Value::Undefined, base, bottom)
+        self.call_at(
+            bottom,
+            Calling { this: This::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain },
+        )
     }
 
     /// `CALL_THIS`: `this`, callee and arguments are on the stack.
     pub(super) fn call_with_this(&mut self, argc: usize) -> Result<Next, Raise> {
         let base = self.stack.len().saturating_sub(argc);
         let bottom = base.saturating_sub(2);
-        let this = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
-        let callee = self.stack.get(bottom + 1).cloned().unwrap_or(Value::Undefined);
-        self.call_value(&callee, this, base, bottom)
+        let calling = Calling { this: This::Below, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+        self.call_at(bottom + 1, calling)
+    }
+
+    /// Calls what stands at a place of the stack.
+    fn call_at(&mut self, at: usize, calling: Calling) -> Result<Next, Raise> {
+        if let Some(Value::Ref(closure)) = self.stack.get(at) {
+            let closure = *closure;
+            if let Entry::Closure(_) = self.heap.get(closure) {
+                self.call_closure(closure, calling)?;
+                return Ok(Next::Moved);
+            }
+        }
+        let callee = self.stack.get(at).cloned().unwrap_or(Value::Undefined);
+        self.call_value(&callee, calling)
     }
 
     /// `CALL_METHOD`: receiver and arguments are on the stack.
@@ -81,7 +107,8 @@ impl Machine {
             let key = self.text_of(&name.key)?;
             return type_error(format!("{}.{key} is not a function", self.type_of(&receiver)));
         }
-        self.call_value(&callee, receiver, base, bottom)
+        let calling = Calling { this: This::InPlace, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+        self.call_value(&callee, calling)
     }
 
     /// `CALL_NATIVE`, `NEW_NATIVE`: the arguments are on the stack.
@@ -93,7 +120,16 @@ impl Machine {
         };
         let base = self.stack.len().saturating_sub(argc);
         match builtin {
-            Some(builtin) => self.call_value(&Value::Builtin(builtin), Value::Undefined, base, base),
+            Some(builtin) => {
+                let calling = Calling {
+                    this: This::Undefined,
+                    base,
+                    bottom: base,
+                    return_pc: self.pc + 1,
+                    entry: Entered::Plain,
+                };
+                self.call_value(&Value::Builtin(builtin), calling)
+            }
             None => {
                 let name = self.program.names.get(name as usize).map_or("", |name| &**name);
                 type_error(format!("{name} is not a {}", if prefix.is_empty() { "function" } else { "constructor" }))
@@ -101,8 +137,7 @@ impl Machine {
         }
     }
 
-    fn call_value(&mut self, callee: &Value, this: Value, base: usize, bottom: usize) -> Result<Next, Raise> {
-        let calling = Calling { this, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+    fn call_value(&mut self, callee: &Value, calling: Calling) -> Result<Next, Raise> {
         match self.invoke(callee, calling)? {
             Flow::Value(value) => {
                 self.stack.push(value);
@@ -113,33 +148,24 @@ impl Machine {
     }
 
     /// Calls what a value holds.
-    #[inline]
     pub(super) fn invoke(&mut self, callee: &Value, calling: Calling) -> Result<Flow, Raise> {
         match callee {
             Value::Ref(at) => match self.heap.get(*at) {
-                Entry::Closure(closure) => {
-                    let function = closure.function;
-                    let taken = closure.this.clone();
-                    let kind = self.program.functions.get(function as usize).map(|f| f.kind);
-                    if matches!(kind, Some(FunctionKind::Class | FunctionKind::Derived))
-                        && calling.entry == Entered::Plain
-                    {
-                        let name = self.function_name(function);
-                        return type_error(format!("Class constructor {name} cannot be invoked without 'new'"));
-                    }
-                    let calling = match taken {
-                        Some(this) => Calling { this, ..calling },
-                        None => calling,
-                    };
-                    self.enter(*at, function, calling).map(|()| Flow::Entered)
-                }
+                Entry::Closure(_) => self.call_closure(*at, calling).map(|()| Flow::Entered),
                 Entry::Bound(bound) => {
                     let bound = bound.clone();
                     let (base, count) = (calling.base, bound.args.len());
+                    let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) else {
+                        return Err(Raise::Internal("a call without a place for this"));
+                    };
+                    let before = std::mem::replace(place, bound.this);
                     self.stack.splice(base..base, bound.args);
-                    let flow = self.invoke(&bound.target, Calling { this: bound.this, ..calling });
+                    let flow = self.invoke(&bound.target, Calling { this: This::InPlace, ..calling });
                     if flow.is_err() {
                         self.stack.drain(base..base + count);
+                        if let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) {
+                            *place = before;
+                        }
                     }
                     flow
                 }
@@ -149,9 +175,14 @@ impl Machine {
                 let Some(native) = self.registry.native(*builtin) else {
                     return Err(Raise::Internal("a built-in without code"));
                 };
-                let count = self.stack.len().saturating_sub(calling.base);
                 let Calling { this, base, bottom, return_pc, .. } = calling;
-                let args = Args { this, base, count, bottom, return_pc };
+                let this = match this {
+                    This::InPlace => self.stack.get(base.wrapping_sub(1)).cloned(),
+                    This::Below => self.stack.get(base.wrapping_sub(2)).cloned(),
+                    This::Undefined => None,
+                };
+                let count = self.stack.len().saturating_sub(base);
+                let args = Args { this: this.unwrap_or(Value::Undefined), base, count, bottom, return_pc };
                 match native(self, &args)? {
                     Done::Value(value) => {
                         self.stack.truncate(bottom);
@@ -161,6 +192,37 @@ impl Machine {
                 }
             }
             _ => self.not_a_function(callee),
+        }
+    }
+
+    /// Calls a closure: pushes its frame.
+    #[inline]
+    pub(super) fn call_closure(&mut self, at: HeapRef, calling: Calling) -> Result<(), Raise> {
+        let Entry::Closure(closure) = self.heap.get(at) else { return Err(Raise::Internal("a call of no closure")) };
+        let function = closure.function;
+        let Some(described) = self.program.functions.get(function as usize) else {
+            return Err(Raise::Internal("a function outside its table"));
+        };
+        match described.kind {
+            FunctionKind::Arrow => {
+                let this = closure.this.clone().unwrap_or(Value::Undefined);
+                self.enter(at, function, calling)?;
+                if !matches!((&this, calling.this), (Value::Undefined, This::Undefined)) {
+                    self.put_this(calling.base, this);
+                }
+                Ok(())
+            }
+            FunctionKind::Class | FunctionKind::Derived if calling.entry == Entered::Plain => {
+                let name = self.function_name(function);
+                type_error(format!("Class constructor {name} cannot be invoked without 'new'"))
+            }
+            _ => self.enter(at, function, calling),
+        }
+    }
+
+    fn put_this(&mut self, base: usize, this: Value) {
+        if let Some(place) = self.stack.get_mut(base.wrapping_sub(1)) {
+            *place = this;
         }
     }
 
@@ -194,14 +256,23 @@ impl Machine {
         } else if self.stack.len() > base + params {
             self.stack.truncate(base + params);
         }
-        self.stack.resize(base + slots, Value::Undefined);
+        while self.stack.len() < base + slots {
+            self.stack.push(Value::Undefined);
+        }
+        match calling.this {
+            This::InPlace => {}
+            This::Undefined => self.put_this(base, Value::Undefined),
+            This::Below => {
+                let this = self.stack.get(base.wrapping_sub(2)).cloned().unwrap_or(Value::Undefined);
+                self.put_this(base, this);
+            }
+        }
         self.frames.push(Frame::Code(CodeFrame {
             function,
             return_pc: calling.return_pc,
             bottom: calling.bottom as u32,
             base: base as u32,
             closure,
-            this: calling.this,
             entry: calling.entry,
         }));
         self.base = base;

@@ -4,7 +4,8 @@
 //! The operands of the call stay on the stack until the function ends; callbacks get theirs above them.
 
 use super::builtin::{Args, Done};
-use super::call::{Calling, Flow};
+use super::call::{Calling, Flow, This};
+use super::entry::Entry;
 use super::frame::{Entered, Frame};
 use super::limits::Exceeded;
 use super::machine::Machine;
@@ -110,7 +111,8 @@ pub struct Waiting {
 }
 
 enum Step {
-    Call(Vec<Value>),
+    /// The arguments are on the stack.
+    Call,
     Done(Value),
 }
 
@@ -192,9 +194,10 @@ impl Waiting {
                     return Ok(Step::Done(Value::Undefined));
                 };
                 let (key, value) = (machine.heap.element(entry, 0), machine.heap.element(entry, 1));
-                Ok(Step::Call(vec![value, key, self.source.clone()]))
+                machine.stack.extend([value, key, self.source.clone()]);
+                Ok(Step::Call)
             }
-            Kind::Primitive => Ok(Step::Call(Vec::new())),
+            Kind::Primitive => Ok(Step::Call),
             Kind::Replace => {
                 let Value::Ref(calls) = self.source else { return Ok(Step::Done(Value::Undefined)) };
                 if self.index >= self.len {
@@ -204,7 +207,9 @@ impl Waiting {
                     return Err(Raise::Internal("a replacement without its arguments"));
                 };
                 self.index += 1;
-                Ok(Step::Call(machine.heap.elements(arguments)))
+                let arguments = machine.heap.elements(arguments);
+                machine.stack.extend(arguments);
+                Ok(Step::Call)
             }
             _ => self.next_element(machine),
         }
@@ -225,13 +230,23 @@ impl Waiting {
                 continue;
             }
             let element = element.or_undefined();
-            self.item = element.clone();
-            let place = Value::Number(f64::from(index));
-            return Ok(Step::Call(match self.kind {
-                Kind::Reduce | Kind::ReduceRight => vec![self.out.clone(), element, place, self.source.clone()],
-                Kind::From => vec![element, place],
-                _ => vec![element, place, self.source.clone()],
-            }));
+            // A callback is rarely interested in more than the element.
+            let mut wanted = machine.parameters(&self.callback);
+            if let Kind::Filter | Kind::Find | Kind::FindLast = self.kind {
+                self.item = element.clone();
+            }
+            if let Kind::Reduce | Kind::ReduceRight = self.kind {
+                machine.stack.push(self.out.clone());
+                wanted = wanted.saturating_sub(1);
+            }
+            machine.stack.push(element);
+            if wanted > 1 {
+                machine.stack.push(Value::Number(f64::from(index)));
+            }
+            if wanted > 2 && self.kind != Kind::From {
+                machine.stack.push(Value::Ref(array));
+            }
+            return Ok(Step::Call);
         }
         Ok(Step::Done(match self.kind {
             Kind::Some => Value::Bool(false),
@@ -245,7 +260,8 @@ impl Waiting {
     fn next_comparison(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
         let Some(sorting) = &mut self.sorting else { return Ok(Step::Done(self.out.clone())) };
         if let Some((a, b)) = sorting.pair() {
-            return Ok(Step::Call(vec![a, b]));
+            machine.stack.extend([a, b]);
+            return Ok(Step::Call);
         }
         if let Value::Ref(out) = self.out {
             let values = sorting.finished();
@@ -260,11 +276,7 @@ impl Waiting {
         let index = if self.kind.backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
         match self.kind {
             Kind::Map | Kind::From => self.collect(machine, result)?,
-            Kind::Filter => {
-                if result.truthy() {
-                    self.collect(machine, self.item.clone())?;
-                }
-            }
+            Kind::Filter if result.truthy() => self.collect(machine, self.item.clone())?,
             Kind::FlatMap => match result {
                 Value::Ref(at) if machine.heap.array(at).is_some() => {
                     for value in machine.heap.elements(at) {
@@ -360,25 +372,37 @@ impl Machine {
             let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
                 return Err(Raise::Internal("a callback without its function"));
             };
+            match &waiting.this {
+                Value::Undefined => self.stack.push(Value::Undefined),
+                this => self.stack.push(this.clone()),
+            }
             let step = waiting.next(self);
-            let arguments = match step {
-                Ok(Step::Call(arguments)) => arguments,
+            match step {
+                Ok(Step::Call) => {}
                 Ok(Step::Done(value)) => return Ok(Some(self.end(&waiting, value))),
                 Err(raise) => {
+                    self.stack.truncate(waiting.top as usize);
                     self.frames.push(Frame::Native(waiting));
                     return Err(raise);
                 }
-            };
-            let (callback, base) = (waiting.callback.clone(), waiting.top as usize);
+            }
+            let bottom = waiting.top as usize;
             let calling = Calling {
-                this: waiting.this.clone(),
-                base,
-                bottom: base,
+                this: This::InPlace,
+                base: bottom + 1,
+                bottom,
                 return_pc: waiting.return_pc,
                 entry: Entered::Plain,
             };
+            if let Value::Ref(at) = waiting.callback
+                && let Entry::Closure(_) = self.heap.get(at)
+            {
+                self.frames.push(Frame::Native(waiting));
+                self.call_closure(at, calling)?;
+                return Ok(None);
+            }
+            let callback = waiting.callback.clone();
             self.frames.push(Frame::Native(waiting));
-            self.stack.extend(arguments);
             let value = match self.invoke(&callback, calling)? {
                 Flow::Entered => return Ok(None),
                 Flow::Value(value) => value,
@@ -405,23 +429,17 @@ impl Machine {
     /// A callback of the program returns the value on top of the stack to the function that waits below it.
     pub(super) fn return_to_native(&mut self, bottom: usize) -> Result<(), Raise> {
         let result = self.operand(0);
-        let below = self.frames.len().wrapping_sub(2);
-        // Until the result is accepted, everything stays as it is.
-        let Some(Frame::Native(waiting)) = self.frames.get_mut(below) else {
+        let (Some(code), Some(Frame::Native(mut waiting))) = (self.frames.pop(), self.frames.pop()) else {
             return Err(Raise::Internal("a callback without its function"));
         };
-        let mut waiting = std::mem::replace(waiting, Box::new(Waiting::placeholder()));
-        let accepted = waiting.accept(self, result);
-        let ended = match accepted {
+        let ended = match waiting.accept(self, result) {
+            Ok(ended) => ended,
             Err(raise) => {
-                if let Some(frame) = self.frames.get_mut(below) {
-                    *frame = Frame::Native(waiting);
-                }
+                // Nothing was accepted: everything is as it was.
+                self.frames.extend([Frame::Native(waiting), code]);
                 return Err(raise);
             }
-            Ok(ended) => ended,
         };
-        self.frames.truncate(below);
         self.stack.truncate(bottom);
         let ended = match ended {
             Some(value) => Some(self.end(&waiting, value)),
@@ -470,27 +488,21 @@ impl Machine {
         }
     }
 
+    /// How many arguments a function looks at; all that there are where it cannot be known.
+    #[inline]
+    fn parameters(&self, function: &Value) -> usize {
+        if let Value::Ref(at) = function
+            && let Entry::Closure(closure) = self.heap.get(*at)
+            && let Some(described) = self.program.functions.get(closure.function as usize)
+            && !described.rest
+        {
+            return usize::from(described.params);
+        }
+        usize::MAX
+    }
+
     /// An array for results, which a waiting function fills.
     pub(super) fn empty_array(&mut self) -> Value {
         Value::Ref(self.heap.new_array(Vec::new()))
-    }
-}
-
-impl Waiting {
-    fn placeholder() -> Waiting {
-        Waiting {
-            kind: Kind::ForEach,
-            bottom: 0,
-            top: 0,
-            return_pc: 0,
-            callback: Value::Undefined,
-            this: Value::Undefined,
-            source: Value::Undefined,
-            index: 0,
-            len: 0,
-            out: Value::Undefined,
-            item: Value::Undefined,
-            sorting: None,
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Classes: what `class`, `new` and `super` do.
 
-use super::call::{Calling, Flow};
+use super::call::{Calling, Flow, This};
 use super::entry::Entry;
 use super::frame::{CodeFrame, Entered, Frame};
 use super::interpreter::Next;
@@ -89,7 +89,7 @@ impl Machine {
             && let Some(constructor) = self.registry.find(&format!("new {}", builtin.name()))
         {
             let calling =
-                Calling { this: Value::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+                Calling { this: This::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
             return match self.invoke(&Value::Builtin(constructor), calling)? {
                 Flow::Value(value) => {
                     self.stack.push(value);
@@ -126,22 +126,45 @@ impl Machine {
             let proto = self.class_parts(class).map(|class| class.prototype);
             Value::Ref(self.heap.allocate(Entry::Object(Object { proto, ..Object::default() })))
         };
-        self.invoke(&Value::Ref(constructor), Calling { this, base, bottom, return_pc: self.pc + 1, entry })?;
-        Ok(Next::Moved)
+        // `super(…)` has no operand below its arguments: `this` needs a place there.
+        let fresh = base == bottom;
+        if fresh {
+            self.stack.insert(bottom, Value::Undefined);
+        }
+        let Some(place) = self.stack.get_mut(bottom) else { return Err(Raise::Internal("a class outside the stack")) };
+        let before = std::mem::replace(place, this);
+        let calling = Calling { this: This::InPlace, base: bottom + 1, bottom, return_pc: self.pc + 1, entry };
+        match self.call_closure(constructor, calling) {
+            Ok(()) => Ok(Next::Moved),
+            Err(raise) => {
+                if fresh {
+                    self.stack.remove(bottom);
+                } else if let Some(place) = self.stack.get_mut(bottom) {
+                    *place = before;
+                }
+                Err(raise)
+            }
+        }
+    }
+
+    fn set_this(&mut self, frame: &CodeFrame, this: Value) {
+        if let Some(place) = self.stack.get_mut((frame.base as usize).wrapping_sub(1)) {
+            *place = this;
+        }
     }
 
     /// The running constructor: the frame itself, or the one around the arrow that runs.
     fn constructor_frame(&self) -> Result<(usize, CodeFrame), Raise> {
         match self.frames.last() {
-            Some(Frame::Code(frame)) if frame.entry != Entered::Plain => Ok((self.frames.len() - 1, frame.clone())),
+            Some(Frame::Code(frame)) if frame.entry != Entered::Plain => Ok((self.frames.len() - 1, *frame)),
             _ => type_error("'super' was called outside its constructor"),
         }
     }
 
     /// `SUPER_CALL`: the arguments are on the stack.
     pub(super) fn super_call(&mut self, argc: usize) -> Result<Next, Raise> {
-        let (at, frame) = self.constructor_frame()?;
-        if !matches!(frame.this, Value::Uninitialised) {
+        let (_, frame) = self.constructor_frame()?;
+        if !matches!(self.this_of(&frame), Value::Uninitialised) {
             return reference_error("Super constructor may only be called once");
         }
         let (Entered::New(class) | Entered::Super(class)) = frame.entry else {
@@ -160,9 +183,7 @@ impl Machine {
                     let ErrorObject { object, .. } = &mut **error;
                     object.proto = proto;
                 }
-                if let Some(Frame::Code(frame)) = self.frames.get_mut(at) {
-                    frame.this = this.clone();
-                }
+                self.set_this(&frame, this.clone());
                 self.replace(argc, this)
             }
             _ => type_error("Super constructor is not a constructor"),
@@ -174,19 +195,20 @@ impl Machine {
         let Some(Frame::Code(frame)) = self.frames.last() else {
             return Err(Raise::Internal("a return without a frame"));
         };
-        let result = match (self.operand(0), &frame.this) {
+        let frame = *frame;
+        let result = match (self.operand(0), self.this_of(&frame)) {
             (object @ Value::Ref(_), _) => object,
             (Value::Undefined, Value::Uninitialised) => return reference_error(BEFORE_SUPER),
             (_, Value::Uninitialised) => return type_error("Derived constructors may only return object or undefined"),
-            (_, this) => this.clone(),
+            (_, this) => this,
         };
-        let frame = frame.clone();
         self.frames.pop();
         self.stack.truncate(frame.bottom as usize);
-        match self.frames.last_mut() {
+        match self.frames.last() {
             Some(Frame::Code(caller)) => {
+                let caller = *caller;
                 if let Entered::Super(_) = frame.entry {
-                    caller.this = result.clone();
+                    self.set_this(&caller, result.clone());
                 }
                 self.base = caller.base as usize;
                 self.pc = frame.return_pc;
@@ -203,11 +225,22 @@ impl Machine {
         match self.class_parts(frame.closure).and_then(|parts| parts.fields) {
             None => self.replace(0, Value::Undefined),
             Some(fields) => {
-                let base = self.stack.len();
-                let calling =
-                    Calling { this: frame.this, base, bottom: base, return_pc: self.pc + 1, entry: Entered::Plain };
-                self.invoke(&Value::Ref(fields), calling)?;
-                Ok(Next::Moved)
+                let (bottom, this) = (self.stack.len(), self.this_of(&frame));
+                self.stack.push(this);
+                let calling = Calling {
+                    this: This::InPlace,
+                    base: bottom + 1,
+                    bottom,
+                    return_pc: self.pc + 1,
+                    entry: Entered::Plain,
+                };
+                match self.invoke(&Value::Ref(fields), calling) {
+                    Ok(_) => Ok(Next::Moved),
+                    Err(raise) => {
+                        self.stack.truncate(bottom);
+                        Err(raise)
+                    }
+                }
             }
         }
     }

@@ -32,7 +32,6 @@ impl Machine {
         for frame in &self.frames {
             match frame {
                 Frame::Code(frame) => {
-                    visit(&frame.this);
                     visit(&Value::Ref(frame.closure));
                     if let super::frame::Entered::New(class) | super::frame::Entered::Super(class) = frame.entry {
                         visit(&Value::Ref(class));

@@ -2,7 +2,7 @@
 //! above them; a native frame (`callback.rs`) is a built-in function that waits for a callback.
 
 use super::callback::Waiting;
-use super::value::{HeapRef, Value};
+use super::value::HeapRef;
 
 /// A call that has not returned.
 #[derive(Clone)]
@@ -13,8 +13,9 @@ pub enum Frame {
     Native(Box<Waiting>),
 }
 
-/// A function of the program under way.
-#[derive(Clone, Debug)]
+/// A function of the program under way. `this` stands on the stack right below its first slot: uninitialised in a derived
+/// constructor before `super`.
+#[derive(Clone, Copy, Debug)]
 pub struct CodeFrame {
     /// Its number.
     pub function: u32,
@@ -26,8 +27,6 @@ pub struct CodeFrame {
     pub base: u32,
     /// The function object; none for the global frame.
     pub closure: HeapRef,
-    /// `this`; uninitialised in a derived constructor before `super`.
-    pub this: Value,
     /// How it was called.
     pub entry: Entered,
 }

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use super::array::{Array, Elements};
 use super::entry::Entry;
 use super::frame::{Entered, Frame};
+use super::fuse::Fast;
 use super::limits::Exceeded;
 use super::machine::{Machine, Stop};
 use super::number;
@@ -59,7 +59,7 @@ impl Machine {
     /// Runs until something is thrown, the program stops, or the budget is used up.
     fn stretch(&mut self, program: &Program, budget: &mut u64) -> Result<Next, Raise> {
         let linked = Arc::clone(&self.linked);
-        let code = program.code.as_slice();
+        let (code, plain) = (linked.fused.as_slice(), linked.plain.as_slice());
         let mut pc = self.pc as usize;
         let mut base = self.base;
         let mut left = *budget;
@@ -116,196 +116,470 @@ impl Machine {
                 }
             }};
         }
+        // Pushes a copy. Numbers and references are written part by part: a copy by way of memory would wait for itself.
+        macro_rules! push {
+            ($source:expr) => {
+                match $source {
+                    Value::Number(n) => {
+                        let n = *n;
+                        self.stack.push(Value::Number(n));
+                    }
+                    Value::Ref(at) => {
+                        let at = *at;
+                        self.stack.push(Value::Ref(at));
+                    }
+                    other => {
+                        let other = other.clone();
+                        self.stack.push(other);
+                    }
+                }
+            };
+        }
+        // Puts a copy in the place of the top.
+        macro_rules! put {
+            ($source:expr) => {
+                match $source {
+                    Value::Number(n) => {
+                        let n = *n;
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = Value::Number(n);
+                        }
+                    }
+                    Value::Ref(at) => {
+                        let at = *at;
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = Value::Ref(at);
+                        }
+                    }
+                    other => {
+                        let other = other.clone();
+                        if let Some(top) = self.stack.last_mut() {
+                            *top = other;
+                        }
+                    }
+                }
+            };
+        }
+        macro_rules! slot {
+            ($slot:expr) => {
+                self.stack.get(base + usize::from($slot))
+            };
+        }
+        macro_rules! constant {
+            ($constant:expr) => {
+                linked.constants.get($constant as usize)
+            };
+        }
 
         while left > 0 {
-            let Some(instruction) = code.get(pc).copied() else {
+            let Some(mut step) = code.get(pc).copied() else {
                 leave!(Err(Raise::Internal("past the end of the code")))
             };
             left -= 1;
-            match instruction {
-                Instruction::Push(constant) => {
-                    let value = linked.constants.get(constant as usize).cloned().unwrap_or(Value::Undefined);
-                    self.stack.push(value);
-                    pc += 1;
-                }
-                Instruction::Pop => {
-                    self.stack.pop();
-                    pc += 1;
-                }
-                Instruction::Load(slot) => match self.stack.get(base + usize::from(slot)) {
-                    Some(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
-                    Some(value) => {
-                        let value = value.clone();
-                        self.stack.push(value);
-                        pc += 1;
-                    }
-                    None => leave!(Err(Raise::Internal("a slot outside the stack"))),
-                },
-                Instruction::Store(slot) => {
-                    let value = self.stack.pop().unwrap_or(Value::Undefined);
-                    if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
-                        *place = value;
-                    }
-                    pc += 1;
-                }
-                Instruction::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
-                    Some(Value::Uninitialised) => slow!(self.uninitialised_global(slot)),
-                    Some(value) => {
-                        let value = value.clone();
-                        self.stack.push(value);
-                        pc += 1;
-                    }
-                    None => leave!(Err(Raise::Internal("a global outside the stack"))),
-                },
-                Instruction::Dup => {
-                    let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
-                    self.stack.push(value);
-                    pc += 1;
-                }
-                Instruction::Jump(target) => {
-                    pc = target as usize;
-                }
-                Instruction::JumpIf(target) => {
-                    let value = self.stack.pop().unwrap_or(Value::Undefined);
-                    pc = if value.truthy() { target as usize } else { pc + 1 };
-                }
-                Instruction::JumpIfN(target) => {
-                    let value = self.stack.pop().unwrap_or(Value::Undefined);
-                    pc = if value.truthy() { pc + 1 } else { target as usize };
-                }
-                Instruction::Add => numbers!(instruction, |a, b| *a + *b),
-                Instruction::Sub => numbers!(instruction, |a, b| *a - *b),
-                Instruction::Mul => numbers!(instruction, |a, b| *a * *b),
-                Instruction::Div => numbers!(instruction, |a, b| *a / *b),
-                Instruction::Mod => numbers!(instruction, |a, b| remainder(*a, *b)),
-                Instruction::BitAnd => {
-                    numbers!(instruction, |a, b| f64::from(number::to_int32(*a) & number::to_int32(*b)));
-                }
-                Instruction::BitOr => {
-                    numbers!(instruction, |a, b| f64::from(number::to_int32(*a) | number::to_int32(*b)));
-                }
-                Instruction::Lt => compare!(instruction, |a, b| *a < *b),
-                Instruction::Gt => compare!(instruction, |a, b| *a > *b),
-                Instruction::Le => compare!(instruction, |a, b| *a <= *b),
-                Instruction::Ge => compare!(instruction, |a, b| *a >= *b),
-                Instruction::Eq => {
-                    if let [.., a, b] = self.stack.as_mut_slice() {
-                        *a = Value::Bool(a.strict_equals(b));
-                    }
-                    self.stack.pop();
-                    pc += 1;
-                }
-                Instruction::Neq => {
-                    if let [.., a, b] = self.stack.as_mut_slice() {
-                        *a = Value::Bool(!a.strict_equals(b));
-                    }
-                    self.stack.pop();
-                    pc += 1;
-                }
-                Instruction::Inc => {
-                    if let Some(Value::Number(n)) = self.stack.last_mut() {
-                        *n += 1.0;
-                        pc += 1;
-                    } else {
-                        slow!(self.unary(instruction));
-                    }
-                }
-                Instruction::Dec => {
-                    if let Some(Value::Number(n)) = self.stack.last_mut() {
-                        *n -= 1.0;
-                        pc += 1;
-                    } else {
-                        slow!(self.unary(instruction));
-                    }
-                }
-                Instruction::ToNumber => {
-                    if let Some(Value::Number(_)) = self.stack.last() {
-                        pc += 1;
-                    } else {
-                        slow!(self.unary(instruction));
-                    }
-                }
-                Instruction::Not => {
-                    if let Some(value) = self.stack.last_mut() {
-                        *value = Value::Bool(!value.truthy());
-                    }
-                    pc += 1;
-                }
-                Instruction::LoadCell(slot) => {
-                    let cell = match self.stack.get(base + usize::from(slot)) {
-                        Some(Value::Ref(at)) => self.heap.get(*at),
-                        _ => &Entry::Free,
-                    };
-                    match cell {
-                        Entry::Cell(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
-                        Entry::Cell(value) => {
-                            let value = value.clone();
-                            self.stack.push(value);
-                            pc += 1;
+            // Comes round again where a fused step does not fit.
+            loop {
+                // A fused step of `$more + 1` instructions; nothing may have happened where it does not fit.
+                macro_rules! fused {
+                    ($more:literal, $pattern:pat = $value:expr => $body:block) => {
+                        if left >= $more
+                            && let $pattern = $value
+                        {
+                            left -= $more;
+                            $body
+                        } else {
+                            let Some(single) = plain.get(pc).copied() else {
+                                leave!(Err(Raise::Internal("past the end")))
+                            };
+                            step = single;
+                            continue;
                         }
-                        _ => leave!(Err(Raise::Internal("a slot without its cell"))),
-                    }
+                    };
                 }
-                Instruction::LoadCapture(index) => match self.captured(index).map(|at| self.heap.get(at)) {
-                    Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
-                    Some(Entry::Cell(value)) => {
-                        let value = value.clone();
-                        self.stack.push(value);
-                        pc += 1;
-                    }
-                    _ => leave!(Err(Raise::Internal("a capture without its cell"))),
-                },
-                Instruction::StoreCapture(index) => match self.captured(index).and_then(|at| self.heap.get_mut(at)) {
-                    Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
-                    Some(Entry::Cell(place)) => {
-                        *place = self.stack.pop().unwrap_or(Value::Undefined);
-                        pc += 1;
-                    }
-                    _ => leave!(Err(Raise::Internal("a capture without its cell"))),
-                },
-                Instruction::GetProp(name) => {
-                    let found = match (self.stack.last(), linked.names.get(name as usize)) {
-                        (Some(Value::Ref(at)), Some(name)) => match self.heap.get(*at) {
-                            Entry::Object(object) => self.heap.table_get(&object.table, &name.key),
+                macro_rules! with_slot {
+                    ($slot:expr, |$a:ident, $b:ident| $result:expr) => {{
+                        let right = match slot!($slot) {
+                            Some(Value::Number(n)) => Some(*n),
                             _ => None,
-                        },
-                        _ => None,
+                        };
+                        fused!(1, (Some($b), Some(Value::Number($a))) = (right, self.stack.last_mut()) => {
+                            *$a = $result;
+                            pc += 2;
+                        });
+                    }};
+                }
+                macro_rules! with_constant {
+                    ($constant:expr, |$a:ident, $b:ident| $result:expr) => {
+                        fused!(1, (Some(Value::Number($b)), Some(Value::Number($a)))
+                            = (constant!($constant), self.stack.last_mut()) => {
+                            *$a = $result;
+                            pc += 2;
+                        })
                     };
-                    match (found, self.stack.last_mut()) {
-                        (Some(found), Some(place)) => {
-                            *place = found;
+                }
+                macro_rules! compare_jump {
+                    ($target:expr, $when:literal, |$a:ident, $b:ident| $result:expr) => {
+                        fused!(1, [.., Value::Number($a), Value::Number($b)] = self.stack.as_slice() => {
+                            pc = if ($result) == $when { $target as usize } else { pc + 2 };
+                            self.stack.truncate(self.stack.len() - 2);
+                        })
+                    };
+                }
+                macro_rules! equal_jump {
+                    ($target:expr, $when:literal) => {
+                        fused!(1, [.., a, b] = self.stack.as_slice() => {
+                            pc = if a.strict_equals(b) == $when { $target as usize } else { pc + 2 };
+                            self.stack.truncate(self.stack.len() - 2);
+                        })
+                    };
+                }
+                match step {
+                    Fast::Slow => {
+                        let Some(instruction) = program.code.get(pc).copied() else {
+                            leave!(Err(Raise::Internal("past the end of the code")))
+                        };
+                        slow!(self.step(&linked, instruction));
+                    }
+                    Fast::Push(constant) => {
+                        push!(constant!(constant).unwrap_or(&Value::Undefined));
+                        pc += 1;
+                    }
+                    Fast::Pop => {
+                        self.stack.pop();
+                        pc += 1;
+                    }
+                    Fast::Load(slot) => match slot!(slot) {
+                        Some(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
+                        Some(value) => {
+                            push!(value);
                             pc += 1;
                         }
-                        _ => slow!(self.get_prop(&linked, name)),
-                    }
-                }
-                Instruction::GetIndex => {
-                    let found = match self.stack.as_slice() {
-                        [.., Value::Ref(at), Value::Number(n)] => match self.heap.get(*at) {
-                            Entry::Array(Array { elements: Elements::Small(values), .. }) => {
-                                let index = *n as usize;
-                                // A value that is no index comes back as another number.
-                                if index as f64 == *n { values.get(index).cloned() } else { None }
+                        None => leave!(Err(Raise::Internal("a slot outside the stack"))),
+                    },
+                    Fast::Store(slot) => {
+                        if let Some(Value::Number(n)) = self.stack.last() {
+                            let n = *n;
+                            self.stack.truncate(self.stack.len() - 1);
+                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                *place = Value::Number(n);
                             }
+                        } else {
+                            let value = self.stack.pop().unwrap_or(Value::Undefined);
+                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                *place = value;
+                            }
+                        }
+                        pc += 1;
+                    }
+                    Fast::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
+                        Some(Value::Uninitialised) => slow!(self.uninitialised_global(slot)),
+                        Some(value) => {
+                            push!(value);
+                            pc += 1;
+                        }
+                        None => leave!(Err(Raise::Internal("a global outside the stack"))),
+                    },
+                    Fast::Dup => {
+                        let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
+                        self.stack.push(value);
+                        pc += 1;
+                    }
+                    Fast::Jump(target) => {
+                        pc = target as usize;
+                    }
+                    Fast::JumpIf(target) => {
+                        let value = self.stack.pop().unwrap_or(Value::Undefined);
+                        pc = if value.truthy() { target as usize } else { pc + 1 };
+                    }
+                    Fast::JumpIfN(target) => {
+                        let value = self.stack.pop().unwrap_or(Value::Undefined);
+                        pc = if value.truthy() { pc + 1 } else { target as usize };
+                    }
+                    Fast::Add => numbers!(Instruction::Add, |a, b| *a + *b),
+                    Fast::Sub => numbers!(Instruction::Sub, |a, b| *a - *b),
+                    Fast::Mul => numbers!(Instruction::Mul, |a, b| *a * *b),
+                    Fast::Div => numbers!(Instruction::Div, |a, b| *a / *b),
+                    Fast::Mod => numbers!(Instruction::Mod, |a, b| remainder(*a, *b)),
+                    Fast::BitAnd => {
+                        numbers!(Instruction::BitAnd, |a, b| f64::from(number::to_int32(*a) & number::to_int32(*b)));
+                    }
+                    Fast::BitOr => {
+                        numbers!(Instruction::BitOr, |a, b| f64::from(number::to_int32(*a) | number::to_int32(*b)));
+                    }
+                    Fast::Lt => compare!(Instruction::Lt, |a, b| *a < *b),
+                    Fast::Gt => compare!(Instruction::Gt, |a, b| *a > *b),
+                    Fast::Le => compare!(Instruction::Le, |a, b| *a <= *b),
+                    Fast::Ge => compare!(Instruction::Ge, |a, b| *a >= *b),
+                    Fast::Eq => {
+                        if let [.., a, b] = self.stack.as_mut_slice() {
+                            *a = Value::Bool(a.strict_equals(b));
+                        }
+                        self.stack.pop();
+                        pc += 1;
+                    }
+                    Fast::Neq => {
+                        if let [.., a, b] = self.stack.as_mut_slice() {
+                            *a = Value::Bool(!a.strict_equals(b));
+                        }
+                        self.stack.pop();
+                        pc += 1;
+                    }
+                    Fast::Inc => {
+                        if let Some(Value::Number(n)) = self.stack.last_mut() {
+                            *n += 1.0;
+                            pc += 1;
+                        } else {
+                            slow!(self.unary(Instruction::Inc));
+                        }
+                    }
+                    Fast::Dec => {
+                        if let Some(Value::Number(n)) = self.stack.last_mut() {
+                            *n -= 1.0;
+                            pc += 1;
+                        } else {
+                            slow!(self.unary(Instruction::Dec));
+                        }
+                    }
+                    Fast::ToNumber => {
+                        if let Some(Value::Number(_)) = self.stack.last() {
+                            pc += 1;
+                        } else {
+                            slow!(self.unary(Instruction::ToNumber));
+                        }
+                    }
+                    Fast::Not => {
+                        if let Some(value) = self.stack.last_mut() {
+                            *value = Value::Bool(!value.truthy());
+                        }
+                        pc += 1;
+                    }
+                    Fast::LoadCell(slot) => {
+                        let cell = match slot!(slot) {
+                            Some(Value::Ref(at)) => self.heap.get(*at),
+                            _ => &Entry::Free,
+                        };
+                        match cell {
+                            Entry::Cell(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
+                            Entry::Cell(value) => {
+                                push!(value);
+                                pc += 1;
+                            }
+                            _ => leave!(Err(Raise::Internal("a slot without its cell"))),
+                        }
+                    }
+                    Fast::LoadCapture(index) => match self.captured(index).map(|at| self.heap.get(at)) {
+                        Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
+                        Some(Entry::Cell(value)) => {
+                            push!(value);
+                            pc += 1;
+                        }
+                        _ => leave!(Err(Raise::Internal("a capture without its cell"))),
+                    },
+                    Fast::StoreCapture(index) => match self.captured(index).and_then(|at| self.heap.get_mut(at)) {
+                        Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
+                        Some(Entry::Cell(place)) => {
+                            *place = self.stack.pop().unwrap_or(Value::Undefined);
+                            pc += 1;
+                        }
+                        _ => leave!(Err(Raise::Internal("a capture without its cell"))),
+                    },
+                    Fast::GetProp(name) => {
+                        match self.stack.last().and_then(|target| self.quick_property(&linked, target, name)) {
+                            Some(found) => {
+                                put!(found);
+                                pc += 1;
+                            }
+                            None => slow!(self.get_prop(&linked, name)),
+                        }
+                    }
+                    Fast::SetProp(name) => {
+                        if self.quick_set_property(&linked, name) {
+                            let value = self.stack.pop().unwrap_or(Value::Undefined);
+                            if let Some(place) = self.stack.last_mut() {
+                                *place = value;
+                            }
+                            pc += 1;
+                        } else {
+                            slow!(self.step(&linked, Instruction::SetProp(name)));
+                        }
+                    }
+                    Fast::GetIndex => {
+                        let found = match self.stack.as_slice() {
+                            [.., target, key] => self.quick_element(target, key),
                             _ => None,
-                        },
-                        _ => None,
-                    };
-                    match found {
-                        Some(found) if !matches!(found, Value::Hole) => {
+                        };
+                        match found {
+                            Some(found) => {
+                                // The key is a number: nothing to drop.
+                                let top = self.stack.len() - 2;
+                                match found {
+                                    Value::Number(n) => {
+                                        let n = *n;
+                                        self.stack.truncate(top + 1);
+                                        put!(&Value::Number(n));
+                                    }
+                                    other => {
+                                        let other = other.clone();
+                                        self.stack.truncate(top);
+                                        self.stack.push(other);
+                                    }
+                                }
+                                pc += 1;
+                            }
+                            None => slow!(self.get_index()),
+                        }
+                    }
+                    Fast::SetIndex => {
+                        if self.quick_set_element() {
+                            let value = self.stack.pop().unwrap_or(Value::Undefined);
                             self.stack.pop();
                             if let Some(place) = self.stack.last_mut() {
-                                *place = found;
+                                *place = value;
                             }
                             pc += 1;
+                        } else {
+                            slow!(self.step(&linked, Instruction::SetIndex));
                         }
-                        _ => slow!(self.get_index()),
+                    }
+                    Fast::Call(argc) => slow!(self.call(usize::from(argc))),
+                    Fast::CallMethod { argc, name } => slow!(self.call_method(&linked, usize::from(argc), name)),
+                    Fast::Return => slow!(self.return_()),
+                    Fast::This => match self.stack.get(base.wrapping_sub(1)) {
+                        Some(Value::Uninitialised) | None => slow!(self.step(&linked, Instruction::This)),
+                        Some(this) => {
+                            push!(this);
+                            pc += 1;
+                        }
+                    },
+                    Fast::ThisProp(name) => {
+                        let this = self.stack.get(base.wrapping_sub(1));
+                        let found = this.and_then(|this| self.quick_property(&linked, this, name));
+                        fused!(1, Some(found) = found => {
+                            push!(found);
+                            pc += 2;
+                        });
+                    }
+                    Fast::LoadLoad(a, b) => {
+                        fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
+                            if matches!(a, Value::Uninitialised) || matches!(b, Value::Uninitialised) {
+                                left += 1;
+                                step = plain.get(pc).copied().unwrap_or(Fast::Slow);
+                                continue;
+                            }
+                            if let (Value::Number(a), Value::Number(b)) = (a, b) {
+                                let (a, b) = (*a, *b);
+                                self.stack.push(Value::Number(a));
+                                self.stack.push(Value::Number(b));
+                            } else {
+                                let (a, b) = (a.clone(), b.clone());
+                                self.stack.push(a);
+                                self.stack.push(b);
+                            }
+                            pc += 2;
+                        });
+                    }
+                    Fast::LoadPush(slot, constant) => {
+                        fused!(1, (Some(a), Some(b)) = (slot!(slot), constant!(constant)) => {
+                            if matches!(a, Value::Uninitialised) {
+                                left += 1;
+                                step = Fast::Load(slot);
+                                continue;
+                            }
+                            let b = b.clone();
+                            push!(a);
+                            self.stack.push(b);
+                            pc += 2;
+                        });
+                    }
+                    Fast::AddSlot(slot) => with_slot!(slot, |a, b| *a + b),
+                    Fast::SubSlot(slot) => with_slot!(slot, |a, b| *a - b),
+                    Fast::MulSlot(slot) => with_slot!(slot, |a, b| *a * b),
+                    Fast::AddConst(constant) => with_constant!(constant, |a, b| *a + *b),
+                    Fast::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
+                    Fast::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
+                    Fast::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
+                    Fast::AddStore(slot) => {
+                        fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
+                            let sum = Value::Number(*a + *b);
+                            self.stack.truncate(self.stack.len() - 2);
+                            if let Some(place) = self.stack.get_mut(base + usize::from(slot)) {
+                                *place = sum;
+                            }
+                            pc += 2;
+                        });
+                    }
+                    Fast::LoadProp { slot, name } => {
+                        let found = slot!(slot).and_then(|target| self.quick_property(&linked, target, name));
+                        fused!(1, Some(found) = found => {
+                            push!(found);
+                            pc += 2;
+                        });
+                    }
+                    Fast::SetPropPop(name) => {
+                        fused!(1, true = self.quick_set_property(&linked, name) => {
+                            self.stack.truncate(self.stack.len() - 2);
+                            pc += 2;
+                        });
+                    }
+                    Fast::SetIndexPop => {
+                        fused!(1, true = self.quick_set_element() => {
+                            self.stack.truncate(self.stack.len() - 3);
+                            pc += 2;
+                        });
+                    }
+                    Fast::LtJumpIf(target) => compare_jump!(target, true, |a, b| a < b),
+                    Fast::LtJumpIfN(target) => compare_jump!(target, false, |a, b| a < b),
+                    Fast::GtJumpIf(target) => compare_jump!(target, true, |a, b| a > b),
+                    Fast::GtJumpIfN(target) => compare_jump!(target, false, |a, b| a > b),
+                    Fast::LeJumpIf(target) => compare_jump!(target, true, |a, b| a <= b),
+                    Fast::LeJumpIfN(target) => compare_jump!(target, false, |a, b| a <= b),
+                    Fast::GeJumpIf(target) => compare_jump!(target, true, |a, b| a >= b),
+                    Fast::GeJumpIfN(target) => compare_jump!(target, false, |a, b| a >= b),
+                    Fast::EqJumpIf(target) => equal_jump!(target, true),
+                    Fast::EqJumpIfN(target) => equal_jump!(target, false),
+                    Fast::NeqJumpIf(target) => equal_jump!(target, false),
+                    Fast::NeqJumpIfN(target) => equal_jump!(target, true),
+                    Fast::IncSlot(slot) => {
+                        fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
+                            *n += 1.0;
+                            pc += 3;
+                        });
+                    }
+                    Fast::DecSlot(slot) => {
+                        fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
+                            *n -= 1.0;
+                            pc += 3;
+                        });
+                    }
+                    Fast::LoadLoadIndex(array, index) => {
+                        let found = match (slot!(array), slot!(index)) {
+                            (Some(array), Some(index)) => self.quick_element(array, index),
+                            _ => None,
+                        };
+                        fused!(2, Some(found) = found => {
+                            push!(found);
+                            pc += 3;
+                        });
+                    }
+                    Fast::LtSlotConstJumpIf { slot, constant, target } => {
+                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                            = (slot!(slot), constant!(constant)) => {
+                            pc = if *a < *b { target as usize } else { pc + 4 };
+                        });
+                    }
+                    Fast::LtSlotConstJumpIfN { slot, constant, target } => {
+                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                            = (slot!(slot), constant!(constant)) => {
+                            pc = if *a < *b { pc + 4 } else { target as usize };
+                        });
+                    }
+                    Fast::LtSlotSlotJumpIf { slot, other, target } => {
+                        fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
+                            = (slot!(slot), slot!(other)) => {
+                            pc = if *a < *b { target as usize } else { pc + 4 };
+                        });
                     }
                 }
-                Instruction::Call { argc } => slow!(self.call(usize::from(argc))),
-                Instruction::CallMethod { argc, name } => slow!(self.call_method(&linked, usize::from(argc), name)),
-                Instruction::Return => slow!(self.return_()),
-                other => slow!(self.step(&linked, other)),
+                break;
             }
         }
         leave!(Ok(Next::Follow))
@@ -337,10 +611,16 @@ impl Machine {
         if let Some(Frame::Code(caller)) = self.frames.get(depth - 2) {
             self.base = caller.base as usize;
             self.pc = return_pc;
-            let result = self.stack.pop().unwrap_or(Value::Undefined);
-            self.stack.truncate(bottom);
-            self.stack.push(result);
-            self.frames.pop();
+            self.frames.truncate(depth - 1);
+            if let Some(Value::Number(n)) = self.stack.last() {
+                let n = *n;
+                self.stack.truncate(bottom);
+                self.stack.push(Value::Number(n));
+            } else {
+                let result = self.stack.pop().unwrap_or(Value::Undefined);
+                self.stack.truncate(bottom);
+                self.stack.push(result);
+            }
             return Ok(Next::Moved);
         }
         self.return_to_native(bottom)?;

@@ -262,7 +262,7 @@ impl Machine {
     /// `JSON.parse(text)`
     pub(super) fn parsed(&mut self, text: &Str) -> Result<Value, Raise> {
         let mut reader = Reader { text: text.clone(), at: 0 };
-        let mut levels: Vec<(Option<Vec<(Value, Value)>>, Vec<Value>)> = Vec::new();
+        let mut levels: Vec<Opened> = Vec::new();
         let mut keys: Vec<Value> = Vec::new();
         loop {
             reader.skip();
@@ -405,6 +405,9 @@ pub(super) fn quote(out: &mut Units, text: &Str) {
     }
     out.push_str("\"");
 }
+
+/// What is being read: the members of an object so far, or the items of a list.
+type Opened = (Option<Vec<(Value, Value)>>, Vec<Value>);
 
 struct Reader {
     text: Str,

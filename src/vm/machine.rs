@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::builtin::{Builtin, Methods, Registry, methods_named};
 use super::frame::{CodeFrame, Frame};
+use super::fuse::{self, Fast};
 use super::heap::Heap;
 use super::limits::{Exceeded, Limits};
 use super::object::ErrorKind;
@@ -84,12 +85,15 @@ pub(super) struct Name {
     pub(super) methods: Methods,
     pub(super) builtin: Option<Builtin>,
     pub(super) constructor: Option<Builtin>,
+    pub(super) is_length: bool,
 }
 
 /// The tables of a program in the form that the interpreter uses.
 pub(super) struct Linked {
     pub(super) constants: Vec<Value>,
     pub(super) names: Vec<Name>,
+    pub(super) plain: Vec<Fast>,
+    pub(super) fused: Vec<Fast>,
 }
 
 impl Linked {
@@ -107,8 +111,14 @@ impl Linked {
             methods: methods_named(name),
             builtin: registry.find(name),
             constructor: registry.find(&format!("new {name}")),
+            is_length: &**name == "length",
         });
-        Linked { constants: constants.collect(), names: names.collect() }
+        Linked {
+            constants: constants.collect(),
+            names: names.collect(),
+            plain: fuse::plain(&program.code),
+            fused: fuse::fused(&program.code),
+        }
     }
 }
 
@@ -203,7 +213,6 @@ impl Machine {
             bottom: 0,
             base: 0,
             closure: HeapRef::NONE,
-            this: Value::Undefined,
             entry: super::frame::Entered::Plain,
         }));
         machine.pc = if program.named_globals { 0 } else { global.entry };

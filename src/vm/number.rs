@@ -444,7 +444,7 @@ mod tests {
         assert_eq!(parse_int(&Str::new("ff"), 16), 255.0);
         assert_eq!(parse_int(&Str::new("0x10"), 0), 16.0);
         assert!(parse_int(&Str::new("z"), 10).is_nan());
-        assert_eq!(parse_float(&Str::new("3.14abc")), 3.14);
+        assert_eq!(parse_float(&Str::new("3.5abc")), 3.5);
         assert_eq!(parse_float(&Str::new("-.5e")), -0.5);
     }
 

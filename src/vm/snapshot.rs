@@ -37,7 +37,7 @@ use super::program::{Instruction, Program};
 use super::random::Random;
 use super::read::{self, Read};
 use super::sorting::Sorting;
-use super::value::{HeapRef, Value};
+use super::value::HeapRef;
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,9 +197,6 @@ impl Machine {
                         scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
                         scope.insert("$bottom".to_owned(), json!(frame.bottom));
                         scope.insert("$base".to_owned(), json!(frame.base));
-                        if !matches!(frame.this, Value::Undefined) {
-                            scope.insert("$this".to_owned(), encoder.value(&frame.this));
-                        }
                         match frame.entry {
                             Entered::Plain => {}
                             Entered::New(class) => {
@@ -298,7 +295,7 @@ impl Machine {
             let Some(described) = program.functions.get(function as usize) else {
                 return Err(format!("scope {index} is of function {function}, which the program does not have"));
             };
-            if (base as usize) < self.stack.len() || bottom > base {
+            if (base as usize) < self.stack.len() || bottom > base || (index > 0 && bottom == base) {
                 return Err(format!("scope {index} lies within the one before"));
             }
             while self.stack.len() < base as usize {
@@ -319,7 +316,6 @@ impl Machine {
                 bottom,
                 base,
                 closure: if index == 0 { HeapRef::NONE } else { read::reference(&scope["$closure"])? },
-                this: scope.get("$this").map_or(Ok(Value::Undefined), read::value)?,
                 entry,
             }));
             self.base = base as usize;

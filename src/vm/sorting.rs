@@ -80,13 +80,21 @@ impl Sorting {
     }
 
     fn take_left(&mut self) {
-        self.into.push(self.at(self.left));
+        self.take(self.left);
         self.left += 1;
     }
 
     fn take_right(&mut self) {
-        self.into.push(self.at(self.right));
+        self.take(self.right);
         self.right += 1;
+    }
+
+    fn take(&mut self, place: u32) {
+        match self.from.get(place as usize) {
+            Some(Value::Number(n)) => self.into.push(Value::Number(*n)),
+            Some(Value::Ref(at)) => self.into.push(Value::Ref(*at)),
+            other => self.into.push(other.cloned().unwrap_or(Value::Undefined)),
+        }
     }
 
     /// The sorted elements.

@@ -3,7 +3,7 @@
 
 use super::builtin::Receiver;
 use super::entry::Entry;
-use super::frame::Frame;
+use super::frame::{CodeFrame, Frame};
 use super::interpreter::{Next, remainder};
 use super::iterator::Yields;
 use super::limits::Exceeded;
@@ -158,10 +158,8 @@ impl Machine {
             I::InitProp(name) => {
                 let (object, value) = (self.operand(1), self.operand(0));
                 self.define(&object, name_of(linked, name), value)?;
-                self.replace(1, object).map(|next| {
-                    self.stack.pop();
-                    next
-                })
+                self.stack.pop();
+                Ok(Next::Follow)
             }
             I::InitIndex => {
                 let key = self.key_at(self.stack.len().wrapping_sub(2))?;
@@ -364,9 +362,14 @@ impl Machine {
     /// `this` of the running function.
     pub(super) fn this(&self) -> Value {
         match self.frames.last() {
-            Some(Frame::Code(frame)) => frame.this.clone(),
+            Some(Frame::Code(frame)) if frame.base > 0 => self.this_of(frame),
             _ => Value::Undefined,
         }
+    }
+
+    /// `this` of a function under way.
+    pub(super) fn this_of(&self, frame: &CodeFrame) -> Value {
+        self.stack.get((frame.base as usize).wrapping_sub(1)).cloned().unwrap_or(Value::Undefined)
     }
 
     pub(super) fn binary(&mut self, instruction: Instruction) -> Step {
@@ -472,6 +475,16 @@ impl Machine {
     }
 
     pub(super) fn get_prop(&mut self, linked: &Linked, name: u32) -> Step {
+        if linked.names.get(name as usize).is_some_and(|name| name.is_length) {
+            let length = match self.stack.last() {
+                Some(Value::Text(text)) => Some(text.len()),
+                Some(Value::Ref(at)) => self.heap.array(*at).map(super::array::Array::len),
+                _ => None,
+            };
+            if let Some(length) = length {
+                return self.replace(1, Value::Number(length as f64));
+            }
+        }
         let (target, key) = (self.operand(0), name_of(linked, name));
         let value = self.property(&target, &key)?;
         self.replace(1, value)

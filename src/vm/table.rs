@@ -3,6 +3,9 @@
 //!
 //! The indexes that make finding fast are no part of the state: they are built anew when a snapshot is restored.
 
+// A text in a key flattens itself lazily; what it says, and so its hash, never changes.
+#![allow(clippy::mutable_key_type)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -162,6 +165,57 @@ impl Table {
         {
             let index = (0u32..).zip(pairs.iter()).map(|(at, (key, _))| (Key(key.clone()), at)).collect();
             extra.get_or_insert_default().index = Some(index);
+        }
+    }
+
+    /// The value of a name, where it is found without the heap.
+    #[inline]
+    pub(super) fn quick(&self, name: &Value) -> Option<&Value> {
+        match &self.form {
+            Form::Small(pairs, _) if pairs.len() <= LINEAR => {
+                find_linear(pairs, name).and_then(|at| pairs.get(at)).map(|pair| &pair.1)
+            }
+            Form::Small(pairs, _) => match self.find(name) {
+                Some(Place::Here(at)) => pairs.get(at).map(|pair| &pair.1),
+                _ => None,
+            },
+            Form::Large(_) => None,
+        }
+    }
+
+    /// The place of a name, where it is found without the heap; for [`Table::quick_place`].
+    #[inline]
+    pub(super) fn quick_find(&self, name: &Value) -> Option<usize> {
+        match self.find(name) {
+            Some(Place::Here(at)) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether [`Table::quick_append`] can append.
+    #[inline]
+    pub(super) fn is_quick(&self) -> bool {
+        matches!(&self.form, Form::Small(pairs, None) if pairs.len() < LINEAR)
+    }
+
+    /// Appends a name that is not there, where nothing else has to be kept. False where something has.
+    #[inline]
+    pub(super) fn quick_append(&mut self, name: &Value, value: &Value) -> bool {
+        match &mut self.form {
+            Form::Small(pairs, None) if pairs.len() < LINEAR => {
+                pairs.push((name.clone(), value.clone()));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The value at a place.
+    #[inline]
+    pub(super) fn quick_place(&mut self, at: usize) -> Option<&mut Value> {
+        match &mut self.form {
+            Form::Small(pairs, _) => pairs.get_mut(at).map(|pair| &mut pair.1),
+            Form::Large(_) => None,
         }
     }
 

@@ -22,8 +22,17 @@ struct Node {
     len: u32,
     /// Whether some unit lies above U+00FF.
     wide: bool,
+    body: Body,
+}
+
+enum Body {
+    Flat(Flat),
+    Rope(Box<Rope>),
+}
+
+struct Rope {
     flat: OnceLock<Flat>,
-    /// The two halves of a rope until `flat` is set.
+    /// The two halves until `flat` is set.
     parts: Mutex<Option<(Str, Str)>>,
 }
 
@@ -97,9 +106,7 @@ impl Str {
             Flat::Latin(bytes) => (bytes.len() as u32, false),
             Flat::Wide(units) => (units.len() as u32, true),
         };
-        let cell = OnceLock::new();
-        let _ = cell.set(flat);
-        Str(Arc::new(Node { len, wide, flat: cell, parts: Mutex::new(None) }))
+        Str(Arc::new(Node { len, wide, body: Body::Flat(flat) }))
     }
 
     /// Number of units.
@@ -123,22 +130,25 @@ impl Str {
     /// The units, flattening a rope the first time.
     #[inline]
     pub fn units(&self) -> Units<'_> {
-        match self.0.flat.get() {
-            Some(flat) => flat.units(),
-            None => self.flatten(),
+        match &self.0.body {
+            Body::Flat(flat) => flat.units(),
+            Body::Rope(rope) => match rope.flat.get() {
+                Some(flat) => flat.units(),
+                None => self.flatten(rope),
+            },
         }
     }
 
     #[cold]
-    fn flatten(&self) -> Units<'_> {
-        let flat = self.0.flat.get_or_init(|| {
+    fn flatten<'a>(&self, rope: &'a Rope) -> Units<'a> {
+        let flat = rope.flat.get_or_init(|| {
             if self.0.wide {
                 let mut out: Vec<u16> = Vec::with_capacity(self.len());
-                self.each_leaf(|units| units.append_to(&mut out));
+                rope.each_leaf(|units| units.append_to(&mut out));
                 Flat::Wide(out.into_boxed_slice())
             } else {
                 let mut out: Vec<u8> = Vec::with_capacity(self.len());
-                self.each_leaf(|units| {
+                rope.each_leaf(|units| {
                     if let Units::Latin(bytes) = units {
                         out.extend_from_slice(bytes);
                     }
@@ -146,31 +156,8 @@ impl Str {
                 Flat::Latin(out.into_boxed_slice())
             }
         });
-        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(parts);
+        drop(rope.take());
         flat.units()
-    }
-
-    /// Visits the flat pieces from left to right, without recursion: a rope may be as deep as it is long.
-    fn each_leaf(&self, mut visit: impl FnMut(Units<'_>)) {
-        let mut open = vec![self.clone()];
-        while let Some(text) = open.pop() {
-            // The root is being initialised: its own `flat` must not be waited for.
-            if let Some(flat) = text.0.flat.get() {
-                visit(flat.units());
-                continue;
-            }
-            let parts = text.0.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match (parts, text.0.flat.get()) {
-                (Some((left, right)), _) => {
-                    open.push(right);
-                    open.push(left);
-                }
-                // Another thread flattened it in between.
-                (None, Some(flat)) => visit(flat.units()),
-                (None, None) => {}
-            }
-        }
     }
 
     /// `left` followed by `right`. The caller has checked the length.
@@ -185,7 +172,8 @@ impl Str {
         if len > COPY_BELOW {
             let wide = left.0.wide || right.0.wide;
             let parts = Mutex::new(Some((left.clone(), right.clone())));
-            return Str(Arc::new(Node { len: len as u32, wide, flat: OnceLock::new(), parts }));
+            let rope = Box::new(Rope { flat: OnceLock::new(), parts });
+            return Str(Arc::new(Node { len: len as u32, wide, body: Body::Rope(rope) }));
         }
         match (left.units(), right.units()) {
             (Units::Latin(a), Units::Latin(b)) if len <= SHORT => {
@@ -349,18 +337,48 @@ impl<'a> Units<'a> {
     }
 }
 
-impl Drop for Node {
+impl Rope {
+    fn take(&self) -> Option<(Str, Str)> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Visits the flat pieces from left to right, without recursion: a rope may be as deep as it is long.
+    fn each_leaf(&self, mut visit: impl FnMut(Units<'_>)) {
+        let parts = |rope: &Rope| rope.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut open = Vec::new();
+        if let Some((left, right)) = parts(self) {
+            open.extend([right, left]);
+        }
+        while let Some(text) = open.pop() {
+            match &text.0.body {
+                Body::Flat(flat) => visit(flat.units()),
+                Body::Rope(rope) => match rope.flat.get() {
+                    Some(flat) => visit(flat.units()),
+                    None => match parts(rope) {
+                        Some((left, right)) => open.extend([right, left]),
+                        // Another thread flattened it in between.
+                        None => {
+                            if let Some(flat) = rope.flat.get() {
+                                visit(flat.units());
+                            }
+                        }
+                    },
+                },
+            }
+        }
+    }
+}
+
+impl Drop for Rope {
     /// Takes a rope apart in a loop: recursion would follow its whole depth.
     fn drop(&mut self) {
-        let Some((left, right)) = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some((left, right)) = self.take() else { return };
         let mut open = vec![left, right];
         while let Some(Str(node)) = open.pop() {
-            if let Some(mut node) = Arc::into_inner(node) {
-                let parts = node.parts.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some((left, right)) = parts {
-                    open.push(left);
-                    open.push(right);
-                }
+            if let Some(Node { body: Body::Rope(rope), .. }) = Arc::into_inner(node)
+                && let Some((left, right)) = rope.take()
+            {
+                open.extend([left, right]);
             }
         }
     }

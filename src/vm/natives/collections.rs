@@ -104,10 +104,7 @@ pub(super) static ROWS: &[Row] = &[
 
 /// -0 as a key is 0.
 fn normal(key: Value) -> Value {
-    match key {
-        Value::Number(0.0) => Value::Number(0.0),
-        key => key,
-    }
+    if matches!(key, Value::Number(n) if n == 0.0) { Value::Number(0.0) } else { key }
 }
 
 fn initial(machine: &mut Machine, args: &Args) -> std::result::Result<Vec<Value>, Raise> {

@@ -1,7 +1,7 @@
 //! Methods of functions.
 
 use super::super::builtin::{Args, Done, Row};
-use super::super::call::{Calling, Flow};
+use super::super::call::{Calling, Flow, This};
 use super::super::entry::Entry;
 use super::super::frame::Entered;
 use super::super::machine::Machine;
@@ -39,8 +39,15 @@ pub(super) static ROWS: &[Row] = &[
 fn pass_on(machine: &mut Machine, args: &Args, given: Vec<Value>) -> Result<Done, Raise> {
     let top = machine.stack.len();
     let this = machine.arg(args, 0);
+    machine.stack.push(this);
     machine.stack.extend(given);
-    let calling = Calling { this, base: top, bottom: args.bottom, return_pc: args.return_pc, entry: Entered::Plain };
+    let calling = Calling {
+        this: This::InPlace,
+        base: top + 1,
+        bottom: args.bottom,
+        return_pc: args.return_pc,
+        entry: Entered::Plain,
+    };
     match machine.invoke(&args.this, calling) {
         Ok(Flow::Value(value)) => Ok(Done::Value(value)),
         Ok(Flow::Entered) => Ok(Done::Entered),

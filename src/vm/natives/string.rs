@@ -206,7 +206,7 @@ fn plain_text(machine: &Machine, args: &Args, method: &str) -> std::result::Resu
 /// `text` again and again, `len` units in all.
 fn repeated(text: &Str, len: usize) -> Str {
     let mut built = Units::default();
-    while text.len() > 0 && built.len() + text.len() <= len {
+    while !text.is_empty() && built.len() + text.len() <= len {
         built.push(text);
     }
     built.push(&text.slice(0, len.saturating_sub(built.len())));
