@@ -45,12 +45,11 @@ const PROGRAMS: &[&str] = &[
     "#,
 ];
 
-/// Runs a program to its end; the state hash at each stop, and all documents at the end.
-fn run(
-    mut scene: Scene,
-    source: &str,
-    answers: &[String],
-) -> (Vec<String>, Vec<String>, Vec<(String, (String, Json))>) {
+/// What a run came to: the state hash at each stop, the output, all documents with their revisions.
+type Came = (Vec<String>, Vec<String>, Vec<(String, (String, Json))>);
+
+/// Runs a program to its end.
+fn run(mut scene: Scene, source: &str, answers: &[String]) -> Came {
     scene.load(source);
     scene.start(Json::Null).unwrap();
     let mut hashes = vec![scene.show().state_hash];
