@@ -91,7 +91,7 @@ pub struct Context {
     pub pc: u32,
     /// Line of the source.
     pub line: u32,
-    /// Visible variables by name, at most 16 KiB, cut with a mark.
+    /// Visible variables by name, at most 4 KiB, cut with a mark.
     pub variables: Json,
 }
 

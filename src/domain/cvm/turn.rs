@@ -19,8 +19,8 @@ const TAIL_LINES: usize = 100;
 /// Bytes of output that the head shows at the most.
 const TAIL_BYTES: usize = 16 * 1024;
 
-/// Bytes of a call's context.
-const CONTEXT_BYTES: usize = 16 * 1024;
+/// Bytes of a call's context: enough to see where the program stands, little enough that a turn stays small.
+const CONTEXT_BYTES: usize = 4 * 1024;
 
 /// What a slice left to be written besides the head.
 #[derive(Default)]
