@@ -76,22 +76,9 @@ async fn start(dir: &Path, objects: usize) -> Engine {
     let catalog = runstate::domain::catalog().unwrap();
     let engine = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap();
     let bytecode = runstate::lang::compile("bench.ts", PROGRAM).unwrap().bytecode;
-    let load = Load {
-        name: "bench".into(),
-        source: PROGRAM.into(),
-        bytecode,
-        compiler: "bench".into(),
-        description: None,
-        tags: None,
-    };
+    let load = Load::new("bench", PROGRAM, bytecode);
     engine.cvm().load(&load, None).await.unwrap();
-    let start = Start {
-        id: Some("bench".into()),
-        program: "bench".into(),
-        input: Some(Json::from(objects)),
-        log_level: None,
-        parent: None,
-    };
+    let start = Start::of("bench").id("bench").input(Json::from(objects));
     engine.cvm().start(&start, None).await.unwrap();
     engine
 }

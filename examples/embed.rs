@@ -22,12 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let cvm = engine.cvm();
 
     let compiled = runstate::lang::compile("greet.ts", SOURCE).map_err(|found| found[0].to_string())?;
-    let (bytecode, source) = (compiled.bytecode, SOURCE.to_owned());
-    let load = Load { name: "greet".into(), source, bytecode, compiler: "embed".into(), description: None, tags: None };
-    cvm.load(&load, None).await?;
+    cvm.load(&Load::new("greet", SOURCE, compiled.bytecode), None).await?;
 
-    let start = Start { id: None, program: "greet".into(), input: None, log_level: None, parent: None };
-    let execution = cvm.start(&start, None).await?.id;
+    let execution = cvm.start(&Start::of("greet"), None).await?.id;
     println!("it asks: {}", cvm.show(&execution).await?.calls[0].prompt);
 
     cvm.answer(&execution, None, "Ada".into(), None, None).await?;

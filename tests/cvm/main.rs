@@ -121,8 +121,7 @@ fn bad_ids_are_told_and_odd_ones_are_ids() {
     let mut scene = Scene::new();
     scene.load(r#"CC("?")"#);
     let start = |id: &str| {
-        let start =
-            Start { id: Some(id.to_owned()), program: "program".into(), input: None, log_level: None, parent: None };
+        let start = Start::of("program").id(id);
         block_on(scene.cvm().start(&start, None)).map(|reached| reached.id).map_err(|e| e.code)
     };
     for odd in ["../x", "CON", "🦀", "Twin", "twin", &"x".repeat(200)] {
@@ -142,8 +141,7 @@ fn a_program_written_by_hand_in_the_first_instructions_runs() {
         {"op": 1, "arg": "it is ", "line": 2}, {"op": 3, "arg": "answer", "line": 2}, {"op": 5, "line": 2},
         {"op": 7, "line": 2}, {"op": 255, "line": 3}
     ]));
-    let (name, compiler) = ("program".to_owned(), "hand".to_owned());
-    let load = Load { name, source: "-".into(), bytecode: bytecode.unwrap(), compiler, description: None, tags: None };
+    let load = Load::new("program", "-", bytecode.unwrap());
     block_on(scene.cvm().load(&load, None)).unwrap();
     scene.start(Json::Null).unwrap();
     let (_, head) = &scene.dump()["cvm.executions/run"];
@@ -158,9 +156,7 @@ fn bad_bytecode_is_refused_when_it_is_loaded() {
     let scene = Scene::new();
     for bad in [json!([{"op": 99, "line": 1}]), json!([{"op": 16, "arg": 7, "line": 1}]), json!([{"op": 2, "line": 1}])]
     {
-        let (name, compiler) = ("program".to_owned(), "hand".to_owned());
-        let bytecode = serde_json::from_value(bad).unwrap();
-        let load = Load { name, source: "-".into(), bytecode, compiler, description: None, tags: None };
+        let load = Load::new("program", "-", serde_json::from_value(bad).unwrap());
         assert_eq!(code(block_on(scene.cvm().load(&load, None))), Code::InvalidBytecode);
     }
 }

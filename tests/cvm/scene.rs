@@ -67,20 +67,13 @@ impl Scene {
 
     pub fn load(&mut self, source: &str) -> LoadedProgram {
         let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
-        let (name, compiler) = ("program".to_owned(), "test".to_owned());
-        let load = Load { name, source: source.to_owned(), bytecode, compiler, description: None, tags: None };
+        let load = Load::new("program", source, bytecode);
         let id = self.command();
         block_on(self.cvm().load(&load, Some(&id))).unwrap()
     }
 
     pub fn start(&mut self, input: Json) -> Result<Reached, Error> {
-        let start = Start {
-            id: Some("run".into()),
-            program: "program".into(),
-            input: Some(input),
-            log_level: None,
-            parent: None,
-        };
+        let start = Start::of("program").id("run").input(input);
         let id = self.command();
         block_on(self.cvm().start(&start, Some(&id)))
     }

@@ -132,6 +132,15 @@ pub struct Load {
     pub tags: Option<Vec<String>>,
 }
 
+impl Load {
+    /// The program `source`, compiled by this library to `bytecode`, under `name`.
+    pub fn new(name: &str, source: &str, bytecode: Vec<WireInstruction>) -> Self {
+        let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
+        let (name, source) = (name.to_owned(), source.to_owned());
+        Self { name, source, bytecode, compiler, description: None, tags: None }
+    }
+}
+
 /// What loading came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

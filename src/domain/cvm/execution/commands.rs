@@ -38,6 +38,25 @@ pub struct Start {
     pub parent: Option<String>,
 }
 
+impl Start {
+    /// The newest version of `program`, under an id of its own, without input.
+    pub fn of(program: &str) -> Self {
+        Self { id: None, program: program.to_owned(), input: None, log_level: None, parent: None }
+    }
+
+    /// Under this id.
+    pub fn id(mut self, id: &str) -> Self {
+        self.id = Some(id.to_owned());
+        self
+    }
+
+    /// With this input.
+    pub fn input(mut self, input: Json) -> Self {
+        self.input = Some(input);
+        self
+    }
+}
+
 /// Runs a running execution one slice further. Where it does not run there is nothing to do.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
