@@ -248,8 +248,9 @@ impl Engine {
                 // Rows of insert-only collections are many and rarely read again: they are not remembered.
                 Change::Append { key, document } => self.put(key, Arc::new(document)),
                 Change::Update { key, before, after: new } => {
-                    let op = Op::Change(difference(&before.document, &new));
-                    let loaded = Loaded { revision: before.revision.next(), document: Arc::new(new) };
+                    let new = Arc::new(new);
+                    let op = Op::Change { difference: difference(&before.document, &new), after: new.clone() };
+                    let loaded = Loaded { revision: before.revision.next(), document: new };
                     after.push((key.clone(), Some(loaded)));
                     Write { key, expect: Expect::Revision(before.revision), op }
                 }
