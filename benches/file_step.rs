@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runstate::id::CommandId;
+use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::file::{FileStore, NativeFs, Options};
 use runstate::store::{Batch, Expect, Op, Store, Write};
 use runstate::time::Timestamp;
-use runstate::value::{Difference, Json, Path as FieldPath, Segment};
+use runstate::value::{Difference, Document, Json, Path as FieldPath, Segment};
 
 const RUNS: Collection = Collection::new("bench.runs", 1).fields(&[Field::int("n"), Field::text("status")]);
 
@@ -31,7 +31,7 @@ fn main() -> Result<(), Failure> {
 
 async fn bench(folder: &Path) -> Result<(), Failure> {
     let store = Arc::new(open(&folder.join("store")).await?);
-    store.commit(insert("one")?).await?;
+    let mut revision = begin(&store, "one").await?;
     let raw_folder = folder.join("raw");
     fs::create_dir(&raw_folder)?;
     let bytes = vec![b'x'; 400];
@@ -39,7 +39,8 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
     let (mut steps, mut raw) = (Vec::new(), Vec::new());
     for n in 0..STEPS + WARM_UP {
         let begun = Instant::now();
-        store.commit(step("one", n)?).await?;
+        store.commit(step("one", &revision, n)?).await?;
+        revision = revision.next();
         let stepped = begun.elapsed();
         let begun = Instant::now();
         put_new(&raw_folder, n, &bytes)?;
@@ -89,26 +90,41 @@ async fn open(folder: &Path) -> Result<FileStore<NativeFs>, Failure> {
 
 async fn run(store: Arc<FileStore<NativeFs>>, task: usize) -> Result<Vec<Duration>, Failure> {
     let id = format!("task-{task}");
-    store.commit(insert(&id)?).await?;
+    let mut revision = begin(&store, &id).await?;
     let mut steps = Vec::new();
     for n in 1..PER_TASK {
         let begun = Instant::now();
-        store.commit(step(&id, n)?).await?;
+        store.commit(step(&id, &revision, n)?).await?;
+        revision = revision.next();
         steps.push(begun.elapsed());
     }
     Ok(steps)
 }
 
+/// Inserts a run; its revision.
+async fn begin(store: &FileStore<NativeFs>, id: &str) -> Result<Revision, Failure> {
+    let batch = insert(id)?;
+    let revision = Revision::first(&batch.command, RUNS.name, id);
+    store.commit(batch).await?;
+    Ok(revision)
+}
+
 fn insert(id: &str) -> Result<Batch, Failure> {
-    let document = [("n".to_owned(), Json::from(0)), ("status".to_owned(), Json::from("running"))];
-    let op = Op::Put { version: 1, document: Arc::new(document.into_iter().collect()) };
+    let op = Op::Put { version: 1, document: Arc::new(document(0)) };
     batch(&format!("insert-{id}"), Write { key: Key::new(&RUNS, id), expect: Expect::Absent, op })
 }
 
-fn step(id: &str, n: usize) -> Result<Batch, Failure> {
+fn document(n: usize) -> Document {
+    [("n".to_owned(), Json::from(n)), ("status".to_owned(), Json::from("running"))].into_iter().collect()
+}
+
+/// The `n`th step of a run that stands at `revision`.
+fn step(id: &str, revision: &Revision, n: usize) -> Result<Batch, Failure> {
     let path = FieldPath(vec![Segment::Key("n".to_owned())]);
-    let op = Op::Change(Difference { set: vec![(path, Json::from(n))], unset: Vec::new() });
-    batch(&format!("step-{id}-{n}"), Write { key: Key::new(&RUNS, id), expect: Expect::Any, op })
+    let difference = Difference { set: vec![(path, Json::from(n))], unset: Vec::new() };
+    let op = Op::Change { difference, after: Arc::new(document(n)) };
+    let expect = Expect::Revision(revision.clone());
+    batch(&format!("step-{id}-{n}"), Write { key: Key::new(&RUNS, id), expect, op })
 }
 
 fn batch(command: &str, write: Write) -> Result<Batch, Failure> {

@@ -3,6 +3,10 @@
 /// Largest document, in bytes of its JSON. Half of what MongoDB takes, so that its own encoding never surprises.
 pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// Deepest nesting of a document, itself included: what MongoDB takes. Readers of JSON stop at 128, which leaves the frame that a store
+/// puts around a document some levels.
+pub const DOCUMENT_DEPTH: usize = 100;
+
 /// Longest id in bytes of UTF-8: it fits every backend's index key beside other fields.
 pub const ID_BYTES: usize = 200;
 
@@ -18,7 +22,7 @@ pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 /// How long the ledger remembers a command, in days. Who repeats a command later than this is no longer repeating it.
 pub const LEDGER_DAYS: i64 = 7;
 
-/// Integers beyond this are not exact in JavaScript, so schema integers stop here: 2^53 - 1.
+/// Integers beyond this are not exact in JavaScript, and some stores keep no others, so those of documents stop here: 2^53 - 1.
 pub const SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// How often a command is decided again after a conflict before its caller is told.

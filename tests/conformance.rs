@@ -5,7 +5,7 @@ use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Error, Expect, Memory, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, Capabilities, Changes, Error, Expect, Memory, Op, Outcome, Page, Position, Receipt, Store, Stored,
 };
 use runstate::testing::conformance::{CASES, Subject, run};
 use runstate::testing::{block_on, yield_now};
@@ -26,6 +26,7 @@ enum Defect {
     SkipsAChange,
     NeverCloses,
     TakesNothingForZero,
+    DeletesWhatIsAbsent,
 }
 
 struct Defective {
@@ -89,6 +90,9 @@ impl Store for Defective {
             Defect::ForgetsCommands => batch.command = batch.command.part(rand(&batch)),
             Defect::TakesAnyRevision => batch.writes.iter_mut().for_each(|write| write.expect = Expect::Any),
             Defect::IgnoresChecks => batch.checks.clear(),
+            Defect::DeletesWhatIsAbsent => {
+                batch.writes.retain(|w| (&w.expect, &w.op) != (&Expect::Absent, &Op::Delete))
+            }
             _ => {}
         }
         self.inner.commit(batch)
@@ -140,6 +144,7 @@ fn every_defect_is_caught_by_its_case() {
         (Defect::SkipsAChange, "changes_come_in_order"),
         (Defect::NeverCloses, "a_closed_store_says_so"),
         (Defect::TakesNothingForZero, "numbers_over_everything"),
+        (Defect::DeletesWhatIsAbsent, "an_operation_fits_its_expectation"),
     ];
     for (defect, case) in expected {
         let subject = Subject::of(Defective { inner: Memory::new(), defect });

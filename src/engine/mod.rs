@@ -15,6 +15,7 @@ use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, Hint, Loaded, Rejection, View};
 use crate::id::{CommandId, Revision, hex, sha256};
 use crate::limits::{DECIDE_ATTEMPTS, LEDGER_RESULT_BYTES, Settings};
+use crate::marker::MaybeSync;
 use crate::schema::{Catalog, Key};
 use crate::store::{self, Batch, Check, Expect, Op, Outcome, Store, Write};
 use crate::time::{Millis, Timestamp};
@@ -35,7 +36,16 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
-type Listener = Arc<dyn Fn(&Hint) + Send + Sync>;
+/// Who hears hints: any function of one. A bound of its own, since a function of a page's JavaScript is not `Send`.
+trait Listener: MaybeSync {
+    fn hear(&self, hint: &Hint);
+}
+
+impl<F: Fn(&Hint) + MaybeSync> Listener for F {
+    fn hear(&self, hint: &Hint) {
+        self(hint);
+    }
+}
 
 struct Shared {
     store: Arc<dyn Store>,
@@ -44,7 +54,7 @@ struct Shared {
     settings: Settings,
     cache: Cache,
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
-    hints: Mutex<Vec<Listener>>,
+    hints: Mutex<Vec<Arc<dyn Listener>>>,
 }
 
 /// What a command came to.
@@ -92,8 +102,11 @@ impl Engine {
     }
 
     /// Calls `listener` with every hint, after the commit that gave it. Hints may be lost; nothing may rest on them.
-    pub fn on_hint(&self, listener: impl Fn(&Hint) + Send + Sync + 'static) {
-        self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(listener));
+    /// In a page the listener need not be `Send`.
+    pub fn on_hint(&self, listener: impl Fn(&Hint) + MaybeSync + 'static) {
+        #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
+        let listener: Arc<dyn Listener> = Arc::new(listener);
+        self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
     /// A command id of our own making.
@@ -235,8 +248,9 @@ impl Engine {
                 // Rows of insert-only collections are many and rarely read again: they are not remembered.
                 Change::Append { key, document } => self.put(key, Arc::new(document)),
                 Change::Update { key, before, after: new } => {
-                    let op = Op::Change(difference(&before.document, &new));
-                    let loaded = Loaded { revision: before.revision.next(), document: Arc::new(new) };
+                    let new = Arc::new(new);
+                    let op = Op::Change { difference: difference(&before.document, &new), after: new.clone() };
+                    let loaded = Loaded { revision: before.revision.next(), document: new };
                     after.push((key.clone(), Some(loaded)));
                     Write { key, expect: Expect::Revision(before.revision), op }
                 }
@@ -276,7 +290,7 @@ impl Engine {
             return;
         }
         let listeners = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        hints.iter().for_each(|hint| listeners.iter().for_each(|listen| listen(hint)));
+        hints.iter().for_each(|hint| listeners.iter().for_each(|listener| listener.hear(hint)));
     }
 
     /// The queue of commands that contend for `key`, so that one process does not conflict with itself.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Collection, IndexKind, Kind, Presence};
+use super::{Collection, Index, IndexKind, Kind, Presence};
 
 /// A declaration that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,7 @@ fn verify(collection: &Collection) -> Result<(), String> {
         {
             return Err(format!("index `{}` reads `{path}`, which is no declared field", index.name()));
         }
+        verify_unique(collection, index)?;
     }
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
@@ -101,14 +102,43 @@ fn verify(collection: &Collection) -> Result<(), String> {
     Ok(())
 }
 
+/// Uniqueness is what a backend enforces by itself, so it must be one that every backend can state.
+fn verify_unique(collection: &Collection, index: &Index) -> Result<(), String> {
+    if !index.unique {
+        return Ok(());
+    }
+    let compared = |path: &str| !matches!(collection.kind_of(path), Kind::Json | Kind::List | Kind::Object);
+    if let Some((path, _)) = index.fields.iter().find(|(path, _)| !compared(path)) {
+        // Two documents that are equal here are not to some backend: by the order of keys, or by `1` and `1.0` inside.
+        return Err(format!("unique index `{}` reads `{path}`, which holds no single value", index.name()));
+    }
+    if index.partial.is_some_and(|predicate| predicate.asks_for_absence()) {
+        return Err(format!(
+            "unique index `{}` is partial by what is missing; not every store can state that",
+            index.name()
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Direction::Ascending, Field, Index};
+    use super::super::{Constant, Direction::Ascending, Field, Index, Predicate};
     use super::*;
 
     const TWICE: Collection = Collection::new("a.b", 1).fields(&[Field::text("x"), Field::int("x")]);
     const UNDECLARED: Collection = Collection::new("a.b", 1).indexes(&[Index::by(&[("y", Ascending)])]);
     const NAME: Collection = Collection::new("nodomain", 1);
+    const LOOSE: Collection =
+        Collection::new("a.b", 1).fields(&[Field::json("x")]).indexes(&[Index::by(&[("x", Ascending)]).unique()]);
+    const LISTS: Collection =
+        Collection::new("a.b", 1).fields(&[Field::list("x")]).indexes(&[Index::each(&[("x", Ascending)]).unique()]);
+    const OPEN: Collection = Collection::new("a.b", 1)
+        .fields(&[Field::text("x"), Field::text("end").optional()])
+        .indexes(&[Index::by(&[("x", Ascending)]).unique().partial(Predicate::All(&[
+            Predicate::Eq("x", Constant::Text("y")),
+            Predicate::Any(&[Predicate::Missing("end")]),
+        ]))]);
     const FINE: Collection = Collection::new("a.b", 1);
 
     #[test]
@@ -117,6 +147,10 @@ mod tests {
         assert_eq!(problem(&TWICE), "collection a.b: field `x` is declared twice");
         assert_eq!(problem(&UNDECLARED), "collection a.b: index `y` reads `y`, which is no declared field");
         assert_eq!(problem(&NAME), "collection nodomain: its name is not `domain.collection` in lower case");
+        assert_eq!(problem(&LOOSE), "collection a.b: unique index `x` reads `x`, which holds no single value");
+        assert_eq!(problem(&LISTS), "collection a.b: unique index `x` reads `x`, which holds no single value");
+        let absence = "collection a.b: unique index `x` is partial by what is missing; not every store can state that";
+        assert_eq!(problem(&OPEN), absence);
         assert_eq!(Catalog::new(&[&FINE, &FINE]).unwrap_err().problem, "is declared twice");
     }
 }

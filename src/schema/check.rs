@@ -1,8 +1,8 @@
 //! Whether a document is what its collection declares.
 
 use super::{Collection, Field, Kind, Presence, parse_decimal};
-use crate::limits::SAFE_INTEGER;
-use crate::value::{Document, Json, get};
+use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
+use crate::value::{Document, Excess, Json, check_storable, get};
 
 /// A field that breaks its declaration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,11 +17,21 @@ pub struct Violation {
 /// Names at the top of a document that stores keep for themselves: revision, schema version, touch.
 pub const RESERVED: [&str; 4] = ["_id", "_rev", "_v", "_touch"];
 
-/// Checks `document` against the fields of `collection`. Fields that are not declared are not looked at, except that none may
-/// have a [`RESERVED`] name.
+/// Checks `document` against what holds for every document, then against the fields of `collection`.
+///
+/// For every document, whatever is declared: names at its top are not empty, hold no `.`, do not begin with `$` and are not
+/// [`RESERVED`]; no key at any depth holds NUL; integers are within ±(2^53 - 1); it is at most [`DOCUMENT_DEPTH`] levels deep,
+/// itself included. Each of these is what some backend cannot hold or address.
 pub fn check(collection: &Collection, document: &Document) -> Result<(), Violation> {
-    if let Some(name) = RESERVED.into_iter().find(|name| document.contains_key(*name)) {
-        return Err(Violation { field: name.to_owned(), reason: "is a reserved name".to_owned() });
+    for (name, value) in document {
+        let violation = |reason: String| Violation { field: name.clone(), reason };
+        if let Some(reason) = no_name(name) {
+            return Err(violation(reason.to_owned()));
+        }
+        check_storable(value, DOCUMENT_DEPTH - 1).map_err(|excess| match excess {
+            Excess::Depth(_) => violation(format!("makes the document nest deeper than {DOCUMENT_DEPTH} levels")),
+            excess => violation(format!("is {excess}")),
+        })?;
     }
     collection.fields.iter().try_for_each(|field| {
         let reason = match get(document, field.name) {
@@ -33,6 +43,18 @@ pub fn check(collection: &Collection, document: &Document) -> Result<(), Violati
         };
         reason.map_or(Ok(()), |reason| Err(Violation { field: field.name.to_owned(), reason }))
     })
+}
+
+/// Why a name cannot stand at the top of a document.
+fn no_name(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("an empty name cannot stand at the top of a document"),
+        _ if RESERVED.contains(&name) => Some("is a reserved name"),
+        _ if name.starts_with('$') => Some("a name at the top of a document cannot begin with `$`"),
+        _ if name.contains('.') => Some("a name at the top of a document cannot hold `.`"),
+        _ if name.contains('\0') => Some("a name cannot hold NUL"),
+        _ => None,
+    }
 }
 
 fn parent_is_there(document: &Document, path: &str) -> bool {
@@ -112,15 +134,33 @@ mod tests {
             says(json!({"name": "a", "state": {"status": "x"}})),
             Err("state.status: is none of on, off".into())
         );
-        assert_eq!(
-            says(json!({"name": "a", "n": 9007199254740992i64})),
-            Err("n: is not an integer within ±(2^53 - 1)".into())
-        );
         assert_eq!(says(json!({"name": "a", "n": 1.5})), Err("n: is not an integer within ±(2^53 - 1)".into()));
         assert_eq!(says(json!({"name": "a", "money": "1e3"})), Err("money: is not a decimal number in text".into()));
         assert_eq!(says(json!({"name": "a", "n": null})), Ok(()));
         assert_eq!(says(json!({"name": null})), Err("name: is not a text".into()));
-        assert_eq!(says(json!({"name": "a", "_rev": 1})), Err("_rev: is a reserved name".into()));
         assert_eq!(says(json!({"name": "a", "owner": ""})), Err("owner: an id may not be empty".into()));
+    }
+
+    #[test]
+    fn what_some_backend_cannot_hold_is_refused_in_every_document() {
+        const FREE: Collection = Collection::new("t.free", 1);
+        let nested = |levels: usize| (0..levels).fold(Json::Null, |inner, _| Json::Array(vec![inner]));
+        let says = |d: Json| check(&FREE, d.as_object().unwrap()).map_err(|v| v.to_string());
+        for name in ["", "$set", "a.b", "a\u{0}", "_id", "_rev", "_v", "_touch"] {
+            assert!(says(json!({name: 1})).is_err(), "{name:?}");
+            // Deeper they are keys like any other, NUL apart.
+            assert_eq!(says(json!({"any": {name: 1}})).is_err(), name.contains('\0'), "{name:?}");
+        }
+        for name in ["id", "_ids", "a$", "é", "__proto__"] {
+            assert_eq!(says(json!({name: 1})), Ok(()));
+        }
+        assert_eq!(says(json!({"deep": nested(DOCUMENT_DEPTH - 1)})), Ok(()));
+        assert_eq!(
+            says(json!({"deep": nested(DOCUMENT_DEPTH)})),
+            Err("deep: makes the document nest deeper than 100 levels".into())
+        );
+        let large = "n: is not exact everywhere: the integer 9007199254740992 is beyond ±(2^53 - 1); make it a text";
+        assert_eq!(says(json!({"n": 9_007_199_254_740_992u64})), Err(large.into()));
+        assert_eq!(says(json!({"n": [1e300, 9007199254740992.0]})), Ok(()));
     }
 }

@@ -131,7 +131,8 @@ pub struct Index {
     pub fields: &'static [(&'static str, Direction)],
     /// How the fields are read.
     pub kind: IndexKind,
-    /// No two documents have the same entry; null is a value here, two nulls clash.
+    /// No two documents have the same entry; null is a value here, two nulls clash. Only over fields that hold single values
+    /// (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must be able to state it.
     pub unique: bool,
     /// Only documents for which this holds are in the index.
     pub partial: Option<Predicate>,

@@ -64,6 +64,15 @@ impl Predicate {
         }
     }
 
+    /// Whether it asks for a field that is missing.
+    pub fn asks_for_absence(&self) -> bool {
+        match self {
+            Predicate::Missing(_) => true,
+            Predicate::Exists(_) | Predicate::Eq(..) | Predicate::In(..) => false,
+            Predicate::All(inner) | Predicate::Any(inner) => inner.iter().any(Predicate::asks_for_absence),
+        }
+    }
+
     /// The paths it reads.
     pub fn paths(&self) -> Vec<&'static str> {
         match self {

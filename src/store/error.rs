@@ -11,7 +11,7 @@ pub enum Error {
     /// A document is not what the batch expected. Nothing was written; read and decide again.
     #[error("{key} was changed by another; read it again and repeat")]
     Conflict {
-        /// The document.
+        /// A document of the batch; where the backend does not tell which, the first.
         key: Key,
     },
     /// A unique index has that entry already. Nothing was written; the fact that was decided on may have changed.

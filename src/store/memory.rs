@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use super::feed::{Feed, Waiters, timer};
-use super::tables::{Limits, Planned, Tables};
-use super::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use super::tables::{Planned, Tables};
+use super::{Batch, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};

@@ -1,5 +1,31 @@
 //! The persistence port: what a store must do, in the words of documents and revisions. Stores know the schema, never the
 //! entities. Adapters stand beside this file, each in a file or folder of its own; `tables.rs` and `eval.rs` are what several share.
+//!
+//! # For who writes an adapter
+//!
+//! Run [`testing::conformance`](crate::testing) first and last. What was learnt on IndexedDB and MongoDB:
+//!
+//! - **Judge before you touch the backend.** [`Batch::check`] says all that can be said without reading; then only the ledger,
+//!   expectations, checks and unique indexes are left.
+//! - **The row of the ledger is the arbiter.** Insert [`Batch::ledger_row`] first: of many repeats at once one inserts it, all others
+//!   find it and answer from it. Read it before any other failure is told.
+//! - **Where a transaction ends when nobody waits on it** (IndexedDB): two waves. Issue all gets at once, judge, issue all puts at once,
+//!   and await the transaction, not the requests.
+//! - **Where reading first costs a round trip** (MongoDB): write blind. An update under `_rev`, with the difference as `$set` and
+//!   `$unset`, either matches one document or is a conflict. What an update cannot address (a key with `.` or a leading `$`, a step
+//!   of a list) is replaced whole from [`Op::Change`]'s `after`.
+//! - **Ids are bytes.** `Key` and `key` are two ids, also where the backend compares texts by a collation, normalises them or reads
+//!   `.` and `$`: use binary keys.
+//! - **A check contends.** On a backend with snapshots it must write (`_touch`) or lock, so a check on a hot shared document makes
+//!   everyone who checks it wait or conflict. Commands check only what can change; rows that never change need no check.
+//! - **Name errors by what the caller can do.** A transaction too large for the backend (MongoDB 388, `TransactionTooLarge`) is
+//!   [`Error::TooLarge`], a lost race [`Error::Conflict`], a commit without an answer [`Error::Unknown`].
+//!
+//! # Values
+//!
+//! A document comes back as it went in, with these liberties: `1.0` may come back as `1`, `-0.0` as `0`, and the order of keys is
+//! lost. A number of 2^53 and more comes back as a float, never as an integer, so that it may be written again
+//! ([`schema::check`](crate::schema::check) refuses such integers).
 
 mod batch;
 mod error;
@@ -9,6 +35,7 @@ mod feed;
 pub mod file;
 pub mod layer;
 mod memory;
+mod shape;
 pub mod tables;
 
 use std::sync::Arc;
@@ -25,6 +52,7 @@ use crate::value::{Document, Json};
 pub use batch::{Batch, Check, Expect, Op, Write};
 pub use error::Error;
 pub use memory::Memory;
+pub use shape::Limits;
 
 /// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
 /// `id` is the command's id; `fingerprint` tells a repeat from another command under the same id.
@@ -39,7 +67,7 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .insert_only();
 
 /// What a store can do. What it lacks is a typed error ([`Error::Unsupported`]), never silence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
     /// A name for people: `memory`, `file`.
     pub name: &'static str,
@@ -100,7 +128,8 @@ pub struct Position(pub String);
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
-    /// Where in the order of commits it stands. Of a repeat: some position at or after it.
+    /// A position in the order of commits at or before this commit, so that nothing after it is missed by who goes on from there;
+    /// the commit itself may be told again. Of a repeat: some position at or after the first commit.
     pub position: Position,
     /// The result in the ledger: this batch's, or the first one's where it was a repeat.
     pub result: Json,
@@ -156,7 +185,8 @@ pub trait Store: MaybeSync {
     ///
     /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written
     /// ([`Error::ReadOnly`]), until a program that knows the newer version migrates it. [`Error::UniqueViolation`]: documents that
-    /// are there already share an entry of a new unique index. In both cases nothing was changed.
+    /// are there already share an entry of a new unique index. On an error no document was changed and the older declaration still
+    /// holds.
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>>;
 
     /// The documents under `keys`, in that order, as of one moment. `None`: nothing stands there.
@@ -176,9 +206,9 @@ pub trait Store: MaybeSync {
     ///
     /// On `Ok`, every write is durable as far as [`Capabilities::durable`] promises, and visible to the next `get`.
     /// Where the ledger has the command already nothing is written: with the same fingerprint the first result is
-    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked before anything else; then the
-    /// batch itself, its expectations and checks, the resulting documents, sizes, and unique indexes on the state after
-    /// the whole batch are judged ([`tables::Tables::plan`]). Batches write declared collections only, and never the ledger.
+    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked first. Then are judged: what needs
+    /// no reading ([`Batch::check`]); expectations and checks; unique indexes, on the state after the whole batch. Where several
+    /// things are wrong, which one is reported is not defined.
     /// On `Conflict` and `UniqueViolation` nothing was written and the command may be decided again; on `Unknown` ask
     /// [`Store::outcome`] first.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>>;

@@ -27,6 +27,18 @@ impl Difference {
         self.unset.iter().all(|path| path.unset(document))
             && self.set.iter().all(|(path, value)| path.set(document, value.clone()))
     }
+
+    /// Whether applying it to `before` gives `after`. Costs a copy of `before`.
+    pub fn leads(&self, before: &Document, after: &Document) -> bool {
+        let mut document = before.clone();
+        self.apply(&mut document) && document == *after
+    }
+
+    /// Whether `after` can have come of it: holds what it sets, and nothing of what it unsets. Costs the difference.
+    pub fn may_lead(&self, after: &Document) -> bool {
+        self.set.iter().all(|(path, value)| path.get(after) == Some(value))
+            && self.unset.iter().all(|path| path.get(after).is_none())
+    }
 }
 
 /// The difference that turns `before` into `after`.
@@ -118,8 +130,21 @@ mod tests {
             let mut changed = before.clone();
             prop_assert!(serde_json::from_str::<Difference>(&wire).unwrap().apply(&mut changed));
             prop_assert_eq!(&changed, &after);
+            prop_assert!(found.leads(&before, &after) && found.may_lead(&after));
             prop_assert_eq!(found.is_empty(), before == after);
         }
+    }
+
+    #[test]
+    fn a_difference_to_something_else_is_seen() {
+        let of = |json: Json| json.as_object().unwrap().clone();
+        let (before, after) = (of(serde_json::json!({"a": 1, "b": 2})), of(serde_json::json!({"a": {"x": 1}})));
+        let found = difference(&before, &after);
+        for other in [serde_json::json!({"a": {"x": 2}}), serde_json::json!({"a": {"x": 1}, "b": 2})] {
+            assert!(!found.may_lead(&of(other)));
+        }
+        let more = of(serde_json::json!({"a": {"x": 1}, "c": 1}));
+        assert!(found.may_lead(&more) && !found.leads(&before, &more));
     }
 
     #[test]

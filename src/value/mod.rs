@@ -9,7 +9,7 @@ mod order;
 mod path;
 mod size;
 
-pub use bounds::{Excess, check_plain};
+pub use bounds::{Excess, check_plain, check_storable};
 pub use canonical::{canonical, number_text};
 pub use diff::{Difference, difference};
 pub use distance::edit_distance;

@@ -20,6 +20,16 @@ pub enum Segment {
 pub struct Path(pub Vec<Segment>);
 
 impl Path {
+    /// The value here; `None` where it is missing.
+    pub fn get<'a>(&self, document: &'a Document) -> Option<&'a Json> {
+        let (Segment::Key(first), rest) = self.0.split_first()? else { return None };
+        rest.iter().try_fold(document.get(first)?, |value, segment| match (value, segment) {
+            (Json::Object(map), Segment::Key(key)) => map.get(key),
+            (Json::Array(list), Segment::Index(i)) => list.get(*i as usize),
+            _ => None,
+        })
+    }
+
     /// Sets the value here; `false` where the way does not exist (a parent that is missing or of another kind).
     /// Setting the element just past the end of a list appends it.
     pub fn set(&self, document: &mut Document, value: Json) -> bool {

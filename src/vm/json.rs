@@ -103,7 +103,12 @@ impl Machine {
                     }
                     for (key, member) in self.own_entries(value) {
                         if !matches!(member, Value::Undefined) {
-                            members.insert(self.text_of(&key)?.to_utf8(), self.plain_out_at(&member, depth + 1)?);
+                            let key = self.text_of(&key)?.to_utf8();
+                            // Documents hold plain values, and some stores refuse NUL in a key.
+                            if key.contains('\0') {
+                                return type_error("a key of a plain value may not hold the character NUL");
+                            }
+                            members.insert(key, self.plain_out_at(&member, depth + 1)?);
                         }
                     }
                     Json::Object(members)

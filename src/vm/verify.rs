@@ -71,6 +71,10 @@ impl Walk<'_> {
         if function.slots.len() > usize::from(u16::MAX) || function.captures.len() > usize::from(u16::MAX) {
             return wrong(format!("`{}` has more than 65,535 slots or captures", function.name));
         }
+        // Names of variables are keys of the saved state, and some stores refuse NUL there.
+        if let Some(name) = function.slots.iter().find(|name| name.contains('\0')) {
+            return wrong(format!("`{}` has a slot named {name:?}; a name cannot hold NUL", function.name));
+        }
         let mut names: Vec<&str> = function.slots.iter().map(String::as_str).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -146,7 +146,8 @@ impl Machine {
             if self.is_callable(&member) {
                 continue;
             }
-            let key = self.text_of(&key).map(|key| key.to_utf8()).unwrap_or_default();
+            // Some stores refuse NUL in a key.
+            let key = self.text_of(&key).map(|key| key.to_utf8().replace('\0', "\u{2400}")).unwrap_or_default();
             if *left < key.len() + 16 {
                 members.insert(CUT.to_owned(), Json::Bool(true));
                 break;

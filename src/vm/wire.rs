@@ -38,7 +38,7 @@ pub fn number(value: f64) -> Json {
     if value == 0.0 && value.is_sign_negative() {
         return json!({ "$number": "-0" });
     }
-    // Whole numbers travel as integers, which every JSON reader takes exactly up to 2^53.
+    // Whole numbers travel as integers, which every JSON reader takes exactly below 2^53, and only there: documents hold no others.
     if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
         return Json::from(value as i64);
     }
@@ -114,6 +114,18 @@ mod tests {
         }
         assert!(matches!(constant(&number(f64::NAN)), Some(Constant::Number(n)) if n.is_nan()));
         assert!(matches!(constant(&number(-0.0)), Some(Constant::Number(n)) if n == 0.0 && n.is_sign_negative()));
+    }
+
+    #[test]
+    fn integers_end_below_2_to_the_53rd() {
+        let edge = 9_007_199_254_740_992.0_f64;
+        for whole in [0.0, 1.0, edge - 1.0, 1.0 - edge] {
+            assert!(number(whole).is_i64(), "{whole}");
+        }
+        for beyond in [edge, -edge, edge + 2.0, 18_446_744_073_709_551_616.0, 1e21, -1e300, f64::MAX] {
+            assert!(number(beyond).is_f64(), "{beyond}");
+            assert_eq!(crate::value::check_storable(&number(beyond), 1), Ok(()));
+        }
     }
 
     #[test]

@@ -116,6 +116,36 @@ fn a_program_that_nobody_loaded_is_not_found() {
 }
 
 #[test]
+fn what_no_store_could_keep_is_refused_at_the_door() {
+    let mut scene = Scene::of(r#"const a = CC("ok?"); console.log(JSON.stringify(a))"#);
+    for refused in [json!({"a\u{0}": 1}), json!([9_007_199_254_740_992i64]), json!(u64::MAX)] {
+        assert_eq!(code(scene.try_answer(refused)), Code::InvalidAnswer);
+    }
+    scene.answer(json!({"$a.b": 1e300})).expect(Status::Complete).expect_output([r#"{"$a.b":1e+300}"#]);
+    let mut scene = Scene::new();
+    scene.load(r#"CC("ok?")"#);
+    assert_eq!(code(scene.start(json!({"n": u64::MAX}))), Code::Invalid);
+}
+
+#[test]
+fn a_machine_is_kept_whatever_its_numbers_and_keys() {
+    let mut scene = Scene::of(
+        r#"const far = [2 ** 53, -(2 ** 60), 1e21, 1e300, 2 ** 53 - 1]; const odd = { "a\0b": far, "$set": { "": -0 } };
+        CC("ok?"); console.log(far.length, odd["a\0b"] === far)"#,
+    );
+    scene.answer("yes").expect_output(["5 true"]);
+    scene.expect(Status::Complete);
+}
+
+#[test]
+fn options_that_no_store_could_keep_are_an_error_of_the_program() {
+    let mut scene = Scene::of(r#"const odd = { "a\0b": 1 }; CC("ok?"); CC("which?", { choices: [odd] })"#);
+    scene.answer("yes").expect(Status::Error);
+    let error = scene.show().error.unwrap();
+    assert!(error.message.contains("NUL"), "{error:?}");
+}
+
+#[test]
 fn bad_ids_are_told_and_odd_ones_are_ids() {
     use runstate::domain::cvm::Start;
     let mut scene = Scene::new();

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::format::{check_seal, seal};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::tables::{Commit, Logged, LoggedEntry};
-use crate::store::{Batch, COMMANDS, Error, Op};
+use crate::store::tables::{Commit, Logged, LoggedEntry, LoggedOp};
+use crate::store::{Batch, COMMANDS, Error};
 use crate::time::Timestamp;
 use crate::value::{Difference, Document, Json, Path};
 
@@ -60,7 +60,7 @@ impl Entry {
         for write in &batch.writes {
             // Writes without effect (deleting what is not there) have no change and need no line.
             if let Some(change) = changes.next_if(|change| change.key == write.key) {
-                ops.push((write.key.clone(), write.op.clone()));
+                ops.push((write.key.clone(), LoggedOp::from(&write.op)));
                 outcomes.push(change.after.as_ref().map(|s| (s.revision.clone(), s.version)));
             }
         }
@@ -71,7 +71,7 @@ impl Entry {
 
     /// The entry of what was planned and is no command: deletions only.
     pub fn of_sweep(commit: &Commit) -> Self {
-        let ops: Vec<_> = commit.changes.iter().map(|change| (change.key.clone(), Op::Delete)).collect();
+        let ops: Vec<_> = commit.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
         let outcomes = vec![None; ops.len()];
         Self { logged: Logged { command: commit.command.clone(), entry: None, ops }, outcomes }
     }
@@ -150,27 +150,27 @@ enum Verb {
 }
 
 impl<'a> Line<'a> {
-    fn new(key: &'a Key, op: &'a Op, outcome: Option<&(Revision, u32)>) -> Self {
+    fn new(key: &'a Key, op: &'a LoggedOp, outcome: Option<&(Revision, u32)>) -> Self {
         let none: (&[_], &[_]) = (&[], &[]);
         let (verb, doc, (set, unset)) = match op {
-            Op::Put { document, .. } => (Verb::Put, Some(document.clone()), none),
-            Op::Change(Difference { set, unset }) => (Verb::Change, None, (set.as_slice(), unset.as_slice())),
-            Op::Delete => (Verb::Delete, None, none),
+            LoggedOp::Put { document, .. } => (Verb::Put, Some(document.clone()), none),
+            LoggedOp::Change(Difference { set, unset }) => (Verb::Change, None, (set.as_slice(), unset.as_slice())),
+            LoggedOp::Delete => (Verb::Delete, None, none),
         };
         let (c, id) = (Cow::Borrowed(&*key.collection), Cow::Borrowed(&*key.id));
         let (rev, v) = outcome.cloned().unzip();
         Self { op: verb, c, id, rev, v, doc, set: Cow::Borrowed(set), unset: Cow::Borrowed(unset) }
     }
 
-    fn operation(self) -> Result<(Key, Op, Came), String> {
+    fn operation(self) -> Result<(Key, LoggedOp, Came), String> {
         let outcome = self.rev.zip(self.v);
         let key = Key { collection: Cow::Owned(self.c.into_owned()), id: self.id.into() };
         let op = match (self.op, self.doc, &outcome) {
-            (Verb::Put, Some(document), Some((_, version))) => Op::Put { version: *version, document },
+            (Verb::Put, Some(document), Some((_, version))) => LoggedOp::Put { version: *version, document },
             (Verb::Change, None, Some(_)) => {
-                Op::Change(Difference { set: self.set.into_owned(), unset: self.unset.into_owned() })
+                LoggedOp::Change(Difference { set: self.set.into_owned(), unset: self.unset.into_owned() })
             }
-            (Verb::Delete, None, None) => Op::Delete,
+            (Verb::Delete, None, None) => LoggedOp::Delete,
             _ => return Err(format!("the operation on {key} has not the members it needs")),
         };
         Ok((key, op, outcome))
@@ -248,7 +248,7 @@ mod tests {
             "text": "é\u{0}\u{7f}\u{2028}\"\\\n🦀", "": [], "float": [0.1, 1e300, 5e-324, -0.0, 1.0, 333333333.3333333],
             "int": [i64::MIN, i64::MAX, u64::MAX, 9007199254740993u64], "deep": {"a": {"b": [null, true]}}, "$ref": 1
         });
-        let put = Op::Put { version: 3, document: Arc::new(document.as_object().unwrap().clone()) };
+        let put = LoggedOp::Put { version: 3, document: Arc::new(document.as_object().unwrap().clone()) };
         let before = json!({"a": {"1": 0}, "l": [0], "gone": 1});
         let after = json!({"a": {"1": 5e-324, "x.y": {}}, "l": [0, "1"]});
         let difference = crate::value::difference(before.as_object().unwrap(), after.as_object().unwrap());
@@ -257,7 +257,7 @@ mod tests {
             logged: Logged {
                 command: CommandId::new("c\"1").unwrap(),
                 entry: Some(row),
-                ops: vec![(key("../a"), put), (key("b"), Op::Change(difference)), (key("c"), Op::Delete)],
+                ops: vec![(key("../a"), put), (key("b"), LoggedOp::Change(difference)), (key("c"), LoggedOp::Delete)],
             },
             outcomes: vec![Some((revision(1), 3)), Some((revision(u64::MAX), 2)), None],
         }

@@ -11,8 +11,8 @@ use super::snapshot;
 use super::steps::{head_stands, highest_snapshot};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
-use crate::store::Error;
-use crate::store::tables::{Limits, Tables};
+use crate::store::tables::Tables;
+use crate::store::{Error, Limits};
 
 /// How often a store may change under our eyes while it is read: each time means that a snapshot was taken meanwhile.
 const ATTEMPTS: usize = 100;

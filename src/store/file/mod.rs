@@ -19,7 +19,6 @@
 //! tests name them. Here stand the handle and the port; the rest is by file: `open` and `load` (rules 1 to 3, 12), `steps`
 //! (4 to 7), `log` (the state), `feed` (changes), `fs` and `native` (calls).
 
-mod bounds;
 mod commit_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
@@ -53,8 +52,8 @@ use self::log::{Followed, Log};
 use self::open::Prepare;
 use self::steps::{CatchUp, Dirty, Put, PutCommit};
 use crate::marker::MaybeSync;
-use crate::store::tables::{Commit, Limits};
-use crate::store::{Error, Position};
+use crate::store::tables::Commit;
+use crate::store::{Error, Limits, Position};
 use crate::time::Timestamp;
 
 #[cfg(not(target_family = "wasm"))]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
-use super::bounds::check_depth;
 use super::commit_file::Entry;
 use super::fs::Fs;
 use super::log::{Log, version_key};
@@ -14,10 +13,8 @@ use super::{FileStore, Next, Proposal, Step, Written};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::tables::{Limits, Logged, Planned};
-use crate::store::{
-    Batch, Capabilities, Changes, Error, Expect, Op, Outcome, Page, Position, Receipt, Store, Stored, Write,
-};
+use crate::store::tables::{Logged, LoggedOp, Planned};
+use crate::store::{Batch, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
@@ -69,7 +66,6 @@ impl<F: Fs> Store for FileStore<F> {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
-            check_depth(&batch)?;
             let written = self
                 .write(|log| match log.tables.plan(&batch)? {
                     Planned::Replay(result) => {
@@ -157,11 +153,10 @@ fn versions(log: &Log, catalog: &Catalog) -> Result<Step<()>, Error> {
     let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
     for collection in catalog.iter().filter(|c| log.stored_version(c.name) < u64::from(c.version)) {
         let document = Document::from_iter([("version".to_owned(), Json::from(collection.version))]);
-        let op = Op::Put { version: 1, document: Arc::new(document) };
-        let write = Write { key: version_key(collection.name), expect: Expect::Any, op };
-        let after = write.over(log.tables.get(&write.key), &command)?;
+        let (key, op) = (version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) });
+        let after = op.over(&key, log.tables.get(&key), &command).flatten();
         outcomes.push(after.map(|stored| (stored.revision, stored.version)));
-        ops.push((write.key, write.op));
+        ops.push((key, op));
     }
     let entry = Entry { logged: Logged { command, entry: None, ops }, outcomes };
     if entry.outcomes.is_empty() {

@@ -14,13 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::index::Entries;
-use super::{COMMANDS, Error, Outcome, Stored};
+use super::{COMMANDS, Error, Limits, Outcome, Stored};
 use crate::id::{CommandId, Revision};
 use crate::schema::{Catalog, Collection, Key, keys};
 use crate::time::Timestamp;
 use crate::value::{Document, get};
 
-pub use plan::{Commit, Limits, Logged, LoggedEntry, Pending, Planned};
+pub use plan::{Commit, Logged, LoggedEntry, LoggedOp, Pending, Planned};
 
 /// Documents, indexes and ledger.
 ///
@@ -29,6 +29,7 @@ pub use plan::{Commit, Limits, Logged, LoggedEntry, Pending, Planned};
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     tables: BTreeMap<Cow<'static, str>, Table>,
+    catalog: Catalog,
     limits: Limits,
 }
 
@@ -68,7 +69,7 @@ struct EntryChange {
 impl Tables {
     /// Empty tables for `catalog` (the ledger is always among them).
     pub fn new(catalog: &Catalog, limits: Limits) -> Self {
-        let mut tables = Self { tables: BTreeMap::new(), limits };
+        let mut tables = Self { tables: BTreeMap::new(), catalog: catalog.clone(), limits };
         for collection in catalog.iter().chain([&COMMANDS]) {
             tables.tables.insert(Cow::Borrowed(collection.name), Table::new(collection));
         }

@@ -5,31 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Change, Tables};
-use crate::id::{self, CommandId};
-use crate::limits::DOCUMENT_BYTES;
-use crate::schema::{Collection, Key, check};
+use crate::id::CommandId;
+use crate::schema::Key;
+use crate::store::batch::{ledger_row, next_revision};
 use crate::store::{Batch, COMMANDS, Error, Expect, Op, Outcome, Stored, Write};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, Segment, json_bytes};
-
-/// What one batch may hold; the figures of [`crate::store::Capabilities`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest document, in bytes of its JSON.
-    pub document_bytes: usize,
-    /// Largest batch, as [`Batch::bytes`] counts.
-    pub batch_bytes: usize,
-    /// Most writes and checks in one batch.
-    pub batch_writes: usize,
-}
-
-impl Default for Limits {
-    /// What memory and files take: nothing but time bounds a batch there, so a turn that changed a whole heap at its limit is one
-    /// batch, in whatever way its text is escaped.
-    fn default() -> Self {
-        Self { document_bytes: DOCUMENT_BYTES, batch_bytes: 64 * DOCUMENT_BYTES, batch_writes: 100_000 }
-    }
-}
+use crate::value::{Difference, Document, Json, Segment};
 
 /// What a batch comes to.
 #[derive(Clone, Debug)]
@@ -103,7 +84,59 @@ pub struct Logged {
     /// Its row in the ledger; none for what is no command, as a sweep.
     pub entry: Option<LoggedEntry>,
     /// What was done, in order.
-    pub ops: Vec<(Key, Op)>,
+    pub ops: Vec<(Key, LoggedOp)>,
+}
+
+/// An operation as a log keeps it: of a change only the difference, since what it led to follows from what is before it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LoggedOp {
+    /// The document was written whole, under this schema version.
+    Put {
+        /// Schema version (`_v`).
+        version: u32,
+        /// All fields.
+        document: Arc<Document>,
+    },
+    /// Fields were set and unset.
+    Change(Difference),
+    /// It was removed.
+    Delete,
+}
+
+impl From<&Op> for LoggedOp {
+    fn from(op: &Op) -> Self {
+        match op {
+            Op::Put { version, document } => LoggedOp::Put { version: *version, document: document.clone() },
+            Op::Change { difference, .. } => LoggedOp::Change(difference.clone()),
+            Op::Delete => LoggedOp::Delete,
+        }
+    }
+}
+
+impl LoggedOp {
+    /// What stands under `key` after it, given what stood there before; the inner `None`: nothing. `None`: it does not fit.
+    pub fn over(&self, key: &Key, before: Option<&Stored>, command: &CommandId) -> Option<Option<Stored>> {
+        let revision = next_revision(key, before, command);
+        Some(match self {
+            LoggedOp::Put { version, document } => {
+                Some(Stored { revision, version: *version, document: document.clone() })
+            }
+            LoggedOp::Change(difference) => {
+                let before = before?;
+                let mut document = Document::clone(&before.document);
+                if !difference.apply(&mut document) {
+                    return None;
+                }
+                Some(Stored { revision, version: before.version, document: Arc::new(document) })
+            }
+            LoggedOp::Delete => None,
+        })
+    }
+
+    /// The top-level fields that it can change; none: any.
+    fn touched(&self) -> Option<BTreeSet<&str>> {
+        if let LoggedOp::Change(difference) = self { Some(touched(difference)) } else { None }
+    }
 }
 
 /// What the ledger keeps of a command besides its id.
@@ -117,27 +150,11 @@ pub struct LoggedEntry {
     pub result: Json,
 }
 
-impl LoggedEntry {
-    fn op(&self, command: &CommandId) -> (Key, Op) {
-        let document: Document = [
-            ("id", command.as_str().into()),
-            ("at", self.at.as_millis().into()),
-            ("fingerprint", self.fingerprint.as_str().into()),
-            ("result", self.result.clone()),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-        let op = Op::Put { version: COMMANDS.version, document: Arc::new(document) };
-        (Key::new(&COMMANDS, command.as_str()), op)
-    }
-}
-
 impl Tables {
     /// Judges `batch` on the present state and changes nothing.
     ///
-    /// In this order: the ledger; whether the batch contradicts itself; expectations and checks; the declarations of the
-    /// resulting documents; sizes; unique indexes, on the state after the whole batch.
+    /// In this order: the ledger; what can be said without reading ([`Batch::check`]); expectations and checks; unique indexes,
+    /// on the state after the whole batch.
     pub fn plan(&self, batch: &Batch) -> Result<Planned, Error> {
         self.plan_after(&Pending::default(), batch)
     }
@@ -146,8 +163,7 @@ impl Tables {
     pub fn plan_after(&self, pending: &Pending, batch: &Batch) -> Result<Planned, Error> {
         let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), Option::as_ref);
 
-        let entry = LoggedEntry { at: batch.at, fingerprint: batch.fingerprint.clone(), result: batch.result.clone() };
-        let (key, op) = entry.op(&batch.command);
+        let (key, row) = batch.ledger_row();
         if let Some(row) = current(&key)
             && let Outcome::Committed { fingerprint, result } = committed(&row.document)
         {
@@ -157,8 +173,9 @@ impl Tables {
                 Err(Error::CommandIdReused { command: batch.command.clone() })
             };
         }
-        self.check_shape(batch)?;
+        batch.check(&self.catalog, self.limits)?;
 
+        let op = Op::Put { version: COMMANDS.version, document: Arc::new(row) };
         let row = Write { key, expect: Expect::Absent, op };
         let writes = || batch.writes.iter().chain([&row]);
         let mut states = Vec::with_capacity(batch.writes.len() + 1);
@@ -168,16 +185,14 @@ impl Tables {
         for check in &batch.checks {
             check.holds(current(&check.key))?;
         }
-        for (write, after) in writes().zip(&states) {
-            self.check_document(&write.key, current(&write.key), after.as_ref())?;
-        }
-        self.check_sizes(batch, &states)?;
 
         let mut changes = Vec::with_capacity(states.len());
         for (write, after) in writes().zip(states) {
             let before = current(&write.key);
             if before.is_some() || after.is_some() {
-                changes.push(self.change(write.key.clone(), before, after, touched(&write.op).as_ref()));
+                let touched =
+                    if let Op::Change { difference, .. } = &write.op { Some(touched(difference)) } else { None };
+                changes.push(self.change(write.key.clone(), before, after, touched.as_ref()));
             }
         }
         self.check_unique(&changes, &pending.owners)?;
@@ -199,85 +214,25 @@ impl Tables {
     /// [`Error::Corrupt`]: an operation does not fit what stands here, so the log has a gap or is damaged; the operations
     /// before it were applied.
     pub fn apply_logged(&mut self, logged: &Logged) -> Result<Commit, Error> {
-        let row = logged.entry.as_ref().map(|entry| entry.op(&logged.command));
+        let row = logged.entry.as_ref().map(|LoggedEntry { at, fingerprint, result }| {
+            let (key, row) = ledger_row(&logged.command, *at, fingerprint, result);
+            (key, LoggedOp::Put { version: COMMANDS.version, document: Arc::new(row) })
+        });
         let mut changes = Vec::with_capacity(logged.ops.len() + 1);
         for (key, op) in logged.ops.iter().chain(&row) {
-            let write = Write { key: key.clone(), expect: Expect::Any, op: op.clone() };
             let before = self.get(key);
-            let after = write.over(before, &logged.command).map_err(|_| Error::Corrupt {
+            let after = op.over(key, before, &logged.command).ok_or_else(|| Error::Corrupt {
                 at: key.to_string(),
                 why: format!("the change of command `{}` does not fit what stands there", logged.command),
             })?;
             if before.is_some() || after.is_some() {
-                let change = self.change(key.clone(), before, after, touched(op).as_ref());
+                let change = self.change(key.clone(), before, after, op.touched().as_ref());
                 changes.push(change.clone());
                 self.apply_change(change);
             }
         }
         let result = logged.entry.as_ref().map_or(Json::Null, |entry| entry.result.clone());
         Ok(Commit { command: logged.command.clone(), result, changes })
-    }
-
-    fn declared(&self, key: &Key) -> Option<&'static Collection> {
-        self.tables.get(&key.collection).and_then(|t| t.declared)
-    }
-
-    /// What can be said of a batch without looking at any document.
-    fn check_shape(&self, batch: &Batch) -> Result<(), Error> {
-        let invalid = |key: &Key, reason: String| Err(Error::Invalid { key: key.clone(), reason });
-        let mut written = BTreeSet::new();
-        for Write { key, .. } in &batch.writes {
-            if key.collection == COMMANDS.name {
-                return invalid(key, "the ledger is written by commits only".to_owned());
-            }
-            if self.declared(key).is_none() {
-                return invalid(key, format!("collection `{}` is not declared", key.collection));
-            }
-            if let Err(why) = id::check(&key.id) {
-                return invalid(key, why.to_string());
-            }
-            if !written.insert(key) {
-                return invalid(key, "is written twice in one batch".to_owned());
-            }
-        }
-        match batch.checks.iter().find(|check| written.contains(&check.key)) {
-            Some(check) => invalid(&check.key, "is written and checked in one batch; expect its revision".to_owned()),
-            None => Ok(()),
-        }
-    }
-
-    fn check_document(&self, key: &Key, before: Option<&Stored>, after: Option<&Stored>) -> Result<(), Error> {
-        let (Some(collection), Some(after)) = (self.declared(key), after) else { return Ok(()) };
-        let invalid = |reason: String| Err(Error::Invalid { key: key.clone(), reason });
-        if collection.insert_only && before.is_some() {
-            return invalid(format!("documents of {} are inserted and deleted, never changed", collection.name));
-        }
-        check(collection, &after.document).or_else(|violation| invalid(violation.to_string()))
-    }
-
-    fn check_sizes(&self, batch: &Batch, states: &[Option<Stored>]) -> Result<(), Error> {
-        let Limits { document_bytes, batch_bytes, batch_writes } = self.limits;
-        let of_batch = || format!("the batch of command `{}`", batch.command);
-        let count = batch.writes.len() + batch.checks.len();
-        if count > batch_writes {
-            let size = format!("{count} writes and checks");
-            return Err(Error::TooLarge { what: of_batch(), size, limit: batch_writes });
-        }
-        // The same sum as `Batch::bytes`, without measuring whole documents twice.
-        let mut bytes = batch.checks.iter().map(|check| check.key.bytes()).sum::<usize>();
-        for (write, state) in batch.writes.iter().zip(states) {
-            let of_document = state.as_ref().map_or(0, |s| json_bytes(&*s.document));
-            if of_document > document_bytes {
-                let what = write.key.to_string();
-                return Err(Error::TooLarge { what, size: format!("{of_document} bytes"), limit: document_bytes });
-            }
-            let of_op = if matches!(write.op, Op::Put { .. }) { of_document } else { write.op.bytes() };
-            bytes += write.key.bytes() + of_op;
-        }
-        if bytes > batch_bytes {
-            return Err(Error::TooLarge { what: of_batch(), size: format!("{bytes} bytes"), limit: batch_bytes });
-        }
-        Ok(())
     }
 
     /// Entries that the batch gives up are free for its other writes, so two documents may swap a unique value.
@@ -321,15 +276,14 @@ fn taken(change: &Change) -> impl Iterator<Item = (Slot, Arc<str>)> {
     })
 }
 
-/// The top-level fields that an operation can change; none: any.
-fn touched(op: &Op) -> Option<BTreeSet<&str>> {
-    let Op::Change(difference) = op else { return None };
+/// The top-level fields that a difference can change.
+fn touched(difference: &Difference) -> BTreeSet<&str> {
     let paths = difference.unset.iter().chain(difference.set.iter().map(|(path, _)| path));
     let tops = paths.filter_map(|path| match path.0.first() {
         Some(Segment::Key(key)) => Some(key.as_str()),
         _ => None,
     });
-    Some(tops.collect())
+    tops.collect()
 }
 
 /// A row of the ledger as the outcome it stands for.

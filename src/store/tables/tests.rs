@@ -5,11 +5,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Limits, Pending, Planned, Tables};
+use super::{Pending, Planned, Tables};
 use crate::id::CommandId;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Catalog, Collection, Constant, Field, Filter, Index, Key, Predicate, Query, Ttl};
-use crate::store::{Batch, Error, Expect, Op, Outcome, Write, eval};
+use crate::store::{Batch, Error, Expect, Limits, Op, Outcome, Write, eval};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, compare, difference, get};
 
@@ -236,13 +236,31 @@ fn a_group_is_judged_commit_by_commit_and_applied_later() {
 }
 
 #[test]
+fn a_difference_that_leads_elsewhere_is_seen_where_programs_are_tried() {
+    let mut tables = tables();
+    commit(&mut tables, &batch("1", vec![put(&C, "a", json!({"a": 1}))]));
+    let before = tables.get(&Key::new(&C, "a")).unwrap().clone();
+    let plan = |from: Json, to: Json| {
+        let after = Arc::new(to.as_object().unwrap().clone());
+        let op = Op::Change { difference: difference(from.as_object().unwrap(), &after), after };
+        let expect = Expect::Revision(before.revision.clone());
+        tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }])).map(drop)
+    };
+    assert_eq!(plan(json!({"a": 1}), json!({"a": 2})), Ok(()));
+    let invalid = plan(json!({"a": 1, "b": 1}), json!({"a": 2, "b": 1}));
+    assert_eq!(invalid.is_err(), cfg!(debug_assertions), "{invalid:?}");
+}
+
+#[test]
 fn a_change_touches_only_the_indexes_of_its_fields() {
     let mut tables = tables();
     commit(&mut tables, &batch("1", vec![put(&C, "a", json!({"a": 1, "b": 2, "at": 5, "other": 1}))]));
-    let before = tables.get(&Key::new(&C, "a")).unwrap().document.clone();
+    let before = tables.get(&Key::new(&C, "a")).unwrap().clone();
     let entries = |to: Json| {
-        let op = Op::Change(difference(&before, to.as_object().unwrap()));
-        let planned = tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect: Expect::Any, op }]));
+        let after = Arc::new(to.as_object().unwrap().clone());
+        let op = Op::Change { difference: difference(&before.document, &after), after };
+        let expect = Expect::Revision(before.revision.clone());
+        let planned = tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }]));
         let Ok(Planned::Commit(commit)) = planned else { panic!("{planned:?}") };
         commit.changes[0].entries.iter().map(|e| e.index).collect::<Vec<_>>()
     };

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::scene::{ITEMS, ROWS, SLOTS, Scene, Writing, code, object};
-use super::{Subject, Verdict, ensure_eq};
-use crate::schema::Collection;
-use crate::store::{COMMANDS, Error, Expect, Op, Outcome};
-use crate::value::{Difference, Path, Segment, difference};
+use super::scene::{ITEMS, ROWS, SLOTS, Scene, Writing, changing, code, object};
+use super::{Subject, Verdict, ensure, ensure_eq};
+use crate::limits::DOCUMENT_DEPTH;
+use crate::schema::{Collection, Query};
+use crate::store::{Batch, COMMANDS, Error, Expect, Op, Outcome};
+use crate::value::{Difference, Json, Path, Segment};
 
 pub(super) async fn absent_means_nothing_is_there(subject: &Subject) -> Verdict {
     let s = Scene::of(subject).await?;
@@ -45,11 +46,9 @@ pub(super) async fn a_revision_is_expected_exactly(subject: &Subject) -> Verdict
 
 pub(super) async fn any_takes_what_is_there(subject: &Subject) -> Verdict {
     let s = Scene::of(subject).await?;
-    let set = || Difference { set: vec![(path(&["n"]), json!(2))], unset: vec![] };
     ensure_eq!(code(&s.commit(s.batch()?.delete(&ITEMS, "a")).await), "ok");
-    ensure_eq!(code(&s.commit(s.batch()?.change(&ITEMS, "a", set())).await), "conflict");
     ensure_eq!(code(&s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 1}))).await), "ok");
-    ensure_eq!(code(&s.commit(s.batch()?.change(&ITEMS, "a", set())).await), "ok");
+    ensure_eq!(code(&s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 2}))).await), "ok");
     ensure_eq!(s.document(&ITEMS, "a").await?, json!({"n": 2}));
     ensure_eq!(code(&s.commit(s.batch()?.delete(&ITEMS, "a")).await), "ok");
     ensure_eq!(s.find(&ITEMS, "a").await?, None);
@@ -116,9 +115,14 @@ pub(super) async fn only_declared_collections_are_written(subject: &Subject) -> 
 pub(super) async fn what_is_inserted_only_never_changes(subject: &Subject) -> Verdict {
     let s = Scene::of(subject).await?;
     s.commit(s.batch()?.insert(&ROWS, "a", json!({"line": "1"}))).await?;
-    let set = Difference { set: vec![(path(&["line"]), json!("2"))], unset: vec![] };
-    ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, "a", json!({"line": "2"}))).await), "invalid");
-    ensure_eq!(code(&s.commit(s.batch()?.change(&ROWS, "a", set)).await), "invalid");
+    let (read, other) = (s.there(&ROWS, "a").await?, json!({"line": "2"}));
+    // Also over nothing: whether something stands there is not known before it is read.
+    for id in ["a", "b"] {
+        ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, id, other.clone())).await), "invalid");
+        ensure_eq!(code(&s.commit(s.batch()?.replace(&ROWS, id, &read.revision, other.clone())).await), "invalid");
+        ensure_eq!(code(&s.commit(s.batch()?.change(&ROWS, id, &read, other.clone())).await), "invalid");
+    }
+    ensure_eq!(s.there(&ROWS, "a").await?, read);
     s.delete(&ROWS, "a").await?;
     s.commit(s.batch()?.insert(&ROWS, "a", json!({"line": "2"}))).await?;
     Ok(())
@@ -127,6 +131,7 @@ pub(super) async fn what_is_inserted_only_never_changes(subject: &Subject) -> Ve
 pub(super) async fn declarations_are_kept(subject: &Subject) -> Verdict {
     let s = Scene::of(subject).await?;
     s.put(&ITEMS, "a", json!({"n": 1, "status": "on"})).await?;
+    let read = s.there(&ITEMS, "a").await?;
     for breach in [
         json!({"n": 1.5}),
         json!({"n": 9_007_199_254_740_992i64}),
@@ -136,38 +141,101 @@ pub(super) async fn declarations_are_kept(subject: &Subject) -> Verdict {
         json!({"status": "maybe"}),
         json!({"cost": "1e3"}),
         json!({"cost": 1}),
+        json!({"cost": "007.5"}),
+        json!({"cost": "-0"}),
         json!({"tags": {}}),
         json!({"meta": []}),
     ] {
         let whole = s.commit(s.batch()?.put(&ITEMS, "b", breach.clone())).await;
         ensure_eq!((code(&whole), &breach), ("invalid", &breach));
-        let change = difference(&object(json!({"n": 1, "status": "on"})), &object(breach.clone()));
-        let changed = s.commit(s.batch()?.change(&ITEMS, "a", change)).await;
+        let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, breach.clone())).await;
         ensure_eq!((code(&changed), &breach), ("invalid", &breach));
     }
     ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, "a", json!({}))).await), "invalid");
-    ensure_eq!(s.document(&ITEMS, "a").await?, json!({"n": 1, "status": "on"}));
+    ensure_eq!(s.there(&ITEMS, "a").await?, read);
     s.put(&ITEMS, "b", json!({"n": 9_007_199_254_740_991i64, "undeclared": [1]})).await?;
     Ok(())
 }
 
-pub(super) async fn a_difference_fits_or_conflicts(subject: &Subject) -> Verdict {
+pub(super) async fn what_some_store_cannot_hold_is_refused(subject: &Subject) -> Verdict {
     let s = Scene::of(subject).await?;
-    s.put(&ITEMS, "a", json!({"any": {"list": [1]}})).await?;
-    let set = |at: Path| Difference { set: vec![(at, json!(0))], unset: vec![] };
-    let misfits = [
-        set(path(&["meta", "x"])),
-        set(path(&["any", "list", "x"])),
-        set(Path(vec![Segment::Key("any".into()), Segment::Key("list".into()), Segment::Index(2)])),
-        Difference { set: vec![], unset: vec![path(&["n"])] },
-        Difference { set: vec![], unset: vec![path(&["any", "x"])] },
+    s.put(&ITEMS, "a", json!({"any": 1})).await?;
+    let read = s.there(&ITEMS, "a").await?;
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let names = ["", "$set", "a.b", "a\u{0}", "_id", "_rev", "_v", "_touch"].map(|name| json!({"any": 1, name: 2}));
+    let values = [
+        json!({"any": {"deep": [{"a\u{0}b": 1}]}}),
+        json!({"any": 1, "undeclared": [9_007_199_254_740_992i64]}),
+        json!({"any": {"n": -9_007_199_254_740_992i64}}),
+        json!({"any": u64::MAX}),
+        json!({"any": nested(DOCUMENT_DEPTH)}),
     ];
-    for misfit in misfits {
-        ensure_eq!(code(&s.commit(s.batch()?.change(&ITEMS, "a", misfit)).await), "conflict");
+    for refused in names.into_iter().chain(values) {
+        let whole = s.commit(s.batch()?.put(&ITEMS, "b", refused.clone())).await;
+        ensure!(code(&whole) == "invalid", "writing {refused} came to {}", code(&whole));
+        let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, refused.clone())).await;
+        ensure!(code(&changed) == "invalid", "changing to {refused} came to {}", code(&changed));
     }
-    let fits = Path(vec![Segment::Key("any".into()), Segment::Key("list".into()), Segment::Index(1)]);
-    s.commit(s.batch()?.change(&ITEMS, "a", set(fits))).await?;
-    ensure_eq!(s.document(&ITEMS, "a").await?, json!({"any": {"list": [1, 0]}}));
+    ensure_eq!(s.there(&ITEMS, "a").await?, read);
+    ensure_eq!(s.find(&ITEMS, "b").await?, None);
+    for result in [json!({"a\u{0}": 1}), json!([u64::MAX]), nested(DOCUMENT_DEPTH)] {
+        ensure_eq!(code(&s.commit(Batch { result, ..s.batch()? }).await), "invalid");
+    }
+    s.change(&ITEMS, "a", json!({"any": nested(DOCUMENT_DEPTH - 1)})).await?;
+    Ok(())
+}
+
+pub(super) async fn an_operation_fits_its_expectation(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
+    for id in ["a", "b"] {
+        for expect in [Expect::Absent, Expect::Any] {
+            let set = Difference { set: vec![(path(&["n"]), json!(2))], unset: vec![] };
+            let change = changing(set, object(json!({"n": 2})));
+            let refused = s.commit(s.batch()?.write(&ITEMS, id, expect.clone(), change)).await;
+            ensure!(code(&refused) == "invalid", "a change of {id} under {expect:?} came to {}", code(&refused));
+        }
+        let delete = s.commit(s.batch()?.write(&ITEMS, id, Expect::Absent, Op::Delete)).await;
+        ensure!(code(&delete) == "invalid", "deleting {id} under Absent came to {}", code(&delete));
+    }
+    ensure_eq!(s.revision(&ITEMS, "a").await?, first);
+    ensure_eq!(s.find(&ITEMS, "b").await?, None);
+    Ok(())
+}
+
+pub(super) async fn a_change_rests_on_its_revision(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    s.put(&ITEMS, "a", json!({"any": {"list": [1]}, "n": 1})).await?;
+    let read = s.there(&ITEMS, "a").await?;
+    let after = json!({"any": {"list": [1, 0]}, "name": "x"});
+    let missing = s.commit(s.batch()?.change(&ITEMS, "b", &read, after.clone())).await;
+    ensure_eq!(code(&missing), "conflict");
+    s.commit(s.batch()?.change(&ITEMS, "a", &read, after.clone())).await?;
+    ensure_eq!(s.document(&ITEMS, "a").await?, after);
+    ensure_eq!(s.revision(&ITEMS, "a").await?, read.revision.next());
+    let stale = s.commit(s.batch()?.change(&ITEMS, "a", &read, json!({"n": 3}))).await;
+    ensure_eq!(code(&stale), "conflict");
+    ensure_eq!(s.document(&ITEMS, "a").await?, after);
+    ensure_eq!(s.ids(&Query::of(&ITEMS).eq("name", "x")).await?, ["a"]);
+    Ok(())
+}
+
+pub(super) async fn a_difference_leads_to_its_document(subject: &Subject) -> Verdict {
+    let s = Scene::of(subject).await?;
+    s.put(&ITEMS, "a", json!({"n": 1, "name": "x"})).await?;
+    let read = s.there(&ITEMS, "a").await?;
+    let set = |n: Json| Difference { set: vec![(path(&["n"]), n)], unset: vec![path(&["name"])] };
+    for (difference, after) in [
+        (set(json!(2)), json!({"n": 3})),
+        (set(json!(2)), json!({"n": 2, "name": "x"})),
+        // What is declared is judged on the document, so a value may not get past it.
+        (set(json!("no number")), json!({"n": 2})),
+    ] {
+        let op = changing(difference, object(after));
+        let refused = s.commit(s.batch()?.write(&ITEMS, "a", Expect::Revision(read.revision.clone()), op)).await;
+        ensure_eq!(code(&refused), "invalid");
+    }
+    ensure_eq!(s.there(&ITEMS, "a").await?, read);
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, Writing, object};
+use super::scene::{ITEMS, Scene, object};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::testing::SimIds;
-use crate::value::{Document, Json, difference};
+use crate::value::{Document, Json};
 
 /// `1` and `1.0` are one number in a page's database, and zero has no sign.
 fn alike(a: &Json, b: &Json) -> bool {
@@ -24,7 +24,7 @@ pub(super) async fn values_come_back_as_they_went(subject: &Subject) -> Verdict 
     let deep = (0..60).fold(json!("core"), |inner, i| if i % 2 == 0 { json!([inner]) } else { json!({"k": inner}) });
     let numbers = json!({
         "zero": 0, "minus zero": -0.0, "one": 1, "one and a half": 1.5, "tenth": 0.1, "third": 0.333_333_333_333_333_3,
-        "tiny": 5e-324, "huge": 1.797_693_134_862_315_7e308, "2^53": 9_007_199_254_740_992i64,
+        "tiny": 5e-324, "huge": 1.797_693_134_862_315_7e308, "2^53": 9_007_199_254_740_992.0, "2^64": 18_446_744_073_709_551_616.0,
         "safe": 9_007_199_254_740_991i64, "minus safe": -9_007_199_254_740_991i64,
     });
     let texts = json!({
@@ -48,10 +48,13 @@ pub(super) async fn values_come_back_as_they_went(subject: &Subject) -> Verdict 
         ensure!(alike(back, value), "`{name}` went in as {value} and came back as {back}");
     }
     ensure!(alike(&found["any"], &values), "something came back that never went in");
+    // What came back may go in again: a large float is no integer now.
+    s.put(&ITEMS, "again", found).await?;
 
-    // The same as fields of the document; what is `id` or looks reserved to a backend is a field like any other.
+    // The same as fields of the document, where their names may stand at the top; what is `id` is a field like any other.
     let mut fields = object(values);
-    fields.extend(object(json!({"id": "mine", "key": "k", "value": "v", "_id": "i", "rev": 1, "doc": {}})));
+    fields.retain(|name, _| !name.is_empty() && !name.starts_with('$') && !name.contains('.'));
+    fields.extend(object(json!({"id": "mine", "key": "k", "value": "v", "_ids": "i", "rev": 1, "doc": {}})));
     s.put(&ITEMS, "on top", fields.clone().into()).await?;
     let found = s.document(&ITEMS, "on top").await?;
     ensure!(alike(&found, &Json::Object(fields)), "fields changed: {found}");
@@ -75,10 +78,8 @@ pub(super) async fn differences_come_back_as_they_went(subject: &Subject) -> Ver
         |d| *d = json!({"n": 5, "tags": ["t"]}),
     ];
     for (i, step) in steps.iter().enumerate() {
-        let before = object(state.clone());
         step(&mut state);
-        let change = difference(&before, &object(state.clone()));
-        s.commit(s.batch()?.change(&ITEMS, "a", change)).await?;
+        s.change(&ITEMS, "a", state.clone()).await?;
         let found = s.document(&ITEMS, "a").await?;
         ensure!(alike(&found, &state), "after step {i} the document is {found}, not {state}");
     }
@@ -101,7 +102,7 @@ pub(super) async fn random_documents_come_back(subject: &Subject) -> Verdict {
             kept.insert("meta".to_owned(), after["meta"].clone());
             kept
         };
-        s.commit(s.batch()?.change(&ITEMS, "a", difference(&state, &after))).await?;
+        s.change(&ITEMS, "a", after.clone().into()).await?;
         let found = s.document(&ITEMS, "a").await?;
         ensure!(alike(&found, &Json::Object(after.clone())), "round {round}: {found} is not {after:?}");
         state = after;

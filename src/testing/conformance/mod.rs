@@ -185,14 +185,17 @@ macro_rules! __conformance_cases {
 
             commits::absent_means_nothing_is_there "Expect::Absent over a document is a conflict";
             commits::a_revision_is_expected_exactly "Expect::Revision holds for that revision only";
-            commits::any_takes_what_is_there "Expect::Any takes whatever is there; a change needs a document";
+            commits::any_takes_what_is_there "Expect::Any takes whatever is there";
             commits::a_check_holds_or_conflicts "a check holds at its revision only, and never on what is missing";
             commits::all_or_nothing "a batch that fails writes nothing, and its command may be decided again";
             commits::a_batch_may_not_contradict_itself "two writes to one key, or a check on a written one, are invalid";
             commits::only_declared_collections_are_written "undeclared collections and the ledger are not written by batches";
-            commits::what_is_inserted_only_never_changes "documents of insert-only collections are inserted and deleted";
+            commits::what_is_inserted_only_never_changes "documents of insert-only collections are inserted, expecting absence, and deleted";
             commits::declarations_are_kept "a document that breaks its declaration is invalid, however it is written";
-            commits::a_difference_fits_or_conflicts "a difference whose paths are not there is a conflict";
+            commits::what_some_store_cannot_hold_is_refused "names, integers, NUL in keys and depth are bounded the same on every store";
+            commits::an_operation_fits_its_expectation "a change needs an expected revision, and what is absent cannot be deleted";
+            commits::a_change_rests_on_its_revision "a change is made on the revision it was taken from, or is a conflict";
+            commits::a_difference_leads_to_its_document "a difference that contradicts the document given with it is invalid";
 
             ledger::a_repeat_gets_the_first_result "a repeated command writes nothing and gets the first result";
             ledger::the_ledger_is_asked_first "the ledger is asked before any expectation";

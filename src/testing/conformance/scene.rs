@@ -9,7 +9,7 @@ use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Catalog, Collection, Constant, Field, Index, Key, Predicate, Query, Ttl};
 use crate::store::{Batch, Check, Error, Expect, Op, Receipt, Store, Stored, Write};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Difference, Document, Json};
+use crate::value::{Difference, Document, Json, difference};
 
 /// Documents of every shape.
 pub(super) const ITEMS: Collection = Collection::new("conform.items", 1)
@@ -104,6 +104,17 @@ impl Scene {
         found.into_iter().next().ok_or_else(|| Failure::new("get answered nothing for a key"))
     }
 
+    /// The document that must be there.
+    pub(super) async fn there(&self, collection: &Collection, id: &str) -> Result<Stored, Failure> {
+        self.find(collection, id).await?.ok_or_else(|| Failure::new(format!("{id} is not there")))
+    }
+
+    /// Turns the document that stands there into `after`, field by field.
+    pub(super) async fn change(&self, collection: &Collection, id: &str, after: Json) -> Result<Receipt, Failure> {
+        let read = self.there(collection, id).await?;
+        Ok(self.commit(self.batch()?.change(collection, id, &read, after)).await?)
+    }
+
     /// The document as JSON; null where nothing stands.
     pub(super) async fn document(&self, collection: &Collection, id: &str) -> Result<Json, Failure> {
         let found = self.find(collection, id).await?;
@@ -111,8 +122,7 @@ impl Scene {
     }
 
     pub(super) async fn revision(&self, collection: &Collection, id: &str) -> Result<Revision, Failure> {
-        let found = self.find(collection, id).await?;
-        found.map(|stored| stored.revision).ok_or_else(|| Failure::new(format!("{id} is not there")))
+        Ok(self.there(collection, id).await?.revision)
     }
 
     /// The ids that a query finds, in order.
@@ -155,8 +165,11 @@ pub(super) trait Writing: Sized {
         self.write(collection, id, Expect::Revision(revision.clone()), whole(document))
     }
 
-    fn change(self, collection: &Collection, id: &str, difference: Difference) -> Self {
-        self.write(collection, id, Expect::Any, Op::Change(difference))
+    /// Turns the document that was read into `after`, field by field.
+    fn change(self, collection: &Collection, id: &str, read: &Stored, after: Json) -> Self {
+        let after = object(after);
+        let op = changing(difference(&read.document, &after), after);
+        self.write(collection, id, Expect::Revision(read.revision.clone()), op)
     }
 
     fn delete(self, collection: &Collection, id: &str) -> Self {
@@ -178,6 +191,10 @@ impl Writing for Batch {
 
 pub(super) fn whole(document: Json) -> Op {
     Op::Put { version: 1, document: Arc::new(object(document)) }
+}
+
+pub(super) fn changing(difference: Difference, after: Document) -> Op {
+    Op::Change { difference, after: Arc::new(after) }
 }
 
 /// The fields of a JSON object; of anything else none.

@@ -216,7 +216,7 @@ fn a_document_too_deep_to_be_read_again_is_refused() {
     };
     commit(&a, "a", vec![put("1", 99)]).unwrap();
     let Err(Error::Invalid { reason, .. }) = commit(&a, "b", vec![put("2", 100)]) else { panic!() };
-    assert_eq!(reason, "is nested deeper than 100 levels");
+    assert_eq!(reason, "deep: makes the document nest deeper than 100 levels");
     take_snapshot(&disk, &a);
     let (b, _) = open(&disk);
     assert_eq!(b.health(), None);
