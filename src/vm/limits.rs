@@ -55,7 +55,7 @@ pub enum Exceeded {
     CallBytes,
     /// [`Limits::json_depth`]
     JsonDepth,
-    /// [`super::array::MAX_LENGTH`]
+    /// The most elements of one array.
     ArrayLength,
 }
 

@@ -1,0 +1,68 @@
+//! The stored forms are contracts: what a commit, a head, a call and a heap page look like is held here, letter by letter.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use runstate::domain::cvm::{Load, Start};
+use runstate::engine::Engine;
+use runstate::id::CommandId;
+use runstate::limits::Settings;
+use runstate::store::file::{FileStore, Options};
+use runstate::testing::SimHost;
+
+const PROGRAM: &str = r#"
+const seen = [{ when: "now", odd: [NaN, -0, undefined, null, "\u0000", "\ud800"], $key: 1 }];
+seen[0].self = seen;
+function ask(n) { return () => CC(`n=${n}?`, { choices: ["yes", "no"] }); }
+console.log("before", seen.length);
+const answer = ask(1)();
+console.log(answer);
+"#;
+
+#[tokio::test]
+async fn the_files_of_a_small_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
+    let catalog = runstate::domain::catalog().unwrap();
+    let engine =
+        Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap();
+    let command = |id: &str| Some(CommandId::new(id).unwrap());
+    let bytecode = runstate::lang::compile("program.ts", PROGRAM).unwrap().bytecode;
+    engine.cvm().load(&Load::new("program", PROGRAM, bytecode), command("load").as_ref()).await.unwrap();
+    engine.cvm().start(&Start::of("program").id("run"), command("start").as_ref()).await.unwrap();
+    engine.cvm().answer("run", None, "yes".into(), None, command("answer").as_ref()).await.unwrap();
+
+    let read = |seq: u64| std::fs::read_to_string(folder.path().join(format!("commits/{seq:016}.json"))).unwrap();
+    // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are left out.
+    let shown: Vec<String> = [3, 4].map(|seq| redacted(&read(seq))).into();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// Without what differs from store to store: links of the chain, and the checksum over them.
+fn redacted(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (name, len) in [("\"prev\":\"", 64), ("\"crc\":\"", 8)] {
+        if let Some(at) = out.find(name) {
+            out.replace_range(at + name.len()..at + name.len() + len, "…");
+        }
+    }
+    out
+}
+
+#[test]
+fn every_declared_collection() {
+    let catalog = runstate::domain::catalog().unwrap();
+    let mut out = String::new();
+    for collection in catalog.iter() {
+        out += &format!("{} v{}\n", collection.name, collection.version);
+        for field in collection.fields {
+            out += &format!("  {}: {:?} {:?} {}\n", field.name, field.kind, field.presence, field.values.join("|"));
+        }
+        for index in collection.indexes {
+            let unique = if index.unique { " unique" } else { "" };
+            out += &format!("  index {} {:?}{unique} {:?}\n", index.name(), index.kind, index.partial);
+        }
+        out += &format!("  ttl {:?}\n", collection.ttl);
+    }
+    insta::assert_snapshot!(out);
+}
