@@ -15,9 +15,33 @@
 //! Members that this version does not know are ignored; operations it does not know are damage. A format that needs more
 //! than that has a greater number in runstate.json, and is then read as far as it is understood and never written.
 //!
-//! The rules by which files are made, read and removed are those of ARCHITECTURE's file store, numbered 1 to 12; comments and
-//! tests name them. Here stand the handle and the port; the rest is by file: `open` and `load` (rules 1 to 3, 12), `steps`
-//! (4 to 7), `log` (the state), `feed` (changes), `fs` and `native` (calls).
+//! # The rules
+//!
+//! `put_new(name, bytes)`: write a temp, sync it, `link` it to its name (which fails if the name exists), remove the temp. State = the
+//! highest snapshot S, then commits S+1, S+2, … without a gap. Each rule is needed; comments and tests name them by number.
+//!
+//! 1. **Create**: make the folders, put runstate.json, sync, put snapshot 0. Everyone syncs all folders, the way to them included, before its
+//!    first link or reply.
+//! 2. **Open**: list snapshots, read the highest S (vanished: start over), apply S+1… until one is missing. What this rests on may not
+//!    be synced: we are *dirty*.
+//! 3. List snapshots again: a higher one: start over. Then S must still be there, else start over.
+//! 4. **Commit**: write a new temp, sync, close; *then* list snapshots: one higher than our last commit L: drop the temp and read anew.
+//! 5. If dirty, sync the folders.
+//! 6. Link to commits/L+1. The temp is gone: not committed, back to 4. The name exists: read it, apply, judge again, back to 4 with a new
+//!    temp. Linked: sync the folder, acknowledge. Where that sync fails, or the link in a way that says nothing: the outcome is unknown.
+//! 7. **Read or reply without a commit**: apply L+1… until one is missing; *then* commit L (or the snapshot it came from) must still be
+//!    there, else read anew; if dirty, sync; reply.
+//! 8. **Snapshot N**: write the temp, list (a higher one: stop), link, *always* sync the folder; then remove *all* temps: a sleeper whose
+//!    temp is gone cannot link any more.
+//! 9. Then remove commits below N in ascending order, then snapshots below N. Nothing else is ever removed.
+//! 10. Whoever cleans up, after a crash too, does 8's sync and sweep first.
+//! 11. `link` is by path: never an unnamed temp, never created in place, where a torn file would block its number for ever. Where hard links
+//!     are missing: rename without replacing. Where neither is there, or other machines write too: refused, or `?single_process`.
+//! 12. A gap is damage only if, after a later commit was seen, S+1… is still missing when read again and no newer snapshot is there. The
+//!     store is then read-only and says where.
+//!
+//! This version follows 1 to 7, 11 and 12, and keeps every commit: it takes no snapshots of its own (8 to 10), but works beside a program
+//! that does. By file: `open` and `load` (1 to 3, 12), `steps` (4 to 7), `log` (the state), `feed` (changes), `fs` and `native` (calls).
 
 mod commit_file;
 #[cfg(any(test, feature = "testing"))]

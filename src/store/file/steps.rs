@@ -1,4 +1,4 @@
-//! The steps of a commit and of catching up, as sequences of calls: DESIGN §6, rules 4 to 7. What they mean for the state is
+//! The steps of a commit and of catching up, as sequences of calls: rules 4 to 7. What they mean for the state is
 //! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
 
 use super::format::{COMMITS, SNAPSHOTS, commit_path, file_hash, snapshot_path, snapshot_seq, temp_path};

@@ -1,4 +1,4 @@
-//! The rules of DESIGN §6, each with the race it is for.
+//! The rules of the file store, each with the race it is for.
 
 use super::super::fault::{Fault, Survivors};
 use super::super::fs::Reason;
