@@ -18,6 +18,9 @@ pub enum InvalidId {
     /// The text has more than [`ID_BYTES`] bytes.
     #[error("an id may have at most {ID_BYTES} bytes of UTF-8, this one has {0}")]
     TooLong(usize),
+    /// The text ends like the id of a part of another command.
+    #[error("a command id may not end in a slash and digits: that is how the parts of a command are named")]
+    Part,
     /// The text has a control character.
     #[error("an id may not contain control characters (this one has U+{0:04X})")]
     Control(u32),
@@ -59,6 +62,9 @@ impl CommandId {
         check(text)?;
         if text.len() > ID_BYTES - PART_BYTES {
             return Err(InvalidId::TooLong(text.len() + PART_BYTES));
+        }
+        if text.rsplit_once('/').is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(InvalidId::Part);
         }
         Ok(Self(text.into()))
     }
@@ -109,12 +115,17 @@ impl Revision {
 
     /// The revision after one more write.
     pub fn next(&self) -> Self {
-        Self { n: self.n + 1, incarnation: self.incarnation.clone() }
+        Self { n: self.n.saturating_add(1), incarnation: self.incarnation.clone() }
     }
 
     /// How many writes the document has seen, its insertion included.
     pub fn writes(&self) -> u64 {
         self.n
+    }
+
+    /// What is new at every insert of the document, and stays through its writes.
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
     }
 
     /// Reads `n-incarnation`; `None` where the text is no revision.
@@ -195,6 +206,17 @@ mod tests {
         assert_eq!(check("a\0b"), Err(InvalidId::Control(0)));
         for fine in ["../x", "CON", "🦀", "Key", "key", &"x".repeat(200)] {
             assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn command_ids_leave_room_for_their_parts() {
+        assert_eq!(CommandId::new("job/1"), Err(InvalidId::Part));
+        assert!(CommandId::new(&"x".repeat(189)).is_err());
+        let longest = CommandId::new(&"x".repeat(188)).unwrap();
+        assert_eq!(check(longest.part(u32::MAX).as_str()), Ok(()));
+        for fine in ["job/1a", "job/", "1", "a/1/b"] {
+            assert!(CommandId::new(fine).is_ok(), "{fine}");
         }
     }
 

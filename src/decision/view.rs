@@ -74,6 +74,11 @@ impl View {
         self.answers.get(name).map(|answer| answer.rows.as_slice())
     }
 
+    /// Whether any query was asked.
+    pub fn has_asked(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// The live form of the document under `key`, where one is held for the revision that was read.
     pub fn warm<T: 'static>(&self, key: &Key) -> Option<&T> {
         self.warm.get(key)?.downcast_ref()

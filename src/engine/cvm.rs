@@ -4,16 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error};
 use crate::code::Code;
-use crate::decision::Loaded;
 use crate::domain::cvm::{
-    Answer, Cancel, Choice, Delete, EXECUTIONS, Execution, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
+    Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
     Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
-use crate::schema::{Key, Query};
+use crate::schema::Query;
 use crate::time::Timestamp;
-use crate::value::Json;
+use crate::value::{self, Document, Json, check_plain};
 
 /// Executions of programs, over one engine.
 ///
@@ -34,14 +33,33 @@ pub struct Summary {
     pub program_name: String,
     /// The version it runs.
     pub program_version: u32,
-    /// What it is doing.
-    pub status: Status,
+    /// What it is doing; see [`Status`].
+    pub status: String,
     /// What it waits for.
     pub prompt: Option<String>,
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
     pub last_modified: Timestamp,
+}
+
+impl Summary {
+    /// From the fields it shows alone: a document that is damaged elsewhere, or a newer program's, must not hide all others.
+    fn of(id: &str, document: &Document) -> Self {
+        let text = |path| value::get(document, path).and_then(Json::as_str);
+        let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
+        let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
+        let version = value::get(document, "programVersion").and_then(Json::as_u64).unwrap_or_default();
+        Self {
+            id: id.to_owned(),
+            program_name: text("programName").unwrap_or_default().to_owned(),
+            program_version: u32::try_from(version).unwrap_or_default(),
+            status: text("state.status").unwrap_or_default().to_owned(),
+            prompt: prompt.map(str::to_owned),
+            started: time("started"),
+            last_modified: time("lastModified"),
+        }
+    }
 }
 
 /// Which executions to list.
@@ -70,6 +88,9 @@ impl Cvm {
 
     /// Starts a program and runs it to its first stop.
     pub async fn start(&self, start: &Start, id: Option<&CommandId>) -> Result<Reached, Error> {
+        if let Some(input) = &start.input {
+            check_plain(input).map_err(|excess| Error::new(Code::Invalid, format!("input: {excess}")))?;
+        }
         let id = self.command(id);
         let reached = self.engine.execute_as(start, &id).await?.output;
         self.drive(reached, &id).await
@@ -91,9 +112,20 @@ impl Cvm {
         by: Option<String>,
         id: Option<&CommandId>,
     ) -> Result<Reached, Error> {
+        // Before anything walks through it: a value built in memory can be deeper than any parser lets it be.
+        check_plain(&answer).map_err(|excess| {
+            Error::new(Code::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
+        })?;
         let call = match call {
             Some(call) => Choice::Call(call.to_owned()),
-            None => Choice::Open { seen: self.stands(execution).await?.call },
+            // An execution that is gone may still be in the ledger with this very answer: the command decides what to say.
+            None => Choice::Open {
+                seen: match self.stands(execution).await {
+                    Ok(standing) => standing.call,
+                    Err(error) if error.code == Code::NotFound => None,
+                    Err(error) => return Err(error),
+                },
+            },
         };
         let id = self.command(id);
         let command = Answer { execution: execution.to_owned(), call, answer, by };
@@ -128,13 +160,12 @@ impl Cvm {
     /// Removes a finished execution with all its rows.
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
         let id = self.command(id);
-        let command = Delete { id: execution.to_owned() };
-        let mut deleted = self.engine.execute_as(&command, &id).await?.output;
+        let begun = self.engine.execute_as(&Delete { id: execution.to_owned() }, &id).await?.output;
+        let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
         for part in 1.. {
-            if deleted.done {
+            if self.engine.execute_as(&rows, &id.part(part)).await?.output.done {
                 break;
             }
-            deleted = self.engine.execute_as(&command, &id.part(part)).await?.output;
         }
         Ok(())
     }
@@ -165,20 +196,7 @@ impl Cvm {
         }
         query.limit = listing.limit;
         let page = self.engine.store().query(&query).await?;
-        let summary = |row: crate::store::Row| {
-            let loaded = Loaded { revision: row.stored.revision, document: row.stored.document };
-            let execution = Execution::from_document(&Key::new(&EXECUTIONS, &row.id), &loaded)?;
-            Ok(Summary {
-                status: execution.state.status(),
-                prompt: execution.open_call().map(|call| call.prompt.clone()),
-                id: execution.id,
-                program_name: execution.program_name,
-                program_version: execution.program_version,
-                started: execution.started,
-                last_modified: execution.last_modified,
-            })
-        };
-        page.rows.into_iter().map(summary).collect()
+        Ok(page.rows.into_iter().map(|row| Summary::of(&row.id, &row.stored.document)).collect())
     }
 
     /// How an execution stands, without loading its heap.

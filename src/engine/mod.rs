@@ -181,6 +181,10 @@ impl Engine {
         let mut attempt = 0;
         loop {
             let view = self.load(command, From::Store).await?;
+            if view.has_asked() && !self.still_stands(&view).await? {
+                attempt += 1;
+                continue;
+            }
             let mut ctx = Ctx::new(self.new_command_id(), self.shared.host.now(), self.shared.settings.clone());
             match command.decide(&view, &mut ctx) {
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
@@ -191,6 +195,18 @@ impl Engine {
             }
             self.back_off(attempt).await;
         }
+    }
+
+    /// Whether what was read by key is still what stands there, written on or not: rows found by a query belong to it only then. A deleted
+    /// and re-created document is another one.
+    async fn still_stands(&self, view: &View) -> Result<bool, Error> {
+        let read: Vec<(&Key, &Loaded)> = view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
+        let keys: Vec<Key> = read.iter().map(|(key, _)| (*key).clone()).collect();
+        let found = self.shared.store.get(&keys).await?;
+        let same = |read: &Loaded, now: &Option<store::Stored>| {
+            now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
+        };
+        Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
     }
 
     /// What the ledger says of `id`.

@@ -181,6 +181,12 @@ pub trait Store: MaybeSync {
     /// What this store can do. Constant over its life.
     fn capabilities(&self) -> Capabilities;
 
+    /// Why the store can only be read, where it is so: damage, or a newer program's format. What is whole can be read then; what is
+    /// missing cannot be told from what never was, so whoever reads should say so too.
+    fn health(&self) -> Option<Error> {
+        None
+    }
+
     /// Makes collections and indexes as `catalog` declares them, and remembers it. Idempotent; called before anything else.
     ///
     /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written

@@ -3,6 +3,7 @@
 use runstate::code::Code;
 use runstate::engine::Error;
 use runstate::engine::open::StoreUrl;
+use runstate::store::Store;
 use runstate::store::file::{FileStore, Options};
 use serde_json::json;
 

@@ -25,8 +25,8 @@ use crate::schema::Collection;
 
 pub use call::{Answer, CC_HISTORY, Call, CallOutcome, Choice, Context, Request, Response};
 pub use execution::{
-    Cancel, CcWaiting, Delete, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError, Reached,
-    Resting, Retry, Run, Start, State, Status, Unpause,
+    Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
+    Reached, Resting, Retry, Run, Start, State, Status, Unpause,
 };
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};

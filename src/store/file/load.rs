@@ -8,7 +8,7 @@ use super::format::{
 use super::fs::{Fs, FsError, Sequence, optional};
 use super::open::first_header;
 use super::snapshot;
-use super::steps::{head_stands, highest_snapshot};
+use super::steps::highest_snapshot;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::tables::Tables;
@@ -180,7 +180,11 @@ impl Reading {
         if highest_snapshot(fs).await? > self.loaded.head.base {
             return Ok(false);
         }
-        head_stands(fs, self.loaded.head.base.unwrap_or_default(), self.loaded.head.base).await
+        // Of what was read only the snapshot can have vanished: the commits after it go later.
+        match self.loaded.head.base {
+            Some(base) => Ok(optional(fs.size(&snapshot_path(base)).await)?.is_some()),
+            None => Ok(true),
+        }
     }
 }
 

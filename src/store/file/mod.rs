@@ -26,11 +26,13 @@
 //!    be synced: we are *dirty*.
 //! 3. List snapshots again: a higher one: start over. Then S must still be there, else start over.
 //! 4. **Commit**: write a new temp, sync, close; *then* list snapshots: one higher than our last commit L: drop the temp and read anew.
+//!    Commit L (or the snapshot it came from) must still be there and be ours, else read anew: what empties the folder or puts a copy back
+//!    after this takes our temp along.
 //! 5. If dirty, sync the folders.
 //! 6. Link to commits/L+1. The temp is gone: not committed, back to 4. The name exists: read it, apply, judge again, back to 4 with a new
 //!    temp. Linked: sync the folder, acknowledge. Where that sync fails, or the link in a way that says nothing: the outcome is unknown.
 //! 7. **Read or reply without a commit**: apply L+1… until one is missing; *then* commit L (or the snapshot it came from) must still be
-//!    there, else read anew; if dirty, sync; reply.
+//!    there and be ours, else read anew; if dirty, sync; reply.
 //! 8. **Snapshot N**: write the temp, list (a higher one: stop), link, *always* sync the folder; then remove *all* temps: a sleeper whose
 //!    temp is gone cannot link any more.
 //! 9. Then remove commits below N in ascending order, then snapshots below N. Nothing else is ever removed.
@@ -71,7 +73,7 @@ use self::commit_file::Entry;
 use self::faults::{refused, unavailable};
 use self::format::{FORMAT, Identity};
 use self::fs::{Fs, FsError};
-use self::load::{Head, Load};
+use self::load::Load;
 use self::log::{Followed, Log};
 use self::open::Prepare;
 use self::steps::{CatchUp, Dirty, Put, PutCommit};
@@ -187,11 +189,6 @@ impl<F: Fs> FileStore<F> {
         })
     }
 
-    /// Why the store can only be read; `None`: it can be written.
-    pub fn health(&self) -> Option<Error> {
-        self.log().illness().cloned()
-    }
-
     /// The store's id: the same in every process, another one in every store; copies of a store share it.
     pub fn id(&self) -> &str {
         &self.identity.store
@@ -221,8 +218,8 @@ impl<F: Fs> FileStore<F> {
             let log = self.log();
             (log.damage.is_none() && log.dirty == Dirty::No).then(|| log.head.clone())
         };
-        if let Some(Head { base, seq, .. }) = known {
-            let later = self.fs.run(CatchUp { seq, base, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
+        if let Some(head) = known {
+            let later = self.fs.run(CatchUp { head, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
             if later.files.is_empty() && later.head_stands {
                 let log = self.log();
                 // Meanwhile the log can only have moved on; what others added to it may be in doubt.
@@ -242,7 +239,7 @@ impl<F: Fs> FileStore<F> {
     async fn refresh(&self, next: Next) -> Result<bool, Error> {
         let mut moved = false;
         loop {
-            let (Head { seq, base, .. }, dirty, damaged) = {
+            let (head, dirty, damaged) = {
                 let log = self.log();
                 (log.head.clone(), log.dirty, log.damage.is_some())
             };
@@ -255,7 +252,7 @@ impl<F: Fs> FileStore<F> {
                 return Ok(moved);
             }
             let reply = (next == Next::Reply).then_some(dirty);
-            let later = self.fs.run(CatchUp { seq, base, reply }).await.map_err(self.io())?.map_err(self.io())?;
+            let later = self.fs.run(CatchUp { head, reply }).await.map_err(self.io())?.map_err(self.io())?;
             moved |= !later.files.is_empty();
             let followed = self.log_mut().follow(&later.files);
             if !later.files.is_empty() {
@@ -296,7 +293,7 @@ impl<F: Fs> FileStore<F> {
         let _turn = self.turn.lock().await;
         let mut vanished = 0;
         loop {
-            let (proposed, Head { seq, hash, .. }, dirty) = {
+            let (proposed, head, dirty) = {
                 let log = self.log();
                 let proposed = propose(&log).and_then(|step| match step {
                     Step::Put(_) => log.writable().map(|()| step),
@@ -316,9 +313,9 @@ impl<F: Fs> FileStore<F> {
                 },
             };
             let Proposal { at, entry, planned } = *proposal;
-            let bytes = commit_file::write(seq + 1, &hash, at, std::slice::from_ref(&entry))?;
+            let bytes = commit_file::write(head.seq + 1, &head.hash, at, std::slice::from_ref(&entry))?;
             let random = self.fs.entropy().map_err(self.io())?;
-            match self.fs.run(PutCommit { bytes, seq: seq + 1, dirty, random }).await {
+            match self.fs.run(PutCommit { bytes, head, dirty, random }).await {
                 Ok(Put::Linked(hash)) => {
                     let position = self.log_mut().committed(&entry, planned, hash)?;
                     self.changed.notify(usize::MAX);

@@ -38,6 +38,10 @@ impl<F: Fs> Store for FileStore<F> {
         }
     }
 
+    fn health(&self) -> Option<Error> {
+        self.log().illness().cloned()
+    }
+
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             self.usable()?;

@@ -1,8 +1,9 @@
 //! The steps of a commit and of catching up, as sequences of calls: rules 4 to 7. What they mean for the state is
 //! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
 
-use super::format::{COMMITS, SNAPSHOTS, commit_path, file_hash, snapshot_path, snapshot_seq, temp_path};
+use super::format::{COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, snapshot_path, snapshot_seq, temp_path};
 use super::fs::{Fs, FsError, Reason, Sequence, optional};
+use super::load::Head;
 use crate::marker::BoxFuture;
 
 /// How far what our state rests on is known to survive the loss of power (rule 5).
@@ -70,8 +71,8 @@ async fn drop_temp<F: Fs>(fs: &F, temp: &str) {
 pub struct PutCommit {
     /// The file.
     pub bytes: Vec<u8>,
-    /// One more than our last.
-    pub seq: u64,
+    /// Our last commit.
+    pub head: Head,
     /// What our state rests on.
     pub dirty: Dirty,
     /// Makes the temp's name.
@@ -107,7 +108,7 @@ impl Sequence for PutCommit {
                 // Nothing has a number yet, so nothing was committed.
                 Err(e) => return end_without(fs, &temp, Put::Refused(e)).await,
             }
-            let linked = fs.link_new(&temp, &commit_path(self.seq)).await;
+            let linked = fs.link_new(&temp, &commit_path(self.head.seq + 1)).await;
             drop_temp(fs, &temp).await;
             match linked {
                 Ok(()) => {}
@@ -136,7 +137,11 @@ impl PutCommit {
     async fn prepare<F: Fs>(&self, fs: &F, temp: &str) -> Result<Option<Put>, FsError> {
         fs.put_temp(temp, &self.bytes).await?;
         // Only now: a snapshot that is taken after this list sweeps our temp away before it removes any commit (rule 8).
-        if highest_snapshot(fs).await?.is_some_and(|highest| highest >= self.seq) {
+        if highest_snapshot(fs).await?.is_some_and(|highest| highest > self.head.seq) {
+            return Ok(Some(Put::Overtaken));
+        }
+        // Only now, too: a folder that is emptied, begun anew or put back from a copy after this has lost our temp with all the rest.
+        if !head_stands(fs, &self.head).await? {
             return Ok(Some(Put::Overtaken));
         }
         self.dirty.settle(fs).await?;
@@ -152,9 +157,7 @@ async fn end_without<F: Fs>(fs: &F, temp: &str, end: Put) -> Put {
 /// Rule 7, and the reading half of rule 6: the commits after ours.
 pub struct CatchUp {
     /// Our last commit.
-    pub seq: u64,
-    /// The snapshot our state came from.
-    pub base: Option<u64>,
+    pub head: Head,
     /// Some: a reply follows, so what is in doubt is synced.
     pub reply: Option<Dirty>,
 }
@@ -170,15 +173,24 @@ pub struct Later {
     pub head_stands: bool,
 }
 
-/// Whether the last commit of a state, or the snapshot that the state came from if there is none after it, is still there.
-pub async fn head_stands<F: Fs>(fs: &F, last: u64, base: Option<u64>) -> Result<bool, FsError> {
-    let file = match base {
-        Some(base) if base == last => snapshot_path(last),
+/// Whether the last commit of a state, or the snapshot that the state came from if there is none after it, is still there, and still
+/// the same: in a folder that was put back or begun anew another one has its number.
+pub async fn head_stands<F: Fs>(fs: &F, head: &Head) -> Result<bool, FsError> {
+    let same = |bytes: Option<Vec<u8>>| bytes.is_some_and(|bytes| file_hash(&bytes) == head.hash);
+    match head.base {
+        // Before the first commit the chain hangs on the store's identity.
+        Some(0) if head.seq == 0 => {
+            Ok(there(fs, &snapshot_path(0)).await? && same(optional(fs.read(IDENTITY, None).await)?))
+        }
+        Some(base) if base == head.seq => there(fs, &snapshot_path(base)).await,
         // The empty state of a store without snapshot 0.
-        None if last == 0 => return Ok(highest_snapshot(fs).await?.is_none()),
-        _ => commit_path(last),
-    };
-    Ok(optional(fs.size(&file).await)?.is_some())
+        None if head.seq == 0 => Ok(highest_snapshot(fs).await?.is_none()),
+        _ => Ok(same(optional(fs.read(&commit_path(head.seq), None).await)?)),
+    }
+}
+
+async fn there<F: Fs>(fs: &F, path: &str) -> Result<bool, FsError> {
+    Ok(optional(fs.size(path).await)?.is_some())
 }
 
 /// How much is read in one trip, so that a long absence does not fill the memory.
@@ -190,7 +202,8 @@ impl Sequence for CatchUp {
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
             let (mut files, mut bytes, mut more) = (Vec::new(), 0, false);
-            while let Some(file) = optional(fs.read(&commit_path(self.seq + 1 + files.len() as u64), None).await)? {
+            while let Some(file) = optional(fs.read(&commit_path(self.head.seq + 1 + files.len() as u64), None).await)?
+            {
                 bytes += file.len();
                 files.push(file);
                 if bytes > TRIP_BYTES {
@@ -199,8 +212,11 @@ impl Sequence for CatchUp {
                 }
             }
             // After the next one was missing: had it been removed with others, so would the head have been.
-            let last = self.seq + files.len() as u64;
-            let head_stands = head_stands(fs, last, self.base).await?;
+            let head_stands = match files.len() as u64 {
+                0 => head_stands(fs, &self.head).await?,
+                // That these follow each other is judged when they are applied.
+                read => there(fs, &commit_path(self.head.seq + read)).await?,
+            };
             if let Some(dirty) = self.reply
                 && head_stands
                 && !more

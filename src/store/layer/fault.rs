@@ -147,6 +147,10 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.capabilities()
     }
 
+    fn health(&self) -> Option<Error> {
+        self.inner.health()
+    }
+
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(self.call(Method::Migrate, self.inner.migrate(catalog)))
     }

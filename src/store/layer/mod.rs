@@ -45,6 +45,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).capabilities()
     }
 
+    fn health(&self) -> Option<Error> {
+        (**self).health()
+    }
+
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         (**self).migrate(catalog)
     }

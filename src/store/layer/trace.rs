@@ -85,6 +85,10 @@ impl<S: Store> Store for Trace<S> {
         self.inner.capabilities()
     }
 
+    fn health(&self) -> Option<Error> {
+        self.inner.health()
+    }
+
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move { self.count(Method::Migrate, self.inner.migrate(catalog).await, |()| (0, 0)) })
     }

@@ -92,11 +92,20 @@ pub struct Retry {
     pub id: String,
 }
 
-/// Removes a finished execution with all its rows, a bounded batch at a time. To be repeated until it is `done`.
+/// Begins to remove a finished execution: from here on it refuses everything else. [`DeleteRows`] does the rest.
 #[derive(Clone, Debug, Serialize)]
 pub struct Delete {
     /// The execution.
     pub id: String,
+}
+
+/// Removes a bounded batch of the rows of an execution that is being deleted, in the end its head. To be repeated until it is `done`.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeleteRows {
+    /// The execution.
+    pub id: String,
+    /// Which one of that id: what was started under it since is another.
+    pub incarnation: String,
 }
 
 /// How far a deletion is.
@@ -104,6 +113,8 @@ pub struct Delete {
 pub struct Deleted {
     /// The execution.
     pub id: String,
+    /// Which one of that id.
+    pub incarnation: String,
     /// Nothing of it is left.
     pub done: bool,
 }
@@ -205,7 +216,7 @@ impl Command for Run {
         match &execution.state {
             State::Running { .. } => {
                 // What lies between two saves of a running execution was spent running, unless its process died in between.
-                let ran = ctx.now.since(execution.last_modified).0.clamp(0, ctx.settings.run_lease.0);
+                let ran = ctx.now.since(execution.last_modified).0.clamp(0, ctx.settings.run_lease.0.max(0));
                 execution.metrics.execution_time_ms += ran;
                 let live = Live::of(view, &execution, ctx)?;
                 turn::go_on(before, execution, live, ctx, Vec::new())
@@ -334,6 +345,35 @@ impl Command for Delete {
     }
 
     fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
+        let mut execution = Execution::from_document(&key, before)?;
+        let begun = matches!(execution.state, State::Deleted { .. });
+        execution.state = execution.step(Event::Delete)?;
+        let incarnation = before.revision.incarnation().to_owned();
+        let decision = Decision::of(Deleted { id: self.id.clone(), incarnation, done: false });
+        if begun {
+            return Ok(decision);
+        }
+        execution.last_modified = ctx.now;
+        let after = execution.to_document()?;
+        Ok(decision.change(Change::Update { key, before: before.clone(), after }))
+    }
+}
+
+impl Command for DeleteRows {
+    const NAME: &'static str = "cvm.delete_rows";
+    type Output = Deleted;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, _: &View) -> ReadSet {
         let rows = |of: &Collection| Query::of(of).eq("executionId", self.id.as_str()).limit(DELETE_ROWS);
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
             .query("outputs", rows(&OUTPUTS))
@@ -342,26 +382,24 @@ impl Command for Delete {
             .query("logs", rows(&rows::EXECUTION_LOGS))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
-        let gone = |done| Decision::of(Deleted { id: self.id.clone(), done });
-        let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
-        let mut execution = Execution::from_document(&key, before)?;
-        let begun = matches!(execution.state, State::Deleted { .. });
-        execution.state = execution.step(Event::Delete)?;
+        let gone = |done| Decision::of(Deleted { id: self.id.clone(), incarnation: self.incarnation.clone(), done });
+        // Somebody else finished, and maybe another execution has the id by now: its rows are none of ours.
+        let Some(head) = view.get(&key).filter(|head| head.revision.incarnation() == self.incarnation) else {
+            return Ok(gone(true));
+        };
+        if !matches!(Execution::from_document(&key, head)?.state, State::Deleted { .. }) {
+            return Err(Rejection::Stale { what: format!("the deletion of `{}` was never begun", self.id) });
+        }
         let rows: Vec<&(Key, Loaded)> =
             ["outputs", "pages", "calls", "logs"].iter().flat_map(|name| view.rows(name).unwrap_or_default()).collect();
-        // The head goes last and alone marks what is going on: its id is free only when nothing of it is left. It is marked in a batch
-        // of its own first, so that nobody adds rows any more when the last ones are looked for.
-        if !begun {
-            execution.last_modified = ctx.now;
-            let after = execution.to_document()?;
-            return Ok(gone(false).change(Change::Update { key, before: before.clone(), after }));
-        }
+        // The head goes last: its id is free only when nothing of it is left. It was marked in a commit before, so nobody adds rows any
+        // more while the last ones are looked for.
         if rows.is_empty() {
-            return Ok(gone(true).change(Change::Delete { key, revision: Some(before.revision.clone()) }));
+            return Ok(gone(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
         }
-        let mut decision = gone(false).check(key, before);
+        let mut decision = gone(false).check(key, head);
         decision.changes.extend(rows.into_iter().map(|(key, _)| Change::Delete { key: key.clone(), revision: None }));
         Ok(decision)
     }

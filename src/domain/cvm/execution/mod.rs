@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 use crate::value::Json;
 use crate::vm;
 
-pub use commands::{Cancel, Delete, Deleted, Pause, Reached, Retry, Run, Start, Unpause};
+pub use commands::{Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause};
 
 /// An execution.
 #[derive(Clone, Debug, PartialEq)]

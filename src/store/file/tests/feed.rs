@@ -70,9 +70,9 @@ fn waiting_ends_when_the_time_is_up_or_a_commit_of_another_is_found() {
     let start = now(&b);
     assert_eq!(done(b.changes(Some(start.clone()), 10, Millis(10_000))).unwrap().events, []);
     // The second look finds it.
-    let next = commit_path(b.log().head.seq + 1);
-    disk.before(&fs, "read", &next, || ());
-    disk.before(&fs, "look at", "commits/", move || {
+    let head = b.log().head.seq;
+    disk.before(&fs, "read", &commit_path(head + 1), || ());
+    disk.before(&fs, "read", &commit_path(head), move || {
         commit(&a, "a", vec![insert("1", "x")]).unwrap();
     });
     assert_eq!(done(b.changes(Some(start), 10, Millis(10_000))).unwrap().events.len(), 1);

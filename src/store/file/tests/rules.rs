@@ -378,3 +378,41 @@ fn rule_12_a_commit_that_comes_between_reading_and_listing_is_no_gap() {
     assert_eq!(b.health(), None);
     assert_eq!(ids(&b), ["1", "2"]);
 }
+
+#[test]
+fn rule_4_a_store_begun_anew_in_the_same_folder_is_never_written_by_who_knew_the_old_one() {
+    for commits in [0, 1, 2, 3] {
+        let disk = Disk::new();
+        let (old, _) = open(&disk);
+        for i in 0..2 {
+            commit(&old, &format!("old{i}"), vec![insert(&format!("o{i}"), &format!("o{i}"))]).unwrap();
+        }
+        disk.delete_store();
+        let (new, _) = open(&disk);
+        for i in 0..commits {
+            commit(&new, &format!("new{i}"), vec![insert(&format!("n{i}"), &format!("n{i}"))]).unwrap();
+        }
+        let refused = commit(&old, "late", vec![insert("late", "late")]).unwrap_err();
+        assert!(refused.to_string().contains("replaced"), "{commits}: {refused}");
+        assert!(read(&old, "o0").unwrap_err().to_string().contains("replaced"), "{commits}");
+        let (again, _) = open(&disk);
+        assert_eq!((again.health(), ids(&again).len()), (None, commits));
+    }
+}
+
+#[test]
+fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    for i in 0..4 {
+        commit(&a, &format!("c{i}"), vec![insert(&format!("{i}"), &format!("t{i}"))]).unwrap();
+    }
+    let last = a.log().head.seq;
+    for gone in [last - 1, last] {
+        disk.edit(&commit_path(gone), None);
+    }
+    commit(&a, "late", vec![insert("late", "late")]).unwrap();
+    let (b, _) = open(&disk);
+    assert_eq!((b.health(), ids(&b)), (None, vec!["0".to_owned(), "1".to_owned(), "late".to_owned()]));
+    assert_eq!(ids(&a), ids(&b));
+}
