@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Error};
+use super::{Engine, Error, Executed};
 use crate::code::Code;
+use crate::decision::Command;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
     Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
@@ -83,7 +84,7 @@ impl Engine {
 impl Cvm {
     /// Loads a program under its name; see [`Load`].
     pub async fn load(&self, load: &Load, id: Option<&CommandId>) -> Result<LoadedProgram, Error> {
-        Ok(self.engine.execute_as(load, &self.command(id)).await?.output)
+        Ok(self.execute(load, id).await?.output)
     }
 
     /// Starts a program and runs it to its first stop.
@@ -91,16 +92,14 @@ impl Cvm {
         if let Some(input) = &start.input {
             check_plain(input).map_err(|excess| Error::new(Code::Invalid, format!("input: {excess}")))?;
         }
-        let id = self.command(id);
-        let reached = self.engine.execute_as(start, &id).await?.output;
-        self.drive(reached, &id).await
+        let Executed { output, command, .. } = self.execute(start, id).await?;
+        self.drive(output, &command).await
     }
 
     /// Runs an execution that was left running on to its next stop; tells how any other one stands.
     pub async fn next(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
-        let id = self.command(id);
-        let reached = self.engine.execute_as(&Run { id: execution.to_owned() }, &id).await?.output;
-        self.drive(reached, &id).await
+        let Executed { output, command, .. } = self.execute(&Run { id: execution.to_owned() }, id).await?;
+        self.drive(output, &command).await
     }
 
     /// Answers a call and runs on to the next stop. `call`: its id; `None`: the one that is open, where it is one.
@@ -127,43 +126,39 @@ impl Cvm {
                 },
             },
         };
-        let id = self.command(id);
-        let command = Answer { execution: execution.to_owned(), call, answer, by };
-        let reached = self.engine.execute_as(&command, &id).await?.output;
-        self.drive(reached, &id).await
+        let answer = Answer { execution: execution.to_owned(), call, answer, by };
+        let Executed { output, command, .. } = self.execute(&answer, id).await?;
+        self.drive(output, &command).await
     }
 
     /// Lets an execution rest.
     pub async fn pause(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
-        Ok(self.engine.execute_as(&Pause { id: execution.to_owned() }, &self.command(id)).await?.output)
+        Ok(self.execute(&Pause { id: execution.to_owned() }, id).await?.output)
     }
 
     /// Lets a resting execution go on to its next stop.
     pub async fn unpause(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
-        let id = self.command(id);
-        let reached = self.engine.execute_as(&Unpause { id: execution.to_owned() }, &id).await?.output;
-        self.drive(reached, &id).await
+        let Executed { output, command, .. } = self.execute(&Unpause { id: execution.to_owned() }, id).await?;
+        self.drive(output, &command).await
     }
 
     /// Ends an execution for good.
     pub async fn cancel(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
-        Ok(self.engine.execute_as(&Cancel { id: execution.to_owned() }, &self.command(id)).await?.output)
+        Ok(self.execute(&Cancel { id: execution.to_owned() }, id).await?.output)
     }
 
     /// Lets a failed execution go on at the failing instruction, to its next stop.
     pub async fn retry(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
-        let id = self.command(id);
-        let reached = self.engine.execute_as(&Retry { id: execution.to_owned() }, &id).await?.output;
-        self.drive(reached, &id).await
+        let Executed { output, command, .. } = self.execute(&Retry { id: execution.to_owned() }, id).await?;
+        self.drive(output, &command).await
     }
 
     /// Removes a finished execution with all its rows.
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
-        let id = self.command(id);
-        let begun = self.engine.execute_as(&Delete { id: execution.to_owned() }, &id).await?.output;
+        let Executed { output: begun, command, .. } = self.execute(&Delete { id: execution.to_owned() }, id).await?;
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
         for part in 1.. {
-            if self.engine.execute_as(&rows, &id.part(part)).await?.output.done {
+            if self.engine.execute_part(&rows, &command.part(part)).await?.output.done {
                 break;
             }
         }
@@ -211,7 +206,7 @@ impl Cvm {
             if reached.status != Status::Running {
                 break;
             }
-            reached = match self.engine.execute_as(&Run { id: reached.id.clone() }, &id.part(part)).await {
+            reached = match self.engine.execute_part(&Run { id: reached.id.clone() }, &id.part(part)).await {
                 Ok(executed) => executed.output,
                 // Somebody paused it meanwhile. What this command was asked for is done all the same.
                 Err(error) if error.code == Code::IllegalTransition => {
@@ -223,7 +218,10 @@ impl Cvm {
         Ok(reached)
     }
 
-    fn command(&self, id: Option<&CommandId>) -> CommandId {
-        id.cloned().unwrap_or_else(|| self.engine.new_command_id())
+    async fn execute<C: Command>(&self, command: &C, id: Option<&CommandId>) -> Result<Executed<C::Output>, Error> {
+        match id {
+            Some(id) => self.engine.execute_as(command, id).await,
+            None => self.engine.execute_part(command, &self.engine.new_command_id()).await,
+        }
     }
 }

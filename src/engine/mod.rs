@@ -68,6 +68,18 @@ pub struct Executed<O> {
     pub replayed: bool,
 }
 
+/// What a command came to, and the hints to be told when its queue is free again.
+type Told<O> = (Executed<O>, Vec<Hint>);
+
+/// What becomes of a command that has nothing to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoOps {
+    /// Its result stands in the ledger, because its caller may repeat it by its id.
+    Recorded,
+    /// Nothing: nobody else knows its id.
+    Forgotten,
+}
+
 impl Engine {
     /// An engine over `store`, which is made ready for `catalog`. A store that a newer program has written can be looked at
     /// ([`Engine::ask`]); whatever would write is refused by it.
@@ -116,19 +128,44 @@ impl Engine {
 
     /// Executes `command` once, under an id of our own.
     pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        Ok(self.execute_as(command, &self.new_command_id()).await?.output)
+        Ok(self.execute_part(command, &self.new_command_id()).await?.output)
     }
 
-    /// Executes `command` under `id`. The same id again is answered with the first result, whatever has happened since.
+    /// Executes `command` under `id`. The same id again is answered with the first result, whatever has happened since; also where
+    /// there was nothing to do.
     ///
     /// Either everything the command decided is committed when this returns `Ok`, or nothing is on any error, with one exception: the code
-    /// `unknown_outcome` says that the store could not be asked; repeat the command under the same id.
+    /// `unknown_outcome` says that the store could not be asked; repeat the command under the same id. A command that was refused may be
+    /// repeated too, and is then decided anew.
     pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
-        let queue = command.subject().map(|key| self.queue(key));
-        let _turn = match &queue {
-            Some(queue) => Some(queue.lock().await),
-            None => None,
+        self.drive(command, id, NoOps::Recorded).await
+    }
+
+    /// Executes under an id that only the caller within this process knows: a part of a command, or one of our own.
+    async fn execute_part<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
+        self.drive(command, id, NoOps::Forgotten).await
+    }
+
+    async fn drive<C: Command>(
+        &self,
+        command: &C,
+        id: &CommandId,
+        no_ops: NoOps,
+    ) -> Result<Executed<C::Output>, Error> {
+        let (executed, hints) = {
+            let queue = command.subject().map(|key| self.queue(key));
+            let _turn = match &queue {
+                Some(queue) => Some(queue.lock().await),
+                None => None,
+            };
+            self.decide(command, id, no_ops).await?
         };
+        // Outside of the queue: a listener may well command the same execution.
+        self.tell(&hints);
+        Ok(executed)
+    }
+
+    async fn decide<C: Command>(&self, command: &C, id: &CommandId, no_ops: NoOps) -> Result<Told<C::Output>, Error> {
         let fingerprint = fingerprint(command)?;
         let now = self.shared.host.now();
         let mut from = From::Cache;
@@ -148,23 +185,27 @@ impl Engine {
                 Err(Rejection::Torn(what)) => {
                     Error::new(Code::Corrupt, format!("what was read does not fit together: {what}"))
                 }
-                Ok(decision) if writes => match self.commit(decision, &view, id, &fingerprint, now).await {
-                    Ok(executed) => return Ok(executed),
-                    Err(error) if decide_again(&error) => error.into(),
-                    Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {
-                        Ok(Some(executed)) => return Ok(executed),
-                        // Absent is not final, but deciding again under the same id can only find it or do it.
-                        Ok(None) => error.into(),
-                        Err(_) => return Err(error.into()),
-                    },
-                    Err(error) => return Err(error.into()),
-                },
+                // Without changes only its row in the ledger is written.
+                Ok(decision) if writes || no_ops == NoOps::Recorded => {
+                    match self.commit(decision, &view, id, &fingerprint, now).await {
+                        Ok(told) => return Ok(told),
+                        Err(error) if decide_again(&error) => error.into(),
+                        Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {
+                            Ok(Some(executed)) => return Ok((executed, Vec::new())),
+                            // Absent is not final, but deciding again under the same id can only find it or do it.
+                            Ok(None) => error.into(),
+                            Err(_) => return Err(error.into()),
+                        },
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 reply => {
                     // The ledger is read before any reply without a commit: this may be the repeat of what was done.
-                    return match self.recorded(id, &fingerprint).await? {
-                        Some(executed) => Ok(executed),
-                        None => Ok(Executed { output: reply?.output, command: id.clone(), replayed: false }),
+                    let executed = match self.recorded(id, &fingerprint).await? {
+                        Some(executed) => executed,
+                        None => Executed { output: reply?.output, command: id.clone(), replayed: false },
                     };
+                    return Ok((executed, Vec::new()));
                 }
             };
             self.shared.cache.forget(view.keys().cloned());
@@ -231,7 +272,7 @@ impl Engine {
         id: &CommandId,
         fingerprint: &str,
         now: Timestamp,
-    ) -> Result<Executed<O>, store::Error> {
+    ) -> Result<Told<O>, store::Error> {
         let result = serde_json::to_value(&decision.output).map_err(|e| wrong_result(id, &e.to_string()))?;
         if result.to_string().len() > LEDGER_RESULT_BYTES {
             return Err(wrong_result(id, "it is larger than 4 KiB"));
@@ -242,11 +283,10 @@ impl Engine {
         let receipt = self.shared.store.commit(batch).await?;
         if receipt.replayed {
             let output = serde_json::from_value(receipt.result).map_err(|e| wrong_result(id, &e.to_string()))?;
-            return Ok(Executed { output, command: id.clone(), replayed: true });
+            return Ok((Executed { output, command: id.clone(), replayed: true }, Vec::new()));
         }
         self.remember(after, decision.warm, view);
-        self.tell(&decision.hints);
-        Ok(Executed { output: decision.output, command: id.clone(), replayed: false })
+        Ok((Executed { output: decision.output, command: id.clone(), replayed: false }, decision.hints))
     }
 
     /// The writes that make the changes, and the documents as they will stand.

@@ -3,7 +3,7 @@
 
 use serde_json::Number;
 
-use super::Json;
+use super::{Json, json_bytes};
 use crate::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
 
 /// How a value is too much.
@@ -35,33 +35,8 @@ pub enum Excess {
 /// assert!(check_storable(&json!(9_007_199_254_740_992u64), 1).is_err());
 /// ```
 pub fn check_storable(value: &Json, levels: usize) -> Result<(), Excess> {
-    walk(value, levels, |_| Ok(()))
-}
-
-/// Checks that `value` may cross into a run: storable, at most 64 levels deep and 1 MiB large (counted as its texts and 2
-/// bytes an item, near its JSON).
-pub fn check_plain(value: &Json) -> Result<(), Excess> {
-    let mut size = 0usize;
-    walk(value, VALUE_DEPTH, |value| {
-        size += match value {
-            Json::String(text) => text.len() + 2,
-            Json::Array(_) => 2,
-            Json::Object(map) => map.keys().map(String::len).sum::<usize>() + 2,
-            Json::Null | Json::Bool(_) | Json::Number(_) => 4,
-        };
-        if size > PLAIN_VALUE_BYTES { Err(Excess::Size) } else { Ok(()) }
-    })
-}
-
-/// Judges every value in `value`, itself included, by the common rule and by `also`.
-fn walk<'a>(
-    value: &'a Json,
-    levels: usize,
-    mut also: impl FnMut(&'a Json) -> Result<(), Excess>,
-) -> Result<(), Excess> {
     let mut pending = vec![(value, 1usize)];
     while let Some((value, depth)) = pending.pop() {
-        also(value)?;
         match value {
             Json::Array(_) | Json::Object(_) if depth > levels => return Err(Excess::Depth(levels)),
             Json::Array(items) => pending.extend(items.iter().map(|item| (item, depth + 1))),
@@ -76,6 +51,13 @@ fn walk<'a>(
         }
     }
     Ok(())
+}
+
+/// Checks that `value` may cross into a run: storable, at most 64 levels deep, and its JSON at most 1 MiB large.
+pub fn check_plain(value: &Json) -> Result<(), Excess> {
+    // The depth first: what measures the JSON is recursive.
+    check_storable(value, VALUE_DEPTH)?;
+    if json_bytes(value) > PLAIN_VALUE_BYTES { Err(Excess::Size) } else { Ok(()) }
 }
 
 fn exact(number: &Number) -> bool {

@@ -120,3 +120,44 @@ fn what_never_ends_stops_at_a_limit_that_names_itself() {
         assert!(error.message.contains(named), "{source}: {error:?}");
     }
 }
+
+#[test]
+fn a_deletion_that_slept_does_not_go_on_over_the_next_execution_of_the_id() {
+    use runstate::domain::cvm::{Delete, DeleteRows};
+
+    let mut scene = Scene::of(ASKS);
+    scene.answer("1").answer("2");
+    let engine = scene.engine();
+    let begun = block_on(engine.execute(&Delete { id: "run".into() })).unwrap();
+    // Another process finishes it, and the id is taken again.
+    block_on(scene.cvm().delete("run", None)).unwrap();
+    scene.start(Json::Null).unwrap();
+    scene.answer("1").answer("2").expect(Status::Complete);
+    let rest = DeleteRows { id: begun.id, incarnation: begun.incarnation };
+    assert!(block_on(engine.execute(&rest)).unwrap().done);
+    scene.expect(Status::Complete).expect_output(["1", "2"]);
+}
+
+#[test]
+fn repeats_after_deletion_still_get_the_first_result() {
+    let mut scene = Scene::of(ASKS);
+    let id = scene.command();
+    let first = block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap();
+    scene.answer("b");
+    let deletion = scene.command();
+    block_on(scene.cvm().delete("run", Some(&deletion))).unwrap();
+    block_on(scene.cvm().delete("run", Some(&deletion))).unwrap();
+    assert_eq!(block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap(), first);
+}
+
+#[test]
+fn a_command_with_nothing_to_do_is_remembered_too() {
+    let mut scene = Scene::of(ASKS);
+    let second = scene.command();
+    block_on(scene.cvm().pause("run", None)).unwrap();
+    block_on(scene.cvm().pause("run", Some(&second))).unwrap();
+    block_on(scene.cvm().unpause("run", None)).unwrap();
+    // Its repeat is a repeat, and does not pause again.
+    assert_eq!(block_on(scene.cvm().pause("run", Some(&second))).unwrap().status, Status::Paused);
+    scene.expect(Status::WaitingCc);
+}

@@ -54,8 +54,12 @@ impl Scene {
         block_on(Engine::new(store, host, runstate::domain::catalog().unwrap(), self.settings.clone())).unwrap()
     }
 
+    pub fn engine(&self) -> Engine {
+        self.engine.clone().unwrap_or_else(|| self.cold_engine())
+    }
+
     pub fn cvm(&self) -> Cvm {
-        self.engine.clone().unwrap_or_else(|| self.cold_engine()).cvm()
+        self.engine().cvm()
     }
 
     /// The same commands get the same ids, in whatever scene, a second apart.

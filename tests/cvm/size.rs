@@ -74,3 +74,21 @@ fn a_turn_writes_what_changed_and_not_the_state() {
     let (few, many) = (bytes(100), bytes(20_000));
     assert!(many < few + 16 * 1024, "{few} bytes a turn with 100 objects, {many} with 20,000");
 }
+
+#[test]
+fn what_a_program_hands_over_is_bounded_and_never_leaves_it_stuck() {
+    let cases = [
+        ("function main() { return \"x\".repeat(9000000); }", "the result has 9000002 bytes"),
+        ("throw new Error(\"x\".repeat(9000000));", "xxx"),
+        ("throw \"x\".repeat(9000000);", "xxx"),
+        ("CC(\"\\u0001\".repeat(900000));", "the question has 5400006 bytes"),
+    ];
+    for (source, said) in cases {
+        let mut scene = Scene::of(source);
+        scene.expect(Status::Error);
+        let error = scene.show().error.unwrap();
+        assert!(error.message.contains(said), "{source}: {}", &error.message[..200.min(error.message.len())]);
+        let (_, head) = &scene.dump()["cvm.executions/run"];
+        assert!(head.to_string().len() < 64 * 1024);
+    }
+}

@@ -9,10 +9,11 @@ use super::live::{self, Live};
 use super::{document, turn};
 use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
+use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Json, check_plain, same};
+use crate::value::{Json, check_plain, json_bytes, same};
 use crate::vm::CallRequest;
 
 /// A call.
@@ -219,6 +220,10 @@ impl Call {
         variables: Json,
         ctx: &mut Ctx,
     ) -> Result<Self, String> {
+        let bytes = json_bytes(&request.prompt) + json_bytes(&request.options);
+        if bytes > PLAIN_VALUE_BYTES {
+            return Err(format!("CC: the question has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
+        }
         Ok(Self {
             id: ctx.new_id(),
             execution_id: execution.id.clone(),

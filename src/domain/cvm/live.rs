@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::execution::{EXECUTIONS, Execution};
+use super::execution::{EXECUTIONS, Execution, State};
 use super::program::{Decoded, version_key};
 use super::{document, rows};
 use crate::code::Code;
@@ -192,8 +192,14 @@ impl Live {
         self.machine.answer(answer).map_err(|failure| Rejection::domain(Code::InvalidAnswer, failure.message))
     }
 
+    /// What the engine is to keep of it: nothing where the execution has ended, since whoever looks at it then can wait for its rows.
+    pub fn keep(self, key: Key, execution: &Execution) -> Option<(Key, WarmValue)> {
+        let going_on = matches!(execution.state, State::Running { .. } | State::Waiting(_) | State::Paused(_));
+        going_on.then(|| (key, self.warm(execution)))
+    }
+
     /// The form in which the engine keeps it.
-    pub fn warm(self, execution: &Execution) -> WarmValue {
+    fn warm(self, execution: &Execution) -> WarmValue {
         Arc::new(Warm { execution: execution.clone(), live: self })
     }
 

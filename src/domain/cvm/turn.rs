@@ -9,8 +9,9 @@ use super::live::Live;
 use super::rows;
 use crate::decision::{Change, Ctx, Decision, Hint, Loaded, Rejection};
 use crate::id::{hex, sha256};
-use crate::limits::LogLevel;
+use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
 use crate::schema::Key;
+use crate::value::json_bytes;
 use crate::vm::{Stop, Turn};
 
 /// Lines of output that the head shows at the most.
@@ -46,7 +47,7 @@ pub(super) fn go_on(
     decision.changes.extend(with_it);
     decision.changes.extend(written.changes);
     decision.hints = written.hints;
-    decision.warm.push((key, live.warm(&execution)));
+    decision.warm.extend(live.keep(key, &execution));
     Ok(decision)
 }
 
@@ -106,12 +107,17 @@ fn run(
                 written.changes.push(call.insert()?);
                 End::Asked(waiting)
             }
+            Stop::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
+                let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
+                log("error", error.to_json(), ctx)?;
+                End::Failed(error)
+            }
             Stop::Complete(result) => {
                 log("complete", json!({"instructionsExecuted": live.machine.instructions()}), ctx)?;
                 End::Complete(ctx.now, result)
             }
             Stop::Failed(failure) => {
-                let error = ProgramError::of(failure, ctx.now);
+                let error = ProgramError::of(failure, ctx.now).bounded();
                 log("error", error.to_json(), ctx)?;
                 End::Failed(error)
             }
@@ -146,7 +152,7 @@ fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> 
 }
 
 /// A line as the head shows it.
-fn cut(line: &str) -> String {
+pub(super) fn cut(line: &str) -> String {
     if line.len() <= TAIL_BYTES {
         return line.to_owned();
     }

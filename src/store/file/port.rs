@@ -50,8 +50,11 @@ impl<F: Fs> Store for FileStore<F> {
                 self.refresh(Next::Reply).await?;
                 self.log_mut().declare(catalog)?;
             }
+            // An older program is told that it may only read, before anything of it is written.
+            if let Some(newer) = self.log().newer.clone() {
+                return Err(newer);
+            }
             self.write(|log| versions(log, catalog)).await?;
-            // Also where there was nothing to write: an older program is told that it may only read.
             self.log().newer.clone().map_or(Ok(()), Err)
         })
     }

@@ -41,7 +41,8 @@ pub(super) async fn an_id_is_one_command(subject: &Subject) -> Verdict {
     let other = Batch { fingerprint: "another".to_owned(), ..batch("c")? }.insert(&ITEMS, "a", json!({"n": 2}));
     ensure_eq!(code(&s.commit(other).await), "command_id_reused");
     ensure_eq!(s.document(&ITEMS, "a").await?, json!({"n": 1}));
-    ensure_eq!(s.commit(batch("c/1")?).await?.replayed, false);
+    let part = batch("c")?.command.part(1);
+    ensure_eq!(s.commit(Batch { command: part, ..batch("c")? }).await?.replayed, false);
     Ok(())
 }
 

@@ -194,7 +194,8 @@ impl Command for Start {
         let mut decision = Decision::of(execution.reached()).change(insert).check(program_key.clone(), found);
         decision.changes.extend(changes.changes);
         decision.hints = changes.hints;
-        decision.warm = vec![(decoded_key, std::sync::Arc::new(decoded)), (key, live.warm(&execution))];
+        decision.warm = vec![(decoded_key, std::sync::Arc::new(decoded))];
+        decision.warm.extend(live.keep(key, &execution));
         Ok(decision)
     }
 }

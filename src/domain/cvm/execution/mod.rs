@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::live::{self, Heap};
+use super::turn;
 use crate::decision::{Change, Ctx, Decision, Lifecycle, Loaded, Rejection, View};
-use crate::limits::LogLevel;
+use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
@@ -442,7 +443,7 @@ impl Execution {
         let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
         let mut decision = Decision::of(self.reached()).change(change);
         if let Some(warm) = view.warm::<live::Warm>(&key) {
-            decision.warm.push((key, warm.live.clone().warm(&self)));
+            decision.warm.extend(warm.live.clone().keep(key, &self));
         }
         Ok(decision)
     }
@@ -468,6 +469,28 @@ impl ProgramError {
     pub(super) fn of(failure: vm::Failure, timestamp: Timestamp) -> Self {
         let vm::Failure { name, message, line, column, instruction, stack, .. } = failure;
         Self { message, name, line, column, instruction, stack, timestamp }
+    }
+
+    /// What a program is told that hands over more than a document can hold.
+    pub(super) fn too_large(what: &str, bytes: usize, timestamp: Timestamp) -> Self {
+        let message = format!("{what} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
+        Self {
+            message,
+            name: "LimitError".to_owned(),
+            line: 0,
+            column: 0,
+            instruction: 0,
+            stack: Vec::new(),
+            timestamp,
+        }
+    }
+
+    /// Cut to what a head can hold, with a mark: a program may throw a text of any length.
+    pub(super) fn bounded(mut self) -> Self {
+        self.name = turn::cut(&self.name);
+        self.message = turn::cut(&self.message);
+        self.stack.iter_mut().for_each(|frame| *frame = turn::cut(frame));
+        self
     }
 
     fn sample() -> Self {
