@@ -424,3 +424,38 @@ fn what_is_too_large_is_refused_before_it_is_made() {
         assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
     }
 }
+
+#[test]
+fn a_pattern_that_backtracks_without_end_is_stopped_and_nothing_catches_it() {
+    let limits = Limits { match_steps: 100_000, ..Limits::default() };
+    for call in ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
+    {
+        let source = format!("const s = 'a'.repeat(40) + 'b'; try {{ {call} }} catch (e) {{ console.log('caught') }}");
+        let (mut machine, stop) = limited(&source, limits.clone());
+        let failure = failed(stop);
+        assert!(failure.limit && failure.message.contains("regular expression limit"), "{source}: {failure:?}");
+        assert!(machine.take_output().is_empty());
+        let mut again = restored(&machine);
+        assert_eq!(failed(again.run(u64::MAX, &TURN)), failure);
+    }
+}
+
+#[test]
+fn work_of_built_in_functions_counts_as_instructions_however_it_is_sliced() {
+    let source = "const s = 'ab '.repeat(1e4); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + s.match(/\\w+/g).length; console.log(n)";
+    let (lines, stop, whole, _) = run(source, 0);
+    assert!(whole > 20_000, "{whole}");
+    for stride in [997, 5000] {
+        let sliced = run(source, stride);
+        assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, whole));
+    }
+    let mut machine = start("while (true) 'x'.repeat(1e6).indexOf('y')");
+    assert_eq!(machine.run(1_000_000, &TURN), Stop::Fuel);
+    assert_eq!(machine.instructions(), 1_000_000);
+}
+
+#[test]
+fn looking_for_a_long_text_takes_no_longer_than_walking_over_both() {
+    let source = "const s = 'a'.repeat(2e5); const t = 'a'.repeat(1e5) + 'b'; console.log(s.indexOf(t), s.lastIndexOf('b' + t), (s + t).indexOf(t), (t + s).lastIndexOf(t), ('α' + s).indexOf(t))";
+    assert_eq!(run(source, 0).0, ["-1 -1 200000 0 -1"]);
+}
