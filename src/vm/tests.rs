@@ -428,7 +428,8 @@ fn what_is_too_large_is_refused_before_it_is_made() {
 #[test]
 fn a_pattern_that_backtracks_without_end_is_stopped_and_nothing_catches_it() {
     let limits = Limits { match_steps: 100_000, ..Limits::default() };
-    for call in ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
+    for call in
+        ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
     {
         let source = format!("const s = 'a'.repeat(40) + 'b'; try {{ {call} }} catch (e) {{ console.log('caught') }}");
         let (mut machine, stop) = limited(&source, limits.clone());
