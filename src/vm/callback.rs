@@ -207,7 +207,12 @@ impl Waiting {
                     return Err(Raise::Internal("a replacement without its arguments"));
                 };
                 self.index += 1;
-                let arguments = machine.heap.elements(arguments);
+                let mut arguments = machine.heap.elements(arguments);
+                // The text stands behind the place, the only number.
+                let place = arguments.iter().position(|argument| matches!(argument, Value::Number(_)));
+                if let Some(text) = place.and_then(|place| arguments.get_mut(place + 1)) {
+                    *text = self.item.clone();
+                }
                 machine.stack.extend(arguments);
                 Ok(Step::Call)
             }

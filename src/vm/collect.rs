@@ -1,11 +1,13 @@
 //! Collection: marks what is reachable from the stack and the frames, and frees the rest. It runs between two
 //! instructions, when more was allocated since the last time than was left then.
 
+use super::callback::Waiting;
 use super::entry::Entry;
-use super::frame::Frame;
+use super::frame::{Entered, Frame};
 use super::heap::{Heap, PAGE};
 use super::limits::Exceeded;
-use super::machine::Machine;
+use super::machine::{Machine, Stop};
+use super::raise::Raise;
 use super::value::{HeapRef, Value};
 
 /// Below this much nothing is collected.
@@ -15,7 +17,7 @@ impl Heap {
     /// Whether it is time to collect.
     #[inline]
     pub fn wants_collection(&self) -> bool {
-        self.allocated > self.live.max(THRESHOLD)
+        self.allocated > self.live.max(THRESHOLD) || self.claimed > self.live.max(self.limit / 4)
     }
 
     /// Checks that so many bytes may be taken at once.
@@ -26,6 +28,72 @@ impl Heap {
 }
 
 impl Machine {
+    /// Sees to it that what a snapshot writes is bounded, whatever the stop. Texts are shared in memory but not in a
+    /// snapshot, so a state can be far larger than the memory it takes.
+    ///
+    /// A state above the limit fails. Where it is far above, it could not be saved at all: its texts and its heap are given
+    /// up, and the machine says the same for ever after.
+    pub(super) fn settle(&mut self, stop: Stop) -> Stop {
+        self.heap.seal();
+        let limit = self.limits.heap_bytes;
+        if self.spent || self.weight() <= limit {
+            return stop;
+        }
+        // Whether this fails is said by the exact count below.
+        let _ = self.collect();
+        self.heap.seal();
+        let weight = self.weight();
+        if weight <= limit {
+            return stop;
+        }
+        let whole = weight <= limit.saturating_mul(2);
+        if whole && matches!(stop, Stop::Failed(_)) {
+            return stop;
+        }
+        if let Some(open) = self.open.take() {
+            self.stack.extend(open.operands);
+            self.calls = self.calls.saturating_sub(1);
+        }
+        if !whole {
+            self.give_up();
+        }
+        Stop::Failed(self.failure_of(&Raise::Limit(Exceeded::HeapBytes)))
+    }
+
+    /// What a snapshot of this machine would write, near enough: the heap, and the texts of stack and frames.
+    fn weight(&self) -> u64 {
+        let mut weight = self.heap.weight();
+        self.each_root(&mut |value| {
+            if let Value::Text(_) = value {
+                weight = weight.saturating_add(value.weight());
+            }
+        });
+        weight
+    }
+
+    /// Lets go of the heap and of all texts. The frames remain, so that the place of the failure can be told.
+    fn give_up(&mut self) {
+        fn drop(value: &mut Value) {
+            if let Value::Text(_) | Value::Ref(_) = value {
+                *value = Value::Null;
+            }
+        }
+        self.spent = true;
+        self.pending = None;
+        self.stack.iter_mut().for_each(drop);
+        for frame in &mut self.frames {
+            match frame {
+                Frame::Code(frame) => (frame.closure, frame.entry) = (HeapRef::NONE, Entered::Plain),
+                Frame::Native(waiting) => {
+                    let Waiting { callback, this, source, out, item, sorting, .. } = &mut **waiting;
+                    [callback, this, source, out, item].into_iter().for_each(drop);
+                    *sorting = None;
+                }
+            }
+        }
+        self.heap.clear();
+    }
+
     /// Shows every value that is in use without another pointing to it.
     pub(super) fn each_root(&self, visit: &mut dyn FnMut(&Value)) {
         self.stack.iter().for_each(&mut *visit);
@@ -33,7 +101,7 @@ impl Machine {
             match frame {
                 Frame::Code(frame) => {
                     visit(&Value::Ref(frame.closure));
-                    if let super::frame::Entered::New(class) | super::frame::Entered::Super(class) = frame.entry {
+                    if let Entered::New(class) | Entered::Super(class) = frame.entry {
                         visit(&Value::Ref(class));
                     }
                 }
@@ -83,6 +151,7 @@ impl Machine {
         }
         self.heap.cursors = [1, 1];
         self.heap.allocated = 0;
+        self.heap.claimed = 0;
         self.heap.live = live;
         if live > self.limits.heap_bytes { Err(Exceeded::HeapBytes) } else { Ok(()) }
     }

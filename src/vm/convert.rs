@@ -244,6 +244,7 @@ impl Machine {
         self.check_text(a.len() + b.len())?;
         // What is shared with the left half was counted when that was made.
         self.heap.charge(32 + b.len() as u64);
+        self.heap.claim(a.len() as u64);
         Ok(Str::concat(a, b))
     }
 }

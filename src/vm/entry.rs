@@ -61,11 +61,13 @@ impl Entry {
             Entry::Array(array) => array.weight(),
             Entry::Object(object) => object.table.weight(),
             Entry::Closure(closure) => {
-                64 + 8 * closure.captures.len() as u64 + closure.table.weight() + closure.hidden.weight()
+                let this = closure.this.as_ref().map_or(0, Value::weight);
+                64 + this + 8 * closure.captures.len() as u64 + closure.table.weight() + closure.hidden.weight()
             }
             Entry::Error(error) => 64 + error.hidden.weight() + error.object.table.weight(),
             Entry::Map(table) | Entry::Set(table) => table.weight(),
-            Entry::Cursor(_) | Entry::Bound(_) => 64,
+            Entry::Cursor(cursor) => 48 + cursor.source.weight(),
+            Entry::Bound(bound) => 48 + bound.this.weight() + bound.args.iter().map(Value::weight).sum::<u64>(),
             Entry::RegExp(regexp) => 64 + regexp.source.len() as u64,
             Entry::Chunk(values) => values.iter().map(Value::weight).sum(),
             Entry::Pairs(pairs) => pairs.items.iter().map(|(k, v)| k.weight() + v.weight()).sum(),

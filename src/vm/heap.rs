@@ -37,6 +37,8 @@ struct Page {
     kind: Kind,
     live: u8,
     dirty: bool,
+    /// What its entries weigh; exact when the heap is sealed.
+    weight: u64,
 }
 
 /// Places for what references point to.
@@ -51,6 +53,9 @@ pub struct Heap {
     pub(super) allocated: u64,
     /// Bytes that the last collection left.
     pub(super) live: u64,
+    /// Bytes of text that concatenations repeated since the last collection: a rope shares them with its left half, but
+    /// once somebody looks inside, they are there twice.
+    pub(super) claimed: u64,
     /// Bytes that may be in use.
     pub(super) limit: u64,
 }
@@ -72,14 +77,23 @@ impl Page {
             _ if entries.iter().any(Entry::is_chunk) => Kind::Chunks,
             _ => Kind::Small,
         };
-        Page { store: Store::Shared(Arc::new(entries)), kind, live, dirty: false }
+        let weight = weight_of(&entries);
+        Page { store: Store::Shared(Arc::new(entries)), kind, live, dirty: false, weight }
     }
 }
 
 impl Default for Heap {
     fn default() -> Heap {
         // Place 0 belongs to nobody: the search begins behind it.
-        Heap { pages: Vec::new(), owned: Vec::new(), cursors: [1, 1], allocated: 0, live: 0, limit: 1 << 40 }
+        Heap {
+            pages: Vec::new(),
+            owned: Vec::new(),
+            cursors: [1, 1],
+            allocated: 0,
+            live: 0,
+            claimed: 0,
+            limit: 1 << 40,
+        }
     }
 }
 
@@ -144,6 +158,7 @@ impl Heap {
                     kind,
                     live: 0,
                     dirty: true,
+                    weight: 0,
                 });
                 self.owned.push(number as u32);
                 continue;
@@ -187,6 +202,29 @@ impl Heap {
         self.allocated += bytes;
     }
 
+    /// Counts bytes that a rope shares with its left half.
+    #[inline]
+    pub fn claim(&mut self, bytes: u64) {
+        self.claimed += bytes;
+    }
+
+    /// What all pages weigh as a snapshot writes them, garbage included. The heap is sealed.
+    pub fn weight(&self) -> u64 {
+        self.pages.iter().map(|page| page.weight).sum()
+    }
+
+    /// Empties every page.
+    pub fn clear(&mut self) {
+        self.seal();
+        for page in &mut self.pages {
+            page.dirty |= page.live > 0;
+            page.store = Store::Shared(Arc::new(Vec::new()));
+            (page.kind, page.live, page.weight) = (Kind::Empty, 0, 0);
+        }
+        self.cursors = [1, 1];
+        (self.allocated, self.live, self.claimed) = (0, 0, 0);
+    }
+
     /// Number of pages.
     pub fn page_count(&self) -> u32 {
         self.pages.len() as u32
@@ -203,12 +241,13 @@ impl Heap {
         self.pages.iter().map(|p| usize::from(p.live)).sum()
     }
 
-    /// Makes all pages shareable again, so that a copy costs nothing.
+    /// Makes all pages shareable again, so that a copy costs nothing, and weighs those that changed.
     pub fn seal(&mut self) {
         for number in std::mem::take(&mut self.owned) {
             if let Some(page) = self.pages.get_mut(number as usize)
                 && let Store::Owned(entries) = &mut page.store
             {
+                page.weight = weight_of(entries);
                 page.store = Store::Shared(Arc::new(std::mem::take(entries)));
             }
         }
@@ -231,6 +270,10 @@ impl Heap {
     pub fn from_pages(pages: Vec<Vec<Entry>>) -> Heap {
         Heap { pages: pages.into_iter().map(Page::of).collect(), ..Heap::default() }
     }
+}
+
+fn weight_of(entries: &[Entry]) -> u64 {
+    entries.iter().filter(|entry| !matches!(entry, Entry::Free)).map(Entry::weight).sum()
 }
 
 /// Takes the entries out of their shared form, or copies them where another machine still holds them.

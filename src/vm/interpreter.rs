@@ -36,6 +36,7 @@ impl Machine {
         }
         loop {
             let before = budget;
+            budget -= self.settled(budget);
             let result = self.stretch(&program, &mut budget);
             self.instructions += before - budget;
             match result {
@@ -84,6 +85,7 @@ impl Machine {
                     Ok(stop) => leave!(Ok(stop)),
                     Err(raise) => leave!(Err(raise)),
                 }
+                left -= self.settled(left);
                 if self.heap.wants_collection() {
                     self.pc = pc as u32;
                     if let Err(limit) = self.collect() {
@@ -629,7 +631,7 @@ impl Machine {
 
     /// Completes the program with the value on top of the stack, which stays there.
     fn complete(&mut self) -> Result<Next, Raise> {
-        let result = self.plain_out(&self.operand(0))?;
+        let result = self.plain_out(&self.operand(0), self.limits.heap_bytes, Exceeded::HeapBytes)?;
         Ok(Next::Stop(Box::new(Stop::Complete(result))))
     }
 }

@@ -71,11 +71,14 @@ impl Machine {
     }
 
     /// A value as a plain one: `undefined` becomes null, or is left out of an object; an error its name and message.
-    pub(super) fn plain_out(&self, value: &Value) -> Result<Json, Raise> {
-        self.plain_out_at(value, 0)
+    ///
+    /// What is shared in the heap is written as often as it is met, so `bytes` bounds what is written.
+    pub(super) fn plain_out(&self, value: &Value, bytes: u64, limit: Exceeded) -> Result<Json, Raise> {
+        self.plain_out_at(value, 0, &mut Left { bytes, limit })
     }
 
-    fn plain_out_at(&self, value: &Value, depth: u32) -> Result<Json, Raise> {
+    fn plain_out_at(&self, value: &Value, depth: u32, left: &mut Left) -> Result<Json, Raise> {
+        left.take(value)?;
         if depth > self.limits.json_depth {
             return type_error(format!(
                 "a plain value may be nested {} levels deep and not contain itself",
@@ -91,7 +94,7 @@ impl Machine {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Array(_) => {
                     let items = self.heap.elements(*at);
-                    Json::Array(items.iter().map(|v| self.plain_out_at(v, depth + 1)).collect::<Result<_, _>>()?)
+                    Json::Array(items.iter().map(|v| self.plain_out_at(v, depth + 1, left)).collect::<Result<_, _>>()?)
                 }
                 Entry::Object(_) | Entry::Error(_) => {
                     let mut members = serde_json::Map::new();
@@ -103,12 +106,13 @@ impl Machine {
                     }
                     for (key, member) in self.own_entries(value) {
                         if !matches!(member, Value::Undefined) {
+                            left.take(&key)?;
                             let key = self.text_of(&key)?.to_utf8();
                             // Documents hold plain values, and some stores refuse NUL in a key.
                             if key.contains('\0') {
                                 return type_error("a key of a plain value may not hold the character NUL");
                             }
-                            members.insert(key, self.plain_out_at(&member, depth + 1)?);
+                            members.insert(key, self.plain_out_at(&member, depth + 1, left)?);
                         }
                     }
                     Json::Object(members)
@@ -312,6 +316,7 @@ impl Machine {
                         return reader.trailing();
                     }
                     self.heap.charge(text.len() as u64);
+                    self.owe(text.len() as u64);
                     return Ok(value);
                 };
                 let next = reader.peek();
@@ -356,6 +361,22 @@ impl Machine {
                 }
             }
         }
+    }
+}
+
+/// How much of a plain value may still be written.
+struct Left {
+    bytes: u64,
+    limit: Exceeded,
+}
+
+impl Left {
+    fn take(&mut self, value: &Value) -> Result<(), Exceeded> {
+        let text = if let Value::Text(text) = value { text.len() as u64 } else { 0 };
+        // Written, a value may be one byte; held, it is far more.
+        let least = if matches!(self.limit, Exceeded::HeapBytes) { 32 } else { 1 };
+        self.bytes = self.bytes.checked_sub(text + least).ok_or(self.limit)?;
+        Ok(())
     }
 }
 

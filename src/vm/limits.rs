@@ -19,6 +19,8 @@ pub struct Limits {
     pub call_bytes: u32,
     /// Depth of plain values that come in and go out.
     pub json_depth: u32,
+    /// Steps that one call may take to match a regular expression, beside sixteen for every unit of the text.
+    pub match_steps: u64,
 }
 
 impl Default for Limits {
@@ -26,12 +28,13 @@ impl Default for Limits {
         Limits {
             instructions: 10_000_000_000,
             frames: 10_000,
-            stack: 4_000_000,
+            stack: 1_000_000,
             heap_bytes: 256 << 20,
             text_units: 1 << 26,
             output_bytes: 64 << 20,
             call_bytes: 1 << 20,
             json_depth: 64,
+            match_steps: 20_000_000,
         }
     }
 }
@@ -55,6 +58,8 @@ pub enum Exceeded {
     CallBytes,
     /// [`Limits::json_depth`]
     JsonDepth,
+    /// [`Limits::match_steps`]
+    MatchSteps,
     /// The most elements of one array.
     ArrayLength,
 }
@@ -71,6 +76,12 @@ impl Exceeded {
             Exceeded::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
             Exceeded::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
             Exceeded::JsonDepth => format!("value depth limit reached: {} levels", limits.json_depth),
+            Exceeded::MatchSteps => {
+                format!(
+                    "regular expression limit reached: {} steps; its pattern backtracks too much",
+                    limits.match_steps
+                )
+            }
             Exceeded::ArrayLength => format!("array length limit reached: {} elements", super::array::MAX_LENGTH),
         }
     }

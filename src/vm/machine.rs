@@ -17,6 +17,9 @@ use super::random::Random;
 use super::text::Str;
 use super::value::{HeapRef, Value};
 
+/// Units of text that a built-in function walks over for the price of one instruction.
+const UNITS: u64 = 64;
+
 /// What a turn may know of the outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
@@ -146,6 +149,10 @@ pub struct Machine {
     pub(super) open: Option<OpenCall>,
     /// Thrown when the machine runs again.
     pub(super) pending: Option<Value>,
+    /// Units of work that built-in functions did and no instruction was counted for yet.
+    pub(super) owed: u64,
+    /// Its texts and its heap were given up: it was too large to be saved.
+    pub(super) spent: bool,
     pub(super) now_ms: i64,
 }
 
@@ -180,6 +187,8 @@ impl Machine {
             output_bytes: 0,
             open: None,
             pending: None,
+            owed: 0,
+            spent: false,
             now_ms: 0,
         }
     }
@@ -220,14 +229,18 @@ impl Machine {
     }
 
     /// Runs at most `fuel` instructions.
+    ///
+    /// A program whose state grew beyond all bounds cannot be retried: running it again answers the same failure.
     pub fn run(&mut self, fuel: u64, turn: &Turn) -> Stop {
         self.now_ms = turn.now_ms;
+        if self.spent {
+            return Stop::Failed(self.failure_of(&Raise::Limit(Exceeded::HeapBytes)));
+        }
         let stop = match &self.open {
             Some(open) => Stop::Call(open.request.clone()),
             None => self.interpret(fuel),
         };
-        self.heap.seal();
-        stop
+        self.settle(stop)
     }
 
     /// Answers the open call: its result is pushed, and [`Machine::run`] goes on behind it.
@@ -295,6 +308,20 @@ impl Machine {
     #[must_use]
     pub fn is_waiting(&self) -> Option<&CallRequest> {
         self.open.as_ref().map(|open| &open.request)
+    }
+
+    /// Counts work of a built-in function: so many units of text walked over, or as much.
+    #[inline]
+    pub(super) fn owe(&mut self, units: u64) {
+        self.owed += units;
+    }
+
+    /// How many instructions of a budget go to what is owed: one for [`UNITS`] units.
+    #[inline]
+    pub(super) fn settled(&mut self, budget: u64) -> u64 {
+        let paid = (self.owed / UNITS).min(budget);
+        self.owed -= paid * UNITS;
+        paid
     }
 
     /// Prints a line.

@@ -26,6 +26,7 @@ mod natives;
 mod number;
 mod object;
 pub mod op;
+mod pattern;
 pub mod program;
 mod property;
 mod quick;

@@ -132,7 +132,7 @@ pub struct RegExp {
     /// Where `g` and `y` go on.
     pub last_index: f64,
     /// The pattern compiled; no part of the state.
-    pub compiled: Arc<regress::Regex>,
+    pub compiled: Arc<super::pattern::Pattern>,
 }
 
 impl Object {

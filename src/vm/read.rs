@@ -203,7 +203,7 @@ pub(super) fn entry(json: &Json) -> Read<Entry> {
             let Value::Text(source) = value(source)? else { return wrong("a pattern", source) };
             let flags = Str::new(word(flags)?);
             let Value::Number(last_index) = value(last_index)? else { return wrong("a place", last_index) };
-            let compiled = super::natives::regexp::compile(&source, &flags)?;
+            let compiled = super::pattern::Pattern::new(&source, &flags)?;
             Entry::RegExp(Box::new(RegExp { source, flags, last_index, compiled: compiled.into() }))
         }
         ("b", [target, this, args]) => {

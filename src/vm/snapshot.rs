@@ -82,6 +82,12 @@ impl Machine {
         if let Some(pending) = &self.pending {
             machine.insert("pending".to_owned(), encoder.value(pending));
         }
+        if self.owed > 0 {
+            machine.insert("owed".to_owned(), json!(self.owed));
+        }
+        if self.spent {
+            machine.insert("spent".to_owned(), json!(true));
+        }
         if !self.output.is_empty() {
             machine.insert("output".to_owned(), json!(self.output));
         }
@@ -95,6 +101,7 @@ impl Machine {
                 "cursors": self.heap.cursors,
                 "allocated": self.heap.allocated,
                 "live": self.heap.live,
+                "claimed": self.heap.claimed,
             }),
             random: random_of(&self.random),
             machine: Json::Object(machine),
@@ -244,6 +251,7 @@ impl Machine {
         }
         self.heap.allocated = read::number64(&saved.heap["allocated"])?;
         self.heap.live = read::number64(&saved.heap["live"])?;
+        self.heap.claimed = saved.heap.get("claimed").map_or(Ok(0), read::number64)?;
         self.heap.mark_clean();
         let words = read::list(&saved.random)?;
         let mut state = [0; 4];
@@ -261,6 +269,8 @@ impl Machine {
         self.instructions = read::number64(&machine["instructions"])?;
         self.calls = read::number64(&machine["calls"])?;
         self.output_bytes = read::number64(&machine["outputBytes"])?;
+        self.spent = machine.get("spent").is_some();
+        self.owed = machine.get("owed").map_or(Ok(0), read::number64)?;
         if let Some(pending) = machine.get("pending") {
             self.pending = Some(read::value(pending)?);
         }

@@ -590,7 +590,7 @@ impl Machine {
         let options = if with_options {
             match self.stack.get(from + 1).cloned().unwrap_or(Value::Undefined) {
                 Value::Undefined => serde_json::Value::Null,
-                options => self.plain_out(&options)?,
+                options => self.plain_out(&options, u64::from(self.limits.call_bytes), Exceeded::CallBytes)?,
             }
         } else {
             serde_json::Value::Null
@@ -638,6 +638,8 @@ impl Machine {
                 let mut values = Vec::new();
                 while let Some(value) = self.heap.cursor_next(cursor) {
                     values.push(value);
+                    // Characters of a text are shared: what there is to bound is the list.
+                    self.heap.room(16 * values.len() as u64)?;
                 }
                 Ok(values)
             }

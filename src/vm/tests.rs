@@ -331,3 +331,132 @@ fn collect_paths(json: &Json, path: String, paths: &mut Vec<String>) {
         paths.push(path);
     }
 }
+
+/// Bytes of everything that is saved of a machine.
+fn saved_bytes(machine: &Machine) -> usize {
+    let head = serde_json::to_string(&machine.save()).unwrap().len();
+    (0..machine.page_count()).map(|page| machine.encode_page(page).to_string().len()).sum::<usize>() + head
+}
+
+#[test]
+fn texts_that_are_shared_in_memory_count_as_often_as_they_are_saved() {
+    let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
+    for source in [
+        // One text in five thousand frames.
+        "function f(s, n) { if (n === 0) return CC('x'); return f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)",
+        // The same in the heap: elements, properties, captured variables, a Map, bound arguments.
+        "const s = 'x'.repeat(1e5); const a = []; for (let i = 0; i < 100; i++) a.push(s); CC('x')",
+        "const s = 'x'.repeat(1e5); const a = new Array(1000).fill(s); CC('x')",
+        "const s = 'x'.repeat(1e5); const a = []; for (let i = 0; i < 100; i++) a.push({ s }); CC('x')",
+        "const a = []; for (let i = 0; i < 100; i++) a.push([0]); const s = 'x'.repeat(1e5); for (const b of a) b[0] = s; CC('x')",
+        "const s = 'x'.repeat(1e5); const m = new Map(); for (let i = 0; i < 1000; i++) m.set(i, s); CC('x')",
+        "const s = 'x'.repeat(1e5); const a = []; for (let i = 0; i < 100; i++) { let t = s; a.push(() => t) } CC('x')",
+        "const s = 'x'.repeat(1e5); function g() {} const a = []; for (let i = 0; i < 100; i++) a.push(g.bind(null, s)); CC('x')",
+        // An error that nothing catches is a stop like any other.
+        "function f(s, n) { if (n === 0) throw new Error('x'); return f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)",
+    ] {
+        let (mut machine, stop) = limited(source, limits.clone());
+        let failure = failed(stop);
+        assert!(failure.limit && failure.message.contains("heap limit"), "{source}: {failure:?}");
+        assert!(saved_bytes(&machine) < 3 << 20, "{source}: {}", saved_bytes(&machine));
+        let mut again = restored(&machine);
+        assert_eq!(failed(again.run(u64::MAX, &TURN)), failure, "{source}");
+        assert_eq!(failed(machine.run(u64::MAX, &TURN)), failure, "{source}");
+        assert_eq!(again.save(), machine.save(), "{source}");
+    }
+}
+
+#[test]
+fn texts_made_again_and_again_reach_the_heap_limit_at_the_same_place_warm_and_restored() {
+    let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
+    for source in [
+        "function f(s, n) { const t = s + n; t.charCodeAt(3); return f(s, n + 1) + t.length } f('x'.repeat(60000), 0)",
+        "function f(n) { const t = 'x'.repeat(60000); return f(n + 1) + t } f(0)",
+        "const a = []; const s = 'x'.repeat(60000); for (let i = 0; ; i++) { a.push(`${s}${i}`); a[i].charCodeAt(3) }",
+        "const a = []; for (let i = 0; ; i++) a.push('y'.padStart(60000, i))",
+    ] {
+        let mut warm = Machine::start(program(source), &Json::Null, [7; 32], limits.clone()).unwrap();
+        let mut cold = warm.clone();
+        let failure = loop {
+            let (one, other) = (warm.run(40, &TURN), cold.run(40, &TURN));
+            assert_eq!(one, other, "{source}");
+            if let Stop::Failed(failure) = one {
+                break failure;
+            }
+            cold = restored(&cold);
+        };
+        assert!(failure.message.contains("heap limit"), "{source}: {failure:?}");
+        assert_eq!(warm.instructions(), cold.instructions(), "{source}");
+        assert_eq!(warm.save(), cold.save(), "{source}");
+        assert!(saved_bytes(&warm) < 3 << 20, "{source}");
+    }
+    // What is let go does not count.
+    let source =
+        "let s = ''; for (let i = 0; i < 20000; i++) { s += 'abc'; if (i % 100 === 0) s.charCodeAt(3) } s.length";
+    assert_eq!(limited(source, limits.clone()).1, Stop::Complete(Json::Null));
+    let source = "const s = 'ab'.repeat(20000); let n = 0; s.replace(/a/g, (m, at, text) => { n += text.length - s.length; return m })";
+    let whole = Limits { heap_bytes: 8 << 20, ..Limits::default() };
+    assert_eq!(limited(source, whole).1, Stop::Complete(Json::Null));
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_made() {
+    let limits = Limits { heap_bytes: 16 << 20, text_units: 1 << 22, ..Limits::default() };
+    for (source, what) in [
+        ("'x'.repeat(2**30)", "string length limit"),
+        ("Array(2**31)", "array length limit"),
+        ("new Array(1e9).fill(0)", "array length limit"),
+        ("new Array(6e7).fill(0)", "heap limit"),
+        ("'ab'.repeat(1e6).split('')", "heap limit"),
+        ("'ab'.repeat(1e6).split('a')", "heap limit"),
+        ("[...'ab'.repeat(1e6)]", "heap limit"),
+        ("Array.from('ab'.repeat(1e6))", "heap limit"),
+        ("''.padStart(2**27)", "string length limit"),
+        ("Array(1e6).join('x'.repeat(1000))", "string length limit"),
+        ("'ab'.repeat(1e6).replaceAll('', 'x')", "heap limit"),
+        ("('a' + 'b'.repeat(1e6)).replace('a', \"$'\".repeat(1e6))", "string length limit"),
+        ("const s = 'x'.repeat(1e6); `${s}${s}${s}${s}${s}${s}${s}`", "string length limit"),
+        ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; JSON.stringify(a)", "string length limit"),
+        ("function main() { let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a }", "heap limit"),
+        ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; CC('x', { choices: a })", "call payload limit"),
+    ] {
+        let failure = failed(limited(source, limits.clone()).1);
+        assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
+    }
+}
+
+#[test]
+fn a_pattern_that_backtracks_without_end_is_stopped_and_nothing_catches_it() {
+    let limits = Limits { match_steps: 100_000, ..Limits::default() };
+    for call in
+        ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
+    {
+        let source = format!("const s = 'a'.repeat(40) + 'b'; try {{ {call} }} catch (e) {{ console.log('caught') }}");
+        let (mut machine, stop) = limited(&source, limits.clone());
+        let failure = failed(stop);
+        assert!(failure.limit && failure.message.contains("regular expression limit"), "{source}: {failure:?}");
+        assert!(machine.take_output().is_empty());
+        let mut again = restored(&machine);
+        assert_eq!(failed(again.run(u64::MAX, &TURN)), failure);
+    }
+}
+
+#[test]
+fn work_of_built_in_functions_counts_as_instructions_however_it_is_sliced() {
+    let source = "const s = 'ab '.repeat(1e4); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + s.match(/\\w+/g).length; console.log(n)";
+    let (lines, stop, whole, _) = run(source, 0);
+    assert!(whole > 20_000, "{whole}");
+    for stride in [997, 5000] {
+        let sliced = run(source, stride);
+        assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, whole));
+    }
+    let mut machine = start("while (true) 'x'.repeat(1e6).indexOf('y')");
+    assert_eq!(machine.run(1_000_000, &TURN), Stop::Fuel);
+    assert_eq!(machine.instructions(), 1_000_000);
+}
+
+#[test]
+fn looking_for_a_long_text_takes_no_longer_than_walking_over_both() {
+    let source = "const s = 'a'.repeat(2e5); const t = 'a'.repeat(1e5) + 'b'; console.log(s.indexOf(t), s.lastIndexOf('b' + t), (s + t).indexOf(t), (t + s).lastIndexOf(t), ('α' + s).indexOf(t))";
+    assert_eq!(run(source, 0).0, ["-1 -1 200000 0 -1"]);
+}

@@ -14,6 +14,9 @@ const SHORT: usize = 22;
 /// Below this length a concatenation is copied at once: a rope of tiny pieces costs more than it saves.
 const COPY_BELOW: usize = 128;
 
+/// Up to this length a text is looked for by trying every place.
+const NAIVE: usize = 32;
+
 /// Immutable JavaScript text.
 #[derive(Clone)]
 pub struct Str(Arc<Node>);
@@ -314,6 +317,9 @@ impl<'a> Units<'a> {
     /// The first place of `needle` at or after `from`.
     pub fn find(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?;
+        if needle.len() > NAIVE {
+            return search(from..self.len(), |at| self.get(at), |at| needle.get(at), needle.len());
+        }
         match (self, needle) {
             (Units::Latin(a), Units::Latin([first, ..])) => {
                 let mut at = from;
@@ -333,8 +339,45 @@ impl<'a> Units<'a> {
     /// The last place of `needle` at or before `from`.
     pub fn find_last(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?.min(from);
+        if needle.len() > NAIVE {
+            // The same from right to left.
+            let (end, len) = (last + needle.len(), needle.len());
+            let found = search(0..end, |at| self.get(end - 1 - at), |at| needle.get(len - 1 - at), len)?;
+            return Some(end - found - len);
+        }
         (0..=last).rev().find(|at| self.starts_with_at(needle, *at))
     }
+}
+
+/// Looks for a text of `len` units without ever going back (Knuth, Morris, Pratt): a long one that nearly fits
+/// everywhere costs no more than any other.
+fn search(
+    places: std::ops::Range<usize>,
+    text: impl Fn(usize) -> Option<u16>,
+    needle: impl Fn(usize) -> Option<u16>,
+    len: usize,
+) -> Option<usize> {
+    // How much of the needle's beginning ends at each of its places.
+    let mut ends = vec![0usize; len];
+    let mut fits = 0;
+    for at in 1..len {
+        while fits > 0 && needle(at) != needle(fits) {
+            fits = ends[fits - 1];
+        }
+        fits += usize::from(needle(at) == needle(fits));
+        ends[at] = fits;
+    }
+    fits = 0;
+    for at in places {
+        while fits > 0 && text(at) != needle(fits) {
+            fits = ends[fits - 1];
+        }
+        fits += usize::from(text(at) == needle(fits));
+        if fits == len {
+            return Some(at + 1 - len);
+        }
+    }
+    None
 }
 
 impl Rope {

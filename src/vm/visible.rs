@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::entry::Entry;
 use super::frame::Frame;
+use super::limits::Exceeded;
 use super::machine::Machine;
 use super::step::written_name;
 use super::value::Value;
@@ -114,7 +115,7 @@ impl Machine {
             }
             value => {
                 take(left, 8);
-                match self.plain_out(value) {
+                match self.plain_out(value, 1 << 10, Exceeded::HeapBytes) {
                     Ok(json) => json,
                     Err(_) => Json::String(self.shown(value)),
                 }

@@ -148,6 +148,7 @@ pub(super) static ROWS: &[Row] = &[
         };
         let text = machine.joined(this(machine, args)?, &separator, 0)?;
         machine.heap.charge(text.len() as u64);
+        machine.owe(text.len() as u64);
         Ok(text.into())
     }),
     ("Array.prototype.toString", 0, |machine, args| Ok(machine.text_of(&args.this)?.into())),
@@ -321,6 +322,9 @@ fn sort(machine: &mut Machine, args: &Args, at: HeapRef, out: Value) -> Result {
     for value in &sorting.from {
         keyed.push((machine.sort_text(value)?, value.clone()));
     }
+    // Each is compared about as often as the list can be halved.
+    let units: u64 = keyed.iter().map(|(text, _)| 16 + text.len() as u64).sum();
+    machine.owe(units * u64::from(keyed.len().max(2).ilog2()));
     keyed.sort_by(|a, b| a.0.cmp(&b.0));
     sorting.from = keyed.into_iter().map(|(_, value)| value).collect();
     if let Value::Ref(out) = out {

@@ -42,6 +42,7 @@ fn stringify(machine: &mut Machine, args: &Args) -> Result<Done, Raise> {
     Ok(match machine.written(&machine.arg(args, 0), &style)? {
         Some(text) => {
             machine.heap.charge(text.len() as u64);
+            machine.owe(text.len() as u64);
             text.into()
         }
         None => Done::Value(Value::Undefined),

@@ -1,14 +1,17 @@
-//! `RegExp` and the methods of texts that take one. Matching is done by the `regress` crate.
+//! `RegExp` and the methods of texts that take one. Matching is done in `pattern`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::builtin::{Args, Done, Row};
 use super::super::entry::Entry;
+use super::super::limits::Exceeded;
 use super::super::machine::Machine;
 use super::super::object::{ErrorKind, RegExp};
+use super::super::pattern::{Budget, Pattern, Places};
 use super::super::raise::{Raise, type_error};
 use super::super::table::Which;
-use super::super::text::{Str, Units};
+use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::string::{Found, this};
 
@@ -30,9 +33,10 @@ pub(super) static ROWS: &[Row] = &[
     ("String.prototype.search", 1, |machine, args| {
         let (text, regexp) = (this(machine, args)?, pattern(machine, args, "")?);
         let (compiled, _) = machine.compiled(regexp)?;
-        let found = matches_from(&compiled.compiled, &compiled.flags, &text, 0).into_iter().next();
         let sticky = has_flag(&compiled.flags, b'y');
-        Ok(found.filter(|f| !sticky || f.start == 0).map_or(-1.0, |f| f.start as f64).into())
+        let found = machine.matching(&text, |budget| compiled.compiled.find(&text, 0, sticky, budget))?;
+        let start = found.and_then(|places| places.into_iter().next()).flatten().map(|whole| whole.start);
+        Ok(start.map_or(-1.0, |start| start as f64).into())
     }),
     ("String.prototype.match", 1, |machine, args| {
         let (text, regexp) = (this(machine, args)?, pattern(machine, args, "")?);
@@ -108,39 +112,8 @@ pub(super) fn has_flag(flags: &Str, flag: u8) -> bool {
     flags.units().iter().any(|unit| unit == u16::from(flag))
 }
 
-/// The pattern compiled, or why not.
-pub(in super::super) fn compile(pattern: &Str, flags: &Str) -> std::result::Result<regress::Regex, String> {
-    let flags = flags.to_utf8();
-    let units: Vec<u16> = pattern.units().iter().collect();
-    let unicode = flags.contains(['u', 'v']);
-    let points: Vec<u32> = if unicode {
-        char::decode_utf16(units)
-            .map(|c| c.map_or_else(|lone| u32::from(lone.unpaired_surrogate()), u32::from))
-            .collect()
-    } else {
-        units.into_iter().map(u32::from).collect()
-    };
-    regress::Regex::from_unicode(points.into_iter(), flags.as_str()).map_err(|error| error.to_string())
-}
-
-fn matches_from(regexp: &regress::Regex, flags: &Str, text: &Str, from: usize) -> Vec<Found> {
-    first_matches(regexp, flags, text, from, 1)
-}
-
-fn first_matches(regexp: &regress::Regex, flags: &Str, text: &Str, from: usize, count: usize) -> Vec<Found> {
-    let units: Vec<u16> = text.units().iter().collect();
-    let found = |matched: regress::Match| {
-        let part = |range: Option<std::ops::Range<usize>>| {
-            range.map_or(Value::Undefined, |range| Value::Text(text.slice(range.start, range.end)))
-        };
-        let groups = (1..matched.captures.len() + 1).map(|i| part(matched.group(i))).collect();
-        Found { start: matched.start(), end: matched.end(), groups, named: Value::Undefined }
-    };
-    if has_flag(flags, b'u') || has_flag(flags, b'v') {
-        regexp.find_from_utf16(&units, from).take(count).map(found).collect()
-    } else {
-        regexp.find_from_ucs2(&units, from).take(count).map(found).collect()
-    }
+fn group(text: &Str, place: Option<&Range<usize>>) -> Value {
+    place.map_or(Value::Undefined, |place| Value::Text(text.slice(place.start, place.end)))
 }
 
 impl Machine {
@@ -155,7 +128,7 @@ impl Machine {
             return Err(Raise::Error(ErrorKind::Syntax, message));
         }
         let flags = Str::from_units(&letters);
-        let compiled = compile(&source, &flags).map_err(|error| {
+        let compiled = Pattern::new(&source, &flags).map_err(|error| {
             Raise::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
         })?;
         let regexp = RegExp { source, flags, last_index: 0.0, compiled: Arc::new(compiled) };
@@ -184,39 +157,45 @@ impl Machine {
         let found = if from > text.len() as f64 {
             None
         } else {
-            let found = matches_from(&regexp.compiled, &regexp.flags, text, from as usize).into_iter().next();
-            found.filter(|found| !has_flag(&regexp.flags, b'y') || found.start == from as usize)
+            let sticky = has_flag(&regexp.flags, b'y');
+            self.matching(text, |budget| regexp.compiled.find(text, from as usize, sticky, budget))?
         };
+        let found = found.map(|places| self.found(&regexp, places, text));
         if remembers && let Some(Entry::RegExp(kept)) = self.heap.get_mut(at) {
             kept.last_index = found.as_ref().map_or(0.0, |found| found.end as f64);
         }
-        found.map(|found| self.with_names(&regexp, found, text)).transpose()
+        Ok(found)
     }
 
-    /// Adds the object of named groups.
-    fn with_names(&mut self, regexp: &RegExp, mut found: Found, text: &Str) -> std::result::Result<Found, Raise> {
-        if regexp.source.units().find(Units::Latin(b"(?<"), 0).is_none() {
-            return Ok(found);
+    /// Matches within what one call may take, and counts the work as instructions.
+    fn matching<T>(
+        &mut self,
+        text: &Str,
+        work: impl FnOnce(&mut Budget) -> std::result::Result<T, Exceeded>,
+    ) -> std::result::Result<T, Raise> {
+        let mut budget = Budget::of(self.limits.match_steps, text);
+        let result = work(&mut budget);
+        self.owe(budget.taken());
+        Ok(result?)
+    }
+
+    /// A match with its groups.
+    fn found(&mut self, regexp: &RegExp, places: Places, text: &Str) -> Found {
+        let whole = places.first().cloned().flatten().unwrap_or(0..0);
+        let groups: Vec<Value> = places.iter().skip(1).map(|place| group(text, place.as_ref())).collect();
+        let names = regexp.compiled.names();
+        let mut pairs: Vec<(Value, Value)> = Vec::with_capacity(names.len());
+        for (name, number) in names {
+            let (name, part) = (Value::text(name), group(text, places.get(*number).and_then(Option::as_ref)));
+            // A name may stand in several alternatives, of which one took part.
+            match pairs.iter_mut().find(|pair| pair.0.strict_equals(&name)) {
+                Some(pair) if matches!(pair.1, Value::Undefined) => pair.1 = part,
+                Some(_) => {}
+                None => pairs.push((name, part)),
+            }
         }
-        let units: Vec<u16> = text.units().iter().collect();
-        let unicode = has_flag(&regexp.flags, b'u') || has_flag(&regexp.flags, b'v');
-        let matched = if unicode {
-            regexp.compiled.find_from_utf16(&units, found.start).next()
-        } else {
-            regexp.compiled.find_from_ucs2(&units, found.start).next()
-        };
-        let Some(matched) = matched else { return Ok(found) };
-        let pairs: Vec<(Value, Value)> = matched
-            .named_groups()
-            .map(|(name, range)| {
-                let part = range.map_or(Value::Undefined, |range| Value::Text(text.slice(range.start, range.end)));
-                (Value::text(name), part)
-            })
-            .collect();
-        if !pairs.is_empty() {
-            found.named = self.new_object(pairs);
-        }
-        Ok(found)
+        let named = if pairs.is_empty() { Value::Undefined } else { self.new_object(pairs) };
+        Found { start: whole.start, end: whole.end, groups, named }
     }
 
     /// What `exec` returns of a match.
@@ -252,16 +231,9 @@ impl Machine {
             return Ok(self.next_match(*at, text)?.into_iter().collect());
         }
         let sticky = has_flag(&regexp.flags, b'y');
-        let mut all = Vec::new();
-        let mut expected = 0;
-        for found in first_matches(&regexp.compiled, &regexp.flags, text, 0, usize::MAX) {
-            if sticky && found.start != expected {
-                break;
-            }
-            expected = if found.end == found.start { found.end + 1 } else { found.end };
-            all.push(self.with_names(&regexp, found, text)?);
-            self.heap.room(64 * all.len() as u64)?;
-        }
+        let places = self.matching(text, |budget| regexp.compiled.find_all(text, sticky, budget))?;
+        self.heap.room(64 * places.len() as u64)?;
+        let all = places.into_iter().map(|places| self.found(&regexp, places, text)).collect();
         if let Some(Entry::RegExp(kept)) = self.heap.get_mut(*at) {
             kept.last_index = 0.0;
         }
@@ -274,7 +246,10 @@ impl Machine {
         let (regexp, _) = self.compiled(*at)?;
         let mut parts = Vec::new();
         let mut from = 0;
-        for found in first_matches(&regexp.compiled, &regexp.flags, text, 0, usize::MAX) {
+        let places = self.matching(text, |budget| regexp.compiled.find_all(text, false, budget))?;
+        self.heap.room(64 * places.len() as u64)?;
+        for places in places {
+            let found = self.found(&regexp, places, text);
             if text.is_empty() {
                 return Ok(parts);
             }

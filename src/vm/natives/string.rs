@@ -80,18 +80,24 @@ pub(super) static ROWS: &[Row] = &[
     ("String.prototype.includes", 1, |machine, args| {
         let (text, wanted) = (this(machine, args)?, plain_text(machine, args, "includes")?);
         let from = machine.arg_integer(args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
-        Ok(text.units().find(wanted.units(), from).is_some().into())
+        let found = text.units().find(wanted.units(), from);
+        machine.owe((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
+        Ok(found.is_some().into())
     }),
     ("String.prototype.indexOf", 1, |machine, args| {
         let (text, wanted) = (this(machine, args)?, machine.arg_text(args, 0)?);
         let from = machine.arg_integer(args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
-        Ok(text.units().find(wanted.units(), from).map_or(-1.0, |i| i as f64).into())
+        let found = text.units().find(wanted.units(), from);
+        machine.owe((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
+        Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     ("String.prototype.lastIndexOf", 1, |machine, args| {
         let (text, wanted) = (this(machine, args)?, machine.arg_text(args, 0)?);
         let from = machine.arg_number(args, 1)?;
         let from = if from.is_nan() { text.len() } else { from.clamp(0.0, text.len() as f64) as usize };
-        Ok(text.units().find_last(wanted.units(), from).map_or(-1.0, |i| i as f64).into())
+        let found = text.units().find_last(wanted.units(), from);
+        machine.owe((from.saturating_sub(found.unwrap_or(0)) + wanted.len()) as u64);
+        Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
     ("String.prototype.startsWith", 1, |machine, args| {
         let (text, wanted) = (this(machine, args)?, plain_text(machine, args, "startsWith")?);
@@ -167,12 +173,14 @@ pub(super) static ROWS: &[Row] = &[
             Value::Undefined => u32::MAX,
             _ => super::super::number::to_int32(machine.arg_number(args, 1)?) as u32,
         };
+        let walked = text.len() as u64;
         let parts = match machine.arg(args, 0) {
             Value::Undefined => vec![Value::Text(text)],
             separator if machine.is_regexp(&separator) => machine.split_by_regexp(&text, &separator)?,
-            _ => split(&text, &machine.arg_text(args, 0)?),
+            _ => split(machine, &text, &machine.arg_text(args, 0)?, limit as usize)?,
         };
         let parts: Vec<Value> = parts.into_iter().take(limit as usize).collect();
+        machine.owe(walked + 16 * parts.len() as u64);
         machine.heap.room(64 * parts.len() as u64)?;
         Ok(Done::Value(Value::Ref(machine.heap.new_array(parts))))
     }),
@@ -193,6 +201,7 @@ pub(super) fn this(machine: &Machine, args: &Args) -> std::result::Result<Str, R
 fn cut(machine: &mut Machine, text: Str) -> Result {
     machine.check_text(text.len())?;
     machine.heap.charge(text.len() as u64);
+    machine.owe(text.len() as u64);
     Ok(text.into())
 }
 
@@ -224,6 +233,7 @@ fn padding(machine: &Machine, args: &Args) -> std::result::Result<Str, Raise> {
         return Ok(Str::empty());
     }
     machine.check_text(len.min(f64::from(u32::MAX)) as usize)?;
+    machine.heap.room(missing as u64)?;
     Ok(repeated(&filler, missing as usize))
 }
 
@@ -246,18 +256,23 @@ fn case(machine: &mut Machine, args: &Args, change: fn(&str) -> String) -> Resul
     cut(machine, changed.text())
 }
 
-fn split(text: &Str, separator: &Str) -> Vec<Value> {
+fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> std::result::Result<Vec<Value>, Raise> {
     if separator.is_empty() {
-        return text.units().iter().map(|unit| Value::Text(Str::single(unit))).collect();
+        let count = text.len().min(limit);
+        machine.heap.room(64 * count as u64)?;
+        return Ok(text.units().iter().take(count).map(|unit| Value::Text(Str::single(unit))).collect());
     }
     let mut parts = Vec::new();
     let mut from = 0;
-    while let Some(at) = text.units().find(separator.units(), from) {
+    while parts.len() < limit
+        && let Some(at) = text.units().find(separator.units(), from)
+    {
         parts.push(Value::Text(text.slice(from, at)));
+        machine.heap.room(64 * parts.len() as u64)?;
         from = at + separator.len();
     }
     parts.push(Value::Text(text.slice(from, text.len())));
-    parts
+    Ok(parts)
 }
 
 /// A place that is replaced, with the groups of the pattern.
@@ -281,6 +296,7 @@ fn replace(machine: &mut Machine, args: &Args, all: bool) -> Result {
         while let Some(start) = text.units().find(wanted.units(), from) {
             let end = start + wanted.len();
             found.push(Found { start, end, groups: Vec::new(), named: Value::Undefined });
+            machine.heap.room(64 * found.len() as u64)?;
             from = end.max(start + 1);
             if !all || from > text.len() {
                 break;
@@ -321,6 +337,8 @@ fn expand(
     };
     let digit = |at: usize| units.get(at).filter(|u| (48..58).contains(u)).map(|u| usize::from(u - 48));
     while at < template.len() {
+        // A template may repeat the whole text again and again.
+        machine.check_text(out.len())?;
         let unit = units.get(at).unwrap_or(0);
         if unit != u16::from(b'$') {
             out.push_unit(unit);
@@ -384,7 +402,8 @@ fn replace_by_function(machine: &mut Machine, args: &Args, text: &Str, found: Ve
     for place in found {
         let mut call = vec![Value::Text(text.slice(place.start, place.end))];
         call.extend(place.groups);
-        call.extend([Value::Number(place.start as f64), Value::Text(text.clone())]);
+        // The text itself is put in when the call is made: written with every call, it would outweigh everything.
+        call.extend([Value::Number(place.start as f64), Value::Null]);
         if !matches!(place.named, Value::Undefined) {
             call.push(place.named);
         }
