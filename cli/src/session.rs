@@ -3,11 +3,14 @@
 use std::env;
 use std::sync::Arc;
 
+use runstate::code::Code;
 use runstate::engine::open::{self, Environment, Missing, store_url};
 use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
+use runstate::store;
 
 use crate::args::Global;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
 
@@ -37,7 +40,37 @@ impl Session {
             settings.execution_instructions = most;
         }
         let engine = engine(&url, missing, settings).await.map_err(|error| unnamed(global, &url, error))?;
-        Ok(Self { cvm: engine.cvm(), engine, out, store: global.store.clone() })
+        let session = Self { cvm: engine.cvm(), engine, out, store: global.store.clone() };
+        session.warn();
+        Ok(session)
+    }
+
+    /// How a command ended, as far as that can be known: in a damaged store what is missing cannot be told from what never was.
+    pub fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let damage = self.engine.store().health().filter(|why| matches!(why, store::Error::Corrupt { .. }));
+        let Some(mut damage) = damage.map(Error::from) else { return ended };
+        match ended {
+            // People have read the warning.
+            Ok(_) if !self.out.json() => Ok(Exit::Store),
+            Ok(_) => Err(damage.into()),
+            Err(Failure::Error(error)) if error.code == Code::NotFound => {
+                let what = error.key.unwrap_or_default();
+                damage.message += &format!("; `{what}` is not in what is whole, but may have been in what is not");
+                Err(damage.into())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Says, before anything that was read is shown, why the store can only be read.
+    fn warn(&self) {
+        match self.engine.store().health() {
+            None => {}
+            Some(damage @ store::Error::Corrupt { .. }) => self.out.remark(&format!(
+                "warning: {damage}. What is whole can be read; what is missing here may have been in what is damaged"
+            )),
+            Some(why) => self.out.remark(&format!("this store can be read, not written: {why}")),
+        }
     }
 
     /// A command line that goes on in the same store, to be copied.

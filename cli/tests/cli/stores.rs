@@ -91,7 +91,7 @@ fn a_commit_that_was_edited_by_hand_is_found() {
     scene.run(&["verify"]).ended(4).explains(&[name, "checksum", "edited"]);
     assert_eq!(scene.run(&["verify", "--json"]).ended(4).error_code(), "corrupt");
     // What is whole can be read; nothing is written any more.
-    scene.run(&["list"]).ended(0);
+    scene.run(&["list"]).ended(4).explains(&["warning", name, "damaged"]);
     scene.run(&["load", "greet.ts", "--name", "other"]).ended(4).explains(&[name]);
 }
 
@@ -103,6 +103,32 @@ fn a_commit_that_is_missing_is_found() {
     assert_ne!(first, newest);
     fs::remove_file(&first).unwrap();
     scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing"]);
+}
+
+#[test]
+fn of_a_damaged_store_what_is_whole_is_shown_and_the_damage_told() {
+    let scene = Scene::greeting("g1");
+    scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
+    scene.run(&["start", "greet", "--id", "g2"]).ended(3);
+    fs::write(newest_commit(&scene), "{}").unwrap();
+    let said = scene.run(&["list"]).ended(4);
+    assert!(said.out.contains("g1") && !said.out.contains("g2"), "{}", said.out);
+    let values = scene.run(&["list", "--json"]).ended(4).values();
+    assert_eq!((values[0]["id"].as_str(), values[1]["error"]["code"].as_str()), (Some("g1"), Some("corrupt")));
+    let values = scene.run(&["output", "g1", "--json"]).ended(4).values();
+    assert_eq!((values[0].as_str(), values[1]["error"]["code"].as_str()), (Some("Hello, Ada"), Some("corrupt")));
+    assert!(scene.run(&["show", "g1"]).ended(4).out.contains("Hello, Ada"));
+    for command in [
+        &["show", "g2"][..],
+        &["output", "g2"],
+        &["answer", "g2", "--text", "x"],
+        &["resume", "g2"],
+        &["next", "g2"],
+        &["start", "lost"],
+    ] {
+        scene.run(command).ended(4).explains(&["damaged", "is not in what is whole"]);
+        assert_eq!(scene.run(&[command, &["--json"]].concat()).ended(4).error_code(), "corrupt", "{command:?}");
+    }
 }
 
 #[cfg(unix)]
