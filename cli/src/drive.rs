@@ -5,7 +5,7 @@ use std::time::Duration;
 use runstate::code::Code;
 use runstate::domain::cvm::{ExecutionView, OpenCall, Status};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Asked};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prompt;
@@ -37,7 +37,9 @@ impl Session {
             };
             let asked = usize::try_from(glance.asked).unwrap_or(usize::MAX);
             let answered = asked.saturating_sub(glance.calls.len());
-            let Some(answer) = answers.answer(call, answered, self.out).await? else {
+            let by_file = self.invocation("answer", id, " --file F");
+            let asked = Asked { call, answered, by_file: &by_file };
+            let Some(answer) = answers.answer(asked, self.out).await? else {
                 let view = self.cvm.show(id).await?;
                 // A person at the terminal has it before them.
                 if !matches!(answers, Answers::Terminal(_)) {
