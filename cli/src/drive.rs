@@ -20,7 +20,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Session {
     /// Drives `id` to its end, or until nobody answers. What it printed before the look that said `seen` has been shown.
-    pub async fn drive(&self, id: &str, answers: &mut Answers, mut seen: u64) -> Result<Exit, Failure> {
+    pub async fn drive(&self, id: &str, answers: &mut Answers, seen: u64) -> Result<Exit, Failure> {
+        self.turns(id, answers, seen).await.map_err(|failure| failure.driving(id, self.go_on(id)))
+    }
+
+    async fn turns(&self, id: &str, answers: &mut Answers, mut seen: u64) -> Result<Exit, Failure> {
         loop {
             let glance = self.cvm.glance(id, seen).await?;
             self.new_lines(&glance.lines)?;
@@ -89,6 +93,11 @@ impl Session {
         self.invocation("resume", id, "")
     }
 
+    /// The same, as a sentence.
+    fn go_on(&self, id: &str) -> String {
+        format!("Go on with: {}", self.resume(id))
+    }
+
     fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
         if self.out.json() { Ok(()) } else { self.out.lines(lines) }
     }
@@ -137,7 +146,7 @@ impl Session {
 
     fn waiting(&self, view: &ExecutionView) -> String {
         let answer = view.calls.first().map_or_else(String::new, |call| self.answering(&view.id, call));
-        format!("{} waits for an answer. Go on with: {}{answer}", view.id, self.resume(&view.id))
+        format!("{} waits for an answer. {}{answer}", view.id, self.go_on(&view.id))
     }
 
     /// How to answer a call from a script.

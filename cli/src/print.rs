@@ -72,6 +72,9 @@ impl Out {
             Failure::OutputClosed => Ok(()),
             failure if self.json => self.value(&json!({ "error": as_json(failure) })),
             Failure::Error(error) => write(io::stderr().lock(), &["error: ", &error.message, "\n"]),
+            Failure::Driving { error, go_on, .. } => {
+                write(io::stderr().lock(), &["error: ", &error.message, "\n", go_on, "\n"])
+            }
             Failure::Compile(found) => write(io::stderr().lock(), &[&diagnostics(found)]),
         };
         said.map_or(Exit::OutputClosed, |()| failure.exit())
@@ -93,6 +96,11 @@ fn write(mut to: impl Write, parts: &[&str]) -> Result<(), Failure> {
 fn as_json(failure: &Failure) -> serde_json::Value {
     match failure {
         Failure::Error(error) => json!(error),
+        Failure::Driving { error, execution, .. } => {
+            let mut object = json!(error);
+            object["execution"] = json!(execution);
+            object
+        }
         Failure::OutputClosed => json!(null),
         Failure::Compile(found) => {
             let diagnostic = |d: &Diagnostic| {

@@ -53,7 +53,7 @@ impl Session {
             // People have read the warning.
             Ok(_) if !self.out.json() => Ok(Exit::Store),
             Ok(_) => Err(damage.into()),
-            Err(Failure::Error(error)) if error.code == Code::NotFound => {
+            Err(Failure::Error(error) | Failure::Driving { error, .. }) if error.code == Code::NotFound => {
                 let what = error.key.unwrap_or_default();
                 damage.message += &format!("; `{what}` is not in what is whole, but may have been in what is not");
                 Err(damage.into())

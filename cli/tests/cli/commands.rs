@@ -97,6 +97,20 @@ fn an_answer_of_a_pipe_outside_of_the_choices_names_its_question() {
 }
 
 #[test]
+fn a_refused_answer_tells_the_execution_and_how_to_go_on() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let run = ["run", "greet.ts", "--id", "g1"];
+    scene.run_with(&run, "Ada\nperhaps\n").ended(5).explains(&["Go on with: runstate resume g1"]);
+    let refused = scene.run_with(&["resume", "g1", "--json"], "perhaps\n").ended(5).json();
+    assert_eq!((&refused["error"]["execution"], &refused["error"]["code"]), (&json!("g1"), &json!("invalid_answer")));
+    scene.file("answers.json", r#"["Ada", "perhaps"]"#);
+    let refused = scene.run(&["run", "greet.ts", "--json", "--answers", "answers.json"]).ended(5).json();
+    let made = refused["error"]["execution"].as_str().unwrap();
+    scene.run_with(&["resume", made], "no\n").ended(0);
+}
+
+#[test]
 fn run_under_an_id_that_exists_says_to_resume() {
     let scene = Scene::greeting("g1");
     let said = scene.run(&["run", "greet.ts", "--id", "g1", "--store", "file:store"]).ended(5);
