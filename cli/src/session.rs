@@ -87,7 +87,7 @@ impl Session {
 /// The store that was named, else the environment's.
 pub fn url(global: &Global) -> Result<String, Error> {
     match &global.store {
-        Some(url) => Ok(url.clone()),
+        Some(url) => open::at_home(url, environment().home.as_deref()),
         None => store_url(&environment()),
     }
 }

@@ -12,7 +12,23 @@ fn an_unknown_scheme_is_told_with_the_nearest_one() {
     scene.run(&["list", "--store", "data"]).ended(2).explains(&["did you mean `file:data`?"]);
     scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&["unknown store `redis`", "memory, file"]);
     scene.run(&["list", "--store", "file:data?fast"]).ended(2).explains(&["fast", "single_process"]);
-    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["mongodb"]);
+    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["no MongoDB store yet"]);
+    scene.run(&["list", "--store", "postgres://x"]).ended(4).explains(&["no PostgreSQL store yet"]);
+    scene.run(&["list", "--store", "indexeddb:x"]).ended(4).explains(&["no IndexedDB store yet"]);
+    scene.run(&["list", "--store", "memory"]).ended(2).explains(&["did you mean `memory:`?"]);
+    scene.run(&["list", "--store", ""]).ended(2).explains(&["write `file:DIRECTORY` or `memory:`"]);
+    scene.run(&["list", "--store", "file://tmp/x"]).ended(2).explains(&["`file:tmp/x` or `file:///tmp/x`?"]);
+}
+
+#[test]
+fn a_store_may_be_named_from_the_home_directory() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    scene.run(&["load", "greet.ts", "--store", "file:~/kept"]).ended(0);
+    assert!(scene.path().join("kept/runstate.json").exists() && !scene.path().join("~").exists());
+    scene.run(&["verify", "--store", "file:~/kept"]).ended(0);
+    let mut command = scene.command(&["verify"]);
+    Said::from(command.env("RUNSTATE_STORE", "file:~/kept").output().unwrap()).ended(0);
 }
 
 #[test]
