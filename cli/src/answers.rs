@@ -103,7 +103,7 @@ async fn first(lines: &mut Lines) -> Result<Option<String>, Failure> {
 
 /// Asks a person until the answer is one.
 async fn ask(lines: &mut Lines, Asked { call, by_file, .. }: Asked<'_>, out: Out) -> Result<Option<Json>, Failure> {
-    out.say(&prompt::question(call, |text| out.bold(text)))?;
+    out.question(call)?;
     loop {
         out.say("> ")?;
         let Some(line) = lines.next().await? else {
@@ -128,7 +128,8 @@ fn show(call: &OpenCall, answer: &Json, out: Out) -> Result<(), Failure> {
     if out.json() {
         return Ok(());
     }
-    out.say(&format!("{}> {}\n", prompt::question(call, |text| out.bold(text)), prompt::shown(answer)))
+    out.question(call)?;
+    out.say(&format!("> {}\n", prompt::shown(answer)))
 }
 
 fn list(file: &Path) -> Result<Vec<Json>, Failure> {

@@ -105,9 +105,7 @@ impl Session {
     /// Shows people the question that is open.
     fn question(&self, view: &ExecutionView) -> Result<(), Failure> {
         match view.calls.first() {
-            Some(call) if !self.out.json() && view.status == Status::WaitingCc => {
-                self.out.say(&prompt::question(call, |text| self.out.bold(text)))
-            }
+            Some(call) if !self.out.json() && view.status == Status::WaitingCc => self.out.question(call),
             _ => Ok(()),
         }
     }

@@ -3,11 +3,13 @@
 use runstate::domain::cvm::OpenCall;
 use serde_json::Value as Json;
 
+use crate::print::{indented, visible};
+
 /// The question and its numbered choices, as lines.
 pub fn question(call: &OpenCall, bold: impl Fn(&str) -> String) -> String {
-    let mut text = format!("? {}\n", bold(&call.prompt));
+    let mut text = format!("? {}\n", bold(&indented(&visible(&call.prompt), 2)));
     for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
-        text += &format!("  {number}) {}\n", shown(choice));
+        text += &format!("  {number}) {}\n", indented(&visible(&shown(choice)), 5));
     }
     text
 }

@@ -298,3 +298,33 @@ fn a_reader_that_goes_away_is_no_error() {
     let said = Said::from(child.wait_with_output().unwrap()).ended(141);
     assert_eq!(said.err, "");
 }
+
+#[test]
+fn what_would_command_a_terminal_is_shown_to_people_as_escapes() {
+    let scene = Scene::new();
+    let source = r#"
+        console.log("a\x1b[2Jb\nc");
+        CC("Sure?\x1b]0;t\x07\n  1) yes", { choices: ["\u202Eno", "y"] });
+        throw new Error("\x1b[1m");
+    "#;
+    scene.file("esc.ts", source);
+    let commands: [&[&str]; 6] = [
+        &["run", "esc.ts", "--id", "e"],
+        &["list"],
+        &["show", "e"],
+        &["output", "e"],
+        &["resume", "e"],
+        &["answer", "e", "--text", "\u{1b}"],
+    ];
+    for command in commands {
+        let said = scene.run(command);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{command:?}: {all:?}");
+        assert!(all.contains(r"\u{"), "{command:?}: {all}");
+    }
+    let shown = scene.run(&["show", "e"]).ended(0).out;
+    assert!(shown.contains("  a\\u{1b}[2Jb\n    c\n"), "{shown}");
+    assert!(shown.contains("\n    1) yes\n  1) \\u{202e}no\n"), "{shown}");
+    assert_eq!(scene.show("e")["output"][0], "a\u{1b}[2Jb\nc");
+    scene.run(&["answer", "e", "--text", "y"]).ended(1).explains(&[r"Error: \u{1b}[1m"]);
+}
