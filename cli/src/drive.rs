@@ -41,7 +41,10 @@ impl Session {
             };
             let asked = usize::try_from(glance.asked).unwrap_or(usize::MAX);
             let answered = asked.saturating_sub(glance.calls.len());
-            let by_file = self.invocation("answer", id, " --file F");
+            let by_file = match self.resume(id) {
+                Some(_) => self.invocation("answer", id, " --file F"),
+                None => "less, or from a store on files: --store file:DIR".to_owned(),
+            };
             let asked = Asked { call, answered, by_file: &by_file };
             let Some(answer) = answers.answer(asked, self.out).await? else {
                 let view = self.cvm.show(id).await?;
@@ -88,14 +91,9 @@ impl Session {
         Ok(glance.next)
     }
 
-    /// How to go on with an execution here.
-    pub fn resume(&self, id: &str) -> String {
-        self.invocation("resume", id, "")
-    }
-
-    /// The same, as a sentence.
+    /// How to go on with an execution, as a sentence.
     fn go_on(&self, id: &str) -> String {
-        format!("Go on with: {}", self.resume(id))
+        self.next_step(|| format!("Go on with: {}", self.invocation("resume", id, "")))
     }
 
     fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
@@ -143,8 +141,9 @@ impl Session {
     }
 
     fn waiting(&self, view: &ExecutionView) -> String {
-        let answer = view.calls.first().map_or_else(String::new, |call| self.answering(&view.id, call));
-        format!("{} waits for an answer. {}{answer}", view.id, self.go_on(&view.id))
+        let answer = || view.calls.first().map_or_else(String::new, |call| self.answering(&view.id, call));
+        let next = self.next_step(|| format!("{}{}", self.go_on(&view.id), answer()));
+        format!("{} waits for an answer. {next}", view.id)
     }
 
     /// How to answer a call from a script.

@@ -24,6 +24,8 @@ pub struct Session {
     pub out: Out,
     /// `--store`, as given.
     store: Option<String>,
+    /// It ends with the process, and everything in it.
+    fleeting: bool,
 }
 
 impl Session {
@@ -40,7 +42,8 @@ impl Session {
             settings.execution_instructions = most;
         }
         let engine = engine(&url, missing, settings).await.map_err(|error| unnamed(global, &url, error))?;
-        let session = Self { cvm: engine.cvm(), engine, out, store: global.store.clone() };
+        let fleeting = !engine.store().capabilities().durable;
+        let session = Self { cvm: engine.cvm(), engine, out, store: global.store.clone(), fleeting };
         session.warn();
         Ok(session)
     }
@@ -71,6 +74,19 @@ impl Session {
             )),
             Some(why) => self.out.remark(&format!("this store can be read, not written: {why}")),
         }
+    }
+
+    /// What to do next, where that can be done: `hint`, but not of a store that is gone by then.
+    pub fn next_step(&self, hint: impl FnOnce() -> String) -> String {
+        match self.fleeting {
+            true => "This store is in memory and ends with the process; --store file:DIR keeps it".to_owned(),
+            false => hint(),
+        }
+    }
+
+    /// How to go on with an execution here, where that can be done.
+    pub fn resume(&self, id: &str) -> Option<String> {
+        (!self.fleeting).then(|| self.invocation("resume", id, ""))
     }
 
     /// A command line that goes on in the same store, to be copied.

@@ -36,6 +36,10 @@ fn a_store_in_memory_serves_a_single_run() {
     let scene = Scene::new();
     scene.file("greet.ts", GREET);
     scene.run_with(&["run", "greet.ts", "--store", "memory:"], "Ada\nyes\n").ended(0);
+    for command in [&["run", "greet.ts", "--id", "g"][..], &["load", "greet.ts"]] {
+        let said = scene.run(&[command, &["--store", "memory:"]].concat()).explains(&["ends with the process"]);
+        assert!(!said.err.contains("runstate --store"), "{}", said.err);
+    }
     assert!(!scene.path().join("store").exists());
 }
 
