@@ -110,7 +110,8 @@ pub fn url(global: &Global) -> Result<String, Error> {
 
 /// Why a store cannot be opened; where nobody named it, with how to name another.
 pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
-    if global.store.is_none() {
+    // Other URLs may hold a password, and are nobody's default.
+    if global.store.is_none() && url.starts_with("file:") {
         error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
     }
     error

@@ -56,6 +56,8 @@ fn the_environment_names_the_store() {
     with("HOME", scene.path().to_str().unwrap()).ended(0);
     assert!(scene.path().join(".cvm/runstate.json").exists());
     with("CVM_STORAGE_TYPE", "mongodb").ended(2).explains(&["MONGODB_URI"]);
+    let said = with("RUNSTATE_STORE", "mongodb://ann:secret@host").ended(4);
+    assert!(!said.err.contains("secret"), "{}", said.err);
     with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file", "mongodb"]);
 }
 
