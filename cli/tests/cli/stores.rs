@@ -103,6 +103,25 @@ fn a_store_of_a_newer_format_is_not_touched() {
 }
 
 #[test]
+fn a_store_of_a_newer_format_is_read_with_a_remark() {
+    let scene = Scene::greeting("g1");
+    let identity = fs::read_to_string(scene.path().join("store/runstate.json")).unwrap();
+    let newer = identity.replace("\"format\":1", "\"format\":2");
+    let open = newer.split(",\"crc\"").next().unwrap();
+    scene.file("store/runstate.json", format!("{open},\"crc\":\"{:08x}\"}}\n", crc32(open.as_bytes())));
+    let said = scene.run(&["list"]).ended(0).explains(&["read, not written", "newer runstate"]);
+    assert!(said.out.contains("g1"), "{}", said.out);
+    scene.run(&["show", "g1", "--json"]).ended(0).json();
+    scene.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["newer runstate"]);
+}
+
+/// The checksum of the files of a store.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+#[test]
 fn a_commit_that_was_edited_by_hand_is_found() {
     let scene = Scene::greeting("g1");
     let commit = newest_commit(&scene);
