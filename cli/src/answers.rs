@@ -18,6 +18,20 @@ use crate::prompt;
 /// they never write to.
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
+/// A terminal gives no longer line, whatever was typed: the rest is lost without a word.
+const TERMINAL_LINE: usize = 4095;
+
+/// A question that is to be answered.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The question.
+    pub call: &'a OpenCall,
+    /// How many were answered before.
+    pub answered: usize,
+    /// How to answer it with more than a line.
+    pub by_file: &'a str,
+}
+
 /// Who answers.
 pub enum Answers {
     /// The answers in the order of the execution's calls.
@@ -43,15 +57,16 @@ impl Answers {
         }
     }
 
-    /// The answer to `call`, the one after `answered` others; `None`: nobody answers. The conversation is shown by `out`.
-    pub async fn answer(&mut self, call: &OpenCall, answered: usize, out: Out) -> Result<Option<Json>, Failure> {
+    /// The answer to what is asked; `None`: nobody answers. The conversation is shown by `out`.
+    pub async fn answer(&mut self, asked: Asked<'_>, out: Out) -> Result<Option<Json>, Failure> {
+        let Asked { call, answered, .. } = asked;
         match self {
             Self::List(list) => {
                 let Some(answer) = list.get(answered) else { return Ok(None) };
                 show(call, answer, out)?;
                 Ok(Some(answer.clone()))
             }
-            Self::Terminal(lines) => ask(lines, call, out).await,
+            Self::Terminal(lines) => ask(lines, asked, out).await,
             Self::Pipe { lines, heard } => {
                 let line = if *heard { lines.next().await? } else { first(lines).await? };
                 let Some(line) = line else { return Ok(None) };
@@ -87,14 +102,20 @@ async fn first(lines: &mut Lines) -> Result<Option<String>, Failure> {
 }
 
 /// Asks a person until the answer is one.
-async fn ask(lines: &mut Lines, call: &OpenCall, out: Out) -> Result<Option<Json>, Failure> {
-    out.say(&prompt::question(call, |text| out.bold(text)))?;
+async fn ask(lines: &mut Lines, Asked { call, by_file, .. }: Asked<'_>, out: Out) -> Result<Option<Json>, Failure> {
+    out.question(call)?;
     loop {
         out.say("> ")?;
         let Some(line) = lines.next().await? else {
             out.say("\n")?;
             return Ok(None);
         };
+        if line.len() >= TERMINAL_LINE {
+            out.say(&format!(
+                "nothing was sent: the terminal cuts lines at {TERMINAL_LINE} bytes; answer with {by_file}\n"
+            ))?;
+            continue;
+        }
         match prompt::answer(call, &line) {
             Ok(answer) => return Ok(Some(answer)),
             Err(allowed) => out.say(&format!("{allowed}\n"))?,
@@ -107,7 +128,8 @@ fn show(call: &OpenCall, answer: &Json, out: Out) -> Result<(), Failure> {
     if out.json() {
         return Ok(());
     }
-    out.say(&format!("{}> {}\n", prompt::question(call, |text| out.bold(text)), prompt::shown(answer)))
+    out.question(call)?;
+    out.say(&format!("> {}\n", prompt::shown(answer)))
 }
 
 fn list(file: &Path) -> Result<Vec<Json>, Failure> {

@@ -41,7 +41,8 @@ pub struct Global {
 /// What everything that writes takes.
 #[derive(Debug, clap::Args)]
 pub struct Writing {
-    /// Name this command: repeated under the same name, it is done once and answered with the first result
+    /// Name this command: the same name again does nothing again; what drives an execution then tells how
+    /// that stands now, anything else the first result
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     pub command_id: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runstate::code::Code;
 use runstate::domain::cvm::{ExecutionView, OpenCall, Status};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, Asked};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::prompt;
@@ -20,7 +20,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Session {
     /// Drives `id` to its end, or until nobody answers. What it printed before the look that said `seen` has been shown.
-    pub async fn drive(&self, id: &str, answers: &mut Answers, mut seen: u64) -> Result<Exit, Failure> {
+    pub async fn drive(&self, id: &str, answers: &mut Answers, seen: u64) -> Result<Exit, Failure> {
+        self.turns(id, answers, seen).await.map_err(|failure| failure.driving(id, self.go_on(id)))
+    }
+
+    async fn turns(&self, id: &str, answers: &mut Answers, mut seen: u64) -> Result<Exit, Failure> {
         loop {
             let glance = self.cvm.glance(id, seen).await?;
             self.new_lines(&glance.lines)?;
@@ -37,7 +41,12 @@ impl Session {
             };
             let asked = usize::try_from(glance.asked).unwrap_or(usize::MAX);
             let answered = asked.saturating_sub(glance.calls.len());
-            let Some(answer) = answers.answer(call, answered, self.out).await? else {
+            let by_file = match self.resume(id) {
+                Some(_) => self.invocation("answer", id, " --file F"),
+                None => "less, or from a store on files: --store file:DIR".to_owned(),
+            };
+            let asked = Asked { call, answered, by_file: &by_file };
+            let Some(answer) = answers.answer(asked, self.out).await? else {
                 let view = self.cvm.show(id).await?;
                 // A person at the terminal has it before them.
                 if !matches!(answers, Answers::Terminal(_)) {
@@ -82,9 +91,9 @@ impl Session {
         Ok(glance.next)
     }
 
-    /// How to go on with an execution here.
-    pub fn resume(&self, id: &str) -> String {
-        self.invocation("resume", id, "")
+    /// How to go on with an execution, as a sentence.
+    fn go_on(&self, id: &str) -> String {
+        self.next_step(|| format!("Go on with: {}", self.invocation("resume", id, "")))
     }
 
     fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
@@ -94,9 +103,7 @@ impl Session {
     /// Shows people the question that is open.
     fn question(&self, view: &ExecutionView) -> Result<(), Failure> {
         match view.calls.first() {
-            Some(call) if !self.out.json() && view.status == Status::WaitingCc => {
-                self.out.say(&prompt::question(call, |text| self.out.bold(text)))
-            }
+            Some(call) if !self.out.json() && view.status == Status::WaitingCc => self.out.question(call),
             _ => Ok(()),
         }
     }
@@ -134,8 +141,9 @@ impl Session {
     }
 
     fn waiting(&self, view: &ExecutionView) -> String {
-        let answer = view.calls.first().map_or_else(String::new, |call| self.answering(&view.id, call));
-        format!("{} waits for an answer. Go on with: {}{answer}", view.id, self.resume(&view.id))
+        let answer = || view.calls.first().map_or_else(String::new, |call| self.answering(&view.id, call));
+        let next = self.next_step(|| format!("{}{}", self.go_on(&view.id), answer()));
+        format!("{} waits for an answer. {next}", view.id)
     }
 
     /// How to answer a call from a script.

@@ -14,6 +14,15 @@ use crate::exit::Exit;
 pub enum Failure {
     /// An error with its code.
     Error(Box<Error>),
+    /// An error while an execution was driven, which stands where it was.
+    Driving {
+        /// The error.
+        error: Box<Error>,
+        /// The execution.
+        execution: String,
+        /// How to go on with it.
+        go_on: String,
+    },
     /// A source that does not compile.
     Compile(Vec<Diagnostic>),
     /// Nobody reads standard output any more.
@@ -24,9 +33,17 @@ impl Failure {
     /// How the process ends by it.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::Error(error) => error.code.into(),
+            Failure::Error(error) | Failure::Driving { error, .. } => error.code.into(),
             Failure::Compile(_) => Exit::WrongUse,
             Failure::OutputClosed => Exit::OutputClosed,
+        }
+    }
+
+    /// As it came while `execution` was driven; `go_on` says how to go on with that.
+    pub fn driving(self, execution: &str, go_on: String) -> Self {
+        match self {
+            Failure::Error(error) => Failure::Driving { error, execution: execution.to_owned(), go_on },
+            other => other,
         }
     }
 

@@ -16,7 +16,10 @@ pub struct Interrupt {
 
 struct Driven {
     id: String,
-    resume: String,
+    /// `None`: it ends with the process.
+    resume: Option<String>,
+    /// It was committed: it is there to be resumed.
+    begun: bool,
 }
 
 impl Interrupt {
@@ -34,21 +37,59 @@ impl Interrupt {
         interrupt
     }
 
+    /// From now on `id` is being started: it may be there or not. `resume` is how to go on with it.
+    pub fn starting(&self, id: &str, resume: Option<String>) {
+        self.set(Driven { id: id.to_owned(), resume, begun: false });
+    }
+
     /// From now on `id` is driven; `resume` is how to go on with it.
-    pub fn driving(&self, id: &str, resume: String) {
-        let driven = Driven { id: id.to_owned(), resume };
+    pub fn driving(&self, id: &str, resume: Option<String>) {
+        self.set(Driven { id: id.to_owned(), resume, begun: true });
+    }
+
+    fn set(&self, driven: Driven) {
         *self.driven.lock().unwrap_or_else(PoisonError::into_inner) = Some(driven);
     }
 
     fn say(&self, out: Out) {
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Driven { id, resume }) = driven.as_ref() else {
+        let Some(driven) = driven.as_ref() else {
             return out.remark("\ninterrupted; see `runstate list` for what was begun");
         };
         if out.json() {
             // The process ends here; what cannot be said any more is not.
-            let _ = out.value(&json!({"id": id, "interrupted": true, "resume": resume}));
+            let _ = out.value(&json!({"id": driven.id, "interrupted": true, "resume": driven.resume}));
         }
-        out.remark(&format!("\ninterrupted; nothing is lost. Go on with: {resume}"));
+        out.remark(&format!("\ninterrupted; {}", driven.kept()));
+    }
+}
+
+impl Driven {
+    /// What is left of it.
+    fn kept(&self) -> String {
+        match (&self.resume, self.begun) {
+            (None, _) => "its store was in memory and ends with the process".to_owned(),
+            (Some(resume), true) => format!("what was saved is kept. Go on with: {resume}"),
+            (Some(resume), false) => format!(
+                "what was saved is kept. Go on with: {resume}\n  (if it does not exist, nothing was saved yet: run it again)"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_true_whether_or_not_anything_was_saved() {
+        let kept =
+            |resume: Option<&str>, begun| Driven { id: "r1".into(), resume: resume.map(str::to_owned), begun }.kept();
+        insta::assert_snapshot!(kept(Some("runstate resume r1"), true), @"what was saved is kept. Go on with: runstate resume r1");
+        insta::assert_snapshot!(kept(Some("runstate resume r1"), false), @"
+        what was saved is kept. Go on with: runstate resume r1
+          (if it does not exist, nothing was saved yet: run it again)
+        ");
+        assert!(kept(None, true).contains("ends with the process"));
     }
 }

@@ -1,14 +1,17 @@
 //! Where everything goes that is said: results to standard output, for people remarks to standard error. With `--json` standard output
 //! has one JSON value a line and nothing else, errors included.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
+use runstate::domain::cvm::OpenCall;
 use runstate::lang::{Diagnostic, Kind};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, io as io_failure};
+use crate::prompt;
 
 /// What the caller reads.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +38,7 @@ impl Out {
 
     /// A line for people.
     pub fn line(self, text: &str) -> Result<(), Failure> {
-        write(io::stdout().lock(), &[text, "\n"])
+        write(io::stdout().lock(), &[&visible(text), "\n"])
     }
 
     /// Several lines for people, at once.
@@ -43,7 +46,7 @@ impl Out {
         if lines.is_empty() {
             return Ok(());
         }
-        write(io::stdout().lock(), &[&lines.join("\n"), "\n"])
+        write(io::stdout().lock(), &[&visible(&lines.join("\n")), "\n"])
     }
 
     /// A remark: how things stand, what to do next. For people only, and never in the way of what is piped.
@@ -51,17 +54,26 @@ impl Out {
         if !self.json {
             let (dim, plain) = if style(io::stderr().is_terminal()) { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
             // A remark that nobody can read is no loss.
-            let _ = writeln!(io::stderr(), "{dim}{text}{plain}");
+            let _ = writeln!(io::stderr(), "{dim}{}{plain}", visible(text));
         }
     }
 
     /// Words of a conversation: on standard output, or where that is for a program on standard error.
     pub fn say(self, text: &str) -> Result<(), Failure> {
+        self.converse(&visible(text))
+    }
+
+    /// A question, the way it stands out.
+    pub fn question(self, call: &OpenCall) -> Result<(), Failure> {
+        self.converse(&prompt::question(call, |text| self.bold(text)))
+    }
+
+    fn converse(self, text: &str) -> Result<(), Failure> {
         if self.json { write(io::stderr().lock(), &[text]) } else { write(io::stdout().lock(), &[text]) }
     }
 
     /// `text` so that it stands out, where it is said on a terminal.
-    pub fn bold(self, text: &str) -> String {
+    fn bold(self, text: &str) -> String {
         let terminal = if self.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
         if style(terminal) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }
@@ -71,11 +83,32 @@ impl Out {
         let said = match failure {
             Failure::OutputClosed => Ok(()),
             failure if self.json => self.value(&json!({ "error": as_json(failure) })),
-            Failure::Error(error) => write(io::stderr().lock(), &["error: ", &error.message, "\n"]),
-            Failure::Compile(found) => write(io::stderr().lock(), &[&diagnostics(found)]),
+            Failure::Error(error) => write(io::stderr().lock(), &["error: ", &visible(&error.message), "\n"]),
+            Failure::Driving { error, go_on, .. } => {
+                write(io::stderr().lock(), &["error: ", &visible(&error.message), "\n", &visible(go_on), "\n"])
+            }
+            Failure::Compile(found) => write(io::stderr().lock(), &[&visible(&diagnostics(found))]),
         };
         said.map_or(Exit::OutputClosed, |()| failure.exit())
     }
+}
+
+/// `text` without what would command a terminal or hide what is said: such characters are shown as escapes. What programs, models and
+/// other people wrote goes through here before it is shown to people.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if commands(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// `text` with its lines after the first one set in by `by` columns.
+pub fn indented(text: &str, by: usize) -> String {
+    text.replace('\n', &format!("\n{}", " ".repeat(by)))
 }
 
 fn style(terminal: bool) -> bool {
@@ -93,6 +126,11 @@ fn write(mut to: impl Write, parts: &[&str]) -> Result<(), Failure> {
 fn as_json(failure: &Failure) -> serde_json::Value {
     match failure {
         Failure::Error(error) => json!(error),
+        Failure::Driving { error, execution, .. } => {
+            let mut object = json!(error);
+            object["execution"] = json!(execution);
+            object
+        }
         Failure::OutputClosed => json!(null),
         Failure::Compile(found) => {
             let diagnostic = |d: &Diagnostic| {
@@ -177,6 +215,13 @@ mod tests {
             hint: None,
             source_line: source_line.into(),
         }
+    }
+
+    #[test]
+    fn what_commands_a_terminal_is_shown_as_an_escape() {
+        assert_eq!(visible("a\tb\nc é 🦀"), "a\tb\nc é 🦀");
+        assert_eq!(visible("\u{1b}]0;x\u{7}\r\u{9b}\u{7f}"), r"\u{1b}]0;x\u{7}\u{d}\u{9b}\u{7f}");
+        assert_eq!(visible("\u{202e}\u{2066}"), r"\u{202e}\u{2066}");
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use runstate::domain::cvm::OpenCall;
 use serde_json::Value as Json;
 
+use crate::print::{indented, visible};
+
 /// The question and its numbered choices, as lines.
 pub fn question(call: &OpenCall, bold: impl Fn(&str) -> String) -> String {
-    let mut text = format!("? {}\n", bold(&call.prompt));
+    let mut text = format!("? {}\n", bold(&indented(&visible(&call.prompt), 2)));
     for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
-        text += &format!("  {number}) {}\n", shown(choice));
+        text += &format!("  {number}) {}\n", indented(&visible(&shown(choice)), 5));
     }
     text
 }
@@ -29,11 +31,11 @@ pub fn answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
 fn pick<'a>(choices: &'a [Json], typed: &str) -> Result<&'a Json, String> {
     let folded = typed.to_lowercase();
     let texts: Vec<String> = choices.iter().map(|choice| shown(choice).trim().to_owned()).collect();
-    if let Some(at) = texts.iter().position(|text| text == typed) {
-        return Ok(&choices[at]);
-    }
-    if let Some(choice) = typed.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?)) {
-        return Ok(choice);
+    let exact = texts.iter().position(|text| text == typed);
+    match (exact, position(typed, choices.len())) {
+        (Some(at), Some(other)) if at != other => return Err(ambiguous(&texts, at, other)),
+        (Some(at), _) | (None, Some(at)) => return Ok(&choices[at]),
+        (None, None) => {}
     }
     let matching = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (0..texts.len()).filter(|at| fits(&texts[*at].to_lowercase())).collect()
@@ -57,6 +59,18 @@ fn pick<'a>(choices: &'a [Json], typed: &str) -> Result<&'a Json, String> {
     }
 }
 
+/// The choice whose number is typed, as `2` or, as it is shown, `2)`.
+fn position(typed: &str, choices: usize) -> Option<usize> {
+    let number: usize = typed.strip_suffix(')').unwrap_or(typed).parse().ok()?;
+    number.checked_sub(1).filter(|at| *at < choices)
+}
+
+/// What is typed is the text of one choice and the number of another.
+fn ambiguous(texts: &[String], at: usize, other: usize) -> String {
+    let (text, meant) = (&texts[at], |at: usize| format!("`{})` for {}", at + 1, texts[at]));
+    format!("`{text}` is one choice and the number of another; type {} or {}", meant(at), meant(other))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -71,13 +85,24 @@ mod tests {
         assert_eq!(meant("APP"), Ok(json!("approve")));
         assert_eq!(meant("ask again"), Ok(json!("Ask again")));
         assert_eq!(meant("1"), Ok(json!("approve")));
-        assert_eq!(meant("3"), Ok(json!(3)), "the exact text wins over the number");
+        insta::assert_snapshot!(meant("3").unwrap_err(), @"`3` is one choice and the number of another; type `4)` for 3 or `3)` for reject");
+        assert_eq!(meant("3)"), Ok(json!("reject")));
+        assert_eq!(meant("4)"), Ok(json!(3)));
         assert_eq!(meant("5"), Ok(json!(true)));
         assert_eq!(meant("t"), Ok(json!(true)));
         insta::assert_snapshot!(meant("a").unwrap_err(), @"`a` could be approve or Ask again; type more of it or its number");
         insta::assert_snapshot!(meant("9").unwrap_err(), @"`9` is none of the choices; type a number from 1 to 5, or approve, Ask again, reject, 3, true");
         assert!(meant("").unwrap_err().starts_with("no choice was made"));
         assert!(meant("0").is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_its_own_place_is_not_ambiguous() {
+        let choices = [json!(1), json!(7), json!("2)")];
+        assert_eq!(pick(&choices, "1"), Ok(&choices[0]));
+        assert_eq!(pick(&choices, "7"), Ok(&choices[1]));
+        assert_eq!(pick(&choices, "2"), Ok(&choices[1]));
+        assert!(pick(&choices, "2)").is_err());
     }
 
     #[test]

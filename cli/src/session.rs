@@ -3,11 +3,14 @@
 use std::env;
 use std::sync::Arc;
 
+use runstate::code::Code;
 use runstate::engine::open::{self, Environment, Missing, store_url};
 use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
+use runstate::store;
 
 use crate::args::Global;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
 
@@ -21,6 +24,8 @@ pub struct Session {
     pub out: Out,
     /// `--store`, as given.
     store: Option<String>,
+    /// It ends with the process, and everything in it.
+    fleeting: bool,
 }
 
 impl Session {
@@ -37,7 +42,51 @@ impl Session {
             settings.execution_instructions = most;
         }
         let engine = engine(&url, missing, settings).await.map_err(|error| unnamed(global, &url, error))?;
-        Ok(Self { cvm: engine.cvm(), engine, out, store: global.store.clone() })
+        let fleeting = !engine.store().capabilities().durable;
+        let session = Self { cvm: engine.cvm(), engine, out, store: global.store.clone(), fleeting };
+        session.warn();
+        Ok(session)
+    }
+
+    /// How a command ended, as far as that can be known: in a damaged store what is missing cannot be told from what never was.
+    pub fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let damage = self.engine.store().health().filter(|why| matches!(why, store::Error::Corrupt { .. }));
+        let Some(mut damage) = damage.map(Error::from) else { return ended };
+        match ended {
+            // People have read the warning.
+            Ok(_) if !self.out.json() => Ok(Exit::Store),
+            Ok(_) => Err(damage.into()),
+            Err(Failure::Error(error) | Failure::Driving { error, .. }) if error.code == Code::NotFound => {
+                let what = error.key.unwrap_or_default();
+                damage.message += &format!("; `{what}` is not in what is whole, but may have been in what is not");
+                Err(damage.into())
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Says, before anything that was read is shown, why the store can only be read.
+    fn warn(&self) {
+        match self.engine.store().health() {
+            None => {}
+            Some(damage @ store::Error::Corrupt { .. }) => self.out.remark(&format!(
+                "warning: {damage}. What is whole can be read; what is missing here may have been in what is damaged"
+            )),
+            Some(why) => self.out.remark(&format!("this store can be read, not written: {why}")),
+        }
+    }
+
+    /// What to do next, where that can be done: `hint`, but not of a store that is gone by then.
+    pub fn next_step(&self, hint: impl FnOnce() -> String) -> String {
+        match self.fleeting {
+            true => "This store is in memory and ends with the process; --store file:DIR keeps it".to_owned(),
+            false => hint(),
+        }
+    }
+
+    /// How to go on with an execution here, where that can be done.
+    pub fn resume(&self, id: &str) -> Option<String> {
+        (!self.fleeting).then(|| self.invocation("resume", id, ""))
     }
 
     /// A command line that goes on in the same store, to be copied.
@@ -54,14 +103,15 @@ impl Session {
 /// The store that was named, else the environment's.
 pub fn url(global: &Global) -> Result<String, Error> {
     match &global.store {
-        Some(url) => Ok(url.clone()),
+        Some(url) => open::at_home(url, environment().home.as_deref()),
         None => store_url(&environment()),
     }
 }
 
 /// Why a store cannot be opened; where nobody named it, with how to name another.
 pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
-    if global.store.is_none() {
+    // Other URLs may hold a password, and are nobody's default.
+    if global.store.is_none() && url.starts_with("file:") {
         error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
     }
     error

@@ -8,7 +8,7 @@ use crate::value::Json;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// The entity is in a state in which this command means nothing.
-    #[error("`{}` is {from}: `{command}` is not possible now; nothing was changed", key.id)]
+    #[error("`{}` {}: `{command}` is not possible now; nothing was changed", key.id, stands(from))]
     IllegalTransition {
         /// The entity.
         key: Key,
@@ -72,6 +72,14 @@ pub enum Rejection {
     Torn(String),
 }
 
+/// A status within a sentence.
+fn stands(status: &str) -> String {
+    match status {
+        "error" => "has failed".to_owned(),
+        status => format!("is {status}"),
+    }
+}
+
 impl Rejection {
     /// The stable code.
     pub fn code(&self) -> Code {
@@ -90,5 +98,21 @@ impl Rejection {
     /// A refusal under a code of its own domain.
     pub fn domain(code: Code, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Collection;
+
+    #[test]
+    fn a_status_is_told_as_a_sentence() {
+        let message = |from| {
+            let key = Key::new(&Collection::new("things", 1), "et");
+            Rejection::IllegalTransition { key, from, command: "answer" }.to_string()
+        };
+        insta::assert_snapshot!(message("error"), @"`et` has failed: `answer` is not possible now; nothing was changed");
+        insta::assert_snapshot!(message("complete"), @"`et` is complete: `answer` is not possible now; nothing was changed");
     }
 }

@@ -6,6 +6,7 @@ use runstate::engine::{Listing, Summary};
 use crate::args::OfStatus;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::print::visible;
 use crate::session::Session;
 use crate::told::ToldSummary;
 
@@ -33,15 +34,19 @@ pub async fn execute(
 
 fn table(found: &[Summary]) -> Vec<String> {
     let width = |text: &dyn Fn(&Summary) -> usize, head: usize| found.iter().map(text).max().unwrap_or(0).max(head);
-    let id = width(&|s| s.id.chars().count(), 2);
-    let program = width(&|s| s.program_name.chars().count(), 7);
+    let id = width(&|s| visible(&s.id).chars().count(), 2);
+    let program = width(&|s| visible(&s.program_name).chars().count(), 7);
     let head = format!("{:id$}  {:program$}  {:10}  {:20}  QUESTION", "ID", "PROGRAM", "STATUS", "STARTED");
     let row = |s: &Summary| {
         // To the second: people read it.
         let started: String = s.started.to_rfc3339().chars().take(19).collect();
         let prompt = first_line(s.prompt.as_deref().unwrap_or_default());
         let status = s.status.as_str();
-        let row = format!("{:id$}  {:program$}  {status:10}  {started:19}Z  {prompt}", s.id, s.program_name);
+        let row = format!(
+            "{:id$}  {:program$}  {status:10}  {started:19}Z  {prompt}",
+            visible(&s.id),
+            visible(&s.program_name)
+        );
         row.trim_end().to_owned()
     };
     std::iter::once(head).chain(found.iter().map(row)).collect()

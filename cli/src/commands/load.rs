@@ -14,7 +14,8 @@ pub async fn execute(session: &Session, load: &Load, command: Option<&CommandId>
         session.out.value(&loaded)?;
     } else {
         session.out.line(&format!("{} (version {})", loaded.name, loaded.program_version))?;
-        session.out.remark(&format!("start it with: {}", session.invocation("start", &loaded.name, "")));
+        let hint = || format!("start it with: {}", session.invocation("start", &loaded.name, ""));
+        session.out.remark(&session.next_step(hint));
     }
     Ok(Exit::Done)
 }

@@ -15,7 +15,7 @@ use runstate::engine::open::Missing;
 use runstate::id::CommandId;
 use serde_json::Value as Json;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Running};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::print::Out;
@@ -23,51 +23,55 @@ use crate::session::Session;
 
 /// Executes a command.
 pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
-    let global = args.global;
-    match args.command {
+    let Args { global, command } = args;
+    let open = async |missing, running: Option<&Running>| {
+        Session::open(&global, missing, running.and_then(|running| running.max_instructions), out).await
+    };
+    match command {
         Command::Run { file, name, id, input, answers, writing, running } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let run =
                 run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
-            run.execute(&Session::open(&global, Missing::Create, running.max_instructions, out).await?).await
+            let session = open(Missing::Create, Some(&running)).await?;
+            session.judged(run.execute(&session).await)
         }
         Command::Load { file, name, writing } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let command = command_id(&writing)?;
-            load::execute(&Session::open(&global, Missing::Create, None, out).await?, &load, command.as_ref()).await
+            let session = open(Missing::Create, None).await?;
+            session.judged(load::execute(&session, &load, command.as_ref()).await)
         }
         Command::Start { name, id, input, writing, running } => {
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
-            start::execute(
-                &Session::open(&global, Missing::Refuse, running.max_instructions, out).await?,
-                name,
-                id,
-                input,
-                command,
-            )
-            .await
+            let session = open(Missing::Refuse, Some(&running)).await?;
+            session.judged(start::execute(&session, name, id, input, command).await)
         }
         Command::Next { id, writing, running } => {
             let command = command_id(&writing)?;
-            next::execute(&Session::open(&global, Missing::Refuse, running.max_instructions, out).await?, &id, command)
-                .await
+            let session = open(Missing::Refuse, Some(&running)).await?;
+            session.judged(next::execute(&session, &id, command).await)
         }
         Command::Answer { id, call, answer, writing, running } => {
             let (value, command) = (answer::value(&answer)?, command_id(&writing)?);
-            let session = Session::open(&global, Missing::Refuse, running.max_instructions, out).await?;
-            answer::execute(&session, &id, call.as_deref(), value, command).await
+            let session = open(Missing::Refuse, Some(&running)).await?;
+            session.judged(answer::execute(&session, &id, call.as_deref(), value, command).await)
         }
         Command::Resume { id, answers, writing, running } => {
             let command = command_id(&writing)?;
-            let session = Session::open(&global, Missing::Refuse, running.max_instructions, out).await?;
-            resume::execute(&session, &id, answers.as_deref(), command).await
+            let session = open(Missing::Refuse, Some(&running)).await?;
+            session.judged(resume::execute(&session, &id, answers.as_deref(), command).await)
         }
-        Command::Show { id } => show::execute(&Session::open(&global, Missing::Refuse, None, out).await?, &id).await,
+        Command::Show { id } => {
+            let session = open(Missing::Refuse, None).await?;
+            session.judged(show::execute(&session, &id).await)
+        }
         Command::Output { id } => {
-            output::execute(&Session::open(&global, Missing::Refuse, None, out).await?, &id).await
+            let session = open(Missing::Refuse, None).await?;
+            session.judged(output::execute(&session, &id).await)
         }
         Command::List { status, program, limit } => {
-            list::execute(&Session::open(&global, Missing::Refuse, None, out).await?, status, program, limit).await
+            let session = open(Missing::Refuse, None).await?;
+            session.judged(list::execute(&session, status, program, limit).await)
         }
         Command::Verify => verify::execute(&global, out).await,
     }

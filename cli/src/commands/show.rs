@@ -4,12 +4,16 @@ use runstate::domain::cvm::ExecutionView;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::print::indented;
 use crate::prompt;
 use crate::session::Session;
 use crate::told::Told;
 
 /// Lines of output that are shown.
 const LINES: usize = 20;
+
+/// Where facts begin.
+const FACT: usize = 13;
 
 /// Shows it.
 pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
@@ -25,11 +29,11 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
     } else if !view.output.is_empty() {
         session.out.line("output")?;
     }
-    let lines: Vec<String> = view.output[earlier..].iter().map(|line| format!("  {line}")).collect();
+    let lines: Vec<String> = view.output[earlier..].iter().map(|line| format!("  {}", indented(line, 4))).collect();
     session.out.lines(&lines)?;
     for call in &view.calls {
         session.out.line(&format!("call         {} (line {})", call.call_id, call.line))?;
-        session.out.say(&prompt::question(call, |text| session.out.bold(text)))?;
+        session.out.question(call)?;
     }
     Ok(Exit::Done)
 }
@@ -43,10 +47,10 @@ fn facts(view: &ExecutionView) -> Vec<String> {
     ];
     facts.extend(view.completed.map(|at| format!("ended        {at}")));
     if !view.result.is_null() {
-        facts.push(format!("result       {}", prompt::shown(&view.result)));
+        facts.push(format!("result       {}", indented(&prompt::shown(&view.result), FACT)));
     }
     if let Some(error) = &view.error {
-        facts.push(format!("error        {}: {}", error.name, error.message));
+        facts.push(format!("error        {}: {}", error.name, indented(&error.message, FACT)));
         facts.push(format!("             line {}, column {}", error.line, error.column));
     }
     facts.push(format!("instructions {}", view.metrics.instructions_executed));

@@ -39,12 +39,14 @@ pub async fn begin(
         (id, _) => id,
     };
     if let Some(id) = &id {
-        interrupt.driving(id, session.resume(id));
+        interrupt.starting(id, session.resume(id));
     }
     let start = Start { id, program, input, log_level: None, parent: None };
     let reached = session.cvm.start(&start, command).await.map_err(|error| {
         let id = start.id.as_deref().unwrap_or_default();
-        Failure::from(error).explain(Code::AlreadyExists, || format!(", or go on with it: {}", session.resume(id)))
+        Failure::from(error).explain(Code::AlreadyExists, || {
+            session.resume(id).map_or_else(String::new, |resume| format!(", or go on with it: {resume}"))
+        })
     })?;
     interrupt.driving(&reached.id, session.resume(&reached.id));
     session.out.remark(&format!("execution {} of {}", reached.id, start.program));

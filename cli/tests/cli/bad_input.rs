@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use insta::assert_snapshot;
 
-use super::support::{FOREVER, GREET, Scene};
+use super::support::{FAILS, FOREVER, GREET, Scene};
 
 #[test]
 fn an_unknown_flag_is_told_with_the_nearest_one() {
@@ -158,6 +158,9 @@ fn an_answer_to_what_waits_for_none_is_refused() {
     scene.file("done.ts", "1");
     scene.run(&["run", "done.ts", "--id", "d"]).ended(0);
     scene.run(&["answer", "d", "--text", "x"]).ended(5).explains(&["is complete", "nothing was changed"]);
+    scene.file("fails.ts", FAILS);
+    scene.run(&["run", "fails.ts", "--id", "et"]).ended(1);
+    scene.run(&["answer", "et", "--text", "x"]).ended(5).explains(&["`et` has failed: `answer` is not possible"]);
 }
 
 #[test]

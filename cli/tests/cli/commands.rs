@@ -97,6 +97,20 @@ fn an_answer_of_a_pipe_outside_of_the_choices_names_its_question() {
 }
 
 #[test]
+fn a_refused_answer_tells_the_execution_and_how_to_go_on() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let run = ["run", "greet.ts", "--id", "g1"];
+    scene.run_with(&run, "Ada\nperhaps\n").ended(5).explains(&["Go on with: runstate resume g1"]);
+    let refused = scene.run_with(&["resume", "g1", "--json"], "perhaps\n").ended(5).json();
+    assert_eq!((&refused["error"]["execution"], &refused["error"]["code"]), (&json!("g1"), &json!("invalid_answer")));
+    scene.file("answers.json", r#"["Ada", "perhaps"]"#);
+    let refused = scene.run(&["run", "greet.ts", "--json", "--answers", "answers.json"]).ended(5).json();
+    let made = refused["error"]["execution"].as_str().unwrap();
+    scene.run_with(&["resume", made], "no\n").ended(0);
+}
+
+#[test]
 fn run_under_an_id_that_exists_says_to_resume() {
     let scene = Scene::greeting("g1");
     let said = scene.run(&["run", "greet.ts", "--id", "g1", "--store", "file:store"]).ended(5);
@@ -283,4 +297,34 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let said = Said::from(child.wait_with_output().unwrap()).ended(141);
     assert_eq!(said.err, "");
+}
+
+#[test]
+fn what_would_command_a_terminal_is_shown_to_people_as_escapes() {
+    let scene = Scene::new();
+    let source = r#"
+        console.log("a\x1b[2Jb\nc");
+        CC("Sure?\x1b]0;t\x07\n  1) yes", { choices: ["\u202Eno", "y"] });
+        throw new Error("\x1b[1m");
+    "#;
+    scene.file("esc.ts", source);
+    let commands: [&[&str]; 6] = [
+        &["run", "esc.ts", "--id", "e"],
+        &["list"],
+        &["show", "e"],
+        &["output", "e"],
+        &["resume", "e"],
+        &["answer", "e", "--text", "\u{1b}"],
+    ];
+    for command in commands {
+        let said = scene.run(command);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(!all.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{command:?}: {all:?}");
+        assert!(all.contains(r"\u{"), "{command:?}: {all}");
+    }
+    let shown = scene.run(&["show", "e"]).ended(0).out;
+    assert!(shown.contains("  a\\u{1b}[2Jb\n    c\n"), "{shown}");
+    assert!(shown.contains("\n    1) yes\n  1) \\u{202e}no\n"), "{shown}");
+    assert_eq!(scene.show("e")["output"][0], "a\u{1b}[2Jb\nc");
+    scene.run(&["answer", "e", "--text", "y"]).ended(1).explains(&[r"Error: \u{1b}[1m"]);
 }

@@ -12,7 +12,23 @@ fn an_unknown_scheme_is_told_with_the_nearest_one() {
     scene.run(&["list", "--store", "data"]).ended(2).explains(&["did you mean `file:data`?"]);
     scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&["unknown store `redis`", "memory, file"]);
     scene.run(&["list", "--store", "file:data?fast"]).ended(2).explains(&["fast", "single_process"]);
-    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["mongodb"]);
+    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["no MongoDB store yet"]);
+    scene.run(&["list", "--store", "postgres://x"]).ended(4).explains(&["no PostgreSQL store yet"]);
+    scene.run(&["list", "--store", "indexeddb:x"]).ended(4).explains(&["no IndexedDB store yet"]);
+    scene.run(&["list", "--store", "memory"]).ended(2).explains(&["did you mean `memory:`?"]);
+    scene.run(&["list", "--store", ""]).ended(2).explains(&["write `file:DIRECTORY` or `memory:`"]);
+    scene.run(&["list", "--store", "file://tmp/x"]).ended(2).explains(&["`file:tmp/x` or `file:///tmp/x`?"]);
+}
+
+#[test]
+fn a_store_may_be_named_from_the_home_directory() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    scene.run(&["load", "greet.ts", "--store", "file:~/kept"]).ended(0);
+    assert!(scene.path().join("kept/runstate.json").exists() && !scene.path().join("~").exists());
+    scene.run(&["verify", "--store", "file:~/kept"]).ended(0);
+    let mut command = scene.command(&["verify"]);
+    Said::from(command.env("RUNSTATE_STORE", "file:~/kept").output().unwrap()).ended(0);
 }
 
 #[test]
@@ -20,6 +36,10 @@ fn a_store_in_memory_serves_a_single_run() {
     let scene = Scene::new();
     scene.file("greet.ts", GREET);
     scene.run_with(&["run", "greet.ts", "--store", "memory:"], "Ada\nyes\n").ended(0);
+    for command in [&["run", "greet.ts", "--id", "g"][..], &["load", "greet.ts"]] {
+        let said = scene.run(&[command, &["--store", "memory:"]].concat()).explains(&["ends with the process"]);
+        assert!(!said.err.contains("runstate --store"), "{}", said.err);
+    }
     assert!(!scene.path().join("store").exists());
 }
 
@@ -36,6 +56,8 @@ fn the_environment_names_the_store() {
     with("HOME", scene.path().to_str().unwrap()).ended(0);
     assert!(scene.path().join(".cvm/runstate.json").exists());
     with("CVM_STORAGE_TYPE", "mongodb").ended(2).explains(&["MONGODB_URI"]);
+    let said = with("RUNSTATE_STORE", "mongodb://ann:secret@host").ended(4);
+    assert!(!said.err.contains("secret"), "{}", said.err);
     with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file", "mongodb"]);
 }
 
@@ -81,6 +103,25 @@ fn a_store_of_a_newer_format_is_not_touched() {
 }
 
 #[test]
+fn a_store_of_a_newer_format_is_read_with_a_remark() {
+    let scene = Scene::greeting("g1");
+    let identity = fs::read_to_string(scene.path().join("store/runstate.json")).unwrap();
+    let newer = identity.replace("\"format\":1", "\"format\":2");
+    let open = newer.split(",\"crc\"").next().unwrap();
+    scene.file("store/runstate.json", format!("{open},\"crc\":\"{:08x}\"}}\n", crc32(open.as_bytes())));
+    let said = scene.run(&["list"]).ended(0).explains(&["read, not written", "newer runstate"]);
+    assert!(said.out.contains("g1"), "{}", said.out);
+    scene.run(&["show", "g1", "--json"]).ended(0).json();
+    scene.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["newer runstate"]);
+}
+
+/// The checksum of the files of a store.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+#[test]
 fn a_commit_that_was_edited_by_hand_is_found() {
     let scene = Scene::greeting("g1");
     let commit = newest_commit(&scene);
@@ -91,7 +132,7 @@ fn a_commit_that_was_edited_by_hand_is_found() {
     scene.run(&["verify"]).ended(4).explains(&[name, "checksum", "edited"]);
     assert_eq!(scene.run(&["verify", "--json"]).ended(4).error_code(), "corrupt");
     // What is whole can be read; nothing is written any more.
-    scene.run(&["list"]).ended(0);
+    scene.run(&["list"]).ended(4).explains(&["warning", name, "damaged"]);
     scene.run(&["load", "greet.ts", "--name", "other"]).ended(4).explains(&[name]);
 }
 
@@ -103,6 +144,32 @@ fn a_commit_that_is_missing_is_found() {
     assert_ne!(first, newest);
     fs::remove_file(&first).unwrap();
     scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing"]);
+}
+
+#[test]
+fn of_a_damaged_store_what_is_whole_is_shown_and_the_damage_told() {
+    let scene = Scene::greeting("g1");
+    scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
+    scene.run(&["start", "greet", "--id", "g2"]).ended(3);
+    fs::write(newest_commit(&scene), "{}").unwrap();
+    let said = scene.run(&["list"]).ended(4);
+    assert!(said.out.contains("g1") && !said.out.contains("g2"), "{}", said.out);
+    let values = scene.run(&["list", "--json"]).ended(4).values();
+    assert_eq!((values[0]["id"].as_str(), values[1]["error"]["code"].as_str()), (Some("g1"), Some("corrupt")));
+    let values = scene.run(&["output", "g1", "--json"]).ended(4).values();
+    assert_eq!((values[0].as_str(), values[1]["error"]["code"].as_str()), (Some("Hello, Ada"), Some("corrupt")));
+    assert!(scene.run(&["show", "g1"]).ended(4).out.contains("Hello, Ada"));
+    for command in [
+        &["show", "g2"][..],
+        &["output", "g2"],
+        &["answer", "g2", "--text", "x"],
+        &["resume", "g2"],
+        &["next", "g2"],
+        &["start", "lost"],
+    ] {
+        scene.run(command).ended(4).explains(&["damaged", "is not in what is whole"]);
+        assert_eq!(scene.run(&[command, &["--json"]].concat()).ended(4).error_code(), "corrupt", "{command:?}");
+    }
 }
 
 #[cfg(unix)]

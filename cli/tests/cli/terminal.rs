@@ -45,3 +45,14 @@ fn ctrl_d_leaves_the_execution_waiting() {
     assert!(said.out.contains("runstate resume g"), "{}", said.out);
     assert_eq!(scene.status("g"), "waiting_cc");
 }
+
+#[test]
+fn an_answer_that_the_terminal_cut_is_not_sent() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let keys = format!("{}\nAda\nyes\n", "x".repeat(5000));
+    let Some(said) = typed("terminal", &scene, "run greet.ts --id g", &keys) else { return };
+    let said = said.ended(0);
+    assert!(said.out.contains("cuts lines at 4095 bytes; answer with runstate answer g --file F"), "{}", said.out);
+    assert_eq!(scene.show("g")["result"]["name"], "Ada");
+}

@@ -22,7 +22,7 @@ pub struct Environment {
 pub fn store_url(environment: &Environment) -> Result<String, Error> {
     let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if let Some(url) = set(&environment.runstate_store) {
-        return Ok(url);
+        return at_home(&url, environment.home.as_deref());
     }
     let usage = |message: &str| Err(Error::new(Code::Usage, message));
     match set(&environment.cvm_storage_type).as_deref() {
@@ -39,9 +39,40 @@ pub fn store_url(environment: &Environment) -> Result<String, Error> {
     }
 }
 
+/// A store URL as a person wrote it: the `~` of `file:~` and `file:~/DIR`, which no shell expands there, is their home directory.
+///
+/// ```
+/// use runstate::engine::open::at_home;
+/// assert_eq!(at_home("file:~/data", Some("/home/ann")).unwrap(), "file:/home/ann/data");
+/// ```
+pub fn at_home(url: &str, home: Option<&str>) -> Result<String, Error> {
+    let rest = url.strip_prefix("file:~").filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    match (rest, home.filter(|home| !home.is_empty())) {
+        (None, _) => Ok(url.to_owned()),
+        (Some(rest), Some(home)) => Ok(format!("file:{home}{rest}")),
+        (Some(_), None) => Err(Error::new(Code::Usage, format!("`{url}`: there is no home directory"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_home_directory_stands_for_its_sign_alone() {
+        let at = |url| at_home(url, Some("/home/ann")).unwrap();
+        assert_eq!(at("file:~"), "file:/home/ann");
+        assert_eq!(at("file:~?single_process"), "file:/home/ann?single_process");
+        assert_eq!(at("file:~bob"), "file:~bob");
+        assert_eq!(at("file:a/~"), "file:a/~");
+        assert!(at_home("file:~/x", None).unwrap_err().message.contains("no home directory"));
+        let named = Environment {
+            runstate_store: Some("file:~/x".into()),
+            home: Some("/home/ann".into()),
+            ..Environment::default()
+        };
+        assert_eq!(store_url(&named).unwrap(), "file:/home/ann/x");
+    }
 
     #[test]
     fn the_nearest_variable_wins() {

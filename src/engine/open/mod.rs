@@ -8,7 +8,7 @@ use super::Error;
 use crate::code::Code;
 use crate::store::Store;
 
-pub use environment::{Environment, store_url};
+pub use environment::{Environment, at_home, store_url};
 
 cfg_if::cfg_if! {
     if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
@@ -52,6 +52,12 @@ impl StoreUrl {
     pub fn parse(url: &str) -> Result<Self, Error> {
         let invalid = |message: String| Err(Error::new(Code::InvalidUrl, message));
         let Some((scheme, rest)) = url.split_once(':') else {
+            if url.is_empty() {
+                return invalid("no store is named; write `file:DIRECTORY` or `memory:`".to_owned());
+            }
+            if url == "memory" {
+                return invalid("`memory` is no store URL; did you mean `memory:`?".to_owned());
+            }
             return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
         };
         let nothing =
@@ -68,7 +74,13 @@ impl StoreUrl {
                         return invalid(format!("`{url}`: unknown option `{other}`; there is `?single_process`"));
                     }
                 };
-                match path.strip_prefix("//").unwrap_or(path) {
+                let directory = path.strip_prefix("//").unwrap_or(path);
+                if directory.len() < path.len() && !directory.is_empty() && !directory.starts_with('/') {
+                    return invalid(format!(
+                        "`{url}` names no directory; did you mean `file:{directory}` or `file:///{directory}`?"
+                    ));
+                }
+                match directory {
                     "" => nothing("directory"),
                     directory => Ok(Self::File { directory: directory.to_owned(), single_process }),
                 }
@@ -101,16 +113,14 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
 
 /// Opens the store that `url` names; `missing` says what happens where there is none.
 pub async fn open_or(url: &str, missing: Missing) -> Result<Arc<dyn Store>, Error> {
-    let absent = |store: &str, feature: &str| {
-        let message = format!("this build of runstate has no {store} store; it needs the feature `{feature}`");
-        Err(Error::new(Code::Unsupported, message))
-    };
+    let absent =
+        |store: &str| Err(Error::new(Code::Unsupported, format!("this version of runstate has no {store} store yet")));
     match StoreUrl::parse(url)? {
         StoreUrl::Memory => Ok(Arc::new(crate::store::Memory::new())),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
-        StoreUrl::IndexedDb(_) => absent("IndexedDB", "indexeddb"),
-        StoreUrl::MongoDb(_) => absent("MongoDB", "mongodb"),
-        StoreUrl::Postgres(_) => absent("PostgreSQL", "postgres"),
+        StoreUrl::IndexedDb(_) => absent("IndexedDB"),
+        StoreUrl::MongoDb(_) => absent("MongoDB"),
+        StoreUrl::Postgres(_) => absent("PostgreSQL"),
     }
 }
 
@@ -133,7 +143,21 @@ mod tests {
         assert_eq!(StoreUrl::parse("file:a?single_process"), file("a", true));
         let message = |url| StoreUrl::parse(url).unwrap_err().message;
         insta::assert_snapshot!(
-            ["data", "file:", "memory:x", "file:a?b", "mongo://x", "redis://x", "indexeddb:"].map(message).join("\n")
+            [
+                "",
+                "data",
+                "memory",
+                "file://tmp/x",
+                "file://",
+                "file:",
+                "memory:x",
+                "file:a?b",
+                "mongo://x",
+                "redis://x",
+                "indexeddb:"
+            ]
+            .map(message)
+            .join("\n")
         );
     }
 }
