@@ -17,8 +17,8 @@ use crate::value::{self, Document, Json, check_plain};
 
 /// Executions of programs, over one engine.
 ///
-/// Every method that changes something takes the id of its command, or makes one where it is `None`; the same id again is
-/// answered with the first result.
+/// Every method that changes something takes the id of its command, or makes one where it is `None`. The same id again does nothing
+/// again, and drives on what the first one began.
 #[derive(Clone)]
 pub struct Cvm {
     engine: Engine,
