@@ -72,7 +72,7 @@ fn run(
     written: &mut Written,
     logs: bool,
 ) -> Result<End, Rejection> {
-    let until = live.machine.instructions().saturating_add(ctx.settings.slice_instructions);
+    let until = live.machine.instructions().saturating_add(ctx.settings.slice_instructions.max(1));
     let turn = Turn { now_ms: ctx.now.as_millis() };
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
