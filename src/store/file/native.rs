@@ -55,7 +55,7 @@ impl FileStore<NativeFs> {
     ///
     /// A folder that holds something else, a file, an unreadable folder: [`Error::Unavailable`]. A network file system without
     /// [`Options::single_process`]: [`Error::Unsupported`]. A store that is damaged, or written by a newer version, opens; it can be
-    /// read as far as it is whole, and [`FileStore::health`] and every commit say what is wrong.
+    /// read as far as it is whole, and [`health`](crate::store::Store::health) and every commit say what is wrong.
     pub async fn open(dir: impl Into<PathBuf>, options: Options) -> Result<Self, Error> {
         Self::open_on(NativeFs::new(dir, options.single_process), options).await
     }
