@@ -74,3 +74,26 @@ fn an_answered_call_is_not_answered_again() {
     scene.run(&["answer", "g1", "--text", "no"]).ended(0);
     scene.run(&again).ended(5).explains(&["was answered already"]);
 }
+
+/// The seed of an execution's random source comes from the command that started it, and is part of what it is: the same start, the same
+/// hash at every stop, in whatever steps the program is driven.
+#[test]
+fn step_by_step_or_in_one_run_the_state_is_the_same_at_every_stop() {
+    let answers = ["Ada", "no"];
+    let in_one_run = |answered: usize, command: &str| {
+        let scene = Scene::new();
+        scene.file("greet.ts", GREET);
+        scene.file("answers.json", serde_json::to_string(&answers[..answered]).unwrap());
+        let run = ["run", "greet.ts", "--id", "e", "--answers", "answers.json", "--command-id", command, "--json"];
+        scene.run(&run).json()["stateHash"].clone()
+    };
+    let scene = Scene::with("greet", GREET);
+    let mut step = scene.run(&["start", "greet", "--id", "e", "--command-id", "first", "--json"]).json();
+    for (answered, answer) in answers.iter().enumerate() {
+        assert_eq!(step["stateHash"], in_one_run(answered, "first"), "after {answered} answers");
+        assert_eq!(scene.run(&["next", "e", "--json"]).json()["stateHash"], step["stateHash"]);
+        step = scene.run(&["answer", "e", "--text", answer, "--json"]).json();
+    }
+    assert_eq!(step["stateHash"], in_one_run(2, "first"));
+    assert_ne!(step["stateHash"], in_one_run(2, "another"));
+}

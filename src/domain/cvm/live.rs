@@ -244,7 +244,8 @@ impl Live {
         Ok(changes)
     }
 
-    /// The state hash: what the execution is, wherever it is loaded. No times, no ids.
+    /// The state hash: what the execution is, wherever it is loaded. No times, no ids; but the state of its random source, whose seed
+    /// comes from the command that started it. Two starts of one program have one hash only under one command id.
     pub fn state_hash(&self, execution: &Execution, calls: &Json) -> String {
         let parts = json!({
             "program": &*self.program_hash,
