@@ -20,7 +20,7 @@ pub async fn execute(global: &Global, out: Out) -> Result<Exit, Failure> {
         let message = format!("`{url}` is no store on files; only those have files to verify");
         return Err(Error::new(Code::Unsupported, message).into());
     };
-    let opened = FileStore::open(&directory, Options { single_process, existing: true }).await;
+    let opened = FileStore::open(&directory, Options { single_process, existing: true, ..Options::default() }).await;
     let store = opened.map_err(|error| unnamed(global, &url, error.into()))?;
     if let Some(illness) = store.health() {
         return Err(Error::from(illness).into());

@@ -8,5 +8,11 @@ use crate::store::Store;
 use crate::store::file::{FileStore, Options};
 
 pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(FileStore::open(directory, Options { single_process, existing: missing == Missing::Refuse }).await?))
+    Ok(Arc::new(
+        FileStore::open(
+            directory,
+            Options { single_process, existing: missing == Missing::Refuse, ..Options::default() },
+        )
+        .await?,
+    ))
 }

@@ -89,13 +89,48 @@ pub use native::NativeFs;
 const VANISHED_TEMPS: usize = 64;
 
 /// How a file store is opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The user promises that only this process uses the store: then it may stand on a network file system, or where a file cannot
     /// be created only once.
     pub single_process: bool,
     /// Where there is no store none is made: [`Error::Unavailable`].
     pub existing: bool,
+    /// Bytes kept in reserve, which are given up when the disk is full, so that deleting still works. 1 MiB unless told.
+    pub reserve_bytes: u64,
+    /// When a snapshot is taken.
+    pub snapshots: SnapshotPolicy,
+}
+
+/// When a snapshot is taken by itself: once the commits since the last one weigh more than it, and are so many or so large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// At least so many commit files, or
+    pub files: u64,
+    /// at least so many bytes of them.
+    pub bytes: u64,
+}
+
+impl SnapshotPolicy {
+    /// Only when asked.
+    pub const NEVER: Self = Self { files: u64::MAX, bytes: u64::MAX };
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { files: 512, bytes: 8 * 1024 * 1024 }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            single_process: false,
+            existing: false,
+            reserve_bytes: 1024 * 1024,
+            snapshots: SnapshotPolicy::default(),
+        }
+    }
 }
 
 impl Options {

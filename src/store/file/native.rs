@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use super::fs::{Fs, FsError, Kind, Reason, Sequence};
+use super::fs::{Fs, FsError, Kind, Pieces, Reason, Sequence, Source};
 use super::{FileStore, Options};
 use crate::marker::BoxFuture;
 use crate::store::Error;
@@ -87,6 +87,21 @@ impl Direct {
         file.sync_all()
     }
 
+    fn put_pieces_now(&self, path: &str, mut pieces: Box<dyn Pieces>) -> Result<(), FsError> {
+        let failed = |e| self.fail("write", path)(e);
+        let mut file = File::options().write(true).create_new(true).open(self.at(path)).map_err(failed)?;
+        while let Some(piece) = pieces.next() {
+            file.write_all(&piece?).map_err(failed)?;
+        }
+        file.sync_all().map_err(failed)
+    }
+
+    fn source_now(&self, path: &str) -> io::Result<Arc<dyn Source>> {
+        let file = File::open(self.at(path))?;
+        let size = file.metadata()?.len();
+        Ok(Arc::new(OpenFile { file, size, path: self.at(path).display().to_string() }))
+    }
+
     /// Rule 11: a link where there are links, else a rename that refuses to replace, else nothing.
     fn link_now(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (self.at(from), self.at(to));
@@ -140,6 +155,31 @@ impl Direct {
     }
 }
 
+/// A file that was opened; it is there as long as it is open, whatever becomes of its name.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    size: u64,
+    path: String,
+}
+
+impl Source for OpenFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let mut bytes = vec![0; length];
+        folder::read_exact_at(&self.file, &mut bytes, offset).map_err(|e| FsError {
+            reason: reason(&e),
+            call: "read",
+            path: self.path.clone(),
+            why: e.to_string(),
+        })?;
+        Ok(bytes)
+    }
+}
+
 fn reason(e: &io::Error) -> Reason {
     match e.kind() {
         ErrorKind::NotFound => Reason::Missing,
@@ -172,6 +212,14 @@ impl Fs for Direct {
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
         ready(self.put_temp_now(path, bytes).map_err(self.fail("write", path)))
+    }
+
+    fn put_pieces<'a>(&'a self, path: &'a str, pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
+        ready(self.put_pieces_now(path, pieces))
+    }
+
+    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
+        ready(self.source_now(path).map_err(self.fail("open", path)))
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
@@ -256,6 +304,7 @@ impl Fs for NativeFs {
         sync_folder(path: &'a str) -> ();
         link_new(from: &'a str, to: &'a str) -> ();
         list(path: &'a str) -> Vec<String>;
+        source(path: &'a str) -> Arc<dyn Source>;
         remove(path: &'a str) -> ();
         size(path: &'a str) -> u64;
     }
@@ -265,8 +314,18 @@ impl Fs for NativeFs {
         Box::pin(self.blocking(move || now(direct.read(&path, range))))
     }
 
+    fn put_pieces<'a>(&'a self, path: &'a str, pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
+        let (direct, path) = (self.direct.clone(), path.to_owned());
+        Box::pin(self.blocking(move || Some(direct.put_pieces_now(&path, pieces))))
+    }
+
     fn entropy(&self) -> Result<[u8; 16], FsError> {
         self.direct.entropy()
+    }
+
+    fn background(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
+        tokio::spawn(work);
+        None
     }
 
     fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {

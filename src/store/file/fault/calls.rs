@@ -1,12 +1,13 @@
 //! The calls on the disk in memory, each counted, and failing where that was asked for.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::state::{File, Hook, Node, STORE, State};
 use super::{Fault, FaultFs};
 use crate::id::sha256;
 use crate::marker::BoxFuture;
-use crate::store::file::fs::{Fs, FsError, Kind, Reason};
+use crate::store::file::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
 use crate::time::Millis;
 
 impl FaultFs {
@@ -189,6 +190,28 @@ enum Extent {
     Whole,
 }
 
+/// An open file: it stays whole when its name is removed.
+struct OpenFile {
+    bytes: Vec<u8>,
+    path: String,
+}
+
+impl Source for OpenFile {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
+        let found = usize::try_from(offset).ok().and_then(|at| self.bytes.get(at..at.checked_add(length)?));
+        found.map(<[u8]>::to_vec).ok_or_else(|| FsError {
+            reason: Reason::Other,
+            call: "read",
+            path: self.path.clone(),
+            why: "the file ends before".to_owned(),
+        })
+    }
+}
+
 fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
@@ -209,6 +232,22 @@ impl Fs for FaultFs {
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
         ready(self.put_temp_now(path, bytes))
+    }
+
+    fn put_pieces<'a>(&'a self, path: &'a str, mut pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.next() {
+            match piece {
+                Ok(piece) => bytes.extend(piece),
+                Err(e) => return ready(Err(e)),
+            }
+        }
+        ready(self.put_temp_now(path, &bytes))
+    }
+
+    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
+        let path = path.to_owned();
+        ready(self.read_now(&path, None).map(|bytes| Arc::new(OpenFile { bytes, path }) as Arc<dyn Source>))
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {

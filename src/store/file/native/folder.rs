@@ -1,7 +1,8 @@
-//! Making names in a folder survive the loss of power, on Unix.
+//! Making names in a folder survive the loss of power, and reading from the middle of a file, on Unix.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Syncs the names in a folder.
@@ -26,4 +27,9 @@ pub fn sync_above(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fills `bytes` with what the file has from `offset` on.
+pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, offset)
 }
