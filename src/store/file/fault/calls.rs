@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::state::{File, Hook, Node, STORE, State};
 use super::{Fault, FaultFs};
 use crate::id::sha256;
-use crate::marker::BoxFuture;
+use crate::marker::{BoxFuture, MaybeSync};
 use crate::store::file::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
 use crate::time::Millis;
 
@@ -212,7 +212,7 @@ impl Source for OpenFile {
     }
 }
 
-fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+fn ready<'a, T: MaybeSync + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
