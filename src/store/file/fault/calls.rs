@@ -286,7 +286,8 @@ impl Fs for FaultFs {
         Ok(drawn)
     }
 
-    fn pause(&self, _: Millis) -> BoxFuture<'_, ()> {
+    fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
+        self.disk.state().pauses.push(span);
         // Time passes at once; nothing on this disk happens by itself.
         ready(())
     }

@@ -6,6 +6,8 @@ mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::time::Millis;
+
 use self::state::{File, Folder, Hook, Node, STORE, State};
 
 /// How a call fails.
@@ -91,6 +93,11 @@ impl Disk {
     /// What was called, as `link commits/…`.
     pub fn trace(&self) -> Vec<String> {
         self.state().trace.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    /// The pauses that were made, by whichever process.
+    pub fn pauses(&self) -> Vec<Millis> {
+        self.state().pauses.clone()
     }
 
     /// From now on no space is left, or there is again.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Fault, Survivors};
 use crate::id::sha256;
 use crate::store::file::fs::Reason;
+use crate::time::Millis;
 
 /// The name of the store's folder in the one above it.
 pub(super) const STORE: &str = "store";
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) full: bool,
     pub(super) network: Option<String>,
     pub(super) drawn: u64,
+    pub(super) pauses: Vec<Millis>,
     pub(super) hooks: Vec<Hook>,
 }
 
