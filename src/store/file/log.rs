@@ -74,17 +74,21 @@ impl Log {
     }
 
     /// The stored version of a collection; 0: none.
-    pub fn stored_version(&self, collection: &str) -> u64 {
-        let stored = self.tables.get(&version_key(collection));
-        stored.and_then(|s| s.document.get("version")?.as_u64()).unwrap_or(0)
+    pub fn stored_version(&self, collection: &str) -> Result<u64, Error> {
+        let stored = self.tables.get(&version_key(collection))?;
+        Ok(stored.and_then(|s| s.document.get("version")?.as_u64()).unwrap_or(0))
     }
 
     fn compare_versions(&mut self) {
         let Some(catalog) = &self.catalog else { return };
         self.newer = catalog.iter().find_map(|collection| {
-            let (found, supported) = (self.stored_version(collection.name), u64::from(collection.version));
+            let supported = u64::from(collection.version);
             let what = format!("collection {}", collection.name);
-            (found > supported).then_some(Error::NewerVersion { what, found, supported })
+            match self.stored_version(collection.name) {
+                Ok(found) => (found > supported).then_some(Error::NewerVersion { what, found, supported }),
+                // Who cannot tell must not write.
+                Err(unreadable) => Some(unreadable),
+            }
         });
     }
 
@@ -109,8 +113,9 @@ impl Log {
             let Ok(file) = commit_file::read(bytes, next, &self.head.hash) else { return Followed::Broken };
             for (index, entry) in (0..).zip(&file.commits) {
                 match replay(&mut self.tables, entry) {
-                    Ok(done) => self.took(next, (index, file.commits.len()), &done),
-                    Err(_) => return Followed::Broken,
+                    Ok(Ok(done)) => self.took(next, (index, file.commits.len()), &done),
+                    // Reading everything again finds out what is wrong.
+                    Ok(Err(_)) | Err(_) => return Followed::Broken,
                 }
             }
             self.advance(file_hash(bytes));

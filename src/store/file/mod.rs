@@ -58,7 +58,8 @@ mod log;
 mod native;
 mod open;
 mod port;
-mod snapshot;
+#[doc(hidden)]
+pub mod snapshot;
 mod steps;
 #[cfg(test)]
 mod tests;

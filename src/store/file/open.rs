@@ -12,6 +12,7 @@ use super::snapshot::{self, Header};
 use super::steps::{highest_snapshot, put_new, sync_all};
 use crate::marker::BoxFuture;
 use crate::store::Error;
+use crate::store::tables::Tables;
 
 /// What systems and file managers leave in a folder; a folder with nothing else counts as empty.
 const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
@@ -131,7 +132,7 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         for folder in [COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        let bytes = snapshot::write(&first_header(identity), std::iter::empty()).map_err(|e| FsError {
+        let bytes = snapshot::write(&first_header(identity), &Tables::default()).map_err(|e| FsError {
             reason: Reason::Other,
             call: "write",
             path: snapshot_path(0),

@@ -60,7 +60,7 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
-        Box::pin(self.current(|log| keys.iter().map(|key| log.tables.get(key).cloned()).collect()))
+        Box::pin(async move { self.current(|log| keys.iter().map(|key| log.tables.get(key)).collect()).await? })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
@@ -92,7 +92,7 @@ impl<F: Fs> Store for FileStore<F> {
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
-        Box::pin(self.current(|log| log.tables.outcome(command)))
+        Box::pin(async move { self.current(|log| log.tables.outcome(command)).await? })
     }
 
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
@@ -127,7 +127,7 @@ impl<F: Fs> Store for FileStore<F> {
         Box::pin(async move {
             let written = self
                 .write(|log| {
-                    let commit = log.tables.plan_sweep(collection, now, limit);
+                    let commit = log.tables.plan_sweep(collection, now, limit)?;
                     let entry = Entry::of_sweep(&commit);
                     if commit.changes.is_empty() {
                         return Ok(Step::Reply(()));
@@ -158,10 +158,13 @@ fn versions(log: &Log, catalog: &Catalog) -> Result<Step<()>, Error> {
     let command = CommandId::new("runstate.migrate")
         .map_err(|e| Error::Unavailable { what: "migrating the store".to_owned(), why: e.to_string() })?;
     let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
-    for collection in catalog.iter().filter(|c| log.stored_version(c.name) < u64::from(c.version)) {
+    for collection in catalog.iter() {
+        if log.stored_version(collection.name)? >= u64::from(collection.version) {
+            continue;
+        }
         let document = Document::from_iter([("version".to_owned(), Json::from(collection.version))]);
         let (key, op) = (version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) });
-        let after = op.over(&key, log.tables.get(&key), &command).flatten();
+        let after = op.over(&key, log.tables.get(&key)?.as_ref(), &command).flatten();
         outcomes.push(after.map(|stored| (stored.revision, stored.version)));
         ops.push((key, op));
     }
