@@ -67,7 +67,8 @@ mod open;
 mod port;
 mod reading;
 mod reserve;
-mod snapshot;
+#[doc(hidden)]
+pub mod snapshot;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::steps::{highest_snapshot, put_new, sync_all};
 use super::{Options, reserve};
 use crate::marker::BoxFuture;
 use crate::store::Error;
+use crate::store::tables::Tables;
 
 /// What systems and file managers leave in a folder; a folder with nothing else counts as empty.
 const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
@@ -134,7 +135,7 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         for folder in [COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        let bytes = snapshot::write(&Header::first(identity), std::iter::empty()).map_err(|e| FsError {
+        let bytes = snapshot::write(&Header::first(identity), &Tables::default()).map_err(|e| FsError {
             reason: Reason::Other,
             call: "write",
             path: snapshot_path(0),

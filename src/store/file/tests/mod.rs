@@ -118,7 +118,7 @@ fn take_snapshot(disk: &Disk, store: &Handle) -> u64 {
     let log = store.log();
     let header =
         Header { snapshot: log.head.seq, format: 1, store: store.id().to_owned(), prev: log.head.hash.clone() };
-    let bytes = snapshot::write(&header, log.tables.iter()).unwrap();
+    let bytes = snapshot::write(&header, &log.tables).unwrap();
     disk.edit(&snapshot_path(header.snapshot), Some(&bytes));
     header.snapshot
 }
