@@ -110,13 +110,17 @@ impl<F: Fs + 'static> Inner<F> {
 }
 
 /// Rule 8: puts a snapshot.
-struct TakeSnapshot {
-    header: Header,
-    tables: Tables,
-    random: [u8; 16],
+pub(super) struct TakeSnapshot {
+    pub header: Header,
+    /// What it holds.
+    pub tables: Tables,
+    /// Makes the temp's name.
+    pub random: [u8; 16],
 }
 
-enum Taken {
+/// What became of a snapshot.
+pub(super) enum Taken {
+    /// It is there.
     Linked,
     /// Another one is higher, or about to be: its owner removed our temp.
     Overtaken,

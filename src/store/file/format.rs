@@ -131,14 +131,30 @@ pub struct Identity {
     pub hash: String,
 }
 
-/// runstate.json of a new store.
-pub fn new_identity(mut random: [u8; 16]) -> Vec<u8> {
-    // A UUID of version 4.
+impl Identity {
+    /// Of the store with this id, as runstate.json says it.
+    pub fn of(store: &str) -> Self {
+        Self { format: FORMAT, store: store.to_owned(), hash: file_hash(&identity_bytes(store)) }
+    }
+}
+
+/// A new id of a store: a UUID of version 4.
+pub fn random_store(mut random: [u8; 16]) -> String {
     random[6] = 0x40 | (random[6] & 0x0f);
     random[8] = 0x80 | (random[8] & 0x3f);
     let h = hex(&random);
-    let store = [&h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]].join("-");
-    seal(format!(r#"{{"format":{FORMAT},"store":"{store}""#).into_bytes())
+    [&h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]].join("-")
+}
+
+/// runstate.json of the store with this id.
+pub fn identity_bytes(store: &str) -> Vec<u8> {
+    // An id that was read may be anything.
+    seal(format!(r#"{{"format":{FORMAT},"store":{}"#, crate::value::Json::from(store)).into_bytes())
+}
+
+/// runstate.json of a new store.
+pub fn new_identity(random: [u8; 16]) -> Vec<u8> {
+    identity_bytes(&random_store(random))
 }
 
 /// Reads runstate.json.

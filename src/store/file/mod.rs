@@ -50,6 +50,7 @@
 //! By file: `open` and `load` (1 to 3, 12), `writing` (4 to 6, groups), `steps` (the calls of 4 to 7), `reading` (7), `cleaning` (8 to 10),
 //! `log` (the state), `feed` (changes), `fs` and `native` (calls).
 
+pub mod check;
 mod cleaning;
 mod commit_file;
 mod courtesy;

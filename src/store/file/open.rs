@@ -56,7 +56,7 @@ impl Sequence for Prepare {
     }
 }
 
-fn no_store(root: &str) -> Error {
+pub fn no_store(root: &str) -> Error {
     Error::Unavailable {
         what: format!("there is no store at {root}"),
         why: "nothing was made; name the folder of a store, or load or run a program to make one".to_owned(),
@@ -101,7 +101,7 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
 }
 
 fn ours_or_litter(name: &str) -> bool {
-    name == COMMITS || name == SNAPSHOTS || name == RESERVE || LITTER.contains(&name)
+    name == COMMITS || name == SNAPSHOTS || name == RESERVE || name == "damaged" || LITTER.contains(&name)
 }
 
 fn not_a_store(root: &str, others: &[&str]) -> Error {

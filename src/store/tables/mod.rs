@@ -139,6 +139,14 @@ impl Tables {
         }
     }
 
+    /// Puts a document as it was kept elsewhere, under the revision that it had there.
+    pub fn restore(&mut self, key: Key, stored: Stored) -> Result<(), Error> {
+        let before = self.get(&key)?;
+        let change = self.change(key, before.as_ref(), Some(stored), None);
+        self.apply_change(change);
+        Ok(())
+    }
+
     fn apply_change(&mut self, change: Change) {
         let Change { key, before, after, entries, deadlines } = change;
         let table = self.tables.entry(key.collection).or_default();

@@ -1,5 +1,6 @@
 //! An open snapshot as the base of tables: each question reads the blocks that it needs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -9,12 +10,41 @@ use super::directory::Section;
 use super::line::{DocumentRow, EntryRow, Kind, Row};
 use super::open::check_whole;
 use super::{Fault, unreadable};
+use crate::schema::Key;
 use crate::store::file::fs::Source;
 use crate::store::tables::{Base, EntryKey, Part, Rows, Way};
 use crate::store::{Error, Stored};
 
 /// Bytes of memory for blocks of documents that were used last, and the same again for entries.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What can be saved of a damaged snapshot.
+#[derive(Debug, Default)]
+pub struct Saved {
+    /// Its documents.
+    pub documents: Vec<(Key, Stored)>,
+    /// What is gone, in words.
+    pub gone: Vec<String>,
+}
+
+/// Reads all that is whole.
+pub fn saved(base: &SnapshotBase) -> Saved {
+    let mut saved = Saved::default();
+    for Salvaged { collection, first, until, rows, documents } in base.salvage() {
+        match documents {
+            Ok(documents) => saved.documents.extend(
+                documents
+                    .into_iter()
+                    .map(|(id, stored)| (Key { collection: Cow::Owned(collection.to_string()), id }, stored)),
+            ),
+            Err(_) => {
+                let until = until.map_or_else(|| "the last one".to_owned(), |until| format!("before {until}"));
+                saved.gone.push(format!("{rows} documents of {collection}, from {first} to {until}"));
+            }
+        }
+    }
+    saved
+}
 
 /// A snapshot that is open.
 pub struct SnapshotBase {

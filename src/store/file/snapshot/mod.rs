@@ -35,8 +35,8 @@ use super::fs::FsError;
 use super::load::Head;
 use crate::store::Error;
 
-pub use base::{Salvaged, SnapshotBase};
-pub use open::{open, open_damaged};
+pub use base::{Salvaged, Saved, SnapshotBase, saved};
+pub use open::{header, open, open_damaged};
 pub use write::{Progress, SnapshotPieces, pieces, write};
 
 /// The first line of a snapshot.

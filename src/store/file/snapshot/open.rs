@@ -52,6 +52,19 @@ pub fn open_damaged(
     Opening::begin(&source)?.end(source, seq, store, at)
 }
 
+/// What its first line says, whatever the rest is.
+pub fn header(source: &dyn Source) -> Result<Header, Fault> {
+    first_line(source).map(|(_, header)| header)
+}
+
+fn first_line(source: &dyn Source) -> Result<(Vec<u8>, Header), Fault> {
+    let mut first = read(source, 0, LINE.min(source.size()))?;
+    let length = first.iter().position(|b| *b == b'\n').map_or(first.len(), |at| at + 1);
+    first.truncate(length);
+    let header = serde_json::from_slice(&first).map_err(wrong("its first line"))?;
+    Ok((first, header))
+}
+
 /// Checks the checksum of the whole file.
 pub fn check_whole(source: &dyn Source) -> Result<(), Fault> {
     let covered = source.size().saturating_sub(SEAL as u64);
@@ -75,11 +88,8 @@ struct Opening {
 impl Opening {
     fn begin(source: &Arc<dyn Source>) -> Result<Self, Fault> {
         let size = source.size();
-        let mut first = read(&**source, 0, LINE.min(size))?;
-        let length = first.iter().position(|b| *b == b'\n').map_or(first.len(), |at| at + 1);
-        first.truncate(length);
         // The header comes before the seal: of a newer format it may be all that is understood.
-        let header: Header = serde_json::from_slice(&first).map_err(wrong("its first line"))?;
+        let (first, header) = first_line(&**source)?;
         let tail = LINE.min(size);
         let end = read(&**source, size - tail, tail)?;
         let seal = end.len().saturating_sub(SEAL);

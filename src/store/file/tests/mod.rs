@@ -1,5 +1,6 @@
 //! Tests of the commit rules on a disk that fails on request. Two handles on one disk stand for two processes.
 
+mod check;
 mod cleaning;
 mod crash;
 mod feed;
