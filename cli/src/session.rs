@@ -85,6 +85,7 @@ impl Session {
     pub fn url(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) if scheme != "file" => {
+                let rest = rest.split('?').next().unwrap_or_default();
                 let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
                 format!("{scheme}://{host}")
             }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use runstate::engine::Error;
 use runstate::engine::open::Missing;
-use runstate::engine::transfer::disk::{MANIFEST, TreeReader, file_reader};
+use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
+use runstate::lang::compile;
 use runstate::schema::Catalog;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use super::is_stdio;
 use crate::args::{Global, Import};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
-use crate::print::Out;
+use crate::print::{Out, indented};
 use crate::progress::Bar;
 use crate::session::Session;
 
@@ -39,7 +40,37 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
     if from.join(MANIFEST).exists() || import.tree {
         return moved(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
     }
-    Err(unknown_folder(from))
+    if Older::is(from) { carried(global, from, out).await } else { Err(unknown_folder(from)) }
+}
+
+/// Takes over a directory of the older CVM.
+async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure> {
+    let older = Older::read(from)?;
+    let bar = Bar::new(out);
+    let session = Session::open(global, Missing::Create, None, out).await?;
+    let compile = |name: &str, source: &str| {
+        let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
+        Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
+    };
+    let carried = session.engine.carry(&older, compile, |progress| bar.show(progress)).await;
+    bar.clear();
+    session.judged(carried.map_err(Failure::from).and_then(|carried| say_carried(&session, &carried)))
+}
+
+fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
+    let Carried { programs, executions, left } = carried;
+    if session.out.json() {
+        session.out.value(carried)?;
+        return Ok(Exit::Done);
+    }
+    session.out.line(&format!("{} programs and {} executions imported", programs.len(), executions.len()))?;
+    if !left.is_empty() {
+        session.out.line(&format!("{} not imported:", left.len()))?;
+        let lines: Vec<String> =
+            left.iter().map(|l| format!("  {} {}: {}", l.what, l.id, indented(&l.why, 4))).collect();
+        session.out.lines(&lines)?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Standard input in a file that has no name and is gone with the process: all of it is checked before anything is written.

@@ -21,7 +21,7 @@ use crate::value::{Json, json_bytes};
 const BATCH_WRITES: usize = 256;
 
 /// Bytes of one batch, unless a document alone has more.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Rows of the ledger that are written at once, each in its own commit; a store takes those that wait together.
 const AT_ONCE: usize = 64;

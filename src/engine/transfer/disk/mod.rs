@@ -1,21 +1,28 @@
 //! Exports on the file system of this machine: a file or a folder appears under its name whole, or not at all.
 
 mod names;
+mod older;
 mod staged;
 mod tree;
 mod view;
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use super::{LineReader, LineWriter};
 use crate::code::Code;
 use crate::engine::Error;
+use crate::engine::transfer::lines::LINE_BYTES;
 use crate::schema::Catalog;
+use crate::value::Json;
 
+pub use older::{Carried, CarriedProgram, Left, Older};
 pub use staged::{Existing, Staged};
 pub use tree::{MANIFEST, TreeReader, TreeWriter};
+
+/// What systems and file managers leave in a folder.
+const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// A file of lines that is being written.
 pub type FileWriter = LineWriter<BufWriter<File>>;
@@ -46,4 +53,19 @@ pub fn file_reader(path: &Path, catalog: Catalog) -> Result<LineReader<BufReader
 
 fn io(path: &Path, done: &str, error: &std::io::Error) -> Error {
     Error::new(Code::Io, format!("{} cannot be {done}: {error}", path.display()))
+}
+
+/// A file of JSON, no larger than any of ours.
+fn read_json(path: &Path) -> Result<Json, Error> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LINE_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|e| io(path, "read", &e))?;
+    if bytes.len() > LINE_BYTES {
+        return Err(damaged(path, "it is larger than any document"));
+    }
+    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is no JSON ({e})")))
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(Code::Corrupt, format!("{}: {why}", path.display()))
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::names::hashed;
 use super::staged::{Staged, sync_folder};
-use super::{io, view};
+use super::{LITTER, damaged, io, read_json, view};
 use crate::code::Code;
 use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
@@ -26,9 +26,6 @@ use crate::value::Json;
 
 /// The file that says what a folder is, and what is in it.
 pub const MANIFEST: &str = "runstate-export.json";
-
-/// What systems and file managers leave in a folder.
-const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// Writes an export as a folder.
 pub struct TreeWriter {
@@ -193,19 +190,4 @@ fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
         }
     }
     Ok(found)
-}
-
-/// A file of JSON, no larger than any of ours.
-fn read_json(path: &Path) -> Result<Json, Error> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LINE_BYTES as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|e| io(path, "read", &e))?;
-    if bytes.len() > LINE_BYTES {
-        return Err(damaged(path, "it is larger than any document"));
-    }
-    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is no JSON ({e})")))
-}
-
-fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(Code::Corrupt, format!("{}: {why}", path.display()))
 }
