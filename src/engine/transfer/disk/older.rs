@@ -118,11 +118,13 @@ impl Older {
                 self.leave("file", &path.display().to_string(), "it is no file of the older CVM");
                 continue;
             }
+            let shown = path.display().to_string();
             match super::read_json(&path).map(T::deserialize) {
                 Ok(Ok(entity)) => found.push(entity),
-                Ok(Err(why)) => self.leave("file", &path.display().to_string(), &why.to_string()),
+                Ok(Err(why)) => self.leave("file", &shown, &why.to_string()),
                 Err(error) if error.code == Code::Corrupt => {
-                    self.leave("file", &path.display().to_string(), &error.message);
+                    let why = error.message.strip_prefix(&format!("{shown}: ")).unwrap_or(&error.message).to_owned();
+                    self.leave("file", &shown, &why);
                 }
                 Err(error) => return Err(error),
             }
