@@ -5,8 +5,10 @@ mod cache;
 mod cvm;
 mod error;
 mod host;
+mod info;
 mod load;
 pub mod open;
+pub mod transfer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -27,6 +29,7 @@ use load::From;
 pub use cvm::{Cvm, Listing, Summary};
 pub use error::Error;
 pub use host::*;
+pub use info::{CollectionInfo, Info};
 
 /// Drives commands against one store.
 ///

@@ -1,6 +1,9 @@
 //! One file a command, or two that belong together.
 
 mod answer;
+mod export;
+mod import;
+mod info;
 mod list;
 mod load;
 mod next;
@@ -10,6 +13,8 @@ mod run;
 mod show;
 mod start;
 mod verify;
+
+use std::path::Path;
 
 use runstate::engine::open::Missing;
 use runstate::id::CommandId;
@@ -73,8 +78,23 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, None).await?;
             session.judged(list::execute(&session, status, program, limit).await)
         }
+        Command::Info => {
+            let session = open(Missing::Refuse, None).await?;
+            session.judged(info::execute(&session).await)
+        }
+        Command::Export(export) => {
+            export::check(&export, out.json())?;
+            let session = open(Missing::Refuse, None).await?;
+            session.judged(export::execute(&session, &export).await)
+        }
+        Command::Import(import) => import::execute(&global, &import, out).await,
         Command::Verify => verify::execute(&global, out).await,
     }
+}
+
+/// Whether a path means standard input or output.
+fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn command_id(writing: &crate::args::Writing) -> Result<Option<CommandId>, Failure> {

@@ -126,7 +126,7 @@ fn run(
 }
 
 /// Adds lines to the output: rows for all of them, the newest ones in the head, all in the digest.
-fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> Result<(), Rejection> {
+pub(super) fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> Result<(), Rejection> {
     let (rows, next) = rows::output(&execution.id, execution.output_rows, lines)?;
     written.changes.extend(rows);
     execution.output_rows = next;
