@@ -96,9 +96,8 @@ impl SnapshotBase {
         let blocks = self.sections.get(number).map_or(&[][..], |(_, section)| &section.blocks);
         let mut last: Option<T> = None;
         for (place, block) in blocks.iter().enumerate() {
-            for (at, row) in self.all::<T>(number, place)?.into_iter().enumerate() {
-                let begins = at > 0 || row.key() == &*block.first;
-                if !begins || last.is_some_and(|last| last.key() >= row.key()) {
+            for row in self.all::<T>(number, place)? {
+                if last.is_some_and(|last| last.key() >= row.key()) {
                     return Err(
                         self.corrupt(block.at, "a row of the block that begins there is out of order".to_owned())
                     );
@@ -121,8 +120,13 @@ impl SnapshotBase {
         let Some((collection, section)) = self.sections.get(number) else { return Ok(None) };
         let Some(block) = section.blocks.get(place) else { return Ok(None) };
         let raw = self.source.read_at(block.at, block.bytes).map_err(|e| unreadable(&self.path, &e))?;
-        let parsed = Block::new(raw, block.rows, block.crc, section.kind, collection.clone());
-        parsed.map(|parsed| Some((parsed, block.at))).map_err(|flaw| self.flawed(block.at, flaw))
+        let flawed = |flaw| self.flawed(block.at, flaw);
+        let parsed = Block::<T>::new(raw, block.rows, block.crc, section.kind, collection.clone()).map_err(flawed)?;
+        let first = parsed.row(0).transpose().map_err(flawed)?;
+        if first.is_none_or(|first| first.key() != &*block.first) {
+            return Err(self.corrupt(block.at, "it does not begin with what the directory says".to_owned()));
+        }
+        Ok(Some((parsed, block.at)))
     }
 
     /// A block, from the cache where it is there.

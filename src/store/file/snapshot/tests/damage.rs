@@ -16,7 +16,7 @@ fn read_all(bytes: &[u8], whole: bool) -> Result<(Header, String), String> {
 }
 
 fn small() -> Vec<u8> {
-    super::super::write::in_blocks(&header(), &filled(4), 200).whole().unwrap()
+    super::super::write::in_blocks(&header(), &filled(3), 200).whole().unwrap()
 }
 
 #[test]
@@ -25,14 +25,12 @@ fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
     let whole = read_all(&bytes, true).unwrap();
     assert_eq!(read_all(&bytes, false).unwrap(), whole);
     for at in 0..bytes.len() {
-        for mask in [1 << (at % 8), 0xff] {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= mask;
-            assert!(read_all(&flipped, true).is_err(), "byte {at}");
-            // Too large a file to be checked as a whole: what is read of it is right all the same.
-            if let Ok(read) = read_all(&flipped, false) {
-                assert_eq!(read, whole, "byte {at}");
-            }
+        let mut flipped = bytes.clone();
+        flipped[at] ^= if at % 3 == 0 { 0xff } else { 1 << (at % 8) };
+        assert!(read_all(&flipped, true).is_err(), "byte {at}");
+        // Too large a file to be checked as a whole: what is read of it is right all the same.
+        if let Ok(read) = read_all(&flipped, false) {
+            assert_eq!(read, whole, "byte {at}");
         }
     }
     for length in 0..bytes.len() {
@@ -49,18 +47,18 @@ fn a_directory_that_lies_is_an_error_and_never_a_panic() {
     let text = String::from_utf8(bytes.clone()).unwrap();
     let at = text.find("\n{\"c\":\"runstate.commands\",\"rows\"").unwrap() + 1;
     let end = text.trim_end().rfind('\n').unwrap() + 1;
-    let last = &text[end..text.len() - 20];
+    let last = &text[end..text.len() - 19];
     let sealed = |directory: &str| {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(text.split_inclusive('\n').next().unwrap().as_bytes());
         hasher.update(directory.as_bytes());
         let crc = super::super::directory::crc_text(hasher.finalize());
         let was = last.rsplit('"').nth(1).unwrap();
-        let open = [&text[..at], directory, &last.replace(was, &crc), "\""].concat();
+        let open = [&text[..at], directory, &last.replace(was, &crc)].concat();
         crate::store::file::format::seal(open.into_bytes())
     };
     let directory = &text[at..end];
-    assert_eq!(sealed(directory), bytes, "the test can write what the writer writes");
+    assert!(sealed(directory) == bytes, "the test can write what the writer writes");
     for (from, to) in [
         ("\"rows\":1", "\"rows\":2"),
         ("\"rows\":1", "\"rows\":18446744073709551615"),
