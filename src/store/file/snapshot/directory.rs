@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Kind, unhex, write_line};
-use crate::id::hex;
+use super::line::{Kind, write_line};
+use crate::id::{hex, unhex};
 use crate::store::Error;
 
 /// One part: the documents of a collection, or the entries of one of its indexes.

@@ -274,7 +274,7 @@ fn name(random: &mut Random) -> Write {
     if random.below(5) > 0 {
         document["name"] = format!("n{}", random.below(12)).into();
     }
-    put(&NAMES, &random.of(&["n1", "n2", "n3", "n4", "n5"]), document)
+    put(&NAMES, random.of(&["n1", "n2", "n3", "n4", "n5"]), document)
 }
 
 #[test]
