@@ -54,8 +54,12 @@ mod format;
 pub mod fs;
 mod load;
 mod log;
+#[cfg(any(target_os = "linux", all(feature = "wasm", target_family = "wasm")))]
+mod mounts;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+mod node;
 mod open;
 mod port;
 mod snapshot;
@@ -84,6 +88,8 @@ use crate::time::Timestamp;
 
 #[cfg(not(target_family = "wasm"))]
 pub use native::NativeFs;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub use node::{NodeFiles, NodeFs};
 
 /// How often a temp may vanish under one commit. Each time is a snapshot taken by somebody; more is somebody deleting files.
 const VANISHED_TEMPS: usize = 64;
