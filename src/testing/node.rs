@@ -1,6 +1,8 @@
 //! What tests of WebAssembly in Node call: the conformance suite on real folders, and notes in a store that other processes share.
 //! Folders come from JavaScript, which makes and removes them.
 
+mod pieces;
+
 use std::sync::Arc;
 
 use wasm_bindgen::prelude::*;
@@ -44,6 +46,12 @@ async fn open_folder(folder: &str) -> Result<FileStore<NodeFs>, Error> {
     let fs = NodeFs::new(folder, false);
     let fs = fs.ok_or_else(|| Error::Unsupported { what: "files".to_owned(), by: "a host without any".to_owned() })?;
     FileStore::open_on(fs, Options::default()).await
+}
+
+/// Writes a file in pieces in `folder`, then reads it here and there, also when its name is gone; what is wrong, if anything.
+#[wasm_bindgen(js_name = tryPieces)]
+pub async fn try_pieces(folder: String, pieces: Vec<js_sys::Uint8Array>) -> Option<String> {
+    pieces::round(&folder, pieces.iter().map(js_sys::Uint8Array::to_vec).collect()).await.err()
 }
 
 /// [`Notes`] in the store of a URL.

@@ -38,8 +38,8 @@ pub struct NodeFs {
 
 impl NodeFs {
     /// Tells where the calls of all later stores go: the object of `pkg/node/fs.js`.
-    pub fn provide(files: NodeFiles) {
-        FILES.set(Some(files));
+    pub fn provide(files: Option<NodeFiles>) {
+        FILES.set(files);
     }
 
     /// The files under `root`; `None` in a host that has provided none, such as a page. With `single_process` the caller promises
