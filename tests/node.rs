@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use runstate::domain::cvm::{ExecutionView, Load, Start};
 use runstate::engine::{Engine, SystemHost, open};
-use runstate::id::{hex, sha256};
+use runstate::id::hex;
 use runstate::limits::Settings;
 use runstate::store::file::{FileStore, Options};
 use runstate::testing::Notes;
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 /// How many notes each process adds.
 const NOTES: usize = 60;
@@ -50,7 +51,7 @@ fn url(folder: &Path) -> String {
     format!("file:{}", folder.display())
 }
 
-/// A process that adds notes; what it says comes line by line.
+/// A process that adds notes once it is let go; what it says comes line by line.
 struct Adding {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -59,10 +60,16 @@ struct Adding {
 impl Adding {
     /// Comes back when the process has opened the store.
     fn begin(mut command: Command, folder: &Path, prefix: &str, count: usize) -> Self {
-        let mut child = command.arg(url(folder)).args([prefix, &count.to_string()]).spawn().unwrap();
+        command.arg(url(folder)).args([prefix, &count.to_string()]).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         Self { child, lines }
+    }
+
+    fn go(mut self) -> Self {
+        self.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        self
     }
 
     /// What it said to its end; with whether it ended by itself, and well.
@@ -75,7 +82,7 @@ impl Adding {
 /// The commands of a store in the order of their commits, which must be one chain without gaps from the store's identity on.
 fn chain(folder: &Path) -> Vec<String> {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    let mut before = hex(&sha256(&[&read("runstate.json")]));
+    let mut before = hex(&Sha256::digest(read("runstate.json")));
     let names = std::fs::read_dir(folder.join("commits")).unwrap().map(|entry| entry.unwrap().file_name());
     let names: BTreeSet<String> = names.map(|name| name.into_string().unwrap()).collect();
     let mut commands = Vec::new();
@@ -85,7 +92,7 @@ fn chain(folder: &Path) -> Vec<String> {
         let bytes = read(&format!("commits/{name}"));
         let file: Json = serde_json::from_slice(&bytes).unwrap();
         assert_eq!((&file["seq"], &file["prev"]), (&json!(seq), &json!(before)));
-        before = hex(&sha256(&[&bytes]));
+        before = hex(&Sha256::digest(&bytes));
         commands.extend(
             file["commits"].as_array().unwrap().iter().map(|commit| commit["cmd"].as_str().unwrap().to_owned()),
         );
@@ -96,7 +103,7 @@ fn chain(folder: &Path) -> Vec<String> {
 /// What a new process of each kind finds, which must be the same.
 fn ids(test: &str, folder: &Path) -> Vec<String> {
     let command = script(test, "notes.mjs").unwrap();
-    let (lines, well) = Adding::begin(command, folder, "none", 0).end();
+    let (lines, well) = Adding::begin(command, folder, "none", 0).go().end();
     assert!(well);
     let in_node: Json = serde_json::from_str(&lines[0]).unwrap();
     assert_eq!(in_node["health"], Json::Null);
@@ -116,13 +123,14 @@ fn native_and_node_processes_use_one_directory_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let nodes = ["node-a", "node-b"].map(|prefix| (prefix, script(TEST, "notes.mjs").unwrap()));
     drop(first);
-    // Both are ready, and already at it, before we begin.
     let nodes = nodes.map(|(prefix, command)| Adding::begin(command, folder.path(), prefix, NOTES));
-    on_tokio(async {
+    let nodes = on_tokio(async {
         let notes = native_notes(folder.path()).await;
+        let nodes = nodes.map(Adding::go);
         for i in 0..NOTES {
             notes.add(&format!("native-{i}")).await.unwrap();
         }
+        nodes
     });
     for node in nodes {
         assert!(node.end().1);
@@ -150,9 +158,9 @@ fn a_node_process_that_is_killed_loses_nothing_acknowledged() {
     let mut in_doubt = BTreeSet::new();
     for kill in 0..KILLS {
         let prefix = format!("kill{kill}");
-        let mut adding = Adding::begin(script(TEST, "notes.mjs").unwrap(), folder.path(), &prefix, 1_000_000);
+        let mut adding = Adding::begin(script(TEST, "notes.mjs").unwrap(), folder.path(), &prefix, 1_000_000).go();
         // Anywhere within a commit, which takes some two milliseconds; each round elsewhere.
-        let until = Instant::now() + Duration::from_micros(4_000 + 1_700 * kill as u64);
+        let until = Instant::now() + Duration::from_micros(8_000 + 2_700 * kill as u64);
         while Instant::now() < until {
             std::thread::yield_now();
         }
