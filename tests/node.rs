@@ -128,7 +128,9 @@ fn native_and_node_processes_use_one_directory_at_once() {
         let notes = native_notes(folder.path()).await;
         let nodes = nodes.map(Adding::go);
         for i in 0..NOTES {
-            notes.add(&format!("native-{i}")).await.unwrap();
+            let id = format!("native-{i}");
+            notes.add(&id).await.unwrap();
+            assert!(notes.ids().await.unwrap().contains(&id));
         }
         nodes
     });

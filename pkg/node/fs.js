@@ -1,10 +1,31 @@
 // What the file store asks of Node, over node:fs. Every call takes whole paths and fails with Node's own errors, whose `code` the store
 // reads. The rules that make these calls a store are in src/store/file/mod.rs.
+//
+// What may wait for a disk is never called synchronously: others live on this thread, too. What only asks or lets go of a file that
+// is open already is, since a trip to another thread costs more than that. The calls with callbacks are used where commits pass, because
+// the handles of node:fs/promises double the cost of a call.
 
-import { constants, closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { link, mkdir, open, readFile, readdir, realpath, rename, stat, unlink } from "node:fs/promises";
+import * as fs from "node:fs";
+import { mkdir, readFile, readdir, realpath, rename, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { platform } from "node:process";
+import { promisify } from "node:util";
+
+const { closeSync, constants, fstatSync, openSync, readSync } = fs;
+const fsync = promisify(fs.fsync);
+const link = promisify(fs.link);
+const open = promisify(fs.open);
+const unlink = promisify(fs.unlink);
+
+/** As the callbacks of fs.read and fs.write tell it: how many bytes. */
+const read = (...args) => counted(fs.read, args);
+const write = (...args) => counted(fs.write, args);
+
+function counted(call, args) {
+  return new Promise((done, failed) => {
+    call(...args, (error, count) => (error ? failed(error) : done(count)));
+  });
+}
 
 /** Folders cannot be opened for syncing on Windows; the journal of NTFS orders names there. */
 const SYNCS_FOLDERS = platform !== "win32";
@@ -56,23 +77,19 @@ export const files = {
     return readdir(path);
   },
 
-  async read(path, start, end) {
-    if (start === undefined || end === undefined) {
-      return readFile(path);
-    }
-    const file = await open(path, "r");
+  async read(path, start = 0, end = Infinity) {
+    const fd = await open(path, "r");
     try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
+      const bytes = new Uint8Array(Math.max(0, Math.min(end, fstatSync(fd).size) - start));
       let done = 0;
       while (done < bytes.length) {
-        const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
-        if (bytesRead === 0) break;
-        done += bytesRead;
+        const count = await read(fd, bytes, done, bytes.length - done, start + done);
+        if (count === 0) break;
+        done += count;
       }
       return bytes.subarray(0, done);
     } finally {
-      await file.close();
+      closeSync(fd);
     }
   },
 
@@ -97,28 +114,29 @@ export const files = {
 
 /** A file that is being written. */
 class NewFile {
-  #file;
+  #fd;
 
-  constructor(file) {
-    this.#file = file;
+  constructor(fd) {
+    this.#fd = fd;
   }
 
   async write(bytes) {
-    // Unlike write() this goes on until all is written.
-    await this.#file.writeFile(bytes);
+    for (let done = 0; done < bytes.length; ) {
+      done += await write(this.#fd, bytes, done, bytes.length - done, null);
+    }
   }
 
   async finish() {
     try {
       // The size is new, so the metadata must reach the disk with the bytes.
-      await this.#file.sync();
+      await fsync(this.#fd);
     } finally {
-      await this.#file.close();
+      closeSync(this.#fd);
     }
   }
 
   async abandon() {
-    await this.#file.close();
+    closeSync(this.#fd);
   }
 }
 
@@ -154,11 +172,11 @@ class OpenFile {
 }
 
 async function syncOne(path) {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const fd = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await folder.sync();
+    await fsync(fd);
   } finally {
-    await folder.close();
+    closeSync(fd);
   }
 }
 
