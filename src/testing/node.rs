@@ -54,6 +54,13 @@ pub async fn try_pieces(folder: String, pieces: Vec<js_sys::Uint8Array>) -> Opti
     pieces::round(&folder, pieces.iter().map(js_sys::Uint8Array::to_vec).collect()).await.err()
 }
 
+/// A defect, as no input may ever bring one about: shows what becomes of it.
+#[wasm_bindgen]
+#[expect(clippy::panic, reason = "the panic is what is tried")]
+pub fn defect(message: String) {
+    panic!("{message}");
+}
+
 /// [`Notes`] in the store of a URL.
 #[wasm_bindgen]
 pub struct NodeNotes {

@@ -124,7 +124,7 @@ const tests = {
     assert.deepEqual(readdirSync(at("pieces")), ["broken"]);
   },
 
-  // Last: it takes the files away.
+  // From here on nothing works any more: first the files are taken away.
   async "a host without files says so"() {
     wasm.provideFiles(undefined);
     const error = await refused(open(`file:${at("nowhere")}`));
@@ -132,6 +132,17 @@ const tests = {
     assert.match(error.message, /this host has no files/);
     assert.ok(!readdirSync(folder).includes("nowhere"));
     await (await open("memory:")).close();
+  },
+
+  async "a defect shows its message and place"() {
+    const [shown, error] = [[], console.error];
+    console.error = (...words) => shown.push(words.join(" "));
+    try {
+      assert.throws(() => wasm.defect("this is the message"), WebAssembly.RuntimeError);
+    } finally {
+      console.error = error;
+    }
+    assert.match(shown.join("\n"), /runstate: panicked at src[/\\]testing[/\\]node\.rs:\d+:\d+:\nthis is the message/);
   },
 };
 
