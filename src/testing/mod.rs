@@ -4,8 +4,12 @@
 mod clock;
 pub mod conformance;
 mod host;
+#[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))]
+pub mod node;
+mod notes;
 mod run;
 
 pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
+pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};

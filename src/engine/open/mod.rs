@@ -13,6 +13,9 @@ pub use environment::{Environment, at_home, store_url};
 cfg_if::cfg_if! {
     if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
         mod file;
+    } else if #[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))] {
+        #[path = "node_file.rs"]
+        mod file;
     } else {
         #[path = "no_file.rs"]
         mod file;
