@@ -53,7 +53,7 @@ fn redacted(text: &str) -> String {
 fn every_declared_collection() {
     let catalog = runstate::domain::catalog().unwrap();
     let mut out = String::new();
-    for collection in catalog.iter() {
+    for collection in catalog.iter().chain(runstate::engine::COLLECTIONS.iter().copied()) {
         out += &format!("{} v{}\n", collection.name, collection.version);
         for field in collection.fields {
             out += &format!("  {}: {:?} {:?} {}\n", field.name, field.kind, field.presence, field.values.join("|"));
