@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use runstate::code::Code;
-use runstate::domain::cvm::{EXECUTIONS, HEAP_PAGES, Reached, Status};
+use runstate::domain::cvm::{EXECUTIONS, HEAP_PAGES, Load, Reached, Start, Status};
 use runstate::engine::{COLLECTIONS, Cvm, Engine, Error};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
@@ -76,6 +76,12 @@ fn started(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
     scene.load(PROGRAM);
     scene.start(OBJECTS.into()).unwrap();
     (disk, scene.host)
+}
+
+/// An engine whose batches are large.
+fn engine(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
+    let catalog = runstate::domain::catalog().unwrap();
+    block_on(Engine::new(disk.clone(), Arc::new(host.clone()), catalog, Settings::default())).unwrap().cvm()
 }
 
 fn memory() -> (Arc<dyn Store>, SimHost) {
@@ -260,7 +266,9 @@ fn a_head_that_changed_under_a_staged_turn_is_decided_on_again() {
             cvm.unpause("run", None).await
         };
         let (came, _) = block_on(async {
-            let came = join_all(vec![Box::pin(slow.answer("a")) as runstate::marker::BoxFuture<'_, _>, Box::pin(meanwhile)]).await;
+            let came =
+                join_all(vec![Box::pin(slow.answer("a")) as runstate::marker::BoxFuture<'_, _>, Box::pin(meanwhile)])
+                    .await;
             let mut came = came.into_iter();
             (came.next().unwrap(), came.next().unwrap())
         });
@@ -272,11 +280,17 @@ fn a_head_that_changed_under_a_staged_turn_is_decided_on_again() {
 
 #[test]
 fn what_no_batch_takes_is_told_before_anything_is_written() {
-    let (disk, host) = started(Arc::new(Memory::new()));
-    let mut scene = Scene::on(disk.clone(), Settings::default());
-    scene.load(r#"const items = []; for (let i = 0; i < 300; i++) items.push({ i }); const big = { text: CC("?").repeat(20000) }; CC("?");"#);
-    let start = runstate::domain::cvm::Start::of("program").id("big");
-    block_on(scene.cvm().start(&start, None)).unwrap();
+    let (disk, host) = memory();
+    let source = r#"
+    const items = [];
+    for (let i = 0; i < 300; i++) items.push({ i });
+    const big = { text: CC("?").repeat(20000) };
+    CC("?");
+    "#;
+    let bytecode = runstate::lang::compile("big.ts", source).unwrap().bytecode;
+    let cvm = engine(&disk, &host);
+    block_on(cvm.load(&Load::new("big", source, bytecode), None)).unwrap();
+    block_on(cvm.start(&Start::of("big").id("big"), None)).unwrap();
     let process = Process::on(&disk, &host);
     let before = process.store.calls(Method::Commit);
     let answered = block_on(process.cvm().answer("big", None, "x".into(), None, None));
@@ -320,7 +334,7 @@ fn deleting_an_execution_takes_what_was_staged_for_it_along() {
     block_on(next.cvm().delete("run", None)).unwrap();
     assert_eq!(rows(&disk, &HEAP_PAGES), 0);
     // What the marker names is gone already; a new execution of that id loses nothing to it.
-    started(disk.clone());
+    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(OBJECTS.into()), None)).unwrap();
     clean(&disk, &host);
     block_on(Process::on(&disk, &host).answer("again")).unwrap();
     assert_eq!(Process::on(&disk, &host).output(), [line(0, "again")]);

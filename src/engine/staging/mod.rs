@@ -79,7 +79,11 @@ impl Engine {
         command: &Deciding<'_>,
     ) -> Result<Committed, store::Error> {
         let attempt = self.new_command_id();
-        let batches = self.plan(batch, staged, retired, &attempt)?;
+        let batches = match self.plan(batch, staged, retired, &attempt) {
+            Ok(batches) => batches,
+            // What cannot be decided now may be the repeat of what was.
+            Err(error) => return self.committed(command).await?.map_or(Err(error), Ok),
+        };
         if let Some(before) = self.make_way(command).await? {
             return Ok(before);
         }
