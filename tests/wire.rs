@@ -7,7 +7,10 @@ use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
+use runstate::schema::Query;
 use runstate::store::file::{FileStore, Options};
+use runstate::store::layer::{Fault, FaultStore, Method, Small};
+use runstate::store::{Limits, Memory, Store};
 use runstate::testing::SimHost;
 
 const PROGRAM: &str = r#"
@@ -36,6 +39,29 @@ async fn the_files_of_a_small_run() {
     // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are left out.
     let shown: Vec<String> = [3, 4].map(|seq| redacted(&read(seq))).into();
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// A process dies right before the batch that would have decided: what it leaves is a marker, and a record for every batch.
+#[tokio::test]
+async fn what_a_large_turn_leaves_when_it_dies() {
+    let limits = Limits { document_bytes: 8 * 1024, batch_bytes: 8 * 1024, ..Limits::default() };
+    let store = Arc::new(FaultStore::new(Small::new(Memory::new(), limits)));
+    let catalog = runstate::domain::catalog().unwrap();
+    let host = Arc::new(SimHost::default());
+    let engine = Engine::new(store.clone(), host, catalog, Settings::default()).await.unwrap();
+    let source = "const all = []; for (let i = 0; i < 300; i++) all.push({ i, name: `item ${i}` }); CC(\"?\");";
+    let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
+    engine.cvm().load(&Load::new("program", source, bytecode), None).await.unwrap();
+    store.plan(Method::Commit, 3, Fault::DieBefore);
+    let command = CommandId::new("start").unwrap();
+    engine.cvm().start(&Start::of("program").id("run"), Some(&command)).await.unwrap_err();
+    let mut shown = String::new();
+    for own in runstate::engine::COLLECTIONS {
+        for row in store.inner().query(&Query::of(own)).await.unwrap().rows {
+            shown += &format!("{}/{} {}\n", own.name, row.id, serde_json::to_string(&*row.stored.document).unwrap());
+        }
+    }
+    insta::assert_snapshot!(shown);
 }
 
 /// Without what differs from store to store: links of the chain, and the checksum over them.

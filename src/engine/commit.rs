@@ -59,7 +59,8 @@ impl Engine {
         let Writes { deciding, staged, retired, after } = self.writes(decision.changes, id);
         let fingerprint = command.fingerprint.to_owned();
         let batch = Batch { command: id.clone(), fingerprint, at: command.now, result, writes: deciding, checks };
-        match self.commit_with(batch, staged, retired, command).await? {
+        let committed = self.commit_with(batch, staged, retired, command).await;
+        match committed.map_err(|error| told_of(id, error))? {
             Committed::Now => {
                 self.remember(after, decision.warm, view);
                 Ok((Executed { output: decision.output, command: id.clone(), replayed: false }, decision.hints))
@@ -91,7 +92,7 @@ impl Engine {
         match self.send(batch).await {
             // Perhaps an earlier attempt at this command was too large for one batch, and its rows stand where these are to stand.
             Err(conflict @ store::Error::Conflict { .. }) => match self.staged_under(command.id).await? {
-                Some(_) => self.make_way(command).await?.map_or(Err(conflict), Ok),
+                Some(_) => self.make_way(command).await?.ok_or(conflict),
                 None => Err(conflict),
             },
             other => other,
@@ -174,6 +175,14 @@ pub(super) fn update(key: Key, before: &Loaded, document: Arc<Document>) -> (Wri
 /// The write that removes whatever stands there.
 pub(super) fn delete(key: Key) -> Write {
     Write { key, expect: Expect::Any, op: Op::Delete }
+}
+
+/// What the caller may repeat is the command, not a batch that was staged for it.
+fn told_of(id: &CommandId, error: store::Error) -> store::Error {
+    match error {
+        store::Error::Unknown { why, .. } => store::Error::Unknown { command: id.clone(), why },
+        error => error,
+    }
 }
 
 fn wrong_result(id: &CommandId, why: &str) -> store::Error {

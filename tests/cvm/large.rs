@@ -26,7 +26,8 @@ use crate::scene::{Scene, code};
 /// Every turn changes every object.
 const PROGRAM: &str = r#"
 const items = [];
-for (let i = 0; i < input; i++) items.push({ i, name: `item ${i}`, seen: "never" });
+const text = "x".repeat(input.text);
+for (let i = 0; i < input.objects; i++) items.push({ i, name: `item ${i} ${text}`, seen: "never" });
 for (let turn = 0; turn < 8; turn++) {
     const answer = CC(`turn ${turn}?`);
     for (const item of items) item.seen = answer;
@@ -34,7 +35,14 @@ for (let turn = 0; turn < 8; turn++) {
 }
 "#;
 
-const OBJECTS: u64 = 300;
+fn objects(objects: u64, text: u64) -> Json {
+    serde_json::json!({"objects": objects, "text": text})
+}
+
+/// What a turn of three or more batches of [`Process`] changes.
+fn some() -> Json {
+    objects(300, 0)
+}
 
 fn limits(kib: usize) -> Limits {
     Limits { document_bytes: kib * 1024, batch_bytes: kib * 1024, batch_writes: 1_100 }
@@ -61,6 +69,11 @@ impl Process {
         self.engine.cvm()
     }
 
+    async fn start(&self, id: &str) -> Result<Reached, Error> {
+        let start = Start::of("program").id("run").input(some());
+        self.cvm().start(&start, Some(&CommandId::new(id).unwrap())).await
+    }
+
     async fn answer(&self, id: &str) -> Result<Reached, Error> {
         self.cvm().answer("run", None, id.into(), None, Some(&CommandId::new(id).unwrap())).await
     }
@@ -70,12 +83,18 @@ impl Process {
     }
 }
 
-/// A disk with the program started on it by somebody whose batches are large.
-fn started(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
+/// A disk with the program on it.
+fn loaded(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
     let mut scene = Scene::on(disk.clone(), Settings::default());
     scene.load(PROGRAM);
-    scene.start(OBJECTS.into()).unwrap();
     (disk, scene.host)
+}
+
+/// A disk with the program started on it by somebody whose batches are large.
+fn started(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
+    let (disk, host) = loaded(disk);
+    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(some()), None)).unwrap();
+    (disk, host)
 }
 
 /// An engine whose batches are large.
@@ -133,7 +152,7 @@ fn a_large_turn_comes_to_the_same_as_a_small_one() {
     let run = |store: Arc<dyn Store>| {
         let mut scene = Scene::on(store, Settings::default());
         scene.load(PROGRAM);
-        scene.start(20_000.into()).unwrap();
+        scene.start(objects(3_000, 700)).unwrap();
         let mut hashes = Vec::new();
         for answer in ["one", "two"] {
             scene.answer(answer).expect(Status::WaitingCc);
@@ -148,7 +167,7 @@ fn a_large_turn_comes_to_the_same_as_a_small_one() {
     let disk: Arc<dyn Store> = Arc::new(Memory::new());
     let staged = run(Arc::new(Small::new(disk.clone(), limits(64))));
     let bytes: usize = staged.1.values().map(|row| row.to_string().len()).sum();
-    assert!(bytes > 1024 * 1024, "{bytes}");
+    assert!(bytes > 2 * 1024 * 1024, "{bytes}");
     expect_tidy(&disk);
     let whole = run(Arc::new(Memory::new()));
     assert_eq!(staged.0, whole.0);
@@ -207,6 +226,25 @@ fn die_and_go_on((disk, host): (Arc<dyn Store>, SimHost), nth: u64, fault: Fault
 }
 
 #[test]
+fn a_large_start_that_dies_can_be_repeated_or_made_anew() {
+    for nth in 1..=commits() {
+        for again in ["s", "another"] {
+            let (disk, host) = loaded(Arc::new(Memory::new()));
+            let dying = Process::on(&disk, &host);
+            dying.store.plan(Method::Commit, nth, Fault::DieAfter);
+            block_on(dying.start("s")).ok();
+            let next = Process::on(&disk, &host);
+            let started = block_on(next.start(again));
+            // Where the first one had come to its end, another one finds the id taken.
+            assert!(started.is_ok() || again == "another", "{nth}");
+            block_on(next.answer("a")).unwrap();
+            assert_eq!(next.output(), [line(0, "a")], "{nth} {again}");
+            clean(&disk, &host);
+        }
+    }
+}
+
+#[test]
 fn a_turn_that_is_dropped_at_any_commit_can_be_repeated_by_the_same_engine() {
     for nth in 1..=commits() {
         let (disk, host) = memory();
@@ -240,7 +278,7 @@ fn a_lost_answer_of_any_commit_is_found_out() {
 #[test]
 fn two_engines_at_one_command_do_it_once() {
     for nth in 1..=commits() {
-        for other in [1, 3] {
+        for other in [1, 2, 4, 6] {
             let (disk, host) = memory();
             let (one, two) = (Process::on(&disk, &host), Process::on(&disk, &host));
             one.store.plan(Method::Commit, nth, Fault::Delay(9));
@@ -334,7 +372,7 @@ fn deleting_an_execution_takes_what_was_staged_for_it_along() {
     block_on(next.cvm().delete("run", None)).unwrap();
     assert_eq!(rows(&disk, &HEAP_PAGES), 0);
     // What the marker names is gone already; a new execution of that id loses nothing to it.
-    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(OBJECTS.into()), None)).unwrap();
+    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(some()), None)).unwrap();
     clean(&disk, &host);
     block_on(Process::on(&disk, &host).answer("again")).unwrap();
     assert_eq!(Process::on(&disk, &host).output(), [line(0, "again")]);

@@ -82,7 +82,7 @@ impl Engine {
         let batches = match self.plan(batch, staged, retired, &attempt) {
             Ok(batches) => batches,
             // What cannot be decided now may be the repeat of what was.
-            Err(error) => return self.committed(command).await?.map_or(Err(error), Ok),
+            Err(error) => return self.committed(command).await?.ok_or(error),
         };
         if let Some(before) = self.make_way(command).await? {
             return Ok(before);
@@ -101,10 +101,6 @@ impl Engine {
                 Ok(Committed::Now) => {}
                 // An id of ours that is not ours alone: another attempt draws another one.
                 Ok(Committed::Before(_)) => return Err(store::Error::Conflict { key: marker::key(id) }),
-                // What the caller may repeat is the command, not a batch of it.
-                Err(store::Error::Unknown { why, .. }) => {
-                    return Err(store::Error::Unknown { command: id.clone(), why });
-                }
                 Err(error) => return Err(error),
             }
         }
