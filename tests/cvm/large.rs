@@ -366,7 +366,7 @@ fn deleting_an_execution_takes_what_was_staged_for_it_along() {
     let dying = Process::on(&disk, &host);
     dying.store.plan(Method::Commit, 3, Fault::DieBefore);
     block_on(dying.answer("a")).unwrap_err();
-    assert!(rows(&disk, &COLLECTIONS[0]) == 1 && rows(&disk, &COLLECTIONS[1]) == 2);
+    assert!(rows(&disk, COLLECTIONS[0]) == 1 && rows(&disk, COLLECTIONS[1]) == 2);
     let next = Process::on(&disk, &host);
     block_on(next.cvm().cancel("run", None)).unwrap();
     block_on(next.cvm().delete("run", None)).unwrap();
