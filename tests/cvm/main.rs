@@ -2,6 +2,7 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod large;
 mod lifecycle;
 mod same;
 mod scene;

@@ -60,7 +60,7 @@ pub(super) fn slice(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx) -
     execution.state = execution.step(Event::Ran(end))?;
     execution.metrics.instructions_executed = live.machine.instructions();
     execution.last_modified = ctx.now;
-    let pages = live.save(execution)?;
+    let pages = live.save(execution, ctx)?;
     written.changes.extend(pages);
     Ok(written)
 }
