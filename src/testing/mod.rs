@@ -1,11 +1,13 @@
 //! What tests of stores and of programs on runstate need: the conformance suite that any store can run, a clock that stands
-//! still until it is told, ids that repeat, and running futures without a runtime. Feature `testing`.
+//! still until it is told, ids that repeat, a disk in memory that fails on request, and running futures without a runtime. Feature `testing`.
 
 mod clock;
 pub mod conformance;
 mod host;
 mod run;
 
+#[cfg(feature = "file")]
+pub use crate::store::file::fault;
 pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use run::{block_on, join_all, yield_now};
