@@ -82,11 +82,23 @@ impl Feed {
             self.events.push_back((Place { seq, commit: index, changes: n }, event));
         }
         self.end = end;
+        self.bound();
+    }
+
+    fn bound(&mut self) {
         while self.events.len() > KEPT {
             if let Some((place, _)) = self.events.pop_front() {
                 self.floor = place;
             }
         }
+    }
+
+    /// Goes on with a later reading of the same history.
+    pub fn go_on_with(&mut self, later: Self) {
+        let end = self.end;
+        self.events.extend(later.events.into_iter().filter(|(place, _)| *place > end));
+        self.end = end.max(later.end);
+        self.bound();
     }
 
     /// After everything so far.

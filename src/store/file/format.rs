@@ -17,8 +17,14 @@ pub const COMMITS: &str = "commits";
 /// The folder of snapshots.
 pub const SNAPSHOTS: &str = "snapshots";
 
+/// What is kept for a full disk.
+pub const RESERVE: &str = "reserve";
+
 /// How names of temps begin.
 const TEMP: &str = ".tmp-";
+
+/// How names of signs begin, which ask others to wait.
+const SIGN: &str = ".waiting-";
 
 /// Digits of a sequence number in a file name: as many as 2^53 has, so that names sort as numbers do in every tool.
 const DIGITS: usize = 16;
@@ -36,6 +42,21 @@ pub fn snapshot_path(seq: u64) -> String {
 /// A temp that nobody else has.
 pub fn temp_path(random: [u8; 16]) -> String {
     format!("{COMMITS}/{TEMP}{}", hex(&random))
+}
+
+/// Whether a name of the folder of commits is a temp's.
+pub fn is_temp(name: &str) -> bool {
+    name.starts_with(TEMP)
+}
+
+/// A sign that nobody else has, in the folder of snapshots.
+pub fn sign_path(random: [u8; 16]) -> String {
+    format!("{SNAPSHOTS}/{SIGN}{}", hex(&random))
+}
+
+/// Whether a name of the folder of snapshots is a sign's.
+pub fn is_sign(name: &str) -> bool {
+    name.starts_with(SIGN)
 }
 
 /// The sequence number in a name of the folder of commits; `None`: not a commit.

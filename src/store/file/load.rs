@@ -2,12 +2,12 @@
 
 use super::commit_file;
 use super::faults::unavailable;
+use super::feed::Feed;
 use super::format::{
     COMMITS, FORMAT, IDENTITY, Identity, commit_path, commit_seq, file_hash, read_identity, snapshot_path,
 };
 use super::fs::{Fs, FsError, Sequence, optional};
-use super::open::first_header;
-use super::snapshot;
+use super::snapshot::{self, Header};
 use super::steps::highest_snapshot;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
@@ -23,6 +23,8 @@ pub struct Load {
     pub identity: Identity,
     /// Bounds of batches.
     pub limits: Limits,
+    /// The last commit that the reader knows already.
+    pub known: Option<Head>,
 }
 
 /// The last commit that a state contains.
@@ -44,6 +46,36 @@ pub struct Loaded {
     pub head: Head,
     /// What is damaged after the head.
     pub damage: Option<Error>,
+    /// What the commits since the snapshot changed.
+    pub feed: Feed,
+    /// How much there is to read.
+    pub weight: Weight,
+    /// There are files that the snapshot makes superfluous: somebody died while cleaning up.
+    pub litter: bool,
+    /// How what was read goes together with what the reader knew.
+    pub past: Past,
+}
+
+/// How a state that was read goes together with the one that was known before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// The known commit is part of it.
+    Continued,
+    /// A snapshot stands where the known commit was; nothing contradicts it.
+    Overtaken,
+    /// It is another history, or nothing was known.
+    Other,
+}
+
+/// How much a state was read from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Bytes of the snapshot.
+    pub snapshot: u64,
+    /// Commit files after it.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 impl Sequence for Load {
@@ -95,12 +127,14 @@ impl Load {
         let io = |e: FsError| unavailable(&e, root);
         let mut tables = Tables::new(&Catalog::default(), self.limits);
         let snapshot = highest_snapshot(fs).await.map_err(io)?;
+        let mut size = 0;
         let header = match snapshot {
             // It could not be written where nothing can be; it is known anyway.
-            None => first_header(&self.identity),
+            None => Header::first(&self.identity),
             Some(seq) => {
                 let path = snapshot_path(seq);
                 let Some(bytes) = optional(fs.read(&path, None).await).map_err(io)? else { return Ok(None) };
+                size = bytes.len() as u64;
                 let load = |key, stored| tables.load(key, stored);
                 let at = format!("{root}/{path}");
                 snapshot::read(&bytes, seq, &self.identity.store, load).map_err(|why| {
@@ -112,13 +146,22 @@ impl Load {
             }
         };
         let head = Head { base: snapshot, seq: header.snapshot, hash: header.prev };
-        Ok(Some(Reading { loaded: Loaded { tables, head, damage: None } }))
+        let past = match &self.known {
+            Some(known) if known.seq < head.seq => Past::Overtaken,
+            Some(known) if known.seq == head.seq && known.hash == head.hash => Past::Continued,
+            _ => Past::Other,
+        };
+        let weight = Weight { snapshot: size, ..Weight::default() };
+        let feed = Feed::from(head.seq);
+        let loaded = Loaded { tables, head, damage: None, feed, weight, litter: false, past };
+        Ok(Some(Reading { loaded, known: self.known.clone() }))
     }
 }
 
 /// A store that is being read.
 struct Reading {
     loaded: Loaded,
+    known: Option<Head>,
 }
 
 enum Reached {
@@ -146,22 +189,31 @@ impl Reading {
                     return Ok(Reached::End);
                 }
                 Ok(file) => {
-                    for entry in &file.commits {
-                        if let Err(why) = replay(&mut self.loaded.tables, entry) {
-                            return Ok(Reached::Unreplayable(next, corrupt(why)));
+                    for (index, entry) in (0..).zip(&file.commits) {
+                        match replay(&mut self.loaded.tables, entry) {
+                            Ok(done) => self.loaded.feed.push(next, (index, file.commits.len()), &done),
+                            Err(why) => return Ok(Reached::Unreplayable(next, corrupt(why))),
                         }
                     }
                 }
             }
-            self.loaded.head.seq = next;
-            self.loaded.head.hash = file_hash(&bytes);
+            let loaded = &mut self.loaded;
+            loaded.head.seq = next;
+            loaded.head.hash = file_hash(&bytes);
+            loaded.weight.files += 1;
+            loaded.weight.bytes += bytes.len() as u64;
+            if self.known.as_ref().is_some_and(|known| known.seq == next && known.hash == loaded.head.hash) {
+                loaded.past = Past::Continued;
+            }
         }
     }
 
     /// Rule 12: whether nothing is missing before a commit that is there. `false`: read again from the start.
     async fn whole<F: Fs>(&mut self, fs: &F, root: &str) -> Result<bool, FsError> {
         let next = self.loaded.head.seq + 1;
-        let later = fs.list(COMMITS).await?.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq >= next).min();
+        let there: Vec<u64> = fs.list(COMMITS).await?.iter().filter_map(|name| commit_seq(name)).collect();
+        self.loaded.litter = self.loaded.head.base.is_some_and(|base| there.iter().any(|seq| *seq < base));
+        let later = there.into_iter().filter(|seq| *seq >= next).min();
         let Some(later) = later else { return Ok(true) };
         // It was seen, so the next one had been there before it: either it is there by now, or a snapshot replaced both.
         let newest = highest_snapshot(fs).await?;

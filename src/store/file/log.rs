@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::commit_file::{self, Entry};
 use super::feed::{Feed, Place};
 use super::format::file_hash;
-use super::load::{Head, Loaded, replay};
+use super::load::{Head, Loaded, Past, Weight, replay};
 use super::steps::Dirty;
+use crate::id::CommandId;
 use crate::schema::{Catalog, Key};
-use crate::store::tables::{Commit, Tables};
+use crate::store::tables::{Commit, Logged, LoggedOp, Tables};
 use crate::store::{Error, Position};
+use crate::value::{Document, Json};
 
 /// Documents that say which schema version each collection has: a collection no catalog declares.
 pub const VERSIONS: &str = "runstate.collections";
@@ -32,6 +34,12 @@ pub struct Log {
     /// A newer program declared a collection: the store is read-only to us.
     pub newer: Option<Error>,
     pub feed: Feed,
+    /// How much the state was read from, and what was committed since.
+    pub weight: Weight,
+    /// There are files that the snapshot makes superfluous.
+    pub litter: bool,
+    /// Why the last snapshot that was due could not be taken.
+    pub untaken: Option<Error>,
     catalog: Option<Catalog>,
 }
 
@@ -46,21 +54,38 @@ pub enum Followed {
 impl Log {
     /// Begins with what was read.
     pub fn new(loaded: Loaded, newer_format: Option<Error>) -> Self {
-        let Loaded { tables, head, damage } = loaded;
-        let feed = Feed::from(head.seq);
-        Self { tables, head, dirty: Dirty::Folders, damage, newer_format, newer: None, feed, catalog: None }
+        let Loaded { tables, head, damage, feed, weight, litter, past: _ } = loaded;
+        let dirty = Dirty::Folders;
+        Self {
+            tables,
+            head,
+            dirty,
+            damage,
+            newer_format,
+            newer: None,
+            feed,
+            weight,
+            litter,
+            untaken: None,
+            catalog: None,
+        }
     }
 
-    /// Goes on with what was read anew. Changes in between are not known one by one.
+    /// Goes on with what was read anew.
     pub fn renew(&mut self, loaded: Loaded) -> Result<(), Error> {
-        let Loaded { mut tables, head, damage } = loaded;
+        let Loaded { mut tables, head, damage, feed, weight, litter, past } = loaded;
         if let Some(catalog) = &self.catalog {
             tables.declare(catalog)?;
         }
-        if damage.is_some() || head.seq != self.head.seq || head.hash != self.head.hash {
-            self.feed = Feed::from(head.seq);
+        match past {
+            Past::Continued => self.feed.go_on_with(feed),
+            // What lies between is known from the snapshot on.
+            Past::Overtaken => self.feed = feed,
+            // Positions of another history mean nothing in this one.
+            Past::Other => self.feed = Feed::from(head.seq),
         }
         (self.tables, self.head, self.damage, self.dirty) = (tables, head, damage, Dirty::Folders);
+        (self.weight, self.litter) = (weight, litter);
         self.compare_versions();
         Ok(())
     }
@@ -113,34 +138,56 @@ impl Log {
                     Err(_) => return Followed::Broken,
                 }
             }
-            self.advance(file_hash(bytes));
+            self.advance(file_hash(bytes), bytes.len() as u64);
             self.dirty = self.dirty.max(Dirty::Commits);
         }
         Followed::All
     }
 
-    /// Applies what we committed ourselves: it and all it rests on is safe.
-    pub fn committed(&mut self, entry: &Entry, planned: Option<Commit>, hash: String) -> Result<Position, Error> {
+    /// Applies a file that we committed ourselves: it and all it rests on is safe. The position of each of its commits.
+    pub fn committed(
+        &mut self,
+        entries: &[Entry],
+        planned: Option<Vec<Commit>>,
+        hash: String,
+        size: u64,
+    ) -> Result<Vec<Position>, Error> {
         let seq = self.head.seq + 1;
-        let done = match planned {
-            Some(commit) => {
-                self.took(seq, (0, 1), &commit);
-                self.tables.apply(commit);
-                None
+        let count = entries.len();
+        let commits: Vec<Commit> = match planned {
+            Some(commits) => {
+                for commit in &commits {
+                    self.tables.apply(commit.clone());
+                }
+                commits
             }
-            None => Some(self.tables.apply_logged(&entry.logged)?),
+            None => entries.iter().map(|entry| self.tables.apply_logged(&entry.logged)).collect::<Result<_, _>>()?,
         };
-        self.advance(hash);
+        self.advance(hash, size);
         self.dirty = Dirty::No;
-        if let Some(done) = done {
-            self.took(seq, (0, 1), &done);
-        }
-        Ok(Place::after_file(seq).position())
+        Ok((0..)
+            .zip(&commits)
+            .map(|(index, commit)| {
+                self.took(seq, (index, count), commit);
+                Place::after_commit(seq, index, count).position()
+            })
+            .collect())
     }
 
-    fn advance(&mut self, hash: String) {
+    fn advance(&mut self, hash: String, size: u64) {
         self.head.seq += 1;
         self.head.hash = hash;
+        self.weight.files += 1;
+        self.weight.bytes += size;
+    }
+
+    /// What became of a snapshot that was due. One that failed is tried again when there is much more to gain by it.
+    pub fn tried(&mut self, tried: Result<(), Error>) {
+        self.untaken = tried.err();
+        if self.untaken.is_some() {
+            self.weight.snapshot = self.weight.snapshot.max(self.weight.bytes).saturating_mul(2);
+            self.litter = false;
+        }
     }
 
     fn took(&mut self, seq: u64, place: (u32, usize), done: &Commit) {
@@ -149,4 +196,20 @@ impl Log {
             self.compare_versions();
         }
     }
+}
+
+/// What must be written so that the store knows the versions of `catalog`'s collections; `None`: it knows them.
+pub fn versions(log: &Log, catalog: &Catalog) -> Result<Option<Entry>, Error> {
+    let command = CommandId::new("runstate.migrate")
+        .map_err(|e| Error::Unavailable { what: "migrating the store".to_owned(), why: e.to_string() })?;
+    let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
+    for collection in catalog.iter().filter(|c| log.stored_version(c.name) < u64::from(c.version)) {
+        let document = Document::from_iter([("version".to_owned(), Json::from(collection.version))]);
+        let (key, op) = (version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) });
+        let after = op.over(&key, log.tables.get(&key), &command).flatten();
+        outcomes.push(after.map(|stored| (stored.revision, stored.version)));
+        ops.push((key, op));
+    }
+    let entry = Entry { logged: Logged { command, entry: None, ops }, outcomes };
+    Ok((!entry.outcomes.is_empty()).then_some(entry))
 }

@@ -6,6 +6,8 @@
 //! <dir>/commits/0000000000000042.json    see `commit_file.rs`
 //! <dir>/snapshots/0000000000000000.jsonl see `snapshot.rs`
 //! <dir>/commits/.tmp-<random>            being written; never reused
+//! <dir>/snapshots/.waiting-<random>      somebody asks the others to wait a moment
+//! <dir>/reserve                          space that is given up when the disk is full
 //! ```
 //!
 //! Numbers in names have 16 digits, as many as 2^53 has, so names sort as numbers do. Every file ends in `"crc"`: CRC-32 of
@@ -42,10 +44,15 @@
 //! 12. A gap is damage only if, after a later commit was seen, S+1… is still missing when read again and no newer snapshot is there. The
 //!     store is then read-only and says where.
 //!
-//! This version follows 1 to 7, 11 and 12, and keeps every commit: it takes no snapshots of its own (8 to 10), but works beside a program
-//! that does. By file: `open` and `load` (1 to 3, 12), `steps` (4 to 7), `log` (the state), `feed` (changes), `fs` and `native` (calls).
+//! Commits that wait while one is under way go out together in the next file. Who loses a number again and again asks the others to
+//! wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
+//!
+//! By file: `open` and `load` (1 to 3, 12), `writing` (4 to 6, groups), `steps` (the calls of 4 to 7), `reading` (7), `cleaning` (8 to 10),
+//! `log` (the state), `feed` (changes), `fs` and `native` (calls).
 
+mod cleaning;
 mod commit_file;
+mod courtesy;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
 mod faults;
@@ -58,35 +65,34 @@ mod log;
 mod native;
 mod open;
 mod port;
+mod reading;
+mod reserve;
 mod snapshot;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod writing;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_lock::Mutex;
 use event_listener::Event;
 
-use self::commit_file::Entry;
-use self::faults::{refused, unavailable};
+use self::courtesy::Courtesy;
+use self::faults::unavailable;
 use self::format::{FORMAT, Identity};
 use self::fs::{Fs, FsError};
 use self::load::Load;
-use self::log::{Followed, Log};
+use self::log::Log;
 use self::open::Prepare;
-use self::steps::{CatchUp, Dirty, Put, PutCommit};
-use crate::marker::MaybeSync;
-use crate::store::tables::Commit;
-use crate::store::{Error, Limits, Position};
-use crate::time::Timestamp;
+use self::writing::Queue;
+use crate::store::{Error, Limits};
 
+pub use cleaning::Compacted;
 #[cfg(not(target_family = "wasm"))]
 pub use native::NativeFs;
-
-/// How often a temp may vanish under one commit. Each time is a snapshot taken by somebody; more is somebody deleting files.
-const VANISHED_TEMPS: usize = 64;
 
 /// How a file store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,42 +176,32 @@ impl Options {
 /// # Ok(()) }
 /// ```
 pub struct FileStore<F> {
+    inner: Arc<Inner<F>>,
+}
+
+/// What a handle and the work it does in the background share.
+struct Inner<F> {
     fs: F,
     identity: Identity,
+    options: Options,
     /// Who has it commits or catches up; all others only read what is known.
     turn: Mutex<()>,
     log: RwLock<Log>,
+    queue: Queue,
+    courtesy: Courtesy,
+    /// Who has it takes a snapshot or cleans up.
+    snapshotting: Arc<Mutex<()>>,
     changed: Event,
     closed: AtomicBool,
 }
 
-/// What a state leads to: an answer without a commit, or one.
-enum Step<T> {
-    Reply(T),
-    Put(Box<Proposal>),
-}
-
-/// What became of it.
-enum Written<T> {
-    Reply(T),
-    Put(Position, Entry),
-}
-
-/// Something to commit.
-struct Proposal {
-    at: Timestamp,
-    entry: Entry,
-    /// None: found out by replaying the entry.
-    planned: Option<Commit>,
-}
-
-impl<F: Fs> FileStore<F> {
+impl<F: Fs + 'static> FileStore<F> {
     /// Opens a store over these calls, as `open` does on the files of the machine.
     pub async fn open_on(fs: F, options: Options) -> Result<Self, Error> {
         let root = fs.root();
         let io = |e: FsError| unavailable(&e, &root);
         let identity = fs.run(Prepare { options: options.clone() }).await.map_err(io)??;
-        let load = Load { identity: identity.clone(), limits: Limits::default() };
+        let load = Load { identity: identity.clone(), limits: Limits::default(), known: None };
         let mut loaded = fs.run(load).await.map_err(io)??;
         let newer = (identity.format > FORMAT).then(|| Error::NewerVersion {
             what: format!("the store at {root}"),
@@ -214,21 +210,33 @@ impl<F: Fs> FileStore<F> {
         });
         // What a newer format did differently is not damage.
         loaded.damage = loaded.damage.filter(|_| newer.is_none());
-        Ok(Self {
+        let inner = Inner {
             fs,
             identity,
+            options,
             turn: Mutex::new(()),
             log: RwLock::new(Log::new(loaded, newer)),
+            queue: Queue::default(),
+            courtesy: Courtesy::default(),
+            snapshotting: Arc::default(),
             changed: Event::new(),
             closed: AtomicBool::new(false),
-        })
+        };
+        #[allow(clippy::arc_with_non_send_sync, reason = "files in Node live on its one thread")]
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The store's id: the same in every process, another one in every store; copies of a store share it.
     pub fn id(&self) -> &str {
-        &self.identity.store
+        &self.inner.identity.store
     }
 
+    fn log(&self) -> RwLockReadGuard<'_, Log> {
+        self.inner.log()
+    }
+}
+
+impl<F: Fs> Inner<F> {
     fn log(&self) -> RwLockReadGuard<'_, Log> {
         // Changes to it cannot be left half done, so a panic elsewhere says nothing about it.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
@@ -244,142 +252,6 @@ impl<F: Fs> FileStore<F> {
 
     fn usable(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
-    }
-
-    /// Rule 7: reads the state as it is now, with everything that others committed before this was called.
-    async fn current<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {
-        self.usable()?;
-        let known = {
-            let log = self.log();
-            (log.damage.is_none() && log.dirty == Dirty::No).then(|| log.head.clone())
-        };
-        if let Some(head) = known {
-            let later = self.fs.run(CatchUp { head, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
-            if later.files.is_empty() && later.head_stands {
-                let log = self.log();
-                // Meanwhile the log can only have moved on; what others added to it may be in doubt.
-                if log.dirty == Dirty::No {
-                    return Ok(read(&log));
-                }
-            }
-        }
-        let turn = self.turn.lock().await;
-        self.refresh(Next::Reply).await?;
-        let log = self.log();
-        drop(turn);
-        Ok(read(&log))
-    }
-
-    /// Applies what others committed; before a reply also syncs what is in doubt. Tells whether the state moved. Needs the turn.
-    async fn refresh(&self, next: Next) -> Result<bool, Error> {
-        let mut moved = false;
-        loop {
-            let (head, dirty, damaged) = {
-                let log = self.log();
-                (log.head.clone(), log.dirty, log.damage.is_some())
-            };
-            if damaged {
-                // What is whole does not move any more; only a reply needs it synced.
-                if next == Next::Reply {
-                    dirty.settle(&self.fs).await.map_err(self.io())?;
-                    self.log_mut().dirty = Dirty::No;
-                }
-                return Ok(moved);
-            }
-            let reply = (next == Next::Reply).then_some(dirty);
-            let later = self.fs.run(CatchUp { head, reply }).await.map_err(self.io())?.map_err(self.io())?;
-            moved |= !later.files.is_empty();
-            let followed = self.log_mut().follow(&later.files);
-            if !later.files.is_empty() {
-                self.changed.notify(usize::MAX);
-            }
-            match followed {
-                Followed::All if later.more => {}
-                Followed::All if later.head_stands => {
-                    if next == Next::Reply {
-                        self.log_mut().dirty = Dirty::No;
-                    }
-                    return Ok(moved);
-                }
-                Followed::All | Followed::Broken => {
-                    self.reload().await?;
-                    moved = true;
-                }
-            }
-        }
-    }
-
-    /// Reads the store anew: what we know is of the past. Never makes a store. Needs the turn.
-    async fn reload(&self) -> Result<(), Error> {
-        let load = Load { identity: self.identity.clone(), limits: Limits::default() };
-        let loaded = self.fs.run(load).await.map_err(self.io())??;
-        self.log_mut().renew(loaded)?;
-        self.changed.notify(usize::MAX);
-        Ok(())
-    }
-
-    /// Commits what `propose` makes of the state, again and again until it has the next number. What leads to no commit, errors
-    /// included, is told on fresh knowledge only (rule 7).
-    async fn write<T: MaybeSync>(
-        &self,
-        propose: impl Fn(&Log) -> Result<Step<T>, Error> + MaybeSync,
-    ) -> Result<Written<T>, Error> {
-        self.usable()?;
-        let _turn = self.turn.lock().await;
-        let mut vanished = 0;
-        loop {
-            let (proposed, head, dirty) = {
-                let log = self.log();
-                let proposed = propose(&log).and_then(|step| match step {
-                    Step::Put(_) => log.writable().map(|()| step),
-                    Step::Reply(_) => Ok(step),
-                });
-                (proposed, log.head.clone(), log.dirty)
-            };
-            let proposal = match proposed {
-                Ok(Step::Put(proposal)) => proposal,
-                Ok(Step::Reply(reply)) => match self.refresh(Next::Reply).await? {
-                    true => continue,
-                    false => return Ok(Written::Reply(reply)),
-                },
-                Err(refusal) => match self.refresh(Next::Reply).await? {
-                    true => continue,
-                    false => return Err(refusal),
-                },
-            };
-            let Proposal { at, entry, planned } = *proposal;
-            let bytes = commit_file::write(head.seq + 1, &head.hash, at, std::slice::from_ref(&entry))?;
-            let random = self.fs.entropy().map_err(self.io())?;
-            match self.fs.run(PutCommit { bytes, head, dirty, random }).await {
-                Ok(Put::Linked(hash)) => {
-                    let position = self.log_mut().committed(&entry, planned, hash)?;
-                    self.changed.notify(usize::MAX);
-                    return Ok(Written::Put(position, entry));
-                }
-                // Rule 6: apply the winner, judge again, a new temp. A winner that is gone already was removed by a snapshot.
-                Ok(Put::Taken) => {
-                    if !self.refresh(Next::Commit).await? {
-                        self.reload().await?;
-                    }
-                }
-                Ok(Put::TempGone) if vanished < VANISHED_TEMPS => vanished += 1,
-                Ok(Put::TempGone) => {
-                    return Err(Error::Unavailable {
-                        what: format!("the store at {}", self.fs.root()),
-                        why: "files being written keep being deleted by another program; nothing was written"
-                            .to_owned(),
-                    });
-                }
-                Ok(Put::Overtaken) => self.reload().await?,
-                Ok(Put::Refused(e)) => return Err(refused(&e, &self.fs.root())),
-                // The caller asks for the outcome; the next catching up reads what there is and syncs it before it replies.
-                Ok(Put::Unsure(e)) | Err(e) => {
-                    let mut log = self.log_mut();
-                    log.dirty = log.dirty.max(Dirty::Commits);
-                    return Err(Error::Unknown { command: entry.logged.command, why: e.to_string() });
-                }
-            }
-        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Finding or making a store's folder: rule 1, and everything that a folder can be besides a store. What it holds is read in
 //! `load.rs`.
 
-use super::Options;
 use super::faults::{refused, unavailable};
 use super::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_seq, new_identity, read_identity, snapshot_path,
+    COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, commit_seq, new_identity, read_identity, snapshot_path,
     snapshot_seq,
 };
 use super::fs::{Fs, FsError, Kind, Reason, Sequence, optional};
 use super::snapshot::{self, Header};
 use super::steps::{highest_snapshot, put_new, sync_all};
+use super::{Options, reserve};
 use crate::marker::BoxFuture;
 use crate::store::Error;
 
@@ -43,6 +43,9 @@ impl Sequence for Prepare {
                     Some(bytes) => {
                         let identity = read_identity(&bytes, &format!("{root}/{IDENTITY}"))?;
                         first_snapshot(fs, &identity).await?;
+                        if identity.format <= FORMAT {
+                            reserve::keep(fs, self.options.reserve_bytes).await;
+                        }
                         return Ok(identity);
                     }
                     None => create(fs, &root, self.options.existing).await?,
@@ -97,7 +100,7 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
 }
 
 fn ours_or_litter(name: &str) -> bool {
-    name == COMMITS || name == SNAPSHOTS || LITTER.contains(&name)
+    name == COMMITS || name == SNAPSHOTS || name == RESERVE || LITTER.contains(&name)
 }
 
 fn not_a_store(root: &str, others: &[&str]) -> Error {
@@ -131,7 +134,7 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         for folder in [COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        let bytes = snapshot::write(&first_header(identity), std::iter::empty()).map_err(|e| FsError {
+        let bytes = snapshot::write(&Header::first(identity), std::iter::empty()).map_err(|e| FsError {
             reason: Reason::Other,
             call: "write",
             path: snapshot_path(0),
@@ -146,9 +149,4 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         Err(e) if matches!(e.reason, Reason::Denied | Reason::ReadOnly | Reason::Full) && e.call != "list" => Ok(()),
         done => done.map_err(|e| unavailable(&e, &root)),
     }
-}
-
-/// The header of snapshot 0.
-pub fn first_header(identity: &Identity) -> Header {
-    Header { snapshot: 0, format: FORMAT, store: identity.store.clone(), prev: identity.hash.clone() }
 }

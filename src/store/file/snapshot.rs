@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{FORMAT, check_seal, seal};
+use super::format::{FORMAT, Identity, check_seal, seal};
+use super::load::Head;
 use crate::id::Revision;
 use crate::schema::Key;
 use crate::store::Stored;
@@ -32,6 +33,18 @@ pub struct Header {
     pub store: String,
     /// Hash of its last commit.
     pub prev: String,
+}
+
+impl Header {
+    /// Of the snapshot as of the last commit of a state.
+    pub fn of(identity: &Identity, head: &Head) -> Self {
+        Self { snapshot: head.seq, format: FORMAT, store: identity.store.clone(), prev: head.hash.clone() }
+    }
+
+    /// Of snapshot 0.
+    pub fn first(identity: &Identity) -> Self {
+        Self { snapshot: 0, format: FORMAT, store: identity.store.clone(), prev: identity.hash.clone() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

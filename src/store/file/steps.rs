@@ -1,7 +1,9 @@
 //! The steps of a commit and of catching up, as sequences of calls: rules 4 to 7. What they mean for the state is
 //! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
 
-use super::format::{COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, snapshot_path, snapshot_seq, temp_path};
+use super::format::{
+    COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_sign, snapshot_path, snapshot_seq, temp_path,
+};
 use super::fs::{Fs, FsError, Reason, Sequence, optional};
 use super::load::Head;
 use crate::marker::BoxFuture;
@@ -39,7 +41,11 @@ pub async fn sync_all<F: Fs>(fs: &F) -> Result<(), FsError> {
 
 /// The highest snapshot there is.
 pub async fn highest_snapshot<F: Fs>(fs: &F) -> Result<Option<u64>, FsError> {
-    Ok(fs.list(SNAPSHOTS).await?.iter().filter_map(|name| snapshot_seq(name)).max())
+    Ok(highest(&fs.list(SNAPSHOTS).await?))
+}
+
+fn highest(names: &[String]) -> Option<u64> {
+    names.iter().filter_map(|name| snapshot_seq(name)).max()
 }
 
 /// Puts a file under a name that is free; `false` where it was taken meanwhile. For the files of creation, which have no
@@ -63,7 +69,7 @@ pub async fn put_new<F: Fs>(fs: &F, to: &str, bytes: &[u8]) -> Result<bool, FsEr
 }
 
 /// A temp that stays behind is harmless: it has no sequence number, is never reused, and rule 8 sweeps it away.
-async fn drop_temp<F: Fs>(fs: &F, temp: &str) {
+pub async fn drop_temp<F: Fs>(fs: &F, temp: &str) {
     drop(fs.remove(temp).await);
 }
 
@@ -82,8 +88,13 @@ pub struct PutCommit {
 /// What became of a commit that was put.
 #[derive(Debug)]
 pub enum Put {
-    /// It is there and survives the loss of power. The hash of its file.
-    Linked(String),
+    /// It is there and survives the loss of power.
+    Linked {
+        /// Hash of its file.
+        hash: String,
+        /// Signs that were seen: these ask others to wait.
+        signs: Vec<String>,
+    },
     /// Another commit has the number.
     Taken,
     /// The temp was gone before it was linked: a snapshot was taken. Not committed.
@@ -102,12 +113,12 @@ impl Sequence for PutCommit {
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Put> {
         Box::pin(async move {
             let temp = temp_path(self.random);
-            match self.prepare(fs, &temp).await {
-                Ok(None) => {}
-                Ok(Some(end)) => return end_without(fs, &temp, end).await,
+            let signs = match self.prepare(fs, &temp).await {
+                Ok(Ok(signs)) => signs,
+                Ok(Err(end)) => return end_without(fs, &temp, end).await,
                 // Nothing has a number yet, so nothing was committed.
                 Err(e) => return end_without(fs, &temp, Put::Refused(e)).await,
-            }
+            };
             let linked = fs.link_new(&temp, &commit_path(self.head.seq + 1)).await;
             drop_temp(fs, &temp).await;
             match linked {
@@ -124,7 +135,7 @@ impl Sequence for PutCommit {
                 }
             }
             match fs.sync_folder(COMMITS).await {
-                Ok(()) => Put::Linked(file_hash(&self.bytes)),
+                Ok(()) => Put::Linked { hash: file_hash(&self.bytes), signs },
                 // Others see the commit already, so it cannot be taken back.
                 Err(e) => Put::Unsure(e),
             }
@@ -133,19 +144,20 @@ impl Sequence for PutCommit {
 }
 
 impl PutCommit {
-    /// All that comes before the link; `Some`: there must be none.
-    async fn prepare<F: Fs>(&self, fs: &F, temp: &str) -> Result<Option<Put>, FsError> {
+    /// All that comes before the link; the signs that were seen, or why there must be no link.
+    async fn prepare<F: Fs>(&self, fs: &F, temp: &str) -> Result<Result<Vec<String>, Put>, FsError> {
         fs.put_temp(temp, &self.bytes).await?;
         // Only now: a snapshot that is taken after this list sweeps our temp away before it removes any commit (rule 8).
-        if highest_snapshot(fs).await?.is_some_and(|highest| highest > self.head.seq) {
-            return Ok(Some(Put::Overtaken));
+        let names = fs.list(SNAPSHOTS).await?;
+        if highest(&names).is_some_and(|highest| highest > self.head.seq) {
+            return Ok(Err(Put::Overtaken));
         }
         // Only now, too: a folder that is emptied, begun anew or put back from a copy after this has lost our temp with all the rest.
         if !head_stands(fs, &self.head).await? {
-            return Ok(Some(Put::Overtaken));
+            return Ok(Err(Put::Overtaken));
         }
         self.dirty.settle(fs).await?;
-        Ok(None)
+        Ok(Ok(names.into_iter().filter(|name| is_sign(name)).collect()))
     }
 }
 

@@ -282,7 +282,9 @@ impl Fs for FaultFs {
 
     fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
         // Time passes at once; nothing on this disk happens by itself.
-        self.disk.state().elapsed += span.0;
+        let mut state = self.disk.state();
+        state.elapsed += span.0;
+        state.pauses.push(span);
         Box::pin(std::future::ready(()))
     }
 }

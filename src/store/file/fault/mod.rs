@@ -307,6 +307,11 @@ impl Disk {
         self.state().trace.iter().map(|(_, call)| call.clone()).collect()
     }
 
+    /// The pauses that were made, by whichever process.
+    pub fn pauses(&self) -> Vec<Millis> {
+        self.state().pauses.clone()
+    }
+
     /// From now on no space is left, or there is again.
     pub fn fill(&self, full: bool) {
         self.refuse(full.then_some(Reason::Full));

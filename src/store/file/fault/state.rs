@@ -7,6 +7,7 @@ use super::contents::Contents;
 use super::{Fault, Survivors};
 use crate::id::sha256;
 use crate::store::file::fs::Reason;
+use crate::time::Millis;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -21,6 +22,7 @@ pub(super) struct State {
     pub(super) refused: Option<Reason>,
     pub(super) network: Option<String>,
     pub(super) drawn: u64,
+    pub(super) pauses: Vec<Millis>,
     pub(super) hooks: Vec<Hook>,
     /// Milliseconds that have passed.
     pub(super) elapsed: i64,

@@ -53,10 +53,16 @@ fn positions_older_than_what_is_kept_or_of_another_store_are_expired() {
     let (a, _) = open(&disk);
     let start = now(&a);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
-    // It knows the commit from before it opened, as a state and not as a change.
+    // Who opens later knows the changes since the snapshot.
     let (late, _) = open(&disk);
-    assert_eq!(after(&late, &start, 10), Err(Error::PositionExpired));
-    assert!(after(&late, &now(&a), 10).is_ok());
+    assert_eq!(after(&late, &start, 10).unwrap().0.len(), 1);
+    done(late.compact()).unwrap();
+    let (later, _) = open(&disk);
+    assert_eq!(after(&later, &start, 10), Err(Error::PositionExpired));
+    assert!(after(&later, &now(&a), 10).is_ok());
+    // The handle that compacted, and one that was overtaken by it, have seen what was before.
+    assert_eq!(after(&late, &start, 10).unwrap().0.len(), 1);
+    assert_eq!(after(&a, &start, 10).unwrap().0.len(), 1);
     for foreign in ["", "x", "999999"] {
         assert_eq!(after(&a, &Position(foreign.into()), 10), Err(Error::PositionExpired), "{foreign}");
     }

@@ -1,7 +1,9 @@
 //! Tests of the commit rules on a disk that fails on request. Two handles on one disk stand for two processes.
 
+mod cleaning;
 mod crash;
 mod feed;
+mod groups;
 mod opening;
 mod rules;
 
@@ -14,7 +16,7 @@ use super::fault::{Disk, FaultFs};
 use super::format::{commit_path, snapshot_path};
 use super::fs::Fs;
 use super::snapshot::{self, Header};
-use super::{FileStore, Options};
+use super::{FileStore, Options, SnapshotPolicy};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key, Query, Ttl};
@@ -48,10 +50,15 @@ fn catalog() -> Catalog {
     Catalog::new(&[&NOTES, &TRACES]).unwrap()
 }
 
+/// Nothing happens by itself, and there is no reserve.
+fn quiet() -> Options {
+    Options { reserve_bytes: 0, snapshots: SnapshotPolicy::NEVER, ..Options::default() }
+}
+
 /// A process that has the store open.
 fn try_open(disk: &Disk) -> Result<(Arc<Handle>, FaultFs), Error> {
     let fs = disk.process();
-    let store = done(FileStore::open_on(fs.clone(), Options::default()))?;
+    let store = done(FileStore::open_on(fs.clone(), quiet()))?;
     done(store.migrate(&catalog()))?;
     Ok((Arc::new(store), fs))
 }

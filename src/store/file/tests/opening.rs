@@ -3,7 +3,7 @@
 use super::*;
 
 fn refusal(disk: &Disk) -> Error {
-    done(FileStore::open_on(disk.process(), Options::default())).map(|_| ()).unwrap_err()
+    done(FileStore::open_on(disk.process(), quiet())).map(|_| ()).unwrap_err()
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn two_processes_that_create_one_store_agree_on_it() {
             let (first, _) = open(&d);
             commit(&first, "first", vec![insert("1", "x")]).unwrap();
         });
-        let second = done(FileStore::open_on(fs, Options::default())).unwrap();
+        let second = done(FileStore::open_on(fs, quiet())).unwrap();
         done(second.migrate(&catalog())).unwrap();
         assert_eq!(ids(&second), ["1"], "{call}");
         assert_eq!(second.id(), open(&disk).0.id());
@@ -88,7 +88,7 @@ fn a_network_file_system_is_refused_unless_one_process_uses_it() {
     disk.set_network("nfs4");
     let said = refusal(&disk).to_string();
     assert!(said.contains("nfs4") && said.contains("?single_process"), "{said}");
-    assert!(done(FileStore::open_on(disk.process(), Options { single_process: true, ..Options::default() })).is_ok());
+    assert!(done(FileStore::open_on(disk.process(), Options { single_process: true, ..quiet() })).is_ok());
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn a_collection_of_a_newer_program_is_read_and_not_written() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
-    let newer = done(FileStore::open_on(disk.process(), Options::default())).unwrap();
+    let newer = done(FileStore::open_on(disk.process(), quiet())).unwrap();
     done(newer.migrate(&Catalog::new(&[&NEWER]).unwrap())).unwrap();
     // The older program that was open all the while, and one that comes later.
     assert_eq!(ids(&a), ["1"]);
     assert!(matches!(commit(&a, "b", vec![insert("2", "y")]), Err(Error::ReadOnly { .. })));
-    let older = done(FileStore::open_on(disk.process(), Options::default())).unwrap();
+    let older = done(FileStore::open_on(disk.process(), quiet())).unwrap();
     let Err(Error::NewerVersion { what, found: 2, supported: 1 }) = done(older.migrate(&catalog())) else { panic!() };
     assert_eq!(what, "collection demo.notes");
     assert_eq!(ids(&older), ["1"]);
@@ -269,7 +269,7 @@ fn every_flipped_byte_of_a_store_is_found_and_its_file_named() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1 << (at % 8);
             disk.edit(&path, Some(&flipped));
-            let found = match done(FileStore::open_on(disk.process(), Options::default())) {
+            let found = match done(FileStore::open_on(disk.process(), quiet())) {
                 Ok(store) => store.health(),
                 Err(e) => Some(e),
             };

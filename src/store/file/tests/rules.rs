@@ -58,7 +58,7 @@ fn rule_2_a_snapshot_that_vanishes_while_it_is_read_means_starting_over() {
         take_snapshot(&d, &a);
         clean_below(&d, seq);
     });
-    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    let b = done(FileStore::open_on(fs, quiet())).unwrap();
     done(b.migrate(&catalog())).unwrap();
     assert_eq!(ids(&b), ["1"]);
     assert_eq!(b.log().head.base, Some(seq));
@@ -78,7 +78,7 @@ fn rule_3_a_snapshot_taken_while_commits_are_read_means_starting_over() {
         take_snapshot(&d, &a);
         clean_below(&d, seq);
     });
-    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    let b = done(FileStore::open_on(fs, quiet())).unwrap();
     done(b.migrate(&catalog())).unwrap();
     assert_eq!(b.health(), None);
     assert_eq!(ids(&b).len(), 5);
@@ -96,7 +96,7 @@ fn rule_3_commits_removed_before_the_old_snapshot_are_not_the_end_of_the_chain()
         // The cleaner is between removing commits and removing snapshot 0.
         (1..=seq).for_each(|old| d.edit(&commit_path(old), None));
     });
-    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    let b = done(FileStore::open_on(fs, quiet())).unwrap();
     assert_eq!(b.log().head.base, Some(seq));
 }
 
@@ -373,7 +373,7 @@ fn rule_12_a_commit_that_comes_between_reading_and_listing_is_no_gap() {
         commit(&a, "a", vec![insert("1", "x")]).unwrap();
         commit(&a, "b", vec![insert("2", "y")]).unwrap();
     });
-    let b = done(FileStore::open_on(fs, Options::default())).unwrap();
+    let b = done(FileStore::open_on(fs, quiet())).unwrap();
     done(b.migrate(&catalog())).unwrap();
     assert_eq!(b.health(), None);
     assert_eq!(ids(&b), ["1", "2"]);

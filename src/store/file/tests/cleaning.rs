@@ -1,0 +1,214 @@
+//! Snapshots, the fence, removal (rules 8 to 10), and the reserve.
+
+use super::*;
+use crate::store::file::Compacted;
+use crate::store::file::fault::{Fault, Survivors};
+
+/// A store of three notes.
+fn three(disk: &Disk) -> (Arc<Handle>, FaultFs) {
+    let (a, fs) = open(disk);
+    for id in ["1", "2", "3"] {
+        commit(&a, id, vec![insert(id, id)]).unwrap();
+    }
+    (a, fs)
+}
+
+fn compact(store: &Handle) -> Result<Compacted, Error> {
+    done(store.compact())
+}
+
+fn temp(disk: &Disk) -> bool {
+    disk.names("commits").iter().any(|name| name.starts_with(".tmp-"))
+}
+
+#[test]
+fn rule_8_a_snapshot_holds_everything_and_rule_9_removes_what_it_replaces() {
+    let disk = Disk::new();
+    let (a, _) = three(&disk);
+    let head = a.log().head.seq;
+    let compacted = compact(&a).unwrap();
+    assert_eq!((compacted.snapshot, compacted.commits_removed, compacted.snapshots_removed), (head, head - 1, 1));
+    // The last commit stays, so that whoever stands at it need not read anew.
+    assert_eq!(disk.names("commits"), [commit_path(head).trim_start_matches("commits/")]);
+    assert_eq!(disk.names("snapshots"), [snapshot_path(head).trim_start_matches("snapshots/")]);
+    commit(&a, "4", vec![insert("4", "4")]).unwrap();
+    let (b, _) = open(&disk);
+    assert_eq!((ids(&a), ids(&b)), (ids(&b), vec!["1".into(), "2".into(), "3".into(), "4".into()]));
+    assert!(is_committed(&b, "1"), "the ledger is part of it");
+}
+
+#[test]
+fn without_new_commits_there_is_no_new_snapshot() {
+    let disk = Disk::new();
+    let (a, _) = three(&disk);
+    compact(&a).unwrap();
+    let calls = disk.calls();
+    assert_eq!(compact(&a).unwrap().commits_removed, 0);
+    assert!(!disk.trace()[calls..].iter().any(|call| call.starts_with("link") || call.starts_with("create")));
+}
+
+#[test]
+fn a_process_that_was_overtaken_goes_on_from_the_snapshot() {
+    let disk = Disk::new();
+    let (a, _) = three(&disk);
+    let (b, _) = open(&disk);
+    commit(&a, "4", vec![insert("4", "4")]).unwrap();
+    compact(&a).unwrap();
+    commit(&b, "5", vec![insert("5", "5")]).unwrap();
+    assert_eq!(ids(&a), ids(&b));
+    assert_eq!(ids(&b).len(), 5);
+}
+
+#[test]
+fn rule_8_a_sleeper_whose_temp_is_gone_commits_on_fresh_knowledge() {
+    let disk = Disk::new();
+    let (a, fs) = three(&disk);
+    let (b, _) = open(&disk);
+    let (sleeper, other) = (a.clone(), b.clone());
+    // Right before its link, others commit the same number, take a snapshot and remove what is below.
+    disk.before(&fs, "link", "commits/", move || {
+        commit(&other, "4", vec![insert("4", "4")]).unwrap();
+        commit(&other, "5", vec![insert("5", "5")]).unwrap();
+        compact(&other).unwrap();
+    });
+    commit(&sleeper, "6", vec![insert("6", "6")]).unwrap();
+    assert_eq!((ids(&a).len(), ids(&b).len()), (6, 6));
+    let (fresh, _) = open(&disk);
+    assert_eq!(ids(&fresh), ids(&a));
+}
+
+#[test]
+fn rule_8_nothing_is_removed_where_a_temp_cannot_be() {
+    let disk = Disk::new();
+    let (a, fs) = three(&disk);
+    disk.edit("commits/.tmp-of-somebody", Some(b"x"));
+    let before = disk.names("commits");
+    // The snapshot's own temp is removed first.
+    disk.before(&fs, "list", "commits", {
+        let (disk, fs) = (disk.clone(), fs.clone());
+        move || disk.fail_next(&fs, "remove", Fault::ErrorBefore)
+    });
+    assert!(compact(&a).is_err());
+    assert_eq!(disk.names("commits"), before);
+    assert!(compact(&a).is_ok(), "it goes on where it was stopped");
+    assert!(!temp(&disk));
+}
+
+#[test]
+fn rule_10_what_a_crash_left_is_cleaned_by_the_next_writer_after_the_fence() {
+    let disk = Disk::new();
+    let (a, fs) = three(&disk);
+    disk.before(&fs, "remove", "commits/0000000000000002", {
+        let (disk, fs) = (disk.clone(), fs.clone());
+        move || disk.fail_next(&fs, "remove", Fault::StopBefore)
+    });
+    assert!(compact(&a).is_err());
+    assert!(disk.names("commits").len() > 2);
+    disk.edit("commits/.tmp-of-a-sleeper", Some(b"x"));
+    let fs = disk.process();
+    let b = Arc::new(done(FileStore::open_on(fs.clone(), quiet())).unwrap());
+    done(b.migrate(&catalog())).unwrap();
+    let calls = disk.calls();
+    commit(&b, "4", vec![insert("4", "4")]).unwrap();
+    assert_eq!(disk.names("commits").len(), 2, "the snapshot's own and the new one");
+    let trace = disk.trace()[calls..].to_vec();
+    let at = |call: &str| trace.iter().rposition(|made| made.starts_with(call)).unwrap();
+    assert!(at("sync snapshots") < at("remove commits/.tmp-of-a-sleeper"));
+    assert!(at("remove commits/.tmp-of-a-sleeper") < at("remove commits/0000000000000002"));
+    assert_eq!(ids(&b).len(), 4);
+}
+
+#[test]
+fn a_snapshot_is_taken_by_itself_when_commits_weigh_more_than_the_last_one() {
+    let disk = Disk::new();
+    let snapshots = SnapshotPolicy { files: 8, bytes: u64::MAX };
+    let a = done(FileStore::open_on(disk.process(), Options { snapshots, ..quiet() })).unwrap();
+    done(a.migrate(&catalog())).unwrap();
+    let mut most = 0;
+    for n in 0..100 {
+        let id = n.to_string();
+        commit(&a, &id, vec![insert(&id, &id)]).unwrap();
+        most = most.max(disk.names("commits").len());
+    }
+    assert_eq!(disk.names("snapshots").len(), 1);
+    assert!(a.log().head.base.unwrap() > 50);
+    // As the snapshot grows it takes more commits to outweigh it.
+    assert!((9..60).contains(&most), "{most}");
+    let (b, _) = open(&disk);
+    assert_eq!(ids(&b).len(), 100);
+}
+
+#[test]
+fn no_snapshot_is_taken_of_a_damaged_store() {
+    let disk = Disk::new();
+    let (a, _) = three(&disk);
+    drop(a);
+    disk.edit(&commit_path(3), Some(b"{}"));
+    let (b, _) = match try_open(&disk) {
+        Ok(opened) => opened,
+        Err(error) => panic!("{error}"),
+    };
+    assert!(matches!(compact(&b), Err(Error::Corrupt { .. })));
+    assert_eq!(disk.names("snapshots").len(), 1);
+}
+
+#[test]
+fn power_lost_anywhere_while_compacting_loses_nothing() {
+    let script = |disk: &Disk| {
+        let (a, fs) = three(disk);
+        let begun = disk.calls();
+        (a, fs, begun)
+    };
+    let calls = {
+        let disk = Disk::new();
+        let (a, _, begun) = script(&disk);
+        compact(&a).unwrap();
+        begun..disk.calls()
+    };
+    assert!(calls.len() > 10);
+    for n in calls {
+        for survivors in [Survivors::None, Survivors::All, Survivors::Some(1), Survivors::Some(2), Survivors::Some(3)] {
+            for fault in [Fault::PowerBefore(survivors), Fault::PowerAfter(survivors)] {
+                let disk = Disk::new();
+                let (a, _, _) = script(&disk);
+                disk.fail_at(n, fault);
+                drop(compact(&a));
+                disk.heal();
+                let (b, _) = open(&disk);
+                assert_eq!(ids(&b).len(), 3, "call {n}, {fault:?}");
+                commit(&b, "4", vec![insert("4", "4")]).unwrap();
+                compact(&b).unwrap();
+                let (c, _) = open(&disk);
+                assert_eq!(ids(&c).len(), 4, "call {n}, {fault:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_the_reserve_lets_deletions_through_and_it_goes_on_after_space_is_made() {
+    let disk = Disk::new();
+    let options = Options { reserve_bytes: 4_096, ..quiet() };
+    let fs = disk.process();
+    let a = Arc::new(done(FileStore::open_on(fs.clone(), options)).unwrap());
+    done(a.migrate(&catalog())).unwrap();
+    commit(&a, "1", vec![insert("1", "1")]).unwrap();
+    let reserve = disk.file("reserve").unwrap();
+    assert_eq!(reserve.len(), 4_096);
+    disk.fill(true);
+    assert!(matches!(commit(&a, "2", vec![insert("2", "2")]), Err(Error::Full { .. })));
+    assert!(disk.file("reserve").is_some(), "it is not for what takes space");
+    assert_eq!(ids(&a), ["1"]);
+    // Where the reserve is given up there is space again.
+    disk.before(&fs, "remove", "reserve", {
+        let disk = disk.clone();
+        move || disk.fill(false)
+    });
+    let delete = Write { key: note("1"), expect: Expect::Any, op: Op::Delete };
+    commit(&a, "3", vec![delete]).unwrap();
+    assert!(disk.file("reserve").is_none());
+    assert_eq!(ids(&a), Vec::<String>::new());
+    commit(&a, "4", vec![insert("4", "4")]).unwrap();
+    compact(&a).unwrap();
+    assert_eq!(disk.file("reserve"), Some(reserve), "it is kept again");
+}
