@@ -284,12 +284,17 @@ impl Contents {
 
     /// Hashes everything that makes a difference from now on, alike whatever the order in which it came to be.
     #[cfg(test)]
-    pub fn hash_into(&self, hasher: &mut impl std::hash::Hasher) {
-        self.hash_folder(0, hasher);
+    pub fn hash_into(&self, hasher: &mut impl std::hash::Hasher, bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
+        self.hash_folder(0, hasher, bytes);
     }
 
     #[cfg(test)]
-    fn hash_folder(&self, at: usize, hasher: &mut impl std::hash::Hasher) {
+    fn hash_folder(
+        &self,
+        at: usize,
+        hasher: &mut impl std::hash::Hasher,
+        hash: &mut impl FnMut(&Arc<Vec<u8>>) -> u64,
+    ) {
         use std::hash::Hash;
         let folder = &self.folders[at];
         (folder.live.len(), folder.durable.len()).hash(hasher);
@@ -300,10 +305,10 @@ impl Contents {
                 (durable, &**name, safe, folder.lost.contains(name)).hash(hasher);
                 match node {
                     _ if safe && durable => {}
-                    Node::Folder(inner) => self.hash_folder(*inner, hasher),
+                    Node::Folder(inner) => self.hash_folder(*inner, hasher, hash),
                     Node::File(file) => {
                         let File { bytes, dirty, lost } = &self.files[*file];
-                        (bytes, dirty, lost).hash(hasher);
+                        (hash(bytes), dirty, lost).hash(hasher);
                     }
                 }
             }

@@ -188,7 +188,7 @@ mod state;
 #[cfg(test)]
 pub(in crate::store::file) use calls::{OpenFile, within};
 #[cfg(test)]
-pub(in crate::store::file) use contents::{Contents, Node, STORE as STORE_NAME, Sync};
+pub(in crate::store::file) use contents::{Contents, Node, Sync};
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,6 +4,7 @@ mod cleaning;
 mod crash;
 mod feed;
 mod groups;
+mod model;
 mod opening;
 mod rules;
 
