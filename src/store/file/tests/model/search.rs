@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::calls::{Call, Told};
+use super::calls::Call;
 use super::process::{Hashes, Histories};
 use super::script::{Act, Deed};
 use super::world::{Cast, Step, World, found, silent};
@@ -279,9 +279,4 @@ impl Search {
         }
         Violation { why, trace }
     }
-}
-
-/// So that what is told can be looked at in one place.
-pub fn is_wrong(told: &Told) -> bool {
-    matches!(told, Told::Wrong(_))
 }
