@@ -18,8 +18,8 @@ const RUNS: Collection = Collection::new("bench.runs", 1).fields(&[Field::int("n
 
 const STEPS: usize = 1_000;
 const WARM_UP: usize = 50;
-const TASKS: usize = 64;
-const PER_TASK: usize = 20;
+const TASKS: usize = 256;
+const PER_TASK: usize = 100;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -6,6 +6,10 @@
 #[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;
+#[path = "store_file/formats.rs"]
+mod formats;
+#[path = "store_file/processes.rs"]
+mod processes;
 #[path = "store_file/tasks.rs"]
 mod tasks;
 

@@ -87,7 +87,7 @@ impl Memory {
         if let Access::ReadOnly(why) = &state.access {
             return Err(Error::ReadOnly { why: why.clone() });
         }
-        let commit = state.tables.plan_sweep(collection, now, limit);
+        let commit = state.tables.plan_sweep(collection, now, limit)?;
         let swept = commit.changes.len();
         if swept > 0 {
             state.feed.push(&commit);
@@ -157,7 +157,7 @@ impl Store for Memory {
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
             let state = self.open()?;
-            Ok(keys.iter().map(|key| state.tables.get(key).cloned()).collect())
+            keys.iter().map(|key| state.tables.get(key)).collect()
         })
     }
 
@@ -174,7 +174,7 @@ impl Store for Memory {
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
-        Box::pin(async move { Ok(self.open()?.tables.outcome(command)) })
+        Box::pin(async move { self.open()?.tables.outcome(command) })
     }
 
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {

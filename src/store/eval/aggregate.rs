@@ -11,30 +11,58 @@ use crate::store::Error;
 use crate::time::Millis;
 use crate::value::{Document, Json, get};
 
-/// Answers `question` over `documents`, which are all of `collection` in the order of their ids; its filter is applied here.
+/// An aggregate under way: of each document it keeps the numbers that are asked for, and never the document.
 ///
 /// A row holds the group values under the paths they are taken from, and the numbers under their names. Rows stand in the order
 /// of the group values. Without `group_by` there is exactly one row, also over nothing.
+pub struct Aggregation<'a> {
+    collection: &'a Collection,
+    question: &'a Aggregate,
+    groups: BTreeMap<Vec<u8>, Rows>,
+}
+
+/// Answers `question` over `documents`, which are all of `collection` in the order of their ids; its filter is applied here.
 pub fn aggregate<'a>(
     collection: &Collection,
     question: &Aggregate,
     documents: impl Iterator<Item = &'a Document>,
 ) -> Result<Vec<Document>, Error> {
-    verify(collection, question)?;
-    let mut groups: BTreeMap<Vec<u8>, Rows> = BTreeMap::new();
-    if question.group_by.is_empty() {
-        groups.insert(Vec::new(), Rows::default());
+    let mut aggregation = Aggregation::of(collection, question)?;
+    documents.for_each(|document| aggregation.add(document));
+    aggregation.rows()
+}
+
+impl<'a> Aggregation<'a> {
+    /// Begins to answer `question`.
+    pub fn of(collection: &'a Collection, question: &'a Aggregate) -> Result<Self, Error> {
+        verify(collection, question)?;
+        let mut groups = BTreeMap::new();
+        if question.group_by.is_empty() {
+            groups.insert(Vec::new(), Rows::new(collection, question, Vec::new()));
+        }
+        Ok(Self { collection, question, groups })
     }
-    for document in documents.filter(|d| matches(collection, &question.filter, d)) {
+
+    /// Takes the next document, in the order of their ids, if it matches.
+    pub fn add(&mut self, document: &Document) {
+        let Self { collection, question, groups } = self;
+        if !matches(collection, &question.filter, document) {
+            return;
+        }
         let values: Vec<(Kind, Json)> = question.group_by.iter().map(|g| value_of(collection, g, document)).collect();
         let key = values.iter().flat_map(|(kind, value)| keys::encoded(*kind, value, Direction::Ascending)).collect();
-        let rows = groups.entry(key).or_insert_with(|| Rows {
-            values: values.into_iter().map(|(_, value)| value).collect(),
-            documents: Vec::new(),
-        });
-        rows.documents.push(document);
+        let rows = groups
+            .entry(key)
+            .or_insert_with(|| Rows::new(collection, question, values.into_iter().map(|(_, value)| value).collect()));
+        for ((_, accumulator), number) in question.accumulators.iter().zip(&mut rows.numbers) {
+            number.add(collection, accumulator, document);
+        }
     }
-    groups.into_values().map(|rows| rows.row(collection, question)).collect()
+
+    /// The answer.
+    pub fn rows(self) -> Result<Vec<Document>, Error> {
+        self.groups.into_values().map(|rows| rows.row(self.collection, self.question)).collect()
+    }
 }
 
 fn verify(collection: &Collection, question: &Aggregate) -> Result<(), Error> {
@@ -71,51 +99,70 @@ fn value_of(collection: &Collection, group: &Group, document: &Document) -> (Kin
     }
 }
 
-/// The documents of one group.
-#[derive(Default)]
-struct Rows<'a> {
+/// One group.
+struct Rows {
     values: Vec<Json>,
-    documents: Vec<&'a Document>,
+    /// What each accumulator has so far.
+    numbers: Vec<Number>,
 }
 
-impl Rows<'_> {
+/// What an accumulator has so far.
+enum Number {
+    Count(u64),
+    Of(Numbers),
+}
+
+impl Number {
+    fn add(&mut self, collection: &Collection, accumulator: &Accumulator, document: &Document) {
+        match (self, accumulator) {
+            (Number::Count(count), Accumulator::CountIf(filter)) => {
+                *count += u64::from(matches(collection, filter, document));
+            }
+            (Number::Count(count), _) => *count += 1,
+            (Number::Of(numbers), accumulator) => {
+                if let Some(value) = path(accumulator).and_then(|path| get(document, path)) {
+                    numbers.add(value);
+                }
+            }
+        }
+    }
+}
+
+/// The field that an accumulator reads.
+fn path(accumulator: &Accumulator) -> Option<&str> {
+    match accumulator {
+        Accumulator::Count | Accumulator::CountIf(_) => None,
+        Accumulator::Sum(path)
+        | Accumulator::Avg(path)
+        | Accumulator::Min(path)
+        | Accumulator::Max(path)
+        | Accumulator::Percentile(path, _) => Some(path),
+    }
+}
+
+impl Rows {
+    fn new(collection: &Collection, question: &Aggregate, values: Vec<Json>) -> Self {
+        let number = |accumulator: &Accumulator| match path(accumulator) {
+            None => Number::Count(0),
+            Some(path) if collection.kind_of(path) == Kind::Decimal => Number::Of(Numbers::Decimals(Vec::new())),
+            Some(_) => Number::Of(Numbers::Plain(Vec::new())),
+        };
+        Self { values, numbers: question.accumulators.iter().map(|(_, accumulator)| number(accumulator)).collect() }
+    }
+
     fn row(self, collection: &Collection, question: &Aggregate) -> Result<Document, Error> {
         let paths = question.group_by.iter().map(|group| match group {
             Group::Field(path) | Group::Bucket(path, _) => path.clone(),
         });
-        let mut row: Document = paths.zip(self.values.iter().cloned()).collect();
-        for (name, accumulator) in &question.accumulators {
-            row.insert(name.clone(), self.number(collection, accumulator)?);
+        let mut row: Document = paths.zip(self.values).collect();
+        for ((name, accumulator), number) in question.accumulators.iter().zip(self.numbers) {
+            let number = match number {
+                Number::Count(count) => count.into(),
+                Number::Of(numbers) => numbers.answer(collection, accumulator)?,
+            };
+            row.insert(name.clone(), number);
         }
         Ok(row)
-    }
-
-    fn number(&self, collection: &Collection, accumulator: &Accumulator) -> Result<Json, Error> {
-        let count_if = |filter| self.documents.iter().filter(|d| matches(collection, filter, d)).count();
-        Ok(match accumulator {
-            Accumulator::Count => self.documents.len().into(),
-            Accumulator::CountIf(filter) => count_if(filter).into(),
-            Accumulator::Sum(path) => {
-                let sum = self.numbers(collection, path).sum();
-                sum.ok_or_else(|| invalid(collection, format!("the sum of `{path}` has more than 28 digits")))?
-            }
-            Accumulator::Avg(path) => self.numbers(collection, path).mean(),
-            Accumulator::Min(path) => self.numbers(collection, path).ranked(|_| 1),
-            Accumulator::Max(path) => self.numbers(collection, path).ranked(|count| count),
-            // p · n first: 55 · 100 / 100 is 55, while 55 / 100 · 100 is a little more and would give rank 56.
-            Accumulator::Percentile(path, p) => self
-                .numbers(collection, path)
-                .ranked(|count| (p * count as f64 / 100.0).ceil().to_usize().unwrap_or(1).clamp(1, count)),
-        })
-    }
-
-    /// The numbers at `path`; what is no number is left out.
-    fn numbers(&self, collection: &Collection, path: &str) -> Numbers {
-        let values = self.documents.iter().filter_map(|d| get(d, path));
-        if collection.kind_of(path) == Kind::Decimal {
-            return Numbers::Decimals(values.filter_map(Json::as_str).filter_map(parse_decimal).collect());
-        }
-        Numbers::Plain(values.filter_map(|v| v.as_number().cloned()).collect())
     }
 }
 
@@ -125,6 +172,31 @@ enum Numbers {
 }
 
 impl Numbers {
+    /// What is no number is left out.
+    fn add(&mut self, value: &Json) {
+        match self {
+            Numbers::Decimals(all) => all.extend(value.as_str().and_then(parse_decimal)),
+            Numbers::Plain(all) => all.extend(value.as_number().cloned()),
+        }
+    }
+
+    fn answer(self, collection: &Collection, accumulator: &Accumulator) -> Result<Json, Error> {
+        Ok(match accumulator {
+            Accumulator::Sum(path) => {
+                let sum = self.sum();
+                sum.ok_or_else(|| invalid(collection, format!("the sum of `{path}` has more than 28 digits")))?
+            }
+            Accumulator::Avg(_) => self.mean(),
+            Accumulator::Min(_) => self.ranked(|_| 1),
+            Accumulator::Max(_) => self.ranked(|count| count),
+            // p · n first: 55 · 100 / 100 is 55, while 55 / 100 · 100 is a little more and would give rank 56.
+            Accumulator::Percentile(_, p) => {
+                self.ranked(|count| (p * count as f64 / 100.0).ceil().to_usize().unwrap_or(1).clamp(1, count))
+            }
+            Accumulator::Count | Accumulator::CountIf(_) => Json::Null,
+        })
+    }
+
     /// Decimals and integers are summed exactly; with a double among them the sum is a double. None: too many digits.
     fn sum(&self) -> Option<Json> {
         match self {

@@ -9,7 +9,7 @@ use super::Error;
 use crate::schema::Collection;
 use crate::value::Document;
 
-pub use aggregate::aggregate;
+pub use aggregate::{Aggregation, aggregate};
 pub use filter::matches;
 pub use order::{Cursor, SortKey};
 

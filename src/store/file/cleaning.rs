@@ -90,10 +90,7 @@ impl<F: Fs + 'static> Inner<F> {
             match self.fs.run(TakeSnapshot { header, tables, random }).await.map_err(self.io())? {
                 Taken::Linked | Taken::Overtaken => {}
                 Taken::Refused(e) => return Err(refused(&e, &self.fs.root())),
-                Taken::Damaged(error) => {
-                    self.log_mut().damage = Some(error.clone());
-                    return Err(error);
-                }
+                Taken::Unreadable(error) => return Err(self.seen(error)),
             }
             // From here on the state rests on the snapshot, whoever took it.
             let _turn = self.turn.lock().await;
@@ -113,18 +110,23 @@ impl<F: Fs + 'static> Inner<F> {
 }
 
 /// Rule 8: puts a snapshot.
-struct TakeSnapshot {
-    header: Header,
-    tables: Tables,
-    random: [u8; 16],
+pub(super) struct TakeSnapshot {
+    pub header: Header,
+    /// What it holds.
+    pub tables: Tables,
+    /// Makes the temp's name.
+    pub random: [u8; 16],
 }
 
-enum Taken {
+/// What became of a snapshot.
+pub(super) enum Taken {
+    /// It is there.
     Linked,
     /// Another one is higher, or about to be: its owner removed our temp.
     Overtaken,
     Refused(FsError),
-    Damaged(Error),
+    /// The state could not be read.
+    Unreadable(Error),
 }
 
 impl Sequence for TakeSnapshot {
@@ -147,13 +149,14 @@ impl Sequence for TakeSnapshot {
 impl TakeSnapshot {
     async fn put<F: Fs>(&self, fs: &F, temp: &str) -> Result<Taken, FsError> {
         let seq = self.header.snapshot;
-        let bytes = match snapshot::write(&self.header, self.tables.iter()) {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                return Ok(Taken::Damaged(Error::Unavailable { what: snapshot_path(seq), why: e.to_string() }));
-            }
-        };
-        fs.put_temp(temp, &bytes).await?;
+        let pieces = snapshot::pieces(&self.header, &self.tables);
+        let progress = pieces.progress();
+        let put = fs.put_pieces(temp, Box::new(pieces)).await;
+        // What could not be read is told before what could not be written: it is why.
+        if let Some(error) = progress.failure() {
+            return Ok(Taken::Unreadable(error));
+        }
+        put?;
         if !fs.skips(Rule::NoLowerSnapshot) && highest_snapshot(fs).await?.is_some_and(|highest| highest > seq) {
             return Ok(Taken::Overtaken);
         }

@@ -83,28 +83,40 @@ pub fn file_hash(bytes: &[u8]) -> String {
 /// Closes a JSON object that is still open with its last member, `crc`: the CRC-32 (IEEE, as in zip) of every byte before
 /// the comma. It is checked on the bytes as they are, so nothing depends on how JSON is written.
 pub fn seal(mut open: Vec<u8>) -> Vec<u8> {
-    let end = closing(&open);
+    let end = closing(crc32fast::hash(&open));
     open.extend_from_slice(&end);
     open
 }
 
 /// Checks the seal; the error says what is wrong.
 pub fn check_seal(bytes: &[u8]) -> Result<(), &'static str> {
-    match bytes.len().checked_sub(SEAL) {
-        Some(at) if bytes[at..] == closing(&bytes[..at]) => Ok(()),
-        Some(at) if bytes[at..].starts_with(b",\"crc\":\"") && bytes.ends_with(b"\"}\n") => {
-            Err("its checksum does not fit its contents: it was edited, or the disk changed it")
-        }
-        _ => Err("it does not end with a checksum: it was cut off or edited"),
-    }
+    let Some(at) = bytes.len().checked_sub(SEAL) else { return Err(CUT_OFF) };
+    let (covered, end) = bytes.split_at(at);
+    check_end(end, || crc32fast::hash(covered))
 }
 
-/// Length of `,"crc":"01234567"}` and the newline.
-const SEAL: usize = 19;
+/// Checks the last [`SEAL`] bytes of a file, given the checksum of what is before them.
+pub fn check_end(end: &[u8], covered: impl FnOnce() -> u32) -> Result<(), &'static str> {
+    has_end(end)?;
+    if end == closing(covered()) { Ok(()) } else { Err(CHANGED) }
+}
 
-fn closing(covered: &[u8]) -> [u8; SEAL] {
+/// Whether the last [`SEAL`] bytes of a file have the form of a seal, whatever its checksum.
+pub fn has_end(end: &[u8]) -> Result<(), &'static str> {
+    let whole = end.len() == SEAL && end.starts_with(b",\"crc\":\"") && end.ends_with(b"\"}\n");
+    if whole { Ok(()) } else { Err(CUT_OFF) }
+}
+
+const CUT_OFF: &str = "it does not end with a checksum: it was cut off or edited";
+const CHANGED: &str = "its checksum does not fit its contents: it was edited, or the disk changed it";
+
+/// Length of `,"crc":"01234567"}` and the newline.
+pub const SEAL: usize = 19;
+
+/// The end of a file whose bytes before it have this checksum.
+pub fn closing(crc: u32) -> [u8; SEAL] {
     let mut end = *b",\"crc\":\"00000000\"}\n";
-    end[8..16].copy_from_slice(hex(&crc32fast::hash(covered).to_be_bytes()).as_bytes());
+    end[8..16].copy_from_slice(hex(&crc.to_be_bytes()).as_bytes());
     end
 }
 
@@ -119,14 +131,30 @@ pub struct Identity {
     pub hash: String,
 }
 
-/// runstate.json of a new store.
-pub fn new_identity(mut random: [u8; 16]) -> Vec<u8> {
-    // A UUID of version 4.
+impl Identity {
+    /// Of the store with this id, as runstate.json says it.
+    pub fn of(store: &str) -> Self {
+        Self { format: FORMAT, store: store.to_owned(), hash: file_hash(&identity_bytes(store)) }
+    }
+}
+
+/// A new id of a store: a UUID of version 4.
+pub fn random_store(mut random: [u8; 16]) -> String {
     random[6] = 0x40 | (random[6] & 0x0f);
     random[8] = 0x80 | (random[8] & 0x3f);
     let h = hex(&random);
-    let store = [&h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]].join("-");
-    seal(format!(r#"{{"format":{FORMAT},"store":"{store}""#).into_bytes())
+    [&h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..]].join("-")
+}
+
+/// runstate.json of the store with this id.
+pub fn identity_bytes(store: &str) -> Vec<u8> {
+    // An id that was read may be anything.
+    seal(format!(r#"{{"format":{FORMAT},"store":{}"#, crate::value::Json::from(store)).into_bytes())
+}
+
+/// runstate.json of a new store.
+pub fn new_identity(random: [u8; 16]) -> Vec<u8> {
+    identity_bytes(&random_store(random))
 }
 
 /// Reads runstate.json.

@@ -7,7 +7,7 @@ use super::format::{
     COMMITS, FORMAT, IDENTITY, Identity, commit_path, commit_seq, file_hash, read_identity, snapshot_path,
 };
 use super::fs::{Fs, FsError, Rule, Sequence, optional};
-use super::snapshot::{self, Header};
+use super::snapshot::{self, Fault, Header};
 use super::steps::highest_snapshot;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
@@ -133,16 +133,20 @@ impl Load {
             None => Header::first(&self.identity),
             Some(seq) => {
                 let path = snapshot_path(seq);
-                let Some(bytes) = optional(fs.read(&path, None).await).map_err(io)? else { return Ok(None) };
-                size = bytes.len() as u64;
-                let load = |key, stored| tables.load(key, stored);
+                let Some(source) = optional(fs.source(&path).await).map_err(io)? else { return Ok(None) };
                 let at = format!("{root}/{path}");
-                snapshot::read(&bytes, seq, &self.identity.store, load).map_err(|why| {
-                    if self.identity.format > FORMAT {
-                        return Error::NewerVersion { what: at, found: self.identity.format, supported: FORMAT };
+                let (header, base) = match snapshot::open(source, seq, &self.identity.store, &at) {
+                    Ok(opened) => opened,
+                    Err(Fault::Disk(e)) if e.missing() => return Ok(None),
+                    Err(Fault::Disk(e)) => return Err(io(e)),
+                    Err(Fault::Wrong(_)) if self.identity.format > FORMAT => {
+                        return Err(Error::NewerVersion { what: at, found: self.identity.format, supported: FORMAT });
                     }
-                    Error::Corrupt { at, why }
-                })?
+                    Err(Fault::Wrong(why)) => return Err(Error::Corrupt { at, why }),
+                };
+                size = base.size();
+                tables = Tables::over(base, self.limits)?;
+                header
             }
         };
         let head = Head { base: snapshot, seq: header.snapshot, hash: header.prev };
@@ -190,7 +194,7 @@ impl Reading {
                 }
                 Ok(file) => {
                     for (index, entry) in (0..).zip(&file.commits) {
-                        match replay(&mut self.loaded.tables, entry) {
+                        match replay(&mut self.loaded.tables, entry)? {
                             Ok(done) => self.loaded.feed.push(next, (index, file.commits.len()), &done),
                             Err(why) => return Ok(Reached::Unreplayable(next, corrupt(why))),
                         }
@@ -241,9 +245,15 @@ impl Reading {
     }
 }
 
-/// Applies a commit of a file; the error says how it contradicts what was before it, and the tables then hold part of it.
-pub fn replay(tables: &mut Tables, entry: &commit_file::Entry) -> Result<crate::store::tables::Commit, String> {
-    let done = tables.apply_logged(&entry.logged).map_err(|e| e.to_string())?;
-    entry.confirm(&done)?;
-    Ok(done)
+/// Applies a commit of a file; the inner error says how it contradicts what was before it, and the tables then hold part of it. The outer
+/// one: what is before it cannot be read now.
+pub fn replay(
+    tables: &mut Tables,
+    entry: &commit_file::Entry,
+) -> Result<Result<crate::store::tables::Commit, String>, Error> {
+    match tables.apply_logged(&entry.logged) {
+        Ok(done) => Ok(entry.confirm(&done).map(|()| done)),
+        Err(unreadable @ Error::Unavailable { .. }) => Err(unreadable),
+        Err(contradiction) => Ok(Err(contradiction.to_string())),
+    }
 }

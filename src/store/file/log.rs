@@ -99,17 +99,21 @@ impl Log {
     }
 
     /// The stored version of a collection; 0: none.
-    pub fn stored_version(&self, collection: &str) -> u64 {
-        let stored = self.tables.get(&version_key(collection));
-        stored.and_then(|s| s.document.get("version")?.as_u64()).unwrap_or(0)
+    pub fn stored_version(&self, collection: &str) -> Result<u64, Error> {
+        let stored = self.tables.get(&version_key(collection))?;
+        Ok(stored.and_then(|s| s.document.get("version")?.as_u64()).unwrap_or(0))
     }
 
     fn compare_versions(&mut self) {
         let Some(catalog) = &self.catalog else { return };
         self.newer = catalog.iter().find_map(|collection| {
-            let (found, supported) = (self.stored_version(collection.name), u64::from(collection.version));
+            let supported = u64::from(collection.version);
             let what = format!("collection {}", collection.name);
-            (found > supported).then_some(Error::NewerVersion { what, found, supported })
+            match self.stored_version(collection.name) {
+                Ok(found) => (found > supported).then_some(Error::NewerVersion { what, found, supported }),
+                // Who cannot tell must not write.
+                Err(unreadable) => Some(unreadable),
+            }
         });
     }
 
@@ -134,8 +138,9 @@ impl Log {
             let Ok(file) = commit_file::read(bytes, next, &self.head.hash) else { return Followed::Broken };
             for (index, entry) in (0..).zip(&file.commits) {
                 match replay(&mut self.tables, entry) {
-                    Ok(done) => self.took(next, (index, file.commits.len()), &done),
-                    Err(_) => return Followed::Broken,
+                    Ok(Ok(done)) => self.took(next, (index, file.commits.len()), &done),
+                    // Reading everything again finds out what is wrong.
+                    Ok(Err(_)) | Err(_) => return Followed::Broken,
                 }
             }
             self.advance(file_hash(bytes), bytes.len() as u64);
@@ -203,10 +208,13 @@ pub fn versions(log: &Log, catalog: &Catalog) -> Result<Option<Entry>, Error> {
     let command = CommandId::new("runstate.migrate")
         .map_err(|e| Error::Unavailable { what: "migrating the store".to_owned(), why: e.to_string() })?;
     let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
-    for collection in catalog.iter().filter(|c| log.stored_version(c.name) < u64::from(c.version)) {
+    for collection in catalog.iter() {
+        if log.stored_version(collection.name)? >= u64::from(collection.version) {
+            continue;
+        }
         let document = Document::from_iter([("version".to_owned(), Json::from(collection.version))]);
         let (key, op) = (version_key(collection.name), LoggedOp::Put { version: 1, document: Arc::new(document) });
-        let after = op.over(&key, log.tables.get(&key), &command).flatten();
+        let after = op.over(&key, log.tables.get(&key)?.as_ref(), &command).flatten();
         outcomes.push(after.map(|stored| (stored.revision, stored.version)));
         ops.push((key, op));
     }

@@ -12,6 +12,7 @@ use super::steps::{highest_snapshot, put_new, sync_all};
 use super::{Options, reserve};
 use crate::marker::BoxFuture;
 use crate::store::Error;
+use crate::store::tables::Tables;
 
 /// What systems and file managers leave in a folder; a folder with nothing else counts as empty.
 const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
@@ -55,7 +56,7 @@ impl Sequence for Prepare {
     }
 }
 
-fn no_store(root: &str) -> Error {
+pub fn no_store(root: &str) -> Error {
     Error::Unavailable {
         what: format!("there is no store at {root}"),
         why: "nothing was made; name the folder of a store, or load or run a program to make one".to_owned(),
@@ -100,7 +101,7 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
 }
 
 fn ours_or_litter(name: &str) -> bool {
-    name == COMMITS || name == SNAPSHOTS || name == RESERVE || LITTER.contains(&name)
+    name == COMMITS || name == SNAPSHOTS || name == RESERVE || name == "damaged" || LITTER.contains(&name)
 }
 
 fn not_a_store(root: &str, others: &[&str]) -> Error {
@@ -134,7 +135,7 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         for folder in [COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        let bytes = snapshot::write(&Header::first(identity), std::iter::empty()).map_err(|e| FsError {
+        let bytes = snapshot::write(&Header::first(identity), &Tables::default()).map_err(|e| FsError {
             reason: Reason::Other,
             call: "write",
             path: snapshot_path(0),

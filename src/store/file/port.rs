@@ -57,15 +57,15 @@ impl<F: Fs + 'static> Store for FileStore<F> {
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
-        Box::pin(self.inner.current(|log| keys.iter().map(|key| log.tables.get(key).cloned()).collect()))
+        Box::pin(self.inner.current(|log| keys.iter().map(|key| log.tables.get(key)).collect()))
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
-        Box::pin(async move { self.inner.current(|log| log.tables.query(query)).await? })
+        Box::pin(self.inner.current(|log| log.tables.query(query)))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
-        Box::pin(async move { self.inner.current(|log| log.tables.aggregate(aggregate)).await? })
+        Box::pin(self.inner.current(|log| log.tables.aggregate(aggregate)))
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
@@ -83,13 +83,13 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(async move {
             let from = match from {
                 Some(from) => from,
-                None => self.inner.current(|log| log.feed.end()).await?,
+                None => self.inner.current(|log| Ok(log.feed.end())).await?,
             };
             let (mut waited, mut span) = (0, POLL.0);
             loop {
                 // Listening begins before looking, so that nothing falls between the two.
                 let mut listener = pin!(self.inner.changed.listen());
-                let found = self.inner.current(|log| log.feed.after(&from, limit)).await??;
+                let found = self.inner.current(|log| log.feed.after(&from, limit)).await?;
                 if !found.events.is_empty() || limit == 0 || waited >= wait.0 {
                     return Ok(found);
                 }

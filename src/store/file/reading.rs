@@ -8,8 +8,20 @@ use super::{Inner, Next};
 use crate::store::{Error, Limits};
 
 impl<F: Fs> Inner<F> {
+    /// Damage that is found while reading makes the store read-only, as damage that is found when it is opened does.
+    pub(super) fn seen(&self, error: Error) -> Error {
+        if matches!(error, Error::Corrupt { .. }) {
+            self.log_mut().damage.get_or_insert_with(|| error.clone());
+        }
+        error
+    }
+
     /// Rule 7: reads the state as it is now, with everything that others committed before this was called.
-    pub(super) async fn current<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {
+    pub(super) async fn current<T>(&self, read: impl Fn(&Log) -> Result<T, Error>) -> Result<T, Error> {
+        self.fresh(read).await?.map_err(|error| self.seen(error))
+    }
+
+    async fn fresh<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {
         self.usable()?;
         let known = {
             let log = self.log();

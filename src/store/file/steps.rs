@@ -1,9 +1,7 @@
 //! The steps of a commit and of catching up, as sequences of calls: rules 4 to 7. What they mean for the state is
 //! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
 
-use super::format::{
-    COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_sign, snapshot_path, snapshot_seq, temp_path,
-};
+use super::format::{COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_sign, snapshot_seq, temp_path};
 use super::fs::{Fs, FsError, Reason, Rule, Sequence, optional};
 use super::load::Head;
 use crate::marker::BoxFuture;
@@ -206,9 +204,10 @@ pub async fn head_stands<F: Fs>(fs: &F, head: &Head) -> Result<bool, FsError> {
     match head.base {
         // Before the first commit the chain hangs on the store's identity.
         Some(0) if head.seq == 0 => {
-            Ok(there(fs, &snapshot_path(0)).await? && same(optional(fs.read(IDENTITY, None).await)?))
+            Ok(highest_snapshot(fs).await? == Some(0) && same(optional(fs.read(IDENTITY, None).await)?))
         }
-        Some(base) if base == head.seq => there(fs, &snapshot_path(base)).await,
+        // That it is there says too little: it is removed only after the commits behind it, which a reader has then missed already.
+        Some(base) if base == head.seq => Ok(highest_snapshot(fs).await? == Some(base)),
         // The empty state of a store without snapshot 0.
         None if head.seq == 0 => Ok(highest_snapshot(fs).await?.is_none()),
         _ => Ok(same(optional(fs.read(&commit_path(head.seq), None).await)?)),

@@ -128,7 +128,7 @@ impl Work {
                 Planned::Commit(commit) => write(batch.at, Entry::of_batch(batch, &commit), Some(commit)),
             },
             Work::Sweep { collection, now, limit } => {
-                let commit = log.tables.plan_sweep(collection, *now, *limit);
+                let commit = log.tables.plan_sweep(collection, *now, *limit)?;
                 if commit.changes.is_empty() {
                     return tell(Json::Null, false);
                 }
@@ -264,6 +264,9 @@ impl<F: Fs + 'static> Inner<F> {
         let mut leading = Leading { most: GROUP_COMMITS, vanished: 0, lost: 0, spent_reserve: false, sign: None };
         while !own.is_answered() {
             let round = Round::gather(&self.log(), self.queue.waiting(), leading.most);
+            for error in round.told.iter().filter_map(|(_, told)| told.as_ref().err()) {
+                self.seen(error.clone());
+            }
             if round.writers.is_empty() {
                 // Rule 7: what leads to no commit, errors included, is told on fresh knowledge only.
                 match self.refresh(Next::Reply).await {

@@ -1,17 +1,21 @@
 //! One maintained index: byte keys in order, each ending in the id of its document.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::base::Way;
+use super::overlay::Keys;
 use crate::schema::Index;
+use crate::store::Error;
 
 /// The entries of one index. A key is the entry (`schema::keys`) followed by the id, so equal entries stand together, in the
 /// order of their ids. Entries are self-delimiting: none begins with another, and the id can be cut off again.
 #[derive(Clone, Debug)]
 pub(super) struct Entries {
     pub(super) declared: &'static Index,
-    keys: BTreeMap<Box<[u8]>, Arc<str>>,
+    /// All that its entries follow from, as text.
+    pub(super) made_by: Arc<str>,
+    pub(super) keys: Keys,
 }
 
 /// A stretch of keys: from the first (inclusive, or exclusive where it was seen before) to `to` (exclusive; none: to the end).
@@ -22,6 +26,9 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
+    /// All keys.
+    pub(super) const ALL: Self = Self { from: Bound::Unbounded, to: None };
+
     /// All keys that begin with `prefix`.
     pub(super) fn of(prefix: Vec<u8>) -> Self {
         Self { to: after(&prefix), from: Bound::Included(prefix) }
@@ -37,33 +44,33 @@ pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl Entries {
-    pub(super) fn new(declared: &'static Index) -> Self {
-        Self { declared, keys: BTreeMap::new() }
-    }
-
-    pub(super) fn insert(&mut self, entry: &[u8], id: &Arc<str>) {
-        self.keys.insert(key(entry, id), id.clone());
-    }
-
-    pub(super) fn remove(&mut self, entry: &[u8], id: &str) {
-        self.keys.remove(&key(entry, id));
-    }
-
     /// The document that has this entry; of several the one with the least id.
-    pub(super) fn owner(&self, entry: &[u8]) -> Option<&Arc<str>> {
-        self.ids(&Stretch::of(entry.to_vec())).next()
+    pub(super) fn owner(&self, entry: &[u8]) -> Result<Option<Arc<str>>, Error> {
+        self.ids(&Stretch::of(entry.to_vec())).next().transpose()
     }
 
-    /// The first two documents that share an entry.
-    pub(super) fn clash(&self) -> Option<&Arc<str>> {
-        let entries = self.keys.iter().map(|(key, id)| (entry_of(key, id), id));
-        let later = entries.clone().skip(1);
-        entries.zip(later).find(|((a, _), (b, _))| a == b).map(|(_, (_, id))| id)
+    /// The later of the first two documents that share an entry. What a base has was looked at when it was made, so only what lies
+    /// above it is.
+    pub(super) fn clash(&self) -> Result<Option<Arc<str>>, Error> {
+        let mut last: Option<&[u8]> = None;
+        for (key, id) in self.keys.added() {
+            let entry = entry_of(key, id);
+            if last == Some(entry) {
+                return Ok(Some(id.clone()));
+            }
+            last = Some(entry);
+            if self.keys.is_based()
+                && let Some(second) = self.ids(&Stretch::of(entry.to_vec())).nth(1)
+            {
+                return second.map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Ids in the order of entries, then of ids.
-    pub(super) fn ids<'a>(&'a self, stretch: &Stretch) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
-        self.range(stretch).map(|(_, id)| id)
+    pub(super) fn ids<'a>(&'a self, stretch: &Stretch) -> impl Iterator<Item = Result<Arc<str>, Error>> + use<'a> {
+        self.keys.range(stretch, Way::Forward).map(|row| row.map(|(_, id)| id))
     }
 
     /// Ids in the reverse order of entries; of equal entries still in the order of ids. With `within` the first group is
@@ -72,57 +79,47 @@ impl Entries {
         &'a self,
         stretch: &Stretch,
         within: Option<(Vec<u8>, &str)>,
-    ) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
-        let begun = within.map(|(entry, id)| (Bound::Excluded(Vec::from(key(&entry, id))), entry));
+    ) -> impl Iterator<Item = Result<Arc<str>, Error>> + use<'a> {
+        let begun = within.map(|(entry, id)| (Bound::Excluded([entry.as_slice(), id.as_bytes()].concat()), entry));
         let rest = match &begun {
             Some((_, entry)) => Stretch { from: stretch.from.clone(), to: Some(entry.clone()) },
             None => stretch.clone(),
         };
-        let first = begun.map(|(from, entry)| Stretch { from, to: after(&entry) });
-        let groups = Groups { index: self, left: rest };
-        first.into_iter().chain(groups).flat_map(|group| self.ids(&group))
-    }
-
-    fn range<'a>(
-        &'a self,
-        stretch: &Stretch,
-    ) -> impl DoubleEndedIterator<Item = (&'a Box<[u8]>, &'a Arc<str>)> + use<'a> {
-        let from = match &stretch.from {
-            Bound::Included(key) => Bound::Included(key.as_slice()),
-            Bound::Excluded(key) => Bound::Excluded(key.as_slice()),
-            Bound::Unbounded => Bound::Unbounded,
-        };
-        let to = stretch.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        // A range whose ends have crossed is empty here; the map would panic.
-        let crossed = match (&stretch.from, &stretch.to) {
-            (Bound::Included(from) | Bound::Excluded(from), Some(to)) => from >= to,
-            _ => false,
-        };
-        (!crossed).then(|| self.keys.range::<[u8], _>((from, to))).into_iter().flatten()
+        let first = begun.map(|(from, entry)| Ok(Stretch { from, to: after(&entry) }));
+        let groups = Groups { index: self, left: Some(rest) };
+        first.into_iter().chain(groups).flat_map(|group| {
+            let (ids, failed) = match group {
+                Ok(group) => (Some(self.ids(&group)), None),
+                Err(e) => (None, Some(Err(e))),
+            };
+            ids.into_iter().flatten().chain(failed)
+        })
     }
 }
 
 /// The groups of equal entries, last one first.
 struct Groups<'a> {
     index: &'a Entries,
-    left: Stretch,
+    left: Option<Stretch>,
 }
 
 impl Iterator for Groups<'_> {
-    type Item = Stretch;
+    type Item = Result<Stretch, Error>;
 
-    fn next(&mut self) -> Option<Stretch> {
-        let (key, id) = self.index.range(&self.left).next_back()?;
-        let entry = entry_of(key, id).to_vec();
-        self.left.to = Some(entry.clone());
-        Some(Stretch::of(entry))
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.left.take()?;
+        let (key, id) = match self.index.keys.range(&left, Way::Backward).next()? {
+            Ok(last) => last,
+            Err(e) => return Some(Err(e)),
+        };
+        let entry = entry_of(&key, &id).to_vec();
+        self.left = Some(Stretch { from: left.from, to: Some(entry.clone()) });
+        Some(Ok(Stretch::of(entry)))
     }
 }
 
-fn key(entry: &[u8], id: &str) -> Box<[u8]> {
-    [entry, id.as_bytes()].concat().into()
-}
-
-fn entry_of<'a>(key: &'a [u8], id: &str) -> &'a [u8] {
-    &key[..key.len() - id.len()]
+/// The key without the id that it ends in.
+pub(super) fn entry_of<'a>(key: &'a [u8], id: &str) -> &'a [u8] {
+    // What a base says is not taken on trust: without such an end the key stands for itself.
+    key.strip_suffix(id.as_bytes()).unwrap_or(key)
 }

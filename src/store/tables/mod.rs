@@ -3,26 +3,35 @@
 //! and `search.rs` answers with it.
 
 mod access;
+mod base;
+mod declare;
 mod index;
+mod overlay;
 mod plan;
 mod search;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
-use self::index::Entries;
+use self::index::{Entries, Stretch, after};
+use self::overlay::{Documents, Keys};
 use super::{COMMANDS, Error, Limits, Outcome, Stored};
 use crate::id::{CommandId, Revision};
 use crate::schema::{Catalog, Collection, Key, keys};
 use crate::time::Timestamp;
 use crate::value::{Document, get};
 
+pub use base::{Base, EntryKey, Part, Rows, Way};
 pub use plan::{Commit, Logged, LoggedEntry, LoggedOp, Pending, Planned};
+pub use walk::{Holds, IndexPart, deadline_key, deadline_of, split};
 
-/// Documents, indexes and ledger.
+/// Documents, indexes and ledger. They may stand on a [`Base`]; then memory holds what changed since, and clones are cheap as long as that is
+/// little.
 ///
 /// A commit has two steps: [`Tables::plan`] judges a batch and changes nothing, [`Tables::apply`] carries out what was planned and
 /// cannot fail. Between the two a store makes the commit durable.
@@ -31,6 +40,7 @@ pub struct Tables {
     tables: BTreeMap<Cow<'static, str>, Table>,
     catalog: Catalog,
     limits: Limits,
+    base: Option<Arc<dyn Base>>,
 }
 
 /// One collection.
@@ -38,10 +48,17 @@ pub struct Tables {
 struct Table {
     /// None: the catalog does not know it. A newer program's documents are kept, without indexes.
     declared: Option<&'static Collection>,
-    documents: BTreeMap<Arc<str>, Stored>,
+    documents: Documents,
     indexes: Vec<Entries>,
     /// Deadlines of what will expire.
-    expiry: BTreeSet<(Timestamp, Arc<str>)>,
+    expiry: Option<Expiry>,
+}
+
+/// Deadlines as entries: eight bytes whose order is that of time.
+#[derive(Clone, Debug)]
+struct Expiry {
+    made_by: Arc<str>,
+    keys: Keys,
 }
 
 /// What one commit does to one key, index entries included.
@@ -69,57 +86,36 @@ struct EntryChange {
 impl Tables {
     /// Empty tables for `catalog` (the ledger is always among them).
     pub fn new(catalog: &Catalog, limits: Limits) -> Self {
-        let mut tables = Self { tables: BTreeMap::new(), catalog: catalog.clone(), limits };
-        for collection in catalog.iter().chain([&COMMANDS]) {
-            tables.tables.insert(Cow::Borrowed(collection.name), Table::new(collection));
-        }
+        let mut tables = Self { limits, ..Self::default() };
+        // Nothing is there that could be read or clash.
+        let declared = tables.declare(catalog);
+        debug_assert_eq!(declared, Ok(()));
         tables
     }
 
-    /// Takes another catalog: indexes are built anew, documents stay as they are.
-    ///
-    /// [`Error::UniqueViolation`]: documents that are there already share an entry of a unique index; nothing was changed.
-    pub fn declare(&mut self, catalog: &Catalog) -> Result<(), Error> {
-        let mut next = Self::new(catalog, self.limits);
-        for (name, table) in &self.tables {
-            let target = next.tables.entry(name.clone()).or_default();
-            for (id, stored) in &table.documents {
-                target.insert(id, stored.clone());
-            }
-        }
-        for (name, table) in &next.tables {
-            for index in table.indexes.iter().filter(|i| i.declared.unique) {
-                if let Some(id) = index.clash() {
-                    let key = Key { collection: name.clone(), id: id.clone() };
-                    return Err(Error::UniqueViolation { key, index: index.declared.name() });
-                }
-            }
-        }
-        *self = next;
-        Ok(())
-    }
-
-    /// What stands under `key`.
-    pub fn get(&self, key: &Key) -> Option<&Stored> {
-        self.tables.get(&key.collection)?.documents.get(&key.id)
+    /// What stands under `key`. An error: what the tables stand on cannot be read; so of all that reads.
+    pub fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        self.tables.get(&key.collection).map_or(Ok(None), |table| table.documents.get(&key.id))
     }
 
     /// What the ledger says of `command`.
-    pub fn outcome(&self, command: &CommandId) -> Outcome {
-        let row = self.tables.get(COMMANDS.name).and_then(|t| t.documents.get(command.as_str()));
-        row.map_or(Outcome::Absent, |row| plan::committed(&row.document))
+    pub fn outcome(&self, command: &CommandId) -> Result<Outcome, Error> {
+        let Some(ledger) = self.tables.get(COMMANDS.name) else { return Ok(Outcome::Absent) };
+        let row = ledger.documents.get(command.as_str())?;
+        Ok(row.map_or(Outcome::Absent, |row| plan::committed(&row.document)))
     }
 
     /// Everything, by collection and id; the ledger and what the catalog does not know included.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<str>, &Stored)> {
-        self.tables
-            .iter()
-            .flat_map(|(name, table)| table.documents.iter().map(move |(id, stored)| (name.as_ref(), id, stored)))
+    pub fn iter(&self) -> impl Iterator<Item = Result<(&str, Arc<str>, Stored), Error>> {
+        self.tables.iter().flat_map(|(name, table)| {
+            table.documents.from(Bound::Unbounded).map(move |row| row.map(|(id, stored)| (name.as_ref(), id, stored)))
+        })
     }
 
-    /// How many documents there are in all, the ledger included.
+    /// How many documents there are in all, the ledger included. Known, not counted.
     pub fn len(&self) -> usize {
-        self.tables.values().map(|t| t.documents.len()).sum()
+        let count = self.tables.values().fold(0u64, |sum, table| sum.saturating_add(table.documents.count()));
+        usize::try_from(count).unwrap_or(usize::MAX)
     }
 
     /// Whether there is no document at all.
@@ -128,10 +124,12 @@ impl Tables {
     }
 
     /// Up to `limit` documents of `collection` that are expired at `now`, the longest expired first.
-    pub fn sweep_candidates(&self, collection: &str, now: Timestamp, limit: usize) -> Vec<Key> {
-        let Some((name, table)) = self.tables.get_key_value(collection) else { return Vec::new() };
-        let expired = table.expiry.iter().take_while(|(deadline, _)| *deadline <= now).take(limit);
-        expired.map(|(_, id)| Key { collection: name.clone(), id: id.clone() }).collect()
+    pub fn sweep_candidates(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>, Error> {
+        let Some((name, table)) = self.tables.get_key_value(collection) else { return Ok(Vec::new()) };
+        let Some(expiry) = &table.expiry else { return Ok(Vec::new()) };
+        let expired = Stretch { to: after(&due_key(now)), ..Stretch::ALL };
+        let ids = expiry.keys.range(&expired, Way::Forward).take(limit);
+        ids.map(|row| row.map(|(_, id)| Key { collection: name.clone(), id })).collect()
     }
 
     /// Carries out a planned commit. It must be planned on this very state.
@@ -141,40 +139,35 @@ impl Tables {
         }
     }
 
-    /// Puts a document that was read from a snapshot, whatever stood there.
-    pub fn load(&mut self, key: Key, stored: Stored) {
-        // Opening a store is this, many times: what is new takes no detour over a change.
-        if self.get(&key).is_none() {
-            return self.tables.entry(key.collection).or_default().insert(&key.id, stored);
-        }
-        let before = self.get(&key).cloned();
+    /// Puts a document as it was kept elsewhere, under the revision that it had there.
+    pub fn restore(&mut self, key: Key, stored: Stored) -> Result<(), Error> {
+        let before = self.get(&key)?;
         let change = self.change(key, before.as_ref(), Some(stored), None);
         self.apply_change(change);
+        Ok(())
     }
 
     fn apply_change(&mut self, change: Change) {
         let Change { key, before, after, entries, deadlines } = change;
         let table = self.tables.entry(key.collection).or_default();
-        debug_assert_eq!(
-            table.documents.get(&key.id).map(|s| &s.revision),
-            before.as_ref(),
+        debug_assert!(
+            table.documents.get(&key.id).map_or(true, |stands| stands.map(|s| s.revision) == before),
             "planned on another state"
         );
         for EntryChange { index, removed, added, .. } in entries {
             let Some(index) = table.indexes.get_mut(index) else { continue };
-            removed.iter().for_each(|entry| index.remove(entry, &key.id));
-            added.iter().for_each(|entry| index.insert(entry, &key.id));
+            removed.iter().for_each(|entry| index.keys.remove(entry, &key.id));
+            added.iter().for_each(|entry| index.keys.insert(entry, &key.id));
         }
-        if let (Some(old), _) = deadlines {
-            table.expiry.remove(&(old, key.id.clone()));
+        if let Some(expiry) = &mut table.expiry {
+            if let (Some(old), _) = deadlines {
+                expiry.keys.remove(&due_key(old), &key.id);
+            }
+            if let (_, Some(new)) = deadlines {
+                expiry.keys.insert(&due_key(new), &key.id);
+            }
         }
-        if let (_, Some(new)) = deadlines {
-            table.expiry.insert((new, key.id.clone()));
-        }
-        match after {
-            Some(stored) => table.documents.insert(key.id, stored),
-            None => table.documents.remove(&key.id),
-        };
+        table.documents.set(key.id, after, before.is_some());
     }
 
     /// The change from `before` to `after`. `touched`: only these top-level fields differ; none: any may.
@@ -202,24 +195,6 @@ impl Tables {
 }
 
 impl Table {
-    fn new(declared: &'static Collection) -> Self {
-        let indexes = declared.indexes.iter().map(Entries::new).collect();
-        Self { declared: Some(declared), indexes, ..Self::default() }
-    }
-
-    fn insert(&mut self, id: &Arc<str>, stored: Stored) {
-        if let Some(declared) = self.declared {
-            for index in &mut self.indexes {
-                let entries = keys::entries(declared, index.declared, &stored.document);
-                entries.iter().for_each(|entry| index.insert(entry, id));
-            }
-            if let Some(deadline) = deadline(declared, &stored.document) {
-                self.expiry.insert((deadline, id.clone()));
-            }
-        }
-        self.documents.insert(id.clone(), stored);
-    }
-
     fn entry_changes(
         &self,
         declared: &Collection,
@@ -262,4 +237,9 @@ fn deadline(collection: &Collection, document: &Document) -> Option<Timestamp> {
     let expires = ttl.partial.as_ref().is_none_or(|p| p.holds(document));
     let at = get(document, ttl.field)?.as_i64()?;
     expires.then(|| Timestamp::from_millis(at) + ttl.after)
+}
+
+/// A deadline as an entry.
+fn due_key(at: Timestamp) -> [u8; 8] {
+    (at.as_millis() ^ i64::MIN).to_be_bytes()
 }

@@ -161,10 +161,10 @@ impl Tables {
 
     /// Judges `batch` as [`Tables::plan`] does, on the state that will be when all of `pending` is applied.
     pub fn plan_after(&self, pending: &Pending, batch: &Batch) -> Result<Planned, Error> {
-        let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), Option::as_ref);
+        let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()));
 
         let (key, row) = batch.ledger_row();
-        if let Some(row) = current(&key)
+        if let Some(row) = current(&key)?
             && let Outcome::Committed { fingerprint, result } = committed(&row.document)
         {
             return if fingerprint == batch.fingerprint {
@@ -180,19 +180,20 @@ impl Tables {
         let writes = || batch.writes.iter().chain([&row]);
         let mut states = Vec::with_capacity(batch.writes.len() + 1);
         for write in writes() {
-            states.push(write.over(current(&write.key), &batch.command)?);
+            let before = current(&write.key)?;
+            let after = write.over(before.as_ref(), &batch.command)?;
+            states.push((before, after));
         }
         for check in &batch.checks {
-            check.holds(current(&check.key))?;
+            check.holds(current(&check.key)?.as_ref())?;
         }
 
         let mut changes = Vec::with_capacity(states.len());
-        for (write, after) in writes().zip(states) {
-            let before = current(&write.key);
+        for (write, (before, after)) in writes().zip(states) {
             if before.is_some() || after.is_some() {
                 let touched =
                     if let Op::Change { difference, .. } = &write.op { Some(touched(difference)) } else { None };
-                changes.push(self.change(write.key.clone(), before, after, touched.as_ref()));
+                changes.push(self.change(write.key.clone(), before.as_ref(), after, touched.as_ref()));
             }
         }
         self.check_unique(&changes, &pending.owners)?;
@@ -200,13 +201,14 @@ impl Tables {
     }
 
     /// What a sweep of `collection` does: deletes up to `limit` of what is expired at `now`. It has no row in the ledger.
-    pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Commit {
-        let keys = self.sweep_candidates(collection, now, limit).into_iter();
+    pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Commit, Error> {
+        let keys = self.sweep_candidates(collection, now, limit)?.into_iter();
         let changes = keys.map(|key| {
-            let before = self.get(&key);
-            self.change(key, before, None, None)
+            let before = self.get(&key)?;
+            Ok(self.change(key, before.as_ref(), None, None))
         });
-        Commit { command: CommandId::sweep(), result: Json::Null, changes: changes.collect() }
+        let changes = changes.collect::<Result<_, Error>>()?;
+        Ok(Commit { command: CommandId::sweep(), result: Json::Null, changes })
     }
 
     /// Applies a commit that is decided: its expectations held when it was made. Returns what it did.
@@ -220,13 +222,13 @@ impl Tables {
         });
         let mut changes = Vec::with_capacity(logged.ops.len() + 1);
         for (key, op) in logged.ops.iter().chain(&row) {
-            let before = self.get(key);
-            let after = op.over(key, before, &logged.command).ok_or_else(|| Error::Corrupt {
+            let before = self.get(key)?;
+            let after = op.over(key, before.as_ref(), &logged.command).ok_or_else(|| Error::Corrupt {
                 at: key.to_string(),
                 why: format!("the change of command `{}` does not fit what stands there", logged.command),
             })?;
             if before.is_some() || after.is_some() {
-                let change = self.change(key.clone(), before, after, op.touched().as_ref());
+                let change = self.change(key.clone(), before.as_ref(), after, op.touched().as_ref());
                 changes.push(change.clone());
                 self.apply_change(change);
             }
@@ -245,10 +247,10 @@ impl Tables {
                 let (_, index, entry) = &slot;
                 let Some(index) = table.indexes.get(*index) else { continue };
                 let owner = match owners.get(&slot).or_else(|| pending.get(&slot)) {
-                    Some(owner) => owner.as_ref(),
-                    None => index.owner(entry),
+                    Some(owner) => owner.clone(),
+                    None => index.owner(entry)?,
                 };
-                if owner.is_some_and(|owner| *owner != id) {
+                if owner.is_some_and(|owner| owner != id) {
                     let index = index.declared.name();
                     return Err(Error::UniqueViolation { key: change.key.clone(), index });
                 }

@@ -12,7 +12,7 @@ use crate::store::eval::{self, Cursor, SortKey};
 use crate::store::{Error, Page, Row, Stored};
 use crate::value::Document;
 
-type Found<'a> = (&'a Arc<str>, &'a Stored);
+type Found = (Arc<str>, Stored);
 
 impl Tables {
     /// Answers a query; what [`crate::store::Store::query`] promises.
@@ -27,13 +27,13 @@ impl Tables {
         let limit = query.limit.map_or(usize::MAX, |n| n as usize);
         let mut search = Search { collection, query, cursor: cursor.as_ref(), limit, found: Vec::new(), looked: 0 };
         match Access::choose(collection, &table.indexes, &query.filter, &query.sort) {
-            Some(access) => search.by_index(table, &access),
+            Some(access) => search.by_index(table, &access)?,
             None if query.sort.is_empty() => {
                 // Documents stand in the order of their ids.
                 let from = cursor.as_ref().map_or(Bound::Unbounded, |c| Bound::Excluded(c.id.as_str()));
-                search.stream(table.documents.range::<str, _>((from, Bound::Unbounded)));
+                search.stream(table.documents.from(from))?;
             }
-            None => search.sorted(table.documents.iter()),
+            None => search.sorted(table.documents.from(Bound::Unbounded))?,
         }
         Ok((search.page(), search.looked))
     }
@@ -41,14 +41,23 @@ impl Tables {
     /// Answers an aggregate; what [`crate::store::Store::aggregate`] promises.
     pub fn aggregate(&self, question: &Aggregate) -> Result<Vec<Document>, Error> {
         let (table, collection) = self.asked(&question.collection)?;
+        let mut numbers = eval::Aggregation::of(collection, question)?;
         let Some(access) = Access::choose(collection, &table.indexes, &question.filter, &[]) else {
-            return eval::aggregate(collection, question, table.documents.values().map(|s| &*s.document));
+            for row in table.documents.from(Bound::Unbounded) {
+                numbers.add(&row?.1.document);
+            }
+            return numbers.rows();
         };
-        let mut found: Vec<Found> =
-            access.stretches.iter().flat_map(|s| access.index.ids(s)).filter_map(|id| table.found(id)).collect();
+        let ids = access.stretches.iter().flat_map(|stretch| access.index.ids(stretch));
+        let mut ids: Vec<Arc<str>> = ids.collect::<Result<_, Error>>()?;
         // Sums of doubles depend on the order: it is that of the ids, whatever index was used.
-        found.sort_unstable_by_key(|(id, _)| *id);
-        eval::aggregate(collection, question, found.into_iter().map(|(_, s)| &*s.document))
+        ids.sort_unstable();
+        for id in ids {
+            if let Some((_, stored)) = table.found(id)? {
+                numbers.add(&stored.document);
+            }
+        }
+        numbers.rows()
     }
 
     fn asked(&self, name: &str) -> Result<(&Table, &'static Collection), Error> {
@@ -61,8 +70,16 @@ impl Tables {
 }
 
 impl Table {
-    fn found(&self, id: &str) -> Option<Found<'_>> {
-        self.documents.get_key_value(id)
+    fn found(&self, id: Arc<str>) -> Result<Option<Found>, Error> {
+        Ok(self.documents.get(&id)?.map(|stored| (id, stored)))
+    }
+
+    /// The documents of ids, in their order.
+    fn each<'a>(
+        &'a self,
+        ids: impl Iterator<Item = Result<Arc<str>, Error>> + 'a,
+    ) -> impl Iterator<Item = Result<Found, Error>> + 'a {
+        ids.filter_map(|id| id.and_then(|id| self.found(id)).transpose())
     }
 }
 
@@ -73,51 +90,55 @@ struct Search<'a> {
     cursor: Option<&'a Cursor>,
     limit: usize,
     /// In the order asked for; one more than the limit where there are more.
-    found: Vec<Found<'a>>,
+    found: Vec<Found>,
     looked: usize,
 }
 
-impl<'a> Search<'a> {
-    fn by_index(&mut self, table: &'a Table, access: &Access<'a>) {
+/// A group is thinned out to what can be in the answer each time it has doubled, and not before it has this many.
+const THIN_OUT: usize = 256;
+
+impl Search<'_> {
+    fn by_index(&mut self, table: &Table, access: &Access<'_>) -> Result<(), Error> {
         let [stretch] = access.stretches.as_slice() else {
             let ids = access.stretches.iter().flat_map(|s| access.index.ids(s));
-            return self.sorted(ids.filter_map(|id| table.found(id)));
+            return self.sorted(table.each(ids));
         };
-        let documents = |id: &'a Arc<str>| table.found(id);
         let begun = self.cursor.map(|cursor| (access.entry_prefix(&cursor.key), cursor.id.as_str()));
         match (access.backward, access.exact) {
-            (false, true) => self.stream(access.index.ids(&begin(stretch, begun, true)).filter_map(documents)),
-            (false, false) => {
-                let ids = access.index.ids(&begin(stretch, begun, false));
-                self.grouped(access.served, ids.filter_map(documents));
-            }
-            (true, true) => self.stream(access.index.ids_backward(stretch, begun).filter_map(documents)),
+            (false, true) => self.stream(table.each(access.index.ids(&begin(stretch, begun, true)))),
+            (false, false) => self.grouped(access.served, table.each(access.index.ids(&begin(stretch, begun, false)))),
+            (true, true) => self.stream(table.each(access.index.ids_backward(stretch, begun))),
             (true, false) => {
                 let mut stretch = stretch.clone();
                 if let Some((prefix, _)) = begun {
                     stretch.to = after(&prefix).or(stretch.to);
                 }
-                self.grouped(access.served, access.index.ids_backward(&stretch, None).filter_map(documents));
+                self.grouped(access.served, table.each(access.index.ids_backward(&stretch, None)))
             }
         }
     }
 
     /// Takes what comes in the order asked for, and from behind the cursor on.
-    fn stream(&mut self, candidates: impl Iterator<Item = Found<'a>>) {
+    fn stream(&mut self, candidates: impl Iterator<Item = Result<Found, Error>>) -> Result<(), Error> {
         for found in candidates {
-            if self.is_full() {
-                return;
-            }
+            let found = found?;
             if self.matches(&found) {
                 self.found.push(found);
             }
+            // Before the next one is read.
+            if self.is_full() {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// Takes what comes in the order of the first `served` fields: each group of equals is sorted by the others.
-    fn grouped(&mut self, served: usize, candidates: impl Iterator<Item = Found<'a>>) {
-        let mut group: Vec<(SortKey, Found<'a>)> = Vec::new();
+    fn grouped(&mut self, served: usize, candidates: impl Iterator<Item = Result<Found, Error>>) -> Result<(), Error> {
+        let mut group: Vec<(SortKey, Found)> = Vec::new();
+        let mut enough = THIN_OUT;
         for found in candidates {
+            let found = found?;
             if !self.matches(&found) {
                 continue;
             }
@@ -126,29 +147,39 @@ impl<'a> Search<'a> {
             if another {
                 self.take(std::mem::take(&mut group));
                 if self.is_full() {
-                    return;
+                    return Ok(());
                 }
             }
-            group.push((key, found));
+            if self.cursor.is_none_or(|cursor| (&key, found.0.as_ref()) > (&cursor.key, cursor.id.as_str())) {
+                group.push((key, found));
+            }
+            if group.len() > enough {
+                group = self.best(group);
+                enough = THIN_OUT.max(group.len() * 2);
+            }
         }
         self.take(group);
+        Ok(())
     }
 
     /// Sorts whatever comes.
-    fn sorted(&mut self, candidates: impl Iterator<Item = Found<'a>>) {
-        self.grouped(0, candidates);
+    fn sorted(&mut self, candidates: impl Iterator<Item = Result<Found, Error>>) -> Result<(), Error> {
+        self.grouped(0, candidates)
     }
 
-    fn take(&mut self, mut group: Vec<(SortKey, Found<'a>)>) {
-        if let Some(cursor) = self.cursor {
-            group.retain(|(key, (id, _))| (key, id.as_ref()) > (&cursor.key, cursor.id.as_str()));
-        }
+    /// What of a group can be in the answer, in order.
+    fn best(&self, mut group: Vec<(SortKey, Found)>) -> Vec<(SortKey, Found)> {
         group.sort_unstable_by(|(a, (x, _)), (b, (y, _))| (a, x).cmp(&(b, y)));
-        let room = self.limit.saturating_add(1).saturating_sub(self.found.len());
-        self.found.extend(group.into_iter().take(room).map(|(_, found)| found));
+        group.truncate(self.limit.saturating_add(1).saturating_sub(self.found.len()));
+        group
     }
 
-    fn matches(&mut self, (_, stored): &Found<'a>) -> bool {
+    fn take(&mut self, group: Vec<(SortKey, Found)>) {
+        let best = self.best(group);
+        self.found.extend(best.into_iter().map(|(_, found)| found));
+    }
+
+    fn matches(&mut self, (_, stored): &Found) -> bool {
         self.looked += 1;
         eval::matches(self.collection, &self.query.filter, &stored.document)
     }
@@ -164,7 +195,7 @@ impl<'a> Search<'a> {
             key: SortKey::of(self.collection, &self.query.sort, &stored.document),
             id: id.to_string(),
         });
-        let rows = self.found.iter().map(|(id, stored)| Row { id: (*id).clone(), stored: self.shown(stored) });
+        let rows = self.found.iter().map(|(id, stored)| Row { id: id.clone(), stored: self.shown(stored) });
         Page { rows: rows.collect(), cursor: last.map(|c| c.to_text()) }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the commit rules on a disk that fails on request. Two handles on one disk stand for two processes.
 
+mod check;
 mod cleaning;
 mod crash;
 mod feed;
@@ -119,7 +120,7 @@ fn take_snapshot(disk: &Disk, store: &Handle) -> u64 {
     let log = store.log();
     let header =
         Header { snapshot: log.head.seq, format: 1, store: store.id().to_owned(), prev: log.head.hash.clone() };
-    let bytes = snapshot::write(&header, log.tables.iter()).unwrap();
+    let bytes = snapshot::write(&header, &log.tables).unwrap();
     disk.edit(&snapshot_path(header.snapshot), Some(&bytes));
     header.snapshot
 }

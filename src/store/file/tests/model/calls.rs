@@ -49,7 +49,7 @@ pub enum Told {
     Saw { present: u64, known: u64 },
     /// It was refused and is not tried again.
     Never(u64),
-    /// It was taken back from outside.
+    /// It may be gone, now and later: somebody takes it back from outside.
     Forget(u64),
     /// What must not happen.
     Wrong(String),

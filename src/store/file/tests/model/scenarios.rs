@@ -61,7 +61,7 @@ pub fn one_reads_what_another_commits() -> Scenario {
 /// A process that sleeps while another goes on and removes what it knows.
 pub fn a_sleeper_who(acts: &[Act]) -> Scenario {
     Scenario {
-        deeds: counting(3),
+        deeds: vec![Insert("a", "A"), Insert("b", "B"), Insert("c", "C"), Insert("d", "D")],
         before: vec![Open, Commit(0)],
         processes: open(&[acts, &[Commit(2), Commit(3), Compact]]),
         powers: 0,
@@ -76,9 +76,9 @@ pub fn a_sleeper_on_a_snapshot_who(acts: &[Act]) -> Scenario {
 
 pub fn one_opens_while_another_compacts() -> Scenario {
     Scenario {
-        deeds: counting(2),
-        before: vec![Open, Commit(0)],
-        processes: vec![(0, vec![Open, Read]), (1, vec![Open, Commit(1), Compact, Commit(2), Compact])],
+        deeds: vec![Insert("a", "A"), Insert("b", "B"), Insert("c", "C")],
+        before: vec![Open, Commit(0), Commit(1)],
+        processes: vec![(0, vec![Open, Read]), (1, vec![Open, Compact])],
         powers: 0,
         after: vec![],
     }
@@ -148,7 +148,7 @@ pub fn one_closes_and_opens_again() -> Scenario {
     Scenario {
         deeds: counting(2),
         before: vec![Open, Commit(0)],
-        processes: open(&[&[Commit(1), Close, Open, Read], &[Commit(2), Compact]]),
+        processes: open(&[&[Commit(1), Close, Open, Read], &[Commit(2)]]),
         powers: 0,
         after: vec![],
     }
@@ -158,7 +158,7 @@ pub fn somebody_puts_a_copy_back() -> Scenario {
     Scenario {
         deeds: vec![Insert("a", "A"), Insert("b", "B"), Insert("c", "C")],
         before: vec![Open, Commit(0), Commit(1)],
-        processes: vec![(1, vec![Open, Commit(2), Read]), (0, vec![PutBack(2, &[1])])],
+        processes: vec![(1, vec![Open, Commit(2), Read]), (0, vec![PutBack(2, &[1, 2])])],
         powers: 0,
         after: vec![],
     }

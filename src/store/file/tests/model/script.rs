@@ -54,7 +54,8 @@ pub struct Facts {
 /// Reads a state.
 pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
     let (mut present, mut notes, mut hasher) = (0u64, BTreeMap::new(), DefaultHasher::new());
-    for (collection, id, stored) in log.tables.iter() {
+    for found in log.tables.iter() {
+        let (collection, id, stored) = found.unwrap();
         (collection, &**id, format!("{stored:?}")).hash(&mut hasher);
         if collection == "runstate.commands"
             && let Some(command) = id.strip_prefix('c').and_then(|n| n.parse::<u64>().ok())
@@ -157,7 +158,7 @@ impl Script {
                 both.await.into_iter().collect::<Result<(), Error>>()?;
             }
             Act::Read => {
-                let facts = store.inner.current(|log| facts(log, &self.deeds)).await?;
+                let facts = store.inner.current(|log| Ok(facts(log, &self.deeds))).await?;
                 if let Some(wrong) = facts.wrong {
                     self.tell(Told::Wrong(format!("a reader sees that {wrong}")));
                 }

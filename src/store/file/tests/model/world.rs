@@ -29,6 +29,8 @@ pub struct World {
     pub must: u64,
     /// What somebody was told is refused.
     pub never: u64,
+    /// What was taken back from outside.
+    forgiven: u64,
     /// How often the power may still fail.
     pub powers: usize,
 }
@@ -42,13 +44,13 @@ pub struct Cast {
 
 impl World {
     pub fn new(disk: Contents, processes: usize, powers: usize) -> Self {
-        Self { disk, at: vec![None; processes], begun: vec![0; processes], must: 0, never: 0, powers }
+        Self { disk, at: vec![None; processes], begun: vec![0; processes], must: 0, never: 0, forgiven: 0, powers }
     }
 
     pub fn key(&self, hashes: &mut Hashes) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
-        (&self.at, &self.begun, self.must, self.never, self.powers).hash(&mut hasher);
+        (&self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -76,6 +78,7 @@ impl World {
     ///
     /// - what an act does first, with its beginning: nothing is told meanwhile by this process, and the later an act begins the more it must know;
     /// - a sync after a sync: only a loss of power tells them apart, and one before both can undo more;
+    /// - any sync, where the power fails no more; removing one's own temp after the link, which only a fence can tell, and does no differently;
     /// - reading runstate.json where it is, making a folder that is there, a pause: nobody changes or sees any of it.
     pub fn grant(&mut self, process: usize, which: usize, cast: &mut Cast, say: &mut dyn FnMut(String)) -> Result<(), String> {
         let mut which = which;
@@ -111,10 +114,12 @@ impl World {
 
     fn goes_with(&self, call: &Call, next: &Call) -> bool {
         match next {
-            Call::Sync(_) => matches!(call, Call::Sync(_)),
+            Call::Sync(_) => self.powers == 0 || matches!(call, Call::Sync(_)),
             Call::Read(path) => path == IDENTITY && self.disk.find(path).is_some(),
             Call::MakeFolder(path) => self.disk.find(path).is_some(),
             Call::Pause => true,
+            // A temp has done its work once it was linked: to whom it is listed meanwhile, removing it comes to the same.
+            Call::Remove(path) => matches!(call, Call::Link(from, _) if from == path),
             _ => false,
         }
     }
@@ -123,18 +128,18 @@ impl World {
         match told {
             Told::Wrong(why) => return Err(format!("process {process}: {why}")),
             Told::Saw { present, known } => {
-                let old = self.begun[process] & known & !present;
+                let old = self.begun[process] & known & !present & !self.forgiven;
                 if old != 0 {
                     return Err(format!(
                         "process {process} is told {present:b} of {known:b}, after {old:b} was told to be there"
                     ));
                 }
-                self.must |= present;
+                self.must |= present & !self.forgiven;
             }
             Told::Never(refused) => self.never |= refused,
             Told::Forget(gone) => {
+                self.forgiven |= gone;
                 self.must &= !gone;
-                self.begun.iter_mut().for_each(|begun| *begun &= !gone);
             }
         }
         Ok(())

@@ -1,0 +1,145 @@
+//! Continuing from what is whole. What is damaged is kept aside in the folder `damaged`, never deleted; then a snapshot of all that is whole is
+//! put above every number there is, by the very rules by which any snapshot is.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::survey::{Islands, Surveyed};
+use super::{Report, Watch, survey};
+use crate::id::hex;
+use crate::marker::BoxFuture;
+use crate::schema::Catalog;
+use crate::store::Error;
+use crate::store::file::cleaning::{Clean, TakeSnapshot, Taken};
+use crate::store::file::faults::refused;
+use crate::store::file::format::{
+    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, file_hash, identity_bytes, random_store,
+};
+use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
+use crate::store::file::snapshot::Header;
+use crate::store::file::steps::{put_new, sync_all};
+
+/// The folder in which damaged files are kept.
+const DAMAGED: &str = "damaged";
+
+/// What a repair did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repaired {
+    /// What was wrong, and what is gone.
+    pub report: Report,
+    /// The snapshot that the store goes on from; none: nothing had to be done.
+    pub snapshot: Option<u64>,
+    /// Files that are kept in the folder `damaged`.
+    pub kept_aside: Vec<String>,
+}
+
+/// Looks at every file, and continues from what is whole. With `dry` it only says what it would do.
+///
+/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open: they read it anew.
+/// [`Error::Unavailable`]: there is no store. [`Error::Full`], [`Error::ReadOnly`]: nothing could be written, and nothing was changed.
+pub async fn repair_on<F: Fs>(
+    fs: &F,
+    catalog: &Catalog,
+    dry: bool,
+    watch: Option<Arc<dyn Watch>>,
+) -> Result<Repaired, Error> {
+    let mut surveyed = survey(fs, Islands::Apply, watch.clone()).await?;
+    match surveyed.tables.declare(catalog) {
+        // What was lost may have made room for an entry: then nothing behind the damage is kept.
+        Err(Error::UniqueViolation { .. }) => {
+            surveyed = survey(fs, Islands::Leave, watch).await?;
+            surveyed.tables.declare(catalog)?;
+        }
+        declared => declared?,
+    }
+    surveyed.report.documents = surveyed.tables.len() as u64;
+    if surveyed.report.is_whole() {
+        return Ok(Repaired { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
+    }
+    let (snapshot, kept_aside) = (surveyed.highest + 1, surveyed.broken.clone());
+    let report = surveyed.report.clone();
+    if !dry {
+        let root = fs.root();
+        let random = fs.entropy().map_err(|e| refused(&e, &root))?;
+        let repair = Repair { surveyed, random };
+        fs.run(repair).await.map_err(|e| refused(&e, &root))??;
+    }
+    Ok(Repaired { report, snapshot: Some(snapshot), kept_aside })
+}
+
+struct Repair {
+    surveyed: Surveyed,
+    random: [u8; 16],
+}
+
+impl Sequence for Repair {
+    type Output = Result<(), Error>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let root = fs.root();
+            let io = |e: FsError| refused(&e, &root);
+            let Self { surveyed, random } = self;
+            for folder in [COMMITS, SNAPSHOTS, DAMAGED] {
+                fs.make_folder(folder).await.map_err(io)?;
+            }
+            let identity = identity(fs, &surveyed, random).await.map_err(io)?;
+            sync_all(fs).await.map_err(io)?;
+            // Nobody has seen a commit of this number and hash, so whoever stands anywhere reads anew.
+            let prev = file_hash(hex(&random).as_bytes());
+            let base = surveyed.highest + 1;
+            let header = Header { snapshot: base, format: FORMAT, store: identity.store, prev };
+            match (TakeSnapshot { header, tables: surveyed.tables, random }).run(fs).await {
+                Taken::Linked => {}
+                Taken::Overtaken => {
+                    return Err(Error::Unavailable {
+                        what: format!("the store at {root}"),
+                        why: "another process is compacting or repairing it; try again".to_owned(),
+                    });
+                }
+                Taken::Refused(e) => return Err(io(e)),
+                Taken::Unreadable(error) => return Err(error),
+            }
+            // From here on the store is whole again; what follows keeps what was wrong for whoever wants to look at it.
+            for path in &surveyed.broken {
+                keep_aside(fs, path).await.map_err(io)?;
+            }
+            fs.sync_folder(DAMAGED).await.map_err(io)?;
+            Clean { base }.run(fs).await.map_err(io)?;
+            Ok(())
+        })
+    }
+}
+
+/// Gives a file a second name in the folder of what is damaged. Where files have one name only it loses its first.
+async fn keep_aside<F: Fs>(fs: &F, path: &str) -> Result<(), FsError> {
+    let name = path.replace('/', "-");
+    let mut aside = format!("{DAMAGED}/{name}");
+    for again in 2..1_000 {
+        match fs.link_new(path, &aside).await {
+            Err(e) if e.reason == Reason::Exists => aside = format!("{DAMAGED}/{again}-{name}"),
+            // It is gone, or was moved by a repair that was cut off.
+            Err(e) if e.missing() => return Ok(()),
+            done => return done,
+        }
+    }
+    Ok(())
+}
+
+/// What runstate.json says; it is written anew where it does not say it.
+async fn identity<F: Fs>(fs: &F, surveyed: &Surveyed, random: [u8; 16]) -> Result<Identity, FsError> {
+    let broken = surveyed.report.findings.iter().any(|finding| finding.at == IDENTITY);
+    let identity = match &surveyed.identity {
+        Some(identity) => identity.clone(),
+        // Nothing of the store says any more which one it was.
+        None => Identity::of(&random_store(random)),
+    };
+    if broken {
+        keep_aside(fs, IDENTITY).await?;
+        optional(fs.remove(IDENTITY).await)?;
+        put_new(fs, IDENTITY, &identity_bytes(&identity.store)).await?;
+    }
+    Ok(identity)
+}

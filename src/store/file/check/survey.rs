@@ -1,0 +1,367 @@
+//! Reading all of a store, whatever state it is in, and saying of each file what is wrong with it.
+
+use std::sync::Arc;
+
+use super::islands::{self, Tail};
+use super::{Finding, Gravity, Report, Watch};
+use crate::marker::BoxFuture;
+use crate::schema::Catalog;
+use crate::store::file::commit_file;
+use crate::store::file::faults::unavailable;
+use crate::store::file::format::{
+    COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign,
+    is_temp, read_identity, snapshot_path, snapshot_seq,
+};
+use crate::store::file::fs::{Fs, FsError, Sequence, optional};
+use crate::store::file::load::{Head, replay};
+use crate::store::file::open::no_store;
+use crate::store::file::reserve;
+use crate::store::file::snapshot::{self, Fault, Header};
+use crate::store::tables::Tables;
+use crate::store::{Error, Limits};
+
+/// Sequence numbers are below this, so that every program can count them. What has a greater one is none of ours.
+const NUMBERS: u64 = 1 << 53;
+
+/// How often a store may be compacted under our eyes.
+const ATTEMPTS: usize = 10;
+
+/// What becomes of whole commits that stand behind a damaged one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Islands {
+    /// They are gone.
+    Leave,
+    /// Those that fit what is whole are applied.
+    Apply,
+}
+
+/// Reads everything.
+pub struct Survey {
+    pub islands: Islands,
+    pub watch: Option<Arc<dyn Watch>>,
+}
+
+/// A store as far as it could be read.
+pub struct Surveyed {
+    pub report: Report,
+    /// What runstate.json says, or would have to say.
+    pub identity: Option<Identity>,
+    /// All that is whole.
+    pub tables: Tables,
+    /// The greatest number that any file has.
+    pub highest: u64,
+    /// Files that do not belong to the state and are to be kept aside.
+    pub broken: Vec<String>,
+}
+
+impl Sequence for Survey {
+    type Output = Result<Surveyed, Error>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let root = fs.root();
+            for _ in 0..ATTEMPTS {
+                let mut look = Look::new(fs, &self);
+                match look.all().await {
+                    Ok(true) => return Ok(look.found),
+                    // A snapshot was taken meanwhile, and what was being read is gone.
+                    Ok(false) => {}
+                    Err(Stop::Disk(e)) => return Err(unavailable(&e, &root)),
+                    Err(Stop::Told(error)) => return Err(error),
+                }
+            }
+            Err(Error::Unavailable {
+                what: format!("the store at {root}"),
+                why: "new snapshots keep being taken while it is looked at; try again".to_owned(),
+            })
+        })
+    }
+}
+
+enum Stop {
+    Disk(FsError),
+    Told(Error),
+}
+
+impl From<FsError> for Stop {
+    fn from(e: FsError) -> Self {
+        Stop::Disk(e)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Told(error)
+    }
+}
+
+struct Look<'a, F> {
+    fs: &'a F,
+    survey: &'a Survey,
+    total: u64,
+    found: Surveyed,
+}
+
+impl<'a, F: Fs> Look<'a, F> {
+    fn new(fs: &'a F, survey: &'a Survey) -> Self {
+        let tables = Tables::new(&Catalog::default(), Limits::default());
+        let (report, broken) = Default::default();
+        Self { fs, survey, total: 0, found: Surveyed { report, identity: None, tables, highest: 0, broken } }
+    }
+
+    /// `false`: the store was compacted meanwhile.
+    async fn all(&mut self) -> Result<bool, Stop> {
+        let fs = self.fs;
+        let (commits, snapshots) = self.numbers().await?;
+        self.identity(&snapshots).await?;
+        let head = self.snapshots(&snapshots).await?;
+        self.commits(&commits, head).await?;
+        self.reserve().await?;
+        self.found.report.documents = self.found.tables.len() as u64;
+        let now = fs.list(SNAPSHOTS).await?.iter().filter_map(|name| snapshot_seq(name)).max();
+        Ok(now == snapshots.iter().copied().max())
+    }
+
+    /// The numbers of all commits and snapshots, in order.
+    async fn numbers(&mut self) -> Result<(Vec<u64>, Vec<u64>), Stop> {
+        let fs = self.fs;
+        let names = optional(fs.list("").await)?.unwrap_or_default();
+        if ![IDENTITY, COMMITS, SNAPSHOTS].iter().any(|own| names.iter().any(|name| name == own)) {
+            return Err(no_store(&fs.root()).into());
+        }
+        let mut commits = Vec::new();
+        for name in optional(fs.list(COMMITS).await)?.unwrap_or_default() {
+            match commit_seq(&name) {
+                Some(seq) if seq < NUMBERS => commits.push(seq),
+                Some(_) => self.foreign(format!("{COMMITS}/{name}")),
+                None if is_temp(&name) => self.harmless(&format!("{COMMITS}/{name}"), "it was never finished"),
+                None => self.harmless(&format!("{COMMITS}/{name}"), "it is none of the store's files"),
+            }
+        }
+        let mut snapshots = Vec::new();
+        for name in optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default() {
+            match snapshot_seq(&name) {
+                Some(seq) if seq < NUMBERS => snapshots.push(seq),
+                Some(_) => self.foreign(format!("{SNAPSHOTS}/{name}")),
+                None if is_sign(&name) => {
+                    self.harmless(&format!("{SNAPSHOTS}/{name}"), "a process asked others to wait")
+                }
+                None => self.harmless(&format!("{SNAPSHOTS}/{name}"), "it is none of the store's files"),
+            }
+        }
+        commits.sort_unstable();
+        snapshots.sort_unstable();
+        self.found.highest = commits.iter().chain(&snapshots).copied().max().unwrap_or(0);
+        for path in commits.iter().map(|seq| commit_path(*seq)).chain(snapshots.iter().map(|seq| snapshot_path(*seq))) {
+            self.total += optional(fs.size(&path).await)?.unwrap_or(0);
+        }
+        Ok((commits, snapshots))
+    }
+
+    /// Whose store it is: runstate.json says so, and each snapshot too.
+    async fn identity(&mut self, snapshots: &[u64]) -> Result<(), Stop> {
+        let at = format!("{}/{IDENTITY}", self.fs.root());
+        let read = match optional(self.fs.read(IDENTITY, None).await)? {
+            None => Err("it is missing".to_owned()),
+            Some(bytes) => match read_identity(&bytes, &at) {
+                Ok(newer) if newer.format > FORMAT => {
+                    return Err(Error::NewerVersion { what: at, found: newer.format, supported: FORMAT }.into());
+                }
+                Ok(identity) => Ok(identity),
+                Err(Error::Corrupt { why, .. }) => Err(why),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        match read {
+            Ok(identity) => self.found.identity = Some(identity),
+            Err(why) => {
+                self.damage(IDENTITY, why, Vec::new());
+                for seq in snapshots.iter().rev() {
+                    let Some(source) = optional(self.fs.source(&snapshot_path(*seq)).await)? else { continue };
+                    if let Ok(header) = snapshot::header(&*source) {
+                        self.found.identity = Some(Identity::of(&header.store));
+                        break;
+                    }
+                }
+            }
+        }
+        self.found.report.store = self.found.identity.as_ref().map(|identity| identity.store.clone());
+        Ok(())
+    }
+
+    /// The state that the best of all snapshots gives.
+    async fn snapshots(&mut self, snapshots: &[u64]) -> Result<Option<Head>, Stop> {
+        let mut head = None;
+        let newest = snapshots.last().copied();
+        for seq in snapshots.iter().rev() {
+            let path = snapshot_path(*seq);
+            let Some(source) = optional(self.fs.source(&path).await)? else { continue };
+            self.read(source.size());
+            let at = format!("{}/{path}", self.fs.root());
+            let store = self.found.identity.as_ref().map(|identity| identity.store.clone()).unwrap_or_default();
+            let opened = snapshot::open(source.clone(), *seq, &store, &at).map_err(|fault| match fault {
+                Fault::Disk(e) => e.to_string(),
+                Fault::Wrong(why) => why,
+            });
+            let whole = match opened {
+                Ok((header, base)) => match base.verify() {
+                    Ok(()) => Ok((header, base)),
+                    Err(Error::Corrupt { why, .. }) => Err(why),
+                    Err(error) => return Err(error.into()),
+                },
+                Err(why) => Err(why),
+            };
+            match whole {
+                Ok(_) if head.is_some() => {}
+                Ok((header, base)) => {
+                    if newest == Some(*seq) {
+                        self.found.report.snapshot = Some(*seq);
+                    }
+                    self.found.tables = Tables::over(base, Limits::default())?;
+                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev });
+                }
+                Err(why) if head.is_some() => self.harmless(&path, &why),
+                Err(why) => {
+                    self.found.broken.push(path.clone());
+                    let saved = match snapshot::open_damaged(source, *seq, &store, &at) {
+                        Ok((header, base)) => Some((header, snapshot::saved(&base))),
+                        Err(_) => None,
+                    };
+                    let Some((header, saved)) = saved else {
+                        self.damage(&path, why, vec!["every document that is in it alone".to_owned()]);
+                        continue;
+                    };
+                    self.damage(&path, why, saved.gone);
+                    for (key, stored) in saved.documents {
+                        self.found.tables.restore(key, stored)?;
+                    }
+                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev });
+                }
+            }
+        }
+        if let (Some(newest), Some(base)) = (newest, head.as_ref().and_then(|head| head.base))
+            && base < newest
+        {
+            self.found.report.snapshot = Some(base);
+        }
+        Ok(head)
+    }
+
+    async fn commits(&mut self, commits: &[u64], head: Option<Head>) -> Result<(), Stop> {
+        let first = || Header::first(self.found.identity.as_ref().unwrap_or(&Identity::of("")));
+        let mut head = head.unwrap_or_else(|| Head { base: None, seq: 0, hash: first().prev });
+        for seq in commits.iter().filter(|seq| **seq <= head.seq) {
+            self.superseded(*seq, &head).await?;
+        }
+        let mut tail = Tail::default();
+        for seq in commits.iter().filter(|seq| **seq > head.base.unwrap_or(0)) {
+            let path = commit_path(*seq);
+            let Some(bytes) = optional(self.fs.read(&path, None).await)? else { continue };
+            self.read(bytes.len() as u64);
+            if !tail.has_begun() {
+                match self.follow(&bytes, *seq, &head)? {
+                    Ok(()) => {
+                        self.found.report.commits += 1;
+                        head.seq = *seq;
+                        head.hash = file_hash(&bytes);
+                        continue;
+                    }
+                    Err(why) => {
+                        let (at, why) = match head.seq + 1 {
+                            missing if missing < *seq => {
+                                (commit_path(missing), format!("it is missing, while commit {seq} is there"))
+                            }
+                            _ => (path.clone(), why),
+                        };
+                        self.damage(&at, why, Vec::new());
+                    }
+                }
+            }
+            self.found.broken.push(path);
+            tail.push(*seq, bytes);
+        }
+        self.found.report.head = head.seq;
+        for (seq, why) in tail.damaged() {
+            let path = commit_path(seq);
+            if !self.found.report.findings.iter().any(|finding| finding.at == path) {
+                self.damage(&path, why.clone(), Vec::new());
+            }
+        }
+        let kept = match self.survey.islands {
+            Islands::Apply => islands::apply(&tail, &mut self.found.tables)?,
+            Islands::Leave => Vec::new(),
+        };
+        let gone =
+            tail.commands().filter(|command| !kept.contains(command)).map(|command| format!("command {command}"));
+        let gone: Vec<String> = gone.collect();
+        let mut damages = self.found.report.findings.iter_mut().filter(|finding| finding.gravity == Gravity::Damage);
+        if let Some(finding) = damages.find(|finding| finding.at.starts_with(COMMITS)) {
+            finding.gone = gone;
+        }
+        Ok(())
+    }
+
+    /// Applies the next commit; the inner error: what is wrong with it.
+    fn follow(&mut self, bytes: &[u8], seq: u64, head: &Head) -> Result<Result<(), String>, Stop> {
+        if seq != head.seq + 1 {
+            return Ok(Err(String::new()));
+        }
+        let file = match commit_file::read(bytes, seq, &head.hash) {
+            Ok(file) => file,
+            Err(why) => return Ok(Err(why)),
+        };
+        // What does not fit must leave no half of itself.
+        for entry in &file.commits {
+            if let Some(why) = islands::misfit(&self.found.tables, entry)? {
+                return Ok(Err(why));
+            }
+            if let Err(why) = replay(&mut self.found.tables, entry)? {
+                return Ok(Err(why));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// A commit that the snapshot contains: nothing depends on it.
+    async fn superseded(&mut self, seq: u64, head: &Head) -> Result<(), Stop> {
+        let path = commit_path(seq);
+        let Some(bytes) = optional(self.fs.read(&path, None).await)? else { return Ok(()) };
+        self.read(bytes.len() as u64);
+        if seq == head.seq && file_hash(&bytes) != head.hash {
+            self.harmless(&path, "it is not the commit that the snapshot was taken after");
+        } else if let Err(why) = check_seal(&bytes) {
+            self.harmless(&path, why);
+        }
+        Ok(())
+    }
+
+    async fn reserve(&mut self) -> Result<(), Stop> {
+        if let Some(bytes) = optional(self.fs.read(RESERVE, None).await)?
+            && bytes != reserve::contents(bytes.len() as u64)
+        {
+            self.harmless(RESERVE, "its bytes were changed; nothing but space is kept in it");
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.found.report.bytes += bytes;
+        if let Some(watch) = &self.survey.watch {
+            watch.progress(self.found.report.bytes.min(self.total), self.total);
+        }
+    }
+
+    fn foreign(&mut self, path: String) {
+        self.damage(&path, "no commit can have this number".to_owned(), Vec::new());
+        self.found.broken.push(path);
+    }
+
+    fn harmless(&mut self, at: &str, why: &str) {
+        let (at, why) = (at.to_owned(), why.to_owned());
+        self.found.report.findings.push(Finding { at, gravity: Gravity::Harmless, why, gone: Vec::new() });
+    }
+
+    fn damage(&mut self, at: &str, why: String, gone: Vec<String>) {
+        self.found.report.findings.push(Finding { at: at.to_owned(), gravity: Gravity::Damage, why, gone });
+    }
+}

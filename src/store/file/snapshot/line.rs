@@ -1,0 +1,125 @@
+//! The lines of a snapshot: what is written, and how it is read back. Where they stand is told in `directory.rs`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Revision, hex};
+use crate::store::tables::{EntryKey, deadline_key, deadline_of, split};
+use crate::store::{Error, Stored};
+use crate::time::Timestamp;
+use crate::value::Document;
+
+#[derive(Serialize, Deserialize)]
+struct DocumentLine<'a> {
+    c: Cow<'a, str>,
+    id: Cow<'a, str>,
+    rev: Revision,
+    v: u32,
+    doc: Arc<Document>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryLine<'a> {
+    k: Cow<'a, str>,
+    id: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeadlineLine<'a> {
+    at: Timestamp,
+    id: Cow<'a, str>,
+}
+
+/// What the lines of a part of a snapshot are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Documents,
+    Entries,
+    Deadlines,
+}
+
+/// A row that a line can be.
+pub trait Row: Clone {
+    /// Reads the line of a row of `collection`; the error says what is wrong with it.
+    fn parse(line: &[u8], kind: Kind, collection: &str) -> Result<Self, String>;
+
+    /// What rows are sorted by.
+    fn key(&self) -> &[u8];
+}
+
+/// A document with its id.
+pub type DocumentRow = (Arc<str>, Stored);
+
+/// An entry with the id of its document.
+pub type EntryRow = (EntryKey, Arc<str>);
+
+impl Row for DocumentRow {
+    fn parse(line: &[u8], _: Kind, collection: &str) -> Result<Self, String> {
+        let line: DocumentLine<'_> =
+            serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
+        if line.c != collection {
+            return Err(format!("a document of {} stands among those of {collection}", line.c));
+        }
+        Ok((line.id.into(), Stored { revision: line.rev, version: line.v, document: line.doc }))
+    }
+
+    fn key(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Row for EntryRow {
+    fn parse(line: &[u8], kind: Kind, _: &str) -> Result<Self, String> {
+        let wrong = |e: serde_json::Error| format!("an entry cannot be read ({e})");
+        let (mut key, id) = if kind == Kind::Deadlines {
+            let line: DeadlineLine<'_> = serde_json::from_slice(line).map_err(wrong)?;
+            (deadline_key(line.at).to_vec(), line.id)
+        } else {
+            let line: EntryLine<'_> = serde_json::from_slice(line).map_err(wrong)?;
+            (unhex(&line.k).ok_or("the key of an entry is not hexadecimal")?, line.id)
+        };
+        key.extend_from_slice(id.as_bytes());
+        Ok((key.into(), id.into()))
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends the line of a document.
+pub fn write_document(out: &mut Vec<u8>, collection: &str, id: &str, stored: &Stored) -> Result<(), Error> {
+    let (c, id) = (Cow::Borrowed(collection), Cow::Borrowed(id));
+    let (rev, v, doc) = (stored.revision.clone(), stored.version, stored.document.clone());
+    write_line(out, &DocumentLine { c, id, rev, v, doc })
+}
+
+/// Appends the line of an entry.
+pub fn write_entry(out: &mut Vec<u8>, kind: Kind, key: &[u8], id: &str) -> Result<(), Error> {
+    let (entry, id) = (split(key, id), Cow::Borrowed(id));
+    match (kind, deadline_of(entry)) {
+        (Kind::Deadlines, Some(at)) => write_line(out, &DeadlineLine { at, id }),
+        _ => write_line(out, &EntryLine { k: hex(entry).into(), id }),
+    }
+}
+
+/// Appends a line.
+pub fn write_line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
+    serde_json::to_writer(&mut *out, value)
+        .map_err(|e| Error::Unavailable { what: "writing a snapshot as JSON".to_owned(), why: e.to_string() })?;
+    out.push(b'\n');
+    Ok(())
+}
+
+/// The bytes that lower-case hexadecimal text stands for.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}

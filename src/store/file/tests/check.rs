@@ -1,0 +1,227 @@
+//! Looking at every file, and continuing from what is whole.
+
+use super::*;
+use crate::store::file::check::{Gravity, Repaired, Report, repair_on, verify_on};
+use crate::store::file::fault::Fault;
+
+fn verify(disk: &Disk) -> Report {
+    done(verify_on(&disk.process(), None)).unwrap()
+}
+
+fn repair(disk: &Disk) -> Repaired {
+    done(repair_on(&disk.process(), &catalog(), false, None)).unwrap()
+}
+
+/// A store whose history is a snapshot of two notes, and commits that change them and insert another.
+fn store() -> Disk {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    commit(&a, "a", vec![insert("a", "A")]).unwrap();
+    commit(&a, "b", vec![insert("b", "B")]).unwrap();
+    done(a.compact()).unwrap();
+    for (command, id) in [("a2", "a"), ("b2", "b"), ("a3", "a")] {
+        let write = count_up(&a, id).unwrap();
+        commit(&a, command, vec![write]).unwrap();
+    }
+    commit(&a, "c", vec![insert("c", "C")]).unwrap();
+    disk
+}
+
+fn paths(disk: &Disk) -> Vec<String> {
+    let within =
+        |folder: &str| disk.names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
+    [vec!["runstate.json".to_owned()], within("commits"), within("snapshots")].concat()
+}
+
+fn n(store: &Handle, id: &str) -> i64 {
+    read(store, id).unwrap().unwrap().document["n"].as_i64().unwrap()
+}
+
+fn gone(report: &Report) -> Vec<String> {
+    report.findings.iter().flat_map(|finding| finding.gone.clone()).collect()
+}
+
+#[test]
+fn a_whole_store_is_whole() {
+    let disk = store();
+    let report = verify(&disk);
+    assert_eq!((report.is_whole(), report.findings.clone()), (true, vec![]));
+    assert_eq!((report.snapshot, report.head, report.commits), (Some(3), 7, 4));
+    assert_eq!(repair(&disk).snapshot, None, "there is nothing to repair");
+}
+
+#[test]
+fn of_a_damaged_commit_only_what_it_touched_is_gone() {
+    let disk = store();
+    let mut bytes = disk.file(&commit_path(4)).unwrap();
+    bytes[100] ^= 1;
+    disk.edit(&commit_path(4), Some(&bytes));
+    let report = verify(&disk);
+    assert_eq!((report.head, report.is_whole()), (3, false));
+    assert_eq!(gone(&report), ["command a2", "command b2", "command a3", "command c"], "as it stands");
+    let repaired = repair(&disk);
+    // b2 and c touch nothing that was lost; a3 rests on a2.
+    assert_eq!(gone(&repaired.report), ["command a2", "command a3"]);
+    assert!(verify(&disk).is_whole());
+    let (a, _) = open(&disk);
+    assert_eq!((n(&a, "a"), n(&a, "b"), ids(&a).len()), (0, 1, 3));
+    assert!(is_committed(&a, "c") && !is_committed(&a, "a3"));
+    commit(&a, "d", vec![insert("d", "D")]).unwrap();
+    assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(bytes), "it is kept aside");
+}
+
+#[test]
+fn a_missing_commit_is_named_and_the_rest_goes_on() {
+    let disk = store();
+    disk.edit(&commit_path(5), None);
+    let report = verify(&disk);
+    assert_eq!(report.findings[0].at, commit_path(5));
+    let repaired = repair(&disk);
+    assert_eq!(gone(&repaired.report), Vec::<String>::new(), "what its commands were is not known");
+    let (a, _) = open(&disk);
+    assert_eq!((n(&a, "a"), n(&a, "b"), ids(&a).len()), (2, 0, 3));
+}
+
+#[test]
+fn commits_of_another_store_are_not_taken_in() {
+    let (disk, other) = (store(), Disk::new());
+    let (foreign, _) = open(&other);
+    for id in 0..9 {
+        let id = format!("foreign{id}");
+        commit(&foreign, &id, vec![insert(&id, &id)]).unwrap();
+    }
+    for seq in 8..=9 {
+        disk.edit(&commit_path(seq), other.file(&commit_path(seq)).as_deref());
+    }
+    let report = verify(&disk);
+    assert_eq!((report.is_whole(), report.head), (false, 7));
+    let (a, _) = open(&disk);
+    assert!(matches!(a.health(), Some(Error::Corrupt { .. })));
+    let repaired = repair(&disk);
+    assert_eq!(gone(&repaired.report), ["command foreign6", "command foreign7"]);
+    assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_damaged_snapshot_is_saved_block_by_block() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let long = "x".repeat(3_000);
+    for id in 0..40 {
+        commit(&a, &format!("c{id}"), vec![insert(&format!("n{id:02}"), &format!("{id}{long}"))]).unwrap();
+    }
+    let seq = done(a.compact()).unwrap().snapshot;
+    let after = count_up(&a, "n00").unwrap();
+    commit(&a, "after", vec![after]).unwrap();
+    let mut bytes = disk.file(&snapshot_path(seq)).unwrap();
+    bytes[10_000] ^= 1;
+    disk.edit(&snapshot_path(seq), Some(&bytes));
+    let repaired = repair(&disk);
+    assert!(gone(&repaired.report).iter().any(|gone| gone.contains("documents of demo.notes")), "{repaired:?}");
+    assert!(verify(&disk).is_whole());
+    let (b, _) = open(&disk);
+    let left = ids(&b).len();
+    assert!((20..40).contains(&left), "{left}");
+    commit(&b, "more", vec![insert("more", "more")]).unwrap();
+}
+
+#[test]
+fn a_lost_identity_is_found_again_in_a_snapshot() {
+    let disk = store();
+    let id = verify(&disk).store;
+    disk.edit("runstate.json", None);
+    let report = verify(&disk);
+    assert_eq!((report.is_whole(), &report.store), (false, &id));
+    repair(&disk);
+    assert_eq!((verify(&disk).is_whole(), verify(&disk).store), (true, id));
+    assert_eq!(ids(&open(&disk).0).len(), 3);
+}
+
+#[test]
+fn a_repair_that_dies_anywhere_can_be_repeated() {
+    let damaged = || {
+        let disk = store();
+        disk.edit(&commit_path(4), Some(b"{}"));
+        disk.edit("runstate.json", Some(b"{}"));
+        disk
+    };
+    let calls = {
+        let disk = damaged();
+        let begun = disk.calls();
+        repair(&disk);
+        begun..disk.calls()
+    };
+    for n in calls {
+        for fault in [Fault::StopBefore, Fault::StopAfter, Fault::ErrorBefore, Fault::Full] {
+            let disk = damaged();
+            disk.fail_at(n, fault);
+            drop(done(repair_on(&disk.process(), &catalog(), false, None)));
+            disk.heal();
+            repair(&disk);
+            assert!(verify(&disk).is_whole(), "call {n}, {fault:?}");
+            let (a, _) = open(&disk);
+            assert_eq!(ids(&a), ["a", "b", "c"], "call {n}, {fault:?}");
+            commit(&a, "d", vec![insert("d", "D")]).unwrap();
+        }
+    }
+}
+
+/// The bytes of a file that are tried: all of them in a full run, else every so many-th from a place that the seed chooses.
+fn places(length: usize) -> impl Iterator<Item = usize> {
+    let seed: usize = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let step = if std::env::var_os("RUNSTATE_FULL").is_some() { 1 } else { (length / 400).max(1) };
+    (seed % step..length).step_by(step)
+}
+
+#[test]
+fn every_flipped_byte_is_found_and_what_opens_has_lost_nothing_or_refuses() {
+    let disk = store();
+    let (a, _) = open(&disk);
+    // A hundred commits behind the snapshot in a full run; fewer show the same.
+    for id in 0..if std::env::var_os("RUNSTATE_FULL").is_some() { 96 } else { 4 } {
+        commit(&a, &format!("x{id}"), vec![insert(&format!("x{id}"), &format!("x{id}"))]).unwrap();
+    }
+    let all = |store: &Handle| (ids(store), n(store, "a"), n(store, "b"));
+    let expected = all(&a);
+    for path in paths(&disk) {
+        let bytes = disk.file(&path).unwrap();
+        for at in places(bytes.len()) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            disk.edit(&path, Some(&flipped));
+            let report = done(verify_on(&disk.process(), None));
+            let found = report.as_ref().map_or(true, |report| !report.findings.is_empty());
+            assert!(found, "{path} at {at}: {report:?}");
+            if let Ok((store, _)) = try_open(&disk) {
+                match commit(&store, "new", vec![insert("new", "new")]) {
+                    Err(Error::Corrupt { .. } | Error::ReadOnly { .. }) => {}
+                    Ok(_) => {
+                        let mut now = all(&store);
+                        now.0.retain(|id| id != "new");
+                        assert_eq!((store.health(), now), (None, expected.clone()), "{path} at {at}");
+                        disk.edit(&commit_path(store.log().head.seq), None);
+                    }
+                    Err(other) => panic!("{path} at {at}: {other}"),
+                }
+            }
+            disk.edit(&path, Some(&bytes));
+        }
+    }
+}
+
+#[test]
+fn every_cut_of_a_commit_is_found() {
+    let disk = store();
+    for path in [commit_path(5), commit_path(7)] {
+        let bytes = disk.file(&path).unwrap();
+        for length in 0..bytes.len() {
+            disk.edit(&path, Some(&bytes[..length]));
+            let report = verify(&disk);
+            let found = report.findings.iter().any(|f| f.at == path && f.gravity == Gravity::Damage);
+            assert!(found && !report.is_whole(), "{path} cut to {length}");
+            let (store, _) = open(&disk);
+            assert!(matches!(commit(&store, "new", vec![insert("new", "new")]), Err(Error::Corrupt { .. })));
+        }
+        disk.edit(&path, Some(&bytes));
+    }
+}

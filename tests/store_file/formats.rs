@@ -1,0 +1,44 @@
+//! Stores that earlier programs wrote go on to open, and to be written.
+#![cfg(feature = "compiler")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use runstate::engine::Engine;
+use runstate::limits::Settings;
+use runstate::store::Store;
+use runstate::store::file::{FileStore, Options};
+use runstate::testing::SimHost;
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+async fn engine(folder: &Path) -> Engine {
+    let store = FileStore::open(folder, Options::default()).await.unwrap();
+    assert_eq!(store.health(), None);
+    let catalog = runstate::domain::catalog().unwrap();
+    Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap()
+}
+
+/// Ten commits and no snapshot: one execution that is complete, one that waits at its first question.
+#[tokio::test]
+async fn a_store_of_commits_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
+    let engine = engine(folder.path()).await;
+    let shown = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    assert_eq!(shown["status"], "complete");
+    assert_eq!(shown["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
+    let shown = serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap();
+    assert_eq!(shown["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
+    engine.cvm().answer("r2", None, "approve".into(), None, None).await.unwrap();
+    assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
+}
