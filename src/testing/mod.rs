@@ -1,5 +1,5 @@
 //! What tests of stores and of programs on runstate need: the conformance suite that any store can run, a clock that stands
-//! still until it is told, ids that repeat, and running futures without a runtime. Feature `testing`.
+//! still until it is told, ids that repeat, a disk in memory that fails on request, and running futures without a runtime. Feature `testing`.
 
 mod clock;
 pub mod conformance;
@@ -9,6 +9,8 @@ pub mod node;
 mod notes;
 mod run;
 
+#[cfg(feature = "file")]
+pub use crate::store::file::fault;
 pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use notes::Notes;

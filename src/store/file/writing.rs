@@ -12,7 +12,7 @@ use event_listener::Event;
 use super::commit_file::{self, Entry};
 use super::courtesy::{PATIENCE, Sign};
 use super::faults::refused;
-use super::fs::{Fs, FsError, Reason};
+use super::fs::{Fs, FsError, Reason, Rule};
 use super::log::{Log, versions};
 use super::reserve;
 use super::steps::{Dirty, Put, PutCommit};
@@ -208,7 +208,7 @@ impl Round {
     }
 
     /// Everyone of the round gets the same error.
-    fn fail(self, error: &Error) {
+    fn fail(&self, error: &Error) {
         self.fail_writers(error);
         self.told.iter().for_each(|(request, _)| request.answer(Err(error.clone())));
     }
@@ -307,7 +307,10 @@ impl<F: Fs + 'static> Inner<F> {
                 if leading.lost == PATIENCE {
                     leading.sign = Sign::put_up(&self.fs).await;
                 }
-                self.lost(round).await;
+                self.lost(&round).await;
+                if self.fs.skips(Rule::JudgeAgain) && !round.writers.iter().any(|writer| writer.is_answered()) {
+                    Box::pin(self.attempt(round, leading)).await;
+                }
             }
             Ok(Put::TempGone) if leading.vanished < VANISHED_TEMPS => leading.vanished += 1,
             Ok(Put::TempGone) => round.fail_writers(&Error::Unavailable {
@@ -358,7 +361,7 @@ impl<F: Fs + 'static> Inner<F> {
     }
 
     /// Rule 6: another has the number. Apply it; everybody is judged again, with a new temp.
-    async fn lost(&self, round: Round) {
+    async fn lost(&self, round: &Round) {
         let moved = match self.refresh(Next::Commit).await {
             // A winner that is gone already was removed by a snapshot.
             Ok(false) => self.reload().await,

@@ -1,14 +1,33 @@
 //! The calls on the disk in memory, each counted, and failing where that was asked for.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
-use super::state::{File, Hook, Node, STORE, State};
+use super::contents::{Contents, Node, STORE, Sync};
+use super::state::{Hook, State};
 use super::{Fault, FaultFs};
 use crate::id::sha256;
-use crate::marker::{BoxFuture, MaybeSync};
+use crate::marker::BoxFuture;
 use crate::store::file::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
+use crate::store::layer::yield_now;
 use crate::time::Millis;
+
+/// How a call is done that is not done as it should.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Half,
+    /// A sync that loses what it was to save.
+    Lossy,
+}
+
+impl Extent {
+    fn sync(self) -> Sync {
+        if self == Extent::Lossy { Sync::Loses } else { Sync::Saves }
+    }
+}
 
 impl FaultFs {
     /// Whether the process still lives.
@@ -16,63 +35,85 @@ impl FaultFs {
         self.disk.state().alive[self.process]
     }
 
-    /// One call: counted, and failing where that was asked for. `effect` is told whether to do half of its work.
-    fn call<T>(
+    /// One call: counted, and failing where that was asked for. `effect` is told how to do its work.
+    async fn call<T>(
         &self,
         call: &'static str,
         path: &str,
-        effect: impl FnOnce(&mut State, Extent) -> Result<T, Reason>,
+        effect: impl FnOnce(&mut Contents, Extent) -> Result<T, Reason>,
     ) -> Result<T, FsError> {
         self.run_hooks(call, path);
-        let mut state = self.disk.state();
         let fail = |reason: Reason, why: &str| FsError { reason, call, path: path.to_owned(), why: why.to_owned() };
-        if !state.alive[self.process] {
+        if !self.alive() {
             return Err(fail(Reason::Other, "the process is dead"));
         }
-        let n = state.trace.len();
-        state.trace.push((self.process, format!("{call} {path}")));
-        let next = state.next.iter().position(|(process, named, _)| *process == self.process && *named == call);
-        let fault = state.faults.get(&n).copied().or_else(|| next.map(|at| state.next.remove(at).2));
-        let filling = state.full && matches!(call, "create" | "write" | "link" | "make folder");
-        let fault = fault.or_else(|| filling.then_some(Fault::Full));
-        let dead = || fail(Reason::Other, "the process died");
+        let fault = self.disk.state().fault(self.process, call, path);
         match fault {
-            None => effect(&mut state, Extent::Whole).map_err(|reason| fail(reason, "on the disk in memory")),
-            Some(Fault::StopBefore) => {
-                state.alive[self.process] = false;
-                Err(dead())
+            Some(Fault::Delay(span)) => {
+                self.disk.state().elapsed += span.0;
+                yield_now().await;
             }
-            Some(Fault::StopAfter) => {
-                drop(effect(&mut state, Extent::Whole));
-                state.alive[self.process] = false;
-                Err(dead())
-            }
-            Some(Fault::Torn) => {
-                drop(effect(&mut state, Extent::Half));
-                state.alive[self.process] = false;
-                Err(dead())
-            }
+            Some(Fault::Hold) => self.held().await,
+            _ => {}
+        }
+        let mut state = self.disk.state();
+        if !state.alive[self.process] {
+            return Err(fail(Reason::Other, "the process died"));
+        }
+        let contents = &mut state.contents;
+        match fault {
+            None | Some(Fault::Delay(_) | Fault::Hold) => finish(effect(contents, Extent::Whole), fail),
+            Some(Fault::Short) if call == "write" => finish(effect(contents, Extent::Half), fail),
+            // Only writing can be short.
+            Some(Fault::Short) => finish(effect(contents, Extent::Whole), fail),
             Some(Fault::ErrorBefore) => Err(fail(Reason::Other, "input/output error")),
-            Some(Fault::ErrorAfter) => {
-                drop(effect(&mut state, Extent::Whole));
-                Err(fail(Reason::Other, "input/output error"))
-            }
+            Some(Fault::ErrorAfter) => finish(effect(contents, Extent::Whole), fail)
+                .and_then(|_| Err(fail(Reason::Other, "input/output error"))),
+            Some(Fault::SyncLoses) => finish(effect(contents, Extent::Lossy), fail)
+                .and_then(|_| Err(fail(Reason::Other, "input/output error"))),
             Some(Fault::Full) => {
                 if call == "write" {
-                    drop(effect(&mut state, Extent::Half));
+                    drop(effect(contents, Extent::Half));
                 }
                 Err(fail(Reason::Full, "no space left on device"))
             }
-            Some(Fault::PowerBefore(survivors)) => {
-                state.lose_power(survivors);
-                Err(dead())
-            }
-            Some(Fault::PowerAfter(survivors)) => {
-                drop(effect(&mut state, Extent::Whole));
-                state.lose_power(survivors);
-                Err(dead())
+            Some(Fault::Denied) => Err(fail(Reason::Denied, "permission denied")),
+            Some(Fault::ReadOnly) => Err(fail(Reason::ReadOnly, "read-only file system")),
+            Some(stop) => {
+                self.die(&mut state, stop, effect);
+                Err(fail(Reason::Other, "the process died"))
             }
         }
+    }
+
+    fn die<T>(&self, state: &mut State, how: Fault, effect: impl FnOnce(&mut Contents, Extent) -> Result<T, Reason>) {
+        match how {
+            Fault::StopAfter | Fault::PowerAfter(_) => drop(effect(&mut state.contents, Extent::Whole)),
+            Fault::Torn => drop(effect(&mut state.contents, Extent::Half)),
+            _ => {}
+        }
+        match how {
+            Fault::PowerBefore(survivors) | Fault::PowerAfter(survivors) => state.lose_power(survivors),
+            _ => state.alive[self.process] = false,
+        }
+    }
+
+    /// Waits until the calls that are held are released.
+    async fn held(&self) {
+        let ticket = {
+            let mut state = self.disk.state();
+            state.held += 1;
+            state.held
+        };
+        poll_fn(|cx| {
+            let mut state = self.disk.state();
+            if state.released >= ticket {
+                return Poll::Ready(());
+            }
+            state.waiting.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     fn run_hooks(&self, call: &'static str, path: &str) {
@@ -90,110 +131,51 @@ impl FaultFs {
         }
     }
 
-    fn put_temp_now(&self, path: &str, bytes: &[u8]) -> Result<(), FsError> {
-        let file = self.call("create", path, |state, _| {
-            let (folder, name) = state.place(path)?;
-            if state.folders[folder].live.contains_key(name) {
-                return Err(Reason::Exists);
-            }
-            state.files.push(File { live: Vec::new(), durable: None });
-            let file = state.files.len() - 1;
-            state.folders[folder].live.insert(name.to_owned(), Node::File(file));
-            Ok(file)
-        })?;
-        self.call("write", path, |state, extent| {
-            let length = if extent == Extent::Half { bytes.len() / 2 } else { bytes.len() };
-            state.files[file].live = bytes[..length].to_vec();
-            Ok(())
-        })?;
-        self.call("fsync", path, |state, _| {
-            state.files[file].durable = Some(state.files[file].live.clone());
-            Ok(())
-        })?;
-        self.call("close", path, |_, _| Ok(()))
+    async fn create(&self, path: &str) -> Result<usize, FsError> {
+        self.call("create", path, |contents, _| contents.create(path)).await
     }
 
-    fn sync_now(&self, path: &str) -> Result<(), FsError> {
-        if path.is_empty() {
-            self.call("sync", "..", |state, _| {
-                state.find("").ok_or(Reason::Missing)?;
-                state.folders[0].durable = state.folders[0].live.clone();
-                Ok(())
-            })?;
+    /// Writes all of it: where a write was short, the rest with another one.
+    async fn write_all(&self, path: &str, file: usize, mut bytes: &[u8]) -> Result<(), FsError> {
+        loop {
+            let written = self
+                .call("write", path, |contents, extent| {
+                    // A short write writes something.
+                    let half = (bytes.len() / 2).max(1).min(bytes.len());
+                    let length = if extent == Extent::Half { half } else { bytes.len() };
+                    contents.write(file, &bytes[..length]);
+                    Ok(length)
+                })
+                .await?;
+            bytes = &bytes[written..];
+            if bytes.is_empty() {
+                return Ok(());
+            }
         }
-        self.call("sync", path, |state, _| match state.find(path) {
-            Some(Node::Folder(folder)) => {
-                state.folders[folder].durable = state.folders[folder].live.clone();
-                Ok(())
-            }
-            Some(Node::File(_)) => Err(Reason::NotFolder),
-            None => Err(Reason::Missing),
-        })
     }
 
-    fn make_folder_now(&self, path: &str) -> Result<(), FsError> {
-        self.call("make folder", path, |state, _| {
-            let (within, name) = if path.is_empty() { (0, STORE) } else { state.place(path)? };
-            match state.folders[within].live.get(name) {
-                Some(Node::Folder(_)) => Ok(()),
-                Some(Node::File(_)) => Err(Reason::Exists),
-                None => {
-                    state.make_folder(within, name);
-                    Ok(())
-                }
-            }
-        })
-    }
-
-    fn link_now(&self, from: &str, to: &str) -> Result<(), FsError> {
-        self.call("link", to, |state, _| {
-            let Some(Node::File(file)) = state.find(from) else { return Err(Reason::Missing) };
-            let (folder, name) = state.place(to)?;
-            if state.folders[folder].live.contains_key(name) {
-                return Err(Reason::Exists);
-            }
-            state.folders[folder].live.insert(name.to_owned(), Node::File(file));
+    async fn sync_and_close(&self, path: &str, file: usize) -> Result<(), FsError> {
+        self.call("fsync", path, |contents, extent| {
+            contents.sync_file(file, extent.sync());
             Ok(())
         })
+        .await?;
+        self.call("close", path, |_, _| Ok(())).await
     }
 
-    fn remove_now(&self, path: &str) -> Result<(), FsError> {
-        self.call("remove", path, |state, _| {
-            let (folder, name) = state.place(path)?;
-            state.folders[folder].live.remove(name).map(|_| ()).ok_or(Reason::Missing)
-        })
-    }
-
-    fn read_now(&self, path: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, FsError> {
-        let bytes = self.call("read", path, |state, _| match state.find(path) {
-            Some(Node::File(file)) => Ok(state.files[file].live.clone()),
-            Some(Node::Folder(_)) => Err(Reason::Other),
-            None => Err(state.place(path).err().unwrap_or(Reason::Missing)),
-        })?;
-        let within = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
-        Ok(range.map_or_else(|| bytes.clone(), |range| bytes[within(range.start)..within(range.end)].to_vec()))
-    }
-
-    fn list_now(&self, path: &str) -> Result<Vec<String>, FsError> {
-        self.call("list", path, |state, _| match state.find(path) {
-            Some(Node::Folder(folder)) => Ok(state.folders[folder].live.keys().cloned().collect()),
-            Some(Node::File(_)) => Err(Reason::NotFolder),
-            None => Err(Reason::Missing),
-        })
+    async fn read_whole(&self, path: &str) -> Result<Arc<Vec<u8>>, FsError> {
+        self.call("read", path, |contents, _| contents.read(path)).await
     }
 }
 
-/// How much of its work a call does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Half,
-    Whole,
+fn finish<T>(done: Result<T, Reason>, fail: impl Fn(Reason, &str) -> FsError) -> Result<T, FsError> {
+    done.map_err(|reason| fail(reason, "on the disk in memory"))
 }
 
 /// An open file: it stays whole when its name is removed.
-struct OpenFile {
-    bytes: Vec<u8>,
-    path: String,
+pub(in crate::store::file) struct OpenFile {
+    pub(in crate::store::file) bytes: Arc<Vec<u8>>,
+    pub(in crate::store::file) path: String,
 }
 
 impl Source for OpenFile {
@@ -212,8 +194,10 @@ impl Source for OpenFile {
     }
 }
 
-fn ready<'a, T: MaybeSync + 'a>(value: T) -> BoxFuture<'a, T> {
-    Box::pin(std::future::ready(value))
+/// The part of a file that lies within a range.
+pub(in crate::store::file) fn within(bytes: &[u8], range: Option<Range<u64>>) -> Vec<u8> {
+    let bound = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+    range.map_or_else(|| bytes.to_vec(), |range| bytes[bound(range.start)..bound(range.end)].to_vec())
 }
 
 impl Fs for FaultFs {
@@ -223,56 +207,66 @@ impl Fs for FaultFs {
 
     fn kind(&self) -> BoxFuture<'_, Result<Kind, FsError>> {
         let network = self.disk.state().network.clone();
-        ready(Ok(network.map_or(Kind::Local, Kind::Network)))
+        Box::pin(std::future::ready(Ok(network.map_or(Kind::Local, Kind::Network))))
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(self.make_folder_now(path))
+        Box::pin(self.call("make folder", path, move |contents, _| contents.make_folder(path)))
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(self.put_temp_now(path, bytes))
+        Box::pin(async move {
+            let file = self.create(path).await?;
+            self.write_all(path, file, bytes).await?;
+            self.sync_and_close(path, file).await
+        })
     }
 
     fn put_pieces<'a>(&'a self, path: &'a str, mut pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = pieces.next() {
-            match piece {
-                Ok(piece) => bytes.extend(piece),
-                Err(e) => return ready(Err(e)),
+        Box::pin(async move {
+            let file = self.create(path).await?;
+            while let Some(piece) = pieces.next() {
+                self.write_all(path, file, &piece?).await?;
             }
-        }
-        ready(self.put_temp_now(path, &bytes))
+            self.sync_and_close(path, file).await
+        })
     }
 
     fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
-        let path = path.to_owned();
-        ready(self.read_now(&path, None).map(|bytes| Arc::new(OpenFile { bytes, path }) as Arc<dyn Source>))
+        Box::pin(async move {
+            let bytes = self.read_whole(path).await?;
+            Ok(Arc::new(OpenFile { bytes, path: path.to_owned() }) as Arc<dyn Source>)
+        })
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(self.sync_now(path))
+        Box::pin(async move {
+            if path.is_empty() {
+                self.call("sync", "..", |contents, extent| contents.sync_above(extent.sync())).await?;
+            }
+            self.call("sync", path, |contents, extent| contents.sync_folder(path, extent.sync())).await
+        })
     }
 
     fn link_new<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(self.link_now(from, to))
+        Box::pin(self.call("link", to, move |contents, _| contents.link(from, to)))
     }
 
     fn list<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<String>, FsError>> {
-        ready(self.list_now(path))
+        Box::pin(self.call("list", path, move |contents, _| contents.list(path)))
     }
 
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>> {
-        ready(self.read_now(path, range))
+        Box::pin(async move { Ok(within(&self.read_whole(path).await?, range)) })
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        ready(self.remove_now(path))
+        Box::pin(self.call("remove", path, move |contents, _| contents.remove(path)))
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
-        ready(self.call("look at", path, |state, _| match state.find(path) {
-            Some(Node::File(file)) => Ok(state.files[file].live.len() as u64),
+        Box::pin(self.call("look at", path, move |contents, _| match contents.find(path) {
+            Some(Node::File(_)) => contents.read(path).map(|bytes| bytes.len() as u64),
             Some(Node::Folder(_)) => Err(Reason::Other),
             None => Err(Reason::Missing),
         }))
@@ -287,8 +281,10 @@ impl Fs for FaultFs {
     }
 
     fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
-        self.disk.state().pauses.push(span);
         // Time passes at once; nothing on this disk happens by itself.
-        ready(())
+        let mut state = self.disk.state();
+        state.elapsed += span.0;
+        state.pauses.push(span);
+        Box::pin(std::future::ready(()))
     }
 }

@@ -303,7 +303,31 @@ fn rule_7_a_head_that_is_a_snapshot_counts_as_standing() {
     let before = disk.calls();
     assert_eq!(ids(&b), ["1"]);
     assert_eq!(ids(&b), ["1"]);
-    assert!(!disk.trace()[before..].iter().any(|call| call.starts_with("list")), "no reopening");
+    assert!(!disk.trace()[before..].iter().any(|call| call == &format!("read {}", snapshot_path(seq))), "no reopening");
+}
+
+#[test]
+fn rule_7_a_sleeper_on_a_snapshot_knows_by_a_higher_one_that_commits_behind_it_are_gone() {
+    for base in [false, true] {
+        let disk = Disk::new();
+        let (a, _) = open(&disk);
+        if base {
+            commit(&a, "0", vec![insert("0", "z")]).unwrap();
+            done(a.compact()).unwrap();
+        }
+        let (b, _) = open(&disk);
+        assert_eq!(b.log().head.base.map(|seq| seq == b.log().head.seq), Some(base));
+        let next = b.log().head.seq + 1;
+        commit(&a, "1", vec![insert("1", "x")]).unwrap();
+        commit(&a, "2", vec![insert("2", "y")]).unwrap();
+        let (d, fs) = (disk.clone(), disk.process());
+        let cleaner = done(FileStore::open_on(fs.clone(), quiet())).unwrap();
+        // The cleaner sleeps after it removed commits, before it removes the snapshot that b stands on.
+        disk.before(&fs, "remove", "snapshots/", move || d.fail_next(&fs, "remove", Fault::StopBefore));
+        assert!(done(cleaner.compact()).is_err());
+        assert_eq!(disk.file(&commit_path(next)), None);
+        assert!(read(&b, "1").unwrap().is_some() && is_committed(&b, "2"), "base {base}");
+    }
 }
 
 #[test]
