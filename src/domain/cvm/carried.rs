@@ -168,7 +168,7 @@ impl Command for CarryEnded {
         };
         let mut written = Written::default();
         turn::print(&mut execution, &self.output, &mut written)?;
-        let pages = live.save(&mut execution)?;
+        let pages = live.save(&mut execution, ctx)?;
         let insert = Change::Insert { key, document: execution.to_document()? };
         let mut decision = Decision::of(execution.reached()).change(insert);
         decision.changes.extend(written.changes);
