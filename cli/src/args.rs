@@ -213,11 +213,30 @@ Examples:
 
 Exit codes: 4 the export is damaged, cut off or of a newer version, 5 something else is there already.")]
     Import(Import),
-    /// Check that a store on files is whole
+    /// Check every file of a store on files
     ///
-    /// Reads every file and checks checksums and the chain of commits. Changes nothing.
-    #[command(after_help = "Example:\n  runstate verify --store file:data")]
+    /// Reads them all: checksums, the chain of commits, and that each commit does what it says. Changes nothing; others may use the store
+    /// meanwhile.
+    #[command(after_help = "Example:\n  runstate verify --store file:data\n\nExit codes: 0 whole, 4 damaged.")]
     Verify,
+    /// Go on from what is whole of a damaged store, and name what is gone
+    ///
+    /// What is damaged is kept in the folder `damaged` of the store, and never deleted. Commits behind a damaged one are kept where they
+    /// touch nothing that was lost.
+    #[command(after_help = "\
+Examples:
+  runstate --store file:data repair --dry-run     say what would be done
+  runstate --store file:data repair")]
+    Repair {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write all that lives into one file now, and remove what it replaces
+    ///
+    /// A store does this by itself from time to time.
+    #[command(after_help = "Example:\n  runstate compact --store file:data")]
+    Compact,
 }
 
 /// An export.

@@ -45,6 +45,19 @@ impl Bar {
         self.bar.set_position(progress.done);
     }
 
+    /// Shows how many bytes were read.
+    pub fn bytes(&self, done: u64, total: u64) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}") {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar.set_message("reading");
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// Takes it away, before anything is said.
     pub fn clear(&self) {
         self.bar.finish_and_clear();

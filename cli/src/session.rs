@@ -53,8 +53,17 @@ impl Session {
         Ok(session)
     }
 
+    /// How a command ended. The store is closed, so that what it does in the background is done.
+    pub async fn end(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let judged = self.judged(ended);
+        match (self.engine.store().close().await, judged) {
+            (Err(error), Ok(_)) => Err(Error::from(error).into()),
+            (_, judged) => judged,
+        }
+    }
+
     /// How a command ended, as far as that can be known: in a damaged store what is missing cannot be told from what never was.
-    pub fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
         let damage = self.engine.store().health().filter(|why| matches!(why, store::Error::Corrupt { .. }));
         let Some(mut damage) = damage.map(Error::from) else { return ended };
         match ended {

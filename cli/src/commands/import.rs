@@ -54,7 +54,7 @@ async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure
     };
     let carried = session.engine.carry(&older, compile, |progress| bar.show(progress)).await;
     bar.clear();
-    session.judged(carried.map_err(Failure::from).and_then(|carried| say_carried(&session, &carried)))
+    session.end(carried.map_err(Failure::from).and_then(|carried| say_carried(&session, &carried))).await
 }
 
 fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
@@ -89,7 +89,7 @@ async fn moved<S: Source>(global: &Global, mut source: S, catalog: &Catalog, out
     let session = Session::open(global, Missing::Create, None, out).await?;
     let imported = session.engine.import(&mut source, &checked, |progress| bar.show(progress)).await;
     bar.clear();
-    session.judged(imported.map_err(Failure::from).and_then(|imported| say(&session, &imported)))
+    session.end(imported.map_err(Failure::from).and_then(|imported| say(&session, &imported))).await
 }
 
 fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {

@@ -1,10 +1,15 @@
 //! `info`: what a store is and holds.
 
+use runstate::engine::open::StoreUrl;
 use runstate::engine::{Error, Info};
+use runstate::store::file::NativeFs;
+use runstate::store::file::check::{Files, files_on};
 use serde_json::{Value as Json, json};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+use super::verify::bytes;
 use crate::session::Session;
 use crate::told::ToldSummary;
 
@@ -14,12 +19,36 @@ const FACT: usize = 14;
 /// Shows it.
 pub async fn execute(session: &Session) -> Result<Exit, Failure> {
     let info = session.engine.info().await?;
+    let files = files(session).await?;
     if session.out.json() {
-        session.out.value(&told(session, &info))?;
+        let mut told = told(session, &info);
+        told["files"] = json!(files);
+        session.out.value(&told)?;
     } else {
-        session.out.lines(&facts(session, &info))?;
+        let mut facts = facts(session, &info);
+        facts.extend(files.iter().flat_map(sizes));
+        session.out.lines(&facts)?;
     }
     Ok(Exit::Done)
+}
+
+/// What is on the disk, where the store is on one.
+async fn files(session: &Session) -> Result<Option<Files>, Error> {
+    match StoreUrl::parse(&session.url())? {
+        StoreUrl::File { directory, single_process } => {
+            Ok(Some(files_on(&NativeFs::new(directory, single_process)).await?))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn sizes(files: &Files) -> [String; 4] {
+    [
+        format!("{:FACT$}{}", "files", bytes(files.bytes)),
+        format!("  snapshot {}: {}", files.snapshot, bytes(files.snapshot_bytes)),
+        format!("  {} commits behind it: {}", files.commits, bytes(files.commit_bytes)),
+        format!("  to be compacted: {}; reserve: {}", bytes(files.superfluous_bytes), bytes(files.reserve_bytes)),
+    ]
 }
 
 fn told(session: &Session, info: &Info) -> Json {
