@@ -49,7 +49,7 @@ fn run(request: Request) -> Result<ExitCode, Error> {
     match request {
         Request::Test { length, filter: Some(filter) } => {
             // For most filters the package would be built for nothing; without it its tests say that they are skipped.
-            let package = filter.contains("node").then(|| node::package(&workspace, &mut report)).flatten();
+            let package = filter.contains("node").then(|| node::all(&workspace, &mut report)).flatten();
             Suite::new(&workspace, length, package)?.only(&filter, &mut report);
         }
         Request::Test { length, filter: None } => {

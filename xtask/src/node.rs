@@ -16,22 +16,17 @@ pub const PACKAGE: &str = "RUNSTATE_NODE_PACKAGE";
 
 /// Builds the package and runs the conformance suite in it. Where it could be built: its folder.
 pub fn all(workspace: &Workspace, report: &mut Report) -> Option<PathBuf> {
-    let package = package(workspace, report)?;
-    report.step("conformance in Node", |report| {
-        let script = Call::new("node").arg("tests/node/conformance.mjs").arg(&package.to_string_lossy());
-        script.read_lines(|line| report.count(Tally::from_libtest(line).unwrap_or_default()))
-    });
-    Some(package)
-}
-
-/// Builds the package. Where it could be built: its folder.
-pub fn package(workspace: &Workspace, report: &mut Report) -> Option<PathBuf> {
     let mut built = None;
     report.step("package for Node", |_| {
         built = Some(build(workspace)?);
         Ok(())
     });
-    built
+    let package = built?;
+    report.step("conformance in Node", |report| {
+        let script = Call::new("node").arg("tests/node/conformance.mjs").arg(&package.to_string_lossy());
+        script.read_lines(|line| report.count(Tally::from_libtest(line).unwrap_or_default()))
+    });
+    Some(package)
 }
 
 fn build(workspace: &Workspace) -> Result<PathBuf, Error> {
