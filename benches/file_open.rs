@@ -1,6 +1,9 @@
 //! What it costs to open a store of many documents, and to be given the first few, beside reading its file once. The snapshot is made by a
 //! process of its own, so that what is resident here is what an open store needs.
 
+#[path = "figures/mod.rs"]
+mod figures;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -8,6 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use figures::{Figure, Figures, ms};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
@@ -51,53 +55,54 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn bench(folder: &Path, rows: usize) -> Result<(), Failure> {
+    let mut figures = Figures::of("file_open")?;
+    let named = |what: &str| format!("{rows} rows: {what}");
     let file = newest(folder)?;
     let begun = Instant::now();
     let bytes = read_once(&file)?;
-    println!("{rows} rows, {:.0} MB", bytes as f64 / 1e6);
-    report("raw: reading it once", begun);
+    let raw = ms(begun.elapsed());
+    figures.add(Figure::new(named("snapshot"), "MB", bytes as f64 / 1e6))?;
     let before = resident();
     let begun = Instant::now();
     let store = FileStore::open(folder, Options::default()).await?;
-    report("open (target 300)", begun);
-    let begun = Instant::now();
     store.migrate(&Catalog::new(&[&ROWS])?).await?;
-    report("migrate", begun);
+    figures.add(Figure::ms(named("open (raw: read it once)"), begun.elapsed()).raw(raw).at_most(300.0))?;
     if let (Some(before), Some(after)) = (before, resident()) {
-        println!("{:<28} {:>9.1} MB, {:.1} MB more than before", "resident, open", after / 1e3, (after - before) / 1e3);
+        figures.add(Figure::new(named("memory that open takes"), "MB", (after - before) / 1e3))?;
     }
 
     let begun = Instant::now();
     let found = store.get(&[Key::new(&ROWS, &id(rows / 2))]).await?;
-    report("first get", begun);
+    figures.add(Figure::ms(named("first get"), begun.elapsed()))?;
     assert!(found.iter().all(Option::is_some));
     let begun = Instant::now();
     for n in 0..ASKED {
         store.get(&[Key::new(&ROWS, &id(n * 7_919 % rows))]).await?;
     }
-    println!("{:<28} {:>9.3} ms each", "get, here and there", begun.elapsed().as_secs_f64() * 1e3 / ASKED as f64);
+    let each = ms(begun.elapsed()) / ASKED as f64;
     let begun = Instant::now();
     for _ in 0..ASKED {
         store.get(&[Key::new(&ROWS, &id(rows / 2))]).await?;
     }
-    println!("{:<28} {:>9.3} ms each", "get, again", begun.elapsed().as_secs_f64() * 1e3 / ASKED as f64);
+    let again = ms(begun.elapsed()) / ASKED as f64;
+    figures.add(Figure::new(named("get, here and there (raw: again)"), "ms", each).raw(again))?;
 
     let group = Query::of(&ROWS).eq("group", "group 17").sort("rank", Descending).limit(20);
     let begun = Instant::now();
     let page = store.query(&group).await?;
-    report("20 rows by index", begun);
+    figures.add(Figure::ms(named("20 by index"), begun.elapsed()))?;
     assert_eq!(page.rows.len(), 20);
     let begun = Instant::now();
     store.query(&group.after(page.cursor)).await?;
-    report("the next 20", begun);
+    figures.add(Figure::ms(named("the next 20"), begun.elapsed()))?;
     if let Some(after) = resident() {
-        println!("{:<28} {:>9.1} MB", "resident at the end", after / 1e3);
+        figures.add(Figure::new(named("memory at the end"), "MB", after / 1e3))?;
     }
     Ok(store.close().await?)
 }
 
 fn report(name: &str, begun: Instant) {
-    println!("{name:<28} {:>9.3} ms", begun.elapsed().as_secs_f64() * 1e3);
+    println!("{name:<44} {:>11.1} ms", ms(begun.elapsed()));
 }
 
 /// Kilobytes that are in memory, where the system tells.

@@ -1,12 +1,15 @@
 //! What a durable step on files costs, beside the same system calls made by hand in the same run: temp, fsync, link, removal of the
 //! temp, fsync of the folder. Steps and raw puts take turns, so that a slow moment of the disk hits both.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+#[path = "figures/mod.rs"]
+mod figures;
+
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use figures::{Figure, Figures, ms, put_new, share};
 use runstate::id::{CommandId, Revision};
 use runstate::schema::{Catalog, Collection, Field, Key};
 use runstate::store::file::{FileStore, NativeFs, Options};
@@ -35,6 +38,7 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
     let raw_folder = folder.join("raw");
     fs::create_dir(&raw_folder)?;
     let bytes = vec![b'x'; 400];
+    let mut figures = Figures::of("file_step")?;
 
     let (mut steps, mut raw) = (Vec::new(), Vec::new());
     for n in 0..STEPS + WARM_UP {
@@ -42,18 +46,17 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
         store.commit(step("one", &revision, n)?).await?;
         revision = revision.next();
         let stepped = begun.elapsed();
-        let begun = Instant::now();
-        put_new(&raw_folder, n, &bytes)?;
-        let put = begun.elapsed();
+        let put = put_new(&raw_folder, &n.to_string(), &bytes)?;
         if n >= WARM_UP {
             steps.push(stepped);
             raw.push(put);
         }
     }
-    report("raw put_new", &mut raw);
-    report("durable step", &mut steps);
-    let ratio = at(&steps, 0.5).as_secs_f64() / at(&raw, 0.5).as_secs_f64();
-    println!("{:<22} {ratio:.2} (target 1.15)", "step / raw, p50");
+    let mut of = |at: f64| (share(&mut steps, at), ms(share(&mut raw, at)));
+    let (step, put) = of(0.5);
+    figures.add(Figure::ms("durable step, p50", step).raw(put).ratio_at_most(1.15))?;
+    let (step, put) = of(0.99);
+    figures.add(Figure::ms("durable step, p99", step).raw(put))?;
 
     let key = [Key::new(&RUNS, "one")];
     let mut reads = Vec::new();
@@ -62,7 +65,7 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
         store.get(&key).await?;
         reads.push(begun.elapsed());
     }
-    report("get, warm", &mut reads);
+    figures.add(Figure::ms("get, warm, p50", share(&mut reads, 0.5)))?;
 
     let begun = Instant::now();
     let tasks: Vec<_> = (0..TASKS).map(|task| tokio::spawn(run(store.clone(), task))).collect();
@@ -71,15 +74,23 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
         together.extend(task.await??);
     }
     let seconds = begun.elapsed().as_secs_f64();
-    report(&format!("step, {TASKS} at once"), &mut together);
-    println!("{:<22} {:.0} steps/s", format!("{TASKS} tasks"), (TASKS * PER_TASK) as f64 / seconds);
+    let mut puts = Vec::new();
+    let group = vec![b'x'; bytes.len() * TASKS];
+    for n in 0..WARM_UP {
+        puts.push(put_new(&raw_folder, &format!("group-{n}"), &group)?);
+    }
+    let raw = TASKS as f64 / share(&mut puts, 0.5).as_secs_f64();
+    figures.add(Figure::ms(format!("step, {TASKS} at once, p50"), share(&mut together, 0.5)))?;
+    figures.add(Figure::ms(format!("step, {TASKS} at once, p99"), share(&mut together, 0.99)))?;
+    let rate = (TASKS * PER_TASK) as f64 / seconds;
+    let figure = Figure::new(format!("commits of {TASKS} tasks at once"), "steps/s", rate).raw(raw);
+    figures.add(figure.at_least_as_raw_allows(20_000.0))?;
 
     store.close().await?;
     let begun = Instant::now();
     open(&folder.join("store")).await?;
     let commits = STEPS + WARM_UP + TASKS * PER_TASK;
-    println!("{:<22} {:.1} ms for {commits} commits", "open", begun.elapsed().as_secs_f64() * 1e3);
-    Ok(())
+    Ok(figures.add(Figure::ms(format!("open, {commits} commits"), begun.elapsed()))?)
 }
 
 async fn open(folder: &Path) -> Result<FileStore<NativeFs>, Failure> {
@@ -136,27 +147,4 @@ fn batch(command: &str, write: Write) -> Result<Batch, Failure> {
         writes: vec![write],
         checks: Vec::new(),
     })
-}
-
-/// The calls of a commit and nothing else.
-fn put_new(folder: &Path, n: usize, bytes: &[u8]) -> io::Result<()> {
-    let temp = folder.join(format!(".tmp-{n}"));
-    let mut file = File::create_new(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::hard_link(&temp, folder.join(format!("{n:016}.json")))?;
-    fs::remove_file(&temp)?;
-    File::open(folder)?.sync_all()
-}
-
-fn at(sorted: &[Duration], share: f64) -> Duration {
-    let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
-    sorted.get(index).copied().unwrap_or_default()
-}
-
-fn report(name: &str, durations: &mut [Duration]) {
-    durations.sort_unstable();
-    let ms = |share: f64| at(durations, share).as_secs_f64() * 1e3;
-    println!("{name:<22} p50 {:.3} ms  p99 {:.3} ms", ms(0.5), ms(0.99));
 }

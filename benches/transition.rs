@@ -1,50 +1,41 @@
 //! What one pure transition of an execution costs: the lifecycle alone, no store. The raw cost beside it is cloning the state.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "figures/mod.rs"]
+mod figures;
 
 use std::hint::black_box;
+use std::io;
 use std::time::{Duration, Instant};
 
+use figures::{Figure, Figures, median};
 use runstate::decision::Lifecycle;
-use runstate::domain::cvm::Execution;
+use runstate::domain::cvm::{Event, Execution, State};
 
-const ROUNDS: u32 = 20_000;
+const REPEATS: u32 = 200;
+const ROUNDS: usize = 15;
 
-fn main() {
+fn main() -> io::Result<()> {
     let (mut transition, mut raw) = (Vec::new(), Vec::new());
-    for _ in 0..15 {
-        let pairs = u32::try_from(Execution::states().len() * Execution::events().len()).unwrap();
-        let states = Execution::states();
-        let events = Execution::events();
-        let begun = Instant::now();
-        for _ in 0..ROUNDS / 100 {
-            for state in &states {
-                for event in &events {
-                    let next = Execution::transition(black_box(state.clone()), black_box(event.clone()));
-                    black_box(next.is_ok());
-                }
-            }
-        }
-        transition.push(begun.elapsed() / (ROUNDS / 100) / pairs);
-        let begun = Instant::now();
-        for _ in 0..ROUNDS / 100 {
-            for state in &states {
-                for event in &events {
-                    black_box((state.clone(), event.clone()));
-                }
-            }
-        }
-        raw.push(begun.elapsed() / (ROUNDS / 100) / pairs);
+    for _ in 0..ROUNDS {
+        transition.push(each(|state, event| drop(black_box(Execution::transition(state, event)))));
+        raw.push(each(|state, event| drop(black_box((state, event)))));
     }
-    println!("one transition, over all pairs of state and event; p50 of 15 rounds");
-    println!("raw: cloning state and event {:>8.3} µs", us(median(&mut raw)));
-    println!("with the transition          {:>8.3} µs   (target 1 µs)", us(median(&mut transition)));
+    let us = |times: &mut [Duration]| median(times).as_secs_f64() * 1e6;
+    let figure = Figure::new("one transition, mean of all pairs, p50", "µs", us(&mut transition));
+    Figures::of("transition")?.add(figure.raw(us(&mut raw)).at_most(1.0))
 }
 
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
-fn us(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
+/// What `act` costs a pair of state and event, making the pair included.
+fn each(act: impl Fn(State, Event)) -> Duration {
+    let (states, events) = (Execution::states(), Execution::events());
+    let begun = Instant::now();
+    for _ in 0..REPEATS {
+        for state in &states {
+            for event in &events {
+                act(black_box(state.clone()), black_box(event.clone()));
+            }
+        }
+    }
+    let pairs = u32::try_from(states.len() * events.len()).unwrap_or(u32::MAX);
+    begun.elapsed() / (REPEATS * pairs)
 }

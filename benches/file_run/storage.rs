@@ -1,0 +1,221 @@
+//! What a run of 1,000 turns takes on disk, beside its unique bytes: what had to be stored at least once. They are counted from the
+//! commits, as bytes of JSON:
+//!
+//! - a document that is new: all of it, its row in the ledger likewise;
+//! - a document that changes: the new values alone, without their paths;
+//! - a page of the heap that replaces another version of it: the values that differ, as if one document had changed;
+//! - a deletion: nothing. Revisions, hashes, checksums and the entries of indexes are no content.
+//!
+//! Standing bytes are stricter: the JSON of what is there in the end, without all that was replaced. Both are told. The reserve is not
+//! counted; on disk means bytes of files, or the blocks that the file system gave for them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use runstate::domain::cvm::{COLLECTIONS, HEAP_PAGES, Start};
+use runstate::schema::Query;
+use runstate::store::file::Options;
+use runstate::store::{COMMANDS, Store};
+use runstate::value::{Document, Json, difference};
+
+use super::Failure;
+use super::figures::{Figure, Figures};
+
+const TURNS: usize = 1_000;
+
+const PROGRAM: &str = r#"
+const notes = [];
+const seen = {};
+for (let turn = 0; turn < 1000; turn++) {
+    const answer = CC(`Question ${turn} of a long run: what is to be done next?`);
+    const words = answer.split(" ");
+    for (const word of words) seen[word] = (seen[word] ?? 0) + 1;
+    notes.push({ turn, answer, words: words.length, done: turn % 3 === 0 });
+    console.log(`turn ${turn}: ${answer}`);
+}
+"#;
+
+const WORDS: [&str; 24] = [
+    "read", "write", "check", "the", "a", "file", "index", "plan", "again", "before", "after", "with", "page",
+    "answer", "question", "slowly", "commit", "snapshot", "document", "key", "then", "every", "small", "large",
+];
+
+/// Bytes of files, and of the blocks they stand in.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    apparent: u64,
+    blocks: u64,
+}
+
+pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path();
+    let (store, engine) = super::open(root, Options::default(), PROGRAM).await?;
+    let watch = Watch::begin(root);
+    let mut unique = Unique::default();
+    engine.cvm().start(&Start::of("bench").id("run"), None).await?;
+    unique.read(root)?;
+    for turn in 0..TURNS {
+        engine.cvm().answer("run", None, answer(turn).into(), None, None).await?;
+        unique.read(root)?;
+    }
+    let most = watch.end();
+    store.compact().await?;
+    let (compact, standing) = (size(root), standing(&*store).await?);
+    let unique = unique.bytes as f64;
+    let kb = |name: String, bytes: f64| Figure::new(name, "KB", bytes / 1e3);
+    figures.add(kb(format!("{TURNS} turns: unique content"), unique))?;
+    figures.add(kb(format!("{TURNS} turns: content standing at the end"), standing as f64))?;
+    let kinds = [("", Size::apparent as fn(&Size) -> u64), (", in blocks", Size::blocks as fn(&Size) -> u64)];
+    for (kind, bytes) in kinds {
+        let (compact, most) = (bytes(&compact) as f64, bytes(&most) as f64);
+        figures.add(kb(format!("on disk, compacted{kind}"), compact).raw(unique / 1e3).ratio_at_most(1.3))?;
+        figures.add(kb(format!("on disk, the most{kind}"), most).raw(unique / 1e3).ratio_at_most(2.5))?;
+        figures.add(kb(format!("on disk, compacted{kind}; raw: standing"), compact).raw(standing as f64 / 1e3))?;
+    }
+    Ok(store.close().await?)
+}
+
+/// 20 to 59 words, the same in every run.
+fn answer(turn: usize) -> String {
+    let mut state = turn as u64 + 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0)
+    };
+    let count = 20 + next() % 40;
+    (0..count).map(|_| WORDS[next() % WORDS.len()]).collect::<Vec<_>>().join(" ")
+}
+
+/// Counts the unique bytes commit by commit.
+#[derive(Default)]
+struct Unique {
+    bytes: usize,
+    /// The next commit to read.
+    next: u64,
+    /// Pages in force, by execution, number and part.
+    pages: HashMap<[String; 3], Document>,
+}
+
+impl Unique {
+    /// Counts the commits that are new. Called after each, so that no snapshot removes one before.
+    fn read(&mut self, root: &Path) -> Result<(), Failure> {
+        self.next = self.next.max(1);
+        loop {
+            let path = root.join(format!("commits/{:016}.json", self.next));
+            let text = match fs::read(path) {
+                Ok(text) => text,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(e) => return Err(e.into()),
+            };
+            self.next += 1;
+            let mut file: Json = serde_json::from_slice(&text)?;
+            for commit in file["commits"].as_array_mut().into_iter().flatten() {
+                let ops = commit["ops"].take();
+                ops.as_array().into_iter().flatten().for_each(|op| self.count(op));
+                self.bytes +=
+                    ["cmd", "at", "fingerprint", "result"].map(|field| json(&commit[field])).iter().sum::<usize>();
+            }
+        }
+    }
+
+    fn count(&mut self, op: &Json) {
+        let values = op["set"].as_array().into_iter().flatten().map(|set| json(&set[1]));
+        self.bytes += values.sum::<usize>();
+        let Some(document) = op["doc"].as_object() else { return };
+        if op["c"] != HEAP_PAGES.name {
+            self.bytes += json(&op["doc"]);
+            return;
+        }
+        let page = ["executionId", "page", "part"].map(|field| op["doc"][field].to_string());
+        self.bytes += match self.pages.insert(page, document.clone()) {
+            Some(before) => difference(&before, document).set.iter().map(|(_, value)| json(value)).sum(),
+            None => json(&op["doc"]),
+        };
+    }
+}
+
+fn json(value: &Json) -> usize {
+    if value.is_null() { 0 } else { value.to_string().len() }
+}
+
+/// The JSON of all documents, the ledger's included.
+async fn standing(store: &dyn Store) -> Result<usize, Failure> {
+    let mut bytes = 0;
+    for collection in COLLECTIONS.iter().copied().chain([&COMMANDS]) {
+        for row in store.query(&Query::of(collection)).await?.rows {
+            bytes += Json::Object(row.stored.document.as_ref().clone()).to_string().len();
+        }
+    }
+    Ok(bytes)
+}
+
+impl Size {
+    fn apparent(&self) -> u64 {
+        self.apparent
+    }
+
+    fn blocks(&self) -> u64 {
+        self.blocks
+    }
+}
+
+/// What all files of a store take, without its reserve. What vanishes meanwhile takes nothing.
+fn size(folder: &Path) -> Size {
+    let mut size = Size::default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            let below = self::size(&entry.path());
+            size = Size { apparent: size.apparent + below.apparent, blocks: size.blocks + below.blocks };
+        } else if entry.file_name() != "reserve" {
+            size.apparent += metadata.len();
+            size.blocks += blocks(&metadata);
+        }
+    }
+    size
+}
+
+#[cfg(unix)]
+fn blocks(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(metadata) * 512
+}
+
+#[cfg(not(unix))]
+fn blocks(metadata: &fs::Metadata) -> u64 {
+    metadata.len()
+}
+
+/// Looks at the folder again and again, on a thread of its own: snapshots are taken in the background.
+struct Watch {
+    ended: Arc<AtomicBool>,
+    most: Arc<(AtomicU64, AtomicU64)>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Watch {
+    fn begin(root: &Path) -> Self {
+        let (ended, most) = (Arc::new(AtomicBool::new(false)), Arc::new((AtomicU64::new(0), AtomicU64::new(0))));
+        let (root, end, seen) = (root.to_owned(), ended.clone(), most.clone());
+        let thread = std::thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                let now = size(&root);
+                seen.0.fetch_max(now.apparent, Ordering::Relaxed);
+                seen.1.fetch_max(now.blocks, Ordering::Relaxed);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        });
+        Self { ended, most, thread }
+    }
+
+    fn end(self) -> Size {
+        self.ended.store(true, Ordering::Relaxed);
+        // It cannot fail, and what it saw is known anyway.
+        drop(self.thread.join());
+        Size { apparent: self.most.0.load(Ordering::Relaxed), blocks: self.most.1.load(Ordering::Relaxed) }
+    }
+}
