@@ -12,7 +12,8 @@ Usage: cargo xtask <command>
                           tests). With --full the long form of random and failover runs (RUNSTATE_FULL=1).
   lint                    Format, lints of all feature sets and targets, dependency trees, licences.
   doc                     The documentation of the library, warnings are errors.
-  bench [FILTER]          The benches, measured and printed.
+  bench [FILTER]          The benches (with FILTER those whose name contains it), one after the other; then all their
+                          figures in one table and, as JSON, in bench.json in the target folder.
   setup                   Gets what the other commands need, and says what is there.
 
 Environment:

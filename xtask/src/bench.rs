@@ -1,21 +1,52 @@
-//! The benches of the workspace, each by itself, with what it prints.
+//! The benches of the workspace, one after the other, with what each says while it runs; then one table of all their figures, which is
+//! also written to `bench.json` in the target folder.
 
+use std::path::Path;
+
+use crate::error::Error;
+use crate::figures;
+use crate::machine::Machine;
 use crate::process::Call;
 use crate::report::Report;
 use crate::workspace::{Target, Workspace};
 
 pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
-    let benches = workspace.targets("bench");
+    let asked = |bench: &Target| filter.is_none_or(|filter| bench.name.contains(filter));
+    let benches: Vec<Target> = workspace.targets("bench").into_iter().filter(asked).collect();
     if benches.is_empty() {
-        println!("no benches: there is nothing in benches/");
+        report.step("benches", |_| Err(none(workspace, filter)));
+        return;
     }
+    let folder = Path::new(workspace.target_folder());
+    let lines = folder.join("bench.jsonl");
+    // Figures of an earlier run would be taken for this one's. It need not be there.
+    let _ = std::fs::remove_file(&lines);
     for Target { package, name } in benches {
         report.step(&format!("bench: {name}"), |_| {
             let call = Call::cargo("bench --all-features --package").arg(&package).arg("--bench").arg(&name);
-            match filter {
-                Some(filter) => call.arg("--").arg(filter).run(),
-                None => call.run(),
-            }
+            call.env("RUNSTATE_BENCH_FILE", &lines).run()
         });
     }
+    report.step("figures", |_| close(&lines, &folder.join("bench.json")));
+}
+
+/// The table and the file, of what there is: a bench that failed half way has told figures too.
+fn close(lines: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| Error::File { path, source }
+    };
+    let text = std::fs::read_to_string(lines).map_err(failed(lines))?;
+    let figures = figures::read(&text)?;
+    print!("{}", figures::table(&figures));
+    let machine = Machine::here()?;
+    std::fs::write(to, figures::json(figures, &machine)?).map_err(failed(to))?;
+    println!("\n{machine}\nwritten to {}", to.display());
+    Ok(())
+}
+
+fn none(workspace: &Workspace, filter: Option<&str>) -> Error {
+    let names: Vec<String> = workspace.targets("bench").into_iter().map(|bench| bench.name).collect();
+    let asked = filter.map_or(String::new(), |filter| format!(" with `{filter}` in its name"));
+    Error::Broken(vec![format!("there is no bench{asked}; there are: {}", names.join(", "))])
 }
