@@ -19,7 +19,7 @@ pub(super) fn write<T: Serialize>(entity: &T) -> Result<Document, Rejection> {
 
 /// The entity of a document.
 pub(super) fn read<T: DeserializeOwned>(key: &Key, loaded: &Loaded) -> Result<T, Rejection> {
-    T::deserialize(Json::Object(loaded.document.as_ref().clone())).map_err(|e| damaged(key, &e.to_string()))
+    T::deserialize(loaded.document.as_ref()).map_err(|e| damaged(key, &e.to_string()))
 }
 
 /// A document that contradicts its own rules.

@@ -44,8 +44,8 @@
 //! 12. A gap is damage only if, after a later commit was seen, S+1… is still missing when read again and no newer snapshot is there. The
 //!     store is then read-only and says where.
 //!
-//! Commits that wait while one is under way go out together in the next file. Who loses a number again and again asks the others to
-//! wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
+//! Commits that wait while one is under way go out together in the next file; readers who ask while one looks (7) share the next look.
+//! Who loses a number again and again asks the others to wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
 //!
 //! By file: `open` and `load` (1 to 3, 12), `writing` (4 to 6, groups), `steps` (the calls of 4 to 7), `reading` (7), `cleaning` (8 to 10),
 //! `log` (the state), `feed` (changes), `fs` and `native` (calls).
@@ -93,6 +93,7 @@ use self::fs::{Fs, FsError};
 use self::load::Load;
 use self::log::Log;
 use self::open::Prepare;
+use self::reading::Looks;
 use self::writing::Queue;
 use crate::store::{Error, Limits};
 
@@ -196,6 +197,7 @@ struct Inner<F> {
     turn: Mutex<()>,
     log: RwLock<Log>,
     queue: Queue,
+    looks: Looks,
     courtesy: Courtesy,
     /// Who has it takes a snapshot or cleans up.
     snapshotting: Arc<Mutex<()>>,
@@ -225,6 +227,7 @@ impl<F: Fs + 'static> FileStore<F> {
             turn: Mutex::new(()),
             log: RwLock::new(Log::new(loaded, newer)),
             queue: Queue::default(),
+            looks: Looks::default(),
             courtesy: Courtesy::default(),
             snapshotting: Arc::default(),
             changed: Event::new(),

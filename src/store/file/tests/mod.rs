@@ -5,6 +5,7 @@ mod cleaning;
 mod crash;
 mod feed;
 mod groups;
+mod looks;
 mod model;
 mod opening;
 mod rules;
