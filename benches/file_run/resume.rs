@@ -66,6 +66,10 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
             resume(store.path(), times).await?;
         }
     }
+    let mut shown = Vec::new();
+    for store in &stores {
+        shown.push(show(store.path()).await?);
+    }
     let [few, many] = &mut times;
     let parts: [(&str, fn(&mut Times) -> &mut Vec<Duration>); 4] = [
         ("cold resume", |times| &mut times.all),
@@ -78,7 +82,26 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
         let figure = Figure::ms(format!("{name}, {MANY} rows; raw: {FEW}"), many).raw(ms(few));
         figures.add(if name == "cold resume" { figure.ratio_at_most(2.0) } else { figure })?;
     }
-    Ok(())
+    let [(_, few), (lines, many)] = shown.as_slice() else { return Err("not all stores were shown".into()) };
+    // It tells every line there is, so it is no part of resuming; what it costs a line should not grow.
+    Ok(figures.add(Figure::ms(format!("show, with all {lines} lines; raw: {FEW} rows"), *many).raw(ms(*few)))?)
+}
+
+/// How many lines an execution has printed, and how long it takes to be told all of it.
+async fn show(folder: &Path) -> Result<(usize, Duration), Failure> {
+    let (store, engine) = open_cold(folder).await?;
+    let begun = Instant::now();
+    let view = engine.cvm().show("run").await?;
+    let took = begun.elapsed();
+    store.close().await?;
+    Ok((view.output.len(), took))
+}
+
+async fn open_cold(folder: &Path) -> Result<(Arc<FileStore<NativeFs>>, Engine), Failure> {
+    let store = Arc::new(FileStore::open(folder, Options::default()).await?);
+    let catalog = runstate::domain::catalog()?;
+    let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await?;
+    Ok((store, engine))
 }
 
 fn made(rows: usize) -> Result<TempDir, Failure> {
@@ -94,9 +117,7 @@ fn made(rows: usize) -> Result<TempDir, Failure> {
 
 async fn resume(folder: &Path, times: &mut Times) -> Result<(), Failure> {
     let begun = Instant::now();
-    let store = Arc::new(FileStore::open(folder, Options::default()).await?);
-    let catalog = runstate::domain::catalog()?;
-    let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await?;
+    let (store, engine) = open_cold(folder).await?;
     times.open.push(begun.elapsed());
     let looking = Instant::now();
     let Seen { calls, .. } = engine.cvm().glance("run", END).await?;

@@ -70,9 +70,9 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
     let kb = |name: String, bytes: f64| Figure::new(name, "KB", bytes / 1e3);
     figures.add(kb(format!("{TURNS} turns: unique content"), unique))?;
     figures.add(kb(format!("{TURNS} turns: content standing at the end"), standing as f64))?;
-    let kinds = [("", Size::apparent as fn(&Size) -> u64), (", in blocks", Size::blocks as fn(&Size) -> u64)];
-    for (kind, bytes) in kinds {
-        let (compact, most) = (bytes(&compact) as f64, bytes(&most) as f64);
+    let kinds = [("", compact.apparent, most.apparent), (", in blocks", compact.blocks, most.blocks)];
+    for (kind, compact, most) in kinds {
+        let (compact, most) = (compact as f64, most as f64);
         figures.add(kb(format!("on disk, compacted{kind}"), compact).raw(unique / 1e3).ratio_at_most(1.3))?;
         figures.add(kb(format!("on disk, the most{kind}"), most).raw(unique / 1e3).ratio_at_most(2.5))?;
         figures.add(kb(format!("on disk, compacted{kind}; raw: standing"), compact).raw(standing as f64 / 1e3))?;
@@ -152,16 +152,6 @@ async fn standing(store: &dyn Store) -> Result<usize, Failure> {
         }
     }
     Ok(bytes)
-}
-
-impl Size {
-    fn apparent(&self) -> u64 {
-        self.apparent
-    }
-
-    fn blocks(&self) -> u64 {
-        self.blocks
-    }
 }
 
 /// What all files of a store take, without its reserve. What vanishes meanwhile takes nothing.

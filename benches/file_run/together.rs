@@ -41,6 +41,10 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
     figures.add(Figure::new("bytes a step", "B", (run.bytes / run.steps) as f64))?;
     if let Some(busy) = run.busy {
         figures.add(Figure::new("processor time a step", "µs", busy.as_secs_f64() * 1e6 / run.steps as f64))?;
+        // What it would come to if nobody else wanted a processor and nothing had to be waited for.
+        let cores = std::thread::available_parallelism()?.get();
+        let most = (cores * run.steps) as f64 / busy.as_secs_f64();
+        figures.add(Figure::new(format!("as many as {cores} processors allow"), "steps/s", most).raw(raw))?;
     }
     let run = together(&folder.path().join("snapshots"), SnapshotPolicy::default()).await?;
     let name = format!("{EXECUTIONS} executions at once, with snapshots");

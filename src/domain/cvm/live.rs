@@ -212,14 +212,9 @@ impl Live {
     }
 
     /// What the engine is to keep of it: nothing where the execution has ended, since whoever looks at it then can wait for its rows.
-    pub fn keep(self, key: Key, execution: &Execution) -> Option<(Key, WarmValue)> {
+    pub fn keep(self, key: Key, execution: Execution) -> Option<(Key, WarmValue)> {
         let going_on = matches!(execution.state, State::Running { .. } | State::Waiting(_) | State::Paused(_));
-        going_on.then(|| (key, self.warm(execution)))
-    }
-
-    /// The form in which the engine keeps it.
-    fn warm(self, execution: &Execution) -> WarmValue {
-        Arc::new(Warm { execution: execution.clone(), live: self })
+        going_on.then(|| -> (Key, WarmValue) { (key, Arc::new(Warm { execution, live: self })) })
     }
 
     /// Puts the machine's state into the head, and returns the changes of rows: new versions of the pages that changed, the old ones gone.

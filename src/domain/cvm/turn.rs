@@ -47,7 +47,7 @@ pub(super) fn go_on(
     decision.changes.extend(with_it);
     decision.changes.extend(written.changes);
     decision.hints = written.hints;
-    decision.warm.extend(live.keep(key, &execution));
+    decision.warm.extend(live.keep(key, execution));
     Ok(decision)
 }
 

@@ -195,7 +195,7 @@ impl Command for Start {
         decision.changes.extend(changes.changes);
         decision.hints = changes.hints;
         decision.warm = vec![(decoded_key, std::sync::Arc::new(decoded))];
-        decision.warm.extend(live.keep(key, &execution));
+        decision.warm.extend(live.keep(key, execution));
         Ok(decision)
     }
 }

@@ -443,7 +443,7 @@ impl Execution {
         let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
         let mut decision = Decision::of(self.reached()).change(change);
         if let Some(warm) = view.warm::<live::Warm>(&key) {
-            decision.warm.extend(warm.live.clone().keep(key, &self));
+            decision.warm.extend(warm.live.clone().keep(key, self));
         }
         Ok(decision)
     }
