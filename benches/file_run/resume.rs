@@ -53,6 +53,8 @@ struct Times {
     all: Vec<Duration>,
 }
 
+type Part = fn(&mut Times) -> &mut Vec<Duration>;
+
 pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
     let stores = [made(FEW)?, made(MANY)?];
     let mut times = [Times::default(), Times::default()];
@@ -71,7 +73,7 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
         shown.push(show(store.path()).await?);
     }
     let [few, many] = &mut times;
-    let parts: [(&str, fn(&mut Times) -> &mut Vec<Duration>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("cold resume", |times| &mut times.all),
         ("cold resume: open", |times| &mut times.open),
         ("cold resume: look at the question", |times| &mut times.look),
