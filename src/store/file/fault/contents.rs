@@ -289,12 +289,7 @@ impl Contents {
     }
 
     #[cfg(test)]
-    fn hash_folder(
-        &self,
-        at: usize,
-        hasher: &mut impl std::hash::Hasher,
-        hash: &mut impl FnMut(&Arc<Vec<u8>>) -> u64,
-    ) {
+    fn hash_folder(&self, at: usize, hasher: &mut impl std::hash::Hasher, hash: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
         use std::hash::Hash;
         let folder = &self.folders[at];
         (folder.live.len(), folder.durable.len()).hash(hasher);

@@ -320,10 +320,10 @@ fn rule_7_a_sleeper_on_a_snapshot_knows_by_a_higher_one_that_commits_behind_it_a
         let next = b.log().head.seq + 1;
         commit(&a, "1", vec![insert("1", "x")]).unwrap();
         commit(&a, "2", vec![insert("2", "y")]).unwrap();
-        let (d, fs) = (disk.clone(), disk.process());
-        let cleaner = done(FileStore::open_on(fs.clone(), quiet())).unwrap();
+        let (cleaner, fs) = open(&disk);
         // The cleaner sleeps after it removed commits, before it removes the snapshot that b stands on.
-        disk.before(&fs, "remove", "snapshots/", move || d.fail_next(&fs, "remove", Fault::StopBefore));
+        let (d, dies) = (disk.clone(), fs.clone());
+        disk.before(&fs, "remove", "snapshots/", move || d.fail_next(&dies, "remove", Fault::StopBefore));
         assert!(done(cleaner.compact()).is_err());
         assert_eq!(disk.file(&commit_path(next)), None);
         assert!(read(&b, "1").unwrap().is_some() && is_committed(&b, "2"), "base {base}");

@@ -56,7 +56,7 @@ pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
     let (mut present, mut notes, mut hasher) = (0u64, BTreeMap::new(), DefaultHasher::new());
     for found in log.tables.iter() {
         let (collection, id, stored) = found.unwrap();
-        (collection, &**id, format!("{stored:?}")).hash(&mut hasher);
+        (collection, &*id, format!("{stored:?}")).hash(&mut hasher);
         if collection == "runstate.commands"
             && let Some(command) = id.strip_prefix('c').and_then(|n| n.parse::<u64>().ok())
         {

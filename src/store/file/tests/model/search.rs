@@ -242,11 +242,8 @@ impl Search {
     fn observe(&mut self, mut disk: Contents) -> Result<u64, String> {
         let mut alone = World::new(std::mem::take(&mut disk), 1, 0);
         alone.at[0] = Some(0);
-        let mut cast = Cast {
-            histories: Vec::new(),
-            skip: self.cast.skip,
-            hashes: std::mem::take(&mut self.cast.hashes),
-        };
+        let mut cast =
+            Cast { histories: Vec::new(), skip: self.cast.skip, hashes: std::mem::take(&mut self.cast.hashes) };
         let observer = std::mem::replace(&mut self.observer, Histories::new(99, None, &[], &[]));
         cast.histories.push(observer);
         let mut said = Vec::new();

@@ -80,7 +80,13 @@ impl World {
     /// - a sync after a sync: only a loss of power tells them apart, and one before both can undo more;
     /// - any sync, where the power fails no more; removing one's own temp after the link, which only a fence can tell, and does no differently;
     /// - reading runstate.json where it is, making a folder that is there, a pause: nobody changes or sees any of it.
-    pub fn grant(&mut self, process: usize, which: usize, cast: &mut Cast, say: &mut dyn FnMut(String)) -> Result<(), String> {
+    pub fn grant(
+        &mut self,
+        process: usize,
+        which: usize,
+        cast: &mut Cast,
+        say: &mut dyn FnMut(String),
+    ) -> Result<(), String> {
         let mut which = which;
         loop {
             let Some(at) = self.at[process] else { return Ok(()) };
@@ -150,9 +156,7 @@ impl World {
         let unsynced = self.disk.unsynced();
         let counts: Vec<usize> = (0..unsynced.len()).filter(|n| !is_unread(&unsynced[*n])).collect();
         assert!(counts.len() <= 12, "too much is unsynced to go through all of it: {unsynced:?}");
-        let chosen = |choice: u64| {
-            counts.iter().enumerate().fold(0, |bits, (bit, n)| bits | (choice >> bit & 1) << n)
-        };
+        let chosen = |choice: u64| counts.iter().enumerate().fold(0, |bits, (bit, n)| bits | (choice >> bit & 1) << n);
         (0..1 << counts.len()).map(chosen).collect()
     }
 
