@@ -71,9 +71,13 @@ pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
 }
 
 fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, deeds: &[Deed]) -> Option<String> {
+    let there = |at: usize| present >> at & 1 == 1;
+    let deleted =
+        |id: &str| deeds.iter().enumerate().any(|(at, d)| there(at) && matches!(d, Deed::Delete(i) if *i == id));
     let mut titles = BTreeMap::new();
-    for (at, deed) in deeds.iter().enumerate().filter(|(at, _)| present >> at & 1 == 1) {
+    for (at, deed) in deeds.iter().enumerate().filter(|(at, _)| there(*at)) {
         if let Deed::Insert(id, title) = deed
+            && !deleted(id)
             && let Some(other) = titles.insert(title, at)
         {
             return Some(format!("both {other} and {at} gave {id} the title {title}"));

@@ -33,6 +33,9 @@ pub struct World {
     forgiven: u64,
     /// How often the power may still fail.
     pub powers: usize,
+    /// How often the disk changed, and its hash as of then.
+    edits: u64,
+    hashed: Option<u64>,
 }
 
 /// The processes, and the rule that is switched off.
@@ -44,14 +47,34 @@ pub struct Cast {
 
 impl World {
     pub fn new(disk: Contents, processes: usize, powers: usize) -> Self {
-        Self { disk, at: vec![None; processes], begun: vec![0; processes], must: 0, never: 0, forgiven: 0, powers }
+        Self {
+            disk,
+            at: vec![None; processes],
+            begun: vec![0; processes],
+            must: 0,
+            never: 0,
+            forgiven: 0,
+            powers,
+            edits: 0,
+            hashed: None,
+        }
     }
 
-    pub fn key(&self, hashes: &mut Hashes) -> u64 {
+    pub fn key(&mut self, hashes: &mut Hashes) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
-        (&self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
+        let disk = *self.hashed.get_or_insert_with(|| {
+            let mut hasher = DefaultHasher::new();
+            self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
+            hasher.finish()
+        });
+        (disk, &self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Whether what must hold has to be asked again, after a step from there.
+    pub fn differs(&self, from: &Self) -> bool {
+        let told = |world: &Self| (world.must, world.never, world.forgiven);
+        self.edits != from.edits || told(self) != told(from)
     }
 
     /// Calls that can be granted.
@@ -96,7 +119,12 @@ impl World {
                     self.begun[process] = self.must;
                     Ok(Value::Unit)
                 }
-                call => apply(&mut self.disk, call, cast.skip),
+                call => {
+                    if !matches!(call, Call::List(_) | Call::Read(_) | Call::Size(_) | Call::Pause) {
+                        (self.edits, self.hashed) = (self.edits + 1, None);
+                    }
+                    apply(&mut self.disk, call, cast.skip)
+                }
             };
             if call != Call::Begin {
                 say(told(process, &call, &answer));
@@ -163,6 +191,7 @@ impl World {
     /// The power fails. Everybody is dead.
     pub fn lose_power(&mut self, survivors: u64) {
         self.disk.lose_power(|n, _| survivors >> n & 1 == 1);
+        (self.edits, self.hashed) = (self.edits + 1, None);
         self.at.fill(None);
         self.begun.fill(0);
     }
