@@ -12,7 +12,8 @@
 //! ```
 //!
 //! - **The marker is the fencing token.** Every batch writes it under the revision that the batch before left. Who takes it over, a repeat of
-//!   the command or the cleaner, writes it first: whatever its former owner still sends is a conflict, the deciding batch too.
+//!   the command or the cleaner, writes it in the very batch that removes rows: whatever its former holder still sends is a conflict, the
+//!   deciding batch too; and where that one was quicker, the removal is.
 //! - **What goes is what is recorded.** A record and its rows are one commit, and rows are inserted under absence: a row in a record is one
 //!   that this very attempt has put there. The deciding batch turns the marker's state, and with it what its records say is to go: rows that
 //!   were staged before it, rows that are replaced after it. So a death at any point leaves rows that nobody sees, and a marker that says which.
