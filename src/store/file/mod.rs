@@ -4,7 +4,7 @@
 //! ```text
 //! <dir>/runstate.json                    {"format":1,"store":"<uuid>","crc":"…"}
 //! <dir>/commits/0000000000000042.json    see `commit_file.rs`
-//! <dir>/snapshots/0000000000000000.jsonl see `snapshot.rs`
+//! <dir>/snapshots/0000000000000000.jsonl see `snapshot/`
 //! <dir>/commits/.tmp-<random>            being written; never reused
 //! <dir>/snapshots/.waiting-<random>      somebody asks the others to wait a moment
 //! <dir>/reserve                          space that is given up when the disk is full
