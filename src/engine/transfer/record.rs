@@ -198,6 +198,15 @@ mod tests {
             wrong("/document/at", json!("yesterday")),
             wrong("/document/at", json!("1970-01-01T00:00:00.0001Z")),
             wrong("/document/at", json!(true)),
-        ].join("\n"), @"");
+        ].join("\n"), @r#"
+        it is no object
+        collection `demo.nothing` is not known
+        demo.notes/: an id may not be empty
+        demo.notes/n: its version is none that this program knows
+        demo.notes/n: it has no document
+        demo.notes/n: `yesterday` is no time as exports write it
+        demo.notes/n: `1970-01-01T00:00:00.0001Z` is no time as exports write it
+        demo.notes/n: at: is not a timestamp in milliseconds
+        "#);
     }
 }
