@@ -7,7 +7,10 @@ use runstate::domain::cvm::{Load, Start};
 use runstate::engine::Engine;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
+use runstate::schema::Query;
 use runstate::store::file::{FileStore, Options};
+use runstate::store::layer::{Fault, FaultStore, Method, Small};
+use runstate::store::{Limits, Memory, Store};
 use runstate::testing::SimHost;
 
 const PROGRAM: &str = r#"
@@ -38,6 +41,29 @@ async fn the_files_of_a_small_run() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+/// A process dies right before the batch that would have decided: what it leaves is a marker, and a record for every batch.
+#[tokio::test]
+async fn what_a_large_turn_leaves_when_it_dies() {
+    let limits = Limits { document_bytes: 8 * 1024, batch_bytes: 8 * 1024, ..Limits::default() };
+    let store = Arc::new(FaultStore::new(Small::new(Memory::new(), limits)));
+    let catalog = runstate::domain::catalog().unwrap();
+    let host = Arc::new(SimHost::default());
+    let engine = Engine::new(store.clone(), host, catalog, Settings::default()).await.unwrap();
+    let source = "const all = []; for (let i = 0; i < 300; i++) all.push({ i, name: `item ${i}` }); CC(\"?\");";
+    let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
+    engine.cvm().load(&Load::new("program", source, bytecode), None).await.unwrap();
+    store.plan(Method::Commit, 3, Fault::DieBefore);
+    let command = CommandId::new("start").unwrap();
+    engine.cvm().start(&Start::of("program").id("run"), Some(&command)).await.unwrap_err();
+    let mut shown = String::new();
+    for own in runstate::engine::COLLECTIONS {
+        for row in store.inner().query(&Query::of(own)).await.unwrap().rows {
+            shown += &format!("{}/{} {}\n", own.name, row.id, serde_json::to_string(&*row.stored.document).unwrap());
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
 /// Without what differs from store to store: links of the chain, and the checksum over them.
 fn redacted(text: &str) -> String {
     let mut out = text.to_owned();
@@ -53,7 +79,7 @@ fn redacted(text: &str) -> String {
 fn every_declared_collection() {
     let catalog = runstate::domain::catalog().unwrap();
     let mut out = String::new();
-    for collection in catalog.iter() {
+    for collection in catalog.iter().chain(runstate::engine::COLLECTIONS.iter().copied()) {
         out += &format!("{} v{}\n", collection.name, collection.version);
         for field in collection.fields {
             out += &format!("  {}: {:?} {:?} {}\n", field.name, field.kind, field.presence, field.values.join("|"));

@@ -14,6 +14,7 @@ Examples:
   runstate start review --id r1              run to the first question
   runstate answer r1 --text yes              answer it, and run to the next one
   runstate resume r1                         go on with it here, after anything
+  runstate export backup.jsonl               all of the store, for another one
 
 Exit codes: 0 done or complete, 1 the program failed, 2 wrong use or compile error, 3 waiting for an
 answer, 4 store error, 5 rejected, 130 interrupted (what was committed can be resumed).")]
@@ -186,11 +187,81 @@ Examples:
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
     },
-    /// Check that a store on files is whole
+    /// Tell what a store is and holds: collections, executions by status, health
+    #[command(after_help = "Examples:\n  runstate info\n  runstate info --store file:data --json")]
+    Info,
+    /// Write all that a store holds into a file, for another store of any kind
     ///
-    /// Reads every file and checks checksums and the chain of commits. Changes nothing.
-    #[command(after_help = "Example:\n  runstate verify --store file:data")]
+    /// Every program, execution, answer, line of output and command goes along, so that an execution continues exactly where it is wherever
+    /// it is imported. The file appears under its name only when it is whole.
+    #[command(after_help = "\
+Examples:
+  runstate export backup.jsonl
+  runstate export --tree backup                  a folder of readable files
+  runstate export - | ssh host runstate import -
+  runstate --store file:old export - | runstate --store file:new import -")]
+    Export(Export),
+    /// Read an export into a store, which is made where there is none
+    ///
+    /// Takes files and folders that `export` wrote, and directories of the older CVM. All of it is checked before anything is written, and
+    /// nothing that is there is overwritten. An import that was interrupted goes on when it is repeated.
+    #[command(after_help = "\
+Examples:
+  runstate --store file:new import backup.jsonl
+  runstate --store file:new import --tree backup
+  runstate --store file:new import ~/.cvm        a directory of the older CVM
+
+Exit codes: 4 the export is damaged, cut off or of a newer version, 5 something else is there already.")]
+    Import(Import),
+    /// Check every file of a store on files
+    ///
+    /// Reads them all: checksums, the chain of commits, and that each commit does what it says. Changes nothing; others may use the store
+    /// meanwhile.
+    #[command(after_help = "Example:\n  runstate verify --store file:data\n\nExit codes: 0 whole, 4 damaged.")]
     Verify,
+    /// Go on from what is whole of a damaged store, and name what is gone
+    ///
+    /// What is damaged is kept in the folder `damaged` of the store, and never deleted. Commits behind a damaged one are kept where they
+    /// touch nothing that was lost.
+    #[command(after_help = "\
+Examples:
+  runstate --store file:data repair --dry-run     say what would be done
+  runstate --store file:data repair")]
+    Repair {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write all that lives into one file now, and remove what it replaces
+    ///
+    /// A store does this by itself from time to time.
+    #[command(after_help = "Example:\n  runstate compact --store file:data")]
+    Compact,
+}
+
+/// An export.
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// Where to (`-`: standard output)
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// Write a folder of readable files, one a document
+    #[arg(long)]
+    pub tree: bool,
+    /// Replace what is there: a file, or a folder that is an export
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// An import.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Where from: a file (`-`: standard input) or a folder
+    #[arg(value_name = "FILE")]
+    pub from: PathBuf,
+    /// It is a folder that `export --tree` wrote
+    #[arg(long)]
+    pub tree: bool,
 }
 
 /// An answer, in one of three ways.

@@ -9,6 +9,17 @@ use runstate::lang::{Diagnostic, Kind, MAX_SOURCE, compile};
 use crate::bounded;
 use crate::failure::{self, Failure};
 
+/// What programs that we compile say of it.
+pub const COMPILER: &str = concat!("runstate:", env!("CARGO_PKG_VERSION"));
+
+/// What is wrong with a source, in a line.
+pub fn first(found: &[Diagnostic]) -> String {
+    match found {
+        [] => "it does not compile".to_owned(),
+        [d, ..] => format!("it does not compile: line {}, column {}: {}", d.line, d.column, d.message),
+    }
+}
+
 /// The command that loads the program in `file` under `name`, by default the file's stem.
 pub fn program(file: &Path, name: Option<&str>) -> Result<Load, Failure> {
     let source = source(file)?;
@@ -16,7 +27,7 @@ pub fn program(file: &Path, name: Option<&str>) -> Result<Load, Failure> {
     let compiled = compile(&shown, &source).map_err(Failure::Compile)?;
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = name.map(str::to_owned).or_else(stem).unwrap_or_default();
-    let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
+    let compiler = COMPILER.to_owned();
     Ok(Load { name, source, bytecode: compiled.bytecode, compiler, description: None, tags: None })
 }
 

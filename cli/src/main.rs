@@ -11,6 +11,7 @@ mod failure;
 mod interrupt;
 mod lines;
 mod print;
+mod progress;
 mod prompt;
 mod session;
 mod told;

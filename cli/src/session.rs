@@ -4,7 +4,7 @@ use std::env;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::engine::open::{self, Environment, Missing, store_url};
+use runstate::engine::open::{self, Environment, Missing, Opened, store_url};
 use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
 use runstate::store;
@@ -22,6 +22,10 @@ pub struct Session {
     pub cvm: Cvm,
     /// Where it is said.
     pub out: Out,
+    /// The store's own id, where it has one.
+    pub store_id: Option<String>,
+    /// The store, named or not.
+    url: String,
     /// `--store`, as given.
     store: Option<String>,
     /// It ends with the process, and everything in it.
@@ -41,15 +45,25 @@ impl Session {
         if let Some(most) = max_instructions {
             settings.execution_instructions = most;
         }
-        let engine = engine(&url, missing, settings).await.map_err(|error| unnamed(global, &url, error))?;
+        let opened = engine(&url, missing, settings).await;
+        let (engine, store_id) = opened.map_err(|error| unnamed(global, &url, error))?;
         let fleeting = !engine.store().capabilities().durable;
-        let session = Self { cvm: engine.cvm(), engine, out, store: global.store.clone(), fleeting };
+        let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), fleeting };
         session.warn();
         Ok(session)
     }
 
+    /// How a command ended. The store is closed, so that what it does in the background is done.
+    pub async fn end(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let judged = self.judged(ended);
+        match (self.engine.store().close().await, judged) {
+            (Err(error), Ok(_)) => Err(Error::from(error).into()),
+            (_, judged) => judged,
+        }
+    }
+
     /// How a command ended, as far as that can be known: in a damaged store what is missing cannot be told from what never was.
-    pub fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
         let damage = self.engine.store().health().filter(|why| matches!(why, store::Error::Corrupt { .. }));
         let Some(mut damage) = damage.map(Error::from) else { return ended };
         match ended {
@@ -73,6 +87,18 @@ impl Session {
                 "warning: {damage}. What is whole can be read; what is missing here may have been in what is damaged"
             )),
             Some(why) => self.out.remark(&format!("this store can be read, not written: {why}")),
+        }
+    }
+
+    /// The store's URL, without what a server's may hold of a password.
+    pub fn url(&self) -> String {
+        match self.url.split_once("://") {
+            Some((scheme, rest)) if scheme != "file" => {
+                let rest = rest.split('?').next().unwrap_or_default();
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                format!("{scheme}://{host}")
+            }
+            _ => self.url.clone(),
         }
     }
 
@@ -117,10 +143,10 @@ pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
     error
 }
 
-async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<Engine, Error> {
-    let store = open::open_or(url, missing).await?;
+async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<(Engine, Option<String>), Error> {
+    let Opened { store, id } = open::open_known(url, missing).await?;
     let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
-    Engine::new(store, Arc::new(SystemHost), catalog, settings).await
+    Ok((Engine::new(store, Arc::new(SystemHost), catalog, settings).await?, id))
 }
 
 fn environment() -> Environment {

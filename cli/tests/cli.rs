@@ -9,6 +9,8 @@ mod commands;
 mod examples;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/moving.rs"]
+mod moving;
 #[path = "cli/shapes.rs"]
 mod shapes;
 #[path = "cli/stores.rs"]

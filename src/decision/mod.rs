@@ -63,6 +63,20 @@ pub enum Change {
         /// Its fields.
         document: Document,
     },
+    /// A new row of an insert-only collection that nobody sees until another change of this decision points to it: it may be written in
+    /// a commit of its own before. Its key must be one that only this command can give.
+    Stage {
+        /// The row.
+        key: Key,
+        /// Its fields.
+        document: Document,
+    },
+    /// A row that was staged for an earlier decision goes, since nothing points to it after this one: it may be removed in a commit of
+    /// its own afterwards. Nobody may use its key again.
+    Retire {
+        /// The row.
+        key: Key,
+    },
     /// A document goes. `None`: whatever stands there, if anything (rows that only a checked head makes meaningful).
     Delete {
         /// The document.

@@ -2,31 +2,38 @@
 //! of any domain and no knowledge of any store.
 
 mod cache;
+mod commit;
 mod cvm;
 mod error;
 mod host;
+mod info;
 mod load;
 pub mod open;
+mod staging;
+pub mod transfer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::code::Code;
-use crate::decision::{Change, Command, Ctx, Decision, Hint, Loaded, Rejection, View};
-use crate::id::{CommandId, Revision, hex, sha256};
-use crate::limits::{DECIDE_ATTEMPTS, LEDGER_RESULT_BYTES, Settings};
+use crate::decision::{Command, Ctx, Hint, Loaded, Rejection, View};
+use crate::id::{CommandId, hex, sha256};
+use crate::limits::{DECIDE_ATTEMPTS, Settings};
 use crate::marker::MaybeSync;
 use crate::schema::{Catalog, Key};
-use crate::store::{self, Batch, Check, Expect, Op, Outcome, Store, Write};
+use crate::store::{self, Outcome, Store};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Json, canonical, difference};
+use crate::value::{Json, canonical};
 
 use cache::Cache;
+use commit::Deciding;
 use load::From;
 
 pub use cvm::{Cvm, Listing, Summary};
 pub use error::Error;
 pub use host::*;
+pub use info::{CollectionInfo, Info};
+pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS};
 
 /// Drives commands against one store.
 ///
@@ -81,7 +88,7 @@ enum NoOps {
 }
 
 impl Engine {
-    /// An engine over `store`, which is made ready for `catalog`. A store that a newer program has written can be looked at
+    /// An engine over `store`, which is made ready for `catalog` and the engine's own [`COLLECTIONS`]. A store that a newer program has written can be looked at
     /// ([`Engine::ask`]); whatever would write is refused by it.
     pub async fn new(
         store: Arc<dyn Store>,
@@ -89,6 +96,7 @@ impl Engine {
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
+        let catalog = staging::with_own(&catalog)?;
         match store.migrate(&catalog).await {
             Ok(()) | Err(store::Error::NewerVersion { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -187,7 +195,8 @@ impl Engine {
                 }
                 // Without changes only its row in the ledger is written.
                 Ok(decision) if writes || no_ops == NoOps::Recorded => {
-                    match self.commit(decision, &view, id, &fingerprint, now).await {
+                    match self.commit(decision, &view, &Deciding { id, fingerprint: &fingerprint, now, attempt }).await
+                    {
                         Ok(told) => return Ok(told),
                         Err(error) if decide_again(&error) => error.into(),
                         Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {
@@ -265,82 +274,6 @@ impl Engine {
         }
     }
 
-    async fn commit<O: serde::Serialize + serde::de::DeserializeOwned>(
-        &self,
-        decision: Decision<O>,
-        view: &View,
-        id: &CommandId,
-        fingerprint: &str,
-        now: Timestamp,
-    ) -> Result<Told<O>, store::Error> {
-        let result = serde_json::to_value(&decision.output).map_err(|e| wrong_result(id, &e.to_string()))?;
-        if result.to_string().len() > LEDGER_RESULT_BYTES {
-            return Err(wrong_result(id, "it is larger than 4 KiB"));
-        }
-        let (writes, after) = self.writes(decision.changes, id);
-        let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();
-        let batch = Batch { command: id.clone(), fingerprint: fingerprint.to_owned(), at: now, result, writes, checks };
-        let receipt = self.shared.store.commit(batch).await?;
-        if receipt.replayed {
-            let output = serde_json::from_value(receipt.result).map_err(|e| wrong_result(id, &e.to_string()))?;
-            return Ok((Executed { output, command: id.clone(), replayed: true }, Vec::new()));
-        }
-        self.remember(after, decision.warm, view);
-        Ok((Executed { output: decision.output, command: id.clone(), replayed: false }, decision.hints))
-    }
-
-    /// The writes that make the changes, and the documents as they will stand.
-    fn writes(&self, changes: Vec<Change>, id: &CommandId) -> (Vec<Write>, Vec<(Key, Option<Loaded>)>) {
-        let mut after = Vec::new();
-        let mut writes = Vec::with_capacity(changes.len());
-        for change in changes {
-            writes.push(match change {
-                Change::Insert { key, document } => {
-                    let document = Arc::new(document);
-                    let revision = Revision::first(id, &key.collection, &key.id);
-                    after.push((key.clone(), Some(Loaded { revision, document: document.clone() })));
-                    self.put(key, document)
-                }
-                // Rows of insert-only collections are many and rarely read again: they are not remembered.
-                Change::Append { key, document } => self.put(key, Arc::new(document)),
-                Change::Update { key, before, after: new } => {
-                    let new = Arc::new(new);
-                    let op = Op::Change { difference: difference(&before.document, &new), after: new.clone() };
-                    let loaded = Loaded { revision: before.revision.next(), document: new };
-                    after.push((key.clone(), Some(loaded)));
-                    Write { key, expect: Expect::Revision(before.revision), op }
-                }
-                Change::Delete { key, revision } => {
-                    after.push((key.clone(), None));
-                    Write { key, expect: revision.map_or(Expect::Any, Expect::Revision), op: Op::Delete }
-                }
-            });
-        }
-        (writes, after)
-    }
-
-    fn put(&self, key: Key, document: Arc<crate::value::Document>) -> Write {
-        let version = self.shared.catalog.get(&key.collection).map_or(1, |c| c.version);
-        Write { key, expect: Expect::Absent, op: Op::Put { version, document } }
-    }
-
-    fn remember(&self, after: Vec<(Key, Option<Loaded>)>, warm: Vec<(Key, crate::decision::WarmValue)>, view: &View) {
-        let mut warm: HashMap<Key, _> = warm.into_iter().collect();
-        for (key, loaded) in after {
-            let warm = warm.remove(&key);
-            match loaded {
-                Some(loaded) => self.shared.cache.put(key, loaded, warm),
-                None => self.shared.cache.forget([key]),
-            }
-        }
-        // Live forms of what was only read: decoded programs.
-        for (key, value) in warm {
-            if let Some(read) = view.get(&key) {
-                self.shared.cache.put(key, read.clone(), Some(value));
-            }
-        }
-    }
-
     fn tell(&self, hints: &[Hint]) {
         if hints.is_empty() {
             return;
@@ -374,11 +307,6 @@ impl Engine {
 /// The fact that was decided on has changed: the command decides again.
 fn decide_again(error: &store::Error) -> bool {
     matches!(error, store::Error::Conflict { .. } | store::Error::UniqueViolation { .. })
-}
-
-fn wrong_result(id: &CommandId, why: &str) -> store::Error {
-    let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
-    store::Error::Invalid { key, reason: format!("the result cannot be kept in the ledger: {why}") }
 }
 
 fn read<O: serde::de::DeserializeOwned>(result: Json) -> Result<O, Error> {

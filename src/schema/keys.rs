@@ -16,10 +16,11 @@
 use rust_decimal::Decimal;
 
 use super::{Collection, Direction, Index, IndexKind, Kind, parse_decimal};
-use crate::value::{Document, Json, get};
+use crate::value::{Document, Json, get, words};
 
 /// The keys under which `document` stands in `index`: none where the index is partial and leaves it out, one for an ordered index, one an element
-/// (without repeats) for an `each` index. Text and containment indexes have no keys of this kind.
+/// (without repeats) for an `each` index, one a word of all its fields for a text index. A containment index has one for each element of a
+/// list and one for a single value; what objects contain is not in it.
 pub fn entries(collection: &Collection, index: &Index, document: &Document) -> Vec<Vec<u8>> {
     if !index.partial.as_ref().is_none_or(|p| p.holds(document)) {
         return Vec::new();
@@ -29,13 +30,36 @@ pub fn entries(collection: &Collection, index: &Index, document: &Document) -> V
         IndexKind::Each => {
             let Some((path, direction)) = index.fields.first() else { return Vec::new() };
             let Some(Json::Array(items)) = get(document, path) else { return Vec::new() };
-            let mut keys: Vec<_> = items.iter().map(|item| encoded(Kind::Json, item, *direction)).collect();
-            keys.sort();
-            keys.dedup();
-            keys
+            once_each(items.iter().map(|item| encoded(Kind::Json, item, *direction)))
         }
-        IndexKind::Text | IndexKind::Contains => Vec::new(),
+        IndexKind::Text => {
+            let texts = index.fields.iter().filter_map(|(path, _)| get(document, path)?.as_str());
+            once_each(texts.flat_map(words).map(|word| word_key(&word)))
+        }
+        IndexKind::Contains => {
+            let Some((path, direction)) = index.fields.first() else { return Vec::new() };
+            let values = match get(document, path) {
+                Some(Json::Array(items)) => items.as_slice(),
+                Some(Json::Object(_)) | None => &[],
+                Some(single) => std::slice::from_ref(single),
+            };
+            once_each(values.iter().map(|value| encoded(Kind::Json, value, *direction)))
+        }
     }
+}
+
+fn once_each(keys: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The key of a word in a text index.
+pub fn word_key(word: &str) -> Vec<u8> {
+    let mut out = vec![0x30];
+    text_bytes(word, &mut out);
+    out
 }
 
 /// The key of an ordered index for fields found by `value`; a field that is not found counts as null.

@@ -4,10 +4,14 @@
 mod clock;
 pub mod conformance;
 mod host;
+#[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))]
+pub mod node;
+mod notes;
 mod run;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;
 pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
+pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};

@@ -8,6 +8,7 @@ mod distance;
 mod order;
 mod path;
 mod size;
+mod words;
 
 pub use bounds::{Excess, check_plain, check_storable};
 pub use canonical::{canonical, number_text};
@@ -16,6 +17,7 @@ pub use distance::edit_distance;
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
 pub use size::json_bytes;
+pub use words::words;
 
 /// A plain value.
 pub type Json = serde_json::Value;

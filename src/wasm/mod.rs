@@ -1,5 +1,9 @@
 //! The wasm-bindgen exports: conversions only. Commands come in and results go out as JSON text.
 
+#[cfg(feature = "file")]
+mod files;
+mod panics;
+
 use std::sync::Arc;
 
 use wasm_bindgen::prelude::*;
@@ -9,6 +13,10 @@ use crate::domain::cvm::{Load, Start};
 use crate::engine::{Engine, Error, SystemHost, open};
 use crate::limits::Settings;
 use crate::value::Json;
+
+#[cfg(feature = "file")]
+pub use files::provide_files;
+pub use panics::show_panics;
 
 /// The version of this library.
 #[wasm_bindgen]
@@ -58,6 +66,11 @@ impl Runstate {
     /// All of an execution.
     pub async fn show(&self, execution: String) -> Result<String, JsValue> {
         write(self.engine.cvm().show(&execution).await)
+    }
+
+    /// Ends the use of the store; every later call is refused, closing again is fine.
+    pub async fn close(&self) -> Result<(), JsValue> {
+        self.engine.store().close().await.map_err(|e| thrown(e.into()))
     }
 }
 

@@ -2,7 +2,9 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod large;
 mod lifecycle;
+mod process;
 mod same;
 mod scene;
 mod size;

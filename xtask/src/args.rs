@@ -7,7 +7,7 @@ Developer commands of runstate.
 
 Usage: cargo xtask <command>
 
-  test [--full] [FILTER]  The gate: tools, format, lints, features, licences, tests, doc tests, examples, docs.
+  test [--full] [FILTER]  The gate: tools, format, lints, features, licences, Node, tests, doc tests, examples, docs.
                           With FILTER only the tests whose name contains it (with nextest also whole files of
                           tests). With --full the long form of random and failover runs (RUNSTATE_FULL=1).
   lint                    Format, lints of all feature sets and targets, dependency trees, licences.

@@ -1,5 +1,7 @@
 //! The tests: nextest where it is installed, else `cargo test`; doc tests always with `cargo test`; examples are built.
 
+use std::path::PathBuf;
+
 use crate::args::Length;
 use crate::error::Error;
 use crate::process::Call;
@@ -7,7 +9,7 @@ use crate::report::Report;
 use crate::skips::Skip;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{seed, tools};
+use crate::{node, seed, tools};
 
 /// How many cases a property test gets in a full run, where it does not say itself.
 const FULL_CASES: &str = "4096";
@@ -17,14 +19,15 @@ pub struct Suite<'a> {
     workspace: &'a Workspace,
     length: Length,
     seed: u64,
+    node_package: Option<PathBuf>,
 }
 
 impl<'a> Suite<'a> {
     /// Says the seed, with which all random tests of the run can be repeated.
-    pub fn new(workspace: &'a Workspace, length: Length) -> Result<Self, Error> {
+    pub fn new(workspace: &'a Workspace, length: Length, node_package: Option<PathBuf>) -> Result<Self, Error> {
         let seed = seed::seed()?;
         println!("random tests run with seed {seed}; RUNSTATE_SEED={seed} repeats them");
-        Ok(Self { workspace, length, seed })
+        Ok(Self { workspace, length, seed, node_package })
     }
 
     /// Every test of the workspace, its doc tests and examples.
@@ -88,6 +91,9 @@ impl<'a> Suite<'a> {
         call = call.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
         if self.length == Length::Full {
             call = call.env("RUNSTATE_FULL", "1").env("PROPTEST_CASES", FULL_CASES);
+        }
+        if let Some(package) = &self.node_package {
+            call = call.env(node::PACKAGE, package);
         }
         match tools::folder() {
             Ok(folder) => call.env("RUNSTATE_TOOLS", folder),

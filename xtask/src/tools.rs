@@ -7,11 +7,12 @@ use std::sync::OnceLock;
 use crate::error::Error;
 use crate::process::Call;
 use crate::report::Report;
+use crate::workspace::{Workspace, items};
 
 pub const WASM: &str = "wasm32-unknown-unknown";
 
 /// Gets everything, one step for each tool.
-pub fn all(report: &mut Report) {
+pub fn all(workspace: &Workspace, report: &mut Report) {
     report.step("tools", |_| {
         for call in [Call::new("rustc").arg("--version"), Call::cargo("--version")] {
             println!("{}", call.output()?.trim());
@@ -25,6 +26,7 @@ pub fn all(report: &mut Report) {
     report.step("tools: rustfmt, clippy", |_| components());
     report.step("tools: wasm target", |_| wasm_target());
     report.step("tools: node", |_| node());
+    report.step("tools: wasm-bindgen", |_| wasm_bindgen(workspace).map(drop));
 }
 
 /// `$XDG_CACHE_HOME/runstate-tools`; tests are told as `RUNSTATE_TOOLS`.
@@ -65,8 +67,24 @@ pub fn wasm_target() -> Result<(), Error> {
     rustup(&format!("target add {WASM}"), WASM)
 }
 
-/// Node, against which the language is compared.
-fn node() -> Result<(), Error> {
+/// What makes JavaScript's side of the WebAssembly. It must be of the very version of the library, and has its own folder by that.
+pub fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf, Error> {
+    let mut packages = items(&workspace.metadata["packages"]).filter(|package| package["name"] == "wasm-bindgen");
+    let version = packages.find_map(|package| package["version"].as_str()).unwrap_or_default();
+    let root = folder()?.join(format!("wasm-bindgen-{version}"));
+    let program = root.join("bin/wasm-bindgen");
+    if !Call::new(&program).arg("--version").succeeds() {
+        // Not in release: that takes four times as long to build, and the output is the same.
+        let call = Call::cargo("install wasm-bindgen-cli --no-default-features --debug --version").arg(version);
+        let missing = |error: Error| Error::Missing { what: "wasm-bindgen".to_owned(), why: error.to_string() };
+        call.arg("--root").arg(&root.to_string_lossy()).run().map_err(missing)?;
+    }
+    println!("{}", Call::new(&program).arg("--version").output()?.trim());
+    Ok(program)
+}
+
+/// Node, against which the language is compared, and in which the file store runs too.
+pub fn node() -> Result<(), Error> {
     if !Call::new("node").arg("--version").succeeds() {
         debian("nodejs")?;
     }

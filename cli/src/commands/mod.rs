@@ -1,6 +1,9 @@
 //! One file a command, or two that belong together.
 
 mod answer;
+mod export;
+mod import;
+mod info;
 mod list;
 mod load;
 mod next;
@@ -10,6 +13,8 @@ mod run;
 mod show;
 mod start;
 mod verify;
+
+use std::path::Path;
 
 use runstate::engine::open::Missing;
 use runstate::id::CommandId;
@@ -33,48 +38,65 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let run =
                 run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
             let session = open(Missing::Create, Some(&running)).await?;
-            session.judged(run.execute(&session).await)
+            session.end(run.execute(&session).await).await
         }
         Command::Load { file, name, writing } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let command = command_id(&writing)?;
             let session = open(Missing::Create, None).await?;
-            session.judged(load::execute(&session, &load, command.as_ref()).await)
+            session.end(load::execute(&session, &load, command.as_ref()).await).await
         }
         Command::Start { name, id, input, writing, running } => {
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.judged(start::execute(&session, name, id, input, command).await)
+            session.end(start::execute(&session, name, id, input, command).await).await
         }
         Command::Next { id, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.judged(next::execute(&session, &id, command).await)
+            session.end(next::execute(&session, &id, command).await).await
         }
         Command::Answer { id, call, answer, writing, running } => {
             let (value, command) = (answer::value(&answer)?, command_id(&writing)?);
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.judged(answer::execute(&session, &id, call.as_deref(), value, command).await)
+            session.end(answer::execute(&session, &id, call.as_deref(), value, command).await).await
         }
         Command::Resume { id, answers, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.judged(resume::execute(&session, &id, answers.as_deref(), command).await)
+            session.end(resume::execute(&session, &id, answers.as_deref(), command).await).await
         }
         Command::Show { id } => {
             let session = open(Missing::Refuse, None).await?;
-            session.judged(show::execute(&session, &id).await)
+            session.end(show::execute(&session, &id).await).await
         }
         Command::Output { id } => {
             let session = open(Missing::Refuse, None).await?;
-            session.judged(output::execute(&session, &id).await)
+            session.end(output::execute(&session, &id).await).await
         }
         Command::List { status, program, limit } => {
             let session = open(Missing::Refuse, None).await?;
-            session.judged(list::execute(&session, status, program, limit).await)
+            session.end(list::execute(&session, status, program, limit).await).await
         }
-        Command::Verify => verify::execute(&global, out).await,
+        Command::Info => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(info::execute(&session).await).await
+        }
+        Command::Export(export) => {
+            export::check(&export, out.json())?;
+            let session = open(Missing::Refuse, None).await?;
+            session.end(export::execute(&session, &export).await).await
+        }
+        Command::Import(import) => import::execute(&global, &import, out).await,
+        Command::Verify => verify::verify(&global, out).await,
+        Command::Repair { dry_run } => verify::repair(&global, dry_run, out).await,
+        Command::Compact => verify::compact(&global, out).await,
     }
+}
+
+/// Whether a path means standard input or output.
+fn is_stdio(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn command_id(writing: &crate::args::Writing) -> Result<Option<CommandId>, Failure> {

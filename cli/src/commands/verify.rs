@@ -1,34 +1,174 @@
-//! `verify`: whether a store on files is whole.
+//! `verify`, `repair` and `compact`: the files of a store on files.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
 
 use runstate::code::Code;
 use runstate::engine::Error;
 use runstate::engine::open::StoreUrl;
-use runstate::store::Store;
-use runstate::store::file::{FileStore, Options};
+use runstate::store::file::check::{Gravity, Report, Watch, files_on, repair_on, verify_on};
+use runstate::store::file::{FileStore, NativeFs, Options};
 use serde_json::json;
 
 use crate::args::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
+use crate::progress::Bar;
 use crate::session::{unnamed, url};
 
-/// Checks it.
-pub async fn execute(global: &Global, out: Out) -> Result<Exit, Failure> {
-    let url = url(global)?;
-    let StoreUrl::File { directory, single_process } = StoreUrl::parse(&url)? else {
-        let message = format!("`{url}` is no store on files; only those have files to verify");
-        return Err(Error::new(Code::Unsupported, message).into());
-    };
-    let opened = FileStore::open(&directory, Options { single_process, existing: true, ..Options::default() }).await;
-    let store = opened.map_err(|error| unnamed(global, &url, error.into()))?;
-    if let Some(illness) = store.health() {
-        return Err(Error::from(illness).into());
+/// A folder that is said to be a store.
+struct Folder {
+    url: String,
+    directory: String,
+    single_process: bool,
+}
+
+impl Folder {
+    fn named(global: &Global, command: &str) -> Result<Self, Failure> {
+        let url = url(global)?;
+        match StoreUrl::parse(&url)? {
+            StoreUrl::File { directory, single_process } => Ok(Self { url, directory, single_process }),
+            _ => {
+                let message = format!("`{url}` is no store on files; only those have files to {command}");
+                Err(Error::new(Code::Unsupported, message).into())
+            }
+        }
     }
+
+    fn fs(&self) -> NativeFs {
+        NativeFs::new(&self.directory, self.single_process)
+    }
+}
+
+/// Checks every file.
+pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
+    let folder = Folder::named(global, "verify")?;
+    let bar = Arc::new(Bar::new(out));
+    let report = verify_on(&folder.fs(), Some(watch(&bar))).await;
+    bar.clear();
+    let report = report.map_err(|error| unnamed(global, &folder.url, error.into()))?;
+    let whole = report.is_whole();
     if out.json() {
-        out.value(&json!({"ok": true, "store": store.id(), "url": url}))?;
+        out.value(&json!({"ok": whole, "url": folder.url, "store": report.store, "report": report}))?;
     } else {
-        out.line(&format!("the store at {directory} is whole"))?;
+        out.lines(&findings(&report))?;
+        out.line(&match whole {
+            true => format!(
+                "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
+                folder.directory,
+                report.documents,
+                report.commits,
+                report.snapshot.unwrap_or(0),
+                bytes(report.bytes)
+            ),
+            false => format!(
+                "the store at {} is damaged; whole up to commit {}. See what a repair would do: runstate --store {} repair --dry-run",
+                folder.directory, report.head, folder.url
+            ),
+        })?;
+    }
+    Ok(if whole { Exit::Done } else { Exit::Store })
+}
+
+/// Goes on from what is whole.
+pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failure> {
+    let folder = Folder::named(global, "repair")?;
+    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let bar = Arc::new(Bar::new(out));
+    let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
+    bar.clear();
+    let repaired = repaired.map_err(|error| unnamed(global, &folder.url, error.into()))?;
+    if out.json() {
+        out.value(&json!({"dryRun": dry, "url": folder.url, "repaired": repaired}))?;
+        return Ok(Exit::Done);
+    }
+    out.lines(&findings(&repaired.report))?;
+    let Some(snapshot) = repaired.snapshot else {
+        out.line(&format!("the store at {} is whole; there is nothing to repair", folder.directory))?;
+        return Ok(Exit::Done);
+    };
+    let aside = match repaired.kept_aside.len() {
+        0 => String::new(),
+        n => format!("; {n} damaged {} kept in {}/damaged", if n == 1 { "file" } else { "files" }, folder.directory),
+    };
+    let documents = repaired.report.documents;
+    out.line(&match dry {
+        true => format!(
+            "a repair would go on with {documents} documents from a new snapshot {snapshot}{aside}. Nothing was changed; do it with: \
+             runstate --store {} repair",
+            folder.url
+        ),
+        false => format!("repaired: the store goes on with {documents} documents from snapshot {snapshot}{aside}"),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Takes a snapshot and removes what it replaces.
+pub async fn compact(global: &Global, out: Out) -> Result<Exit, Failure> {
+    let folder = Folder::named(global, "compact")?;
+    let fs = folder.fs();
+    let options = Options { single_process: folder.single_process, existing: true, ..Options::default() };
+    let opened = FileStore::open(&folder.directory, options).await;
+    let named = |error: runstate::store::Error| unnamed(global, &folder.url, error.into());
+    let store = opened.map_err(named)?;
+    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    // So that the snapshot has the indexes of every collection that this program knows.
+    runstate::store::Store::migrate(&store, &catalog).await.map_err(Error::from)?;
+    let before = files_on(&fs).await.map_err(Error::from)?;
+    let compacted = store.compact().await.map_err(Error::from)?;
+    let after = files_on(&fs).await.map_err(Error::from)?;
+    if out.json() {
+        out.value(&json!({
+            "url": folder.url, "snapshot": compacted.snapshot, "commitsRemoved": compacted.commits_removed,
+            "snapshotsRemoved": compacted.snapshots_removed, "bytesBefore": before.bytes, "bytesAfter": after.bytes,
+        }))?;
+    } else {
+        out.line(&format!(
+            "the store at {} rests on snapshot {}: {} files removed, {} before, {} now",
+            folder.directory,
+            compacted.snapshot,
+            compacted.commits_removed + compacted.snapshots_removed + compacted.temps_removed,
+            bytes(before.bytes),
+            bytes(after.bytes)
+        ))?;
     }
     Ok(Exit::Done)
+}
+
+fn watch(bar: &Arc<Bar>) -> Arc<dyn Watch> {
+    let bar = bar.clone();
+    Arc::new(move |done, total| bar.bytes(done, total))
+}
+
+/// What was found, a line each, and what is gone with it.
+fn findings(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    for finding in &report.findings {
+        let weight = match finding.gravity {
+            Gravity::Damage => "damaged",
+            Gravity::Harmless => "harmless",
+        };
+        lines.push(format!("{weight}: {}: {}", finding.at, finding.why));
+        lines.extend(finding.gone.iter().map(|gone| format!("  gone: {gone}")));
+    }
+    lines
+}
+
+/// A size for people.
+pub fn bytes(n: u64) -> String {
+    let mut text = String::new();
+    let units = ["bytes", "KB", "MB", "GB", "TB"];
+    let mut size = n as f64;
+    let mut unit = 0;
+    while size >= 1_000.0 && unit + 1 < units.len() {
+        size /= 1_000.0;
+        unit += 1;
+    }
+    // Writing to a string cannot fail.
+    let _ = match unit {
+        0 => write!(text, "{n} bytes"),
+        _ => write!(text, "{size:.1} {}", units[unit]),
+    };
+    text
 }

@@ -21,6 +21,25 @@ const FRAMES_BYTES: usize = 256 * 1024;
 /// Page number of the rows that hold stack and scopes where the head cannot.
 const FRAMES_PAGE: i64 = -1;
 
+/// A version of a page: a counter in its last byte, and above it what names the command that wrote it. Rows that a dead process staged
+/// for another command, or that stood here for an earlier execution of this id, are never in the way.
+#[derive(Clone, Copy)]
+struct Versions {
+    writer: u64,
+}
+
+impl Versions {
+    fn of(ctx: &Ctx) -> Self {
+        let [a, b, c, d, ..] = ctx.seed("pages");
+        Self { writer: u64::from(u32::from_be_bytes([a, b, c, d])) << 8 }
+    }
+
+    /// The version that replaces `old`, from which it differs in any case.
+    fn after(self, old: u64) -> u64 {
+        self.writer | (old.wrapping_add(1) & 0xff)
+    }
+}
+
 /// Which pages are in force, and what else of the heap must be known to go on exactly.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Heap {
@@ -29,7 +48,7 @@ pub(super) struct Heap {
     /// Where stack and scopes stand, when not in the head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spill: Option<PageRef>,
-    /// Version of the newest rows of stack and scopes; never used again.
+    /// Version of the newest rows of stack and scopes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub spilled: u64,
     /// The heap's own counters (`nextRef` and others).
@@ -70,8 +89,8 @@ impl PageRef {
         (0..parts).map(move |part| rows::page_key(execution, page, version, part))
     }
 
-    fn delete(self, execution: &str, page: i64) -> impl Iterator<Item = Change> {
-        self.keys(execution, page).map(|key| Change::Delete { key, revision: None })
+    fn retire(self, execution: &str, page: i64) -> impl Iterator<Item = Change> {
+        self.keys(execution, page).map(|key| Change::Retire { key })
     }
 
     /// What the rows hold.
@@ -144,6 +163,12 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     reads
 }
 
+/// Up to `most` rows in which the heap of `execution` stands.
+pub(super) fn heap_rows(execution: &Execution, most: usize) -> Vec<Key> {
+    let pages = (0..).zip(&execution.heap.pages).flat_map(|(page, reference)| reference.keys(&execution.id, page));
+    pages.take(most).collect()
+}
+
 impl Live {
     /// A new machine at the first instruction.
     pub fn start(decoded: &Decoded, input: &Json, ctx: &Ctx) -> Result<Self, Rejection> {
@@ -204,31 +229,33 @@ impl Live {
     }
 
     /// Puts the machine's state into the head, and returns the changes of rows: new versions of the pages that changed, the old ones gone.
-    pub fn save(&mut self, execution: &mut Execution) -> Result<Vec<Change>, Rejection> {
+    pub fn save(&mut self, execution: &mut Execution, ctx: &Ctx) -> Result<Vec<Change>, Rejection> {
         let saved = self.machine.save();
+        let versions = Versions::of(ctx);
         let id = execution.id.clone();
         let heap = &mut execution.heap;
         let mut changes = Vec::new();
         for page in self.machine.dirty_pages() {
             let index = page as usize;
-            let old = heap.pages.get(index).copied();
-            let version = old.map_or(0, PageRef::version) + 1;
+            // Version 0 is a place that was only made for a page behind it.
+            let old = heap.pages.get(index).copied().filter(|old| old.version() > 0);
+            let version = versions.after(old.map_or(0, PageRef::version));
             let (rows, parts) = rows::page(&id, i64::from(page), version, self.machine.encode_page(page))?;
             let whole = rows
                 .iter()
-                .any(|row| matches!(row, Change::Append { document, .. } if document.contains_key("objects")));
+                .any(|row| matches!(row, Change::Stage { document, .. } if document.contains_key("objects")));
             changes.extend(rows);
-            changes.extend(old.into_iter().flat_map(|old| old.delete(&id, i64::from(page))));
+            changes.extend(old.into_iter().flat_map(|old| old.retire(&id, i64::from(page))));
             // Pages between the last one known and this one are new too, and come in this very loop.
             heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
             heap.pages[index] = PageRef::of(version, parts, whole);
         }
         self.machine.mark_clean();
-        changes.extend(heap.spill.take().into_iter().flat_map(|old| old.delete(&id, FRAMES_PAGE)));
+        changes.extend(heap.spill.take().into_iter().flat_map(|old| old.retire(&id, FRAMES_PAGE)));
         let frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
         let text = serde_json::to_value(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
         if size(&text) > FRAMES_BYTES {
-            heap.spilled += 1;
+            heap.spilled = versions.after(heap.spilled);
             let (rows, parts) = rows::page(&id, FRAMES_PAGE, heap.spilled, text)?;
             heap.spill = Some(PageRef::Parts(heap.spilled, parts));
             changes.extend(rows);

@@ -6,12 +6,14 @@
 //! | `program.rs` | programs, their versions, and the command that loads them |
 //! | `execution.rs` | executions, their lifecycle, the commands that move them |
 //! | `call.rs` | calls and their answers (`cvm.cc_history`) |
+//! | `carried.rs` | what is taken over from a storage of the older CVM |
 //! | `rows.rs` | what grows without end: output, heap pages, logs |
 //! | `live.rs` | an execution in its live form, from rows and back |
 //! | `turn.rs` | running a slice, and what it leaves to be written |
 //! | `show.rs` | what is told of an execution, its state hash included |
 
 mod call;
+mod carried;
 mod document;
 mod execution;
 mod live;
@@ -24,6 +26,7 @@ use crate::id::{hex, sha256};
 use crate::schema::Collection;
 
 pub use call::{Answer, CC_HISTORY, Call, CallOutcome, Choice, Context, Request, Response};
+pub use carried::{CarriedEnd, CarryEnded, CarryProgram};
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
     Reached, Resting, Retry, Run, Start, State, Status, Unpause,

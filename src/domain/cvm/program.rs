@@ -213,11 +213,11 @@ impl Command for Load {
 }
 
 impl Program {
-    fn loaded(&self, changed: bool) -> LoadedProgram {
+    pub(super) fn loaded(&self, changed: bool) -> LoadedProgram {
         LoadedProgram { id: self.id.clone(), name: self.name.clone(), program_version: self.program_version, changed }
     }
 
-    fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {
+    pub(super) fn version_row(&self, now: Timestamp) -> Result<Change, Rejection> {
         let key = version_key(&self.id, self.program_version);
         let version = ProgramVersion {
             id: key.id.to_string(),

@@ -23,7 +23,7 @@ pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
     .insert_only();
 
-/// `cvm.heap_pages`: pages of the heap; the head says which version of each is in force. A page too large for one row is
+/// `cvm.heap_pages`: pages of the heap; the head says which version of each is in force, and what it does not name nobody sees. A page too large for one row is
 /// several, each with a `part` of its JSON in `text`; page -1 is stack and scopes where they are too large for the head.
 pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 1)
     .fields(&[
@@ -123,7 +123,7 @@ pub(super) fn page(execution: &str, page: i64, version: u64, objects: Json) -> R
         let mut row =
             document::write(&json!({"id": &*key.id, "executionId": execution, "page": page, "version": version}))?;
         row.extend(document::write(&rest)?);
-        Ok(Change::Append { key, document: row })
+        Ok(Change::Stage { key, document: row })
     };
     if text.len() <= PART_BYTES && objects.is_array() {
         return Ok((vec![row(0, json!({"objects": objects}))?], 1));

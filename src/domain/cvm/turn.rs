@@ -60,7 +60,7 @@ pub(super) fn slice(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx) -
     execution.state = execution.step(Event::Ran(end))?;
     execution.metrics.instructions_executed = live.machine.instructions();
     execution.last_modified = ctx.now;
-    let pages = live.save(execution)?;
+    let pages = live.save(execution, ctx)?;
     written.changes.extend(pages);
     Ok(written)
 }
@@ -126,7 +126,7 @@ fn run(
 }
 
 /// Adds lines to the output: rows for all of them, the newest ones in the head, all in the digest.
-fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> Result<(), Rejection> {
+pub(super) fn print(execution: &mut Execution, lines: &[String], written: &mut Written) -> Result<(), Rejection> {
     let (rows, next) = rows::output(&execution.id, execution.output_rows, lines)?;
     written.changes.extend(rows);
     execution.output_rows = next;

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Missing;
+use super::{Missing, Opened};
 use crate::engine::Error;
-use crate::store::Store;
 use crate::store::file::{FileStore, Options};
 
-pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(
-        FileStore::open(
-            directory,
-            Options { single_process, existing: missing == Missing::Refuse, ..Options::default() },
-        )
-        .await?,
-    ))
+pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Opened, Error> {
+    let options = Options { single_process, existing: missing == Missing::Refuse, ..Options::default() };
+    let store = FileStore::open(directory, options).await?;
+    let id = Some(store.id().to_owned());
+    Ok(Opened { store: Arc::new(store), id })
 }

@@ -13,6 +13,9 @@ pub use environment::{Environment, at_home, store_url};
 cfg_if::cfg_if! {
     if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
         mod file;
+    } else if #[cfg(all(feature = "file", feature = "wasm", target_family = "wasm"))] {
+        #[path = "node_file.rs"]
+        mod file;
     } else {
         #[path = "no_file.rs"]
         mod file;
@@ -111,12 +114,25 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
     open_or(url, Missing::Create).await
 }
 
+/// A store that was opened.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The store's own id, where it has one that outlives the process.
+    pub id: Option<String>,
+}
+
 /// Opens the store that `url` names; `missing` says what happens where there is none.
 pub async fn open_or(url: &str, missing: Missing) -> Result<Arc<dyn Store>, Error> {
+    Ok(open_known(url, missing).await?.store)
+}
+
+/// As [`open_or`], with what else is known of it.
+pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
     let absent =
         |store: &str| Err(Error::new(Code::Unsupported, format!("this version of runstate has no {store} store yet")));
     match StoreUrl::parse(url)? {
-        StoreUrl::Memory => Ok(Arc::new(crate::store::Memory::new())),
+        StoreUrl::Memory => Ok(Opened { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(_) => absent("IndexedDB"),
         StoreUrl::MongoDb(_) => absent("MongoDB"),

@@ -1,13 +1,10 @@
 //! In place of the store on files, where this build or host has none.
 
-use std::sync::Arc;
-
-use super::Missing;
+use super::{Missing, Opened};
 use crate::code::Code;
 use crate::engine::Error;
-use crate::store::Store;
 
-pub(super) async fn open(directory: &str, _single_process: bool, _missing: Missing) -> Result<Arc<dyn Store>, Error> {
+pub(super) async fn open(directory: &str, _single_process: bool, _missing: Missing) -> Result<Opened, Error> {
     let message = format!(
         "cannot open `{directory}`: this build of runstate has no store on files (feature `file`, not in a browser)"
     );

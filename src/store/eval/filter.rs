@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::schema::{Collection, Filter, Kind, parse_decimal};
-use crate::value::{Document, Json, compare, get, same};
+use crate::value::{Document, Json, compare, get, same, words};
 
 /// Whether `document` of `collection` matches `filter`.
 ///
@@ -34,11 +34,6 @@ pub fn matches(collection: &Collection, filter: &Filter, document: &Document) ->
         Filter::Or(any) => any.iter().any(|f| matches(collection, f, document)),
         Filter::Not(inner) => !matches(collection, inner, document),
     }
-}
-
-/// The words of a text: runs of letters and digits, in lower case.
-pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 /// `1.50` and `1.5` are one decimal; elsewhere texts are equal byte by byte.

@@ -1,6 +1,6 @@
 //! The order of results, and cursors into it.
 
-use crate::id::hex;
+use crate::id::{hex, unhex};
 use crate::schema::{Collection, Query, Sort, keys};
 use crate::store::Error;
 use crate::value::{Document, Json, get};
@@ -57,12 +57,6 @@ impl Cursor {
         let fields: Option<Vec<_>> = fields.split_terminator('.').map(unhex).collect();
         Some(Self { key: SortKey(fields?), id: id.to_owned() })
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
 }
 
 #[cfg(test)]

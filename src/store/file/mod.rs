@@ -4,7 +4,7 @@
 //! ```text
 //! <dir>/runstate.json                    {"format":1,"store":"<uuid>","crc":"…"}
 //! <dir>/commits/0000000000000042.json    see `commit_file.rs`
-//! <dir>/snapshots/0000000000000000.jsonl see `snapshot.rs`
+//! <dir>/snapshots/0000000000000000.jsonl see `snapshot/`
 //! <dir>/commits/.tmp-<random>            being written; never reused
 //! <dir>/snapshots/.waiting-<random>      somebody asks the others to wait a moment
 //! <dir>/reserve                          space that is given up when the disk is full
@@ -62,8 +62,12 @@ mod format;
 pub mod fs;
 mod load;
 mod log;
+#[cfg(any(target_os = "linux", all(feature = "wasm", target_family = "wasm")))]
+mod mounts;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+mod node;
 mod open;
 mod port;
 mod reading;
@@ -95,6 +99,8 @@ use crate::store::{Error, Limits};
 pub use cleaning::Compacted;
 #[cfg(not(target_family = "wasm"))]
 pub use native::NativeFs;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub use node::{NodeFiles, NodeFs};
 
 /// How a file store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -115,9 +115,11 @@ fn not_a_store(root: &str, others: &[&str]) -> Error {
         _ => String::new(),
     };
     let hint = if others.contains(&"metadata.json") && others.contains(&"programs") {
-        "it looks like the data of the older CVM, which can be imported into a new store"
+        format!(
+            "it looks like the data of the older CVM; import it into a new store: runstate --store file:NEW import '{root}'"
+        )
     } else {
-        "choose an empty folder or a new name"
+        "choose an empty folder or a new name".to_owned()
     };
     Error::Unavailable {
         what: format!("{root} is no store"),

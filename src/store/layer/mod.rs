@@ -1,6 +1,7 @@
 //! Stores around stores: they see every call and pass it on.
 
 mod fault;
+mod small;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -15,6 +16,7 @@ use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
 pub use fault::{Fault, FaultStore, yield_now};
+pub use small::Small;
 pub use trace::{Calls, Trace};
 
 /// A method of the port.

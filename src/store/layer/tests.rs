@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Fault, FaultStore, Method, Trace};
+use super::{Fault, FaultStore, Method, Small, Trace};
 use crate::id::CommandId;
 use crate::schema::{Catalog, Collection, Key, Query};
-use crate::store::{Batch, Error, Expect, Memory, Op, Outcome, Store, Write};
+use crate::store::{Batch, Error, Expect, Limits, Memory, Op, Outcome, Store, Write};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -92,4 +92,22 @@ async fn a_delayed_call_lets_others_pass() {
     let (slow, fast) = tokio::join!(store.commit(batch("slow")), store.commit(batch("fast")));
     let order = |receipt: Result<crate::store::Receipt, Error>| receipt.unwrap().position.0.parse::<u64>().unwrap();
     assert!(order(fast) < order(slow));
+}
+
+#[tokio::test]
+async fn a_small_store_takes_what_it_says_and_no_more() {
+    let bytes = batch("1").bytes();
+    let fits = Limits { document_bytes: bytes, batch_bytes: bytes, batch_writes: 1 };
+    for (limits, taken) in [
+        (fits, true),
+        (Limits { batch_writes: 0, ..fits }, false),
+        (Limits { batch_bytes: bytes - 1, ..fits }, false),
+        (Limits { document_bytes: 1, ..fits }, false),
+    ] {
+        let store = ready(Small::new(Memory::new(), limits)).await;
+        assert_eq!(store.capabilities().limits(), limits);
+        let came = store.commit(batch("1")).await;
+        assert_eq!(came.is_ok(), taken, "{limits:?} {came:?}");
+        assert!(taken || matches!(came, Err(Error::TooLarge { .. })));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::index::{Entries, Stretch, after};
 use crate::schema::{Collection, Constant, Direction, Filter, IndexKind, Kind, Predicate, Sort, keys};
 use crate::store::eval::SortKey;
-use crate::value::{Json, same};
+use crate::value::{Json, same, words};
 
 /// Most stretches that lists of values may multiply to; beyond it fewer fields of the index are used.
 const MOST_STRETCHES: usize = 64;
@@ -53,7 +53,8 @@ impl<'a> Access<'a> {
         match declared.kind {
             IndexKind::Ordered => {}
             IndexKind::Each => return Self::through_elements(collection, index, known, sort),
-            IndexKind::Text | IndexKind::Contains => return None,
+            IndexKind::Text => return Self::through_words(index, known, sort),
+            IndexKind::Contains => return Self::through_contained(index, known, sort),
         }
         let mut prefixes = vec![Vec::new()];
         let mut equal = 0;
@@ -96,11 +97,29 @@ impl<'a> Access<'a> {
         let (path, direction) = index.declared.fields.first()?;
         // Elsewhere than in a list a contained value has no entry.
         let element = (collection.kind_of(path) == Kind::List).then(|| known.contained.get(path)).flatten()?;
-        let prefix = keys::encoded(Kind::Json, element, *direction);
-        let stretches = vec![Stretch::of(prefix.clone())];
+        Some(Self::under(index, keys::encoded(Kind::Json, element, *direction), sort))
+    }
+
+    /// What is contained in objects is not in the index, so an object is looked for without it.
+    fn through_contained(index: &'a Entries, known: &Known, sort: &[Sort]) -> Option<(Worth, Self)> {
+        let (path, direction) = index.declared.fields.first()?;
+        let value = known.contained.get(path).filter(|value| !value.is_object())?;
+        Some(Self::under(index, keys::encoded(Kind::Json, value, *direction), sort))
+    }
+
+    /// Of the words asked for in one field the longest, which is likely the rarest; text without words is in every document.
+    fn through_words(index: &'a Entries, known: &Known, sort: &[Sort]) -> Option<(Worth, Self)> {
+        let asked = index.declared.fields.iter().filter_map(|(path, _)| known.texts.get(path));
+        let word = asked.flat_map(|text| words(text)).max_by_key(String::len)?;
+        Some(Self::under(index, keys::word_key(&word), sort))
+    }
+
+    /// All documents under one entry, each once.
+    fn under(index: &'a Entries, entry: Vec<u8>, sort: &[Sort]) -> (Worth, Self) {
+        let stretches = vec![Stretch::of(entry.clone())];
         let exact = sort.is_empty();
-        let access = Self { index, stretches, backward: false, served: 0, exact, prefix, places: Vec::new() };
-        Some(((1, false, exact, 0, index.declared.partial.is_some()), access))
+        let access = Self { index, stretches, backward: false, served: 0, exact, prefix: entry, places: Vec::new() };
+        ((1, false, exact, 0, index.declared.partial.is_some()), access)
     }
 
     /// Finds out how much of the order is the index's own, behind `equal` fixed fields.
@@ -148,6 +167,7 @@ struct Known<'f> {
     equal: BTreeMap<&'f str, Vec<&'f Json>>,
     ranges: BTreeMap<&'f str, Range<'f>>,
     contained: BTreeMap<&'f str, &'f Json>,
+    texts: BTreeMap<&'f str, &'f str>,
     exists: BTreeMap<&'f str, bool>,
 }
 
@@ -179,7 +199,10 @@ impl<'f> Known<'f> {
             Filter::Exists(path, there) => {
                 self.exists.insert(path, *there);
             }
-            Filter::All | Filter::Ne(..) | Filter::Text(..) | Filter::Or(_) | Filter::Not(_) => {}
+            Filter::Text(path, text) => {
+                self.texts.insert(path, text);
+            }
+            Filter::All | Filter::Ne(..) | Filter::Or(_) | Filter::Not(_) => {}
         }
     }
 

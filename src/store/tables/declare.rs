@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::base::Base;
 use super::index::Entries;
-use super::overlay::{Documents, Keys};
+use super::overlay::{Documents, Keys, Since};
 use super::{Expiry, Table, Tables, deadline, due_key};
 use crate::schema::{Catalog, Collection, Direction, Index, Key, Ttl, keys};
 use crate::store::{COMMANDS, Error, Limits};
@@ -178,13 +178,13 @@ impl Making<'_> {
     /// Brings a base's entries up to what stands over its documents.
     fn adopt(&self, mut keys: Keys, of: Of) -> Result<Keys, Error> {
         for change in self.documents.changes() {
-            let (id, before, now) = change?;
+            let Since { id, before, now } = change?;
             let entries =
                 |document: Option<&Document>| document.map(|d| of.entries(self.declared, d)).unwrap_or_default();
             let before = entries(before.as_ref().map(|stored| &*stored.document));
-            let now = entries(now.map(|stored| &*stored.document));
-            before.iter().filter(|entry| !now.contains(entry)).for_each(|entry| keys.remove(entry, id));
-            now.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, id));
+            let now = entries(now.as_ref().map(|stored| &*stored.document));
+            before.iter().filter(|entry| !now.contains(entry)).for_each(|entry| keys.remove(entry, &id));
+            now.iter().filter(|entry| !before.contains(entry)).for_each(|entry| keys.insert(entry, &id));
         }
         Ok(keys)
     }

@@ -54,6 +54,14 @@ impl<K: Ord, V> Overlay<K, V> {
     }
 }
 
+/// A document that changed since the base.
+pub(super) struct Since {
+    pub(super) id: Arc<str>,
+    /// What the base has there.
+    pub(super) before: Option<Stored>,
+    pub(super) now: Option<Stored>,
+}
+
 /// The documents of one collection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Documents {
@@ -94,14 +102,14 @@ impl Documents {
         Merge::new(base, self.changed.range::<str>(from, Bound::Unbounded), Way::Forward)
     }
 
-    /// What changed since the base: the id, what the base has there, what stands there now.
-    pub(super) fn changes(&self) -> impl Iterator<Item = Result<(&Arc<str>, Option<Stored>, Option<&Stored>), Error>> {
+    /// What changed since the base.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Result<Since, Error>> {
         self.changed.0.iter().map(|(id, slot)| {
             let before = match &self.base {
                 Some((base, part)) if slot.in_base => base.document(*part, id)?,
                 _ => None,
             };
-            Ok((id, before, slot.now.as_ref()))
+            Ok(Since { id: id.clone(), before, now: slot.now.clone() })
         })
     }
 }

@@ -362,7 +362,11 @@ impl Command for Delete {
         }
         execution.last_modified = ctx.now;
         let after = execution.to_document()?;
-        Ok(decision.change(Change::Update { key, before: before.clone(), after }))
+        let mut decision = decision.change(Change::Update { key, before: before.clone(), after });
+        // Something is taken away at once: that is how a full disk knows a command that makes room.
+        let rows = live::heap_rows(&execution, DELETE_ROWS as usize).into_iter();
+        decision.changes.extend(rows.map(|key| Change::Delete { key, revision: None }));
+        Ok(decision)
     }
 }
 

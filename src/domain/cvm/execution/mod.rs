@@ -485,6 +485,11 @@ impl ProgramError {
         }
     }
 
+    /// What the older CVM said of an error: a message, and nothing of where.
+    pub(super) fn carried(message: &str, timestamp: Timestamp) -> Self {
+        Self { message: message.to_owned(), name: "Error".to_owned(), timestamp, ..Self::sample() }
+    }
+
     /// Cut to what a head can hold, with a mark: a program may throw a text of any length.
     pub(super) fn bounded(mut self) -> Self {
         self.name = turn::cut(&self.name);

@@ -1,6 +1,7 @@
 //! Looking at every file of a store, and continuing from what is whole: `survey.rs` reads, `repair.rs` writes.
 
 mod islands;
+mod measure;
 mod repair;
 mod survey;
 
@@ -14,6 +15,7 @@ use super::fs::Fs;
 use crate::marker::MaybeSync;
 use crate::store::Error;
 
+pub use measure::{Files, files_on};
 pub use repair::{Repaired, repair_on};
 
 /// Who is told how far a long look is: bytes read so far, and in all.

@@ -1,95 +1,11 @@
-//! The kind of file system a folder is on, from the kernel's table of mounts: unlike the numbers of statfs it has the name that
-//! people know, and tells `fuse.sshfs` from a local file system in user space.
+//! The kind of file system a folder is on, as the kernel's table of mounts says.
 
 use std::path::Path;
 
 use crate::store::file::fs::Kind;
+use crate::store::file::mounts::kind_in;
 
-/// File systems that other machines write to as well. Their caches make rules 3, 4 and 7 (what is listed after a write was
-/// made after it) untrue.
-const NETWORK: &[&str] = &[
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "ncpfs",
-    "afs",
-    "coda",
-    "ceph",
-    "lustre",
-    "beegfs",
-    "gpfs",
-    "9p",
-    "vboxsf",
-    "prl_fs",
-    "fuse.sshfs",
-    "fuse.s3fs",
-    "fuse.rclone",
-    "fuse.gcsfuse",
-    "fuse.goofys",
-    "fuse.geesefs",
-    "fuse.mount-s3",
-    "fuse.blobfuse2",
-    "fuse.glusterfs",
-    "fuse.ceph",
-    "fuse.ceph-fuse",
-    "fuse.juicefs",
-    "fuse.seaweedfs",
-    "fuse.davfs",
-    "fuse.vmhgfs-fuse",
-];
-
-/// The kind of file system that `path`, absolute and without links in it, is on. Where the table cannot be read nothing is held
-/// against it: the link itself decides then.
+/// The kind of file system that `path`, absolute and without links in it, is on.
 pub fn kind(path: &Path) -> Kind {
     std::fs::read_to_string("/proc/self/mountinfo").map_or(Kind::Local, |table| kind_in(&table, path))
-}
-
-fn kind_in(table: &str, path: &Path) -> Kind {
-    let mut nearest: Option<(usize, &str)> = None;
-    for line in table.lines() {
-        // 36 35 98:0 / /mnt rw,noatime shared:1 - ext3 /dev/root rw
-        let Some((before, after)) = line.split_once(" - ") else { continue };
-        let (Some(point), Some(name)) = (before.split(' ').nth(4), after.split(' ').next()) else { continue };
-        let point = unescape(point);
-        // Of two mounts on one point the later hides the earlier.
-        if path.starts_with(&point) && nearest.is_none_or(|(length, _)| point.len() >= length) {
-            nearest = Some((point.len(), name));
-        }
-    }
-    match nearest {
-        Some((_, name)) if NETWORK.contains(&name) => Kind::Network(name.to_owned()),
-        _ => Kind::Local,
-    }
-}
-
-/// The kernel writes space, tab, newline and backslash in octal.
-fn unescape(point: &str) -> String {
-    point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TABLE: &str = "\
-22 1 254:0 / / rw,relatime - ext4 /dev/root rw
-30 22 0:25 / /home rw shared:3 - nfs4 server:/home rw
-31 30 0:26 / /home/ann/my\\040disk rw - xfs /dev/sdb rw
-32 22 0:27 / /mnt/b rw - fuse.sshfs ann@b: rw
-33 22 0:28 / /over rw - nfs server:/x rw
-34 33 0:29 / /over rw - tmpfs tmpfs rw
-";
-
-    #[test]
-    fn the_nearest_mount_names_the_kind() {
-        let kind = |path: &str| kind_in(TABLE, Path::new(path));
-        assert_eq!(kind("/srv/store"), Kind::Local);
-        assert_eq!(kind("/home/ann/store"), Kind::Network("nfs4".into()));
-        assert_eq!(kind("/home/ann/my disk/store"), Kind::Local);
-        assert_eq!(kind("/homestead"), Kind::Local, "a prefix of the text is not a folder above");
-        assert_eq!(kind("/mnt/b/c"), Kind::Network("fuse.sshfs".into()));
-        assert_eq!(kind("/over/x"), Kind::Local, "the later mount hides the earlier");
-    }
 }

@@ -126,11 +126,10 @@ impl SnapshotBase {
         let blocks = self.sections.get(number).map_or(&[][..], |(_, section)| &section.blocks);
         let mut last: Option<T> = None;
         for (place, block) in blocks.iter().enumerate() {
-            for (at, row) in self.all::<T>(number, place)?.into_iter().enumerate() {
-                let begins = at > 0 || row.key() == &*block.first;
-                if !begins || last.is_some_and(|last| last.key() >= row.key()) {
+            for row in self.all::<T>(number, place)? {
+                if last.is_some_and(|last| last.key() >= row.key()) {
                     return Err(
-                        self.corrupt(block.at, "a row of the block that begins there is out of order".to_owned())
+                        self.flawed((block.at, "a row of the block that begins there is out of order".to_owned()))
                     );
                 }
                 last = Some(row);
@@ -141,35 +140,27 @@ impl SnapshotBase {
 
     /// All rows of a block, past the cache.
     fn all<T: Row>(&self, number: usize, place: usize) -> Result<Vec<T>, Error> {
-        let Some((block, at)) = self.read::<T>(number, place)? else { return Ok(Vec::new()) };
+        let Some(block) = self.read::<T>(number, place)? else { return Ok(Vec::new()) };
         let rows = (0..block.len()).filter_map(|row| block.row(row));
-        rows.map(|row| row.cloned().map_err(|flaw| self.flawed(at, flaw))).collect()
+        rows.map(|row| row.cloned().map_err(|flaw| self.flawed(flaw))).collect()
     }
 
-    /// A block from the file, and where it is. None: there is no such block.
-    fn read<T: Row>(&self, number: usize, place: usize) -> Result<Option<(Block<T>, u64)>, Error> {
+    /// A block from the file. None: there is no such block.
+    fn read<T: Row>(&self, number: usize, place: usize) -> Result<Option<Block<T>>, Error> {
         let Some((collection, section)) = self.sections.get(number) else { return Ok(None) };
         let Some(block) = section.blocks.get(place) else { return Ok(None) };
         let raw = self.source.read_at(block.at, block.bytes).map_err(|e| unreadable(&self.path, &e))?;
-        let parsed = Block::new(raw, block.rows, block.crc, section.kind, collection.clone());
-        parsed.map(|parsed| Some((parsed, block.at))).map_err(|flaw| self.flawed(block.at, flaw))
+        Block::new(raw, block, section.kind, collection.clone()).map(Some).map_err(|flaw| self.flawed(flaw))
     }
 
     /// A block, from the cache where it is there.
-    fn block<T: Row>(
-        &self,
-        cache: &Cache<T>,
-        number: usize,
-        place: usize,
-    ) -> Result<Option<(Arc<Block<T>>, u64)>, Error> {
-        let at = self.sections.get(number).and_then(|(_, section)| section.blocks.get(place)).map(|block| block.at);
-        if let (Some(block), Some(at)) = (cache.get((number, place)), at) {
-            return Ok(Some((block, at)));
+    fn block<T: Row>(&self, cache: &Cache<T>, number: usize, place: usize) -> Result<Option<Arc<Block<T>>>, Error> {
+        if let Some(block) = cache.get((number, place)) {
+            return Ok(Some(block));
         }
-        let Some((block, at)) = self.read(number, place)? else { return Ok(None) };
-        let block = Arc::new(block);
+        let Some(block) = self.read(number, place)?.map(Arc::new) else { return Ok(None) };
         cache.put((number, place), &block);
-        Ok(Some((block, at)))
+        Ok(Some(block))
     }
 
     /// How many blocks of a section begin with a key for which this holds.
@@ -178,11 +169,7 @@ impl SnapshotBase {
         blocks.partition_point(|block| holds(&block.first))
     }
 
-    fn flawed(&self, at: u64, (within, why): Flaw) -> Error {
-        self.corrupt(at.saturating_add(within as u64), why)
-    }
-
-    fn corrupt(&self, at: u64, why: String) -> Error {
+    fn flawed(&self, (at, why): Flaw) -> Error {
         Error::Corrupt { at: format!("{} at byte {at}", self.path), why }
     }
 
@@ -220,13 +207,13 @@ impl Base for SnapshotBase {
         let Some(place) = self.blocks_where(part.number, |first| first <= id.as_bytes()).checked_sub(1) else {
             return Ok(None);
         };
-        let Some((block, at)) = self.block(&self.documents, part.number, place)? else { return Ok(None) };
+        let Some(block) = self.block(&self.documents, part.number, place)? else { return Ok(None) };
         let found = || {
             let row = block.partition(|key| key < id.as_bytes())?;
             let found = block.row(row).transpose()?.filter(|(found, _)| **found == *id);
             Ok(found.map(|(_, stored)| stored.clone()))
         };
-        found().map_err(|flaw| self.flawed(at, flaw))
+        found().map_err(|flaw| self.flawed(flaw))
     }
 
     fn documents<'a>(&'a self, part: Part, from: Bound<&str>) -> Rows<'a, Arc<str>, Stored> {
@@ -257,8 +244,8 @@ struct Scan<'a, T> {
 /// How far a scan is.
 enum At<T> {
     Start,
-    /// The block, where it is, its place, and its row that comes next (backward: the one before that number).
-    Row(Arc<Block<T>>, u64, usize, usize),
+    /// The block, its place, and its row that comes next (backward: the one before that number).
+    Row(Arc<Block<T>>, usize, usize),
     End,
 }
 
@@ -295,9 +282,9 @@ impl<T: Row> Scan<'_, T> {
                 None => return Ok(At::End),
             },
         };
-        let Some((block, at)) = self.base.block(self.cache, self.number, place)? else { return Ok(At::End) };
-        let row = block.partition(inside).map_err(|flaw| self.base.flawed(at, flaw))?;
-        Ok(At::Row(block, at, place, row))
+        let Some(block) = self.base.block(self.cache, self.number, place)? else { return Ok(At::End) };
+        let row = block.partition(inside).map_err(|flaw| self.base.flawed(flaw))?;
+        Ok(At::Row(block, place, row))
     }
 
     /// The block after this one in the direction of the scan.
@@ -307,9 +294,9 @@ impl<T: Row> Scan<'_, T> {
             Way::Backward => place.checked_sub(1),
         };
         let Some(place) = place else { return Ok(At::End) };
-        let Some((block, at)) = self.base.block(self.cache, self.number, place)? else { return Ok(At::End) };
+        let Some(block) = self.base.block(self.cache, self.number, place)? else { return Ok(At::End) };
         let row = if self.way == Way::Forward { 0 } else { block.len() };
-        Ok(At::Row(block, at, place, row))
+        Ok(At::Row(block, place, row))
     }
 
     fn step(&mut self) -> Result<Option<T>, Error> {
@@ -317,13 +304,13 @@ impl<T: Row> Scan<'_, T> {
             self.at = match std::mem::replace(&mut self.at, At::End) {
                 At::Start => self.begin()?,
                 At::End => return Ok(None),
-                At::Row(block, at, place, row) => {
+                At::Row(block, place, row) => {
                     let this = if self.way == Way::Forward { Some(row) } else { row.checked_sub(1) };
                     let Some(found) = this.and_then(|this| block.row(this)) else {
                         self.at = self.another(place)?;
                         continue;
                     };
-                    let found = found.map_err(|flaw| self.base.flawed(at, flaw))?.clone();
+                    let found = found.map_err(|flaw| self.base.flawed(flaw))?.clone();
                     let over = match self.way {
                         Way::Forward => !is_within(found.key(), &self.to),
                         Way::Backward => is_before(found.key(), &self.from),
@@ -332,7 +319,7 @@ impl<T: Row> Scan<'_, T> {
                         return Ok(None);
                     }
                     let next = if self.way == Way::Forward { row + 1 } else { row - 1 };
-                    self.at = At::Row(block, at, place, next);
+                    self.at = At::Row(block, place, next);
                     return Ok(Some(found));
                 }
             };

@@ -3,35 +3,46 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::directory::BlockAt;
 use super::line::{Kind, Row};
 
 /// A block that was read.
 pub struct Block<T> {
+    /// Where it is in the file.
+    at: u64,
     raw: Vec<u8>,
     rows: Vec<(usize, OnceLock<T>)>,
     kind: Kind,
     collection: Arc<str>,
 }
 
-/// What is wrong with a block, and at which of its bytes.
-pub type Flaw = (usize, String);
+/// What is wrong with a block, and at which byte of the file.
+pub type Flaw = (u64, String);
+
+/// Which block of which part.
+pub type Place = (usize, usize);
 
 impl<T: Row> Block<T> {
-    /// Takes the bytes of a block of so many rows.
-    pub fn new(raw: Vec<u8>, rows: usize, crc: u32, kind: Kind, collection: Arc<str>) -> Result<Self, Flaw> {
-        if crc32fast::hash(&raw) != crc {
-            return Err((0, "its checksum does not fit: it was edited, or the disk changed it".to_owned()));
+    /// Takes the bytes of a block of a collection, and holds them against what the directory says.
+    pub fn new(raw: Vec<u8>, says: &BlockAt, kind: Kind, collection: Arc<str>) -> Result<Self, Flaw> {
+        let (at, rows) = (says.at, says.rows);
+        if crc32fast::hash(&raw) != says.crc {
+            return Err((at, "its checksum does not fit: it was edited, or the disk changed it".to_owned()));
         }
         let mut starts = Vec::with_capacity(rows);
-        let mut at = 0;
+        let mut start = 0;
         for line in raw.split_inclusive(|b| *b == b'\n') {
-            starts.push((at, OnceLock::new()));
-            at += line.len();
+            starts.push((start, OnceLock::new()));
+            start += line.len();
         }
         if starts.len() != rows {
-            return Err((0, format!("it has {} rows and should have {rows}", starts.len())));
+            return Err((at, format!("it has {} rows and should have {rows}", starts.len())));
         }
-        Ok(Self { raw, rows: starts, kind, collection })
+        let block = Self { at, raw, rows: starts, kind, collection };
+        match block.row(0).transpose()? {
+            Some(first) if first.key() == &*says.first => Ok(block),
+            _ => Err((at, "it does not begin with what the directory says".to_owned())),
+        }
     }
 
     /// How many rows there are.
@@ -49,7 +60,7 @@ impl<T: Row> Block<T> {
         let line = self.raw.get(*start..end).unwrap_or_default();
         match T::parse(line, self.kind, &self.collection) {
             Ok(row) => Some(Ok(parsed.get_or_init(|| row))),
-            Err(why) => Some(Err((*start, why))),
+            Err(why) => Some(Err((self.at.saturating_add(*start as u64), why))),
         }
     }
 
@@ -81,9 +92,14 @@ pub struct Cache<T> {
 }
 
 struct Used<T> {
-    blocks: HashMap<(usize, usize), (Arc<Block<T>>, u64)>,
+    blocks: HashMap<Place, Kept<T>>,
     weight: usize,
     clock: u64,
+}
+
+struct Kept<T> {
+    block: Arc<Block<T>>,
+    used: u64,
 }
 
 impl<T: Row> Cache<T> {
@@ -92,32 +108,32 @@ impl<T: Row> Cache<T> {
     }
 
     /// The block at a place.
-    pub fn get(&self, place: (usize, usize)) -> Option<Arc<Block<T>>> {
+    pub fn get(&self, place: Place) -> Option<Arc<Block<T>>> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.clock += 1;
         let clock = used.clock;
-        let (block, last) = used.blocks.get_mut(&place)?;
-        *last = clock;
-        Some(block.clone())
+        let kept = used.blocks.get_mut(&place)?;
+        kept.used = clock;
+        Some(kept.block.clone())
     }
 
     /// Keeps a block, and lets those go that were not used for longest.
-    pub fn put(&self, place: (usize, usize), block: &Arc<Block<T>>) {
+    pub fn put(&self, place: Place, block: &Arc<Block<T>>) {
         let weight = block.weight();
         if weight > self.bytes / 2 {
             return;
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.clock += 1;
-        let clock = used.clock;
+        let kept = Kept { block: block.clone(), used: used.clock };
         used.weight += weight;
-        if let Some((replaced, _)) = used.blocks.insert(place, (block.clone(), clock)) {
-            used.weight -= replaced.weight();
+        if let Some(replaced) = used.blocks.insert(place, kept) {
+            used.weight -= replaced.block.weight();
         }
         while used.weight > self.bytes {
-            let oldest = used.blocks.iter().min_by_key(|(_, (_, last))| *last).map(|(place, _)| *place);
-            let Some((gone, _)) = oldest.and_then(|place| used.blocks.remove(&place)) else { break };
-            used.weight -= gone.weight();
+            let oldest = used.blocks.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| *place);
+            let Some(gone) = oldest.and_then(|place| used.blocks.remove(&place)) else { break };
+            used.weight -= gone.block.weight();
         }
     }
 }

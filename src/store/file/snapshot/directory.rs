@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{Kind, unhex, write_line};
-use crate::id::hex;
+use super::line::{Kind, write_line};
+use crate::id::{hex, unhex};
 use crate::store::Error;
 
 /// One part: the documents of a collection, or the entries of one of its indexes.
@@ -146,6 +146,10 @@ pub fn read(bytes: &[u8], within: Range<u64>, index_at: u64, documents: u64) -> 
         }
     }
     sections.last().map_or(Ok(()), Section::end)?;
+    let has_documents = |name: &str| sections.iter().any(|s| s.kind == Kind::Documents && s.collection == name);
+    if let Some(stray) = sections.iter().find(|s| s.rows > 0 && !has_documents(&s.collection)) {
+        return Err(format!("its directory has an index of {} and no documents of it", stray.collection));
+    }
     let counted = sections.iter().filter(|s| s.kind == Kind::Documents).fold(0u64, |n, s| n.saturating_add(s.rows));
     if at != within.end || indexes_from.unwrap_or(at) != index_at || counted != documents {
         return Err("its directory does not fit its last line".to_owned());

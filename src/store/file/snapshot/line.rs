@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Revision, hex};
+use crate::id::{Revision, hex, unhex};
 use crate::store::tables::{EntryKey, deadline_key, deadline_of, split};
 use crate::store::{Error, Stored};
 use crate::time::Timestamp;
@@ -111,15 +111,4 @@ pub fn write_line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error
         .map_err(|e| Error::Unavailable { what: "writing a snapshot as JSON".to_owned(), why: e.to_string() })?;
     out.push(b'\n');
     Ok(())
-}
-
-/// The bytes that lower-case hexadecimal text stands for.
-pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }

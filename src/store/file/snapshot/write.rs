@@ -35,6 +35,8 @@ pub struct SnapshotPieces {
     directory: Vec<u8>,
     documents: u64,
     index_at: Option<u64>,
+    /// Bytes of a block, at least.
+    least: u64,
     progress: Arc<Progress>,
 }
 
@@ -88,8 +90,13 @@ struct Written {
     first: Box<[u8]>,
 }
 
-/// The pieces of a snapshot of `tables`: a clone that nobody changes any more.
+/// The pieces of a snapshot of `tables`, which may go on to change.
 pub fn pieces(header: &Header, tables: &Tables) -> SnapshotPieces {
+    in_blocks(header, tables, BLOCK)
+}
+
+/// The same with blocks of at least so many bytes.
+pub(super) fn in_blocks(header: &Header, tables: &Tables, least: u64) -> SnapshotPieces {
     let mut parts: Vec<Source> = tables.collections().map(|(name, _)| Source::Documents(name.to_owned())).collect();
     if !parts.is_empty() {
         parts.extend(tables.indexes().into_iter().map(Source::Index));
@@ -105,24 +112,29 @@ pub fn pieces(header: &Header, tables: &Tables) -> SnapshotPieces {
         directory: Vec::new(),
         documents: 0,
         index_at: None,
+        least,
         progress: Arc::default(),
     }
 }
 
 /// The bytes of a snapshot, where it is known to be small.
 pub fn write(header: &Header, tables: &Tables) -> Result<Vec<u8>, Error> {
-    let mut pieces = pieces(header, tables);
-    let mut bytes = Vec::new();
-    while let Some(piece) = pieces.piece()? {
-        bytes.extend(piece);
-    }
-    Ok(bytes)
+    pieces(header, tables).whole()
 }
 
 impl SnapshotPieces {
     /// Tells how far it is.
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
+    }
+
+    /// All of it.
+    pub(super) fn whole(mut self) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.piece()? {
+            bytes.extend(piece);
+        }
+        Ok(bytes)
     }
 
     fn piece(&mut self) -> Result<Option<Vec<u8>>, Error> {
@@ -173,7 +185,7 @@ impl SnapshotPieces {
                 return Ok(None);
             }
         };
-        let enough = BLOCK.max(self.written / SHARE);
+        let enough = self.least.max(self.written / SHARE);
         let Some(block) = current.block(&self.tables, enough)? else {
             let section = self.current.take().map(Current::end);
             section.map_or(Ok(()), |section| self.section(&section))?;

@@ -1,0 +1,132 @@
+//! `import`: an export into a store, or a directory of the older CVM.
+
+use std::fs::File;
+use std::io::{self, BufReader, Seek};
+use std::path::Path;
+
+use runstate::engine::Error;
+use runstate::engine::open::Missing;
+use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
+use runstate::engine::transfer::{Imported, LineReader, Source, check};
+use runstate::lang::compile;
+use runstate::schema::Catalog;
+use serde_json::json;
+
+use super::is_stdio;
+use crate::args::{Global, Import};
+use crate::exit::Exit;
+use crate::failure::{self, Failure};
+use crate::interrupt;
+use crate::print::{Out, indented};
+use crate::progress::Bar;
+use crate::session::Session;
+
+/// What is left of an import that is interrupted.
+const KEPT: &str = "what was written is kept; the same import again goes on there";
+
+/// Imports it.
+pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit, Failure> {
+    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let from = &import.from;
+    if is_stdio(from) {
+        if import.tree {
+            return Err(failure::usage("a tree is a folder; name one in place of `-`"));
+        }
+        let lines = LineReader::new(BufReader::new(kept()?), "standard input", catalog.clone());
+        return moved(global, lines, &catalog, out).await;
+    }
+    if !from.is_dir() {
+        if import.tree {
+            return Err(failure::usage(format!("{} is no folder, so it is no tree", from.display())));
+        }
+        return moved(global, file_reader(from, catalog.clone())?, &catalog, out).await;
+    }
+    if from.join(MANIFEST).exists() || import.tree {
+        return moved(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
+    }
+    if Older::is(from) { carried(global, from, out).await } else { Err(unknown_folder(from)) }
+}
+
+/// Takes over a directory of the older CVM.
+async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure> {
+    let older = Older::read(from)?;
+    let bar = Bar::new(out);
+    let session = Session::open(global, Missing::Create, None, out).await?;
+    let compile = |name: &str, source: &str| {
+        let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
+        Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
+    };
+    let carried = interrupt::unless(KEPT, session.engine.carry(&older, compile, |progress| bar.show(progress))).await;
+    bar.clear();
+    session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
+}
+
+fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
+    let Carried { programs, executions, left } = carried;
+    if session.out.json() {
+        session.out.value(carried)?;
+        return Ok(Exit::Done);
+    }
+    session.out.line(&format!("{} programs and {} executions imported", programs.len(), executions.len()))?;
+    if !left.is_empty() {
+        session.out.line(&format!("{} not imported:", left.len()))?;
+        let lines: Vec<String> =
+            left.iter().map(|l| format!("  {} {}: {}", l.what, l.id, indented(&l.why, 4))).collect();
+        session.out.lines(&lines)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Standard input in a file that has no name and is gone with the process: all of it is checked before anything is written.
+fn kept() -> Result<File, Failure> {
+    let unreadable = |error| failure::io("standard input cannot be kept for checking", &error);
+    let mut file = tempfile::tempfile().map_err(unreadable)?;
+    io::copy(&mut io::stdin().lock(), &mut file).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    Ok(file)
+}
+
+async fn moved<S: Source>(global: &Global, mut source: S, catalog: &Catalog, out: Out) -> Result<Exit, Failure> {
+    let bar = Bar::new(out);
+    // Before the store is opened: a file that is none leaves no store behind.
+    let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
+    let session = Session::open(global, Missing::Create, None, out).await?;
+    let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
+    let imported = interrupt::unless(KEPT, importing).await;
+    bar.clear();
+    session.end(imported.and_then(|imported| say(&session, &imported))).await
+}
+
+fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
+    let Imported { summary, written, there } = imported;
+    if session.out.json() {
+        session.out.value(&json!({
+            "documents": summary.documents(),
+            "commands": summary.ledger(),
+            "written": written,
+            "there": there,
+            "counts": summary.counts,
+            "contents": summary.contents,
+        }))?;
+    } else {
+        let (documents, ledger) = (summary.documents(), summary.ledger());
+        session.out.line(&format!(
+            "{documents} documents and {ledger} rows of the ledger imported: {}",
+            match there {
+                0 => "all new".to_owned(),
+                there => format!("{written} new, {there} were there already"),
+            }
+        ))?;
+        session.out.remark(&format!("contents {}, read again from the store", summary.contents));
+    }
+    Ok(Exit::Done)
+}
+
+fn unknown_folder(folder: &Path) -> Failure {
+    let shown = folder.display();
+    let message = match folder.join("runstate.json").exists() {
+        true => format!("{shown} is a store, no export; export it first: runstate --store file:{shown} export FILE"),
+        false => format!("{shown} is neither an export (it has no {MANIFEST}) nor a directory of the older CVM"),
+    };
+    failure::usage(message)
+}

@@ -1,0 +1,382 @@
+//! Stores moved into other stores: through a file, a pipe, a folder.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use super::support::{GREET, Said, Scene};
+
+/// Has all kinds of state when it asks: a heap, a closure, output.
+const DEEP: &str = r#"
+function main(input) {
+  const seen = new Map();
+  const add = (k, v) => { seen.set(k, { v, list: [k, v, null] }); return seen.size; };
+  for (let i = 0; i < 300; i++) { add("k" + i, i / 7); }
+  console.log("before", seen.size, "\u{1F600}");
+  const first = CC("first?");
+  console.log("got " + first);
+  const second = CC("second?", { choices: ["yes", "no"] });
+  console.log("then " + second, add(first, second));
+  return [...seen.keys()].length + ":" + seen.get(first).v;
+}
+"#;
+
+fn in_store<'a>(store: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+    [&["--store", store], args].concat()
+}
+
+/// With an execution of [`DEEP`] that waits for its second answer, and one that is complete.
+fn scene() -> Scene {
+    let scene = Scene::with("deep", DEEP);
+    scene.run(&["start", "deep", "--id", "d1"]).ended(3);
+    scene.run(&["answer", "d1", "--text", "Ada", "--command-id", "first-answer"]).ended(3);
+    scene.file("sum.ts", "console.log('s'); 1 + 2");
+    scene.run(&["run", "sum.ts", "--id", "s1"]).ended(0);
+    scene
+}
+
+fn contents(said: &Said) -> String {
+    said.json()["contents"].as_str().unwrap().to_owned()
+}
+
+/// The execution goes on in `store` as it would have where it began.
+#[track_caller]
+fn goes_on(scene: &Scene, store: &str) {
+    let before = scene.show("d1");
+    let there = scene.run(&in_store(store, &["show", "d1", "--json"])).ended(0).json();
+    assert_eq!(there, before, "status, output, calls, times, state hash");
+    let answered = scene.run(&in_store(store, &["answer", "d1", "--text", "yes", "--json"])).ended(0).json();
+    let here = scene.run(&["answer", "d1", "--text", "yes", "--json"]).ended(0).json();
+    for field in ["status", "output", "result", "stateHash", "metrics"] {
+        if field != "metrics" {
+            assert_eq!(answered[field], here[field], "{field}");
+        }
+    }
+    assert_eq!(answered["result"], "301:yes");
+}
+
+#[test]
+fn a_waiting_execution_goes_on_in_another_store() {
+    let scene = scene();
+    let exported = scene.run(&["export", "all.jsonl", "--json"]).ended(0);
+    let imported = scene.run(&in_store("file:new", &["import", "all.jsonl", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+    assert_eq!(imported.json()["there"], 0);
+    let again = scene.run(&in_store("file:new", &["export", "again.jsonl", "--json"])).ended(0);
+    assert_eq!(contents(&again), contents(&exported), "what an import notes for itself is no contents");
+    // The ledger came along: the command is not done again, and says how the execution stands.
+    scene.run(&in_store("file:new", &["answer", "d1", "--text", "Ada", "--command-id", "first-answer"])).ended(3);
+    scene
+        .run(&in_store("file:new", &["answer", "d1", "--text", "Bob", "--command-id", "first-answer"]))
+        .ended(5)
+        .explains(&["first-answer", "different command"]);
+    goes_on(&scene, "file:new");
+    scene.run(&["verify", "--store", "file:new"]).ended(0);
+}
+
+#[test]
+fn an_export_goes_through_a_pipe() {
+    let scene = scene();
+    let exported = scene.run(&["export", "-"]).ended(0).explains(&["exported"]);
+    let last: Json = serde_json::from_str(exported.out.lines().last().unwrap()).unwrap();
+    assert!(last["end"]["sha256"].is_string(), "{last}");
+    scene.run_with(&in_store("file:new", &["import", "-"]), &exported.out).ended(0).explains(&["contents"]);
+    goes_on(&scene, "file:new");
+    let cut = &exported.out[..exported.out.len() / 2];
+    scene.run_with(&in_store("file:cut", &["import", "-"]), cut).ended(4).explains(&["standard input", "cut off"]);
+    assert!(!scene.path().join("cut").exists(), "nothing is made for what is refused");
+    scene.run(&["export", "-", "--json"]).ended(2);
+}
+
+#[test]
+fn importing_again_changes_nothing() {
+    let scene = scene();
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    scene.run(&in_store("file:new", &["import", "all.jsonl"])).ended(0);
+    let again = scene.run(&in_store("file:new", &["import", "all.jsonl", "--json"])).ended(0).json();
+    assert_eq!(again["written"], 0);
+    // Into the very store it came from, too.
+    assert_eq!(scene.run(&["import", "all.jsonl", "--json"]).ended(0).json()["written"], 0);
+}
+
+#[test]
+fn what_is_there_and_differs_is_named_and_stays() {
+    let scene = scene();
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    scene.run(&["answer", "d1", "--text", "no"]).ended(0);
+    let said = scene.run(&["import", "all.jsonl", "--json"]).ended(5);
+    assert_eq!(said.error_code(), "already_exists");
+    assert!(said.json()["error"]["message"].as_str().unwrap().contains("nothing was overwritten"), "{}", said.out);
+    assert_eq!(scene.status("d1"), "complete");
+}
+
+#[test]
+fn another_program_of_the_same_name_is_found_before_anything_is_written() {
+    let scene = scene();
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    scene.run(&in_store("file:other", &["load", "deep.ts"])).ended(0);
+    let before = scene.run(&in_store("file:other", &["info", "--json"])).ended(0).json()["collections"].clone();
+    scene.run(&in_store("file:other", &["import", "all.jsonl"])).ended(5).explains(&[
+        "cvm.programs/",
+        "the same name",
+        "nothing was overwritten",
+    ]);
+    assert_eq!(scene.run(&in_store("file:other", &["info", "--json"])).ended(0).json()["collections"], before);
+}
+
+#[test]
+fn a_damaged_file_is_refused_before_anything_is_written() {
+    let scene = scene();
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    let whole = fs::read_to_string(scene.path().join("all.jsonl")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let refused = |text: String, words: &[&str]| {
+        scene.file("wrong.jsonl", text);
+        scene.run(&in_store("file:wrong", &["import", "wrong.jsonl"])).ended(4).explains(words);
+        assert!(!scene.path().join("wrong").exists(), "nothing is made for what is refused");
+    };
+    for bytes in [0, 1, 100, whole.len() / 2, whole.len() - 2] {
+        let words: &[&str] = if bytes < 101 { &["wrong.jsonl", "no export"] } else { &["cut off"] };
+        let words = if bytes == whole.len() - 2 || bytes == whole.len() / 2 { &["cut off"][..] } else { words };
+        refused(whole[..bytes].to_owned(), words);
+    }
+    refused(lines[..lines.len() - 1].join("\n") + "\n", &["cut off"]);
+    refused(whole.replace("second?", "seconds?"), &["wrong.jsonl", "hash differs"]);
+    refused([&lines[..3], &lines[4..]].concat().join("\n") + "\n", &["wrong.jsonl"]);
+    refused(whole.replacen("\"format\":1", "\"format\":2", 1), &["format version 2", "newer runstate"]);
+    refused(
+        whole.replacen("\"cvm.executions\":1", "\"cvm.executions\":7", 1),
+        &["cvm.executions", "version 7", "newer runstate"],
+    );
+    refused(format!("{whole}more\n"), &["behind the closing line"]);
+    refused("{\"a\": 1}\n".repeat(3), &["no export"]);
+    refused("[".repeat(100_000) + "\n", &["no export"]);
+    refused(lines[0].to_owned() + "\n" + &"[".repeat(100_000) + "\n", &["line 2", "no JSON"]);
+    refused(lines[0].to_owned() + "\n" + &" ".repeat(17 * 1024 * 1024), &["line 2", "longer than any document"]);
+    scene.run(&["import", "nowhere.jsonl"]).ended(2).explains(&["nowhere.jsonl"]);
+}
+
+#[test]
+fn a_file_that_is_there_is_not_replaced_unless_asked() {
+    let scene = scene();
+    scene.file("all.jsonl", "precious");
+    scene.run(&["export", "all.jsonl"]).ended(5).explains(&["all.jsonl exists", "--force"]);
+    assert_eq!(fs::read_to_string(scene.path().join("all.jsonl")).unwrap(), "precious");
+    scene.run(&["export", "all.jsonl", "--force"]).ended(0);
+    scene.run(&in_store("file:new", &["import", "all.jsonl"])).ended(0);
+    fs::create_dir(scene.path().join("photos")).unwrap();
+    scene.file("photos/cat.jpg", "meow");
+    scene.run(&["export", "--tree", "photos", "--force"]).ended(5).explains(&["no export", "not replaced"]);
+    scene.run(&["export", "--tree", "tree"]).ended(0);
+    scene.run(&["export", "--tree", "tree"]).ended(5);
+    scene.run(&["export", "--tree", "tree", "--force"]).ended(0);
+    let left: Vec<_> = names(scene.path()).into_iter().filter(|name| name.contains("tmp-")).collect();
+    assert_eq!(left, [""; 0], "nothing is left beside it");
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_tree_is_readable_and_comes_back_as_it_was() {
+    let scene = scene();
+    let exported = scene.run(&["export", "--tree", "tree", "--json"]).ended(0);
+    let tree = scene.path().join("tree");
+    let execution: Json = serde_json::from_slice(&fs::read(tree.join("executions/d1.json")).unwrap()).unwrap();
+    assert_eq!(execution["state"]["status"], "waiting_cc");
+    for field in ["id", "programId", "state", "pc", "stack", "variables", "output", "created", "updated"] {
+        assert!(execution.get(field).is_some(), "{field}");
+    }
+    let history = names(&tree.join("history/d1"));
+    assert!(history.len() == 2 && history[0].ends_with("-1.json") && history[1].ends_with("-2.json"), "{history:?}");
+    let call: Json = serde_json::from_slice(&fs::read(tree.join("history/d1").join(&history[0])).unwrap()).unwrap();
+    for field in ["executionId", "step", "pc", "instruction", "stack", "variables", "timestamp"] {
+        assert!(call.get(field).is_some(), "{field}");
+    }
+    let imported = scene.run(&in_store("file:new", &["import", "--tree", "tree", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+    goes_on(&scene, "file:new");
+}
+
+#[test]
+fn a_tree_that_was_changed_is_refused_by_the_name_of_the_file() {
+    let scene = scene();
+    scene.run(&["export", "--tree", "tree"]).ended(0);
+    let tree = scene.path().join("tree");
+    let refused = |words: &[&str]| {
+        scene.run(&in_store("file:wrong", &["import", "tree"])).ended(4).explains(words);
+        assert!(!scene.path().join("wrong").exists());
+    };
+    let file = tree.join("executions/d1.json");
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.replace("\"waiting_cc\"", "\"complete\"")).unwrap();
+    refused(&["d1.json", "changed after it was exported"]);
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    refused(&["d1.json", "no JSON"]);
+    fs::remove_file(&file).unwrap();
+    refused(&["1 documents of cvm.executions where 2 were exported"]);
+    fs::write(&file, &whole).unwrap();
+    scene.file("tree/executions/note.txt", "mine");
+    refused(&["note.txt", "no part of the export"]);
+    fs::remove_file(tree.join("executions/note.txt")).unwrap();
+    scene.file("tree/executions/.DS_Store", "litter");
+    scene.run(&in_store("file:new", &["import", "tree"])).ended(0);
+}
+
+#[test]
+fn hostile_ids_stay_in_their_tree() {
+    let scene = Scene::with("greet", GREET);
+    let long = "é".repeat(100);
+    let ids = ["../x", "..", "CON", "con", "Key", "key", "a/b", "a b.", "-", "🦀", "%41", "~", long.as_str()];
+    for id in ids {
+        scene.run(&["start", "greet", &format!("--id={id}")]).ended(3);
+    }
+    let before = names(scene.path());
+    let exported = scene.run(&["export", "--tree", "tree", "--json"]).ended(0);
+    assert_eq!(names(scene.path()).len(), before.len() + 1);
+    for name in names(&scene.path().join("tree/executions")) {
+        assert!(name.is_ascii() && name.len() <= 210 && !name.contains(".."), "{name}");
+        assert!(!name.to_ascii_lowercase().starts_with("con."), "{name}");
+    }
+    let imported = scene.run(&in_store("file:new", &["import", "tree", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+    for id in ids {
+        scene.run(&in_store("file:new", &["answer", "--text", "Ada", "--", id])).ended(3);
+    }
+}
+
+#[test]
+fn an_import_that_was_killed_goes_on() {
+    let scene = Scene::with("many", "for (let i = 0; i < 50; i++) { console.log('x'.repeat(40000) + i) }; CC('q?')");
+    for n in 0..2 {
+        scene.run(&["start", "many", "--id", &format!("m{n}")]).ended(3);
+    }
+    let exported = scene.run(&["export", "all.jsonl", "--json"]).ended(0);
+    let mut killed = 0;
+    for _ in 0..3 {
+        let mut child = scene.spawn(&in_store("file:new", &["import", "all.jsonl"]), Stdio::null());
+        // As soon as one more commit is there.
+        let (commits, begun) = (scene.path().join("new/commits"), Instant::now());
+        let count = || match commits.exists() {
+            true => names(&commits).iter().filter(|name| name.ends_with(".json")).count(),
+            false => 0,
+        };
+        // The first commit of a store only says which collections it has.
+        let before = count().max(1);
+        while count() <= before && child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        killed += usize::from(child.kill().is_ok() && child.wait().unwrap().code().is_none());
+    }
+    assert!(killed > 0, "none was killed in the middle");
+    let imported = scene.run(&in_store("file:new", &["import", "all.jsonl", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+    assert!(imported.json()["there"].as_u64().unwrap() > 0, "{}", imported.out);
+    let shown = scene.run(&in_store("file:new", &["show", "m1", "--json"])).ended(0).json();
+    assert_eq!(shown, scene.show("m1"));
+}
+
+#[test]
+fn a_store_in_memory_can_be_imported_into() {
+    let scene = scene();
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    scene.run(&in_store("memory:", &["import", "all.jsonl"])).ended(0);
+}
+
+#[test]
+fn a_store_is_no_export() {
+    let scene = scene();
+    scene.run(&in_store("file:new", &["import", "store"])).ended(2).explains(&["is a store", "export FILE"]);
+    scene.run(&["export", "x.jsonl", "--store", "file:nowhere"]).ended(4).explains(&["there is no store"]);
+    assert!(!scene.path().join("x.jsonl").exists());
+}
+
+#[test]
+fn info_tells_what_a_store_is_and_holds() {
+    let scene = scene();
+    let info = scene.run(&["info", "--json"]).ended(0).json();
+    assert_eq!((&info["url"], &info["kind"]), (&"file:store".into(), &"file".into()));
+    assert_eq!(info["storeId"].as_str().unwrap().len(), 36);
+    assert_eq!(info["executions"], serde_json::json!({"complete": 1, "waiting_cc": 1}));
+    assert_eq!((&info["oldest"]["id"], &info["newest"]["id"]), (&"d1".into(), &"s1".into()));
+    assert_eq!(info["health"], Json::Null);
+    let count = |name: &str| {
+        let found = info["collections"].as_array().unwrap().iter().find(|c| c["name"] == name).cloned();
+        found.unwrap()["documents"].as_u64().unwrap()
+    };
+    assert_eq!((count("cvm.executions"), count("cvm.programs"), count("cvm.cc_history")), (2, 2, 2));
+    let said = scene.run(&["info"]).ended(0);
+    for words in ["store         file:store", "1 waiting_cc", "cvm.executions", "whole", "d1 (waiting_cc"] {
+        assert!(said.out.contains(words), "{words}: {}", said.out);
+    }
+    scene.run(&["info", "--store", "file:nowhere"]).ended(4);
+}
+
+/// A directory as the older CVM left it: two programs of one name, executions in every state.
+fn older(scene: &Scene) {
+    for folder in ["old/programs", "old/executions", "old/outputs"] {
+        fs::create_dir_all(scene.path().join(folder)).unwrap();
+    }
+    let at = "2025-03-01T10:00:00.123Z";
+    let program = |id: &str, name: &str, source: &str| {
+        let program =
+            serde_json::json!({"id": id, "name": name, "source": source, "bytecode": [{"op": "HALT"}], "created": at});
+        scene.file(&format!("old/programs/{id}.json"), program.to_string());
+    };
+    program("greet", "greeter", GREET);
+    program("greet2", "greeter", "CC('again?')");
+    program("broken", "broken", "import x from 'y'");
+    let execution = |id: &str, program: &str, state: &str, more: Json| {
+        let mut execution = serde_json::json!({
+            "id": id, "programId": program, "state": state, "pc": 3, "stack": [], "variables": {}, "created": at,
+        });
+        execution.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        scene.file(&format!("old/executions/{id}.json"), execution.to_string());
+    };
+    let done = serde_json::json!({"returnValue": "Ada", "updated": "2025-03-01T10:05:00Z"});
+    execution("done", "greet", "COMPLETED", done);
+    execution("failed", "greet2", "ERROR", serde_json::json!({"error": "Undefined variable: xyz"}));
+    execution("asks", "greet", "AWAITING_COGNITIVE_RESULT", serde_json::json!({"ccPrompt": "Who is there?"}));
+    execution("orphan", "gone", "COMPLETED", serde_json::json!({}));
+    execution("of_broken", "broken", "COMPLETED", serde_json::json!({}));
+    scene.file("old/outputs/done.output", "Hello, Ada\n\nnoted: yes\n");
+    scene.file("old/outputs/lost.output", "?\n");
+    scene.file("old/executions/torn.json", "{\"id\": \"to");
+    scene.file("old/metadata.json", r#"{"currentExecutionId": "asks"}"#);
+}
+
+#[test]
+fn a_directory_of_the_older_cvm_is_taken_over_and_what_is_not_is_told() {
+    let scene = Scene::new();
+    older(&scene);
+    scene
+        .run(&["list", "--store", "file:old"])
+        .ended(4)
+        .explains(&["older CVM", "runstate --store file:NEW import 'old'"]);
+    let said = scene.run(&["import", "old"]).ended(0);
+    insta::assert_snapshot!(said.out);
+    let done = scene.show("done");
+    assert_eq!((&done["status"], &done["result"]), (&"complete".into(), &"Ada".into()));
+    assert_eq!(done["output"], serde_json::json!(["Hello, Ada", "", "noted: yes"]));
+    assert_eq!(
+        (&done["started"], &done["completed"]),
+        (&"2025-03-01T10:00:00.123Z".into(), &"2025-03-01T10:05:00Z".into())
+    );
+    assert_eq!(scene.show("failed")["error"]["message"], "Undefined variable: xyz");
+    scene.run(&["start", "greeter", "--id", "new"]).ended(3);
+    scene.run(&["start", "greet2", "--id", "other"]).ended(3);
+    let again = scene.run(&["import", "old", "--json"]).ended(0).json();
+    assert_eq!(again["executions"], serde_json::json!(["done", "failed"]));
+    assert_eq!(again["left"].as_array().unwrap().len(), 6);
+    // What was taken over moves on as everything does.
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    scene.run(&in_store("file:new", &["import", "all.jsonl"])).ended(0);
+    assert_eq!(scene.run(&in_store("file:new", &["show", "done", "--json"])).ended(0).json(), done);
+}

@@ -1,0 +1,125 @@
+//! What was done to the bytes of a snapshot is seen, and what is whole beside it can be saved.
+
+use std::sync::Arc;
+
+use super::super::{Fault, Header, SnapshotBase, open, open_damaged, write};
+use super::*;
+
+/// Opens and reads everything, with the checksum of the whole or without it.
+fn read_all(bytes: &[u8], whole: bool) -> Result<(Header, String), String> {
+    let source = Arc::new(Bytes(bytes.to_vec()));
+    let opened = if whole { open(source, 9, "s", "it") } else { open_damaged(source, 9, "s", "it") };
+    let (header, base) = opened.map_err(|fault| format!("{fault:?}"))?;
+    let mut tables = Tables::over(base, Limits::default()).map_err(|e| e.to_string())?;
+    tables.declare(&catalog()).map_err(|e| e.to_string())?;
+    Ok((header, everything(&tables).map_err(|e| e.to_string())?))
+}
+
+fn small() -> Vec<u8> {
+    super::super::write::in_blocks(&header(), &filled(3), 200).whole().unwrap()
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
+    let bytes = small();
+    let whole = read_all(&bytes, true).unwrap();
+    assert_eq!(read_all(&bytes, false).unwrap(), whole);
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= if at % 3 == 0 { 0xff } else { 1 << (at % 8) };
+        assert!(read_all(&flipped, true).is_err(), "byte {at}");
+        // Too large a file to be checked as a whole: what is read of it is right all the same.
+        if let Ok(read) = read_all(&flipped, false) {
+            assert_eq!(read, whole, "byte {at}");
+        }
+    }
+    for length in 0..bytes.len() {
+        assert!(
+            read_all(&bytes[..length], true).is_err() && read_all(&bytes[..length], false).is_err(),
+            "cut to {length}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_lies_is_an_error_and_never_a_panic() {
+    let bytes = small();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let at = text.find("\n{\"c\":\"runstate.commands\",\"rows\"").unwrap() + 1;
+    let end = text.trim_end().rfind('\n').unwrap() + 1;
+    let last = &text[end..text.len() - 19];
+    let sealed = |directory: &str| {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(text.split_inclusive('\n').next().unwrap().as_bytes());
+        hasher.update(directory.as_bytes());
+        let crc = super::super::directory::crc_text(hasher.finalize());
+        let was = last.rsplit('"').nth(1).unwrap();
+        let open = [&text[..at], directory, &last.replace(was, &crc)].concat();
+        crate::store::file::format::seal(open.into_bytes())
+    };
+    let directory = &text[at..end];
+    assert!(sealed(directory) == bytes, "the test can write what the writer writes");
+    for (from, to) in [
+        ("\"rows\":1", "\"rows\":2"),
+        ("\"rows\":1", "\"rows\":18446744073709551615"),
+        ("\"bytes\":", "\"bytes\":9"),
+        ("\"bytes\":", "\"bytes\":18446744073709551615,\"b\":"),
+        ("\"at\":", "\"at\":1"),
+        ("\"at\":", "\"at\":18446744073709551615,\"b\":"),
+        ("\"crc\":\"", "\"crc\":\"x"),
+        ("\"first\":\"", "\"first\":\"~"),
+        ("\"c\":\"runstate.commands\"", "\"c\":\"zzz\""),
+        ("\"c\":\"t.n", "\"d\":\"t.n"),
+        ("{", "["),
+        ("\n", ""),
+    ] {
+        for n in 0..directory.matches(from).count().min(40) {
+            let place = directory.match_indices(from).nth(n).unwrap().0;
+            let lie = [&directory[..place], to, &directory[place + from.len()..]].concat();
+            let read = read_all(&sealed(&lie), true);
+            let verified = open(Arc::new(Bytes(sealed(&lie))), 9, "s", "it").map(|(_, base)| base.verify());
+            assert!(read.is_err() || !matches!(verified, Ok(Ok(()))), "{from} → {to}, {n}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_block_is_named_and_all_others_can_be_saved() {
+    let mut bytes = super::super::write::in_blocks(&header(), &filled(100), 1_000).whole().unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let at = text.find(r#""id":"00050""#).unwrap();
+    bytes[at + 20] ^= 1;
+    assert!(matches!(open(Arc::new(Bytes(bytes.clone())), 9, "s", "it"), Err(Fault::Wrong(_))));
+    let (_, base): (_, Arc<SnapshotBase>) = open_damaged(Arc::new(Bytes(bytes)), 9, "s", "it").unwrap();
+    assert!(base.verify().is_err());
+    let (mut saved, mut lost) = (0, Vec::new());
+    for block in base.salvage() {
+        match block.documents {
+            Ok(documents) => saved += documents.len() as u64,
+            Err(error) => lost.push((block.collection, block.first, block.until, block.rows, error.to_string())),
+        }
+    }
+    let [(collection, first, until, rows, error)] = lost.as_slice() else { panic!("{lost:?}") };
+    assert_eq!((&**collection, saved + rows), ("t.notes", base.rows()));
+    assert!(first.as_str() <= "00050" && until.as_deref() > Some("00050"), "{first} {until:?}");
+    assert!(error.starts_with("it at byte ") && error.contains("checksum"), "{error}");
+    // What needs no damaged block can be read.
+    let mut tables = Tables::over(base, Limits::default()).unwrap();
+    tables.declare(&catalog()).unwrap();
+    assert!(tables.get(&Key::new(&NOTES, "00001")).unwrap().is_some());
+    assert!(matches!(tables.get(&Key::new(&NOTES, "00050")), Err(Error::Corrupt { .. })));
+    assert!(matches!(tables.plan(&batch("c", vec![put(&NOTES, "00050", note(1))])), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_snapshot_of_another_place_store_or_format_is_seen() {
+    let bytes = small();
+    let wrong = |bytes: &[u8], seq, store| match open(Arc::new(Bytes(bytes.to_vec())), seq, store, "it") {
+        Err(Fault::Wrong(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(wrong(&bytes, 8, "s").contains("renamed"));
+    assert!(wrong(&bytes, 9, "t").contains("another store"));
+    let newer = write(&Header { format: 2, ..header() }, &filled(1)).unwrap();
+    assert!(wrong(&newer, 9, "s").contains("format 2"));
+}

@@ -1,0 +1,243 @@
+//! The file store in Node, on the same directories as native processes. `cargo xtask test` builds the package with the test exports,
+//! runs the conformance suite in it, and tells these tests where it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstate::domain::cvm::{ExecutionView, Load, Start};
+use runstate::engine::{Engine, SystemHost, open};
+use runstate::id::hex;
+use runstate::limits::Settings;
+use runstate::store::file::{FileStore, Options};
+use runstate::testing::Notes;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+/// How many notes each process adds.
+const NOTES: usize = 60;
+
+/// How often the process is killed.
+const KILLS: usize = 20;
+
+/// Runs one of the scripts on the built package; None and a word about it where there is none.
+fn script(test: &str, name: &str) -> Option<Command> {
+    let Some(package) = std::env::var_os("RUNSTATE_NODE_PACKAGE") else {
+        println!("skipped: node::{test}: the package is built by `cargo xtask test`");
+        assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
+        return None;
+    };
+    let mut command = Command::new("node");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node").join(name)).arg(package);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    Some(command)
+}
+
+fn on_tokio<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap().block_on(future)
+}
+
+async fn native_notes(folder: &Path) -> Notes {
+    let store = FileStore::open(folder, Options::default()).await.unwrap();
+    Notes::of(Arc::new(store)).await.unwrap()
+}
+
+fn url(folder: &Path) -> String {
+    format!("file:{}", folder.display())
+}
+
+/// A process that adds notes once it is let go; what it says comes line by line.
+struct Adding {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Adding {
+    fn begin(mut command: Command, folder: &Path, prefix: &str, count: usize) -> Self {
+        command.arg(url(folder)).args([prefix, &count.to_string()]).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Comes back when the process has opened the store.
+    fn ready(mut self) -> Self {
+        assert_eq!(self.lines.next().unwrap().unwrap(), "ready");
+        self
+    }
+
+    fn go(mut self) -> Self {
+        self.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        self
+    }
+
+    /// What it said to its end; with whether it ended by itself, and well.
+    fn end(mut self) -> (Vec<String>, bool) {
+        let lines = self.lines.map_while(Result::ok).collect();
+        (lines, self.child.wait().unwrap().success())
+    }
+}
+
+/// The commands of a store in the order of their commits, which must be one chain without gaps from the store's identity on.
+fn chain(folder: &Path) -> Vec<String> {
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let mut before = hex(&Sha256::digest(read("runstate.json")));
+    let names = std::fs::read_dir(folder.join("commits")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: BTreeSet<String> = names.map(|name| name.into_string().unwrap()).collect();
+    let mut commands = Vec::new();
+    // A process that was killed leaves temps behind.
+    for (seq, name) in (1..).zip(names.iter().filter(|name| !name.starts_with(".tmp-"))) {
+        assert_eq!(*name, format!("{seq:016}.json"));
+        let bytes = read(&format!("commits/{name}"));
+        let file: Json = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((&file["seq"], &file["prev"]), (&json!(seq), &json!(before)));
+        before = hex(&Sha256::digest(&bytes));
+        commands.extend(
+            file["commits"].as_array().unwrap().iter().map(|commit| commit["cmd"].as_str().unwrap().to_owned()),
+        );
+    }
+    commands
+}
+
+/// What a new process of each kind finds, which must be the same.
+fn ids(test: &str, folder: &Path) -> Vec<String> {
+    let command = script(test, "notes.mjs").unwrap();
+    let (lines, well) = Adding::begin(command, folder, "none", 0).ready().go().end();
+    assert!(well);
+    let in_node: Json = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(in_node["health"], Json::Null);
+    on_tokio(async {
+        let notes = native_notes(folder).await;
+        assert_eq!(notes.store().health(), None);
+        let ids = notes.ids().await.unwrap();
+        assert_eq!(in_node["ids"], json!(ids));
+        ids
+    })
+}
+
+#[test]
+fn native_and_node_processes_use_one_directory_at_once() {
+    const TEST: &str = "native_and_node_processes_use_one_directory_at_once";
+    let Some(first) = script(TEST, "notes.mjs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = ["node-a", "node-b"].map(|prefix| (prefix, script(TEST, "notes.mjs").unwrap()));
+    drop(first);
+    let nodes = nodes.map(|(prefix, command)| Adding::begin(command, folder.path(), prefix, NOTES)).map(Adding::ready);
+    let nodes = on_tokio(async {
+        let notes = native_notes(folder.path()).await;
+        let nodes = nodes.map(Adding::go);
+        for i in 0..NOTES {
+            let id = format!("native-{i}");
+            notes.add(&id).await.unwrap();
+            assert!(notes.ids().await.unwrap().contains(&id));
+        }
+        nodes
+    });
+    for node in nodes {
+        assert!(node.end().1);
+    }
+    let mut expected: Vec<String> =
+        ["node-a", "node-b", "native"].iter().flat_map(|of| (0..NOTES).map(move |i| format!("{of}-{i}"))).collect();
+    let commands = chain(folder.path());
+    let notes: Vec<&String> = commands.iter().filter(|command| expected.contains(command)).collect();
+    assert_eq!(notes.len(), expected.len(), "each command is committed once");
+    let writer = |command: &str| command.rsplit_once('-').map(|(writer, _)| writer.to_owned());
+    let turns = notes.windows(2).filter(|pair| writer(pair[0]) != writer(pair[1])).count();
+    println!("{} commits, the writer changed {turns} times", commands.len());
+    expected.sort();
+    assert_eq!(ids(TEST, folder.path()), expected);
+}
+
+#[test]
+fn a_node_process_that_is_killed_loses_nothing_acknowledged() {
+    const TEST: &str = "a_node_process_that_is_killed_loses_nothing_acknowledged";
+    if script(TEST, "notes.mjs").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = |kill: usize| format!("kill{kill}");
+    let begin = |kill| Adding::begin(script(TEST, "notes.mjs").unwrap(), folder.path(), &prefix(kill), 1_000_000);
+    let (mut acknowledged, mut in_doubt) = (BTreeSet::new(), BTreeSet::new());
+    let mut next = begin(0);
+    for kill in 0..KILLS {
+        // The next one starts meanwhile, and opens the store in whatever state it is then.
+        let mut adding = std::mem::replace(&mut next, begin(kill + 1)).ready().go();
+        let first = adding.lines.next().unwrap().unwrap();
+        // Anywhere within a commit, which takes some milliseconds; each round elsewhere.
+        std::thread::sleep(Duration::from_micros(1_700 * kill as u64));
+        adding.child.kill().unwrap();
+        let (later, well) = adding.end();
+        assert!(!well);
+        in_doubt.insert(format!("{}-{}", prefix(kill), 1 + later.len()));
+        acknowledged.extend(later.into_iter().chain([first]));
+    }
+    next.child.kill().unwrap();
+    next.child.wait().unwrap();
+    let found: BTreeSet<String> = ids(TEST, folder.path()).into_iter().collect();
+    let lost: Vec<_> = acknowledged.difference(&found).collect();
+    assert!(lost.is_empty(), "acknowledged and gone: {lost:?}");
+    let others: Vec<_> = found.difference(&acknowledged).collect();
+    assert!(others.iter().all(|id| in_doubt.contains(*id)), "never asked for: {others:?}");
+    let commands = chain(folder.path());
+    assert_eq!(commands.iter().filter(|command| found.contains(*command)).count(), found.len());
+    println!("{KILLS} kills, {} acknowledged, {} in doubt arrived", acknowledged.len(), others.len());
+}
+
+#[test]
+fn a_program_answered_in_node_goes_on_natively() {
+    const TEST: &str = "a_program_answered_in_node_goes_on_natively";
+    const SOURCE: &str = r#"
+        const seen = [];
+        for (let i = 0; i < 3; i++) {
+            seen.push(CC(`question ${i}`));
+            console.log(seen.join(" "));
+        }
+        seen;
+    "#;
+    let Some(mut command) = script(TEST, "program.mjs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let bytecode = runstate::lang::compile("ask.ts", SOURCE).unwrap().bytecode;
+    let given = json!({
+        "load": Load::new("ask", SOURCE, bytecode),
+        "start": Start::of("ask").id("run"),
+        "answers": ["é", { "n": 1.5 }],
+    });
+    let mut child = command.arg(url(folder.path())).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let in_node: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(in_node["status"], "waiting_cc");
+
+    let show = || async {
+        let store = open::open(&url(folder.path())).await.unwrap();
+        let catalog = runstate::domain::catalog().unwrap();
+        let engine = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap();
+        (engine.cvm().show("run").await.unwrap(), engine)
+    };
+    let (shown, after): (ExecutionView, ExecutionView) = on_tokio(async {
+        let (shown, engine) = show().await;
+        engine.cvm().answer("run", None, "last".into(), None, None).await.unwrap();
+        (shown, show().await.0)
+    });
+    assert_eq!(in_node["shown"], serde_json::to_value(&shown).unwrap(), "both show the same, by the same hash");
+    assert_eq!(after.output, ["é", "é [object Object]", "é [object Object] last"]);
+}
+
+#[test]
+fn the_package_keeps_what_it_promises() {
+    let Some(mut command) = script("the_package_keeps_what_it_promises", "face.mjs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let output = command.arg(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.ends_with("all done\n"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

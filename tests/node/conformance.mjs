@@ -1,0 +1,42 @@
+// Runs the conformance suite in this process, each case on a real folder of its own: `node conformance.mjs PACKAGE`, where PACKAGE is
+// the built package with the test exports. Ends with a line as Rust's tests do.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { wasm } from "./package.mjs";
+
+const { conformanceCases, runConformanceCase } = wasm;
+
+// Unless the last line below is reached something is wrong: a promise that never settles lets Node end with success.
+process.exitCode = 1;
+const begun = performance.now();
+const failed = [];
+let running = "";
+process.on("exit", () => {
+  if (running !== "") console.log(`test ${running} ... FAILED: it never came to its end`);
+});
+
+const cases = conformanceCases();
+console.log(`running ${cases.length} tests`);
+for (const name of cases) {
+  running = name;
+  const folder = await mkdtemp(join(tmpdir(), "runstate-node-"));
+  try {
+    const why = await runConformanceCase(name, join(folder, "store"));
+    console.log(`test ${name} ... ${why === undefined ? "ok" : "FAILED"}`);
+    if (why !== undefined) failed.push(`${name}: ${why}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+running = "";
+for (const failure of failed) console.log(`\n${failure}`);
+const verdict = failed.length === 0 && cases.length > 0 ? "ok" : "FAILED";
+const seconds = ((performance.now() - begun) / 1000).toFixed(2);
+console.log(
+  `\ntest result: ${verdict}. ${cases.length - failed.length} passed; ${failed.length} failed; 0 ignored; 0 measured; ` +
+    `0 filtered out; finished in ${seconds}s`,
+);
+process.exitCode = verdict === "ok" ? 0 : 1;

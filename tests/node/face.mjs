@@ -1,0 +1,155 @@
+// What the package promises beside commands: errors, options, hosts without files, disks that fail. `node face.mjs PACKAGE FOLDER`.
+// Disks fail by files that are replaced by failing ones.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { files, runstate, wasm } from "./package.mjs";
+
+const { RunstateError, open, version } = runstate;
+const folder = process.argv[3];
+const at = (name) => join(folder, name);
+
+const refused = async (promise) => {
+  const error = await promise.then(() => assert.fail("it was not refused"), (error) => error);
+  assert.ok(error instanceof RunstateError && error instanceof Error, String(error));
+  assert.equal(error.name, "RunstateError");
+  assert.equal(typeof error.retryable, "boolean");
+  return error;
+};
+const fails = (code) => async () => {
+  throw Object.assign(new Error(`${code}: as a disk would say`), { code });
+};
+/** Runs `act` while the calls of `changed` stand in for those of node:fs. */
+const over = async (changed, act) => {
+  wasm.provideFiles({ ...files, ...changed });
+  try {
+    return await act();
+  } finally {
+    wasm.provideFiles(files);
+  }
+};
+
+const tests = {
+  async "the version is that of the library"() {
+    assert.match(version(), /^\d+\.\d+\.\d+/);
+  },
+
+  async "errors are typed"() {
+    const store = await open("memory:");
+    const missing = await refused(store.show("nobody"));
+    assert.deepEqual([missing.code, missing.key, missing.retryable], ["not_found", "nobody", false]);
+    assert.match(missing.message, /nobody/);
+    assert.equal((await refused(store.load({ name: 1 }))).code, "usage");
+    assert.equal((await refused(store.answer("x", 1n))).code, "usage");
+    assert.equal((await refused(store.answer("x", () => 1))).code, "usage");
+    assert.equal((await refused(store.show(undefined))).code, "usage");
+    assert.equal((await refused(open(undefined))).code, "usage");
+    assert.equal((await refused(open("fiel:x"))).code, "invalid_url");
+  },
+
+  async "a closed store says so, and closing again is fine"() {
+    const store = await open(`file:${at("closed")}`);
+    await store.close();
+    await store.close();
+    assert.equal((await refused(store.show("x"))).code, "closed");
+  },
+
+  async "a folder that holds something else is left alone"() {
+    mkdirSync(at("other"));
+    writeFileSync(at("other/mine.txt"), "mine");
+    const error = await refused(open(`file:${at("other")}`));
+    assert.equal(error.code, "unavailable");
+    assert.match(error.message, /mine\.txt/);
+    assert.deepEqual(readdirSync(at("other")), ["mine.txt"]);
+    writeFileSync(at("file"), "");
+    assert.match((await refused(open(`file:${at("file")}`))).message, /a store is a folder/);
+    assert.match((await refused(open(`file:${at("file/below")}`))).message, /a store is a folder/);
+  },
+
+  async "a network file system needs a single process"() {
+    const table = `22 1 0:25 / / rw shared:3 - nfs4 server:/ rw\n`;
+    const mounts = async (path) => ({ at: (await files.mounts(path)).at, table });
+    await over({ mounts }, async () => {
+      const error = await refused(open(`file:${at("network")}`));
+      assert.equal(error.code, "unsupported");
+      assert.match(error.message, /nfs4/);
+      await (await open(`file:${at("network")}?single_process`)).close();
+    });
+  },
+
+  async "without hard links a single process goes on"() {
+    for (const code of ["EPERM", "ENOTSUP", "EISDIR"]) {
+      await over({ link: fails(code) }, async () => {
+        const url = `file:${at(`links-${code}`)}`;
+        assert.equal((await refused(open(url))).code, "unsupported", code);
+        const notes = await wasm.NodeNotes.open(`${url}?single_process`);
+        await notes.add("a");
+        await notes.add("b");
+        const again = await wasm.NodeNotes.open(`${url}?single_process`);
+        assert.deepEqual(await again.ids(), ["a", "b"]);
+        assert.equal(again.health(), undefined);
+      });
+    }
+  },
+
+  async "a disk that fails is told apart"() {
+    const url = `file:${at("fails")}`;
+    await (await wasm.NodeNotes.open(url)).add("before");
+    const cases = [
+      ["putTemp", "ENOSPC", /^full: /],
+      ["putTemp", "EDQUOT", /^full: /],
+      ["putTemp", "EROFS", /^read_only: .*cannot be written/],
+      ["putTemp", "EACCES", /^read_only: .*cannot be written/],
+      ["putTemp", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
+      ["link", "EACCES", /^read_only: /],
+      // Whether it is there is not known: the caller asks.
+      ["link", "EIO", /^unknown_outcome: /],
+    ];
+    for (const [call, code, said] of cases) {
+      await over({ [call]: fails(code) }, async () => {
+        const notes = await wasm.NodeNotes.open(url);
+        await assert.rejects(notes.add("never"), { message: said }, `${call} ${code}`);
+      });
+    }
+    const notes = await wasm.NodeNotes.open(url);
+    assert.deepEqual(await notes.ids(), ["before"]);
+  },
+
+  async "a file is written in pieces and read here and there"() {
+    mkdirSync(at("pieces"));
+    const pieces = [3, 70_000, 1].map((length, n) => new Uint8Array(length).fill(n + 1));
+    assert.equal(await wasm.tryPieces(at("pieces"), pieces), undefined);
+    assert.deepEqual(readdirSync(at("pieces")), ["broken"]);
+  },
+
+  // From here on nothing works any more: first the files are taken away.
+  async "a host without files says so"() {
+    wasm.provideFiles(undefined);
+    const error = await refused(open(`file:${at("nowhere")}`));
+    assert.equal(error.code, "unsupported");
+    assert.match(error.message, /this host has no files/);
+    assert.ok(!readdirSync(folder).includes("nowhere"));
+    await (await open("memory:")).close();
+  },
+
+  async "a defect shows its message and place"() {
+    const [shown, error] = [[], console.error];
+    console.error = (...words) => shown.push(words.join(" "));
+    try {
+      assert.throws(() => wasm.defect("this is the message"), WebAssembly.RuntimeError);
+    } finally {
+      console.error = error;
+    }
+    assert.match(shown.join("\n"), /runstate: panicked at src[/\\]testing[/\\]node\.rs:\d+:\d+:\nthis is the message/);
+  },
+};
+
+process.exitCode = 1;
+for (const [name, test] of Object.entries(tests)) {
+  console.log(`test ${name}`);
+  await test();
+}
+console.log("all done");
+process.exitCode = 0;
