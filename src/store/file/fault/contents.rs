@@ -322,7 +322,7 @@ impl Contents {
         let mut folders = vec![0];
         while let Some(at) = folders.pop() {
             for (name, node) in self.folders[at].live.iter().filter(|(name, _)| !left_out(name)) {
-                (&**name).hash(hasher);
+                (**name).hash(hasher);
                 match node {
                     Node::Folder(inner) => folders.push(*inner),
                     Node::File(file) => bytes(&self.files[*file].bytes).hash(hasher),

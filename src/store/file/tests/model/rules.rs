@@ -12,7 +12,7 @@ const MOST: usize = 2_000_000;
 fn fails(rule: Rule, scenario: &Scenario, with: &str) {
     let begun = std::time::Instant::now();
     match scenario.search(Some(rule), MOST) {
-        Ok(searched) => panic!("without {rule:?} nothing goes wrong in {searched:?}"),
+        Ok(searched) => panic!("without {rule:?} nothing goes wrong in {searched}"),
         Err(violation) => {
             let told = format!("{}\n{}", violation.why, violation.trace.join("\n"));
             eprintln!("{:?}: {told}", begun.elapsed());

@@ -22,7 +22,7 @@ fn holds(scenario: &Scenario) -> Searched {
     let begun = std::time::Instant::now();
     match scenario.search(None, 2_000_000) {
         Ok(searched) => {
-            eprintln!("{searched:?} in {:?}", begun.elapsed());
+            eprintln!("{searched} in {:?}", begun.elapsed());
             searched
         }
         Err(violation) => panic!("{}\n{}", violation.why, violation.trace.join("\n")),
@@ -276,7 +276,7 @@ macro_rules! hold {
         $(#[test]
         fn $name() {
             let searched = holds(&$scenario);
-            assert!(searched.states > $least, "{searched:?}");
+            assert!(searched.states > $least, "{searched}");
         })+
     };
 }
@@ -324,6 +324,6 @@ fn a_crowd_holds_along_random_ways() {
     eprintln!("RUNSTATE_SEED={seed}");
     let walked = a_crowd().walk(seed, if full() { 3_000 } else { 20 });
     let searched = walked.unwrap_or_else(|found| panic!("seed {seed}: {}\n{}", found.why, found.trace.join("\n")));
-    eprintln!("{searched:?}");
-    assert!(searched.states > 500, "{searched:?}");
+    eprintln!("{searched}");
+    assert!(searched.states > 500, "{searched}");
 }

@@ -161,11 +161,17 @@ impl Script {
             }
             Act::Commit(command) => self.commit(store, command, Some(at)).await?,
             Act::Both(first, second) => {
-                let both = crate::testing::join_all(vec![
-                    Box::pin(self.commit(store, first, None)) as crate::marker::BoxFuture<'_, _>,
-                    Box::pin(self.commit(store, second, None)),
-                ]);
-                both.await.into_iter().collect::<Result<(), Error>>()?;
+                let mut halves = [first, second].map(|one| (Box::pin(self.commit(store, one, None)), None));
+                std::future::poll_fn(|cx| {
+                    for (half, ended) in halves.iter_mut().filter(|(_, ended)| ended.is_none()) {
+                        if let Poll::Ready(done) = half.as_mut().poll(cx) {
+                            *ended = Some(done);
+                        }
+                    }
+                    if halves.iter().all(|(_, ended)| ended.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                halves.into_iter().filter_map(|(_, ended)| ended).collect::<Result<(), Error>>()?;
             }
             Act::Read => {
                 let facts = store.inner.current(|log| Ok(facts(log, &self.deeds))).await?;

@@ -2,6 +2,7 @@
 //! when all others are dead: that is what makes kills part of the search, since a process that is killed is one that never goes on.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
 use super::calls::Call;
@@ -41,8 +42,14 @@ pub enum Asleep {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Searched {
     pub states: usize,
-    pub histories: usize,
-    pub disks: usize,
+    histories: usize,
+    disks: usize,
+}
+
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} states, {} histories, {} disks", self.states, self.histories, self.disks)
+    }
 }
 
 /// The way to a state in which something does not hold.
@@ -104,7 +111,7 @@ impl Search {
         for power in 0..scenario.powers {
             histories.push(Histories::new((later + power) as u64, skip, &deeds, &scenario.after));
         }
-        let look = [Act::Open, Act::Read, Act::Commit(probe), Act::Close, Act::Open, Act::Read];
+        let look = [Act::Open, Act::Read, Act::Commit(probe), Act::Compact, Act::Close, Act::Open, Act::Read];
         Self {
             cast: Cast { histories, skip, hashes: Hashes::default() },
             observer: Histories::new(99, skip, &deeds, &look),
@@ -189,7 +196,7 @@ impl Search {
                 } else {
                     self.ways.pop();
                 }
-                assert!(self.seen.len() <= most, "more than {most} states: {:?}", self.searched());
+                assert!(self.seen.len() <= most, "more than {most} states: {}", self.searched());
             }
         }
         Ok(self.searched())
@@ -261,7 +268,7 @@ impl Search {
         Ok(())
     }
 
-    /// What somebody finds who comes then, writes, and opens the store again.
+    /// What somebody finds who comes then, writes, compacts, and opens the store again.
     fn observe(&mut self, mut disk: Contents) -> Result<u64, String> {
         let mut alone = World::new(std::mem::take(&mut disk), 1, 0);
         alone.at[0] = Some(0);
