@@ -31,22 +31,22 @@ macro_rules! without {
 }
 
 without! {
-    without_rule_1_sync_folders_first_the_model_fails: SyncFoldersFirst, one_who_creates(), "";
-    without_rule_4_list_after_temp_the_model_fails: ListAfterTemp, a_sleeper_who(&[Commit(1)]), "";
-    without_rule_4_head_stands_the_model_fails: HeadStandsBeforeLink, somebody_puts_a_copy_back(), "";
-    without_rule_5_sync_before_link_the_model_fails: SyncBeforeLink, two_who_insert(), "";
-    without_rule_6_judge_again_the_model_fails: JudgeAgain, two_who_count(), "";
-    without_rule_6_new_temp_the_model_fails: NewTemp, two_who_insert(), "";
-    without_rule_6_sync_before_acknowledging_the_model_fails: SyncBeforeAcknowledging, two_who_count(), "";
-    without_rule_7_catch_up_the_model_fails: CatchUpBeforeReply, one_reads_what_another_commits(), "";
-    without_rule_7_head_stands_the_model_fails: HeadStandsBeforeReply, a_sleeper_who(&[Read]), "";
-    without_rule_7_sync_before_reply_the_model_fails: SyncBeforeReply, one_reads_what_another_commits(), "";
-    without_rule_8_sync_snapshot_the_model_fails: SyncSnapshot, one_compacts_and_the_power_fails_twice(), "";
-    without_rule_8_fence_the_model_fails: Fence, a_sleeper_who(&[Commit(1)]), "";
-    without_rule_9_commits_ascending_the_model_fails: CommitsAscending, a_sleeper_who(&[Read]), "";
-    without_rule_10_the_model_fails: CleanerFences, a_cleaner_after_a_crash(), "";
-    without_rule_11_create_once_the_model_fails: CreateOnce, two_who_count(), "";
-    without_rule_12_gap_looked_at_again_the_model_fails: GapLookedAtAgain, one_opens_while_another_commits(), "";
+    without_rule_1_sync_folders_first_the_model_fails: SyncFoldersFirst, one_who_creates(), "is missing beside";
+    without_rule_4_list_after_temp_the_model_fails: ListAfterTemp, a_sleeper_who(&[Commit(1)]), "is lost";
+    without_rule_4_head_stands_the_model_fails: HeadStandsBeforeLink, somebody_puts_a_copy_back(), "is missing, while";
+    without_rule_5_sync_before_link_the_model_fails: SyncBeforeLink, two_who_insert(), "is missing, while";
+    without_rule_6_judge_again_the_model_fails: JudgeAgain, two_who_count(), "gives another";
+    without_rule_6_new_temp_the_model_fails: NewTemp, two_who_insert(), "it says it is commit";
+    without_rule_6_sync_before_acknowledging_the_model_fails: SyncBeforeAcknowledging, two_who_count(), "is lost";
+    without_rule_7_catch_up_the_model_fails: CatchUpBeforeReply, one_reads_what_another_commits(), "after 10 was told";
+    without_rule_7_head_stands_the_model_fails: HeadStandsBeforeReply, a_sleeper_who(&[Read]), "was told to be there";
+    without_rule_7_sync_before_reply_the_model_fails: SyncBeforeReply, one_reads_what_another_commits(), "is lost";
+    without_rule_8_sync_snapshot_the_model_fails: SyncSnapshot, one_compacts_and_the_power_fails_twice(), "is missing, while";
+    without_rule_8_fence_the_model_fails: Fence, a_sleeper_who(&[Commit(1)]), "is lost";
+    without_rule_9_commits_ascending_the_model_fails: CommitsAscending, a_sleeper_who(&[Read]), "was told to be there";
+    without_rule_10_the_model_fails: CleanerFences, a_cleaner_after_a_crash(), "is lost";
+    without_rule_11_create_once_the_model_fails: CreateOnce, two_who_count(), "is lost";
+    without_rule_12_gap_looked_at_again_the_model_fails: GapLookedAtAgain, one_opens_while_another_commits(), "is missing, while";
 }
 
 /// These rules are covered by others, and the searches show it: should one of them fail here one day, it is needed from then on.
