@@ -114,7 +114,7 @@ async fn what_was_moved_can_be_deleted_and_imported_again() {
     let (bytes, _) = export(&first).await;
     let second = memory().await;
     import(&second, &bytes).await.unwrap();
-    second.cvm().delete("b", None).await.unwrap();
+    second.cvm().delete("b", Some(&id("delete"))).await.unwrap();
     second.cvm().delete("a", None).await.unwrap();
     let counts = |engine: Engine| async move {
         let info = engine.info().await.unwrap();

@@ -111,7 +111,7 @@ fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
     } else {
         let (documents, ledger) = (summary.documents(), summary.ledger());
         session.out.line(&format!(
-            "{documents} documents and {ledger} rows of the ledger imported: {}",
+            "{documents} documents and the results of {ledger} commands imported: {}",
             match there {
                 0 => "all new".to_owned(),
                 there => format!("{written} new, {there} were there already"),

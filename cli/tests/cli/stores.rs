@@ -113,6 +113,9 @@ fn a_store_of_a_newer_format_is_read_with_a_remark() {
     assert!(said.out.contains("g1"), "{}", said.out);
     scene.run(&["show", "g1", "--json"]).ended(0).json();
     scene.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["newer runstate"]);
+    // What this program does not know would be missing in it.
+    scene.run(&["export", "all.jsonl"]).ended(4).explains(&["newer runstate"]);
+    assert!(!scene.path().join("all.jsonl").exists());
 }
 
 /// The checksum of the files of a store.
@@ -131,7 +134,9 @@ fn a_commit_that_was_edited_by_hand_is_found() {
     let name = commit.file_name().unwrap().to_str().unwrap();
     scene.run(&["verify"]).ended(4).explains(&[name, "checksum", "edited"]);
     assert_eq!(scene.run(&["verify", "--json"]).ended(4).error_code(), "corrupt");
-    // What is whole can be read; nothing is written any more.
+    // What is whole can be read and taken along; nothing is written any more.
+    scene.run(&["export", "rest.jsonl"]).ended(4).explains(&["warning", name, "damaged"]);
+    scene.run(&["import", "rest.jsonl", "--store", "file:rest"]).ended(0);
     scene.run(&["list"]).ended(4).explains(&["warning", name, "damaged"]);
     scene.run(&["load", "greet.ts", "--name", "other"]).ended(4).explains(&[name]);
 }
