@@ -11,7 +11,7 @@ use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::Error;
-use crate::store::file::cleaning::{Clean, TakeSnapshot, Taken};
+use crate::store::file::cleaning::{Clean, Owner, TakeSnapshot, Taken};
 use crate::store::file::faults::refused;
 use crate::store::file::format::{
     COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, file_hash, identity_bytes, random_store,
@@ -107,7 +107,7 @@ impl Sequence for Repair {
                 keep_aside(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
-            Clean { base }.run(fs).await.map_err(io)?;
+            Clean { base, owner: Owner::Us }.run(fs).await.map_err(io)?;
             Ok(())
         })
     }

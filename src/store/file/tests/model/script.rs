@@ -117,14 +117,19 @@ impl Script {
     pub async fn run(self) {
         let mut store: Option<FileStore<ModelFs>> = None;
         for (at, act) in self.acts.iter().enumerate() {
-            self.fs.port.lock().unwrap().begin(at, idle(at, store.as_ref()));
-            drop(self.fs.ask(Call::Begin).await);
-            self.fs.port.lock().unwrap().idle = None;
-            if let Err(e) = self.act(*act, &mut store).await {
+            self.rest(Call::Begin, at, store.as_ref()).await;
+            if let Err(e) = self.act(at, *act, &mut store).await {
                 self.tell(Told::Wrong(format!("{act:?}: {e}")));
                 return;
             }
         }
+    }
+
+    /// Between two acts, or within one where nothing but the store is known. `at` names the place, so that all draw other names.
+    async fn rest(&self, call: Call, at: usize, store: Option<&FileStore<ModelFs>>) {
+        self.fs.port.lock().unwrap().begin(at, idle(at, store));
+        drop(self.fs.ask(call).await);
+        self.fs.port.lock().unwrap().idle = None;
     }
 
     fn tell(&self, told: Told) {
@@ -135,7 +140,7 @@ impl Script {
         (1 << self.deeds.len()) - 1
     }
 
-    async fn act(&self, act: Act, open: &mut Option<FileStore<ModelFs>>) -> Result<(), Error> {
+    async fn act(&self, at: usize, act: Act, open: &mut Option<FileStore<ModelFs>>) -> Result<(), Error> {
         if let Act::PutBack(seq, without) = act {
             drop(self.fs.ask(Call::PutBack(seq)).await);
             self.tell(Told::Forget(bits(without)));
@@ -143,6 +148,7 @@ impl Script {
         }
         if let Act::Open = act {
             let store = FileStore::open_on(self.fs.clone(), quiet()).await?;
+            self.rest(Call::Rest, at + 100, Some(&store)).await;
             store.migrate(&catalog()).await?;
             *open = Some(store);
             return Ok(());
@@ -153,11 +159,11 @@ impl Script {
                 store.close().await?;
                 *open = None;
             }
-            Act::Commit(command) => self.commit(store, command).await?,
+            Act::Commit(command) => self.commit(store, command, Some(at)).await?,
             Act::Both(first, second) => {
                 let both = crate::testing::join_all(vec![
-                    Box::pin(self.commit(store, first)) as crate::marker::BoxFuture<'_, _>,
-                    Box::pin(self.commit(store, second)),
+                    Box::pin(self.commit(store, first, None)) as crate::marker::BoxFuture<'_, _>,
+                    Box::pin(self.commit(store, second, None)),
                 ]);
                 both.await.into_iter().collect::<Result<(), Error>>()?;
             }
@@ -178,10 +184,13 @@ impl Script {
         Ok(())
     }
 
-    /// Commits as the engine does: what conflicts is decided again.
-    async fn commit(&self, store: &FileStore<ModelFs>, command: usize) -> Result<(), Error> {
+    /// Commits as the engine does: what conflicts is decided again. `alone`: this act, which does nothing else meanwhile.
+    async fn commit(&self, store: &FileStore<ModelFs>, command: usize, alone: Option<usize>) -> Result<(), Error> {
         let bit = 1 << command;
-        for _ in 0..6 {
+        for attempt in 0..6 {
+            if let (Some(at), 1..) = (alone, attempt) {
+                self.rest(Call::Rest, at + 100 * attempt, Some(store)).await;
+            }
             let write = match self.deeds[command] {
                 Deed::Insert(id, title) => insert(id, title),
                 Deed::Delete(id) => Write { key: note(id), expect: Expect::Any, op: Op::Delete },

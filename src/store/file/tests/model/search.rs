@@ -19,11 +19,22 @@ pub struct Scenario {
     pub deeds: Vec<Deed>,
     /// What one process did long ago. Empty: there is no store.
     pub before: Vec<Act>,
-    /// Each process: how many of its acts are done before anybody does the others, and all acts.
-    pub processes: Vec<(usize, Vec<Act>)>,
+    /// Each process: how far it has come before anybody goes on, one after the other, and all its acts.
+    pub processes: Vec<(Asleep, Vec<Act>)>,
     /// How often the power fails at most, and what whoever comes then does.
     pub powers: usize,
     pub after: Vec<Act>,
+}
+
+/// Where a process stands when the search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asleep {
+    /// So many acts are done.
+    After(usize),
+    /// Right before its first link after so many acts.
+    BeforeLink(usize),
+    /// It died right after it.
+    DeadAfterLink(usize),
 }
 
 /// What a search went through.
@@ -116,18 +127,19 @@ impl Search {
         let mut world = World::new(Contents::default(), self.cast.histories.len(), scenario.powers);
         let alone = |why: String| Violation { why, trace: vec!["before".to_owned()] };
         world.at[0] = Some(0);
-        self.run_alone(&mut world, 0, usize::MAX).map_err(alone)?;
+        self.run_alone(&mut world, 0, Asleep::After(usize::MAX)).map_err(alone)?;
         world.disk.lose_power(|_, _| true);
-        for (at, (acts, _)) in scenario.processes.iter().enumerate() {
+        for (at, (asleep, _)) in scenario.processes.iter().enumerate() {
             world.at[at + 1] = Some(0);
-            self.run_alone(&mut world, at + 1, *acts).map_err(alone)?;
+            self.run_alone(&mut world, at + 1, *asleep).map_err(alone)?;
         }
         self.origin = Some(world.clone());
         Ok(world)
     }
 
     /// Runs a process through its first acts while nobody else does anything.
-    fn run_alone(&mut self, world: &mut World, process: usize, acts: usize) -> Result<(), String> {
+    fn run_alone(&mut self, world: &mut World, process: usize, asleep: Asleep) -> Result<(), String> {
+        let (Asleep::After(acts) | Asleep::BeforeLink(acts) | Asleep::DeadAfterLink(acts)) = asleep;
         let mut begun = 0;
         while let Some(at) = world.at[process] {
             let point = &self.cast.histories[process].points[at];
@@ -135,12 +147,20 @@ impl Search {
                 return Ok(());
             }
             if point.pending.first() == Some(&Call::Begin) {
-                if begun == acts {
+                if begun == acts && asleep == Asleep::After(acts) {
                     return Ok(());
                 }
                 begun += 1;
             }
+            let links = begun > acts && matches!(point.pending.first(), Some(Call::Link(..)));
+            if links && asleep == Asleep::BeforeLink(acts) {
+                return Ok(());
+            }
             world.grant(process, 0, &mut self.cast, &mut silent())?;
+            if links {
+                world.at[process] = None;
+                return Ok(());
+            }
         }
         Ok(())
     }

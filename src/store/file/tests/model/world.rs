@@ -115,7 +115,7 @@ impl World {
             let Some(at) = self.at[process] else { return Ok(()) };
             let call = cast.histories[process].points[at].pending[which].clone();
             let answer = match &call {
-                Call::Begin => {
+                Call::Begin | Call::Rest => {
                     self.begun[process] = self.must;
                     Ok(Value::Unit)
                 }
@@ -126,7 +126,7 @@ impl World {
                     apply(&mut self.disk, call, cast.skip)
                 }
             };
-            if call != Call::Begin {
+            if !is_rest(&call) {
                 say(told(process, &call, &answer));
             }
             let (to, told) = cast.histories[process].go(at, which, &answer, &mut cast.hashes);
@@ -136,11 +136,11 @@ impl World {
                 self.hear(process, told)?;
             }
             let point = &cast.histories[process].points[to];
-            if point.ended || point.pending.first() == Some(&Call::Begin) {
+            if point.ended || point.pending.first().is_some_and(is_rest) {
                 self.begun[process] = 0;
             }
             match point.pending.as_slice() {
-                [next] if call == Call::Begin || self.goes_with(&call, next) => which = 0,
+                [next] if is_rest(&call) || self.goes_with(&call, next) => which = 0,
                 _ => return Ok(()),
             }
         }
@@ -197,6 +197,10 @@ impl World {
     }
 }
 
+fn is_rest(call: &Call) -> bool {
+    matches!(call, Call::Begin | Call::Rest)
+}
+
 fn is_unread(unsynced: &Unsynced) -> bool {
     match unsynced {
         Unsynced::Added(path) | Unsynced::Removed(path) | Unsynced::Replaced(path) | Unsynced::Bytes(path, _) => {
@@ -224,7 +228,7 @@ fn told(process: usize, call: &Call, answer: &Answer) -> String {
 fn apply(disk: &mut Contents, call: &Call, skip: Option<Rule>) -> Answer {
     let unit = |done: Result<(), Reason>| done.map(|()| Value::Unit);
     match call {
-        Call::Begin | Call::Pause => Ok(Value::Unit),
+        Call::Begin | Call::Rest | Call::Pause => Ok(Value::Unit),
         Call::MakeFolder(path) => unit(disk.make_folder(path)),
         Call::PutTemp(path, bytes) => unit(disk.create(path).map(|file| {
             disk.write(file, bytes);
