@@ -3,8 +3,10 @@
 mod check;
 mod cleaning;
 mod crash;
+mod faults;
 mod feed;
 mod groups;
+mod hostile;
 mod model;
 mod opening;
 mod rules;
