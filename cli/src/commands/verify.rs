@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
 use crate::progress::Bar;
-use crate::session::{unnamed, url};
+use crate::session::{catalog, unnamed, url};
 
 /// A folder that is said to be a store.
 struct Folder {
@@ -74,7 +74,7 @@ pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
 /// Goes on from what is whole.
 pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failure> {
     let folder = Folder::named(global, "repair")?;
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
     let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
     bar.clear();
@@ -112,7 +112,7 @@ pub async fn compact(global: &Global, out: Out) -> Result<Exit, Failure> {
     let opened = FileStore::open(&folder.directory, options).await;
     let named = |error: runstate::store::Error| unnamed(global, &folder.url, error.into());
     let store = opened.map_err(named)?;
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     // So that the snapshot has the indexes of every collection that this program knows.
     runstate::store::Store::migrate(&store, &catalog).await.map_err(Error::from)?;
     let before = files_on(&fs).await.map_err(Error::from)?;
