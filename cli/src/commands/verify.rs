@@ -48,27 +48,37 @@ pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
     let report = verify_on(&folder.fs(), Some(watch(&bar))).await;
     bar.clear();
     let report = report.map_err(|error| unnamed(global, &folder.url, error.into()))?;
-    let whole = report.is_whole();
+    let damage = damage(&folder, &report);
     if out.json() {
-        out.value(&json!({"ok": whole, "url": folder.url, "store": report.store, "report": report}))?;
-    } else {
-        out.lines(&findings(&report))?;
-        out.line(&match whole {
-            true => format!(
-                "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
-                folder.directory,
-                report.documents,
-                report.commits,
-                report.snapshot.unwrap_or(0),
-                bytes(report.bytes)
-            ),
-            false => format!(
-                "the store at {} is damaged; whole up to commit {}. See what a repair would do: runstate --store {} repair --dry-run",
-                folder.directory, report.head, folder.url
-            ),
-        })?;
+        let ok = damage.is_none();
+        out.value(&json!({"ok": ok, "url": folder.url, "store": report.store, "error": damage, "report": report}))?;
+        return Ok(if ok { Exit::Done } else { Exit::Store });
     }
-    Ok(if whole { Exit::Done } else { Exit::Store })
+    out.lines(&findings(&report))?;
+    if let Some(damage) = damage {
+        return Err(damage.into());
+    }
+    out.line(&format!(
+        "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
+        folder.directory,
+        report.documents,
+        report.commits,
+        report.snapshot.unwrap_or(0),
+        bytes(report.bytes)
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// The first damage, and what to do about it.
+fn damage(folder: &Folder, report: &Report) -> Option<Error> {
+    let first = report.findings.iter().find(|finding| finding.gravity == Gravity::Damage)?;
+    let at = format!("{}/{}", folder.directory, first.at);
+    let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
+    error.message += &format!(
+        ". It is whole up to commit {}; see what a repair would do: runstate --store {} repair --dry-run",
+        report.head, folder.url
+    );
+    Some(error)
 }
 
 /// Goes on from what is whole.
@@ -90,7 +100,8 @@ pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failur
     };
     let aside = match repaired.kept_aside.len() {
         0 => String::new(),
-        n => format!("; {n} damaged {} kept in {}/damaged", if n == 1 { "file" } else { "files" }, folder.directory),
+        1 => format!("; the damaged file is kept in {}/damaged", folder.directory),
+        n => format!("; {n} files, the damaged ones and those behind them, are kept in {}/damaged", folder.directory),
     };
     let documents = repaired.report.documents;
     out.line(&match dry {

@@ -148,7 +148,31 @@ fn a_commit_that_is_missing_is_found() {
     let first = newest.with_file_name(format!("{:016}.json", 1));
     assert_ne!(first, newest);
     fs::remove_file(&first).unwrap();
-    scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing"]);
+    scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing", "repair --dry-run"]);
+}
+
+#[test]
+fn a_damaged_store_is_repaired_and_what_is_gone_is_named() {
+    let scene = Scene::greeting("g1");
+    scene.run(&["answer", "g1", "--text", "Ada", "--command-id", "lost"]).ended(3);
+    let damaged = newest_commit(&scene);
+    scene.run(&["start", "greet", "--id", "g2", "--command-id", "kept"]).ended(3);
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    let dry = scene.run(&["repair", "--dry-run"]).ended(0).text();
+    assert!(dry.contains("gone: command lost") && !dry.contains("gone: command kept"), "{dry}");
+    scene.run(&["verify"]).ended(4);
+    let repaired = scene.run(&["repair"]).ended(0).text();
+    assert!(
+        repaired.contains("2 files, the damaged ones and those behind them, are kept in store/damaged"),
+        "{repaired}"
+    );
+    scene.run(&["verify"]).ended(0);
+    // Back at the question whose answer is gone; what came later and rests on nothing of it is there.
+    assert_eq!(scene.run(&["show", "g1", "--json"]).json()["status"], "waiting_cc");
+    assert_eq!(scene.run(&["show", "g2", "--json"]).json()["status"], "waiting_cc");
+    scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
 }
 
 #[test]
