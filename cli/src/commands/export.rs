@@ -74,5 +74,5 @@ fn say(session: &Session, to: &Path, summary: &Summary) -> Result<Exit, Failure>
 }
 
 fn told(summary: &Summary) -> String {
-    format!("{} documents and {} rows of the ledger exported", summary.documents(), summary.ledger())
+    format!("{} documents and the results of {} commands exported", summary.documents(), summary.ledger())
 }

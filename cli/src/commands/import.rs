@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use runstate::engine::Error;
 use runstate::engine::open::Missing;
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
@@ -19,14 +18,14 @@ use crate::failure::{self, Failure};
 use crate::interrupt;
 use crate::print::{Out, indented};
 use crate::progress::Bar;
-use crate::session::Session;
+use crate::session::{Session, catalog};
 
 /// What is left of an import that is interrupted.
 const KEPT: &str = "what was written is kept; the same import again goes on there";
 
 /// Imports it.
 pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit, Failure> {
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     let from = &import.from;
     if is_stdio(from) {
         if import.tree {
@@ -111,7 +110,7 @@ fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
     } else {
         let (documents, ledger) = (summary.documents(), summary.ledger());
         session.out.line(&format!(
-            "{documents} documents and {ledger} rows of the ledger imported: {}",
+            "{documents} documents and the results of {ledger} commands imported: {}",
             match there {
                 0 => "all new".to_owned(),
                 there => format!("{written} new, {there} were there already"),

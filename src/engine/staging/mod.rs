@@ -63,8 +63,8 @@ pub const ABANDONED_AFTER: Millis = Millis::minutes(60);
 /// other's way. Whoever is wrong costs the other a repetition, never a row.
 const PATIENCE: Millis = Millis(200);
 
-/// `catalog` and what the engine keeps for itself.
-pub(super) fn with_own(catalog: &Catalog) -> Result<Catalog, Error> {
+/// `catalog` and what an engine keeps for itself: all that a store holds which an engine over `catalog` uses.
+pub fn catalog(catalog: &Catalog) -> Result<Catalog, Error> {
     let own = COLLECTIONS.iter().copied().filter(|own| catalog.get(own.name).is_none());
     let all: Vec<&'static Collection> = catalog.iter().chain(own).collect();
     Catalog::new(&all).map_err(|error| Error::internal(error.to_string()))

@@ -290,7 +290,7 @@ impl<F: Fs + 'static> Inner<F> {
             (log.head.clone(), log.dirty)
         };
         let seq = head.seq + 1;
-        let made = commit_file::write(seq, &head.hash, round.at, &round.entries)
+        let made = commit_file::write(seq, &head.hash, &self.identity.store, round.at, &round.entries)
             .and_then(|bytes| Ok((bytes, self.fs.entropy().map_err(self.io())?)));
         let (bytes, random) = match made {
             Ok(made) => made,

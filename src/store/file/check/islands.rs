@@ -1,5 +1,5 @@
 //! Commits behind a damaged one. What they write on is known by its revisions, so those that touch nothing that was lost can still be
-//! applied; the others are named as gone. A row of files is taken for this store's only if it changes a document that is known here.
+//! applied; the others are named as gone.
 
 use std::collections::BTreeMap;
 
@@ -64,10 +64,10 @@ fn commands_in(text: &str) -> Vec<String> {
 }
 
 /// Applies the commits of the tail that fit; their commands.
-pub fn apply(tail: &Tail, tables: &mut Tables) -> Result<Vec<String>, Error> {
+pub fn apply(tail: &Tail, store: &str, tables: &mut Tables) -> Result<Vec<String>, Error> {
     let mut kept = Vec::new();
     for row in tail.rows() {
-        if !is_ours(&row, tables)? {
+        if !is_ours(&row, store, tables)? {
             continue;
         }
         for entry in row.iter().flat_map(|file| &file.commits) {
@@ -79,8 +79,12 @@ pub fn apply(tail: &Tail, tables: &mut Tables) -> Result<Vec<String>, Error> {
     Ok(kept)
 }
 
-/// Whether one of them changes a document of this store: the incarnation of a document is known to nobody else.
-fn is_ours(row: &[&CommitFile], tables: &Tables) -> Result<bool, Error> {
+/// Whether they are this store's: they say so, or, written before commits said it, one of them changes a document of this store, whose
+/// incarnation is known to nobody else.
+fn is_ours(row: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, Error> {
+    if row.iter().all(|file| file.store.is_some()) {
+        return Ok(row.iter().all(|file| file.store.as_deref() == Some(commit_file::tag(store))));
+    }
     for entry in row.iter().flat_map(|file| &file.commits) {
         for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
             let (LoggedOp::Change(_), Some((revision, _))) = (op, outcome) else { continue };

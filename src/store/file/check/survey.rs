@@ -288,7 +288,9 @@ impl<'a, F: Fs> Look<'a, F> {
             }
         }
         let kept = match self.survey.islands {
-            Islands::Apply => islands::apply(&tail, &mut self.found.tables)?,
+            Islands::Apply => {
+                islands::apply(&tail, self.found.report.store.as_deref().unwrap_or_default(), &mut self.found.tables)?
+            }
             Islands::Leave => Vec::new(),
         };
         let gone =
