@@ -57,6 +57,7 @@ impl<F: Fs + 'static> Inner<F> {
             let log = self.log();
             self.options.snapshots.asks(log.weight) || log.litter
         };
+        let due = due && self.usable().is_ok();
         let Some(one) = due.then(|| self.snapshotting.try_lock_arc()).flatten() else { return };
         let inner = self.clone();
         let work: BoxFuture<'static, ()> = Box::pin(async move {
@@ -212,7 +213,7 @@ impl Sequence for Clean {
 }
 
 /// The fence: whoever sleeps with a temp written before the snapshot cannot link it any more. Any failure stops the cleaning.
-async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
+pub(super) async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
     let mut removed = 0;
     for name in fs.list(COMMITS).await?.iter().filter(|name| is_temp(name)) {
         removed += u64::from(optional(fs.remove(&format!("{COMMITS}/{name}")).await)?.is_some());

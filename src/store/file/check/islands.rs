@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::Key;
 use crate::store::Error;
 use crate::store::file::commit_file::{self, CommitFile, Entry};
 use crate::store::file::format::file_hash;
@@ -96,13 +97,16 @@ fn is_ours(row: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, Er
     Ok(false)
 }
 
-/// Why a commit does not fit what is there; none: it does, and can be applied whole.
-pub fn misfit(tables: &Tables, entry: &Entry) -> Result<Option<String>, Error> {
+/// The document that a commit does not fit; none: it fits, and can be applied whole.
+pub fn misfit(tables: &Tables, entry: &Entry) -> Result<Option<Key>, Error> {
     for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-        let after = op.over(key, tables.get(key)?.as_ref(), &entry.logged.command);
+        let before = tables.get(key)?;
+        // Commits delete only what is there.
+        let nothing = before.is_none() && matches!(op, LoggedOp::Delete);
+        let after = op.over(key, before.as_ref(), &entry.logged.command);
         let came = after.map(|after| after.map(|stored| (stored.revision, stored.version)));
-        if came.as_ref() != Some(outcome) {
-            return Ok(Some(format!("command `{}` does not fit what stands under {key}", entry.logged.command)));
+        if nothing || came.as_ref() != Some(outcome) {
+            return Ok(Some(key.clone()));
         }
     }
     Ok(None)

@@ -9,6 +9,7 @@ mod groups;
 mod hostile;
 mod model;
 mod opening;
+mod review;
 mod rules;
 
 use std::future::Future;
