@@ -34,7 +34,8 @@
 //! 6. Link to commits/L+1. The temp is gone: not committed, back to 4. The name exists: read it, apply, judge again, back to 4 with a new
 //!    temp. Linked: sync the folder, acknowledge. Where that sync fails, or the link in a way that says nothing: the outcome is unknown.
 //! 7. **Read or reply without a commit**: apply L+1… until one is missing; *then* commit L must still be there and be ours, or,
-//!    where L is the snapshot it came from, no snapshot be higher (it goes after the commits behind it); else read anew; if dirty, sync; reply.
+//!    where L is the snapshot it came from, that one be ours and none higher (it goes after the commits behind it); else read anew; if
+//!    dirty, sync; reply.
 //! 8. **Snapshot N**: write the temp, list (a higher one: stop), link, *always* sync the folder; then remove *all* temps: a sleeper whose
 //!    temp is gone cannot link any more.
 //! 9. Then remove commits below N in ascending order, then snapshots below N. Nothing else is ever removed.

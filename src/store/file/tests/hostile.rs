@@ -67,6 +67,21 @@ fn two_stores_in_one_folder_are_damage() {
 }
 
 #[test]
+fn a_store_replaced_by_another_that_stands_at_the_same_snapshot_is_neither_told_nor_written() {
+    let (disk, other) = (Disk::new(), another());
+    for disk in [&disk, &other] {
+        done(numbered(disk, 3).compact()).unwrap();
+    }
+    let (a, _) = open(&disk);
+    assert_eq!(a.log().head.base, Some(a.log().head.seq));
+    paths(&disk).iter().for_each(|path| disk.edit(path, None));
+    paths(&other).iter().for_each(|path| disk.edit(path, other.file(path).as_deref()));
+    assert!(read(&a, "00").unwrap_err().to_string().contains("replaced"));
+    assert!(commit(&a, "late", vec![insert("late", "late")]).unwrap_err().to_string().contains("replaced"));
+    assert_eq!((wrong(&disk), paths(&disk)), (None, paths(&other)));
+}
+
+#[test]
 fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is_damaged() {
     let (mut opened, mut damaged) = (0, 0);
     for seed in 0u64..120 {
