@@ -8,6 +8,8 @@
 mod folders;
 #[path = "store_file/formats.rs"]
 mod formats;
+#[path = "store_file/full.rs"]
+mod full;
 #[path = "store_file/processes.rs"]
 mod processes;
 #[path = "store_file/tasks.rs"]

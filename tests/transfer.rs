@@ -45,7 +45,7 @@ async fn export(engine: &Engine) -> (Vec<u8>, Summary) {
 }
 
 async fn import(engine: &Engine, bytes: &[u8]) -> Result<Imported, runstate::engine::Error> {
-    let catalog = domain::catalog().unwrap();
+    let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(bytes)), "memory", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {})?;
     engine.import(&mut source, &checked, |_| {}).await
@@ -114,7 +114,7 @@ async fn what_was_moved_can_be_deleted_and_imported_again() {
     let (bytes, _) = export(&first).await;
     let second = memory().await;
     import(&second, &bytes).await.unwrap();
-    second.cvm().delete("b", None).await.unwrap();
+    second.cvm().delete("b", Some(&id("delete"))).await.unwrap();
     second.cvm().delete("a", None).await.unwrap();
     let counts = |engine: Engine| async move {
         let info = engine.info().await.unwrap();
@@ -234,7 +234,7 @@ async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execu
 #[allow(dead_code)]
 fn moves_are_send(engine: &'static Engine, source: &'static mut LineReader<BufReader<Cursor<Vec<u8>>>>) {
     fn send<T: Send>(_: T) {}
-    let catalog = domain::catalog().unwrap();
+    let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let checked = check(source, &catalog, |_| {}).unwrap();
     let mut sink = LineWriter::new(Vec::new(), "x");
     send(engine.export(&mut sink, |_| {}));

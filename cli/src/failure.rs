@@ -27,6 +27,8 @@ pub enum Failure {
     Compile(Vec<Diagnostic>),
     /// Nobody reads standard output any more.
     OutputClosed,
+    /// Stopped by ctrl-c; what that means for what was done.
+    Interrupted(&'static str),
 }
 
 impl Failure {
@@ -36,6 +38,7 @@ impl Failure {
             Failure::Error(error) | Failure::Driving { error, .. } => error.code.into(),
             Failure::Compile(_) => Exit::WrongUse,
             Failure::OutputClosed => Exit::OutputClosed,
+            Failure::Interrupted(_) => Exit::Interrupted,
         }
     }
 

@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use runstate::engine::Error;
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::print::Out;
 
 /// What is driven, for the one who interrupts it.
@@ -61,6 +63,14 @@ impl Interrupt {
             let _ = out.value(&json!({"id": driven.id, "interrupted": true, "resume": driven.resume}));
         }
         out.remark(&format!("\ninterrupted; {}", driven.kept()));
+    }
+}
+
+/// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.
+pub async fn unless<T>(kept: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done.map_err(Failure::from),
+        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted(kept)),
     }
 }
 

@@ -82,6 +82,8 @@ impl Out {
     pub fn failure(self, failure: &Failure) -> Exit {
         let said = match failure {
             Failure::OutputClosed => Ok(()),
+            Failure::Interrupted(_) if self.json => self.value(&json!({ "interrupted": true })),
+            Failure::Interrupted(kept) => write(io::stderr().lock(), &["\ninterrupted; ", kept, "\n"]),
             failure if self.json => self.value(&json!({ "error": as_json(failure) })),
             Failure::Error(error) => write(io::stderr().lock(), &["error: ", &visible(&error.message), "\n"]),
             Failure::Driving { error, go_on, .. } => {
@@ -131,7 +133,7 @@ fn as_json(failure: &Failure) -> serde_json::Value {
             object["execution"] = json!(execution);
             object
         }
-        Failure::OutputClosed => json!(null),
+        Failure::OutputClosed | Failure::Interrupted(_) => json!(null),
         Failure::Compile(found) => {
             let diagnostic = |d: &Diagnostic| {
                 json!({

@@ -1,6 +1,7 @@
 //! How far a long command is, for people at a terminal.
 
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runstate::engine::transfer::{Phase, Progress};
@@ -10,6 +11,7 @@ use crate::print::Out;
 /// A bar on standard error; none where nobody watches.
 pub struct Bar {
     bar: ProgressBar,
+    phase: Mutex<Option<Phase>>,
 }
 
 impl Bar {
@@ -19,7 +21,7 @@ impl Bar {
             true => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             false => ProgressBar::hidden(),
         };
-        Self { bar }
+        Self { bar, phase: Mutex::new(None) }
     }
 
     /// Shows how far it is.
@@ -27,6 +29,14 @@ impl Bar {
         if self.bar.is_hidden() {
             return;
         }
+        let before = self.phase.lock().unwrap_or_else(PoisonError::into_inner).replace(progress.phase);
+        if before != Some(progress.phase) {
+            self.begin(progress);
+        }
+        self.bar.set_position(progress.done);
+    }
+
+    fn begin(&self, progress: Progress) {
         let form = if progress.of.is_some() { "{msg} [{bar:30}] {pos}/{len}" } else { "{msg} {pos}" };
         // The form is ours; where it is wrong the bar has its own.
         if let Ok(style) = ProgressStyle::with_template(form) {
@@ -39,10 +49,10 @@ impl Bar {
             Phase::Write => "writing",
             Phase::Verify => "verifying",
         });
+        self.bar.set_position(0);
         if let Some(of) = progress.of {
             self.bar.set_length(of);
         }
-        self.bar.set_position(progress.done);
     }
 
     /// Shows how many bytes were read.

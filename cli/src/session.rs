@@ -7,6 +7,7 @@ use runstate::code::Code;
 use runstate::engine::open::{self, Environment, Missing, Opened, store_url};
 use runstate::engine::{Cvm, Engine, Error, SystemHost};
 use runstate::limits::Settings;
+use runstate::schema::Catalog;
 use runstate::store;
 
 use crate::args::Global;
@@ -143,9 +144,15 @@ pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
     error
 }
 
+/// All that a store of this program holds.
+pub fn catalog() -> Result<Catalog, Error> {
+    let domains = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    runstate::engine::catalog(&domains)
+}
+
 async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<(Engine, Option<String>), Error> {
     let Opened { store, id } = open::open_known(url, missing).await?;
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     Ok((Engine::new(store, Arc::new(SystemHost), catalog, settings).await?, id))
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 
 /// Kills of each of the two tests that kill.
-const KILLS: usize = 150;
+const KILLS: usize = 100;
 
 const QUESTIONS: usize = 40;
 

@@ -33,7 +33,7 @@ pub use cvm::{Cvm, Listing, Summary};
 pub use error::Error;
 pub use host::*;
 pub use info::{CollectionInfo, Info};
-pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS};
+pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 
 /// Drives commands against one store.
 ///
@@ -96,7 +96,7 @@ impl Engine {
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let catalog = staging::with_own(&catalog)?;
+        let catalog = staging::catalog(&catalog)?;
         match store.migrate(&catalog).await {
             Ok(()) | Err(store::Error::NewerVersion { .. }) => {}
             Err(error) => return Err(error.into()),

@@ -8,130 +8,23 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use runstate::code::Code;
-use runstate::domain::cvm::{EXECUTIONS, HEAP_PAGES, Load, Reached, Start, Status};
-use runstate::engine::{COLLECTIONS, Cvm, Engine, Error};
+use runstate::domain::cvm::{HEAP_PAGES, Load, Reached, Start, Status};
+use runstate::engine::{COLLECTIONS, Error};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::schema::{Key, Query};
+use runstate::marker::BoxFuture;
 use runstate::store::file::fault::Disk;
 use runstate::store::file::{FileStore, Options};
-use runstate::store::layer::{Fault, FaultStore, Method, Small};
-use runstate::store::{self, Limits, Memory, Store};
+use runstate::store::layer::{Fault, Method, Small};
+use runstate::store::{self, Memory, Store};
 use runstate::testing::{SimHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 
+use crate::process::{
+    PROGRAM, Process, clean, engine, expect_tidy, limits, line, loaded, memory, objects, rows, some, started,
+};
 use crate::scene::{Scene, code};
-
-/// Every turn changes every object.
-const PROGRAM: &str = r#"
-const items = [];
-const text = "x".repeat(input.text);
-for (let i = 0; i < input.objects; i++) items.push({ i, name: `item ${i} ${text}`, seen: "never" });
-for (let turn = 0; turn < 8; turn++) {
-    const answer = CC(`turn ${turn}?`);
-    for (const item of items) item.seen = answer;
-    console.log(turn, items[0].seen, items[items.length - 1].seen);
-}
-"#;
-
-fn objects(objects: u64, text: u64) -> Json {
-    serde_json::json!({"objects": objects, "text": text})
-}
-
-/// What a turn of three or more batches of [`Process`] changes.
-fn some() -> Json {
-    objects(300, 0)
-}
-
-fn limits(kib: usize) -> Limits {
-    Limits { document_bytes: kib * 1024, batch_bytes: kib * 1024, batch_writes: 1_100 }
-}
-
-type Watched = Arc<FaultStore<Small<Arc<dyn Store>>>>;
-
-/// A process of its own on a disk that takes 8 KiB at once.
-struct Process {
-    store: Watched,
-    engine: Engine,
-}
-
-impl Process {
-    fn on(disk: &Arc<dyn Store>, host: &SimHost) -> Self {
-        let store = Arc::new(FaultStore::new(Small::new(disk.clone(), limits(8))));
-        let host = Arc::new(host.clone());
-        let catalog = runstate::domain::catalog().unwrap();
-        let engine = block_on(Engine::new(store.clone(), host, catalog, Settings::default())).unwrap();
-        Self { store, engine }
-    }
-
-    fn cvm(&self) -> Cvm {
-        self.engine.cvm()
-    }
-
-    async fn start(&self, id: &str) -> Result<Reached, Error> {
-        let start = Start::of("program").id("run").input(some());
-        self.cvm().start(&start, Some(&CommandId::new(id).unwrap())).await
-    }
-
-    async fn answer(&self, id: &str) -> Result<Reached, Error> {
-        self.cvm().answer("run", None, id.into(), None, Some(&CommandId::new(id).unwrap())).await
-    }
-
-    fn output(&self) -> Vec<String> {
-        block_on(self.cvm().output("run")).unwrap()
-    }
-}
-
-/// A disk with the program on it.
-fn loaded(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
-    let mut scene = Scene::on(disk.clone(), Settings::default());
-    scene.load(PROGRAM);
-    (disk, scene.host)
-}
-
-/// A disk with the program started on it by somebody whose batches are large.
-fn started(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
-    let (disk, host) = loaded(disk);
-    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(some()), None)).unwrap();
-    (disk, host)
-}
-
-/// An engine whose batches are large.
-fn engine(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
-    let catalog = runstate::domain::catalog().unwrap();
-    block_on(Engine::new(disk.clone(), Arc::new(host.clone()), catalog, Settings::default())).unwrap().cvm()
-}
-
-fn memory() -> (Arc<dyn Store>, SimHost) {
-    started(Arc::new(Memory::new()))
-}
-
-fn rows(disk: &Arc<dyn Store>, of: &runstate::schema::Collection) -> usize {
-    block_on(disk.query(&Query::of(of))).unwrap().rows.len()
-}
-
-/// Nothing is staged, and there are exactly the rows that the head points to.
-fn expect_tidy(disk: &Arc<dyn Store>) {
-    for own in COLLECTIONS {
-        assert_eq!(rows(disk, own), 0, "{}", own.name);
-    }
-    let head = block_on(disk.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).unwrap();
-    let heap = &head.document["heap"];
-    let references = heap["pages"].as_array().unwrap().iter().chain(heap.get("spill"));
-    let pointed: u64 = references.map(|page| page.get(1).map_or(1, |parts| parts.as_u64().unwrap())).sum();
-    assert_eq!(rows(disk, &HEAP_PAGES) as u64, pointed);
-}
-
-fn clean(disk: &Arc<dyn Store>, host: &SimHost) {
-    let process = Process::on(disk, host);
-    while block_on(process.engine.remove_abandoned(host.clock.now() + Millis::days(1), 2)).unwrap() > 0 {}
-    expect_tidy(disk);
-}
-
-fn line(turn: usize, answer: &str) -> String {
-    format!("{turn} {answer} {answer}")
-}
 
 /// How many commits one large turn takes.
 fn commits() -> u64 {
@@ -278,15 +171,15 @@ fn a_lost_answer_of_any_commit_is_found_out() {
 #[test]
 fn two_engines_at_one_command_do_it_once() {
     for nth in 1..=commits() {
-        for other in [1, 2, 4, 6] {
+        for (other, delays) in [(1, (9, 4)), (1, (2, 9)), (2, (2, 9)), (4, (9, 4)), (4, (3, 3))] {
             let (disk, host) = memory();
             let (one, two) = (Process::on(&disk, &host), Process::on(&disk, &host));
-            one.store.plan(Method::Commit, nth, Fault::Delay(9));
-            two.store.plan(Method::Commit, other, Fault::Delay(4));
+            one.store.plan(Method::Commit, nth, Fault::Delay(delays.0));
+            two.store.plan(Method::Commit, other, Fault::Delay(delays.1));
             let came = block_on(join_all(vec![Box::pin(one.answer("a")), Box::pin(two.answer("a"))]));
             let came: Vec<Reached> = came.into_iter().map(Result::unwrap).collect();
             assert_eq!(came[0], came[1]);
-            assert_eq!(one.output(), [line(0, "a")], "{nth} {other}");
+            assert_eq!(one.output(), [line(0, "a")], "{nth} {other} {delays:?}");
             clean(&disk, &host);
         }
     }
@@ -304,9 +197,7 @@ fn a_head_that_changed_under_a_staged_turn_is_decided_on_again() {
             cvm.unpause("run", None).await
         };
         let (came, _) = block_on(async {
-            let came =
-                join_all(vec![Box::pin(slow.answer("a")) as runstate::marker::BoxFuture<'_, _>, Box::pin(meanwhile)])
-                    .await;
+            let came = join_all(vec![Box::pin(slow.answer("a")) as BoxFuture<'_, _>, Box::pin(meanwhile)]).await;
             let mut came = came.into_iter();
             (came.next().unwrap(), came.next().unwrap())
         });
@@ -351,7 +242,7 @@ fn who_is_only_slow_is_not_in_the_way_of_the_cleaner_nor_it_in_theirs() {
         // Young markers are left alone.
         assert_eq!(block_on(cleaner.engine.remove_abandoned(now + Millis::minutes(59), 9)).unwrap(), 0);
         let came = block_on(join_all(vec![
-            Box::pin(async { slow.answer("a").await.map(drop) }) as runstate::marker::BoxFuture<'_, Result<(), Error>>,
+            Box::pin(async { slow.answer("a").await.map(drop) }) as BoxFuture<'_, Result<(), Error>>,
             Box::pin(async { cleaner.engine.remove_abandoned(now + Millis::days(1), 9).await.map(drop) }),
         ]));
         came.into_iter().for_each(Result::unwrap);

@@ -4,6 +4,7 @@
 
 mod large;
 mod lifecycle;
+mod process;
 mod same;
 mod scene;
 mod size;

@@ -300,11 +300,13 @@ impl Generator {
             0..=5 => {
                 let op = self.pick(BINARY);
                 // `a ?? b || c` needs its brackets, so does `-a ** b`; and `(a) < (b), (c) > (d)` is a call in TypeScript.
-                self.text("((");
+                // What a power is that no double is exactly, ECMAScript leaves to the engine, and Node's are not the nearest ones.
+                let bound = |most: u32| if op == "**" { format!(") & {most}") } else { ")".to_owned() };
+                self.text("(((");
                 self.expression(depth - 1);
-                let _ = write!(self.out, ") {op} (");
+                let _ = write!(self.out, "{}) {op} ((", bound(7));
                 self.expression(depth - 1);
-                self.text("))");
+                let _ = write!(self.out, "{}))", bound(15));
             }
             6 => {
                 let op = self.pick(&["!", "-", "+", "~", "typeof ", "void "]);

@@ -143,3 +143,43 @@ fn a_store_cannot_be_made_where_nothing_may_be_made() {
     as_nobody("a_store_cannot_be_made_where_nothing_may_be_made", &dir);
     assert!(!dir.exists());
 }
+
+#[test]
+fn a_store_reached_by_a_symbolic_link_is_the_same_store() {
+    let above = tempfile::tempdir().unwrap();
+    let (dir, linked) = (above.path().join("store"), above.path().join("linked"));
+    std::os::unix::fs::symlink(&dir, &linked).unwrap();
+    let said = on_tokio(FileStore::open(&linked, Options { existing: true, ..Options::default() })).map(|_| ());
+    assert!(said.is_err(), "it leads nowhere yet");
+    assert!(!dir.exists(), "and nothing is made by asking");
+    on_tokio(use_store(&dir)).1.unwrap();
+    on_tokio(async {
+        let straight = FileStore::open(&dir, Options::default()).await.unwrap();
+        let around = FileStore::open(&linked, Options::default()).await.unwrap();
+        assert_eq!(straight.id(), around.id());
+        around.migrate(&CATALOG()).await.unwrap();
+        straight.migrate(&CATALOG()).await.unwrap();
+        around.commit(insert("other", "o")).await.unwrap();
+        let key = insert("other", "o").writes[0].key.clone();
+        assert!(straight.get(&[key]).await.unwrap()[0].is_some());
+    });
+}
+
+#[test]
+fn a_folder_of_commits_may_be_a_link_and_a_commit_that_is_one_is_read() {
+    let above = tempfile::tempdir().unwrap();
+    let (dir, away) = (above.path().join("store"), above.path().join("away"));
+    on_tokio(use_store(&dir)).1.unwrap();
+    fs::rename(dir.join("commits"), &away).unwrap();
+    std::os::unix::fs::symlink(&away, dir.join("commits")).unwrap();
+    let last = away.join("0000000000000002.json");
+    fs::rename(&last, above.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(above.path().join("elsewhere"), &last).unwrap();
+    on_tokio(async {
+        let store = FileStore::open(&dir, Options::default()).await.unwrap();
+        store.migrate(&CATALOG()).await.unwrap();
+        assert_eq!(store.health(), None);
+        store.commit(insert("other", "o")).await.unwrap();
+    });
+    assert!(away.join("0000000000000003.json").exists());
+}

@@ -13,8 +13,12 @@ use super::is_stdio;
 use crate::args::Export;
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
+use crate::interrupt;
 use crate::progress::Bar;
 use crate::session::Session;
+
+/// What is left of an export that is interrupted.
+const KEPT: &str = "no export was made";
 
 /// That the command can be meant.
 pub fn check(export: &Export, json: bool) -> Result<(), Failure> {
@@ -31,7 +35,7 @@ pub async fn execute(session: &Session, export: &Export) -> Result<Exit, Failure
     let engine = &session.engine;
     if is_stdio(&export.to) {
         let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary = engine.export(&mut lines, |progress| bar.show(progress)).await?;
+        let summary = interrupt::unless(KEPT, engine.export(&mut lines, |progress| bar.show(progress))).await?;
         bar.clear();
         session.out.remark(&told(&summary));
         return Ok(Exit::Done);
@@ -39,10 +43,11 @@ pub async fn execute(session: &Session, export: &Export) -> Result<Exit, Failure
     let existing = if export.force { Existing::Replace } else { Existing::Keep };
     let staged = Staged::new(&export.to, existing, SystemHost.entropy())?;
     let summary = if export.tree {
-        engine.export(&mut TreeWriter::new(&staged), |progress| bar.show(progress)).await?
+        let mut tree = TreeWriter::new(&staged);
+        interrupt::unless(KEPT, engine.export(&mut tree, |progress| bar.show(progress))).await?
     } else {
         let mut lines = file_writer(&staged)?;
-        let summary = engine.export(&mut lines, |progress| bar.show(progress)).await?;
+        let summary = interrupt::unless(KEPT, engine.export(&mut lines, |progress| bar.show(progress))).await?;
         finish(lines, &staged)?;
         summary
     };
@@ -69,5 +74,5 @@ fn say(session: &Session, to: &Path, summary: &Summary) -> Result<Exit, Failure>
 }
 
 fn told(summary: &Summary) -> String {
-    format!("{} documents and {} rows of the ledger exported", summary.documents(), summary.ledger())
+    format!("{} documents and the results of {} commands exported", summary.documents(), summary.ledger())
 }

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use runstate::engine::Error;
 use runstate::engine::open::Missing;
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
@@ -16,13 +15,17 @@ use super::is_stdio;
 use crate::args::{Global, Import};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
+use crate::interrupt;
 use crate::print::{Out, indented};
 use crate::progress::Bar;
-use crate::session::Session;
+use crate::session::{Session, catalog};
+
+/// What is left of an import that is interrupted.
+const KEPT: &str = "what was written is kept; the same import again goes on there";
 
 /// Imports it.
 pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit, Failure> {
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     let from = &import.from;
     if is_stdio(from) {
         if import.tree {
@@ -52,9 +55,9 @@ async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure
         let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
         Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
     };
-    let carried = session.engine.carry(&older, compile, |progress| bar.show(progress)).await;
+    let carried = interrupt::unless(KEPT, session.engine.carry(&older, compile, |progress| bar.show(progress))).await;
     bar.clear();
-    session.end(carried.map_err(Failure::from).and_then(|carried| say_carried(&session, &carried))).await
+    session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
 }
 
 fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
@@ -87,9 +90,10 @@ async fn moved<S: Source>(global: &Global, mut source: S, catalog: &Catalog, out
     // Before the store is opened: a file that is none leaves no store behind.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
     let session = Session::open(global, Missing::Create, None, out).await?;
-    let imported = session.engine.import(&mut source, &checked, |progress| bar.show(progress)).await;
+    let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
+    let imported = interrupt::unless(KEPT, importing).await;
     bar.clear();
-    session.end(imported.map_err(Failure::from).and_then(|imported| say(&session, &imported))).await
+    session.end(imported.and_then(|imported| say(&session, &imported))).await
 }
 
 fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
@@ -106,7 +110,7 @@ fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
     } else {
         let (documents, ledger) = (summary.documents(), summary.ledger());
         session.out.line(&format!(
-            "{documents} documents and {ledger} rows of the ledger imported: {}",
+            "{documents} documents and the results of {ledger} commands imported: {}",
             match there {
                 0 => "all new".to_owned(),
                 there => format!("{written} new, {there} were there already"),

@@ -53,12 +53,23 @@ fn sizes(files: &Files) -> [String; 4] {
 
 fn told(session: &Session, info: &Info) -> Json {
     let (oldest, newest) = (info.oldest.as_ref().map(ToldSummary::from), info.newest.as_ref().map(ToldSummary::from));
+    let can = &info.capabilities;
     json!({
         "url": session.url(),
         "kind": info.capabilities.name,
         "storeId": session.store_id,
         "health": info.health.clone().map(Error::from),
-        "capabilities": info.capabilities,
+        "capabilities": {
+            "durable": can.durable,
+            "shared": can.shared,
+            "nativeTtl": can.native_ttl,
+            "aggregate": can.aggregate,
+            "changeFeed": can.change_feed,
+            "text": can.text,
+            "documentBytes": can.document_bytes,
+            "batchBytes": can.batch_bytes,
+            "batchWrites": can.batch_writes,
+        },
         "collections": info.collections,
         "executions": info.executions,
         "oldest": oldest,

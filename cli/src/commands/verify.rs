@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
 use crate::progress::Bar;
-use crate::session::{unnamed, url};
+use crate::session::{catalog, unnamed, url};
 
 /// A folder that is said to be a store.
 struct Folder {
@@ -48,33 +48,43 @@ pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
     let report = verify_on(&folder.fs(), Some(watch(&bar))).await;
     bar.clear();
     let report = report.map_err(|error| unnamed(global, &folder.url, error.into()))?;
-    let whole = report.is_whole();
+    let damage = damage(&folder, &report);
     if out.json() {
-        out.value(&json!({"ok": whole, "url": folder.url, "store": report.store, "report": report}))?;
-    } else {
-        out.lines(&findings(&report))?;
-        out.line(&match whole {
-            true => format!(
-                "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
-                folder.directory,
-                report.documents,
-                report.commits,
-                report.snapshot.unwrap_or(0),
-                bytes(report.bytes)
-            ),
-            false => format!(
-                "the store at {} is damaged; whole up to commit {}. See what a repair would do: runstate --store {} repair --dry-run",
-                folder.directory, report.head, folder.url
-            ),
-        })?;
+        let ok = damage.is_none();
+        out.value(&json!({"ok": ok, "url": folder.url, "store": report.store, "error": damage, "report": report}))?;
+        return Ok(if ok { Exit::Done } else { Exit::Store });
     }
-    Ok(if whole { Exit::Done } else { Exit::Store })
+    out.lines(&findings(&report))?;
+    if let Some(damage) = damage {
+        return Err(damage.into());
+    }
+    out.line(&format!(
+        "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
+        folder.directory,
+        report.documents,
+        report.commits,
+        report.snapshot.unwrap_or(0),
+        bytes(report.bytes)
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// The first damage, and what to do about it.
+fn damage(folder: &Folder, report: &Report) -> Option<Error> {
+    let first = report.findings.iter().find(|finding| finding.gravity == Gravity::Damage)?;
+    let at = format!("{}/{}", folder.directory, first.at);
+    let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
+    error.message += &format!(
+        ". It is whole up to commit {}; see what a repair would do: runstate --store {} repair --dry-run",
+        report.head, folder.url
+    );
+    Some(error)
 }
 
 /// Goes on from what is whole.
 pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failure> {
     let folder = Folder::named(global, "repair")?;
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
     let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
     bar.clear();
@@ -90,7 +100,8 @@ pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failur
     };
     let aside = match repaired.kept_aside.len() {
         0 => String::new(),
-        n => format!("; {n} damaged {} kept in {}/damaged", if n == 1 { "file" } else { "files" }, folder.directory),
+        1 => format!("; the damaged file is kept in {}/damaged", folder.directory),
+        n => format!("; {n} files, the damaged ones and those behind them, are kept in {}/damaged", folder.directory),
     };
     let documents = repaired.report.documents;
     out.line(&match dry {
@@ -112,7 +123,7 @@ pub async fn compact(global: &Global, out: Out) -> Result<Exit, Failure> {
     let opened = FileStore::open(&folder.directory, options).await;
     let named = |error: runstate::store::Error| unnamed(global, &folder.url, error.into());
     let store = opened.map_err(named)?;
-    let catalog = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
+    let catalog = catalog()?;
     // So that the snapshot has the indexes of every collection that this program knows.
     runstate::store::Store::migrate(&store, &catalog).await.map_err(Error::from)?;
     let before = files_on(&fs).await.map_err(Error::from)?;

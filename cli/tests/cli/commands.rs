@@ -274,8 +274,24 @@ fn list_finds_executions_by_status_and_program() {
 #[test]
 fn verify_says_that_a_store_is_whole() {
     let scene = Scene::greeting("g1");
-    assert_snapshot!(scene.run(&["verify"]).ended(0).text(), @"the store at store is whole");
+    assert!(scene.run(&["verify"]).ended(0).text().starts_with("the store at store is whole: 17 documents, 3 commits"));
     assert_eq!(scene.run(&["verify", "--json"]).ended(0).json()["ok"], true);
+    assert!(scene.run(&["repair"]).ended(0).text().contains("there is nothing to repair"));
+}
+
+#[test]
+fn compact_leaves_what_lives_and_info_tells_the_sizes() {
+    let scene = Scene::greeting("g1");
+    let files = || scene.run(&["info", "--json"]).ended(0).json()["files"].clone();
+    let (before, hash) = (files(), scene.run(&["show", "g1", "--json"]).json()["stateHash"].clone());
+    assert_eq!((before["snapshot"].as_u64(), before["commits"].as_u64()), (Some(0), Some(3)));
+    assert!(scene.run(&["compact"]).ended(0).text().contains("rests on snapshot 3"));
+    let after = files();
+    assert_eq!((after["snapshot"].as_u64(), after["commits"].as_u64()), (Some(3), Some(0)));
+    assert!(scene.run(&["info"]).ended(0).text().contains("snapshot 3: "));
+    assert_eq!(scene.run(&["show", "g1", "--json"]).json()["stateHash"], hash);
+    scene.run(&["compact", "--store", "memory:"]).ended(4).explains(&["no store on files"]);
+    scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
 }
 
 #[test]

@@ -43,3 +43,21 @@ fn at_a_question_it_says_how_to_go_on() {
     assert_eq!(said.json()["resume"], "runstate resume g");
     scene.run_with(&["resume", "g"], "Ada\nyes\n").ended(0);
 }
+
+#[test]
+fn an_import_that_is_interrupted_keeps_what_it_wrote_and_goes_on() {
+    let scene = Scene::with("many", "for (let i = 0; i < 50; i++) { console.log('x'.repeat(40000) + i) }");
+    scene.run(&["start", "many", "--id", "m"]).ended(0);
+    scene.run(&["export", "all.jsonl"]).ended(0);
+    let import = ["--store", "file:new", "import", "all.jsonl"];
+    let child = scene.spawn(&import, Stdio::null());
+    until("it writes", || scene.path().join("new/commits/0000000000000002.json").exists());
+    interrupt(child.id());
+    let said = Said::from(child.wait_with_output().unwrap());
+    // On a fast machine it may be done before it is stopped.
+    if said.code != Some(0) {
+        said.ended(130).explains(&["interrupted", "the same import again goes on"]);
+    }
+    scene.run(&import).ended(0);
+    assert_eq!(scene.run(&["--store", "file:new", "show", "m", "--json"]).ended(0).json(), scene.show("m"));
+}

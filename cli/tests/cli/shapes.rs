@@ -56,6 +56,14 @@ fn of_a_list() {
 }
 
 #[test]
+fn of_a_move() {
+    let scene = Scene::greeting("g1");
+    assert_snapshot!(shape(&scene.run(&["export", "all.jsonl", "--json"]).ended(0)));
+    assert_snapshot!(shape(&scene.run(&["import", "all.jsonl", "--store", "file:new", "--json"]).ended(0)));
+    assert_snapshot!(shape(&scene.run(&["info", "--json"]).ended(0)));
+}
+
+#[test]
 fn of_a_source_that_does_not_compile() {
     let scene = Scene::new();
     scene.file("wrong.ts", "const a = 1\na.b = consle\nimport x from 'x'\n");

@@ -113,6 +113,9 @@ fn a_store_of_a_newer_format_is_read_with_a_remark() {
     assert!(said.out.contains("g1"), "{}", said.out);
     scene.run(&["show", "g1", "--json"]).ended(0).json();
     scene.run(&["answer", "g1", "--text", "x"]).ended(4).explains(&["newer runstate"]);
+    // What this program does not know would be missing in it.
+    scene.run(&["export", "all.jsonl"]).ended(4).explains(&["newer runstate"]);
+    assert!(!scene.path().join("all.jsonl").exists());
 }
 
 /// The checksum of the files of a store.
@@ -131,7 +134,9 @@ fn a_commit_that_was_edited_by_hand_is_found() {
     let name = commit.file_name().unwrap().to_str().unwrap();
     scene.run(&["verify"]).ended(4).explains(&[name, "checksum", "edited"]);
     assert_eq!(scene.run(&["verify", "--json"]).ended(4).error_code(), "corrupt");
-    // What is whole can be read; nothing is written any more.
+    // What is whole can be read and taken along; nothing is written any more.
+    scene.run(&["export", "rest.jsonl"]).ended(4).explains(&["warning", name, "damaged"]);
+    scene.run(&["import", "rest.jsonl", "--store", "file:rest"]).ended(0);
     scene.run(&["list"]).ended(4).explains(&["warning", name, "damaged"]);
     scene.run(&["load", "greet.ts", "--name", "other"]).ended(4).explains(&[name]);
 }
@@ -143,7 +148,31 @@ fn a_commit_that_is_missing_is_found() {
     let first = newest.with_file_name(format!("{:016}.json", 1));
     assert_ne!(first, newest);
     fs::remove_file(&first).unwrap();
-    scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing"]);
+    scene.run(&["verify"]).ended(4).explains(&["0000000000000001.json", "missing", "repair --dry-run"]);
+}
+
+#[test]
+fn a_damaged_store_is_repaired_and_what_is_gone_is_named() {
+    let scene = Scene::greeting("g1");
+    scene.run(&["answer", "g1", "--text", "Ada", "--command-id", "lost"]).ended(3);
+    let damaged = newest_commit(&scene);
+    scene.run(&["start", "greet", "--id", "g2", "--command-id", "kept"]).ended(3);
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&damaged, &bytes).unwrap();
+    let dry = scene.run(&["repair", "--dry-run"]).ended(0).text();
+    assert!(dry.contains("gone: command lost") && !dry.contains("gone: command kept"), "{dry}");
+    scene.run(&["verify"]).ended(4);
+    let repaired = scene.run(&["repair"]).ended(0).text();
+    assert!(
+        repaired.contains("2 files, the damaged ones and those behind them, are kept in store/damaged"),
+        "{repaired}"
+    );
+    scene.run(&["verify"]).ended(0);
+    // Back at the question whose answer is gone; what came later and rests on nothing of it is there.
+    assert_eq!(scene.run(&["show", "g1", "--json"]).json()["status"], "waiting_cc");
+    assert_eq!(scene.run(&["show", "g2", "--json"]).json()["status"], "waiting_cc");
+    scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
 }
 
 #[test]

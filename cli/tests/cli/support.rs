@@ -193,7 +193,9 @@ pub fn redact(value: &mut Json) {
             for (name, value) in map {
                 match name.as_str() {
                     // What the compiler makes of a source may become better.
-                    "executionTimeMs" | "instructionsExecuted" | "instruction" => *value = "[n]".into(),
+                    "executionTimeMs" | "instructionsExecuted" | "instruction" | "bytes" | "commitBytes" => {
+                        *value = "[n]".into()
+                    }
                     _ => redact(value),
                 }
             }

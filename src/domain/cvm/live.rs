@@ -163,6 +163,12 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
     reads
 }
 
+/// Up to `most` rows in which the heap of `execution` stands.
+pub(super) fn heap_rows(execution: &Execution, most: usize) -> Vec<Key> {
+    let pages = (0..).zip(&execution.heap.pages).flat_map(|(page, reference)| reference.keys(&execution.id, page));
+    pages.take(most).collect()
+}
+
 impl Live {
     /// A new machine at the first instruction.
     pub fn start(decoded: &Decoded, input: &Json, ctx: &Ctx) -> Result<Self, Rejection> {

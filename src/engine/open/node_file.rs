@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Missing;
+use super::{Missing, Opened};
 use crate::code::Code;
 use crate::engine::Error;
-use crate::store::Store;
 use crate::store::file::{FileStore, NodeFs, Options};
 
-pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Arc<dyn Store>, Error> {
+pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Opened, Error> {
     let Some(fs) = NodeFs::new(directory, single_process) else {
         let message = format!(
             "cannot open `file:{directory}`: this host has no files; a page keeps a store with `indexeddb:NAME`, Node opens \
@@ -17,6 +16,8 @@ pub(super) async fn open(directory: &str, single_process: bool, missing: Missing
         return Err(Error::new(Code::Unsupported, message));
     };
     let options = Options { single_process, existing: missing == Missing::Refuse, ..Options::default() };
+    let store = FileStore::open_on(fs, options).await?;
+    let id = Some(store.id().to_owned());
     #[allow(clippy::arc_with_non_send_sync, reason = "the engine shares stores by Arc; here they stay on one thread")]
-    Ok(Arc::new(FileStore::open_on(fs, options).await?))
+    Ok(Opened { store: Arc::new(store), id })
 }

@@ -46,7 +46,10 @@ impl Engine {
         damage.map_or(Ok(removed), |error| Err(error.into()))
     }
 
-    /// Removes what the marker says is to go, then the marker. [`store::Error::Conflict`]: somebody else holds it.
+    /// Removes what the marker says is to go, in the end the marker. [`store::Error::Conflict`]: somebody else goes on with it.
+    ///
+    /// The first batch that succeeds takes the marker over. It stands under the revision at which the marker was read, so that the records
+    /// read since are all there are: had its holder staged one more, the batch would be a conflict.
     pub(super) async fn clear(&self, mut held: Held) -> Result<(), store::Error> {
         let attempt = self.new_command_id();
         let mut batches = (1..).map(|n| attempt.part(n));
@@ -54,17 +57,13 @@ impl Engine {
             Some(command) => self.send_clearing(command, writes).await,
             None => Err(store::Error::Conflict { key: Key::new(&STAGED, attempt.as_str()) }),
         };
-        // Nobody stages under a marker that was adopted.
-        if !held.is_adopted() {
-            send(vec![held.take_over(&attempt, self.shared.host.now())]).await?;
-        }
         loop {
             let records = Query::of(&STAGED_ROWS).eq("command", held.command()).limit(RECORDS);
             let page = self.shared.store.query(&records).await?;
             let mut batches = self.cut(deletions(&page.rows, held.is_adopted())?);
             let last = batches.pop().unwrap_or_default();
             for mut writes in batches {
-                writes.push(held.go_on());
+                writes.push(held.take_over(&attempt, self.shared.host.now()));
                 send(writes).await?;
             }
             let mut writes = last;
@@ -72,7 +71,7 @@ impl Engine {
                 writes.push(held.remove());
                 return send(writes).await;
             }
-            writes.push(held.go_on());
+            writes.push(held.take_over(&attempt, self.shared.host.now()));
             send(writes).await?;
         }
     }

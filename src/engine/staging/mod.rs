@@ -12,7 +12,8 @@
 //! ```
 //!
 //! - **The marker is the fencing token.** Every batch writes it under the revision that the batch before left. Who takes it over, a repeat of
-//!   the command or the cleaner, writes it first: whatever its former owner still sends is a conflict, the deciding batch too.
+//!   the command or the cleaner, writes it in the very batch that removes rows: whatever its former holder still sends is a conflict, the
+//!   deciding batch too; and where that one was quicker, the removal is.
 //! - **What goes is what is recorded.** A record and its rows are one commit, and rows are inserted under absence: a row in a record is one
 //!   that this very attempt has put there. The deciding batch turns the marker's state, and with it what its records say is to go: rows that
 //!   were staged before it, rows that are replaced after it. So a death at any point leaves rows that nobody sees, and a marker that says which.
@@ -62,8 +63,8 @@ pub const ABANDONED_AFTER: Millis = Millis::minutes(60);
 /// other's way. Whoever is wrong costs the other a repetition, never a row.
 const PATIENCE: Millis = Millis(200);
 
-/// `catalog` and what the engine keeps for itself.
-pub(super) fn with_own(catalog: &Catalog) -> Result<Catalog, Error> {
+/// `catalog` and what an engine keeps for itself: all that a store holds which an engine over `catalog` uses.
+pub fn catalog(catalog: &Catalog) -> Result<Catalog, Error> {
     let own = COLLECTIONS.iter().copied().filter(|own| catalog.get(own.name).is_none());
     let all: Vec<&'static Collection> = catalog.iter().chain(own).collect();
     Catalog::new(&all).map_err(|error| Error::internal(error.to_string()))

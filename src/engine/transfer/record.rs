@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Number, json};
 
-use crate::id;
+use crate::id::{self, CommandId, InvalidId};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
 use crate::store::{COMMANDS, Row};
@@ -86,8 +86,11 @@ impl Record {
         }
         schema::check(collection, &document).map_err(|violation| of(violation.to_string()))?;
         let record = Self { collection, id: id.clone(), version, document: Arc::new(document) };
-        if collection.name == COMMANDS.name && record.document.get("id").and_then(Json::as_str) != Some(&record.id) {
-            return Err(of("it is no row of the ledger".to_owned()));
+        if collection.name == COMMANDS.name {
+            if record.text("id") != &*id {
+                return Err(of("it is no row of the ledger".to_owned()));
+            }
+            command_id(&id).map_err(|why| of(why.to_string()))?;
         }
         Ok(record)
     }
@@ -104,6 +107,17 @@ impl Record {
             since.is_some_and(|since| Timestamp::from_millis(since) + ttl.after <= now)
         })
     }
+}
+
+/// The id of a command, or of a part of one.
+pub(super) fn command_id(id: &str) -> Result<CommandId, InvalidId> {
+    if let Some((whole, part)) = id.rsplit_once('/')
+        && let Ok(n) = part.parse::<u32>()
+        && n.to_string() == part
+    {
+        return Ok(CommandId::new(whole)?.part(n));
+    }
+    CommandId::new(id)
 }
 
 /// The collection of that name, the ledger included.
@@ -181,6 +195,16 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_the_ledger_are_read_as_they_are() {
+        for id in ["a", "job/1", "a/1/b", "job/4294967295"] {
+            assert_eq!(command_id(id).unwrap().as_str(), id);
+        }
+        for id in ["job/01", "job/4294967296", "a/1/2", ""] {
+            assert!(command_id(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
     fn what_is_no_record_says_why() {
         let catalog = Catalog::new(&[&NOTES]).unwrap();
         let whole = record(json!({"at": 0})).exported();
@@ -198,6 +222,15 @@ mod tests {
             wrong("/document/at", json!("yesterday")),
             wrong("/document/at", json!("1970-01-01T00:00:00.0001Z")),
             wrong("/document/at", json!(true)),
-        ].join("\n"), @"");
+        ].join("\n"), @r#"
+        it is no object
+        collection `demo.nothing` is not known
+        demo.notes/: an id may not be empty
+        demo.notes/n: its version is none that this program knows
+        demo.notes/n: it has no document
+        demo.notes/n: `yesterday` is no time as exports write it
+        demo.notes/n: `1970-01-01T00:00:00.0001Z` is no time as exports write it
+        demo.notes/n: at: is not a timestamp in milliseconds
+        "#);
     }
 }

@@ -169,24 +169,13 @@ fn insertion(records: &[&Record], of: &str, life: u32, at: Timestamp) -> Result<
 fn repeated(row: &Record) -> Result<Batch, Error> {
     let at = row.document.get("at").and_then(Json::as_i64).unwrap_or_default();
     Ok(Batch {
-        command: command(&row.id)?,
+        command: record::command_id(&row.id)?,
         fingerprint: row.text("fingerprint").to_owned(),
         at: Timestamp::from_millis(at),
         result: row.document.get("result").cloned().unwrap_or_default(),
         writes: Vec::new(),
         checks: Vec::new(),
     })
-}
-
-/// The id of a command, or of a part of one.
-fn command(id: &str) -> Result<CommandId, Error> {
-    if let Some((whole, part)) = id.rsplit_once('/')
-        && let Ok(n) = part.parse::<u32>()
-        && n.to_string() == part
-    {
-        return Ok(CommandId::new(whole)?.part(n));
-    }
-    Ok(CommandId::new(id)?)
 }
 
 /// Collections in such an order that what refers to others comes before them.
@@ -235,15 +224,5 @@ mod tests {
         assert_eq!(names.len(), catalog.iter().count());
         assert!(at("cvm.heap_pages") < at("cvm.executions") && at("cvm.outputs") < at("cvm.executions"));
         assert!(at("cvm.executions") < at("cvm.programs") && at("cvm.program_versions") < at("cvm.executions"));
-    }
-
-    #[test]
-    fn ids_of_the_ledger_are_read_as_they_are() {
-        for id in ["a", "job/1", "a/1/b", "job/4294967295"] {
-            assert_eq!(command(id).unwrap().as_str(), id);
-        }
-        for id in ["job/01", "job/4294967296", "a/1/2", ""] {
-            assert!(command(id).is_err(), "{id}");
-        }
     }
 }

@@ -57,6 +57,7 @@ impl<F: Fs + 'static> Inner<F> {
             let log = self.log();
             self.options.snapshots.asks(log.weight) || log.litter
         };
+        let due = due && self.usable().is_ok();
         let Some(one) = due.then(|| self.snapshotting.try_lock_arc()).flatten() else { return };
         let inner = self.clone();
         let work: BoxFuture<'static, ()> = Box::pin(async move {
@@ -64,7 +65,7 @@ impl<F: Fs + 'static> Inner<F> {
             let tried = if inner.options.snapshots.asks(inner.log().weight) {
                 inner.snapshot().await.map(|_| ())
             } else {
-                inner.clean().await.map(|_| ())
+                inner.clean(Owner::Other).await.map(|_| ())
             };
             inner.log_mut().tried(tried);
             drop(one);
@@ -85,10 +86,12 @@ impl<F: Fs + 'static> Inner<F> {
             (header, (log.head.base != Some(log.head.seq)).then(|| log.tables.clone()))
         };
         // Only after new commits; what somebody's crash left behind is removed in any case.
+        let mut owner = Owner::Other;
         if let Some(tables) = tables {
             let random = self.fs.entropy().map_err(self.io())?;
             match self.fs.run(TakeSnapshot { header, tables, random }).await.map_err(self.io())? {
-                Taken::Linked | Taken::Overtaken => {}
+                Taken::Linked => owner = Owner::Us,
+                Taken::Overtaken => {}
                 Taken::Refused(e) => return Err(refused(&e, &self.fs.root())),
                 Taken::Unreadable(error) => return Err(self.seen(error)),
             }
@@ -96,13 +99,13 @@ impl<F: Fs + 'static> Inner<F> {
             let _turn = self.turn.lock().await;
             self.reload().await?;
         }
-        self.clean().await
+        self.clean(owner).await
     }
 
     /// Rule 9, with what must come before it. Needs `snapshotting`.
-    async fn clean(&self) -> Result<Compacted, Error> {
+    async fn clean(&self, owner: Owner) -> Result<Compacted, Error> {
         let Some(base) = self.log().head.base else { return Ok(Compacted::default()) };
-        let cleaned = self.fs.run(Clean { base }).await.map_err(self.io())?;
+        let cleaned = self.fs.run(Clean { base, owner }).await.map_err(self.io())?;
         let compacted = cleaned.map_err(|e| refused(&e, &self.fs.root()))?;
         self.log_mut().litter = false;
         Ok(compacted)
@@ -172,6 +175,15 @@ impl TakeSnapshot {
 pub(super) struct Clean {
     /// The snapshot.
     pub base: u64,
+    /// Who took it.
+    pub owner: Owner,
+}
+
+/// Who took a snapshot. Cleaning is the same in either case (rule 10); a model tells them apart to show that it must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Us,
+    Other,
 }
 
 impl Sequence for Clean {
@@ -187,8 +199,11 @@ impl Sequence for Clean {
             if !fs.skips(Rule::SyncSnapshot) {
                 fs.sync_folder(SNAPSHOTS).await?;
             }
-            if !fs.skips(Rule::Fence) {
+            if !fs.skips(Rule::Fence) && (self.owner == Owner::Us || !fs.skips(Rule::CleanerFences)) {
                 done.temps_removed = fence(fs).await?;
+            }
+            if fs.skips(Rule::SnapshotsLast) {
+                self.remove_snapshots(fs, &mut done).await?;
             }
             self.remove_commits(fs, &mut done).await?;
             self.remove_snapshots(fs, &mut done).await?;
@@ -198,7 +213,7 @@ impl Sequence for Clean {
 }
 
 /// The fence: whoever sleeps with a temp written before the snapshot cannot link it any more. Any failure stops the cleaning.
-async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
+pub(super) async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
     let mut removed = 0;
     for name in fs.list(COMMITS).await?.iter().filter(|name| is_temp(name)) {
         removed += u64::from(optional(fs.remove(&format!("{COMMITS}/{name}")).await)?.is_some());

@@ -2,7 +2,7 @@
 //! what was expected, so that replaying judges nothing.
 //!
 //! ```text
-//! {"seq":42,"prev":"<SHA-256 of commit 41's bytes>","at":1705744800000,"commits":[
+//! {"seq":42,"prev":"<SHA-256 of commit 41's bytes>","store":"<8 digits>","at":1705744800000,"commits":[
 //! {"cmd":"…","at":1705744800000,"fingerprint":"…","result":{…},"ops":[
 //! {"op":"put","c":"demo.notes","id":"a","rev":"1-5f0c…","v":1,"doc":{…}},
 //! {"op":"change","c":"demo.notes","id":"b","rev":"7-11ab…","v":1,"set":[[["title"],"x"]],"unset":[["tags"]]},
@@ -11,6 +11,7 @@
 //! ],"crc":"89abcdef"}
 //! ```
 //!
+//! `store` is the beginning of the store's id: a commit that strays is known by it, and one behind a damaged one for the store's own.
 //! What is no command (a sweep, a migration) has no `at`, `fingerprint` and `result`, and no row in the ledger.
 
 use std::borrow::Cow;
@@ -33,6 +34,9 @@ pub struct CommitFile {
     pub seq: u64,
     /// Hash of the file before it.
     pub prev: String,
+    /// How the store's id begins; none: it was written before commits said so.
+    #[serde(default)]
+    pub store: Option<String>,
     /// The time that its writer gave it.
     pub at: Timestamp,
     /// The commits, in order.
@@ -196,16 +200,22 @@ impl TryFrom<EntryIn> for Entry {
     }
 }
 
-/// The bytes of a commit file.
-pub fn write(seq: u64, prev: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, Error> {
-    let unwritable =
-        |e: serde_json::Error| Error::Unavailable { what: "writing a commit as JSON".to_owned(), why: e.to_string() };
-    lines(seq, prev, at, commits).map(seal).map_err(unwritable)
+/// How commits name the store with this id.
+pub fn tag(store: &str) -> &str {
+    store.get(..8).unwrap_or(store)
 }
 
-fn lines(seq: u64, prev: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, serde_json::Error> {
+/// The bytes of a commit file.
+pub fn write(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, Error> {
+    let unwritable =
+        |e: serde_json::Error| Error::Unavailable { what: "writing a commit as JSON".to_owned(), why: e.to_string() };
+    lines(seq, prev, store, at, commits).map(seal).map_err(unwritable)
+}
+
+fn lines(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::with_capacity(512);
-    out.extend_from_slice(format!(r#"{{"seq":{seq},"prev":"{prev}","at":{},"commits":["#, at.as_millis()).as_bytes());
+    let (store, at) = (Json::from(tag(store)), at.as_millis());
+    out.extend_from_slice(format!(r#"{{"seq":{seq},"prev":"{prev}","store":{store},"at":{at},"commits":["#).as_bytes());
     for (i, Entry { logged, outcomes }) in commits.iter().enumerate() {
         out.extend_from_slice(if i == 0 { b"\n" } else { b",\n" });
         let row = logged.entry.as_ref().map(|e| Row { at: e.at, fingerprint: &e.fingerprint, result: &e.result });
@@ -273,17 +283,17 @@ mod tests {
     #[test]
     fn a_commit_reads_back_exactly_as_it_was_written() {
         let commits = vec![entry(), sweep()];
-        let bytes = write(7, "prev", Timestamp::from_millis(1), &commits).unwrap();
+        let bytes = write(7, "prev", "01234567-89", Timestamp::from_millis(1), &commits).unwrap();
         let file = read(&bytes, 7, "prev").unwrap();
         assert_eq!(file.commits, commits);
         // `==` takes -0.0 for 0.0, so the texts are compared too.
-        assert_eq!(write(7, "prev", file.at, &file.commits).unwrap(), bytes);
+        assert_eq!(write(7, "prev", "01234567-89", file.at, &file.commits).unwrap(), bytes);
         assert_eq!(serde_json::from_slice::<Json>(&bytes).unwrap()["commits"][0]["ops"][2]["op"], "delete");
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_of_a_commit_is_seen() {
-        let bytes = write(7, "prev", Timestamp::from_millis(1), &[entry(), sweep()]).unwrap();
+        let bytes = write(7, "prev", "01234567-89", Timestamp::from_millis(1), &[entry(), sweep()]).unwrap();
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
@@ -296,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_commit_in_another_place_is_seen() {
-        let bytes = write(7, "prev", Timestamp::from_millis(1), &[entry()]).unwrap();
+        let bytes = write(7, "prev", "01234567-89", Timestamp::from_millis(1), &[entry()]).unwrap();
         assert!(read(&bytes, 8, "prev").unwrap_err().contains("renamed"));
         assert!(read(&bytes, 7, "other").unwrap_err().contains("replaced"));
     }

@@ -69,6 +69,11 @@ impl Sign {
         }
     }
 
+    /// Whether a name in the folder of snapshots is this sign's.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.0.ends_with(name)
+    }
+
     /// Takes it down. One that stays behind is waited for a bounded time, and swept away with the temps.
     pub(super) async fn take_down<F: Fs>(self, fs: &F) {
         drop(fs.remove(&self.0).await);

@@ -1,5 +1,5 @@
 //! Names and seals: how the files of a store are called, what runstate.json says, and the checksum that closes each file.
-//! What commits and snapshots hold stands in `commit_file.rs` and `snapshot.rs`.
+//! What commits and snapshots hold stands in `commit_file.rs` and `snapshot/`.
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};

@@ -215,7 +215,12 @@ impl Reading {
     /// Rule 12: whether nothing is missing before a commit that is there. `false`: read again from the start.
     async fn whole<F: Fs>(&mut self, fs: &F, root: &str) -> Result<bool, FsError> {
         let next = self.loaded.head.seq + 1;
-        let there: Vec<u64> = fs.list(COMMITS).await?.iter().filter_map(|name| commit_seq(name)).collect();
+        // Copies may lack folders that were empty.
+        let Some(names) = optional(fs.list(COMMITS).await)? else {
+            fs.make_folder(COMMITS).await?;
+            return Ok(true);
+        };
+        let there: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
         self.loaded.litter = self.loaded.head.base.is_some_and(|base| there.iter().any(|seq| *seq < base));
         let later = there.into_iter().filter(|seq| *seq >= next).min();
         let Some(later) = later else { return Ok(true) };

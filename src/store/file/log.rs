@@ -139,8 +139,11 @@ impl Log {
             for (index, entry) in (0..).zip(&file.commits) {
                 match replay(&mut self.tables, entry) {
                     Ok(Ok(done)) => self.took(next, (index, file.commits.len()), &done),
-                    // Reading everything again finds out what is wrong.
-                    Ok(Err(_)) | Err(_) => return Followed::Broken,
+                    // Reading everything again finds out what is wrong. Until then nobody may be told what stands here: it is half of a file.
+                    Ok(Err(_)) | Err(_) => {
+                        self.dirty = Dirty::Folders;
+                        return Followed::Broken;
+                    }
                 }
             }
             self.advance(file_hash(bytes), bytes.len() as u64);

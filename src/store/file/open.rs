@@ -79,6 +79,10 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
     for (folder, numbered) in [(COMMITS, commit_seq as fn(&str) -> Option<u64>), (SNAPSHOTS, snapshot_seq)] {
         let inside = optional(fs.list(folder).await).map_err(|e| unavailable(&e, root))?.unwrap_or_default();
         if let Some(file) = inside.iter().find(|name| numbered(name).is_some()) {
+            // Since the folder was listed another process may have made the store and written to it.
+            if optional(fs.size(IDENTITY).await).map_err(|e| unavailable(&e, root))?.is_some() {
+                return Ok(());
+            }
             return Err(Error::Corrupt {
                 at: format!("{root}/{IDENTITY}"),
                 why: format!("it is missing beside {folder}/{file}; put it back from a copy of the store"),

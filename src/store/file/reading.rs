@@ -8,7 +8,7 @@ use async_lock::Mutex;
 use super::fs::Fs;
 use super::load::Load;
 use super::log::{Followed, Log};
-use super::steps::{CatchUp, Dirty};
+use super::steps::{CatchUp, Dirty, highest_snapshot};
 use super::{Inner, Next};
 use crate::store::{Error, Limits};
 
@@ -87,6 +87,12 @@ impl<F: Fs> Inner<F> {
                 let log = self.log();
                 (log.head.clone(), log.dirty, log.damage.is_some())
             };
+            if damaged && highest_snapshot(&self.fs).await.map_err(self.io())? > head.base {
+                // Somebody repaired it.
+                self.reload().await?;
+                moved = true;
+                continue;
+            }
             if damaged {
                 // What is whole does not move any more; only a reply needs it synced.
                 if next == Next::Reply {

@@ -1,9 +1,12 @@
 //! The steps of a commit and of catching up, as sequences of calls: rules 4 to 7. What they mean for the state is
 //! decided in `log.rs`; that they are sequences lets an adapter make them in one trip.
 
-use super::format::{COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_sign, snapshot_seq, temp_path};
+use super::format::{
+    COMMITS, IDENTITY, SNAPSHOTS, commit_path, file_hash, is_sign, snapshot_path, snapshot_seq, temp_path,
+};
 use super::fs::{Fs, FsError, Reason, Rule, Sequence, optional};
 use super::load::Head;
+use super::snapshot::Header;
 use crate::marker::BoxFuture;
 
 /// How far what our state rests on is known to survive the loss of power (rule 5).
@@ -207,16 +210,28 @@ pub async fn head_stands<F: Fs>(fs: &F, head: &Head) -> Result<bool, FsError> {
             Ok(highest_snapshot(fs).await? == Some(0) && same(optional(fs.read(IDENTITY, None).await)?))
         }
         // That it is there says too little: it is removed only after the commits behind it, which a reader has then missed already.
-        Some(base) if base == head.seq => Ok(highest_snapshot(fs).await? == Some(base)),
+        Some(base) if base == head.seq => {
+            Ok(highest_snapshot(fs).await? == Some(base) && led_to(fs, head, base).await?)
+        }
         // The empty state of a store without snapshot 0.
         None if head.seq == 0 => Ok(highest_snapshot(fs).await?.is_none()),
         _ => Ok(same(optional(fs.read(&commit_path(head.seq), None).await)?)),
     }
 }
 
+/// Whether a snapshot's first line names the commit that a state rests on.
+async fn led_to<F: Fs>(fs: &F, head: &Head, base: u64) -> Result<bool, FsError> {
+    let first = optional(fs.read(&snapshot_path(base), Some(0..FIRST_LINE)).await)?.unwrap_or_default();
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(serde_json::from_slice(line).is_ok_and(|header: Header| header.prev == head.hash))
+}
+
 async fn there<F: Fs>(fs: &F, path: &str) -> Result<bool, FsError> {
     Ok(optional(fs.size(path).await)?.is_some())
 }
+
+/// More bytes than the first line of a snapshot has.
+const FIRST_LINE: u64 = 4096;
 
 /// How much is read in one trip, so that a long absence does not fill the memory.
 const TRIP_BYTES: usize = 8 * 1024 * 1024;

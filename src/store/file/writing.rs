@@ -9,9 +9,11 @@ use std::task::Poll;
 
 use event_listener::Event;
 
+use super::check::islands;
 use super::commit_file::{self, Entry};
 use super::courtesy::{PATIENCE, Sign};
 use super::faults::refused;
+use super::format::commit_path;
 use super::fs::{Fs, FsError, Reason, Rule};
 use super::log::{Log, versions};
 use super::reserve;
@@ -19,7 +21,7 @@ use super::steps::{Dirty, Put, PutCommit};
 use super::{Inner, Next};
 use crate::schema::Catalog;
 use crate::store::tables::{Commit, Pending, Planned};
-use crate::store::{Batch, Error, Op, Position};
+use crate::store::{Batch, Error, Op, Outcome, Position};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -42,6 +44,8 @@ pub(super) enum Work {
     },
     /// The versions of a catalog's collections, where the store does not know them.
     Versions(Catalog),
+    /// A commit that was decided on a state of which this one is a part: it goes in where it fits.
+    Again(Box<Entry>),
 }
 
 /// What became of it.
@@ -134,6 +138,19 @@ impl Work {
                 }
                 write(*now, Entry::of_sweep(&commit), Some(commit))
             }
+            Work::Again(entry) => {
+                if let Outcome::Committed { result, .. } = log.tables.outcome(&entry.logged.command)? {
+                    return tell(result, true);
+                }
+                if let Some(key) = islands::misfit(&log.tables, entry)? {
+                    return Err(Error::Conflict { key });
+                }
+                write(
+                    entry.logged.entry.as_ref().map_or_else(Timestamp::default, |row| row.at),
+                    (**entry).clone(),
+                    None,
+                )
+            }
             Work::Versions(catalog) => match versions(log, catalog)? {
                 None => tell(Json::Null, false),
                 Some(entry) => write(Timestamp::default(), entry, None),
@@ -154,7 +171,7 @@ impl Work {
                 deletes && !batch.writes.iter().any(|write| matches!(write.op, Op::Put { .. }))
             }
             Work::Sweep { .. } => true,
-            Work::Versions(_) => false,
+            Work::Versions(_) | Work::Again(_) => false,
         }
     }
 
@@ -166,7 +183,7 @@ impl Work {
     fn done(&self, position: Position) -> Done {
         let (result, swept) = match self {
             Work::Batch(batch) => (batch.result.clone(), 0),
-            Work::Sweep { .. } | Work::Versions(_) => (Json::Null, 0),
+            Work::Sweep { .. } | Work::Versions(_) | Work::Again(_) => (Json::Null, 0),
         };
         Done { position, result, replayed: false, swept, written: true }
     }
@@ -245,7 +262,11 @@ impl<F: Fs + 'static> Inner<F> {
             })
             .await;
             if let Some(_turn) = turn {
-                self.lead(&request).await;
+                // Closed while it waited: nothing of it was written.
+                match self.usable() {
+                    Ok(()) => self.lead(&request).await,
+                    Err(closed) => request.answer(Err(closed)),
+                }
             }
         }
         let answer = held(&request.answer).take();
@@ -261,16 +282,20 @@ impl<F: Fs + 'static> Inner<F> {
     /// Commits what waits, until `own` has its answer. Needs the turn.
     async fn lead(self: &Arc<Self>, own: &Arc<Request>) {
         self.courtesy.give_way(&self.fs).await;
-        let mut leading = Leading { most: GROUP_COMMITS, vanished: 0, lost: 0, spent_reserve: false, sign: None };
+        let mut leading = Leading { most: GROUP_COMMITS, ..Leading::default() };
+        // Who was there when the state was last made fresh: they may be told what it says without looking again, however busy others are.
+        let mut fresh: Option<Vec<Arc<Request>>> = None;
         while !own.is_answered() {
-            let round = Round::gather(&self.log(), self.queue.waiting(), leading.most);
+            let known = fresh.take().map(|fresh| fresh.into_iter().filter(|request| !request.is_answered()).collect());
+            let is_fresh = known.is_some();
+            let round = Round::gather(&self.log(), known.unwrap_or_else(|| self.queue.waiting()), leading.most);
             for error in round.told.iter().filter_map(|(_, told)| told.as_ref().err()) {
                 self.seen(error.clone());
             }
             if round.writers.is_empty() {
                 // Rule 7: what leads to no commit, errors included, is told on fresh knowledge only.
-                match self.refresh(Next::Reply).await {
-                    Ok(true) => {}
+                match if is_fresh { Ok(false) } else { self.refresh(Next::Reply).await } {
+                    Ok(true) => fresh = Some(round.told.into_iter().map(|(request, _)| request).collect()),
                     Ok(false) => Round::tell(round.told, &self.log().feed.end()),
                     Err(error) => round.fail(&error),
                 }
@@ -290,7 +315,7 @@ impl<F: Fs + 'static> Inner<F> {
             (log.head.clone(), log.dirty)
         };
         let seq = head.seq + 1;
-        let made = commit_file::write(seq, &head.hash, round.at, &round.entries)
+        let made = commit_file::write(seq, &head.hash, &self.identity.store, round.at, &round.entries)
             .and_then(|bytes| Ok((bytes, self.fs.entropy().map_err(self.io())?)));
         let (bytes, random) = match made {
             Ok(made) => made,
@@ -299,7 +324,8 @@ impl<F: Fs + 'static> Inner<F> {
         let size = bytes.len() as u64;
         match self.fs.run(PutCommit { bytes, head, dirty, random }).await {
             Ok(Put::Linked { hash, signs }) => {
-                self.courtesy.seen(signs);
+                let own = leading.sign.as_ref();
+                self.courtesy.seen(signs.into_iter().filter(|sign| own.is_none_or(|own| !own.is(sign))).collect());
                 self.linked(round, hash, size);
             }
             Ok(Put::Taken) => {
@@ -308,6 +334,15 @@ impl<F: Fs + 'static> Inner<F> {
                     leading.sign = Sign::put_up(&self.fs).await;
                 }
                 self.lost(&round).await;
+                if self.log().head.seq >= seq {
+                    leading.phantoms = 0;
+                } else if leading.phantoms < VANISHED_TEMPS {
+                    leading.phantoms += 1;
+                } else {
+                    let at = format!("{}/{}", self.fs.root(), commit_path(seq));
+                    let why = "something has that name and cannot be read as a file; remove it".to_owned();
+                    return round.fail_writers(&Error::Corrupt { at, why });
+                }
                 if self.fs.skips(Rule::JudgeAgain) && !round.writers.iter().any(|writer| writer.is_answered()) {
                     Box::pin(self.attempt(round, leading)).await;
                 }
@@ -390,10 +425,13 @@ impl<F: Fs + 'static> Inner<F> {
 }
 
 /// What a leader has been through.
+#[derive(Default)]
 struct Leading {
     most: usize,
     vanished: usize,
     lost: u32,
+    /// How often a name was taken by something that could not be read.
+    phantoms: usize,
     spent_reserve: bool,
     sign: Option<Sign>,
 }

@@ -204,8 +204,11 @@ impl Tables {
     pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Commit, Error> {
         let keys = self.sweep_candidates(collection, now, limit)?.into_iter();
         let changes = keys.map(|key| {
-            let before = self.get(&key)?;
-            Ok(self.change(key, before.as_ref(), None, None))
+            let before = self.get(&key)?.ok_or_else(|| Error::Corrupt {
+                at: key.to_string(),
+                why: "its deadline is kept, and it is not there".to_owned(),
+            })?;
+            Ok(self.change(key, Some(&before), None, None))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
         Ok(Commit { command: CommandId::sweep(), result: Json::Null, changes })

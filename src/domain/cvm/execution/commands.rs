@@ -362,7 +362,11 @@ impl Command for Delete {
         }
         execution.last_modified = ctx.now;
         let after = execution.to_document()?;
-        Ok(decision.change(Change::Update { key, before: before.clone(), after }))
+        let mut decision = decision.change(Change::Update { key, before: before.clone(), after });
+        // Something is taken away at once: that is how a full disk knows a command that makes room.
+        let rows = live::heap_rows(&execution, DELETE_ROWS as usize).into_iter();
+        decision.changes.extend(rows.map(|key| Change::Delete { key, revision: None }));
+        Ok(decision)
     }
 }
 
@@ -386,11 +390,13 @@ impl Command for DeleteRows {
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
         let gone = |done| Decision::of(Deleted { id: self.id.clone(), incarnation: self.incarnation.clone(), done });
-        // Somebody else finished, and maybe another execution has the id by now: its rows are none of ours.
-        let Some(head) = view.get(&key).filter(|head| head.revision.incarnation() == self.incarnation) else {
-            return Ok(gone(true));
-        };
+        let Some(head) = view.get(&key) else { return Ok(gone(true)) };
         if !matches!(Execution::from_document(&key, head)?.state, State::Deleted { .. }) {
+            // Somebody else finished, and another execution has the id by now: its rows are none of ours. One that is being deleted is gone on
+            // with whichever it is: where it was imported, a deletion that began elsewhere knows it by another incarnation.
+            if head.revision.incarnation() != self.incarnation {
+                return Ok(gone(true));
+            }
             return Err(Rejection::Stale { what: format!("the deletion of `{}` was never begun", self.id) });
         }
         let rows: Vec<&(Key, Loaded)> =

@@ -51,7 +51,22 @@ mod tests {
             ["r1", "../x", "..", ".", "a.b.", "CON", "con.txt", "COM1.x.y", "a/b", "a b", "🦀", "~x", "%41", "consul"]
                 .map(|id| format!("{id} → {}", file_name(id)))
                 .to_vec();
-        insta::assert_snapshot!(named.join("\n"), @"");
+        insta::assert_snapshot!(named.join("\n"), @r#"
+        r1 → r1
+        ../x → %2E.%2Fx
+        .. → %2E%2E
+        . → %2E
+        a.b. → a.b%2E
+        CON → %43ON
+        con.txt → %63on.txt
+        COM1.x.y → %43OM1.x.y
+        a/b → a%2Fb
+        a b → a%20b
+        🦀 → %F0%9F%A6%80
+        ~x → %7Ex
+        %41 → %2541
+        consul → consul
+        "#);
         let long = file_name(&"é".repeat(100));
         assert_eq!((long.len(), &long[..1]), (33, "~"));
         assert_ne!(long, file_name(&"è".repeat(100)));

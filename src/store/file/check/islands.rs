@@ -1,8 +1,9 @@
 //! Commits behind a damaged one. What they write on is known by its revisions, so those that touch nothing that was lost can still be
-//! applied; the others are named as gone. A row of files is taken for this store's only if it changes a document that is known here.
+//! applied; the others are named as gone.
 
 use std::collections::BTreeMap;
 
+use crate::schema::Key;
 use crate::store::Error;
 use crate::store::file::commit_file::{self, CommitFile, Entry};
 use crate::store::file::format::file_hash;
@@ -64,10 +65,10 @@ fn commands_in(text: &str) -> Vec<String> {
 }
 
 /// Applies the commits of the tail that fit; their commands.
-pub fn apply(tail: &Tail, tables: &mut Tables) -> Result<Vec<String>, Error> {
+pub fn apply(tail: &Tail, store: &str, tables: &mut Tables) -> Result<Vec<String>, Error> {
     let mut kept = Vec::new();
     for row in tail.rows() {
-        if !is_ours(&row, tables)? {
+        if !is_ours(&row, store, tables)? {
             continue;
         }
         for entry in row.iter().flat_map(|file| &file.commits) {
@@ -79,8 +80,12 @@ pub fn apply(tail: &Tail, tables: &mut Tables) -> Result<Vec<String>, Error> {
     Ok(kept)
 }
 
-/// Whether one of them changes a document of this store: the incarnation of a document is known to nobody else.
-fn is_ours(row: &[&CommitFile], tables: &Tables) -> Result<bool, Error> {
+/// Whether they are this store's: they say so, or, written before commits said it, one of them changes a document of this store, whose
+/// incarnation is known to nobody else.
+fn is_ours(row: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, Error> {
+    if row.iter().all(|file| file.store.is_some()) {
+        return Ok(row.iter().all(|file| file.store.as_deref() == Some(commit_file::tag(store))));
+    }
     for entry in row.iter().flat_map(|file| &file.commits) {
         for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
             let (LoggedOp::Change(_), Some((revision, _))) = (op, outcome) else { continue };
@@ -92,13 +97,16 @@ fn is_ours(row: &[&CommitFile], tables: &Tables) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Why a commit does not fit what is there; none: it does, and can be applied whole.
-pub fn misfit(tables: &Tables, entry: &Entry) -> Result<Option<String>, Error> {
+/// The document that a commit does not fit; none: it fits, and can be applied whole.
+pub fn misfit(tables: &Tables, entry: &Entry) -> Result<Option<Key>, Error> {
     for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
-        let after = op.over(key, tables.get(key)?.as_ref(), &entry.logged.command);
+        let before = tables.get(key)?;
+        // Commits delete only what is there.
+        let nothing = before.is_none() && matches!(op, LoggedOp::Delete);
+        let after = op.over(key, before.as_ref(), &entry.logged.command);
         let came = after.map(|after| after.map(|stored| (stored.revision, stored.version)));
-        if came.as_ref() != Some(outcome) {
-            return Ok(Some(format!("command `{}` does not fit what stands under {key}", entry.logged.command)));
+        if nothing || came.as_ref() != Some(outcome) {
+            return Ok(Some(key.clone()));
         }
     }
     Ok(None)

@@ -6,19 +6,22 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::survey::{Islands, Surveyed};
-use super::{Report, Watch, survey};
+use super::{Finding, Gravity, Report, Watch, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::Error;
-use crate::store::file::cleaning::{Clean, TakeSnapshot, Taken};
+use crate::store::file::cleaning::{Clean, Owner, TakeSnapshot, Taken, fence};
+use crate::store::file::commit_file::{self, Entry};
 use crate::store::file::faults::refused;
 use crate::store::file::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, file_hash, identity_bytes, random_store,
+    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_path, commit_seq, file_hash, identity_bytes, random_store,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
 use crate::store::file::snapshot::Header;
 use crate::store::file::steps::{put_new, sync_all};
+use crate::store::file::writing::Work;
+use crate::store::file::{FileStore, Options, SnapshotPolicy};
 
 /// The folder in which damaged files are kept.
 const DAMAGED: &str = "damaged";
@@ -35,11 +38,15 @@ pub struct Repaired {
     pub kept_aside: Vec<String>,
 }
 
+/// How far above every number there is a repair goes on: what others commit meanwhile stands between, and is found there.
+const ABOVE: u64 = 1_000;
+
 /// Looks at every file, and continues from what is whole. With `dry` it only says what it would do.
 ///
-/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open: they read it anew.
+/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open: they read it anew, and
+/// what they committed while it was repaired is committed again where it fits.
 /// [`Error::Unavailable`]: there is no store. [`Error::Full`], [`Error::ReadOnly`]: nothing could be written, and nothing was changed.
-pub async fn repair_on<F: Fs>(
+pub async fn repair_on<F: Fs + Clone + 'static>(
     fs: &F,
     catalog: &Catalog,
     dry: bool,
@@ -58,13 +65,14 @@ pub async fn repair_on<F: Fs>(
     if surveyed.report.is_whole() {
         return Ok(Repaired { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
     }
-    let (snapshot, kept_aside) = (surveyed.highest + 1, surveyed.broken.clone());
-    let report = surveyed.report.clone();
+    let (snapshot, kept_aside) = (surveyed.highest + ABOVE, surveyed.broken.clone());
+    let mut report = surveyed.report.clone();
     if !dry {
         let root = fs.root();
         let random = fs.entropy().map_err(|e| refused(&e, &root))?;
         let repair = Repair { surveyed, random };
-        fs.run(repair).await.map_err(|e| refused(&e, &root))??;
+        let meanwhile = fs.run(repair).await.map_err(|e| refused(&e, &root))??;
+        report.findings.extend(commit_again(fs, meanwhile).await?);
     }
     Ok(Repaired { report, snapshot: Some(snapshot), kept_aside })
 }
@@ -75,7 +83,8 @@ struct Repair {
 }
 
 impl Sequence for Repair {
-    type Output = Result<(), Error>;
+    /// What others committed meanwhile.
+    type Output = Result<Vec<Entry>, Error>;
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
@@ -87,9 +96,14 @@ impl Sequence for Repair {
             }
             let identity = identity(fs, &surveyed, random).await.map_err(io)?;
             sync_all(fs).await.map_err(io)?;
+            // A snapshot of such a number would count as the highest for ever.
+            for path in &surveyed.foreign {
+                keep_aside(fs, path).await.map_err(io)?;
+                optional(fs.remove(path).await).map_err(io)?;
+            }
             // Nobody has seen a commit of this number and hash, so whoever stands anywhere reads anew.
             let prev = file_hash(hex(&random).as_bytes());
-            let base = surveyed.highest + 1;
+            let base = surveyed.highest + ABOVE;
             let header = Header { snapshot: base, format: FORMAT, store: identity.store, prev };
             match (TakeSnapshot { header, tables: surveyed.tables, random }).run(fs).await {
                 Taken::Linked => {}
@@ -107,10 +121,48 @@ impl Sequence for Repair {
                 keep_aside(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
-            Clean { base }.run(fs).await.map_err(io)?;
-            Ok(())
+            // From here on whoever commits has read the new snapshot.
+            fence(fs).await.map_err(io)?;
+            let mut meanwhile = Vec::new();
+            for seq in commits_between(fs, surveyed.highest, base).await.map_err(io)? {
+                let bytes = fs.read(&commit_path(seq), None).await.map_err(io)?;
+                if let Ok(file) = commit_file::read_alone(&bytes, seq) {
+                    meanwhile.extend(file.commits);
+                }
+            }
+            Clean { base, owner: Owner::Us }.run(fs).await.map_err(io)?;
+            Ok(meanwhile)
         })
     }
+}
+
+async fn commits_between<F: Fs>(fs: &F, after: u64, before: u64) -> Result<Vec<u64>, FsError> {
+    let names = fs.list(COMMITS).await?;
+    let mut found: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
+    found.retain(|seq| (after + 1..before).contains(seq));
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Commits on the repaired store what others committed on the damaged one while it was repaired; what does not fit is told.
+async fn commit_again<F: Fs + Clone + 'static>(fs: &F, entries: Vec<Entry>) -> Result<Option<Finding>, Error> {
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let options = Options { existing: true, reserve_bytes: 0, snapshots: SnapshotPolicy::NEVER, ..Options::default() };
+    let store = FileStore::open_on(fs.clone(), options).await?;
+    let mut gone = Vec::new();
+    for entry in entries {
+        let command = entry.logged.command.to_string();
+        match store.inner.commit_work(Work::Again(Box::new(entry))).await {
+            Ok(_) => {}
+            Err(Error::Conflict { .. }) => gone.push(format!("command {command}")),
+            Err(error) => return Err(error),
+        }
+    }
+    let why = "it was committed while the store was repaired, on what is gone".to_owned();
+    let finding = Finding { at: COMMITS.to_owned(), gravity: Gravity::Damage, why, gone };
+    Ok((!finding.gone.is_empty()).then_some(finding))
 }
 
 /// Gives a file a second name in the folder of what is damaged. Where files have one name only it loses its first.

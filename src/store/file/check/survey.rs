@@ -12,16 +12,19 @@ use crate::store::file::format::{
     COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign,
     is_temp, read_identity, snapshot_path, snapshot_seq,
 };
-use crate::store::file::fs::{Fs, FsError, Sequence, optional};
+use crate::store::file::fs::{Fs, FsError, Sequence, Source, optional};
 use crate::store::file::load::{Head, replay};
 use crate::store::file::open::no_store;
 use crate::store::file::reserve;
-use crate::store::file::snapshot::{self, Fault, Header};
+use crate::store::file::snapshot::{self, Fault, Header, SnapshotBase};
 use crate::store::tables::Tables;
 use crate::store::{Error, Limits};
 
-/// Sequence numbers are below this, so that every program can count them. What has a greater one is none of ours.
-const NUMBERS: u64 = 1 << 53;
+/// Sequence numbers are below this: a thousand commits a second for thirty thousand years. What has a greater one is none of ours.
+const NUMBERS: u64 = 1_000_000_000_000_000;
+
+/// How often a file is read that the disk does not give.
+const TRIES: usize = 3;
 
 /// How often a store may be compacted under our eyes.
 const ATTEMPTS: usize = 10;
@@ -52,6 +55,8 @@ pub struct Surveyed {
     pub highest: u64,
     /// Files that do not belong to the state and are to be kept aside.
     pub broken: Vec<String>,
+    /// Those among them that no snapshot replaces, because of their numbers.
+    pub foreign: Vec<String>,
 }
 
 impl Sequence for Survey {
@@ -77,6 +82,9 @@ impl Sequence for Survey {
         })
     }
 }
+
+/// An open snapshot, and whether it is whole.
+type Opened = (Arc<dyn Source>, Result<(Header, Arc<SnapshotBase>), String>);
 
 enum Stop {
     Disk(FsError),
@@ -105,8 +113,8 @@ struct Look<'a, F> {
 impl<'a, F: Fs> Look<'a, F> {
     fn new(fs: &'a F, survey: &'a Survey) -> Self {
         let tables = Tables::new(&Catalog::default(), Limits::default());
-        let (report, broken) = Default::default();
-        Self { fs, survey, total: 0, found: Surveyed { report, identity: None, tables, highest: 0, broken } }
+        let (report, broken, foreign) = Default::default();
+        Self { fs, survey, total: 0, found: Surveyed { report, identity: None, tables, highest: 0, broken, foreign } }
     }
 
     /// `false`: the store was compacted meanwhile.
@@ -118,7 +126,8 @@ impl<'a, F: Fs> Look<'a, F> {
         self.commits(&commits, head).await?;
         self.reserve().await?;
         self.found.report.documents = self.found.tables.len() as u64;
-        let now = fs.list(SNAPSHOTS).await?.iter().filter_map(|name| snapshot_seq(name)).max();
+        let names = optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default();
+        let now = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBERS).max();
         Ok(now == snapshots.iter().copied().max())
     }
 
@@ -172,21 +181,72 @@ impl<'a, F: Fs> Look<'a, F> {
                 Err(error) => return Err(error.into()),
             },
         };
+        let snapshot = self.store_of_snapshots(snapshots).await?;
+        let read = match (read, &snapshot) {
+            // A folder's snapshots are many bytes, and its runstate.json is easily copied.
+            (Ok(identity), Some(store)) if identity.store != *store => {
+                Err(format!("it is of another store than the snapshots ({store})"))
+            }
+            (read, _) => read,
+        };
         match read {
             Ok(identity) => self.found.identity = Some(identity),
             Err(why) => {
                 self.damage(IDENTITY, why, Vec::new());
-                for seq in snapshots.iter().rev() {
-                    let Some(source) = optional(self.fs.source(&snapshot_path(*seq)).await)? else { continue };
-                    if let Ok(header) = snapshot::header(&*source) {
-                        self.found.identity = Some(Identity::of(&header.store));
-                        break;
-                    }
-                }
+                self.found.identity = snapshot.as_deref().map(Identity::of);
             }
         }
         self.found.report.store = self.found.identity.as_ref().map(|identity| identity.store.clone());
         Ok(())
+    }
+
+    /// Which store the newest snapshot that can be read says it is of.
+    async fn store_of_snapshots(&self, snapshots: &[u64]) -> Result<Option<String>, Stop> {
+        for seq in snapshots.iter().rev() {
+            let path = snapshot_path(*seq);
+            for attempt in 1..=TRIES {
+                let Some(source) = optional(self.fs.source(&path).await)? else { break };
+                match snapshot::header(&*source) {
+                    Ok(header) => return Ok(Some(header.store)),
+                    Err(Fault::Disk(_)) if attempt < TRIES => {}
+                    // To take a store for one without a name because its disk stumbled would be to lose it.
+                    Err(Fault::Disk(e)) if self.fs.list(&path).await.is_err() => return Err(e.into()),
+                    Err(_) => break,
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of a commit; a disk that fails again and again is as good as damage, and so is a folder.
+    async fn commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
+        let mut tried = 1;
+        loop {
+            match optional(self.fs.read(path, None).await) {
+                Err(_) if tried < TRIES => tried += 1,
+                read => return read,
+            }
+        }
+    }
+
+    /// A snapshot that was read as a whole, or what is wrong with it. A disk that stumbles once is asked again.
+    async fn snapshot(&self, seq: u64, store: &str, at: &str) -> Result<Option<Opened>, FsError> {
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let Some(source) = optional(self.fs.source(&snapshot_path(seq)).await)? else { return Ok(None) };
+            let whole = match snapshot::open(source.clone(), seq, store, at) {
+                Ok((header, base)) => base.verify().map(|()| (header, base)),
+                Err(Fault::Wrong(why)) => Err(Error::Corrupt { at: at.to_owned(), why }),
+                Err(Fault::Disk(e)) => Err(unavailable(&e, at)),
+            };
+            match whole {
+                Ok(whole) => return Ok(Some((source, Ok(whole)))),
+                Err(Error::Corrupt { why, .. }) => return Ok(Some((source, Err(why)))),
+                Err(_) if tried < TRIES => {}
+                Err(error) => return Ok(Some((source, Err(error.to_string())))),
+            }
+        }
     }
 
     /// The state that the best of all snapshots gives.
@@ -195,22 +255,10 @@ impl<'a, F: Fs> Look<'a, F> {
         let newest = snapshots.last().copied();
         for seq in snapshots.iter().rev() {
             let path = snapshot_path(*seq);
-            let Some(source) = optional(self.fs.source(&path).await)? else { continue };
-            self.read(source.size());
             let at = format!("{}/{path}", self.fs.root());
             let store = self.found.identity.as_ref().map(|identity| identity.store.clone()).unwrap_or_default();
-            let opened = snapshot::open(source.clone(), *seq, &store, &at).map_err(|fault| match fault {
-                Fault::Disk(e) => e.to_string(),
-                Fault::Wrong(why) => why,
-            });
-            let whole = match opened {
-                Ok((header, base)) => match base.verify() {
-                    Ok(()) => Ok((header, base)),
-                    Err(Error::Corrupt { why, .. }) => Err(why),
-                    Err(error) => return Err(error.into()),
-                },
-                Err(why) => Err(why),
-            };
+            let Some((source, whole)) = self.snapshot(*seq, &store, &at).await? else { continue };
+            self.read(source.size());
             match whole {
                 Ok(_) if head.is_some() => {}
                 Ok((header, base)) => {
@@ -256,7 +304,14 @@ impl<'a, F: Fs> Look<'a, F> {
         let mut tail = Tail::default();
         for seq in commits.iter().filter(|seq| **seq > head.base.unwrap_or(0)) {
             let path = commit_path(*seq);
-            let Some(bytes) = optional(self.fs.read(&path, None).await)? else { continue };
+            let bytes = match self.commit(&path).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(e) => {
+                    self.damage(&path, e.to_string(), Vec::new());
+                    Vec::new()
+                }
+            };
             self.read(bytes.len() as u64);
             if !tail.has_begun() {
                 match self.follow(&bytes, *seq, &head)? {
@@ -273,7 +328,9 @@ impl<'a, F: Fs> Look<'a, F> {
                             }
                             _ => (path.clone(), why),
                         };
-                        self.damage(&at, why, Vec::new());
+                        if !self.found.report.findings.iter().any(|finding| finding.at == at) {
+                            self.damage(&at, why, Vec::new());
+                        }
                     }
                 }
             }
@@ -288,7 +345,9 @@ impl<'a, F: Fs> Look<'a, F> {
             }
         }
         let kept = match self.survey.islands {
-            Islands::Apply => islands::apply(&tail, &mut self.found.tables)?,
+            Islands::Apply => {
+                islands::apply(&tail, self.found.report.store.as_deref().unwrap_or_default(), &mut self.found.tables)?
+            }
             Islands::Leave => Vec::new(),
         };
         let gone =
@@ -312,8 +371,8 @@ impl<'a, F: Fs> Look<'a, F> {
         };
         // What does not fit must leave no half of itself.
         for entry in &file.commits {
-            if let Some(why) = islands::misfit(&self.found.tables, entry)? {
-                return Ok(Err(why));
+            if let Some(key) = islands::misfit(&self.found.tables, entry)? {
+                return Ok(Err(format!("command `{}` does not fit what stands under {key}", entry.logged.command)));
             }
             if let Err(why) = replay(&mut self.found.tables, entry)? {
                 return Ok(Err(why));
@@ -352,8 +411,9 @@ impl<'a, F: Fs> Look<'a, F> {
     }
 
     fn foreign(&mut self, path: String) {
-        self.damage(&path, "no commit can have this number".to_owned(), Vec::new());
-        self.found.broken.push(path);
+        self.damage(&path, "nothing can have this number".to_owned(), Vec::new());
+        self.found.broken.push(path.clone());
+        self.found.foreign.push(path);
     }
 
     fn harmless(&mut self, at: &str, why: &str) {

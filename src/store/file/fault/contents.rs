@@ -2,6 +2,8 @@
 //! who lives is decided in `state.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(test)]
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -284,13 +286,12 @@ impl Contents {
 
     /// Hashes everything that makes a difference from now on, alike whatever the order in which it came to be.
     #[cfg(test)]
-    pub fn hash_into(&self, hasher: &mut impl std::hash::Hasher, bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
+    pub fn hash_into(&self, hasher: &mut impl Hasher, bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
         self.hash_folder(0, hasher, bytes);
     }
 
     #[cfg(test)]
-    fn hash_folder(&self, at: usize, hasher: &mut impl std::hash::Hasher, hash: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
-        use std::hash::Hash;
+    fn hash_folder(&self, at: usize, hasher: &mut impl Hasher, hash: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
         let folder = &self.folders[at];
         (folder.live.len(), folder.durable.len()).hash(hasher);
         for (durable, names) in [(false, &folder.live), (true, &folder.durable)] {
@@ -307,6 +308,27 @@ impl Contents {
                     }
                 }
             }
+        }
+    }
+
+    /// Hashes what every process sees, but for the files whose names are `left_out`.
+    #[cfg(test)]
+    pub fn hash_seen(
+        &self,
+        hasher: &mut impl Hasher,
+        bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64,
+        left_out: fn(&str) -> bool,
+    ) {
+        let mut folders = vec![0];
+        while let Some(at) = folders.pop() {
+            for (name, node) in self.folders[at].live.iter().filter(|(name, _)| !left_out(name)) {
+                (**name).hash(hasher);
+                match node {
+                    Node::Folder(inner) => folders.push(*inner),
+                    Node::File(file) => bytes(&self.files[*file].bytes).hash(hasher),
+                }
+            }
+            usize::MAX.hash(hasher);
         }
     }
 }

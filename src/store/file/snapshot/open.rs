@@ -20,7 +20,7 @@ const PIECE: u64 = 1024 * 1024;
 const LINE: u64 = 4096;
 
 /// No directory is this large: a writer makes blocks larger instead.
-const LARGEST_DIRECTORY: u64 = 256 * 1024 * 1024;
+pub const LARGEST_DIRECTORY: u64 = 256 * 1024 * 1024;
 
 /// The last line of a snapshot.
 #[derive(Serialize, Deserialize)]

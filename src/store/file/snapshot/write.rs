@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Header;
 use super::directory::{BlockAt, Section, crc_text};
 use super::line::{Kind, write_document, write_entry, write_line};
+use super::open::LARGEST_DIRECTORY;
 use super::open::LastLine;
 use crate::store::Error;
 use crate::store::file::format::{closing, snapshot_path};
@@ -208,7 +209,16 @@ impl SnapshotPieces {
             // An index without entries is there too: whoever opens this need not build it.
             self.index_at.get_or_insert(self.written);
         }
-        section.write(&mut self.directory)
+        section.write(&mut self.directory)?;
+        // What nobody could open must not replace anything.
+        if self.directory.len() as u64 > LARGEST_DIRECTORY {
+            return Err(Error::TooLarge {
+                what: "the directory of a snapshot, because of very long indexed values,".to_owned(),
+                size: format!("{} bytes", self.directory.len()),
+                limit: usize::try_from(LARGEST_DIRECTORY).unwrap_or(usize::MAX),
+            });
+        }
+        Ok(())
     }
 
     fn last_line(&mut self) -> Result<Vec<u8>, Error> {

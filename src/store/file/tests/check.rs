@@ -85,6 +85,8 @@ fn a_missing_commit_is_named_and_the_rest_goes_on() {
 #[test]
 fn commits_of_another_store_are_not_taken_in() {
     let (disk, other) = (store(), Disk::new());
+    // Another store has another id.
+    drop(other.process().entropy());
     let (foreign, _) = open(&other);
     for id in 0..9 {
         let id = format!("foreign{id}");

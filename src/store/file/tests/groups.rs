@@ -21,7 +21,7 @@ fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
 }
 
 /// What waits while somebody has the turn is committed by whoever comes next.
-fn together(store: &Arc<Handle>, batches: Vec<Batch>) -> Vec<Result<Receipt, Error>> {
+pub(super) fn together(store: &Arc<Handle>, batches: Vec<Batch>) -> Vec<Result<Receipt, Error>> {
     let turn = done(store.inner.turn.lock());
     let mut futures: Vec<_> = batches.into_iter().map(|batch| Box::pin(store.commit(batch))).collect();
     for future in &mut futures {

@@ -3,11 +3,14 @@
 mod check;
 mod cleaning;
 mod crash;
+mod faults;
 mod feed;
 mod groups;
+mod hostile;
 mod looks;
 mod model;
 mod opening;
+mod review;
 mod rules;
 
 use std::future::Future;

@@ -83,6 +83,23 @@ fn two_processes_that_create_one_store_agree_on_it() {
 }
 
 #[test]
+fn a_store_that_is_made_and_written_while_its_folder_is_looked_at_is_not_damaged() {
+    let disk = Disk::new();
+    let fs = disk.process();
+    done(fs.make_folder("")).unwrap();
+    done(fs.make_folder("commits")).unwrap();
+    let d = disk.clone();
+    // Between the list of the folder, which had no runstate.json, and that of its commits.
+    disk.before(&fs, "list", "commits", move || {
+        let (first, _) = open(&d);
+        commit(&first, "first", vec![insert("1", "x")]).unwrap();
+    });
+    let second = done(FileStore::open_on(fs, quiet())).unwrap();
+    done(second.migrate(&catalog())).unwrap();
+    assert_eq!(ids(&second), ["1"]);
+}
+
+#[test]
 fn a_network_file_system_is_refused_unless_one_process_uses_it() {
     let disk = Disk::new();
     disk.set_network("nfs4");

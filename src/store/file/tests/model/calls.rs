@@ -18,6 +18,8 @@ use crate::time::Millis;
 pub enum Call {
     /// No call: the process begins its next act. What was told to anybody before this is the past.
     Begin,
+    /// No call: within an act, nothing is under way. As a beginning.
+    Rest,
     MakeFolder(String),
     PutTemp(String, Arc<Vec<u8>>),
     Sync(String),

@@ -13,6 +13,7 @@
 
 mod calls;
 mod process;
+mod rules;
 mod scenarios;
 mod script;
 mod search;

@@ -71,9 +71,13 @@ pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
 }
 
 fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, deeds: &[Deed]) -> Option<String> {
+    let there = |at: usize| present >> at & 1 == 1;
+    let deleted =
+        |id: &str| deeds.iter().enumerate().any(|(at, d)| there(at) && matches!(d, Deed::Delete(i) if *i == id));
     let mut titles = BTreeMap::new();
-    for (at, deed) in deeds.iter().enumerate().filter(|(at, _)| present >> at & 1 == 1) {
+    for (at, deed) in deeds.iter().enumerate().filter(|(at, _)| there(*at)) {
         if let Deed::Insert(id, title) = deed
+            && !deleted(id)
             && let Some(other) = titles.insert(title, at)
         {
             return Some(format!("both {other} and {at} gave {id} the title {title}"));
@@ -113,14 +117,19 @@ impl Script {
     pub async fn run(self) {
         let mut store: Option<FileStore<ModelFs>> = None;
         for (at, act) in self.acts.iter().enumerate() {
-            self.fs.port.lock().unwrap().begin(at, idle(at, store.as_ref()));
-            drop(self.fs.ask(Call::Begin).await);
-            self.fs.port.lock().unwrap().idle = None;
-            if let Err(e) = self.act(*act, &mut store).await {
+            self.rest(Call::Begin, at, store.as_ref()).await;
+            if let Err(e) = self.act(at, *act, &mut store).await {
                 self.tell(Told::Wrong(format!("{act:?}: {e}")));
                 return;
             }
         }
+    }
+
+    /// Between two acts, or within one where nothing but the store is known. `at` names the place, so that all draw other names.
+    async fn rest(&self, call: Call, at: usize, store: Option<&FileStore<ModelFs>>) {
+        self.fs.port.lock().unwrap().begin(at, idle(at, store));
+        drop(self.fs.ask(call).await);
+        self.fs.port.lock().unwrap().idle = None;
     }
 
     fn tell(&self, told: Told) {
@@ -131,7 +140,7 @@ impl Script {
         (1 << self.deeds.len()) - 1
     }
 
-    async fn act(&self, act: Act, open: &mut Option<FileStore<ModelFs>>) -> Result<(), Error> {
+    async fn act(&self, at: usize, act: Act, open: &mut Option<FileStore<ModelFs>>) -> Result<(), Error> {
         if let Act::PutBack(seq, without) = act {
             drop(self.fs.ask(Call::PutBack(seq)).await);
             self.tell(Told::Forget(bits(without)));
@@ -139,6 +148,7 @@ impl Script {
         }
         if let Act::Open = act {
             let store = FileStore::open_on(self.fs.clone(), quiet()).await?;
+            self.rest(Call::Rest, at + 100, Some(&store)).await;
             store.migrate(&catalog()).await?;
             *open = Some(store);
             return Ok(());
@@ -149,13 +159,19 @@ impl Script {
                 store.close().await?;
                 *open = None;
             }
-            Act::Commit(command) => self.commit(store, command).await?,
+            Act::Commit(command) => self.commit(store, command, Some(at)).await?,
             Act::Both(first, second) => {
-                let both = crate::testing::join_all(vec![
-                    Box::pin(self.commit(store, first)) as crate::marker::BoxFuture<'_, _>,
-                    Box::pin(self.commit(store, second)),
-                ]);
-                both.await.into_iter().collect::<Result<(), Error>>()?;
+                let mut halves = [first, second].map(|one| (Box::pin(self.commit(store, one, None)), None));
+                std::future::poll_fn(|cx| {
+                    for (half, ended) in halves.iter_mut().filter(|(_, ended)| ended.is_none()) {
+                        if let Poll::Ready(done) = half.as_mut().poll(cx) {
+                            *ended = Some(done);
+                        }
+                    }
+                    if halves.iter().all(|(_, ended)| ended.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+                })
+                .await;
+                halves.into_iter().filter_map(|(_, ended)| ended).collect::<Result<(), Error>>()?;
             }
             Act::Read => {
                 let facts = store.inner.current(|log| Ok(facts(log, &self.deeds))).await?;
@@ -174,10 +190,13 @@ impl Script {
         Ok(())
     }
 
-    /// Commits as the engine does: what conflicts is decided again.
-    async fn commit(&self, store: &FileStore<ModelFs>, command: usize) -> Result<(), Error> {
+    /// Commits as the engine does: what conflicts is decided again. `alone`: this act, which does nothing else meanwhile.
+    async fn commit(&self, store: &FileStore<ModelFs>, command: usize, alone: Option<usize>) -> Result<(), Error> {
         let bit = 1 << command;
-        for _ in 0..6 {
+        for attempt in 0..6 {
+            if let (Some(at), 1..) = (alone, attempt) {
+                self.rest(Call::Rest, at + 100 * attempt, Some(store)).await;
+            }
             let write = match self.deeds[command] {
                 Deed::Insert(id, title) => insert(id, title),
                 Deed::Delete(id) => Write { key: note(id), expect: Expect::Any, op: Op::Delete },

@@ -2,6 +2,8 @@
 //! when all others are dead: that is what makes kills part of the search, since a process that is killed is one that never goes on.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
 
 use super::calls::Call;
 use super::process::{Hashes, Histories};
@@ -9,6 +11,7 @@ use super::script::{Act, Deed};
 use super::world::{Cast, Step, World, found, silent};
 use crate::id::sha256;
 use crate::store::file::fault::Contents;
+use crate::store::file::format::is_temp;
 use crate::store::file::fs::Rule;
 
 /// What is searched.
@@ -17,19 +20,36 @@ pub struct Scenario {
     pub deeds: Vec<Deed>,
     /// What one process did long ago. Empty: there is no store.
     pub before: Vec<Act>,
-    /// Each process: how many of its acts are done before anybody does the others, and all acts.
-    pub processes: Vec<(usize, Vec<Act>)>,
+    /// Each process: how far it has come before anybody goes on, one after the other, and all its acts.
+    pub processes: Vec<(Asleep, Vec<Act>)>,
     /// How often the power fails at most, and what whoever comes then does.
     pub powers: usize,
     pub after: Vec<Act>,
+}
+
+/// Where a process stands when the search begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asleep {
+    /// So many acts are done.
+    After(usize),
+    /// Right before its first link after so many acts.
+    BeforeLink(usize),
+    /// It died right after it.
+    DeadAfterLink(usize),
 }
 
 /// What a search went through.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Searched {
     pub states: usize,
-    pub histories: usize,
-    pub disks: usize,
+    histories: usize,
+    disks: usize,
+}
+
+impl fmt::Display for Searched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} states, {} histories, {} disks", self.states, self.histories, self.disks)
+    }
 }
 
 /// The way to a state in which something does not hold.
@@ -91,7 +111,7 @@ impl Search {
         for power in 0..scenario.powers {
             histories.push(Histories::new((later + power) as u64, skip, &deeds, &scenario.after));
         }
-        let look = [Act::Open, Act::Read, Act::Commit(probe), Act::Close, Act::Open, Act::Read];
+        let look = [Act::Open, Act::Read, Act::Commit(probe), Act::Compact, Act::Close, Act::Open, Act::Read];
         Self {
             cast: Cast { histories, skip, hashes: Hashes::default() },
             observer: Histories::new(99, skip, &deeds, &look),
@@ -114,18 +134,19 @@ impl Search {
         let mut world = World::new(Contents::default(), self.cast.histories.len(), scenario.powers);
         let alone = |why: String| Violation { why, trace: vec!["before".to_owned()] };
         world.at[0] = Some(0);
-        self.run_alone(&mut world, 0, usize::MAX).map_err(alone)?;
+        self.run_alone(&mut world, 0, Asleep::After(usize::MAX)).map_err(alone)?;
         world.disk.lose_power(|_, _| true);
-        for (at, (acts, _)) in scenario.processes.iter().enumerate() {
+        for (at, (asleep, _)) in scenario.processes.iter().enumerate() {
             world.at[at + 1] = Some(0);
-            self.run_alone(&mut world, at + 1, *acts).map_err(alone)?;
+            self.run_alone(&mut world, at + 1, *asleep).map_err(alone)?;
         }
         self.origin = Some(world.clone());
         Ok(world)
     }
 
     /// Runs a process through its first acts while nobody else does anything.
-    fn run_alone(&mut self, world: &mut World, process: usize, acts: usize) -> Result<(), String> {
+    fn run_alone(&mut self, world: &mut World, process: usize, asleep: Asleep) -> Result<(), String> {
+        let (Asleep::After(acts) | Asleep::BeforeLink(acts) | Asleep::DeadAfterLink(acts)) = asleep;
         let mut begun = 0;
         while let Some(at) = world.at[process] {
             let point = &self.cast.histories[process].points[at];
@@ -133,17 +154,25 @@ impl Search {
                 return Ok(());
             }
             if point.pending.first() == Some(&Call::Begin) {
-                if begun == acts {
+                if begun == acts && asleep == Asleep::After(acts) {
                     return Ok(());
                 }
                 begun += 1;
             }
+            let links = begun > acts && matches!(point.pending.first(), Some(Call::Link(..)));
+            if links && asleep == Asleep::BeforeLink(acts) {
+                return Ok(());
+            }
             world.grant(process, 0, &mut self.cast, &mut silent())?;
+            if links {
+                world.at[process] = None;
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    fn exhaust(&mut self, root: World, most: usize) -> Result<Searched, Violation> {
+    fn exhaust(&mut self, mut root: World, most: usize) -> Result<Searched, Violation> {
         let key = root.key(&mut self.cast.hashes);
         self.seen.insert(key);
         self.ways.push((0, Step::Power(0)));
@@ -158,14 +187,16 @@ impl Search {
                     return Err(self.violation(here, why));
                 }
                 if self.seen.insert(next.key(&mut self.cast.hashes)) {
-                    if let Err(why) = self.check(&next) {
+                    if next.differs(&world)
+                        && let Err(why) = self.check(&next)
+                    {
                         return Err(self.violation(here, why));
                     }
                     stack.push((next, here));
                 } else {
                     self.ways.pop();
                 }
-                assert!(self.seen.len() <= most, "more than {most} states: {:?}", self.searched());
+                assert!(self.seen.len() <= most, "more than {most} states: {}", self.searched());
             }
         }
         Ok(self.searched())
@@ -216,14 +247,13 @@ impl Search {
 
     /// What must hold in every state.
     fn check(&mut self, world: &World) -> Result<(), String> {
-        let disk = found(&world.disk);
-        let mut hasher = std::hash::DefaultHasher::new();
-        disk.hash_into(&mut hasher, &mut |bytes| self.cast.hashes.of(bytes));
-        let key = std::hash::Hasher::finish(&hasher);
+        let mut hasher = DefaultHasher::new();
+        world.disk.hash_seen(&mut hasher, &mut |bytes| self.cast.hashes.of(bytes), is_temp);
+        let key = hasher.finish();
         let observed = match self.observed.get(&key) {
             Some(observed) => observed.clone(),
             None => {
-                let observed = self.observe(disk);
+                let observed = self.observe(found(&world.disk));
                 self.observed.insert(key, observed.clone());
                 observed
             }
@@ -238,7 +268,7 @@ impl Search {
         Ok(())
     }
 
-    /// What somebody finds who comes then, writes, and opens the store again.
+    /// What somebody finds who comes then, writes, compacts, and opens the store again.
     fn observe(&mut self, mut disk: Contents) -> Result<u64, String> {
         let mut alone = World::new(std::mem::take(&mut disk), 1, 0);
         alone.at[0] = Some(0);

@@ -33,6 +33,9 @@ pub struct World {
     forgiven: u64,
     /// How often the power may still fail.
     pub powers: usize,
+    /// How often the disk changed, and its hash as of then.
+    edits: u64,
+    hashed: Option<u64>,
 }
 
 /// The processes, and the rule that is switched off.
@@ -44,14 +47,34 @@ pub struct Cast {
 
 impl World {
     pub fn new(disk: Contents, processes: usize, powers: usize) -> Self {
-        Self { disk, at: vec![None; processes], begun: vec![0; processes], must: 0, never: 0, forgiven: 0, powers }
+        Self {
+            disk,
+            at: vec![None; processes],
+            begun: vec![0; processes],
+            must: 0,
+            never: 0,
+            forgiven: 0,
+            powers,
+            edits: 0,
+            hashed: None,
+        }
     }
 
-    pub fn key(&self, hashes: &mut Hashes) -> u64 {
+    pub fn key(&mut self, hashes: &mut Hashes) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
-        (&self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
+        let disk = *self.hashed.get_or_insert_with(|| {
+            let mut hasher = DefaultHasher::new();
+            self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
+            hasher.finish()
+        });
+        (disk, &self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Whether what must hold has to be asked again, after a step from there.
+    pub fn differs(&self, from: &Self) -> bool {
+        let told = |world: &Self| (world.must, world.never, world.forgiven);
+        self.edits != from.edits || told(self) != told(from)
     }
 
     /// Calls that can be granted.
@@ -92,13 +115,18 @@ impl World {
             let Some(at) = self.at[process] else { return Ok(()) };
             let call = cast.histories[process].points[at].pending[which].clone();
             let answer = match &call {
-                Call::Begin => {
+                Call::Begin | Call::Rest => {
                     self.begun[process] = self.must;
                     Ok(Value::Unit)
                 }
-                call => apply(&mut self.disk, call, cast.skip),
+                call => {
+                    if !matches!(call, Call::List(_) | Call::Read(_) | Call::Size(_) | Call::Pause) {
+                        (self.edits, self.hashed) = (self.edits + 1, None);
+                    }
+                    apply(&mut self.disk, call, cast.skip)
+                }
             };
-            if call != Call::Begin {
+            if !is_rest(&call) {
                 say(told(process, &call, &answer));
             }
             let (to, told) = cast.histories[process].go(at, which, &answer, &mut cast.hashes);
@@ -108,11 +136,11 @@ impl World {
                 self.hear(process, told)?;
             }
             let point = &cast.histories[process].points[to];
-            if point.ended || point.pending.first() == Some(&Call::Begin) {
+            if point.ended || point.pending.first().is_some_and(is_rest) {
                 self.begun[process] = 0;
             }
             match point.pending.as_slice() {
-                [next] if call == Call::Begin || self.goes_with(&call, next) => which = 0,
+                [next] if is_rest(&call) || self.goes_with(&call, next) => which = 0,
                 _ => return Ok(()),
             }
         }
@@ -163,9 +191,14 @@ impl World {
     /// The power fails. Everybody is dead.
     pub fn lose_power(&mut self, survivors: u64) {
         self.disk.lose_power(|n, _| survivors >> n & 1 == 1);
+        (self.edits, self.hashed) = (self.edits + 1, None);
         self.at.fill(None);
         self.begun.fill(0);
     }
+}
+
+fn is_rest(call: &Call) -> bool {
+    matches!(call, Call::Begin | Call::Rest)
 }
 
 fn is_unread(unsynced: &Unsynced) -> bool {
@@ -195,7 +228,7 @@ fn told(process: usize, call: &Call, answer: &Answer) -> String {
 fn apply(disk: &mut Contents, call: &Call, skip: Option<Rule>) -> Answer {
     let unit = |done: Result<(), Reason>| done.map(|()| Value::Unit);
     match call {
-        Call::Begin | Call::Pause => Ok(Value::Unit),
+        Call::Begin | Call::Rest | Call::Pause => Ok(Value::Unit),
         Call::MakeFolder(path) => unit(disk.make_folder(path)),
         Call::PutTemp(path, bytes) => unit(disk.create(path).map(|file| {
             disk.write(file, bytes);
