@@ -45,8 +45,8 @@
 //! 12. A gap is damage only if, after a later commit was seen, S+1… is still missing when read again and no newer snapshot is there. The
 //!     store is then read-only and says where.
 //!
-//! Commits that wait while one is under way go out together in the next file; readers who ask while one looks (7) share the next look.
-//! Who loses a number again and again asks the others to wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
+//! Commits that wait while one is under way go out together in the next file. Who loses a number again and again asks the others to
+//! wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
 //!
 //! The rules are searched exhaustively in a model (`tests/model/`), with sleepers, kills and power loss, and without each of them in turn.
 //! What goes wrong without one is found there, but for three that other rules cover: 3 (by 4, 7 and 12, as long as commit N stays), stopping
@@ -98,7 +98,6 @@ use self::fs::{Fs, FsError};
 use self::load::Load;
 use self::log::Log;
 use self::open::Prepare;
-use self::reading::Looks;
 use self::writing::Queue;
 use crate::store::{Error, Limits};
 
@@ -202,7 +201,6 @@ struct Inner<F> {
     turn: Mutex<()>,
     log: RwLock<Log>,
     queue: Queue,
-    looks: Looks,
     courtesy: Courtesy,
     /// Who has it takes a snapshot or cleans up.
     snapshotting: Arc<Mutex<()>>,
@@ -232,7 +230,6 @@ impl<F: Fs + 'static> FileStore<F> {
             turn: Mutex::new(()),
             log: RwLock::new(Log::new(loaded, newer)),
             queue: Queue::default(),
-            looks: Looks::default(),
             courtesy: Courtesy::default(),
             snapshotting: Arc::default(),
             changed: Event::new(),

@@ -1,9 +1,4 @@
-//! Reading: rule 7. What others committed is applied, and what is in doubt is synced, before anything is told. Those who ask while one looks
-//! share the next look: it costs reading a commit, which is as large as many commit at once.
-
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use async_lock::Mutex;
+//! Reading: rule 7. What others committed is applied, and what is in doubt is synced, before anything is told.
 
 use super::fs::Fs;
 use super::load::Load;
@@ -11,14 +6,6 @@ use super::log::{Followed, Log};
 use super::steps::{CatchUp, Dirty, highest_snapshot};
 use super::{Inner, Next};
 use crate::store::{Error, Limits};
-
-/// Looks at what others committed, by number.
-#[derive(Default)]
-pub(super) struct Looks {
-    begun: AtomicU64,
-    /// The newest one that found out how things are. Who has it looks.
-    ended: Mutex<u64>,
-}
 
 impl<F: Fs> Inner<F> {
     /// Damage that is found while reading makes the store read-only, as damage that is found when it is opened does.
@@ -36,12 +23,18 @@ impl<F: Fs> Inner<F> {
 
     async fn fresh<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {
         self.usable()?;
-        self.look().await?;
-        {
+        let known = {
             let log = self.log();
-            // Meanwhile the log can only have moved on; what others added to it may be in doubt.
-            if log.dirty == Dirty::No {
-                return Ok(read(&log));
+            (log.damage.is_none() && log.dirty == Dirty::No).then(|| log.head.clone())
+        };
+        if let Some(head) = known {
+            let later = self.fs.run(CatchUp { head, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
+            if later.files.is_empty() && later.head_stands {
+                let log = self.log();
+                // Meanwhile the log can only have moved on; what others added to it may be in doubt.
+                if log.dirty == Dirty::No {
+                    return Ok(read(&log));
+                }
             }
         }
         let turn = self.turn.lock().await;
@@ -49,34 +42,6 @@ impl<F: Fs> Inner<F> {
         let log = self.log();
         drop(turn);
         Ok(read(&log))
-    }
-
-    /// Finds out what was committed before this was called, and applies it.
-    async fn look(&self) -> Result<(), Error> {
-        let begun = self.looks.begun.load(Ordering::SeqCst);
-        let mut ended = self.looks.ended.lock().await;
-        // One that was under way may have missed what was committed just before this call; one that began later has not.
-        if *ended > begun {
-            return Ok(());
-        }
-        let this = self.looks.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        if !self.nothing_new().await? {
-            let _turn = self.turn.lock().await;
-            self.refresh(Next::Reply).await?;
-        }
-        *ended = this;
-        Ok(())
-    }
-
-    /// Whether the state that is known is whole, safe, and the newest.
-    async fn nothing_new(&self) -> Result<bool, Error> {
-        let known = {
-            let log = self.log();
-            (log.damage.is_none() && log.dirty == Dirty::No).then(|| log.head.clone())
-        };
-        let Some(head) = known else { return Ok(false) };
-        let later = self.fs.run(CatchUp { head, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
-        Ok(later.files.is_empty() && later.head_stands)
     }
 
     /// Applies what others committed; before a reply also syncs what is in doubt. Tells whether the state moved. Needs the turn.

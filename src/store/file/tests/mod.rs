@@ -7,7 +7,6 @@ mod faults;
 mod feed;
 mod groups;
 mod hostile;
-mod looks;
 mod model;
 mod opening;
 mod review;
