@@ -11,6 +11,7 @@
 //! ],"crc":"89abcdef"}
 //! ```
 //!
+//! What a command relied on and did not write stands in `"checks":[{"c":…,"id":…,"rev":…}]` before its operations, where there is any.
 //! `store` is the beginning of the store's id: a commit that strays is known by it, and one behind a damaged one for the store's own.
 //! What is no command (a sweep, a migration) has no `at`, `fingerprint` and `result`, and no row in the ledger.
 
@@ -23,7 +24,7 @@ use super::format::{check_seal, seal};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::tables::{Commit, Logged, LoggedEntry, LoggedOp};
-use crate::store::{Batch, COMMANDS, Error};
+use crate::store::{Batch, COMMANDS, Check, Error};
 use crate::time::Timestamp;
 use crate::value::{Difference, Document, Json, Path};
 
@@ -54,6 +55,8 @@ pub struct Entry {
     pub logged: Logged,
     /// What came out of each operation. Not needed to replay: it shows damage.
     pub outcomes: Vec<Came>,
+    /// What it relied on and did not write. Not needed to replay: a repair judges by it.
+    pub checks: Vec<Check>,
 }
 
 impl Entry {
@@ -70,14 +73,15 @@ impl Entry {
         }
         let (at, fingerprint, result) = (batch.at, batch.fingerprint.clone(), batch.result.clone());
         let entry = Some(LoggedEntry { at, fingerprint, result });
-        Self { logged: Logged { command: batch.command.clone(), entry, ops }, outcomes }
+        let checks = batch.checks.clone();
+        Self { logged: Logged { command: batch.command.clone(), entry, ops }, outcomes, checks }
     }
 
     /// The entry of what was planned and is no command: deletions only.
     pub fn of_sweep(commit: &Commit) -> Self {
         let ops: Vec<_> = commit.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
         let outcomes = vec![None; ops.len()];
-        Self { logged: Logged { command: commit.command.clone(), entry: None, ops }, outcomes }
+        Self { logged: Logged { command: commit.command.clone(), entry: None, ops }, outcomes, checks: Vec::new() }
     }
 
     /// Whether replaying it did what it says; the error says where not.
@@ -103,6 +107,16 @@ struct EntryOut<'a> {
     cmd: &'a CommandId,
     #[serde(flatten)]
     row: Option<Row<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Checked<'a>>,
+}
+
+/// A document that was relied on, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Checked<'a> {
+    c: Cow<'a, str>,
+    id: Cow<'a, str>,
+    rev: Revision,
 }
 
 #[derive(Serialize)]
@@ -120,6 +134,8 @@ struct EntryIn {
     // Told apart from a result that is null.
     #[serde(default, deserialize_with = "present")]
     result: Option<Json>,
+    #[serde(default)]
+    checks: Vec<Checked<'static>>,
     ops: Vec<Line<'static>>,
 }
 
@@ -196,7 +212,12 @@ impl TryFrom<EntryIn> for Entry {
             ops.push((key, op));
             outcomes.push(outcome);
         }
-        Ok(Self { logged: Logged { command: entry.cmd, entry: row, ops }, outcomes })
+        let check = |Checked { c, id, rev }: Checked<'static>| Check {
+            key: Key { collection: Cow::Owned(c.into_owned()), id: id.into() },
+            revision: rev,
+        };
+        let checks = entry.checks.into_iter().map(check).collect();
+        Ok(Self { logged: Logged { command: entry.cmd, entry: row, ops }, outcomes, checks })
     }
 }
 
@@ -216,10 +237,15 @@ fn lines(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) ->
     let mut out = Vec::with_capacity(512);
     let (store, at) = (Json::from(tag(store)), at.as_millis());
     out.extend_from_slice(format!(r#"{{"seq":{seq},"prev":"{prev}","store":{store},"at":{at},"commits":["#).as_bytes());
-    for (i, Entry { logged, outcomes }) in commits.iter().enumerate() {
+    for (i, Entry { logged, outcomes, checks }) in commits.iter().enumerate() {
         out.extend_from_slice(if i == 0 { b"\n" } else { b",\n" });
         let row = logged.entry.as_ref().map(|e| Row { at: e.at, fingerprint: &e.fingerprint, result: &e.result });
-        serde_json::to_writer(&mut out, &EntryOut { cmd: &logged.command, row })?;
+        let checks = checks.iter().map(|Check { key, revision }| Checked {
+            c: Cow::Borrowed(&*key.collection),
+            id: Cow::Borrowed(&*key.id),
+            rev: revision.clone(),
+        });
+        serde_json::to_writer(&mut out, &EntryOut { cmd: &logged.command, row, checks: checks.collect() })?;
         // The object is opened again for the operations, each on a line of its own.
         out.pop();
         out.extend_from_slice(b",\"ops\":[");
@@ -273,11 +299,16 @@ mod tests {
                 ops: vec![(key("../a"), put), (key("b"), LoggedOp::Change(difference)), (key("c"), LoggedOp::Delete)],
             },
             outcomes: vec![Some((revision(1), 3)), Some((revision(u64::MAX), 2)), None],
+            checks: vec![Check { key: key("d"), revision: revision(4) }],
         }
     }
 
     fn sweep() -> Entry {
-        Entry { logged: Logged { command: CommandId::sweep(), entry: None, ops: vec![] }, outcomes: vec![] }
+        Entry {
+            logged: Logged { command: CommandId::sweep(), entry: None, ops: vec![] },
+            outcomes: vec![],
+            checks: vec![],
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::commit_file;
 use super::faults::unavailable;
 use super::feed::Feed;
 use super::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, commit_path, commit_seq, file_hash, read_identity, snapshot_path,
+    COMMITS, FORMAT, IDENTITY, Identity, SEAL, commit_path, commit_seq, file_hash, read_identity, snapshot_path,
 };
 use super::fs::{Fs, FsError, Rule, Sequence, optional};
 use super::snapshot::{self, Fault, Header};
@@ -36,6 +36,24 @@ pub struct Head {
     pub seq: u64,
     /// Hash of its file.
     pub hash: String,
+    /// How its file ends; none: it was not read.
+    pub end: Option<FileEnd>,
+}
+
+/// How a file ends: its size and its seal, by which a long one is known again without reading all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEnd {
+    /// Bytes of the file.
+    pub size: u64,
+    /// Its last bytes.
+    pub seal: Vec<u8>,
+}
+
+impl FileEnd {
+    /// Of a file with these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { size: bytes.len() as u64, seal: bytes[bytes.len().saturating_sub(SEAL)..].to_vec() }
+    }
 }
 
 /// A store that was read. Nothing of it is known to be safe from the loss of power.
@@ -149,7 +167,7 @@ impl Load {
                 header
             }
         };
-        let head = Head { base: snapshot, seq: header.snapshot, hash: header.prev };
+        let head = Head { base: snapshot, seq: header.snapshot, hash: header.prev, end: None };
         let past = match &self.known {
             Some(known) if known.seq < head.seq => Past::Overtaken,
             Some(known) if known.seq == head.seq && known.hash == head.hash => Past::Continued,
@@ -204,6 +222,7 @@ impl Reading {
             let loaded = &mut self.loaded;
             loaded.head.seq = next;
             loaded.head.hash = file_hash(&bytes);
+            loaded.head.end = Some(FileEnd::of(&bytes));
             loaded.weight.files += 1;
             loaded.weight.bytes += bytes.len() as u64;
             if self.known.as_ref().is_some_and(|known| known.seq == next && known.hash == loaded.head.hash) {

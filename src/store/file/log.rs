@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commit_file::{self, Entry};
 use super::feed::{Feed, Place};
 use super::format::file_hash;
-use super::load::{Head, Loaded, Past, Weight, replay};
+use super::load::{FileEnd, Head, Loaded, Past, Weight, replay};
 use super::steps::Dirty;
 use crate::id::CommandId;
 use crate::schema::{Catalog, Key};
@@ -146,7 +146,7 @@ impl Log {
                     }
                 }
             }
-            self.advance(file_hash(bytes), bytes.len() as u64);
+            self.advance(file_hash(bytes), FileEnd::of(bytes));
             self.dirty = self.dirty.max(Dirty::Commits);
         }
         Followed::All
@@ -158,7 +158,7 @@ impl Log {
         entries: &[Entry],
         planned: Option<Vec<Commit>>,
         hash: String,
-        size: u64,
+        end: FileEnd,
     ) -> Result<Vec<Position>, Error> {
         let seq = self.head.seq + 1;
         let count = entries.len();
@@ -171,7 +171,7 @@ impl Log {
             }
             None => entries.iter().map(|entry| self.tables.apply_logged(&entry.logged)).collect::<Result<_, _>>()?,
         };
-        self.advance(hash, size);
+        self.advance(hash, end);
         self.dirty = Dirty::No;
         Ok((0..)
             .zip(&commits)
@@ -182,11 +182,12 @@ impl Log {
             .collect())
     }
 
-    fn advance(&mut self, hash: String, size: u64) {
+    fn advance(&mut self, hash: String, end: FileEnd) {
+        self.weight.files += 1;
+        self.weight.bytes += end.size;
         self.head.seq += 1;
         self.head.hash = hash;
-        self.weight.files += 1;
-        self.weight.bytes += size;
+        self.head.end = Some(end);
     }
 
     /// What became of a snapshot that was due. One that failed is tried again when there is much more to gain by it.
@@ -221,6 +222,6 @@ pub fn versions(log: &Log, catalog: &Catalog) -> Result<Option<Entry>, Error> {
         outcomes.push(after.map(|stored| (stored.revision, stored.version)));
         ops.push((key, op));
     }
-    let entry = Entry { logged: Logged { command, entry: None, ops }, outcomes };
+    let entry = Entry { logged: Logged { command, entry: None, ops }, outcomes, checks: Vec::new() };
     Ok((!entry.outcomes.is_empty()).then_some(entry))
 }

@@ -15,6 +15,7 @@ use super::courtesy::{PATIENCE, Sign};
 use super::faults::refused;
 use super::format::commit_path;
 use super::fs::{Fs, FsError, Reason, Rule};
+use super::load::FileEnd;
 use super::log::{Log, versions};
 use super::reserve;
 use super::steps::{Dirty, Put, PutCommit};
@@ -321,12 +322,12 @@ impl<F: Fs + 'static> Inner<F> {
             Ok(made) => made,
             Err(error) => return round.fail_writers(&error),
         };
-        let size = bytes.len() as u64;
+        let end = FileEnd::of(&bytes);
         match self.fs.run(PutCommit { bytes, head, dirty, random }).await {
             Ok(Put::Linked { hash, signs }) => {
                 let own = leading.sign.as_ref();
                 self.courtesy.seen(signs.into_iter().filter(|sign| own.is_none_or(|own| !own.is(sign))).collect());
-                self.linked(round, hash, size);
+                self.linked(round, hash, end);
             }
             Ok(Put::Taken) => {
                 leading.lost += 1;
@@ -372,11 +373,11 @@ impl<F: Fs + 'static> Inner<F> {
     }
 
     /// The file is there and safe.
-    fn linked(&self, round: Round, hash: String, size: u64) {
+    fn linked(&self, round: Round, hash: String, end: FileEnd) {
         let Round { entries, writers, planned, unplanned, told, .. } = round;
         let planned = (!unplanned).then(|| planned.into_commits());
         let swept: Vec<usize> = entries.iter().map(|entry| entry.logged.ops.len()).collect();
-        let positions = self.log_mut().committed(&entries, planned, hash, size);
+        let positions = self.log_mut().committed(&entries, planned, hash, end);
         self.changed.notify(usize::MAX);
         match positions {
             Ok(positions) => {

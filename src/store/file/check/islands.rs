@@ -99,6 +99,11 @@ fn is_ours(row: &[&CommitFile], store: &str, tables: &Tables) -> Result<bool, Er
 
 /// The document that a commit does not fit; none: it fits, and can be applied whole.
 pub fn misfit(tables: &Tables, entry: &Entry) -> Result<Option<Key>, Error> {
+    for check in &entry.checks {
+        if check.holds(tables.get(&check.key)?.as_ref()).is_err() {
+            return Ok(Some(check.key.clone()));
+        }
+    }
     for ((key, op), outcome) in entry.logged.ops.iter().zip(&entry.outcomes) {
         let before = tables.get(key)?;
         // Commits delete only what is there.

@@ -266,7 +266,7 @@ impl<'a, F: Fs> Look<'a, F> {
                         self.found.report.snapshot = Some(*seq);
                     }
                     self.found.tables = Tables::over(base, Limits::default())?;
-                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev });
+                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
                 }
                 Err(why) if head.is_some() => self.harmless(&path, &why),
                 Err(why) => {
@@ -283,7 +283,7 @@ impl<'a, F: Fs> Look<'a, F> {
                     for (key, stored) in saved.documents {
                         self.found.tables.restore(key, stored)?;
                     }
-                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev });
+                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
                 }
             }
         }
@@ -297,7 +297,7 @@ impl<'a, F: Fs> Look<'a, F> {
 
     async fn commits(&mut self, commits: &[u64], head: Option<Head>) -> Result<(), Stop> {
         let first = || Header::first(self.found.identity.as_ref().unwrap_or(&Identity::of("")));
-        let mut head = head.unwrap_or_else(|| Head { base: None, seq: 0, hash: first().prev });
+        let mut head = head.unwrap_or_else(|| Head { base: None, seq: 0, hash: first().prev, end: None });
         for seq in commits.iter().filter(|seq| **seq <= head.seq) {
             self.superseded(*seq, &head).await?;
         }

@@ -300,7 +300,7 @@ fn nobody_reads_half_of_a_commit_that_cannot_be_replayed() {
             .iter()
             .map(|(key, op)| op.over(key, None, &command).flatten().map(|s| (s.revision, s.version)))
             .collect();
-        Entry { logged: Logged { command, entry: Some(row), ops }, outcomes }
+        Entry { logged: Logged { command, entry: Some(row), ops }, outcomes, checks: vec![] }
     };
     let put = |title: &str| LoggedOp::Put {
         version: 1,
