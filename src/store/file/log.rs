@@ -162,24 +162,27 @@ impl Log {
     ) -> Result<Vec<Position>, Error> {
         let seq = self.head.seq + 1;
         let count = entries.len();
-        let commits: Vec<Commit> = match planned {
+        match planned {
             Some(commits) => {
-                for commit in &commits {
-                    self.tables.apply(commit.clone());
+                for (index, commit) in (0..).zip(commits) {
+                    let versions = tells_versions(&commit);
+                    self.feed.push(seq, (index, count), &commit);
+                    self.tables.apply(commit);
+                    if versions {
+                        self.compare_versions();
+                    }
                 }
-                commits
             }
-            None => entries.iter().map(|entry| self.tables.apply_logged(&entry.logged)).collect::<Result<_, _>>()?,
-        };
+            None => {
+                for (index, entry) in (0..).zip(entries) {
+                    let commit = self.tables.apply_logged(&entry.logged)?;
+                    self.took(seq, (index, count), &commit);
+                }
+            }
+        }
         self.advance(hash, end);
         self.dirty = Dirty::No;
-        Ok((0..)
-            .zip(&commits)
-            .map(|(index, commit)| {
-                self.took(seq, (index, count), commit);
-                Place::after_commit(seq, index, count).position()
-            })
-            .collect())
+        Ok((0..).zip(entries).map(|(index, _)| Place::after_commit(seq, index, count).position()).collect())
     }
 
     fn advance(&mut self, hash: String, end: FileEnd) {
@@ -201,10 +204,14 @@ impl Log {
 
     fn took(&mut self, seq: u64, place: (u32, usize), done: &Commit) {
         self.feed.push(seq, place, done);
-        if done.changes.iter().any(|change| change.key.collection == VERSIONS) {
+        if tells_versions(done) {
             self.compare_versions();
         }
     }
+}
+
+fn tells_versions(commit: &Commit) -> bool {
+    commit.changes.iter().any(|change| change.key.collection == VERSIONS)
 }
 
 /// What must be written so that the store knows the versions of `catalog`'s collections; `None`: it knows them.

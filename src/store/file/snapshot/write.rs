@@ -19,7 +19,7 @@ use crate::store::tables::{Holds, IndexPart, Tables, split};
 const BLOCK: u64 = 32 * 1024;
 
 /// at least this share of all before it, so that the directory of a large file stays small.
-const SHARE: u64 = 4096;
+const SHARE: u64 = 1536;
 
 /// Stands in the place of a declaration for an index in which unique entries clash: no program takes it for its own, so each finds out.
 const CLASHES: &str = "clashes";
