@@ -69,6 +69,17 @@ impl CommandId {
         Ok(Self(text.into()))
     }
 
+    /// Takes the id of a command, or of a part of one, as it stands in a store.
+    pub(crate) fn recorded(text: &str) -> Result<Self, InvalidId> {
+        if let Some((whole, part)) = text.rsplit_once('/')
+            && let Ok(n) = part.parse::<u32>()
+            && n.to_string() == part
+        {
+            return Ok(Self::new(whole)?.part(n));
+        }
+        Self::new(text)
+    }
+
     /// A new command id from `now` and ten bytes of entropy.
     pub fn generate(now: Timestamp, entropy: [u8; 10]) -> Self {
         Self(uuid_v7(now, entropy).into())
@@ -228,6 +239,16 @@ mod tests {
         assert_eq!(check(longest.part(u32::MAX).as_str()), Ok(()));
         for fine in ["job/1a", "job/", "1", "a/1/b"] {
             assert!(CommandId::new(fine).is_ok(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn recorded_ids_are_read_as_they_are() {
+        for id in ["a", "job/1", "a/1/b", "job/4294967295"] {
+            assert_eq!(CommandId::recorded(id).unwrap().as_str(), id);
+        }
+        for id in ["job/01", "job/4294967296", "a/1/2", ""] {
+            assert!(CommandId::recorded(id).is_err(), "{id}");
         }
     }
 

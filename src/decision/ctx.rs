@@ -11,6 +11,8 @@ pub struct Ctx {
     pub now: Timestamp,
     /// What the engine's owner chose.
     pub settings: Settings,
+    /// Most writes and checks that one commit takes, for commands which do as much as they may and are then repeated.
+    pub most_writes: usize,
     command: CommandId,
     ids: u64,
 }
@@ -18,7 +20,7 @@ pub struct Ctx {
 impl Ctx {
     /// The surroundings of `command` at `now`.
     pub fn new(command: CommandId, now: Timestamp, settings: Settings) -> Self {
-        Self { now, settings, command, ids: 0 }
+        Self { now, settings, most_writes: usize::MAX, command, ids: 0 }
     }
 
     /// The command that is decided.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Engine, Executed, Told};
+use super::{Engine, Executed, Origin, Told};
 use crate::decision::{Change, Decision, Loaded, View, WarmValue};
 use crate::id::{CommandId, Revision};
 use crate::limits::LEDGER_RESULT_BYTES;
@@ -21,6 +21,14 @@ pub(super) struct Deciding<'a> {
     pub(super) now: Timestamp,
     /// How often it was decided before.
     pub(super) attempt: u32,
+    pub(super) origin: Origin,
+}
+
+impl Deciding<'_> {
+    /// Whether somebody may have begun with it before: a process that died, or we ourselves.
+    fn may_come_again(&self) -> bool {
+        self.attempt > 0 || self.origin != Origin::Own
+    }
 }
 
 /// What a decision writes.
@@ -86,17 +94,19 @@ impl Engine {
         if !self.fits(&batch, &staged, &retired) {
             return self.commit_staged(batch, staged, retired, command).await;
         }
+        // An earlier attempt at this command may have been too large for one batch. Its rows are named like these: they stand in the way, or,
+        // where they are gone, its records would name what is in force from here on.
+        if !staged.is_empty()
+            && command.may_come_again()
+            && self.staged_under(command.id).await?.is_some()
+            && let Some(before) = self.make_way(command).await?
+        {
+            return Ok(before);
+        }
         let mut batch = batch;
         batch.writes.extend(staged);
         batch.writes.extend(retired.into_iter().map(delete));
-        match self.send(batch).await {
-            // Perhaps an earlier attempt at this command was too large for one batch, and its rows stand where these are to stand.
-            Err(conflict @ store::Error::Conflict { .. }) => match self.staged_under(command.id).await? {
-                Some(_) => self.make_way(command).await?.ok_or(conflict),
-                None => Err(conflict),
-            },
-            other => other,
-        }
+        self.send(batch).await
     }
 
     pub(super) async fn send(&self, batch: Batch) -> Result<Committed, store::Error> {

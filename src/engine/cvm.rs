@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Error, Executed};
+use super::{Engine, Error, Executed, Origin};
 use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
@@ -93,13 +93,13 @@ impl Cvm {
             check_plain(input).map_err(|excess| Error::new(Code::Invalid, format!("input: {excess}")))?;
         }
         let Executed { output, command, .. } = self.execute(start, id).await?;
-        self.drive(output, &command).await
+        self.drive(output, &command, Origin::of_parts(id)).await
     }
 
     /// Runs an execution that was left running on to its next stop; tells how any other one stands.
     pub async fn next(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
         let Executed { output, command, .. } = self.execute(&Run { id: execution.to_owned() }, id).await?;
-        self.drive(output, &command).await
+        self.drive(output, &command, Origin::of_parts(id)).await
     }
 
     /// Answers a call and runs on to the next stop. `call`: its id; `None`: the one that is open, where it is one.
@@ -128,7 +128,7 @@ impl Cvm {
         };
         let answer = Answer { execution: execution.to_owned(), call, answer, by };
         let Executed { output, command, .. } = self.execute(&answer, id).await?;
-        self.drive(output, &command).await
+        self.drive(output, &command, Origin::of_parts(id)).await
     }
 
     /// Lets an execution rest.
@@ -139,7 +139,7 @@ impl Cvm {
     /// Lets a resting execution go on to its next stop.
     pub async fn unpause(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
         let Executed { output, command, .. } = self.execute(&Unpause { id: execution.to_owned() }, id).await?;
-        self.drive(output, &command).await
+        self.drive(output, &command, Origin::of_parts(id)).await
     }
 
     /// Ends an execution for good.
@@ -150,7 +150,7 @@ impl Cvm {
     /// Lets a failed execution go on at the failing instruction, to its next stop.
     pub async fn retry(&self, execution: &str, id: Option<&CommandId>) -> Result<Reached, Error> {
         let Executed { output, command, .. } = self.execute(&Retry { id: execution.to_owned() }, id).await?;
-        self.drive(output, &command).await
+        self.drive(output, &command, Origin::of_parts(id)).await
     }
 
     /// Removes a finished execution with all its rows.
@@ -158,7 +158,7 @@ impl Cvm {
         let Executed { output: begun, command, .. } = self.execute(&Delete { id: execution.to_owned() }, id).await?;
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
         for part in 1.. {
-            if self.engine.execute_part(&rows, &command.part(part)).await?.output.done {
+            if self.engine.execute_part(&rows, &command.part(part), Origin::of_parts(id)).await?.output.done {
                 break;
             }
         }
@@ -201,12 +201,13 @@ impl Cvm {
 
     /// Runs on, a slice a commit, until the program stops. To stop driving at any moment loses nothing: what was saved goes on with
     /// [`Cvm::next`].
-    async fn drive(&self, mut reached: Reached, id: &CommandId) -> Result<Reached, Error> {
+    async fn drive(&self, mut reached: Reached, id: &CommandId, origin: Origin) -> Result<Reached, Error> {
         for part in 1.. {
             if reached.status != Status::Running {
                 break;
             }
-            reached = match self.engine.execute_part(&Run { id: reached.id.clone() }, &id.part(part)).await {
+            let run = Run { id: reached.id.clone() };
+            reached = match self.engine.execute_part(&run, &id.part(part), origin).await {
                 Ok(executed) => executed.output,
                 // Somebody paused it meanwhile. What this command was asked for is done all the same.
                 Err(error) if error.code == Code::IllegalTransition => {
@@ -221,7 +222,7 @@ impl Cvm {
     async fn execute<C: Command>(&self, command: &C, id: Option<&CommandId>) -> Result<Executed<C::Output>, Error> {
         match id {
             Some(id) => self.engine.execute_as(command, id).await,
-            None => self.engine.execute_part(command, &self.engine.new_command_id()).await,
+            None => self.engine.execute_part(command, &self.engine.new_command_id(), Origin::Own).await,
         }
     }
 }

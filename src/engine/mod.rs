@@ -78,13 +78,22 @@ pub struct Executed<O> {
 /// What a command came to, and the hints to be told when its queue is free again.
 type Told<O> = (Executed<O>, Vec<Hint>);
 
-/// What becomes of a command that has nothing to do.
+/// Whose a command's id is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum NoOps {
-    /// Its result stands in the ledger, because its caller may repeat it by its id.
-    Recorded,
-    /// Nothing: nobody else knows its id.
-    Forgotten,
+enum Origin {
+    /// The caller named it, and may repeat it: its result stands in the ledger even where there is nothing to do.
+    Named,
+    /// It follows from one that the caller named, and comes again when that one is repeated.
+    PartOfNamed,
+    /// It was made here, or follows from one that was: nobody else knows it.
+    Own,
+}
+
+impl Origin {
+    /// That of what follows from a command which the caller named so, if at all.
+    fn of_parts(named: Option<&CommandId>) -> Self {
+        if named.is_some() { Origin::PartOfNamed } else { Origin::Own }
+    }
 }
 
 impl Engine {
@@ -136,7 +145,7 @@ impl Engine {
 
     /// Executes `command` once, under an id of our own.
     pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        Ok(self.execute_part(command, &self.new_command_id()).await?.output)
+        Ok(self.execute_part(command, &self.new_command_id(), Origin::Own).await?.output)
     }
 
     /// Executes `command` under `id`. The same id again is answered with the first result, whatever has happened since; also where
@@ -146,19 +155,24 @@ impl Engine {
     /// `unknown_outcome` says that the store could not be asked; repeat the command under the same id. A command that was refused may be
     /// repeated too, and is then decided anew.
     pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
-        self.drive(command, id, NoOps::Recorded).await
+        self.drive(command, id, Origin::Named).await
     }
 
     /// Executes under an id that only the caller within this process knows: a part of a command, or one of our own.
-    async fn execute_part<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
-        self.drive(command, id, NoOps::Forgotten).await
+    async fn execute_part<C: Command>(
+        &self,
+        command: &C,
+        id: &CommandId,
+        origin: Origin,
+    ) -> Result<Executed<C::Output>, Error> {
+        self.drive(command, id, origin).await
     }
 
     async fn drive<C: Command>(
         &self,
         command: &C,
         id: &CommandId,
-        no_ops: NoOps,
+        origin: Origin,
     ) -> Result<Executed<C::Output>, Error> {
         let (executed, hints) = {
             let queue = command.subject().map(|key| self.queue(key));
@@ -166,14 +180,14 @@ impl Engine {
                 Some(queue) => Some(queue.lock().await),
                 None => None,
             };
-            self.decide(command, id, no_ops).await?
+            self.decide(command, id, origin).await?
         };
         // Outside of the queue: a listener may well command the same execution.
         self.tell(&hints);
         Ok(executed)
     }
 
-    async fn decide<C: Command>(&self, command: &C, id: &CommandId, no_ops: NoOps) -> Result<Told<C::Output>, Error> {
+    async fn decide<C: Command>(&self, command: &C, id: &CommandId, origin: Origin) -> Result<Told<C::Output>, Error> {
         let fingerprint = fingerprint(command)?;
         let now = self.shared.host.now();
         let mut from = From::Cache;
@@ -181,6 +195,7 @@ impl Engine {
         loop {
             let view = self.load(command, from).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            ctx.most_writes = self.shared.store.capabilities().batch_writes;
             let decided = command.decide(&view, &mut ctx);
             let writes = matches!(&decided, Ok(decision) if !decision.changes.is_empty());
             // A reply that commits nothing may not rest on what the cache remembers.
@@ -194,9 +209,9 @@ impl Engine {
                     Error::new(Code::Corrupt, format!("what was read does not fit together: {what}"))
                 }
                 // Without changes only its row in the ledger is written.
-                Ok(decision) if writes || no_ops == NoOps::Recorded => {
-                    match self.commit(decision, &view, &Deciding { id, fingerprint: &fingerprint, now, attempt }).await
-                    {
+                Ok(decision) if writes || origin == Origin::Named => {
+                    let deciding = Deciding { id, fingerprint: &fingerprint, now, attempt, origin };
+                    match self.commit(decision, &view, &deciding).await {
                         Ok(told) => return Ok(told),
                         Err(error) if decide_again(&error) => error.into(),
                         Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {

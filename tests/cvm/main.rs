@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod large;
+mod large_left;
 mod lifecycle;
 mod process;
 mod same;

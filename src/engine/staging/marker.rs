@@ -92,6 +92,10 @@ impl Held {
         (write, Self { key, loaded: Loaded { revision, document }, marker })
     }
 
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// The command.
     pub(super) fn command(&self) -> &str {
         &self.marker.id
@@ -174,6 +178,6 @@ fn document<T: Serialize>(entity: &T) -> Document {
     }
 }
 
-fn damaged(key: &Key, why: &str) -> store::Error {
+pub(super) fn damaged(key: &Key, why: &str) -> store::Error {
     store::Error::Corrupt { at: key.to_string(), why: why.to_owned() }
 }

@@ -17,6 +17,9 @@
 //! - **What goes is what is recorded.** A record and its rows are one commit, and rows are inserted under absence: a row in a record is one
 //!   that this very attempt has put there. The deciding batch turns the marker's state, and with it what its records say is to go: rows that
 //!   were staged before it, rows that are replaced after it. So a death at any point leaves rows that nobody sees, and a marker that says which.
+//! - **A marker that is not adopted names nothing in force.** Names of rows come from the command, so its repeat names them again. Small
+//!   enough for one batch, it looks for a marker first and clears it; what gets between that look and its commit removes only rows that are
+//!   not of the command's own batch, and each at the revision at which it was seen. The first holds where revisions do not, after a move.
 //! - **Ids of batches are an attempt's own** (`attempt/n`): no attempt is answered from the ledger with what another one staged.
 //! - **Everything is judged before anything is sent**: what does not fit is told as too large, and nothing was written.
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Number, json};
 
-use crate::id::{self, CommandId, InvalidId};
+use crate::id::{self, CommandId};
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
 use crate::store::{COMMANDS, Row};
@@ -90,7 +90,7 @@ impl Record {
             if record.text("id") != &*id {
                 return Err(of("it is no row of the ledger".to_owned()));
             }
-            command_id(&id).map_err(|why| of(why.to_string()))?;
+            CommandId::recorded(&id).map_err(|why| of(why.to_string()))?;
         }
         Ok(record)
     }
@@ -107,17 +107,6 @@ impl Record {
             since.is_some_and(|since| Timestamp::from_millis(since) + ttl.after <= now)
         })
     }
-}
-
-/// The id of a command, or of a part of one.
-pub(super) fn command_id(id: &str) -> Result<CommandId, InvalidId> {
-    if let Some((whole, part)) = id.rsplit_once('/')
-        && let Ok(n) = part.parse::<u32>()
-        && n.to_string() == part
-    {
-        return Ok(CommandId::new(whole)?.part(n));
-    }
-    CommandId::new(id)
 }
 
 /// The collection of that name, the ledger included.
@@ -192,16 +181,6 @@ mod tests {
             assert_eq!(read.line(), exported);
         }
         assert!(record(json!({"at": 0})).line().contains("1970-01-01T00:00:00Z"));
-    }
-
-    #[test]
-    fn ids_of_the_ledger_are_read_as_they_are() {
-        for id in ["a", "job/1", "a/1/b", "job/4294967295"] {
-            assert_eq!(command_id(id).unwrap().as_str(), id);
-        }
-        for id in ["job/01", "job/4294967296", "a/1/2", ""] {
-            assert!(command_id(id).is_err(), "{id}");
-        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn insertion(records: &[&Record], of: &str, life: u32, at: Timestamp) -> Result<
 fn repeated(row: &Record) -> Result<Batch, Error> {
     let at = row.document.get("at").and_then(Json::as_i64).unwrap_or_default();
     Ok(Batch {
-        command: record::command_id(&row.id)?,
+        command: CommandId::recorded(&row.id)?,
         fingerprint: row.text("fingerprint").to_owned(),
         at: Timestamp::from_millis(at),
         result: row.document.get("result").cloned().unwrap_or_default(),

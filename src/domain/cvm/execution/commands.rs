@@ -337,6 +337,11 @@ impl Command for Retry {
 /// Rows that one batch of a deletion removes, of each collection.
 const DELETE_ROWS: u32 = 250;
 
+/// How many rows a commit removes at the most, beside the head.
+fn beside_head(ctx: &Ctx) -> usize {
+    ctx.most_writes.saturating_sub(1).max(1)
+}
+
 impl Command for Delete {
     const NAME: &'static str = "cvm.delete";
     type Output = Deleted;
@@ -364,7 +369,7 @@ impl Command for Delete {
         let after = execution.to_document()?;
         let mut decision = decision.change(Change::Update { key, before: before.clone(), after });
         // Something is taken away at once: that is how a full disk knows a command that makes room.
-        let rows = live::heap_rows(&execution, DELETE_ROWS as usize).into_iter();
+        let rows = live::heap_rows(&execution, beside_head(ctx).min(DELETE_ROWS as usize)).into_iter();
         decision.changes.extend(rows.map(|key| Change::Delete { key, revision: None }));
         Ok(decision)
     }
@@ -387,7 +392,7 @@ impl Command for DeleteRows {
             .query("logs", rows(&rows::EXECUTION_LOGS))
     }
 
-    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
         let gone = |done| Decision::of(Deleted { id: self.id.clone(), incarnation: self.incarnation.clone(), done });
         let Some(head) = view.get(&key) else { return Ok(gone(true)) };
@@ -407,7 +412,8 @@ impl Command for DeleteRows {
             return Ok(gone(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
         }
         let mut decision = gone(false).check(key, head);
-        decision.changes.extend(rows.into_iter().map(|(key, _)| Change::Delete { key: key.clone(), revision: None }));
+        let rows = rows.into_iter().take(beside_head(ctx));
+        decision.changes.extend(rows.map(|(key, _)| Change::Delete { key: key.clone(), revision: None }));
         Ok(decision)
     }
 }
