@@ -16,7 +16,7 @@ use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
 
-use crate::process::{PROGRAM, Process, clean, engine, expect_tidy, limits, line, memory, rows, some};
+use crate::process::{PROGRAM, Process, Watched, clean, engine, expect_tidy, limits, line, memory, rows, some};
 use crate::scene::{Scene, code};
 
 fn catalog() -> Catalog {
@@ -37,7 +37,7 @@ async fn again(large: &Cvm) -> Result<Reached, Error> {
 }
 
 /// A cleaner that removes row by row.
-fn slow_cleaner(disk: &Arc<dyn Store>, host: &SimHost) -> (Arc<FaultStore<Small<Arc<dyn Store>>>>, Engine) {
+fn slow_cleaner(disk: &Arc<dyn Store>, host: &SimHost) -> (Watched, Engine) {
     let few = Limits { batch_writes: 2, ..limits(8) };
     let store = Arc::new(FaultStore::new(Small::new(disk.clone(), few)));
     let engine = Engine::new(store.clone(), Arc::new(host.clone()), catalog(), Settings::default());

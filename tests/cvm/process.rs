@@ -40,7 +40,7 @@ pub fn limits(kib: usize) -> Limits {
     Limits { document_bytes: kib * 1024, batch_bytes: kib * 1024, batch_writes: 1_100 }
 }
 
-type Watched = Arc<FaultStore<Small<Arc<dyn Store>>>>;
+pub type Watched = Arc<FaultStore<Small<Arc<dyn Store>>>>;
 
 /// A process of its own on a disk that takes 8 KiB at once.
 pub struct Process {
