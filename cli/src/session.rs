@@ -141,6 +141,10 @@ pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
     if global.store.is_none() && url.starts_with("file:") {
         error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
     }
+    if error.code == Code::Corrupt && url.starts_with("file:") {
+        let store = global.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
+        error.message += &format!(". See what can be kept: runstate {store}repair --dry-run");
+    }
     error
 }
 
@@ -150,7 +154,8 @@ pub fn catalog() -> Result<Catalog, Error> {
     runstate::engine::catalog(&domains)
 }
 
-async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<(Engine, Option<String>), Error> {
+/// An engine over the store at `url`, and the store's own id.
+pub async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<(Engine, Option<String>), Error> {
     let Opened { store, id } = open::open_known(url, missing).await?;
     let catalog = catalog()?;
     Ok((Engine::new(store, Arc::new(SystemHost), catalog, settings).await?, id))

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::engine::Error;
-use runstate::engine::open::StoreUrl;
+use runstate::domain::cvm::Status;
+use runstate::engine::open::{Missing, StoreUrl};
+use runstate::engine::{Error, Listing};
+use runstate::limits::Settings;
 use runstate::store::file::check::{Gravity, Report, Watch, files_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, NativeFs, Options};
 use serde_json::json;
@@ -15,7 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
 use crate::progress::Bar;
-use crate::session::{catalog, unnamed, url};
+use crate::session::{catalog, engine, unnamed, url};
 
 /// A folder that is said to be a store.
 struct Folder {
@@ -89,8 +91,13 @@ pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failur
     let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
     bar.clear();
     let repaired = repaired.map_err(|error| unnamed(global, &folder.url, error.into()))?;
+    let stranded = match repaired.snapshot {
+        Some(_) if !dry => stranded(&folder).await?,
+        _ => Vec::new(),
+    };
     if out.json() {
-        out.value(&json!({"dryRun": dry, "url": folder.url, "repaired": repaired}))?;
+        let stranded: Vec<_> = stranded.iter().map(|(id, why)| json!({"id": id, "why": why})).collect();
+        out.value(&json!({"dryRun": dry, "url": folder.url, "repaired": repaired, "cannotGoOn": stranded}))?;
         return Ok(Exit::Done);
     }
     out.lines(&findings(&repaired.report))?;
@@ -112,7 +119,26 @@ pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failur
         ),
         false => format!("repaired: the store goes on with {documents} documents from snapshot {snapshot}{aside}"),
     })?;
+    for (id, why) in stranded {
+        out.line(&format!("execution {id} lacks something that is gone and cannot go on: {why}"))?;
+    }
     Ok(Exit::Done)
+}
+
+/// Executions that have not ended and lack something, and why.
+async fn stranded(folder: &Folder) -> Result<Vec<(String, String)>, Error> {
+    let engine = engine(&folder.url, Missing::Refuse, Settings::default()).await?.0;
+    let cvm = engine.cvm();
+    let mut stranded = Vec::new();
+    for status in [Status::WaitingCc, Status::Running, Status::Paused] {
+        for execution in cvm.list(&Listing { status: Some(status), ..Listing::default() }).await? {
+            if let Err(error) = cvm.show(&execution.id).await {
+                stranded.push((execution.id, error.message));
+            }
+        }
+    }
+    engine.store().close().await?;
+    Ok(stranded)
 }
 
 /// Takes a snapshot and removes what it replaces.

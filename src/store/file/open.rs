@@ -17,6 +17,9 @@ use crate::store::tables::Tables;
 /// What systems and file managers leave in a folder; a folder with nothing else counts as empty.
 const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
 
+/// How often a store may appear and vanish while it is opened.
+const ATTEMPTS: usize = 100;
+
 /// Makes the store where there is none, and says which one it is.
 pub struct Prepare {
     /// What the user said of the store.
@@ -38,7 +41,7 @@ impl Sequence for Prepare {
                         .to_owned(),
                 });
             }
-            loop {
+            for _ in 0..ATTEMPTS {
                 let found = optional(fs.read(IDENTITY, None).await).map_err(|e| unavailable(&e, &root))?;
                 match found {
                     Some(bytes) => {
@@ -52,6 +55,10 @@ impl Sequence for Prepare {
                     None => create(fs, &root, self.options.existing).await?,
                 }
             }
+            Err(Error::Corrupt {
+                at: format!("{root}/{IDENTITY}"),
+                why: "its name is taken, and leads nowhere".to_owned(),
+            })
         })
     }
 }

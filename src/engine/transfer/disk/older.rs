@@ -94,7 +94,10 @@ struct OlderExecution {
 impl Older {
     /// Whether `root` looks like such a directory.
     pub fn is(root: &Path) -> bool {
-        root.join("programs").is_dir() && root.join("executions").is_dir() && !root.join("runstate.json").exists()
+        // A tree of ours that lost its manifest has folders that the older CVM never had.
+        let ours =
+            ["runstate.json", "heap_pages", "ledger", "program_versions"].iter().any(|own| root.join(own).exists());
+        root.join("programs").is_dir() && root.join("executions").is_dir() && !ours
     }
 
     /// Reads it. A file that cannot be understood is told as left; one that cannot be read is an error.

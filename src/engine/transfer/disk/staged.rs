@@ -57,6 +57,10 @@ impl Staged {
             Err(e) => return Err(io(&self.target, "written", &e)),
         };
         let refused = |why: &str| Err(Error::new(Code::AlreadyExists, format!("{} {why}", self.name())));
+        if !found.is_dir() && !found.is_file() {
+            // A device, a pipe or a link: replacing it would be a surprise.
+            return refused("is no ordinary file; write to standard output (`-`) and send it there");
+        }
         match (self.existing, found.is_dir()) {
             (_, true) if fs::read_dir(&self.target).is_ok_and(|mut entries| entries.next().is_none()) => Ok(()),
             (Existing::Keep, _) => Err(self.taken()),
@@ -101,7 +105,10 @@ impl Staged {
         if !self.target.exists() {
             return Ok(());
         }
-        let aside = self.temp.with_extension("old");
+        // Of the temp's own random name, so that what a killed export left is in nobody's way.
+        let mut aside = self.temp.clone().into_os_string();
+        aside.push(".old");
+        let aside = PathBuf::from(aside);
         fs::rename(&self.target, &aside)?;
         fs::remove_dir_all(&aside)
     }

@@ -96,9 +96,10 @@ impl Sequence for Repair {
             }
             let identity = identity(fs, &surveyed, random).await.map_err(io)?;
             sync_all(fs).await.map_err(io)?;
+            // Before anything is replaced, so that what is named as gone stays to be looked at whenever we die.
+            let kept = set_aside(fs, &surveyed.broken).await.map_err(io)?;
             // A snapshot of such a number would count as the highest for ever.
             for path in &surveyed.foreign {
-                keep_aside(fs, path).await.map_err(io)?;
                 optional(fs.remove(path).await).map_err(io)?;
             }
             // Nobody has seen a commit of this number and hash, so whoever stands anywhere reads anew.
@@ -116,8 +117,8 @@ impl Sequence for Repair {
                 Taken::Refused(e) => return Err(io(e)),
                 Taken::Unreadable(error) => return Err(error),
             }
-            // From here on the store is whole again; what follows keeps what was wrong for whoever wants to look at it.
-            for path in &surveyed.broken {
+            // From here on the store is whole again.
+            for path in surveyed.broken.iter().filter(|_| kept == Kept::NotYet) {
                 keep_aside(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
@@ -165,19 +166,44 @@ async fn commit_again<F: Fs + Clone + 'static>(fs: &F, entries: Vec<Entry>) -> R
     Ok((!finding.gone.is_empty()).then_some(finding))
 }
 
-/// Gives a file a second name in the folder of what is damaged. Where files have one name only it loses its first.
-async fn keep_aside<F: Fs>(fs: &F, path: &str) -> Result<(), FsError> {
+/// Whether what is damaged has been kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    /// Files have one name only here: they would be missing where they stand, and are needed until the store is whole again.
+    NotYet,
+}
+
+async fn set_aside<F: Fs>(fs: &F, broken: &[String]) -> Result<Kept, FsError> {
+    for path in broken {
+        let Some(aside) = keep_aside(fs, path).await? else { continue };
+        if optional(fs.size(path).await)?.is_none() && optional(fs.link_new(&aside, path).await)?.is_some() {
+            return Ok(Kept::NotYet);
+        }
+    }
+    fs.sync_folder(DAMAGED).await?;
+    Ok(Kept::Yes)
+}
+
+/// Gives a file a second name in the folder of what is damaged, and says which. Where files have one name only it loses its first.
+async fn keep_aside<F: Fs>(fs: &F, path: &str) -> Result<Option<String>, FsError> {
     let name = path.replace('/', "-");
     let mut aside = format!("{DAMAGED}/{name}");
     for again in 2..1_000 {
         match fs.link_new(path, &aside).await {
-            Err(e) if e.reason == Reason::Exists => aside = format!("{DAMAGED}/{again}-{name}"),
+            Err(e) if e.reason == Reason::Exists => {
+                // By a repair that was cut off.
+                if optional(fs.read(path, None).await).ok() == optional(fs.read(&aside, None).await).ok() {
+                    return Ok(None);
+                }
+                aside = format!("{DAMAGED}/{again}-{name}");
+            }
             // It is gone, or was moved by a repair that was cut off.
-            Err(e) if e.missing() => return Ok(()),
-            done => return done,
+            Err(e) if e.missing() => return Ok(None),
+            done => return done.map(|()| Some(aside)),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What runstate.json says; it is written anew where it does not say it.

@@ -12,7 +12,7 @@ use crate::store::file::format::{
     COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign,
     is_temp, read_identity, snapshot_path, snapshot_seq,
 };
-use crate::store::file::fs::{Fs, FsError, Sequence, Source, optional};
+use crate::store::file::fs::{Fs, FsError, Reason, Sequence, Source, optional};
 use crate::store::file::load::{Head, replay};
 use crate::store::file::open::no_store;
 use crate::store::file::reserve;
@@ -121,7 +121,7 @@ impl<'a, F: Fs> Look<'a, F> {
     async fn all(&mut self) -> Result<bool, Stop> {
         let fs = self.fs;
         let (commits, snapshots) = self.numbers().await?;
-        self.identity(&snapshots).await?;
+        self.identity(&commits, &snapshots).await?;
         let head = self.snapshots(&snapshots).await?;
         self.commits(&commits, head).await?;
         self.reserve().await?;
@@ -167,8 +167,8 @@ impl<'a, F: Fs> Look<'a, F> {
         Ok((commits, snapshots))
     }
 
-    /// Whose store it is: runstate.json says so, and each snapshot too.
-    async fn identity(&mut self, snapshots: &[u64]) -> Result<(), Stop> {
+    /// Whose store it is: runstate.json says so, each snapshot, and each commit. One stray file does not outvote the others.
+    async fn identity(&mut self, commits: &[u64], snapshots: &[u64]) -> Result<(), Stop> {
         let at = format!("{}/{IDENTITY}", self.fs.root());
         let read = match optional(self.fs.read(IDENTITY, None).await)? {
             None => Err("it is missing".to_owned()),
@@ -181,38 +181,57 @@ impl<'a, F: Fs> Look<'a, F> {
                 Err(error) => return Err(error.into()),
             },
         };
-        let snapshot = self.store_of_snapshots(snapshots).await?;
-        let read = match (read, &snapshot) {
-            // A folder's snapshots are many bytes, and its runstate.json is easily copied.
-            (Ok(identity), Some(store)) if identity.store != *store => {
-                Err(format!("it is of another store than the snapshots ({store})"))
+        let stores = self.stores_of_snapshots(snapshots).await?;
+        let tag = self.tag_of_commits(commits).await?;
+        let tagged = |store: &String| tag.as_deref() == Some(commit_file::tag(store));
+        let voted = stores.iter().find(|store| tagged(store)).or(stores.first());
+        let read = match (read, voted) {
+            (Ok(identity), Some(other)) if !stores.contains(&identity.store) && !tagged(&identity.store) => {
+                drop(identity);
+                Err(format!("it is of another store than what stands beside it ({other})"))
             }
             (read, _) => read,
         };
         match read {
             Ok(identity) => self.found.identity = Some(identity),
             Err(why) => {
+                self.found.identity = voted.map(|store| Identity::of(store));
                 self.damage(IDENTITY, why, Vec::new());
-                self.found.identity = snapshot.as_deref().map(Identity::of);
             }
         }
         self.found.report.store = self.found.identity.as_ref().map(|identity| identity.store.clone());
         Ok(())
     }
 
-    /// Which store the newest snapshot that can be read says it is of.
-    async fn store_of_snapshots(&self, snapshots: &[u64]) -> Result<Option<String>, Stop> {
+    /// Which stores the snapshots that can be read say they are of, the newest first.
+    async fn stores_of_snapshots(&self, snapshots: &[u64]) -> Result<Vec<String>, Stop> {
+        let mut stores = Vec::new();
         for seq in snapshots.iter().rev() {
             let path = snapshot_path(*seq);
             for attempt in 1..=TRIES {
                 let Some(source) = optional(self.fs.source(&path).await)? else { break };
                 match snapshot::header(&*source) {
-                    Ok(header) => return Ok(Some(header.store)),
+                    Ok(header) => {
+                        stores.push(header.store);
+                        break;
+                    }
                     Err(Fault::Disk(_)) if attempt < TRIES => {}
                     // To take a store for one without a name because its disk stumbled would be to lose it.
                     Err(Fault::Disk(e)) if self.fs.list(&path).await.is_err() => return Err(e.into()),
                     Err(_) => break,
                 }
+            }
+        }
+        Ok(stores)
+    }
+
+    /// How the newest commit that can be read names its store.
+    async fn tag_of_commits(&self, commits: &[u64]) -> Result<Option<String>, Stop> {
+        for seq in commits.iter().rev() {
+            if let Ok(Some(bytes)) = self.commit(&commit_path(*seq)).await
+                && let Ok(file) = commit_file::read_alone(&bytes, *seq)
+            {
+                return Ok(file.store);
             }
         }
         Ok(None)
@@ -223,7 +242,7 @@ impl<'a, F: Fs> Look<'a, F> {
         let mut tried = 1;
         loop {
             match optional(self.fs.read(path, None).await) {
-                Err(_) if tried < TRIES => tried += 1,
+                Err(e) if tried < TRIES && e.reason != Reason::Denied => tried += 1,
                 read => return read,
             }
         }
@@ -238,6 +257,7 @@ impl<'a, F: Fs> Look<'a, F> {
             let whole = match snapshot::open(source.clone(), seq, store, at) {
                 Ok((header, base)) => base.verify().map(|()| (header, base)),
                 Err(Fault::Wrong(why)) => Err(Error::Corrupt { at: at.to_owned(), why }),
+                Err(Fault::Disk(e)) if e.reason == Reason::Denied => return Err(e),
                 Err(Fault::Disk(e)) => Err(unavailable(&e, at)),
             };
             match whole {
@@ -271,6 +291,10 @@ impl<'a, F: Fs> Look<'a, F> {
                 Err(why) if head.is_some() => self.harmless(&path, &why),
                 Err(why) => {
                     self.found.broken.push(path.clone());
+                    if snapshot::header(&*source).is_ok_and(|header| header.store != store) {
+                        self.damage(&path, why, Vec::new());
+                        continue;
+                    }
                     let saved = match snapshot::open_damaged(source, *seq, &store, &at) {
                         Ok((header, base)) => Some((header, snapshot::saved(&base))),
                         Err(_) => None,
@@ -296,6 +320,11 @@ impl<'a, F: Fs> Look<'a, F> {
     }
 
     async fn commits(&mut self, commits: &[u64], head: Option<Head>) -> Result<(), Stop> {
+        if let Some(base) = head.as_ref().and_then(|head| head.base).filter(|base| *base > 0 && !commits.contains(base))
+        {
+            let why = "the snapshot was taken after it, and it is not there: unless a repair took the snapshot, commits behind it may be missing too";
+            self.harmless(&commit_path(base), why);
+        }
         let first = || Header::first(self.found.identity.as_ref().unwrap_or(&Identity::of("")));
         let mut head = head.unwrap_or_else(|| Head { base: None, seq: 0, hash: first().prev, end: None });
         for seq in commits.iter().filter(|seq| **seq <= head.seq) {
@@ -306,7 +335,14 @@ impl<'a, F: Fs> Look<'a, F> {
             let path = commit_path(*seq);
             let bytes = match self.commit(&path).await {
                 Ok(Some(bytes)) => bytes,
-                Ok(None) => continue,
+                // Removed meanwhile, or a name without a file.
+                Ok(None) if !self.is_listed(&path).await? => continue,
+                Ok(None) => {
+                    self.damage(&path, "its name leads nowhere".to_owned(), Vec::new());
+                    Vec::new()
+                }
+                // Nothing is wrong with what others may read.
+                Err(e) if e.reason == Reason::Denied => return Err(e.into()),
                 Err(e) => {
                     self.damage(&path, e.to_string(), Vec::new());
                     Vec::new()
@@ -358,6 +394,11 @@ impl<'a, F: Fs> Look<'a, F> {
             finding.gone = gone;
         }
         Ok(())
+    }
+
+    async fn is_listed(&self, path: &str) -> Result<bool, FsError> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok(optional(self.fs.list(folder).await)?.unwrap_or_default().iter().any(|listed| listed == name))
     }
 
     /// Applies the next commit; the inner error: what is wrong with it.

@@ -227,3 +227,52 @@ fn every_cut_of_a_commit_is_found() {
         disk.edit(&path, Some(&bytes));
     }
 }
+
+#[test]
+fn a_snapshot_of_another_store_is_set_aside_and_outvoted() {
+    let (disk, other) = (store(), Disk::new());
+    drop(other.process().entropy());
+    let (foreign, _) = open(&other);
+    for id in 0..20 {
+        let id = format!("foreign{id}");
+        commit(&foreign, &id, vec![insert(&id, &id)]).unwrap();
+    }
+    let seq = done(foreign.compact()).unwrap().snapshot;
+    disk.edit(&snapshot_path(seq), other.file(&snapshot_path(seq)).as_deref());
+    let id = verify(&disk).store;
+    let repaired = repair(&disk);
+    assert_eq!(gone(&repaired.report), Vec::<String>::new());
+    let (a, _) = open(&disk);
+    assert_eq!((Some(a.id()), ids(&a)), (id.as_deref(), vec!["a".into(), "b".into(), "c".into()]));
+    assert_eq!((n(&a, "a"), n(&a, "b")), (2, 1));
+    assert!(disk.names("damaged").iter().any(|name| name.starts_with("snapshots-")));
+}
+
+#[test]
+fn a_repair_that_dies_has_kept_what_was_damaged() {
+    let disk = store();
+    let damaged = disk.file(&commit_path(4)).unwrap()[..100].to_vec();
+    disk.edit(&commit_path(4), Some(&damaged));
+    let fs = disk.process();
+    // Right after the snapshot that it goes on from was linked.
+    disk.before(&fs, "link", "snapshots/", {
+        let (again, fs) = (disk.clone(), fs.clone());
+        move || again.fail_next(&fs, "link", Fault::StopAfter)
+    });
+    drop(done(repair_on(&fs, &catalog(), false, None)));
+    assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(damaged));
+    done(open(&disk).0.compact()).unwrap();
+    assert!(verify(&disk).is_whole());
+    assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_may_not_be_read_is_no_damage() {
+    let disk = store();
+    let fs = disk.process();
+    let again = (disk.clone(), fs.clone());
+    disk.before(&fs, "read", &commit_path(5), move || again.0.fail_next(&again.1, "read", Fault::Denied));
+    assert!(matches!(done(repair_on(&fs, &catalog(), false, None)), Err(Error::Unavailable { .. })));
+    assert_eq!(disk.names("damaged"), Vec::<String>::new());
+    assert_eq!(n(&open(&disk).0, "a"), 2);
+}
