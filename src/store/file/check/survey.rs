@@ -9,8 +9,8 @@ use crate::schema::Catalog;
 use crate::store::file::commit_file;
 use crate::store::file::faults::unavailable;
 use crate::store::file::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign,
-    is_temp, read_identity, snapshot_path, snapshot_seq,
+    COMMITS, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign, is_temp,
+    snapshot_path, snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, Source, optional};
 use crate::store::file::load::{Head, replay};
@@ -24,7 +24,7 @@ use crate::store::{Error, Limits};
 const NUMBERS: u64 = 1_000_000_000_000_000;
 
 /// How often a file is read that the disk does not give.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// How often a store may be compacted under our eyes.
 const ATTEMPTS: usize = 10;
@@ -86,7 +86,7 @@ impl Sequence for Survey {
 /// An open snapshot, and whether it is whole.
 type Opened = (Arc<dyn Source>, Result<(Header, Arc<SnapshotBase>), String>);
 
-enum Stop {
+pub(super) enum Stop {
     Disk(FsError),
     Told(Error),
 }
@@ -103,11 +103,11 @@ impl From<Error> for Stop {
     }
 }
 
-struct Look<'a, F> {
-    fs: &'a F,
+pub(super) struct Look<'a, F> {
+    pub fs: &'a F,
     survey: &'a Survey,
     total: u64,
-    found: Surveyed,
+    pub found: Surveyed,
 }
 
 impl<'a, F: Fs> Look<'a, F> {
@@ -167,78 +167,8 @@ impl<'a, F: Fs> Look<'a, F> {
         Ok((commits, snapshots))
     }
 
-    /// Whose store it is: runstate.json says so, each snapshot, and each commit. One stray file does not outvote the others.
-    async fn identity(&mut self, commits: &[u64], snapshots: &[u64]) -> Result<(), Stop> {
-        let at = format!("{}/{IDENTITY}", self.fs.root());
-        let read = match optional(self.fs.read(IDENTITY, None).await)? {
-            None => Err("it is missing".to_owned()),
-            Some(bytes) => match read_identity(&bytes, &at) {
-                Ok(newer) if newer.format > FORMAT => {
-                    return Err(Error::NewerVersion { what: at, found: newer.format, supported: FORMAT }.into());
-                }
-                Ok(identity) => Ok(identity),
-                Err(Error::Corrupt { why, .. }) => Err(why),
-                Err(error) => return Err(error.into()),
-            },
-        };
-        let stores = self.stores_of_snapshots(snapshots).await?;
-        let tag = self.tag_of_commits(commits).await?;
-        let tagged = |store: &String| tag.as_deref() == Some(commit_file::tag(store));
-        let voted = stores.iter().find(|store| tagged(store)).or(stores.first());
-        let read = match (read, voted) {
-            (Ok(identity), Some(other)) if !stores.contains(&identity.store) && !tagged(&identity.store) => {
-                drop(identity);
-                Err(format!("it is of another store than what stands beside it ({other})"))
-            }
-            (read, _) => read,
-        };
-        match read {
-            Ok(identity) => self.found.identity = Some(identity),
-            Err(why) => {
-                self.found.identity = voted.map(|store| Identity::of(store));
-                self.damage(IDENTITY, why, Vec::new());
-            }
-        }
-        self.found.report.store = self.found.identity.as_ref().map(|identity| identity.store.clone());
-        Ok(())
-    }
-
-    /// Which stores the snapshots that can be read say they are of, the newest first.
-    async fn stores_of_snapshots(&self, snapshots: &[u64]) -> Result<Vec<String>, Stop> {
-        let mut stores = Vec::new();
-        for seq in snapshots.iter().rev() {
-            let path = snapshot_path(*seq);
-            for attempt in 1..=TRIES {
-                let Some(source) = optional(self.fs.source(&path).await)? else { break };
-                match snapshot::header(&*source) {
-                    Ok(header) => {
-                        stores.push(header.store);
-                        break;
-                    }
-                    Err(Fault::Disk(_)) if attempt < TRIES => {}
-                    // To take a store for one without a name because its disk stumbled would be to lose it.
-                    Err(Fault::Disk(e)) if self.fs.list(&path).await.is_err() => return Err(e.into()),
-                    Err(_) => break,
-                }
-            }
-        }
-        Ok(stores)
-    }
-
-    /// How the newest commit that can be read names its store.
-    async fn tag_of_commits(&self, commits: &[u64]) -> Result<Option<String>, Stop> {
-        for seq in commits.iter().rev() {
-            if let Ok(Some(bytes)) = self.commit(&commit_path(*seq)).await
-                && let Ok(file) = commit_file::read_alone(&bytes, *seq)
-            {
-                return Ok(file.store);
-            }
-        }
-        Ok(None)
-    }
-
     /// The bytes of a commit; a disk that fails again and again is as good as damage, and so is a folder.
-    async fn commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
+    pub(super) async fn commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
         let mut tried = 1;
         loop {
             match optional(self.fs.read(path, None).await) {
@@ -462,7 +392,7 @@ impl<'a, F: Fs> Look<'a, F> {
         self.found.report.findings.push(Finding { at, gravity: Gravity::Harmless, why, gone: Vec::new() });
     }
 
-    fn damage(&mut self, at: &str, why: String, gone: Vec<String>) {
+    pub(super) fn damage(&mut self, at: &str, why: String, gone: Vec<String>) {
         self.found.report.findings.push(Finding { at: at.to_owned(), gravity: Gravity::Damage, why, gone });
     }
 }

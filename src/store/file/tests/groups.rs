@@ -116,7 +116,7 @@ fn one_that_does_not_fit_on_the_disk_does_not_hold_up_the_others() {
 }
 
 /// Lets `faster` commit right before each of the next `times` links of `fs`.
-fn outrun(disk: &Disk, fs: &FaultFs, faster: &Arc<Handle>, times: usize) {
+pub(super) fn outrun(disk: &Disk, fs: &FaultFs, faster: &Arc<Handle>, times: usize) {
     let Some(times) = times.checked_sub(1) else { return };
     let (again, slower, b) = (disk.clone(), fs.clone(), faster.clone());
     disk.before(fs, "link", "commits/", move || {

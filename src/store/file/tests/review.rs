@@ -191,17 +191,7 @@ fn nobody_waits_for_his_own_sign() {
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
     let afs = a.inner.fs.clone();
-    fn outrun(disk: &Disk, fs: &FaultFs, faster: &Arc<Handle>, times: usize) {
-        let Some(times) = times.checked_sub(1) else { return };
-        let (again, slower, b) = (disk.clone(), fs.clone(), faster.clone());
-        disk.before(fs, "link", "commits/", move || {
-            let id = format!("b{times}");
-            commit(&b, &id, vec![insert(&id, &id)]).unwrap();
-            let (disk, fs) = (again.clone(), slower.clone());
-            again.before(&slower, "write", "commits/", move || outrun(&disk, &fs, &b, times));
-        });
-    }
-    outrun(&disk, &afs, &b, 5);
+    super::groups::outrun(&disk, &afs, &b, 5);
     notes(&a, &["a"]);
     let paused = disk.pauses().len();
     notes(&a, &["a2"]);
