@@ -107,7 +107,14 @@ impl Engine {
     ) -> Result<Self, Error> {
         let catalog = staging::catalog(&catalog)?;
         match store.migrate(&catalog).await {
-            Ok(()) | Err(store::Error::NewerVersion { .. }) => {}
+            Ok(()) => {}
+            // It cannot be written, and says so by itself to whoever tries; it can be looked at, and on a full disk deleted from.
+            Err(
+                store::Error::NewerVersion { .. }
+                | store::Error::Corrupt { .. }
+                | store::Error::ReadOnly { .. }
+                | store::Error::Full { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
         let (cache, queues, hints) = Default::default();

@@ -23,7 +23,6 @@ fn copy(from: &Path, to: &Path) {
 
 async fn engine(folder: &Path) -> Engine {
     let store = FileStore::open(folder, Options::default()).await.unwrap();
-    assert_eq!(store.health(), None);
     let catalog = runstate::domain::catalog().unwrap();
     Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap()
 }
@@ -34,6 +33,7 @@ async fn a_store_of_commits_alone() {
     let folder = tempfile::tempdir().unwrap();
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
     let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().health(), None);
     let shown = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
     assert_eq!(shown["status"], "complete");
     assert_eq!(shown["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
@@ -41,4 +41,17 @@ async fn a_store_of_commits_alone() {
     assert_eq!(shown["stateHash"], "406e74c6714c5a8e07b2e48f507ebe99792e59bd087de0f6aa3c317a710c64a3");
     engine.cvm().answer("r2", None, "approve".into(), None, None).await.unwrap();
     assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
+}
+
+/// What this program would write into an older store first, the versions of its collections, must not keep anybody from looking at a damaged one.
+#[tokio::test]
+async fn an_older_store_that_is_damaged_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1"), folder.path());
+    std::fs::write(folder.path().join("commits/0000000000000010.json"), "{}").unwrap();
+    let engine = engine(folder.path()).await;
+    let shown = serde_json::to_value(engine.cvm().show("r1").await.unwrap()).unwrap();
+    assert_eq!(shown["status"], "complete");
+    let refused = engine.cvm().delete("r1", None).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "corrupt", "{refused}");
 }
