@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use runstate::engine::Engine;
 use runstate::limits::Settings;
-use runstate::store::Store;
 use runstate::store::file::{FileStore, Options};
 use runstate::testing::SimHost;
 
