@@ -9,7 +9,6 @@ use std::task::Poll;
 
 use event_listener::Event;
 
-use super::check::islands;
 use super::commit_file::{self, Entry};
 use super::courtesy::{PATIENCE, Sign};
 use super::faults::refused;
@@ -22,7 +21,7 @@ use super::steps::{Dirty, Put, PutCommit};
 use super::{Inner, Next};
 use crate::schema::Catalog;
 use crate::store::tables::{Commit, Pending, Planned};
-use crate::store::{Batch, Error, Op, Outcome, Position};
+use crate::store::{Batch, Error, Op, Position};
 use crate::time::Timestamp;
 use crate::value::Json;
 
@@ -45,8 +44,6 @@ pub(super) enum Work {
     },
     /// The versions of a catalog's collections, where the store does not know them.
     Versions(Catalog),
-    /// A commit that was decided on a state of which this one is a part: it goes in where it fits.
-    Again(Box<Entry>),
 }
 
 /// What became of it.
@@ -139,19 +136,6 @@ impl Work {
                 }
                 write(*now, Entry::of_sweep(&commit), Some(commit))
             }
-            Work::Again(entry) => {
-                if let Outcome::Committed { result, .. } = log.tables.outcome(&entry.logged.command)? {
-                    return tell(result, true);
-                }
-                if let Some(key) = islands::misfit(&log.tables, entry)? {
-                    return Err(Error::Conflict { key });
-                }
-                write(
-                    entry.logged.entry.as_ref().map_or_else(Timestamp::default, |row| row.at),
-                    (**entry).clone(),
-                    None,
-                )
-            }
             Work::Versions(catalog) => match versions(log, catalog)? {
                 None => tell(Json::Null, false),
                 Some(entry) => write(Timestamp::default(), entry, None),
@@ -172,7 +156,7 @@ impl Work {
                 deletes && !batch.writes.iter().any(|write| matches!(write.op, Op::Put { .. }))
             }
             Work::Sweep { .. } => true,
-            Work::Versions(_) | Work::Again(_) => false,
+            Work::Versions(_) => false,
         }
     }
 
@@ -184,7 +168,7 @@ impl Work {
     fn done(&self, position: Position) -> Done {
         let (result, swept) = match self {
             Work::Batch(batch) => (batch.result.clone(), 0),
-            Work::Sweep { .. } | Work::Versions(_) | Work::Again(_) => (Json::Null, 0),
+            Work::Sweep { .. } | Work::Versions(_) => (Json::Null, 0),
         };
         Done { position, result, replayed: false, swept, written: true }
     }

@@ -1,7 +1,7 @@
 //! Looking at every file of a store, and continuing from what is whole: `survey.rs` reads, `repair.rs` writes.
 
 mod identity;
-pub(super) mod islands;
+mod islands;
 mod measure;
 mod repair;
 mod survey;

@@ -6,22 +6,21 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::survey::{Islands, Surveyed};
-use super::{Finding, Gravity, Report, Watch, survey};
+use super::{Report, Watch, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::Error;
 use crate::store::file::cleaning::{Clean, Owner, TakeSnapshot, Taken, fence};
-use crate::store::file::commit_file::{self, Entry};
+use crate::store::file::commit_file;
 use crate::store::file::faults::refused;
 use crate::store::file::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_path, commit_seq, file_hash, identity_bytes, random_store,
+    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_path, file_hash, identity_bytes, random_store, snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
 use crate::store::file::snapshot::Header;
 use crate::store::file::steps::{put_new, sync_all};
-use crate::store::file::writing::Work;
-use crate::store::file::{FileStore, Options, SnapshotPolicy};
+use crate::time::Timestamp;
 
 /// The folder in which damaged files are kept.
 const DAMAGED: &str = "damaged";
@@ -38,43 +37,60 @@ pub struct Repaired {
     pub kept_aside: Vec<String>,
 }
 
-/// How far above every number there is a repair goes on: what others commit meanwhile stands between, and is found there.
-const ABOVE: u64 = 1_000;
+/// How often others may commit or compact while a store is looked at.
+const ATTEMPTS: usize = 20;
 
 /// Looks at every file, and continues from what is whole. With `dry` it only says what it would do.
 ///
-/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open: they read it anew, and
-/// what they committed while it was repaired is committed again where it fits.
+/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open, and may not have seen the
+/// damage: what they commit meanwhile is looked at too, until the number that they need next is taken; from then on they read anew.
 /// [`Error::Unavailable`]: there is no store. [`Error::Full`], [`Error::ReadOnly`]: nothing could be written, and nothing was changed.
-pub async fn repair_on<F: Fs + Clone + 'static>(
+pub async fn repair_on<F: Fs>(
     fs: &F,
     catalog: &Catalog,
     dry: bool,
     watch: Option<Arc<dyn Watch>>,
 ) -> Result<Repaired, Error> {
-    let mut surveyed = survey(fs, Islands::Apply, watch.clone()).await?;
-    match surveyed.tables.declare(catalog) {
-        // What was lost may have made room for an entry: then nothing behind the damage is kept.
-        Err(Error::UniqueViolation { .. }) => {
-            surveyed = survey(fs, Islands::Leave, watch).await?;
-            surveyed.tables.declare(catalog)?;
+    let root = fs.root();
+    for _ in 0..ATTEMPTS {
+        let mut surveyed = survey(fs, Islands::Apply, watch.clone()).await?;
+        match surveyed.tables.declare(catalog) {
+            // What was lost may have made room for an entry: then nothing behind the damage is kept.
+            Err(Error::UniqueViolation { .. }) => {
+                surveyed = survey(fs, Islands::Leave, watch.clone()).await?;
+                surveyed.tables.declare(catalog)?;
+            }
+            declared => declared?,
         }
-        declared => declared?,
-    }
-    surveyed.report.documents = surveyed.tables.len() as u64;
-    if surveyed.report.is_whole() {
-        return Ok(Repaired { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
-    }
-    let (snapshot, kept_aside) = (surveyed.highest + ABOVE, surveyed.broken.clone());
-    let mut report = surveyed.report.clone();
-    if !dry {
-        let root = fs.root();
+        surveyed.report.documents = surveyed.tables.len() as u64;
+        if surveyed.report.is_whole() {
+            return Ok(Repaired { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
+        }
+        let (report, kept_aside) = (surveyed.report.clone(), surveyed.broken.clone());
+        let repaired = Repaired { report, snapshot: Some(surveyed.highest + 2), kept_aside };
+        if dry {
+            return Ok(repaired);
+        }
         let random = fs.entropy().map_err(|e| refused(&e, &root))?;
-        let repair = Repair { surveyed, random };
-        let meanwhile = fs.run(repair).await.map_err(|e| refused(&e, &root))??;
-        report.findings.extend(commit_again(fs, meanwhile).await?);
+        if fs.run(Repair { surveyed, random }).await.map_err(|e| refused(&e, &root))?? == Stood::Still {
+            return Ok(repaired);
+        }
     }
-    Ok(Repaired { report, snapshot: Some(snapshot), kept_aside })
+    Err(busy(&root))
+}
+
+fn busy(root: &str) -> Error {
+    Error::Unavailable {
+        what: format!("the store at {root}"),
+        why: "others go on writing to it while it is repaired; try again".to_owned(),
+    }
+}
+
+/// Whether the store is still what was looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stood {
+    Still,
+    Moved,
 }
 
 struct Repair {
@@ -83,8 +99,7 @@ struct Repair {
 }
 
 impl Sequence for Repair {
-    /// What others committed meanwhile.
-    type Output = Result<Vec<Entry>, Error>;
+    type Output = Result<Stood, Error>;
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
@@ -94,6 +109,11 @@ impl Sequence for Repair {
             for folder in [COMMITS, SNAPSHOTS, DAMAGED] {
                 fs.make_folder(folder).await.map_err(io)?;
             }
+            // Nobody has seen a commit of this hash, so nobody's history goes on behind it.
+            let prev = file_hash(hex(&random).as_bytes());
+            if !hold_off(fs, &surveyed, &prev).await? {
+                return Ok(Stood::Moved);
+            }
             let identity = identity(fs, &surveyed, random).await.map_err(io)?;
             sync_all(fs).await.map_err(io)?;
             // Before anything is replaced, so that what is named as gone stays to be looked at whenever we die.
@@ -102,18 +122,11 @@ impl Sequence for Repair {
             for path in &surveyed.foreign {
                 optional(fs.remove(path).await).map_err(io)?;
             }
-            // Nobody has seen a commit of this number and hash, so whoever stands anywhere reads anew.
-            let prev = file_hash(hex(&random).as_bytes());
-            let base = surveyed.highest + ABOVE;
+            let base = surveyed.highest + 2;
             let header = Header { snapshot: base, format: FORMAT, store: identity.store, prev };
             match (TakeSnapshot { header, tables: surveyed.tables, random }).run(fs).await {
                 Taken::Linked => {}
-                Taken::Overtaken => {
-                    return Err(Error::Unavailable {
-                        what: format!("the store at {root}"),
-                        why: "another process is compacting or repairing it; try again".to_owned(),
-                    });
-                }
+                Taken::Overtaken => return Err(busy(&root)),
                 Taken::Refused(e) => return Err(io(e)),
                 Taken::Unreadable(error) => return Err(error),
             }
@@ -122,48 +135,28 @@ impl Sequence for Repair {
                 keep_aside(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
-            // From here on whoever commits has read the new snapshot.
-            fence(fs).await.map_err(io)?;
-            let mut meanwhile = Vec::new();
-            for seq in commits_between(fs, surveyed.highest, base).await.map_err(io)? {
-                let bytes = fs.read(&commit_path(seq), None).await.map_err(io)?;
-                if let Ok(file) = commit_file::read_alone(&bytes, seq) {
-                    meanwhile.extend(file.commits);
-                }
-            }
             Clean { base, owner: Owner::Us }.run(fs).await.map_err(io)?;
-            Ok(meanwhile)
+            Ok(Stood::Still)
         })
     }
 }
 
-async fn commits_between<F: Fs>(fs: &F, after: u64, before: u64) -> Result<Vec<u64>, FsError> {
-    let names = fs.list(COMMITS).await?;
-    let mut found: Vec<u64> = names.iter().filter_map(|name| commit_seq(name)).collect();
-    found.retain(|seq| (after + 1..before).contains(seq));
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Commits on the repaired store what others committed on the damaged one while it was repaired; what does not fit is told.
-async fn commit_again<F: Fs + Clone + 'static>(fs: &F, entries: Vec<Entry>) -> Result<Option<Finding>, Error> {
-    if entries.is_empty() {
-        return Ok(None);
-    }
-    let options = Options { existing: true, reserve_bytes: 0, snapshots: SnapshotPolicy::NEVER, ..Options::default() };
-    let store = FileStore::open_on(fs.clone(), options).await?;
-    let mut gone = Vec::new();
-    for entry in entries {
-        let command = entry.logged.command.to_string();
-        match store.inner.commit_work(Work::Again(Box::new(entry))).await {
-            Ok(_) => {}
-            Err(Error::Conflict { .. }) => gone.push(format!("command {command}")),
-            Err(error) => return Err(error),
+/// Takes every number that somebody who has not seen the damage may need next, and removes what they are about to link: from here on nobody
+/// commits and nobody compacts on the old state, so what was looked at is all there is. `false`: somebody was faster, and it must be looked
+/// at again.
+async fn hold_off<F: Fs>(fs: &F, surveyed: &Surveyed, prev: &str) -> Result<bool, Error> {
+    let root = fs.root();
+    let io = |e: FsError| refused(&e, &root);
+    let store = surveyed.report.store.as_deref().unwrap_or_default();
+    for seq in surveyed.stands.iter().map(|seq| seq + 1).filter(|seq| !surveyed.stands.contains(seq)) {
+        let barrier = commit_file::write(seq, prev, store, Timestamp::default(), &[])?;
+        if !put_new(fs, &commit_path(seq), &barrier).await.map_err(io)? {
+            return Ok(false);
         }
     }
-    let why = "it was committed while the store was repaired, on what is gone".to_owned();
-    let finding = Finding { at: COMMITS.to_owned(), gravity: Gravity::Damage, why, gone };
-    Ok((!finding.gone.is_empty()).then_some(finding))
+    fence(fs).await.map_err(io)?;
+    let names = fs.list(SNAPSHOTS).await.map_err(io)?;
+    Ok(names.iter().filter_map(|name| snapshot_seq(name)).all(|seq| surveyed.snapshots.contains(&seq)))
 }
 
 /// Whether what is damaged has been kept.

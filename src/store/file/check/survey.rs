@@ -1,5 +1,6 @@
 //! Reading all of a store, whatever state it is in, and saying of each file what is wrong with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::islands::{self, Tail};
@@ -53,6 +54,10 @@ pub struct Surveyed {
     pub tables: Tables,
     /// The greatest number that any file has.
     pub highest: u64,
+    /// The numbers of all snapshots, whatever is in them.
+    pub snapshots: Vec<u64>,
+    /// The numbers that somebody may stand at who needs the next one.
+    pub stands: BTreeSet<u64>,
     /// Files that do not belong to the state and are to be kept aside.
     pub broken: Vec<String>,
     /// Those among them that no snapshot replaces, because of their numbers.
@@ -113,8 +118,13 @@ pub(super) struct Look<'a, F> {
 impl<'a, F: Fs> Look<'a, F> {
     fn new(fs: &'a F, survey: &'a Survey) -> Self {
         let tables = Tables::new(&Catalog::default(), Limits::default());
-        let (report, broken, foreign) = Default::default();
-        Self { fs, survey, total: 0, found: Surveyed { report, identity: None, tables, highest: 0, broken, foreign } }
+        let (report, snapshots, stands, broken, foreign) = Default::default();
+        Self {
+            fs,
+            survey,
+            total: 0,
+            found: Surveyed { report, identity: None, tables, highest: 0, snapshots, stands, broken, foreign },
+        }
     }
 
     /// `false`: the store was compacted meanwhile.
@@ -151,7 +161,10 @@ impl<'a, F: Fs> Look<'a, F> {
         for name in optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default() {
             match snapshot_seq(&name) {
                 Some(seq) if seq < NUMBERS => snapshots.push(seq),
-                Some(_) => self.foreign(format!("{SNAPSHOTS}/{name}")),
+                Some(seq) => {
+                    self.found.snapshots.push(seq);
+                    self.foreign(format!("{SNAPSHOTS}/{name}"));
+                }
                 None if is_sign(&name) => {
                     self.harmless(&format!("{SNAPSHOTS}/{name}"), "a process asked others to wait")
                 }
@@ -160,6 +173,8 @@ impl<'a, F: Fs> Look<'a, F> {
         }
         commits.sort_unstable();
         snapshots.sort_unstable();
+        self.found.snapshots.extend(&snapshots);
+        self.found.stands = commits.iter().chain(&snapshots).copied().chain([0]).collect();
         self.found.highest = commits.iter().chain(&snapshots).copied().max().unwrap_or(0);
         for path in commits.iter().map(|seq| commit_path(*seq)).chain(snapshots.iter().map(|seq| snapshot_path(*seq))) {
             self.total += optional(fs.size(&path).await)?.unwrap_or(0);

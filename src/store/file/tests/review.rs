@@ -32,29 +32,59 @@ fn notes(store: &Handle, names: &[&str]) {
     }
 }
 
-/// A process that has the store open does not see that an old commit is damaged, and goes on committing while it is repaired.
-fn repaired_beside(commits: &'static [&'static str]) -> Disk {
-    let disk = Disk::new();
-    let (a, _) = open(&disk);
-    notes(&a, &["a", "b", "c"]);
-    flip(&disk, &commit_path(2));
-    let process = disk.process();
-    let other = a.clone();
-    disk.before(&process, "link", "snapshots/", move || notes(&other, commits));
+/// A process that has the store open does not see that an old commit is damaged, and goes on committing while it is repaired: before the
+/// repair takes its first number, and before it puts its snapshot. What was acknowledged to it.
+fn repaired_beside(disk: &Disk, a: &Arc<Handle>) -> Vec<String> {
+    notes(a, &["a", "b", "c"]);
+    flip(disk, &commit_path(2));
+    let (process, acknowledged) = (disk.process(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    for (name, path) in [("d", "commits/"), ("e", "commits/"), ("late", "snapshots/")] {
+        let (other, told) = (a.clone(), acknowledged.clone());
+        disk.before(&process, "link", path, move || {
+            if commit(&other, name, vec![insert(name, name)]).is_ok() {
+                told.lock().unwrap().push(name.to_owned());
+            }
+        });
+    }
     done(repair_on(&process, &catalog(), false, None)).unwrap();
-    disk
+    let told = acknowledged.lock().unwrap();
+    told.clone()
 }
 
 #[test]
 fn what_is_acknowledged_while_a_store_is_repaired_is_not_lost() {
-    let disk = repaired_beside(&["d"]);
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    let acknowledged = repaired_beside(&disk, &a);
+    assert_eq!(acknowledged, ["d", "e"], "after its number was taken it was told no more");
     let (b, _) = open(&disk);
-    assert!(is_committed(&b, "d"), "acknowledged, and gone: {:?}", verify(&disk));
+    for name in acknowledged {
+        assert!(is_committed(&b, &name), "`{name}` was acknowledged, and is gone: {:?}", verify(&disk));
+    }
+}
+
+#[test]
+fn a_commit_that_strayed_far_ahead_does_not_hide_those_that_go_on_before_it() {
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    notes(&a, &["a"]);
+    disk.edit(&commit_path(900), Some(b"{}"));
+    let process = disk.process();
+    let (other, again) = (a.clone(), disk.clone());
+    disk.before(&process, "link", "snapshots/", move || {
+        assert!(commit(&other, "late", vec![insert("late", "late")]).is_err());
+        assert!(again.file(&commit_path(3)).is_some(), "the number that it needed was taken");
+    });
+    done(repair_on(&process, &catalog(), false, None)).unwrap();
+    notes(&a, &["b"]);
+    assert_eq!((ids(&a), verify(&disk).is_whole()), (vec!["a".into(), "b".into()], true));
 }
 
 #[test]
 fn a_repaired_store_is_whole_whoever_committed_meanwhile() {
-    let disk = repaired_beside(&["d", "e"]);
+    let disk = Disk::new();
+    let (a, _) = open(&disk);
+    repaired_beside(&disk, &a);
     let report = verify(&disk);
     assert!(report.is_whole(), "{report:?}");
 }
@@ -263,12 +293,7 @@ fn an_identity_of_another_store_does_not_make_a_repair_drop_everything() {
 fn who_committed_during_a_repair_does_not_go_on_in_a_history_of_his_own() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
-    notes(&a, &["a", "b", "c"]);
-    flip(&disk, &commit_path(2));
-    let process = disk.process();
-    let other = a.clone();
-    disk.before(&process, "link", "snapshots/", move || notes(&other, &["d"]));
-    done(repair_on(&process, &catalog(), false, None)).unwrap();
+    repaired_beside(&disk, &a);
     // Long after the repair has ended.
     notes(&a, &["e", "f", "g"]);
     assert_eq!(a.health(), None);
