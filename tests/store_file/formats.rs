@@ -42,6 +42,20 @@ async fn a_store_of_commits_alone() {
     assert_eq!(serde_json::to_value(engine.cvm().show("r2").await.unwrap()).unwrap()["status"], "waiting_cc");
 }
 
+/// A snapshot with indexes, and a commit behind it that names its store: one execution that is complete, one that waits at its second question.
+#[tokio::test]
+async fn a_store_of_a_snapshot_and_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-snapshot"), folder.path());
+    let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().health(), None);
+    let shown = async |id: &str| serde_json::to_value(engine.cvm().show(id).await.unwrap()).unwrap();
+    assert_eq!(shown("r1").await["stateHash"], "a9e40e9417f2c546aa85f99b4ecd2c48fdaf90453a273d751eb80bcba2a42f7c");
+    assert_eq!(shown("r2").await["stateHash"], "6afb71b3a2d09111aea77b0f644b0de716a7728717a968d27ad968981fa40c1c");
+    engine.cvm().answer("r2", None, "approve".into(), None, None).await.unwrap();
+    assert_eq!(shown("r2").await["status"], "waiting_cc");
+}
+
 /// What this program would write into an older store first, the versions of its collections, must not keep anybody from looking at a damaged one.
 #[tokio::test]
 async fn an_older_store_that_is_damaged_can_be_looked_at() {
