@@ -122,7 +122,7 @@ impl Machine {
         self.calls += questions.len() as u64;
         for question in &questions {
             if let Some(key) = &question.key {
-                let count = self.times_asked(key) + 1;
+                let count = self.times_asked(key).saturating_add(1);
                 self.set_times_asked(key, count);
             }
         }

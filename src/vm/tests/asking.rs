@@ -426,8 +426,7 @@ fn operands_are_shown_from_the_top_and_cut_below() {
     let mut machine = start("function f(a) { return [a, 'b'.repeat(300), { c: [1] }, call('t')] } f('first')");
     one(machine.run(u64::MAX, &TURN));
     assert_eq!(machine.operands(1000), json!(["first", "b".repeat(300), {"c": [1]}]));
-    let tight = machine.operands(60);
-    assert_eq!((&tight[0], tight.as_array().unwrap().last()), (&json!("…"), Some(&json!({"c": [1]}))));
+    assert_eq!(machine.operands(20), json!(["…"]));
     let cut = machine.operands(200);
     assert!(cut[0] == "first" && cut[1].as_str().unwrap().ends_with("b…"), "{cut}");
     for most in [0, 2, 10, 20, 50, 100, 400] {
