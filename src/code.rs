@@ -44,6 +44,10 @@ codes! {
     InvalidAnswer = "invalid_answer",
     /// Several calls are open: say which one is meant.
     AmbiguousCall = "ambiguous_call",
+    /// The call's deadline has passed; its default is taken, or its program is told.
+    DeadlinePassed = "deadline_passed",
+    /// Another worker has taken the call over, or it was closed: what this one does with it counts no more.
+    StaleClaim = "stale_claim",
     /// The program was compiled for an older machine.
     NeedsRecompile = "needs_recompile",
     /// The bytecode does not pass verification.

@@ -52,6 +52,8 @@ pub struct Settings {
     pub execution_instructions: u64,
     /// What executions log where they do not say themselves.
     pub log_level: LogLevel,
+    /// How long a finished execution is kept, with everything that belongs to it; `None`: for ever.
+    pub retention: Option<crate::time::Millis>,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Settings {
             run_lease: crate::time::Millis::seconds(30),
             execution_instructions: 10_000_000_000,
             log_level: LogLevel::Calls,
+            retention: None,
         }
     }
 }

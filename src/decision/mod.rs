@@ -104,6 +104,12 @@ impl<O> Decision<O> {
         Self { output, changes: Vec::new(), checks: Vec::new(), hints: Vec::new(), warm: Vec::new() }
     }
 
+    /// The same with another output.
+    pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
+        let Self { output: told, changes, checks, hints, warm } = self;
+        Decision { output: output(told), changes, checks, hints, warm }
+    }
+
     /// With one more change.
     pub fn change(mut self, change: Change) -> Self {
         self.changes.push(change);

@@ -164,6 +164,7 @@ impl Command for CarryEnded {
             parent_id: None,
             random: Json::Null,
             heap: Heap::default(),
+            together: 0,
             log_level: None,
         };
         let mut written = Written::default();

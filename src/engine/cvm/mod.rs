@@ -1,5 +1,8 @@
 //! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
 
+mod due;
+mod work;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error, Executed, Origin};
@@ -14,6 +17,9 @@ use crate::schema::Direction::Descending;
 use crate::schema::Query;
 use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
+
+pub use due::{Due, Pace, StillDue};
+pub use work::Work;
 
 /// Executions of programs, over one engine.
 ///
@@ -111,22 +117,38 @@ impl Cvm {
         by: Option<String>,
         id: Option<&CommandId>,
     ) -> Result<Reached, Error> {
-        // Before anything walks through it: a value built in memory can be deeper than any parser lets it be.
-        check_plain(&answer).map_err(|excess| {
-            Error::new(Code::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
-        })?;
         let call = match call {
             Some(call) => Choice::Call(call.to_owned()),
             // An execution that is gone may still be in the ledger with this very answer: the command decides what to say.
-            None => Choice::Open {
-                seen: match self.stands(execution).await {
-                    Ok(standing) => standing.call,
-                    Err(error) if error.code == Code::NotFound => None,
-                    Err(error) => return Err(error),
-                },
+            None => match self.stands(execution).await {
+                Ok(standing) => Choice::Open { seen: standing.call, open: standing.open_calls },
+                Err(error) if error.code == Code::NotFound => Choice::Open { seen: None, open: 0 },
+                Err(error) => return Err(error),
             },
         };
-        let answer = Answer { execution: execution.to_owned(), call, answer, by };
+        self.give(Answer { execution: execution.to_owned(), call, answer, by }, id).await
+    }
+
+    /// Answers the call under a key (`CC(prompt, { key })`), whether the program has asked it already or not: an answer that comes first is
+    /// kept, and taken when the program asks. `occurrence`: the how-manyth call of the execution under that key, from 1.
+    pub async fn answer_key(
+        &self,
+        execution: &str,
+        key: &str,
+        occurrence: u64,
+        answer: Json,
+        by: Option<String>,
+        id: Option<&CommandId>,
+    ) -> Result<Reached, Error> {
+        let call = Choice::Key { key: key.to_owned(), occurrence };
+        self.give(Answer { execution: execution.to_owned(), call, answer, by }, id).await
+    }
+
+    async fn give(&self, answer: Answer, id: Option<&CommandId>) -> Result<Reached, Error> {
+        // Before anything walks through it: a value built in memory can be deeper than any parser lets it be.
+        check_plain(&answer.answer).map_err(|excess| {
+            Error::new(Code::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
+        })?;
         let Executed { output, command, .. } = self.execute(&answer, id).await?;
         self.drive(output, &command, Origin::of_parts(id)).await
     }
@@ -157,8 +179,13 @@ impl Cvm {
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
         let Executed { output: begun, command, .. } = self.execute(&Delete { id: execution.to_owned() }, id).await?;
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
+        self.delete_rows(&rows, &command, Origin::of_parts(id)).await
+    }
+
+    /// Removes rows batch after batch until nothing is left.
+    async fn delete_rows(&self, rows: &DeleteRows, command: &CommandId, origin: Origin) -> Result<(), Error> {
         for part in 1.. {
-            if self.engine.execute_part(&rows, &command.part(part), Origin::of_parts(id)).await?.output.done {
+            if self.engine.execute_part(rows, &command.part(part), origin).await?.output.done {
                 break;
             }
         }
