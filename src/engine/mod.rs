@@ -204,6 +204,7 @@ impl Engine {
         loop {
             let view = self.load(command, from, &more).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            ctx.stopwatch = self.shared.host.stopwatch();
             ctx.most_writes = self.shared.store.capabilities().batch_writes;
             let decided = match command.decide(&view, &mut ctx) {
                 // Each time it asks for something new, so this ends; `load` bounds it.

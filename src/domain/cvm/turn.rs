@@ -64,9 +64,14 @@ pub(super) fn slice(
 ) -> Result<Written, Rejection> {
     let mut written = Written::default();
     let logs = execution.log_level.unwrap_or(ctx.settings.log_level) != LogLevel::Off;
+    let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
     let end = run(view, execution, live, ctx, &mut written, logs)?;
     print(execution, &live.machine.take_output(), &mut written)?;
     execution.state = execution.step(Event::Ran(end))?;
+    if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
+        let ran = stopwatch().saturating_sub(begun).saturating_add(500) / 1_000;
+        execution.metrics.execution_time_ms += i64::try_from(ran).unwrap_or_default();
+    }
     execution.metrics.instructions_executed = live.machine.instructions();
     execution.last_modified = ctx.now;
     let pages = live.save(execution, ctx)?;

@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
-    Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    Reached, RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
@@ -91,6 +91,29 @@ impl Cvm {
     /// Loads a program under its name; see [`Load`].
     pub async fn load(&self, load: &Load, id: Option<&CommandId>) -> Result<LoadedProgram, Error> {
         Ok(self.execute(load, id).await?.output)
+    }
+
+    /// Removes a program with its versions. [`Code::InUse`]: executions of it are there; delete them first.
+    pub async fn remove_program(&self, name: &str, id: Option<&CommandId>) -> Result<(), Error> {
+        let remove = RemoveProgram { name: name.to_owned() };
+        let Executed { mut output, command, .. } = self.execute(&remove, id).await?;
+        for part in 1.. {
+            if let Some(execution) = output.used_by {
+                let message =
+                    format!("an execution of program `{name}` was started meanwhile, `{execution}`; it stays");
+                return Err(Error::new(Code::InUse, message));
+            }
+            if output.done {
+                break;
+            }
+            output = match self.engine.execute_part(&remove, &command.part(part), Origin::of_parts(id)).await {
+                Ok(executed) => executed.output,
+                // Somebody else removed the rest.
+                Err(error) if error.code == Code::NotFound => break,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
     }
 
     /// Starts a program and runs it to its first stop.
