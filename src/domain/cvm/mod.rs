@@ -6,6 +6,7 @@
 //! | `program.rs` | programs, their versions, and the command that loads them |
 //! | `execution.rs` | executions, their lifecycle, the commands that move them |
 //! | `call.rs` | calls and their answers (`cvm.cc_history`) |
+//! | `expected/` | what an answer must look like, and what the program gets of it |
 //! | `carried.rs` | what is taken over from a storage of the older CVM |
 //! | `rows.rs` | what grows without end: output, heap pages, logs |
 //! | `live.rs` | an execution in its live form, from rows and back |
@@ -16,6 +17,7 @@ mod call;
 mod carried;
 mod document;
 mod execution;
+mod expected;
 mod live;
 mod program;
 mod rows;
@@ -31,6 +33,7 @@ pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
     Reached, Resting, Retry, Run, Start, State, Status, Unpause,
 };
+pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
 pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, Standing, Stands};
