@@ -49,5 +49,6 @@ pub mod wire;
 
 pub use limits::{Exceeded, Limits};
 pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
+pub(crate) use pattern::TextPattern;
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
 pub use snapshot::{RestoreError, Saved};

@@ -42,6 +42,7 @@ pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
     Reached, Resting, Retry, Run, Start, State, Status, Unpause, Wake, Woken,
 };
+pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
