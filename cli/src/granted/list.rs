@@ -7,18 +7,30 @@ use cap_std::fs::{Dir, DirEntry};
 use runstate::value::json_bytes;
 use serde_json::Value as Json;
 
-use super::refused::Fault;
+use super::TEXT_BYTES;
+use super::refused::{Fault, too_large};
 use super::write::is_draft;
-use super::{TEXT_BYTES, read};
 
-/// Most entries of a folder that is listed.
-pub(super) const ENTRIES: usize = 10_000;
+/// How much a listing may be.
+pub(super) struct Bounds {
+    /// Entries of the folder, those included that are left out.
+    pub entries: usize,
+    /// Bytes of JSON.
+    pub bytes: usize,
+}
+
+const BOUNDS: Bounds = Bounds { entries: 10_000, bytes: TEXT_BYTES };
 
 /// The names of files and folders in the folder at `path`, folders with a `/` behind, sorted as JavaScript sorts.
 ///
 /// What a program could not use is left out: links that lead out or nowhere, pipes, sockets and devices, names that are not Unicode, and what
 /// is only being written.
 pub(super) fn names(root: &Dir, path: &Path) -> Result<Json, Fault> {
+    names_within(&BOUNDS, root, path)
+}
+
+/// As [`names`], within other bounds.
+pub(super) fn names_within(bounds: &Bounds, root: &Dir, path: &Path) -> Result<Json, Fault> {
     let mut names = Vec::new();
     let entries = root.read_dir(path).map_err(|error| match error.kind() {
         // Where it is the folder's own folder that is none, it stays what it is: perhaps it is in another grant.
@@ -27,16 +39,16 @@ pub(super) fn names(root: &Dir, path: &Path) -> Result<Json, Fault> {
     })?;
     for (count, entry) in entries.enumerate() {
         // All entries count: a folder of a million sockets takes as long as one of files.
-        if count == ENTRIES {
-            return Err(Fault::Unfit(format!("the folder has more than {ENTRIES} names; at most those are listed")));
+        if count == bounds.entries {
+            return Err(too_large(&format!("more than {count} names"), count));
         }
         names.extend(name(root, path, &entry?));
     }
     names.sort_by(|a: &String, b: &String| a.encode_utf16().cmp(b.encode_utf16()));
     let names = Json::from(names);
     match json_bytes(&names) {
-        ..=TEXT_BYTES => Ok(names),
-        bytes => Err(read::too_large(&format!("{bytes} bytes of names as JSON"))),
+        bytes if bytes > bounds.bytes => Err(too_large(&format!("{bytes} bytes of names as JSON"), bounds.bytes)),
+        _ => Ok(names),
     }
 }
 

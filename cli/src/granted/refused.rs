@@ -109,6 +109,11 @@ impl Fault {
     }
 }
 
+/// It has `size`, more than `most`.
+pub(super) fn too_large(size: &str, most: usize) -> Fault {
+    Fault::Unfit(format!("it has {size}; at most {most} are allowed"))
+}
+
 fn told(doing: &str, path: &str, error: &io::Error) -> Refused {
     let (name, why) = match error.kind() {
         ErrorKind::NotFound if std::path::Path::new(path).has_root() => (ErrorName::NotFound, "it is not there".into()),

@@ -9,8 +9,8 @@ use cap_fs_ext::OpenOptionsSyncExt;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use runstate::value::json_bytes;
 
-use super::read::{plain, too_large};
-use super::refused::Fault;
+use super::read::plain;
+use super::refused::{Fault, too_large};
 use super::{TEXT_BYTES, modes};
 
 /// Around the name of what is only being written. Short, since the longest names leave no room for more.
@@ -20,7 +20,7 @@ const DRAFT: (&str, &str) = (".runstate-", ".draft");
 pub(super) fn text(root: &Dir, path: &Path, text: &str) -> Result<(), Fault> {
     let bytes = json_bytes(text);
     if bytes > TEXT_BYTES {
-        return Err(too_large(&format!("{bytes} bytes as JSON")));
+        return Err(too_large(&format!("{bytes} bytes as JSON"), TEXT_BYTES));
     }
     let former = former(root, path)?;
     // As everywhere a link stands for the file it leads to; renaming would replace the link.

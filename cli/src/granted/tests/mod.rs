@@ -3,7 +3,7 @@
 #[cfg(unix)]
 mod links;
 mod paths;
-#[cfg(unix)]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 mod races;
 mod sizes;
 #[cfg(unix)]

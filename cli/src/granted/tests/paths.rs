@@ -172,11 +172,11 @@ fn names_may_be_of_any_script() {
 #[test]
 fn folders_may_be_deep() {
     let scene = Scene::new();
-    let path = format!("{}end.txt", "d/".repeat(1000));
+    let path = format!("{}end.txt", "d/".repeat(200));
     scene.write(&path, "deep").unwrap();
     assert_eq!(scene.read(&path).unwrap(), "deep");
-    assert_eq!(scene.list(&"d/".repeat(1000)).unwrap(), ["end.txt"]);
-    assert_not_granted(scene.read(&format!("{}outside/secret.txt", "d/".repeat(500) + &"../".repeat(501))));
+    assert_eq!(scene.list(&"d/".repeat(200)).unwrap(), ["end.txt"]);
+    assert_not_granted(scene.read(&format!("{}outside/secret.txt", "d/".repeat(200) + &"../".repeat(201))));
 }
 
 #[test]

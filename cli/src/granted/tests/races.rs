@@ -1,14 +1,15 @@
 //! Somebody swaps folders, files and links while they are looked at.
 
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use super::*;
 
-const ROUNDS: usize = 1_500;
+const ROUNDS: usize = 6_000;
 
 /// What `look` came to in every round while `swap` is called all the time; in some of them after one more call, with nobody else at work, so
 /// that what it leaves is met for certain.
@@ -48,39 +49,18 @@ fn assert_raced<T: std::fmt::Debug>(found: &[Result<T, Refused>]) {
     assert!(went > 0 && went < found.len(), "{went} of {} went through; {refused:?}", found.len());
 }
 
-/// Puts something new at `at` in one step, whatever stands there.
-fn replace(at: &Path, make: impl FnOnce(&Path)) {
-    let new = at.with_extension("swap");
-    make(&new);
-    // A link or file takes the place of another at once; a folder has to make room.
-    match fs::rename(&new, at) {
-        Ok(()) => {}
-        Err(error) if matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::NotADirectory) => {
-            fs::rename(at, at.with_extension("old")).unwrap();
-            fs::rename(&new, at).unwrap();
-            let _ = fs::remove_file(at.with_extension("old"));
-            let _ = fs::remove_dir_all(at.with_extension("old"));
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// Folder, link out, folder, link out …
-fn swap_door(scene: &Scene, round: usize) {
-    replace(&scene.at("door"), |new| match round % 2 {
-        0 => symlink(scene.outside(), new).unwrap(),
-        _ => {
-            fs::create_dir(new).unwrap();
-            fs::write(new.join("secret.txt"), "inside").unwrap();
-        }
-    });
+/// A folder `door` that is a link out half of the time, and what swaps the two in one step.
+fn door(scene: &Scene) -> impl Fn(usize) + Sync {
+    scene.file("door/secret.txt", "inside");
+    symlink(scene.outside(), scene.at("aside")).unwrap();
+    let [door, aside] = ["door", "aside"].map(|name| scene.at(name));
+    move |_| renameat_with(CWD, &door, CWD, &aside, RenameFlags::EXCHANGE).unwrap()
 }
 
 #[test]
 fn a_folder_that_turns_into_a_link_is_never_read_through() {
     let scene = Scene::new();
-    scene.file("door/secret.txt", "inside");
-    let found = while_swapping(|round| swap_door(&scene, round), |_| scene.read("door/secret.txt"));
+    let found = while_swapping(door(&scene), |_| scene.read("door/secret.txt"));
     assert!(found.iter().flatten().all(|text| text == "inside"));
     assert_raced(&found);
 }
@@ -88,11 +68,9 @@ fn a_folder_that_turns_into_a_link_is_never_read_through() {
 #[test]
 fn a_folder_that_turns_into_a_link_is_never_written_through() {
     let scene = Scene::new();
-    scene.file("door/secret.txt", "inside");
-    let written = while_swapping(
-        |round| swap_door(&scene, round),
-        |round| scene.write(["door/secret.txt", "door/new.txt", "door/new/new.txt"][round % 3], "inside"),
-    );
+    let written = while_swapping(door(&scene), |round| {
+        scene.write(["door/secret.txt", "door/new.txt", "door/new/new.txt"][round % 3], "inside")
+    });
     assert_raced(&written);
     scene.assert_outside_is_untouched();
     assert_eq!(names(scene.folder.path()), ["granted", "outside"]);
@@ -103,11 +81,13 @@ fn a_file_that_turns_into_a_link_is_neither_read_nor_written_through() {
     let scene = Scene::new();
     let file = scene.file("a.txt", "inside");
     let swap = |round: usize| {
-        replace(&file, |new| match round % 3 {
-            0 => symlink(scene.outside().join("secret.txt"), new).unwrap(),
-            1 => symlink("../outside/secret.txt", new).unwrap(),
-            _ => fs::write(new, "inside").unwrap(),
-        });
+        let new = scene.at("new");
+        match round % 3 {
+            0 => symlink(scene.outside().join("secret.txt"), &new).unwrap(),
+            1 => symlink("../outside/secret.txt", &new).unwrap(),
+            _ => fs::write(&new, "inside").unwrap(),
+        }
+        fs::rename(new, &file).unwrap();
     };
     let found = while_swapping(swap, |round| match round % 2 {
         0 => scene.read("a.txt"),
@@ -122,8 +102,7 @@ fn a_file_that_turns_into_a_link_is_neither_read_nor_written_through() {
 fn a_folder_that_turns_into_a_link_is_never_listed_through() {
     let scene = Scene::new();
     fs::write(scene.outside().join("other.txt"), SECRET).unwrap();
-    scene.file("door/secret.txt", "inside");
-    let found = while_swapping(|round| swap_door(&scene, round), |_| scene.list("door"));
+    let found = while_swapping(door(&scene), |_| scene.list("door"));
     for names in found.iter().flatten() {
         assert!(!names.contains(&"other.txt".to_owned()));
     }

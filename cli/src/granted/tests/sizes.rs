@@ -1,10 +1,11 @@
 //! What is too much, and what is no text.
 
-use runstate::value::check_plain;
+use runstate::value::{check_plain, json_bytes};
 
 use super::*;
 use crate::granted::TEXT_BYTES;
-use crate::granted::list::ENTRIES;
+use crate::granted::list::{Bounds, names_within};
+use crate::granted::refused::Action;
 
 /// The longest text that fits; quotes are part of its JSON.
 const LONGEST: usize = TEXT_BYTES - 2;
@@ -47,7 +48,7 @@ fn a_text_that_is_too_large_is_not_written() {
 fn every_text_that_a_call_can_carry_is_written_and_read_again() {
     let scene = Scene::new();
     // The least there is beside the text.
-    let rest = runstate::value::json_bytes(&json!({ "path": "a", "text": "" }));
+    let rest = json_bytes(&json!({ "path": "a", "text": "" }));
     let text = "x".repeat(runstate::limits::PLAIN_VALUE_BYTES - rest);
     assert_eq!(check_plain(&json!({ "path": "a", "text": text })), Ok(()));
     scene.write("a", &text).unwrap();
@@ -78,19 +79,21 @@ fn what_is_no_text_is_refused_with_the_place() {
 #[test]
 fn a_listing_has_its_bounds() {
     let scene = Scene::new();
-    for name in 0..ENTRIES {
-        fs::File::create(scene.at(&name.to_string())).unwrap();
+    for name in ["a", "b", "c"] {
+        scene.file(name, "");
     }
-    assert_eq!(scene.list(".").unwrap().len(), ENTRIES);
-    scene.file("one more", "");
-    assert_refused(scene.list("."), ErrorName::Error, "the folder has more than 10000 names");
-}
-
-#[test]
-fn long_names_are_bounded_before_there_are_many() {
-    let scene = Scene::new();
-    for name in 0..5_000 {
-        fs::File::create(scene.at(&format!("{name:0>240}"))).unwrap();
-    }
-    assert_refused(scene.list("."), ErrorName::Error, "bytes of names as JSON; at most");
+    let dir = scene.grants.read[0].dir();
+    let list = |entries, bytes| {
+        let listed = names_within(&Bounds { entries, bytes }, dir, Path::new("."));
+        listed.map_err(|fault| fault.refused(Action::List, "."))
+    };
+    let whole = json!(["a", "b", "c"]);
+    let bytes = json_bytes(&whole);
+    assert_eq!(list(3, bytes), Ok(whole));
+    let refused = |message: &str| Err(Refused { name: ErrorName::Error, message: message.to_owned() });
+    assert_eq!(list(2, bytes), refused(r#"listing ".": it has more than 2 names; at most 2 are allowed"#));
+    assert_eq!(list(3, 12), refused(r#"listing ".": it has 13 bytes of names as JSON; at most 12 are allowed"#));
+    // Those that are left out count too: a folder of nothing else would take as long to look through.
+    fs::write(scene.at(".runstate-1-1.draft"), "").unwrap();
+    assert_eq!(list(3, bytes), refused(r#"listing ".": it has more than 3 names; at most 3 are allowed"#));
 }

@@ -71,6 +71,14 @@ fn the_environment_grants_reading_and_writing_behind_what_the_flags_name() {
 }
 
 #[test]
+fn what_the_flags_name_comes_first_whatever_the_environment_says() {
+    let scene = Scene::new();
+    scene.file("a.txt", "a");
+    let grants = Allow { allow_read: vec![scene.at("")], ..Allow::default() }.grants().unwrap();
+    assert_eq!(read(&grants, "a.txt").unwrap(), "a");
+}
+
+#[test]
 fn a_folder_that_is_none_is_wrong_use_when_the_command_starts() {
     let scene = Scene::new();
     let file = scene.file("a.txt", "a");
