@@ -8,6 +8,8 @@ mod compile;
 mod drive;
 mod exit;
 mod failure;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "connected by the commands that run programs"))]
+mod granted;
 mod interrupt;
 mod lines;
 mod print;
