@@ -29,7 +29,10 @@ use cache::Cache;
 use commit::Deciding;
 use load::From;
 
-pub use cvm::{Cvm, Listing, Summary};
+pub use cvm::{
+    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Latency, Listing, LogPage, LogRow, Paged,
+    Paging, ProgramSummary, ProgramView, Spread, Stats, Summary, Thing, VersionSummary, VersionView,
+};
 pub use error::Error;
 pub use host::*;
 pub use info::{CollectionInfo, Info};

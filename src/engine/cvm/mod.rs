@@ -1,5 +1,7 @@
 //! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
 
+mod queries;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error, Executed, Origin};
@@ -14,6 +16,8 @@ use crate::schema::Direction::Descending;
 use crate::schema::Query;
 use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
+
+pub use queries::*;
 
 /// Executions of programs, over one engine.
 ///
