@@ -1,14 +1,21 @@
 //! What changed, told in the words of the domain: filtered, with whose it was, and waited for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use runstate::code::Code;
+use runstate::domain::cvm::HEAP_PAGES;
 use runstate::engine::{ChangesOf, Cvm, CvmChange, CvmChanges, Thing};
+use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::store::{Memory, Position};
-use runstate::testing::block_on;
-use runstate::time::Millis;
+use runstate::marker::BoxFuture;
+use runstate::schema::{Aggregate, Catalog, Key, Query};
+use runstate::store::{
+    Batch, Capabilities, ChangeEvent, Changes, Error, Memory, Outcome, Page, Position, Receipt, Store, Stored,
+};
+use runstate::testing::{SimClock, block_on};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::Document;
 
 use crate::queries::{answer, load, on_both, start};
 use crate::scene::{Scene, code};
@@ -148,4 +155,71 @@ fn a_position_that_is_none_is_expired() {
         let foreign = Some(Position("elsewhere".to_owned()));
         assert_eq!(code(block_on(scene.cvm().changes(foreign, &of("mine"), Millis(0)))), Code::PositionExpired);
     });
+}
+
+/// A store on which somebody writes what is none of ours, for ever: a change a second, told one by one.
+struct Busy {
+    inner: Memory,
+    clock: SimClock,
+    waits: Mutex<Vec<i64>>,
+}
+
+impl Store for Busy {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.migrate(catalog)
+    }
+
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        self.inner.get(keys)
+    }
+
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+        self.inner.query(query)
+    }
+
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+        self.inner.aggregate(aggregate)
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+        self.inner.commit(batch)
+    }
+
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+        self.inner.outcome(command)
+    }
+
+    fn changes(&self, _: Option<Position>, _: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+        self.clock.advance(Millis::seconds(1));
+        let mut waits = self.waits.lock().unwrap();
+        waits.push(wait.0);
+        let next = Position(waits.len().to_string());
+        let (command, key) = (CommandId::new("theirs").unwrap(), Key::new(&HEAP_PAGES, "page"));
+        let events = vec![ChangeEvent { position: next.clone(), command, key, revision: None }];
+        Box::pin(async { Ok(Changes { events, next }) })
+    }
+
+    fn sweep<'a>(&'a self, name: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+        self.inner.sweep(name, now, limit)
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.inner.close()
+    }
+}
+
+#[test]
+fn others_who_never_stop_writing_hold_nobody_for_ever() {
+    let clock = SimClock::default();
+    let store = Arc::new(Busy { inner: Memory::new(), clock: clock.clone(), waits: Mutex::default() });
+    let mut scene = Scene::on(store.clone(), Settings::default());
+    scene.host.clock = clock;
+    let told = block_on(scene.cold().cvm().changes(None, &ChangesOf::default(), Millis(2_500))).unwrap();
+    assert_eq!((told.events, told.next), (vec![], Position("10000".to_owned())));
+    let waits = store.waits.lock().unwrap();
+    assert_eq!((&waits[..5], waits.len()), ([2_500, 1_500, 500, 0, 0].as_slice(), 10_000));
 }
