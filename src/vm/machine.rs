@@ -34,6 +34,8 @@ pub enum Stop {
     Fuel,
     /// The program asks and waits for [`Machine::answer`].
     Call(CallRequest),
+    /// The program asks several questions at once (`CC.all`), and waits for [`Machine::reply`] with what became of each.
+    Calls(Vec<CallRequest>),
     /// The program ended with this plain value.
     Complete(Json),
     /// An error that nothing caught, or a limit.
@@ -43,16 +45,45 @@ pub enum Stop {
 /// What the program asks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRequest {
-    /// What kind of answer is wanted: `cc`.
+    /// Who is asked: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles` or `fs.writeFile`.
     pub kind: String,
-    /// The question.
+    /// The question; empty for tools and timers.
     pub prompt: String,
+    /// What a tool is given; null where nothing is.
+    pub args: Json,
+    /// The key of its options, and the how-manyth call of this execution under that key it is.
+    pub key: Option<Keyed>,
     /// Options as given, or null.
     pub options: Json,
     /// The asking instruction.
     pub instruction: u32,
     /// Its line.
     pub line: u32,
+}
+
+/// The name that a program gives a call, so that it can be answered before it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyed {
+    /// The name.
+    pub key: String,
+    /// From 1.
+    pub occurrence: u64,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// Its value.
+    Value(Json),
+    /// It is done and says nothing: `undefined`.
+    Nothing,
+    /// It throws an error of this name; the program may catch it.
+    Error {
+        /// `TimeoutError`, `CallError`.
+        name: String,
+        /// In words.
+        message: String,
+    },
 }
 
 /// An error that nothing caught.
@@ -78,6 +109,8 @@ pub struct Failure {
 #[derive(Clone, Debug)]
 pub(super) struct OpenCall {
     pub(super) request: CallRequest,
+    /// How many were asked at once; `None`: one, whose answer is the value itself.
+    pub(super) together: Option<usize>,
     /// The operands as they were: put back when the call fails and nothing catches it, so that it can be asked again.
     pub(super) operands: Vec<Value>,
 }
@@ -246,21 +279,46 @@ impl Machine {
     /// Answers the open call: its result is pushed, and [`Machine::run`] goes on behind it.
     ///
     /// # Errors
-    /// An answer that is nested too deep or too large for the limits, or no open call; then nothing changed.
+    /// As [`Machine::reply`].
     pub fn answer(&mut self, result: &Json) -> Result<(), Failure> {
-        if self.open.is_none() {
-            return Err(self.failure_of(&Raise::Internal("an answer where no call is open")));
+        self.reply(&[Reply::Value(result.clone())])
+    }
+
+    /// Tells what became of the open calls, in their order, and [`Machine::run`] goes on behind them: with the value, with the list of
+    /// values, or with the first error thrown.
+    ///
+    /// # Errors
+    /// Values that are nested too deep or too large for the limits, or another number of calls than are open; then nothing changed.
+    pub fn reply(&mut self, replies: &[Reply]) -> Result<(), Failure> {
+        let together = match &self.open {
+            Some(open) if open.together.unwrap_or(1) == replies.len() => open.together,
+            _ => return Err(self.failure_of(&Raise::Internal("answers to other calls than are open"))),
+        };
+        let error = replies.iter().find_map(|reply| match reply {
+            Reply::Error { name, message } => Some((name, message)),
+            Reply::Value(_) | Reply::Nothing => None,
+        });
+        if let Some((name, message)) = error {
+            self.throw(name, message);
+            return Ok(());
         }
-        match self.plain_in(result) {
-            Ok(value) => {
-                self.open = None;
-                self.stack.push(value);
-                self.pc += 1;
-                self.heap.seal();
-                Ok(())
-            }
-            Err(raise) => Err(self.failure_of(&raise)),
-        }
+        let values = replies.iter().map(|reply| match reply {
+            Reply::Value(value) => self.plain_in(value),
+            Reply::Nothing | Reply::Error { .. } => Ok(Value::Undefined),
+        });
+        let mut values: Vec<Value> = match values.collect() {
+            Ok(values) => values,
+            Err(raise) => return Err(self.failure_of(&raise)),
+        };
+        let value = match together {
+            Some(_) => Value::Ref(self.heap.new_array(values)),
+            None => values.pop().unwrap_or(Value::Undefined),
+        };
+        self.open = None;
+        self.stack.push(value);
+        self.pc += 1;
+        self.heap.seal();
+        Ok(())
     }
 
     /// The open call throws an error of this name instead of returning; the program may catch it.
@@ -304,10 +362,10 @@ impl Machine {
         self.calls
     }
 
-    /// The open call.
+    /// How many calls were asked together and are open until [`Machine::reply`]; 0: the machine waits for nothing.
     #[must_use]
-    pub fn is_waiting(&self) -> Option<&CallRequest> {
-        self.open.as_ref().map(|open| &open.request)
+    pub fn open_calls(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.together.unwrap_or(1))
     }
 
     /// Counts work of a built-in function: so many units of text walked over, or as much.

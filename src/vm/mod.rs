@@ -48,6 +48,6 @@ mod visible;
 pub mod wire;
 
 pub use limits::{Exceeded, Limits};
-pub use machine::{CallRequest, Failure, Machine, Stop, Turn};
+pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
 pub use snapshot::{RestoreError, Saved};

@@ -282,11 +282,13 @@ impl Machine {
             let request = CallRequest {
                 kind: read::word(&call["kind"])?.to_owned(),
                 prompt: read::word(&call["prompt"])?.to_owned(),
+                args: Json::Null,
+                key: None,
                 options: call["options"].clone(),
                 instruction: read::number(&call["instruction"])?,
                 line: read::number(&call["line"])?,
             };
-            self.open = Some(OpenCall { request, operands: read::values(&call["operands"])? });
+            self.open = Some(OpenCall { request, together: None, operands: read::values(&call["operands"])? });
         }
         Ok(())
     }

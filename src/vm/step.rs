@@ -600,9 +600,17 @@ impl Machine {
             return Err(Exceeded::CallBytes.into());
         }
         let line = self.program.place(self.pc).line;
-        let request = CallRequest { kind: "cc".to_owned(), prompt, options, instruction: self.pc, line };
+        let request = CallRequest {
+            kind: "cc".to_owned(),
+            prompt,
+            args: serde_json::Value::Null,
+            key: None,
+            options,
+            instruction: self.pc,
+            line,
+        };
         let operands = self.stack.split_off(from);
-        self.open = Some(OpenCall { request: request.clone(), operands });
+        self.open = Some(OpenCall { request: request.clone(), together: None, operands });
         self.calls += 1;
         Ok(Next::Stop(Box::new(Stop::Call(request))))
     }

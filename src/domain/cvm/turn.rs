@@ -107,6 +107,7 @@ fn run(
                 written.changes.push(call.insert()?);
                 End::Asked(waiting)
             }
+            Stop::Calls(_) => return Err(Rejection::domain(crate::code::Code::Unsupported, "several calls at once")),
             Stop::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
                 let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
                 log("error", error.to_json(), ctx)?;
