@@ -30,7 +30,11 @@ use cache::Cache;
 use commit::Deciding;
 use load::From;
 
-pub use cvm::{Cvm, Due, Listing, Pace, StillDue, Summary, Work};
+pub use cvm::{
+    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage, LogRow,
+    Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
+    VersionView, Work,
+};
 pub use error::Error;
 pub use host::*;
 pub use info::{CollectionInfo, Info};

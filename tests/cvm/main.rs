@@ -2,10 +2,12 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod large;
 mod large_left;
 mod lifecycle;
 mod process;
+mod queries;
 mod same;
 mod scene;
 mod size;

@@ -1,6 +1,7 @@
 //! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
 
 mod due;
+mod queries;
 mod work;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
 
 pub use due::{Due, Pace, StillDue};
+pub use queries::*;
 pub use work::Work;
 
 /// Executions of programs, over one engine.
