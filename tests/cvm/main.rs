@@ -2,7 +2,9 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod calls;
 mod changes;
+mod due;
 mod large;
 mod large_left;
 mod lifecycle;
@@ -11,6 +13,7 @@ mod queries;
 mod same;
 mod scene;
 mod size;
+mod workers;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
