@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use runstate::domain::cvm::Status;
 
+use crate::colour::When;
+
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
 #[command(name = "runstate", version, propagate_version = true, max_term_width = 100)]
@@ -37,6 +39,16 @@ pub struct Global {
     /// Print one JSON value a line, errors included, on standard output
     #[arg(long, global = true)]
     pub json: bool,
+    /// Colours: on a terminal (`auto`), `always` or `never`
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub color: When,
 }
 
 /// What everything that writes takes.

@@ -5,6 +5,7 @@ use runstate::code::Code;
 use runstate::domain::cvm::Status;
 use runstate::engine::Error;
 
+use crate::colour::When;
 use crate::failure::Failure;
 use crate::print::Out;
 
@@ -88,7 +89,7 @@ pub fn wrong_use(error: &clap::Error) -> Exit {
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         let text = text.split("\n\nFor more information").next().unwrap_or(text);
         let message = text.trim().trim_start_matches("error: ");
-        return Out::new(true).failure(&Failure::from(Error::new(Code::Usage, message)));
+        return Out::new(true, When::Never).failure(&Failure::from(Error::new(Code::Usage, message)));
     }
     // Nothing can be done where even this cannot be said.
     let _ = error.print();

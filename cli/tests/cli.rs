@@ -17,6 +17,8 @@ mod shapes;
 mod stores;
 #[path = "cli/support.rs"]
 mod support;
+#[path = "cli/tables.rs"]
+mod tables;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/twice.rs"]
