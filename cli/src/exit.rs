@@ -46,6 +46,22 @@ impl Exit {
         }
     }
 
+    /// The graver of two ends, of several things that were done by one command.
+    pub fn graver(self, other: Self) -> Self {
+        const RISING: [Exit; 8] = [
+            Exit::Done,
+            Exit::Waiting,
+            Exit::ProgramFailed,
+            Exit::Rejected,
+            Exit::Store,
+            Exit::WrongUse,
+            Exit::Interrupted,
+            Exit::OutputClosed,
+        ];
+        let rank = |exit: Exit| RISING.iter().position(|of| *of == exit);
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// Of what drives an execution, by where the execution stands in the end.
     pub const fn of(status: Status) -> Self {
         match status {

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runstate::engine::Error;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -67,7 +66,10 @@ impl Interrupt {
 }
 
 /// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.
-pub async fn unless<T>(kept: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+pub async fn unless<T, E>(kept: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
     tokio::select! {
         done = work => done.map_err(Failure::from),
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted(kept)),

@@ -9,6 +9,7 @@ mod compile;
 mod drive;
 mod exit;
 mod failure;
+mod help;
 mod interrupt;
 mod lines;
 mod moment;
@@ -21,7 +22,7 @@ mod told;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use args::Args;
 use colour::When;
@@ -29,7 +30,7 @@ use exit::Exit;
 use print::Out;
 
 fn main() -> ExitCode {
-    let parser = Args::command().color(When::wanted(std::env::args_os()).into());
+    let parser = help::command().color(When::wanted(std::env::args_os()).into());
     let args = match parser.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return exit::wrong_use(&error).into(),

@@ -88,6 +88,28 @@ impl Out {
         if self.json { write(io::stderr().lock(), &[text]) } else { write(io::stdout().lock(), &[text]) }
     }
 
+    /// Asks a person before something is done that cannot be undone; on standard error, which is nobody's data.
+    pub fn ask(self, question: &str) -> Result<(), Failure> {
+        write(io::stderr().lock(), &[&self.stderr.text(Role::Strong, question), " "])
+    }
+
+    /// Says that one of several executions was refused; the end of the process that it asks for.
+    pub fn refused(self, execution: &str, failure: Failure) -> Result<Exit, Failure> {
+        let Failure::Error(error) = failure else { return Err(failure) };
+        let exit = Exit::from(error.code);
+        if self.json {
+            let mut object = json!(error);
+            object["execution"] = json!(execution);
+            self.value(&json!({ "error": object }))?;
+        } else {
+            let named = error.message.contains(&format!("`{execution}`"));
+            let about = if named { String::new() } else { format!("{}: ", visible(execution)) };
+            let wrong = self.stderr.text(Role::Failed, "error:");
+            write(io::stderr().lock(), &[&wrong, " ", &about, &visible(&error.message), "\n"])?;
+        }
+        Ok(exit)
+    }
+
     /// Says why a command failed; how the process ends by it.
     pub fn failure(self, failure: &Failure) -> Exit {
         let wrong = self.stderr.text(Role::Failed, "error:");

@@ -91,9 +91,14 @@ impl Cell {
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        let text = visible(&text.replace("\r\n", "\n")).replace('\n', "\\n").replace('\t', "\\t");
+        let text = one_line(text);
         Self { width: text.width(), text, role: None }
     }
+}
+
+/// `text` on one line that commands no terminal.
+pub fn one_line(text: &str) -> String {
+    visible(&text.replace("\r\n", "\n")).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 /// A table.

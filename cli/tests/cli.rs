@@ -11,6 +11,8 @@ mod examples;
 mod interrupt;
 #[path = "cli/moving.rs"]
 mod moving;
+#[path = "cli/several.rs"]
+mod several;
 #[path = "cli/shapes.rs"]
 mod shapes;
 #[path = "cli/stores.rs"]
