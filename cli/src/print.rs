@@ -45,6 +45,13 @@ impl Out {
         write(io::stdout().lock(), &[&text, "\n"])
     }
 
+    /// Several JSON values, at once.
+    pub fn values(self, values: &[impl Serialize]) -> Result<(), Failure> {
+        let texts: Result<Vec<String>, _> = values.iter().map(|v| serde_json::to_string(v).map(|v| v + "\n")).collect();
+        let texts = texts.map_err(|e| io_failure("the result cannot be written", &e.into()))?;
+        write(io::stdout().lock(), &[&texts.concat()])
+    }
+
     /// A line for people.
     pub fn line(self, text: &str) -> Result<(), Failure> {
         write(io::stdout().lock(), &[&visible(text), "\n"])

@@ -7,6 +7,8 @@ mod bad_input;
 mod commands;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/follow.rs"]
+mod follow;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
 #[path = "cli/moving.rs"]

@@ -212,10 +212,18 @@ Exit codes: 5 any of them was refused, or the answer was no; what is deleted sta
         id: String,
     },
     /// Print what an execution has printed
-    #[command(after_help = "Example:\n  runstate output r1")]
+    #[command(after_help = "\
+Examples:
+  runstate output r1
+  runstate output r1 --follow --json
+
+Exit codes: 0; with --follow that of the execution: 0 complete, 1 failed or cancelled.")]
     Output {
         /// The execution
         id: String,
+        /// Go on with new lines as they are printed, until the execution has ended
+        #[arg(long, short)]
+        follow: bool,
     },
     /// List executions, newest first
     #[command(after_help = "Example:\n  runstate list --status waiting_cc --limit 10")]

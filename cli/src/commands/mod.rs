@@ -5,6 +5,7 @@ mod completions;
 mod delete;
 mod each;
 mod export;
+mod follow;
 mod import;
 mod info;
 mod list;
@@ -83,9 +84,9 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, None).await?;
             session.end(show::execute(&session, &id).await).await
         }
-        Command::Output { id } => {
+        Command::Output { id, follow } => {
             let session = open(Missing::Refuse, None).await?;
-            session.end(output::execute(&session, &id).await).await
+            session.end(output::execute(&session, &id, follow).await).await
         }
         Command::List { status, program, limit } => {
             let session = open(Missing::Refuse, None).await?;
