@@ -32,6 +32,8 @@ codes! {
     NotFound = "not_found",
     /// The key is taken, or still being deleted.
     AlreadyExists = "already_exists",
+    /// Something else still needs it.
+    InUse = "in_use",
     /// A field of the command or document breaks its declaration.
     Invalid = "invalid",
     /// A limit was reached; the message names it.
@@ -44,6 +46,10 @@ codes! {
     InvalidAnswer = "invalid_answer",
     /// Several calls are open: say which one is meant.
     AmbiguousCall = "ambiguous_call",
+    /// The call's deadline has passed; its default is taken, or its program is told.
+    DeadlinePassed = "deadline_passed",
+    /// Another worker has taken the call over, or it was closed: what this one does with it counts no more.
+    StaleClaim = "stale_claim",
     /// The program was compiled for an older machine.
     NeedsRecompile = "needs_recompile",
     /// The bytecode does not pass verification.

@@ -16,6 +16,16 @@ pub const VALUE_DEPTH: usize = 64;
 /// Largest plain value that crosses into a run (input, answer), in bytes of its JSON.
 pub const PLAIN_VALUE_BYTES: usize = 1024 * 1024;
 
+/// Steps of the matcher that all patterns of a schema may take together to check one answer, beside eight for every unit of a
+/// text: it is checked within a decision, where others wait.
+pub const SCHEMA_PATTERN_STEPS: u64 = 1_000_000;
+
+/// Characters that one `pattern` of a schema may have: each may need a table of its own.
+pub const SCHEMA_PATTERN_CHARS: usize = 1_000;
+
+/// Characters that all patterns of a schema may have together.
+pub const SCHEMA_PATTERNS_CHARS: usize = 10_000;
+
 /// Largest result that the command ledger keeps: ids and a status fit many times over.
 pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 
@@ -52,6 +62,8 @@ pub struct Settings {
     pub execution_instructions: u64,
     /// What executions log where they do not say themselves.
     pub log_level: LogLevel,
+    /// How long a finished execution is kept, with everything that belongs to it; `None`: for ever.
+    pub retention: Option<crate::time::Millis>,
 }
 
 impl Default for Settings {
@@ -61,6 +73,7 @@ impl Default for Settings {
             run_lease: crate::time::Millis::seconds(30),
             execution_instructions: 10_000_000_000,
             log_level: LogLevel::Calls,
+            retention: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::schema::Key;
 use crate::value::Document;
 
 pub use command::Command;
-pub use ctx::Ctx;
+pub use ctx::{Ctx, Stopwatch};
 pub use lifecycle::{Lifecycle, table};
 pub use rejection::Rejection;
 pub use view::{Loaded, ReadSet, View};
@@ -102,6 +102,12 @@ impl<O> Decision<O> {
     /// A decision that changes nothing yet.
     pub fn of(output: O) -> Self {
         Self { output, changes: Vec::new(), checks: Vec::new(), hints: Vec::new(), warm: Vec::new() }
+    }
+
+    /// The same with another output.
+    pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
+        let Self { output: told, changes, checks, hints, warm } = self;
+        Decision { output: output(told), changes, checks, hints, warm }
     }
 
     /// With one more change.

@@ -67,6 +67,10 @@ pub enum Rejection {
         /// For the program that reads it.
         details: Json,
     },
+    /// It turned out while deciding that these documents must be known too. The engine reads them, and has it decided again: what was
+    /// decided so far is thrown away.
+    #[error("more must be read to decide")]
+    Unread(Vec<Key>),
     /// What was read does not fit together: it changed while it was read. The engine reads again.
     #[error("the documents read belong to different moments ({0})")]
     Torn(String),
@@ -92,6 +96,7 @@ impl Rejection {
             Rejection::Stale { .. } => Code::Stale,
             Rejection::Domain { code, .. } => *code,
             Rejection::Torn(_) => Code::Corrupt,
+            Rejection::Unread(_) => Code::Internal,
         }
     }
 

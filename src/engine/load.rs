@@ -18,14 +18,14 @@ pub(super) enum From {
 }
 
 impl Engine {
-    /// The view on which `command` decides.
+    /// The view on which `command` decides, with what it asked for while deciding (`more`).
     ///
     /// Whatever comes from the store is read again together with each later round, so that in the end it is all of one snapshot.
-    pub(super) async fn load<C: Command>(&self, command: &C, from: From) -> Result<View, Error> {
+    pub(super) async fn load<C: Command>(&self, command: &C, from: From, more: &[Key]) -> Result<View, Error> {
         let mut view = View::default();
         let mut fetched: Vec<Key> = Vec::new();
         for _ in 0..ROUNDS {
-            let ReadSet { keys, queries } = view.missing(command.reads(&view));
+            let ReadSet { keys, queries } = view.missing(more.iter().cloned().fold(command.reads(&view), ReadSet::and));
             if keys.is_empty() && queries.is_empty() {
                 return Ok(view);
             }

@@ -10,6 +10,7 @@ mod info;
 mod load;
 pub mod open;
 mod staging;
+mod sweep;
 pub mod transfer;
 
 use std::collections::HashMap;
@@ -29,7 +30,11 @@ use cache::Cache;
 use commit::Deciding;
 use load::From;
 
-pub use cvm::{Cvm, Listing, Summary};
+pub use cvm::{
+    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage, LogRow,
+    Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
+    VersionView, Work,
+};
 pub use error::Error;
 pub use host::*;
 pub use info::{CollectionInfo, Info};
@@ -199,11 +204,20 @@ impl Engine {
         let now = self.shared.host.now();
         let mut from = From::Cache;
         let mut attempt = 0;
+        let mut more: Vec<Key> = Vec::new();
         loop {
-            let view = self.load(command, from).await?;
+            let view = self.load(command, from, &more).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            ctx.stopwatch = self.shared.host.stopwatch();
             ctx.most_writes = self.shared.store.capabilities().batch_writes;
-            let decided = command.decide(&view, &mut ctx);
+            let decided = match command.decide(&view, &mut ctx) {
+                // Each time it asks for something new, so this ends; `load` bounds it.
+                Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
+                    more.extend(keys);
+                    continue;
+                }
+                decided => decided,
+            };
             let writes = matches!(&decided, Ok(decision) if !decision.changes.is_empty());
             // A reply that commits nothing may not rest on what the cache remembers.
             if !writes && from == From::Cache {
@@ -252,7 +266,7 @@ impl Engine {
     pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
         let mut attempt = 0;
         loop {
-            let view = self.load(command, From::Store).await?;
+            let view = self.load(command, From::Store, &[]).await?;
             if view.has_asked() && !self.still_stands(&view).await? {
                 attempt += 1;
                 continue;

@@ -53,5 +53,6 @@ pub mod wire;
 
 pub use limits::{Exceeded, Limits, MAX_OPEN_CALLS, MAX_TOGETHER_BYTES};
 pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
+pub(crate) use pattern::TextPattern;
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
 pub use snapshot::{RestoreError, Saved};

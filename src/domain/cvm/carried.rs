@@ -76,6 +76,7 @@ impl Command for CarryProgram {
             created: self.created,
             modified: self.modified,
             tags: Vec::new(),
+            removing: false,
             program_version: 1,
         };
         let insert = Change::Insert { key, document: document::write(&program)? };
@@ -164,6 +165,7 @@ impl Command for CarryEnded {
             parent_id: None,
             random: Json::Null,
             heap: Heap::default(),
+            together: 0,
             log_level: None,
         };
         let mut written = Written::default();

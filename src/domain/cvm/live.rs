@@ -212,9 +212,16 @@ impl Live {
         Ok(Self { machine, program_hash: decoded.hash })
     }
 
-    /// Gives the open call its answer.
-    pub fn answer(&mut self, answer: &Json) -> Result<(), Rejection> {
-        self.machine.answer(answer).map_err(|failure| Rejection::domain(Code::InvalidAnswer, failure.message))
+    /// Tells what became of the open calls; an answer that the machine cannot take is refused.
+    pub fn reply(&mut self, replies: &[vm::Reply]) -> Result<(), Rejection> {
+        self.machine.reply(replies).map_err(|failure| Rejection::domain(Code::InvalidAnswer, failure.message))
+    }
+
+    /// As [`Live::reply`], where nobody is there to be refused: what the machine cannot take is thrown in the program.
+    pub fn reply_or_throw(&mut self, replies: &[vm::Reply]) {
+        if let Err(failure) = self.machine.reply(replies) {
+            self.machine.throw("RangeError", &failure.message);
+        }
     }
 
     /// What the engine is to keep of it: nothing where the execution has ended, since whoever looks at it then can wait for its rows.

@@ -4,36 +4,50 @@
 //! | file | entity |
 //! |---|---|
 //! | `program.rs` | programs, their versions, and the command that loads them |
+//! | `remove.rs` | removing a program that no execution runs |
 //! | `execution.rs` | executions, their lifecycle, the commands that move them |
-//! | `call.rs` | calls and their answers (`cvm.cc_history`) |
+//! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
+//! | `answer.rs` | answering them, before they are asked too |
+//! | `work.rs` | workers: claims, leases, failures, retries |
+//! | `close.rs` | what closing calls means for the execution that waits for them |
+//! | `expected/` | what an answer must look like |
 //! | `carried.rs` | what is taken over from a storage of the older CVM |
 //! | `rows.rs` | what grows without end: output, heap pages, logs |
 //! | `live.rs` | an execution in its live form, from rows and back |
 //! | `turn.rs` | running a slice, and what it leaves to be written |
 //! | `show.rs` | what is told of an execution, its state hash included |
 
+mod answer;
 mod call;
 mod carried;
+mod close;
 mod document;
 mod execution;
+mod expected;
 mod live;
 mod program;
+mod remove;
 mod rows;
 mod show;
 mod turn;
+mod work;
 
 use crate::id::{hex, sha256};
 use crate::schema::Collection;
 
-pub use call::{Answer, CC_HISTORY, Call, CallOutcome, Choice, Context, Request, Response};
+pub use answer::{Answer, Choice};
+pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
 pub use carried::{CarriedEnd, CarryEnded, CarryProgram};
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
-    Reached, Resting, Retry, Run, Start, State, Status, Unpause,
+    Reached, Resting, Retry, Run, Start, State, Status, Unpause, Wake, Woken,
 };
+pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
+pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
-pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, Standing, Stands};
+pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
+pub use work::{Backoff, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, Release};
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{self, Call};
+use super::call::{self, CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
 use super::{OUTPUTS, rows};
@@ -70,7 +70,7 @@ impl Command for Glance {
             .eq("executionId", self.id.as_str())
             .filter(Filter::Gte("seq".to_owned(), self.from.into()))
             .sort("seq", Ascending);
-        let reads = call::with_open_call(ReadSet::key(key.clone()), view, &self.id);
+        let reads = call::with_open_calls(ReadSet::key(key.clone()), view, &self.id);
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
@@ -95,8 +95,30 @@ impl Command for Glance {
 }
 
 fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection> {
-    let open = execution.open_call().map(|waiting| Call::find(view, &waiting.call_id)).transpose()?;
-    Ok(open.map(|(_, _, call)| call).into_iter().filter(|call| call.outcome.is_none()).collect())
+    let calls = call::waited_for(view, execution)?.into_iter().map(|(_, call)| call);
+    Ok(calls.filter(|call| call.outcome.is_none()).collect())
+}
+
+/// What of the calls is part of the state: what is asked, and what has become of it while others of them are open. No times, no ids.
+fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection> {
+    let calls = call::waited_for(view, execution)?;
+    let calls = calls.iter().map(|(_, call)| {
+        let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
+        let mut add = |name: &str, value: Option<Json>| {
+            if let (Some(value), Some(state)) = (value, state.as_object_mut()) {
+                state.insert(name.to_owned(), value);
+            }
+        };
+        add("kind", (call.kind != COGNITIVE).then(|| call.kind.clone().into()));
+        add("args", Some(call.request.args.clone()).filter(|args| !args.is_null()));
+        add("schema", call.request.schema.clone());
+        add("default", call.request.default.clone());
+        add("outcome", call.outcome.map(|outcome| json!(outcome)));
+        add("result", call.response.as_ref().map(|response| response.result.clone()));
+        add("error", call.error.as_ref().filter(|_| call.outcome.is_some()).map(|error| json!(error.message)));
+        state
+    });
+    Ok(calls.collect())
 }
 
 /// How an execution stands.
@@ -104,8 +126,11 @@ fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection
 pub struct Standing {
     /// The execution and its status.
     pub reached: Reached,
-    /// Id of the call it waits for, paused or not.
+    /// Id of the first call it waits for, paused or not.
     pub call: Option<String>,
+    /// How many calls are open.
+    #[serde(default)]
+    pub open_calls: u32,
 }
 
 impl Command for Stands {
@@ -118,8 +143,9 @@ impl Command for Stands {
 
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<Standing>, Rejection> {
         let (_, execution) = Execution::find(view, &self.id)?;
-        let call = execution.open_call().map(|call| call.call_id.clone());
-        Ok(Decision::of(Standing { reached: execution.reached(), call }))
+        let waiting = execution.open_call();
+        let (call, open_calls) = (waiting.map(|call| call.call_id.clone()), waiting.map_or(0, |call| call.open_calls));
+        Ok(Decision::of(Standing { reached: execution.reached(), call, open_calls }))
     }
 }
 
@@ -161,16 +187,74 @@ pub struct ExecutionView {
 pub struct OpenCall {
     /// Its id.
     pub call_id: String,
-    /// The question.
+    /// The how-manyth call of the execution it is, from 1.
+    pub step: u64,
+    /// The question; empty for tools and timers.
     pub prompt: String,
+    /// What a tool is given; null: nothing.
+    pub args: Json,
     /// The only answers it takes; null: any.
     pub choices: Option<Vec<Json>>,
-    /// Who is asked.
+    /// What an answer must look like; null: anything.
+    pub schema: Option<Json>,
+    /// Who is asked: `cc`, the name of a tool, `timer`, `fs.readFile` and the like.
     pub kind: String,
+    /// The name by which it can be answered too.
+    pub key: Option<String>,
+    /// From here on no answer is taken.
+    pub deadline: Option<Timestamp>,
+    /// Who works on it, where a worker holds it.
+    pub owner: Option<String>,
     /// Line of the source that asks.
     pub line: u32,
     /// When it was asked.
     pub requested_at: Timestamp,
+}
+
+/// Tells one call. Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShowCall {
+    /// The call.
+    pub id: String,
+}
+
+/// A call, and whose it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownCall {
+    /// The execution that asks.
+    pub execution: String,
+    /// Its program.
+    pub program_name: String,
+    /// What is asked.
+    pub call: OpenCall,
+    /// How it ended; null while it is open.
+    pub outcome: Option<CallOutcome>,
+    /// What was answered.
+    pub response: Option<Response>,
+    /// The newest failure of a worker.
+    pub error: Option<CallError>,
+}
+
+impl Command for ShowCall {
+    const NAME: &'static str = "cvm.show_call";
+    type Output = ShownCall;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&CC_HISTORY, &self.id))
+    }
+
+    fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ShownCall>, Rejection> {
+        let (_, call) = Call::find(view, &self.id)?;
+        Ok(Decision::of(ShownCall {
+            execution: call.execution_id.clone(),
+            program_name: call.program_name.clone(),
+            outcome: call.outcome,
+            response: call.response.clone(),
+            error: call.error.clone(),
+            call: OpenCall::from(call),
+        }))
+    }
 }
 
 /// The question for an execution's output. Rows are only ever added, and those beyond what the head counts are cut: asked after the
@@ -209,16 +293,15 @@ impl Command for Show {
     type Output = ExecutionView;
 
     fn reads(&self, view: &View) -> ReadSet {
-        output_rows(call::with_open_call(live::reads(view, &self.id), view, &self.id), view, &self.id)
+        output_rows(call::with_open_calls(live::reads(view, &self.id), view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {
         let (_, execution) = Execution::find(view, &self.id)?;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
-        let asked: Vec<Json> =
-            open.iter().map(|call| json!({"prompt": call.request.prompt, "choices": call.request.choices})).collect();
-        let state_hash = Live::loaded(view, &execution, live::limits(ctx))?.state_hash(&execution, &asked.into());
+        let calls = calls_of_state(view, &execution)?;
+        let state_hash = Live::loaded(view, &execution, live::limits(ctx))?.state_hash(&execution, &calls);
         let (result, error, completed) = match &execution.state {
             State::Complete { at, result } => (result.clone(), None, Some(*at)),
             State::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
@@ -247,9 +330,15 @@ impl From<Call> for OpenCall {
     fn from(call: Call) -> Self {
         Self {
             call_id: call.id,
+            step: call.step,
             prompt: call.request.prompt,
+            args: call.request.args,
             choices: call.request.choices,
+            schema: call.request.schema,
             kind: call.kind,
+            key: call.key,
+            deadline: call.request.deadline,
+            owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
             requested_at: call.request.timestamp,
         }

@@ -3,16 +3,17 @@
 
 use serde_json::json;
 
-use super::call::Call;
-use super::execution::{CcWaiting, EXECUTIONS, End, Event, Execution, ProgramError, Reached};
+use super::call::{COGNITIVE, Call, CallOutcome, Early, EarlyResponse, Response, Row, TIMER};
+use super::execution::{EXECUTIONS, End, Event, Execution, ProgramError, Reached};
 use super::live::Live;
-use super::rows;
-use crate::decision::{Change, Ctx, Decision, Hint, Loaded, Rejection};
+use super::{close, document, rows};
+use crate::decision::{Change, Ctx, Decision, Hint, Loaded, Rejection, View};
 use crate::id::{hex, sha256};
 use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
 use crate::schema::Key;
+use crate::time::Millis;
 use crate::value::json_bytes;
-use crate::vm::{Stop, Turn};
+use crate::vm::{CallRequest, Stop, Turn};
 
 /// Lines of output that the head shows at the most.
 const TAIL_LINES: usize = 100;
@@ -23,23 +24,32 @@ const TAIL_BYTES: usize = 16 * 1024;
 /// Bytes of a call's context: enough to see where the program stands, little enough that a turn stays small.
 const CONTEXT_BYTES: usize = 4 * 1024;
 
+/// Instructions of a slice where each has its row in the log.
+const TRACED: u64 = 256;
+
+/// Bytes of the operands that such a row shows, before and after.
+const TRACED_BYTES: usize = 1024;
+
 /// What a slice left to be written besides the head.
 #[derive(Default)]
 pub(super) struct Written {
     pub changes: Vec<Change>,
     pub hints: Vec<Hint>,
+    /// An answer that was there before its question was taken.
+    took_early: bool,
 }
 
 /// Runs a slice of an execution that was read, and decides on it: the head's update, what `with_it` must be written with it, and what
 /// the slice left.
 pub(super) fn go_on(
+    view: &View,
     before: &Loaded,
     mut execution: Execution,
     mut live: Live,
     ctx: &mut Ctx,
     with_it: Vec<Change>,
 ) -> Result<Decision<Reached>, Rejection> {
-    let written = slice(&mut execution, &mut live, ctx)?;
+    let written = slice(view, &mut execution, &mut live, ctx)?;
     let key = Key::new(&EXECUTIONS, &execution.id);
     let after = execution.to_document()?;
     let mut decision =
@@ -52,12 +62,22 @@ pub(super) fn go_on(
 }
 
 /// Runs `live` for a slice and brings `execution` up to it.
-pub(super) fn slice(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx) -> Result<Written, Rejection> {
+pub(super) fn slice(
+    view: &View,
+    execution: &mut Execution,
+    live: &mut Live,
+    ctx: &mut Ctx,
+) -> Result<Written, Rejection> {
     let mut written = Written::default();
-    let logs = execution.log_level.unwrap_or(ctx.settings.log_level) != LogLevel::Off;
-    let end = run(execution, live, ctx, &mut written, logs)?;
+    let level = execution.log_level.unwrap_or(ctx.settings.log_level);
+    let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
+    let end = run(view, execution, live, ctx, &mut written, level)?;
     print(execution, &live.machine.take_output(), &mut written)?;
     execution.state = execution.step(Event::Ran(end))?;
+    if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
+        let ran = stopwatch().saturating_sub(begun).saturating_add(500) / 1_000;
+        execution.metrics.execution_time_ms += i64::try_from(ran).unwrap_or_default();
+    }
     execution.metrics.instructions_executed = live.machine.instructions();
     execution.last_modified = ctx.now;
     let pages = live.save(execution, ctx)?;
@@ -66,63 +86,203 @@ pub(super) fn slice(execution: &mut Execution, live: &mut Live, ctx: &mut Ctx) -
 }
 
 fn run(
+    view: &View,
     execution: &mut Execution,
     live: &mut Live,
     ctx: &mut Ctx,
     written: &mut Written,
+    level: LogLevel,
+) -> Result<End, Rejection> {
+    let logs = level != LogLevel::Off;
+    let traced = level == LogLevel::Instructions;
+    let most = if traced { TRACED.min(ctx.settings.slice_instructions) } else { ctx.settings.slice_instructions };
+    let until = live.machine.instructions().saturating_add(most.max(1));
+    let turn = Turn { now_ms: ctx.now.as_millis() };
+    execution.together = 0;
+    loop {
+        let fuel = until.saturating_sub(live.machine.instructions());
+        let stop =
+            if traced { trace(&execution.id, live, fuel, &turn, ctx, written)? } else { live.machine.run(fuel, &turn) };
+        let (requests, together) = match stop {
+            Stop::Call(request) => (vec![request], 0),
+            Stop::Calls(requests) => {
+                let together = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+                (requests, together)
+            }
+            stop => return end(stop, execution, live, ctx, written, logs),
+        };
+        execution.together = together;
+        match ask(view, execution, live, requests, ctx, written, logs)? {
+            Asking::Waits(calls) => {
+                if let Some(waiting) = close::waiting_for(&calls) {
+                    return Ok(End::Asked(waiting));
+                }
+                close::resume(live, &calls)?;
+            }
+            Asking::Refused(message) => live.machine.throw("TypeError", &message),
+            Asking::Later => return Ok(End::Slice(ctx.now + ctx.settings.run_lease)),
+        }
+    }
+}
+
+/// Runs instruction after instruction, with a row in the log for each.
+fn trace(
+    execution: &str,
+    live: &mut Live,
+    fuel: u64,
+    turn: &Turn,
+    ctx: &mut Ctx,
+    written: &mut Written,
+) -> Result<Stop, Rejection> {
+    let machine = &mut live.machine;
+    let until = machine.instructions().saturating_add(fuel);
+    while machine.instructions() < until {
+        let (pc, instruction, before) = (machine.pc(), machine.instruction(), machine.operands(TRACED_BYTES));
+        let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
+        let stop = machine.run(1, turn);
+        let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_BYTES)});
+        if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
+            details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();
+        }
+        written.changes.push(rows::log(execution, "instruction", details, ctx)?);
+        if stop != Stop::Fuel {
+            return Ok(stop);
+        }
+    }
+    Ok(Stop::Fuel)
+}
+
+/// How a slice ended that stopped at no question.
+fn end(
+    stop: Stop,
+    execution: &Execution,
+    live: &Live,
+    ctx: &mut Ctx,
+    written: &mut Written,
     logs: bool,
 ) -> Result<End, Rejection> {
-    let until = live.machine.instructions().saturating_add(ctx.settings.slice_instructions.max(1));
-    let turn = Turn { now_ms: ctx.now.as_millis() };
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
             written.changes.push(rows::log(&execution.id, event, details, ctx)?);
         }
         Ok(())
     };
-    loop {
-        let fuel = until.saturating_sub(live.machine.instructions());
-        return Ok(match live.machine.run(fuel, &turn) {
-            Stop::Fuel => End::Slice(ctx.now + ctx.settings.run_lease),
-            Stop::Call(request) => {
-                let call = match Call::asked(execution, &request, live.machine.variables(CONTEXT_BYTES), ctx) {
-                    Ok(call) => call,
-                    // The program asked wrongly: that is an error at its own line, which it may catch.
-                    Err(message) => {
-                        live.machine.throw("TypeError", &message);
-                        continue;
-                    }
-                };
-                execution.metrics.cc_calls_count += 1;
-                let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
-                log("cc_call", details, ctx)?;
-                written.hints.push(Hint::CallOpen { kind: call.kind.clone() });
-                let waiting = CcWaiting {
-                    instruction_id: request.instruction,
-                    prompt: request.prompt,
-                    requested_at: ctx.now,
-                    call_id: call.id.clone(),
-                    open_calls: 1,
-                };
-                written.changes.push(call.insert()?);
-                End::Asked(waiting)
+    Ok(match stop {
+        Stop::Fuel | Stop::Call(_) | Stop::Calls(_) => End::Slice(ctx.now + ctx.settings.run_lease),
+        Stop::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
+            let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
+            log("error", error.to_json(), ctx)?;
+            End::Failed(error)
+        }
+        Stop::Complete(result) => {
+            log("complete", json!({"instructionsExecuted": live.machine.instructions()}), ctx)?;
+            End::Complete(ctx.now, result)
+        }
+        Stop::Failed(failure) => {
+            let error = ProgramError::of(failure, ctx.now).bounded();
+            log("error", error.to_json(), ctx)?;
+            End::Failed(error)
+        }
+    })
+}
+
+/// What came of asking.
+enum Asking {
+    /// The calls as they were written; those that were over at once are closed already.
+    Waits(Vec<Call>),
+    /// The program asked wrongly: that is an error at its own line, which it may catch.
+    Refused(String),
+    /// Whether they were answered already must be read first, and this slice has come far enough.
+    Later,
+}
+
+/// Writes the calls that a program asks, each with the answer that came before it, if any.
+fn ask(
+    view: &View,
+    execution: &mut Execution,
+    live: &Live,
+    requests: Vec<CallRequest>,
+    ctx: &mut Ctx,
+    written: &mut Written,
+    logs: bool,
+) -> Result<Asking, Rejection> {
+    let asked = requests.len();
+    let variables = live.machine.variables(CONTEXT_BYTES / asked.clamp(1, 16));
+    let mut calls = Vec::with_capacity(asked);
+    for (index, request) in requests.into_iter().enumerate() {
+        let what = named(&request.kind, (execution.together > 0).then_some(index));
+        let step = execution.metrics.cc_calls_count + 1 + index as u64;
+        // Where very many are asked at once, the first ones tell where the program stands.
+        let variables = if index < 16 { variables.clone() } else { json!({}) };
+        match Call::asked(execution, request, step, variables, ctx) {
+            Ok(call) => calls.push(call),
+            Err(message) => return Ok(Asking::Refused(format!("{what}: {message}"))),
+        }
+    }
+    let unread: Vec<Key> =
+        calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
+    if !unread.is_empty() {
+        // What was decided so far would be decided again, each time up to the next of such questions: one is enough.
+        return if written.took_early { Ok(Asking::Later) } else { Err(Rejection::Unread(unread)) };
+    }
+    for call in &mut calls {
+        execution.metrics.cc_calls_count += 1;
+        let key = call.key();
+        let early = match view.get(&key).map(|found| Ok((found, Row::read(&key, found)?))).transpose()? {
+            None => None,
+            Some((found, Row::Early(early))) => Some((found, early)),
+            Some((_, Row::Asked(_))) => return Err(document::damaged(&key, "it was asked before")),
+        };
+        if let Some((_, early)) = &early {
+            written.took_early = true;
+            if let Some(why) = take_early(call, early)
+                && logs
+            {
+                let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
+                written.changes.push(rows::log(&execution.id, "error", details, ctx)?);
             }
-            Stop::Calls(_) => return Err(Rejection::domain(crate::code::Code::Unsupported, "several calls at once")),
-            Stop::Complete(result) if json_bytes(&result) > PLAIN_VALUE_BYTES => {
-                let error = ProgramError::too_large("the result", json_bytes(&result), ctx.now);
-                log("error", error.to_json(), ctx)?;
-                End::Failed(error)
-            }
-            Stop::Complete(result) => {
-                log("complete", json!({"instructionsExecuted": live.machine.instructions()}), ctx)?;
-                End::Complete(ctx.now, result)
-            }
-            Stop::Failed(failure) => {
-                let error = ProgramError::of(failure, ctx.now).bounded();
-                log("error", error.to_json(), ctx)?;
-                End::Failed(error)
-            }
+        }
+        if call.outcome.is_none() && call.is_over(ctx.now) {
+            call.expire(ctx.now);
+        }
+        if logs {
+            let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
+            written.changes.push(rows::log(&execution.id, "cc_call", details, ctx)?);
+        }
+        written.changes.push(match early {
+            Some((found, _)) => call.update(found)?,
+            None => call.insert()?,
         });
+        if call.outcome.is_none() {
+            let hint = if call.kind == TIMER { Hint::Due } else { Hint::CallOpen { kind: call.kind.clone() } };
+            if !written.hints.contains(&hint) {
+                written.hints.push(hint);
+            }
+        }
+    }
+    Ok(Asking::Waits(calls))
+}
+
+/// Gives a call the answer that came before it; or says why it does not fit, and then it stays open.
+fn take_early(call: &mut Call, early: &Early) -> Option<String> {
+    match call.fit(&early.response.result) {
+        Ok(result) => {
+            let EarlyResponse { timestamp, by, .. } = &early.response;
+            call.response = Some(Response { result, timestamp: *timestamp, latency_ms: Millis(0), by: by.clone() });
+            call.close(CallOutcome::Answered);
+            None
+        }
+        Err(misfit) => Some(misfit.to_string()),
+    }
+}
+
+/// A call as its program's author knows it.
+fn named(kind: &str, index: Option<usize>) -> String {
+    match (kind, index) {
+        (_, Some(index)) => format!("CC.all, question {index}"),
+        (COGNITIVE, None) => "CC".to_owned(),
+        (TIMER, None) => "sleep".to_owned(),
+        (tool, None) => format!("call of {tool}"),
     }
 }
 

@@ -1,5 +1,9 @@
 //! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
 
+mod due;
+mod queries;
+mod work;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error, Executed, Origin};
@@ -7,13 +11,17 @@ use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
-    Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    Reached, RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
 use crate::schema::Query;
 use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
+
+pub use due::{Due, Pace, StillDue};
+pub use queries::*;
+pub use work::Work;
 
 /// Executions of programs, over one engine.
 ///
@@ -38,6 +46,8 @@ pub struct Summary {
     pub status: String,
     /// What it waits for.
     pub prompt: Option<String>,
+    /// How many calls are open, paused or not.
+    pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
@@ -50,13 +60,15 @@ impl Summary {
         let text = |path| value::get(document, path).and_then(Json::as_str);
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
-        let version = value::get(document, "programVersion").and_then(Json::as_u64).unwrap_or_default();
+        let number = |path| value::get(document, path).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
+        let open = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
         Self {
             id: id.to_owned(),
             program_name: text("programName").unwrap_or_default().to_owned(),
-            program_version: u32::try_from(version).unwrap_or_default(),
+            program_version: number("programVersion").unwrap_or_default(),
             status: text("state.status").unwrap_or_default().to_owned(),
             prompt: prompt.map(str::to_owned),
+            open_calls: open.unwrap_or_default(),
             started: time("started"),
             last_modified: time("lastModified"),
         }
@@ -87,6 +99,29 @@ impl Cvm {
         Ok(self.execute(load, id).await?.output)
     }
 
+    /// Removes a program with its versions. [`Code::InUse`]: executions of it are there; delete them first.
+    pub async fn remove_program(&self, name: &str, id: Option<&CommandId>) -> Result<(), Error> {
+        let remove = RemoveProgram { name: name.to_owned() };
+        let Executed { mut output, command, .. } = self.execute(&remove, id).await?;
+        for part in 1.. {
+            if let Some(execution) = output.used_by {
+                let message =
+                    format!("an execution of program `{name}` was started meanwhile, `{execution}`; it stays");
+                return Err(Error::new(Code::InUse, message));
+            }
+            if output.done {
+                break;
+            }
+            output = match self.engine.execute_part(&remove, &command.part(part), Origin::of_parts(id)).await {
+                Ok(executed) => executed.output,
+                // Somebody else removed the rest.
+                Err(error) if error.code == Code::NotFound => break,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
     /// Starts a program and runs it to its first stop.
     pub async fn start(&self, start: &Start, id: Option<&CommandId>) -> Result<Reached, Error> {
         if let Some(input) = &start.input {
@@ -111,22 +146,38 @@ impl Cvm {
         by: Option<String>,
         id: Option<&CommandId>,
     ) -> Result<Reached, Error> {
-        // Before anything walks through it: a value built in memory can be deeper than any parser lets it be.
-        check_plain(&answer).map_err(|excess| {
-            Error::new(Code::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
-        })?;
         let call = match call {
             Some(call) => Choice::Call(call.to_owned()),
             // An execution that is gone may still be in the ledger with this very answer: the command decides what to say.
-            None => Choice::Open {
-                seen: match self.stands(execution).await {
-                    Ok(standing) => standing.call,
-                    Err(error) if error.code == Code::NotFound => None,
-                    Err(error) => return Err(error),
-                },
+            None => match self.stands(execution).await {
+                Ok(standing) => Choice::Open { seen: standing.call, open: standing.open_calls },
+                Err(error) if error.code == Code::NotFound => Choice::Open { seen: None, open: 0 },
+                Err(error) => return Err(error),
             },
         };
-        let answer = Answer { execution: execution.to_owned(), call, answer, by };
+        self.give(Answer { execution: execution.to_owned(), call, answer, by }, id).await
+    }
+
+    /// Answers the call under a key (`CC(prompt, { key })`), whether the program has asked it already or not: an answer that comes first is
+    /// kept, and taken when the program asks. `occurrence`: the how-manyth call of the execution under that key, from 1.
+    pub async fn answer_key(
+        &self,
+        execution: &str,
+        key: &str,
+        occurrence: u64,
+        answer: Json,
+        by: Option<String>,
+        id: Option<&CommandId>,
+    ) -> Result<Reached, Error> {
+        let call = Choice::Key { key: key.to_owned(), occurrence };
+        self.give(Answer { execution: execution.to_owned(), call, answer, by }, id).await
+    }
+
+    async fn give(&self, answer: Answer, id: Option<&CommandId>) -> Result<Reached, Error> {
+        // Before anything walks through it: a value built in memory can be deeper than any parser lets it be.
+        check_plain(&answer.answer).map_err(|excess| {
+            Error::new(Code::InvalidAnswer, format!("the answer is {excess}; nothing was changed"))
+        })?;
         let Executed { output, command, .. } = self.execute(&answer, id).await?;
         self.drive(output, &command, Origin::of_parts(id)).await
     }
@@ -157,8 +208,13 @@ impl Cvm {
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
         let Executed { output: begun, command, .. } = self.execute(&Delete { id: execution.to_owned() }, id).await?;
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
+        self.delete_rows(&rows, &command, Origin::of_parts(id)).await
+    }
+
+    /// Removes rows batch after batch until nothing is left.
+    async fn delete_rows(&self, rows: &DeleteRows, command: &CommandId, origin: Origin) -> Result<(), Error> {
         for part in 1.. {
-            if self.engine.execute_part(&rows, &command.part(part), Origin::of_parts(id)).await?.output.done {
+            if self.engine.execute_part(rows, &command.part(part), origin).await?.output.done {
                 break;
             }
         }

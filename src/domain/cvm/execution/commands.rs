@@ -1,11 +1,13 @@
 //! The commands that begin, move and end executions.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::live::{self, Heap, Live};
 use super::super::program::{self, by_name, version_key};
-use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, call, document, rows, turn};
-use super::{EXECUTIONS, End, Event, Execution, Metrics, State, Status, not_found};
+use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, call, close, document, rows, turn};
+use super::{CcWaiting, EXECUTIONS, End, Event, Execution, Metrics, State, Status, not_found};
 use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
 use crate::id;
@@ -92,6 +94,25 @@ pub struct Retry {
     pub id: String,
 }
 
+/// Does what is due of an execution: goes on where its process died, lets deadlines pass, and tells whether its deletion was left half
+/// done. Where nothing is due there is nothing to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Wake {
+    /// The execution.
+    pub id: String,
+}
+
+/// What was due of an execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Woken {
+    /// How it stands; `None`: it is gone, or being deleted.
+    pub reached: Option<Reached>,
+    /// Something was due.
+    pub was_due: bool,
+    /// Its deletion is to be gone on with: the incarnation for [`DeleteRows`].
+    pub deleting: Option<String>,
+}
+
 /// Begins to remove a finished execution: from here on it refuses everything else. [`DeleteRows`] does the rest.
 #[derive(Clone, Debug, Serialize)]
 pub struct Delete {
@@ -157,6 +178,10 @@ impl Command for Start {
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
         };
         let program: program::Program = document::read(program_key, found)?;
+        if program.removing {
+            let hint = " any more: it is being removed; load it again".to_owned();
+            return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
+        }
         if program.metadata.version != BYTECODE_VERSION {
             let message = format!(
                 "program `{}` was compiled for bytecode version {}; load its source again",
@@ -188,8 +213,9 @@ impl Command for Start {
             random: Json::Null,
             heap: Heap::default(),
             log_level: self.log_level,
+            together: 0,
         };
-        let changes = turn::slice(&mut execution, &mut live, ctx)?;
+        let changes = turn::slice(view, &mut execution, &mut live, ctx)?;
         let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
         let mut decision = Decision::of(execution.reached()).change(insert).check(program_key.clone(), found);
         decision.changes.extend(changes.changes);
@@ -213,14 +239,11 @@ impl Command for Run {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, execution) = Execution::find(view, &self.id)?;
         match &execution.state {
             State::Running { .. } => {
-                // What lies between two saves of a running execution was spent running, unless its process died in between.
-                let ran = ctx.now.since(execution.last_modified).0.clamp(0, ctx.settings.run_lease.0.max(0));
-                execution.metrics.execution_time_ms += ran;
                 let live = Live::of(view, &execution, ctx)?;
-                turn::go_on(before, execution, live, ctx, Vec::new())
+                turn::go_on(view, before, execution, live, ctx, Vec::new())
             }
             // Judged by the table, so that what is illegal is told as such.
             _ => {
@@ -263,30 +286,27 @@ impl Command for Unpause {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call::with_open_call(live::reads(view, &self.id), view, &self.id)
+        call::with_open_calls(live::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
         let (before, mut execution) = Execution::find(view, &self.id)?;
+        let calls = call::waited_for(view, &execution)?;
         execution.state = execution.step(Event::Unpause)?;
-        let State::Waiting(waiting) = &execution.state else {
-            execution.state = State::Running { lease_until: ctx.now + ctx.settings.run_lease };
+        let running = State::Running { lease_until: ctx.now + ctx.settings.run_lease };
+        if calls.is_empty() {
+            execution.state = running;
             return execution.rewrite(before, view, ctx);
-        };
-        let (key, row, open) = call::Call::find(view, &waiting.call_id)?;
-        match open.response {
-            None => {
-                // That no answer is there yet is what this rests on.
-                let row = row.clone();
-                Ok(execution.rewrite(before, view, ctx)?.check(key, &row))
-            }
-            Some(response) => {
-                let mut live = Live::of(view, &execution, ctx)?;
-                live.answer(&response.result)?;
-                execution.state = execution.step(Event::Answer)?;
-                turn::go_on(before, execution, live, ctx, Vec::new())
-            }
         }
+        let calls: Vec<call::Call> = calls.into_iter().map(|(_, call)| call).collect();
+        if let Some(waiting) = close::waiting_for(&calls) {
+            execution.state = State::Waiting(waiting);
+            return execution.rewrite(before, view, ctx);
+        }
+        let mut live = Live::of(view, &execution, ctx)?;
+        close::resume(&mut live, &calls)?;
+        execution.state = running;
+        turn::go_on(view, before, execution, live, ctx, Vec::new())
     }
 }
 
@@ -299,17 +319,16 @@ impl Command for Cancel {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call::with_open_call(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+        call::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
         let (before, mut execution) = Execution::find(view, &self.id)?;
-        let open = execution.open_call().map(|call| call.call_id.clone());
-        execution.state = execution.step(Event::Cancel(ctx.now))?;
+        let cancelled = execution.step(Event::Cancel(ctx.now))?;
+        let calls = close::cancel(view, &execution)?;
+        execution.state = cancelled;
         let mut decision = execution.rewrite(before, view, ctx)?;
-        if let Some(call) = open {
-            decision.changes.extend(call::cancel(view, &call)?);
-        }
+        decision.changes.extend(calls);
         Ok(decision)
     }
 }
@@ -330,7 +349,51 @@ impl Command for Retry {
         let (before, mut execution) = Execution::find(view, &self.id)?;
         execution.state = execution.step(Event::Retry)?;
         let live = Live::of(view, &execution, ctx)?;
-        turn::go_on(before, execution, live, ctx, Vec::new())
+        turn::go_on(view, before, execution, live, ctx, Vec::new())
+    }
+}
+
+impl Command for Wake {
+    const NAME: &'static str = "cvm.wake";
+    type Output = Woken;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call::with_open_calls(live::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Woken>, Rejection> {
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let gone = Woken { reached: None, was_due: false, deleting: None };
+        let Some(head) = view.get(&key) else { return Ok(Decision::of(gone)) };
+        let execution = Execution::peek(view, &self.id).map(Cow::into_owned);
+        let mut execution = execution.map_or_else(|| Execution::from_document(&key, head), Ok)?;
+        let decision = match &execution.state {
+            State::Running { lease_until } if *lease_until <= ctx.now => {
+                let live = Live::of(view, &execution, ctx)?;
+                turn::go_on(view, head, execution, live, ctx, Vec::new())?
+            }
+            State::Waiting(CcWaiting { due: Some(due), .. }) if *due <= ctx.now => {
+                close::passed(view, ctx, head, execution)?
+            }
+            State::Deleted { lease_until, .. } if *lease_until <= ctx.now => {
+                // Whoever began it is gone: this one goes on, and others leave it alone for a while.
+                let deleting = Some(head.revision.incarnation().to_owned());
+                if let State::Deleted { lease_until, .. } = &mut execution.state {
+                    *lease_until = ctx.now + ctx.settings.run_lease;
+                }
+                let change = Change::Update { key, before: head.clone(), after: execution.to_document()? };
+                return Ok(Decision::of(Woken { reached: None, was_due: true, deleting }).change(change));
+            }
+            State::Deleted { .. } => return Ok(Decision::of(gone)),
+            _ => {
+                return Ok(Decision::of(Woken { reached: Some(execution.reached()), was_due: false, deleting: None }));
+            }
+        };
+        Ok(decision.map(|reached| Woken { reached: Some(reached), was_due: true, deleting: None }))
     }
 }
 
@@ -359,7 +422,7 @@ impl Command for Delete {
         let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
         let mut execution = Execution::from_document(&key, before)?;
         let begun = matches!(execution.state, State::Deleted { .. });
-        execution.state = execution.step(Event::Delete)?;
+        execution.state = execution.step(Event::Delete(ctx.now + ctx.settings.run_lease))?;
         let incarnation = before.revision.incarnation().to_owned();
         let decision = Decision::of(Deleted { id: self.id.clone(), incarnation, done: false });
         if begun {

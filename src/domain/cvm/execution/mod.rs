@@ -5,6 +5,8 @@
 mod commands;
 mod wire;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,7 +20,7 @@ use crate::time::Timestamp;
 use crate::value::Json;
 use crate::vm;
 
-pub use commands::{Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause};
+pub use commands::{Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
 
 /// An execution.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,8 @@ pub struct Execution {
     pub(super) heap: Heap,
     /// Overrides the engine's level.
     pub log_level: Option<LogLevel>,
+    /// How many calls it asked together when it last asked.
+    pub(super) together: u32,
 }
 
 /// Counters of an execution.
@@ -71,7 +75,7 @@ pub struct Metrics {
     pub instructions_executed: u64,
     /// Calls made.
     pub cc_calls_count: u64,
-    /// Time spent running, as far as saves show it: from each save of a running execution to the next.
+    /// Time that the machine spent running, each turn rounded to a millisecond; 0 where the host does not measure.
     pub execution_time_ms: i64,
 }
 
@@ -87,8 +91,11 @@ pub struct CcWaiting {
     pub requested_at: Timestamp,
     /// The first open call.
     pub call_id: String,
-    /// How many calls are open.
+    /// How many calls are open. Paused, none may be: then it goes on when it is unpaused.
     pub open_calls: u32,
+    /// The earliest deadline among the open calls. Of an execution that waits it stands on the wire as `wakeAt`; one that rests has none.
+    #[serde(skip)]
+    pub due: Option<Timestamp>,
 }
 
 /// Why a program failed.
@@ -147,6 +154,8 @@ pub enum State {
         was: Status,
         /// When it had ended.
         at: Timestamp,
+        /// The end of the lease of who deletes it; afterwards anyone goes on with that.
+        lease_until: Timestamp,
     },
 }
 
@@ -227,8 +236,10 @@ pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 1)
 pub enum Event {
     /// A slice was run, and ended so.
     Ran(End),
-    /// Its open call was answered.
-    Answer,
+    /// One or more of its open calls were closed; this is what it waits for now, with `open_calls` 0 for nothing.
+    Answer(CcWaiting),
+    /// An answer came whose question was not asked yet.
+    AnswerEarly,
     /// See [`Pause`].
     Pause,
     /// See [`Unpause`].
@@ -237,8 +248,8 @@ pub enum Event {
     Cancel(Timestamp),
     /// See [`Retry`].
     Retry,
-    /// See [`Delete`].
-    Delete,
+    /// See [`Delete`]; with the end of the lease of who deletes.
+    Delete(Timestamp),
 }
 
 /// How a slice ended.
@@ -279,14 +290,17 @@ impl Lifecycle for Execution {
                 Event::Ran(_),
             ) => state,
 
-            (State::Waiting(_), Event::Answer) => running,
-            (state @ State::Paused(Resting::Waiting(_)), Event::Answer) => state,
+            (State::Waiting(_), Event::Answer(left)) if left.open_calls == 0 => running,
+            (State::Waiting(_), Event::Answer(left)) => State::Waiting(left),
+            (State::Paused(Resting::Waiting(_)), Event::Answer(left)) => State::Paused(Resting::Waiting(left)),
+            (state @ (State::Running { .. } | State::Waiting(_) | State::Paused(_)), Event::AnswerEarly) => state,
 
             (State::Running { .. }, Event::Pause) => State::Paused(Resting::Running),
             (State::Waiting(call), Event::Pause) => State::Paused(Resting::Waiting(call)),
             (state @ State::Paused(_), Event::Pause) => state,
 
             (State::Paused(Resting::Running), Event::Unpause) => running,
+            (State::Paused(Resting::Waiting(call)), Event::Unpause) if call.open_calls == 0 => running,
             (State::Paused(Resting::Waiting(call)), Event::Unpause) => State::Waiting(call),
 
             (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Cancel(at)) => {
@@ -294,10 +308,16 @@ impl Lifecycle for Execution {
             }
             (State::Failed { .. }, Event::Retry) => running,
 
-            (State::Complete { at, .. }, Event::Delete) => State::Deleted { was: Status::Complete, at },
-            (State::Failed { at, .. }, Event::Delete) => State::Deleted { was: Status::Error, at },
-            (State::Cancelled { at }, Event::Delete) => State::Deleted { was: Status::Cancelled, at },
-            (state @ State::Deleted { .. }, Event::Delete) => state,
+            (State::Complete { at, .. }, Event::Delete(lease_until)) => {
+                State::Deleted { was: Status::Complete, at, lease_until }
+            }
+            (State::Failed { at, .. }, Event::Delete(lease_until)) => {
+                State::Deleted { was: Status::Error, at, lease_until }
+            }
+            (State::Cancelled { at }, Event::Delete(lease_until)) => {
+                State::Deleted { was: Status::Cancelled, at, lease_until }
+            }
+            (state @ State::Deleted { .. }, Event::Delete(_)) => state,
 
             (
                 State::Running { .. }
@@ -319,10 +339,11 @@ impl Lifecycle for Execution {
             State::Waiting(CcWaiting::sample()),
             State::Paused(Resting::Running),
             State::Paused(Resting::Waiting(CcWaiting::sample())),
+            State::Paused(Resting::Waiting(CcWaiting { open_calls: 0, ..CcWaiting::sample() })),
             State::Complete { at, result: Json::Null },
             State::Failed { at, error: ProgramError::sample() },
             State::Cancelled { at },
-            State::Deleted { was: Status::Complete, at },
+            State::Deleted { was: Status::Complete, at, lease_until: at },
         ]
     }
 
@@ -333,12 +354,14 @@ impl Lifecycle for Execution {
             Event::Ran(End::Asked(CcWaiting::sample())),
             Event::Ran(End::Complete(at, Json::Null)),
             Event::Ran(End::Failed(ProgramError::sample())),
-            Event::Answer,
+            Event::Answer(CcWaiting { open_calls: 0, ..CcWaiting::sample() }),
+            Event::Answer(CcWaiting::sample()),
+            Event::AnswerEarly,
             Event::Pause,
             Event::Unpause,
             Event::Cancel(at),
             Event::Retry,
-            Event::Delete,
+            Event::Delete(at),
         ]
     }
 
@@ -352,12 +375,12 @@ impl Lifecycle for Execution {
     fn command(event: &Event) -> &'static str {
         match event {
             Event::Ran(_) => "run",
-            Event::Answer => "answer",
+            Event::Answer(_) | Event::AnswerEarly => "answer",
             Event::Pause => "pause",
             Event::Unpause => "unpause",
             Event::Cancel(_) => "cancel",
             Event::Retry => "retry",
-            Event::Delete => "delete",
+            Event::Delete(_) => "delete",
         }
     }
 }
@@ -413,6 +436,28 @@ impl Execution {
         }
     }
 
+    /// The execution of that id as far as it was read; what is to be told of one that is not there or cannot be read is told when it is decided on.
+    pub(super) fn peek<'a>(view: &'a View, id: &str) -> Option<Cow<'a, Execution>> {
+        let key = Key::new(&EXECUTIONS, id);
+        let head = view.get(&key)?;
+        match view.warm::<live::Warm>(&key) {
+            Some(warm) => Some(Cow::Borrowed(&warm.execution)),
+            None => Self::from_document(&key, head).ok().map(Cow::Owned),
+        }
+    }
+
+    /// Refuses where an answer to an open call means nothing.
+    pub(super) fn must_wait(&self) -> Result<(), Rejection> {
+        // Which calls are left open is found out later; that any answer may come is the lifecycle's to say.
+        let left = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
+        self.step(Event::Answer(left)).map(|_| ())
+    }
+
+    /// The step of the first call that it asked when it last asked.
+    pub(super) fn first_step(&self) -> u64 {
+        (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.together.max(1)))
+    }
+
     /// The next state by the lifecycle.
     pub(super) fn step(&self, event: Event) -> Result<State, Rejection> {
         Self::transition(self.state.clone(), event).map_err(|rejection| match rejection {
@@ -437,7 +482,7 @@ impl Execution {
     }
 
     /// The decision that writes the head anew where the machine did not move; its live form goes on.
-    fn rewrite(mut self, before: &Loaded, view: &View, ctx: &Ctx) -> Result<Decision<Reached>, Rejection> {
+    pub(super) fn rewrite(mut self, before: &Loaded, view: &View, ctx: &Ctx) -> Result<Decision<Reached>, Rejection> {
         self.last_modified = ctx.now;
         let key = Key::new(&EXECUTIONS, &self.id);
         let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
@@ -451,8 +496,9 @@ impl Execution {
     /// When somebody should look at it again.
     fn wake_at(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Running { lease_until } => Some(*lease_until),
-            _ => None,
+            State::Running { lease_until } | State::Deleted { lease_until, .. } => Some(*lease_until),
+            State::Waiting(waiting) => waiting.due,
+            State::Paused(_) | State::Complete { .. } | State::Failed { .. } | State::Cancelled { .. } => None,
         }
     }
 }
@@ -460,7 +506,14 @@ impl Execution {
 impl CcWaiting {
     fn sample() -> Self {
         let at = Timestamp::default();
-        Self { instruction_id: 0, prompt: String::new(), requested_at: at, call_id: "call".into(), open_calls: 1 }
+        Self {
+            instruction_id: 0,
+            prompt: String::new(),
+            requested_at: at,
+            call_id: "call".into(),
+            open_calls: 1,
+            due: None,
+        }
     }
 }
 
@@ -524,5 +577,30 @@ mod tests {
     #[test]
     fn the_lifecycle_is_the_specified_one() {
         insta::assert_snapshot!(crate::decision::table::<Execution>());
+    }
+
+    /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
+    const SPECIFIED: [(&str, [&str; 7]); 6] = [
+        // run, answer, pause, unpause, cancel, retry, delete
+        ("running", ["complete · error · running · waiting_cc", "running", "paused", "–", "cancelled", "–", "–"]),
+        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "–", "–"]),
+        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–"]),
+        ("complete", ["complete", "–", "–", "–", "–", "–", "deleted"]),
+        ("error", ["error", "–", "–", "–", "–", "running", "deleted"]),
+        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "deleted"]),
+    ];
+
+    #[test]
+    fn every_cell_of_the_table_is_the_specified_one() {
+        let table = crate::decision::table::<Execution>();
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
+        assert_eq!(derived[0][2..9], ["run", "answer", "pause", "unpause", "cancel", "retry", "delete"]);
+        for (status, specified) in SPECIFIED {
+            let row = derived.iter().find(|row| row[1] == status).unwrap();
+            assert_eq!(row[2..9], specified, "{status}");
+        }
+        // What is being deleted takes nothing but that.
+        assert_eq!(derived.last().unwrap()[1..9], ["deleted", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }

@@ -43,6 +43,7 @@ impl Execution {
                 output: self.output.clone(),
                 output_count: self.output_count,
                 output_rows: self.output_rows,
+                together: self.together,
             },
             cc_waiting,
             started: self.started,
@@ -70,9 +71,11 @@ impl Execution {
         let at = || wire.completed.ok_or_else(|| wrong("and has no time of its end"));
         let waiting = |call: &Option<CcWaiting>| call.clone().ok_or_else(|| wrong("and says not for what"));
         let state = match wire.state.status {
-            status if wire.deleting == Some(true) => State::Deleted { was: status, at: at()? },
+            status if wire.deleting == Some(true) => {
+                State::Deleted { was: status, at: at()?, lease_until: wire.wake_at.unwrap_or_default() }
+            }
             Status::Running => State::Running { lease_until: wire.wake_at.unwrap_or_default() },
-            Status::WaitingCc => State::Waiting(waiting(&wire.cc_waiting)?),
+            Status::WaitingCc => State::Waiting(CcWaiting { due: wire.wake_at, ..waiting(&wire.cc_waiting)? }),
             Status::Paused => match wire.paused_from.as_ref().ok_or_else(|| wrong("and says not from what"))? {
                 PausedFrom { status: Status::WaitingCc, cc_waiting } => {
                     State::Paused(Resting::Waiting(waiting(cc_waiting)?))
@@ -106,6 +109,7 @@ impl Execution {
             random: wire.random,
             heap: wire.heap,
             log_level: wire.log_level,
+            together: wire.state.together,
         })
     }
 }
@@ -160,6 +164,13 @@ struct WireState {
     output_count: u64,
     #[serde(default)]
     output_rows: u64,
+    /// Where it is more than one, or `CC.all` asked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    together: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 #[derive(Serialize, Deserialize)]

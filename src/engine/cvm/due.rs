@@ -1,0 +1,176 @@
+//! What is due: executions whose timers, deadlines or dead processes want them looked at, finished ones that are kept no longer, and what
+//! expires. All of it is found by index; the host says when.
+
+use super::Cvm;
+use crate::domain::cvm::{DeleteRows, EXECUTIONS, Wake};
+use crate::engine::{Error, Origin};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Query};
+use crate::store::Row;
+use crate::time::{Millis, Timestamp};
+use crate::value::{self, Json};
+
+/// How far an execution that is due is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// To its next stop.
+    Stop,
+    /// One slice: what is left to run is due again when its lease ends. Between two commands of somebody who waits for them.
+    Slice,
+}
+
+/// What was due and done.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Executions that went on.
+    pub woken: u32,
+    /// Executions whose retention was over, or whose deletion had been left half done.
+    pub deleted: u32,
+    /// Rows that had expired.
+    pub swept: u64,
+    /// There is more than was asked for.
+    pub more: bool,
+    /// Executions for which it could not be done; the others are not held up by them.
+    pub failed: Vec<StillDue>,
+}
+
+/// An execution for which what is due could not be done.
+#[derive(Debug)]
+pub struct StillDue {
+    /// The execution.
+    pub execution: String,
+    /// Why.
+    pub error: Error,
+}
+
+impl Due {
+    /// Whether nothing was due.
+    pub fn is_nothing(&self) -> bool {
+        self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.failed.is_empty()
+    }
+}
+
+/// How many due executions are looked up at once.
+const PAGE: u32 = 64;
+
+impl Cvm {
+    /// Does what is due now, for at most `limit` executions and as many rows. Several hosts may do so at once: each thing is done once.
+    pub async fn run_due(&self, limit: u32, pace: Pace) -> Result<Due, Error> {
+        let now = self.engine.now();
+        let mut due = Due::default();
+        self.wake(now, limit, pace, &mut due).await?;
+        self.retire(now, limit, &mut due).await?;
+        due.swept += u64::from(self.engine.remove_abandoned(now, limit).await?);
+        due.swept += self.engine.sweep(now, limit as usize).await?;
+        Ok(due)
+    }
+
+    /// When [`Cvm::run_due`] has something to do next; `None`: not before something is commanded. A moment that has passed: at once.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        let mut next = self.earliest("wakeAt", Millis(0)).await?;
+        if let Some(retention) = self.engine.settings().retention {
+            next = next.into_iter().chain(self.earliest("completed", retention).await?).min();
+        }
+        Ok(next)
+    }
+
+    async fn earliest(&self, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
+        let query = Query::of(&EXECUTIONS).filter(Filter::Exists(field.to_owned(), true));
+        let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
+        let page = self.engine.store().query(&query).await?;
+        let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);
+        Ok(page.rows.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
+    }
+
+    async fn wake(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
+        let query = Query::of(&EXECUTIONS)
+            .filter(Filter::Exists("wakeAt".to_owned(), true))
+            .filter(Filter::Lte("wakeAt".to_owned(), now.as_millis().into()))
+            .sort("wakeAt", Ascending)
+            .limit(PAGE);
+        let mut cursor = None;
+        loop {
+            let page = self.engine.store().query(&query.clone().after(cursor)).await?;
+            for row in page.rows {
+                if due.woken + due.deleted >= limit {
+                    due.more = true;
+                    return Ok(());
+                }
+                match self.wake_one(&row.id, pace).await {
+                    Ok(Awoken::WentOn) => due.woken += 1,
+                    Ok(Awoken::Deleted) => due.deleted += 1,
+                    Ok(Awoken::NotDue) => {}
+                    Err(error) => due.failed.push(StillDue { execution: row.id.to_string(), error }),
+                }
+            }
+            // Those that could not be woken are still due: what comes behind them is found by going on, not by asking again.
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn wake_one(&self, execution: &str, pace: Pace) -> Result<Awoken, Error> {
+        let wake = Wake { id: execution.to_owned() };
+        let command = self.engine.new_command_id();
+        let woken = self.engine.execute_part(&wake, &command, Origin::Own).await?.output;
+        if let Some(incarnation) = woken.deleting {
+            let rows = DeleteRows { id: execution.to_owned(), incarnation };
+            self.delete_rows(&rows, &command, Origin::Own).await?;
+            return Ok(Awoken::Deleted);
+        }
+        let Some(reached) = woken.reached.filter(|_| woken.was_due) else { return Ok(Awoken::NotDue) };
+        if pace == Pace::Stop {
+            self.drive(reached, &command, Origin::Own).await?;
+        }
+        Ok(Awoken::WentOn)
+    }
+
+    /// Deletes finished executions that are kept no longer.
+    async fn retire(&self, now: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
+        let Some(retention) = self.engine.settings().retention else { return Ok(()) };
+        self.delete_finished(now - retention, limit, due).await
+    }
+
+    /// Deletes up to `limit` executions that had ended at `before`.
+    pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
+        let mut cursor = None;
+        loop {
+            let page = self.engine.store().query(&finished(before).limit(PAGE).after(cursor)).await?;
+            for row in page.rows {
+                if due.deleted >= limit {
+                    due.more = true;
+                    return Ok(());
+                }
+                match self.delete(&row.id, None).await {
+                    Ok(()) => due.deleted += 1,
+                    // Somebody else was faster, or tried it again meanwhile.
+                    Err(error)
+                        if matches!(error.code, crate::code::Code::NotFound | crate::code::Code::IllegalTransition) => {
+                    }
+                    Err(error) => due.failed.push(StillDue { execution: row.id.to_string(), error }),
+                }
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Executions that had ended at `before`, the longest ended first.
+pub(super) fn finished(before: Timestamp) -> Query {
+    Query::of(&EXECUTIONS)
+        .filter(Filter::Lte("completed".to_owned(), before.as_millis().into()))
+        .filter(Filter::Exists("deleting".to_owned(), false))
+        .sort("completed", Ascending)
+}
+
+/// What came of waking one.
+enum Awoken {
+    WentOn,
+    Deleted,
+    NotDue,
+}

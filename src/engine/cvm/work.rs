@@ -1,0 +1,90 @@
+//! What workers do: claim calls, keep them, complete or fail them.
+
+use serde::{Deserialize, Serialize};
+
+use super::Cvm;
+use crate::code::Code;
+use crate::domain::cvm::{
+    Answer, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release, ShowCall,
+};
+use crate::engine::{Error, Executed, Origin};
+use crate::id::CommandId;
+use crate::time::{Millis, Timestamp};
+use crate::value::Json;
+
+/// A call in a worker's hands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Work {
+    /// What is asked.
+    pub call: OpenCall,
+    /// The program that asks.
+    pub program_name: String,
+    /// The claim, with the token that completing it needs.
+    pub claimed: Claimed,
+}
+
+impl Cvm {
+    /// Hands one open call of these kinds to `owner`, for as long as `lease` or until the next [`Cvm::heartbeat`]; `None`: nothing is open.
+    pub async fn claim(&self, kinds: &[String], owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
+        self.claim_as(Of::Kinds(kinds.to_vec()), owner, lease, None).await
+    }
+
+    /// Hands this call to `owner`; `None`: it is closed, or another one's.
+    pub async fn claim_call(&self, call: &str, owner: &str, lease: Millis) -> Result<Option<Work>, Error> {
+        self.claim_as(Of::Call(call.to_owned()), owner, lease, None).await
+    }
+
+    /// As [`Cvm::claim`], under a command id of the caller's: a repeat is told the same claim.
+    pub async fn claim_as(
+        &self,
+        of: Of,
+        owner: &str,
+        lease: Millis,
+        id: Option<&CommandId>,
+    ) -> Result<Option<Work>, Error> {
+        let claim = Claim { of, owner: owner.to_owned(), lease, at: self.engine.now() };
+        let Some(claimed) = self.execute(&claim, id).await?.output else { return Ok(None) };
+        match self.engine.ask(&ShowCall { id: claimed.call.clone() }).await {
+            Ok(shown) => Ok(Some(Work { call: shown.call, program_name: shown.program_name, claimed })),
+            // Cancelled and deleted in between: nothing is left to do.
+            Err(error) if error.code == Code::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells that the call is still worked on; its lease begins anew. [`Code::StaleClaim`]: stop, somebody else has it or it is closed.
+    pub async fn heartbeat(&self, claimed: &Claimed, lease: Millis) -> Result<Timestamp, Error> {
+        let beat = Heartbeat { call: claimed.call.clone(), token: claimed.token, lease };
+        Ok(self.execute(&beat, None).await?.output)
+    }
+
+    /// Gives a claimed call its answer and runs its execution on to the next stop.
+    pub async fn complete(
+        &self,
+        claimed: &Claimed,
+        answer: Json,
+        by: Option<String>,
+        id: Option<&CommandId>,
+    ) -> Result<Reached, Error> {
+        let call = Choice::Claimed { call: claimed.call.clone(), token: claimed.token };
+        self.give(Answer { execution: claimed.execution.clone(), call, answer, by }, id).await
+    }
+
+    /// Tells that a claimed call could not be done. Where it is not to be tried again its program is thrown an error, and runs on.
+    pub async fn fail(&self, fail: &Fail, id: Option<&CommandId>) -> Result<FailedCall, Error> {
+        let Executed { output, command, .. } = self.execute(fail, id).await?;
+        let reached = match output.reached {
+            Some(reached) => Some(self.drive(reached, &command, Origin::of_parts(id)).await?),
+            None => None,
+        };
+        Ok(FailedCall { reached, ..output })
+    }
+
+    /// Gives a claimed call back for others to take at once; it does not count as tried.
+    pub async fn release(&self, claimed: &Claimed) -> Result<(), Error> {
+        let release = Release { call: claimed.call.clone(), token: claimed.token };
+        self.execute(&release, None).await?;
+        Ok(())
+    }
+}
