@@ -34,6 +34,7 @@
 //! |---|---|
 //! | run programs that ask | [`engine::Cvm`] |
 //! | know what happens to an execution | [`domain::cvm`], with its lifecycle |
+//! | have what they ask answered by code of yours | [`work::Worker`] |
 //! | decide things of your own on the same stores | [`decision::Command`], [`engine::Engine::execute`] |
 //! | keep documents elsewhere | [`store::Store`], and the suite in `testing` that holds it to its contract |
 //! | compile programs | `lang::compile` |
@@ -67,3 +68,4 @@ pub mod value;
 pub mod vm;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub mod wasm;
+pub mod work;

@@ -9,6 +9,7 @@ mod process;
 mod same;
 mod scene;
 mod size;
+mod work;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
