@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use runstate::vm::{Limits, Machine, Program, Stop, Turn};
+use runstate::vm::{CallRequest, Limits, Machine, Program, Reply, Stop, Turn};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("which program?")?;
@@ -25,10 +25,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         match stop {
             Stop::Fuel => {}
-            Stop::Call(call) => {
-                writeln!(out, "? {}", call.prompt)?;
-                let answer = answers.next().ok_or("no more answers")??;
-                machine.answer(&answer.into()).map_err(|failure| failure.message)?;
+            stop @ (Stop::Call(_) | Stop::Calls(_)) => {
+                let mut replies = Vec::new();
+                for call in asked(stop) {
+                    writeln!(out, "? {} {}{}", call.kind, call.prompt, call.args)?;
+                    let answer = answers.next().ok_or("no more answers")??;
+                    replies.push(Reply::Value(answer.into()));
+                }
+                machine.reply(&replies).map_err(|failure| failure.message)?;
             }
             Stop::Complete(result) => {
                 writeln!(out, "= {result}")?;
@@ -44,4 +48,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let millions = machine.instructions() as f64 / 1e6;
     eprintln!("{millions:.1} M instructions in {seconds:.3} s, {:.1} M/s", millions / seconds);
     Ok(())
+}
+
+fn asked(stop: Stop) -> Vec<CallRequest> {
+    match stop {
+        Stop::Call(call) => vec![call],
+        Stop::Calls(calls) => calls,
+        _ => Vec::new(),
+    }
 }

@@ -32,6 +32,8 @@ codes! {
     NotFound = "not_found",
     /// The key is taken, or still being deleted.
     AlreadyExists = "already_exists",
+    /// Something else still needs it.
+    InUse = "in_use",
     /// A field of the command or document breaks its declaration.
     Invalid = "invalid",
     /// A limit was reached; the message names it.

@@ -33,6 +33,7 @@
 //! | you want to | look at |
 //! |---|---|
 //! | run programs that ask | [`engine::Cvm`] |
+//! | see what is going on, and follow it | [`engine::Cvm::active`], [`engine::Cvm::stats`], [`engine::Cvm::calls`], [`engine::Cvm::changes`] |
 //! | know what happens to an execution | [`domain::cvm`], with its lifecycle |
 //! | have what they ask answered by code of yours | [`work::Worker`] |
 //! | decide things of your own on the same stores | [`decision::Command`], [`engine::Engine::execute`] |

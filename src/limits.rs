@@ -16,6 +16,16 @@ pub const VALUE_DEPTH: usize = 64;
 /// Largest plain value that crosses into a run (input, answer), in bytes of its JSON.
 pub const PLAIN_VALUE_BYTES: usize = 1024 * 1024;
 
+/// Steps of the matcher that all patterns of a schema may take together to check one answer, beside eight for every unit of a
+/// text: it is checked within a decision, where others wait.
+pub const SCHEMA_PATTERN_STEPS: u64 = 1_000_000;
+
+/// Characters that one `pattern` of a schema may have: each may need a table of its own.
+pub const SCHEMA_PATTERN_CHARS: usize = 1_000;
+
+/// Characters that all patterns of a schema may have together.
+pub const SCHEMA_PATTERNS_CHARS: usize = 10_000;
+
 /// Largest result that the command ledger keeps: ids and a status fit many times over.
 pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 

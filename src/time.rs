@@ -43,6 +43,22 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The instant that an RFC 3339 text names; `None` for any other text, and for one that does not say its zone.
+    ///
+    /// ```
+    /// use runstate::time::Timestamp;
+    /// let moment = Timestamp::from_rfc3339("2024-01-20T12:00:00.5+02:00");
+    /// assert_eq!(moment, Some(Timestamp::from_millis(1_705_744_800_500)));
+    /// assert_eq!(Timestamp::from_rfc3339("2024-01-20T12:00:00"), None);
+    /// ```
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        // A name of a zone in brackets would be read and not obeyed.
+        let moment: jiff::Timestamp = if text.contains('[') { return None } else { text.parse().ok()? };
+        Some(Self(moment.as_millisecond()))
+    }
+}
+
 impl Millis {
     /// `n` seconds.
     pub const fn seconds(n: i64) -> Self {

@@ -4,6 +4,9 @@ use crate::id::{CommandId, derived, sha256};
 use crate::limits::Settings;
 use crate::time::Timestamp;
 
+/// Microseconds since some moment. Only differences mean anything.
+pub type Stopwatch = fn() -> u64;
+
 /// The surroundings of one decision. Made anew for every attempt, so that a repeated decision names the same things.
 #[derive(Clone, Debug)]
 pub struct Ctx {
@@ -13,6 +16,8 @@ pub struct Ctx {
     pub settings: Settings,
     /// Most writes and checks that one commit takes, for commands which do as much as they may and are then repeated.
     pub most_writes: usize,
+    /// Measures how long programs run; no decision may rest on it.
+    pub stopwatch: Option<Stopwatch>,
     command: CommandId,
     ids: u64,
 }
@@ -20,7 +25,7 @@ pub struct Ctx {
 impl Ctx {
     /// The surroundings of `command` at `now`.
     pub fn new(command: CommandId, now: Timestamp, settings: Settings) -> Self {
-        Self { now, settings, most_writes: usize::MAX, command, ids: 0 }
+        Self { now, settings, most_writes: usize::MAX, stopwatch: None, command, ids: 0 }
     }
 
     /// The command that is decided.

@@ -15,7 +15,7 @@ use crate::schema::Key;
 use crate::value::Document;
 
 pub use command::Command;
-pub use ctx::Ctx;
+pub use ctx::{Ctx, Stopwatch};
 pub use lifecycle::{Lifecycle, table};
 pub use rejection::Rejection;
 pub use view::{Loaded, ReadSet, View};

@@ -30,7 +30,11 @@ use cache::Cache;
 use commit::Deciding;
 use load::From;
 
-pub use cvm::{Cvm, Due, Listing, Pace, StillDue, Summary, Work};
+pub use cvm::{
+    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage, LogRow,
+    Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
+    VersionView, Work,
+};
 pub use error::Error;
 pub use host::*;
 pub use info::{CollectionInfo, Info};
@@ -209,6 +213,7 @@ impl Engine {
         loop {
             let view = self.load(command, from, &more).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
+            ctx.stopwatch = self.shared.host.stopwatch();
             ctx.most_writes = self.shared.store.capabilities().batch_writes;
             let decided = match command.decide(&view, &mut ctx) {
                 // Each time it asks for something new, so this ends; `load` bounds it.

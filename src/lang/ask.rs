@@ -1,174 +1,239 @@
-//! `CC` and its options; and `async`, which is accepted as long as no promise can be seen: a call is already a wait.
+//! What asks the outside: `CC`, `call`, `CC.all`, timers and files, with their options.
 
-use oxc_ast::AstKind;
-use oxc_ast::ast::{CallExpression, Expression, ObjectPropertyKind};
-use oxc_semantic::{NodeId, SymbolId};
-use oxc_span::GetSpan;
+use oxc_ast::ast::{
+    ArrayExpressionElement, ArrowFunctionBody, CallExpression, Expression, ObjectPropertyKind, Statement,
+};
+use oxc_span::{GetSpan, Span, min_edit_distance};
 use serde_json::json;
 
+use crate::vm::globals::{Ask, OPTIONS};
 use crate::vm::op::Op;
 
 use super::compiler::Compiler;
 
-/// Built-in methods that call what they are given; a promise from it would not be waited for.
-const CALLING_METHODS: &[&str] = &[
-    "map",
-    "filter",
-    "forEach",
-    "reduce",
-    "reduceRight",
-    "find",
-    "findIndex",
-    "findLast",
-    "findLastIndex",
-    "some",
-    "every",
-    "sort",
-    "toSorted",
-    "flatMap",
-    "replace",
-    "replaceAll",
-    "Array.from",
-];
+const CC_FORM: &str = "write CC(\"prompt\") or CC(prompt, { choices: [...] })";
+
+const QUESTION_FORM: &str = "write { prompt: \"…\" } or { tool: \"name\", args: … }";
+
+/// Names that stand for what asks the outside, unless the program declares its own.
+pub(super) fn is_asking(name: &str) -> bool {
+    matches!(name, "CC" | "fs") || Ask::named(name).is_some()
+}
+
+/// What it takes, and how it is written.
+fn form_of(ask: Ask) -> (&'static str, &'static str) {
+    match ask {
+        Ask::Call => (
+            "the name of a tool and, if wanted, its arguments and options",
+            "call(\"tool\", { name: value }, { timeoutMs: 1000 })",
+        ),
+        Ask::All => ("a list of questions", "CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])"),
+        Ask::Sleep => ("milliseconds", "sleep(1000)"),
+        Ask::SleepUntil => ("a moment", "sleepUntil(\"2030-01-31T09:00:00Z\")"),
+        Ask::ReadFile => ("a path; what is read is text", "fs.readFile(\"notes.txt\")"),
+        Ask::ListFiles => ("a path", "fs.listFiles(\"folder\")"),
+        Ask::WriteFile => ("a path and a text", "fs.writeFile(\"notes.txt\", text)"),
+    }
+}
+
+fn members_of(root: &str) -> String {
+    let members = Ask::ALL.into_iter().map(Ask::name).filter(|name| name.split('.').next() == Some(root));
+    members.collect::<Vec<_>>().join(", ")
+}
 
 impl<'a> Compiler<'a, '_> {
-    /// `CC(prompt, { choices }?)`
-    pub(super) fn cognitive_call(&mut self, call: &'a CallExpression<'a>) {
-        let spread = call.arguments.iter().any(|argument| !argument.is_expression());
-        if spread || call.arguments.is_empty() || call.arguments.len() > 2 {
-            return self.unsupported_value(
-                call.span,
-                "CC takes a prompt and, if wanted, options",
-                "write CC(\"prompt\") or CC(prompt, { choices: [...] })",
-            );
-        }
-        for argument in &call.arguments {
-            if let Some(expression) = argument.as_expression() {
-                self.expression(expression);
-            }
+    /// `CC(prompt, options?)`
+    fn cognitive_call(&mut self, call: &'a CallExpression<'a>) {
+        if !self.takes(call, 1..=2, "CC takes a prompt and, if wanted, options", CC_FORM) {
+            return;
         }
         if let Some(options) = call.arguments.get(1).and_then(|argument| argument.as_expression()) {
-            self.check_options(options);
+            self.check_options("CC", options, &[]);
         }
+        self.push_arguments(call);
         self.at(call.span);
         let argc = call.arguments.len();
         if argc == 1 { self.emit(Op::Cc) } else { self.emit_json(Op::Cc, json!(argc)) }
     }
 
-    /// Options are read here as far as they go, so that one that does nothing is never dropped silently.
-    fn check_options(&mut self, options: &Expression<'a>) {
-        let Expression::ObjectExpression(object) = options.get_inner_expression() else {
-            return self.unsupported(
-                options.span(),
-                "the options of CC must be written where it is called",
-                "write CC(prompt, { choices: [...] })",
-            );
-        };
-        for property in &object.properties {
-            let name = match property {
-                ObjectPropertyKind::ObjectProperty(property) if !property.computed => property.key.static_name(),
-                _ => None,
-            };
-            match name.as_deref() {
-                Some("choices") => {}
-                Some(name) => self.unsupported(
-                    property.span(),
-                    format!("the option `{name}` of CC is not supported yet"),
-                    "use choices",
-                ),
-                None => self.unsupported(
-                    property.span(),
-                    "the options of CC must be named where it is called",
-                    "write { choices: [...] }",
-                ),
+    /// A call of something that asks the outside, by the name that the program does not declare itself. False: the name is
+    /// another's.
+    pub(super) fn asking_call(&mut self, name: &str, call: &'a CallExpression<'a>) -> bool {
+        if name == "CC" {
+            self.cognitive_call(call);
+            return true;
+        }
+        let Some(ask) = Ask::named(name) else { return false };
+        let (takes, form) = form_of(ask);
+        if !self.takes(call, ask.arguments(), &format!("{name} takes {takes}"), &format!("write {form}")) {
+            return true;
+        }
+        let given = |index: usize| call.arguments.get(index).and_then(|argument| argument.as_expression());
+        match (ask, given(0), given(2)) {
+            (Ask::Call, _, Some(options)) => self.check_options(name, options, &[]),
+            (Ask::All, Some(questions), _) => self.check_questions(questions),
+            _ => {}
+        }
+        self.push_arguments(call);
+        self.at(call.span);
+        self.emit_json(Op::Ask, json!({ "name": name, "argc": call.arguments.len() }));
+        true
+    }
+
+    /// Whether the arguments are as many as there must be; else that is reported.
+    fn takes(
+        &mut self,
+        call: &CallExpression<'a>,
+        count: std::ops::RangeInclusive<u16>,
+        message: &str,
+        hint: &str,
+    ) -> bool {
+        let spread = call.arguments.iter().any(|argument| !argument.is_expression());
+        let fits = u16::try_from(call.arguments.len()).is_ok_and(|given| count.contains(&given));
+        if spread || !fits {
+            self.unsupported_value(call.span, message, hint);
+            return false;
+        }
+        true
+    }
+
+    fn push_arguments(&mut self, call: &'a CallExpression<'a>) {
+        for argument in &call.arguments {
+            if let Some(expression) = argument.as_expression() {
+                self.expression(expression);
             }
         }
     }
 
-    /// An async function given to a built-in that calls it.
-    pub(super) fn refuse_promises(&mut self, name: &str, call: &CallExpression<'a>) {
-        if !CALLING_METHODS.contains(&name) || self.plan.own_properties.contains(name) {
+    /// Options that are written down are read here, so that a wrong name is found before the program runs. Others the machine
+    /// checks. `beside` names what may stand beside them.
+    fn check_options(&mut self, whose: &str, options: &Expression<'a>, beside: &[&str]) {
+        let Expression::ObjectExpression(object) = options.get_inner_expression() else { return };
+        for property in &object.properties {
+            let ObjectPropertyKind::ObjectProperty(property) = property else { continue };
+            let Some(name) = property.key.static_name().filter(|_| !property.computed) else { continue };
+            let known = || OPTIONS.iter().chain(beside).copied();
+            if known().any(|one| one == name) {
+                continue;
+            }
+            let near =
+                known().map(|one| (min_edit_distance(one, &name), one)).min().filter(|(distance, _)| *distance <= 3);
+            let hint = match near {
+                Some((_, near)) => format!("did you mean {near}?"),
+                None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            self.unsupported(property.span, format!("{whose} has no option `{name}`"), &hint);
+        }
+    }
+
+    /// Questions that are written down. A call among them would ask at once, and its answer would be taken for a question.
+    fn check_questions(&mut self, questions: &Expression<'a>) {
+        match questions.get_inner_expression() {
+            Expression::ArrayExpression(array) => {
+                for element in &array.elements {
+                    match element {
+                        ArrayExpressionElement::SpreadElement(spread) => self.check_mapped(&spread.argument),
+                        element => {
+                            if let Some(element) = element.as_expression() {
+                                self.check_question(element);
+                            }
+                        }
+                    }
+                }
+            }
+            mapped => self.check_mapped(mapped),
+        }
+    }
+
+    fn check_question(&mut self, question: &Expression<'a>) {
+        if let Some(name) = self.asks(question) {
+            let hint = match name {
+                "CC" => "write { prompt: \"…\" }, or the prompt itself",
+                "call" => "write { tool: \"name\", args: … }",
+                _ => "wait before or after: await sleep(ms)",
+            };
+            let message = format!("{name}(…) here asks by itself, before CC.all asks the others");
+            return self.unsupported(question.span(), message, hint);
+        }
+        let Expression::ObjectExpression(object) = question.get_inner_expression() else { return };
+        self.check_options("a question of CC.all", question, &["prompt", "tool", "args"]);
+        let mut open = false;
+        let mut names = Vec::new();
+        for property in &object.properties {
+            match property {
+                ObjectPropertyKind::ObjectProperty(property) if !property.computed => {
+                    names.extend(property.key.static_name());
+                }
+                _ => open = true,
+            }
+        }
+        let has = |name: &str| names.iter().any(|one| one == name);
+        if !open && has("prompt") == has("tool") {
+            let both = if has("tool") { "both a prompt and a tool" } else { "neither a prompt nor a tool" };
+            self.unsupported(question.span(), format!("a question of CC.all has {both}"), QUESTION_FORM);
+        }
+    }
+
+    /// `list.map(x => CC(x))` in the place of questions.
+    fn check_mapped(&mut self, mapped: &Expression<'a>) {
+        let Expression::CallExpression(call) = mapped.get_inner_expression() else { return };
+        let maps = matches!(call.callee.get_inner_expression(), Expression::StaticMemberExpression(member)
+            if matches!(member.property.name.as_str(), "map" | "flatMap" | "from"));
+        if !maps {
             return;
         }
         for argument in &call.arguments {
-            let is_async = match argument.as_expression().map(Expression::get_inner_expression) {
-                Some(Expression::ArrowFunctionExpression(arrow)) => arrow.r#async,
-                Some(Expression::FunctionExpression(function)) => function.r#async,
-                Some(Expression::Identifier(id)) => self.symbol_of(id).is_some_and(|symbol| self.is_async(symbol)),
-                _ => false,
+            let Some(Expression::ArrowFunctionExpression(arrow)) =
+                argument.as_expression().map(Expression::get_inner_expression)
+            else {
+                continue;
             };
-            if is_async {
-                let hint = "leave `async` and `await` away, or write a for-of loop; a call is already a wait";
-                self.unsupported(
-                    argument.span(),
-                    "an async function here would give promises that nobody waits for",
-                    hint,
-                );
+            let given = match &arrow.body {
+                ArrowFunctionBody::FunctionBody(body) => match body.statements.last() {
+                    Some(Statement::ReturnStatement(one)) => one.argument.as_ref(),
+                    _ => None,
+                },
+                body => body.as_expression(),
+            };
+            if let Some(given) = given {
+                self.check_question(given);
             }
         }
     }
 
-    /// Whether a name is declared as an async function.
-    fn is_async(&self, symbol: SymbolId) -> bool {
-        let declaration = self.semantic.scoping().symbol_declaration(symbol);
-        match self.semantic.nodes().kind(declaration) {
-            AstKind::Function(function) => function.r#async,
-            AstKind::VariableDeclarator(declarator) => {
-                match declarator.init.as_ref().map(Expression::get_inner_expression) {
-                    Some(Expression::ArrowFunctionExpression(arrow)) => arrow.r#async,
-                    Some(Expression::FunctionExpression(function)) => function.r#async,
-                    _ => false,
-                }
+    /// What an expression asks when it is evaluated, where it is such a call.
+    fn asks(&self, expression: &Expression<'a>) -> Option<&'static str> {
+        let call = match expression.get_inner_expression() {
+            Expression::AwaitExpression(waits) => return self.asks(&waits.argument),
+            Expression::ConditionalExpression(either) => {
+                return self.asks(&either.consequent).or_else(|| self.asks(&either.alternate));
             }
-            _ => false,
-        }
-    }
-
-    /// The promise of an async function must be awaited at once; anywhere else Node would go on before it is done.
-    pub(super) fn check_unawaited(&mut self, call: &CallExpression<'a>) {
-        let name = match call.callee.get_inner_expression() {
-            Expression::Identifier(id) if self.symbol_of(id).is_some_and(|symbol| self.is_async(symbol)) => {
-                id.name.as_str()
-            }
-            Expression::StaticMemberExpression(member)
-                if self.plan.async_members.contains(member.property.name.as_str()) =>
-            {
-                member.property.name.as_str()
-            }
-            Expression::ArrowFunctionExpression(arrow) if arrow.r#async => "(anonymous)",
-            Expression::FunctionExpression(function) if function.r#async => "(anonymous)",
-            _ => return,
+            Expression::CallExpression(call) => call,
+            _ => return None,
         };
-        if !self.is_awaited(call.node_id.get()) {
-            let message = format!("the call of the async function `{name}` is not awaited");
-            self.unsupported(
-                call.span,
-                message,
-                "write await before the call: without it Node goes on before the call is done",
-            );
-        }
+        let path = match call.callee.get_inner_expression() {
+            Expression::StaticMemberExpression(member) => {
+                format!("{}.{}", self.builtin_root(&member.object)?, member.property.name)
+            }
+            callee => self.builtin_root(callee)?.to_owned(),
+        };
+        if path == "CC" { Some("CC") } else { Ask::named(&path).map(Ask::name) }
     }
 
-    fn is_awaited(&self, call: NodeId) -> bool {
-        let nodes = self.semantic.nodes();
-        let mut node = nodes.parent_id(call);
-        loop {
-            match nodes.kind(node) {
-                AstKind::AwaitExpression(_) => return true,
-                AstKind::ReturnStatement(_) | AstKind::ArrowFunctionExpression(_) => return self.current.is_async,
-                // The last thing that the program does.
-                AstKind::ExpressionStatement(statement) => {
-                    let last = nodes.program().body.last();
-                    return last.is_some_and(|last| last.span() == statement.span);
-                }
-                AstKind::ParenthesizedExpression(_)
-                | AstKind::ChainExpression(_)
-                | AstKind::ConditionalExpression(_)
-                | AstKind::LogicalExpression(_)
-                | AstKind::TSAsExpression(_)
-                | AstKind::TSNonNullExpression(_) => node = nodes.parent_id(node),
-                _ => return false,
-            }
-        }
+    /// A name of what asks, used as a value.
+    pub(super) fn asking_value(&mut self, name: &str, span: Span) {
+        let hint = match name {
+            "CC" => "write p => CC(p)".to_owned(),
+            "fs" => "call fs.readFile(path), fs.listFiles(path) or fs.writeFile(path, text)".to_owned(),
+            _ => match Ask::named(name) {
+                Some(ask) => format!("call it: {}", form_of(ask).1),
+                None => format!("there are {}", members_of(name.split('.').next().unwrap_or(name))),
+            },
+        };
+        let message = match name.contains('.') && Ask::named(name).is_none() {
+            true => format!("`{name}` is not supported"),
+            false => format!("`{name}` can only be called"),
+        };
+        self.unsupported_value(span, message, &hint);
     }
 }

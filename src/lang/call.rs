@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
 use crate::vm::op::Op;
 
+use super::ask::is_asking;
 use super::compiler::Compiler;
 use super::emit::Label;
 use super::names::is_builtin;
@@ -186,8 +187,12 @@ impl<'a> Compiler<'a, '_> {
             self.emit_json(Op::SuperGet, json!(name));
             return self.call_with_this(call, nothing);
         }
-        if let Some(root) = self.builtin_root(&member.object).filter(|root| is_builtin(root) || *root == "CC") {
+        if let Some(root) = self.builtin_root(&member.object).filter(|root| is_builtin(root) || is_asking(root)) {
             return self.builtin_call(root, member, call);
+        }
+        if let (Some("Promise"), "all" | "allSettled" | "any" | "race") = (self.builtin_root(&member.object), name) {
+            let hint = "ask several at once with CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])";
+            return self.unsupported_value(member.span, format!("`Promise.{name}` is not supported"), hint);
         }
         self.check_member_name(name, member.property.span, true);
         self.refuse_promises(name, call);
@@ -209,6 +214,12 @@ impl<'a> Compiler<'a, '_> {
     /// `Math.max(…)`, `console.log(…)`.
     fn builtin_call(&mut self, root: &str, member: &StaticMemberExpression<'a>, call: &'a CallExpression<'a>) {
         let path = format!("{root}.{}", member.property.name);
+        if self.asking_call(&path, call) {
+            return;
+        }
+        if is_asking(root) {
+            return self.asking_value(&path, member.span);
+        }
         self.refuse_promises(&path, call);
         let given = call.arguments.get(1).and_then(|argument| argument.as_expression());
         if let (Some(function), "JSON.parse" | "JSON.stringify") =
@@ -216,9 +227,6 @@ impl<'a> Compiler<'a, '_> {
         {
             let message = format!("a function as the second argument of {path} is not supported");
             self.unsupported(function.span(), message, "change the value before or after");
-        }
-        if root == "CC" {
-            return self.unsupported_value(member.span, format!("`{path}` is not supported yet"), "use CC(prompt)");
         }
         if !FUNCTIONS.contains(&path.as_str()) {
             self.missing_builtin(&path, member.span);
@@ -237,8 +245,8 @@ impl<'a> Compiler<'a, '_> {
 
     /// A call of a name that the program does not declare.
     fn named_call(&mut self, name: &str, span: Span, call: &'a CallExpression<'a>) {
-        if name == "CC" {
-            return self.cognitive_call(call);
+        if self.asking_call(name, call) {
+            return;
         }
         if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
             return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
@@ -275,7 +283,7 @@ impl<'a> Compiler<'a, '_> {
                 return self.native(Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
             }
             let message = format!("`new {root}` is not supported");
-            return match is_builtin(root) {
+            return match is_builtin(root) || is_asking(root) {
                 true => self.unsupported_value(new.span, message, if root == "Date" { "use Date.now()" } else { "" }),
                 false => self.unknown_name(root, new.callee.span()),
             };

@@ -17,6 +17,7 @@ mod pattern;
 mod resolve;
 mod statement;
 mod text;
+mod waiting;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,4 +1,4 @@
-//! Names that no declaration in the source explains: `input`, `CC`, built-ins, what Node has and this machine does not, and
+//! Names that no declaration in the source explains: `input`, what asks the outside, built-ins, what Node has and this machine does not, and
 //! what nobody has.
 
 use oxc_ast::ast::{Expression, IdentifierReference, StaticMemberExpression};
@@ -8,19 +8,23 @@ use serde_json::json;
 use crate::vm::globals::{CLASSES, CONSTANTS, FUNCTIONS, MISSING_CALLS, MISSING_METHODS, NAMESPACES};
 use crate::vm::op::Op;
 
+use super::ask::is_asking;
 use super::compiler::Compiler;
 use super::diagnostic::Kind;
 
 /// What Node has and a program cannot, with what to do instead.
 const NODE_ONLY: &[(&str, &str)] = &[
-    ("Promise", "calls wait by themselves: write const a = f(); or await f()"),
-    ("setTimeout", "a program does not run in the background; ask with CC where it has to wait"),
+    ("Promise", "calls wait by themselves: write const a = f(); or await f(); CC.all([...]) asks several at once"),
+    ("CallError", "look at the name: error.name === \"CallError\""),
+    ("PermissionError", "look at the name: error.name === \"PermissionError\""),
+    ("NotFoundError", "look at the name: error.name === \"NotFoundError\""),
+    ("setTimeout", "wait with sleep(ms); a program does not run in the background"),
     ("setInterval", "a program does not run in the background"),
     ("setImmediate", "a program does not run in the background"),
     ("clearTimeout", ""),
     ("clearInterval", ""),
     ("queueMicrotask", ""),
-    ("fetch", "ask with CC: whoever answers may fetch"),
+    ("fetch", "ask a tool: call(\"fetch\", { url })"),
     ("require", "a program is one file"),
     ("module", "a program is one file"),
     ("exports", "a program is one file"),
@@ -72,7 +76,7 @@ pub(super) fn is_builtin(name: &str) -> bool {
 
 impl<'a> Compiler<'a, '_> {
     pub(super) fn is_builtin_name(&self, name: &str) -> bool {
-        is_builtin(name) || matches!(name, "CC" | "undefined" | "NaN" | "Infinity")
+        is_builtin(name) || is_asking(name) || matches!(name, "undefined" | "NaN" | "Infinity")
     }
 
     /// The name of a built-in that an expression is, unless the program declared its own.
@@ -96,7 +100,7 @@ impl<'a> Compiler<'a, '_> {
             "Infinity" => self.push_number(f64::INFINITY),
             // The input is the one parameter of the global frame.
             "input" => self.emit_slot(if self.frames.is_empty() { Op::Load } else { Op::LoadGlobal }, 0),
-            "CC" => self.unsupported_value(span, "`CC` can only be called", "write p => CC(p)"),
+            _ if is_asking(name) => self.asking_value(name, span),
             _ if FUNCTIONS.contains(&name) || CLASSES.contains(&name) => self.emit_json(Op::Builtin, json!(name)),
             _ if NAMESPACES.contains(&name) => {
                 let message = format!("`{name}` is not a value here");
@@ -121,19 +125,18 @@ impl<'a> Compiler<'a, '_> {
         let known = self.semantic.scoping().symbol_names();
         let builtins = FUNCTIONS.iter().chain(CLASSES).chain(NAMESPACES).copied().filter(|known| !known.contains('.'));
         let distance = |known: &str| if known.eq_ignore_ascii_case(name) { 0 } else { min_edit_distance(known, name) };
-        let near = known.chain(builtins).chain(["CC", "input"]).map(|known| (distance(known), known));
+        let near = known
+            .chain(builtins)
+            .chain(["CC", "call", "fs", "input", "sleep", "sleepUntil"])
+            .map(|known| (distance(known), known));
         near.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known.to_owned())
     }
 
     /// `Math.PI`, `Number.isInteger`: a member of a built-in, read. `false` when it is none.
     pub(super) fn builtin_member(&mut self, member: &StaticMemberExpression<'a>) -> bool {
         let Some(root) = self.builtin_root(&member.object) else { return false };
-        if root == "CC" {
-            self.unsupported_value(
-                member.span,
-                format!("`CC.{}` is not supported yet", member.property.name),
-                "use CC(prompt)",
-            );
+        if is_asking(root) {
+            self.asking_value(&format!("{root}.{}", member.property.name), member.span);
             return true;
         }
         if !is_builtin(root) {

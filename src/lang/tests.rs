@@ -85,7 +85,7 @@ fn what_it_refuses_has_a_kind_and_a_place() {
         ("Math.foo(1)", Kind::Unsupported, 1, 1),
         ("const { x } = globalThis", Kind::Unsupported, 1, 15),
         ("const o = { get x() { return 1 } }", Kind::Unsupported, 1, 13),
-        ("CC('x', { timeoutMs: 1 })", Kind::Unsupported, 1, 11),
+        ("CC('x', { timeout: 1 })", Kind::Unsupported, 1, 11),
         ("CC()", Kind::Unsupported, 1, 1),
         ("[1].map(CC)", Kind::Unsupported, 1, 9),
         ("async function f() {} const x = f(); console.log(x)", Kind::Unsupported, 1, 33),

@@ -50,13 +50,11 @@ impl Machine {
         if whole && matches!(stop, Stop::Failed(_)) {
             return stop;
         }
-        if let Some(open) = self.open.take() {
-            self.stack.extend(open.operands);
-            self.calls = self.calls.saturating_sub(1);
-        }
+        self.unask();
         if !whole {
             self.give_up();
         }
+        self.heap.seal();
         Stop::Failed(self.failure_of(&Raise::Limit(Exceeded::HeapBytes)))
     }
 
@@ -80,6 +78,7 @@ impl Machine {
         }
         self.spent = true;
         self.pending = None;
+        self.keys = HeapRef::NONE;
         self.stack.iter_mut().for_each(drop);
         for frame in &mut self.frames {
             match frame {
@@ -108,6 +107,7 @@ impl Machine {
                 Frame::Native(waiting) => waiting.each(visit),
             }
         }
+        visit(&Value::Ref(self.keys));
         if let Some(open) = &self.open {
             open.operands.iter().for_each(&mut *visit);
         }

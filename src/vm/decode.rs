@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::globals::Ask;
 use super::op::Op;
 use super::program::{BytecodeError, Function, Instruction, Program, WireInstruction};
 use super::wire;
@@ -148,6 +149,7 @@ impl Decoder {
             Op::NewNative => I::NewNative { argc: arg.argc()?, name: self.name(arg.member("name")?) },
             Op::NewNativeSpread => I::NewNativeSpread { name: self.name(arg.member("name")?) },
             Op::Builtin => I::Builtin { name: self.name(arg.text()?) },
+            Op::Ask => arg.ask()?,
             Op::Enter => self.enter(&arg)?,
             Op::Function => self.function(&arg)?,
             Op::This => arg.none(I::This)?,
@@ -297,6 +299,15 @@ impl<'a> Arg<'a> {
 
     fn argc(&self) -> Decoded<u16> {
         self.small("argc")
+    }
+
+    fn ask(&self) -> Decoded<Instruction> {
+        let what = Ask::named(self.member("name")?).ok_or_else(|| self.wrong("the name of something to be asked"))?;
+        let argc = self.argc()?;
+        if what.arguments().contains(&argc) {
+            return Ok(Instruction::Ask { what, argc });
+        }
+        Err(self.wrong(&format!("`argc`, as many arguments as {} takes", what.name())))
     }
 
     fn text(&self) -> Decoded<&'a str> {

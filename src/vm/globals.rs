@@ -110,6 +110,70 @@ pub const CALLABLE_CLASSES: &[&str] = &[
     "URIError",
 ];
 
+/// What a program can ask of the outside besides `CC(prompt)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// `call(tool, args?, options?)`
+    Call,
+    /// `CC.all(questions)`
+    All,
+    /// `sleep(ms)`
+    Sleep,
+    /// `sleepUntil(moment)`
+    SleepUntil,
+    /// `fs.readFile(path)`
+    ReadFile,
+    /// `fs.listFiles(path)`
+    ListFiles,
+    /// `fs.writeFile(path, text)`
+    WriteFile,
+}
+
+impl Ask {
+    /// All of them.
+    pub const ALL: [Ask; 7] =
+        [Ask::Call, Ask::All, Ask::Sleep, Ask::SleepUntil, Ask::ReadFile, Ask::ListFiles, Ask::WriteFile];
+
+    /// As a program calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Ask::Call => "call",
+            Ask::All => "CC.all",
+            Ask::Sleep => "sleep",
+            Ask::SleepUntil => "sleepUntil",
+            Ask::ReadFile => "fs.readFile",
+            Ask::ListFiles => "fs.listFiles",
+            Ask::WriteFile => "fs.writeFile",
+        }
+    }
+
+    /// The one of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Ask> {
+        Ask::ALL.into_iter().find(|ask| ask.name() == name)
+    }
+
+    /// How many arguments it takes.
+    #[must_use]
+    pub fn arguments(self) -> std::ops::RangeInclusive<u16> {
+        match self {
+            Ask::Call => 1..=3,
+            Ask::WriteFile => 2..=2,
+            Ask::All | Ask::Sleep | Ask::SleepUntil | Ask::ReadFile | Ask::ListFiles => 1..=1,
+        }
+    }
+
+    /// Whether its value is `undefined`, whatever is answered.
+    #[must_use]
+    pub fn says_nothing(self) -> bool {
+        matches!(self, Ask::Sleep | Ask::SleepUntil | Ask::WriteFile)
+    }
+}
+
+/// Options of a question.
+pub const OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default"];
+
 /// Names that stand for a built-in and are no function themselves.
 pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 

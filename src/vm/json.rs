@@ -74,7 +74,12 @@ impl Machine {
     ///
     /// What is shared in the heap is written as often as it is met, so `bytes` bounds what is written.
     pub(super) fn plain_out(&self, value: &Value, bytes: u64, limit: Exceeded) -> Result<Json, Raise> {
-        self.plain_out_at(value, 0, &mut Left { bytes, limit })
+        self.plain_out_within(value, &mut Left { bytes, limit })
+    }
+
+    /// The same, and what it took is taken from `left`.
+    pub(super) fn plain_out_within(&self, value: &Value, left: &mut Left) -> Result<Json, Raise> {
+        self.plain_out_at(value, 0, left)
     }
 
     fn plain_out_at(&self, value: &Value, depth: u32, left: &mut Left) -> Result<Json, Raise> {
@@ -365,9 +370,10 @@ impl Machine {
 }
 
 /// How much of a plain value may still be written.
-struct Left {
-    bytes: u64,
-    limit: Exceeded,
+pub(super) struct Left {
+    pub(super) bytes: u64,
+    /// What is reached when nothing is left.
+    pub(super) limit: Exceeded,
 }
 
 impl Left {

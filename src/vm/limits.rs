@@ -1,5 +1,14 @@
 //! What one execution may take. Every limit names itself when it stops a program, and no program can catch it.
 
+/// Calls that `CC.all` may open at once. Each is a row in one commit, and all answers come back in one turn.
+pub const MAX_OPEN_CALLS: usize = 1_000;
+
+/// Bytes that the questions of one `CC.all` may have together at the most: they are written in one commit.
+pub const MAX_TOGETHER_BYTES: u64 = 8 << 20;
+
+/// How many questions of the largest size [`Limits::call_bytes`] fit into one `CC.all`.
+const LARGEST_TOGETHER: u64 = 8;
+
 /// Limits of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -15,12 +24,20 @@ pub struct Limits {
     pub text_units: u32,
     /// Bytes printed in all.
     pub output_bytes: u64,
-    /// Bytes of one call's prompt and options.
+    /// Bytes of one call's prompt, arguments and options.
     pub call_bytes: u32,
     /// Depth of plain values that come in and go out.
     pub json_depth: u32,
     /// Steps that one call may take to match a regular expression, beside sixteen for every unit of the text.
     pub match_steps: u64,
+}
+
+impl Limits {
+    /// Bytes that calls opened at once may have together.
+    #[must_use]
+    pub fn together_bytes(&self) -> u64 {
+        MAX_TOGETHER_BYTES.min(LARGEST_TOGETHER * u64::from(self.call_bytes))
+    }
 }
 
 impl Default for Limits {
@@ -56,6 +73,8 @@ pub enum Exceeded {
     OutputBytes,
     /// [`Limits::call_bytes`]
     CallBytes,
+    /// [`Limits::together_bytes`]
+    TogetherBytes,
     /// [`Limits::json_depth`]
     JsonDepth,
     /// [`Limits::match_steps`]
@@ -75,6 +94,9 @@ impl Exceeded {
             Exceeded::TextUnits => format!("string length limit reached: {} units", limits.text_units),
             Exceeded::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
             Exceeded::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
+            Exceeded::TogetherBytes => {
+                format!("call payload limit reached: {} bytes in all questions of CC.all", limits.together_bytes())
+            }
             Exceeded::JsonDepth => format!("value depth limit reached: {} levels", limits.json_depth),
             Exceeded::MatchSteps => {
                 format!(

@@ -11,7 +11,7 @@ use super::fuse::{self, Fast};
 use super::heap::Heap;
 use super::limits::{Exceeded, Limits};
 use super::object::ErrorKind;
-use super::program::{Constant, Program};
+use super::program::{Constant, Instruction, Program};
 use super::raise::Raise;
 use super::random::Random;
 use super::text::Str;
@@ -108,11 +108,27 @@ pub struct Failure {
 /// An open question.
 #[derive(Clone, Debug)]
 pub(super) struct OpenCall {
-    pub(super) request: CallRequest,
-    /// How many were asked at once; `None`: one, whose answer is the value itself.
-    pub(super) together: Option<usize>,
+    pub(super) asked: Asked,
     /// The operands as they were: put back when the call fails and nothing catches it, so that it can be asked again.
     pub(super) operands: Vec<Value>,
+}
+
+/// What is open.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// One question, whose answer is the value itself.
+    One(Box<CallRequest>),
+    /// So many at once, which the operands tell; the value is the list of their answers.
+    Together(usize),
+}
+
+impl OpenCall {
+    pub(super) fn count(&self) -> usize {
+        match self.asked {
+            Asked::One(_) => 1,
+            Asked::Together(count) => count,
+        }
+    }
 }
 
 /// A name of the program with what can be known of it beforehand.
@@ -180,6 +196,8 @@ pub struct Machine {
     pub(super) output: Vec<String>,
     pub(super) output_bytes: u64,
     pub(super) open: Option<OpenCall>,
+    /// A Map in the heap: how often was asked under each key. None before the first.
+    pub(super) keys: HeapRef,
     /// Thrown when the machine runs again.
     pub(super) pending: Option<Value>,
     /// Units of work that built-in functions did and no instruction was counted for yet.
@@ -219,6 +237,7 @@ impl Machine {
             output: Vec::new(),
             output_bytes: 0,
             open: None,
+            keys: HeapRef::NONE,
             pending: None,
             owed: 0,
             spent: false,
@@ -270,7 +289,7 @@ impl Machine {
             return Stop::Failed(self.failure_of(&Raise::Limit(Exceeded::HeapBytes)));
         }
         let stop = match &self.open {
-            Some(open) => Stop::Call(open.request.clone()),
+            Some(open) => self.asked_again(open),
             None => self.interpret(fuel),
         };
         self.settle(stop)
@@ -284,14 +303,14 @@ impl Machine {
         self.reply(&[Reply::Value(result.clone())])
     }
 
-    /// Tells what became of the open calls, in their order, and [`Machine::run`] goes on behind them: with the value, with the list of
-    /// values, or with the first error thrown.
+    /// Tells what became of the open calls, in their order; [`Machine::run`] goes on behind them: with the value, with the list of
+    /// values, or with the first error thrown. After a timer and `fs.writeFile` the value is `undefined` whatever is told.
     ///
     /// # Errors
     /// Values that are nested too deep or too large for the limits, or another number of calls than are open; then nothing changed.
     pub fn reply(&mut self, replies: &[Reply]) -> Result<(), Failure> {
         let together = match &self.open {
-            Some(open) if open.together.unwrap_or(1) == replies.len() => open.together,
+            Some(open) if open.count() == replies.len() => matches!(open.asked, Asked::Together(_)),
             _ => return Err(self.failure_of(&Raise::Internal("answers to other calls than are open"))),
         };
         let error = replies.iter().find_map(|reply| match reply {
@@ -310,9 +329,10 @@ impl Machine {
             Ok(values) => values,
             Err(raise) => return Err(self.failure_of(&raise)),
         };
-        let value = match together {
-            Some(_) => Value::Ref(self.heap.new_array(values)),
-            None => values.pop().unwrap_or(Value::Undefined),
+        let value = match self.program.code.get(self.pc as usize) {
+            Some(Instruction::Ask { what, .. }) if what.says_nothing() => Value::Undefined,
+            _ if together => Value::Ref(self.heap.new_array(values)),
+            _ => values.pop().unwrap_or(Value::Undefined),
         };
         self.open = None;
         self.stack.push(value);
@@ -356,6 +376,12 @@ impl Machine {
         self.program.place(self.pc).line
     }
 
+    /// Fuel that goes to work of built-in functions done before, ahead of the next instruction: `run(1 + due)` runs exactly that one.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        self.owed / UNITS
+    }
+
     /// Calls made in all.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -365,7 +391,7 @@ impl Machine {
     /// How many calls were asked together and are open until [`Machine::reply`]; 0: the machine waits for nothing.
     #[must_use]
     pub fn open_calls(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.together.unwrap_or(1))
+        self.open.as_ref().map_or(0, OpenCall::count)
     }
 
     /// Counts work of a built-in function: so many units of text walked over, or as much.

@@ -4,6 +4,7 @@
 //! function of the program, the input, the seed, the answers and the time of each turn.
 
 mod array;
+mod ask;
 mod builtin;
 mod call;
 mod callback;
@@ -21,6 +22,7 @@ mod interpreter;
 mod iterator;
 mod json;
 mod limits;
+mod listing;
 mod machine;
 mod natives;
 mod number;
@@ -29,6 +31,7 @@ pub mod op;
 mod pattern;
 pub mod program;
 mod property;
+mod question;
 mod quick;
 mod raise;
 mod random;
@@ -47,7 +50,8 @@ mod verify;
 mod visible;
 pub mod wire;
 
-pub use limits::{Exceeded, Limits};
+pub use limits::{Exceeded, Limits, MAX_OPEN_CALLS, MAX_TOGETHER_BYTES};
 pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
+pub(crate) use pattern::TextPattern;
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
 pub use snapshot::{RestoreError, Saved};

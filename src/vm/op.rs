@@ -212,6 +212,10 @@ registry! {
     NewNativeSpread = 90 "NEW_NATIVE_SPREAD",
     /// `( -- builtin )` A built-in used as a value (`list.map(String)`, `e instanceof TypeError`). arg: name.
     Builtin = 91 "BUILTIN",
+    /// `( arg… -- answer )` Asks the outside and suspends, as CC does: a tool, several questions at once, a timer, files. The
+    /// arguments are popped when it asks, the answer is pushed when it comes; what needs no waiting goes on at once.
+    /// arg: `{"name":"call" | "CC.all" | "sleep" | "sleepUntil" | "fs.readFile" | "fs.listFiles" | "fs.writeFile","argc":n}`.
+    Ask = 92 "ASK",
 
     // ---- functions and variables ----
     /// `( -- )` First instruction of a compiled program: describes the global frame. arg: function description.

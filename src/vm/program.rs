@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::decode::Decoder;
+use super::globals::Ask;
 use super::verify;
 
 /// The version of the bytecode that this library writes (`metadata.version`).
@@ -223,6 +224,7 @@ pub enum Instruction {
     NewNative { argc: u16, name: u32 },
     NewNativeSpread { name: u32 },
     Builtin { name: u32 },
+    Ask { what: Ask, argc: u16 },
     Enter,
     Function(u32),
     This,

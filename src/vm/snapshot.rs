@@ -21,23 +21,29 @@
 //! A table is `[key, value, …]` in order of insertion; of a Map or Set `{ next, numbers, pairs }`; of more than 256
 //! entries `{ len, chunks, next }`. Values are as on the wire (`wire.rs`), and beside those `{"$ref":n}`,
 //! `{"$builtin":name}`, `{"$uninitialised":true}` and `{"$hole":true}`. References are page × 64 + slot.
+//!
+//! `machine.call` is what is open: one question with all it says, or `{ together: n }` where the operands tell n of them.
+//! `machine.keys` is the reference of a Map: how often was asked under each key.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use super::array::Array;
 use super::callback::{Kind, Waiting};
 use super::encode::Encoder;
+use super::entry::Entry;
 use super::frame::{CodeFrame, Entered, Frame};
+use super::globals::Ask;
 use super::heap::{Heap, PAGE};
 use super::limits::Limits;
-use super::machine::{CallRequest, Machine, OpenCall};
+use super::machine::{Asked, CallRequest, Keyed, Machine, OpenCall};
 use super::program::{Instruction, Program};
 use super::random::Random;
 use super::read::{self, Read};
 use super::sorting::Sorting;
-use super::value::HeapRef;
+use super::value::{HeapRef, Value};
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,9 +81,12 @@ impl Machine {
         machine.insert("calls".to_owned(), json!(self.calls));
         machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
         if let Some(open) = &self.open {
-            let mut call = call_of(&open.request);
+            let mut call = self.call_of(open);
             call.insert("operands".to_owned(), encoder.values(&open.operands));
             machine.insert("call".to_owned(), Json::Object(call));
+        }
+        if self.keys != HeapRef::NONE {
+            machine.insert("keys".to_owned(), encoder.reference(self.keys));
         }
         if let Some(pending) = &self.pending {
             machine.insert("pending".to_owned(), encoder.value(pending));
@@ -160,14 +169,18 @@ impl Machine {
         let mut encoder = Encoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
+        let mut call = self.open.as_ref().map_or(Json::Null, |open| Json::Object(self.call_of(open)));
+        if let Some(open) = self.open.as_ref().filter(|open| matches!(open.asked, Asked::Together(_))) {
+            call["operands"] = encoder.values(&open.operands);
+        }
+        let keys = (self.keys != HeapRef::NONE).then(|| encoder.reference(self.keys));
         let mut heap = Vec::new();
         let mut written = 0;
         while let Some(at) = encoder.open.get(written).copied() {
             written += 1;
             heap.push(encoder.entry(at));
         }
-        let call = self.open.as_ref().map_or(Json::Null, |open| Json::Object(call_of(&open.request)));
-        json!({
+        let mut parts = json!({
             "pc": self.pc,
             "stack": stack,
             "scopes": scopes,
@@ -175,7 +188,39 @@ impl Machine {
             "random": random_of(&self.random),
             "call": call,
             "pending": pending,
-        })
+        });
+        // A state without keys has the hash that it always had.
+        if let Some(keys) = keys {
+            parts["keys"] = keys;
+        }
+        parts
+    }
+
+    /// What is open, without its operands.
+    fn call_of(&self, open: &OpenCall) -> Map<String, Json> {
+        let mut call = Map::new();
+        match &open.asked {
+            Asked::One(request) => {
+                call.insert("kind".to_owned(), json!(request.kind));
+                call.insert("prompt".to_owned(), json!(request.prompt));
+                call.insert("options".to_owned(), request.options.clone());
+                call.insert("instruction".to_owned(), json!(request.instruction));
+                call.insert("line".to_owned(), json!(request.line));
+                if !request.args.is_null() {
+                    call.insert("args".to_owned(), request.args.clone());
+                }
+                if let Some(Keyed { key, occurrence }) = &request.key {
+                    call.insert("key".to_owned(), json!(key));
+                    call.insert("occurrence".to_owned(), json!(occurrence));
+                }
+            }
+            Asked::Together(count) => {
+                call.insert("together".to_owned(), json!(count));
+                call.insert("instruction".to_owned(), json!(self.pc));
+                call.insert("line".to_owned(), json!(self.line()));
+            }
+        }
+        call
     }
 
     /// The frames, and the values of the stack that are no variables.
@@ -279,16 +324,13 @@ impl Machine {
                 read::list(output)?.iter().map(|line| read::word(line).map(str::to_owned)).collect::<Read<_>>()?;
         }
         if let Some(call) = machine.get("call") {
-            let request = CallRequest {
-                kind: read::word(&call["kind"])?.to_owned(),
-                prompt: read::word(&call["prompt"])?.to_owned(),
-                args: Json::Null,
-                key: None,
-                options: call["options"].clone(),
-                instruction: read::number(&call["instruction"])?,
-                line: read::number(&call["line"])?,
-            };
-            self.open = Some(OpenCall { request, together: None, operands: read::values(&call["operands"])? });
+            self.open = Some(OpenCall { asked: read_asked(call)?, operands: read::values(&call["operands"])? });
+        }
+        if let Some(keys) = machine.get("keys") {
+            self.keys = read::reference(keys)?;
+            if !matches!(self.heap.get(self.keys), Entry::Map(_)) {
+                return Err("the counts of keys are nowhere".to_owned());
+            }
         }
         Ok(())
     }
@@ -357,11 +399,10 @@ impl Machine {
                         return Err(format!("scope {index} is at instruction {pc} of another function"));
                     }
                     let taken = match above {
-                        None if self.open.is_some() => match instruction {
-                            Instruction::Cc { .. } => instruction.effect().0,
-                            _ => return Err("a call is open at an instruction that does not ask".to_owned()),
+                        None => match &self.open {
+                            Some(open) => self.check_open(open, *instruction)?,
+                            None => 0,
                         },
-                        None => 0,
                         Some(Frame::Native(waiting)) if waiting.again() => 0,
                         Some(_) => instruction.effect().0,
                     };
@@ -385,18 +426,47 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// Checks what is open against the instruction that asked, and says how many operands that took.
+    fn check_open(&self, open: &OpenCall, instruction: Instruction) -> Read<u32> {
+        let fits = match (&open.asked, instruction) {
+            (Asked::One(_), Instruction::Ask { what: Ask::All, .. }) => false,
+            (Asked::One(_), Instruction::Cc { .. } | Instruction::Ask { .. }) => true,
+            (Asked::Together(count), Instruction::Ask { what: Ask::All, .. }) => match open.operands.as_slice() {
+                [Value::Ref(list)] => *count > 0 && self.heap.array(*list).map(Array::len) == Some(*count),
+                _ => false,
+            },
+            _ => false,
+        };
+        let taken = instruction.effect().0;
+        if fits && open.operands.len() == taken as usize {
+            return Ok(taken);
+        }
+        Err("a call is open at an instruction that does not ask so".to_owned())
+    }
+}
+
 fn random_of(random: &Random) -> Json {
     Json::Array(random.words.iter().map(|word| json!(format!("{word:016x}"))).collect())
 }
 
-fn call_of(request: &CallRequest) -> Map<String, Json> {
-    let mut call = Map::new();
-    call.insert("kind".to_owned(), json!(request.kind));
-    call.insert("prompt".to_owned(), json!(request.prompt));
-    call.insert("options".to_owned(), request.options.clone());
-    call.insert("instruction".to_owned(), json!(request.instruction));
-    call.insert("line".to_owned(), json!(request.line));
-    call
+fn read_asked(call: &Json) -> Read<Asked> {
+    if let Some(together) = call.get("together") {
+        return Ok(Asked::Together(read::number(together)? as usize));
+    }
+    let key = match call.get("key") {
+        None => None,
+        Some(key) => Some(Keyed { key: read::word(key)?.to_owned(), occurrence: read::number64(&call["occurrence"])? }),
+    };
+    Ok(Asked::One(Box::new(CallRequest {
+        kind: read::word(&call["kind"])?.to_owned(),
+        prompt: read::word(&call["prompt"])?.to_owned(),
+        args: call.get("args").cloned().unwrap_or_default(),
+        key,
+        options: call["options"].clone(),
+        instruction: read::number(&call["instruction"])?,
+        line: read::number(&call["line"])?,
+    })))
 }
 
 fn encode_waiting(waiting: &Waiting, encoder: &mut Encoder<'_>) -> Json {

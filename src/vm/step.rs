@@ -6,8 +6,7 @@ use super::entry::Entry;
 use super::frame::{CodeFrame, Frame};
 use super::interpreter::{Next, remainder};
 use super::iterator::Yields;
-use super::limits::Exceeded;
-use super::machine::{CallRequest, Linked, Machine, OpenCall, Stop};
+use super::machine::{Linked, Machine, Stop};
 use super::number;
 use super::object::{ErrorKind, Object};
 use super::program::Instruction;
@@ -119,7 +118,7 @@ impl Machine {
                 let text = self.concat(&a, &b)?;
                 self.replace(2, Value::Text(text))
             }
-            I::Cc { options } => self.ask(options),
+            I::Cc { .. } | I::Ask { .. } => self.ask(instruction),
             I::Print => {
                 let line = self.shown(&self.operand(0));
                 self.print(line)?;
@@ -581,38 +580,6 @@ impl Machine {
         }
         let object = Object { table: Table::of(pairs), ..Object::default() };
         Value::Ref(self.heap.allocate(Entry::Object(object)))
-    }
-
-    fn ask(&mut self, with_options: bool) -> Step {
-        let count = 1 + usize::from(with_options);
-        let from = self.stack.len().saturating_sub(count);
-        let prompt = self.text_at(from)?.to_utf8();
-        let options = if with_options {
-            match self.stack.get(from + 1).cloned().unwrap_or(Value::Undefined) {
-                Value::Undefined => serde_json::Value::Null,
-                options => self.plain_out(&options, u64::from(self.limits.call_bytes), Exceeded::CallBytes)?,
-            }
-        } else {
-            serde_json::Value::Null
-        };
-        let bytes = prompt.len() + if options.is_null() { 0 } else { options.to_string().len() };
-        if bytes > self.limits.call_bytes as usize {
-            return Err(Exceeded::CallBytes.into());
-        }
-        let line = self.program.place(self.pc).line;
-        let request = CallRequest {
-            kind: "cc".to_owned(),
-            prompt,
-            args: serde_json::Value::Null,
-            key: None,
-            options,
-            instruction: self.pc,
-            line,
-        };
-        let operands = self.stack.split_off(from);
-        self.open = Some(OpenCall { request: request.clone(), together: None, operands });
-        self.calls += 1;
-        Ok(Next::Stop(Box::new(Stop::Call(request))))
     }
 
     /// An iterator over a value, or TypeError.

@@ -281,7 +281,9 @@ impl Instruction {
             I::RestProps(n) => (n + 1, 1),
             I::Call { argc } | I::CallMethod { argc, .. } | I::New { argc } => (u32::from(argc) + 1, 1),
             I::CallThis { argc } => (u32::from(argc) + 2, 1),
-            I::CallNative { argc, .. } | I::NewNative { argc, .. } | I::SuperCall { argc } => (u32::from(argc), 1),
+            I::CallNative { argc, .. } | I::NewNative { argc, .. } | I::SuperCall { argc } | I::Ask { argc, .. } => {
+                (u32::from(argc), 1)
+            }
             I::CallNativeSpread { .. } | I::NewNativeSpread { .. } | I::SuperCallSpread => (1, 1),
             I::Class { derived } => (1 + u32::from(derived), 1),
             I::Jump(_)

@@ -48,6 +48,38 @@ impl Machine {
         Json::Object(shown)
     }
 
+    /// The operands of the running function, the top of the stack last, shown as [`Machine::variables`] shows values. What does
+    /// not fit into `most_bytes` is cut from below, with `…` in its place.
+    #[must_use]
+    pub fn operands(&self, most_bytes: usize) -> Json {
+        let from = match self.frames.last() {
+            Some(Frame::Code(frame)) => {
+                let slots = self.program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
+                frame.base as usize + slots
+            }
+            _ => self.stack.len(),
+        };
+        let mut shown = Vec::new();
+        let mut left = most_bytes.saturating_sub(2);
+        for value in self.stack.get(from..).unwrap_or(&[]).iter().rev() {
+            // The mark has its place beside what is shown.
+            let Some(mut room) = left.checked_sub(CUT.len() + 3).filter(|room| *room > 0) else {
+                shown.push(json!(CUT));
+                break;
+            };
+            let json = self.outline(value, &mut room, 0);
+            let size = json.to_string().len() + 1;
+            if size + CUT.len() + 3 > left {
+                shown.push(json!(CUT));
+                break;
+            }
+            left -= size;
+            shown.push(json);
+        }
+        shown.reverse();
+        Json::Array(shown)
+    }
+
     /// Names and values from the innermost scope outwards.
     fn visible(&self) -> Vec<(String, Value)> {
         let mut found = Vec::new();

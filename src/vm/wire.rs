@@ -26,6 +26,17 @@ pub(super) fn constant(json: &Json) -> Option<Constant> {
     })
 }
 
+/// The wire form of a constant.
+pub(super) fn of_constant(constant: &Constant) -> Json {
+    match constant {
+        Constant::Undefined => json!({ "$undefined": true }),
+        Constant::Null => Json::Null,
+        Constant::Bool(truth) => Json::Bool(*truth),
+        Constant::Number(value) => number(*value),
+        Constant::Text(units) => text(units),
+    }
+}
+
 /// The wire form of a number: JSON's own where it says the same, else `{"$number":…}`.
 #[must_use]
 pub fn number(value: f64) -> Json {

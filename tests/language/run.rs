@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runstate::lang;
 
-use runstate::vm::{Limits, Machine, Program, Stop, Turn};
+use runstate::vm::{CallRequest, Limits, Machine, Program, Reply, Stop, Turn};
 use serde_json::{Value as Json, json};
 
 /// A program, and what the outside gives it.
@@ -150,14 +150,19 @@ fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machin
                 break Ending::Failed(format!("Uncaught: {}", failure.message));
             }
             Stop::Failed(failure) => break Ending::Failed(format!("{}: {}", failure.name, failure.message)),
-            Stop::Call(request) => {
-                let options = if request.options.is_null() { String::new() } else { format!(" {}", request.options) };
-                lines.push(format!("CC {}{options}", request.prompt));
+            stop @ (Stop::Call(_) | Stop::Calls(_)) => {
                 if let Some(other) = stopped(machine) {
                     *machine = other;
                 }
-                let answer = answers.next().map_or("no answer", String::as_str);
-                machine.answer(&json!(answer)).unwrap();
+                assert_eq!(machine.run(fuel, &TURN), stop, "{}: asked once more, it asks something else", case.name);
+                let requests = match stop {
+                    Stop::Calls(requests) => requests,
+                    Stop::Call(request) => vec![request],
+                    _ => Vec::new(),
+                };
+                lines.extend(requests.iter().map(asked));
+                let replies: Vec<Reply> = requests.iter().map(|request| reply(request, &mut answers)).collect();
+                machine.reply(&replies).unwrap();
             }
         }
         if let Some(other) = stopped(machine) {
@@ -165,6 +170,34 @@ fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machin
         }
     };
     Outcome { lines, ending, instructions: machine.instructions() }
+}
+
+/// A call as both sides print it.
+fn asked(request: &CallRequest) -> String {
+    let mut line = match request.kind.as_str() {
+        "cc" => format!("CC {}", request.prompt),
+        "timer" => "timer".to_owned(),
+        kind => format!("{kind} {}", request.args),
+    };
+    if !request.options.is_null() {
+        line += &format!(" {}", request.options);
+    }
+    if let Some(keyed) = &request.key {
+        line += &format!(" #{}", keyed.occurrence);
+    }
+    line
+}
+
+/// The next of the answers; timers and what is written take none. `!Name: message` is an error.
+fn reply<'a>(request: &CallRequest, answers: &mut impl Iterator<Item = &'a String>) -> Reply {
+    if request.kind == "timer" || request.kind == "fs.writeFile" {
+        return Reply::Nothing;
+    }
+    let answer = answers.next().map_or("no answer", String::as_str);
+    match answer.strip_prefix('!').and_then(|error| error.split_once(": ")) {
+        Some((name, message)) => Reply::Error { name: name.to_owned(), message: message.to_owned() },
+        None => Reply::Value(json!(answer)),
+    }
 }
 
 /// Whole numbers compare equal however JSON spells them.

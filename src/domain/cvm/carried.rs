@@ -76,6 +76,7 @@ impl Command for CarryProgram {
             created: self.created,
             modified: self.modified,
             tags: Vec::new(),
+            removing: false,
             program_version: 1,
         };
         let insert = Change::Insert { key, document: document::write(&program)? };

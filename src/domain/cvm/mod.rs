@@ -4,6 +4,7 @@
 //! | file | entity |
 //! |---|---|
 //! | `program.rs` | programs, their versions, and the command that loads them |
+//! | `remove.rs` | removing a program that no execution runs |
 //! | `execution.rs` | executions, their lifecycle, the commands that move them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answering them, before they are asked too |
@@ -25,6 +26,7 @@ mod execution;
 mod expected;
 mod live;
 mod program;
+mod remove;
 mod rows;
 mod show;
 mod turn;
@@ -40,7 +42,9 @@ pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
     Reached, Resting, Retry, Run, Start, State, Status, Unpause, Wake, Woken,
 };
+pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
+pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
 pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
 pub use work::{Backoff, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, Release};

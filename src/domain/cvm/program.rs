@@ -40,6 +40,9 @@ pub struct Program {
     pub tags: Vec<String>,
     /// Its newest version, from 1.
     pub program_version: u32,
+    /// It is being removed: nothing can be started, until it is loaded again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removing: bool,
 }
 
 /// How a version was compiled.
@@ -89,6 +92,7 @@ pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
         Field::timestamp("modified"),
         Field::list("tags").optional(),
         Field::int("programVersion"),
+        Field::bool("removing").optional(),
     ])
     .indexes(&[
         Index::by(&[("name", Ascending)]).unique(),
@@ -180,6 +184,7 @@ impl Command for Load {
                     modified: ctx.now,
                     tags: self.tags.clone().unwrap_or_default(),
                     program_version: 1,
+                    removing: false,
                 };
                 let key = Key::new(&PROGRAMS, &program.id);
                 let insert = Change::Insert { key, document: document::write(&program)? };
@@ -190,6 +195,7 @@ impl Command for Load {
                 let mut after = Program {
                     description: self.description.clone().or(before.description.clone()),
                     tags: self.tags.clone().unwrap_or(before.tags.clone()),
+                    removing: false,
                     ..before.clone()
                 };
                 let recompiled = before.source != self.source || before.metadata.version != metadata.version;

@@ -1,6 +1,7 @@
 //! The `cvm` domain as callers use it: commands that run on, slice after slice, until the program stops.
 
 mod due;
+mod queries;
 mod work;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
-    Reached, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    Reached, RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
 
 pub use due::{Due, Pace, StillDue};
+pub use queries::*;
 pub use work::Work;
 
 /// Executions of programs, over one engine.
@@ -44,6 +46,8 @@ pub struct Summary {
     pub status: String,
     /// What it waits for.
     pub prompt: Option<String>,
+    /// How many calls are open, paused or not.
+    pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
@@ -56,13 +60,15 @@ impl Summary {
         let text = |path| value::get(document, path).and_then(Json::as_str);
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
-        let version = value::get(document, "programVersion").and_then(Json::as_u64).unwrap_or_default();
+        let number = |path| value::get(document, path).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
+        let open = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
         Self {
             id: id.to_owned(),
             program_name: text("programName").unwrap_or_default().to_owned(),
-            program_version: u32::try_from(version).unwrap_or_default(),
+            program_version: number("programVersion").unwrap_or_default(),
             status: text("state.status").unwrap_or_default().to_owned(),
             prompt: prompt.map(str::to_owned),
+            open_calls: open.unwrap_or_default(),
             started: time("started"),
             last_modified: time("lastModified"),
         }
@@ -96,6 +102,29 @@ impl Cvm {
     /// Loads a program under its name; see [`Load`].
     pub async fn load(&self, load: &Load, id: Option<&CommandId>) -> Result<LoadedProgram, Error> {
         Ok(self.execute(load, id).await?.output)
+    }
+
+    /// Removes a program with its versions. [`Code::InUse`]: executions of it are there; delete them first.
+    pub async fn remove_program(&self, name: &str, id: Option<&CommandId>) -> Result<(), Error> {
+        let remove = RemoveProgram { name: name.to_owned() };
+        let Executed { mut output, command, .. } = self.execute(&remove, id).await?;
+        for part in 1.. {
+            if let Some(execution) = output.used_by {
+                let message =
+                    format!("an execution of program `{name}` was started meanwhile, `{execution}`; it stays");
+                return Err(Error::new(Code::InUse, message));
+            }
+            if output.done {
+                break;
+            }
+            output = match self.engine.execute_part(&remove, &command.part(part), Origin::of_parts(id)).await {
+                Ok(executed) => executed.output,
+                // Somebody else removed the rest.
+                Err(error) if error.code == Code::NotFound => break,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
     }
 
     /// Starts a program and runs it to its first stop.

@@ -1,5 +1,6 @@
 //! What the engine asks of the machine it runs on: the time, entropy, and to be called again later. Nothing below the engine asks.
 
+use crate::decision::Stopwatch;
 use crate::marker::{BoxFuture, MaybeSync};
 use crate::time::{Millis, Timestamp};
 
@@ -20,6 +21,12 @@ pub trait Host: MaybeSync {
 
     /// Ten bytes that nobody can guess.
     fn entropy(&self) -> [u8; 10];
+
+    /// Measures how long programs run, for people who look; nothing is decided by it. `None`: not measured, and then every run is told
+    /// exactly alike.
+    fn stopwatch(&self) -> Option<Stopwatch> {
+        None
+    }
 
     /// Comes back after `span`.
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()>;

@@ -1,8 +1,10 @@
 //! The operating system as host.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Host;
+use crate::decision::Stopwatch;
 use crate::marker::BoxFuture;
 use crate::time::{Millis, Timestamp};
 
@@ -25,6 +27,11 @@ impl Host for SystemHost {
             bytes.copy_from_slice(&crate::id::sha256(&[format!("{mark:?}").as_bytes()])[..10]);
         }
         bytes
+    }
+
+    fn stopwatch(&self) -> Option<Stopwatch> {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Some(|| u64::try_from(START.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {

@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::Host;
+use crate::decision::Stopwatch;
 use crate::marker::BoxFuture;
 use crate::time::{Millis, Timestamp};
 
@@ -31,6 +32,11 @@ impl Host for SystemHost {
         let mut bytes = [0u8; 10];
         random_values(&mut bytes);
         bytes
+    }
+
+    fn stopwatch(&self) -> Option<Stopwatch> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "microseconds since 1970 fit")]
+        Some(|| (js_sys::Date::now() * 1_000.0) as u64)
     }
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {

@@ -21,7 +21,7 @@ impl Tables {
     }
 
     /// The answer, and how many documents were looked at for it.
-    pub(super) fn query_counted(&self, query: &Query) -> Result<(Page, usize), Error> {
+    pub(crate) fn query_counted(&self, query: &Query) -> Result<(Page, usize), Error> {
         let (table, collection) = self.asked(&query.collection)?;
         let cursor = Cursor::of(collection, query)?;
         let limit = query.limit.map_or(usize::MAX, |n| n as usize);

@@ -7,12 +7,14 @@
 
 mod matcher;
 mod parse;
+mod plain;
 mod set;
 
 use std::ops::Range;
 
 use super::limits::Exceeded;
 use super::text::{Str, Units};
+pub use plain::TextPattern;
 use set::Set;
 
 /// Brackets within brackets that a pattern may have: who reads it calls himself for each.

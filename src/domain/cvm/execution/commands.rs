@@ -178,6 +178,10 @@ impl Command for Start {
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
         };
         let program: program::Program = document::read(program_key, found)?;
+        if program.removing {
+            let hint = " any more: it is being removed; load it again".to_owned();
+            return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
+        }
         if program.metadata.version != BYTECODE_VERSION {
             let message = format!(
                 "program `{}` was compiled for bytecode version {}; load its source again",
@@ -235,12 +239,9 @@ impl Command for Run {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, execution) = Execution::find(view, &self.id)?;
         match &execution.state {
             State::Running { .. } => {
-                // What lies between two saves of a running execution was spent running, unless its process died in between.
-                let ran = ctx.now.since(execution.last_modified).0.clamp(0, ctx.settings.run_lease.0.max(0));
-                execution.metrics.execution_time_ms += ran;
                 let live = Live::of(view, &execution, ctx)?;
                 turn::go_on(view, before, execution, live, ctx, Vec::new())
             }

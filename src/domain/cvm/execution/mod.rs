@@ -75,7 +75,7 @@ pub struct Metrics {
     pub instructions_executed: u64,
     /// Calls made.
     pub cc_calls_count: u64,
-    /// Time spent running, as far as saves show it: from each save of a running execution to the next.
+    /// Time that the machine spent running, each turn rounded to a millisecond; 0 where the host does not measure.
     pub execution_time_ms: i64,
 }
 
@@ -577,5 +577,30 @@ mod tests {
     #[test]
     fn the_lifecycle_is_the_specified_one() {
         insta::assert_snapshot!(crate::decision::table::<Execution>());
+    }
+
+    /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
+    const SPECIFIED: [(&str, [&str; 7]); 6] = [
+        // run, answer, pause, unpause, cancel, retry, delete
+        ("running", ["complete · error · running · waiting_cc", "running", "paused", "–", "cancelled", "–", "–"]),
+        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "–", "–"]),
+        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–"]),
+        ("complete", ["complete", "–", "–", "–", "–", "–", "deleted"]),
+        ("error", ["error", "–", "–", "–", "–", "running", "deleted"]),
+        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "deleted"]),
+    ];
+
+    #[test]
+    fn every_cell_of_the_table_is_the_specified_one() {
+        let table = crate::decision::table::<Execution>();
+        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+        let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
+        assert_eq!(derived[0][2..9], ["run", "answer", "pause", "unpause", "cancel", "retry", "delete"]);
+        for (status, specified) in SPECIFIED {
+            let row = derived.iter().find(|row| row[1] == status).unwrap();
+            assert_eq!(row[2..9], specified, "{status}");
+        }
+        // What is being deleted takes nothing but that.
+        assert_eq!(derived.last().unwrap()[1..9], ["deleted", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }

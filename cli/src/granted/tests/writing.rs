@@ -1,0 +1,91 @@
+//! What is written stands whole, with the folders on the way to it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::*;
+
+#[test]
+fn files_are_made_and_replaced() {
+    let scene = Scene::new();
+    scene.write("a.txt", "first, and longer").unwrap();
+    assert_eq!(scene.read("a.txt").unwrap(), "first, and longer");
+    scene.write("a.txt", "second").unwrap();
+    assert_eq!(scene.read("a.txt").unwrap(), "second");
+    // The same again, as after a crash.
+    scene.write("a.txt", "second").unwrap();
+    assert_eq!(scene.entries(), ["a.txt"]);
+}
+
+#[test]
+fn missing_folders_are_made() {
+    let scene = Scene::new();
+    scene.write("one/two/three/a.txt", "a").unwrap();
+    scene.write("one/two/b.txt", "b").unwrap();
+    assert_eq!(scene.list("one/two").unwrap(), ["b.txt", "three/"]);
+    assert_eq!(scene.read("one/two/three/a.txt").unwrap(), "a");
+}
+
+#[test]
+fn what_is_in_the_way_stays() {
+    let scene = Scene::new();
+    scene.file("folder/a.txt", "a");
+    assert_refused(scene.write("folder", "b"), ErrorName::Error, "it is a folder");
+    assert_refused(scene.write("folder/a.txt/b.txt", "b"), ErrorName::Error, "writing \"folder/a.txt/b.txt\": ");
+    assert_refused(scene.write("folder/a.txt/new/b.txt", "b"), ErrorName::Error, "");
+    assert_eq!(scene.read("folder/a.txt").unwrap(), "a");
+    assert_eq!(scene.list("folder").unwrap(), ["a.txt"]);
+}
+
+#[test]
+fn nobody_sees_half_a_file() {
+    let scene = Scene::new();
+    let texts = ["a".repeat(200_000), "b".repeat(100_000)];
+    scene.write("a.txt", &texts[0]).unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        let reader = threads.spawn(|| {
+            let mut rounds = 0u32;
+            while !done.load(Ordering::Relaxed) {
+                let text = scene.read("a.txt").unwrap();
+                assert!(texts.contains(&text), "{} bytes", text.len());
+                assert_eq!(scene.list(".").unwrap(), ["a.txt"]);
+                rounds += 1;
+            }
+            rounds
+        });
+        for round in 0..100 {
+            scene.write("a.txt", &texts[round % 2]).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
+    assert_eq!(scene.entries(), ["a.txt"]);
+}
+
+#[test]
+fn many_may_write_into_one_new_folder_at_once() {
+    let scene = Scene::new();
+    thread::scope(|threads| {
+        for name in 0..8 {
+            let scene = &scene;
+            threads.spawn(move || {
+                scene.write(&format!("new/folder/{name}.txt"), "mine").unwrap();
+                scene.write("new/folder/shared.txt", &name.to_string()).unwrap();
+            });
+        }
+    });
+    assert_eq!(names(&scene.at("new/folder")).len(), 9);
+}
+
+#[test]
+fn what_a_dead_writer_left_is_in_nobodys_way() {
+    let scene = Scene::new();
+    let left = format!(".runstate-{}-{}.draft", std::process::id(), 0);
+    scene.file(&left, "half a te");
+    for round in 0..50 {
+        scene.write("a.txt", &round.to_string()).unwrap();
+    }
+    assert_eq!(scene.list(".").unwrap(), ["a.txt"]);
+    assert_eq!(fs::read_to_string(scene.at(&left)).unwrap(), "half a te");
+}

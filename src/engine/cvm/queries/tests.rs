@@ -1,0 +1,134 @@
+//! What the questions cost where they are answered: how many documents are looked at, beside how many there are.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::logs::Place;
+use super::{CallListing, Paging, executions, logs, programs};
+use crate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, PROGRAM_VERSIONS};
+use crate::id::CommandId;
+use crate::schema::{Collection, Key, Query};
+use crate::store::tables::{Planned, Tables};
+use crate::store::{Batch, Expect, Limits, Op, Write};
+use crate::time::Timestamp;
+use crate::value::Json;
+
+/// How many executions there are, and calls and rows of the log of execution `e7`.
+const MANY: usize = 300;
+
+fn put(tables: &mut Tables, collection: &Collection, id: &str, document: Json) {
+    let document = Arc::new(document.as_object().unwrap().clone());
+    let write = Write { key: Key::new(collection, id), expect: Expect::Absent, op: Op::Put { version: 1, document } };
+    let batch = Batch {
+        command: CommandId::new(&format!("{}-{id}", collection.name)).unwrap(),
+        fingerprint: "f".to_owned(),
+        at: Timestamp::from_millis(0),
+        result: Json::Null,
+        writes: vec![write],
+        checks: vec![],
+    };
+    match tables.plan(&batch).unwrap() {
+        Planned::Commit(commit) => tables.apply(commit),
+        Planned::Replay(_) => panic!("replayed"),
+    }
+}
+
+fn execution(n: usize, status: &str) -> Json {
+    json!({
+        "id": format!("e{n}"), "programId": "p", "programName": if n.is_multiple_of(2) { "even" } else { "odd" },
+        "programVersion": 1, "started": n, "lastModified": n, "metrics": {}, "random": 0, "heap": {}, "outputDigest": "",
+        "state": {"pc": 0, "stack": [], "scopes": [], "status": status, "output": [], "outputCount": 0},
+    })
+}
+
+fn call(n: usize, execution: &str, kind: &str, open: bool) -> Json {
+    let mut call = json!({
+        "id": format!("c{n}"), "executionId": execution, "programName": "even", "step": n, "kind": kind, "context": {},
+        "request": {"prompt": "?", "instructionId": 0, "timestamp": n},
+    });
+    let rest = if open { ("availableAt", json!(n)) } else { ("outcome", json!("answered")) };
+    call[rest.0] = rest.1;
+    call
+}
+
+/// Everything in numbers; open are 3 executions of each kind and 12 calls, 4 of them of the kind `mail`.
+fn scene() -> Tables {
+    let mut tables = Tables::new(&crate::domain::catalog().unwrap(), Limits::default());
+    for n in 0..MANY {
+        let status = ["running", "waiting_cc", "paused"].get(n / 3).copied().unwrap_or("complete");
+        put(&mut tables, &EXECUTIONS, &format!("e{n}"), execution(n, status));
+        put(&mut tables, &CC_HISTORY, &format!("c{n}"), call(n, "e7", "cc", n < 8));
+        let log = json!({"id": format!("l{n:03}"), "executionId": "e7", "timestamp": n / 10, "event": "error", "details": {}});
+        put(&mut tables, &EXECUTION_LOGS, &format!("l{n:03}"), log);
+        let version = json!({"id": format!("v{n}"), "programId": "p", "programVersion": n, "source": "", "bytecode": [],
+            "metadata": {}, "created": n});
+        put(&mut tables, &PROGRAM_VERSIONS, &format!("v{n}"), version);
+    }
+    (MANY..MANY + 4).for_each(|n| put(&mut tables, &CC_HISTORY, &format!("c{n}"), call(n, "e8", "mail", true)));
+    tables
+}
+
+fn asked(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
+    let (page, looked) = tables.query_counted(query).unwrap();
+    (page.rows.into_iter().map(|row| row.id.to_string()).collect(), looked)
+}
+
+#[test]
+fn what_has_ended_is_not_looked_at_for_what_is_active() {
+    let (found, looked) = asked(&scene(), &executions::active(2));
+    assert_eq!((found, looked), (vec!["e8".to_owned(), "e7".to_owned()], 9));
+}
+
+#[test]
+fn a_page_is_looked_at_and_the_next_row() {
+    let tables = scene();
+    let limit = Some(5);
+    let of_one = CallListing { execution: Some("e7".to_owned()), limit, ..CallListing::default() };
+    let of_a_kind = CallListing { kind: Some("cc".to_owned()), open: true, limit, ..CallListing::default() };
+    let open = CallListing { open: true, limit, ..CallListing::default() };
+    let newest = CallListing { limit, ..CallListing::default() };
+    let paging = Paging { limit, cursor: None };
+    let place = Place::parse("20:l204").unwrap();
+    let cases = [
+        ("history", executions::history("even", 5), "e298 e296 e294 e292 e290"),
+        ("calls of an execution", of_one.query(), "c0 c1 c2 c3 c4"),
+        ("open calls of a kind", of_a_kind.query(), "c0 c1 c2 c3 c4"),
+        ("open calls", open.query(), "c0 c1 c2 c3 c4"),
+        ("calls", newest.query(), "c303 c302 c301 c300 c299"),
+        ("versions", programs::versions("p", &paging), "v299 v298 v297 v296 v295"),
+        ("log", logs::logs("e7", None, limit), "l000 l001 l002 l003 l004"),
+    ];
+    for (what, query, expected) in cases {
+        let (found, looked) = asked(&tables, &query);
+        assert_eq!((found.join(" "), looked), (expected.to_owned(), 6), "{what}");
+    }
+    // Behind a place within one millisecond its own rows are looked at again, ten here.
+    let (found, looked) = asked(&tables, &logs::logs("e7", Some(&place), limit));
+    assert_eq!((found.join(" "), looked <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{looked}");
+}
+
+#[test]
+fn pages_go_on_where_the_last_one_ended_at_the_same_cost() {
+    let tables = scene();
+    let mut listing = CallListing { open: true, limit: Some(5), ..CallListing::default() };
+    let (first, _) = tables.query_counted(&listing.query()).unwrap();
+    listing.cursor = first.cursor;
+    let (found, looked) = asked(&tables, &listing.query());
+    assert_eq!((found.join(" "), looked), ("c5 c6 c7 c300 c301".to_owned(), 6));
+}
+
+#[test]
+fn open_calls_of_a_program_are_looked_for_among_open_calls_alone() {
+    let listing =
+        CallListing { program: Some("even".to_owned()), open: true, limit: Some(50), ..CallListing::default() };
+    let (found, looked) = asked(&scene(), &listing.query());
+    assert_eq!((found.len(), looked), (12, 12));
+}
+
+#[test]
+fn a_page_is_bounded_whatever_is_asked_for() {
+    let listing = CallListing { limit: Some(u32::MAX), ..CallListing::default() };
+    assert_eq!(listing.query().limit, Some(super::MOST_PAGE_ROWS));
+    assert_eq!(CallListing::default().query().limit, Some(super::PAGE_ROWS));
+}
