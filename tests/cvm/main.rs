@@ -12,6 +12,7 @@ mod process;
 mod queries;
 mod same;
 mod scene;
+mod serve;
 mod size;
 mod workers;
 
