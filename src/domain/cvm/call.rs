@@ -377,7 +377,7 @@ impl Call {
 
     /// Closes it with an answer.
     pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
-        let latency_ms = now.since(self.request.timestamp);
+        let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by });
         self.close(CallOutcome::Answered);
     }
@@ -390,9 +390,14 @@ impl Call {
             (None, _) => None,
         };
         let Some(result) = over else { return self.close(CallOutcome::TimedOut) };
-        let latency_ms = now.since(self.request.timestamp);
+        let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by: None });
         self.close(CallOutcome::Defaulted);
+    }
+
+    /// How long it has been open. The clock of another host may be behind.
+    fn latency(&self, now: Timestamp) -> Millis {
+        now.since(self.request.timestamp).max(Millis(0))
     }
 
     /// Closes it without an answer.
