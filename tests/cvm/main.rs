@@ -3,14 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
+mod documents;
 mod large;
 mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod race;
 mod same;
 mod scene;
+mod schedule;
 mod size;
+mod world;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
