@@ -1,10 +1,10 @@
 //! All documents of a store, and what must hold of them at every moment: judged by the specification alone, from what stands on the wire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
-use runstate::engine::COLLECTIONS as STAGING;
+use runstate::engine::{COLLECTIONS as STAGING, STAGED_ROWS};
 use runstate::limits::Settings;
 use runstate::schema::{Collection, Query};
 use runstate::store::Store;
@@ -103,10 +103,14 @@ impl Documents {
     /// What contradicts the rules.
     pub fn wrong(&self, settings: &Settings) -> Vec<String> {
         let mut wrong = Vec::new();
+        // A turn that is being staged, and begins an execution, is nobody's yet.
+        let staged: BTreeSet<&str> =
+            self.each(&STAGED_ROWS).values().flat_map(|record| names(record, "staged")).collect();
         for of in OF_EXECUTIONS {
             for (id, row) in self.each(of) {
-                if self.head(row.text("executionId")).is_none() {
-                    wrong.push(format!("{}/{id} belongs to nothing: {:?}", of.name, row.document));
+                let (name, execution) = (format!("{}/{id}", of.name), row.text("executionId"));
+                if self.head(execution).is_none() && !staged.contains(name.as_str()) {
+                    wrong.push(format!("{name} belongs to nothing: {execution}"));
                 }
             }
         }
@@ -115,7 +119,7 @@ impl Documents {
         }
         for (id, head) in self.each(&EXECUTIONS) {
             let found = self.wrong_execution(id, head, settings);
-            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {:?}", head.document)));
+            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {}", brief(head))));
         }
         wrong
     }
@@ -205,7 +209,7 @@ impl Documents {
             };
             let undone = then.has("deleting") && !now.has("deleting");
             if (now != then && !may_change) || undone {
-                wrong.push(format!("execution {id} was {:?}, is {:?}", then.document, now.document));
+                wrong.push(format!("execution {id} was {}, is {}", brief(then), brief(now)));
             }
         }
         wrong
@@ -234,6 +238,16 @@ fn wrong_call(row: &Found) -> Option<&'static str> {
     }
     let takable = outcome.is_empty() && !timer;
     (row.has("availableAt") != takable).then_some("whether workers may take it")
+}
+
+/// What of a head says how it stands.
+fn brief(head: &Found) -> String {
+    let shown = ["state.status", "ccWaiting", "pausedFrom", "wakeAt", "lastModified", "metrics", "deleting"];
+    shown.map(|path| format!("{path} {}", head.at(path))).join(", ")
+}
+
+fn names<'a>(record: &'a Found, list: &str) -> impl Iterator<Item = &'a str> {
+    record.at(list).as_array().into_iter().flatten().filter_map(Json::as_str)
 }
 
 /// How many rows of the heap a head points to.

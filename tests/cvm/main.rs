@@ -10,6 +10,7 @@ mod lifecycle;
 mod process;
 mod queries;
 mod race;
+
 mod same;
 mod scene;
 mod schedule;

@@ -16,7 +16,7 @@ use crate::schedule::{Choices, Yielding, explore};
 use crate::world::{World, program, start};
 
 /// Rounds of a race in the ordinary run, unless it has fewer orders.
-const ROUNDS: usize = 1_000;
+const ROUNDS: usize = 640;
 
 /// What somebody was told.
 type Told = Result<(), Code>;
@@ -102,7 +102,7 @@ const KEYED: &str = r#"const a = CC("go?"); const b = CC("q?", { key: "k" }); co
 #[test]
 fn who_asks_and_who_answers_by_key_never_miss_each_other() {
     let load = program("program", KEYED);
-    explore("asker, early answerer", ROUNDS * 2, |choices| {
+    explore("asker, early answerer", 2_000, |choices| {
         let race = if choices.choose(2) == 0 { Race::started(&load) } else { Race::warm(&load) };
         let both = race.run(choices, [act(answer(&race.one, "go")), act(answer_key(&race.other, "early"))]);
         assert_eq!(both, [Ok(()), Ok(())]);
@@ -506,8 +506,7 @@ fn of_a_late_worker_and_the_one_who_took_over_one_counts() {
         };
         let taken = std::sync::Mutex::new(false);
         let over = async {
-            let Some(work) = race.other.claim_call(&call, "new", LEASE).await.map_err(|error| error.code)?
-            else {
+            let Some(work) = race.other.claim_call(&call, "new", LEASE).await.map_err(|error| error.code)? else {
                 return Ok(());
             };
             *taken.lock().unwrap() = true;
@@ -594,4 +593,14 @@ fn what_is_kept_no_longer_is_deleted_by_whoever_comes_first() {
         assert_eq!(race.world.check().rows_of("run"), 0);
         assert_eq!(block_on(one.next_due()).unwrap(), None);
     });
+}
+
+#[test]
+fn what_a_process_remembers_of_a_call_is_not_taken_for_what_became_of_it() {
+    let race = Race::started(&program("program", r#"console.log(CC("q?"));"#));
+    block_on(race.other.pause("run", None)).unwrap();
+    let claimed = block_on(race.one.claim(&kinds(), "worker", LEASE)).unwrap().unwrap().claimed;
+    block_on(race.other.complete(&claimed, "a".into(), None, None)).unwrap();
+    block_on(race.one.unpause("run", None)).unwrap();
+    race.expect(Status::Complete, &["a"]);
 }

@@ -23,8 +23,9 @@ impl Store for Yielding {
         self.0.capabilities()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
-        self.0.migrate(catalog)
+    /// Whoever made the store has made it ready.
+    fn migrate<'a>(&'a self, _: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
