@@ -10,6 +10,7 @@ mod lifecycle;
 mod process;
 mod queries;
 mod race;
+mod random;
 
 mod same;
 mod scene;
