@@ -5,6 +5,7 @@ use runstate::code::Code;
 use runstate::domain::cvm::Status;
 use runstate::engine::Error;
 
+use crate::colour::When;
 use crate::failure::Failure;
 use crate::print::Out;
 
@@ -45,6 +46,22 @@ impl Exit {
         }
     }
 
+    /// The graver of two ends, of several things that were done by one command.
+    pub fn graver(self, other: Self) -> Self {
+        const RISING: [Exit; 8] = [
+            Exit::Done,
+            Exit::Waiting,
+            Exit::ProgramFailed,
+            Exit::Rejected,
+            Exit::Store,
+            Exit::WrongUse,
+            Exit::Interrupted,
+            Exit::OutputClosed,
+        ];
+        let rank = |exit: Exit| RISING.iter().position(|of| *of == exit);
+        if rank(other) > rank(self) { other } else { self }
+    }
+
     /// Of what drives an execution, by where the execution stands in the end.
     pub const fn of(status: Status) -> Self {
         match status {
@@ -65,7 +82,10 @@ impl From<Code> for Exit {
             | Code::Invalid
             | Code::Limit
             | Code::Stale
+            | Code::InUse
             | Code::AlreadyAnswered
+            | Code::DeadlinePassed
+            | Code::StaleClaim
             | Code::InvalidAnswer
             | Code::AmbiguousCall
             | Code::NeedsRecompile
@@ -88,9 +108,35 @@ pub fn wrong_use(error: &clap::Error) -> Exit {
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         let text = text.split("\n\nFor more information").next().unwrap_or(text);
         let message = text.trim().trim_start_matches("error: ");
-        return Out::new(true).failure(&Failure::from(Error::new(Code::Usage, message)));
+        return Out::new(true, When::Never).failure(&Failure::from(Error::new(Code::Usage, message)));
     }
     // Nothing can be done where even this cannot be said.
     let _ = error.print();
     Exit::WrongUse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A code that is new ends as a failure of the store until it is put where it belongs.
+    #[test]
+    fn every_code_ends_the_process_as_scripts_expect() {
+        let of = |exit: Exit| {
+            let codes = Code::ALL.iter().filter(|code| Exit::from(**code) == exit).map(|code| code.as_str());
+            format!("{}: {}", exit.code(), codes.collect::<Vec<_>>().join(" "))
+        };
+        insta::assert_snapshot!([Exit::WrongUse, Exit::Store, Exit::Rejected].map(of).join("\n"), @"
+        2: compile_error usage io invalid_url
+        4: conflict unique_violation unknown_outcome unavailable full corrupt too_large read_only newer_version unsupported closed position_expired internal
+        5: illegal_transition not_found already_exists in_use invalid limit stale already_answered invalid_answer ambiguous_call deadline_passed stale_claim needs_recompile invalid_bytecode command_id_reused
+        ");
+    }
+
+    #[test]
+    fn of_several_ends_the_gravest_counts() {
+        let ends = [Exit::Waiting, Exit::Rejected, Exit::ProgramFailed, Exit::Done];
+        assert_eq!(ends.into_iter().reduce(Exit::graver), Some(Exit::Rejected));
+        assert_eq!(Exit::Done.graver(Exit::Waiting), Exit::Waiting);
+    }
 }
