@@ -4,17 +4,22 @@
 
 mod calls;
 mod changes;
+mod documents;
 mod due;
 mod large;
 mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod race;
+mod random;
 mod same;
 mod scene;
+mod schedule;
 mod serve;
 mod size;
 mod workers;
+mod world;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
