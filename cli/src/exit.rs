@@ -79,12 +79,15 @@ impl From<Code> for Exit {
             Code::IllegalTransition
             | Code::NotFound
             | Code::AlreadyExists
+            | Code::InUse
             | Code::Invalid
             | Code::Limit
             | Code::Stale
             | Code::AlreadyAnswered
             | Code::InvalidAnswer
             | Code::AmbiguousCall
+            | Code::DeadlinePassed
+            | Code::StaleClaim
             | Code::NeedsRecompile
             | Code::InvalidBytecode
             | Code::CommandIdReused => Exit::Rejected,
