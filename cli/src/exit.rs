@@ -79,6 +79,7 @@ impl From<Code> for Exit {
             Code::IllegalTransition
             | Code::NotFound
             | Code::AlreadyExists
+            | Code::InUse
             | Code::Invalid
             | Code::Limit
             | Code::Stale
@@ -88,6 +89,8 @@ impl From<Code> for Exit {
             | Code::StaleClaim
             | Code::InvalidAnswer
             | Code::AmbiguousCall
+            | Code::DeadlinePassed
+            | Code::StaleClaim
             | Code::NeedsRecompile
             | Code::InvalidBytecode
             | Code::CommandIdReused => Exit::Rejected,

@@ -10,12 +10,12 @@ use crate::table;
 
 /// The groups, and their commands in the order shown.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Programs", &["run", "load"]),
+    ("Programs", &["run", "load", "programs", "program", "stats"]),
     (
         "Executions",
-        &["start", "next", "resume", "list", "show", "output", "pause", "unpause", "cancel", "retry", "delete"],
+        &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
     ),
-    ("Calls and workers", &["answer"]),
+    ("Calls and workers", &["answer", "calls"]),
     ("Stores", &["info", "export", "import", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use runstate::domain::cvm::Load;
+use runstate::domain::cvm::{Load, Start};
 use runstate::id::CommandId;
+use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
 use super::start;
@@ -21,6 +22,8 @@ pub struct Run {
     pub id: Option<String>,
     /// The program's `input`.
     pub input: Option<Json>,
+    /// How much it logs.
+    pub log_level: Option<LogLevel>,
     /// A file of answers.
     pub answers: Option<PathBuf>,
     /// Names the start. Loading the same source again changes nothing anyway, and an answer names its call.
@@ -34,7 +37,8 @@ impl Run {
         let mut answers = Answers::of(self.answers.as_deref())?;
         let program = session.cvm.load(&self.load, None).await?.name;
         let interrupt = Interrupt::watch(session.out);
-        let reached = start::begin(session, &interrupt, program, self.id, self.input, self.command.as_ref()).await?;
+        let start = Start { id: self.id, program, input: self.input, log_level: self.log_level, parent: None };
+        let reached = start::begin(session, &interrupt, start, self.command.as_ref()).await?;
         session.drive(&reached.id, &mut answers, 0).await
     }
 }
