@@ -85,6 +85,8 @@ impl From<Code> for Exit {
             | Code::AlreadyAnswered
             | Code::InvalidAnswer
             | Code::AmbiguousCall
+            | Code::DeadlinePassed
+            | Code::StaleClaim
             | Code::NeedsRecompile
             | Code::InvalidBytecode
             | Code::CommandIdReused => Exit::Rejected,

@@ -1,13 +1,17 @@
 //! A question as people see it, and what they may type as its answer.
 
-use runstate::domain::cvm::OpenCall;
+use runstate::domain::cvm::{COGNITIVE, OpenCall, Schema};
 use serde_json::Value as Json;
 
 use crate::print::{indented, visible};
 
 /// The question and its numbered choices, as lines.
 pub fn question(call: &OpenCall, bold: impl Fn(&str) -> String) -> String {
-    let mut text = format!("? {}\n", bold(&indented(&visible(&call.prompt), 2)));
+    let asked = if call.kind == COGNITIVE { call.prompt.clone() } else { format!("{} {}", call.kind, call.args) };
+    let mut text = format!("? {}\n", bold(&indented(&visible(&asked), 2)));
+    if let Some(schema) = call.schema.as_ref().and_then(|schema| Schema::parse(schema).ok()) {
+        text += &format!("  {}\n", indented(&visible(&schema.describe()), 2));
+    }
     for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
         text += &format!("  {number}) {}\n", indented(&visible(&shown(choice)), 5));
     }

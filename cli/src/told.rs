@@ -42,6 +42,16 @@ struct ToldCall<'a> {
     prompt: &'a str,
     choices: Option<&'a [Json]>,
     kind: &'a str,
+    #[serde(skip_serializing_if = "Json::is_null")]
+    args: &'a Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
     line: u32,
     requested_at: String,
 }
@@ -95,6 +105,11 @@ impl<'a> From<&'a OpenCall> for ToldCall<'a> {
             prompt: &call.prompt,
             choices: call.choices.as_deref(),
             kind: &call.kind,
+            args: &call.args,
+            schema: call.schema.as_ref(),
+            key: call.key.as_deref(),
+            deadline: call.deadline.map(|at| at.to_rfc3339()),
+            owner: call.owner.as_deref(),
             line: call.line,
             requested_at: call.requested_at.to_rfc3339(),
         }

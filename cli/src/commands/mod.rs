@@ -17,7 +17,10 @@ mod resume;
 mod run;
 mod show;
 mod start;
+mod sweep;
+mod tick;
 mod verify;
+mod work;
 
 use std::path::Path;
 
@@ -35,13 +38,16 @@ use crate::session::Session;
 pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
     let Args { global, command } = args;
     let open = async |missing, running: Option<&Running>| {
-        Session::open(&global, missing, running.and_then(|running| running.max_instructions), out).await
+        let most = running.and_then(|running| running.max_instructions);
+        let session = Session::open(&global, missing, most, out).await?;
+        session.do_due().await;
+        Ok::<_, Failure>(session)
     };
     match command {
-        Command::Run { file, name, id, input, answers, writing, running } => {
+        Command::Run { file, name, id, input, answering, writing, running } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let run =
-                run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
+                run::Run { load, id, input: input_of(input.as_deref())?, answering, command: command_id(&writing)? };
             let session = open(Missing::Create, Some(&running)).await?;
             session.end(run.execute(&session).await).await
         }
@@ -66,10 +72,22 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, Some(&running)).await?;
             session.end(answer::execute(&session, &id, call.as_deref(), value, command).await).await
         }
-        Command::Resume { id, answers, writing, running } => {
+        Command::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.end(resume::execute(&session, &id, answers.as_deref(), command).await).await
+            session.end(resume::execute(&session, &id, &answering, command).await).await
+        }
+        Command::Work(working) => {
+            let session = Session::open(&global, Missing::Refuse, working.running.max_instructions, out).await?;
+            session.end(work::execute(&session, *working).await).await
+        }
+        Command::Tick { follow, running } => {
+            let session = Session::open(&global, Missing::Refuse, running.max_instructions, out).await?;
+            session.end(tick::execute(&session, follow).await).await
+        }
+        Command::Sweep(sweeping) => {
+            let session = Session::open(&global, Missing::Refuse, None, out).await?;
+            session.end(sweep::execute(&session, &sweeping).await).await
         }
         Command::Pause(these) => each(&global, these, None, each::Act::Pause, out).await,
         Command::Unpause { these, running } => each(&global, these, Some(&running), each::Act::Unpause, out).await,
@@ -93,12 +111,12 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             session.end(list::execute(&session, status, program, limit).await).await
         }
         Command::Info => {
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, None, out).await?;
             session.end(info::execute(&session).await).await
         }
         Command::Export(export) => {
             export::check(&export, out.json())?;
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, None, out).await?;
             session.end(export::execute(&session, &export).await).await
         }
         Command::Import(import) => import::execute(&global, &import, out).await,
@@ -119,6 +137,7 @@ async fn each(
     let named = named(these)?;
     let limit = running.and_then(|running| running.max_instructions);
     let session = Session::open(global, Missing::Refuse, limit, out).await?;
+    session.do_due().await;
     session.end(each::execute(&session, act, named).await).await
 }
 
