@@ -123,6 +123,7 @@ mod tests {
             kind: kind.into(),
             key: None,
             deadline: None,
+            default: None,
             owner: None,
             lease_until: None,
             line: 1,

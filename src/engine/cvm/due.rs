@@ -1,6 +1,8 @@
 //! What is due: executions whose timers, deadlines or dead processes want them looked at, finished ones that are kept no longer, and what
 //! expires. All of it is found by index; the host says when.
 
+use serde::Serialize;
+
 use super::Cvm;
 use crate::domain::cvm::{DeleteRows, EXECUTIONS, Wake};
 use crate::engine::{Error, Origin};
@@ -20,7 +22,7 @@ pub enum Pace {
 }
 
 /// What was due and done.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Due {
     /// Executions that went on.
     pub woken: u32,
@@ -35,7 +37,7 @@ pub struct Due {
 }
 
 /// An execution for which what is due could not be done.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct StillDue {
     /// The execution.
     pub execution: String,
