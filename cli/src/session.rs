@@ -67,14 +67,10 @@ impl Session {
         if self.engine.store().health().is_some() {
             return;
         }
-        match self.cvm.run_due(DUE, Pace::Slice).await {
-            Ok(due) => {
-                for StillDue { execution, error } in due.failed {
-                    self.out.remark(&format!("{execution} is due, but: {error}"));
-                }
-            }
-            // The command itself will meet what lasts.
-            Err(_) => {}
+        // The command itself will meet what lasts.
+        let Ok(due) = self.cvm.run_due(DUE, Pace::Slice).await else { return };
+        for StillDue { execution, error } in due.failed {
+            self.out.remark(&format!("{execution} is due, but: {error}"));
         }
     }
 

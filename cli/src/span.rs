@@ -20,7 +20,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     };
     let span = number.parse::<f64>().map_err(|_| hint())? * ms;
     // A hundred years: beyond it lies a mistake.
-    if !(span >= 1.0 && span <= 100.0 * 366.0 * 86_400_000.0) {
+    if !(1.0..=100.0 * 366.0 * 86_400_000.0).contains(&span) {
         return Err("it must be from 1ms to 100 years".to_owned());
     }
     Ok(Duration::from_millis(span as u64))
