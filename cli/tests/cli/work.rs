@@ -30,6 +30,12 @@ fn kill(child: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
+/// Whether a process runs still. One that nobody has waited for yet does not.
+fn is_there(pid: &str) -> bool {
+    let state = Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap().stdout;
+    !state.is_empty() && !state.starts_with(b"Z")
+}
+
 fn lines(scene: &Scene, file: &str) -> Vec<String> {
     std::fs::read_to_string(scene.path().join(file)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
@@ -136,7 +142,7 @@ fn one_that_hangs_or_floods_is_ended_with_all_it_has_started() {
     assert_eq!(scene.result("a"), "CallError: the command did not end within 2 s");
     assert_eq!(scene.result("b"), "CallError: the command printed more than 1048576 bytes");
     let pid = lines(&scene, "pid").remove(0);
-    until("it ends", || !Command::new("kill").args(["-0", &pid]).stderr(Stdio::null()).status().unwrap().success());
+    until("it ends", || !is_there(&pid));
 }
 
 #[test]
@@ -230,6 +236,19 @@ fn a_run_has_its_questions_answered_by_a_command() {
     let said = scene.run(&["run", "greet.ts", "--id", "g", "--answer-with", exec]).ended(0);
     assert!(said.out.starts_with("? Who is there?\n> Ada\nHello, Ada\n? All fine?\n"), "{}", said.out);
     assert_eq!(scene.result("g"), serde_json::json!({"name": "Ada", "fine": "yes"}));
+}
+
+#[test]
+fn ctrl_c_ends_the_command_that_was_to_answer() {
+    let scene = Scene::new();
+    scene.file("one.ts", ONE);
+    let run = ["run", "one.ts", "--id", "o", "--answer-with", "echo $$ > pid; sleep 1000"];
+    let child = scene.spawn(&run, Stdio::null());
+    until("it is asked", || !lines(&scene, "pid").is_empty());
+    kill(&child, "-INT");
+    Said::from(child.wait_with_output().unwrap()).ended(130).explains(&["runstate resume o"]);
+    let pid = lines(&scene, "pid").remove(0);
+    until("it ends", || !is_there(&pid));
 }
 
 #[test]
