@@ -83,14 +83,11 @@ impl From<Code> for Exit {
             | Code::Invalid
             | Code::Limit
             | Code::Stale
-            | Code::InUse
             | Code::AlreadyAnswered
             | Code::DeadlinePassed
             | Code::StaleClaim
             | Code::InvalidAnswer
             | Code::AmbiguousCall
-            | Code::DeadlinePassed
-            | Code::StaleClaim
             | Code::NeedsRecompile
             | Code::InvalidBytecode
             | Code::CommandIdReused => Exit::Rejected,

@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/due.rs"]
+mod due;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/follow.rs"]
@@ -27,3 +29,5 @@ mod tables;
 mod terminal;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/work.rs"]
+mod work;

@@ -140,6 +140,11 @@ impl Cvm {
         self.delete_finished(now - retention, limit, due).await
     }
 
+    /// How many executions had ended at `before`.
+    pub async fn count_finished(&self, before: Timestamp) -> Result<u64, Error> {
+        self.engine.count_where(EXECUTIONS.name, finished(before).filter).await
+    }
+
     /// Deletes up to `limit` executions that had ended at `before`.
     pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
         let mut cursor = None;
