@@ -237,7 +237,9 @@ impl Command for Claim {
         let until = now + self.lease;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
-            token: token + 1,
+            // Never below the time: a call under a key has the same id where its execution is deleted and another one begins under its id,
+            // and who claimed the former may not complete the latter.
+            token: (token + 1).max(u64::try_from(now.as_millis()).unwrap_or_default()),
             until,
             attempts: attempts.saturating_add(1),
         };
