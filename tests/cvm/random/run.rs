@@ -120,6 +120,7 @@ impl Run {
         }
         let Some(command) = self.command(step) else { return };
         self.commands += 1;
+        self.world.pass(Millis(1));
         let id = CommandId::new(&format!("command-{}", self.commands)).unwrap();
         let told = self.send(step, &command, &id);
         self.judge(step, &command, &id, told);
@@ -223,7 +224,13 @@ impl Run {
         if self.documents.statuses().contains_key("running") {
             return;
         }
-        let (id, command, result) = (id.clone(), command.clone(), result.clone());
+        let (id, command, mut result) = (id.clone(), command.clone(), result.clone());
+        // Of a call that is gone nothing is left to do.
+        if let Ok(claimed) = serde_json::from_value::<Claimed>(result.clone())
+            && !self.documents.each(&CC_HISTORY).get(&claimed.call).is_some_and(|row| row.has("request"))
+        {
+            result = Json::Null;
+        }
         self.try_again(step, &command, &id, &result);
         self.count("RepeatOld");
     }
@@ -269,10 +276,15 @@ impl Run {
             }
             Command::Complete { claimed, answer } => {
                 self.let_go(claimed);
+                self.is_his(claimed);
                 self.acknowledge(&claimed.execution, claimed.call.clone(), answer);
             }
-            Command::Fail { claimed, .. } | Command::Release(claimed) => self.let_go(claimed),
+            Command::Fail { claimed, .. } | Command::Release(claimed) => {
+                self.let_go(claimed);
+                self.is_his(claimed);
+            }
             Command::Heartbeat(claimed) => {
+                self.is_his(claimed);
                 let until = result.as_i64().map(Timestamp::from_millis);
                 let held = self.held.iter_mut().find(|held| held.claimed == *claimed);
                 if let (Some(held), Some(until)) = (held, until) {
@@ -327,6 +339,15 @@ impl Run {
             assert!(!other.alone || other.until <= now, "{claimed:?} was taken from {:?}", other.claimed);
         }
         self.held.push(Held { until: claimed.until, claimed, incarnation, alone: true });
+    }
+
+    /// Whoever was taken at his word holds the newest claim, on the execution that he claimed it of.
+    fn is_his(&self, claimed: &Claimed) {
+        let incarnation = self.incarnation(&claimed.execution);
+        let his = self.held.iter().find(|held| held.claimed == *claimed).unwrap();
+        assert_eq!(his.incarnation, incarnation, "{claimed:?} is of an execution that is gone");
+        let newer = |held: &&Held| held.claimed.call == claimed.call && held.claimed.token > claimed.token;
+        assert_eq!(self.held.iter().find(newer).map(|held| &held.claimed), None, "{claimed:?} was taken over");
     }
 
     fn let_go(&mut self, claimed: &Claimed) {
