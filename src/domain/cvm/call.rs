@@ -496,6 +496,12 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
     Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
 }
 
+/// Calls that still take answers at `now`. Those of an execution that rests stay open when their deadline has passed, and there may be many.
+pub fn in_time(now: Timestamp) -> Filter {
+    let deadline = || "request.deadline".to_owned();
+    Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
+}
+
 /// The calls that an execution asked last and together, in their order; of one call its key says enough.
 pub(super) fn asked_together(execution: &Execution) -> Query {
     Query::of(&CC_HISTORY)

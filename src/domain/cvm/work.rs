@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER};
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER, in_time};
 use super::close;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
 use crate::code::Code;
@@ -207,6 +207,7 @@ impl Command for Claim {
                 .eq("kind", kind)
                 .filter(Filter::Exists("outcome".to_owned(), false))
                 .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
+                .filter(in_time(self.at))
                 .sort("availableAt", Ascending)
                 .limit(LOOKED_AT)
         };
