@@ -10,6 +10,7 @@ mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod review;
 mod same;
 mod scene;
 mod serve;
