@@ -65,7 +65,8 @@ fn review_calls_that_nobody_may_answer_hide_no_others() {
 #[test]
 fn review_a_damaged_call_holds_up_no_other() {
     let mut scene = Scene::of(r#"CC.all(["a?", { tool: "search" }])"#);
-    let row = json!({"id": "bad", "executionId": "gone", "programName": "p", "kind": "cc", "availableAt": 1, "request": {}});
+    let row =
+        json!({"id": "bad", "executionId": "gone", "programName": "p", "kind": "cc", "availableAt": 1, "request": {}});
     put(&mut scene, &CC_HISTORY, "bad", &row);
     let found = claim(&scene, &["search", "cc"]).map(|work| work.is_some());
     assert!(found == Ok(true), "{found:?}");
@@ -264,4 +265,57 @@ fn review_retention_deletes_no_other_one_of_that_id() {
     });
     assert_eq!(scene.count("executions"), 1);
     scene.expect_output(["a result"]);
+}
+
+/// Of two processes one claims the call, and so remembers it as open; the other one answers it while the execution rests. The first lets it
+/// go on: from a fresh head and the call that it remembers, which is neither written nor checked.
+#[test]
+fn review_what_was_answered_while_it_rested_is_taken_when_it_goes_on() {
+    let mut scene = Scene::of(r#"console.log(CC("?"))"#);
+    let (one, other) = (scene.cold_engine().cvm(), scene.cold_engine().cvm());
+    block_on(one.claim(&["cc".to_owned()], "worker", LEASE)).unwrap().unwrap();
+    block_on(other.pause("run", None)).unwrap();
+    block_on(other.answer("run", None, "taken".into(), None, None)).unwrap();
+    let reached = block_on(one.unpause("run", None)).unwrap();
+    assert_eq!(reached.status, Status::Complete, "it waits for {}", scene.head("ccWaiting"));
+    scene.expect_output(["taken"]);
+}
+
+/// As above with several: what one process remembers of one of them is mixed with a head that is newer. `closed` is answered by the other
+/// process after the first, which answers call 1, has asked what else is open, and before it reads that again.
+fn answered_beside(source: &str, closed: u64) -> Scene {
+    let disk = Arc::new(FaultStore::new(Memory::new()));
+    let mut scene = Scene::on(disk.clone(), Settings::default());
+    scene.load(source);
+    scene.start(Json::Null).unwrap();
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let of = |step: u64| calls[step as usize - 1].as_str();
+    let one = scene.cold_engine().cvm();
+    block_on(one.claim_call(of(closed), "worker", LEASE)).unwrap().unwrap();
+    disk.plan(Method::Get, 2, Fault::Delay(1));
+    let mut answering = Box::pin(one.answer("run", Some(of(1)), json!(1), None, None));
+    assert!(answering.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    block_on(scene.cvm().answer("run", Some(of(closed)), json!(closed), None, None)).unwrap();
+    block_on(answering).unwrap();
+    scene
+}
+
+#[test]
+fn review_the_first_open_call_is_open() {
+    let scene =
+        answered_beside(r#"CC.all([{ prompt: "a", timeoutMs: 3000 }, "b", { prompt: "c", timeoutMs: 5000 }])"#, 2);
+    assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(1), json!("c")));
+    assert_eq!(block_on(scene.cvm().answer("run", None, json!("c"), None, None)).unwrap().status, Status::Complete);
+}
+
+#[test]
+fn review_it_is_due_when_the_next_open_call_is() {
+    let each =
+        r#"{ prompt: "a", timeoutMs: 3000 }, "b", { prompt: "c", timeoutMs: 3000 }, { prompt: "d", timeoutMs: 90000 }"#;
+    let mut scene = answered_beside(&format!("CC.all([{each}])"), 3);
+    let started = scene.head("started").as_i64().unwrap();
+    assert_eq!(scene.head("wakeAt").as_i64(), Some(started + 90_000));
+    // And nobody is kept busy by it until then.
+    scene.after(Millis(3_000));
+    assert!(scene.after(Millis(0)).is_nothing());
 }
