@@ -11,6 +11,7 @@ mod lifecycle;
 mod process;
 mod queries;
 mod review;
+mod review_random;
 mod same;
 mod scene;
 mod serve;
