@@ -13,6 +13,8 @@ mod process;
 mod queries;
 mod race;
 mod random;
+mod review;
+mod review_random;
 mod same;
 mod scale;
 mod scene;
