@@ -8,6 +8,7 @@ mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod queries_odd;
 mod same;
 mod scene;
 mod size;
