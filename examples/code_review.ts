@@ -1,7 +1,11 @@
-// A code review in six questions. Each part of a small sample is shown and judged; the review is summed up in the end.
+// A code review, question by question. Each part of a small sample, or each file of a folder, is shown and judged; the review is summed up
+// in the end.
 //
 //   runstate run examples/code_review.ts
 //   runstate run examples/code_review.ts --answers examples/code_review.answers.json
+//   runstate run examples/code_review.ts --input '{"folder": "."}' --allow-read src
+//
+// A program reads no files but those of folders that it was granted.
 //
 // Stop it at any question (ctrl-c, or kill the process): `runstate resume ID` goes on exactly there.
 
@@ -39,6 +43,25 @@ const sample: Part[] = [
   },
 ];
 
+/** Longest part of a file that is shown. */
+const LINES = 40;
+
+/** The files of a folder, as far as they are texts that can be read. */
+function files(folder: string): Part[] {
+  const parts: Part[] = [];
+  for (const name of fs.listFiles(folder)) {
+    if (name.endsWith("/")) continue;
+    try {
+      const lines = fs.readFile(`${folder}/${name}`).split("\n");
+      const more = lines.length > LINES ? [`… ${lines.length - LINES} more lines`] : [];
+      parts.push({ title: name, code: [...lines.slice(0, LINES), ...more] });
+    } catch (error) {
+      console.log(`${name} is left out: ${(error as Error).message}`);
+    }
+  }
+  return parts;
+}
+
 /** What a tool would say before a person looks: a few patterns that are often wrong. */
 function hints(part: Part): string[] {
   const found: string[] = [];
@@ -49,16 +72,16 @@ function hints(part: Part): string[] {
   return found;
 }
 
-function show(part: Part, number: number): void {
+function show(part: Part, number: number, of: number): void {
   console.log("");
-  console.log(`[${number}/${sample.length}] ${part.title}`);
+  console.log(`[${number}/${of}] ${part.title}`);
   part.code.forEach((line, index) => console.log(`  ${index + 1} | ${line}`));
   for (const hint of hints(part)) console.log(`  ! ${hint}`);
 }
 
 /** Asks for a verdict, and for words where there is something to say. */
-function review(part: Part, number: number): Finding {
-  show(part, number);
+function review(part: Part, number: number, of: number): Finding {
+  show(part, number, of);
   const verdict = CC(`What about ${part.title}?`, { choices: VERDICTS });
   let note = "";
   if (verdict !== "approve") {
@@ -69,15 +92,18 @@ function review(part: Part, number: number): Finding {
 }
 
 function main(): { verdict: string; findings: Finding[] } {
-  console.log(`Review of a sample: ${sample.map((part) => part.title).join(", ")}`);
+  const folder: string | undefined = input?.folder;
+  const parts = folder === undefined ? sample : files(folder);
+  const what = folder === undefined ? "a sample" : `the folder ${folder}`;
+  console.log(`Review of ${what}: ${parts.map((part) => part.title).join(", ")}`);
   const findings: Finding[] = [];
-  for (let i = 0; i < sample.length; i++) {
+  for (let i = 0; i < parts.length; i++) {
     try {
-      findings.push(review(sample[i], i + 1));
+      findings.push(review(parts[i], i + 1, parts.length));
     } catch (error) {
       // Without a reason it counts as a comment, and the review goes on.
       console.log(`  (${(error as Error).message})`);
-      findings.push({ title: sample[i].title, verdict: "comment", note: "no reason given" });
+      findings.push({ title: parts[i].title, verdict: "comment", note: "no reason given" });
     }
   }
 

@@ -119,14 +119,17 @@ impl Session {
     }
 
     fn tell_people(&self, view: &ExecutionView) -> Result<(), Failure> {
+        if view.status == Status::Complete && !view.result.is_null() {
+            self.out.line(&format!("= {}", prompt::shown(&view.result)))?;
+        }
+        self.remark_on(view);
+        Ok(())
+    }
+
+    /// Remarks where an execution stands, and how to go on with it.
+    pub fn remark_on(&self, view: &ExecutionView) {
         let out = self.out;
         match (view.status, &view.error) {
-            (Status::Complete, _) => {
-                if !view.result.is_null() {
-                    out.line(&format!("= {}", prompt::shown(&view.result)))?;
-                }
-                out.remark(&format!("{} is complete", view.id));
-            }
             (Status::Error, Some(error)) => {
                 out.remark(&format!(
                     "{} failed at line {}, column {}: {}: {}",
@@ -137,7 +140,6 @@ impl Session {
             (Status::WaitingCc, _) => out.remark(&self.waiting(view)),
             (status, _) => out.remark(&format!("{} is {}", view.id, status.as_str())),
         }
-        Ok(())
     }
 
     fn waiting(&self, view: &ExecutionView) -> String {

@@ -5,6 +5,7 @@ use runstate::code::Code;
 use runstate::domain::cvm::Status;
 use runstate::engine::Error;
 
+use crate::colour::When;
 use crate::failure::Failure;
 use crate::print::Out;
 
@@ -43,6 +44,22 @@ impl Exit {
             Exit::Interrupted => 130,
             Exit::OutputClosed => 141,
         }
+    }
+
+    /// The graver of two ends, of several things that were done by one command.
+    pub fn graver(self, other: Self) -> Self {
+        const RISING: [Exit; 8] = [
+            Exit::Done,
+            Exit::Waiting,
+            Exit::ProgramFailed,
+            Exit::Rejected,
+            Exit::Store,
+            Exit::WrongUse,
+            Exit::Interrupted,
+            Exit::OutputClosed,
+        ];
+        let rank = |exit: Exit| RISING.iter().position(|of| *of == exit);
+        if rank(other) > rank(self) { other } else { self }
     }
 
     /// Of what drives an execution, by where the execution stands in the end.
@@ -88,7 +105,7 @@ pub fn wrong_use(error: &clap::Error) -> Exit {
         let text = text.split("\n\nUsage:").next().unwrap_or(&text);
         let text = text.split("\n\nFor more information").next().unwrap_or(text);
         let message = text.trim().trim_start_matches("error: ");
-        return Out::new(true).failure(&Failure::from(Error::new(Code::Usage, message)));
+        return Out::new(true, When::Never).failure(&Failure::from(Error::new(Code::Usage, message)));
     }
     // Nothing can be done where even this cannot be said.
     let _ = error.print();

@@ -1,9 +1,11 @@
 //! Ctrl-c while an execution is driven. It may come in the middle of a long computation, so a thread of its own waits for it. What was
 //! committed stays; what was not is run again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use runstate::engine::Error;
 use serde_json::json;
 
 use crate::exit::Exit;
@@ -29,13 +31,7 @@ impl Interrupt {
     pub fn watch(out: Out) -> Self {
         let interrupt = Self::default();
         let watched = interrupt.clone();
-        std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                watched.say(out);
-                std::process::exit(Exit::Interrupted.code().into());
-            }
-        });
+        ends(move || watched.say(out));
         interrupt
     }
 
@@ -66,8 +62,42 @@ impl Interrupt {
     }
 }
 
+/// From now on ctrl-c ends the process as it would anyway, but with our exit code: there is nothing that it leaves half done. Not even a
+/// reader that has stopped reading keeps the process then.
+pub fn ends_the_process() {
+    ends(|| ());
+}
+
+/// A thread that waits for ctrl-c, says what there is to say, and ends the process. It waits already when this returns.
+fn ends(say: impl FnOnce() + Send + 'static) {
+    let (begins, begun) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        if runtime.block_on(pressed(begins)).is_ok() {
+            say();
+            std::process::exit(Exit::Interrupted.code().into());
+        }
+    });
+    // Nothing is sent: the other end is dropped, whether or not signals can be had.
+    let _ = begun.recv();
+}
+
+/// Waits for ctrl-c; drops `begins` as soon as it does.
+async fn pressed(begins: mpsc::Sender<()>) -> io::Result<()> {
+    let (mut begins, mut pressed) = (Some(begins), pin!(tokio::signal::ctrl_c()));
+    poll_fn(|cx| {
+        let polled = pressed.as_mut().poll(cx);
+        begins = None;
+        polled
+    })
+    .await
+}
+
 /// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.
-pub async fn unless<T>(kept: &'static str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+pub async fn unless<T, E>(kept: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
     tokio::select! {
         done = work => done.map_err(Failure::from),
         Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted(kept)),

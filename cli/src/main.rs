@@ -3,6 +3,7 @@
 mod answers;
 mod args;
 mod bounded;
+mod colour;
 mod commands;
 mod compile;
 mod drive;
@@ -10,28 +11,33 @@ mod exit;
 mod failure;
 #[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "connected by the commands that run programs"))]
 mod granted;
+mod help;
 mod interrupt;
 mod lines;
+mod moment;
 mod print;
 mod progress;
 mod prompt;
 mod session;
+mod table;
 mod told;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use args::Args;
+use colour::When;
 use exit::Exit;
 use print::Out;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let parser = help::command().color(When::wanted(std::env::args_os()).into());
+    let args = match parser.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => args,
         Err(error) => return exit::wrong_use(&error).into(),
     };
-    let out = Out::new(args.global.json);
+    let out = Out::new(args.global.json, args.global.color);
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(commands::execute(args, out)),
         Err(error) => Err(failure::io("the runtime cannot be started", &error)),

@@ -2,13 +2,14 @@
 //! has one JSON value a line and nothing else, errors included.
 
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use runstate::domain::cvm::OpenCall;
 use runstate::lang::{Diagnostic, Kind};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::colour::{Paint, Role, When};
 use crate::exit::Exit;
 use crate::failure::{Failure, io as io_failure};
 use crate::prompt;
@@ -17,12 +18,15 @@ use crate::prompt;
 #[derive(Clone, Copy, Debug)]
 pub struct Out {
     json: bool,
+    stdout: Paint,
+    stderr: Paint,
 }
 
 impl Out {
     /// For programs (`json`) or for people.
-    pub fn new(json: bool) -> Self {
-        Self { json }
+    pub fn new(json: bool, colours: When) -> Self {
+        let (stdout, stderr) = (Paint::of(colours, json, &io::stdout()), Paint::of(colours, json, &io::stderr()));
+        Self { json, stdout, stderr }
     }
 
     /// Whether a program reads it.
@@ -30,10 +34,22 @@ impl Out {
         self.json
     }
 
+    /// The colours of standard output.
+    pub fn paint(self) -> Paint {
+        self.stdout
+    }
+
     /// One JSON value, on a line of its own.
     pub fn value(self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(|e| io_failure("the result cannot be written", &e.into()))?;
         write(io::stdout().lock(), &[&text, "\n"])
+    }
+
+    /// Several JSON values, at once.
+    pub fn values(self, values: &[impl Serialize]) -> Result<(), Failure> {
+        let texts: Result<Vec<String>, _> = values.iter().map(|v| serde_json::to_string(v).map(|v| v + "\n")).collect();
+        let texts = texts.map_err(|e| io_failure("the result cannot be written", &e.into()))?;
+        write(io::stdout().lock(), &[&texts.concat()])
     }
 
     /// A line for people.
@@ -49,12 +65,19 @@ impl Out {
         write(io::stdout().lock(), &[&visible(&lines.join("\n")), "\n"])
     }
 
+    /// Several lines for people, at once, of texts that went through [`Paint`] or a [`Table`](crate::table::Table).
+    pub fn painted(self, lines: &[String]) -> Result<(), Failure> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        write(io::stdout().lock(), &[&lines.join("\n"), "\n"])
+    }
+
     /// A remark: how things stand, what to do next. For people only, and never in the way of what is piped.
     pub fn remark(self, text: &str) {
         if !self.json {
-            let (dim, plain) = if style(io::stderr().is_terminal()) { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
             // A remark that nobody can read is no loss.
-            let _ = writeln!(io::stderr(), "{dim}{}{plain}", visible(text));
+            let _ = writeln!(io::stderr(), "{}", self.stderr.text(Role::Faint, text));
         }
     }
 
@@ -65,29 +88,46 @@ impl Out {
 
     /// A question, the way it stands out.
     pub fn question(self, call: &OpenCall) -> Result<(), Failure> {
-        self.converse(&prompt::question(call, |text| self.bold(text)))
+        self.converse(&prompt::question(call, |text| self.stdout.text(Role::Strong, text)))
     }
 
     fn converse(self, text: &str) -> Result<(), Failure> {
         if self.json { write(io::stderr().lock(), &[text]) } else { write(io::stdout().lock(), &[text]) }
     }
 
-    /// `text` so that it stands out, where it is said on a terminal.
-    fn bold(self, text: &str) -> String {
-        let terminal = if self.json { io::stderr().is_terminal() } else { io::stdout().is_terminal() };
-        if style(terminal) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    /// Asks a person before something is done that cannot be undone; on standard error, which is nobody's data.
+    pub fn ask(self, question: &str) -> Result<(), Failure> {
+        write(io::stderr().lock(), &[&self.stderr.text(Role::Strong, question), " "])
+    }
+
+    /// Says that one of several executions was refused; the end of the process that it asks for.
+    pub fn refused(self, execution: &str, failure: Failure) -> Result<Exit, Failure> {
+        let Failure::Error(error) = failure else { return Err(failure) };
+        let exit = Exit::from(error.code);
+        if self.json {
+            let mut object = json!(error);
+            object["execution"] = json!(execution);
+            self.value(&json!({ "error": object }))?;
+        } else {
+            let named = error.message.contains(&format!("`{execution}`"));
+            let about = if named { String::new() } else { format!("{}: ", visible(execution)) };
+            let wrong = self.stderr.text(Role::Failed, "error:");
+            write(io::stderr().lock(), &[&wrong, " ", &about, &visible(&error.message), "\n"])?;
+        }
+        Ok(exit)
     }
 
     /// Says why a command failed; how the process ends by it.
     pub fn failure(self, failure: &Failure) -> Exit {
+        let wrong = self.stderr.text(Role::Failed, "error:");
         let said = match failure {
             Failure::OutputClosed => Ok(()),
             Failure::Interrupted(_) if self.json => self.value(&json!({ "interrupted": true })),
             Failure::Interrupted(kept) => write(io::stderr().lock(), &["\ninterrupted; ", kept, "\n"]),
             failure if self.json => self.value(&json!({ "error": as_json(failure) })),
-            Failure::Error(error) => write(io::stderr().lock(), &["error: ", &visible(&error.message), "\n"]),
+            Failure::Error(error) => write(io::stderr().lock(), &[&wrong, " ", &visible(&error.message), "\n"]),
             Failure::Driving { error, go_on, .. } => {
-                write(io::stderr().lock(), &["error: ", &visible(&error.message), "\n", &visible(go_on), "\n"])
+                write(io::stderr().lock(), &[&wrong, " ", &visible(&error.message), "\n", &visible(go_on), "\n"])
             }
             Failure::Compile(found) => write(io::stderr().lock(), &[&visible(&diagnostics(found))]),
         };
@@ -111,10 +151,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// `text` with its lines after the first one set in by `by` columns.
 pub fn indented(text: &str, by: usize) -> String {
     text.replace('\n', &format!("\n{}", " ".repeat(by)))
-}
-
-fn style(terminal: bool) -> bool {
-    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn write(mut to: impl Write, parts: &[&str]) -> Result<(), Failure> {

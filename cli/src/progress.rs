@@ -2,11 +2,15 @@
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runstate::engine::transfer::{Phase, Progress};
 
 use crate::print::Out;
+
+/// Between two looks of a bar that nothing else moves.
+const TICK: Duration = Duration::from_millis(200);
 
 /// A bar on standard error; none where nobody watches.
 pub struct Bar {
@@ -22,6 +26,27 @@ impl Bar {
             false => ProgressBar::hidden(),
         };
         Self { bar, phase: Mutex::new(None) }
+    }
+
+    /// Counts to `of`; shown only when it takes long.
+    pub fn counting(out: Out, what: &'static str, of: usize) -> Self {
+        let this = Self::new(out);
+        let form = if of > 1 { "{spinner} {msg} {pos}/{len}, {elapsed}" } else { "{spinner} {msg}, {elapsed}" };
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            this.bar.set_style(style);
+        }
+        if !this.bar.is_hidden() {
+            this.bar.set_length(of as u64);
+            this.bar.set_message(what);
+            this.bar.enable_steady_tick(TICK);
+        }
+        this
+    }
+
+    /// One more is done; what is said of it is not in the way.
+    pub fn step<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.bar.inc(1);
+        self.bar.suspend(say)
     }
 
     /// Shows how far it is.

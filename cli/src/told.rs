@@ -55,6 +55,7 @@ pub struct ToldSummary<'a> {
     program_version: u32,
     status: &'a str,
     prompt: Option<&'a str>,
+    open_calls: u32,
     started: String,
     last_modified: String,
 }
@@ -108,6 +109,7 @@ impl<'a> From<&'a Summary> for ToldSummary<'a> {
             program_version: summary.program_version,
             status: &summary.status,
             prompt: summary.prompt.as_deref(),
+            open_calls: summary.open_calls,
             started: summary.started.to_rfc3339(),
             last_modified: summary.last_modified.to_rfc3339(),
         }

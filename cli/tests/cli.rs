@@ -7,16 +7,22 @@ mod bad_input;
 mod commands;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/follow.rs"]
+mod follow;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
 #[path = "cli/moving.rs"]
 mod moving;
+#[path = "cli/several.rs"]
+mod several;
 #[path = "cli/shapes.rs"]
 mod shapes;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/support.rs"]
 mod support;
+#[path = "cli/tables.rs"]
+mod tables;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/twice.rs"]

@@ -2,7 +2,9 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod calls;
 mod changes;
+mod due;
 mod large;
 mod large_left;
 mod lifecycle;
@@ -12,6 +14,7 @@ mod queries_odd;
 mod same;
 mod scene;
 mod size;
+mod workers;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
@@ -217,4 +220,39 @@ fn what_was_asked_and_answered_is_the_history() {
         }
     }
     insta::assert_snapshot!(serde_json::to_string_pretty(&calls).unwrap());
+}
+
+#[test]
+fn at_the_level_of_instructions_each_has_its_row() {
+    for cold in [false, true] {
+        let mut scene = Scene::new();
+        scene.load("let n = 0; for (let i = 0; i < 100; i++) n += i; console.log(n, CC(\"?\"));");
+        let start = runstate::domain::cvm::Start {
+            log_level: Some(runstate::limits::LogLevel::Instructions),
+            ..runstate::domain::cvm::Start::of("program").id("run")
+        };
+        let mut scene = if cold { scene.cold() } else { scene };
+        block_on(scene.cvm().start(&start, None)).unwrap();
+        scene.answer("x").expect(Status::Complete).expect_output(["4950 x"]);
+        let logs: Vec<Json> =
+            scene.dump().into_iter().filter(|(key, _)| key.contains("logs/")).map(|(_, row)| row.1).collect();
+        let rows: Vec<&Json> = logs.iter().filter(|row| row["event"] == "instruction").collect();
+        // One a counted instruction, and those that waited at its question or ended the run.
+        let counted = usize::try_from(scene.show().metrics.instructions_executed).unwrap();
+        assert!((counted..=counted + 3).contains(&rows.len()), "{} rows, {counted} instructions", rows.len());
+        let details = &rows[0]["details"];
+        for field in ["pc", "instruction", "stackBefore", "stackAfter"] {
+            assert!(details.get(field).is_some(), "{field} of {details}");
+        }
+        assert_eq!(details.get("executionTimeUs"), None, "this host does not measure");
+        assert!(details["instruction"]["op"].is_u64());
+    }
+    let mut scene = Scene::new();
+    scene.load("CC(\"?\")");
+    let off = runstate::domain::cvm::Start {
+        log_level: Some(runstate::limits::LogLevel::Off),
+        ..runstate::domain::cvm::Start::of("program").id("run")
+    };
+    block_on(scene.cvm().start(&off, None)).unwrap();
+    assert_eq!(scene.count("execution_logs"), 0);
 }

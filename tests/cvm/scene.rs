@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::domain::cvm::{COLLECTIONS, ExecutionView, Load, LoadedProgram, Reached, Start, Status};
-use runstate::engine::{Cvm, Engine, Error};
+use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, ExecutionView, Load, LoadedProgram, Reached, Start, Status};
+use runstate::engine::{Cvm, Due, Engine, Error, Pace};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::schema::Query;
+use runstate::schema::{Key, Query};
 use runstate::store::{Memory, Store};
 use runstate::testing::{SimHost, block_on};
+use runstate::time::Millis;
 use runstate::value::Json;
 
 /// One execution, `run`, of one program, `program`.
@@ -90,6 +91,35 @@ impl Scene {
     pub fn answer(&mut self, answer: impl Into<Json>) -> &mut Self {
         self.try_answer(answer).unwrap();
         self
+    }
+
+    pub fn try_answer_call(&mut self, step: u64, answer: impl Into<Json>) -> Result<Reached, Error> {
+        let id = self.command();
+        let calls = self.show().calls;
+        let call = &calls.iter().find(|call| call.step == step).expect("an open call of that step").call_id;
+        block_on(self.cvm().answer("run", Some(call), answer.into(), None, Some(&id)))
+    }
+
+    pub fn answer_call(&mut self, step: u64, answer: impl Into<Json>) -> &mut Self {
+        self.try_answer_call(step, answer).unwrap();
+        self
+    }
+
+    pub fn try_answer_key(&mut self, key: &str, answer: impl Into<Json>) -> Result<Reached, Error> {
+        let id = self.command();
+        block_on(self.cvm().answer_key("run", key, 1, answer.into(), None, Some(&id)))
+    }
+
+    /// Lets time pass, and does what is due then.
+    pub fn after(&mut self, span: Millis) -> Due {
+        self.host.clock.advance(span);
+        block_on(self.cvm().run_due(1_000, Pace::Stop)).unwrap()
+    }
+
+    /// The field of the head, as it is stored.
+    pub fn head(&self, path: &str) -> Json {
+        let head = block_on(self.store.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).expect("the head");
+        runstate::value::get(&head.document, path).cloned().unwrap_or(Json::Null)
     }
 
     pub fn call_id(&self) -> String {

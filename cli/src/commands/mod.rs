@@ -1,11 +1,16 @@
 //! One file a command, or two that belong together.
 
 mod answer;
+mod completions;
+mod delete;
+mod each;
 mod export;
+mod follow;
 mod import;
 mod info;
 mod list;
 mod load;
+mod named;
 mod next;
 mod output;
 mod resume;
@@ -20,7 +25,7 @@ use runstate::engine::open::Missing;
 use runstate::id::CommandId;
 use serde_json::Value as Json;
 
-use crate::args::{Args, Command, Running};
+use crate::args::{Args, Command, Global, Running, These};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::print::Out;
@@ -66,13 +71,22 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, Some(&running)).await?;
             session.end(resume::execute(&session, &id, answers.as_deref(), command).await).await
         }
+        Command::Pause(these) => each(&global, these, None, each::Act::Pause, out).await,
+        Command::Unpause { these, running } => each(&global, these, Some(&running), each::Act::Unpause, out).await,
+        Command::Cancel(these) => each(&global, these, None, each::Act::Cancel, out).await,
+        Command::Retry { these, running } => each(&global, these, Some(&running), each::Act::Retry, out).await,
+        Command::Delete { these, yes } => {
+            let named = named(these)?;
+            let session = open(Missing::Refuse, None).await?;
+            session.end(delete::execute(&session, named, yes).await).await
+        }
         Command::Show { id } => {
             let session = open(Missing::Refuse, None).await?;
             session.end(show::execute(&session, &id).await).await
         }
-        Command::Output { id } => {
+        Command::Output { id, follow } => {
             let session = open(Missing::Refuse, None).await?;
-            session.end(output::execute(&session, &id).await).await
+            session.end(output::execute(&session, &id, follow).await).await
         }
         Command::List { status, program, limit } => {
             let session = open(Missing::Refuse, None).await?;
@@ -91,7 +105,25 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Verify => verify::verify(&global, out).await,
         Command::Repair { dry_run } => verify::repair(&global, dry_run, out).await,
         Command::Compact => verify::compact(&global, out).await,
+        Command::Completions { shell } => completions::execute(shell, out),
     }
+}
+
+async fn each(
+    global: &Global,
+    these: These,
+    running: Option<&Running>,
+    act: each::Act,
+    out: Out,
+) -> Result<Exit, Failure> {
+    let named = named(these)?;
+    let limit = running.and_then(|running| running.max_instructions);
+    let session = Session::open(global, Missing::Refuse, limit, out).await?;
+    session.end(each::execute(&session, act, named).await).await
+}
+
+fn named(these: These) -> Result<named::Named, Failure> {
+    named::Named::new(these.ids, these.writing.command_id.as_deref())
 }
 
 /// Whether a path means standard input or output.

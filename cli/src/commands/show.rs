@@ -2,9 +2,10 @@
 
 use runstate::domain::cvm::ExecutionView;
 
+use crate::colour::{Paint, Role};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::print::indented;
+use crate::print::{indented, visible};
 use crate::prompt;
 use crate::session::Session;
 use crate::told::Told;
@@ -22,7 +23,7 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
         session.out.value(&Told::from(&view))?;
         return Ok(Exit::Done);
     }
-    session.out.lines(&facts(&view))?;
+    session.out.painted(&facts(&view, session.out.paint()))?;
     let earlier = view.output.len().saturating_sub(LINES);
     if earlier > 0 {
         session.out.line(&format!("output       {earlier} earlier lines, then"))?;
@@ -38,23 +39,28 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn facts(view: &ExecutionView) -> Vec<String> {
+fn facts(view: &ExecutionView, paint: Paint) -> Vec<String> {
+    let fact = |name: &str, value: &str| {
+        let beside = " ".repeat(FACT - name.len());
+        format!("{}{beside}{}", paint.text(Role::Heading, name), visible(&indented(value, FACT)))
+    };
     let mut facts = vec![
-        format!("execution    {}", view.id),
-        format!("program      {} (version {})", view.program_name, view.program_version),
-        format!("status       {}", view.status.as_str()),
-        format!("started      {}", view.started),
+        fact("execution", &view.id),
+        fact("program", &format!("{} (version {})", view.program_name, view.program_version)),
+        // Painted already.
+        format!("{}{}", fact("status", ""), paint.status(view.status.as_str())),
+        fact("started", &view.started.to_string()),
     ];
-    facts.extend(view.completed.map(|at| format!("ended        {at}")));
+    facts.extend(view.completed.map(|at| fact("ended", &at.to_string())));
     if !view.result.is_null() {
-        facts.push(format!("result       {}", indented(&prompt::shown(&view.result), FACT)));
+        facts.push(fact("result", &prompt::shown(&view.result)));
     }
     if let Some(error) = &view.error {
-        facts.push(format!("error        {}: {}", error.name, indented(&error.message, FACT)));
-        facts.push(format!("             line {}, column {}", error.line, error.column));
+        facts.push(fact("error", &format!("{}: {}", error.name, error.message)));
+        facts.push(format!("{:FACT$}line {}, column {}", "", error.line, error.column));
     }
-    facts.push(format!("instructions {}", view.metrics.instructions_executed));
-    facts.push(format!("calls        {}", view.metrics.cc_calls_count));
-    facts.push(format!("state hash   {}", view.state_hash));
+    facts.push(fact("instructions", &view.metrics.instructions_executed.to_string()));
+    facts.push(fact("calls", &view.metrics.cc_calls_count.to_string()));
+    facts.push(fact("state hash", &view.state_hash));
     facts
 }

@@ -297,12 +297,41 @@ fn compact_leaves_what_lives_and_info_tells_the_sizes() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let scene = Scene::new();
-    for command in ["run", "load", "start", "next", "answer", "resume", "show", "output", "list", "verify"] {
+    let listed = scene.run(&["--help"]).ended(0).out;
+    let commands: Vec<&str> = listed
+        .lines()
+        .filter(|line| line.starts_with("  ") && line.as_bytes()[2].is_ascii_lowercase())
+        .take_while(|line| !line.starts_with("  runstate "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 20, "{listed}");
+    for command in commands {
         let said = scene.run(&[command, "--help"]).ended(0);
         assert!(said.out.contains("Example") && said.out.contains(&format!("runstate {command}")), "{}", said.out);
     }
     assert!(scene.run(&["--version"]).ended(0).out.starts_with("runstate 0."));
     assert!(scene.run(&["--help"]).ended(0).out.contains("Exit codes"));
+}
+
+#[test]
+fn without_a_command_the_commands_are_shown_in_groups() {
+    let said = Scene::new().run(&[]).ended(2);
+    let groups: Vec<&str> = said.err.lines().filter(|line| line.ends_with(':') && !line.starts_with(' ')).collect();
+    let expected =
+        ["Programs:", "Executions:", "Calls and workers:", "Stores:", "This command line:", "Options:", "Examples:"];
+    assert_eq!(groups, expected);
+}
+
+#[test]
+fn every_shell_is_told_how_to_complete() {
+    let scene = Scene::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = scene.run(&["completions", shell]).ended(0);
+        assert!(said.out.contains("unpause") && said.out.contains("command-id"), "{shell}");
+        assert_eq!(scene.run(&["completions", shell, "--json"]).ended(0).json(), said.out.trim_end());
+    }
+    scene.run(&["completions", "tcsh"]).ended(2).explains(&["tcsh", "bash"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::support::{FOREVER, GREET, Said, Scene};
 
-fn interrupt(pid: u32) {
+pub fn interrupt(pid: u32) {
     assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
 }
 

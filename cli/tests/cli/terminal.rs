@@ -7,13 +7,17 @@ use std::process::{Command, Stdio};
 use super::support::{GREET, Said, Scene};
 
 /// Runs `runstate` with `args` on a terminal where `typed` is typed; `None`: there is no terminal to be had here.
-fn typed(test: &str, scene: &Scene, args: &str, typed: &str) -> Option<Said> {
+pub fn typed(test: &str, scene: &Scene, args: &str, typed: &str) -> Option<Said> {
+    shell(test, scene, &format!("{} {args}", env!("CARGO_BIN_EXE_runstate")), typed)
+}
+
+/// Runs a line of shell on a terminal, as [`typed`] does.
+pub fn shell(test: &str, scene: &Scene, line: &str, typed: &str) -> Option<Said> {
     if Command::new("script").arg("--version").stdout(Stdio::null()).status().is_err() {
         println!("skipped: {test}: `script` is not installed");
         return None;
     }
-    let line = format!("{} {args}", env!("CARGO_BIN_EXE_runstate"));
-    let mut command = scene.prepared(Command::new("script"), &["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let mut command = scene.prepared(Command::new("script"), &["--quiet", "--return", "--command", line, "/dev/null"]);
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut keyboard = child.stdin.take().unwrap();

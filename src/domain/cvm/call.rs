@@ -14,7 +14,7 @@ use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Query, Reference};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Json, check_plain, json_bytes};
+use crate::value::{Document, Json, check_plain, json_bytes};
 use crate::vm::{CallRequest, Reply};
 
 /// The kind of `CC(...)`.
@@ -368,8 +368,10 @@ impl Call {
         let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
         let choices = self.request.choices.as_deref();
         expected::fit(schema.as_ref(), choices, answer).map_err(|misfit| {
-            let details = json!({"choices": choices, "schema": self.request.schema});
-            wrong(format!("{misfit}; nothing was changed"), details)
+            let mut details = Document::new();
+            details.extend(choices.map(|choices| ("choices".to_owned(), json!(choices))));
+            details.extend(self.request.schema.clone().map(|schema| ("schema".to_owned(), schema)));
+            wrong(format!("{misfit}; nothing was changed"), details.into())
         })
     }
 

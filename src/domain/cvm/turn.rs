@@ -24,6 +24,12 @@ const TAIL_BYTES: usize = 16 * 1024;
 /// Bytes of a call's context: enough to see where the program stands, little enough that a turn stays small.
 const CONTEXT_BYTES: usize = 4 * 1024;
 
+/// Instructions of a slice where each has its row in the log.
+const TRACED: u64 = 256;
+
+/// Bytes of the operands that such a row shows, before and after.
+const TRACED_BYTES: usize = 1024;
+
 /// What a slice left to be written besides the head.
 #[derive(Default)]
 pub(super) struct Written {
@@ -63,9 +69,9 @@ pub(super) fn slice(
     ctx: &mut Ctx,
 ) -> Result<Written, Rejection> {
     let mut written = Written::default();
-    let logs = execution.log_level.unwrap_or(ctx.settings.log_level) != LogLevel::Off;
+    let level = execution.log_level.unwrap_or(ctx.settings.log_level);
     let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
-    let end = run(view, execution, live, ctx, &mut written, logs)?;
+    let end = run(view, execution, live, ctx, &mut written, level)?;
     print(execution, &live.machine.take_output(), &mut written)?;
     execution.state = execution.step(Event::Ran(end))?;
     if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
@@ -85,13 +91,19 @@ fn run(
     live: &mut Live,
     ctx: &mut Ctx,
     written: &mut Written,
-    logs: bool,
+    level: LogLevel,
 ) -> Result<End, Rejection> {
-    let until = live.machine.instructions().saturating_add(ctx.settings.slice_instructions.max(1));
+    let logs = level != LogLevel::Off;
+    let traced = level == LogLevel::Instructions;
+    let most = if traced { TRACED.min(ctx.settings.slice_instructions) } else { ctx.settings.slice_instructions };
+    let until = live.machine.instructions().saturating_add(most.max(1));
     let turn = Turn { now_ms: ctx.now.as_millis() };
+    execution.together = 0;
     loop {
         let fuel = until.saturating_sub(live.machine.instructions());
-        let (requests, together) = match live.machine.run(fuel, &turn) {
+        let stop =
+            if traced { trace(&execution.id, live, fuel, &turn, ctx, written)? } else { live.machine.run(fuel, &turn) };
+        let (requests, together) = match stop {
             Stop::Call(request) => (vec![request], 0),
             Stop::Calls(requests) => {
                 let together = u32::try_from(requests.len()).unwrap_or(u32::MAX);
@@ -111,6 +123,33 @@ fn run(
             Asking::Later => return Ok(End::Slice(ctx.now + ctx.settings.run_lease)),
         }
     }
+}
+
+/// Runs instruction after instruction, with a row in the log for each.
+fn trace(
+    execution: &str,
+    live: &mut Live,
+    fuel: u64,
+    turn: &Turn,
+    ctx: &mut Ctx,
+    written: &mut Written,
+) -> Result<Stop, Rejection> {
+    let machine = &mut live.machine;
+    let until = machine.instructions().saturating_add(fuel);
+    while machine.instructions() < until {
+        let (pc, instruction, before) = (machine.pc(), machine.instruction(), machine.operands(TRACED_BYTES));
+        let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
+        let stop = machine.run(1, turn);
+        let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_BYTES)});
+        if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
+            details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();
+        }
+        written.changes.push(rows::log(execution, "instruction", details, ctx)?);
+        if stop != Stop::Fuel {
+            return Ok(stop);
+        }
+    }
+    Ok(Stop::Fuel)
 }
 
 /// How a slice ended that stopped at no question.

@@ -46,6 +46,8 @@ pub struct Summary {
     pub status: String,
     /// What it waits for.
     pub prompt: Option<String>,
+    /// How many calls are open, paused or not.
+    pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
     /// When it was last written.
@@ -58,13 +60,15 @@ impl Summary {
         let text = |path| value::get(document, path).and_then(Json::as_str);
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
-        let version = value::get(document, "programVersion").and_then(Json::as_u64).unwrap_or_default();
+        let number = |path| value::get(document, path).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
+        let open = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
         Self {
             id: id.to_owned(),
             program_name: text("programName").unwrap_or_default().to_owned(),
-            program_version: u32::try_from(version).unwrap_or_default(),
+            program_version: number("programVersion").unwrap_or_default(),
             status: text("state.status").unwrap_or_default().to_owned(),
             prompt: prompt.map(str::to_owned),
+            open_calls: open.unwrap_or_default(),
             started: time("started"),
             last_modified: time("lastModified"),
         }

@@ -1,9 +1,15 @@
-//! The command line as it may be written.
+//! The command line as it may be written. Which group of the help a command stands in is in `help.rs`.
+
+mod parts;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use runstate::domain::cvm::Status;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::colour::When;
+
+pub use parts::{Export, Given, Import, OfStatus, Running, These, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -37,24 +43,16 @@ pub struct Global {
     /// Print one JSON value a line, errors included, on standard output
     #[arg(long, global = true)]
     pub json: bool,
-}
-
-/// What everything that writes takes.
-#[derive(Debug, clap::Args)]
-pub struct Writing {
-    /// Name this command: the same name again does nothing again; what drives an execution then tells how
-    /// that stands now, anything else the first result
-    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
-    pub command_id: Option<String>,
-}
-
-/// What everything that runs programs takes.
-#[derive(Debug, clap::Args)]
-pub struct Running {
-    /// Stop with an error after so many instructions of an execution in all
-    #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_instructions: Option<u64>,
+    /// Colours: on a terminal (`auto`), `always` or `never`
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub color: When,
 }
 
 /// A command.
@@ -162,6 +160,51 @@ Examples:
         #[command(flatten)]
         running: Running,
     },
+    /// Let executions rest; answers that come meanwhile are kept
+    #[command(after_help = "\
+Examples:
+  runstate pause r1
+  runstate pause r1 r2 r3 --command-id night
+
+Exit codes: 5 any of them was refused; what worked is done.")]
+    Pause(These),
+    /// Let resting executions go on, to the next question or the end
+    #[command(after_help = "Example:\n  runstate unpause r1")]
+    Unpause {
+        #[command(flatten)]
+        these: These,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// End executions for good
+    ///
+    /// Their open questions are cancelled. What they printed and asked is kept until they are deleted.
+    #[command(after_help = "Example:\n  runstate cancel r1 r2")]
+    Cancel(These),
+    /// Let failed executions go on at the instruction that failed, to the next question or the end
+    #[command(after_help = "Example:\n  runstate retry r1 --max-instructions 1000000000")]
+    Retry {
+        #[command(flatten)]
+        these: These,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Remove ended executions, with all they printed, asked and were answered
+    ///
+    /// Asks before it does, at a terminal.
+    #[command(after_help = "\
+Examples:
+  runstate delete r1
+  runstate delete r1 r2 r3 --yes
+
+Exit codes: 5 any of them was refused, or the answer was no; what is deleted stays deleted.")]
+    Delete {
+        #[command(flatten)]
+        these: These,
+        /// Ask nothing
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Tell all of an execution
     #[command(after_help = "Example:\n  runstate show r1 --json")]
     Show {
@@ -169,10 +212,18 @@ Examples:
         id: String,
     },
     /// Print what an execution has printed
-    #[command(after_help = "Example:\n  runstate output r1")]
+    #[command(after_help = "\
+Examples:
+  runstate output r1
+  runstate output r1 --follow --json
+
+Exit codes: 0; with --follow that of the execution: 0 complete, 1 failed or cancelled.")]
     Output {
         /// The execution
         id: String,
+        /// Go on with new lines as they are printed, until the execution has ended
+        #[arg(long, short)]
+        follow: bool,
     },
     /// List executions, newest first
     #[command(after_help = "Example:\n  runstate list --status waiting_cc --limit 10")]
@@ -237,83 +288,22 @@ Examples:
     /// A store does this by itself from time to time.
     #[command(after_help = "Example:\n  runstate compact --store file:data")]
     Compact,
-}
-
-/// An export.
-#[derive(Debug, clap::Args)]
-pub struct Export {
-    /// Where to (`-`: standard output)
-    #[arg(value_name = "FILE")]
-    pub to: PathBuf,
-    /// Write a folder of readable files, one a document
-    #[arg(long)]
-    pub tree: bool,
-    /// Replace what is there: a file, or a folder that is an export
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// An import.
-#[derive(Debug, clap::Args)]
-pub struct Import {
-    /// Where from: a file (`-`: standard input) or a folder
-    #[arg(value_name = "FILE")]
-    pub from: PathBuf,
-    /// It is a folder that `export --tree` wrote
-    #[arg(long)]
-    pub tree: bool,
-}
-
-/// An answer, in one of three ways.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub struct Given {
-    /// The answer as text
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
-    pub text: Option<String>,
-    /// The answer as a JSON value
-    #[arg(long, value_name = "J", allow_hyphen_values = true)]
-    pub json_value: Option<String>,
-    /// The answer as the text of a file without its last line end (`-`: standard input)
-    #[arg(long, value_name = "F", allow_hyphen_values = true)]
-    pub file: Option<PathBuf>,
-}
-
-/// A status to list.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum OfStatus {
-    /// Runs, or was left by a process that died
-    Running,
-    /// Waits for an answer
-    #[value(alias = "waiting")]
-    WaitingCc,
-    /// Rests
-    Paused,
-    /// Came to its end
-    Complete,
-    /// Failed
-    Error,
-    /// Was ended by somebody
-    Cancelled,
-}
-
-impl From<OfStatus> for Status {
-    fn from(status: OfStatus) -> Self {
-        match status {
-            OfStatus::Running => Status::Running,
-            OfStatus::WaitingCc => Status::WaitingCc,
-            OfStatus::Paused => Status::Paused,
-            OfStatus::Complete => Status::Complete,
-            OfStatus::Error => Status::Error,
-            OfStatus::Cancelled => Status::Cancelled,
-        }
-    }
+    /// Print what makes a shell complete this command line
+    #[command(after_help = "\
+Examples:
+  runstate completions bash > ~/.local/share/bash-completion/completions/runstate
+  runstate completions zsh > ~/.zfunc/_runstate      in a folder of $fpath
+  runstate completions fish > ~/.config/fish/completions/runstate.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
+    use runstate::domain::cvm::Status;
 
     use super::*;
 

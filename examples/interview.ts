@@ -1,0 +1,51 @@
+// An interview: answers that must have a shape, and a question with a deadline that answers itself.
+//
+//   runstate run examples/interview.ts
+//   runstate run examples/interview.ts --answers examples/interview.answers.json
+//   runstate run examples/interview.ts --answer-with 'your-model --print'
+
+const person = {
+  type: "object",
+  required: ["name", "years"],
+  additionalProperties: false,
+  properties: {
+    name: { type: "string", minLength: 1 },
+    years: { type: "integer", minimum: 0, maximum: 70 },
+  },
+};
+
+const skills = {
+  type: "array",
+  minItems: 1,
+  maxItems: 5,
+  items: { type: "string", pattern: "^[A-Za-z+# ]+$" },
+};
+
+interface Person {
+  name: string;
+  years: number;
+}
+
+function main() {
+  const who: Person = CC("Who are you, and for how many years have you done this? (name, years)", { schema: person });
+  console.log(`Hello ${who.name}.`);
+
+  const known: string[] = CC(`Which languages do you write, ${who.name}? Up to five.`, { schema: skills });
+  console.log(`${known.length} of them: ${known.join(", ")}`);
+
+  const level = who.years >= 10 ? "senior" : who.years >= 3 ? "regular" : "junior";
+  const [why, start] = CC.all([
+    `What was the hardest thing you have built in ${known[0]}?`,
+    { prompt: "When could you start?", choices: ["now", "in a month", "later"] },
+  ]);
+  console.log(`Noted (${why.length} characters). Start: ${start}`);
+
+  // Whoever does not say yes within a day has said no.
+  const keep = CC("May we keep these notes?", { choices: ["yes", "no"], timeoutMs: 24 * 60 * 60 * 1000, default: "no" });
+  if (keep === "no") {
+    console.log("They are forgotten.");
+    return { level, kept: false };
+  }
+  console.log("They are kept.");
+  return { level, kept: true, notes: { ...who, known, why, start } };
+}

@@ -1,0 +1,72 @@
+// Triage of a hundred tickets. Twenty are asked at once, to be answered by whoever is there, in any order; what somebody was unsure of is
+// asked again, and in the end by one who must decide.
+//
+//   runstate run examples/triage.ts --answers examples/triage.answers.json
+//   runstate run examples/triage.ts --answer-with 'your-model --print'
+//   runstate start triage & runstate work --kind cc --exec 'your-model --print' --concurrency 8
+//
+// Kill it at any moment: nothing that was answered is asked again.
+
+interface Ticket {
+  id: number;
+  title: string;
+}
+
+const KINDS = ["bug", "feature", "question", "unsure"];
+const AT_ONCE = 20;
+const ATTEMPTS = 3;
+
+const subjects = ["Export", "Login", "Search", "The editor", "Billing"];
+const complaints = [
+  "crashes when the file is empty",
+  "should remember the last folder",
+  "is slow on Mondays",
+  "does nothing, is that right?",
+];
+
+/** A hundred tickets; `--input '{"tickets": [{"id": 1, "title": "…"}]}'` brings others. */
+function tickets(): Ticket[] {
+  if (input && input.tickets) return input.tickets;
+  const made: Ticket[] = [];
+  for (let i = 0; i < 100; i++) {
+    const subject = subjects[i % subjects.length];
+    const complaint = complaints[Math.floor(i / subjects.length) % complaints.length];
+    made.push({ id: i + 1, title: `${subject} ${complaint}` });
+  }
+  return made;
+}
+
+function question(ticket: Ticket, attempt: number) {
+  const again = attempt > 1 ? ` (asked for the ${attempt === 2 ? "second" : "third"} time: please decide)` : "";
+  return {
+    prompt: `#${ticket.id} "${ticket.title}": what is it?${again}`,
+    // Whoever is asked last may not be unsure.
+    choices: attempt < ATTEMPTS ? KINDS : KINDS.slice(0, 3),
+    key: `ticket-${ticket.id}-${attempt}`,
+  };
+}
+
+function main() {
+  const sorted: Record<string, number[]> = { bug: [], feature: [], question: [] };
+  let open = tickets();
+  console.log(`${open.length} tickets`);
+  let asked = 0;
+  for (let attempt = 1; attempt <= ATTEMPTS && open.length > 0; attempt++) {
+    const unsure: Ticket[] = [];
+    for (let from = 0; from < open.length; from += AT_ONCE) {
+      const batch = open.slice(from, from + AT_ONCE);
+      const kinds = CC.all(batch.map((ticket) => question(ticket, attempt)));
+      asked += batch.length;
+      batch.forEach((ticket, i) => {
+        if (kinds[i] === "unsure") unsure.push(ticket);
+        else sorted[kinds[i]].push(ticket.id);
+      });
+      console.log(`${Math.min(from + AT_ONCE, open.length)} of ${open.length} looked at`);
+    }
+    if (unsure.length > 0) console.log(`${unsure.length} to be asked again: ${unsure.map((ticket) => "#" + ticket.id).join(" ")}`);
+    open = unsure;
+  }
+  console.log("");
+  for (const kind of Object.keys(sorted)) console.log(`${kind}: ${sorted[kind].length}`);
+  return { asked, counts: Object.keys(sorted).map((kind) => [kind, sorted[kind].length]) };
+}
