@@ -150,6 +150,11 @@ impl Engine {
         self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
+    /// What it runs on: the clock, entropy and timers.
+    pub fn host(&self) -> &dyn Host {
+        &*self.shared.host
+    }
+
     /// A command id of our own making.
     pub fn new_command_id(&self) -> CommandId {
         CommandId::generate(self.shared.host.now(), self.shared.host.entropy())

@@ -13,6 +13,7 @@ mod queries;
 mod queries_odd;
 mod same;
 mod scene;
+mod serve;
 mod size;
 mod workers;
 

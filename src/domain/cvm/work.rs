@@ -27,7 +27,7 @@ const KINDS: [&str; 16] = [
 const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// Hands one open call to a worker.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
     /// What may be claimed.
     pub of: Of,
@@ -41,7 +41,7 @@ pub struct Claim {
 }
 
 /// What a worker may claim.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
     /// Any open call of one of these kinds, at most 16.
@@ -86,7 +86,7 @@ pub struct Release {
 }
 
 /// Tells that a worker could not do it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fail {
     /// The execution.
     pub execution: String,

@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{
-    Answer, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release, ShowCall,
+    Answer, CC_HISTORY, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release, ShowCall,
 };
 use crate::engine::{Error, Executed, Origin};
 use crate::id::CommandId;
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Query};
+use crate::store::Row;
 use crate::time::{Millis, Timestamp};
-use crate::value::Json;
+use crate::value::{self, Json};
 
 /// A call in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +56,20 @@ impl Cvm {
         }
     }
 
+    /// When an open call of these kinds may be taken next, a moment that has passed: now; `None`: none is open. One that another worker holds is
+    /// open until it is answered, and may be taken when its lease ends.
+    pub async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
+        let now = self.engine.now();
+        let mut next: Option<Timestamp> = None;
+        for kind in kinds {
+            let page = self.engine.store().query(&first_open(kind, now)).await?;
+            let at = |row: &Row| value::get(&row.stored.document, "availableAt").and_then(Json::as_i64);
+            let found = page.rows.first().and_then(at).map(Timestamp::from_millis);
+            next = next.into_iter().chain(found).min();
+        }
+        Ok(next)
+    }
+
     /// Tells that the call is still worked on; its lease begins anew. [`Code::StaleClaim`]: stop, somebody else has it or it is closed.
     pub async fn heartbeat(&self, claimed: &Claimed, lease: Millis) -> Result<Timestamp, Error> {
         let beat = Heartbeat { call: claimed.call.clone(), token: claimed.token, lease };
@@ -87,4 +104,17 @@ impl Cvm {
         self.execute(&release, None).await?;
         Ok(())
     }
+}
+
+/// The open call of that kind that may be taken first. One whose deadline has passed is nobody's any more.
+fn first_open(kind: &str, now: Timestamp) -> Query {
+    let deadline = || "request.deadline".to_owned();
+    let in_time = vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())];
+    Query::of(&CC_HISTORY)
+        .eq("kind", kind)
+        .filter(Filter::Exists("outcome".to_owned(), false))
+        .filter(Filter::Gte("availableAt".to_owned(), i64::MIN.into()))
+        .filter(Filter::Or(in_time))
+        .sort("availableAt", Ascending)
+        .limit(1)
 }
