@@ -4,6 +4,7 @@
 
 mod calls;
 mod changes;
+mod documents;
 mod due;
 mod large;
 mod large_left;
@@ -11,11 +12,15 @@ mod lifecycle;
 mod process;
 mod queries;
 mod queries_odd;
+mod race;
+mod random;
 mod same;
 mod scene;
+mod schedule;
 mod serve;
 mod size;
 mod workers;
+mod world;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
@@ -223,6 +228,28 @@ fn what_was_asked_and_answered_is_the_history() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&calls).unwrap());
 }
 
+/// All rows of a turn have one time: each instruction finds the stack as the one before it left it.
+fn expect_in_order(scene: &Scene) {
+    let (mut rows, mut after) = (Vec::new(), None);
+    loop {
+        let page = block_on(scene.cvm().logs("run", after.as_deref(), None)).unwrap();
+        rows.extend(page.rows);
+        if !page.more {
+            break;
+        }
+        after = page.next;
+    }
+    let steps: Vec<&Json> = rows.iter().filter(|row| row.event == "instruction").map(|row| &row.details).collect();
+    assert_eq!(steps[0]["stackBefore"], json!([]));
+    let breaks: Vec<&Json> = steps
+        .windows(2)
+        .filter(|pair| pair[0]["stackAfter"] != pair[1]["stackBefore"])
+        .map(|pair| &pair[1]["pc"])
+        .collect();
+    assert!(breaks.len() <= 1, "only the answer comes from outside: {breaks:?}");
+    assert_eq!(rows.last().unwrap().event, "complete");
+}
+
 #[test]
 fn at_the_level_of_instructions_each_has_its_row() {
     for cold in [false, true] {
@@ -247,6 +274,7 @@ fn at_the_level_of_instructions_each_has_its_row() {
         }
         assert_eq!(details.get("executionTimeUs"), None, "this host does not measure");
         assert!(details["instruction"]["op"].is_u64());
+        expect_in_order(&scene);
     }
     let mut scene = Scene::new();
     scene.load("CC(\"?\")");

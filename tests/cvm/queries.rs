@@ -314,6 +314,9 @@ fn programs_and_their_versions_are_told() {
         let second = block_on(cvm.programs(&paging)).unwrap();
         assert_eq!((second.rows.len(), second.rows[0].name.as_str(), second.next), (1, "quick", None));
 
+        let tagged = |tag: &str| block_on(cvm.programs_tagged(tag, &Paging::default())).unwrap().rows;
+        assert_eq!((tagged("test").len(), tagged("test")[0] == *asks, tagged("tes").len()), (3, true, 0));
+
         let program = block_on(cvm.program("asks")).unwrap();
         assert_eq!((&program.summary, program.source.as_str()), (asks, ASKS));
         assert!(program.bytecode.as_array().is_some_and(|bytecode| !bytecode.is_empty()));

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::call::{self, CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
-use super::{OUTPUTS, rows};
+use super::{OUTPUTS, document, rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
@@ -203,6 +203,9 @@ pub struct OpenCall {
     pub key: Option<String>,
     /// From here on no answer is taken.
     pub deadline: Option<Timestamp>,
+    /// What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    pub default: Option<Json>,
     /// Who works on it, where a worker holds it.
     pub owner: Option<String>,
     /// Line of the source that asks.
@@ -338,6 +341,7 @@ impl From<Call> for OpenCall {
             kind: call.kind,
             key: call.key,
             deadline: call.request.deadline,
+            default: call.request.default,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
             requested_at: call.request.timestamp,

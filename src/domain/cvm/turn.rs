@@ -39,6 +39,13 @@ pub(super) struct Written {
     took_early: bool,
 }
 
+impl Written {
+    /// The place in the log of what comes next.
+    fn order(&self, instructions: u64) -> rows::Order {
+        rows::Order { instructions, changes: self.changes.len() }
+    }
+}
+
 /// Runs a slice of an execution that was read, and decides on it: the head's update, what `with_it` must be written with it, and what
 /// the slice left.
 pub(super) fn go_on(
@@ -139,12 +146,14 @@ fn trace(
     while machine.instructions() < until {
         let (pc, instruction, before) = (machine.pc(), machine.instruction(), machine.operands(TRACED_BYTES));
         let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
-        let stop = machine.run(1, turn);
+        // What built-in functions owe is paid first, and then one instruction is run.
+        let stop = machine.run(1 + machine.due(), turn);
         let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_BYTES)});
         if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
             details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();
         }
-        written.changes.push(rows::log(execution, "instruction", details, ctx)?);
+        let order = written.order(machine.instructions());
+        written.changes.push(rows::log(execution, order, "instruction", details, ctx)?);
         if stop != Stop::Fuel {
             return Ok(stop);
         }
@@ -163,7 +172,8 @@ fn end(
 ) -> Result<End, Rejection> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
-            written.changes.push(rows::log(&execution.id, event, details, ctx)?);
+            let order = written.order(live.machine.instructions());
+            written.changes.push(rows::log(&execution.id, order, event, details, ctx)?);
         }
         Ok(())
     };
@@ -239,7 +249,8 @@ fn ask(
                 && logs
             {
                 let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
-                written.changes.push(rows::log(&execution.id, "error", details, ctx)?);
+                let order = written.order(live.machine.instructions());
+                written.changes.push(rows::log(&execution.id, order, "error", details, ctx)?);
             }
         }
         if call.outcome.is_none() && call.is_over(ctx.now) {
@@ -247,7 +258,8 @@ fn ask(
         }
         if logs {
             let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
-            written.changes.push(rows::log(&execution.id, "cc_call", details, ctx)?);
+            let order = written.order(live.machine.instructions());
+            written.changes.push(rows::log(&execution.id, order, "cc_call", details, ctx)?);
         }
         written.changes.push(match early {
             Some((found, _)) => call.update(found)?,

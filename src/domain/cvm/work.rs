@@ -167,29 +167,29 @@ fn check_lease(lease: Millis) -> Result<(), Rejection> {
 }
 
 impl Claim {
-    fn candidates(&self, view: &View, now: Timestamp) -> Result<Vec<(Key, Loaded, Call)>, Rejection> {
+    /// What may be claimed at `now`. A row that cannot be read is passed over: it must not stand in the way of all others.
+    fn candidates(&self, view: &View, now: Timestamp) -> Vec<(Loaded, Call)> {
         let mut candidates = Vec::new();
-        let mut add = |key: &Key, found: &Loaded| -> Result<(), Rejection> {
-            if let Row::Asked(call) = Row::read(key, found)?
+        let mut add = |key: &Key, found: &Loaded| {
+            if let Ok(Row::Asked(call)) = Row::read(key, found)
                 && call.outcome.is_none()
                 && !call.is_over(now)
+                && call.available_at.is_some_and(|at| at <= now)
             {
-                candidates.push((key.clone(), found.clone(), *call));
+                candidates.push((found.clone(), *call));
             }
-            Ok(())
         };
         match &self.of {
             Of::Call(id) => {
                 let key = Key::new(&CC_HISTORY, id);
-                view.get(&key).map_or(Ok(()), |found| add(&key, found))?;
+                view.get(&key).into_iter().for_each(|found| add(&key, found));
             }
             Of::Kinds(_) => {
-                for name in KINDS {
-                    view.rows(name).unwrap_or_default().iter().try_for_each(|(key, found)| add(key, found))?;
-                }
+                let rows = KINDS.iter().flat_map(|name| view.rows(name).unwrap_or_default());
+                rows.for_each(|(key, found)| add(key, found));
             }
         }
-        Ok(candidates)
+        candidates
     }
 }
 
@@ -225,15 +225,14 @@ impl Command for Claim {
                 return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
             }
         }
-        let mut candidates = self.candidates(view, ctx.now)?;
         let now = ctx.now;
-        candidates.retain(|(_, _, call)| call.available_at.is_some_and(|at| at <= now));
+        let mut candidates = self.candidates(view, now);
         if candidates.is_empty() {
             return Ok(Decision::of(None));
         }
         let [a, b, c, d, ..] = ctx.seed("claim");
         let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
-        let (_, found, mut call) = candidates.swap_remove(picked);
+        let (found, mut call) = candidates.swap_remove(picked);
         let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
         let until = now + self.lease;
         let claim = ClaimState {

@@ -9,7 +9,7 @@ use crate::decision::Rejection;
 use crate::domain::cvm::{PROGRAM_VERSIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::Query;
+use crate::schema::{Filter, Query};
 use crate::store::Row;
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -97,6 +97,13 @@ impl Cvm {
     /// Programs by name, page by page, without their sources and bytecode.
     pub async fn programs(&self, page: &Paging) -> Result<Paged<ProgramSummary>, Error> {
         let found = self.engine.store().query(&programs(page)).await?;
+        Ok(Paged { rows: found.rows.iter().map(ProgramSummary::of).collect(), next: found.cursor })
+    }
+
+    /// Programs that have this tag, as [`Cvm::programs`].
+    pub async fn programs_tagged(&self, tag: &str, page: &Paging) -> Result<Paged<ProgramSummary>, Error> {
+        let query = programs(page).filter(Filter::Contains("tags".to_owned(), tag.into()));
+        let found = self.engine.store().query(&query).await?;
         Ok(Paged { rows: found.rows.iter().map(ProgramSummary::of).collect(), next: found.cursor })
     }
 
