@@ -11,6 +11,7 @@ mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod queries_odd;
 mod race;
 mod random;
 mod review;
