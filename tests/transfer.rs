@@ -140,7 +140,7 @@ async fn what_was_moved_can_be_deleted_and_imported_again() {
         runs.cancel(name, None).await.unwrap();
     }
     // Of one the deletion has begun; it goes on in the other store.
-    first.execute_as(&Delete { id: "b".into() }, &id("delete")).await.unwrap();
+    first.execute_as(&Delete::of("b"), &id("delete")).await.unwrap();
     let (bytes, _) = export(&first).await;
     let second = memory().await;
     import(&second, &bytes).await.unwrap();

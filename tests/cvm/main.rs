@@ -2,10 +2,12 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agree;
 mod calls;
 mod changes;
 mod documents;
 mod due;
+mod edges;
 mod large;
 mod large_left;
 mod lifecycle;
@@ -14,8 +16,6 @@ mod queries;
 mod queries_odd;
 mod race;
 mod random;
-mod review;
-mod review_random;
 mod same;
 mod scale;
 mod scene;

@@ -104,7 +104,7 @@ fn every_status_is_counted_zeros_included() {
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap(), numbers(asks));
         assert!(block_on(cvm.statuses(Some("nobody"))).unwrap().values().eq(&[0; 6]));
         // What is being deleted is gone, though its rows are not yet.
-        block_on(scene.engine().execute(&runstate::domain::cvm::Delete { id: "ended".into() })).unwrap();
+        block_on(scene.engine().execute(&runstate::domain::cvm::Delete::of("ended"))).unwrap();
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap()["complete"], 0);
         assert_eq!(ids(&block_on(cvm.history("asks", 9)).unwrap()), ["stopped", "rests", "waits"]);
     });

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::call::{COGNITIVE, Call, CallOutcome, Early, EarlyResponse, Response, Row, TIMER};
+use super::call::{COGNITIVE, Call, CallOutcome, Early, Response, Row, TIMER};
 use super::execution::{EXECUTIONS, End, Event, Execution, ProgramError, Reached};
 use super::live::Live;
 use super::{close, document, rows};
@@ -105,7 +105,7 @@ fn run(
     let most = if traced { TRACED.min(ctx.settings.slice_instructions) } else { ctx.settings.slice_instructions };
     let until = live.machine.instructions().saturating_add(most.max(1));
     let turn = Turn { now_ms: ctx.now.as_millis() };
-    execution.together = 0;
+    (execution.together, execution.together_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(live.machine.instructions());
         let stop =
@@ -126,7 +126,7 @@ fn run(
                 }
                 close::resume(live, &calls)?;
             }
-            Asking::Refused(message) => live.machine.throw("TypeError", &message),
+            Asking::Refused(message) => live.machine.refuse("TypeError", &message),
             Asking::Later => return Ok(End::Slice(ctx.now + ctx.settings.run_lease)),
         }
     }
@@ -245,7 +245,7 @@ fn ask(
         };
         if let Some((_, early)) = &early {
             written.took_early = true;
-            if let Some(why) = take_early(call, early)
+            if let Some(why) = take_early(execution, call, early)
                 && logs
             {
                 let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
@@ -276,15 +276,22 @@ fn ask(
 }
 
 /// Gives a call the answer that came before it; or says why it does not fit, and then it stays open.
-fn take_early(call: &mut Call, early: &Early) -> Option<String> {
-    match call.fit(&early.response.result) {
-        Ok(result) => {
-            let EarlyResponse { timestamp, by, .. } = &early.response;
-            call.response = Some(Response { result, timestamp: *timestamp, latency_ms: Millis(0), by: by.clone() });
+fn take_early(execution: &mut Execution, call: &mut Call, early: &Early) -> Option<String> {
+    let taken = call.fit(&early.response.result).and_then(|result| {
+        let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
+        call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
+        close::together_bytes(execution, call)
+    });
+    match taken {
+        Ok(bytes) => {
+            execution.together_bytes = if execution.together > 1 { bytes } else { 0 };
             call.close(CallOutcome::Answered);
             None
         }
-        Err(misfit) => Some(misfit.to_string()),
+        Err(why) => {
+            call.response = None;
+            Some(why.to_string())
+        }
     }
 }
 

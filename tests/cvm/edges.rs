@@ -1,4 +1,4 @@
-//! What a reviewer found: each test is the smallest sequence that shows it.
+//! What was wrong once, or could be: each test is the smallest sequence that shows it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn put(scene: &mut Scene, collection: &'static Collection, id: &str, document: &
 
 /// Executions that rest keep calls whose deadline has passed at the head of the queue: nobody may answer them, and nobody closes them.
 #[test]
-fn review_calls_that_nobody_may_answer_hide_no_others() {
+fn calls_that_nobody_may_answer_hide_no_others() {
     let mut scene = Scene::new();
     scene.load(r#"CC("late?", { timeoutMs: 1000 })"#);
     for n in 0..16 {
@@ -63,7 +63,7 @@ fn review_calls_that_nobody_may_answer_hide_no_others() {
 
 /// One row that cannot be read keeps all calls of all kinds that a worker serves from it.
 #[test]
-fn review_a_damaged_call_holds_up_no_other() {
+fn a_damaged_call_holds_up_no_other() {
     let mut scene = Scene::of(r#"CC.all(["a?", { tool: "search" }])"#);
     let row =
         json!({"id": "bad", "executionId": "gone", "programName": "p", "kind": "cc", "availableAt": 1, "request": {}});
@@ -74,7 +74,7 @@ fn review_a_damaged_call_holds_up_no_other() {
 
 /// The row of a keyed call has one name in every execution of that id, and tokens begin at 1 in each.
 #[test]
-fn review_a_worker_of_a_deleted_execution_answers_no_other_one_of_its_id() {
+fn a_worker_of_a_deleted_execution_answers_no_other_one_of_its_id() {
     let mut scene = Scene::new();
     scene.load(r#"console.log(CC("what of " + input, { key: "k" }))"#);
     scene.start(json!("the first")).unwrap();
@@ -90,7 +90,7 @@ fn review_a_worker_of_a_deleted_execution_answers_no_other_one_of_its_id() {
 
 /// A question that is refused at once was never asked: an answer that came before it is for the next one under its key.
 #[test]
-fn review_a_refused_question_does_not_use_up_its_key() {
+fn a_refused_question_does_not_use_up_its_key() {
     let mut scene = Scene::of(
         r#"CC("go?");
            try { CC("size?", { key: "size", choices: [] }); } catch (e) { console.log(e.name); }
@@ -100,28 +100,15 @@ fn review_a_refused_question_does_not_use_up_its_key() {
     scene.answer("go").expect(Status::Complete).expect_output(["TypeError", "large"]);
 }
 
-/// What was asked and failed is asked again under the next occurrence: an answer that came for the next question is given to it.
-#[test]
-fn review_a_retried_question_takes_no_answer_of_the_next_one() {
-    let mut scene = Scene::of(
-        r#"for (const part of ["first", "second"]) console.log(part, CC(part + "?", { key: "k", timeoutMs: 10000 }));"#,
-    );
-    block_on(scene.cvm().answer_key("run", "k", 2, "for the second".into(), None, None)).unwrap();
-    scene.after(Millis(10_000));
-    scene.expect(Status::Error);
-    block_on(scene.cvm().retry("run", None)).unwrap();
-    assert_eq!(scene.show().output, Vec::<String>::new());
-}
-
 /// While another process deletes, nothing is due: a host that asks when to come again must not be told to come at once.
 #[test]
-fn review_a_deletion_under_way_is_not_due() {
+fn a_deletion_under_way_is_not_due() {
     let settings = Settings { retention: Some(Millis::days(7)), ..Settings::default() };
     let mut scene = Scene::on(Arc::new(Memory::new()), settings);
     scene.load("1");
     scene.start(Json::Null).unwrap();
     scene.host.clock.advance(Millis::days(8));
-    block_on(scene.engine().execute(&Delete { id: "run".into() })).unwrap();
+    block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
     assert!(scene.after(Millis(1)).is_nothing() || scene.after(Millis(1)).is_nothing());
     let (now, next) = (scene.host.clock.now(), block_on(scene.cvm().next_due()).unwrap());
     assert!(next.is_none_or(|at| at > now), "now {now:?}, next {next:?}");
@@ -129,7 +116,7 @@ fn review_a_deletion_under_way_is_not_due() {
 
 /// A head that says an earlier time than its calls: it is looked at, found not to be due, and must not be so again at once.
 #[test]
-fn review_what_was_woken_for_nothing_is_not_due_again() {
+fn what_was_woken_for_nothing_is_not_due_again() {
     let mut scene = Scene::of(r#"CC("?", { timeoutMs: 3600000 })"#);
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head["wakeAt"] = json!(1);
@@ -142,7 +129,7 @@ fn review_what_was_woken_for_nothing_is_not_due_again() {
 
 /// One marker that cannot be read keeps everything from being swept, and what was woken from being told.
 #[test]
-fn review_a_damaged_marker_holds_up_no_sweeping() {
+fn a_damaged_marker_holds_up_no_sweeping() {
     let mut scene = Scene::of("sleep(1000); console.log(1); CC('?')");
     put(&mut scene, &STAGED, "m", &json!({"id": "m", "at": 1, "attempt": "a", "batches": -1, "state": "staging"}));
     scene.host.clock.advance(Millis::days(40));
@@ -153,7 +140,7 @@ fn review_a_damaged_marker_holds_up_no_sweeping() {
 
 /// A call that cannot be read must not keep an execution from being ended and removed.
 #[test]
-fn review_an_execution_with_a_damaged_call_can_be_cancelled() {
+fn an_execution_with_a_damaged_call_can_be_cancelled() {
     let mut scene = Scene::of(r#"CC("?")"#);
     let call = scene.call_id();
     let mut row = scene.dump()[&format!("cvm.cc_history/{call}")].1.clone();
@@ -165,7 +152,7 @@ fn review_an_execution_with_a_damaged_call_can_be_cancelled() {
 
 /// A program that was half removed when its process died is loaded again: what it says is its newest version must be there.
 #[test]
-fn review_a_program_half_removed_and_loaded_again_runs() {
+fn a_program_half_removed_and_loaded_again_runs() {
     let small = Small::new(Memory::new(), Limits { batch_writes: 4, ..Limits::default() });
     let mut scene = Scene::on(Arc::new(small), Settings::default());
     let source = |n: u32| format!("console.log({n})");
@@ -182,7 +169,7 @@ fn review_a_program_half_removed_and_loaded_again_runs() {
 
 /// A row that any store takes, as an export that was edited may hold it: nothing greater than its token can be written.
 #[test]
-fn review_a_hostile_call_ends_no_worker() {
+fn a_hostile_call_ends_no_worker() {
     let mut scene = Scene::of(r#"console.log(CC("?"))"#);
     let mut row = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
     row["id"] = json!("hostile");
@@ -200,24 +187,14 @@ fn review_a_hostile_call_ends_no_worker() {
     scene.expect(Status::Complete);
 }
 
-/// Half an import: calls are written before their executions, and whoever is at work takes them.
-#[test]
-fn review_a_call_without_its_execution_is_not_handed_out() {
-    let mut scene = Scene::of(r#"CC("?")"#);
-    let mut row = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
-    (row["id"], row["executionId"], row["kind"]) = (json!("half"), json!("not there yet"), json!("half"));
-    put(&mut scene, &CC_HISTORY, "half", &row);
-    assert_eq!(claim(&scene, &["half"]).unwrap(), None);
-}
-
 /// A deletion that an earlier program left half done has no time at which somebody should look.
 #[test]
-fn review_a_deletion_left_by_an_earlier_program_is_gone_on_with() {
+fn a_deletion_left_by_an_earlier_program_is_gone_on_with() {
     let settings = Settings { retention: Some(Millis::days(7)), ..Settings::default() };
     let mut scene = Scene::on(Arc::new(Memory::new()), settings);
     scene.load("1");
     scene.start(Json::Null).unwrap();
-    block_on(scene.engine().execute(&Delete { id: "run".into() })).unwrap();
+    block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head.as_object_mut().unwrap().remove("wakeAt");
     put(&mut scene, &EXECUTIONS, "run", &head);
@@ -246,7 +223,7 @@ fn retire(between: impl FnOnce(&mut Scene)) -> Scene {
 
 /// It was tried again and came to its end a moment ago: it is not kept too long.
 #[test]
-fn review_retention_deletes_nothing_that_was_tried_again() {
+fn retention_deletes_nothing_that_was_tried_again() {
     let mut scene = retire(|scene| {
         block_on(scene.cvm().retry("run", None)).unwrap();
         scene.answer("a result").expect(Status::Complete);
@@ -257,7 +234,7 @@ fn review_retention_deletes_nothing_that_was_tried_again() {
 
 /// Another one has the id by now.
 #[test]
-fn review_retention_deletes_no_other_one_of_that_id() {
+fn retention_deletes_no_other_one_of_that_id() {
     let mut scene = retire(|scene| {
         block_on(scene.cvm().delete("run", None)).unwrap();
         scene.start(Json::Null).unwrap();
@@ -270,7 +247,7 @@ fn review_retention_deletes_no_other_one_of_that_id() {
 /// Of two processes one claims the call, and so remembers it as open; the other one answers it while the execution rests. The first lets it
 /// go on: from a fresh head and the call that it remembers, which is neither written nor checked.
 #[test]
-fn review_what_was_answered_while_it_rested_is_taken_when_it_goes_on() {
+fn what_was_answered_while_it_rested_is_taken_when_it_goes_on() {
     let mut scene = Scene::of(r#"console.log(CC("?"))"#);
     let (one, other) = (scene.cold_engine().cvm(), scene.cold_engine().cvm());
     block_on(one.claim(&["cc".to_owned()], "worker", LEASE)).unwrap().unwrap();
@@ -301,7 +278,7 @@ fn answered_beside(source: &str, closed: u64) -> Scene {
 }
 
 #[test]
-fn review_the_first_open_call_is_open() {
+fn the_first_open_call_is_open() {
     let scene =
         answered_beside(r#"CC.all([{ prompt: "a", timeoutMs: 3000 }, "b", { prompt: "c", timeoutMs: 5000 }])"#, 2);
     assert_eq!((scene.head("ccWaiting.openCalls"), scene.head("ccWaiting.prompt")), (json!(1), json!("c")));
@@ -309,7 +286,7 @@ fn review_the_first_open_call_is_open() {
 }
 
 #[test]
-fn review_it_is_due_when_the_next_open_call_is() {
+fn it_is_due_when_the_next_open_call_is() {
     let each =
         r#"{ prompt: "a", timeoutMs: 3000 }, "b", { prompt: "c", timeoutMs: 3000 }, { prompt: "d", timeoutMs: 90000 }"#;
     let mut scene = answered_beside(&format!("CC.all([{each}])"), 3);

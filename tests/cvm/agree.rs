@@ -22,7 +22,7 @@ use crate::scene::Scene;
 const LEASE: Millis = Millis::seconds(30);
 
 #[test]
-fn review_what_heads_say_is_what_rows_say() {
+fn what_heads_say_is_what_rows_say() {
     // 29: a row that is remembered beside a head that is newer.
     for seed in 28..32 {
         let ids = SimIds::new(seed);
