@@ -10,12 +10,12 @@ use crate::table;
 
 /// The groups, and their commands in the order shown.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Programs", &["run", "load"]),
+    ("Programs", &["run", "load", "programs", "program", "stats"]),
     (
         "Executions",
-        &["start", "next", "resume", "list", "show", "output", "pause", "unpause", "cancel", "retry", "delete"],
+        &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
     ),
-    ("Calls and workers", &["answer", "work", "tick"]),
+    ("Calls and workers", &["answer", "calls", "work", "tick"]),
     ("Stores", &["info", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];

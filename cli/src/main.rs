@@ -15,6 +15,7 @@ mod help;
 mod interrupt;
 mod lines;
 mod moment;
+mod pages;
 mod print;
 mod progress;
 mod prompt;

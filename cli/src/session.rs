@@ -42,17 +42,8 @@ pub struct Session {
 
 impl Session {
     /// Opens the store that was named, else the environment's.
-    pub async fn open(
-        global: &Global,
-        missing: Missing,
-        max_instructions: Option<u64>,
-        out: Out,
-    ) -> Result<Self, Failure> {
+    pub async fn open(global: &Global, missing: Missing, settings: Settings, out: Out) -> Result<Self, Failure> {
         let url = url(global)?;
-        let mut settings = Settings { retention: retention()?, ..Settings::default() };
-        if let Some(most) = max_instructions {
-            settings.execution_instructions = most;
-        }
         let opened = engine(&url, missing, settings).await;
         let (engine, store_id) = opened.map_err(|error| unnamed(global, &url, error))?;
         let fleeting = !engine.store().capabilities().durable;
@@ -136,26 +127,30 @@ impl Session {
         (!self.fleeting).then(|| self.invocation("resume", id, ""))
     }
 
-    fn named_store(&self) -> String {
-        self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default()
-    }
-
-    /// A command line that goes on in the same store, to be copied; of no execution where the id is empty.
+    /// A command line that goes on in the same store, to be copied.
     pub fn invocation(&self, command: &str, id: &str, rest: &str) -> String {
-        if id.is_empty() {
-            return format!("runstate {}{command} {rest}", self.named_store());
-        }
-        let store = self.named_store();
         // An id that looks like a flag stands behind the end of flags.
         match id.starts_with('-') {
-            true => format!("runstate {store}{command}{rest} -- {}", quoted(id)),
-            false => format!("runstate {store}{command} {}{rest}", quoted(id)),
+            true => self.line(&format!("{command}{rest} -- {}", quoted(id))),
+            false => self.line(&format!("{command} {}{rest}", quoted(id))),
         }
+    }
+
+    /// As [`Session::invocation`], of a command that takes the name after a flag.
+    pub fn flagged(&self, command: &str, flag: &str, name: &str) -> String {
+        let between = if name.starts_with('-') { '=' } else { ' ' };
+        self.line(&format!("{command} {flag}{between}{}", quoted(name)))
+    }
+
+    /// A command line in the same store, of words that need no quotes.
+    pub fn line(&self, words: &str) -> String {
+        let store = self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
+        format!("runstate {store}{words}")
     }
 }
 
 /// How long finished executions are kept, where the environment says.
-fn retention() -> Result<Option<Millis>, Failure> {
+pub fn retention() -> Result<Option<Millis>, Failure> {
     let Some(days) = env::var_os(RETENTION).filter(|days| !days.is_empty()) else { return Ok(None) };
     let number = days.to_str().and_then(|days| days.trim().parse::<u32>().ok());
     let wrong = || failure::usage(format!("{RETENTION} is {}; it must be a number of days", days.to_string_lossy()));

@@ -14,6 +14,7 @@ mod queries;
 mod race;
 mod random;
 mod same;
+mod scale;
 mod scene;
 mod schedule;
 mod serve;

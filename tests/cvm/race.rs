@@ -604,3 +604,18 @@ fn what_a_process_remembers_of_a_call_is_not_taken_for_what_became_of_it() {
     block_on(race.one.unpause("run", None)).unwrap();
     race.expect(Status::Complete, &["a"]);
 }
+
+#[test]
+fn who_claimed_a_call_of_what_is_deleted_holds_nothing_of_what_comes_after_it() {
+    let race = Race::started(&program("program", r#"console.log(CC("q?", { key: "k" }));"#));
+    let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
+    block_on(race.other.cancel("run", None)).unwrap();
+    block_on(race.other.delete("run", None)).unwrap();
+    race.world.pass(Millis(1));
+    block_on(start(&race.other, "program", "run")).unwrap();
+    let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
+    assert_eq!(next.call, late.call, "the same key");
+    assert_eq!(told(block_on(race.one.complete(&late, "late".into(), None, None))), Err(Code::StaleClaim));
+    assert_eq!(told(block_on(race.other.complete(&next, "next".into(), None, None))), Ok(()));
+    race.expect(Status::Complete, &["next"]);
+}

@@ -91,6 +91,11 @@ pub struct Choices {
 }
 
 impl Choices {
+    /// All of them random.
+    pub fn random(race: &'static str, seed: u64) -> Self {
+        Self { race, prefix: Vec::new(), random: Some(SimIds::new(seed)), taken: Vec::new() }
+    }
+
     /// One of so many.
     pub fn choose(&mut self, of: usize) -> usize {
         let chosen = match (self.prefix.get(self.taken.len()), &self.random) {

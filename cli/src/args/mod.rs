@@ -1,5 +1,6 @@
 //! The command line as it may be written. Which group of the help a command stands in is in `help.rs`.
 
+mod asked;
 mod parts;
 
 use std::path::PathBuf;
@@ -9,7 +10,10 @@ use clap_complete::Shell;
 
 use crate::colour::When;
 
-pub use parts::{Answering, Export, Given, Import, OfStatus, Running, Sweeping, These, Working, Writing};
+pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
+pub use parts::{
+    Answering, Export, Given, Import, List, Logging, Of, OfStatus, Running, Sweeping, These, Working, Writing,
+};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -82,6 +86,8 @@ Examples:
         #[command(flatten)]
         answering: Answering,
         #[command(flatten)]
+        logging: Logging,
+        #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
         running: Running,
@@ -89,13 +95,22 @@ Examples:
     /// Compile a program and keep it under its name
     ///
     /// The same source again changes nothing; a changed one is the next version, for new executions.
-    #[command(after_help = "Example:\n  runstate load review.ts --name review")]
+    #[command(after_help = "\
+Examples:
+  runstate load review.ts --name review
+  runstate load review.ts --tag review --tag daily --description 'Asks whether files are ready'")]
     Load {
         /// The program: a TypeScript file
         file: PathBuf,
         /// Name of the program [default: the file's stem]
         #[arg(long)]
         name: Option<String>,
+        /// A word to find it by; may be given several times, and then replaces all that are there
+        #[arg(long, value_name = "T")]
+        tag: Vec<String>,
+        /// What it is for
+        #[arg(long, value_name = "D", allow_hyphen_values = true)]
+        description: Option<String>,
         #[command(flatten)]
         writing: Writing,
     },
@@ -110,6 +125,8 @@ Examples:
         /// The program's `input`, as JSON
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
+        #[command(flatten)]
+        logging: Logging,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -126,19 +143,24 @@ Examples:
         running: Running,
     },
     /// Answer a question, and run to the next one or the end
+    ///
+    /// A question that has a key can be answered before it is asked: the answer is kept until then.
     #[command(after_help = "\
 Examples:
   runstate answer r1 --text yes
+  runstate answer r1 --key verdict --text yes --by ada
   runstate answer r1 --json-value '{\"score\": 7}'
   model < prompt.txt | runstate answer r1 --call 0199… --file -")]
     Answer {
         /// The execution
         id: String,
-        /// The call that is answered; may be left out where one is open
-        #[arg(long)]
-        call: Option<String>,
+        #[command(flatten)]
+        of: Of,
         #[command(flatten)]
         answer: Given,
+        /// Who answers, for the record
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -264,18 +286,21 @@ Exit codes: 0; with --follow that of the execution: 0 complete, 1 failed or canc
         follow: bool,
     },
     /// List executions, newest first
-    #[command(after_help = "Example:\n  runstate list --status waiting_cc --limit 10")]
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<OfStatus>,
-        /// Only of this program
-        #[arg(long, value_name = "NAME")]
-        program: Option<String>,
-        /// At most so many
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
+    #[command(after_help = "\
+Examples:
+  runstate list --active
+  runstate list --status waiting_cc --program review --limit 10")]
+    List(List),
+    Programs(Programs),
+    /// Show, remove and tell the versions of programs
+    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
+    Program {
+        #[command(subcommand)]
+        command: Program,
     },
+    Calls(Calls),
+    Logs(Logs),
+    Stats(Stats),
     /// Tell what a store is and holds: collections, executions by status, health
     #[command(after_help = "Examples:\n  runstate info\n  runstate info --store file:data --json")]
     Info,

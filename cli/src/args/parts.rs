@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use runstate::domain::cvm::Status;
 
+use super::Level;
 use crate::granted::Allow;
 use crate::{moment, span};
 
@@ -25,6 +26,45 @@ pub struct Running {
     #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub max_instructions: Option<u64>,
+}
+
+/// What everything that starts executions takes.
+#[derive(Debug, clap::Args)]
+pub struct Logging {
+    /// How much the execution logs [default: RUNSTATE_LOG_LEVEL of whoever runs it, else calls]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<Level>,
+}
+
+/// Which call is answered.
+#[derive(Debug, clap::Args)]
+pub struct Of {
+    /// The call that is answered; may be left out where one is open
+    #[arg(long, conflicts_with = "key")]
+    pub call: Option<String>,
+    /// The call under this key, asked already or not
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub key: Option<String>,
+    /// The how-manyth call of the execution under that key [default: 1]
+    #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
+    pub occurrence: Option<u64>,
+}
+
+/// Which executions to list.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only of this status
+    #[arg(long)]
+    pub status: Option<OfStatus>,
+    /// Only those that have not ended: running, waiting, paused
+    #[arg(long, conflicts_with = "status")]
+    pub active: bool,
+    /// Only of this program
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
 }
 
 /// Who answers what an execution asks, and what it may do by itself.

@@ -1,7 +1,8 @@
 //! `run`: from a source to the end of its execution.
 
-use runstate::domain::cvm::Load;
+use runstate::domain::cvm::{Load, Start};
 use runstate::id::CommandId;
+use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
 use super::start;
@@ -20,6 +21,8 @@ pub struct Run {
     pub id: Option<String>,
     /// The program's `input`.
     pub input: Option<Json>,
+    /// How much it logs.
+    pub log_level: Option<LogLevel>,
     /// Who answers.
     pub answering: Answering,
     /// Names the start. Loading the same source again changes nothing anyway, and an answer names its call.
@@ -33,7 +36,8 @@ impl Run {
         let (mut answers, grants) = (Answers::of(&self.answering)?, self.answering.allow.grants()?);
         let program = session.cvm.load(&self.load, None).await?.name;
         let interrupt = Interrupt::watch(session.out);
-        let reached = start::begin(session, &interrupt, program, self.id, self.input, self.command.as_ref()).await?;
+        let start = Start { id: self.id, program, input: self.input, log_level: self.log_level, parent: None };
+        let reached = start::begin(session, &interrupt, start, self.command.as_ref()).await?;
         session.drive(&reached.id, &mut answers, &grants, 0).await
     }
 }

@@ -98,7 +98,7 @@ impl Session {
         }
         let calls = || view.calls.iter();
         if let Some(tool) = calls().find(|call| call.kind != TIMER && !KINDS.contains(&call.kind.as_str())) {
-            let work = || self.invocation("work", "", &format!("--kind {} --exec CMD", quoted(&tool.kind)));
+            let work = || self.line(&format!("work --kind {} --exec CMD", quoted(&tool.kind)));
             return format!("{id} waits for a worker: {}", self.next_step(work));
         }
         if let Some(file) = calls().find(|call| call.kind != TIMER) {

@@ -259,7 +259,8 @@ impl Call {
         variables: Json,
         ctx: &mut Ctx,
     ) -> Result<Self, String> {
-        let bytes = json_bytes(&request.prompt) + json_bytes(&request.args) + json_bytes(&request.options);
+        let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
+        let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
             return Err(format!("the question has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
         }
@@ -494,6 +495,12 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
         return Err("the deadline lies more than 100 years ahead".to_owned());
     }
     Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
+}
+
+/// Calls that still take answers at `now`. Those of an execution that rests stay open when their deadline has passed, and there may be many.
+pub fn in_time(now: Timestamp) -> Filter {
+    let deadline = || "request.deadline".to_owned();
+    Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
 }
 
 /// The calls that an execution asked last and together, in their order; of one call its key says enough.

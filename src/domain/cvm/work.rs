@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER};
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER, in_time};
 use super::close;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
 use crate::code::Code;
@@ -207,6 +207,7 @@ impl Command for Claim {
                 .eq("kind", kind)
                 .filter(Filter::Exists("outcome".to_owned(), false))
                 .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
+                .filter(in_time(self.at))
                 .sort("availableAt", Ascending)
                 .limit(LOOKED_AT)
         };
@@ -237,7 +238,9 @@ impl Command for Claim {
         let until = now + self.lease;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
-            token: token + 1,
+            // Never below the time: a call under a key has the same id where its execution is deleted and another one begins under its id,
+            // and who claimed the former may not complete the latter.
+            token: (token + 1).max(u64::try_from(now.as_millis()).unwrap_or_default()),
             until,
             attempts: attempts.saturating_add(1),
         };

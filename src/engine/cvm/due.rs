@@ -74,15 +74,17 @@ impl Cvm {
 
     /// When [`Cvm::run_due`] has something to do next; `None`: not before something is commanded. A moment that has passed: at once.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let mut next = self.earliest("wakeAt", Millis(0)).await?;
+        let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0)).await?;
         if let Some(retention) = self.engine.settings().retention {
-            next = next.into_iter().chain(self.earliest("completed", retention).await?).min();
+            // One that is being deleted is somebody's until its lease ends, and until then nothing is to do.
+            let kept = Query::of(&EXECUTIONS).filter(Filter::Exists("deleting".to_owned(), false));
+            next = next.into_iter().chain(self.earliest(kept, "completed", retention).await?).min();
         }
         Ok(next)
     }
 
-    async fn earliest(&self, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
-        let query = Query::of(&EXECUTIONS).filter(Filter::Exists(field.to_owned(), true));
+    async fn earliest(&self, of: Query, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
+        let query = of.filter(Filter::Exists(field.to_owned(), true));
         let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
         let page = self.engine.store().query(&query).await?;
         let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);

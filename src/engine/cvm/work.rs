@@ -6,7 +6,7 @@ use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{
     Answer, CC_HISTORY, CallError, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release,
-    ShowCall, ShownCall,
+    ShowCall, ShownCall, in_time,
 };
 use crate::engine::{Error, Executed, Origin};
 use crate::id::CommandId;
@@ -112,13 +112,11 @@ impl Cvm {
 
 /// The open call of that kind that may be taken first. One whose deadline has passed is nobody's any more.
 fn first_open(kind: &str, now: Timestamp) -> Query {
-    let deadline = || "request.deadline".to_owned();
-    let in_time = vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())];
     Query::of(&CC_HISTORY)
         .eq("kind", kind)
         .filter(Filter::Exists("outcome".to_owned(), false))
         .filter(Filter::Gte("availableAt".to_owned(), i64::MIN.into()))
-        .filter(Filter::Or(in_time))
+        .filter(in_time(now))
         .sort("availableAt", Ascending)
         .limit(1)
 }
