@@ -287,10 +287,8 @@ impl Worker {
 
     /// Whether waiting does not help.
     fn is_final(&self, trouble: &Error) -> bool {
-        let lasting = matches!(
-            trouble.code,
-            Code::Closed | Code::ReadOnly | Code::NewerVersion | Code::Unsupported | Code::Invalid | Code::Limit
-        );
+        // A claim that is refused otherwise met a call that nobody can claim: the others may still be answered.
+        let lasting = matches!(trouble.code, Code::Closed | Code::ReadOnly | Code::NewerVersion | Code::Unsupported);
         lasting || self.cvm.engine().store().health().is_some()
     }
 }

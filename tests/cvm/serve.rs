@@ -409,6 +409,17 @@ fn draining_waits_for_no_timer_but_for_what_is_due() {
 }
 
 #[test]
+fn what_no_worker_can_do_is_refused_before_it_begins() {
+    let shop = Workshop::with(TWICE);
+    let timer = shop.worker("w").handle("timer", 1, async |_| Ok(Json::Null));
+    let lease = shop.worker("w").lease(Millis(0));
+    for worker in [timer, lease] {
+        let refused = shop.host.block_on(worker.drain()).unwrap_err();
+        assert_eq!(refused.code, runstate::code::Code::Invalid, "{refused}");
+    }
+}
+
+#[test]
 fn several_kinds_each_have_room_of_their_own() {
     let shop =
         Workshop::with(r#"console.log(CC.all([{ tool: "slow" }, { tool: "slow" }, "quick?", "quick?"]).join(" "))"#);

@@ -11,9 +11,7 @@ use clap_complete::Shell;
 use crate::colour::When;
 
 pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
-pub use parts::{
-    Answering, Export, Given, Import, List, Logging, Of, OfStatus, Running, Sweeping, These, Working, Writing,
-};
+pub use parts::{Answering, Export, Given, Import, List, Logging, Of, Running, Sweeping, These, Working, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -368,6 +366,7 @@ mod tests {
     use clap::{CommandFactory, ValueEnum};
     use runstate::domain::cvm::Status;
 
+    use super::parts::OfStatus;
     use super::*;
 
     #[test]

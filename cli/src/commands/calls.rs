@@ -175,7 +175,7 @@ mod tests {
 
     fn claimed(owner: Option<&str>, ahead: i64, attempts: u64) -> CallRow {
         let until = Some(NOW + Millis::seconds(ahead));
-        let claim = CallClaim { owner: owner.map(str::to_owned), until, attempts: Some(attempts) };
+        let claim = CallClaim { owner: owner.map(str::to_owned), token: None, until, attempts: Some(attempts) };
         CallRow { claim: Some(claim), available_at: until, ..open("mail") }
     }
 

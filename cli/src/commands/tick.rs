@@ -1,9 +1,9 @@
 //! `tick`: what is due, once or for as long as somebody wants.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use runstate::engine::{Due, Pace, StillDue};
+use runstate::engine::{Due, Error, Pace, StillDue};
 use runstate::work::{Told, Worker};
 use serde_json::{Value as Json, json};
 
@@ -56,23 +56,34 @@ async fn go_on(session: &Session) -> Result<Exit, Failure> {
     let (out, teller) = (session.out, Teller::default());
     let worker = Worker::new(session.cvm.clone(), "tick").on_told(move |told| match told {
         Told::Due(due) => teller.due(due, out),
-        Told::Trouble(error) => out.remark(&format!("{error}; trying again")),
+        Told::Trouble(error) => teller.trouble(error, out),
         _ => {}
     });
     worker.run(async { _ = interrupt::told_to_stop().await }).await?;
     Ok(Exit::Done)
 }
 
-/// Tells what was due, and of each execution for which it cannot be done once why.
+/// Tells what was due, and of each execution for which it cannot be done once why; and once what troubles a worker again and again.
 #[derive(Default)]
 pub struct Teller {
     told: Mutex<BTreeMap<String, String>>,
+    trouble: Mutex<String>,
 }
 
 impl Teller {
+    /// Tells why a worker waits.
+    pub fn trouble(&self, error: &Error, out: Out) {
+        let mut last = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = error.to_string();
+        if *last != why {
+            out.remark(&format!("{why}; trying again"));
+            *last = why;
+        }
+    }
+
     /// Tells it.
     pub fn due(&self, due: &Due, out: Out) {
-        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = false;
         for still in &due.failed {
             let why = still.error.to_string();

@@ -57,13 +57,13 @@ fn is_file(kind: &str) -> bool {
 fn worker(session: &Session, working: &Working, owner: &str, stops: &Stops) -> Result<Worker, Failure> {
     let grants = working.allow.grants()?;
     let concurrency = usize::try_from(working.concurrency).unwrap_or(1);
-    let (out, due) = (session.out, Teller::default());
+    let (out, teller) = (session.out, Teller::default());
     let mut worker = Worker::new(session.cvm.clone(), owner)
         .lease(span::millis(working.lease))
         // Whoever wants it to end sooner says so again.
         .grace(span::millis(working.timeout))
         .backoff(Backoff { attempts: working.attempts, ..Backoff::default() })
-        .on_told(move |told| tell(told, &due, out));
+        .on_told(move |told| tell(told, &teller, out));
     if working.no_due {
         worker = worker.without_due();
     }
@@ -171,7 +171,7 @@ impl Stops {
 }
 
 /// Says what the worker does, a line for each call.
-fn tell(told: &Told<'_>, due: &Teller, out: Out) {
+fn tell(told: &Told<'_>, teller: &Teller, out: Out) {
     let (event, work, took, more) = match told {
         Told::Answered { work, reached, took } => ("answered", *work, Some(*took), json!({"status": reached.status})),
         Told::Failed { work, failure, retry_at, took } => {
@@ -180,8 +180,8 @@ fn tell(told: &Told<'_>, due: &Teller, out: Out) {
         }
         Told::Lost { work, why } => ("lost", *work, None, json!({"message": why.message})),
         Told::Released(work) => ("released", *work, None, json!({})),
-        Told::Due(done) => return due.due(done, out),
-        Told::Trouble(error) => return out.remark(&format!("{error}; trying again")),
+        Told::Due(done) => return teller.due(done, out),
+        Told::Trouble(error) => return teller.trouble(error, out),
         _ => return,
     };
     let (claimed, call) = (&work.claimed, &work.call);
