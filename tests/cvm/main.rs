@@ -21,6 +21,7 @@ mod serve;
 mod size;
 mod workers;
 mod world;
+mod year;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;

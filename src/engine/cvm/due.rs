@@ -62,8 +62,11 @@ impl Cvm {
         let mut due = Due::default();
         self.wake_all(now, limit, pace, &mut due).await?;
         self.retire(now, limit, &mut due).await?;
-        due.swept += u64::from(self.engine.remove_abandoned(now, limit).await?);
-        due.swept += self.engine.sweep(now, limit as usize).await?;
+        let removed = u64::from(self.engine.remove_abandoned(now, limit).await?);
+        let expired = self.engine.sweep(now, limit as usize).await?;
+        // As many as it may be of one collection are perhaps not all.
+        due.more |= removed.max(expired) >= u64::from(limit.max(1));
+        due.swept = removed + expired;
         Ok(due)
     }
 
