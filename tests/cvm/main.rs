@@ -24,6 +24,7 @@ mod serve;
 mod size;
 mod workers;
 mod world;
+mod year;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;

@@ -1,8 +1,6 @@
 //! Two who act on one execution at the same moment, from two processes that know nothing of each other, in every order of their calls to the
 //! store: whoever is told that it was done, it was done, once; and nobody waits for what has come.
 
-use std::sync::Arc;
-
 use runstate::code::Code;
 use runstate::domain::cvm::{Fail, Load, Status};
 use runstate::engine::{Cvm, Error, Pace};
@@ -38,7 +36,7 @@ impl Race {
 
     fn loaded(load: &Load) -> Self {
         let world = World::of(std::slice::from_ref(load));
-        let process = || world.process_over(Arc::new(Yielding(world.disk.clone())));
+        let process = || world.process_over(Yielding::over_ready(world.disk.clone()));
         let (one, other) = (process(), process());
         Self { world, one, other }
     }
@@ -185,7 +183,7 @@ fn two_early_answers_to_one_question_are_one() {
     let load = program("program", KEYED);
     explore("asker, two early answerers", ROUNDS, |choices| {
         let race = Race::started(&load);
-        let third = race.world.process_over(Arc::new(Yielding(race.world.disk.clone())));
+        let third = race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
         let three = [act(answer_key(&race.one, "a")), act(answer_key(&race.other, "b")), act(answer(&third, "go"))];
         match race.run(choices, three) {
             [Ok(()), Err(Code::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["go a"])),
@@ -439,7 +437,7 @@ fn the_last_two_answers_of_several_calls_let_it_go_on_once() {
         }
         let last = async { answer_call(&race.other, &calls[2], "c").await };
         let expected = if timed {
-            let third = race.world.process_over(Arc::new(Yielding(race.world.disk.clone())));
+            let third = race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
             let three = [
                 act(answer_call(&race.one, &calls[others], "a")),
                 act(last),
@@ -561,7 +559,7 @@ fn one_that_runs_slowly_and_one_who_takes_it_for_left_print_everything_once() {
     explore("slow runner, take-over", ROUNDS / 4, |choices| {
         let mut race = Race::loaded(&load);
         race.world.settings.slice_instructions = 700;
-        let process = || race.world.process_over(Arc::new(Yielding(race.world.disk.clone())));
+        let process = || race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
         let (one, other) = (process(), process());
         let both = [
             act(async { told(start(&one, "program", "run").await) }),
@@ -585,7 +583,7 @@ fn what_is_kept_no_longer_is_deleted_by_whoever_comes_first() {
     explore("retire, retire", ROUNDS / 2, |choices| {
         let mut race = Race::started(&load);
         race.world.settings.retention = Some(Millis::days(1));
-        let process = || race.world.process_over(Arc::new(Yielding(race.world.disk.clone())));
+        let process = || race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
         let (one, other) = (process(), process());
         block_on(answer(&one, "a")).unwrap();
         race.world.pass(Millis::days(1));

@@ -158,7 +158,7 @@ fn many_workers_at_once_do_each_call_once() {
     let cvm = world.process();
     (0..many).for_each(|n| drop(block_on(start(&cvm, "program", &format!("run-{n}"))).unwrap()));
     let done: Mutex<BTreeMap<String, String>> = Mutex::default();
-    let disk: Arc<dyn Store> = Arc::new(Yielding(world.disk.clone()));
+    let disk: Arc<dyn Store> = Yielding::over_ready(world.disk.clone());
     let processes: Vec<Cvm> = (0..8).map(|_| world.process_over(disk.clone())).collect();
     let worker = |n: usize| -> BoxFuture<'_, u32> {
         let (cvm, done) = (processes[n % processes.len()].clone(), &done);

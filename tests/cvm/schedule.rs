@@ -16,66 +16,79 @@ use runstate::value::Document;
 use crate::world::{full, seed};
 
 /// A store that lets others go first before each call.
-pub struct Yielding(pub Arc<dyn Store>);
+pub struct Yielding {
+    store: Arc<dyn Store>,
+    ready: bool,
+}
+
+impl Yielding {
+    pub fn over(store: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Self { store, ready: false })
+    }
+
+    /// Over a store that knows its collections: to declare them once more takes longer than a race.
+    pub fn over_ready(store: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Self { store, ready: true })
+    }
+}
 
 impl Store for Yielding {
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        self.store.capabilities()
     }
 
-    /// Whoever made the store has made it ready.
-    fn migrate<'a>(&'a self, _: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        if self.ready { Box::pin(async { Ok(()) }) } else { self.store.migrate(catalog) }
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.get(keys).await
+            self.store.get(keys).await
         })
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.query(query).await
+            self.store.query(query).await
         })
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.aggregate(aggregate).await
+            self.store.aggregate(aggregate).await
         })
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.commit(batch).await
+            self.store.commit(batch).await
         })
     }
 
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.outcome(command).await
+            self.store.outcome(command).await
         })
     }
 
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
-        self.0.changes(from, limit, wait)
+        self.store.changes(from, limit, wait)
     }
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.0.sweep(collection, now, limit).await
+            self.store.sweep(collection, now, limit).await
         })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
-        self.0.close()
+        self.store.close()
     }
 }
 

@@ -63,15 +63,19 @@ impl Cvm {
         let mut due = Due::default();
         self.wake_all(now, limit, pace, &mut due).await?;
         self.retire(now, limit, &mut due).await?;
-        due.swept += self.engine.sweep(now, limit as usize).await?;
-        match self.engine.remove_abandoned(now, limit).await {
-            Ok(removed) => due.swept += u64::from(removed),
+        let expired = self.engine.sweep(now, limit as usize).await?;
+        let removed = match self.engine.remove_abandoned(now, limit).await {
+            Ok(removed) => u64::from(removed),
             // What was done so far is to be told all the same.
             Err(error) if error.code == Code::Corrupt => {
                 due.failed.push(StillDue { execution: STAGED.name.to_owned(), error });
+                0
             }
             Err(error) => return Err(error),
-        }
+        };
+        // As many as it may be of one collection are perhaps not all.
+        due.more |= removed.max(expired) >= u64::from(limit.max(1));
+        due.swept = removed + expired;
         Ok(due)
     }
 

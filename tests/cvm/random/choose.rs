@@ -16,7 +16,7 @@ impl Run {
     /// The command of a step, on what is there.
     pub(super) fn command(&mut self, step: &Step) -> Option<Command> {
         let (pick, more) = (step.pick, step.more);
-        let run = format!("run-{}", pick % RUNS);
+        let run = self.some_run(pick);
         Some(match step.act {
             Act::Start => Command::Start { id: self.free(pick), program: programs::name(more).to_owned() },
             Act::Next => Command::Next(run),
@@ -81,6 +81,15 @@ impl Run {
 
     fn claim(&self, of: Of, step: &Step) -> Command {
         Command::Claim { of, owner: format!("worker {}", step.process), lease: Millis::seconds(10) }
+    }
+
+    /// One that is there, as a rule.
+    fn some_run(&self, pick: usize) -> String {
+        let heads = self.documents.each(&EXECUTIONS);
+        match heads.keys().nth(pick / 8 % heads.len().max(1)) {
+            Some(run) if pick % 8 > 0 => run.clone(),
+            _ => format!("run-{}", pick / 8 % RUNS),
+        }
     }
 
     /// An id that is free, else one that is not.

@@ -36,6 +36,32 @@ impl Run {
         self.documents.head(execution).map_or(String::new(), |head| head.incarnation().to_owned())
     }
 
+    /// What a caller knows now, when somebody else has done something at the same moment.
+    pub(super) fn learn_raced(&mut self, command: &Command, result: &Json) {
+        let gone = |execution: &str| self.documents.head(execution).is_none_or(|head| head.has("deleting"));
+        let unfit = |row: &Found| row.at("request.schema").is_object() && !row.has("outcome");
+        let moot = match command {
+            Command::Answer { execution, .. } => gone(execution),
+            // It came, did not fit, and was dropped.
+            Command::AnswerKey { execution, key, answer, .. } => {
+                let rows = self.documents.each(&CC_HISTORY).values();
+                let of: Vec<&Found> =
+                    rows.filter(|row| row.text("executionId") == execution && row.text("key") == key).collect();
+                let there = of.iter().any(|row| row.at("response.result") == answer);
+                gone(execution) || (!there && of.into_iter().any(unfit))
+            }
+            Command::Complete { claimed, .. } => gone(&claimed.execution),
+            Command::Claim { .. } => {
+                let claimed = serde_json::from_value::<Claimed>(result.clone());
+                claimed.is_ok_and(|claimed| gone(&claimed.execution))
+            }
+            _ => false,
+        };
+        if !moot {
+            self.learn(command, result);
+        }
+    }
+
     /// What a caller knows now.
     pub(super) fn learn(&mut self, command: &Command, result: &Json) {
         match command {

@@ -90,8 +90,9 @@ pub fn programs() -> Vec<Load> {
     SOURCES.iter().map(|(name, source)| program(name, &format!("{PRELUDE}{source}"))).collect()
 }
 
+/// One of them; more often the one that fails.
 pub fn name(pick: usize) -> &'static str {
-    SOURCES[pick % SOURCES.len()].0
+    SOURCES.get(pick % (SOURCES.len() + 2)).map_or("careless", |(name, _)| name)
 }
 
 /// How many calls were asked together with this one.

@@ -9,10 +9,11 @@ use runstate::domain::cvm::{CC_HISTORY, Claimed, EXECUTIONS, Load};
 use runstate::engine::{COLLECTIONS as STAGING, Cvm, Error, Pace};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
+use runstate::marker::BoxFuture;
 use runstate::store::layer::{Fault, FaultStore, Small};
 use runstate::store::{self, Limits, Outcome, Store};
-use runstate::testing::block_on;
 use runstate::testing::fault::FaultFs;
+use runstate::testing::{block_on, yield_now};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
@@ -21,6 +22,7 @@ use super::model::{Acknowledged, Held};
 use super::programs;
 use super::step::{Act, Command, Step, Trouble};
 use crate::documents::Documents;
+use crate::schedule::{Choices, Yielding};
 use crate::world::World;
 
 /// Ids of executions that come and go.
@@ -84,7 +86,7 @@ impl Run {
             let batch_bytes = if n == 2 { 12 * 1024 } else { usize::MAX };
             let limits = Limits { batch_bytes, document_bytes: batch_bytes, batch_writes: usize::MAX };
             let (store, fs) = ground.open();
-            let store = Arc::new(FaultStore::new(Small::new(store, limits)));
+            let store = Arc::new(FaultStore::new(Small::new(Yielding::over(store), limits)));
             Process { cvm: world.process_over(store.clone()), store, fs }
         })
     }
@@ -94,25 +96,85 @@ impl Run {
     }
 
     pub fn step(&mut self, step: &Step) {
-        if step.act == Act::Pass {
-            let span = [1, 500, 5_000, 10_000, 20_000, 31_000, 61_000, 3_700_000][step.pick % 8];
-            let span = if step.pick > 985 { Millis::days(1).0 + 1 } else { span };
-            self.world.pass(Millis(span));
-            return self.count("Pass");
+        match (&step.rival, step.act) {
+            (Some(rival), _) if step.trouble.is_none() => return self.race(step, rival),
+            (_, Act::Pass) => {
+                self.world.pass(step.span());
+                return self.count("Pass");
+            }
+            (_, Act::RepeatOld) => return self.repeat_old(step),
+            _ => {}
         }
-        if step.act == Act::RepeatOld {
-            return self.repeat_old(step);
-        }
-        let Some(command) = self.command(step) else { return };
-        self.commands += 1;
-        self.world.pass(Millis(1));
-        let id = CommandId::new(&format!("command-{}", self.commands)).unwrap();
+        let Some((command, id)) = self.next_command(step) else { return };
         let told = self.send(step, &command, &id);
         self.judge(step, &command, &id, told);
     }
 
     pub(super) fn count(&mut self, what: impl Into<String>) {
         *self.came_off.entry(what.into()).or_default() += 1;
+    }
+
+    fn next_command(&mut self, step: &Step) -> Option<(Command, CommandId)> {
+        // An answer that was never given before is of the command's number.
+        self.commands += 1;
+        self.world.pass(Millis(1));
+        let command = self.command(step)?;
+        Some((command, CommandId::new(&format!("command-{}", self.commands)).unwrap()))
+    }
+
+    /// Two at the same moment, in some order of their calls to the store.
+    fn race(&mut self, step: &Step, rival: &Step) {
+        let before = self.documents.clone();
+        let mut rivals = Vec::new();
+        for step in [step, rival] {
+            match step.act {
+                Act::Pass => rivals.push((step, None, self.process(step.process).cvm.clone())),
+                _ => {
+                    let command = self.next_command(step);
+                    let cvm = self.process(step.process).cvm.clone();
+                    rivals.extend(command.map(|command| (step, Some(command), cvm)));
+                }
+            }
+        }
+        let world = &self.world;
+        let tasks = rivals.iter().map(|(step, command, cvm)| -> BoxFuture<'_, Result<Json, Error>> {
+            Box::pin(async move {
+                match command {
+                    Some((command, id)) => command.send(cvm, id).await,
+                    None => {
+                        yield_now().await;
+                        world.pass(step.span());
+                        Ok(Json::Null)
+                    }
+                }
+            })
+        });
+        let seed = u64::from(self.commands) << 10 | step.more as u64;
+        let told = Choices::random("rivals", seed).run(tasks.collect());
+        self.look(&before);
+        let mut told: Vec<_> = rivals.into_iter().zip(told).collect();
+        // What somebody lets go the other one may have taken.
+        told.sort_by_key(|((step, ..), _)| matches!(step.act, Act::Claim | Act::ClaimCall));
+        for ((step, command, _), told) in told {
+            let Some((command, id)) = command else { continue };
+            println!("{id} by {}, raced: {command:?}: {:?}", step.process, told.as_ref().map_err(|error| error.code));
+            match told {
+                Ok(result) => {
+                    self.count(format!("raced {:?}", step.act));
+                    self.learn_raced(&command, &result);
+                }
+                Err(error) => self.refused(&command, &id, &error),
+            }
+        }
+        self.compare();
+    }
+
+    /// Whoever is refused has done nothing.
+    fn refused(&mut self, command: &Command, id: &CommandId, error: &Error) {
+        let done = matches!(block_on(self.world.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
+        assert!(!done, "{command:?} was done, and its caller told {error:?}");
+        assert!(!matches!(error.code, Code::Internal | Code::Corrupt | Code::Conflict), "{command:?}: {error:?}");
+        self.count(format!("refused {}", error.code));
     }
 
     /// Sends it, with the step's trouble. `None`: the caller knows nothing.
@@ -173,7 +235,7 @@ impl Run {
             self.look(&before);
             if step.again && command.has_id() {
                 // Whoever comes again comes to another process.
-                let calm = Step { trouble: None, process: (step.process + 1) % 2, ..step.clone() };
+                let calm = step.calm((step.process + 1) % 2);
                 told = self.send(&calm, command, id);
                 self.count("sent again");
             }
@@ -190,16 +252,9 @@ impl Run {
                 self.told.push(Told { id: id.clone(), command: command.clone(), result, at: self.now() });
             }
             Some(Err(error)) => {
-                assert!(!done, "{command:?} was done, and its caller told {error:?}");
-                assert!(
-                    step.trouble.is_some() || self.documents == before,
-                    "{command:?}: {error:?}, and something changed"
-                );
-                assert!(
-                    !matches!(error.code, Code::Internal | Code::Corrupt | Code::Conflict),
-                    "{command:?}: {error:?}"
-                );
-                self.count(format!("refused {}", error.code));
+                let changed = step.trouble.is_none() && self.documents != before;
+                assert!(!changed, "{command:?}: {error:?}, and something changed");
+                self.refused(command, id, &error);
             }
             None if done => self.learn(command, &Json::Null),
             // It has no id: whoever gives something back, and hears nothing, does not know.
@@ -215,7 +270,7 @@ impl Run {
     /// The same command again changes nothing and is told the same.
     fn try_again(&mut self, step: &Step, command: &Command, id: &CommandId, result: &Json) {
         let before = self.documents.clone();
-        let calm = Step { trouble: None, process: (step.process + 1) % 3, ..step.clone() };
+        let calm = step.calm((step.process + 1) % 3);
         let again = self.send(&calm, command, id).unwrap().unwrap();
         assert_eq!(&again, result, "{command:?} again");
         self.look(&before);
@@ -271,7 +326,7 @@ impl Run {
 
     /// Everything comes to its end when nobody dies any more: no row is left of what is gone.
     pub fn end(&mut self) {
-        let calm = Step { act: Act::RunDue, process: 0, pick: 0, more: 1, trouble: None, again: false };
+        let calm = Step { act: Act::RunDue, process: 0, pick: 0, more: 1, trouble: None, again: false, rival: None };
         for _ in 0..4 {
             self.world.pass(Millis::minutes(120));
             self.step(&calm);

@@ -46,7 +46,7 @@ impl Act {
         (3, Act::Pause),
         (4, Act::Unpause),
         (1, Act::Cancel),
-        (2, Act::Retry),
+        (4, Act::Retry),
         (2, Act::Delete),
         (6, Act::Claim),
         (3, Act::ClaimCall),
@@ -82,18 +82,39 @@ pub struct Step {
     pub trouble: Option<(Method, u64, Trouble)>,
     /// Whether the caller sends a command again: where he knows nothing of it to find out, where he does to try us.
     pub again: bool,
+    /// What another one does at the same moment.
+    pub rival: Option<Box<Step>>,
+}
+
+impl Step {
+    /// How much time passes.
+    pub fn span(&self) -> Millis {
+        match self.pick {
+            986.. => Millis(Millis::days(1).0 + 1),
+            _ => Millis([1, 500, 5_000, 10_000, 20_000, 31_000, 61_000, 3_700_000][self.pick % 8]),
+        }
+    }
+
+    /// Another process does that, and nothing goes wrong.
+    pub fn calm(&self, process: usize) -> Self {
+        Self { process, trouble: None, rival: None, ..self.clone() }
+    }
 }
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { act, process, pick, more, trouble, again } = self;
-        write!(f, "{act:?} by {process} on {pick}, {more}; trouble {trouble:?}; again {again}")
+        let Self { act, process, pick, more, trouble, again, rival } = self;
+        write!(f, "{act:?} by {process} on {pick}, {more}")?;
+        match (trouble, rival) {
+            (None, Some(rival)) => write!(f, " while {rival:?}"),
+            _ => write!(f, "; trouble {trouble:?}; again {again}"),
+        }
     }
 }
 
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let acts = Act::ALL.iter().map(|(weight, act)| (*weight, Just(*act).boxed()));
-    let act = prop::strategy::Union::new_weighted(acts.collect());
+    let act = prop::strategy::Union::new_weighted(acts.collect()).boxed();
     let method = prop_oneof![4 => Just(Method::Commit), 1 => Just(Method::Get), 1 => Just(Method::Query), 1 => Just(Method::Outcome)];
     let trouble = prop_oneof![
         Just(Trouble::Unreachable),
@@ -102,12 +123,28 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         Just(Trouble::DiesAfter)
     ];
     let trouble = prop_oneof![3 => Just(None), 1 => (method, 1u64..4, trouble).prop_map(Some)];
-    let step = (act, 0usize..3, 0usize..1_000, 0usize..1_000, trouble, any::<bool>());
-    let step =
-        step.prop_map(|(act, process, pick, more, trouble, again)| Step { act, process, pick, more, trouble, again });
-    prop::collection::vec(step, most / 2..most)
+    let one = (act, 0usize..3, 0usize..1_000, 0usize..1_000, trouble, any::<bool>());
+    let one = one.prop_map(|(act, process, pick, more, trouble, again)| Step {
+        act,
+        process,
+        pick,
+        more,
+        trouble,
+        again,
+        rival: None,
+    });
+    let step = (one.clone(), prop::option::weighted(0.3, one));
+    let step = step.prop_map(|(step, rival)| {
+        let rival = rival.map(|rival| Box::new(rival.calm((step.process + 1 + rival.process % 2) % 3)));
+        Step { rival, ..step }
+    });
+    let start = any::<[usize; 2]>().prop_map(|[pick, more]| {
+        let (pick, more) = (pick % 1_000, more % 1_000);
+        Step { act: Act::Start, process: pick % 3, pick, more, trouble: None, again: false, rival: None }
+    });
+    let starts = prop::collection::vec(start, 3);
+    (starts, prop::collection::vec(step, most / 2..most)).prop_map(|(starts, steps)| [starts, steps].concat())
 }
-
 /// A command that changes something.
 #[derive(Clone, Debug)]
 pub enum Command {
