@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::colour::When;
 
 pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
-pub use parts::{Export, Given, Import, List, Logging, Of, OfStatus, Running, These, Writing};
+pub use parts::{Export, Given, Import, List, Logging, Of, Running, These, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -328,6 +328,7 @@ mod tests {
     use clap::{CommandFactory, ValueEnum};
     use runstate::domain::cvm::Status;
 
+    use super::parts::OfStatus;
     use super::*;
 
     #[test]
