@@ -82,6 +82,18 @@ mod tests {
     }
 
     #[test]
+    fn every_command_says_what_it_does_and_shows_how() {
+        let mut left: Vec<Command> = Args::command().get_subcommands().cloned().collect();
+        while let Some(command) = left.pop() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} does not say what it does");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Example") && after.contains("  runstate "), "{name} has no example");
+            left.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
     fn what_is_long_goes_on_below_its_beginning() {
         let text = groups(&Args::command(), 48);
         let text = text.lines().map(plain).collect::<Vec<_>>();

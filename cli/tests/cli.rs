@@ -3,6 +3,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/calls.rs"]
+mod calls;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "cli/due.rs"]
@@ -13,8 +15,12 @@ mod examples;
 mod follow;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/logs.rs"]
+mod logs;
 #[path = "cli/moving.rs"]
 mod moving;
+#[path = "cli/programs.rs"]
+mod programs;
 #[path = "cli/several.rs"]
 mod several;
 #[path = "cli/shapes.rs"]

@@ -79,7 +79,7 @@ pub struct ShowProgram {
 
 /// List calls: questions, tools and timers, with what became of them
 ///
-/// Of one execution in the order asked; open ones with the one that waits longest first; else newest first.
+/// Of one execution in the order asked; open ones by kind, the one that waits longest first; else newest first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

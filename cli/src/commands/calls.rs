@@ -192,7 +192,7 @@ mod tests {
         ];
         insta::assert_snapshot!(lines.join("\n"), @"
         open since 90s ago / open since 2024-01-20T09:58:30Z
-        ends in 180s / ends 2024-01-20T10:03:00Z
+        ends in 3m / ends 2024-01-20T10:03:00Z
         claimed by w1, ends in 20s / claimed by w1, ends 2024-01-20T10:00:20Z
         tried 2 times, to be taken / tried 2 times, to be taken
         tried once, again in 5s / tried once, again 2024-01-20T10:00:05Z

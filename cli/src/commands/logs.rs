@@ -153,6 +153,14 @@ mod tests {
             row("complete", json!({"instructionsExecuted": 12})),
             row("moved", json!({"to": "there"})),
         ];
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        2024-01-20T10:00:00.12Z   instruction      7  PUSH 2                    [1,2]  3us
+        2024-01-20T10:00:00.12Z   instruction      8  999                       []
+        2024-01-20T10:00:00.12Z   cc_call      call c1 (line 3)
+        2024-01-20T10:00:00.12Z   error        TypeError: no (line 3, column 21)
+        2024-01-20T10:00:00.12Z   error        the early answer under `k` was dropped: it does not fit
+        2024-01-20T10:00:00.12Z   complete     after 12 instructions
+        2024-01-20T10:00:00.12Z   moved        {"to":"there"}
+        "#);
     }
 }

@@ -95,16 +95,24 @@ fn facts(session: &Session, name: &str, shown: &Shown, statuses: &BTreeMap<Strin
     }
     let loaded = if program.is_some() { "modified" } else { "created" };
     facts.extend(version.created.map(|at| fact(loaded, &at.to_string())));
-    facts.push(fact("source", &format!("{} lines, {}", source.lines().count(), bytes(source.len() as u64))));
+    facts.push(fact(
+        "source",
+        &format!("{}, {}", number_of(source.lines().count(), "line"), bytes(source.len() as u64)),
+    ));
     let compiler = version.compiler.as_deref().unwrap_or("?");
-    let instructions = bytecode.as_array().map_or(0, Vec::len);
+    let instructions = number_of(bytecode.as_array().map_or(0, Vec::len), "instruction");
     let of = number(version.bytecode_version);
-    facts.push(fact("bytecode", &format!("{instructions} instructions, version {of}, by {compiler}")));
+    facts.push(fact("bytecode", &format!("{instructions}, version {of}, by {compiler}")));
     // They are those of all versions.
     if program.is_some() {
         facts.push(fact("executions", &counted(statuses)));
     }
     facts
+}
+
+/// `1 line`, `2 lines`
+fn number_of(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 /// `2 complete, 1 waiting_cc`
@@ -172,7 +180,7 @@ async fn one_of(session: &Session, One { id: name, command }: &One) -> Result<()
     let all: u64 = statuses.values().sum();
     let hint = || {
         format!(
-            ". There are {all} ({}): `{}` lists them, `{}` ends those that have not ended, `{}` deletes them",
+            ". It has {all} ({}): `{}` lists them, `{}` ends those that have not ended, `{}` deletes them",
             counted(&statuses),
             session.flagged("list", "--program", name),
             session.line("cancel ID…"),
