@@ -11,10 +11,12 @@ use runstate::limits::Settings;
 use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method, Trace};
 use runstate::store::{self, COMMANDS, Memory, Store};
-use runstate::testing::{TimedHost, join_all};
+use runstate::testing::{TimedHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 use runstate::work::{Cancelled, Failure, Task, Told, Worker};
+
+use crate::scene::Scene;
 
 type Pinned<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -488,4 +490,20 @@ fn what_runs_a_worker_may_move_between_threads() {
     let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
     may_move(&worker.run(std::future::pending()));
     may_move(&worker.drain());
+}
+
+/// What takes its worker with it must not take them all, one after the other.
+#[test]
+fn a_call_that_nobody_came_back_from_is_told_to_its_program() {
+    let mut scene = Scene::of(r#"try { CC("?"); } catch (e) { console.log(e.name, e.message); }"#);
+    for _ in 0..3 {
+        let kinds = ["cc".to_owned()];
+        assert!(block_on(scene.cvm().claim(&kinds, "dies", Millis::seconds(30))).unwrap().is_some());
+        scene.host.clock.advance(Millis::seconds(30));
+    }
+    let backoff = Backoff { attempts: 3, ..Backoff::default() };
+    let worker = Worker::new(scene.cvm(), "careful").backoff(backoff).without_due();
+    let worker = worker.handle("cc", 1, async |_: Task| Ok("never asked".into()));
+    block_on(worker.drain()).unwrap();
+    scene.expect_output(["CallError it was tried 3 times, and whoever tried did not come back"]);
 }

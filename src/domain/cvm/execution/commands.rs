@@ -435,7 +435,7 @@ impl Command for Delete {
         let mut execution = Execution::from_document(&key, before)?;
         let begun = matches!(execution.state, State::Deleted { .. });
         if let Some(by) = self.ended_by
-            && !execution.ended().is_some_and(|at| at <= by)
+            && execution.ended().is_none_or(|at| at > by)
         {
             let incarnation = before.revision.incarnation().to_owned();
             return Ok(Decision::of(Deleted { id: self.id.clone(), incarnation, done: true }));
