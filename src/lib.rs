@@ -35,6 +35,7 @@
 //! | run programs that ask | [`engine::Cvm`] |
 //! | see what is going on, and follow it | [`engine::Cvm::active`], [`engine::Cvm::stats`], [`engine::Cvm::calls`], [`engine::Cvm::changes`] |
 //! | know what happens to an execution | [`domain::cvm`], with its lifecycle |
+//! | have what they ask answered by code of yours | [`work::Worker`] |
 //! | decide things of your own on the same stores | [`decision::Command`], [`engine::Engine::execute`] |
 //! | keep documents elsewhere | [`store::Store`], and the suite in `testing` that holds it to its contract |
 //! | compile programs | `lang::compile` |
@@ -68,3 +69,4 @@ pub mod value;
 pub mod vm;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub mod wasm;
+pub mod work;

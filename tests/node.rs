@@ -230,6 +230,30 @@ fn a_program_answered_in_node_goes_on_natively() {
 }
 
 #[test]
+fn a_program_is_worked_for_in_node() {
+    const SOURCE: &str = r#"
+        try {
+            CC.all([{ tool: "add", args: [1, 2] }, { tool: "fetch" }]);
+        } catch (e) {
+            console.log(e.name, e.message);
+        }
+        sleep(200);
+        console.log("size", CC("size?", { key: "size", choices: ["small", "large"] }));
+        CC("more?");
+    "#;
+    let Some(mut command) = script("a_program_is_worked_for_in_node", "work.mjs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let bytecode = runstate::lang::compile("work.ts", SOURCE).unwrap().bytecode;
+    let given = json!({ "load": Load::new("work", SOURCE, bytecode), "start": Start::of("work").id("run") });
+    let mut child = command.arg(url(folder.path())).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let printed: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, json!(["CallError no network", "size small"]));
+}
+
+#[test]
 fn the_package_keeps_what_it_promises() {
     let Some(mut command) = script("the_package_keeps_what_it_promises", "face.mjs") else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -84,10 +84,10 @@ impl From<Code> for Exit {
             | Code::Limit
             | Code::Stale
             | Code::AlreadyAnswered
-            | Code::InvalidAnswer
-            | Code::AmbiguousCall
             | Code::DeadlinePassed
             | Code::StaleClaim
+            | Code::InvalidAnswer
+            | Code::AmbiguousCall
             | Code::NeedsRecompile
             | Code::InvalidBytecode
             | Code::CommandIdReused => Exit::Rejected,
@@ -113,4 +113,30 @@ pub fn wrong_use(error: &clap::Error) -> Exit {
     // Nothing can be done where even this cannot be said.
     let _ = error.print();
     Exit::WrongUse
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A code that is new ends as a failure of the store until it is put where it belongs.
+    #[test]
+    fn every_code_ends_the_process_as_scripts_expect() {
+        let of = |exit: Exit| {
+            let codes = Code::ALL.iter().filter(|code| Exit::from(**code) == exit).map(|code| code.as_str());
+            format!("{}: {}", exit.code(), codes.collect::<Vec<_>>().join(" "))
+        };
+        insta::assert_snapshot!([Exit::WrongUse, Exit::Store, Exit::Rejected].map(of).join("\n"), @"
+        2: compile_error usage io invalid_url
+        4: conflict unique_violation unknown_outcome unavailable full corrupt too_large read_only newer_version unsupported closed position_expired internal
+        5: illegal_transition not_found already_exists in_use invalid limit stale already_answered invalid_answer ambiguous_call deadline_passed stale_claim needs_recompile invalid_bytecode command_id_reused
+        ");
+    }
+
+    #[test]
+    fn of_several_ends_the_gravest_counts() {
+        let ends = [Exit::Waiting, Exit::Rejected, Exit::ProgramFailed, Exit::Done];
+        assert_eq!(ends.into_iter().reduce(Exit::graver), Some(Exit::Rejected));
+        assert_eq!(Exit::Done.graver(Exit::Waiting), Exit::Waiting);
+    }
 }

@@ -15,8 +15,8 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Executions",
         &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
     ),
-    ("Calls and workers", &["answer", "calls"]),
-    ("Stores", &["info", "export", "import", "verify", "repair", "compact"]),
+    ("Calls and workers", &["answer", "calls", "work", "tick"]),
+    ("Stores", &["info", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
 

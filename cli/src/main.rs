@@ -7,9 +7,9 @@ mod colour;
 mod commands;
 mod compile;
 mod drive;
+mod exec;
 mod exit;
 mod failure;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "connected by the commands that run programs"))]
 mod granted;
 mod help;
 mod interrupt;
@@ -20,6 +20,7 @@ mod print;
 mod progress;
 mod prompt;
 mod session;
+mod span;
 mod table;
 mod told;
 

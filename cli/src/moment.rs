@@ -1,6 +1,37 @@
 //! Times as people read them. Programs read RFC 3339 (`told.rs`).
 
+use std::time::Duration;
+
 use runstate::time::{Millis, Timestamp};
+
+use crate::span;
+
+/// A moment in the past, as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// So long ago.
+    Ago(Duration),
+    /// That moment.
+    At(Timestamp),
+}
+
+impl Before {
+    /// When that is.
+    pub fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Before::Ago(span) => now - span::millis(span),
+            Before::At(at) => at,
+        }
+    }
+}
+
+/// What `text` means: `30d`, or a moment in RFC 3339.
+pub fn before(text: &str) -> Result<Before, String> {
+    match Timestamp::from_rfc3339(text.trim()) {
+        Some(at) => Ok(Before::At(at)),
+        None => span::parse(text).map(Before::Ago).map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z")),
+    }
+}
 
 /// To the second, in UTC.
 pub fn to_the_second(at: Timestamp) -> String {

@@ -82,6 +82,12 @@ impl Out {
         }
     }
 
+    /// What a command that answers says beside its answer; where programs read too.
+    pub fn aside(self, text: &str) {
+        // As a remark, it is no loss where nobody can read it.
+        let _ = writeln!(io::stderr(), "{}", self.stderr.text(Role::Faint, text));
+    }
+
     /// Words of a conversation: on standard output, or where that is for a program on standard error.
     pub fn say(self, text: &str) -> Result<(), Failure> {
         self.converse(&visible(text))

@@ -7,6 +7,8 @@ mod bad_input;
 mod calls;
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/due.rs"]
+mod due;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/follow.rs"]
@@ -33,3 +35,5 @@ mod tables;
 mod terminal;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/work.rs"]
+mod work;

@@ -12,6 +12,9 @@ provideFiles(files);
 
 export { version };
 
+/** How long a claim is held without a heartbeat, where nothing else is said. */
+const LEASE_MS = 30_000;
+
 export class RunstateError extends Error {
   constructor({ code, message, retryable, collection, key, details }) {
     super(message);
@@ -52,8 +55,61 @@ export class Runstate {
   }
 
   async answer(execution, answer, options = {}) {
-    const call = options.call === undefined ? undefined : text(options.call, "the id of the call");
-    return parsed(this.#engine.answer(text(execution, "the id of the execution"), call, json(answer)));
+    const [id, by] = [text(execution, "the id of the execution"), optional(options.by, "who answers")];
+    if (options.key !== undefined) {
+      return parsed(this.#engine.answerKey(id, text(options.key, "the key"), options.occurrence ?? 1, json(answer), by));
+    }
+    return parsed(this.#engine.answer(id, optional(options.call, "the id of the call"), json(answer), by));
+  }
+
+  async pause(execution) {
+    return parsed(this.#engine.pause(text(execution, "the id of the execution")));
+  }
+
+  async unpause(execution) {
+    return parsed(this.#engine.unpause(text(execution, "the id of the execution")));
+  }
+
+  async cancel(execution) {
+    return parsed(this.#engine.cancel(text(execution, "the id of the execution")));
+  }
+
+  async retry(execution) {
+    return parsed(this.#engine.retry(text(execution, "the id of the execution")));
+  }
+
+  async delete(execution) {
+    await told(this.#engine.delete(text(execution, "the id of the execution")));
+  }
+
+  async claim({ kinds, call, owner, leaseMs = LEASE_MS }) {
+    const of = call === undefined ? { kinds } : { call };
+    return parsed(this.#engine.claim(json({ of, owner, lease: leaseMs })));
+  }
+
+  async heartbeat({ claimed }, leaseMs = LEASE_MS) {
+    return parsed(this.#engine.heartbeat(json(claimed), leaseMs));
+  }
+
+  async complete({ claimed }, answer, options = {}) {
+    return parsed(this.#engine.complete(json(claimed), json(answer), optional(options.by, "who answers")));
+  }
+
+  async fail({ claimed: { execution, call, token } }, message, { name, by, retry } = {}) {
+    const again = retry && { attempts: retry.attempts, initial: retry.initialMs, longest: retry.longestMs };
+    return parsed(this.#engine.fail(json({ execution, call, token, message, name, by, retry: again })));
+  }
+
+  async release({ claimed }) {
+    await told(this.#engine.release(json(claimed)));
+  }
+
+  async runDue(limit = 1000) {
+    return parsed(this.#engine.runDue(limit));
+  }
+
+  async nextDue() {
+    return parsed(this.#engine.nextDue());
   }
 
   async show(execution) {
@@ -97,6 +153,10 @@ function json(value) {
     throw new RunstateError({ code: "usage", message: `a ${typeof value} cannot be written as JSON` });
   }
   return text;
+}
+
+function optional(value, what) {
+  return value === undefined ? undefined : text(value, what);
 }
 
 function text(value, what) {

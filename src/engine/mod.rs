@@ -31,8 +31,8 @@ use commit::Deciding;
 use load::From;
 
 pub use cvm::{
-    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage, LogRow,
-    Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
+    CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage,
+    LogRow, Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
     VersionView, Work,
 };
 pub use error::Error;
@@ -148,6 +148,11 @@ impl Engine {
         #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
         let listener: Arc<dyn Listener> = Arc::new(listener);
         self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
+    /// What it runs on: the clock, entropy and timers.
+    pub fn host(&self) -> &dyn Host {
+        &*self.shared.host
     }
 
     /// A command id of our own making.

@@ -150,7 +150,7 @@ impl<'a> Compiler<'a, '_> {
             let hint = match name {
                 "CC" => "write { prompt: \"…\" }, or the prompt itself",
                 "call" => "write { tool: \"name\", args: … }",
-                _ => "wait before or after: await sleep(ms)",
+                _ => "do it before or after",
             };
             let message = format!("{name}(…) here asks by itself, before CC.all asks the others");
             return self.unsupported(question.span(), message, hint);
@@ -227,12 +227,13 @@ impl<'a> Compiler<'a, '_> {
             "fs" => "call fs.readFile(path), fs.listFiles(path) or fs.writeFile(path, text)".to_owned(),
             _ => match Ask::named(name) {
                 Some(ask) => format!("call it: {}", form_of(ask).1),
-                None => format!("there are {}", members_of(name.split('.').next().unwrap_or(name))),
+                None => format!("what there is: {}", members_of(name.split('.').next().unwrap_or(name))),
             },
         };
-        let message = match name.contains('.') && Ask::named(name).is_none() {
-            true => format!("`{name}` is not supported"),
-            false => format!("`{name}` can only be called"),
+        let message = match name {
+            "fs" => "`fs` is not a value here".to_owned(),
+            _ if name.contains('.') && Ask::named(name).is_none() => format!("`{name}` is not supported"),
+            _ => format!("`{name}` can only be called"),
         };
         self.unsupported_value(span, message, &hint);
     }

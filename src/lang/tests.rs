@@ -53,6 +53,9 @@ fn what_it_accepts_passes_verification() {
         "try { null.x } catch { } finally { }",
         "const c = 1; try { c = 2 } catch (e) { console.log(e.message, e instanceof TypeError) }",
         "let s = ''; for (const ch of 'añ😀') s += ch; console.log(/a(b)?/gi.test(s), s.replace(/x/g, m => m))",
+        "const o = { key: 'k' }; CC('q', o); CC('q', { ...o, ['a' + 1]: 1 }); call('t'); call('t', 1, o); const [a, b] = CC.all(['x', { prompt: 'y' }, { tool: 't', ...o }]); sleep(1); sleepUntil('x'); fs.writeFile('p', fs.readFile(fs.listFiles('.')[0]))",
+        "async function g() { await sleep(1); await Promise_(); const r = await CC.all([1, 2].map(n => ({ prompt: `${n}` }))); return await call('t', await fs.readFile('p')) } const Promise_ = () => 1; await g()",
+        "function call(a, b) { return a } const sleep = [call], fs = { all: call }; sleep.map(f => f(1)); fs.all(1); let sleepUntil; sleepUntil = call; { let CC = call; CC.all = CC; CC(1, 2, 3) }",
         "declare const CC: any; interface A { x: number } type B = A; const z = (CC('p') as string)!; console.log(z satisfies string)",
     ];
     for source in sources {
@@ -105,6 +108,56 @@ fn what_it_refuses_has_a_kind_and_a_place() {
         let found = refused(source);
         assert!(found.first().is_some_and(|(k, l, c, _)| (k, l, c) == (kind, line, column)), "{source}: {found:?}");
     }
+}
+
+#[test]
+fn what_asks_the_outside_is_refused_with_a_hint_where_it_would_mean_something_else() {
+    let sources = [
+        "CC('q', { timeout: 1 })",
+        "CC('q', { unknown: 1 })",
+        "CC('q', {}, 1)",
+        "CC(...input)",
+        "call()",
+        "call('t', {}, { chioces: [] })",
+        "call(...input)",
+        "sleep()",
+        "sleepUntil(1, 2)",
+        "fs.readFile('p', 'utf8')",
+        "fs.writeFile('p')",
+        "fs.rename('a', 'b')",
+        "fs['readFile']('a')",
+        "CC.any(['a'])",
+        "CC.all('a', 'b')",
+        "CC.all([CC('a'), 'b'])",
+        "CC.all([await call('t'), input ? sleep(1) : fs.readFile('x')])",
+        "CC.all(input.map((x) => CC(x)))",
+        "CC.all([...input.map((x) => { return call(x) })])",
+        "CC.all([{ prompt: 'a', args: 1, ky: 2 }])",
+        "CC.all([{ choices: ['a'] }])",
+        "CC.all(input.map((x) => ({ prompt: x, tool: x })))",
+        "Promise.all([CC('a')])",
+        "const f = CC",
+        "const f = CC.all",
+        "const f = [call, sleep, sleepUntil]",
+        "const f = fs",
+        "const f = fs.readFile",
+        "const f = fs.size",
+        "call = 1",
+        "new CC('a')",
+        "new call('a')",
+        "setTimeout(() => 1, 5)",
+        "try { } catch (e) { e instanceof CallError }",
+        "slep(5)",
+    ];
+    let told: Vec<String> = sources
+        .iter()
+        .map(|source| {
+            let found = compile("t.ts", source).err().unwrap_or_default();
+            assert!(!found.is_empty(), "{source} is accepted");
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]

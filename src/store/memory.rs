@@ -1,6 +1,7 @@
 //! The store in memory: as fast as it gets, gone with its process. Tests, previews, and the reference for every other store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use super::feed::{Feed, Waiters, timer};
@@ -22,6 +23,7 @@ use crate::value::Document;
 pub struct Memory {
     state: Mutex<State>,
     waiters: Waiters,
+    looked: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,17 @@ impl Memory {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How many documents queries have looked at so far, for tests of cost: a query that an index serves looks at those it finds.
+    pub fn looked_at(&self) -> u64 {
+        self.looked.load(Ordering::Relaxed)
+    }
+
+    fn query_now(&self, query: &Query) -> Result<Page, Error> {
+        let (page, looked) = self.open()?.tables.query_counted(query)?;
+        self.looked.fetch_add(looked as u64, Ordering::Relaxed);
+        Ok(page)
     }
 
     /// The state, unless the store was closed. Held briefly and never across a wait.
@@ -162,7 +175,7 @@ impl Store for Memory {
     }
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
-        Box::pin(async move { self.open()?.tables.query(query) })
+        Box::pin(async move { self.query_now(query) })
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {

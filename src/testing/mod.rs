@@ -8,6 +8,7 @@ mod host;
 pub mod node;
 mod notes;
 mod run;
+mod timed;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;
@@ -15,3 +16,4 @@ pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};
+pub use timed::TimedHost;

@@ -13,7 +13,7 @@ use super::globals::Ask;
 use super::interpreter::Next;
 use super::machine::{Asked, CallRequest, Keyed, Machine, OpenCall, Stop};
 use super::program::Instruction;
-use super::question::{CENTURY_MS, Place, Question, Room};
+use super::question::{CENTURY_MS, Place, Question, Room, cut};
 use super::raise::{Raise, range_error, type_error};
 use super::table::{Table, Which};
 use super::value::{HeapRef, Value};
@@ -105,8 +105,8 @@ impl Machine {
             _ => None,
         };
         let Some(ms) = ms else {
-            let message = "sleepUntil takes milliseconds since 1970 or a text as \"2030-01-31T09:00:00Z\"";
-            return type_error(format!("{message}, not {}", self.shown(moment)));
+            let message = "sleepUntil takes milliseconds since 1970 or a text such as \"2030-01-31T09:00:00Z\"";
+            return type_error(format!("{message}, not {}", cut(&self.shown(moment))));
         };
         if ms <= self.now_ms as f64 {
             return Ok(None);
@@ -122,7 +122,7 @@ impl Machine {
         self.calls += questions.len() as u64;
         for question in &questions {
             if let Some(key) = &question.key {
-                let count = self.times_asked(key) + 1;
+                let count = self.times_asked(key).saturating_add(1);
                 self.set_times_asked(key, count);
             }
         }

@@ -28,6 +28,7 @@ mod natives;
 mod number;
 mod object;
 pub mod op;
+mod open;
 mod pattern;
 pub mod program;
 mod property;

@@ -168,8 +168,8 @@ impl Machine {
         for (key, value) in entries {
             match self.text_of(&key)?.to_utf8().as_str() {
                 _ if matches!(value, Value::Undefined) => {}
-                name @ ("prompt" | "tool") if !question.kind.is_empty() => {
-                    return type_error(format!("{place} has both a prompt and a tool ({name})"));
+                "prompt" | "tool" if !question.kind.is_empty() => {
+                    return type_error(format!("{place} has both a prompt and a tool"));
                 }
                 "prompt" => {
                     question.kind = "cc".to_owned();
@@ -209,7 +209,7 @@ impl Machine {
         let name = self.text_of(name)?.to_utf8();
         if !OPTIONS.contains(&name.as_str()) {
             let known = OPTIONS.join(", ");
-            return type_error(format!("{place} has no option `{name}`; there are {known}"));
+            return type_error(format!("{place} has no option `{}`; there are {known}", cut(&name)));
         }
         match (name.as_str(), value) {
             ("key", Value::Text(text)) => question.key = Some(whole_text(&format!("key of {place}"), text, KEY_BYTES)?),
@@ -338,6 +338,14 @@ impl Machine {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// What the program gave, in a message that stays readable.
+pub(super) fn cut(given: &str) -> String {
+    match given.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &given[..end]),
+        None => given.to_owned(),
     }
 }
 

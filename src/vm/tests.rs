@@ -1,6 +1,8 @@
 //! Programs on the machine: stopped and restored anywhere, limited, failing, retried. What the language means is tested
 //! against Node in `tests/language.rs`.
 
+mod asking;
+
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -287,9 +289,17 @@ fn variables_show_the_scope_and_are_cut() {
 
 #[test]
 fn a_damaged_state_is_refused_or_fails_but_never_panics() {
-    let mut machine = start(
+    for source in [
         "class A { x = [1, 2].map(y => CC('q' + y)) } const m = new Map([[1, 2]]); for (const [k] of m) console.log(k, new A())",
-    );
+        "const a = CC.all(['a', { prompt: 'b', key: 'k' }]); console.log(a)",
+        "console.log(1, call('t', { a: [1] }, { key: 'k', timeoutMs: 5 }))",
+    ] {
+        damaged(source);
+    }
+}
+
+fn damaged(source: &str) {
+    let mut machine = start(source);
     machine.run(u64::MAX, &TURN);
     let saved = serde_json::to_value(machine.save()).unwrap();
     let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();

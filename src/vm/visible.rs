@@ -48,8 +48,8 @@ impl Machine {
         Json::Object(shown)
     }
 
-    /// The operands of the running function, the top of the stack last, shown as [`Machine::variables`] shows values. What does
-    /// not fit into `most_bytes` is cut from below, with `…` in its place.
+    /// The operands of the running function, the top of the stack last, shown as [`Machine::variables`] shows values; those of
+    /// an open call are not among them. What does not fit into `most_bytes` is cut from below, with `…` in its place.
     #[must_use]
     pub fn operands(&self, most_bytes: usize) -> Json {
         let from = match self.frames.last() {

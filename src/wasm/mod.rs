@@ -9,9 +9,10 @@ use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 
 use crate::domain;
-use crate::domain::cvm::{Load, Start};
-use crate::engine::{Engine, Error, SystemHost, open};
+use crate::domain::cvm::{Claim, Fail, Load, Start};
+use crate::engine::{Engine, Error, Pace, SystemHost, open};
 use crate::limits::Settings;
+use crate::time::Millis;
 use crate::value::Json;
 
 #[cfg(feature = "file")]
@@ -58,9 +59,96 @@ impl Runstate {
     }
 
     /// Answers a call with a plain value, as JSON text.
-    pub async fn answer(&self, execution: String, call: Option<String>, answer: String) -> Result<String, JsValue> {
+    pub async fn answer(
+        &self,
+        execution: String,
+        call: Option<String>,
+        answer: String,
+        by: Option<String>,
+    ) -> Result<String, JsValue> {
         let answer: Json = read(&answer)?;
-        write(self.engine.cvm().answer(&execution, call.as_deref(), answer, None, None).await)
+        write(self.engine.cvm().answer(&execution, call.as_deref(), answer, by, None).await)
+    }
+
+    /// Answers the call under a key, asked already or not.
+    #[wasm_bindgen(js_name = answerKey)]
+    pub async fn answer_key(
+        &self,
+        execution: String,
+        key: String,
+        occurrence: u32,
+        answer: String,
+        by: Option<String>,
+    ) -> Result<String, JsValue> {
+        let answer: Json = read(&answer)?;
+        write(self.engine.cvm().answer_key(&execution, &key, u64::from(occurrence), answer, by, None).await)
+    }
+
+    /// Lets an execution rest.
+    pub async fn pause(&self, execution: String) -> Result<String, JsValue> {
+        write(self.engine.cvm().pause(&execution, None).await)
+    }
+
+    /// Lets a resting execution go on.
+    pub async fn unpause(&self, execution: String) -> Result<String, JsValue> {
+        write(self.engine.cvm().unpause(&execution, None).await)
+    }
+
+    /// Ends an execution for good.
+    pub async fn cancel(&self, execution: String) -> Result<String, JsValue> {
+        write(self.engine.cvm().cancel(&execution, None).await)
+    }
+
+    /// Lets a failed execution go on at the failing instruction.
+    pub async fn retry(&self, execution: String) -> Result<String, JsValue> {
+        write(self.engine.cvm().retry(&execution, None).await)
+    }
+
+    /// Removes a finished execution with all its rows.
+    pub async fn delete(&self, execution: String) -> Result<(), JsValue> {
+        self.engine.cvm().delete(&execution, None).await.map_err(thrown)
+    }
+
+    /// Hands one open call to a worker: `{ of: { kinds } | { call }, owner, lease }`.
+    pub async fn claim(&self, claim: String) -> Result<String, JsValue> {
+        let Claim { of, owner, lease, .. } = read(&claim)?;
+        write(self.engine.cvm().claim_as(of, &owner, lease, None).await)
+    }
+
+    /// Tells that a claimed call is still worked on, for `lease` milliseconds from now.
+    pub async fn heartbeat(&self, claimed: String, lease: f64) -> Result<String, JsValue> {
+        #[expect(clippy::cast_possible_truncation, reason = "a lease is whole milliseconds, and bounded")]
+        let lease = Millis(lease as i64);
+        write(self.engine.cvm().heartbeat(&read(&claimed)?, lease).await)
+    }
+
+    /// Gives a claimed call its answer.
+    pub async fn complete(&self, claimed: String, answer: String, by: Option<String>) -> Result<String, JsValue> {
+        let answer: Json = read(&answer)?;
+        write(self.engine.cvm().complete(&read(&claimed)?, answer, by, None).await)
+    }
+
+    /// Tells that a claimed call could not be done: `{ execution, call, token, message, name?, retry?, by? }`.
+    pub async fn fail(&self, fail: String) -> Result<String, JsValue> {
+        let fail: Fail = read(&fail)?;
+        write(self.engine.cvm().fail(&fail, None).await)
+    }
+
+    /// Gives a claimed call back.
+    pub async fn release(&self, claimed: String) -> Result<(), JsValue> {
+        self.engine.cvm().release(&read(&claimed)?).await.map_err(thrown)
+    }
+
+    /// Does what is due now, for at most `limit` executions.
+    #[wasm_bindgen(js_name = runDue)]
+    pub async fn run_due(&self, limit: u32) -> Result<String, JsValue> {
+        write(self.engine.cvm().run_due(limit, Pace::Stop).await)
+    }
+
+    /// When something is due next, or null.
+    #[wasm_bindgen(js_name = nextDue)]
+    pub async fn next_due(&self) -> Result<String, JsValue> {
+        write(self.engine.cvm().next_due().await)
     }
 
     /// All of an execution.

@@ -4,16 +4,26 @@
 
 mod calls;
 mod changes;
+mod documents;
 mod due;
 mod large;
 mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod queries_odd;
+mod race;
+mod random;
+mod review;
+mod review_random;
 mod same;
+mod scale;
 mod scene;
+mod schedule;
+mod serve;
 mod size;
 mod workers;
+mod world;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;

@@ -142,6 +142,10 @@ impl Generator {
             16 => {
                 let line = self.pick(&[
                     "g = CC('ask ' + typeof a);",
+                    "g = CC('keyed', { key: typeof b, timeoutMs: 5 });",
+                    "g = call('tool', { n: typeof c, list: [1, typeof d] });",
+                    "c = CC.all(['one', { prompt: 'two ' + typeof e }, { tool: 'three', key: typeof f }]);",
+                    "sleep(1); g = typeof fs.readFile('file of ' + typeof a);",
                     "d = { ...d, [String(a).slice(0, 5)]: b };",
                     "c = [...(Array.isArray(c) ? c.slice(0, 9) : []), a];",
                     "g = [1, 2, 3].map((v, i) => v + i + (typeof a === 'number' ? a : 0));",

@@ -19,7 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Source to bytecode: the instruction set is all it knows.
     ("lang", &["vm"]),
     ("engine", &["schema", "decision", "vm", "domain", "store", "blob"]),
-    ("wasm", &["schema", "decision", "vm", "domain", "store", "blob", "lang", "engine"]),
+    ("work", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
+    ("wasm", &["schema", "decision", "vm", "domain", "store", "blob", "lang", "engine", "work"]),
     ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
 ];
 

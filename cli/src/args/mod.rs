@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::colour::When;
 
 pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
-pub use parts::{Export, Given, Import, List, Logging, Of, Running, These, Writing};
+pub use parts::{Answering, Export, Given, Import, List, Logging, Of, Running, Sweeping, These, Working, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -67,6 +67,7 @@ pub enum Command {
 Examples:
   runstate run review.ts
   runstate run review.ts --id r1 --input '{\"strict\": true}' --answers answers.json
+  runstate run review.ts --answer-with 'model --print' --allow-read src
   printf 'yes\\n2\\n' | runstate run review.ts --json")]
     Run {
         /// The program: a TypeScript file
@@ -80,9 +81,8 @@ Examples:
         /// The program's `input`, as JSON
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
-        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
-        #[arg(long, value_name = "FILE")]
-        answers: Option<PathBuf>,
+        #[command(flatten)]
+        answering: Answering,
         #[command(flatten)]
         logging: Logging,
         #[command(flatten)]
@@ -168,18 +168,56 @@ Examples:
     #[command(after_help = "\
 Examples:
   runstate resume r1
-  runstate resume r1 --answers answers.json      those already taken are skipped")]
+  runstate resume r1 --answers answers.json      those already taken are skipped
+  runstate resume r1 --answer-with 'model --print'")]
     Resume {
         /// The execution
         id: String,
-        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
-        #[arg(long, value_name = "FILE")]
-        answers: Option<PathBuf>,
+        #[command(flatten)]
+        answering: Answering,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
         running: Running,
     },
+    /// Serve calls: have each answered by a command, until told to stop
+    ///
+    /// The command reads the question from standard input (a tool's arguments as JSON), and prints the answer. It knows its call from
+    /// RUNSTATE_CALL, _EXECUTION, _PROGRAM, _KIND, _ATTEMPT, _ARGS, _CHOICES, _SCHEMA and _ERROR (of the last attempt). Where it fails, the call is
+    /// tried again after a while. Ctrl-c lets what runs end, once more gives it back. Where the worker itself is killed outright its
+    /// commands may go on; others take its calls over when the lease ends.
+    #[command(after_help = "\
+Examples:
+  runstate work --kind cc --exec 'model --print' --concurrency 4
+  runstate work --kind search --kind fetch --exec ./tools.sh --timeout 1m
+  runstate work --kind cc --exec 'model --print' --drain       end when nothing is open
+  runstate work --kind fs.readFile --allow-read data
+
+Exit codes: 0 told to stop, or nothing is open; 2 the command cannot be run; 130 told twice.")]
+    Work(Box<Working>),
+    /// Do what is due: timers, deadlines, what dead processes left, what is kept no longer
+    ///
+    /// Every command that works with executions does some of it before.
+    #[command(after_help = "\
+Examples:
+  runstate tick              what is due by now
+  runstate tick --follow     go on, until ctrl-c
+
+Exit codes: 4 some of it could not be done.")]
+    Tick {
+        /// Go on with what becomes due
+        #[arg(long, short)]
+        follow: bool,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Remove what has expired: old commands and logs, and executions that ended long ago
+    #[command(after_help = "\
+Examples:
+  runstate sweep --dry-run
+  runstate sweep --finished-before 30d
+  runstate sweep --finished-before 2024-01-20T10:00:00Z --yes")]
+    Sweep(Sweeping),
     /// Let executions rest; answers that come meanwhile are kept
     #[command(after_help = "\
 Examples:

@@ -73,7 +73,8 @@ fn table(found: &[Summary], now: Option<Timestamp>) -> Table {
             Cell::from(started.as_str()),
         ];
         if several {
-            cells.push(Cell::from(s.open_calls.to_string().as_str()));
+            let open = if s.open_calls > 0 { s.open_calls.to_string() } else { String::new() };
+            cells.push(Cell::from(open.as_str()));
         }
         cells.push(Cell::from(s.prompt.as_deref().unwrap_or_default()));
         table.row(cells);
@@ -103,10 +104,11 @@ mod tests {
     fn open_calls_are_counted_where_somewhere_are_several() {
         let plain = Paint::of(When::Never, false, &std::io::stdout());
         let shown = |found: &[Summary]| table(found, Some(Timestamp::from_millis(5_000))).lines(None, plain).join("\n");
-        insta::assert_snapshot!(shown(&[waiting("a", 1), waiting("b", 12)]), @"
+        insta::assert_snapshot!(shown(&[waiting("a", 1), waiting("b", 12), waiting("c", 0)]), @"
         ID  PROGRAM  STATUS      STARTED  OPEN  QUESTION
         a   review   waiting_cc  5s ago      1  Ready?
         b   review   waiting_cc  5s ago     12  Ready?
+        c   review   waiting_cc  5s ago         Ready?
         ");
         assert!(!shown(&[waiting("a", 1)]).contains("OPEN"));
     }

@@ -22,7 +22,10 @@ mod run;
 mod show;
 mod start;
 mod stats;
+mod sweep;
+mod tick;
 mod verify;
+mod work;
 
 use std::path::Path;
 
@@ -37,7 +40,7 @@ use crate::args::{Args, Command, Global, Level, Program, Running, These};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::print::Out;
-use crate::session::Session;
+use crate::session::{Session, retention};
 
 /// Names how much executions log that were not started with a level of their own.
 const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
@@ -45,14 +48,17 @@ const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 /// Executes a command.
 pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
     let Args { global, command } = args;
-    let open =
-        async |missing, running: Option<&Running>| Session::open(&global, missing, settings(running)?, out).await;
+    let open = async |missing, running: Option<&Running>| {
+        let session = Session::open(&global, missing, settings(running)?, out).await?;
+        session.do_due().await;
+        Ok::<_, Failure>(session)
+    };
     match command {
-        Command::Run { file, name, id, input, answers, logging, writing, running } => {
+        Command::Run { file, name, id, input, answering, logging, writing, running } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
             let log_level = logging.log_level.map(LogLevel::from);
-            let run = run::Run { load, id, input, log_level, answers, command };
+            let run = run::Run { load, id, input, log_level, answering, command };
             let session = open(Missing::Create, Some(&running)).await?;
             session.end(run.execute(&session).await).await
         }
@@ -81,10 +87,22 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, Some(&running)).await?;
             session.end(answer.execute(&session, &id).await).await
         }
-        Command::Resume { id, answers, writing, running } => {
+        Command::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.end(resume::execute(&session, &id, answers.as_deref(), command).await).await
+            session.end(resume::execute(&session, &id, &answering, command).await).await
+        }
+        Command::Work(working) => {
+            let session = Session::open(&global, Missing::Refuse, settings(Some(&working.running))?, out).await?;
+            session.end(work::execute(&session, *working).await).await
+        }
+        Command::Tick { follow, running } => {
+            let session = Session::open(&global, Missing::Refuse, settings(Some(&running))?, out).await?;
+            session.end(tick::execute(&session, follow).await).await
+        }
+        Command::Sweep(sweeping) => {
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
+            session.end(sweep::execute(&session, &sweeping).await).await
         }
         Command::Pause(these) => each(&global, these, None, each::Act::Pause, out).await,
         Command::Unpause { these, running } => each(&global, these, Some(&running), each::Act::Unpause, out).await,
@@ -125,12 +143,12 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             session.end(stats::execute(&session, stats.program.as_deref()).await).await
         }
         Command::Info => {
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
             session.end(info::execute(&session).await).await
         }
         Command::Export(export) => {
             export::check(&export, out.json())?;
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
             session.end(export::execute(&session, &export).await).await
         }
         Command::Import(import) => import::execute(&global, &import, out).await,
@@ -150,6 +168,7 @@ async fn each(
 ) -> Result<Exit, Failure> {
     let named = named(these)?;
     let session = Session::open(global, Missing::Refuse, settings(running)?, out).await?;
+    session.do_due().await;
     session.end(each::execute(&session, act, named).await).await
 }
 
@@ -174,7 +193,7 @@ async fn program(global: &Global, command: Program, out: Out) -> Result<Exit, Fa
 
 /// What a command that runs programs chooses, and the environment for all that are run.
 fn settings(running: Option<&Running>) -> Result<Settings, Failure> {
-    let mut settings = Settings::default();
+    let mut settings = Settings { retention: retention()?, ..Settings::default() };
     let Some(running) = running else { return Ok(settings) };
     if let Some(most) = running.max_instructions {
         settings.execution_instructions = most;

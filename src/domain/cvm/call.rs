@@ -259,7 +259,8 @@ impl Call {
         variables: Json,
         ctx: &mut Ctx,
     ) -> Result<Self, String> {
-        let bytes = json_bytes(&request.prompt) + json_bytes(&request.args) + json_bytes(&request.options);
+        let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
+        let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
             return Err(format!("the question has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
         }
@@ -377,7 +378,7 @@ impl Call {
 
     /// Closes it with an answer.
     pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
-        let latency_ms = now.since(self.request.timestamp);
+        let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by });
         self.close(CallOutcome::Answered);
     }
@@ -390,9 +391,14 @@ impl Call {
             (None, _) => None,
         };
         let Some(result) = over else { return self.close(CallOutcome::TimedOut) };
-        let latency_ms = now.since(self.request.timestamp);
+        let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by: None });
         self.close(CallOutcome::Defaulted);
+    }
+
+    /// How long it has been open. The clock of another host may be behind.
+    fn latency(&self, now: Timestamp) -> Millis {
+        now.since(self.request.timestamp).max(Millis(0))
     }
 
     /// Closes it without an answer.
@@ -491,6 +497,12 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
     Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
 }
 
+/// Calls that still take answers at `now`. Those of an execution that rests stay open when their deadline has passed, and there may be many.
+pub fn in_time(now: Timestamp) -> Filter {
+    let deadline = || "request.deadline".to_owned();
+    Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
+}
+
 /// The calls that an execution asked last and together, in their order; of one call its key says enough.
 pub(super) fn asked_together(execution: &Execution) -> Query {
     Query::of(&CC_HISTORY)
@@ -514,21 +526,27 @@ pub(super) fn with_open_calls(reads: ReadSet, view: &View, execution: &str) -> R
 /// The calls that the execution waits for, those closed already included, in their order; read by [`with_open_calls`].
 pub(super) fn waited_for(view: &View, execution: &Execution) -> Result<Vec<(Loaded, Call)>, Rejection> {
     let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
-    if execution.together <= 1 {
-        let (found, call) = Call::find(view, &waiting.call_id)?;
-        return Ok(vec![(found.clone(), call)]);
+    let calls = match execution.together {
+        0 | 1 => {
+            let (found, call) = Call::find(view, &waiting.call_id)?;
+            vec![(found.clone(), call)]
+        }
+        _ => rows_together(view)?,
+    };
+    let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
+    // Rows are read apart from the head, or remembered from before it: both are of one moment only if they agree on how many are open.
+    if calls.len() != execution.together.max(1) as usize || open != waiting.open_calls as usize {
+        let (found, asked, known) = (calls.len(), execution.together, waiting.open_calls);
+        return Err(Rejection::Torn(format!("{found} calls of {asked}, {open} open where {known} are expected")));
     }
+    Ok(calls)
+}
+
+fn rows_together(view: &View) -> Result<Vec<(Loaded, Call)>, Rejection> {
     let rows = view.rows("together").unwrap_or_default();
     let calls = rows.iter().map(|(key, found)| match Row::read(key, found)? {
         Row::Asked(call) => Ok((found.clone(), *call)),
         Row::Early(_) => Err(document::damaged(key, "it has a step and no question")),
     });
-    let calls: Vec<(Loaded, Call)> = calls.collect::<Result<_, _>>()?;
-    let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
-    // Rows are read apart from the head: both are of one moment only if they agree on how many are open.
-    if calls.len() != execution.together as usize || open != waiting.open_calls as usize {
-        let (found, asked, known) = (calls.len(), execution.together, waiting.open_calls);
-        return Err(Rejection::Torn(format!("{found} calls of {asked}, {open} open where {known} are expected")));
-    }
-    Ok(calls)
+    calls.collect()
 }

@@ -36,7 +36,9 @@ use crate::id::{hex, sha256};
 use crate::schema::Collection;
 
 pub use answer::{Answer, Choice};
-pub use call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER};
+pub use call::{
+    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
+};
 pub use carried::{CarriedEnd, CarryEnded, CarryProgram};
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,

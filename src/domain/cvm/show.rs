@@ -206,8 +206,11 @@ pub struct OpenCall {
     /// What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
     pub default: Option<Json>,
-    /// Who works on it, where a worker holds it.
+    /// Who works on it, where a worker has claimed it and not given it back.
     pub owner: Option<String>,
+    /// The end of that one's lease, unless it says more; afterwards others may take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
     /// Line of the source that asks.
     pub line: u32,
     /// When it was asked.
@@ -329,6 +332,13 @@ impl Command for Show {
     }
 }
 
+impl OpenCall {
+    /// Whether a worker holds it at that moment.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.owner.is_some() && self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
 impl From<Call> for OpenCall {
     fn from(call: Call) -> Self {
         Self {
@@ -341,6 +351,7 @@ impl From<Call> for OpenCall {
             kind: call.kind,
             key: call.key,
             deadline: call.request.deadline,
+            lease_until: call.claim.as_ref().filter(|claim| claim.owner.is_some()).map(|claim| claim.until),
             default: call.request.default,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,

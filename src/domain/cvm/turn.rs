@@ -146,7 +146,8 @@ fn trace(
     while machine.instructions() < until {
         let (pc, instruction, before) = (machine.pc(), machine.instruction(), machine.operands(TRACED_BYTES));
         let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
-        let stop = machine.run(1, turn);
+        // What built-in functions owe is paid first, and then one instruction is run.
+        let stop = machine.run(1 + machine.due(), turn);
         let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_BYTES)});
         if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
             details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER};
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER, in_time};
 use super::close;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
 use crate::code::Code;
@@ -27,7 +27,7 @@ const KINDS: [&str; 16] = [
 const MESSAGE_BYTES: usize = 4 * 1024;
 
 /// Hands one open call to a worker.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claim {
     /// What may be claimed.
     pub of: Of,
@@ -41,7 +41,7 @@ pub struct Claim {
 }
 
 /// What a worker may claim.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
     /// Any open call of one of these kinds, at most 16.
@@ -86,7 +86,7 @@ pub struct Release {
 }
 
 /// Tells that a worker could not do it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fail {
     /// The execution.
     pub execution: String,
@@ -167,29 +167,29 @@ fn check_lease(lease: Millis) -> Result<(), Rejection> {
 }
 
 impl Claim {
-    fn candidates(&self, view: &View, now: Timestamp) -> Result<Vec<(Key, Loaded, Call)>, Rejection> {
+    /// What may be claimed at `now`. A row that cannot be read is passed over: it must not stand in the way of all others.
+    fn candidates(&self, view: &View, now: Timestamp) -> Vec<(Loaded, Call)> {
         let mut candidates = Vec::new();
-        let mut add = |key: &Key, found: &Loaded| -> Result<(), Rejection> {
-            if let Row::Asked(call) = Row::read(key, found)?
+        let mut add = |key: &Key, found: &Loaded| {
+            if let Ok(Row::Asked(call)) = Row::read(key, found)
                 && call.outcome.is_none()
                 && !call.is_over(now)
+                && call.available_at.is_some_and(|at| at <= now)
             {
-                candidates.push((key.clone(), found.clone(), *call));
+                candidates.push((found.clone(), *call));
             }
-            Ok(())
         };
         match &self.of {
             Of::Call(id) => {
                 let key = Key::new(&CC_HISTORY, id);
-                view.get(&key).map_or(Ok(()), |found| add(&key, found))?;
+                view.get(&key).into_iter().for_each(|found| add(&key, found));
             }
             Of::Kinds(_) => {
-                for name in KINDS {
-                    view.rows(name).unwrap_or_default().iter().try_for_each(|(key, found)| add(key, found))?;
-                }
+                let rows = KINDS.iter().flat_map(|name| view.rows(name).unwrap_or_default());
+                rows.for_each(|(key, found)| add(key, found));
             }
         }
-        Ok(candidates)
+        candidates
     }
 }
 
@@ -207,6 +207,7 @@ impl Command for Claim {
                 .eq("kind", kind)
                 .filter(Filter::Exists("outcome".to_owned(), false))
                 .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
+                .filter(in_time(self.at))
                 .sort("availableAt", Ascending)
                 .limit(LOOKED_AT)
         };
@@ -225,20 +226,21 @@ impl Command for Claim {
                 return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
             }
         }
-        let mut candidates = self.candidates(view, ctx.now)?;
         let now = ctx.now;
-        candidates.retain(|(_, _, call)| call.available_at.is_some_and(|at| at <= now));
+        let mut candidates = self.candidates(view, now);
         if candidates.is_empty() {
             return Ok(Decision::of(None));
         }
         let [a, b, c, d, ..] = ctx.seed("claim");
         let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
-        let (_, found, mut call) = candidates.swap_remove(picked);
+        let (found, mut call) = candidates.swap_remove(picked);
         let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
         let until = now + self.lease;
         let claim = ClaimState {
             owner: Some(self.owner.clone()),
-            token: token + 1,
+            // Never below the time: a call under a key has the same id where its execution is deleted and another one begins under its id,
+            // and who claimed the former may not complete the latter.
+            token: (token + 1).max(u64::try_from(now.as_millis()).unwrap_or_default()),
             until,
             attempts: attempts.saturating_add(1),
         };

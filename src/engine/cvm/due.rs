@@ -1,6 +1,8 @@
 //! What is due: executions whose timers, deadlines or dead processes want them looked at, finished ones that are kept no longer, and what
 //! expires. All of it is found by index; the host says when.
 
+use serde::Serialize;
+
 use super::Cvm;
 use crate::domain::cvm::{DeleteRows, EXECUTIONS, Wake};
 use crate::engine::{Error, Origin};
@@ -20,7 +22,7 @@ pub enum Pace {
 }
 
 /// What was due and done.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Due {
     /// Executions that went on.
     pub woken: u32,
@@ -35,7 +37,7 @@ pub struct Due {
 }
 
 /// An execution for which what is due could not be done.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct StillDue {
     /// The execution.
     pub execution: String,
@@ -58,31 +60,38 @@ impl Cvm {
     pub async fn run_due(&self, limit: u32, pace: Pace) -> Result<Due, Error> {
         let now = self.engine.now();
         let mut due = Due::default();
-        self.wake(now, limit, pace, &mut due).await?;
+        self.wake_all(now, limit, pace, &mut due).await?;
         self.retire(now, limit, &mut due).await?;
         due.swept += u64::from(self.engine.remove_abandoned(now, limit).await?);
         due.swept += self.engine.sweep(now, limit as usize).await?;
         Ok(due)
     }
 
+    /// Does what is due of one execution: ends what has passed its deadline and drives it to its next stop. Nothing happens where nothing is due.
+    pub async fn wake(&self, execution: &str) -> Result<(), Error> {
+        self.wake_one(execution, Pace::Stop).await.map(|_| ())
+    }
+
     /// When [`Cvm::run_due`] has something to do next; `None`: not before something is commanded. A moment that has passed: at once.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let mut next = self.earliest("wakeAt", Millis(0)).await?;
+        let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0)).await?;
         if let Some(retention) = self.engine.settings().retention {
-            next = next.into_iter().chain(self.earliest("completed", retention).await?).min();
+            // One that is being deleted is somebody's until its lease ends, and until then nothing is to do.
+            let kept = Query::of(&EXECUTIONS).filter(Filter::Exists("deleting".to_owned(), false));
+            next = next.into_iter().chain(self.earliest(kept, "completed", retention).await?).min();
         }
         Ok(next)
     }
 
-    async fn earliest(&self, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
-        let query = Query::of(&EXECUTIONS).filter(Filter::Exists(field.to_owned(), true));
+    async fn earliest(&self, of: Query, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
+        let query = of.filter(Filter::Exists(field.to_owned(), true));
         let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
         let page = self.engine.store().query(&query).await?;
         let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);
         Ok(page.rows.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
     }
 
-    async fn wake(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
+    async fn wake_all(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
         let query = Query::of(&EXECUTIONS)
             .filter(Filter::Exists("wakeAt".to_owned(), true))
             .filter(Filter::Lte("wakeAt".to_owned(), now.as_millis().into()))
@@ -131,6 +140,11 @@ impl Cvm {
     async fn retire(&self, now: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
         let Some(retention) = self.engine.settings().retention else { return Ok(()) };
         self.delete_finished(now - retention, limit, due).await
+    }
+
+    /// How many executions had ended at `before`.
+    pub async fn count_finished(&self, before: Timestamp) -> Result<u64, Error> {
+        self.engine.count_where(EXECUTIONS.name, finished(before).filter).await
     }
 
     /// Deletes up to `limit` executions that had ended at `before`.

@@ -94,6 +94,11 @@ impl Engine {
 }
 
 impl Cvm {
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Loads a program under its name; see [`Load`].
     pub async fn load(&self, load: &Load, id: Option<&CommandId>) -> Result<LoadedProgram, Error> {
         Ok(self.execute(load, id).await?.output)

@@ -5,12 +5,16 @@ use serde::{Deserialize, Serialize};
 use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{
-    Answer, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release, ShowCall,
+    Answer, CC_HISTORY, CallError, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release,
+    ShowCall, ShownCall, in_time,
 };
 use crate::engine::{Error, Executed, Origin};
 use crate::id::CommandId;
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Query};
+use crate::store::Row;
 use crate::time::{Millis, Timestamp};
-use crate::value::Json;
+use crate::value::{self, Json};
 
 /// A call in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +26,9 @@ pub struct Work {
     pub program_name: String,
     /// The claim, with the token that completing it needs.
     pub claimed: Claimed,
+    /// Why it was not answered the last time, where it was tried before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError>,
 }
 
 impl Cvm {
@@ -46,11 +53,25 @@ impl Cvm {
         let claim = Claim { of, owner: owner.to_owned(), lease, at: self.engine.now() };
         let Some(claimed) = self.execute(&claim, id).await?.output else { return Ok(None) };
         match self.engine.ask(&ShowCall { id: claimed.call.clone() }).await {
-            Ok(shown) => Ok(Some(Work { call: shown.call, program_name: shown.program_name, claimed })),
+            Ok(ShownCall { call, program_name, error, .. }) => Ok(Some(Work { call, program_name, claimed, error })),
             // Cancelled and deleted in between: nothing is left to do.
             Err(error) if error.code == Code::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// When an open call of these kinds may be taken next, a moment that has passed: now; `None`: none is open. One that another worker holds is
+    /// open until it is answered, and may be taken when its lease ends.
+    pub async fn next_available(&self, kinds: &[String]) -> Result<Option<Timestamp>, Error> {
+        let now = self.engine.now();
+        let mut next: Option<Timestamp> = None;
+        for kind in kinds {
+            let page = self.engine.store().query(&first_open(kind, now)).await?;
+            let at = |row: &Row| value::get(&row.stored.document, "availableAt").and_then(Json::as_i64);
+            let found = page.rows.first().and_then(at).map(Timestamp::from_millis);
+            next = next.into_iter().chain(found).min();
+        }
+        Ok(next)
     }
 
     /// Tells that the call is still worked on; its lease begins anew. [`Code::StaleClaim`]: stop, somebody else has it or it is closed.
@@ -87,4 +108,15 @@ impl Cvm {
         self.execute(&release, None).await?;
         Ok(())
     }
+}
+
+/// The open call of that kind that may be taken first. One whose deadline has passed is nobody's any more.
+fn first_open(kind: &str, now: Timestamp) -> Query {
+    Query::of(&CC_HISTORY)
+        .eq("kind", kind)
+        .filter(Filter::Exists("outcome".to_owned(), false))
+        .filter(Filter::Gte("availableAt".to_owned(), i64::MIN.into()))
+        .filter(in_time(now))
+        .sort("availableAt", Ascending)
+        .limit(1)
 }

@@ -69,11 +69,13 @@ fn writes(choice: &Json, text: &str) -> bool {
 fn shaped(schema: &Schema, answer: &Json) -> Result<Json, Misfit> {
     let as_given = schema.check(answer);
     let Json::String(text) = answer else { return as_given.map(|()| answer.clone()) };
-    // A schema that speaks of members and elements means objects and lists, also where it forgets to say so.
-    if as_given.is_ok() && !schema.0.means_structure() {
-        return Ok(answer.clone());
-    }
-    let of_json = match serde_json::from_str::<Json>(unwrapped(text)) {
+    let parsed = match (&as_given, serde_json::from_str::<Json>(unwrapped(text))) {
+        // A schema that speaks of members and elements means objects and lists, also where it forgets to say so.
+        (Ok(()), Ok(parsed)) if schema.0.means_structure() && (parsed.is_object() || parsed.is_array()) => Ok(parsed),
+        (Ok(()), _) => return Ok(answer.clone()),
+        (Err(_), parsed) => parsed,
+    };
+    let of_json = match parsed {
         Ok(parsed) => match plain(&parsed).and_then(|()| schema.check(&parsed)) {
             Ok(()) => return Ok(parsed),
             Err(misfit) => misfit,
@@ -83,9 +85,11 @@ fn shaped(schema: &Schema, answer: &Json) -> Result<Json, Misfit> {
             Misfit::new(format!("JSON for {}", schema.describe()), found)
         }
     };
-    let Err(misfit) = as_given else { return Ok(answer.clone()) };
     // Where a text was wanted and a text was given, that it is no JSON, or which, is beside the point.
-    Err(if schema.0.takes_text() { misfit } else { of_json })
+    match as_given {
+        Err(misfit) if schema.0.takes_text() => Err(misfit),
+        _ => Err(of_json),
+    }
 }
 
 /// A text without white space around it and, where it is nothing but one fenced block of Markdown, without its fence.

@@ -313,6 +313,7 @@ fn a_value_deeper_than_any_schema_does_no_harm() {
 fn a_schema_without_a_type_that_speaks_of_members_means_objects() {
     let schema = Schema::parse(&json!({"properties": {"age": {"type": "integer"}}})).unwrap();
     assert_eq!(fit(Some(&schema), None, &json!("{\"age\": 3}")).unwrap(), json!({"age": 3}));
-    // What is no JSON is taken as JSON Schema says: such a schema asks nothing of a text.
+    assert!(fit(Some(&schema), None, &json!("{\"age\": \"old\"}")).is_err());
+    // What is no object and no list is taken as JSON Schema says: such a schema asks nothing of a text.
     assert_eq!(fit(Some(&schema), None, &json!("three")).unwrap(), json!("three"));
 }

@@ -42,6 +42,9 @@ pub struct ProgramSummary {
     /// By what it was compiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
+    /// It is being removed: nothing can be started of it, and it is gone when the removal is repeated, unless an execution runs it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub removing: bool,
 }
 
 /// All of a program, as of its newest version.
@@ -141,7 +144,7 @@ impl Cvm {
 }
 
 pub(super) fn programs(page: &Paging) -> Query {
-    let shown = ["name", "programVersion", "description", "tags", "created", "modified", "metadata"];
+    let shown = ["name", "programVersion", "description", "tags", "created", "modified", "metadata", "removing"];
     let mut query = page.of(Query::of(&PROGRAMS).sort("name", Ascending));
     query.projection = shown.map(str::to_owned).into();
     query
@@ -174,6 +177,7 @@ impl ProgramSummary {
             modified: fields.time("modified"),
             bytecode_version: fields.small("metadata.version"),
             compiler: fields.text("metadata.compiler"),
+            removing: fields.json("removing") == Some(Json::Bool(true)),
         }
     }
 }

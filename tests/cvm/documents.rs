@@ -1,0 +1,268 @@
+//! All documents of a store, and what must hold of them at every moment: judged by the specification alone, from what stands on the wire.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
+use runstate::engine::{COLLECTIONS as STAGING, STAGED_ROWS};
+use runstate::limits::Settings;
+use runstate::schema::{Collection, Query};
+use runstate::store::Store;
+use runstate::testing::block_on;
+use runstate::value::{Document, Json};
+
+/// A document with its revision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub revision: String,
+    pub document: Arc<Document>,
+}
+
+/// Documents by collection and id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Documents {
+    all: BTreeMap<&'static str, BTreeMap<String, Found>>,
+}
+
+const OF_EXECUTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
+
+impl Found {
+    /// What stands under a path of names; null: nothing.
+    pub fn at(&self, path: &str) -> &Json {
+        let mut names = path.split('.');
+        let first = names.next().and_then(|name| self.document.get(name)).unwrap_or(&Json::Null);
+        names.fold(first, |value, name| value.get(name).unwrap_or(&Json::Null))
+    }
+
+    pub fn text(&self, path: &str) -> &str {
+        self.at(path).as_str().unwrap_or_default()
+    }
+
+    pub fn number(&self, path: &str) -> Option<i64> {
+        self.at(path).as_i64()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.document.contains_key(name)
+    }
+
+    /// Which document of its id it is.
+    pub fn incarnation(&self) -> &str {
+        self.revision.split_once('-').map_or("", |(_, incarnation)| incarnation)
+    }
+}
+
+impl Documents {
+    pub fn of(store: &Arc<dyn Store>) -> Self {
+        let collections = OF_EXECUTIONS.into_iter().chain([&EXECUTIONS, &PROGRAMS, &PROGRAM_VERSIONS]);
+        let all = collections.chain(STAGING.iter().copied()).map(|of| (of.name, rows(store, of)));
+        Self { all: all.collect() }
+    }
+
+    pub fn each(&self, of: &Collection) -> &BTreeMap<String, Found> {
+        &self.all[of.name]
+    }
+
+    pub fn head(&self, execution: &str) -> Option<&Found> {
+        self.each(&EXECUTIONS).get(execution)
+    }
+
+    /// The calls of an execution that were asked, in their order.
+    pub fn calls(&self, execution: &str) -> Vec<(&str, &Found)> {
+        let calls = self.each(&CC_HISTORY).iter();
+        let calls = calls.filter(|(_, row)| row.text("executionId") == execution && row.has("request"));
+        let mut calls: Vec<(&str, &Found)> = calls.map(|(id, row)| (id.as_str(), row)).collect();
+        calls.sort_by_key(|(_, row)| row.number("step"));
+        calls
+    }
+
+    /// The lines of an execution.
+    pub fn output(&self, execution: &str) -> Vec<String> {
+        let mut rows: Vec<&Found> =
+            self.each(&OUTPUTS).values().filter(|row| row.text("executionId") == execution).collect();
+        rows.sort_by_key(|row| row.number("seq"));
+        let lines = rows.iter().flat_map(|row| row.at("lines").as_array().into_iter().flatten());
+        lines.map(|line| line.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How many rows belong to an execution, its head included.
+    pub fn rows_of(&self, execution: &str) -> usize {
+        let rows = OF_EXECUTIONS.iter().flat_map(|of| self.each(of).values());
+        rows.filter(|row| row.text("executionId") == execution).count() + usize::from(self.head(execution).is_some())
+    }
+
+    /// How many executions there are of each status.
+    pub fn statuses(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for head in self.each(&EXECUTIONS).values() {
+            *counts.entry(head.text("state.status").to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// What contradicts the rules.
+    pub fn wrong(&self, settings: &Settings) -> Vec<String> {
+        let mut wrong = Vec::new();
+        // A turn that is being staged, and begins an execution, is nobody's yet.
+        let staged: BTreeSet<&str> =
+            self.each(&STAGED_ROWS).values().flat_map(|record| names(record, "staged")).collect();
+        for of in OF_EXECUTIONS {
+            for (id, row) in self.each(of) {
+                let (name, execution) = (format!("{}/{id}", of.name), row.text("executionId"));
+                if self.head(execution).is_none() && !staged.contains(name.as_str()) {
+                    wrong.push(format!("{name} belongs to nothing: {execution}"));
+                }
+            }
+        }
+        for (id, row) in self.each(&CC_HISTORY) {
+            wrong.extend(wrong_call(row).map(|what| format!("call {id}: {what}: {:?}", row.document)));
+        }
+        for (id, head) in self.each(&EXECUTIONS) {
+            let found = self.wrong_execution(id, head, settings);
+            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {}", brief(head))));
+        }
+        wrong
+    }
+
+    fn wrong_execution(&self, id: &str, head: &Found, settings: &Settings) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut expect = |holds: bool, what: String| {
+            if !holds {
+                wrong.push(what);
+            }
+        };
+        let version = |row: &Found| (row.text("programId").to_owned(), row.number("programVersion"));
+        let known = self.each(&PROGRAM_VERSIONS).values().any(|row| version(row) == version(head));
+        expect(known && self.each(&PROGRAMS).contains_key(head.text("programId")), "its program is gone".to_owned());
+        if head.has("deleting") {
+            expect(head.has("wakeAt") && head.has("completed"), "nobody goes on with its deletion".to_owned());
+            return wrong;
+        }
+        let calls = self.calls(id);
+        let open: Vec<&(&str, &Found)> = calls.iter().filter(|(_, call)| !call.has("outcome")).collect();
+        let steps: Vec<i64> = calls.iter().filter_map(|(_, call)| call.number("step")).collect();
+        let asked = head.number("metrics.ccCallsCount").unwrap_or(-1);
+        expect(
+            steps == (1..=asked).collect::<Vec<_>>(),
+            format!("{asked} calls were asked, these are there: {steps:?}"),
+        );
+        let (lines, printed) = (self.output(id).len() as i64, head.number("state.outputCount"));
+        expect(printed == Some(lines), format!("{lines} lines of {printed:?}"));
+        let (pages, pointed) = (self.pages(id), pointed(head));
+        let staging = STAGING.iter().any(|of| !self.each(of).is_empty());
+        expect(
+            pages == pointed || (staging && pages >= pointed),
+            format!("{pages} rows of its heap, {pointed} in force"),
+        );
+
+        let status = head.text("state.status");
+        let waits = |waiting: &str| {
+            let first = open.first().map_or("", |(id, _)| *id);
+            head.number(&format!("{waiting}.openCalls")) == Some(open.len() as i64)
+                && (open.is_empty() || head.text(&format!("{waiting}.callId")) == first)
+        };
+        let due = open.iter().filter_map(|(_, call)| call.number("request.deadline")).min();
+        let wake = head.number("wakeAt");
+        let (holds, due) = match status {
+            "waiting_cc" => (!open.is_empty() && waits("ccWaiting"), due),
+            "paused" if head.text("pausedFrom.status") == "waiting_cc" => (waits("pausedFrom.ccWaiting"), None),
+            "running" => (open.is_empty(), head.number("lastModified").map(|at| at + settings.run_lease.0)),
+            _ => (open.is_empty(), None),
+        };
+        expect(holds, format!("it does not say what it waits for: {open:?}"));
+        expect(wake == due, format!("it is due at {wake:?}, and should be at {due:?}"));
+        expect(head.has("ccWaiting") == (status == "waiting_cc"), "ccWaiting".to_owned());
+        expect(head.has("pausedFrom") == (status == "paused"), "pausedFrom".to_owned());
+        expect(head.has("completed") == matches!(status, "complete" | "error" | "cancelled"), "completed".to_owned());
+        expect(head.has("error") == (status == "error"), "error".to_owned());
+        wrong
+    }
+
+    fn pages(&self, execution: &str) -> usize {
+        self.each(&HEAP_PAGES).values().filter(|row| row.text("executionId") == execution).count()
+    }
+
+    /// What of `before` has changed that never changes.
+    pub fn wrong_after(&self, before: &Documents) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, then) in before.each(&CC_HISTORY) {
+            let Some(now) = self.each(&CC_HISTORY).get(id).filter(|now| now.incarnation() == then.incarnation()) else {
+                if self.same_execution(before, then.text("executionId")) {
+                    wrong.push(format!("call {id} is gone, and its execution is not"));
+                }
+                continue;
+            };
+            let token = |call: &Found| call.number("claim.token").unwrap_or(0);
+            // An answer that came before its question may be dropped when it is asked; what was asked and closed stands for ever.
+            let closed = then.has("outcome") && then.has("request");
+            if (closed && now != then) || token(now) < token(then) || (then.has("request") && !now.has("request")) {
+                wrong.push(format!("call {id} was {:?}, is {:?}", then.document, now.document));
+            }
+        }
+        for (id, then) in before.each(&EXECUTIONS) {
+            let Some(now) = self.head(id).filter(|now| now.incarnation() == then.incarnation()) else { continue };
+            let status = then.text("state.status");
+            let may_change = match status {
+                "complete" | "cancelled" => now.has("deleting"),
+                "error" => now.has("deleting") || !then.has("deleting"),
+                _ => true,
+            };
+            let undone = then.has("deleting") && !now.has("deleting");
+            if (now != then && !may_change) || undone {
+                wrong.push(format!("execution {id} was {}, is {}", brief(then), brief(now)));
+            }
+        }
+        wrong
+    }
+
+    /// Whether `execution` is still the one that it was, and is not being deleted.
+    fn same_execution(&self, before: &Documents, execution: &str) -> bool {
+        match (before.head(execution), self.head(execution)) {
+            (Some(then), Some(now)) => then.incarnation() == now.incarnation() && !now.has("deleting"),
+            _ => false,
+        }
+    }
+}
+
+fn wrong_call(row: &Found) -> Option<&'static str> {
+    let (outcome, timer) = (row.text("outcome"), row.text("kind") == "timer");
+    let answered = matches!(outcome, "answered" | "defaulted");
+    if !row.has("request") {
+        return (outcome != "answered" || !row.has("response") || row.has("availableAt")).then_some("an early answer");
+    }
+    if row.has("response") != answered {
+        return Some("its response does not fit its outcome");
+    }
+    if outcome == "failed" && !row.has("error") {
+        return Some("it says not why it failed");
+    }
+    let takable = outcome.is_empty() && !timer;
+    (row.has("availableAt") != takable).then_some("whether workers may take it")
+}
+
+/// What of a head says how it stands.
+fn brief(head: &Found) -> String {
+    let shown = ["state.status", "ccWaiting", "pausedFrom", "wakeAt", "lastModified", "metrics", "deleting"];
+    shown.map(|path| format!("{path} {}", head.at(path))).join(", ")
+}
+
+fn names<'a>(record: &'a Found, list: &str) -> impl Iterator<Item = &'a str> {
+    record.at(list).as_array().into_iter().flatten().filter_map(Json::as_str)
+}
+
+/// How many rows of the heap a head points to.
+fn pointed(head: &Found) -> usize {
+    let pages = head.at("heap.pages").as_array().into_iter().flatten();
+    let parts = |page: &Json| page.get(1).map_or(Some(1), Json::as_u64).unwrap() as usize;
+    pages.chain(Some(head.at("heap.spill")).filter(|spill| !spill.is_null())).map(parts).sum()
+}
+
+fn rows(store: &Arc<dyn Store>, of: &Collection) -> BTreeMap<String, Found> {
+    let page = block_on(store.query(&Query::of(of))).unwrap();
+    assert!(page.cursor.is_none());
+    let row = |row: runstate::store::Row| {
+        let found = Found { revision: row.stored.revision.to_string(), document: row.stored.document };
+        (row.id.to_string(), found)
+    };
+    page.rows.into_iter().map(row).collect()
+}
