@@ -175,7 +175,8 @@ mod tests {
 
     fn claimed(owner: Option<&str>, ahead: i64, attempts: u64) -> CallRow {
         let until = Some(NOW + Millis::seconds(ahead));
-        let claim = CallClaim { owner: owner.map(str::to_owned), token: None, until, attempts: Some(attempts) };
+        let claim =
+            CallClaim { owner: owner.map(str::to_owned), until, attempts: Some(attempts), ..CallClaim::default() };
         CallRow { claim: Some(claim), available_at: until, ..open("mail") }
     }
 

@@ -93,7 +93,7 @@ impl Session {
     fn waiting(&self, view: &ExecutionView) -> String {
         let id = &view.id;
         if let Some(call) = asked(view) {
-            let next = self.next_step(|| format!("{}{}", self.go_on(id), self.answering(id, call)));
+            let next = self.next_step(|| format!("{}{}", self.go_on(id), self.answering(view, call)));
             return format!("{id} waits for an answer. {next}");
         }
         let calls = || view.calls.iter();
@@ -112,12 +112,10 @@ impl Session {
     }
 
     /// How to answer a call from a script.
-    fn answering(&self, id: &str, call: &OpenCall) -> String {
-        let how = match call.choices.iter().flatten().next() {
-            Some(choice) if !choice.is_string() => format!(" --json-value {choice}"),
-            _ => " --text …".to_owned(),
-        };
-        format!("\n  or answer it with: {}", self.invocation("answer", id, &how))
+    fn answering(&self, view: &ExecutionView, call: &OpenCall) -> String {
+        let named = if view.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+        let how = format!("{named} {}", prompt::flag(call));
+        format!("\n  or answer it with: {}", self.invocation("answer", &view.id, &how))
     }
 }
 
