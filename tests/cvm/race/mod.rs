@@ -18,7 +18,7 @@ use crate::schedule::{Choices, Yielding};
 use crate::world::{World, start};
 
 /// Rounds of a race in the ordinary run, unless it has fewer orders.
-const ROUNDS: usize = 640;
+const ROUNDS: usize = 480;
 
 /// What somebody was told.
 type Told = Result<(), Code>;
