@@ -1,6 +1,7 @@
 //! Every order in which processes can reach one store. A process is a future that waits before each of its calls to the store until it is
 //! its turn; whose turn it is is chosen, so an order is a list of choices, and all of them can be gone through.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -99,6 +100,8 @@ pub struct Choices {
     prefix: Vec<usize>,
     /// How to go on; `None`: always with the first.
     random: Option<SimIds>,
+    /// In how many of eight random choices whoever went on last goes on.
+    steady: usize,
     /// What was chosen, of how many.
     taken: Vec<(usize, usize)>,
 }
@@ -106,13 +109,16 @@ pub struct Choices {
 impl Choices {
     /// All of them random.
     pub fn random(race: &'static str, seed: u64) -> Self {
-        Self { race, prefix: Vec::new(), random: Some(SimIds::new(seed)), taken: Vec::new() }
+        // Some are interrupted all the time, some now and then.
+        let steady = (seed % 8) as usize;
+        Self { race, prefix: Vec::new(), random: Some(SimIds::new(seed)), steady, taken: Vec::new() }
     }
 
     /// One of so many.
     pub fn choose(&mut self, of: usize) -> usize {
         let chosen = match (self.prefix.get(self.taken.len()), &self.random) {
             (Some(chosen), _) => (*chosen).min(of.saturating_sub(1)),
+            (None, Some(random)) if random.below(8) < self.steady => 0,
             (None, Some(random)) => random.below(of),
             (None, None) => 0,
         };
@@ -120,19 +126,19 @@ impl Choices {
         chosen
     }
 
-    /// Runs all tasks to their end, each time the chosen one of those that can go on.
+    /// Runs all tasks to their end, each time the chosen one of those that can go on; the first choice is the one that went on last.
     pub fn run<T>(&mut self, tasks: Vec<BoxFuture<'_, T>>) -> Vec<T> {
         let mut tasks: Vec<Task<'_, T>> = tasks.into_iter().map(Task::new).collect();
+        let mut last = 0;
         loop {
-            let ready: Vec<usize> = (0..tasks.len()).filter(|n| tasks[*n].can_go_on()).collect();
-            match ready.as_slice() {
+            let around = (last..tasks.len()).chain(0..last);
+            let ready: Vec<usize> = around.filter(|n| tasks[*n].can_go_on()).collect();
+            last = match ready.as_slice() {
                 [] => break,
-                [one] => tasks[*one].go_on(),
-                many => {
-                    let chosen = many[self.choose(many.len())];
-                    tasks[chosen].go_on();
-                }
-            }
+                [one] => *one,
+                many => many[self.choose(many.len())],
+            };
+            tasks[last].go_on();
         }
         tasks.into_iter().map(|task| task.output.expect("somebody waits for ever")).collect()
     }
@@ -179,35 +185,39 @@ impl<'a, T> Task<'a, T> {
     }
 }
 
-/// Goes through the orders of a race: every second round takes the next of all of them, from the last choice backwards, the others are
-/// random, until all were gone through or there were `rounds` (many more in the long form).
+/// Goes through the orders of a race, those first in which the processes interrupt each other least often (Musuvathi and Qadeer, "Iterative
+/// context bounding for systematic testing of multithreaded programs", 2007), and random ones in between, until all were gone through or
+/// there were `rounds` (many more in the long form).
 pub fn explore(race: &'static str, rounds: usize, mut round: impl FnMut(&mut Choices)) {
     let rounds = if full() { rounds * 20 } else { rounds };
     let seed = seed();
-    let mut next = Some(Vec::new());
+    let mut orders = VecDeque::from([Vec::new()]);
     for n in 0..rounds {
-        let Some(prefix) = next.clone() else {
+        if n % 4 == 3 {
+            round(&mut Choices::random(race, seed.wrapping_add(n as u64 / 4)));
+            continue;
+        }
+        let Some(prefix) = orders.pop_front() else {
             println!("{race}: all of its orders, in {n} rounds");
             return;
         };
-        let in_order = n % 2 == 0;
-        let (prefix, random) =
-            if in_order { (prefix, None) } else { (Vec::new(), Some(SimIds::new(seed.wrapping_add(n as u64)))) };
-        let mut choices = Choices { race, prefix, random, taken: Vec::new() };
+        let begun = prefix.len();
+        let mut choices = Choices { race, prefix, random: None, steady: 0, taken: Vec::new() };
         round(&mut choices);
-        if in_order {
-            next = following(&choices.taken);
+        // More than that are never come to.
+        if orders.len() < rounds {
+            orders.extend(following(&choices.taken, begun));
         }
     }
     println!("{race}: {rounds} rounds");
 }
 
-/// The choices that come after these: the last one that can be another is.
-fn following(taken: &[(usize, usize)]) -> Option<Vec<usize>> {
-    let last = taken.iter().rposition(|(chosen, of)| chosen + 1 < *of)?;
-    let mut prefix: Vec<usize> = taken[..=last].iter().map(|(chosen, _)| *chosen).collect();
-    prefix[last] += 1;
-    Some(prefix)
+/// The orders that are this one up to somewhere behind its `begun` choices, and there take another choice.
+fn following(taken: &[(usize, usize)], begun: usize) -> impl Iterator<Item = Vec<usize>> {
+    (begun..taken.len()).flat_map(move |at| {
+        let before = taken[..at].iter().map(|(chosen, _)| *chosen);
+        (1..taken[at].1).map(move |other| before.clone().chain([other]).collect())
+    })
 }
 
 #[test]
