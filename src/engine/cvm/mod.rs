@@ -15,7 +15,7 @@ use crate::domain::cvm::{
 };
 use crate::id::CommandId;
 use crate::schema::Direction::Descending;
-use crate::schema::Query;
+use crate::schema::{Filter, Query};
 use crate::time::Timestamp;
 use crate::value::{self, Document, Json, check_plain};
 
@@ -250,7 +250,7 @@ impl Cvm {
         self.engine.ask(&Lines { id: execution.to_owned() }).await
     }
 
-    /// Executions, newest first.
+    /// Executions, newest first; without those that are being deleted.
     pub async fn list(&self, listing: &Listing) -> Result<Vec<Summary>, Error> {
         let mut query = Query::of(&EXECUTIONS).sort("started", Descending);
         if let Some(status) = listing.status {
@@ -259,6 +259,7 @@ impl Cvm {
         if let Some(program) = &listing.program {
             query = query.eq("programName", program.as_str());
         }
+        query = query.filter(Filter::Exists("deleting".to_owned(), false));
         query.limit = listing.limit;
         let page = self.engine.store().query(&query).await?;
         Ok(page.rows.into_iter().map(|row| Summary::of(&row.id, &row.stored.document)).collect())
