@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::call::{CC_HISTORY, Call, CallOutcome, Early, EarlyResponse, Row, keyed_id};
+use super::call::{CC_HISTORY, Call, CallOutcome};
 use super::close;
 use super::document;
+use super::early::{Early, EarlyResponse, Row, keyed_id};
 use super::execution::{EXECUTIONS, Event, Execution, Reached};
 use super::work;
 use crate::code::Code;

@@ -1,18 +1,20 @@
 //! A call: a question that an execution asked, a tool it called or a timer it set, and what became of it. One row a call, written when it
 //! is asked and completed when it is answered; it is also the history that the schema calls `cc_history`. What closing calls means for their
-//! execution is in `close.rs`, answers are in `answer.rs`, workers in `work.rs`.
+//! execution is in `close.rs`, answers are in `answer.rs`, those that come
+//! before their question in `early.rs`, workers in `work.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::execution::{EXECUTIONS, Execution};
+use super::document;
+use super::early::{Row, keyed_id};
+use super::execution::Execution;
 use super::expected::{self, Schema};
-use super::{document, row_id};
 use crate::code::Code;
-use crate::decision::{Change, Ctx, Loaded, ReadSet, Rejection, View};
+use crate::decision::{Change, Ctx, Loaded, Rejection, View};
 use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Query, Reference};
+use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Reference};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, check_plain, json_bytes};
 use crate::vm::{CallRequest, Reply};
@@ -205,50 +207,6 @@ pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
         Index::by(&[("kind", Ascending), ("availableAt", Ascending)]).partial(Predicate::Missing("outcome")),
     ])
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }]);
-
-/// An answer that came before its question: the row of the call without what only the question knows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Early {
-    pub id: String,
-    pub execution_id: String,
-    pub program_name: String,
-    pub key: String,
-    pub response: EarlyResponse,
-    /// Always [`CallOutcome::Answered`]: nobody is to take it.
-    pub outcome: CallOutcome,
-}
-
-/// As [`Response`], before anybody knows how late it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct EarlyResponse {
-    pub result: Json,
-    pub timestamp: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-}
-
-/// The id of a keyed call.
-pub(super) fn keyed_id(execution: &str, key: &str, occurrence: u64) -> String {
-    row_id(&["call", execution, key, &occurrence.to_string()])
-}
-
-/// What stands in the row of a call.
-pub(super) enum Row {
-    /// It was asked.
-    Asked(Box<Call>),
-    /// It was answered before it was asked.
-    Early(Box<Early>),
-}
-
-impl Row {
-    pub fn read(key: &Key, found: &Loaded) -> Result<Self, Rejection> {
-        if found.document.contains_key("request") {
-            return Ok(Row::Asked(Box::new(document::read(key, found)?)));
-        }
-        Ok(Row::Early(Box::new(document::read(key, found)?)))
-    }
-}
 
 impl Call {
     /// The call that a program asks. `Err`: what is wrong with how it asks, in words for the program's author.
@@ -501,52 +459,4 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
 pub fn in_time(now: Timestamp) -> Filter {
     let deadline = || "request.deadline".to_owned();
     Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
-}
-
-/// The calls that an execution asked last and together, in their order; of one call its key says enough.
-pub(super) fn asked_together(execution: &Execution) -> Query {
-    Query::of(&CC_HISTORY)
-        .eq("executionId", execution.id.as_str())
-        .filter(Filter::Gte("step".to_owned(), execution.first_step().into()))
-        .sort("step", Ascending)
-        .limit(execution.together.max(1))
-}
-
-/// `reads`, and the rows of the calls that the execution waits for.
-pub(super) fn with_open_calls(reads: ReadSet, view: &View, execution: &str) -> ReadSet {
-    let key = Key::new(&EXECUTIONS, execution);
-    let Some(head) = view.get(&key).and_then(|head| Execution::from_document(&key, head).ok()) else { return reads };
-    match head.open_call() {
-        Some(waiting) if head.together <= 1 => reads.and(Key::new(&CC_HISTORY, &waiting.call_id)),
-        Some(_) => reads.query("together", asked_together(&head)),
-        None => reads,
-    }
-}
-
-/// The calls that the execution waits for, those closed already included, in their order; read by [`with_open_calls`].
-pub(super) fn waited_for(view: &View, execution: &Execution) -> Result<Vec<(Loaded, Call)>, Rejection> {
-    let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
-    let calls = match execution.together {
-        0 | 1 => {
-            let (found, call) = Call::find(view, &waiting.call_id)?;
-            vec![(found.clone(), call)]
-        }
-        _ => rows_together(view)?,
-    };
-    let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
-    // Rows are read apart from the head, or remembered from before it: both are of one moment only if they agree on how many are open.
-    if calls.len() != execution.together.max(1) as usize || open != waiting.open_calls as usize {
-        let (found, asked, known) = (calls.len(), execution.together, waiting.open_calls);
-        return Err(Rejection::Torn(format!("{found} calls of {asked}, {open} open where {known} are expected")));
-    }
-    Ok(calls)
-}
-
-fn rows_together(view: &View) -> Result<Vec<(Loaded, Call)>, Rejection> {
-    let rows = view.rows("together").unwrap_or_default();
-    let calls = rows.iter().map(|(key, found)| match Row::read(key, found)? {
-        Row::Asked(call) => Ok((found.clone(), *call)),
-        Row::Early(_) => Err(document::damaged(key, "it has a step and no question")),
-    });
-    calls.collect()
 }

@@ -2,10 +2,11 @@
 //! runs on in the same commit. What closing one of many costs does not grow with their number: the head counts them, names the first
 //! and knows when the next is over, and what replaces those two is found by index.
 
-use super::call::{self, CC_HISTORY, Call, Row};
+use super::call::{self, CC_HISTORY, Call};
+use super::early::Row;
 use super::execution::{CcWaiting, EXECUTIONS, Event, Execution, Reached, State};
 use super::live::{self, Live};
-use super::turn;
+use super::{turn, waited};
 use crate::code::Code;
 use crate::decision::{Change, Ctx, Decision, Loaded, ReadSet, Rejection, View};
 use crate::limits::TOGETHER_ANSWER_BYTES;
@@ -33,7 +34,7 @@ pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
         return beside(reads, view, &head, waiting, &call);
     }
     let reads = live::reads(view, execution).and(key.clone());
-    if head.together > 1 { reads.query("together", call::asked_together(&head)) } else { reads }
+    if head.together > 1 { reads.query("together", waited::asked_together(&head)) } else { reads }
 }
 
 /// `reads`, and what of the other open calls has to be known when `call` is closed.
@@ -160,14 +161,14 @@ pub(super) fn resume(live: &mut Live, calls: &[Call]) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Closes what has passed its deadline at `now` of the calls that were read by [`call::with_open_calls`].
+/// Closes what has passed its deadline at `now` of the calls that were read by [`waited::with_open_calls`].
 pub(super) fn passed(
     view: &View,
     ctx: &mut Ctx,
     before: &Loaded,
     mut execution: Execution,
 ) -> Result<Decision<Reached>, Rejection> {
-    let mut calls = call::waited_for(view, &execution)?;
+    let mut calls = waited::waited_for(view, &execution)?;
     let mut changes = Vec::new();
     for (row, call) in &mut calls {
         if call.outcome.is_none() && call.is_over(ctx.now) {
@@ -224,7 +225,7 @@ impl CcWaiting {
 /// The changes that end open calls because their execution ends. A call that cannot be read, or is gone, must not keep it from ending: it goes
 /// with the execution's rows.
 pub(super) fn cancel(view: &View, execution: &Execution) -> Result<Vec<Change>, Rejection> {
-    let calls = match call::waited_for(view, execution) {
+    let calls = match waited::waited_for(view, execution) {
         Err(rejection) if matches!(rejection.code(), Code::Corrupt | Code::NotFound) && !is_torn(&rejection) => {
             return Ok(Vec::new());
         }

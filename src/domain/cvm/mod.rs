@@ -8,7 +8,9 @@
 //! | `execution.rs` | executions, their lifecycle, the commands that move them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
 //! | `answer.rs` | answering them, before they are asked too |
+//! | `early.rs` | the row of a call that is answered before it is asked |
 //! | `work.rs` | workers: claims, leases, failures, retries |
+//! | `waited.rs` | the calls that an execution waits for, as they are read |
 //! | `close.rs` | what closing calls means for the execution that waits for them |
 //! | `expected/` | what an answer must look like |
 //! | `carried.rs` | what is taken over from a storage of the older CVM |
@@ -22,6 +24,7 @@ mod call;
 mod carried;
 mod close;
 mod document;
+mod early;
 mod execution;
 mod expected;
 mod live;
@@ -30,6 +33,7 @@ mod remove;
 mod rows;
 mod show;
 mod turn;
+mod waited;
 mod work;
 
 use crate::id::{hex, sha256};

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{self, CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
+use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
-use super::{OUTPUTS, document, rows};
+use super::{OUTPUTS, document, rows, waited};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
@@ -70,7 +70,7 @@ impl Command for Glance {
             .eq("executionId", self.id.as_str())
             .filter(Filter::Gte("seq".to_owned(), self.from.into()))
             .sort("seq", Ascending);
-        let reads = call::with_open_calls(ReadSet::key(key.clone()), view, &self.id);
+        let reads = waited::with_open_calls(ReadSet::key(key.clone()), view, &self.id);
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
 
@@ -95,13 +95,13 @@ impl Command for Glance {
 }
 
 fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection> {
-    let calls = call::waited_for(view, execution)?.into_iter().map(|(_, call)| call);
+    let calls = waited::waited_for(view, execution)?.into_iter().map(|(_, call)| call);
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
 /// What of the calls is part of the state: what is asked, and what has become of it while others of them are open. No times, no ids.
 fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection> {
-    let calls = call::waited_for(view, execution)?;
+    let calls = waited::waited_for(view, execution)?;
     let calls = calls.iter().map(|(_, call)| {
         let mut state = json!({"prompt": call.request.prompt, "choices": call.request.choices});
         let mut add = |name: &str, value: Option<Json>| {
@@ -299,7 +299,7 @@ impl Command for Show {
     type Output = ExecutionView;
 
     fn reads(&self, view: &View) -> ReadSet {
-        output_rows(call::with_open_calls(live::reads(view, &self.id), view, &self.id), view, &self.id)
+        output_rows(waited::with_open_calls(live::reads(view, &self.id), view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {

@@ -3,7 +3,8 @@
 
 use serde_json::json;
 
-use super::call::{COGNITIVE, Call, CallOutcome, Early, Response, Row, TIMER};
+use super::call::{COGNITIVE, Call, CallOutcome, Response, TIMER};
+use super::early::{Early, Row};
 use super::execution::{EXECUTIONS, End, Event, Execution, ProgramError, Reached};
 use super::live::Live;
 use super::{close, document, rows};

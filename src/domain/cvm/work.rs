@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, Row, TIMER, in_time};
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, TIMER, in_time};
 use super::close;
+use super::early::Row;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
 use crate::code::Code;
 use crate::decision::{Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};

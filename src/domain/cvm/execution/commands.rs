@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::live::{self, Heap, Live};
 use super::super::program::{self, by_name, version_key};
-use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, call, close, document, rows, turn};
+use super::super::{CC_HISTORY, HEAP_PAGES, OUTPUTS, call, close, document, rows, turn, waited};
 use super::{CcWaiting, EXECUTIONS, End, Event, Execution, Metrics, State, Status, not_found};
 use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
@@ -298,12 +298,12 @@ impl Command for Unpause {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call::with_open_calls(live::reads(view, &self.id), view, &self.id)
+        waited::with_open_calls(live::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
         let (before, mut execution) = Execution::find(view, &self.id)?;
-        let calls = call::waited_for(view, &execution)?;
+        let calls = waited::waited_for(view, &execution)?;
         execution.state = execution.step(Event::Unpause)?;
         let running = State::Running { lease_until: ctx.now + ctx.settings.run_lease };
         if calls.is_empty() {
@@ -331,7 +331,7 @@ impl Command for Cancel {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
+        waited::with_open_calls(ReadSet::key(Key::new(&EXECUTIONS, &self.id)), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
@@ -374,7 +374,7 @@ impl Command for Wake {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        call::with_open_calls(live::reads(view, &self.id), view, &self.id)
+        waited::with_open_calls(live::reads(view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Woken>, Rejection> {

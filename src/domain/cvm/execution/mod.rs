@@ -3,24 +3,25 @@
 //! `wire.rs`, what a slice of running does in `turn.rs`.
 
 mod commands;
+mod error;
+mod lifecycle;
 mod wire;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::live::{self, Heap};
-use super::turn;
 use crate::decision::{Change, Ctx, Decision, Lifecycle, Loaded, Rejection, View};
-use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
+use crate::limits::LogLevel;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
 use crate::value::Json;
-use crate::vm;
 
 pub use commands::{Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
+pub use error::ProgramError;
+pub use lifecycle::{End, Event};
 
 /// An execution.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,25 +99,6 @@ pub struct CcWaiting {
     /// The earliest deadline among the open calls. Of an execution that waits it stands on the wire as `wakeAt`; one that rests has none.
     #[serde(skip)]
     pub due: Option<Timestamp>,
-}
-
-/// Why a program failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProgramError {
-    /// In words.
-    pub message: String,
-    /// `TypeError`, `LimitError`, or what the program threw.
-    pub name: String,
-    /// Line of the source, from 1.
-    pub line: u32,
-    /// Column of the source, from 1.
-    pub column: u32,
-    /// The failing instruction.
-    pub instruction: u32,
-    /// Where from, innermost first.
-    pub stack: Vec<String>,
-    /// When.
-    pub timestamp: Timestamp,
 }
 
 /// What an execution is doing. Terminal states own the time they ended.
@@ -232,160 +214,6 @@ pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 1)
         Reference { field: "programId", collection: "cvm.programs" },
         Reference { field: "parentId", collection: "cvm.executions" },
     ]);
-
-/// What happens to an execution.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A slice was run, and ended so.
-    Ran(End),
-    /// One or more of its open calls were closed; this is what it waits for now, with `open_calls` 0 for nothing.
-    Answer(CcWaiting),
-    /// An answer came whose question was not asked yet.
-    AnswerEarly,
-    /// See [`Pause`].
-    Pause,
-    /// See [`Unpause`].
-    Unpause,
-    /// See [`Cancel`].
-    Cancel(Timestamp),
-    /// See [`Retry`].
-    Retry,
-    /// See [`Delete`]; with the end of the lease of who deletes.
-    Delete(Timestamp),
-}
-
-/// How a slice ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// With more to run.
-    Slice(Timestamp),
-    /// With a question.
-    Asked(CcWaiting),
-    /// With the program's value.
-    Complete(Timestamp, Json),
-    /// With an error.
-    Failed(ProgramError),
-}
-
-impl Lifecycle for Execution {
-    type State = State;
-    type Event = Event;
-
-    fn transition(state: State, event: Event) -> Result<State, Rejection> {
-        let refused = Rejection::IllegalTransition {
-            key: Key::new(&EXECUTIONS, "?"),
-            from: Self::status(&state),
-            command: Self::command(&event),
-        };
-        // A lease of nothing: what goes back to running is given one by the slice that runs it.
-        let running = State::Running { lease_until: Timestamp::default() };
-        Ok(match (state, event) {
-            (State::Running { .. }, Event::Ran(end)) => match end {
-                End::Slice(lease_until) => State::Running { lease_until },
-                End::Asked(call) => State::Waiting(call),
-                End::Complete(at, result) => State::Complete { at, result },
-                End::Failed(error) => State::Failed { at: error.timestamp, error },
-            },
-            // Whoever asks a resting or finished execution to run is told how it stands.
-            (
-                state @ (State::Waiting(_) | State::Complete { .. } | State::Failed { .. } | State::Cancelled { .. }),
-                Event::Ran(_),
-            ) => state,
-
-            (State::Waiting(_), Event::Answer(left)) if left.open_calls == 0 => running,
-            (State::Waiting(_), Event::Answer(left)) => State::Waiting(left),
-            (State::Paused(Resting::Waiting(_)), Event::Answer(left)) => State::Paused(Resting::Waiting(left)),
-            (state @ (State::Running { .. } | State::Waiting(_) | State::Paused(_)), Event::AnswerEarly) => state,
-
-            (State::Running { .. }, Event::Pause) => State::Paused(Resting::Running),
-            (State::Waiting(call), Event::Pause) => State::Paused(Resting::Waiting(call)),
-            (state @ State::Paused(_), Event::Pause) => state,
-
-            (State::Paused(Resting::Running), Event::Unpause) => running,
-            (State::Paused(Resting::Waiting(call)), Event::Unpause) if call.open_calls == 0 => running,
-            (State::Paused(Resting::Waiting(call)), Event::Unpause) => State::Waiting(call),
-
-            (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Cancel(at)) => {
-                State::Cancelled { at }
-            }
-            (State::Failed { .. }, Event::Retry) => running,
-
-            (State::Complete { at, .. }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Complete, at, lease_until }
-            }
-            (State::Failed { at, .. }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Error, at, lease_until }
-            }
-            (State::Cancelled { at }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Cancelled, at, lease_until }
-            }
-            (state @ State::Deleted { .. }, Event::Delete(_)) => state,
-
-            (
-                State::Running { .. }
-                | State::Waiting(_)
-                | State::Paused(_)
-                | State::Complete { .. }
-                | State::Failed { .. }
-                | State::Cancelled { .. }
-                | State::Deleted { .. },
-                _,
-            ) => return Err(refused),
-        })
-    }
-
-    fn states() -> Vec<State> {
-        let at = Timestamp::default();
-        vec![
-            State::Running { lease_until: at },
-            State::Waiting(CcWaiting::sample()),
-            State::Paused(Resting::Running),
-            State::Paused(Resting::Waiting(CcWaiting::sample())),
-            State::Paused(Resting::Waiting(CcWaiting { open_calls: 0, ..CcWaiting::sample() })),
-            State::Complete { at, result: Json::Null },
-            State::Failed { at, error: ProgramError::sample() },
-            State::Cancelled { at },
-            State::Deleted { was: Status::Complete, at, lease_until: at },
-        ]
-    }
-
-    fn events() -> Vec<Event> {
-        let at = Timestamp::default();
-        vec![
-            Event::Ran(End::Slice(at)),
-            Event::Ran(End::Asked(CcWaiting::sample())),
-            Event::Ran(End::Complete(at, Json::Null)),
-            Event::Ran(End::Failed(ProgramError::sample())),
-            Event::Answer(CcWaiting { open_calls: 0, ..CcWaiting::sample() }),
-            Event::Answer(CcWaiting::sample()),
-            Event::AnswerEarly,
-            Event::Pause,
-            Event::Unpause,
-            Event::Cancel(at),
-            Event::Retry,
-            Event::Delete(at),
-        ]
-    }
-
-    fn status(state: &State) -> &'static str {
-        match state {
-            State::Deleted { .. } => "deleted",
-            other => other.status().as_str(),
-        }
-    }
-
-    fn command(event: &Event) -> &'static str {
-        match event {
-            Event::Ran(_) => "run",
-            Event::Answer(_) | Event::AnswerEarly => "answer",
-            Event::Pause => "pause",
-            Event::Unpause => "unpause",
-            Event::Cancel(_) => "cancel",
-            Event::Retry => "retry",
-            Event::Delete(_) => "delete",
-        }
-    }
-}
 
 impl Status {
     /// All of them, as they stand on the wire.
@@ -517,7 +345,7 @@ impl Execution {
 }
 
 impl CcWaiting {
-    fn sample() -> Self {
+    pub(super) fn sample() -> Self {
         let at = Timestamp::default();
         Self {
             instruction_id: 0,
@@ -527,93 +355,5 @@ impl CcWaiting {
             open_calls: 1,
             due: None,
         }
-    }
-}
-
-impl ProgramError {
-    /// What a failure of the machine is on the wire.
-    pub(super) fn of(failure: vm::Failure, timestamp: Timestamp) -> Self {
-        let vm::Failure { name, message, line, column, instruction, stack, .. } = failure;
-        Self { message, name, line, column, instruction, stack, timestamp }
-    }
-
-    /// What a program is told that hands over more than a document can hold.
-    pub(super) fn too_large(what: &str, bytes: usize, timestamp: Timestamp) -> Self {
-        let message = format!("{what} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
-        Self {
-            message,
-            name: "LimitError".to_owned(),
-            line: 0,
-            column: 0,
-            instruction: 0,
-            stack: Vec::new(),
-            timestamp,
-        }
-    }
-
-    /// What the older CVM said of an error: a message, and nothing of where.
-    pub(super) fn carried(message: &str, timestamp: Timestamp) -> Self {
-        Self { message: message.to_owned(), name: "Error".to_owned(), timestamp, ..Self::sample() }
-    }
-
-    /// Cut to what a head can hold, with a mark: a program may throw a text of any length.
-    pub(super) fn bounded(mut self) -> Self {
-        self.name = turn::cut(&self.name);
-        self.message = turn::cut(&self.message);
-        self.stack.iter_mut().for_each(|frame| *frame = turn::cut(frame));
-        self
-    }
-
-    fn sample() -> Self {
-        let at = Timestamp::default();
-        Self {
-            message: String::new(),
-            name: String::new(),
-            line: 1,
-            column: 1,
-            instruction: 0,
-            stack: vec![],
-            timestamp: at,
-        }
-    }
-
-    /// For logs.
-    pub(super) fn to_json(&self) -> Json {
-        json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column})
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lifecycle_is_the_specified_one() {
-        insta::assert_snapshot!(crate::decision::table::<Execution>());
-    }
-
-    /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
-    const SPECIFIED: [(&str, [&str; 7]); 6] = [
-        // run, answer, pause, unpause, cancel, retry, delete
-        ("running", ["complete · error · running · waiting_cc", "running", "paused", "–", "cancelled", "–", "–"]),
-        ("waiting_cc", ["waiting_cc", "running · waiting_cc", "paused", "–", "cancelled", "–", "–"]),
-        ("paused", ["–", "paused", "paused", "running · waiting_cc", "cancelled", "–", "–"]),
-        ("complete", ["complete", "–", "–", "–", "–", "–", "deleted"]),
-        ("error", ["error", "–", "–", "–", "–", "running", "deleted"]),
-        ("cancelled", ["cancelled", "–", "–", "–", "–", "–", "deleted"]),
-    ];
-
-    #[test]
-    fn every_cell_of_the_table_is_the_specified_one() {
-        let table = crate::decision::table::<Execution>();
-        let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
-        let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
-        assert_eq!(derived[0][2..9], ["run", "answer", "pause", "unpause", "cancel", "retry", "delete"]);
-        for (status, specified) in SPECIFIED {
-            let row = derived.iter().find(|row| row[1] == status).unwrap();
-            assert_eq!(row[2..9], specified, "{status}");
-        }
-        // What is being deleted takes nothing but that.
-        assert_eq!(derived.last().unwrap()[1..9], ["deleted", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }
