@@ -170,12 +170,15 @@ struct Planned {
     plan: Plan,
 }
 
+/// What a process reaches the store through.
+type Watched = Arc<FaultStore<Arc<dyn Store>>>;
+
 /// The host: one process at a time, which dies now and then.
 struct Host {
     world: World,
     began: i64,
     ids: SimIds,
-    process: Option<(Arc<FaultStore<Arc<dyn Store>>>, Cvm)>,
+    process: Option<(Watched, Cvm)>,
     deaths: u32,
     rounds: u32,
 }

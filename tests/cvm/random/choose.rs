@@ -87,7 +87,7 @@ impl Run {
     fn some_run(&self, pick: usize) -> String {
         let heads = self.documents.each(&EXECUTIONS);
         match heads.keys().nth(pick / 8 % heads.len().max(1)) {
-            Some(run) if pick % 8 > 0 => run.clone(),
+            Some(run) if !pick.is_multiple_of(8) => run.clone(),
             _ => format!("run-{}", pick / 8 % RUNS),
         }
     }
@@ -108,7 +108,7 @@ impl Run {
 
     /// A call that is open; sometimes one that is not.
     fn open(&self, pick: usize) -> Option<(String, Found)> {
-        let closed = pick % 10 == 0;
+        let closed = pick.is_multiple_of(10);
         let rows = self.documents.each(&CC_HISTORY).iter();
         let rows: Vec<_> = rows.filter(|(_, row)| row.has("outcome") == closed).collect();
         (!rows.is_empty()).then(|| rows[pick / 10 % rows.len()]).map(|(id, row)| (id.clone(), row.clone()))
@@ -118,7 +118,7 @@ impl Run {
     fn in_hand(&self, pick: usize) -> Option<Claimed> {
         let recent = self.held[self.held.len().saturating_sub(6)..].iter();
         let alone: Vec<&Held> = recent.clone().filter(|held| held.alone).collect();
-        let held = if pick % 4 == 0 || alone.is_empty() { recent.collect() } else { alone };
+        let held = if pick.is_multiple_of(4) || alone.is_empty() { recent.collect() } else { alone };
         (!held.is_empty()).then(|| held[pick / 4 % held.len()].claimed.clone())
     }
 

@@ -191,7 +191,7 @@ impl Run {
                 Trouble::DiesAfter => Fault::DieAfter,
             };
             match &process.fs {
-                Some(fs) if step.more % 4 > 0 => self.ground.break_down(fs, step, trouble),
+                Some(fs) if !step.more.is_multiple_of(4) => self.ground.break_down(fs, step, trouble),
                 _ => process.store.plan(method, nth, fault),
             }
         }
