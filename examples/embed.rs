@@ -1,6 +1,6 @@
 //! runstate linked into a program: compile, start, answer, read what came of it.
 //!
-//! `cargo run --example embed --features compiler`
+//! `cargo run -p runstate --example embed --features compiler`
 
 use std::error::Error;
 use std::sync::Arc;

@@ -26,6 +26,10 @@ pub const SCHEMA_PATTERN_CHARS: usize = 1_000;
 /// Characters that all patterns of a schema may have together.
 pub const SCHEMA_PATTERNS_CHARS: usize = 10_000;
 
+/// Largest answers to calls that were asked together (`CC.all`), in bytes of their JSON: they come back in one turn, and a page has to hold
+/// them too.
+pub const TOGETHER_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Largest result that the command ledger keeps: ids and a status fit many times over.
 pub const LEDGER_RESULT_BYTES: usize = 4 * 1024;
 

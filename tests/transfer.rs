@@ -15,6 +15,7 @@ use runstate::limits::Settings;
 use runstate::store::file::{FileStore, Options};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Error, Memory, Store};
+use runstate::time::Millis;
 
 const ASKS: &str = "const kept = []; for (let i = 0; i < 100; i++) kept.push({ i, f: () => i });
     console.log('one'); const a = CC('first?'); console.log(a, kept[7].f()); const b = CC('second?'); a + b + kept.length";
@@ -86,6 +87,35 @@ async fn what_goes_round_through_every_store_is_what_it_was() {
 }
 
 #[tokio::test]
+async fn calls_go_on_where_they_were_moved_with_their_answers_claims_and_deadlines() {
+    const SOURCE: &str = r#"
+        const [a, b, c] = CC.all(["a?", { tool: "t" }, { prompt: "c?", timeoutMs: 600000, default: "none" }]);
+        console.log(a, b, c, CC("d?", { key: "d" }), CC("e?", { key: "e" }));
+    "#;
+    let first = memory().await;
+    let runs = loaded(&first, "together", SOURCE).await;
+    runs.start(&Start { id: Some("run".into()), ..Start::of("together") }, None).await.unwrap();
+    for key in ["d", "e"] {
+        runs.answer_key("run", key, 1, key.into(), None, None).await.unwrap();
+    }
+    let calls = runs.show("run").await.unwrap().calls;
+    runs.answer("run", Some(&calls[0].call_id), "a".into(), None, None).await.unwrap();
+    let work = runs.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let second = file(&folder).await;
+    import(&second, &export(&first).await.0).await.unwrap();
+    let there = second.cvm();
+    assert_eq!(there.show("run").await.unwrap(), runs.show("run").await.unwrap());
+    assert_eq!(there.next_due().await.unwrap(), runs.next_due().await.unwrap());
+    // Whoever worked on it may go on, and nobody else may yet.
+    assert_eq!(there.claim(&["t".into()], "another", Millis::minutes(5)).await.unwrap(), None);
+    there.complete(&work.claimed, "b".into(), None, None).await.unwrap();
+    there.answer("run", None, "c".into(), None, None).await.unwrap();
+    assert_eq!(there.output("run").await.unwrap(), ["a b c d e"]);
+}
+
+#[tokio::test]
 async fn a_command_is_repeated_after_the_move_from_its_first_result() {
     let first = memory().await;
     let runs = loaded(&first, "asks", ASKS).await;
@@ -110,7 +140,7 @@ async fn what_was_moved_can_be_deleted_and_imported_again() {
         runs.cancel(name, None).await.unwrap();
     }
     // Of one the deletion has begun; it goes on in the other store.
-    first.execute_as(&Delete { id: "b".into() }, &id("delete")).await.unwrap();
+    first.execute_as(&Delete::of("b"), &id("delete")).await.unwrap();
     let (bytes, _) = export(&first).await;
     let second = memory().await;
     import(&second, &bytes).await.unwrap();

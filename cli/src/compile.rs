@@ -22,16 +22,19 @@ pub fn first(found: &[Diagnostic]) -> String {
 
 /// The command that loads the program in `file` under `name`, by default the file's stem.
 pub fn program(file: &Path, name: Option<&str>) -> Result<Load, Failure> {
-    let source = source(file)?;
-    let shown = file.display().to_string();
-    let compiled = compile(&shown, &source).map_err(Failure::Compile)?;
     let stem = || file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = name.map(str::to_owned).or_else(stem).unwrap_or_default();
-    let compiler = COMPILER.to_owned();
-    Ok(Load { name, source, bytecode: compiled.bytecode, compiler, description: None, tags: None })
+    source(&name, &file.display().to_string(), read(file)?)
 }
 
-fn source(file: &Path) -> Result<String, Failure> {
+/// The command that loads `source` under `name`; what is wrong with it is told of `shown`.
+pub fn source(name: &str, shown: &str, source: String) -> Result<Load, Failure> {
+    let compiled = compile(shown, &source).map_err(Failure::Compile)?;
+    let compiler = COMPILER.to_owned();
+    Ok(Load { name: name.to_owned(), source, bytecode: compiled.bytecode, compiler, description: None, tags: None })
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
     let unreadable = |error| failure::io(format!("{} cannot be read", file.display()), &error);
     let open = File::open(file).map_err(unreadable)?;
     let size = open.metadata().map_err(unreadable)?.len();

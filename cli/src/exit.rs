@@ -79,10 +79,10 @@ impl From<Code> for Exit {
             Code::IllegalTransition
             | Code::NotFound
             | Code::AlreadyExists
+            | Code::InUse
             | Code::Invalid
             | Code::Limit
             | Code::Stale
-            | Code::InUse
             | Code::AlreadyAnswered
             | Code::DeadlinePassed
             | Code::StaleClaim

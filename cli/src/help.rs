@@ -10,13 +10,13 @@ use crate::table;
 
 /// The groups, and their commands in the order shown.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Programs", &["run", "load"]),
+    ("Programs", &["run", "load", "programs", "program", "stats"]),
     (
         "Executions",
-        &["start", "next", "resume", "list", "show", "output", "pause", "unpause", "cancel", "retry", "delete"],
+        &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
     ),
-    ("Calls and workers", &["answer"]),
-    ("Stores", &["info", "export", "import", "verify", "repair", "compact"]),
+    ("Calls and workers", &["answer", "calls", "work", "tick"]),
+    ("Stores", &["info", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
 
@@ -79,6 +79,18 @@ mod tests {
         let mut all: Vec<&str> = command.get_subcommands().map(Command::get_name).chain(["help"]).collect();
         all.sort_unstable();
         assert_eq!(grouped, all);
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_how() {
+        let mut left: Vec<Command> = Args::command().get_subcommands().cloned().collect();
+        while let Some(command) = left.pop() {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} does not say what it does");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Example") && after.contains("  runstate "), "{name} has no example");
+            left.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use serde_json::json;
 
+use crate::exec;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::print::Out;
@@ -75,6 +76,7 @@ fn ends(say: impl FnOnce() + Send + 'static) {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         if runtime.block_on(pressed(begins)).is_ok() {
             say();
+            exec::end_all();
             std::process::exit(Exit::Interrupted.code().into());
         }
     });
@@ -91,6 +93,21 @@ async fn pressed(begins: mpsc::Sender<()>) -> io::Result<()> {
         polled
     })
     .await
+}
+
+/// Comes back with ctrl-c, and with what service managers send to end a process; `false`: signals cannot be had here.
+pub async fn told_to_stop() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut ended) = signal(SignalKind::terminate()) else { return false };
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
+            told = ended.recv() => told.is_some(),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.is_ok()
 }
 
 /// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.

@@ -7,18 +7,20 @@ mod colour;
 mod commands;
 mod compile;
 mod drive;
+mod exec;
 mod exit;
 mod failure;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "connected by the commands that run programs"))]
 mod granted;
 mod help;
 mod interrupt;
 mod lines;
 mod moment;
+mod pages;
 mod print;
 mod progress;
 mod prompt;
 mod session;
+mod span;
 mod table;
 mod told;
 

@@ -2,9 +2,10 @@
 //! has one JSON value a line and nothing else, errors included.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use runstate::domain::cvm::OpenCall;
+use runstate::engine::{Host, SystemHost};
 use runstate::lang::{Diagnostic, Kind};
 use serde::Serialize;
 use serde_json::json;
@@ -81,6 +82,12 @@ impl Out {
         }
     }
 
+    /// What a command that answers says beside its answer; where programs read too.
+    pub fn aside(self, text: &str) {
+        // As a remark, it is no loss where nobody can read it.
+        let _ = writeln!(io::stderr(), "{}", self.stderr.text(Role::Faint, text));
+    }
+
     /// Words of a conversation: on standard output, or where that is for a program on standard error.
     pub fn say(self, text: &str) -> Result<(), Failure> {
         self.converse(&visible(text))
@@ -88,7 +95,8 @@ impl Out {
 
     /// A question, the way it stands out.
     pub fn question(self, call: &OpenCall) -> Result<(), Failure> {
-        self.converse(&prompt::question(call, |text| self.stdout.text(Role::Strong, text)))
+        let now = SystemHost.now();
+        self.converse(&prompt::question(call, now, |text| self.stdout.text(Role::Strong, text)))
     }
 
     fn converse(self, text: &str) -> Result<(), Failure> {
@@ -100,17 +108,26 @@ impl Out {
         write(io::stderr().lock(), &[&self.stderr.text(Role::Strong, question), " "])
     }
 
-    /// Says that one of several executions was refused; the end of the process that it asks for.
-    pub fn refused(self, execution: &str, failure: Failure) -> Result<Exit, Failure> {
+    /// A text as it is, without a line end of our own: what is piped is a copy. A terminal is not commanded by it.
+    pub fn exactly(self, text: &str) -> Result<(), Failure> {
+        let stdout = io::stdout();
+        if stdout.is_terminal() {
+            return self.line(text.strip_suffix('\n').unwrap_or(text));
+        }
+        write(stdout.lock(), &[text])
+    }
+
+    /// Says that one of several things, an execution say (`what`), was refused; the end of the process that it asks for.
+    pub fn refused(self, what: &str, id: &str, failure: Failure) -> Result<Exit, Failure> {
         let Failure::Error(error) = failure else { return Err(failure) };
         let exit = Exit::from(error.code);
         if self.json {
             let mut object = json!(error);
-            object["execution"] = json!(execution);
+            object[what] = json!(id);
             self.value(&json!({ "error": object }))?;
         } else {
-            let named = error.message.contains(&format!("`{execution}`"));
-            let about = if named { String::new() } else { format!("{}: ", visible(execution)) };
+            let named = error.message.contains(&format!("`{id}`"));
+            let about = if named { String::new() } else { format!("{}: ", visible(id)) };
             let wrong = self.stderr.text(Role::Failed, "error:");
             write(io::stderr().lock(), &[&wrong, " ", &about, &visible(&error.message), "\n"])?;
         }

@@ -1,17 +1,80 @@
 //! A question as people see it, and what they may type as its answer.
 
-use runstate::domain::cvm::OpenCall;
+use runstate::domain::cvm::{COGNITIVE, OpenCall, Schema, TIMER, fit};
+use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
+use crate::moment::{deadline, to_the_second};
 use crate::print::{indented, visible};
 
-/// The question and its numbered choices, as lines.
-pub fn question(call: &OpenCall, bold: impl Fn(&str) -> String) -> String {
-    let mut text = format!("? {}\n", bold(&indented(&visible(&call.prompt), 2)));
+/// The question and its numbered choices, what is expected, and until when, as lines.
+pub fn question(call: &OpenCall, now: Timestamp, bold: impl Fn(&str) -> String) -> String {
+    if call.kind == TIMER {
+        let until = call.deadline.map(|at| format!(" until {}", deadline(at, now))).unwrap_or_default();
+        return format!("  sleeps{until}\n");
+    }
+    let mut text = format!("? {}\n", bold(&indented(&visible(&whole(call)), 2)));
     for (number, choice) in (1..).zip(call.choices.iter().flatten()) {
         text += &format!("  {number}) {}\n", indented(&visible(&shown(choice)), 5));
     }
+    for line in [expected(call), ends(call, now)].into_iter().flatten() {
+        text += &format!("  {}\n", visible(&line));
+    }
     text
+}
+
+/// What is asked; of tools their name and what they are given.
+fn whole(call: &OpenCall) -> String {
+    match (call.kind == COGNITIVE, call.args.is_null()) {
+        (true, _) => call.prompt.clone(),
+        (false, true) => call.kind.clone(),
+        (false, false) => format!("{} {}", call.kind, call.args),
+    }
+}
+
+/// An open call in a line, with its key.
+pub fn line(call: &OpenCall) -> String {
+    let key = call.key.as_ref().map(|key| format!(" (key {key})")).unwrap_or_default();
+    match call.deadline {
+        Some(at) if call.kind == TIMER => format!("sleeps until {}", to_the_second(at)),
+        _ => format!("{}{key}", whole(call)),
+    }
+}
+
+/// The flag that an answer to it takes.
+pub fn flag(call: &OpenCall) -> String {
+    match call.choices.iter().flatten().next() {
+        Some(choice) if !choice.is_string() => format!("--json-value {choice}"),
+        None if schema(call).is_some() && !takes_text(call) => "--json-value …".to_owned(),
+        _ => "--text …".to_owned(),
+    }
+}
+
+/// What a question with a schema takes.
+fn expected(call: &OpenCall) -> Option<String> {
+    // Choices say it already.
+    let schema = schema(call).filter(|_| call.choices.is_none())?;
+    let form = if takes_text(call) { "" } else { ", as JSON" };
+    Some(format!("expected: {}{form}", schema.describe()))
+}
+
+fn schema(call: &OpenCall) -> Option<Schema> {
+    // What cannot be read is for the engine to judge.
+    Schema::parse(call.schema.as_ref()?).ok()
+}
+
+/// A text is taken as it is typed.
+fn takes_text(call: &OpenCall) -> bool {
+    call.schema.as_ref().is_some_and(|schema| schema["type"] == "string")
+}
+
+/// Until when it may be answered, and what comes then.
+fn ends(call: &OpenCall, now: Timestamp) -> Option<String> {
+    let at = deadline(call.deadline?, now);
+    Some(match &call.default {
+        Some(default) => format!("until {at}, then {default}"),
+        None => format!("until {at}, then the program is told that nobody answered"),
+    })
 }
 
 /// A plain value as people read it: text without its quotes.
@@ -20,10 +83,15 @@ pub fn shown(value: &Json) -> String {
 }
 
 /// The answer that `typed` means: any text where there are no choices, else a choice by its exact text, its number, or a beginning
-/// that only one has. `Err`: what is allowed.
+/// that only one has. With a schema, a text that fits or is JSON that does. `Err`: what is allowed.
 pub fn answer(call: &OpenCall, typed: &str) -> Result<Json, String> {
     match &call.choices {
-        None => Ok(Json::String(typed.to_owned())),
+        None => {
+            let answer = Json::String(typed.to_owned());
+            // What the program gets for it is the engine's to say: here only whether it would.
+            fit(schema(call).as_ref(), None, &answer).map_err(|misfit| misfit.to_string())?;
+            Ok(answer)
+        }
         Some(choices) => pick(choices, typed.trim()).cloned(),
     }
 }

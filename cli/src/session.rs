@@ -5,15 +5,22 @@ use std::sync::Arc;
 
 use runstate::code::Code;
 use runstate::engine::open::{self, Environment, Missing, Opened, store_url};
-use runstate::engine::{Cvm, Engine, Error, SystemHost};
+use runstate::engine::{Cvm, Engine, Error, Pace, StillDue, SystemHost};
 use runstate::limits::Settings;
 use runstate::schema::Catalog;
 use runstate::store;
+use runstate::time::Millis;
 
 use crate::args::Global;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::print::Out;
+
+/// How many days finished executions are kept.
+const RETENTION: &str = "RUNSTATE_RETENTION_DAYS";
+
+/// Executions that are woken before a command of somebody who waits for it.
+const DUE: u32 = 16;
 
 /// What a command works with.
 pub struct Session {
@@ -35,23 +42,27 @@ pub struct Session {
 
 impl Session {
     /// Opens the store that was named, else the environment's.
-    pub async fn open(
-        global: &Global,
-        missing: Missing,
-        max_instructions: Option<u64>,
-        out: Out,
-    ) -> Result<Self, Failure> {
+    pub async fn open(global: &Global, missing: Missing, settings: Settings, out: Out) -> Result<Self, Failure> {
         let url = url(global)?;
-        let mut settings = Settings::default();
-        if let Some(most) = max_instructions {
-            settings.execution_instructions = most;
-        }
         let opened = engine(&url, missing, settings).await;
         let (engine, store_id) = opened.map_err(|error| unnamed(global, &url, error))?;
         let fleeting = !engine.store().capabilities().durable;
         let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), fleeting };
         session.warn();
         Ok(session)
+    }
+
+    /// Does some of what is due, before a command that works with executions. It is nobody's errand here: where it cannot be done the command
+    /// goes on all the same.
+    pub async fn do_due(&self) {
+        if self.engine.store().health().is_some() {
+            return;
+        }
+        // The command itself will meet what lasts.
+        let Ok(due) = self.cvm.run_due(DUE, Pace::Slice).await else { return };
+        for StillDue { execution, error } in due.failed {
+            self.out.remark(&format!("{execution} is due, but: {error}"));
+        }
     }
 
     /// How a command ended. The store is closed, so that what it does in the background is done.
@@ -118,13 +129,32 @@ impl Session {
 
     /// A command line that goes on in the same store, to be copied.
     pub fn invocation(&self, command: &str, id: &str, rest: &str) -> String {
-        let store = self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
         // An id that looks like a flag stands behind the end of flags.
         match id.starts_with('-') {
-            true => format!("runstate {store}{command}{rest} -- {}", quoted(id)),
-            false => format!("runstate {store}{command} {}{rest}", quoted(id)),
+            true => self.line(&format!("{command}{rest} -- {}", quoted(id))),
+            false => self.line(&format!("{command} {}{rest}", quoted(id))),
         }
     }
+
+    /// As [`Session::invocation`], of a command that takes the name after a flag.
+    pub fn flagged(&self, command: &str, flag: &str, name: &str) -> String {
+        let between = if name.starts_with('-') { '=' } else { ' ' };
+        self.line(&format!("{command} {flag}{between}{}", quoted(name)))
+    }
+
+    /// A command line in the same store, of words that need no quotes.
+    pub fn line(&self, words: &str) -> String {
+        let store = self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
+        format!("runstate {store}{words}")
+    }
+}
+
+/// How long finished executions are kept, where the environment says.
+pub fn retention() -> Result<Option<Millis>, Failure> {
+    let Some(days) = env::var_os(RETENTION).filter(|days| !days.is_empty()) else { return Ok(None) };
+    let number = days.to_str().and_then(|days| days.trim().parse::<u32>().ok());
+    let wrong = || failure::usage(format!("{RETENTION} is {}; it must be a number of days", days.to_string_lossy()));
+    number.map(|days| Some(Millis::days(days.into()))).ok_or_else(wrong)
 }
 
 /// The store that was named, else the environment's.
@@ -174,7 +204,7 @@ fn environment() -> Environment {
 }
 
 /// `text` so that a shell reads it as one word.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),

@@ -165,6 +165,12 @@ impl Table {
     }
 }
 
+/// `text` on one line of the terminal, where there is one.
+pub fn fitting(text: &str, room: Option<usize>) -> String {
+    let text = one_line(text);
+    room.and_then(|room| cut(&text, room)).unwrap_or(text)
+}
+
 /// `text` in so many columns, where it has more. What has no width at all is bounded too.
 fn cut(text: &str, width: usize) -> Option<String> {
     let characters = 4 * width + 16;

@@ -1,9 +1,10 @@
 //! Results as programs read them: one object, times as RFC 3339 text.
 
 use runstate::domain::cvm::{ExecutionView, Metrics, OpenCall, ProgramError, Status};
-use runstate::engine::Summary;
+use runstate::engine::{CallRow, LogRow, Summary};
+use runstate::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// An execution.
 #[derive(Serialize)]
@@ -39,9 +40,18 @@ struct ToldError<'a> {
 #[serde(rename_all = "camelCase")]
 struct ToldCall<'a> {
     call_id: &'a str,
-    prompt: &'a str,
-    choices: Option<&'a [Json]>,
+    step: u64,
     kind: &'a str,
+    prompt: &'a str,
+    args: &'a Json,
+    choices: Option<&'a [Json]>,
+    schema: Option<&'a Json>,
+    key: Option<&'a str>,
+    deadline: Option<String>,
+    // Null is a default too; that there is none is said by its absence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<&'a Json>,
+    owner: Option<&'a str>,
     line: u32,
     requested_at: String,
 }
@@ -92,13 +102,44 @@ impl<'a> From<&'a OpenCall> for ToldCall<'a> {
     fn from(call: &'a OpenCall) -> Self {
         Self {
             call_id: &call.call_id,
-            prompt: &call.prompt,
-            choices: call.choices.as_deref(),
+            step: call.step,
             kind: &call.kind,
+            prompt: &call.prompt,
+            args: &call.args,
+            choices: call.choices.as_deref(),
+            schema: call.schema.as_ref(),
+            key: call.key.as_deref(),
+            deadline: call.deadline.map(Timestamp::to_rfc3339),
+            default: call.default.as_ref(),
+            owner: call.owner.as_deref(),
             line: call.line,
             requested_at: call.requested_at.to_rfc3339(),
         }
     }
+}
+
+/// `value` with the moments at these places, names joined by `/`, as RFC 3339 text. What programs and people wrote is never looked into.
+pub fn with_times(value: &impl Serialize, places: &[&str]) -> Json {
+    let mut value = json!(value);
+    for place in places {
+        if let Some(moment) = value.pointer_mut(&format!("/{place}"))
+            && let Some(millis) = moment.as_i64()
+        {
+            *moment = Timestamp::from_millis(millis).to_rfc3339().into();
+        }
+    }
+    value
+}
+
+/// A call in a list.
+pub fn call(call: &CallRow) -> Json {
+    with_times(call, &["askedAt", "availableAt", "deadline", "answeredAt", "claim/until"])
+}
+
+/// A row of a log.
+pub fn log(row: &LogRow) -> Json {
+    let places: &[&str] = if row.event == "error" { &["timestamp", "details/timestamp"] } else { &["timestamp"] };
+    with_times(row, places)
 }
 
 impl<'a> From<&'a Summary> for ToldSummary<'a> {

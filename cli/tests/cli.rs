@@ -3,16 +3,24 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/calls.rs"]
+mod calls;
 #[path = "cli/commands.rs"]
 mod commands;
+#[path = "cli/due.rs"]
+mod due;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/follow.rs"]
 mod follow;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/logs.rs"]
+mod logs;
 #[path = "cli/moving.rs"]
 mod moving;
+#[path = "cli/programs.rs"]
+mod programs;
 #[path = "cli/several.rs"]
 mod several;
 #[path = "cli/shapes.rs"]
@@ -27,3 +35,5 @@ mod tables;
 mod terminal;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/work.rs"]
+mod work;

@@ -203,6 +203,8 @@ export interface OpenCall {
   key: string | null;
   /** From here on no answer is taken, in milliseconds since 1970. */
   deadline: number | null;
+  /** What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`. */
+  default?: Json;
   /** Who works on it. */
   owner: string | null;
   /** Line of the source that asks. */

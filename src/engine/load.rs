@@ -20,20 +20,28 @@ pub(super) enum From {
 impl Engine {
     /// The view on which `command` decides, with what it asked for while deciding (`more`).
     ///
-    /// Whatever comes from the store is read again together with each later round, so that in the end it is all of one snapshot.
-    pub(super) async fn load<C: Command>(&self, command: &C, from: From, more: &[Key]) -> Result<View, Error> {
-        let mut view = View::default();
+    /// Whatever comes from the store is read again together with each later round, so that in the end it is all of one snapshot. What the
+    /// cache remembers is taken only where it has all that is asked for: beside what is read now it may be of another moment, and a decision
+    /// would rest on both.
+    pub(super) async fn load<C: Command>(&self, command: &C, asked: From, more: &[Key]) -> Result<View, Error> {
+        let (mut view, mut from) = (View::default(), asked);
         let mut fetched: Vec<Key> = Vec::new();
         for _ in 0..ROUNDS {
             let ReadSet { keys, queries } = view.missing(more.iter().cloned().fold(command.reads(&view), ReadSet::and));
             if keys.is_empty() && queries.is_empty() {
                 return Ok(view);
             }
+            let remembered = |key: &Key| self.shared.cache.get(key).is_some();
+            if from == From::Cache && !(queries.is_empty() && keys.iter().all(remembered)) {
+                fetched.extend(view.keys().filter(|key| !self.lasts(key)).cloned());
+                from = From::Store;
+            }
             let before = fetched.len();
             for key in keys {
-                match (from, self.shared.cache.get(&key)) {
-                    (From::Cache, Some((loaded, warm))) => view.put(key, Some(loaded), warm),
-                    _ => fetched.push(key),
+                let may_be_remembered = from == From::Cache || (asked == From::Cache && self.lasts(&key));
+                match self.shared.cache.get(&key).filter(|_| may_be_remembered) {
+                    Some((loaded, warm)) => view.put(key, Some(loaded), warm),
+                    None => fetched.push(key),
                 }
             }
             if fetched.len() > before {
@@ -49,6 +57,11 @@ impl Engine {
             }
         }
         Err(Error::internal(format!("{} asked to read more after {ROUNDS} rounds", C::NAME)))
+    }
+
+    /// Whether a document is never changed, so that remembering it is knowing it.
+    fn lasts(&self, key: &Key) -> bool {
+        self.shared.catalog.get(&key.collection).is_some_and(|collection| collection.insert_only)
     }
 
     async fn fetch(&self, keys: &[Key], view: &mut View) -> Result<(), Error> {

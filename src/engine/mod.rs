@@ -31,8 +31,8 @@ use commit::Deciding;
 use load::From;
 
 pub use cvm::{
-    CallClaim, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage, LogRow,
-    Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
+    CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage,
+    LogRow, Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
     VersionView, Work,
 };
 pub use error::Error;
@@ -274,6 +274,11 @@ impl Engine {
             let view = self.load(command, From::Store, &[]).await?;
             if view.has_asked() && !self.still_stands(&view).await? {
                 attempt += 1;
+                if attempt >= DECIDE_ATTEMPTS {
+                    let message = format!("{}: what it reads is deleted and made again all the time", C::NAME);
+                    return Err(Error::new(Code::Conflict, message));
+                }
+                self.back_off(attempt).await;
                 continue;
             }
             let mut ctx = Ctx::new(self.new_command_id(), self.shared.host.now(), self.shared.settings.clone());

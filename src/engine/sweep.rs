@@ -1,18 +1,50 @@
 //! Removing what has expired: rows of collections with a time to live, the ledger among them.
 
 use super::{Engine, Error};
-use crate::schema::Collection;
+use crate::schema::{Accumulator, Aggregate, Collection, Filter, Ttl};
 use crate::store::COMMANDS;
 use crate::time::Timestamp;
+use crate::value::Json;
 
 impl Engine {
     /// Removes up to `limit` expired rows of each collection, and tells how many went.
     pub async fn sweep(&self, now: Timestamp, limit: usize) -> Result<u64, Error> {
         let mut swept = 0;
-        let all = self.shared.catalog.iter().chain([&COMMANDS as &'static Collection]);
-        for collection in all.filter(|collection| collection.ttl.is_some()) {
+        for (collection, _) in self.expiring() {
             swept += self.shared.store.sweep(collection.name, now, limit).await? as u64;
         }
         Ok(swept)
+    }
+
+    /// Tells how many rows [`Engine::sweep`] would remove at `now` if nothing limited it, for each collection where there are any. What a
+    /// declaration lets expire by more than its time is counted as if it did not; it is kept all the same.
+    pub async fn expired(&self, now: Timestamp) -> Result<Vec<(&'static str, u64)>, Error> {
+        let mut expired = Vec::new();
+        for (collection, ttl) in self.expiring() {
+            let latest = (now - ttl.after).as_millis();
+            let count = self.count_where(collection.name, Filter::Lte(ttl.field.to_owned(), latest.into())).await?;
+            if count > 0 {
+                expired.push((collection.name, count));
+            }
+        }
+        Ok(expired)
+    }
+
+    /// Collections whose rows expire. The ledger is in no catalog: every store has it.
+    fn expiring(&self) -> impl Iterator<Item = (&'static Collection, &'static Ttl)> {
+        let collections = self.shared.catalog.iter().chain([&COMMANDS as &'static Collection]);
+        collections.filter_map(|collection| Some((collection, collection.ttl.as_ref()?)))
+    }
+
+    /// How many documents match.
+    pub(super) async fn count_where(&self, collection: &str, filter: Filter) -> Result<u64, Error> {
+        let count = Aggregate {
+            collection: collection.to_owned(),
+            filter,
+            group_by: Vec::new(),
+            accumulators: vec![("count".to_owned(), Accumulator::Count)],
+        };
+        let rows = self.shared.store.aggregate(&count).await?;
+        Ok(rows.first().and_then(|row| row.get("count")).and_then(Json::as_u64).unwrap_or_default())
     }
 }

@@ -345,12 +345,26 @@ impl Machine {
     pub fn throw(&mut self, name: &str, message: &str) {
         let Some(open) = self.open.take() else { return };
         self.stack.extend(open.operands);
+        self.raise_later(name, message);
+    }
+
+    /// An error that is thrown when the machine runs again.
+    fn raise_later(&mut self, name: &str, message: &str) {
         let error = self.new_error(ErrorKind::named(name).unwrap_or_default(), message);
         if ErrorKind::named(name).is_none() {
             self.set_hidden(&error, "name", Value::text(name));
         }
         self.pending = Some(error);
         self.heap.seal();
+    }
+
+    /// As [`Machine::throw`], for what was never asked: its keys are not counted either.
+    pub fn refuse(&mut self, name: &str, message: &str) {
+        if self.open.is_none() {
+            return;
+        }
+        self.unask();
+        self.raise_later(name, message);
     }
 
     /// The lines printed since this was last asked.

@@ -25,6 +25,12 @@ impl Worker {
     pub(super) async fn attend(&self, work: &Work, handler: Arc<dyn Handler>) -> Result<(), Error> {
         self.tell(&Told::Claimed(work));
         let begun = self.host().now();
+        if work.claimed.attempts > self.backoff.attempts {
+            // Nobody said that it failed: whoever tried was gone before. It would take this worker too, and the next one.
+            let tried = work.claimed.attempts - 1;
+            let why = format!("it was tried {tried} times, and whoever tried did not come back");
+            return self.fail(work, Failure::for_good(why), Millis(0)).await;
+        }
         let cancelled = Cancelled::default();
         let handled = {
             let _ended = cancelled.guard();

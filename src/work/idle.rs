@@ -71,20 +71,21 @@ impl Idle {
             match race(quiet, self.news(worker)).await {
                 First::One(First::One(())) => break,
                 First::One(First::Other(())) => {}
-                First::Other(()) => {
-                    self.let_others_go_first(worker, nudge).await;
-                    break;
-                }
+                // Who was the first one lately need not look whether he is now.
+                First::Other(()) if !self.let_others_go_first(worker, nudge).await => break,
+                First::Other(()) => {}
             }
         }
         Ok(Rested::Look)
     }
 
-    /// After news: where others were faster again and again they are likely to be so now.
-    async fn let_others_go_first(&mut self, worker: &Worker, nudge: &Signal) {
+    /// After news: where others were faster again and again they are likely to be so now. Whether it did.
+    async fn let_others_go_first(&mut self, worker: &Worker, nudge: &Signal) -> bool {
+        let lets = self.lull > Millis(0);
         let spread = worker.up_to(self.lull);
         self.lull = Millis((self.lull.0 * 2).max(10)).min(LONGEST_LULL);
         race(nudge.wait(), worker.host().sleep(spread)).await;
+        lets
     }
 
     /// How long to wait without news.

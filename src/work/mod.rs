@@ -48,7 +48,8 @@ mod told;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::domain::cvm::Backoff;
+use crate::code::Code;
+use crate::domain::cvm::{Backoff, TIMER};
 use crate::engine::{Cvm, Error, Host};
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::time::Millis;
@@ -185,7 +186,20 @@ impl Worker {
     }
 
     async fn serve(&self, until: Until, stop: BoxFuture<'_, ()>, now: BoxFuture<'_, ()>) -> Result<(), Error> {
+        self.check()?;
         Serving::new(self, until).serve(stop, now).await
+    }
+
+    /// Refuses what no claim could be made with.
+    fn check(&self) -> Result<(), Error> {
+        if self.served.iter().any(|served| served.kind == TIMER) {
+            return Err(Error::new(Code::Invalid, "timers go on by themselves; nobody serves them"));
+        }
+        if self.lease <= Millis(0) || self.lease > Millis::days(30) {
+            let message = format!("a lease of {} ms; from 1 ms to 30 days are allowed", self.lease.0);
+            return Err(Error::new(Code::Invalid, message));
+        }
+        Ok(())
     }
 
     fn host(&self) -> &dyn Host {

@@ -25,7 +25,7 @@ pub(super) enum Until {
 /// What happens to a worker at work.
 pub(super) enum Happened {
     /// A claim came back.
-    Claimed(Result<Option<Work>, Error>),
+    Claimed(Result<Option<Box<Work>>, Error>),
     /// A call was dealt with, of the so-manyth of the kinds that are served.
     Attended { call: String, served: usize, ended: Result<(), Error> },
     /// A wait is over.
@@ -44,7 +44,7 @@ pub(super) enum Happened {
 
 /// A call that is being dealt with.
 pub(super) struct Running {
-    pub work: Work,
+    pub work: Box<Work>,
     /// Its place in the pool.
     pub place: usize,
 }

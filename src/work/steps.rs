@@ -43,7 +43,8 @@ impl<'a> Serving<'a> {
             self.claims += 1;
             let worker = self.worker;
             self.pool.push(Box::pin(async move {
-                Happened::Claimed(worker.cvm.claim(&kinds, &worker.owner, worker.lease).await)
+                let claimed = worker.cvm.claim(&kinds, &worker.owner, worker.lease).await;
+                Happened::Claimed(claimed.map(|work| work.map(Box::new)))
             }));
         }
     }
@@ -67,7 +68,7 @@ impl<'a> Serving<'a> {
         kinds
     }
 
-    pub fn claimed(&mut self, claimed: Result<Option<Work>, Error>) -> Result<(), Error> {
+    pub fn claimed(&mut self, claimed: Result<Option<Box<Work>>, Error>) -> Result<(), Error> {
         self.claims = self.claims.saturating_sub(1);
         match claimed {
             Ok(Some(work)) if self.ending != Ending::Not => self.release(work),
@@ -98,7 +99,7 @@ impl<'a> Serving<'a> {
         Ok(())
     }
 
-    fn attend(&mut self, work: Work) {
+    fn attend(&mut self, work: Box<Work>) {
         let kind = |served: &super::Served| served.kind == work.call.kind;
         let (worker, Some(at)) = (self.worker, self.worker.served.iter().position(kind)) else {
             return self.release(work);
@@ -236,7 +237,7 @@ impl<'a> Serving<'a> {
     }
 
     /// Gives a call back, as far as it is still its own.
-    fn release(&mut self, work: Work) {
+    fn release(&mut self, work: Box<Work>) {
         let worker = self.worker;
         self.pool.push(Box::pin(async move {
             if worker.cvm.release(&work.claimed).await.is_ok() {
@@ -286,10 +287,8 @@ impl Worker {
 
     /// Whether waiting does not help.
     fn is_final(&self, trouble: &Error) -> bool {
-        let lasting = matches!(
-            trouble.code,
-            Code::Closed | Code::ReadOnly | Code::NewerVersion | Code::Unsupported | Code::Invalid | Code::Limit
-        );
+        // A claim that is refused otherwise met a call that nobody can claim: the others may still be answered.
+        let lasting = matches!(trouble.code, Code::Closed | Code::ReadOnly | Code::NewerVersion | Code::Unsupported);
         lasting || self.cvm.engine().store().health().is_some()
     }
 }

@@ -49,7 +49,7 @@ fn between_two_commands_only_a_slice_is_run() {
 fn a_deletion_left_half_done_is_gone_on_with() {
     let mut scene = Scene::of(r#"console.log("x"); CC("?")"#);
     scene.answer("y").expect(Status::Complete);
-    block_on(scene.engine().execute(&Delete { id: "run".into() })).unwrap();
+    block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
     assert_eq!(scene.count("executions"), 1);
     assert!(scene.after(Millis(29_000)).is_nothing());
     assert!(block_on(scene.cvm().next_due()).unwrap().is_some());

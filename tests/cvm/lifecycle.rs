@@ -128,7 +128,7 @@ fn a_deletion_that_slept_does_not_go_on_over_the_next_execution_of_the_id() {
     let mut scene = Scene::of(ASKS);
     scene.answer("1").answer("2");
     let engine = scene.engine();
-    let begun = block_on(engine.execute(&Delete { id: "run".into() })).unwrap();
+    let begun = block_on(engine.execute(&Delete::of("run"))).unwrap();
     // Another process finishes it, and the id is taken again.
     block_on(scene.cvm().delete("run", None)).unwrap();
     scene.start(Json::Null).unwrap();

@@ -2,15 +2,18 @@
 //! interrupted all come to the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod agree;
 mod calls;
 mod changes;
 mod documents;
 mod due;
+mod edges;
 mod large;
 mod large_left;
 mod lifecycle;
 mod process;
 mod queries;
+mod queries_odd;
 mod race;
 mod random;
 mod same;
@@ -229,6 +232,28 @@ fn what_was_asked_and_answered_is_the_history() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&calls).unwrap());
 }
 
+/// All rows of a turn have one time: each instruction finds the stack as the one before it left it.
+fn expect_in_order(scene: &Scene) {
+    let (mut rows, mut after) = (Vec::new(), None);
+    loop {
+        let page = block_on(scene.cvm().logs("run", after.as_deref(), None)).unwrap();
+        rows.extend(page.rows);
+        if !page.more {
+            break;
+        }
+        after = page.next;
+    }
+    let steps: Vec<&Json> = rows.iter().filter(|row| row.event == "instruction").map(|row| &row.details).collect();
+    assert_eq!(steps[0]["stackBefore"], json!([]));
+    let breaks: Vec<&Json> = steps
+        .windows(2)
+        .filter(|pair| pair[0]["stackAfter"] != pair[1]["stackBefore"])
+        .map(|pair| &pair[1]["pc"])
+        .collect();
+    assert!(breaks.len() <= 1, "only the answer comes from outside: {breaks:?}");
+    assert_eq!(rows.last().unwrap().event, "complete");
+}
+
 #[test]
 fn at_the_level_of_instructions_each_has_its_row() {
     for cold in [false, true] {
@@ -253,6 +278,7 @@ fn at_the_level_of_instructions_each_has_its_row() {
         }
         assert_eq!(details.get("executionTimeUs"), None, "this host does not measure");
         assert!(details["instruction"]["op"].is_u64());
+        expect_in_order(&scene);
     }
     let mut scene = Scene::new();
     scene.load("CC(\"?\")");

@@ -1,19 +1,16 @@
-//! The questions that are asked again and again, cell by cell, on memory and on files; and that nothing damaged hides the rest.
+//! The questions that are asked again and again, cell by cell, on memory and on files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, Load, PROGRAMS, Start};
-use runstate::engine::{CallListing, CallRow, Paging, Summary};
-use runstate::id::CommandId;
+use runstate::domain::cvm::{Fail, Load, Start};
+use runstate::engine::{CallListing, CallRow, Pace, Paging, Summary};
 use runstate::limits::Settings;
-use runstate::schema::{Catalog, Collection, Key};
 use runstate::store::file::{FileStore, Options};
-use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
+use runstate::store::{Memory, Store};
 use runstate::testing::block_on;
-use runstate::time::{Millis, Timestamp};
-use runstate::value::Json;
+use runstate::time::Millis;
 use serde_json::json;
 
 use crate::scene::{Scene, code};
@@ -50,7 +47,7 @@ pub fn answer(scene: &Scene, execution: &str, after: i64) {
 const ASKS: &str = r#"CC("one?"); console.log("half"); CC("two?", { choices: ["yes", "no"] })"#;
 
 /// Executions of three programs, in all that can become of them but running.
-fn scene(store: Arc<dyn Store>) -> Scene {
+pub fn scene(store: Arc<dyn Store>) -> Scene {
     let scene = Scene::on(store, Settings::default());
     load(&scene, "quick", r#"console.log("done")"#);
     load(&scene, "fails", r#"throw new Error("no")"#);
@@ -70,11 +67,13 @@ fn scene(store: Arc<dyn Store>) -> Scene {
     scene
 }
 
-fn ids(found: &[Summary]) -> Vec<&str> {
+/// The ids of a list.
+pub fn ids(found: &[Summary]) -> Vec<&str> {
     found.iter().map(|summary| summary.id.as_str()).collect()
 }
 
-fn numbers<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
+/// Names and how many.
+pub fn numbers<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
     expected.into_iter().map(|(name, n)| (name.to_owned(), n)).collect()
 }
 
@@ -105,7 +104,7 @@ fn every_status_is_counted_zeros_included() {
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap(), numbers(asks));
         assert!(block_on(cvm.statuses(Some("nobody"))).unwrap().values().eq(&[0; 6]));
         // What is being deleted is gone, though its rows are not yet.
-        block_on(scene.engine().execute(&runstate::domain::cvm::Delete { id: "ended".into() })).unwrap();
+        block_on(scene.engine().execute(&runstate::domain::cvm::Delete::of("ended"))).unwrap();
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap()["complete"], 0);
         assert_eq!(ids(&block_on(cvm.history("asks", 9)).unwrap()), ["stopped", "rests", "waits"]);
     });
@@ -206,6 +205,71 @@ fn calls_are_listed_by_what_is_asked_for_page_by_page() {
     });
 }
 
+const EVERY_END: &str = r#"
+    CC("one?"); CC("two?", { key: "known" });
+    try { call("mail", { to: "nobody" }) } catch (e) { console.log(e.name) }
+    CC("three?", { timeoutMs: 1000, default: "none" });
+    try { CC("four?", { timeoutMs: 1000 }) } catch (e) { console.log(e.name) }
+    sleep(1000);
+    CC.all(["five?", "six?"]);
+"#;
+
+#[test]
+fn calls_are_told_apart_by_how_they_ended() {
+    on_both(|store| {
+        let scene = Scene::on(store, Settings::default());
+        let cvm = scene.cvm();
+        load(&scene, "ends", EVERY_END);
+        start(&scene, "ends", "run");
+        block_on(cvm.answer_key("run", "known", 1, "early".into(), None, None)).unwrap();
+        let of_run = CallListing { execution: Some("run".to_owned()), ..CallListing::default() };
+        let rows = block_on(cvm.calls(&of_run)).unwrap().rows;
+        let cells = rows.iter().map(|row| (row.key.as_deref(), row.step, row.prompt.as_deref()));
+        assert_eq!(cells.collect::<Vec<_>>(), [(Some("known"), None, None), (None, Some(1), Some("one?"))]);
+        answer(&scene, "run", 3_000);
+        let claimed =
+            block_on(cvm.claim(&["mail".to_owned()], "postman", Millis::seconds(30))).unwrap().unwrap().claimed;
+        let mail = CallListing { kind: Some("mail".to_owned()), open: true, ..CallListing::default() };
+        let row = block_on(cvm.calls(&mail)).unwrap().rows.remove(0);
+        assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (Some(json!({"to": "nobody"})), Some("postman")));
+        let fail = Fail {
+            execution: "run".to_owned(),
+            call: claimed.call,
+            token: claimed.token,
+            message: "unknown here".to_owned(),
+            name: None,
+            retry: None,
+            by: None,
+        };
+        block_on(cvm.fail(&fail, None)).unwrap();
+        for _ in 0..3 {
+            scene.host.clock.advance(Millis::seconds(1));
+            assert_eq!(block_on(cvm.run_due(9, Pace::Stop)).unwrap().woken, 1);
+        }
+        let rows = block_on(cvm.calls(&of_run)).unwrap().rows;
+        let cells = rows.iter().map(|row| format!("{} {}", row.kind, row.outcome.as_deref().unwrap_or("open")));
+        let expected =
+            "cc answered, cc answered, mail failed, cc defaulted, cc timed_out, timer defaulted, cc open, cc open";
+        assert_eq!(cells.collect::<Vec<_>>().join(", "), expected);
+        assert_eq!(rows[2].error.as_ref().and_then(|error| error.message.as_deref()), Some("unknown here"));
+        let open = block_on(cvm.calls(&CallListing { open: true, ..of_run })).unwrap().rows;
+        assert_eq!(open, rows[6..]);
+        let latency = block_on(cvm.latency(Some("ends"))).unwrap();
+        let outcomes =
+            [("answered", 2), ("defaulted", 1), ("timed_out", 1), ("failed", 1), ("cancelled", 0), ("open", 2)];
+        assert_eq!((latency.calls, latency.outcomes), (7, numbers(outcomes)));
+        // That which was known before it was asked took no time.
+        assert_eq!(
+            (latency.p50_ms, latency.max_ms, latency.avg_ms),
+            (Some(Millis(0)), Some(Millis(3_000)), Some(1_500.0))
+        );
+        assert_eq!(
+            block_on(cvm.latency_by_kind(None)).unwrap().into_keys().collect::<Vec<_>>(),
+            ["cc", "mail", "timer"]
+        );
+    });
+}
+
 #[test]
 fn a_log_is_read_in_order_and_goes_on_when_more_is_written() {
     on_both(|store| {
@@ -250,6 +314,9 @@ fn programs_and_their_versions_are_told() {
         let second = block_on(cvm.programs(&paging)).unwrap();
         assert_eq!((second.rows.len(), second.rows[0].name.as_str(), second.next), (1, "quick", None));
 
+        let tagged = |tag: &str| block_on(cvm.programs_tagged(tag, &Paging::default())).unwrap().rows;
+        assert_eq!((tagged("test").len(), tagged("test")[0] == *asks, tagged("tes").len()), (3, true, 0));
+
         let program = block_on(cvm.program("asks")).unwrap();
         assert_eq!((&program.summary, program.source.as_str()), (asks, ASKS));
         assert!(program.bytecode.as_array().is_some_and(|bytecode| !bytecode.is_empty()));
@@ -263,120 +330,5 @@ fn programs_and_their_versions_are_told() {
         assert_eq!((gone.code, gone.message.contains("newest version is 2")), (Code::NotFound, true), "{gone}");
         assert_eq!(code(block_on(cvm.program("nobody"))), Code::NotFound);
         assert_eq!(code(block_on(cvm.versions("nobody", &Paging::default()))), Code::NotFound);
-    });
-}
-
-/// Writes documents as a program that knows no fields would: damaged, or of another time.
-fn write(store: &dyn Store, rows: Vec<(&'static Collection, &str, Json)>) {
-    const LOOSE: [Collection; 4] = [
-        Collection::new("cvm.cc_history", 1),
-        Collection::new("cvm.executions", 1),
-        Collection::new("cvm.programs", 1),
-        Collection::new("cvm.execution_logs", 1),
-    ];
-    static LOOSELY: [&Collection; 4] = [&LOOSE[0], &LOOSE[1], &LOOSE[2], &LOOSE[3]];
-    block_on(store.migrate(&Catalog::new(&LOOSELY).unwrap())).unwrap();
-    let writes = rows.into_iter().map(|(collection, id, document)| {
-        let document = Arc::new(document.as_object().unwrap().clone());
-        Write { key: Key::new(collection, id), expect: Expect::Absent, op: Op::Put { version: 1, document } }
-    });
-    let batch = Batch {
-        command: CommandId::new("by hand").unwrap(),
-        fingerprint: "f".to_owned(),
-        at: Timestamp::from_millis(0),
-        result: Json::Null,
-        writes: writes.collect(),
-        checks: vec![],
-    };
-    block_on(store.commit(batch)).unwrap();
-}
-
-#[test]
-fn what_is_damaged_or_newer_is_shown_as_far_as_it_goes_and_hides_nothing() {
-    on_both(|store| {
-        write(
-            &*store,
-            vec![
-                (&EXECUTIONS, "bare", json!({"state": {"status": "waiting_cc"}})),
-                (
-                    &EXECUTIONS,
-                    "naps",
-                    json!({"programName": "asks", "state": {"status": "napping"}, "started": "soon"}),
-                ),
-                (&EXECUTIONS, "empty", json!({})),
-                (&CC_HISTORY, "bare", json!({"request": 7})),
-                (&CC_HISTORY, "odd", json!({"programName": "asks", "outcome": "shrugged", "request": {"prompt": 1}})),
-                (&PROGRAMS, "bare", json!({"name": "bare", "tags": "none"})),
-                (&EXECUTION_LOGS, "bare", json!({"executionId": "waits"})),
-            ],
-        );
-        let scene = scene(store);
-        let cvm = scene.cvm();
-        assert_eq!(ids(&block_on(cvm.active(9)).unwrap()), ["rests", "waits", "bare"]);
-        assert_eq!(block_on(cvm.history("asks", 9)).unwrap().len(), 5);
-        let statuses = block_on(cvm.statuses(None)).unwrap();
-        assert_eq!((statuses["waiting_cc"], statuses["napping"], statuses["unknown"]), (2, 1, 1));
-        assert_eq!(block_on(cvm.stats(None)).unwrap().executions, 9);
-        let latency = block_on(cvm.latency(None)).unwrap();
-        assert_eq!((latency.calls, latency.avg_ms, latency.outcomes["shrugged"]), (8, Some(6_500.0), 1));
-        assert_eq!(block_on(cvm.calls(&CallListing::default())).unwrap().rows.len(), 8);
-        let open = block_on(cvm.calls(&CallListing { open: true, ..CallListing::default() })).unwrap().rows;
-        assert_eq!(open.iter().map(|row| row.id == "bare").collect::<Vec<_>>(), [true, false, false]);
-        let programs = block_on(cvm.programs(&Paging::default())).unwrap().rows;
-        assert_eq!((programs.len(), programs[1].name.as_str(), programs[1].created), (4, "bare", None));
-        assert_eq!(block_on(cvm.program("bare")).unwrap().bytecode, Json::Null);
-        assert!(block_on(cvm.logs("waits", None, None)).unwrap().rows.iter().all(|row| row.id != "bare"));
-    });
-}
-
-#[test]
-fn what_calls_may_have_is_shown_and_an_early_answer_is_no_open_call() {
-    on_both(|store| {
-        let full = json!({
-            "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k", "availableAt": 7,
-            "request": {"prompt": "?", "instructionId": 0, "timestamp": 5, "args": [null], "schema": {"type": "string"},
-                "deadline": 9, "default": null},
-            "claim": {"owner": "w", "token": 3, "until": 7, "attempts": 2}, "context": {"line": 4},
-        });
-        let early = json!({"executionId": "e", "programName": "p", "kind": "mail", "key": "next",
-            "response": {"result": null, "timestamp": 6}});
-        let failed = json!({"executionId": "e", "programName": "p", "step": 2, "kind": "mail", "outcome": "failed",
-            "request": {"prompt": "!", "timestamp": 6}, "error": {"message": "no such address", "timestamp": 8}});
-        let slept = json!({"executionId": "e", "programName": "p", "step": 3, "kind": "timer", "outcome": "answered",
-            "request": {"prompt": "", "timestamp": 6}, "response": {"result": null, "latencyMs": 86_400_000}});
-        let late = json!({"executionId": "e", "programName": "p", "step": 4, "kind": "mail", "outcome": "defaulted",
-            "request": {"prompt": "", "timestamp": 6}, "response": {"result": 1, "latencyMs": 60_000}});
-        let rows = [("full", full), ("early", early), ("failed", failed), ("slept", slept), ("late", late)];
-        write(&*store, rows.into_iter().map(|(id, row)| (&CC_HISTORY, id, row)).collect());
-        let cvm = Scene::on(store, Settings::default()).cvm();
-        let of_one = CallListing { execution: Some("e".to_owned()), ..CallListing::default() };
-        let rows = block_on(cvm.calls(&of_one)).unwrap().rows;
-        assert_eq!(
-            rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
-            ["early", "full", "failed", "slept", "late"]
-        );
-        assert_eq!(
-            serde_json::to_value(&rows[..3]).unwrap(),
-            json!([
-                {"id": "early", "executionId": "e", "programName": "p", "kind": "mail", "key": "next", "result": null,
-                    "answeredAt": 6},
-                {"id": "full", "executionId": "e", "programName": "p", "step": 1, "kind": "mail", "key": "k",
-                    "prompt": "?", "args": [null], "schema": {"type": "string"}, "default": null, "line": 4, "askedAt": 5,
-                    "availableAt": 7, "deadline": 9, "claim": {"owner": "w", "until": 7, "attempts": 2}},
-                {"id": "failed", "executionId": "e", "programName": "p", "step": 2, "kind": "mail", "prompt": "!",
-                    "askedAt": 6, "outcome": "failed", "error": "no such address"},
-            ])
-        );
-        let open = block_on(cvm.calls(&CallListing { open: true, ..of_one })).unwrap().rows;
-        assert_eq!(open.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["full"]);
-        // A timer is nobody's latency, nor is what was never answered.
-        let latency = block_on(cvm.latency(Some("p"))).unwrap();
-        assert_eq!((latency.calls, latency.answered, latency.max_ms), (3, 0, None));
-        let outcomes =
-            [("answered", 0), ("defaulted", 1), ("timed_out", 0), ("failed", 1), ("cancelled", 0), ("open", 1)];
-        assert_eq!(latency.outcomes, numbers(outcomes));
-        assert_eq!(block_on(cvm.slowest(None, 9)).unwrap(), []);
-        let by_kind = block_on(cvm.latency_by_kind(Some("p"))).unwrap();
-        assert_eq!((by_kind["mail"].calls, by_kind["timer"].max_ms), (3, Some(Millis::days(1))));
     });
 }

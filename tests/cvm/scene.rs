@@ -50,7 +50,7 @@ impl Scene {
         scene
     }
 
-    fn cold_engine(&self) -> Engine {
+    pub fn cold_engine(&self) -> Engine {
         let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
         block_on(Engine::new(store, host, runstate::domain::catalog().unwrap(), self.settings.clone())).unwrap()
     }

@@ -6,14 +6,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use runstate::domain::cvm::{Backoff, Load, Start, Status};
-use runstate::engine::{Cvm, Engine, Error, Host};
+use runstate::engine::{Cvm, Engine, Error, Host, Pace};
 use runstate::limits::Settings;
+use runstate::schema::Query;
 use runstate::store::layer::{Fault, FaultStore, Method, Trace};
-use runstate::store::{self, Memory, Store};
-use runstate::testing::{TimedHost, join_all};
+use runstate::store::{self, COMMANDS, Memory, Store};
+use runstate::testing::{TimedHost, block_on, join_all};
 use runstate::time::Millis;
 use runstate::value::Json;
 use runstate::work::{Cancelled, Failure, Task, Told, Worker};
+
+use crate::scene::Scene;
 
 type Pinned<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -365,10 +368,142 @@ fn it_waits_while_the_store_is_away_and_ends_when_it_is_closed() {
 }
 
 #[test]
+fn timers_and_deadlines_are_kept_while_it_is_there() {
+    let shop = Workshop::with(
+        r#"sleep(60000); console.log("awake"); console.log(CC("quick?", { timeoutMs: 5000, default: "nobody" }));"#,
+    );
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w");
+    let began = shop.host.now();
+    shop.run(&worker, Millis::seconds(30)).unwrap();
+    assert_eq!(shop.output("a"), [] as [&str; 0]);
+    let (cvm, host) = (shop.cvm(), shop.host.clone());
+    let complete = async {
+        while cvm.stands("a").await.unwrap().reached.status != Status::Complete {
+            host.sleep(Millis(10)).await;
+        }
+    };
+    shop.host.block_on(worker.run(complete)).unwrap();
+    assert_eq!(shop.output("a"), ["awake", "nobody"]);
+    let took = shop.host.now().since(began);
+    assert!((Millis::seconds(65)..Millis::seconds(68)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn one_that_leaves_what_is_due_to_others_keeps_no_timer() {
+    let shop = Workshop::with(r#"sleep(1000); CC("?")"#);
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w").without_due().handle("cc", 1, async |_| Ok("yes".into()));
+    shop.run(&worker, Millis::minutes(5)).unwrap();
+    assert_eq!((shop.status("a"), shop.told().len()), (Status::WaitingCc, 0));
+}
+
+#[test]
+fn draining_waits_for_no_timer_but_for_what_is_due() {
+    let shop = Workshop::with(r#"sleep(input); console.log(CC("?"))"#);
+    shop.start("soon", 1.into()).start("late", 3_600_000.into());
+    shop.host.clock.advance(Millis(10));
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!((shop.status("soon"), shop.status("late")), (Status::Complete, Status::WaitingCc));
+    assert!(shop.host.now().since(began) < Millis::seconds(2));
+}
+
+#[test]
+fn what_no_worker_can_do_is_refused_before_it_begins() {
+    let shop = Workshop::with(TWICE);
+    let timer = shop.worker("w").handle("timer", 1, async |_| Ok(Json::Null));
+    let lease = shop.worker("w").lease(Millis(0));
+    for worker in [timer, lease] {
+        let refused = shop.host.block_on(worker.drain()).unwrap_err();
+        assert_eq!(refused.code, runstate::code::Code::Invalid, "{refused}");
+    }
+}
+
+#[test]
+fn several_kinds_each_have_room_of_their_own() {
+    let shop =
+        Workshop::with(r#"console.log(CC.all([{ tool: "slow" }, { tool: "slow" }, "quick?", "quick?"]).join(" "))"#);
+    shop.start("a", Json::Null);
+    let running: Arc<Mutex<(usize, usize)>> = Arc::default();
+    let (host, count) = (shop.host.clone(), running.clone());
+    let worker = shop
+        .worker("w")
+        .handle("slow", 1, move |_| {
+            let (host, count) = (host.clone(), count.clone());
+            async move {
+                {
+                    let mut count = count.lock().unwrap();
+                    count.0 += 1;
+                    count.1 = count.1.max(count.0);
+                }
+                host.sleep(Millis::minutes(1)).await;
+                count.lock().unwrap().0 -= 1;
+                Ok("slow".into())
+            }
+        })
+        .handle("cc", 1, async |_| Ok("quick".into()));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!(shop.output("a"), ["slow slow quick quick"]);
+    assert_eq!(*running.lock().unwrap(), (0, 1));
+    assert!(shop.host.now().since(began) < Millis(121_000));
+    let answered: Vec<String> = shop.told().into_iter().filter(|line| line.starts_with("answered")).collect();
+    assert_eq!(answered[..2].iter().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert!(answered[..2].iter().all(|line| line == "answered 3" || line == "answered 4"), "{answered:?}");
+}
+
+#[test]
+fn a_worker_of_many_kinds_serves_all_of_them() {
+    let tools: Vec<String> = (0..40).map(|n| format!("tool{n}")).collect();
+    let asked: Vec<String> = tools.iter().map(|tool| format!("{{ tool: \"{tool}\" }}")).collect();
+    let shop = Workshop::with(&format!("console.log(CC.all([{}]).length)", asked.join(",")));
+    shop.start("a", Json::Null);
+    let worker = tools.iter().fold(shop.worker("w"), |worker, tool| worker.handle(tool, 1, async |_| Ok(1.into())));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!(shop.output("a"), ["40"]);
+    assert!(shop.host.now().since(began) < Millis::seconds(30), "{:?}", shop.host.now().since(began));
+}
+
+#[test]
+fn the_ledger_expires_with_the_rest() {
+    let shop = Workshop::with(TWICE);
+    shop.start("a", Json::Null);
+    let cvm = shop.cvm();
+    let commands = || shop.host.block_on(shop.store.query(&Query::of(&COMMANDS))).unwrap().rows.len();
+    assert!(commands() >= 2);
+    shop.host.clock.advance(Millis::days(8));
+    let expired = shop.host.block_on(cvm.engine().expired(shop.host.now())).unwrap();
+    assert!(expired.iter().any(|(name, rows)| *name == COMMANDS.name && *rows as usize == commands()), "{expired:?}");
+    let due = shop.host.block_on(cvm.run_due(100, Pace::Stop)).unwrap();
+    assert!(due.swept >= 2, "{due:?}");
+    assert_eq!(commands(), 0);
+    assert_eq!(shop.host.block_on(cvm.engine().expired(shop.host.now())).unwrap(), []);
+}
+
+#[test]
 fn what_runs_a_worker_may_move_between_threads() {
     fn may_move<F: Future + Send>(_: &F) {}
     let shop = Workshop::with(TWICE);
     let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
     may_move(&worker.run(std::future::pending()));
     may_move(&worker.drain());
+}
+
+/// What takes its worker with it must not take them all, one after the other.
+#[test]
+fn a_call_that_nobody_came_back_from_is_told_to_its_program() {
+    let mut scene = Scene::of(r#"try { CC("?"); } catch (e) { console.log(e.name, e.message); }"#);
+    for _ in 0..3 {
+        let kinds = ["cc".to_owned()];
+        assert!(block_on(scene.cvm().claim(&kinds, "dies", Millis::seconds(30))).unwrap().is_some());
+        scene.host.clock.advance(Millis::seconds(30));
+    }
+    let backoff = Backoff { attempts: 3, ..Backoff::default() };
+    let worker = Worker::new(scene.cvm(), "careful").backoff(backoff).without_due();
+    let worker = worker.handle("cc", 1, async |_: Task| Ok("never asked".into()));
+    block_on(worker.drain()).unwrap();
+    scene.expect_output(["CallError it was tried 3 times, and whoever tried did not come back"]);
 }

@@ -170,15 +170,15 @@ struct Planned {
     plan: Plan,
 }
 
-/// What a process reaches the store through.
-type Watched = Arc<FaultStore<Arc<dyn Store>>>;
+/// A process: its way to the store, and what it commands.
+type Process = (Arc<FaultStore<Arc<dyn Store>>>, Cvm);
 
 /// The host: one process at a time, which dies now and then.
 struct Host {
     world: World,
     began: i64,
     ids: SimIds,
-    process: Option<(Watched, Cvm)>,
+    process: Option<Process>,
     deaths: u32,
     rounds: u32,
 }

@@ -1,5 +1,6 @@
 //! The command line as it may be written. Which group of the help a command stands in is in `help.rs`.
 
+mod asked;
 mod parts;
 
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use clap_complete::Shell;
 
 use crate::colour::When;
 
-pub use parts::{Export, Given, Import, OfStatus, Running, These, Writing};
+pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
+pub use parts::{Answering, Export, Given, Import, List, Logging, Of, Running, Sweeping, These, Working, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -65,6 +67,7 @@ pub enum Command {
 Examples:
   runstate run review.ts
   runstate run review.ts --id r1 --input '{\"strict\": true}' --answers answers.json
+  runstate run review.ts --answer-with 'model --print' --allow-read src
   printf 'yes\\n2\\n' | runstate run review.ts --json")]
     Run {
         /// The program: a TypeScript file
@@ -78,9 +81,10 @@ Examples:
         /// The program's `input`, as JSON
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
-        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
-        #[arg(long, value_name = "FILE")]
-        answers: Option<PathBuf>,
+        #[command(flatten)]
+        answering: Answering,
+        #[command(flatten)]
+        logging: Logging,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -89,13 +93,22 @@ Examples:
     /// Compile a program and keep it under its name
     ///
     /// The same source again changes nothing; a changed one is the next version, for new executions.
-    #[command(after_help = "Example:\n  runstate load review.ts --name review")]
+    #[command(after_help = "\
+Examples:
+  runstate load review.ts --name review
+  runstate load review.ts --tag review --tag daily --description 'Asks whether files are ready'")]
     Load {
         /// The program: a TypeScript file
         file: PathBuf,
         /// Name of the program [default: the file's stem]
         #[arg(long)]
         name: Option<String>,
+        /// A word to find it by; may be given several times, and then replaces all that are there
+        #[arg(long, value_name = "T")]
+        tag: Vec<String>,
+        /// What it is for
+        #[arg(long, value_name = "D", allow_hyphen_values = true)]
+        description: Option<String>,
         #[command(flatten)]
         writing: Writing,
     },
@@ -110,6 +123,8 @@ Examples:
         /// The program's `input`, as JSON
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
+        #[command(flatten)]
+        logging: Logging,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -126,19 +141,24 @@ Examples:
         running: Running,
     },
     /// Answer a question, and run to the next one or the end
+    ///
+    /// A question that has a key can be answered before it is asked: the answer is kept until then.
     #[command(after_help = "\
 Examples:
   runstate answer r1 --text yes
+  runstate answer r1 --key verdict --text yes --by ada
   runstate answer r1 --json-value '{\"score\": 7}'
   model < prompt.txt | runstate answer r1 --call 0199… --file -")]
     Answer {
         /// The execution
         id: String,
-        /// The call that is answered; may be left out where one is open
-        #[arg(long)]
-        call: Option<String>,
+        #[command(flatten)]
+        of: Of,
         #[command(flatten)]
         answer: Given,
+        /// Who answers, for the record
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -148,18 +168,56 @@ Examples:
     #[command(after_help = "\
 Examples:
   runstate resume r1
-  runstate resume r1 --answers answers.json      those already taken are skipped")]
+  runstate resume r1 --answers answers.json      those already taken are skipped
+  runstate resume r1 --answer-with 'model --print'")]
     Resume {
         /// The execution
         id: String,
-        /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
-        #[arg(long, value_name = "FILE")]
-        answers: Option<PathBuf>,
+        #[command(flatten)]
+        answering: Answering,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
         running: Running,
     },
+    /// Serve calls: have each answered by a command, until told to stop
+    ///
+    /// The command reads the question from standard input (a tool's arguments as JSON), and prints the answer. It knows its call from
+    /// RUNSTATE_CALL, _EXECUTION, _PROGRAM, _KIND, _ATTEMPT, _ARGS, _CHOICES, _SCHEMA and _ERROR (of the last attempt). Where it fails, the call is
+    /// tried again after a while. Ctrl-c lets what runs end, once more gives it back. Where the worker itself is killed outright its
+    /// commands may go on; others take its calls over when the lease ends.
+    #[command(after_help = "\
+Examples:
+  runstate work --kind cc --exec 'model --print' --concurrency 4
+  runstate work --kind search --kind fetch --exec ./tools.sh --timeout 1m
+  runstate work --kind cc --exec 'model --print' --drain       end when nothing is open
+  runstate work --kind fs.readFile --allow-read data
+
+Exit codes: 0 told to stop, or nothing is open; 2 the command cannot be run; 130 told twice.")]
+    Work(Box<Working>),
+    /// Do what is due: timers, deadlines, what dead processes left, what is kept no longer
+    ///
+    /// Every command that works with executions does some of it before.
+    #[command(after_help = "\
+Examples:
+  runstate tick              what is due by now
+  runstate tick --follow     go on, until ctrl-c
+
+Exit codes: 4 some of it could not be done.")]
+    Tick {
+        /// Go on with what becomes due
+        #[arg(long, short)]
+        follow: bool,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Remove what has expired: old commands and logs, and executions that ended long ago
+    #[command(after_help = "\
+Examples:
+  runstate sweep --dry-run
+  runstate sweep --finished-before 30d
+  runstate sweep --finished-before 2024-01-20T10:00:00Z --yes")]
+    Sweep(Sweeping),
     /// Let executions rest; answers that come meanwhile are kept
     #[command(after_help = "\
 Examples:
@@ -226,18 +284,21 @@ Exit codes: 0; with --follow that of the execution: 0 complete, 1 failed or canc
         follow: bool,
     },
     /// List executions, newest first
-    #[command(after_help = "Example:\n  runstate list --status waiting_cc --limit 10")]
-    List {
-        /// Only of this status
-        #[arg(long)]
-        status: Option<OfStatus>,
-        /// Only of this program
-        #[arg(long, value_name = "NAME")]
-        program: Option<String>,
-        /// At most so many
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
+    #[command(after_help = "\
+Examples:
+  runstate list --active
+  runstate list --status waiting_cc --program review --limit 10")]
+    List(List),
+    Programs(Programs),
+    /// Show, remove and tell the versions of programs
+    #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
+    Program {
+        #[command(subcommand)]
+        command: Program,
     },
+    Calls(Calls),
+    Logs(Logs),
+    Stats(Stats),
     /// Tell what a store is and holds: collections, executions by status, health
     #[command(after_help = "Examples:\n  runstate info\n  runstate info --store file:data --json")]
     Info,
@@ -305,6 +366,7 @@ mod tests {
     use clap::{CommandFactory, ValueEnum};
     use runstate::domain::cvm::Status;
 
+    use super::parts::OfStatus;
     use super::*;
 
     #[test]

@@ -1,9 +1,14 @@
 //! What several commands take, and what some take much of.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use runstate::domain::cvm::Status;
+
+use super::Level;
+use crate::granted::Allow;
+use crate::{moment, span};
 
 /// What everything that writes takes.
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,119 @@ pub struct Running {
     #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub max_instructions: Option<u64>,
+}
+
+/// What everything that starts executions takes.
+#[derive(Debug, clap::Args)]
+pub struct Logging {
+    /// How much the execution logs [default: RUNSTATE_LOG_LEVEL of whoever runs it, else calls]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<Level>,
+}
+
+/// Which call is answered.
+#[derive(Debug, clap::Args)]
+pub struct Of {
+    /// The call that is answered; may be left out where one is open
+    #[arg(long, conflicts_with = "key")]
+    pub call: Option<String>,
+    /// The call under this key, asked already or not
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub key: Option<String>,
+    /// The how-manyth call of the execution under that key [default: 1]
+    #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
+    pub occurrence: Option<u64>,
+}
+
+/// Which executions to list.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only of this status
+    #[arg(long)]
+    pub status: Option<OfStatus>,
+    /// Only those that have not ended: running, waiting, paused
+    #[arg(long, conflicts_with = "status")]
+    pub active: bool,
+    /// Only of this program
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+/// Who answers what an execution asks, and what it may do by itself.
+#[derive(Debug, clap::Args)]
+pub struct Answering {
+    /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Have each question answered by a command: it reads the question from standard input and prints the
+    /// answer
+    #[arg(long, value_name = "CMD", conflicts_with = "answers")]
+    pub answer_with: Option<String>,
+    /// How long the command may take for one answer
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span::parse, requires = "answer_with")]
+    pub timeout: Duration,
+    /// Give the command the question as it was asked, without what is expected of its answer
+    #[arg(long, requires = "answer_with")]
+    pub plain: bool,
+    #[command(flatten)]
+    pub allow: Allow,
+}
+
+/// A worker.
+#[derive(Debug, clap::Args)]
+pub struct Working {
+    /// What to serve: `cc` is what `CC(…)` asks, a tool's name what `call(tool, …)` does (repeatable)
+    #[arg(long, required = true, value_name = "K")]
+    pub kind: Vec<String>,
+    /// The command that answers, as a shell reads it; `fs.readFile` and the like need none
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// How many calls of each kind are answered at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub concurrency: u32,
+    /// How long the command may take for one answer
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span::parse)]
+    pub timeout: Duration,
+    /// How often a call is tried before its program is told that it failed
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: u32,
+    /// After how long without a word from this worker others may take its calls over
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = span::parse)]
+    pub lease: Duration,
+    /// How the worker is called in the record [default: HOST:PID]
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+    /// End when no such call is open any more
+    #[arg(long)]
+    pub drain: bool,
+    /// Give the command the question as it was asked, without what is expected of its answer
+    #[arg(long)]
+    pub plain: bool,
+    /// Leave timers, deadlines and what dead processes left to others
+    #[arg(long)]
+    pub no_due: bool,
+    #[command(flatten)]
+    pub allow: Allow,
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// What is swept.
+#[derive(Debug, clap::Args)]
+pub struct Sweeping {
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also delete executions that ended so long ago (`30d`), or before that moment (RFC 3339)
+    /// [default: RUNSTATE_RETENTION_DAYS]
+    #[arg(long, value_name = "WHEN", value_parser = moment::before)]
+    pub finished_before: Option<moment::Before>,
+    /// Ask nothing
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Executions, by their ids.

@@ -14,14 +14,17 @@ use crate::progress::Bar;
 use crate::session::Session;
 
 /// What is left of a deletion that is interrupted.
-const KEPT: &str = "what was deleted is gone; the same command again goes on there";
+pub const KEPT: &str = "what was deleted is gone; the same command again goes on there";
+
+/// What goes with an execution.
+const LOST: &str = "with all output, questions and answers";
 
 /// How many ids a question names.
 const ASKED: usize = 5;
 
 /// Deletes them; `yes`: without a question.
 pub async fn execute(session: &Session, named: Named, yes: bool) -> Result<Exit, Failure> {
-    if !yes && io::stdin().is_terminal() && !confirmed(session, &named).await? {
+    if !yes && io::stdin().is_terminal() && !confirmed(session, "Delete", &named, LOST).await? {
         session.out.remark("nothing was deleted");
         return Ok(Exit::Rejected);
     }
@@ -31,13 +34,12 @@ pub async fn execute(session: &Session, named: Named, yes: bool) -> Result<Exit,
     deleted
 }
 
-async fn confirmed(session: &Session, named: &Named) -> Result<bool, Failure> {
+/// Whether a person says so.
+pub async fn confirmed(session: &Session, act: &str, named: &Named, lost: &str) -> Result<bool, Failure> {
     let ids: Vec<&str> = named.all().iter().take(ASKED).map(|one| one.id.as_str()).collect();
     let others = named.all().len() - ids.len();
     let others = if others > 0 { format!(" and {others} more") } else { String::new() };
-    session
-        .out
-        .ask(&format!("Delete {}{others} for ever, with all output, questions and answers? [y/N]", ids.join(", ")))?;
+    session.out.ask(&format!("{act} {}{others} for ever, {lost}? [y/N]", ids.join(", ")))?;
     let answer = Lines::default().next().await?.unwrap_or_default();
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
@@ -48,7 +50,7 @@ async fn each(session: &Session, named: &Named, bar: &Bar) -> Result<Exit, Failu
         let exit = match one_of(session, one).await {
             Ok(()) => bar.step(|| said(session, &one.id))?,
             Err(failure) if named.alone().is_some() => return Err(failure),
-            Err(failure) => bar.step(|| session.out.refused(&one.id, failure))?,
+            Err(failure) => bar.step(|| session.out.refused("execution", &one.id, failure))?,
         };
         worst = worst.graver(exit);
     }

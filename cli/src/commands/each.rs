@@ -36,7 +36,7 @@ pub async fn execute(session: &Session, act: Act, named: Named) -> Result<Exit, 
     for one in named.all() {
         let exit = match among(session, act, one, interrupt.as_ref()).await {
             Ok(exit) => exit,
-            Err(failure) => session.out.refused(&one.id, failure)?,
+            Err(failure) => session.out.refused("execution", &one.id, failure)?,
         };
         worst = worst.graver(exit);
     }

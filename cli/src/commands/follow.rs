@@ -53,7 +53,7 @@ fn standing(id: &str, seen: &Seen) -> Option<String> {
 }
 
 /// After all that was committed so far. `None`: the store tells no changes.
-async fn now(session: &Session) -> Result<Option<Position>, Failure> {
+pub async fn now(session: &Session) -> Result<Option<Position>, Failure> {
     match session.engine.store().changes(None, 1, Millis(0)).await {
         Ok(changes) => Ok(Some(changes.next)),
         Err(StoreError::Unsupported { .. }) => Ok(None),
@@ -62,7 +62,7 @@ async fn now(session: &Session) -> Result<Option<Position>, Failure> {
 }
 
 /// Waits until the execution was written, or for some time; where to go on.
-async fn changed(session: &Session, from: Option<Position>, id: &str) -> Result<Option<Position>, Failure> {
+pub async fn changed(session: &Session, from: Option<Position>, id: &str) -> Result<Option<Position>, Failure> {
     let Some(mut from) = from else {
         tokio::time::sleep(LOOK_AGAIN).await;
         return Ok(None);

@@ -8,6 +8,7 @@ use runstate::engine::open::Missing;
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
 use runstate::lang::compile;
+use runstate::limits::Settings;
 use runstate::schema::Catalog;
 use serde_json::json;
 
@@ -50,7 +51,7 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
 async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure> {
     let older = Older::read(from)?;
     let bar = Bar::new(out);
-    let session = Session::open(global, Missing::Create, None, out).await?;
+    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
     let compile = |name: &str, source: &str| {
         let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
         Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
@@ -89,7 +90,7 @@ async fn moved<S: Source>(global: &Global, mut source: S, catalog: &Catalog, out
     let bar = Bar::new(out);
     // Before the store is opened: a file that is none leaves no store behind.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
-    let session = Session::open(global, Missing::Create, None, out).await?;
+    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
     let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
     let imported = interrupt::unless(KEPT, importing).await;
     bar.clear();

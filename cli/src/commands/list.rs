@@ -4,47 +4,49 @@ use runstate::domain::cvm::Status;
 use runstate::engine::{Listing, Summary};
 use runstate::time::Timestamp;
 
-use crate::args::OfStatus;
+use crate::args::List;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::moment::{ago, to_the_second};
+use crate::pages::Bound;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, room};
 use crate::told::ToldSummary;
 
-/// How many a person at a terminal is shown who did not say how many.
-const SHOWN: u32 = 50;
-
 /// Lists them.
-pub async fn execute(
-    session: &Session,
-    status: Option<OfStatus>,
-    program: Option<String>,
-    limit: Option<u32>,
-) -> Result<Exit, Failure> {
-    let out = session.out;
-    let room = room();
-    let shown = if limit.is_none() && room.is_some() && !out.json() { Some(SHOWN) } else { None };
-    // One more tells whether there are more.
-    let limit = limit.or(shown.map(|shown| shown + 1));
-    let mut found = session.cvm.list(&Listing { status: status.map(Status::from), program, limit }).await?;
+pub async fn execute(session: &Session, list: List) -> Result<Exit, Failure> {
+    let (out, room) = (session.out, room());
+    let bound = Bound::new(list.limit, room.is_some() && !out.json());
+    let mut found = found(session, &list, bound.rows()).await?;
     if out.json() {
         found.iter().try_for_each(|summary| out.value(&ToldSummary::from(summary)))?;
         return Ok(Exit::Done);
     }
-    let shown = shown.map_or(usize::MAX, |shown| shown as usize);
-    let more = found.len() > shown;
-    found.truncate(shown);
+    let more = bound.cut(&mut found);
     if found.is_empty() {
         out.remark("no executions");
     } else {
         let now = room.is_some().then(|| session.engine.now());
         out.painted(&table(&found, now).lines(room, out.paint()))?;
     }
-    if more {
+    if let Some(shown) = more {
         out.remark(&format!("these are the newest {shown}; --limit N shows more of them"));
     }
     Ok(Exit::Done)
+}
+
+async fn found(session: &Session, list: &List, rows: Option<u32>) -> Result<Vec<Summary>, Failure> {
+    let List { status, active, program, .. } = list;
+    if !active {
+        let listing = Listing { status: status.map(Status::from), program: program.clone(), limit: rows };
+        return Ok(session.cvm.list(&listing).await?);
+    }
+    // What is active is not much; of which program is judged here.
+    let asked = if program.is_some() { u32::MAX } else { rows.unwrap_or(u32::MAX) };
+    let mut found = session.cvm.active(asked).await?;
+    found.retain(|summary| program.as_ref().is_none_or(|program| summary.program_name == *program));
+    found.truncate(rows.unwrap_or(u32::MAX) as usize);
+    Ok(found)
 }
 
 /// With `now`, times are told from there: that is shorter, and a person at a terminal reads it now.

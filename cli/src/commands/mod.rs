@@ -1,6 +1,7 @@
 //! One file a command, or two that belong together.
 
 mod answer;
+mod calls;
 mod completions;
 mod delete;
 mod each;
@@ -10,66 +11,98 @@ mod import;
 mod info;
 mod list;
 mod load;
+mod logs;
 mod named;
 mod next;
 mod output;
+mod program;
+mod programs;
 mod resume;
 mod run;
 mod show;
 mod start;
+mod stats;
+mod sweep;
+mod tick;
 mod verify;
+mod work;
 
 use std::path::Path;
 
+use clap::ValueEnum;
+use runstate::domain::cvm::{Load, Start};
 use runstate::engine::open::Missing;
 use runstate::id::CommandId;
+use runstate::limits::{LogLevel, Settings};
 use serde_json::Value as Json;
 
-use crate::args::{Args, Command, Global, Running, These};
+use crate::args::{Args, Command, Global, Level, Program, Running, These};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::print::Out;
-use crate::session::Session;
+use crate::session::{Session, retention};
+
+/// Names how much executions log that were not started with a level of their own.
+const LOG_LEVEL: &str = "RUNSTATE_LOG_LEVEL";
 
 /// Executes a command.
 pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
     let Args { global, command } = args;
     let open = async |missing, running: Option<&Running>| {
-        Session::open(&global, missing, running.and_then(|running| running.max_instructions), out).await
+        let session = Session::open(&global, missing, settings(running)?, out).await?;
+        session.do_due().await;
+        Ok::<_, Failure>(session)
     };
     match command {
-        Command::Run { file, name, id, input, answers, writing, running } => {
+        Command::Run { file, name, id, input, answering, logging, writing, running } => {
             let load = crate::compile::program(&file, name.as_deref())?;
-            let run =
-                run::Run { load, id, input: input_of(input.as_deref())?, answers, command: command_id(&writing)? };
+            let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
+            let log_level = logging.log_level.map(LogLevel::from);
+            let run = run::Run { load, id, input, log_level, answering, command };
             let session = open(Missing::Create, Some(&running)).await?;
             session.end(run.execute(&session).await).await
         }
-        Command::Load { file, name, writing } => {
+        Command::Load { file, name, tag, description, writing } => {
             let load = crate::compile::program(&file, name.as_deref())?;
+            let load = Load { tags: (!tag.is_empty()).then_some(tag), description, ..load };
             let command = command_id(&writing)?;
             let session = open(Missing::Create, None).await?;
             session.end(load::execute(&session, &load, command.as_ref()).await).await
         }
-        Command::Start { name, id, input, writing, running } => {
+        Command::Start { name, id, input, logging, writing, running } => {
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
+            let log_level = logging.log_level.map(LogLevel::from);
+            let start = Start { id, program: name, input, log_level, parent: None };
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.end(start::execute(&session, name, id, input, command).await).await
+            session.end(start::execute(&session, start, command).await).await
         }
         Command::Next { id, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
             session.end(next::execute(&session, &id, command).await).await
         }
-        Command::Answer { id, call, answer, writing, running } => {
+        Command::Answer { id, of, answer, by, writing, running } => {
             let (value, command) = (answer::value(&answer)?, command_id(&writing)?);
+            let answer = answer::Answer { of, value, by, command };
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.end(answer::execute(&session, &id, call.as_deref(), value, command).await).await
+            session.end(answer.execute(&session, &id).await).await
         }
-        Command::Resume { id, answers, writing, running } => {
+        Command::Resume { id, answering, writing, running } => {
             let command = command_id(&writing)?;
             let session = open(Missing::Refuse, Some(&running)).await?;
-            session.end(resume::execute(&session, &id, answers.as_deref(), command).await).await
+            session.end(resume::execute(&session, &id, &answering, command).await).await
+        }
+        Command::Work(working) => {
+            let session = Session::open(&global, Missing::Refuse, settings(Some(&working.running))?, out).await?;
+            session.end(work::execute(&session, *working).await).await
+        }
+        Command::Tick { follow, running } => {
+            let session = Session::open(&global, Missing::Refuse, settings(Some(&running))?, out).await?;
+            session.end(tick::execute(&session, follow).await).await
+        }
+        Command::Sweep(sweeping) => {
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
+            session.end(sweep::execute(&session, &sweeping).await).await
         }
         Command::Pause(these) => each(&global, these, None, each::Act::Pause, out).await,
         Command::Unpause { these, running } => each(&global, these, Some(&running), each::Act::Unpause, out).await,
@@ -88,17 +121,34 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, None).await?;
             session.end(output::execute(&session, &id, follow).await).await
         }
-        Command::List { status, program, limit } => {
+        Command::List(list) => {
             let session = open(Missing::Refuse, None).await?;
-            session.end(list::execute(&session, status, program, limit).await).await
+            session.end(list::execute(&session, list).await).await
+        }
+        Command::Programs(programs) => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(programs::execute(&session, programs).await).await
+        }
+        Command::Program { command } => program(&global, command, out).await,
+        Command::Calls(calls) => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(calls::execute(&session, calls).await).await
+        }
+        Command::Logs(logs) => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(logs::execute(&session, logs).await).await
+        }
+        Command::Stats(stats) => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(stats::execute(&session, stats.program.as_deref()).await).await
         }
         Command::Info => {
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
             session.end(info::execute(&session).await).await
         }
         Command::Export(export) => {
             export::check(&export, out.json())?;
-            let session = open(Missing::Refuse, None).await?;
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
             session.end(export::execute(&session, &export).await).await
         }
         Command::Import(import) => import::execute(&global, &import, out).await,
@@ -117,9 +167,44 @@ async fn each(
     out: Out,
 ) -> Result<Exit, Failure> {
     let named = named(these)?;
-    let limit = running.and_then(|running| running.max_instructions);
-    let session = Session::open(global, Missing::Refuse, limit, out).await?;
+    let session = Session::open(global, Missing::Refuse, settings(running)?, out).await?;
+    session.do_due().await;
     session.end(each::execute(&session, act, named).await).await
+}
+
+async fn program(global: &Global, command: Program, out: Out) -> Result<Exit, Failure> {
+    let open = async || Session::open(global, Missing::Refuse, Settings::default(), out).await;
+    match command {
+        Program::Show(show) => {
+            let session = open().await?;
+            session.end(program::show(&session, &show).await).await
+        }
+        Program::Rm { names, yes, writing } => {
+            let named = named::Named::new(names, writing.command_id.as_deref())?;
+            let session = open().await?;
+            session.end(program::remove(&session, named, yes).await).await
+        }
+        Program::History { name, limit } => {
+            let session = open().await?;
+            session.end(programs::history(&session, &name, limit).await).await
+        }
+    }
+}
+
+/// What a command that runs programs chooses, and the environment for all that are run.
+fn settings(running: Option<&Running>) -> Result<Settings, Failure> {
+    let mut settings = Settings { retention: retention()?, ..Settings::default() };
+    let Some(running) = running else { return Ok(settings) };
+    if let Some(most) = running.max_instructions {
+        settings.execution_instructions = most;
+    }
+    if let Some(level) = std::env::var_os(LOG_LEVEL).filter(|level| !level.is_empty()) {
+        let level = level.to_string_lossy();
+        let read = Level::from_str(&level, false);
+        let wrong = |_| failure::usage(format!("{LOG_LEVEL} is `{level}`; it must be off, calls or instructions"));
+        settings.log_level = read.map_err(wrong)?.into();
+    }
+    Ok(settings)
 }
 
 fn named(these: These) -> Result<named::Named, Failure> {

@@ -1,13 +1,13 @@
 //! `run`: from a source to the end of its execution.
 
-use std::path::PathBuf;
-
-use runstate::domain::cvm::Load;
+use runstate::domain::cvm::{Load, Start};
 use runstate::id::CommandId;
+use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
 use super::start;
 use crate::answers::Answers;
+use crate::args::Answering;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -21,8 +21,10 @@ pub struct Run {
     pub id: Option<String>,
     /// The program's `input`.
     pub input: Option<Json>,
-    /// A file of answers.
-    pub answers: Option<PathBuf>,
+    /// How much it logs.
+    pub log_level: Option<LogLevel>,
+    /// Who answers.
+    pub answering: Answering,
     /// Names the start. Loading the same source again changes nothing anyway, and an answer names its call.
     pub command: Option<CommandId>,
 }
@@ -31,10 +33,11 @@ impl Run {
     /// Runs it.
     pub async fn execute(self, session: &Session) -> Result<Exit, Failure> {
         // Read before anything is begun: a file that cannot be read should not leave an execution behind.
-        let mut answers = Answers::of(self.answers.as_deref())?;
+        let (mut answers, grants) = (Answers::of(&self.answering)?, self.answering.allow.grants()?);
         let program = session.cvm.load(&self.load, None).await?.name;
         let interrupt = Interrupt::watch(session.out);
-        let reached = start::begin(session, &interrupt, program, self.id, self.input, self.command.as_ref()).await?;
-        session.drive(&reached.id, &mut answers, 0).await
+        let start = Start { id: self.id, program, input: self.input, log_level: self.log_level, parent: None };
+        let reached = start::begin(session, &interrupt, start, self.command.as_ref()).await?;
+        session.drive(&reached.id, &mut answers, &grants, 0).await
     }
 }

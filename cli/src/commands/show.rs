@@ -1,7 +1,9 @@
 //! `show`: all of an execution.
 
-use runstate::domain::cvm::ExecutionView;
+use runstate::domain::cvm::{COGNITIVE, ExecutionView};
+use runstate::engine::CallListing;
 
+use super::calls::{Clock, standing};
 use crate::colour::{Paint, Role};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,6 +14,9 @@ use crate::told::Told;
 
 /// Lines of output that are shown.
 const LINES: usize = 20;
+
+/// Open calls whose workers are looked up.
+const MOST_CALLS: u32 = 1_000;
 
 /// Where facts begin.
 const FACT: usize = 13;
@@ -32,23 +37,44 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
     }
     let lines: Vec<String> = view.output[earlier..].iter().map(|line| format!("  {}", indented(line, 4))).collect();
     session.out.lines(&lines)?;
+    open_calls(session, &view).await
+}
+
+/// Each of the open calls: what it is, and who works on it.
+async fn open_calls(session: &Session, view: &ExecutionView) -> Result<Exit, Failure> {
+    if view.calls.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let listing =
+        CallListing { execution: Some(view.id.clone()), open: true, limit: Some(MOST_CALLS), ..CallListing::default() };
+    // Read after the execution: a call that was closed in between has nobody at work.
+    let rows = session.cvm.calls(&listing).await?.rows;
+    let clock = Clock { now: session.engine.now(), near: true };
     for call in &view.calls {
-        session.out.line(&format!("call         {} (line {})", call.call_id, call.line))?;
+        let kind = if call.kind == COGNITIVE { String::new() } else { format!("{}, ", call.kind) };
+        session.out.line(&format!("call         {} ({kind}line {})", call.call_id, call.line))?;
         session.out.question(call)?;
+        let row = rows.iter().find(|row| row.id == call.call_id && row.claim.is_some());
+        let mut more: Vec<String> = call.key.iter().map(|key| format!("  key {key}")).collect();
+        more.extend(row.map(|row| format!("  {}", standing(row, clock))));
+        session.out.lines(&more)?;
     }
     Ok(Exit::Done)
 }
 
+/// A name and what stands beside it.
+pub fn fact(paint: Paint, name: &str, value: &str) -> String {
+    let beside = " ".repeat(FACT.saturating_sub(name.len()));
+    format!("{}{beside}{}", paint.text(Role::Heading, name), visible(&indented(value, FACT))).trim_end().to_owned()
+}
+
 fn facts(view: &ExecutionView, paint: Paint) -> Vec<String> {
-    let fact = |name: &str, value: &str| {
-        let beside = " ".repeat(FACT - name.len());
-        format!("{}{beside}{}", paint.text(Role::Heading, name), visible(&indented(value, FACT)))
-    };
+    let fact = |name: &str, value: &str| fact(paint, name, value);
     let mut facts = vec![
         fact("execution", &view.id),
         fact("program", &format!("{} (version {})", view.program_name, view.program_version)),
         // Painted already.
-        format!("{}{}", fact("status", ""), paint.status(view.status.as_str())),
+        format!("{:FACT$}{}", fact("status", ""), paint.status(view.status.as_str())),
         fact("started", &view.started.to_string()),
     ];
     facts.extend(view.completed.map(|at| fact("ended", &at.to_string())));

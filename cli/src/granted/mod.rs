@@ -23,8 +23,10 @@ use serde_json::Value as Json;
 
 pub use allow::Allow;
 pub use folder::Granted;
+#[cfg(test)]
+use refused::ErrorName;
+pub use refused::Refused;
 use refused::{Action, Fault};
-pub use refused::{ErrorName, Refused};
 
 /// The kinds of calls that are carried out here.
 pub const KINDS: [&str; 3] = [READ_FILE, LIST_FILES, WRITE_FILE];

@@ -3,7 +3,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
+use runstate::engine::open::open;
+use runstate::engine::{Engine, SystemHost};
+use runstate::limits::Settings;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -76,7 +80,9 @@ impl Scene {
 
     pub fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for name in ["CVM_STORAGE_TYPE", "CVM_DATA_DIR", "MONGODB_URI", "RUNSTATE_MAX_INSTRUCTIONS"] {
+        for name in
+            ["CVM_STORAGE_TYPE", "CVM_DATA_DIR", "MONGODB_URI", "RUNSTATE_MAX_INSTRUCTIONS", "RUNSTATE_LOG_LEVEL"]
+        {
             command.env_remove(name);
         }
         command.env("RUNSTATE_STORE", "file:store").env("HOME", self.path()).env("NO_COLOR", "1");
@@ -97,6 +103,13 @@ impl Scene {
 
     pub fn spawn(&self, args: &[&str], stdin: Stdio) -> Child {
         self.command(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// An engine of this process over the store, for what no command does.
+    pub async fn engine(&self) -> Engine {
+        let store = open(&format!("file:{}", self.path().join("store").display())).await.unwrap();
+        let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
+        Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
     }
 
     /// The execution as `show` tells it.
@@ -163,6 +176,11 @@ impl Said {
         };
         redacted(&said)
     }
+}
+
+/// Runs what is to be waited for.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// Words that are different each time, by their form.

@@ -91,3 +91,21 @@ fn colours_are_for_terminals_and_for_those_who_ask() {
     let said = at(80, &scene, "list --color never").unwrap();
     assert!(!said.ended(0).out.contains('\u{1b}'));
 }
+
+#[test]
+fn all_that_is_listed_fits_the_terminal() {
+    let scene = crowded();
+    let long = "d".repeat(300);
+    scene.run(&["load", "ask.ts", "--tag", &long, "--description", &long]).ended(0);
+    scene.run(&["start", "ask", "--id", "logged", "--log-level", "instructions"]).ended(3);
+    for args in
+        ["programs", "calls", "calls logged", "program history ask", "program show ask --bytecode", "logs logged"]
+    {
+        for columns in [72, 100] {
+            let Some(said) = at(columns, &scene, args) else { return };
+            let shown = uncoloured(&said.ended(0).out).replace('\r', "");
+            let wide: Vec<&str> = shown.lines().filter(|line| line.chars().count() > columns as usize).collect();
+            assert!(wide.is_empty(), "{args} at {columns}: {wide:#?}");
+        }
+    }
+}

@@ -116,6 +116,7 @@ impl Command for Answer {
                 format!("{open} calls of execution `{}` are open; name the one that is meant", self.execution);
             return Err(Rejection::domain(Code::AmbiguousCall, message));
         }
+        work::check_name("by", self.by.as_deref())?;
         // The call is judged before the execution: an answered call is answered, whatever the execution does by now.
         let Some(key) = self.key() else {
             let (_, execution) = Execution::find(view, &self.execution)?;

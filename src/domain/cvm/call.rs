@@ -259,7 +259,8 @@ impl Call {
         variables: Json,
         ctx: &mut Ctx,
     ) -> Result<Self, String> {
-        let bytes = json_bytes(&request.prompt) + json_bytes(&request.args) + json_bytes(&request.options);
+        let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
+        let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
             return Err(format!("the question has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed"));
         }

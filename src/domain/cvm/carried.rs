@@ -166,6 +166,7 @@ impl Command for CarryEnded {
             random: Json::Null,
             heap: Heap::default(),
             together: 0,
+            together_bytes: 0,
             log_level: None,
         };
         let mut written = Written::default();

@@ -6,10 +6,13 @@ use super::call::{self, CC_HISTORY, Call, Row};
 use super::execution::{CcWaiting, EXECUTIONS, Event, Execution, Reached, State};
 use super::live::{self, Live};
 use super::turn;
+use crate::code::Code;
 use crate::decision::{Change, Ctx, Decision, Loaded, ReadSet, Rejection, View};
+use crate::limits::TOGETHER_ANSWER_BYTES;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
+use crate::value::json_bytes;
 
 /// What has to be read to close the call under `key`.
 pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
@@ -104,6 +107,9 @@ pub(super) fn one(
         _ => return Err(Rejection::Torn(format!("{} does not wait for call {}", execution.id, call.step))),
     };
     let left = left(view, &waiting, &call)?;
+    if execution.together > 1 {
+        execution.together_bytes = together_bytes(&execution, &call)?;
+    }
     execution.state = execution.step(Event::Answer(left))?;
     if !matches!(execution.state, State::Running { .. }) {
         return Ok(execution.rewrite(before, view, ctx)?.change(closed));
@@ -120,6 +126,17 @@ pub(super) fn one(
         live.reply(&[call.reply()?])?;
     }
     turn::go_on(view, before, execution, live, ctx, vec![closed])
+}
+
+/// What the answers to calls asked together have in bytes with that of `call`: all of them come back to the program in one turn.
+pub(super) fn together_bytes(execution: &Execution, call: &Call) -> Result<u64, Rejection> {
+    let answer = call.response.as_ref().map_or(0, |response| json_bytes(&response.result) as u64);
+    let bytes = execution.together_bytes.saturating_add(answer);
+    if bytes <= TOGETHER_ANSWER_BYTES {
+        return Ok(bytes);
+    }
+    let what = format!("the answers to the calls that `{}` asked together have {bytes} bytes", execution.id);
+    Err(Rejection::Limit { what, limit: format!("at most {TOGETHER_ANSWER_BYTES}; a shorter one is taken") })
 }
 
 /// All calls that were asked together; whether they are closed shows when they reply.
@@ -157,9 +174,6 @@ pub(super) fn passed(
             call.expire(ctx.now);
             changes.push(call.update(row)?);
         }
-    }
-    if changes.is_empty() {
-        return Ok(Decision::of(execution.reached()));
     }
     let calls: Vec<Call> = calls.into_iter().map(|(_, call)| call).collect();
     let waiting = execution.open_call().cloned();
@@ -207,13 +221,23 @@ impl CcWaiting {
     }
 }
 
-/// The change that ends an open call because its execution ends; none where it is closed already.
+/// The changes that end open calls because their execution ends. A call that cannot be read, or is gone, must not keep it from ending: it goes
+/// with the execution's rows.
 pub(super) fn cancel(view: &View, execution: &Execution) -> Result<Vec<Change>, Rejection> {
-    let calls = call::waited_for(view, execution)?;
+    let calls = match call::waited_for(view, execution) {
+        Err(rejection) if matches!(rejection.code(), Code::Corrupt | Code::NotFound) && !is_torn(&rejection) => {
+            return Ok(Vec::new());
+        }
+        calls => calls?,
+    };
     let open = calls.into_iter().filter(|(_, call)| call.outcome.is_none());
     open.map(|(row, mut call)| {
         call.close(call::CallOutcome::Cancelled);
         call.update(&row)
     })
     .collect()
+}
+
+fn is_torn(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::Torn(_))
 }

@@ -163,8 +163,16 @@ impl Command for Load {
     const NAME: &'static str = "cvm.load";
     type Output = LoadedProgram;
 
-    fn reads(&self, _: &View) -> ReadSet {
-        ReadSet::none().query("program", by_name(&self.name))
+    fn reads(&self, view: &View) -> ReadSet {
+        let reads = ReadSet::none().query("program", by_name(&self.name));
+        match view.rows("program") {
+            Some([(key, found), ..]) => match document::read::<Program>(key, found) {
+                Ok(program) if program.removing => reads.and(version_key(&program.id, program.program_version)),
+                // One that cannot be read is told when it is decided on.
+                _ => reads,
+            },
+            _ => reads,
+        }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
@@ -212,7 +220,9 @@ impl Command for Load {
                 let change =
                     Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
                 let decision = Decision::of(after.loaded(true)).change(change);
-                Ok(if recompiled { decision.change(after.version_row(ctx.now)?) } else { decision })
+                // Whoever began to remove it may have removed the version's row already.
+                let gone = before.removing && view.get(&version_key(&after.id, after.program_version)).is_none();
+                Ok(if recompiled || gone { decision.change(after.version_row(ctx.now)?) } else { decision })
             }
         }
     }

@@ -146,9 +146,26 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-/// A row of the log.
-pub(super) fn log(execution: &str, event: &str, details: Json, ctx: &mut Ctx) -> Result<Change, Rejection> {
-    let id = ctx.new_id();
+/// Where a row stands in the log among those of the same millisecond.
+#[derive(Clone, Copy)]
+pub(super) struct Order {
+    /// Instructions that the execution had run.
+    pub instructions: u64,
+    /// Changes that its command had made before.
+    pub changes: usize,
+}
+
+/// A row of the log. Rows of one moment are read in the order of their ids, and a turn has one moment: the ids of an execution ascend.
+pub(super) fn log(
+    execution: &str,
+    Order { instructions, changes }: Order,
+    event: &str,
+    details: Json,
+    ctx: &mut Ctx,
+) -> Result<Change, Rejection> {
+    let unique = ctx.new_id();
+    // The beginning of it is the time, which the row says already.
+    let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));
     let row = json!({"id": id, "executionId": execution, "timestamp": ctx.now, "event": event, "details": details});
     Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &id), document: document::write(&row)? })
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::call::{self, CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
-use super::{OUTPUTS, rows};
+use super::{OUTPUTS, document, rows};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
@@ -203,8 +203,14 @@ pub struct OpenCall {
     pub key: Option<String>,
     /// From here on no answer is taken.
     pub deadline: Option<Timestamp>,
-    /// Who works on it, where a worker holds it.
+    /// What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    pub default: Option<Json>,
+    /// Who works on it, where a worker has claimed it and not given it back.
     pub owner: Option<String>,
+    /// The end of that one's lease, unless it says more; afterwards others may take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Timestamp>,
     /// Line of the source that asks.
     pub line: u32,
     /// When it was asked.
@@ -326,6 +332,13 @@ impl Command for Show {
     }
 }
 
+impl OpenCall {
+    /// Whether a worker holds it at that moment.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        self.owner.is_some() && self.lease_until.is_some_and(|until| until > now)
+    }
+}
+
 impl From<Call> for OpenCall {
     fn from(call: Call) -> Self {
         Self {
@@ -338,6 +351,8 @@ impl From<Call> for OpenCall {
             kind: call.kind,
             key: call.key,
             deadline: call.request.deadline,
+            lease_until: call.claim.as_ref().filter(|claim| claim.owner.is_some()).map(|claim| claim.until),
+            default: call.request.default,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
             requested_at: call.request.timestamp,

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::call::{COGNITIVE, Call, CallOutcome, Early, EarlyResponse, Response, Row, TIMER};
+use super::call::{COGNITIVE, Call, CallOutcome, Early, Response, Row, TIMER};
 use super::execution::{EXECUTIONS, End, Event, Execution, ProgramError, Reached};
 use super::live::Live;
 use super::{close, document, rows};
@@ -37,6 +37,13 @@ pub(super) struct Written {
     pub hints: Vec<Hint>,
     /// An answer that was there before its question was taken.
     took_early: bool,
+}
+
+impl Written {
+    /// The place in the log of what comes next.
+    fn order(&self, instructions: u64) -> rows::Order {
+        rows::Order { instructions, changes: self.changes.len() }
+    }
 }
 
 /// Runs a slice of an execution that was read, and decides on it: the head's update, what `with_it` must be written with it, and what
@@ -98,7 +105,7 @@ fn run(
     let most = if traced { TRACED.min(ctx.settings.slice_instructions) } else { ctx.settings.slice_instructions };
     let until = live.machine.instructions().saturating_add(most.max(1));
     let turn = Turn { now_ms: ctx.now.as_millis() };
-    execution.together = 0;
+    (execution.together, execution.together_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(live.machine.instructions());
         let stop =
@@ -119,7 +126,7 @@ fn run(
                 }
                 close::resume(live, &calls)?;
             }
-            Asking::Refused(message) => live.machine.throw("TypeError", &message),
+            Asking::Refused(message) => live.machine.refuse("TypeError", &message),
             Asking::Later => return Ok(End::Slice(ctx.now + ctx.settings.run_lease)),
         }
     }
@@ -139,12 +146,14 @@ fn trace(
     while machine.instructions() < until {
         let (pc, instruction, before) = (machine.pc(), machine.instruction(), machine.operands(TRACED_BYTES));
         let begun = ctx.stopwatch.map(|stopwatch| stopwatch());
-        let stop = machine.run(1, turn);
+        // What built-in functions owe is paid first, and then one instruction is run.
+        let stop = machine.run(1 + machine.due(), turn);
         let mut details = json!({"pc": pc, "instruction": instruction, "stackBefore": before, "stackAfter": machine.operands(TRACED_BYTES)});
         if let (Some(stopwatch), Some(begun)) = (ctx.stopwatch, begun) {
             details["executionTimeUs"] = stopwatch().saturating_sub(begun).into();
         }
-        written.changes.push(rows::log(execution, "instruction", details, ctx)?);
+        let order = written.order(machine.instructions());
+        written.changes.push(rows::log(execution, order, "instruction", details, ctx)?);
         if stop != Stop::Fuel {
             return Ok(stop);
         }
@@ -163,7 +172,8 @@ fn end(
 ) -> Result<End, Rejection> {
     let mut log = |event, details, ctx: &mut Ctx| {
         if logs {
-            written.changes.push(rows::log(&execution.id, event, details, ctx)?);
+            let order = written.order(live.machine.instructions());
+            written.changes.push(rows::log(&execution.id, order, event, details, ctx)?);
         }
         Ok(())
     };
@@ -235,11 +245,12 @@ fn ask(
         };
         if let Some((_, early)) = &early {
             written.took_early = true;
-            if let Some(why) = take_early(call, early)
+            if let Some(why) = take_early(execution, call, early)
                 && logs
             {
                 let details = json!({"callId": call.id, "key": call.key, "dropped": "early answer", "message": why});
-                written.changes.push(rows::log(&execution.id, "error", details, ctx)?);
+                let order = written.order(live.machine.instructions());
+                written.changes.push(rows::log(&execution.id, order, "error", details, ctx)?);
             }
         }
         if call.outcome.is_none() && call.is_over(ctx.now) {
@@ -247,7 +258,8 @@ fn ask(
         }
         if logs {
             let details = json!({"callId": call.id, "pc": call.context.pc, "line": call.context.line});
-            written.changes.push(rows::log(&execution.id, "cc_call", details, ctx)?);
+            let order = written.order(live.machine.instructions());
+            written.changes.push(rows::log(&execution.id, order, "cc_call", details, ctx)?);
         }
         written.changes.push(match early {
             Some((found, _)) => call.update(found)?,
@@ -264,15 +276,22 @@ fn ask(
 }
 
 /// Gives a call the answer that came before it; or says why it does not fit, and then it stays open.
-fn take_early(call: &mut Call, early: &Early) -> Option<String> {
-    match call.fit(&early.response.result) {
-        Ok(result) => {
-            let EarlyResponse { timestamp, by, .. } = &early.response;
-            call.response = Some(Response { result, timestamp: *timestamp, latency_ms: Millis(0), by: by.clone() });
+fn take_early(execution: &mut Execution, call: &mut Call, early: &Early) -> Option<String> {
+    let taken = call.fit(&early.response.result).and_then(|result| {
+        let (timestamp, latency_ms) = (early.response.timestamp, Millis(0));
+        call.response = Some(Response { result, timestamp, latency_ms, by: early.response.by.clone() });
+        close::together_bytes(execution, call)
+    });
+    match taken {
+        Ok(bytes) => {
+            execution.together_bytes = if execution.together > 1 { bytes } else { 0 };
             call.close(CallOutcome::Answered);
             None
         }
-        Err(misfit) => Some(misfit.to_string()),
+        Err(why) => {
+            call.response = None;
+            Some(why.to_string())
+        }
     }
 }
 

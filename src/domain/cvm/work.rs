@@ -10,6 +10,7 @@ use super::close;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
 use crate::code::Code;
 use crate::decision::{Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
+use crate::limits::SAFE_INTEGER;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::{Millis, Timestamp};
@@ -22,6 +23,12 @@ const KINDS: [&str; 16] = [
     "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
     "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
 ];
+
+/// No claim follows one under this token: nothing greater could be written.
+const LAST_TOKEN: u64 = SAFE_INTEGER as u64;
+
+/// Longest name of an owner, of who answers, of an error, in bytes.
+const NAME_BYTES: usize = 200;
 
 /// Longest text of a failure, in bytes: enough to see what happened.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -157,6 +164,17 @@ fn must_be_worked_on(call: &Call, token: u64) -> Result<(), Rejection> {
     }
 }
 
+/// A name that a row can hold beside others.
+pub(super) fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
+    match name.map(str::len) {
+        Some(bytes @ (0 | 201..)) => {
+            let reason = format!("{bytes} bytes; from 1 to {NAME_BYTES} are allowed");
+            Err(Rejection::Invalid { field: field.to_owned(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A lease that can be meant.
 fn check_lease(lease: Millis) -> Result<(), Rejection> {
     if lease.0 > 0 && lease <= Millis::days(30) {
@@ -175,6 +193,7 @@ impl Claim {
                 && call.outcome.is_none()
                 && !call.is_over(now)
                 && call.available_at.is_some_and(|at| at <= now)
+                && call.claim.as_ref().is_none_or(|claim| claim.token < LAST_TOKEN)
             {
                 candidates.push((found.clone(), *call));
             }
@@ -216,6 +235,7 @@ impl Command for Claim {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Claimed>>, Rejection> {
         check_lease(self.lease)?;
+        check_name("owner", Some(&self.owner))?;
         if let Of::Kinds(kinds) = &self.of {
             if kinds.len() > KINDS.len() {
                 let (what, limit) = (format!("{} kinds in one claim", kinds.len()), format!("at most {}", KINDS.len()));
@@ -330,6 +350,8 @@ impl Command for Fail {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
+        check_name("name", self.name.as_deref())?;
+        check_name("by", self.by.as_deref())?;
         let (row, mut call) = Call::find(view, &self.call)?;
         if call.execution_id != self.execution {
             let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);

@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::Cvm;
-use crate::domain::cvm::{DeleteRows, EXECUTIONS, Wake};
-use crate::engine::{Error, Origin};
+use crate::code::Code;
+use crate::domain::cvm::{Delete, DeleteRows, EXECUTIONS, Wake};
+use crate::engine::{Error, Origin, STAGED};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Query};
 use crate::store::Row;
@@ -36,10 +37,10 @@ pub struct Due {
     pub failed: Vec<StillDue>,
 }
 
-/// An execution for which what is due could not be done.
+/// An execution, or a collection, for which what is due could not be done.
 #[derive(Debug, Serialize)]
 pub struct StillDue {
-    /// The execution.
+    /// The execution; the collection's name where it is none.
     pub execution: String,
     /// Why.
     pub error: Error,
@@ -62,8 +63,16 @@ impl Cvm {
         let mut due = Due::default();
         self.wake_all(now, limit, pace, &mut due).await?;
         self.retire(now, limit, &mut due).await?;
-        let removed = u64::from(self.engine.remove_abandoned(now, limit).await?);
         let expired = self.engine.sweep(now, limit as usize).await?;
+        let removed = match self.engine.remove_abandoned(now, limit).await {
+            Ok(removed) => u64::from(removed),
+            // What was done so far is to be told all the same.
+            Err(error) if error.code == Code::Corrupt => {
+                due.failed.push(StillDue { execution: STAGED.name.to_owned(), error });
+                0
+            }
+            Err(error) => return Err(error),
+        };
         // As many as it may be of one collection are perhaps not all.
         due.more |= removed.max(expired) >= u64::from(limit.max(1));
         due.swept = removed + expired;
@@ -80,7 +89,7 @@ impl Cvm {
         let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0)).await?;
         if let Some(retention) = self.engine.settings().retention {
             // One that is being deleted is somebody's until its lease ends, and until then nothing is to do.
-            let kept = Query::of(&EXECUTIONS).filter(Filter::Exists("deleting".to_owned(), false));
+            let kept = Query::of(&EXECUTIONS).filter(nobodys());
             next = next.into_iter().chain(self.earliest(kept, "completed", retention).await?).min();
         }
         Ok(next)
@@ -145,6 +154,11 @@ impl Cvm {
         self.delete_finished(now - retention, limit, due).await
     }
 
+    /// How many executions had ended at `before`.
+    pub async fn count_finished(&self, before: Timestamp) -> Result<u64, Error> {
+        self.engine.count_where(EXECUTIONS.name, finished(before).filter).await
+    }
+
     /// Deletes up to `limit` executions that had ended at `before`.
     pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
         let mut cursor = None;
@@ -155,12 +169,12 @@ impl Cvm {
                     due.more = true;
                     return Ok(());
                 }
-                match self.delete(&row.id, None).await {
-                    Ok(()) => due.deleted += 1,
+                let delete = Delete { id: row.id.to_string(), ended_by: Some(before) };
+                match self.remove(&delete, None).await {
+                    Ok(true) => due.deleted += 1,
+                    Ok(false) => {}
                     // Somebody else was faster, or tried it again meanwhile.
-                    Err(error)
-                        if matches!(error.code, crate::code::Code::NotFound | crate::code::Code::IllegalTransition) => {
-                    }
+                    Err(error) if matches!(error.code, Code::NotFound | Code::IllegalTransition) => {}
                     Err(error) => due.failed.push(StillDue { execution: row.id.to_string(), error }),
                 }
             }
@@ -176,8 +190,14 @@ impl Cvm {
 pub(super) fn finished(before: Timestamp) -> Query {
     Query::of(&EXECUTIONS)
         .filter(Filter::Lte("completed".to_owned(), before.as_millis().into()))
-        .filter(Filter::Exists("deleting".to_owned(), false))
+        .filter(nobodys())
         .sort("completed", Ascending)
+}
+
+/// Nobody is deleting it; or who did so was of a program that did not say yet when somebody should look.
+fn nobodys() -> Filter {
+    let absent = |field: &str| Filter::Exists(field.to_owned(), false);
+    Filter::Or(vec![absent("deleting"), absent("wakeAt")])
 }
 
 /// What came of waking one.

@@ -211,9 +211,18 @@ impl Cvm {
 
     /// Removes a finished execution with all its rows.
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
-        let Executed { output: begun, command, .. } = self.execute(&Delete { id: execution.to_owned() }, id).await?;
+        self.remove(&Delete::of(execution), id).await.map(|_| ())
+    }
+
+    /// As [`Cvm::delete`]; whether it was done.
+    async fn remove(&self, delete: &Delete, id: Option<&CommandId>) -> Result<bool, Error> {
+        let Executed { output: begun, command, .. } = self.execute(delete, id).await?;
+        if begun.done {
+            return Ok(false);
+        }
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
-        self.delete_rows(&rows, &command, Origin::of_parts(id)).await
+        self.delete_rows(&rows, &command, Origin::of_parts(id)).await?;
+        Ok(true)
     }
 
     /// Removes rows batch after batch until nothing is left.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{
-    Answer, CC_HISTORY, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release, ShowCall,
-    in_time,
+    Answer, CC_HISTORY, CallError, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release,
+    ShowCall, ShownCall, in_time,
 };
 use crate::engine::{Error, Executed, Origin};
 use crate::id::CommandId;
@@ -26,6 +26,9 @@ pub struct Work {
     pub program_name: String,
     /// The claim, with the token that completing it needs.
     pub claimed: Claimed,
+    /// Why it was not answered the last time, where it was tried before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<CallError>,
 }
 
 impl Cvm {
@@ -50,7 +53,7 @@ impl Cvm {
         let claim = Claim { of, owner: owner.to_owned(), lease, at: self.engine.now() };
         let Some(claimed) = self.execute(&claim, id).await?.output else { return Ok(None) };
         match self.engine.ask(&ShowCall { id: claimed.call.clone() }).await {
-            Ok(shown) => Ok(Some(Work { call: shown.call, program_name: shown.program_name, claimed })),
+            Ok(ShownCall { call, program_name, error, .. }) => Ok(Some(Work { call, program_name, claimed, error })),
             // Cancelled and deleted in between: nothing is left to do.
             Err(error) if error.code == Code::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -13,6 +13,7 @@ use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection
 use crate::id;
 use crate::limits::LogLevel;
 use crate::schema::{Collection, Key, Query};
+use crate::time::Timestamp;
 use crate::value::{Json, check_plain};
 use crate::vm::BYTECODE_VERSION;
 
@@ -118,6 +119,9 @@ pub struct Woken {
 pub struct Delete {
     /// The execution.
     pub id: String,
+    /// Only if it had ended by then: what was tried again or begun anew since stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<Timestamp>,
 }
 
 /// Removes a bounded batch of the rows of an execution that is being deleted, in the end its head. To be repeated until it is `done`.
@@ -138,6 +142,13 @@ pub struct Deleted {
     pub incarnation: String,
     /// Nothing of it is left.
     pub done: bool,
+}
+
+impl Delete {
+    /// This one, whenever it ended.
+    pub fn of(id: &str) -> Self {
+        Self { id: id.to_owned(), ended_by: None }
+    }
 }
 
 impl Command for Start {
@@ -214,6 +225,7 @@ impl Command for Start {
             heap: Heap::default(),
             log_level: self.log_level,
             together: 0,
+            together_bytes: 0,
         };
         let changes = turn::slice(view, &mut execution, &mut live, ctx)?;
         let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
@@ -422,6 +434,12 @@ impl Command for Delete {
         let before = view.get(&key).ok_or_else(|| not_found(&self.id))?;
         let mut execution = Execution::from_document(&key, before)?;
         let begun = matches!(execution.state, State::Deleted { .. });
+        if let Some(by) = self.ended_by
+            && execution.ended().is_none_or(|at| at > by)
+        {
+            let incarnation = before.revision.incarnation().to_owned();
+            return Ok(Decision::of(Deleted { id: self.id.clone(), incarnation, done: true }));
+        }
         execution.state = execution.step(Event::Delete(ctx.now + ctx.settings.run_lease))?;
         let incarnation = before.revision.incarnation().to_owned();
         let decision = Decision::of(Deleted { id: self.id.clone(), incarnation, done: false });

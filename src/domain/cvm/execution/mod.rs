@@ -65,6 +65,8 @@ pub struct Execution {
     pub log_level: Option<LogLevel>,
     /// How many calls it asked together when it last asked.
     pub(super) together: u32,
+    /// Bytes of the answers to these that are in, as JSON.
+    pub(super) together_bytes: u64,
 }
 
 /// Counters of an execution.
@@ -471,6 +473,17 @@ impl Execution {
     /// What a caller is told.
     pub(super) fn reached(&self) -> Reached {
         Reached { id: self.id.clone(), status: self.state.status() }
+    }
+
+    /// When it came to its end.
+    pub fn ended(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Complete { at, .. }
+            | State::Failed { at, .. }
+            | State::Cancelled { at }
+            | State::Deleted { at, .. } => Some(*at),
+            State::Running { .. } | State::Waiting(_) | State::Paused(_) => None,
+        }
     }
 
     /// What it waits for, paused or not.

@@ -44,6 +44,7 @@ impl Execution {
                 output_count: self.output_count,
                 output_rows: self.output_rows,
                 together: self.together,
+                together_bytes: self.together_bytes,
             },
             cc_waiting,
             started: self.started,
@@ -110,6 +111,7 @@ impl Execution {
             heap: wire.heap,
             log_level: wire.log_level,
             together: wire.state.together,
+            together_bytes: wire.state.together_bytes,
         })
     }
 }
@@ -167,10 +169,12 @@ struct WireState {
     /// Where it is more than one, or `CC.all` asked.
     #[serde(default, skip_serializing_if = "is_zero")]
     together: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    together_bytes: u64,
 }
 
-fn is_zero(n: &u32) -> bool {
-    *n == 0
+fn is_zero<T: Default + PartialEq>(n: &T) -> bool {
+    *n == T::default()
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::Cvm;
 use super::fields::Fields;
 use super::{Paged, Paging};
-use crate::domain::cvm::CC_HISTORY;
+use crate::domain::cvm::{CC_HISTORY, TIMER};
 use crate::engine::Error;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Filter, Query};
@@ -13,15 +13,12 @@ use crate::store::Row;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
-/// The kind of calls that wait for a time and for nobody's answer.
-const TIMER: &str = "timer";
-
 /// Which calls to list.
 ///
 /// | asked for | in which order |
 /// |---|---|
 /// | those of one execution | by step, the first one first |
-/// | open ones | by kind, then the one that may be taken longest first |
+/// | open ones | by kind, then the one that may be taken first |
 /// | all others | newest first |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallListing {
@@ -102,9 +99,26 @@ pub struct CallRow {
     /// Who works on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<CallClaim>,
-    /// Why it failed, in words.
+    /// The newest failure of a worker; the call may be open all the same, to be tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub error: Option<CallFault>,
+}
+
+/// What a worker could not do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CallFault {
+    /// The error's name in the program, where the worker gave it one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+    /// Who tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Who works on a call.
@@ -114,6 +128,9 @@ pub struct CallClaim {
     /// The worker; missing between two attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The fencing token: greater with every claim of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<u64>,
     /// Until when it is the worker's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -160,15 +177,16 @@ pub(super) fn asked_of_somebody(program: Option<&str>) -> Filter {
 
 impl CallListing {
     pub(super) fn query(&self) -> Query {
+        let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
+        // Open calls are few and a history is long: among alternatives a condition chooses no index, and that of open calls is taken.
+        let beside = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
         let mut query = Query::of(&CC_HISTORY);
-        if let Some(kind) = &self.kind {
-            query = query.eq("kind", kind.as_str());
-        }
         if let Some(program) = &self.program {
-            let program = Filter::Eq("programName".to_owned(), program.as_str().into());
-            // Open calls are few and a program's history is long: among alternatives the name chooses no index, and that of open calls
-            // is taken.
-            query = query.filter(if self.open { Filter::Or(vec![program]) } else { program });
+            query = query.filter(beside(equal("programName", program)));
+        }
+        if let Some(kind) = &self.kind {
+            let kind = equal("kind", kind);
+            query = query.filter(if self.execution.is_some() { beside(kind) } else { kind });
         }
         if self.open {
             query = query.filter(Filter::And(vec![
@@ -177,7 +195,12 @@ impl CallListing {
             ]));
         }
         query = match &self.execution {
-            Some(execution) => query.eq("executionId", execution.as_str()).sort("step", Ascending),
+            // The order of steps, said so that it does not choose the index of all steps.
+            Some(execution) if self.open => query
+                .filter(equal("executionId", execution))
+                .sort("request.timestamp", Ascending)
+                .sort("step", Ascending),
+            Some(execution) => query.filter(equal("executionId", execution)).sort("step", Ascending),
             None if self.open => query.sort("kind", Ascending).sort("availableAt", Ascending),
             None => query.sort("request.timestamp", Descending),
         };
@@ -210,7 +233,7 @@ impl CallRow {
             latency_ms: fields.span("response.latencyMs"),
             by: fields.text("response.by"),
             claim: CallClaim::of(&row.stored.document),
-            error: fields.text("error.message"),
+            error: CallFault::of(&row.stored.document),
         }
     }
 }
@@ -218,6 +241,23 @@ impl CallRow {
 impl CallClaim {
     fn of(call: &Document) -> Option<Self> {
         let fields = Fields(call.get("claim")?.as_object()?);
-        Some(Self { owner: fields.text("owner"), until: fields.time("until"), attempts: fields.count("attempts") })
+        Some(Self {
+            owner: fields.text("owner"),
+            token: fields.count("token"),
+            until: fields.time("until"),
+            attempts: fields.count("attempts"),
+        })
+    }
+}
+
+impl CallFault {
+    fn of(call: &Document) -> Option<Self> {
+        let fields = Fields(call.get("error")?.as_object()?);
+        Some(Self {
+            name: fields.text("name"),
+            message: fields.text("message"),
+            timestamp: fields.time("timestamp"),
+            by: fields.text("by"),
+        })
     }
 }

@@ -46,7 +46,8 @@ impl Default for Latency {
 }
 
 impl Cvm {
-    /// How long answers take, of a program or of all. Timers do not count: they would be asked how long programs sleep.
+    /// How long answers take, of a program or of all. An answer that came before its question took no time. Timers do not count: nobody
+    /// is asked.
     ///
     /// Looks at all calls of the program, or of all, as the two below do. `unsupported` where the store does not aggregate.
     pub async fn latency(&self, program: Option<&str>) -> Result<Latency, Error> {
@@ -59,7 +60,8 @@ impl Cvm {
         self.latencies(asked_of_somebody(None), Some("programName")).await
     }
 
-    /// How long answers take, by the kind of the call, of a program or of all. Timers are a kind here: how long they were waited for.
+    /// How long answers take, by the kind of the call, of a program or of all. Timers are a kind here, which nobody
+    /// answers: those that are over are `defaulted`.
     pub async fn latency_by_kind(&self, program: Option<&str>) -> Result<BTreeMap<String, Latency>, Error> {
         self.latencies(asked(program), Some("kind")).await
     }

@@ -22,7 +22,7 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::schema::Query;
 
-pub use calls::{CallClaim, CallListing, CallRow};
+pub use calls::{CallClaim, CallFault, CallListing, CallRow};
 pub use changes::{ChangesOf, CvmChange, CvmChanges, Thing};
 pub use latency::Latency;
 pub use logs::{LogPage, LogRow};

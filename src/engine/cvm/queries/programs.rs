@@ -9,7 +9,7 @@ use crate::decision::Rejection;
 use crate::domain::cvm::{PROGRAM_VERSIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::Query;
+use crate::schema::{Filter, Query};
 use crate::store::Row;
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -42,6 +42,9 @@ pub struct ProgramSummary {
     /// By what it was compiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
+    /// It is being removed: nothing can be started of it, and it is gone when the removal is repeated, unless an execution runs it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub removing: bool,
 }
 
 /// All of a program, as of its newest version.
@@ -97,6 +100,13 @@ impl Cvm {
         Ok(Paged { rows: found.rows.iter().map(ProgramSummary::of).collect(), next: found.cursor })
     }
 
+    /// Programs that have this tag, as [`Cvm::programs`].
+    pub async fn programs_tagged(&self, tag: &str, page: &Paging) -> Result<Paged<ProgramSummary>, Error> {
+        let query = programs(page).filter(Filter::Contains("tags".to_owned(), tag.into()));
+        let found = self.engine.store().query(&query).await?;
+        Ok(Paged { rows: found.rows.iter().map(ProgramSummary::of).collect(), next: found.cursor })
+    }
+
     /// All of the program of that name. `not_found` where there is none, as of the two below.
     pub async fn program(&self, name: &str) -> Result<ProgramView, Error> {
         let row = self.program_row(name, &[]).await?;
@@ -134,7 +144,7 @@ impl Cvm {
 }
 
 pub(super) fn programs(page: &Paging) -> Query {
-    let shown = ["name", "programVersion", "description", "tags", "created", "modified", "metadata"];
+    let shown = ["name", "programVersion", "description", "tags", "created", "modified", "metadata", "removing"];
     let mut query = page.of(Query::of(&PROGRAMS).sort("name", Ascending));
     query.projection = shown.map(str::to_owned).into();
     query
@@ -167,6 +177,7 @@ impl ProgramSummary {
             modified: fields.time("modified"),
             bytecode_version: fields.small("metadata.version"),
             compiler: fields.text("metadata.compiler"),
+            removing: fields.json("removing") == Some(Json::Bool(true)),
         }
     }
 }

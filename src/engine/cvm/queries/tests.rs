@@ -127,6 +127,15 @@ fn open_calls_of_a_program_are_looked_for_among_open_calls_alone() {
 }
 
 #[test]
+fn open_calls_of_an_execution_are_looked_for_without_its_history() {
+    let mut listing = CallListing { execution: Some("e7".to_owned()), open: true, ..CallListing::default() };
+    let (found, looked) = asked(&scene(), &listing.query());
+    assert_eq!((found.join(" "), looked), ("c0 c1 c2 c3 c4 c5 c6 c7".to_owned(), 8));
+    (listing.kind, listing.program) = (Some("mail".to_owned()), Some("even".to_owned()));
+    assert_eq!(asked(&scene(), &listing.query()), (vec![], 8));
+}
+
+#[test]
 fn a_page_is_bounded_whatever_is_asked_for() {
     let listing = CallListing { limit: Some(u32::MAX), ..CallListing::default() };
     assert_eq!(listing.query().limit, Some(super::MOST_PAGE_ROWS));

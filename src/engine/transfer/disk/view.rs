@@ -29,8 +29,9 @@ pub(super) fn place(record: &Record) -> (String, String) {
         Some(execution) => format!("{folder}/{}", file_name(execution)),
         None => folder.to_owned(),
     };
-    match name == CC_HISTORY.name {
+    match name == CC_HISTORY.name && record.document.contains_key("request") {
         true => (folder, format!("{}-{}", number("request.timestamp"), number("step"))),
+        // An answer that came before its question has neither moment nor number yet.
         false => (folder, file_name(&record.id)),
     }
 }

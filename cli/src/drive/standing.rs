@@ -1,0 +1,126 @@
+//! Where an execution stands, for whoever drove it or asks.
+
+use runstate::domain::cvm::{COGNITIVE, ExecutionView, OpenCall, Status, TIMER};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::granted::KINDS;
+use crate::moment::to_the_second;
+use crate::prompt;
+use crate::session::{Session, quoted};
+use crate::told::Told;
+
+/// How many of the lines printed before are shown again to somebody who resumes.
+const SHOWN_AGAIN: usize = 10;
+
+impl Session {
+    /// Tells how an execution stands after a command that drove it, when what it printed before `seen` has been shown.
+    pub async fn stands(&self, id: &str, seen: u64) -> Result<Exit, Failure> {
+        self.new_lines(&self.cvm.glance(id, seen).await?.lines)?;
+        let view = self.cvm.show(id).await?;
+        if let Some(call) = asked(&view) {
+            self.question(call)?;
+        }
+        self.tell(&view)
+    }
+
+    /// What an execution has printed so far, where it is not going to be shown again.
+    pub async fn seen(&self, id: &str) -> Result<u64, Failure> {
+        Ok(self.cvm.glance(id, 0).await?.next)
+    }
+
+    /// Shows somebody who resumes the last lines of what was printed before; up to where that is.
+    pub async fn recall(&self, id: &str) -> Result<u64, Failure> {
+        let glance = self.cvm.glance(id, 0).await?;
+        if !self.out.json() {
+            let earlier = glance.lines.len().saturating_sub(SHOWN_AGAIN);
+            if earlier > 0 {
+                self.out.remark(&format!("({earlier} earlier lines: {})", self.invocation("output", id, "")));
+            }
+            self.out.lines(&glance.lines[earlier..])?;
+        }
+        Ok(glance.next)
+    }
+
+    /// How to go on with an execution, as a sentence.
+    pub(super) fn go_on(&self, id: &str) -> String {
+        self.next_step(|| format!("Go on with: {}", self.invocation("resume", id, "")))
+    }
+
+    pub(super) fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
+        if self.out.json() { Ok(()) } else { self.out.lines(lines) }
+    }
+
+    /// Shows people a question that is open.
+    pub(super) fn question(&self, call: &OpenCall) -> Result<(), Failure> {
+        if self.out.json() { Ok(()) } else { self.out.question(call) }
+    }
+
+    /// The end of a command that drives: one object for programs, a status for people.
+    pub(super) fn tell(&self, view: &ExecutionView) -> Result<Exit, Failure> {
+        if self.out.json() {
+            self.out.value(&Told::from(view))?;
+        } else {
+            self.tell_people(view)?;
+        }
+        Ok(Exit::of(view.status))
+    }
+
+    fn tell_people(&self, view: &ExecutionView) -> Result<(), Failure> {
+        if view.status == Status::Complete && !view.result.is_null() {
+            self.out.line(&format!("= {}", prompt::shown(&view.result)))?;
+        }
+        self.remark_on(view);
+        Ok(())
+    }
+
+    /// Remarks where an execution stands, and how to go on with it.
+    pub fn remark_on(&self, view: &ExecutionView) {
+        let out = self.out;
+        match (view.status, &view.error) {
+            (Status::Error, Some(error)) => {
+                out.remark(&format!(
+                    "{} failed at line {}, column {}: {}: {}",
+                    view.id, error.line, error.column, error.name, error.message
+                ));
+                error.stack.iter().for_each(|frame| out.remark(&format!("  {frame}")));
+            }
+            (Status::WaitingCc, _) => out.remark(&self.waiting(view)),
+            (status, _) => out.remark(&format!("{} is {}", view.id, status.as_str())),
+        }
+    }
+
+    fn waiting(&self, view: &ExecutionView) -> String {
+        let id = &view.id;
+        if let Some(call) = asked(view) {
+            let next = self.next_step(|| format!("{}{}", self.go_on(id), self.answering(view, call)));
+            return format!("{id} waits for an answer. {next}");
+        }
+        let calls = || view.calls.iter();
+        if let Some(tool) = calls().find(|call| call.kind != TIMER && !KINDS.contains(&call.kind.as_str())) {
+            let work = || self.line(&format!("work --kind {} --exec CMD", quoted(&tool.kind)));
+            return format!("{id} waits for a worker: {}", self.next_step(work));
+        }
+        if let Some(file) = calls().find(|call| call.kind != TIMER) {
+            let resume = || format!("Go on with: {}", self.invocation("resume", id, " --allow-read DIR"));
+            return format!("{id} waits for {}. {}", file.kind, self.next_step(resume));
+        }
+        match calls().filter_map(|call| call.deadline).min() {
+            Some(until) => format!("{id} sleeps until {}. {}", to_the_second(until), self.go_on(id)),
+            None => format!("{id} waits. {}", self.go_on(id)),
+        }
+    }
+
+    /// How to answer a call from a script.
+    fn answering(&self, view: &ExecutionView, call: &OpenCall) -> String {
+        let named = if view.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+        let how = format!("{named} {}", prompt::flag(call));
+        format!("\n  or answer it with: {}", self.invocation("answer", &view.id, &how))
+    }
+}
+
+/// The question that is open, or the first of them.
+fn asked(view: &ExecutionView) -> Option<&OpenCall> {
+    let waits = view.status == Status::WaitingCc;
+    view.calls.iter().find(|call| waits && call.kind == COGNITIVE)
+}
