@@ -158,7 +158,7 @@ pub struct ClaimState {
     /// Who works on it; missing: nobody, it was given back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The fencing token: greater with every claim of this call.
+    /// The fencing token: greater with every claim of this call, and of any that had its id before it.
     pub token: u64,
     /// The end of the lease.
     pub until: Timestamp,
