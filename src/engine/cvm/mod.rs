@@ -280,9 +280,13 @@ impl Cvm {
             let run = Run { id: reached.id.clone() };
             reached = match self.engine.execute_part(&run, &id.part(part), origin).await {
                 Ok(executed) => executed.output,
-                // Somebody paused it meanwhile. What this command was asked for is done all the same.
-                Err(error) if error.code == Code::IllegalTransition => {
-                    return Ok(self.stands(&reached.id).await?.reached);
+                // Somebody paused or ended it meanwhile, or even removed it. What this command was asked for is done all the same.
+                Err(error) if matches!(error.code, Code::IllegalTransition | Code::NotFound) => {
+                    return match self.stands(&reached.id).await {
+                        Ok(standing) => Ok(standing.reached),
+                        Err(error) if error.code == Code::NotFound => Ok(reached),
+                        Err(error) => Err(error),
+                    };
                 }
                 Err(error) => return Err(error),
             };
