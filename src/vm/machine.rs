@@ -20,6 +20,9 @@ use super::value::{HeapRef, Value};
 /// Units of text that a built-in function walks over for the price of one instruction.
 const UNITS: u64 = 64;
 
+/// Work that a refused question counts for: schemas and their patterns were read to find out, and a program may ask so for ever.
+const REFUSED: u64 = 1_000 * UNITS;
+
 /// What a turn may know of the outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
@@ -364,6 +367,7 @@ impl Machine {
             return;
         }
         self.unask();
+        self.owe(REFUSED);
         self.raise_later(name, message);
     }
 

@@ -296,3 +296,17 @@ fn it_is_due_when_the_next_open_call_is() {
     scene.after(Millis(3_000));
     assert!(scene.after(Millis(0)).is_nothing());
 }
+
+/// A program that asks wrongly for ever is stopped by its slices and limits like one that computes for ever.
+#[test]
+fn questions_that_are_refused_cost_what_they_cost() {
+    let settings = Settings { slice_instructions: 20_000, ..Settings::default() };
+    let mut scene = Scene::on(Arc::new(Memory::new()), settings);
+    scene
+        .load(r#"let n = 0; while (n < 100) { try { CC("?", { choices: [] }); } catch (e) { n++; } } console.log(n);"#);
+    let first = block_on(scene.engine().execute(&Start::of("program").id("run"))).unwrap();
+    assert_eq!(first.status, Status::Running, "one slice is not enough");
+    block_on(scene.cvm().next("run", None)).unwrap();
+    scene.expect(Status::Complete).expect_output(["100"]);
+    assert!(scene.show().metrics.instructions_executed > 100_000);
+}

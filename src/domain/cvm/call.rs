@@ -209,14 +209,8 @@ pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }]);
 
 impl Call {
-    /// The call that a program asks. `Err`: what is wrong with how it asks, in words for the program's author.
-    pub(super) fn asked(
-        execution: &Execution,
-        request: CallRequest,
-        step: u64,
-        variables: Json,
-        ctx: &mut Ctx,
-    ) -> Result<Self, String> {
+    /// The call that a program asks, its variables still to be told. `Err`: what is wrong with how it asks, in words for the program's author.
+    pub(super) fn asked(execution: &Execution, request: CallRequest, step: u64, ctx: &mut Ctx) -> Result<Self, String> {
         let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
         let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
@@ -247,7 +241,7 @@ impl Call {
             response: None,
             outcome: None,
             error: None,
-            context: Context { pc: request.instruction, line: request.line, variables },
+            context: Context { pc: request.instruction, line: request.line, variables: json!({}) },
             claim: None,
         };
         let schema = call.schema()?;

@@ -218,18 +218,18 @@ fn ask(
     logs: bool,
 ) -> Result<Asking, Rejection> {
     let asked = requests.len();
-    let variables = live.machine.variables(CONTEXT_BYTES / asked.clamp(1, 16));
     let mut calls = Vec::with_capacity(asked);
     for (index, request) in requests.into_iter().enumerate() {
         let what = named(&request.kind, (execution.together > 0).then_some(index));
         let step = execution.metrics.cc_calls_count + 1 + index as u64;
-        // Where very many are asked at once, the first ones tell where the program stands.
-        let variables = if index < 16 { variables.clone() } else { json!({}) };
-        match Call::asked(execution, request, step, variables, ctx) {
+        match Call::asked(execution, request, step, ctx) {
             Ok(call) => calls.push(call),
             Err(message) => return Ok(Asking::Refused(format!("{what}: {message}"))),
         }
     }
+    // Where very many are asked at once, the first ones tell where the program stands.
+    let variables = live.machine.variables(CONTEXT_BYTES / asked.clamp(1, 16));
+    calls.iter_mut().take(16).for_each(|call| call.context.variables.clone_from(&variables));
     let unread: Vec<Key> =
         calls.iter().filter(|c| c.key.is_some()).map(Call::key).filter(|k| !view.has_read(k)).collect();
     if !unread.is_empty() {
