@@ -27,6 +27,7 @@ fn the_code_review_goes_on_without_a_reason() {
 #[test]
 fn the_code_review_looks_at_a_folder_that_it_was_granted() {
     let scene = Scene::new();
+    std::fs::create_dir_all(scene.path().join("code/below")).unwrap();
     scene.file("code/b.ts", "const a = 1;\n");
     scene.file("code/a.txt", "text");
     scene.file("code/below/c.ts", "not looked at");

@@ -15,15 +15,15 @@ pub enum Event {
     Answer(CcWaiting),
     /// An answer came whose question was not asked yet.
     AnswerEarly,
-    /// See [`Pause`].
+    /// See [`Pause`](super::Pause).
     Pause,
-    /// See [`Unpause`].
+    /// See [`Unpause`](super::Unpause).
     Unpause,
-    /// See [`Cancel`].
+    /// See [`Cancel`](super::Cancel).
     Cancel(Timestamp),
-    /// See [`Retry`].
+    /// See [`Retry`](super::Retry).
     Retry,
-    /// See [`Delete`]; with the end of the lease of who deletes.
+    /// See [`Delete`](super::Delete); with the end of the lease of who deletes.
     Delete(Timestamp),
 }
 
