@@ -4,6 +4,7 @@
 mod answers;
 mod due;
 mod lifecycle;
+mod threads;
 mod workers;
 
 use runstate::code::Code;
