@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::args::Answering;
 use crate::bounded;
-use crate::exec::{Exec, Unanswered, Wanted};
+use crate::exec::{self, Exec, Unanswered, Wanted};
 use crate::failure::{self, Failure};
 use crate::lines::Lines;
 use crate::print::{Out, indented};
@@ -75,6 +75,7 @@ struct Misfit {
 impl Answers {
     /// What the command line says, else standard input.
     pub fn of(answering: &Answering) -> Result<Self, Failure> {
+        exec::check(answering.answer_with.as_deref(), "--answer-with")?;
         if let Some(line) = &answering.answer_with {
             let exec = Exec { line: line.clone(), timeout: answering.timeout };
             return Ok(Self::Command(Asking { exec, plain: answering.plain, misfit: None }));

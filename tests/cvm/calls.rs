@@ -137,6 +137,9 @@ fn an_early_answer_that_does_not_fit_is_dropped_with_a_row_in_the_log() {
         let dropped = scene.dump().into_values().filter(|(_, row)| row["event"] == json!("error"));
         let messages: Vec<String> = dropped.map(|(_, row)| row["details"]["message"].to_string()).collect();
         assert!(messages.len() == 1 && messages[0].contains("small"), "{messages:?}");
+        let calls =
+            scene.dump().into_values().filter(|(_, row)| row["error"]["message"].to_string().contains("was dropped"));
+        assert_eq!(calls.count(), 1, "whoever looks at the call sees it");
         scene.try_answer_key("size", "small").unwrap();
         scene.expect_output(["small"]);
     });

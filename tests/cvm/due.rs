@@ -43,6 +43,9 @@ fn between_two_commands_only_a_slice_is_run() {
     scene.expect(Status::Running);
     let after = scene.show().metrics.instructions_executed;
     assert!((before + 1_000..before + 1_200).contains(&after), "{before} {after}");
+    // What is left is anybody's at once.
+    assert_eq!(block_on(scene.cvm().run_due(16, Pace::Stop)).unwrap().woken, 1);
+    scene.expect(Status::Complete);
 }
 
 #[test]
@@ -144,4 +147,22 @@ fn executions_keep_the_version_they_began_with() {
     scene.answer("x").expect_output(["one x"]);
     block_on(scene.cvm().answer("new", None, "y".into(), None, None)).unwrap();
     assert_eq!(block_on(scene.cvm().output("new")).unwrap(), ["two y"]);
+}
+
+#[test]
+fn between_two_commands_only_a_batch_of_a_deletion_is_done() {
+    let mut scene = with(Settings::default(), "for (let i = 0; i < 700; i++) CC.all([\"?\"]);");
+    scene.start(Json::Null).unwrap();
+    for _ in 0..700 {
+        block_on(scene.cvm().answer("run", None, "x".into(), None, None)).unwrap();
+    }
+    block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
+    scene.host.clock.advance(Millis::seconds(30));
+    let calls = |scene: &Scene| scene.count("cc_history");
+    block_on(scene.cvm().run_due(16, Pace::Slice)).unwrap();
+    assert_eq!((calls(&scene), scene.count("executions")), (450, 1));
+    block_on(scene.cvm().run_due(16, Pace::Slice)).unwrap();
+    assert_eq!(calls(&scene), 200);
+    block_on(scene.cvm().run_due(16, Pace::Stop)).unwrap();
+    assert_eq!((calls(&scene), scene.count("executions"), scene.count("execution_logs")), (0, 0, 0));
 }

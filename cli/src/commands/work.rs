@@ -44,6 +44,7 @@ fn check(working: &Working) -> Result<(), Failure> {
     if working.kind.iter().any(|kind| kind == TIMER) {
         return Err(failure::usage("timers go on by themselves; nobody serves them"));
     }
+    exec::check(working.exec.as_deref(), "--exec")?;
     match (&working.exec, working.kind.iter().find(|kind| !is_file(kind))) {
         (None, Some(kind)) => Err(failure::usage(format!("--exec is missing: the command that answers {kind}"))),
         _ => Ok(()),

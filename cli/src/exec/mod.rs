@@ -13,6 +13,8 @@ use std::time::Duration;
 use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
+use crate::failure::{self, Failure};
+
 pub use group::end_all;
 pub use question::{Given, Wanted};
 
@@ -80,6 +82,14 @@ impl Ran {
     fn said(&self) -> String {
         let tail = self.tail.trim();
         if tail.is_empty() { String::new() } else { format!(": {tail}") }
+    }
+}
+
+/// A command that is none answers everything with nothing: most often a variable that is not set.
+pub fn check(line: Option<&str>, flag: &str) -> Result<(), Failure> {
+    match line {
+        Some(line) if line.trim().is_empty() => Err(failure::usage(format!("{flag} is empty; it must be a command"))),
+        _ => Ok(()),
     }
 }
 

@@ -352,3 +352,13 @@ fn a_list_answers_tools_too_and_skips_what_answers_itself() {
     scene.run(&["resume", "m", "--answers", "all.json"]).ended(0);
     assert_eq!(scene.result("m"), serde_json::json!(["one", {"two": 2}, "three", "four"]));
 }
+
+#[test]
+fn a_command_that_is_empty_answers_nothing() {
+    let scene = Scene::new();
+    scene.file("tool.ts", TOOL);
+    scene.run(&["run", "tool.ts", "--id", "t"]).ended(3);
+    scene.run(&["work", "--kind", "search", "--exec", " ", "--drain"]).ended(2).explains(&["--exec is empty"]);
+    scene.run(&["resume", "t", "--answer-with", ""]).ended(2).explains(&["--answer-with is empty"]);
+    assert_eq!(scene.status("t"), "waiting_cc");
+}

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::call::{COGNITIVE, Call, CallOutcome, Response, TIMER};
+use super::call::{COGNITIVE, Call, CallError, CallOutcome, Response, TIMER};
 use super::early::{Early, Row};
 use super::execution::{EXECUTIONS, End, Event, Execution, ProgramError, Reached};
 use super::live::Live;
@@ -291,7 +291,12 @@ fn take_early(execution: &mut Execution, call: &mut Call, early: &Early) -> Opti
         }
         Err(why) => {
             call.response = None;
-            Some(why.to_string())
+            let why = why.to_string().trim_end_matches("; nothing was changed").to_owned();
+            // Also where nothing is logged, whoever looks at the call sees it.
+            let message = format!("an answer came before it was asked, and was dropped: {why}");
+            let (timestamp, by) = (early.response.timestamp, early.response.by.clone());
+            call.error = Some(CallError { name: None, message, timestamp, by });
+            Some(why)
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::value::{self, Json};
 pub enum Pace {
     /// To its next stop.
     Stop,
-    /// One slice: what is left to run is due again when its lease ends. Between two commands of somebody who waits for them.
+    /// One slice, or one batch of a deletion: what is left is due again at once, for whoever has the time. Between two commands of somebody
+    /// who waits for them.
     Slice,
 }
 
@@ -62,7 +63,7 @@ impl Cvm {
         let now = self.engine.now();
         let mut due = Due::default();
         self.wake_all(now, limit, pace, &mut due).await?;
-        self.retire(now, limit, &mut due).await?;
+        self.retire(now, limit, pace, &mut due).await?;
         let expired = self.engine.sweep(now, limit as usize).await?;
         let removed = match self.engine.remove_abandoned(now, limit).await {
             Ok(removed) => u64::from(removed),
@@ -133,12 +134,12 @@ impl Cvm {
     }
 
     async fn wake_one(&self, execution: &str, pace: Pace) -> Result<Awoken, Error> {
-        let wake = Wake { id: execution.to_owned() };
+        let wake = Wake { id: execution.to_owned(), hand_back: pace == Pace::Slice };
         let command = self.engine.new_command_id();
         let woken = self.engine.execute_part(&wake, &command, Origin::Own).await?.output;
         if let Some(incarnation) = woken.deleting {
             let rows = DeleteRows { id: execution.to_owned(), incarnation };
-            self.delete_rows(&rows, &command, Origin::Own).await?;
+            self.delete_rows(&rows, &command, Origin::Own, pace).await?;
             return Ok(Awoken::Deleted);
         }
         let Some(reached) = woken.reached.filter(|_| woken.was_due) else { return Ok(Awoken::NotDue) };
@@ -149,9 +150,9 @@ impl Cvm {
     }
 
     /// Deletes finished executions that are kept no longer.
-    async fn retire(&self, now: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
+    async fn retire(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
         let Some(retention) = self.engine.settings().retention else { return Ok(()) };
-        self.delete_finished(now - retention, limit, due).await
+        self.delete_ended(now - retention, limit, pace, due).await
     }
 
     /// How many executions had ended at `before`.
@@ -161,6 +162,10 @@ impl Cvm {
 
     /// Deletes up to `limit` executions that had ended at `before`.
     pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
+        self.delete_ended(before, limit, Pace::Stop, due).await
+    }
+
+    async fn delete_ended(&self, before: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
         let mut cursor = None;
         loop {
             let page = self.engine.store().query(&finished(before).limit(PAGE).after(cursor)).await?;
@@ -170,7 +175,7 @@ impl Cvm {
                     return Ok(());
                 }
                 let delete = Delete { id: row.id.to_string(), ended_by: Some(before) };
-                match self.remove(&delete, None).await {
+                match self.remove(&delete, None, pace).await {
                     Ok(true) => due.deleted += 1,
                     Ok(false) => {}
                     // Somebody else was faster, or tried it again meanwhile.

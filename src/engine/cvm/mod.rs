@@ -211,24 +211,31 @@ impl Cvm {
 
     /// Removes a finished execution with all its rows.
     pub async fn delete(&self, execution: &str, id: Option<&CommandId>) -> Result<(), Error> {
-        self.remove(&Delete::of(execution), id).await.map(|_| ())
+        self.remove(&Delete::of(execution), id, Pace::Stop).await.map(|_| ())
     }
 
     /// As [`Cvm::delete`]; whether it was done.
-    async fn remove(&self, delete: &Delete, id: Option<&CommandId>) -> Result<bool, Error> {
+    async fn remove(&self, delete: &Delete, id: Option<&CommandId>, pace: Pace) -> Result<bool, Error> {
         let Executed { output: begun, command, .. } = self.execute(delete, id).await?;
         if begun.done {
             return Ok(false);
         }
         let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
-        self.delete_rows(&rows, &command, Origin::of_parts(id)).await?;
+        self.delete_rows(&rows, &command, Origin::of_parts(id), pace).await?;
         Ok(true)
     }
 
-    /// Removes rows batch after batch until nothing is left.
-    async fn delete_rows(&self, rows: &DeleteRows, command: &CommandId, origin: Origin) -> Result<(), Error> {
+    /// Removes rows batch after batch until nothing is left, or one batch.
+    async fn delete_rows(
+        &self,
+        rows: &DeleteRows,
+        command: &CommandId,
+        origin: Origin,
+        pace: Pace,
+    ) -> Result<(), Error> {
         for part in 1.. {
-            if self.engine.execute_part(rows, &command.part(part), origin).await?.output.done {
+            let done = self.engine.execute_part(rows, &command.part(part), origin).await?.output.done;
+            if done || pace == Pace::Slice {
                 break;
             }
         }

@@ -13,7 +13,7 @@ use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection
 use crate::id;
 use crate::limits::LogLevel;
 use crate::schema::{Collection, Key, Query};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::value::{Json, check_plain};
 use crate::vm::BYTECODE_VERSION;
 
@@ -101,6 +101,8 @@ pub struct Retry {
 pub struct Wake {
     /// The execution.
     pub id: String,
+    /// Whoever wakes it does not go on with it after this: what is left is anybody's at once.
+    pub hand_back: bool,
 }
 
 /// What was due of an execution.
@@ -379,6 +381,9 @@ impl Command for Wake {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Woken>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
+        if self.hand_back {
+            ctx.settings.run_lease = Millis(0);
+        }
         let gone = Woken { reached: None, was_due: false, deleting: None };
         let Some(head) = view.get(&key) else { return Ok(Decision::of(gone)) };
         let execution = Execution::peek(view, &self.id).map(Cow::into_owned);
@@ -465,7 +470,11 @@ impl Command for DeleteRows {
     }
 
     fn reads(&self, _: &View) -> ReadSet {
-        let rows = |of: &Collection| Query::of(of).eq("executionId", self.id.as_str()).limit(DELETE_ROWS);
+        let rows = |of: &Collection| {
+            // Small ones go many at once: each look passes over what was removed before.
+            let most = if of.name == rows::EXECUTION_LOGS.name { 8 * DELETE_ROWS } else { DELETE_ROWS };
+            Query::of(of).eq("executionId", self.id.as_str()).limit(most)
+        };
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
             .query("outputs", rows(&OUTPUTS))
             .query("pages", rows(&HEAP_PAGES))
