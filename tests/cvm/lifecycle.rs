@@ -133,7 +133,7 @@ fn a_deletion_that_slept_does_not_go_on_over_the_next_execution_of_the_id() {
     block_on(scene.cvm().delete("run", None)).unwrap();
     scene.start(Json::Null).unwrap();
     scene.answer("1").answer("2").expect(Status::Complete);
-    let rest = DeleteRows { id: begun.id, incarnation: begun.incarnation };
+    let rest = DeleteRows::of(&begun.id, begun.incarnation);
     assert!(block_on(engine.execute(&rest)).unwrap().done);
     scene.expect(Status::Complete).expect_output(["1", "2"]);
 }

@@ -46,7 +46,7 @@ pub use call::{
 pub use carried::{CarriedEnd, CarryEnded, CarryProgram};
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
-    Reached, Resting, Retry, Run, Start, State, Status, Unpause, Wake, Woken,
+    Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,
 };
 pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};

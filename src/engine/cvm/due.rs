@@ -138,7 +138,7 @@ impl Cvm {
         let command = self.engine.new_command_id();
         let woken = self.engine.execute_part(&wake, &command, Origin::Own).await?.output;
         if let Some(incarnation) = woken.deleting {
-            let rows = DeleteRows { id: execution.to_owned(), incarnation };
+            let rows = DeleteRows::of(execution, incarnation);
             self.delete_rows(&rows, &command, Origin::Own, pace).await?;
             return Ok(Awoken::Deleted);
         }

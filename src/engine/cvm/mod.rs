@@ -220,7 +220,7 @@ impl Cvm {
         if begun.done {
             return Ok(false);
         }
-        let rows = DeleteRows { id: begun.id, incarnation: begun.incarnation };
+        let rows = DeleteRows::of(&begun.id, begun.incarnation);
         self.delete_rows(&rows, &command, Origin::of_parts(id), pace).await?;
         Ok(true)
     }
@@ -233,11 +233,13 @@ impl Cvm {
         origin: Origin,
         pace: Pace,
     ) -> Result<(), Error> {
+        let mut rows = rows.clone();
         for part in 1.. {
-            let done = self.engine.execute_part(rows, &command.part(part), origin).await?.output.done;
-            if done || pace == Pace::Slice {
+            let deleted = self.engine.execute_part(&rows, &command.part(part), origin).await?.output;
+            if deleted.done || pace == Pace::Slice {
                 break;
             }
+            rows.from = deleted.from;
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
 use crate::id;
 use crate::limits::LogLevel;
-use crate::schema::{Collection, Key, Query};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Collection, Filter, Key, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Json, check_plain};
 use crate::vm::BYTECODE_VERSION;
@@ -133,6 +134,28 @@ pub struct DeleteRows {
     pub id: String,
     /// Which one of that id: what was started under it since is another.
     pub incarnation: String,
+    /// Where the batch before ended ([`Deleted::from`]).
+    #[serde(skip)]
+    pub from: UpTo,
+}
+
+/// Where a batch of a deletion ended, so that the next one need not look past what is removed. Nothing rests on it: in the end it is looked
+/// for what is left without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpTo {
+    /// Step of the last call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// Time of the last row of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<i64>,
+}
+
+impl DeleteRows {
+    /// From the first row on.
+    pub fn of(id: &str, incarnation: String) -> Self {
+        Self { id: id.to_owned(), incarnation, from: UpTo::default() }
+    }
 }
 
 /// How far a deletion is.
@@ -144,6 +167,9 @@ pub struct Deleted {
     pub incarnation: String,
     /// Nothing of it is left.
     pub done: bool,
+    /// For the next batch.
+    #[serde(default)]
+    pub from: UpTo,
 }
 
 impl Delete {
@@ -443,11 +469,11 @@ impl Command for Delete {
             && execution.ended().is_none_or(|at| at > by)
         {
             let incarnation = before.revision.incarnation().to_owned();
-            return Ok(Decision::of(Deleted { id: self.id.clone(), incarnation, done: true }));
+            return Ok(Decision::of(Deleted { id: self.id.clone(), incarnation, done: true, from: UpTo::default() }));
         }
         execution.state = execution.step(Event::Delete(ctx.now + ctx.settings.run_lease))?;
         let incarnation = before.revision.incarnation().to_owned();
-        let decision = Decision::of(Deleted { id: self.id.clone(), incarnation, done: false });
+        let decision = Decision::of(Deleted { id: self.id.clone(), incarnation, done: false, from: UpTo::default() });
         if begun {
             return Ok(decision);
         }
@@ -470,21 +496,28 @@ impl Command for DeleteRows {
     }
 
     fn reads(&self, _: &View) -> ReadSet {
-        let rows = |of: &Collection| {
-            // Small ones go many at once: each look passes over what was removed before.
-            let most = if of.name == rows::EXECUTION_LOGS.name { 8 * DELETE_ROWS } else { DELETE_ROWS };
-            Query::of(of).eq("executionId", self.id.as_str()).limit(most)
+        let rows = |of: &Collection| Query::of(of).eq("executionId", self.id.as_str()).limit(DELETE_ROWS);
+        let after = |query: Query, field: &str, from: Option<Json>| {
+            let query = query.sort(field, Ascending);
+            from.map_or(query.clone(), |from| query.filter(Filter::Gte(field.to_owned(), from)))
         };
+        let calls = after(rows(&CC_HISTORY), "step", self.from.step.map(Json::from));
+        // Small ones go many at once.
+        let logs = rows(&rows::EXECUTION_LOGS).limit(8 * DELETE_ROWS);
+        let logs = after(logs, "timestamp", self.from.log.map(Json::from));
         ReadSet::key(Key::new(&EXECUTIONS, &self.id))
             .query("outputs", rows(&OUTPUTS))
             .query("pages", rows(&HEAP_PAGES))
-            .query("calls", rows(&CC_HISTORY))
-            .query("logs", rows(&rows::EXECUTION_LOGS))
+            .query("calls", calls)
+            .query("logs", logs)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
         let key = Key::new(&EXECUTIONS, &self.id);
-        let gone = |done| Decision::of(Deleted { id: self.id.clone(), incarnation: self.incarnation.clone(), done });
+        let gone = |done| {
+            let from = UpTo::default();
+            Decision::of(Deleted { id: self.id.clone(), incarnation: self.incarnation.clone(), done, from })
+        };
         let Some(head) = view.get(&key) else { return Ok(gone(true)) };
         if !matches!(Execution::from_document(&key, head)?.state, State::Deleted { .. }) {
             // Somebody else finished, and another execution has the id by now: its rows are none of ours. One that is being deleted is gone on
@@ -498,12 +531,23 @@ impl Command for DeleteRows {
             ["outputs", "pages", "calls", "logs"].iter().flat_map(|name| view.rows(name).unwrap_or_default()).collect();
         // The head goes last: its id is free only when nothing of it is left. It was marked in a commit before, so nobody adds rows any
         // more while the last ones are looked for.
+        if rows.is_empty() && self.from != UpTo::default() {
+            // Nothing behind the last batch: whether anything is before it is looked for next.
+            return Ok(gone(false));
+        }
         if rows.is_empty() {
             return Ok(gone(true).change(Change::Delete { key, revision: Some(head.revision.clone()) }));
         }
         let mut decision = gone(false).check(key, head);
-        let rows = rows.into_iter().take(beside_head(ctx));
-        decision.changes.extend(rows.map(|(key, _)| Change::Delete { key: key.clone(), revision: None }));
+        let from = &mut decision.output.from;
+        *from = self.from;
+        for (key, row) in rows.into_iter().take(beside_head(ctx)) {
+            from.step = row.document.get("step").and_then(Json::as_u64).or(from.step);
+            if key.collection == rows::EXECUTION_LOGS.name {
+                from.log = row.document.get("timestamp").and_then(Json::as_i64).or(from.log);
+            }
+            decision.changes.push(Change::Delete { key: key.clone(), revision: None });
+        }
         Ok(decision)
     }
 }

@@ -19,7 +19,9 @@ use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-pub use commands::{Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
+pub use commands::{
+    Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause, UpTo, Wake, Woken,
+};
 pub use error::ProgramError;
 pub use lifecycle::{End, Event};
 
