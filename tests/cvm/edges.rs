@@ -310,3 +310,19 @@ fn questions_that_are_refused_cost_what_they_cost() {
     scene.expect(Status::Complete).expect_output(["100"]);
     assert!(scene.show().metrics.instructions_executed > 100_000);
 }
+
+/// All of them come back in one turn, so together they are bounded; a shorter one is still taken.
+#[test]
+fn answers_to_calls_asked_together_are_bounded_together() {
+    let scene = Scene::of(r#"CC.all(Array.from({ length: 69 }, (_, i) => "q" + i));"#);
+    let calls: Vec<String> = scene.show().calls.into_iter().map(|call| call.call_id).collect();
+    let answer = |call: &str, bytes: usize| {
+        block_on(scene.cvm().answer("run", Some(call), "x".repeat(bytes).into(), None, None))
+    };
+    calls[..67].iter().for_each(|call| drop(answer(call, 1_000_000).unwrap()));
+    let before = scene.head("state.togetherBytes");
+    assert_eq!(answer(&calls[67], 1_000_000).unwrap_err().code, Code::Limit);
+    assert_eq!((scene.head("state.togetherBytes"), scene.head("ccWaiting.openCalls")), (before, json!(2)));
+    answer(&calls[67], 10).unwrap();
+    assert_eq!(scene.head("ccWaiting.openCalls"), json!(1));
+}

@@ -206,6 +206,18 @@ fn a_tree_is_readable_and_comes_back_as_it_was() {
 }
 
 #[test]
+fn answers_that_came_before_their_questions_stand_in_a_tree_too() {
+    let scene = scene();
+    for key in ["one", "two"] {
+        scene.run(&["answer", "d1", "--key", key, "--text", "kept"]).ended(3);
+    }
+    let exported = scene.run(&["export", "--tree", "tree", "--json"]).ended(0);
+    assert_eq!(names(&scene.path().join("tree/history/d1")).len(), 4);
+    let imported = scene.run(&in_store("file:new", &["import", "--tree", "tree", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+}
+
+#[test]
 fn a_tree_that_was_changed_is_refused_by_the_name_of_the_file() {
     let scene = scene();
     scene.run(&["export", "--tree", "tree"]).ended(0);
