@@ -3,6 +3,7 @@
 //! `wire.rs`, what a slice of running does in `turn.rs`.
 
 mod commands;
+mod delete;
 mod error;
 mod lifecycle;
 mod wire;
@@ -19,9 +20,8 @@ use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-pub use commands::{
-    Cancel, Delete, DeleteRows, Deleted, Pause, Reached, Retry, Run, Start, Unpause, UpTo, Wake, Woken,
-};
+pub use commands::{Cancel, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
+pub use delete::{Delete, DeleteRows, Deleted, UpTo};
 pub use error::ProgramError;
 pub use lifecycle::{End, Event};
 
