@@ -2,6 +2,7 @@
 //! of any domain and no knowledge of any store.
 
 mod cache;
+mod changes;
 mod commit;
 mod cvm;
 mod error;
