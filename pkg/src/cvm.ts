@@ -218,12 +218,12 @@ export class Cvm {
 
   /** Tells that a claimed call could not be done. With `retry` it is tried again later; else its program is thrown an error. */
   fail(
-    { claimed: { execution, call, token } }: Work,
+    { claimed }: Work,
     message: string,
     options: { name?: string; by?: string; retry?: Backoff } & CommandOptions = {},
   ): Promise<{ retryAt: number | null; reached: Reached | null }> {
     const { name, by, retry, signal } = options;
-    return this.#engine.call("cvm.fail", { execution, call, token, message, name, by, retry, ...named(options) }, signal);
+    return this.#engine.call("cvm.fail", { claimed, message, name, by, retry, ...named(options) }, signal);
   }
 
   /** Gives a claimed call back for others to take at once. */

@@ -53,8 +53,8 @@ export class Engine {
     return this.instance.run(() => promise);
   }
 
-  /** Writes an export in chunks of whole lines. */
-  async export(params: { execution?: string }, sink: (chunk: string) => void, signal?: AbortSignal): Promise<void> {
+  /** Writes an export in chunks of whole lines; null: what came before is void, it begins anew. */
+  async export(params: { execution?: string }, sink: (chunk: string | null) => void, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     await untilAborted(
       this.instance.run(() => this.raw.export(JSON.stringify(params), sink)),

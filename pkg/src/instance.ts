@@ -8,7 +8,7 @@ import type { NodeFiles } from "./node/files.js";
 export interface RawRunstate {
   call(method: string, params: string): Promise<string>;
   worker(options: string, handler: RawHandler, told?: (event: string) => void): RawServing;
-  export(params: string, sink: (chunk: string) => void): Promise<string>;
+  export(params: string, sink: (chunk: string | null) => void): Promise<string>;
   import(bytes: Uint8Array, progress?: (event: string) => void): Promise<string>;
   close(): Promise<void>;
 }
@@ -46,14 +46,11 @@ export type WasmSource =
 /** The WebAssembly, begun or not. */
 export class Instance<G extends Glue = Glue> {
   #begun: Promise<G> | undefined;
-  #defect: RunstateError | undefined;
+  #defect: string | undefined;
   /** Those who wait, told when the WebAssembly dies: what they wait for would never come. */
-  readonly #waiting = new Set<(defect: RunstateError) => void>();
+  readonly #waiting = new Set<(refusal: RunstateError) => void>();
 
-  constructor(
-    readonly glue: G,
-    private readonly files?: NodeFiles,
-  ) {}
+  constructor(private readonly glue: G) {}
 
   /** Begins it with `init`, once; a beginning that failed (a page without network) may be tried again. */
   begin(init: (glue: G) => unknown): Promise<G> {
@@ -64,7 +61,7 @@ export class Instance<G extends Glue = Glue> {
     return this.#begun;
   }
 
-  /** The WebAssembly that was begun; undefined where it was not. */
+  /** The WebAssembly that was begun; undefined: nobody did. */
   get begun(): Promise<G> | undefined {
     return this.#begun;
   }
@@ -72,46 +69,43 @@ export class Instance<G extends Glue = Glue> {
   async #begin(init: (glue: G) => unknown): Promise<G> {
     await init(this.glue);
     this.glue.onPanic((message) => this.#die(message));
-    this.glue.provideFiles?.(this.files);
     return this.glue;
   }
 
   #die(message: string): void {
-    this.#defect ??= new RunstateError({
-      code: "internal",
-      message: `a defect of runstate ended it: ${message}; load it anew, what was acknowledged is kept`,
-    });
-    for (const tell of this.#waiting) tell(this.#defect);
+    this.#defect ??= message;
+    for (const tell of this.#waiting) tell(this.#refusal());
     this.#waiting.clear();
   }
 
-  /** What `call` comes to, as errors that callers see; `internal` as soon as the WebAssembly dies. */
-  run<T>(call: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#defect !== undefined) {
-        reject(this.#defect);
-        return;
-      }
-      this.#waiting.add(reject);
-      let answer: Promise<T>;
-      try {
-        answer = call();
-      } catch (thrown) {
-        answer = Promise.reject(thrown);
-      }
-      answer
-        .then(resolve, (thrown: unknown) => reject(this.#defect ?? toldError(thrown)))
-        .finally(() => this.#waiting.delete(reject));
-    });
+  /** What everybody is told after a defect. */
+  #refusal(): RunstateError {
+    const message = `a defect of runstate ended it: ${this.#defect}; load it anew, what was acknowledged is kept`;
+    return new RunstateError({ code: "internal", message });
+  }
+
+  /** What `call` comes to, with errors as callers see them; `internal` as soon as the WebAssembly dies. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#defect !== undefined) throw this.#refusal();
+    let tell!: (refusal: RunstateError) => void;
+    const death = new Promise<never>((_, reject) => (tell = reject));
+    this.#waiting.add(tell);
+    try {
+      return await Promise.race([call(), death]);
+    } catch (thrown) {
+      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
+    } finally {
+      this.#waiting.delete(tell);
+    }
   }
 
   /** As {@link Instance.run}, for what answers at once. */
   runNow<T>(call: () => T): T {
-    if (this.#defect !== undefined) throw this.#defect;
+    if (this.#defect !== undefined) throw this.#refusal();
     try {
       return call();
     } catch (thrown) {
-      throw this.#defect ?? toldError(thrown);
+      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
     }
   }
 }

@@ -111,7 +111,7 @@ export class Run {
   /** What was logged, from the row after `after` on. */
   logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
     const { after, limit, signal } = options;
-    return this.#engine.call("cvm.logs", { execution: this.id, after, limit }, signal);
+    return this.#engine.call("cvm.logs", { id: this.id, after, limit }, signal);
   }
 
   /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */

@@ -65,8 +65,12 @@ export class Runstate implements AsyncDisposable {
   async export(options: { execution?: string } & WaitOptions = {}): Promise<Blob> {
     const { execution, signal } = options;
     const parts: Blob[] = [];
-    // Each chunk goes into a blob at once: browsers keep large ones on disk.
-    await this.#engine.export({ execution }, (chunk) => parts.push(new Blob([chunk])), signal);
+    const take = (chunk: string | null) => {
+      if (chunk === null) parts.length = 0;
+      // A blob at once: browsers keep large ones on disk.
+      else parts.push(new Blob([chunk]));
+    };
+    await this.#engine.export({ execution }, take, signal);
     return new Blob(parts, { type: "application/jsonl" });
   }
 

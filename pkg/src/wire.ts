@@ -310,7 +310,12 @@ export interface Info {
 
 /** What an import did. */
 export interface Imported {
-  [name: string]: Json;
+  /** What the export holds: documents of each collection, and the hash over all of them. */
+  summary: { counts: { [collection: string]: number }; contents: string };
+  /** Documents that were written now. */
+  written: number;
+  /** Those that were there already. */
+  there: number;
 }
 
 /** A compiled program. */
@@ -365,7 +370,7 @@ export interface Calls {
   "cvm.heartbeat": { params: { claimed: Claimed; leaseMs: number }; result: number };
   "cvm.complete": { params: CommandName & { claimed: Claimed; answer: Plain; by?: string }; result: Reached };
   "cvm.fail": {
-    params: CommandName & { execution: string; call: string; token: number; message: string; name?: string; by?: string; retry?: Backoff };
+    params: CommandName & { claimed: Claimed; message: string; name?: string; by?: string; retry?: Backoff };
     result: { retryAt: number | null; reached: Reached | null };
   };
   "cvm.release": { params: { claimed: Claimed }; result: null };
@@ -382,7 +387,7 @@ export interface Calls {
     result: Paged<CallRow>;
   };
   "cvm.slowest": { params: { program?: string; limit?: number }; result: CallRow[] };
-  "cvm.logs": { params: { execution: string; after?: string; limit?: number }; result: LogPage };
+  "cvm.logs": { params: { id: string; after?: string; limit?: number }; result: LogPage };
   "cvm.programs": { params: Page & { tag?: string }; result: Paged<ProgramSummary> };
   "cvm.program": { params: { name: string }; result: ProgramView };
   "cvm.versions": { params: Page & { name: string }; result: Paged<VersionSummary> };
