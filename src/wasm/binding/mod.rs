@@ -41,7 +41,7 @@ pub struct Runstate {
 
 #[wasm_bindgen]
 impl Runstate {
-    /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, mustExist? }`.
+    /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, sliceInstructions?, mustExist? }`.
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {
