@@ -10,6 +10,7 @@ mod figures;
 mod licences;
 mod machine;
 mod node;
+mod npm;
 mod process;
 mod report;
 mod seed;
