@@ -37,12 +37,19 @@ fn on_memory(script: &Script) -> Played {
     block_on(script.play(Arc::new(Memory::new()))).unwrap()
 }
 
+/// Plays it there too, and compares. Of a step that differs the documents are told that differ then: they say why.
 #[track_caller]
-fn same(place: &str, played: &Played, on_memory: &Played) {
-    if let Some(difference) = on_memory.first_difference(played) {
-        panic!("{place}, beside memory: {difference}");
-    }
-    println!("{place}: {} steps, {} documents, as on memory", played.steps.len(), played.documents.len());
+fn same(place: &str, script: &Script, there: impl Fn(&Script) -> Played) {
+    let (here, played) = (on_memory(script), there(script));
+    let Some(difference) = here.first_difference(&played) else {
+        println!("{place}: {} steps, {} documents, as on memory", played.steps.len(), played.documents.len());
+        return;
+    };
+    let until = here.steps.iter().zip(&played.steps).take_while(|(ours, theirs)| ours == theirs).count();
+    let until = Script { steps: u32::try_from(until + 1).unwrap().min(STEPS), ..script.clone() };
+    let here = Played { steps: vec![], ..on_memory(&until) };
+    let documents = here.first_difference(&Played { steps: vec![], ..there(&until) });
+    panic!("{place}, beside memory: {difference}\n{}", documents.unwrap_or_default());
 }
 
 /// Plays it by a program that takes the script on its stdin and says what it came to.
@@ -88,30 +95,33 @@ fn a_script_does_all_there_is_to_do() {
 
 #[test]
 fn files_natively() {
-    let script = script();
-    let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
-    let store = block_on(FileStore::open(folder.path(), Options::default())).unwrap();
-    let played = block_on(script.play(Arc::new(store))).unwrap();
-    same("files", &played, &on_memory(&script));
+    same("files", &script(), |script| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = block_on(FileStore::open(folder.path(), Options::default())).unwrap();
+        block_on(script.play(Arc::new(store))).unwrap()
+    });
 }
 
 #[test]
 fn files_in_node() {
     let Some(package) = told("files_in_node", "RUNSTATE_NODE_PACKAGE") else { return };
-    let (script, folder) = (script(), tempfile::tempdir().unwrap());
-    let mut node = Command::new("node");
-    node.arg(checkout("tests/node/script.mjs")).arg(package).arg(format!("file:{}", folder.path().display()));
-    same("files in Node", &by(node, &script), &on_memory(&script));
+    same("files in Node", &script(), |script| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut node = Command::new("node");
+        node.arg(checkout("tests/node/script.mjs")).arg(&package).arg(format!("file:{}", folder.path().display()));
+        by(node, script)
+    });
 }
 
 #[test]
 fn indexeddb_in_chromium() {
     let Some(package) = told("indexeddb_in_chromium", "RUNSTATE_NODE_PACKAGE") else { return };
     let Some(chromium) = told("indexeddb_in_chromium", "RUNSTATE_CHROMIUM") else { return };
-    let script = script();
-    let mut node = Command::new("node");
-    node.arg(checkout("tests/browser/script.mjs")).arg(package).env("RUNSTATE_CHROMIUM", chromium);
-    same("IndexedDB in Chromium", &by(node, &script), &on_memory(&script));
+    same("IndexedDB in Chromium", &script(), |script| {
+        let mut node = Command::new("node");
+        node.arg(checkout("tests/browser/script.mjs")).arg(&package).env("RUNSTATE_CHROMIUM", &chromium);
+        by(node, script)
+    });
 }
