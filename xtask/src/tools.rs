@@ -1,7 +1,7 @@
 //! What the commands need beside cargo, and how it is got: from rustup, from Debian, or into the folder of tools. That
 //! folder lies outside of the checkout, so that fresh clones find what an earlier one has got.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Error;
@@ -11,6 +11,9 @@ use crate::report::Report;
 use crate::workspace::{Workspace, items};
 
 pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// The browser.
+pub const CHROMIUM: &str = "chromium";
 
 /// What steers the browser for `wasm-bindgen-test-runner`.
 pub const CHROMEDRIVER: &str = "chromedriver";
@@ -101,13 +104,21 @@ pub fn node() -> Result<(), Error> {
 
 /// A real browser, and what lets tests steer it.
 pub fn chromium() -> Result<(), Error> {
-    for (program, package) in [("chromium", "chromium"), (CHROMEDRIVER, "chromium-driver")] {
+    for (program, package) in [(CHROMIUM, "chromium"), (CHROMEDRIVER, "chromium-driver")] {
         if !Call::new(program).arg("--version").succeeds() {
             debian(package)?;
         }
         println!("{}", Call::new(program).arg("--version").output()?.trim());
     }
     Ok(())
+}
+
+/// The whole path of a program; who starts it from elsewhere needs that.
+pub fn found(program: &Path) -> Result<PathBuf, Error> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    let missing = || Error::Missing { what: program.display().to_string(), why: "it is in no folder of PATH".into() };
+    places.find(|place| place.is_file()).ok_or_else(missing)
 }
 
 fn rustup(words: &str, what: &str) -> Result<(), Error> {
