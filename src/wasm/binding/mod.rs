@@ -16,16 +16,18 @@ use wasm_bindgen::prelude::*;
 
 use super::calls;
 use crate::domain;
-use crate::engine::{Engine, Error, SystemHost, open};
+use crate::engine::{Engine, Error, Host, SystemHost, open};
+use crate::limits::Settings;
+use crate::store::Store;
 
 #[cfg(feature = "file")]
-pub use files::provide_files;
+pub use files::{provide_files, verify_files};
 pub use log::log_to;
 pub use panics::on_panic;
 pub use serving::Serving;
 
-use options::OpenOptions;
-use promise::{promised, thrown};
+pub(crate) use options::OpenOptions;
+pub(crate) use promise::{promised, thrown};
 
 /// The version of this library.
 #[wasm_bindgen]
@@ -39,6 +41,14 @@ pub struct Runstate {
     engine: Engine,
 }
 
+impl Runstate {
+    /// An engine over `store`, on `host`.
+    pub(crate) async fn over(store: Arc<dyn Store>, host: Arc<dyn Host>, settings: Settings) -> Result<Self, Error> {
+        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+        Ok(Self { engine: Engine::new(store, host, catalog, settings).await? })
+    }
+}
+
 #[wasm_bindgen]
 impl Runstate {
     /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, sliceInstructions?, mustExist? }`.
@@ -47,9 +57,7 @@ impl Runstate {
         promised(async move {
             let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
             let store = open::open_or(&url, missing).await?;
-            let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, settings).await?;
-            Ok(Runstate { engine }.into())
+            Ok(Self::over(store, Arc::new(SystemHost), settings).await?.into())
         })
     }
 

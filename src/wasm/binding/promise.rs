@@ -9,7 +9,7 @@ use crate::engine::Error;
 use crate::marker::BoxFuture;
 
 /// The promise of what `future` comes to; errors as JSON text. Nothing begins once the library has met a defect.
-pub(super) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+pub(crate) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
     match panics::refuse_broken() {
         Ok(()) => settled(Box::pin(future)),
         Err(error) => Promise::reject(&thrown(error)),
@@ -22,7 +22,7 @@ fn settled(future: BoxFuture<'static, Result<JsValue, Error>>) -> Promise {
 }
 
 /// The error as JSON text, of which the package makes a `RunstateError`.
-pub(super) fn thrown(error: Error) -> JsValue {
+pub(crate) fn thrown(error: Error) -> JsValue {
     match serde_json::to_value(&error) {
         Ok(fields) => fields.to_string().into(),
         Err(_) => error.message.into(),
