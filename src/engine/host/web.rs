@@ -19,6 +19,9 @@ extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, ms: f64) -> JsValue;
 
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+
     /// Of Node and its like.
     #[wasm_bindgen(thread_local_v2, js_name = setImmediate)]
     static SET_IMMEDIATE: Option<Function>;
@@ -48,6 +51,9 @@ extern "C" {
 /// How long, in milliseconds, the engine may go on before it gives way: no frame is late for it.
 const TURN: f64 = 5.0;
 
+/// The longest that timers know, some 25 days, in milliseconds: what is longer would end at once.
+const LONGEST: f64 = 2_147_483_647.0;
+
 thread_local! {
     /// When it last gave way.
     static GAVE_WAY: Cell<f64> = const { Cell::new(0.0) };
@@ -68,6 +74,15 @@ async fn turn() {
     .await;
     // An open port would keep some hosts alive.
     channel.port1().close();
+}
+
+/// A timer that is given up where nobody waits for it any more: Node would wait for it at its end.
+struct Timer(JsValue);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear_timeout(&self.0);
+    }
 }
 
 /// Comes back when what `begin` was given is called.
@@ -99,7 +114,11 @@ impl Host for SystemHost {
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         #[expect(clippy::cast_precision_loss, reason = "a span far below 2^53 ms")]
-        Box::pin(resolved(move |resolve| drop(set_timeout(resolve, span.0 as f64))))
+        let ms = (span.0 as f64).min(LONGEST);
+        Box::pin(async move {
+            let mut timer = None;
+            resolved(|resolve| timer = Some(Timer(set_timeout(resolve, ms)))).await;
+        })
     }
 
     fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
