@@ -3,17 +3,14 @@
 
 import { readFileSync } from "node:fs";
 
-import { Runstate as Engine, initSync, provideFiles, showPanics, version } from "../runstate.js";
+import { Runstate as Engine, initSync, onPanic, provideFiles, version } from "../runstate.js";
 import { files } from "./fs.js";
 
 initSync({ module: readFileSync(new URL("../runstate_bg.wasm", import.meta.url)) });
-showPanics();
+onPanic((message) => console.error(`runstate: ${message}`));
 provideFiles(files);
 
 export { version };
-
-/** How long a claim is held without a heartbeat, where nothing else is said. */
-const LEASE_MS = 30_000;
 
 export class RunstateError extends Error {
   constructor({ code, message, retryable, collection, key, details }) {
@@ -39,90 +36,84 @@ export class Runstate {
   }
 
   static async open(url) {
-    return new Runstate(await told(Engine.open(text(url, "the URL of the store"))));
+    return new Runstate(await told(Engine.open(text(url, "the URL of the store"), "{}")));
   }
 
-  async load(load) {
-    return parsed(this.#engine.load(json(load)));
+  async load({ name, source, bytecode, compiler, description, tags }) {
+    return this.#call("cvm.load", { name, source, bytecode, compiler, description, tags });
   }
 
-  async start(start) {
-    return parsed(this.#engine.start(json(start)));
+  async start({ program, id, input }) {
+    return this.#call("cvm.start", { program, id, input });
   }
 
   async next(execution) {
-    return parsed(this.#engine.next(text(execution, "the id of the execution")));
+    return this.#call("cvm.next", { id: execution });
   }
 
-  async answer(execution, answer, options = {}) {
-    const [id, by] = [text(execution, "the id of the execution"), optional(options.by, "who answers")];
-    if (options.key !== undefined) {
-      return parsed(this.#engine.answerKey(id, text(options.key, "the key"), options.occurrence ?? 1, json(answer), by));
-    }
-    return parsed(this.#engine.answer(id, optional(options.call, "the id of the call"), json(answer), by));
+  async answer(execution, answer, { call, key, occurrence, by } = {}) {
+    return this.#call("cvm.answer", { id: execution, answer: answer ?? null, call, key, occurrence, by });
   }
 
   async pause(execution) {
-    return parsed(this.#engine.pause(text(execution, "the id of the execution")));
+    return this.#call("cvm.pause", { id: execution });
   }
 
   async unpause(execution) {
-    return parsed(this.#engine.unpause(text(execution, "the id of the execution")));
+    return this.#call("cvm.unpause", { id: execution });
   }
 
   async cancel(execution) {
-    return parsed(this.#engine.cancel(text(execution, "the id of the execution")));
+    return this.#call("cvm.cancel", { id: execution });
   }
 
   async retry(execution) {
-    return parsed(this.#engine.retry(text(execution, "the id of the execution")));
+    return this.#call("cvm.retry", { id: execution });
   }
 
   async delete(execution) {
-    await told(this.#engine.delete(text(execution, "the id of the execution")));
+    await this.#call("cvm.delete", { id: execution });
   }
 
-  async claim({ kinds, call, owner, leaseMs = LEASE_MS }) {
-    const of = call === undefined ? { kinds } : { call };
-    return parsed(this.#engine.claim(json({ of, owner, lease: leaseMs })));
+  async claim({ kinds, call, owner, leaseMs }) {
+    return this.#call("cvm.claim", { kinds, call, owner, leaseMs });
   }
 
-  async heartbeat({ claimed }, leaseMs = LEASE_MS) {
-    return parsed(this.#engine.heartbeat(json(claimed), leaseMs));
+  async heartbeat({ claimed }, leaseMs) {
+    return this.#call("cvm.heartbeat", { claimed, leaseMs });
   }
 
-  async complete({ claimed }, answer, options = {}) {
-    return parsed(this.#engine.complete(json(claimed), json(answer), optional(options.by, "who answers")));
+  async complete({ claimed }, answer, { by } = {}) {
+    return this.#call("cvm.complete", { claimed, answer: answer ?? null, by });
   }
 
-  async fail({ claimed: { execution, call, token } }, message, { name, by, retry } = {}) {
-    const again = retry && { attempts: retry.attempts, initial: retry.initialMs, longest: retry.longestMs };
-    return parsed(this.#engine.fail(json({ execution, call, token, message, name, by, retry: again })));
+  async fail({ claimed }, message, { name, by, retry } = {}) {
+    return this.#call("cvm.fail", { claimed, message, name, by, retry });
   }
 
   async release({ claimed }) {
-    await told(this.#engine.release(json(claimed)));
+    await this.#call("cvm.release", { claimed });
   }
 
-  async runDue(limit = 1000) {
-    return parsed(this.#engine.runDue(limit));
+  async runDue(limit) {
+    return this.#call("cvm.runDue", { limit });
   }
 
   async nextDue() {
-    return parsed(this.#engine.nextDue());
+    return this.#call("cvm.nextDue", {});
   }
 
   async show(execution) {
-    return parsed(this.#engine.show(text(execution, "the id of the execution")));
+    return this.#call("cvm.show", { id: execution });
   }
 
   async close() {
     await told(this.#engine.close());
   }
-}
 
-async function parsed(call) {
-  return JSON.parse(await told(call));
+  async #call(method, params) {
+    return JSON.parse(await told(this.#engine.call(method, json(params))));
+  }
 }
 
 /** What the WebAssembly throws is an error as JSON text; all else is a defect and stays what it is. */
@@ -153,10 +144,6 @@ function json(value) {
     throw new RunstateError({ code: "usage", message: `a ${typeof value} cannot be written as JSON` });
   }
   return text;
-}
-
-function optional(value, what) {
-  return value === undefined ? undefined : text(value, what);
 }
 
 function text(value, what) {
