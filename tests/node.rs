@@ -271,8 +271,8 @@ fn the_package_keeps_what_it_promises() {
 fn calls_keep_what_they_promise() {
     const PROGRAMS: [(&str, &str); 6] = [
         ("ask", r#"CC("who?");"#),
-        ("add", r#"call("add", [1, 2]);"#),
-        ("fail", r#"let said = ""; try { call("fail"); } catch (e) { said = `${e.name}: ${e.message}`; } said;"#),
+        ("add", r#"function main() { return call("add", [1, 2]); }"#),
+        ("fail", r#"function main() { try { call("fail"); } catch (e) { return `${e.name}: ${e.message}`; } }"#),
         ("hang", r#"call("hang");"#),
         ("echo", r#"for (;;) CC("more?");"#),
         ("endless", "let n = 0; for (;;) n = (n + 1) % 1000;"),

@@ -19,6 +19,9 @@ extern "C" {
     #[wasm_bindgen(js_name = setTimeout)]
     fn set_timeout(callback: &Function, ms: f64) -> JsValue;
 
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: &JsValue);
+
     /// Of Node and its like.
     #[wasm_bindgen(thread_local_v2, js_name = setImmediate)]
     static SET_IMMEDIATE: Option<Function>;
@@ -76,6 +79,26 @@ async fn resolved(mut begin: impl FnMut(&Function)) {
     drop(JsFuture::from(Promise::new(&mut |resolve, _| begin(&resolve))).await);
 }
 
+/// A timer that is running. Whoever stops waiting for it takes it away: Node would not end before it has come.
+struct Timer(JsValue);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        clear_timeout(&self.0);
+    }
+}
+
+/// The longest that a timer of JavaScript takes; more counts as nothing at all.
+const LONGEST: f64 = 2_147_483_647.0;
+
+async fn sleep(ms: f64) {
+    let mut timer = None;
+    let promise = Promise::new(&mut |resolve, _| timer = Some(Timer(set_timeout(&resolve, ms.min(LONGEST)))));
+    // A promise that only resolves has no error to look at.
+    drop(JsFuture::from(promise).await);
+    drop(timer);
+}
+
 /// The clock, entropy and timers of JavaScript.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemHost;
@@ -99,7 +122,7 @@ impl Host for SystemHost {
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         #[expect(clippy::cast_precision_loss, reason = "a span far below 2^53 ms")]
-        Box::pin(resolved(move |resolve| drop(set_timeout(resolve, span.0 as f64))))
+        Box::pin(sleep(span.0 as f64))
     }
 
     fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
