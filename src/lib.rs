@@ -67,6 +67,6 @@ pub mod testing;
 pub mod time;
 pub mod value;
 pub mod vm;
-#[cfg(all(feature = "wasm", target_family = "wasm"))]
+#[cfg(feature = "wasm")]
 pub mod wasm;
 pub mod work;

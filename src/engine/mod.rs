@@ -2,6 +2,7 @@
 //! of any domain and no knowledge of any store.
 
 mod cache;
+mod changes;
 mod commit;
 mod cvm;
 mod error;
@@ -201,7 +202,16 @@ impl Engine {
         };
         // Outside of the queue: a listener may well command the same execution.
         self.tell(&hints);
+        // Not before: commands are taken up in the order in which they were given.
+        self.give_way().await;
         Ok(executed)
+    }
+
+    /// Lets others of this thread have their turn, where it is the only one.
+    pub(crate) async fn give_way(&self) {
+        if let Some(turn) = self.shared.host.give_way() {
+            turn.await;
+        }
     }
 
     async fn decide<C: Command>(&self, command: &C, id: &CommandId, origin: Origin) -> Result<Told<C::Output>, Error> {
@@ -287,7 +297,10 @@ impl Engine {
                 Ok(decision) if !decision.changes.is_empty() => {
                     return Err(Error::internal(format!("{} changes something; execute it", C::NAME)));
                 }
-                decided => return Ok(decided?.output),
+                decided => {
+                    self.give_way().await;
+                    return Ok(decided?.output);
+                }
             }
             self.back_off(attempt).await;
         }

@@ -68,6 +68,7 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
 
 /// What a store can do. What it lacks is a typed error ([`Error::Unsupported`]), never silence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Capabilities {
     /// A name for people: `memory`, `file`.
     pub name: &'static str,

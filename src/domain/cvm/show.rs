@@ -123,6 +123,7 @@ fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection>
 
 /// How an execution stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// The execution and its status.
     pub reached: Reached,

@@ -1,7 +1,7 @@
 //! What is due: executions whose timers, deadlines or dead processes want them looked at, finished ones that are kept no longer, and what
 //! expires. All of it is found by index; the host says when.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Cvm;
 use crate::code::Code;
@@ -14,7 +14,8 @@ use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
 
 /// How far an execution that is due is driven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// To its next stop.
     Stop,

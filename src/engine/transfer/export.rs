@@ -44,6 +44,7 @@ impl Engine {
                         sink.put(&record, &line)?;
                     }
                     progress(Progress { phase: Phase::Export, done, of });
+                    self.give_way().await;
                     match page.cursor {
                         Some(cursor) => query = query.after(Some(cursor)),
                         None => break,

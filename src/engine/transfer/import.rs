@@ -133,6 +133,7 @@ impl Engine {
                 }
             }
             progress(done);
+            self.give_way().await;
         }
         Ok(absent)
     }
@@ -181,6 +182,7 @@ impl Engine {
                 tally.add(&found, &found.line());
             }
             progress(done);
+            self.give_way().await;
         }
         Ok(tally.summary())
     }

@@ -130,7 +130,7 @@ pub enum Item {
 }
 
 /// How far a move is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
@@ -141,7 +141,8 @@ pub struct Progress {
 }
 
 /// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The store is read.
     Export,
