@@ -10,6 +10,8 @@ mod notes;
 mod run;
 mod script;
 mod timed;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod transitions;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;
