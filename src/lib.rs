@@ -67,6 +67,6 @@ pub mod testing;
 pub mod time;
 pub mod value;
 pub mod vm;
-#[cfg(feature = "wasm")]
+#[cfg(any(feature = "wasm", feature = "wasm-compiler"))]
 pub mod wasm;
 pub mod work;

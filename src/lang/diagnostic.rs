@@ -16,6 +16,7 @@ pub enum Kind {
 
 /// One finding. A file's findings come all at once, in order of place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Diagnostic {
     /// The file as the caller named it.
     pub file: String,

@@ -51,6 +51,9 @@ extern "C" {
 /// How long, in milliseconds, the engine may go on before it gives way: no frame is late for it.
 const TURN: f64 = 5.0;
 
+/// The longest that timers know, some 25 days, in milliseconds: what is longer would end at once.
+const LONGEST: f64 = 2_147_483_647.0;
+
 thread_local! {
     /// When it last gave way.
     static GAVE_WAY: Cell<f64> = const { Cell::new(0.0) };
@@ -73,13 +76,7 @@ async fn turn() {
     channel.port1().close();
 }
 
-/// Comes back when what `begin` was given is called.
-async fn resolved(mut begin: impl FnMut(&Function)) {
-    // A promise that only resolves has no error to look at.
-    drop(JsFuture::from(Promise::new(&mut |resolve, _| begin(&resolve))).await);
-}
-
-/// A timer that is running. Whoever stops waiting for it takes it away: Node would not end before it has come.
+/// A timer that is given up where nobody waits for it any more: Node would wait for it at its end.
 struct Timer(JsValue);
 
 impl Drop for Timer {
@@ -88,15 +85,10 @@ impl Drop for Timer {
     }
 }
 
-/// The longest that a timer of JavaScript takes; more counts as nothing at all.
-const LONGEST: f64 = 2_147_483_647.0;
-
-async fn sleep(ms: f64) {
-    let mut timer = None;
-    let promise = Promise::new(&mut |resolve, _| timer = Some(Timer(set_timeout(&resolve, ms.min(LONGEST)))));
+/// Comes back when what `begin` was given is called.
+async fn resolved(mut begin: impl FnMut(&Function)) {
     // A promise that only resolves has no error to look at.
-    drop(JsFuture::from(promise).await);
-    drop(timer);
+    drop(JsFuture::from(Promise::new(&mut |resolve, _| begin(&resolve))).await);
 }
 
 /// The clock, entropy and timers of JavaScript.
@@ -122,7 +114,11 @@ impl Host for SystemHost {
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         #[expect(clippy::cast_precision_loss, reason = "a span far below 2^53 ms")]
-        Box::pin(sleep(span.0 as f64))
+        let ms = (span.0 as f64).min(LONGEST);
+        Box::pin(async move {
+            let mut timer = None;
+            resolved(|resolve| timer = Some(Timer(set_timeout(resolve, ms)))).await;
+        })
     }
 
     fn give_way(&self) -> Option<BoxFuture<'_, ()>> {

@@ -1,110 +1,40 @@
-//! The wasm-bindgen exports.
+//! The wasm-bindgen exports: of the runtime, and of the compiler, which is a WebAssembly of its own.
 
-#[cfg(feature = "file")]
+#[cfg(feature = "wasm-compiler")]
+mod compiler;
+#[cfg(all(feature = "wasm", feature = "file"))]
 mod files;
+#[cfg(feature = "wasm")]
 mod log;
+#[cfg(feature = "wasm")]
 mod moving;
+#[cfg(feature = "wasm")]
 mod options;
 mod panics;
+#[cfg(feature = "wasm")]
 mod promise;
+#[cfg(feature = "wasm")]
+mod runstate;
+#[cfg(feature = "wasm")]
 mod serving;
+mod thrown;
 
-use std::sync::Arc;
-
-use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::calls;
-use crate::domain;
-use crate::engine::{Engine, Error, SystemHost, open};
-
-#[cfg(feature = "file")]
+#[cfg(feature = "wasm-compiler")]
+pub use compiler::compile;
+#[cfg(all(feature = "wasm", feature = "file"))]
 pub use files::provide_files;
+#[cfg(feature = "wasm")]
 pub use log::log_to;
 pub use panics::on_panic;
+#[cfg(feature = "wasm")]
+pub use runstate::Runstate;
+#[cfg(feature = "wasm")]
 pub use serving::Serving;
-
-use options::OpenOptions;
-use promise::{promised, thrown};
 
 /// The version of this library.
 #[wasm_bindgen]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
-}
-
-/// An open store with its engine.
-#[wasm_bindgen]
-pub struct Runstate {
-    engine: Engine,
-}
-
-#[wasm_bindgen]
-impl Runstate {
-    /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, sliceInstructions?, mustExist? }`.
-    #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
-    pub fn open(url: String, options: String) -> Promise {
-        promised(async move {
-            let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
-            let store = open::open_or(&url, missing).await?;
-            let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, settings).await?;
-            Ok(Runstate { engine }.into())
-        })
-    }
-
-    /// Does what `method` says with `params`; see [`calls::call`].
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
-    pub fn call(&self, method: String, params: String) -> Promise {
-        let engine = self.engine.clone();
-        promised(async move { Ok(calls::call(&engine, &method, &params).await?.into()) })
-    }
-
-    /// Serves calls until it is stopped. `options`: `{ owner?, kinds: { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs? }`.
-    ///
-    /// `handler(kind, work, signal)` resolves to the answer as JSON text, or rejects with `{ message, name?, final? }` as JSON text; `signal` is
-    /// an `AbortSignal`, which fires when the call is no longer the handler's. `told(event)` hears what the worker does.
-    pub fn worker(
-        &self,
-        options: &str,
-        #[wasm_bindgen(unchecked_param_type = "(kind: string, work: string, signal: AbortSignal) => Promise<string>")]
-        handler: Function,
-        #[wasm_bindgen(unchecked_optional_param_type = "(event: string) => void")] told: Option<Function>,
-    ) -> Result<Serving, JsValue> {
-        panics::refuse_broken().map_err(thrown)?;
-        serving::serve(&self.engine, options, handler, told).map_err(thrown)
-    }
-
-    /// Gives the lines of an export to `sink`, whole lines at a time; resolves to its summary. `null` to `sink`: the store was written to
-    /// meanwhile, what came before is void, and it begins again. `params`: `{}`.
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
-    pub fn export(
-        &self,
-        params: String,
-        #[wasm_bindgen(unchecked_param_type = "(chunk: string | null) => void")] sink: Function,
-    ) -> Promise {
-        let engine = self.engine.clone();
-        promised(async move { Ok(moving::export(&engine, &params, sink).await?.into()) })
-    }
-
-    /// Writes the lines of an export into the store; resolves to what it came to. `progress(event)` hears how far it is.
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
-    pub fn import(
-        &self,
-        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: Vec<u8>,
-        #[wasm_bindgen(unchecked_optional_param_type = "(event: string) => void")] progress: Option<Function>,
-    ) -> Promise {
-        let engine = self.engine.clone();
-        promised(async move { Ok(moving::import(&engine, bytes, progress).await?.into()) })
-    }
-
-    /// Ends the use of the store; every later call is refused, closing again is fine.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn close(&self) -> Promise {
-        let engine = self.engine.clone();
-        promised(async move {
-            engine.store().close().await?;
-            Ok(JsValue::UNDEFINED)
-        })
-    }
 }

@@ -5,6 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::panics;
+use super::thrown::thrown;
 use crate::engine::Error;
 use crate::marker::BoxFuture;
 
@@ -19,12 +20,4 @@ pub(super) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 's
 /// One for all: what drives a promise is large, and made for every type of future that it is given.
 fn settled(future: BoxFuture<'static, Result<JsValue, Error>>) -> Promise {
     future_to_promise(async move { future.await.map_err(thrown) })
-}
-
-/// The error as JSON text, of which the package makes a `RunstateError`.
-pub(super) fn thrown(error: Error) -> JsValue {
-    match serde_json::to_value(&error) {
-        Ok(fields) => fields.to_string().into(),
-        Err(_) => error.message.into(),
-    }
 }
