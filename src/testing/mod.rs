@@ -8,6 +8,7 @@ mod host;
 pub mod node;
 mod notes;
 mod run;
+mod script;
 mod timed;
 
 #[cfg(feature = "file")]
@@ -16,4 +17,5 @@ pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};
+pub use script::{Played, Script};
 pub use timed::TimedHost;
