@@ -2,7 +2,7 @@
 
 import { defineConfig } from "vite";
 
-import { offline } from "./build/offline";
+import { offline } from "./build/offline.ts";
 
 export default defineConfig({
   base: "./",

@@ -5,6 +5,7 @@ import { RunstateError, type Runstate, type Summary } from "runstate";
 
 import { onNews, type News } from "../engine/changes";
 import { tellError } from "../state/notices";
+import { update } from "./update";
 
 /** Read first, so that something is there at once. */
 const FIRST = 200;
@@ -85,15 +86,6 @@ async function lookedUp(rs: Runstate, known: Summary): Promise<Summary | null> {
     if (error instanceof RunstateError && error.code === "not_found") return null;
     throw error;
   }
-}
-
-/** The list with what was found put in its place, and without what is gone. */
-export function update(list: Summary[], found: Map<string, Summary>, gone: Set<string>): Summary[] {
-  const kept = list.filter(({ id }) => !gone.has(id)).map((old) => found.get(old.id) ?? old);
-  const there = new Set(kept.map(({ id }) => id));
-  const added = [...found.values()].filter(({ id }) => !there.has(id) && !gone.has(id));
-  if (added.length === 0) return kept;
-  return [...added, ...kept].sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
 }
 
 function merged(a: News, b: News): News {

@@ -3,6 +3,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Status, Summary } from "runstate";
 
+import { ImportButton } from "../page/import";
 import { inTab } from "../state/kept";
 import { hrefOf, route, show, showNew } from "../state/route";
 import { now } from "../ui/time";
@@ -55,9 +56,12 @@ export function ExecutionList() {
     <nav class="executions" aria-labelledby="executions-title" data-testid="executions" onKeyDown={keys}>
       <div class="panel-head">
         <h2 id="executions-title">Executions</h2>
-        <button type="button" class="primary small" onClick={showNew} data-testid="new">
-          New
-        </button>
+        <span class="list-actions">
+          <ImportButton />
+          <button type="button" class="primary small" onClick={showNew} data-testid="new">
+            New
+          </button>
+        </span>
       </div>
       <div class="filters" role="search" aria-label="Executions">
         <input

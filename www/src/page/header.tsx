@@ -10,7 +10,6 @@ import { bytes } from "../ui/words";
 import { driving } from "./driver";
 import { persist, room } from "./storage";
 import { helpOpen } from "./shortcuts";
-import { ImportButton } from "./import";
 
 /** Whether there is no network. */
 export const offline = signal(!navigator.onLine);
@@ -36,7 +35,6 @@ export function Header() {
         {offline.value ? <span class="chip" data-testid="offline">Offline: all of it works</span> : null}
       </div>
       <div class="tools">
-        <ImportButton />
         <button type="button" class="icon" onClick={nextTheme} aria-label={`Theme: ${theme.value}. Change it`} title={`Theme: ${theme.value}`} data-testid="theme">
           {THEMES[theme.value]}
         </button>

@@ -53,10 +53,10 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
     mark(waiting, failed) {
       view.dispatch({ effects: markLines.of({ waiting, failed }) });
       const first = waiting[0] ?? failed;
-      if (first > 0) scrollTo(view, first, "center");
+      if (first > 0) centre(view, first);
     },
     reveal(line) {
-      scrollTo(view, line, "center");
+      centre(view, line);
       view.dom.scrollIntoView({ block: "nearest" });
     },
     destroy: () => view.destroy(),
@@ -88,7 +88,7 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
         lintGutter(),
         // Tab stays the browser's: it leads on to the next control.
         keymap.of([...defaultKeymap, ...historyKeymap]),
-        EditorView.contentAttributes.of({ "aria-labelledby": labelledBy, "data-testid": "editor-text" }),
+        EditorView.contentAttributes.of({ "aria-labelledby": labelledBy, tabindex: "0", "data-testid": "editor-text" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) onText(update.state.doc.toString());
         }),
@@ -104,16 +104,22 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
     diagnose(diagnostics) {
       view.dispatch(setDiagnostics(view.state, diagnostics.map((one) => lint(view.state.doc, one))));
       const first = diagnostics[0];
-      if (first !== undefined) scrollTo(view, first.line, "nearest");
+      if (first !== undefined) centre(view, first.line);
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),
   };
 }
 
-function scrollTo(view: EditorView, line: number, y: "center" | "nearest"): void {
+/** Brings a line into the middle of the view. Not by CodeMirror's own way, which scrolls the page around it too. */
+function centre(view: EditorView, line: number): void {
   const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
-  view.dispatch({ effects: EditorView.scrollIntoView(at, { y }) });
+  view.requestMeasure({
+    read: () => view.lineBlockAt(at).top - view.scrollDOM.clientHeight / 2,
+    write: (top) => {
+      view.scrollDOM.scrollTop = top;
+    },
+  });
 }
 
 /** Where a diagnostic is: to its end where it has one, else to the end of the word it points at. */

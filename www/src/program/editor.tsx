@@ -61,7 +61,7 @@ export function Program() {
   return (
     <form class="program" onSubmit={(event) => void run(event)} aria-labelledby="program-title" data-testid="program">
       <div class="panel-head">
-        <h2 id="program-title">A program that stops to ask</h2>
+        <h2 id="program-title">Write a program, or pick one</h2>
         <button type="submit" class="primary" aria-disabled={busy.value || session.value.state !== "open"} data-testid="run">
           {busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>

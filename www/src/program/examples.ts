@@ -10,7 +10,7 @@ export interface Example {
   source: string;
 }
 
-const REVIEW = `// It asks twice, and keeps its place for as long as it takes: kill the tab between the two.
+const REVIEW = `// It stops at each CC and keeps its place, for as long as it takes.
 
 function main() {
   const verdicts = [];

@@ -3,7 +3,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { RunstateError, type Execution, type Json, type OpenCall } from "runstate";
+import { RunstateError, type ExecutionView as Execution, type Json, type OpenCall } from "runstate";
 
 import { engine, tabName } from "../engine/session";
 import { explain } from "../engine/errors";

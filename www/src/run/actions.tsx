@@ -1,7 +1,7 @@
 // What can be done with an execution as a whole. Only what is possible now is offered.
 
 import { useSignal } from "@preact/signals";
-import type { Execution, Run } from "runstate";
+import type { ExecutionView as Execution, Run } from "runstate";
 
 import { engine } from "../engine/session";
 import { attempt, tell, tellError } from "../state/notices";

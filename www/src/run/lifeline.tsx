@@ -1,7 +1,7 @@
 // The life of an execution at a glance: a dot for each call, in the order they were asked, and a cross wherever a tab was killed
 // meanwhile. The list of calls says the same in words, so this is for the eye alone.
 
-import type { CallRow, Execution } from "runstate";
+import type { CallRow, ExecutionView as Execution } from "runstate";
 
 import { deaths } from "../kill/ledger";
 
@@ -24,7 +24,7 @@ export function Lifeline({ execution, calls }: { execution: Execution; calls: Ca
       {marks.slice(-DOTS).map((mark, index) => (
         <span key={index} class={`life ${mark.what}`} title={mark.title} />
       ))}
-      <span class={`life end ${ended ? execution.status : "open"}`} />
+      <span class={`life goal ${ended ? execution.status : ""}`} />
     </div>
   );
 }

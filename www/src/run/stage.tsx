@@ -1,7 +1,7 @@
 // An execution, all of it: how it stands, what it asks, where it stopped, what it holds and what it did.
 
 import { useSignal } from "@preact/signals";
-import type { Execution } from "runstate";
+import type { ExecutionView as Execution } from "runstate";
 
 import { session } from "../engine/session";
 import { Questions } from "../question/panel";

@@ -1,6 +1,6 @@
 // What the program's variables hold where it stopped.
 
-import type { Execution, Json } from "runstate";
+import type { ExecutionView as Execution, Json } from "runstate";
 
 import { plain } from "../ui/words";
 
@@ -14,19 +14,25 @@ export function Variables({ execution }: { execution: Execution }) {
         <p class="empty">{execution.calls.length === 0 ? "They are shown wherever it stops." : "None are visible at this line."}</p>
       ) : (
         <dl class="variables">
-          {named.map(([name, value]) => (
-            <div key={name} data-testid="variable" data-name={name}>
-              <dt>{name}</dt>
-              <dd>
-                <Value value={value} />
-              </dd>
-            </div>
-          ))}
+          {named
+            .filter(([name]) => name !== CUT)
+            .map(([name, value]) => (
+              <div key={name} data-testid="variable" data-name={name}>
+                <dt>{name}</dt>
+                <dd>
+                  <Value value={value} />
+                </dd>
+              </div>
+            ))}
         </dl>
       )}
+      {named.some(([name]) => name === CUT) ? <p class="hint">There are more; so many are shown.</p> : null}
     </section>
   );
 }
+
+/** Stands where the engine cut what was too much. */
+const CUT = "…";
 
 /** Longer values are opened and closed. */
 const SHORT = 44;
