@@ -69,6 +69,8 @@ export interface OpenCall {
   leaseUntil?: number;
   /** Line of the source that asks. */
   line: number;
+  /** The variables visible there by name, cut with a mark (`…`); missing: none are known. */
+  variables?: Json;
   requestedAt: number;
 }
 

@@ -11,6 +11,8 @@ mod run;
 mod script;
 mod timed;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod transitions;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub mod world;
 
 #[cfg(feature = "file")]

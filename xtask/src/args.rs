@@ -71,7 +71,7 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, Error> {
         "test" => Ok(Request::Test { length, filter }),
         "bench" if flag.is_some() => Ok(Request::BenchBrowser),
         "bench" => Ok(Request::Bench { filter }),
-        "pkg" => Ok(Request::Package(if flag.is_some() { Care::Checked } else { Care::Built })),
+        "pkg" => Ok(Request::Package(if flag.is_some() { Care::Checked } else { Care::Shipped })),
         "www" => Ok(Request::Www),
         "lint" => Ok(Request::Lint),
         "doc" => Ok(Request::Doc),
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(parsed("test --full crash"), test(Length::Full, Some("crash")));
         assert_eq!(parsed("bench vm"), Ok(Request::Bench { filter: Some("vm".into()) }));
         assert_eq!(parsed("bench --browser"), Ok(Request::BenchBrowser));
-        assert_eq!(parsed("pkg"), Ok(Request::Package(Care::Built)));
+        assert_eq!(parsed("pkg"), Ok(Request::Package(Care::Shipped)));
         assert_eq!(parsed("pkg --check"), Ok(Request::Package(Care::Checked)));
         assert_eq!(parsed(""), Ok(Request::Help));
         assert_eq!(parsed("test --help"), Ok(Request::Help));

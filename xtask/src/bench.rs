@@ -32,13 +32,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
 /// What things cost in a page, on the package as it is shipped.
 pub fn browser(workspace: &Workspace, report: &mut Report) {
     let (lines, to) = places(workspace);
-    let mut packed = None;
-    report.step("package", |_| {
-        package::build(workspace, Care::Built)?;
-        packed = Some(package::pack(workspace)?);
-        Ok(())
-    });
-    let Some(packed) = packed else { return };
+    let Some(packed) = package::packed(workspace, Care::Shipped, report) else { return };
     report.step("demo page", |_| package::page(&packed));
     report.step("bench: browser", |_| {
         tools::chromium()?;

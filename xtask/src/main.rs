@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use args::{Length, Request};
 use error::Error;
-use package::Tried;
+use package::{Care, Tried};
 use report::Report;
 use suite::Suite;
 use workspace::Workspace;
@@ -72,10 +72,13 @@ fn run(request: Request) -> Result<ExitCode, Error> {
 fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result<(), Error> {
     tools::all(workspace, report);
     checks::all(workspace, report);
-    let built = node::all(workspace, report);
     chromium::all(workspace, report);
-    package::all(workspace, &Tried::ALL, report);
-    Suite::new(workspace, length, built)?.all(report);
+    let packed = package::packed(workspace, Care::Checked, report);
+    if let Some(packed) = &packed {
+        node::all(&node::folder(), report);
+        package::all(packed, &Tried::ALL, report);
+    }
+    Suite::new(workspace, length, packed.map(|_| node::folder()))?.all(report);
     checks::documentation(workspace, report);
     Ok(())
 }
@@ -85,10 +88,13 @@ fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Report
     if filter == "chromium" {
         chromium::all(workspace, report);
     } else if let Some(tried) = Tried::named(filter) {
-        package::all(workspace, &[tried], report);
+        if let Some(packed) = package::packed(workspace, Care::Shipped, report) {
+            package::all(&packed, &[tried], report);
+        }
     } else {
         let needed = ["node", "same", "indexeddb_in"].iter().any(|word| filter.contains(word));
-        let built = needed.then(|| node::all(workspace, report)).flatten();
+        let built = needed.then(|| package::packed(workspace, Care::Quick, report)).flatten();
+        let built = built.map(|_| node::folder());
         Suite::new(workspace, length, built)?.only(filter, report);
     }
     Ok(())

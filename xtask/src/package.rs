@@ -11,13 +11,29 @@ use crate::tally::Tally;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Whether what was built is looked over too.
+/// How much is done to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Care {
-    Built,
-    /// Content, entries and types of the packed file.
+    /// As it compiles soonest, and with the checks of a debug build.
+    Quick,
+    /// As it is shipped.
+    Shipped,
+    /// As it is shipped; and content, entries and types of the packed file are looked over.
     Checked,
 }
+
+impl Care {
+    fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::Quick => Some("--dev"),
+            Self::Shipped => None,
+            Self::Checked => Some("--check"),
+        }
+    }
+}
+
+/// What the build writes last; it begins by removing all of it.
+const LAST: &str = "pkg/dist/types/index.d.ts";
 
 /// What can be tried with the package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,37 +60,45 @@ impl Tried {
     }
 }
 
-/// Builds the package as it is shipped.
+/// Builds the package into `pkg/dist`.
 pub fn build(workspace: &Workspace, care: Care) -> Result<(), Error> {
     tools::node()?;
     tools::wasm_target()?;
     npm::install("pkg")?;
     let call = Call::new("node").arg("pkg/scripts/build.mjs");
-    let call = if care == Care::Checked { call.arg("--check") } else { call };
+    let call = care.flag().into_iter().fold(call, Call::arg);
     call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace)?).run()
 }
 
-/// Builds and packs it once, and tries what is asked with that.
-pub fn all(workspace: &Workspace, asked: &[Tried], report: &mut Report) {
+/// Builds and packs it; the packed file, where there is one: a package that is larger than it may be can be tried all the same.
+pub fn packed(workspace: &Workspace, care: Care, report: &mut Report) -> Option<PathBuf> {
     let mut packed = None;
     report.step("package", |_| {
-        build(workspace, Care::Checked)?;
-        packed = Some(pack(workspace)?);
-        Ok(())
+        let built = build(workspace, care);
+        if built.is_ok() || Path::new(LAST).is_file() {
+            packed = Some(pack(workspace)?);
+        }
+        built
     });
-    let Some(packed) = packed else { return };
+    packed
+}
+
+/// Tries what is asked with the packed file.
+pub fn all(packed: &Path, asked: &[Tried], report: &mut Report) {
     if asked.contains(&Tried::Projects) {
         report.step("package tests", |report| {
+            tools::chromium()?;
             npm::install("tests/package")?;
-            tests("tests/package", &packed, report)
+            npm::install("tests/browser")?;
+            tests("tests/package", packed, report)
         });
     }
     if asked.contains(&Tried::Pages) {
-        report.step("demo page", |_| page(&packed));
+        report.step("demo page", |_| page(packed));
         report.step("browser tests", |report| {
             tools::chromium()?;
             npm::install("tests/browser")?;
-            tests("tests/browser", &packed, report)
+            tests("tests/browser", packed, report)
         });
     }
 }

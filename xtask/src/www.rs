@@ -7,10 +7,10 @@ use crate::workspace::Workspace;
 
 /// Builds everything and serves it; the server says its address.
 pub fn run(workspace: &Workspace, report: &mut Report) {
+    let Some(packed) = package::packed(workspace, Care::Shipped, report) else { return };
     let mut built = false;
-    report.step("package", |_| package::build(workspace, Care::Built));
     report.step("demo page", |_| {
-        package::page(&package::pack(workspace)?)?;
+        package::page(&packed)?;
         built = true;
         Ok(())
     });

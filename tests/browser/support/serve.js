@@ -16,6 +16,9 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
+/** Frames without an origin of their own may load modules too. */
+const HEADERS = { "cache-control": "no-store", "access-control-allow-origin": "*" };
+
 /**
  * Serves each path of `folders` from its folder: `{ "/": "www/dist", "/pkg/": "pkg/dist" }`; the longest that fits is taken.
  * `url` ends with a slash. `stop` ends it at once, also where connections are open.
@@ -24,7 +27,7 @@ export async function serve(folders) {
   const mounts = Object.entries(folders).sort(([a], [b]) => b.length - a.length);
   const server = createServer((request, response) => {
     answer(mounts, request).then(
-      ({ type, body }) => response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body),
+      ({ type, body }) => response.writeHead(200, { "content-type": type, ...HEADERS }).end(body),
       () => response.writeHead(404, { "content-type": "text/plain" }).end("not there"),
     );
   });
