@@ -8,8 +8,6 @@ mod files;
 mod log;
 #[cfg(feature = "wasm")]
 mod moving;
-#[cfg(feature = "wasm")]
-mod options;
 mod panics;
 #[cfg(feature = "wasm")]
 mod promise;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::options::OpenOptions;
 use super::promise::promised;
 use super::serving::{self, Serving};
 use super::thrown::thrown;
 use super::{moving, panics};
 use crate::domain;
-use crate::engine::{Engine, Error, SystemHost, open};
-use crate::wasm::calls;
+use crate::engine::open::{self, Missing};
+use crate::engine::{Engine, Error, SystemHost};
+use crate::wasm::calls::{self, OpenParams};
 
 /// An open store with its engine.
 #[wasm_bindgen]
@@ -26,10 +26,11 @@ impl Runstate {
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {
-            let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
+            let options: OpenParams = calls::read("open", &options)?;
+            let missing = if options.must_exist == Some(true) { Missing::Refuse } else { Missing::Create };
             let store = open::open_or(&url, missing).await?;
             let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, settings).await?;
+            let engine = Engine::new(store, Arc::new(SystemHost), catalog, options.settings()).await?;
             Ok(Runstate { engine }.into())
         })
     }
@@ -57,7 +58,7 @@ impl Runstate {
     }
 
     /// Gives the lines of an export to `sink`, whole lines at a time; resolves to its summary. `null` to `sink`: the store was written to
-    /// meanwhile, what came before is void, and it begins again. `params`: `{}`.
+    /// meanwhile, what came before is void, and it begins again. `params`: `{ execution? }`, one of them with what it needs.
     #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
     pub fn export(
         &self,
