@@ -40,8 +40,20 @@ impl Timestamp {
     /// assert_eq!(Timestamp::from_millis(1_705_744_800_000).to_rfc3339(), "2024-01-20T10:00:00Z");
     /// ```
     pub fn to_rfc3339(self) -> String {
-        // Outside the calendar that RFC 3339 knows (years -9999 to 9999) the plain number says more than an error.
-        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| self.0.to_string(), |t| t.to_string())
+        // Outside the years that four digits (or six, with a sign) say the plain number says more than an error.
+        if !(EARLIEST..=LATEST).contains(&self.0) {
+            return self.0.to_string();
+        }
+        let (year, month, day) = civil(self.0.div_euclid(DAY));
+        let ms = self.0.rem_euclid(DAY);
+        let (hour, minute, second, fraction) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+        let sign = if year < 0 { "-00" } else { "" };
+        let mut text = format!("{sign}{:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", year.abs());
+        if fraction > 0 {
+            text.push_str(format!(".{fraction:03}").trim_end_matches('0'));
+        }
+        text.push('Z');
+        text
     }
 }
 
@@ -55,9 +67,140 @@ impl Timestamp {
     /// assert_eq!(Timestamp::from_rfc3339("2024-01-20T12:00:00"), None);
     /// ```
     pub fn from_rfc3339(text: &str) -> Option<Self> {
-        // A name of a zone in brackets would be read and not obeyed.
-        let moment: jiff::Timestamp = if text.contains('[') { return None } else { text.parse().ok()? };
-        Some(Self(moment.as_millisecond()))
+        let mut text = Reader(text.as_bytes());
+        let year = text.year()?;
+        text.one_of(b"-")?;
+        let month = text.number(2, 12)?;
+        text.one_of(b"-")?;
+        let day = text.number(2, 31)?;
+        text.one_of(b"Tt ")?;
+        let seconds = text.clock()?;
+        let nanoseconds = text.fraction()?;
+        let offset = text.offset()?;
+        if !text.0.is_empty() || month < 1 || day < 1 || day > days_of(year, month) {
+            return None;
+        }
+        let ms = (days(year, month, day) * DAY_SECONDS + seconds - offset) * 1_000;
+        // Before the epoch too, what is finer than a millisecond is cut towards the epoch.
+        let cut = if ms < 0 { (nanoseconds + 999_999) / 1_000_000 } else { nanoseconds / 1_000_000 };
+        (EARLIEST..=LATEST).contains(&(ms + cut)).then_some(Self(ms + cut))
+    }
+}
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// `-009999-01-02T01:59:59Z`: in every zone it has a year of four digits.
+const EARLIEST: i64 = -377_705_023_201_000;
+
+/// `9999-12-30T22:00:00.999Z`
+const LATEST: i64 = 253_402_207_200_999;
+
+/// Days of 400 years, after which the calendar repeats.
+const CYCLE: i64 = 146_097;
+
+/// From 0000-03-01 to 1970-01-01: years are counted from March, so that the day a leap year has more is the last one.
+const TO_EPOCH: i64 = 719_468;
+
+/// Year, month and day of the day that is so many days after the epoch.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let day = day + TO_EPOCH;
+    let (cycle, in_cycle) = (day.div_euclid(CYCLE), day.rem_euclid(CYCLE));
+    let in_cycle_year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
+    let in_year = in_cycle - (365 * in_cycle_year + in_cycle_year / 4 - in_cycle_year / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = 400 * cycle + in_cycle_year + i64::from(month <= 2);
+    (year, month, in_year - (153 * from_march + 2) / 5 + 1)
+}
+
+/// Days from the epoch to that day.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let (cycle, in_cycle) = (year.div_euclid(400), year.rem_euclid(400));
+    let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    cycle * CYCLE + in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + in_year - TO_EPOCH
+}
+
+/// Days of a month.
+fn days_of(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// What is left to read of a text.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    /// Takes one of these bytes.
+    fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        bytes.contains(first).then(|| {
+            self.0 = rest;
+            *first
+        })
+    }
+
+    /// Takes exactly so many digits, of a number up to `most`.
+    fn number(&mut self, digits: usize, most: i64) -> Option<i64> {
+        let mut number = 0;
+        for _ in 0..digits {
+            number = number * 10 + i64::from(self.one_of(b"0123456789")? - b'0');
+        }
+        (number <= most).then_some(number)
+    }
+
+    /// Four digits, or six behind a sign.
+    fn year(&mut self) -> Option<i64> {
+        match self.one_of(b"+-") {
+            None => self.number(4, 9_999),
+            Some(b'+') => self.number(6, 9_999),
+            Some(_) => self.number(6, 9_999).filter(|year| *year > 0).map(|year| -year),
+        }
+    }
+
+    /// `hh:mm` or `hh:mm:ss`, in seconds. A leap second is the one before it.
+    fn clock(&mut self) -> Option<i64> {
+        let hour = self.number(2, 23)?;
+        self.one_of(b":")?;
+        let minute = self.number(2, 59)?;
+        let second = if self.one_of(b":").is_some() { self.number(2, 60)?.min(59) } else { 0 };
+        Some((hour * 60 + minute) * 60 + second)
+    }
+
+    /// Nanoseconds behind the point: up to nine digits, if any.
+    fn fraction(&mut self) -> Option<i64> {
+        if self.one_of(b".,").is_none() {
+            return Some(0);
+        }
+        let (mut nanoseconds, mut unit) = (self.number(1, 9)? * 100_000_000, 10_000_000);
+        while unit > 0
+            && let Some(digit) = self.one_of(b"0123456789")
+        {
+            nanoseconds += i64::from(digit - b'0') * unit;
+            unit /= 10;
+        }
+        Some(nanoseconds)
+    }
+
+    /// `Z`, or how far the clock is ahead of it, in seconds.
+    fn offset(&mut self) -> Option<i64> {
+        let ahead = match self.one_of(b"Zz+-")? {
+            b'+' => 1,
+            b'-' => -1,
+            _ => return Some(0),
+        };
+        let hours = self.number(2, 25)?;
+        let colon = self.one_of(b":").is_some();
+        let minutes = if colon || !self.0.is_empty() { self.number(2, 59)? } else { 0 };
+        Some(ahead * (hours * 60 + minutes) * 60)
     }
 }
 
@@ -97,5 +240,75 @@ impl Sub<Millis> for Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_rfc3339())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Option<i64> {
+        Timestamp::from_rfc3339(text).map(Timestamp::as_millis)
+    }
+
+    /// What a library of calendars says.
+    fn expected(text: &str) -> Option<i64> {
+        text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+    }
+
+    proptest! {
+        #[test]
+        fn an_instant_is_written_as_a_calendar_writes_it(ms in -400_000_000_000_000i64..270_000_000_000_000) {
+            let text = Timestamp::from_millis(ms).to_rfc3339();
+            let calendar = jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string());
+            prop_assert_eq!(&text, &calendar);
+            prop_assert_eq!(read(&text), expected(&text));
+        }
+
+        #[test]
+        fn a_text_is_read_as_a_calendar_reads_it(
+            text in r"(-00)?[012][09][0-9][0-9]-[01][0-9]-[0-3][0-9][Tt ][012][0-9]:[0-6][0-9](:[0-6][0-9]([.,][0-9]{1,10})?)?([Zz]|[+-][012][0-9](:?[0-6][0-9])?)",
+        ) {
+            prop_assert_eq!(read(&text), expected(&text), "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_are_the_last_instants_with_a_text() {
+        for (ms, text) in [
+            (-377_705_023_201_000, "-009999-01-02T01:59:59Z"),
+            (253_402_207_200_999, "9999-12-30T22:00:00.999Z"),
+            (-377_705_023_201_001, "-377705023201001"),
+            (253_402_207_201_000, "253402207201000"),
+        ] {
+            assert_eq!(Timestamp::from_millis(ms).to_rfc3339(), text);
+            assert_eq!(read(text), text.ends_with('Z').then_some(ms));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "2024",
+            "2024-01-20",
+            "2024-01-20T10:00:00",
+            "2024-02-30T10:00:00Z",
+            "2023-02-29T10:00:00Z",
+            "1900-02-29T10:00:00Z",
+            "2024-00-20T10:00:00Z",
+            "2024-01-00T10:00:00Z",
+            "2024-01-20T24:00:00Z",
+            "2024-01-20T10:00:00.Z",
+            "2024-01-20T10:00:00Z ",
+            "2024-01-20T10:00:00+2",
+            "-000000-01-20T10:00:00Z",
+            "2024-01-20T12:00:00+02:00[Europe/Berlin]",
+            "2024-01-20T10:00:00+02:",
+            "2024-01-20T10Z",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -33,6 +33,8 @@ pub mod eval;
 mod feed;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(all(feature = "indexeddb", target_family = "wasm"))]
+pub mod indexeddb;
 pub mod layer;
 mod memory;
 mod shape;

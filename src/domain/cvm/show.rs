@@ -220,6 +220,9 @@ pub struct OpenCall {
     pub lease_until: Option<Timestamp>,
     /// Line of the source that asks.
     pub line: u32,
+    /// The variables visible there by name, cut with a mark; null: none are known.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub variables: Json,
     /// When it was asked.
     pub requested_at: Timestamp,
 }
@@ -362,6 +365,7 @@ impl From<Call> for OpenCall {
             default: call.request.default,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
+            variables: call.context.variables,
             requested_at: call.request.timestamp,
         }
     }

@@ -120,7 +120,7 @@ pub(super) fn collections(catalog: &Catalog) -> Vec<&'static Collection> {
 }
 
 fn instant(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+    Timestamp::from_rfc3339(text).map(Timestamp::as_millis)
 }
 
 /// Replaces the values of declared timestamps where `change` gives another.

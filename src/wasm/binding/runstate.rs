@@ -10,14 +10,23 @@ use super::serving::{self, Serving};
 use super::thrown::thrown;
 use super::{moving, panics};
 use crate::domain;
-use crate::engine::open::{self, Missing};
-use crate::engine::{Engine, Error, SystemHost};
+use crate::engine::{Engine, Error, Host, SystemHost, open};
+use crate::limits::Settings;
+use crate::store::Store;
 use crate::wasm::calls::{self, OpenParams};
 
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Runstate {
     engine: Engine,
+}
+
+impl Runstate {
+    /// An engine over `store`, on `host`.
+    pub(crate) async fn over(store: Arc<dyn Store>, host: Arc<dyn Host>, settings: Settings) -> Result<Self, Error> {
+        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+        Ok(Self { engine: Engine::new(store, host, catalog, settings).await? })
+    }
 }
 
 #[wasm_bindgen]
@@ -27,11 +36,8 @@ impl Runstate {
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {
             let options: OpenParams = calls::read("open", &options)?;
-            let missing = if options.must_exist == Some(true) { Missing::Refuse } else { Missing::Create };
-            let store = open::open_or(&url, missing).await?;
-            let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, options.settings()).await?;
-            Ok(Runstate { engine }.into())
+            let store = open::open_or(&url, options.missing()).await?;
+            Ok(Self::over(store, Arc::new(SystemHost), options.settings()).await?.into())
         })
     }
 

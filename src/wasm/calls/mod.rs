@@ -20,7 +20,7 @@ pub use options::*;
 pub use programs::*;
 pub use runs::*;
 pub use store::*;
-pub(super) use text::{read, write};
+pub(crate) use text::{read, write};
 pub use work::*;
 
 macro_rules! called {

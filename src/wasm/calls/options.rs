@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::BackoffParams;
+use crate::engine::open::Missing;
 use crate::engine::transfer::{Imported, Summary};
 use crate::limits::{LogLevel, Settings};
 use crate::time::Millis;
@@ -29,6 +30,11 @@ pub struct OpenParams {
 }
 
 impl OpenParams {
+    /// What happens where there is no store.
+    pub fn missing(&self) -> Missing {
+        if self.must_exist == Some(true) { Missing::Refuse } else { Missing::Create }
+    }
+
     /// As the engine takes it.
     pub fn settings(&self) -> Settings {
         let default = Settings::default();

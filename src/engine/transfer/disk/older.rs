@@ -270,9 +270,7 @@ fn refused(what: &'static str, id: &str, error: Error) -> Result<Left, Error> {
 }
 
 fn instant(text: &str) -> Result<Timestamp, Error> {
-    let read = text.parse::<jiff::Timestamp>();
-    read.map(|at| Timestamp::from_millis(at.as_millisecond()))
-        .map_err(|_| Error::new(Code::Invalid, format!("`{text}` is no time")))
+    Timestamp::from_rfc3339(text).ok_or_else(|| Error::new(Code::Invalid, format!("`{text}` is no time")))
 }
 
 /// The lines of an execution's output. A name that would leave the folder has none.
