@@ -26,7 +26,7 @@ const WORDS: Record<string, [title: string, todo: string]> = {
   illegal_transition: ["That is not possible now", "It has changed since you looked; the page shows how it stands."],
   in_use: ["Something still needs it", ""],
   internal: ["The engine stopped because of a defect", "Reload the page: what was acknowledged is kept."],
-  invalid_answer: ["The answer does not fit", "Change it and send it again; nothing was changed by the attempt."],
+  invalid_answer: ["The answer does not fit", "Change it and send it again."],
   limit: ["A limit was reached", ""],
   newer_version: ["A newer version of this page wrote the store", "Reload this tab, and close others that are old. Until then it can only be read."],
   not_found: ["It is not there (any more)", "Somebody may have deleted it."],

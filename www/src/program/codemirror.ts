@@ -67,7 +67,10 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
 export interface Editor {
   text(): string;
   replace(text: string): void;
+  /** Marks what is wrong. */
   diagnose(diagnostics: Diagnostic[]): void;
+  /** Brings the first of them into sight. */
+  show(diagnostics: Diagnostic[]): void;
   focus(): void;
   destroy(): void;
 }
@@ -103,6 +106,8 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
     },
     diagnose(diagnostics) {
       view.dispatch(setDiagnostics(view.state, diagnostics.map((one) => lint(view.state.doc, one))));
+    },
+    show(diagnostics) {
       const first = diagnostics[0];
       if (first !== undefined) centre(view, first.line);
     },
