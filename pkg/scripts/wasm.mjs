@@ -12,7 +12,7 @@ const TARGET = "wasm32-unknown-unknown";
 const MODULES = [
   { name: "runstate", features: "wasm,file,indexeddb" },
   { name: "runstate_compiler", features: "wasm-compiler" },
-  //{ name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
+  { name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
 ];
 
 /** Builds all modules. */

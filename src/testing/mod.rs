@@ -10,6 +10,10 @@ mod notes;
 mod run;
 mod script;
 mod timed;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod transitions;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod world;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;

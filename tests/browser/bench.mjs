@@ -3,6 +3,7 @@
 
 import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { withBrowser } from "./support/chromium.js";
@@ -24,7 +25,9 @@ const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorte
 const sorted = (times) => [...times].sort((a, b) => a - b);
 
 await sizes();
-const server = await site();
+// The glue of what is exported for tests is no part of the package.
+const glue = fileURLToPath(new URL("../../pkg/build", import.meta.url));
+const server = await site({ "/glue/": glue });
 try {
   await withBrowser(async (browser) => {
     await transition(await tab(browser, server.url, "memory:"));
@@ -46,8 +49,19 @@ async function sizes() {
   await remove();
 }
 
-/** One question answered and the next one asked, in memory: what the machine, the decision and the crossing cost. */
+/** One pure transition of an execution, as in the bench `transition`; and, in memory, one question answered and the next one asked. */
 async function transition(page) {
+  const pure = await page.evaluate(async () => {
+    const { default: load, makeTransitions } = await import("/glue/runstate_testing.js");
+    await load({ module_or_path: "/runstate/dist/runstate_testing_bg.wasm" });
+    makeTransitions(500);
+    return Array.from({ length: 15 }, () => {
+      const begun = performance.now();
+      const made = makeTransitions(1000);
+      return ((performance.now() - begun) / made) * 1000;
+    });
+  });
+  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: at(sorted(pure), 0.5), most: 3 });
   const times = await page.evaluate(async () => {
     const [questions, rounds] = [400, 8];
     await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
@@ -60,7 +74,7 @@ async function transition(page) {
     }
     return times;
   });
-  figure({ name: "answered step, memory:, whole", unit: "µs", value: at(sorted(times), 0.5) });
+  figure({ name: "answered step on memory:, p50", unit: "µs", value: at(sorted(times), 0.5) });
 }
 
 /** Steps of a run on the database, one by one, each beside a raw transaction of as many bytes, turn by turn. */

@@ -1,5 +1,5 @@
 // Plays the script on stdin on a fresh database in a page of Chromium, and says what it came to, both as JSON: `node script.mjs PACKAGE`,
-// where PACKAGE is the built package with the test exports.
+// where PACKAGE is the folder of the built package.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -16,8 +16,8 @@ try {
     const page = await browser.newPage();
     await page.goto(`${server.url}blank.html`);
     return page.evaluate(async (script) => {
-      const { default: load, playScript } = await import("/package/runstate.js");
-      await load();
+      const { default: load, playScript } = await import("/package/build/runstate_testing.js");
+      await load({ module_or_path: "/package/dist/runstate_testing_bg.wasm" });
       return playScript("indexeddb:script", script);
     }, script);
   });

@@ -80,6 +80,34 @@ async function edit([name, from, to]) {
   return edited;
 }
 
+test("a database of a newer version can be read and not written", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url, "indexeddb:newer");
+    await page.evaluate(ask, "run");
+    await page.evaluate(() => store.close());
+    await page.evaluate(raise, ["newer", "cvm.executions"]);
+    const older = await tab(browser, server.url, "indexeddb:newer");
+    const refused = await older.evaluate(async () => refusal((await store.cvm.run("run")).answer("1")));
+    assert.equal(refused?.code, "newer_version", JSON.stringify(refused));
+    assert.equal((await older.evaluate(() => store.health()))?.code, "newer_version");
+    const seen = await older.evaluate(async () => (await (await store.cvm.run("run")).show()).calls.map((call) => call.prompt));
+    assert.deepEqual(seen, ["one?"]);
+  }));
+
+/** In the page: writes what a newer version would, that it has declared a later version of a collection. */
+async function raise([name, collection]) {
+  const wait = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await wait(indexedDB.open(name));
+  const store = database.transaction(["runstate"], "readwrite").objectStore("runstate");
+  const kept = await wait(store.get(collection));
+  const later = (kept) => ({ ...kept, version: kept.version + 1 });
+  await wait(store.put(typeof kept === "string" ? JSON.stringify(later(JSON.parse(kept))) : later(kept), collection));
+  database.close();
+}
+
 test("without IndexedDB it says so, and memory is still there", () =>
   withBrowser(async (browser) => {
     await browser.addInitScript(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true }));

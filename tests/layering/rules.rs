@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["schema", "decision", "vm", "domain", "store", "blob"]),
     ("work", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
     ("wasm", &["schema", "decision", "vm", "domain", "store", "blob", "lang", "engine", "work"]),
-    ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
+    ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine", "work", "wasm"]),
 ];
 
 /// Rooms whose functions are total and give the same answer to the same arguments.

@@ -31,8 +31,6 @@ fn run(workspace: &Workspace, test: &str, report: &mut Report) -> Result<(), Err
     let call = Call::cargo(&words).arg("--test").arg(test);
     let call = call.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner);
     let call = call.env("CHROMEDRIVER", tools::found(Path::new(tools::CHROMEDRIVER))?);
-    // A case may wait for what the browser does in its own time; the whole suite must not wait for ever.
-    let call = call.env("WASM_BINDGEN_TEST_TIMEOUT", "600");
     let mut tally = Tally::default();
     let result = call.read_lines(|line| tally += Tally::from_libtest(line).unwrap_or_default());
     report.count(tally);

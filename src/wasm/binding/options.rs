@@ -28,7 +28,7 @@ struct Given {
 }
 
 /// As the engine takes it.
-pub(super) struct OpenOptions {
+pub(crate) struct OpenOptions {
     pub missing: Missing,
     pub settings: Settings,
 }

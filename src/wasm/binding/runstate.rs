@@ -11,13 +11,23 @@ use super::serving::{self, Serving};
 use super::thrown::thrown;
 use super::{moving, panics};
 use crate::domain;
-use crate::engine::{Engine, Error, SystemHost, open};
+use crate::engine::{Engine, Error, Host, SystemHost, open};
+use crate::limits::Settings;
+use crate::store::Store;
 use crate::wasm::calls;
 
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Runstate {
     engine: Engine,
+}
+
+impl Runstate {
+    /// An engine over `store`, on `host`.
+    pub(crate) async fn over(store: Arc<dyn Store>, host: Arc<dyn Host>, settings: Settings) -> Result<Self, Error> {
+        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+        Ok(Self { engine: Engine::new(store, host, catalog, settings).await? })
+    }
 }
 
 #[wasm_bindgen]
@@ -28,9 +38,7 @@ impl Runstate {
         promised(async move {
             let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
             let store = open::open_or(&url, missing).await?;
-            let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, settings).await?;
-            Ok(Runstate { engine }.into())
+            Ok(Self::over(store, Arc::new(SystemHost), settings).await?.into())
         })
     }
 

@@ -18,11 +18,11 @@ export async function unpacked() {
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** Serves the pages of `tests/browser/pages` with the package; `stop` ends it. */
-export async function site() {
+/** Serves the pages of `tests/browser/pages` with the package, and other folders beside; `stop` ends it. */
+export async function site(others = {}) {
   const package_ = await unpacked();
   const pages = fileURLToPath(new URL("../pages", import.meta.url));
-  const server = await serve({ "/": pages, "/runstate/": package_.folder });
+  const server = await serve({ "/": pages, "/runstate/": package_.folder, ...others });
   return {
     url: server.url,
     stop: async () => {
