@@ -31,6 +31,15 @@ export async function begin(): Promise<Opened | null> {
   }
 }
 
+/** Looks whether the store can still be written: a newer page may have changed it meanwhile, or a defect may have ended the engine. */
+export async function recheck(): Promise<void> {
+  const now = session.peek();
+  if (now.state !== "open") return;
+  const problem = await now.store.rs.health().catch((error: unknown) => error);
+  if (problem === null || now.store.trouble !== null) return;
+  session.value = { state: "open", store: { ...now.store, trouble: explain(problem) } };
+}
+
 /** The engine, where the store is open. */
 export function engine(): Runstate | null {
   return session.value.state === "open" ? session.value.store.rs : null;

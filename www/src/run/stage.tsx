@@ -93,7 +93,7 @@ function End({ execution }: { execution: Execution }) {
   const { status, result, error } = execution;
   if (status === "complete") {
     return (
-      <section class="end complete" aria-labelledby="end-title" data-testid="result">
+      <section class="end complete" aria-labelledby="end-title" data-testid="result" tabIndex={-1}>
         <h3 id="end-title">It came to its end</h3>
         <pre tabIndex={0}>{typeof result === "object" ? JSON.stringify(result, null, 2) : plain(result)}</pre>
       </section>
@@ -101,7 +101,7 @@ function End({ execution }: { execution: Execution }) {
   }
   if (status !== "error" || error === null) return null;
   return (
-    <section class="end error" aria-labelledby="end-title" data-testid="program-error">
+    <section class="end error" aria-labelledby="end-title" data-testid="program-error" tabIndex={-1}>
       <h3 id="end-title">
         {error.name} at line {error.line}
       </h3>
