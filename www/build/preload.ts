@@ -14,7 +14,13 @@ export function preload(): Plugin {
       handler(_, { bundle }) {
         const engine = Object.keys(bundle ?? {}).find((name) => ENGINE.test(name));
         if (engine === undefined) throw new Error("the engine's WebAssembly is not in what was built");
-        return [{ tag: "link", attrs: { rel: "preload", as: "fetch", crossorigin: true, href: `./${engine}` }, injectTo: "head-prepend" }];
+        return [
+          {
+            tag: "link",
+            attrs: { rel: "preload", as: "fetch", crossorigin: true, href: `./${engine}` },
+            injectTo: "head-prepend",
+          },
+        ];
       },
     },
   };

@@ -6,10 +6,7 @@ import type { Runstate } from "runstate";
 import { explain, type Explanation } from "./errors";
 import { openStore, storeUrl, type Opened } from "./open";
 
-export type Session =
-  | { state: "opening" }
-  | { state: "open"; store: Opened }
-  | { state: "failed"; why: Explanation };
+export type Session = { state: "opening" } | { state: "open"; store: Opened } | { state: "failed"; why: Explanation };
 
 export const session = signal<Session>({ state: "opening" });
 

@@ -127,7 +127,14 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
   if (summary === undefined) return null;
   const { id, programName, status, prompt, openCalls, lastModified } = summary;
   return (
-    <a class="row" href={hrefOf(id)} aria-current={selected ? "true" : undefined} data-testid="execution-row" data-id={id} data-status={status}>
+    <a
+      class="row"
+      href={hrefOf(id)}
+      aria-current={selected ? "true" : undefined}
+      data-testid="execution-row"
+      data-id={id}
+      data-status={status}
+    >
       <StatusMark status={status} />
       <span class="row-name">{programName}</span>
       <span class="row-age">{ago(lastModified, now.value)}</span>
@@ -140,7 +147,8 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
 }
 
 function Nothing({ any, onAll }: { any: boolean; onAll(): void }) {
-  if (!any) return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
+  if (!any)
+    return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
   return (
     <p class="empty">
       None of them is like that.{" "}

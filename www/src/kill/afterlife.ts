@@ -43,8 +43,15 @@ export function dismiss(): void {
 
 async function found(rs: Runstate, { attempt }: Ledger) {
   const run = await rs.cvm.run(attempt.execution);
-  const [calls, { output }] = await Promise.all([rs.cvm.calls({ execution: attempt.execution, limit: 1_000 }), run.show()]);
-  return { calls: calls.rows, output, watchedHash: attempt.watched === null ? null : await hashOf(rs, attempt.watched.id) };
+  const [calls, { output }] = await Promise.all([
+    rs.cvm.calls({ execution: attempt.execution, limit: 1_000 }),
+    run.show(),
+  ]);
+  return {
+    calls: calls.rows,
+    output,
+    watchedHash: attempt.watched === null ? null : await hashOf(rs, attempt.watched.id),
+  };
 }
 
 async function hashOf(rs: Runstate, id: string): Promise<string | null> {

@@ -7,7 +7,13 @@ export function Notices() {
     <>
       <div class="toasts" data-testid="notices">
         {notices.value.map(({ id, kind, title, text }) => (
-          <div key={id} class={`toast ${kind}`} role={kind === "bad" ? "alert" : "status"} data-testid="notice" data-kind={kind}>
+          <div
+            key={id}
+            class={`toast ${kind}`}
+            role={kind === "bad" ? "alert" : "status"}
+            data-testid="notice"
+            data-kind={kind}
+          >
             <p>
               <strong>{title}</strong> {text}
             </p>

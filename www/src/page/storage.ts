@@ -43,7 +43,11 @@ export async function persist(): Promise<boolean> {
 async function read(): Promise<void> {
   try {
     const [estimate, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
-    const { usage = 0, quota = 0, usageDetails } = estimate as StorageEstimate & { usageDetails?: { indexedDB?: number } };
+    const {
+      usage = 0,
+      quota = 0,
+      usageDetails,
+    } = estimate as StorageEstimate & { usageDetails?: { indexedDB?: number } };
     room.value = { used: usageDetails?.indexedDB ?? usage, quota, persisted };
   } catch {
     room.value = null;

@@ -33,7 +33,10 @@ export async function importFiles(files: Iterable<File>): Promise<void> {
       continue;
     }
     const first = brought[0];
-    tell("Imported", brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`);
+    tell(
+      "Imported",
+      brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`,
+    );
     if (first !== undefined) show(first);
   }
 }

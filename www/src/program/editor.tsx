@@ -76,7 +76,12 @@ export function Program() {
     <form class="program" onSubmit={(event) => void run(event)} aria-labelledby="program-title" data-testid="program">
       <div class="panel-head">
         <h2 id="program-title">Write a program, or pick one</h2>
-        <button type="submit" class="primary" aria-disabled={busy.value || session.value.state !== "open"} data-testid="run">
+        <button
+          type="submit"
+          class="primary"
+          aria-disabled={busy.value || session.value.state !== "open"}
+          data-testid="run"
+        >
           {busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>
       </div>
@@ -84,7 +89,12 @@ export function Program() {
       {replaced.value === null ? null : (
         <p class="hint" role="status">
           Your program made room for the example.{" "}
-          <button type="button" class="link" onClick={() => replaced.value !== null && use(replaced.value)} data-testid="undo-example">
+          <button
+            type="button"
+            class="link"
+            onClick={() => replaced.value !== null && use(replaced.value)}
+            data-testid="undo-example"
+          >
             Take it back
           </button>
         </p>
@@ -144,7 +154,15 @@ function Examples({ current, onUse }: { current: string; onUse(example: Example)
 }
 
 /** The text itself: a plain field at first, which the editor takes over when it is loaded. */
-function Text({ onEditor, onText, onRun }: { onEditor(editor: Editor | null): void; onText(text: string): void; onRun(): void }) {
+function Text({
+  onEditor,
+  onText,
+  onRun,
+}: {
+  onEditor(editor: Editor | null): void;
+  onText(text: string): void;
+  onRun(): void;
+}) {
   const host = useRef<HTMLDivElement>(null);
   const ready = useSignal(false);
   const label = useId();

@@ -21,7 +21,9 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
       <h3 id="questions-title">
         {status === "paused" ? "It rests at " : "It stopped at "}
         {what(calls)}
-        <span class="aside">{calls.every(({ kind }) => kind === "timer") ? "" : " and waits for you: for seconds, or for months"}</span>
+        <span class="aside">
+          {calls.every(({ kind }) => kind === "timer") ? "" : " and waits for you: for seconds, or for months"}
+        </span>
       </h3>
       <ol class={`cards ${calls.length > 2 ? "many" : ""}`}>
         {calls.slice(0, DRAWN).map((call, index) => (
@@ -36,7 +38,9 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
 }
 
 function what(calls: OpenCall[]): string {
-  const things = new Set(calls.map(({ kind }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : "tool call")));
+  const things = new Set(
+    calls.map(({ kind }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : "tool call")),
+  );
   const thing = things.size === 1 ? [...things].join() : "call";
   return calls.length === 1 ? `a ${thing}` : count(calls.length, thing);
 }

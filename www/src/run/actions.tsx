@@ -59,20 +59,39 @@ export function Actions({ execution }: { execution: Execution }) {
   return (
     <div class="actions" role="group" aria-label="What to do with this execution">
       {(POSSIBLE[status] ?? []).map((name) => (
-        <button key={name} type="button" aria-disabled={busy.value} onClick={() => void command(name)} data-testid={`action-${name}`} data-action={name}>
+        <button
+          key={name}
+          type="button"
+          aria-disabled={busy.value}
+          onClick={() => void command(name)}
+          data-testid={`action-${name}`}
+          data-action={name}
+        >
           {WORDS[name]}
         </button>
       ))}
-      <button type="button" onClick={() => void attempt(() => saveExport(id))} data-testid="action-export" data-action="export">
+      <button
+        type="button"
+        onClick={() => void attempt(() => saveExport(id))}
+        data-testid="action-export"
+        data-action="export"
+      >
         Export
       </button>
-      <button type="button" class="danger" onClick={() => (asking.value = true)} data-testid="action-delete" data-action="delete">
+      <button
+        type="button"
+        class="danger"
+        onClick={() => (asking.value = true)}
+        data-testid="action-delete"
+        data-action="delete"
+      >
         Delete
       </button>
       <Dialog open={asking} title="Delete this execution?" testid="delete-dialog">
         <p>
           {ended ? "" : "It has not come to its end: it is cancelled first. "}
-          <strong>{id}</strong> goes with its output, its calls and its memory. That cannot be undone; export it first if you are not sure.
+          <strong>{id}</strong> goes with its output, its calls and its memory. That cannot be undone; export it first
+          if you are not sure.
         </p>
         <div class="dialog-actions">
           <button type="button" onClick={() => (asking.value = false)} autofocus>

@@ -40,7 +40,11 @@ function Missing({ id, why }: Pick<Extract<Watched, { state: "missing" }>, "id" 
   return (
     <div class="trouble" role="alert" data-testid="missing">
       <h2>{why.code === "not_found" ? "This execution is not there" : why.title}</h2>
-      <p>{why.code === "not_found" ? `${id} was deleted, or it is in the store of another browser.` : `${why.what}. ${why.todo}`}</p>
+      <p>
+        {why.code === "not_found"
+          ? `${id} was deleted, or it is in the store of another browser.`
+          : `${why.what}. ${why.todo}`}
+      </p>
       <button type="button" onClick={showNew}>
         Run a program
       </button>
