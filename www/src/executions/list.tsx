@@ -24,6 +24,11 @@ export function ExecutionList() {
     return at.at === "execution" ? shown.value.findIndex(({ id }) => id === at.id) : -1;
   });
   const programs = useComputed(() => programsOf(executions.value));
+  const reveal = useSignal(-1);
+  useSignalEffect(() => {
+    // Only where somebody goes elsewhere: new rows above must not move what is being read.
+    if (route.value.at === "execution" && complete.value) reveal.value = selected.peek();
+  });
 
   function change(part: Partial<Filter>): void {
     filter.value = { ...filter.value, ...part };
@@ -113,7 +118,7 @@ export function ExecutionList() {
           count={shown.value.length}
           rowHeight={ROW_PX}
           pinned={selected.value}
-          reveal={selected}
+          reveal={reveal}
           testid="execution-list"
           keyOf={(index) => shown.value[index]?.id ?? String(index)}
           render={(index) => <Row summary={shown.value[index]} selected={index === selected.value} />}

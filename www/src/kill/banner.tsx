@@ -1,19 +1,30 @@
 // What the page says after it was killed: how much was acknowledged, and that all of it is there.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 
 import { engine } from "../engine/session";
 import { attempt } from "../state/notices";
 import { hrefOf } from "../state/route";
+import { mainPart, useFocusGuard } from "../ui/focus";
 import { duration } from "../ui/words";
 import { afterlife, dismiss, type Afterlife } from "./afterlife";
 import { finish } from "./burst";
 import { holds, type Proof } from "./proof";
 
+/** What became of the execution that was looked at. */
+const WATCHED = {
+  same: "is exactly what it was: its state hash is still ",
+  "went on": "was gone on with by somebody else.",
+  lost: "is not what it was.",
+};
+
 export function AfterlifeBanner() {
   const after = afterlife.value;
+  const place = useRef<HTMLDivElement>(null);
+  useFocusGuard(place, after, () => ({ to: mainPart(), waits: false }));
   return (
-    <div role="status" aria-live="polite">
+    <div role="status" aria-live="polite" ref={place}>
       {after === null ? null : <Banner {...after} />}
     </div>
   );
@@ -55,9 +66,8 @@ function Banner({ ledger, proof }: Afterlife) {
         {proof.underWay === 0 ? null : <li>{underWay(proof)}</li>}
         {tried.watched === null ? null : (
           <li>
-            {tried.watched.id}, which was shown meanwhile,{" "}
-            {proof.watchedSame === true ? "is exactly what it was" : "has changed"}: its state hash is{" "}
-            {proof.watchedSame === true ? "still" : "no more"} <code>{tried.watched.hash.slice(0, 12)}…</code>
+            {tried.watched.id}, which was shown meanwhile, {WATCHED[proof.watched ?? "same"]}
+            {proof.watched === "same" ? <code>{tried.watched.hash.slice(0, 12)}…</code> : null}
           </li>
         )}
       </ul>

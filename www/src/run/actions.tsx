@@ -1,12 +1,14 @@
 // What can be done with an execution as a whole. Only what is possible now is offered.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { ExecutionView as Execution, Run } from "runstate";
 
 import { engine } from "../engine/session";
 import { attempt, tell, tellError } from "../state/notices";
 import { showNew } from "../state/route";
 import { Dialog } from "../ui/dialog";
+import { useFocusGuard } from "../ui/focus";
 import { saveExport } from "../page/transfer";
 
 type Command = "pause" | "unpause" | "cancel" | "retry";
@@ -56,8 +58,11 @@ export function Actions({ execution }: { execution: Execution }) {
     }
   }
 
+  const group = useRef<HTMLDivElement>(null);
+  useFocusGuard(group, status, () => ({ to: group.current?.querySelector("button") ?? null, waits: false }));
+
   return (
-    <div class="actions" role="group" aria-label="What to do with this execution">
+    <div class="actions" role="group" aria-label="What to do with this execution" ref={group}>
       {(POSSIBLE[status] ?? []).map((name) => (
         <button
           key={name}
