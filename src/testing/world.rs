@@ -15,7 +15,8 @@ use crate::engine::{Error, Host, open};
 use crate::store::Store;
 use crate::store::layer::FaultStore;
 use crate::time::Timestamp;
-use crate::wasm::{OpenOptions, Runstate, promised, thrown};
+use crate::wasm::calls::{self, OpenParams};
+use crate::wasm::{Runstate, promised, thrown};
 
 type Failing = FaultStore<Arc<dyn Store>>;
 
@@ -54,10 +55,10 @@ impl World {
     pub fn open(&self, url: String, options: String) -> Promise {
         let (host, stores) = (self.host.clone(), self.stores.clone());
         promised(async move {
-            let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
-            let store = Arc::new(FaultStore::new(open::open_or(&url, missing).await?));
+            let options: OpenParams = calls::read("open", &options)?;
+            let store = Arc::new(FaultStore::new(open::open_or(&url, options.missing()).await?));
             stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
-            Ok(Runstate::over(store, host, settings).await?.into())
+            Ok(Runstate::over(store, host, options.settings()).await?.into())
         })
     }
 

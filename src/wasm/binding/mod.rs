@@ -8,8 +8,6 @@ mod files;
 mod log;
 #[cfg(feature = "wasm")]
 mod moving;
-#[cfg(feature = "wasm")]
-mod options;
 mod panics;
 #[cfg(feature = "wasm")]
 mod promise;
@@ -35,7 +33,7 @@ pub use serving::Serving;
 
 // For what else is exported: the worlds of tests.
 #[cfg(all(feature = "wasm", feature = "testing"))]
-pub(crate) use {options::OpenOptions, promise::promised, thrown::thrown};
+pub(crate) use {promise::promised, thrown::thrown};
 
 /// The version of this library.
 #[wasm_bindgen]

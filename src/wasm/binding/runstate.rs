@@ -5,7 +5,6 @@ use std::sync::Arc;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::options::OpenOptions;
 use super::promise::promised;
 use super::serving::{self, Serving};
 use super::thrown::thrown;
@@ -14,7 +13,7 @@ use crate::domain;
 use crate::engine::{Engine, Error, Host, SystemHost, open};
 use crate::limits::Settings;
 use crate::store::Store;
-use crate::wasm::calls;
+use crate::wasm::calls::{self, OpenParams};
 
 /// An open store with its engine.
 #[wasm_bindgen]
@@ -36,9 +35,9 @@ impl Runstate {
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {
-            let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
-            let store = open::open_or(&url, missing).await?;
-            Ok(Self::over(store, Arc::new(SystemHost), settings).await?.into())
+            let options: OpenParams = calls::read("open", &options)?;
+            let store = open::open_or(&url, options.missing()).await?;
+            Ok(Self::over(store, Arc::new(SystemHost), options.settings()).await?.into())
         })
     }
 
@@ -65,7 +64,7 @@ impl Runstate {
     }
 
     /// Gives the lines of an export to `sink`, whole lines at a time; resolves to its summary. `null` to `sink`: the store was written to
-    /// meanwhile, what came before is void, and it begins again. `params`: `{}`.
+    /// meanwhile, what came before is void, and it begins again. `params`: `{ execution? }`, one of them with what it needs.
     #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
     pub fn export(
         &self,
