@@ -47,6 +47,9 @@
 //! | `file` | the store on files; natively it needs a tokio runtime | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file` its store on `node:fs`, where the host provides it | |
+//! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly of its own | |
+//! | `tracing` | what the engine tells of itself (conflicts, unknown outcomes, damage) as events of `tracing` | |
+//! | `typescript` | the types that cross to JavaScript, as TypeScript | |
 //! | `testing` | the conformance suite any store can run, a simulated host, faults | |
 //!
 //! The store in memory is always there. Futures are `Send` natively, and are not in a page.

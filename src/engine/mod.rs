@@ -9,6 +9,7 @@ mod error;
 mod host;
 mod info;
 mod load;
+pub(crate) mod log;
 pub mod open;
 mod staging;
 mod sweep;
@@ -123,6 +124,7 @@ impl Engine {
             ) => {}
             Err(error) => return Err(error.into()),
         }
+        log::opened(&*store);
         let (cache, queues, hints) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })
@@ -250,12 +252,14 @@ impl Engine {
                     match self.commit(decision, &view, &deciding).await {
                         Ok(told) => return Ok(told),
                         Err(error) if decide_again(&error) => error.into(),
-                        Err(error @ store::Error::Unknown { .. }) => match self.recorded(id, &fingerprint).await {
-                            Ok(Some(executed)) => return Ok((executed, Vec::new())),
-                            // Absent is not final, but deciding again under the same id can only find it or do it.
-                            Ok(None) => error.into(),
-                            Err(_) => return Err(error.into()),
-                        },
+                        Err(error @ store::Error::Unknown { .. }) => {
+                            match self.recorded_after(id, &fingerprint, &error).await {
+                                Ok(Some(executed)) => return Ok((executed, Vec::new())),
+                                // Absent is not final, but deciding again under the same id can only find it or do it.
+                                Ok(None) => error.into(),
+                                Err(_) => return Err(error.into()),
+                            }
+                        }
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -270,6 +274,7 @@ impl Engine {
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
+            log::decides_again(C::NAME, id, attempt, &failed);
             if attempt >= DECIDE_ATTEMPTS {
                 return Err(failed);
             }
@@ -316,6 +321,17 @@ impl Engine {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };
         Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
+    }
+
+    /// As [`Engine::recorded`], after a commit of which nobody knows how it ended.
+    async fn recorded_after<O: serde::de::DeserializeOwned>(
+        &self,
+        id: &CommandId,
+        fingerprint: &str,
+        unknown: &store::Error,
+    ) -> Result<Option<Executed<O>>, Error> {
+        log::outcome_unknown(unknown);
+        self.recorded(id, fingerprint).await
     }
 
     /// What the ledger says of `id`.
