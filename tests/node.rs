@@ -265,3 +265,27 @@ fn the_package_keeps_what_it_promises() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// What the WebAssembly itself promises, on programs that are compiled here.
+#[test]
+fn calls_keep_what_they_promise() {
+    const PROGRAMS: [(&str, &str); 6] = [
+        ("ask", r#"CC("who?");"#),
+        ("add", r#"function main() { return call("add", [1, 2]); }"#),
+        ("fail", r#"function main() { try { call("fail"); } catch (e) { return `${e.name}: ${e.message}`; } }"#),
+        ("hang", r#"call("hang");"#),
+        ("echo", r#"for (;;) CC("more?");"#),
+        ("endless", "let n = 0; for (;;) n = (n + 1) % 1000;"),
+    ];
+    let Some(mut command) = script("calls_keep_what_they_promise", "calls.mjs") else { return };
+    let load = |(name, source): (&str, &str)| {
+        let bytecode = runstate::lang::compile("program.ts", source).unwrap().bytecode;
+        (name.to_owned(), serde_json::to_value(Load::new(name, source, bytecode)).unwrap())
+    };
+    let given: Json = Json::Object(PROGRAMS.map(load).into_iter().collect());
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.ends_with("all done\n"), "{said}");
+}

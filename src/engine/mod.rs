@@ -3,6 +3,7 @@
 
 mod any;
 mod cache;
+mod changes;
 mod commit;
 mod cvm;
 mod error;
@@ -219,7 +220,16 @@ impl Engine {
         };
         // Outside of the queue: a listener may well command the same execution.
         self.tell(&hints);
+        // Not before: commands are taken up in the order in which they were given.
+        self.give_way().await;
         Ok(replayed)
+    }
+
+    /// Lets others of this thread have their turn, where it is the only one.
+    pub(crate) async fn give_way(&self) {
+        if let Some(turn) = self.shared.host.give_way() {
+            turn.await;
+        }
     }
 
     async fn decide(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<Came, Error> {
@@ -310,7 +320,10 @@ impl Engine {
                 Ok(decision) if !decision.changes.is_empty() => {
                     return Err(Error::internal(format!("{} changes something; execute it", command.name())));
                 }
-                decided => return Ok(decided.map(|_| ())?),
+                decided => {
+                    self.give_way().await;
+                    return Ok(decided.map(|_| ())?);
+                }
             }
             self.back_off(attempt).await;
         }

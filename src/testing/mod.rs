@@ -8,7 +8,12 @@ mod host;
 pub mod node;
 mod notes;
 mod run;
+mod script;
 mod timed;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod transitions;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod world;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;
@@ -16,4 +21,5 @@ pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};
+pub use script::{Played, Script};
 pub use timed::TimedHost;

@@ -68,7 +68,7 @@ impl Decoder {
             },
             Op::Concat => arg.none(I::Concat)?,
             Op::Cc => match arg.json.and_then(Json::as_u64) {
-                _ if arg.json.is_none() => I::Cc { options: false },
+                _ if arg.json.is_none_or(Json::is_null) => I::Cc { options: false },
                 Some(1) => I::Cc { options: false },
                 Some(2) => I::Cc { options: true },
                 _ => return Err(arg.wrong("1 or 2")),

@@ -18,11 +18,12 @@ pub const MAX_INSTRUCTIONS: usize = 4_000_000;
 
 /// One instruction as it travels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Instruction"))]
 pub struct WireInstruction {
     /// Number of the operation.
     pub op: u64,
     /// Its argument, in the form that the operation's documentation gives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub arg: Option<Json>,
     /// Line of the source, from 1; 0 where there is none.
     #[serde(default)]
@@ -30,6 +31,12 @@ pub struct WireInstruction {
     /// Column of the source, from 1 in UTF-16 units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
+}
+
+/// Null is an argument too: `null` as the program writes it. Bytecode that travels as JSON must come back as it was, since its hash is part of
+/// the state.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
 }
 
 /// Why bytecode was refused.
@@ -343,6 +350,13 @@ mod tests {
         assert_eq!(program.functions[0].max_stack, 2);
         assert_eq!(program.code[1], Instruction::LoadGlobal(1));
         assert_eq!(std::mem::size_of::<Instruction>(), 8);
+    }
+
+    #[test]
+    fn bytecode_comes_back_from_json_as_it_was() {
+        let text = r#"[{"op":1,"arg":null,"line":1},{"op":2,"line":1,"column":3},{"op":255,"line":2}]"#;
+        let wire: Vec<WireInstruction> = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&wire).unwrap(), text);
     }
 
     #[test]

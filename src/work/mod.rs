@@ -56,6 +56,8 @@ use crate::time::Millis;
 use crate::value::Json;
 
 pub use signal::Cancelled;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub(crate) use signal::Signal;
 pub use task::{Failure, Task};
 pub use told::Told;
 

@@ -7,7 +7,7 @@ use event_listener::Event;
 
 /// A signal. Clones are the same one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Signal(Arc<Said>);
+pub(crate) struct Signal(Arc<Said>);
 
 #[derive(Debug, Default)]
 struct Said {

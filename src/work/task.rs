@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use serde::Serialize;
+
 use super::Cancelled;
 use crate::engine::Work;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
@@ -19,7 +21,8 @@ pub struct Task {
 }
 
 /// Why a call could not be answered. Any error becomes one, to be tried again, so `?` works in handlers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Failure {
     /// In words; the program reads them.
     pub message: String,

@@ -1,5 +1,7 @@
 //! What a worker tells of what it does, to whoever listens.
 
+use serde::Serialize;
+
 use super::Failure;
 use crate::domain::cvm::Reached;
 use crate::engine::{Due, Error, Work};
@@ -7,8 +9,10 @@ use crate::marker::MaybeSync;
 use crate::time::{Millis, Timestamp};
 
 /// Something that a worker did or met.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
 pub enum Told<'a> {
     /// A call was claimed; its handler begins.
     Claimed(&'a Work),

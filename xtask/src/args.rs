@@ -1,19 +1,26 @@
 //! The command line of the developer commands.
 
 use crate::error::Error;
+use crate::package::Care;
 
 pub const HELP: &str = "\
 Developer commands of runstate.
 
 Usage: cargo xtask <command>
 
-  test [--full] [FILTER]  The gate: tools, format, lints, features, licences, Node, tests, doc tests, examples, docs.
+  test [--full] [FILTER]  The gate: tools, format, lints, features, licences, Node, Chromium, the npm package and the demo
+                          page, tests, doc tests, examples, docs.
                           With FILTER only the tests whose name contains it (with nextest also whole files of
-                          tests). With --full the long form of random and failover runs (RUNSTATE_FULL=1).
+                          tests). FILTER may also be `chromium` (conformance there), `package` (the npm package in
+                          projects of every kind) or `browser` (pages in Chromium).
+                          With --full the long form of random and failover runs (RUNSTATE_FULL=1).
   lint                    Format, lints of all feature sets and targets, dependency trees, licences.
   doc                     The documentation of the library, warnings are errors.
   bench [FILTER]          The benches (with FILTER those whose name contains it), one after the other; then all their
                           figures in one table and, as JSON, in bench.json in the target folder.
+  bench --browser         What it costs in a page, in Chromium, on the package as it is shipped.
+  pkg [--check]           Builds the npm package into pkg/dist; with --check looks over what would be published too.
+  www                     Builds the package and the demo page, serves it on a free port and prints the address.
   setup                   Gets what the other commands need, and says what is there.
 
 Environment:
@@ -26,6 +33,9 @@ Environment:
 pub enum Request {
     Test { length: Length, filter: Option<String> },
     Bench { filter: Option<String> },
+    BenchBrowser,
+    Package(Care),
+    Www,
     Lint,
     Doc,
     Setup,
@@ -46,19 +56,23 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Request, Error> {
     }
     let Some((command, rest)) = args.split_first() else { return Ok(Request::Help) };
     let (flags, words): (Vec<&str>, Vec<&str>) = rest.iter().map(String::as_str).partition(|arg| arg.starts_with('-'));
-    let length = match (command.as_str(), flags.as_slice()) {
-        (_, []) => Length::Short,
-        ("test", ["--full"]) => Length::Full,
+    let flag = match (command.as_str(), flags.as_slice()) {
+        (_, []) => None,
+        ("test", [flag @ "--full"]) | ("bench", [flag @ "--browser"]) | ("pkg", [flag @ "--check"]) => Some(*flag),
         (_, flags) => return Err(Error::Usage(format!("`{command}` does not know {}", flags.join(" ")))),
     };
+    let length = if flag == Some("--full") { Length::Full } else { Length::Short };
     let filter = match (command.as_str(), words.as_slice()) {
         (_, []) => None,
-        ("test" | "bench", [one]) => Some((*one).to_owned()),
+        ("test" | "bench", [one]) if flag != Some("--browser") => Some((*one).to_owned()),
         (_, words) => return Err(Error::Usage(format!("`{command}` does not take `{}`", words.join(" ")))),
     };
     match command.as_str() {
         "test" => Ok(Request::Test { length, filter }),
+        "bench" if flag.is_some() => Ok(Request::BenchBrowser),
         "bench" => Ok(Request::Bench { filter }),
+        "pkg" => Ok(Request::Package(if flag.is_some() { Care::Checked } else { Care::Shipped })),
+        "www" => Ok(Request::Www),
         "lint" => Ok(Request::Lint),
         "doc" => Ok(Request::Doc),
         "setup" => Ok(Request::Setup),
@@ -81,13 +95,16 @@ mod tests {
         assert_eq!(parsed("test"), test(Length::Short, None));
         assert_eq!(parsed("test --full crash"), test(Length::Full, Some("crash")));
         assert_eq!(parsed("bench vm"), Ok(Request::Bench { filter: Some("vm".into()) }));
+        assert_eq!(parsed("bench --browser"), Ok(Request::BenchBrowser));
+        assert_eq!(parsed("pkg"), Ok(Request::Package(Care::Shipped)));
+        assert_eq!(parsed("pkg --check"), Ok(Request::Package(Care::Checked)));
         assert_eq!(parsed(""), Ok(Request::Help));
         assert_eq!(parsed("test --help"), Ok(Request::Help));
     }
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in ["tset", "test --ful", "lint all", "bench --full", "test a b"] {
+        for line in ["tset", "test --ful", "lint all", "bench --full", "bench --browser vm", "test a b"] {
             assert!(parsed(line).is_err_and(|message| message.ends_with("see cargo xtask --help")), "{line}");
         }
     }

@@ -1,14 +1,16 @@
 //! The benches of the workspace, one after the other, with what each says while it runs; then one table of all their figures, which is
 //! also written to `bench.json` in the target folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::figures;
 use crate::machine::Machine;
+use crate::package::Care;
 use crate::process::Call;
 use crate::report::Report;
 use crate::workspace::{Target, Workspace};
+use crate::{npm, package, tools};
 
 pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
     let asked = |bench: &Target| filter.is_none_or(|filter| bench.name.contains(filter));
@@ -17,17 +19,37 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
         report.step("benches", |_| Err(none(workspace, filter)));
         return;
     }
-    let folder = Path::new(workspace.target_folder());
-    let lines = folder.join("bench.jsonl");
-    // Figures of an earlier run would be taken for this one's. It need not be there.
-    let _ = std::fs::remove_file(&lines);
+    let (lines, to) = places(workspace);
     for Target { package, name } in benches {
         report.step(&format!("bench: {name}"), |_| {
             let call = Call::cargo("bench --all-features --package").arg(&package).arg("--bench").arg(&name);
             call.env("RUNSTATE_BENCH_FILE", &lines).run()
         });
     }
-    report.step("figures", |_| close(&lines, &folder.join("bench.json")));
+    report.step("figures", |_| close(&lines, &to));
+}
+
+/// What things cost in a page, on the package as it is shipped.
+pub fn browser(workspace: &Workspace, report: &mut Report) {
+    let (lines, to) = places(workspace);
+    let Some(packed) = package::packed(workspace, Care::Shipped, report) else { return };
+    report.step("demo page", |_| package::page(&packed));
+    report.step("bench: browser", |_| {
+        tools::chromium()?;
+        npm::install("tests/browser")?;
+        let call = Call::new("node").arg("tests/browser/bench.mjs").env("RUNSTATE_PACKED", &packed);
+        call.env("RUNSTATE_BENCH_FILE", &lines).run()
+    });
+    report.step("figures", |_| close(&lines, &to));
+}
+
+/// Where benches leave their lines, and where all of them are written in the end.
+fn places(workspace: &Workspace) -> (PathBuf, PathBuf) {
+    let folder = Path::new(workspace.target_folder());
+    let lines = folder.join("bench.jsonl");
+    // Figures of an earlier run would be taken for this one's. It need not be there.
+    let _ = std::fs::remove_file(&lines);
+    (lines, folder.join("bench.json"))
 }
 
 /// The table and the file, of what there is: a bench that failed half way has told figures too.

@@ -4,12 +4,15 @@
 mod args;
 mod bench;
 mod checks;
+mod chromium;
 mod error;
 mod features;
 mod figures;
 mod licences;
 mod machine;
 mod node;
+mod npm;
+mod package;
 mod process;
 mod report;
 mod seed;
@@ -19,11 +22,13 @@ mod suite;
 mod tally;
 mod tools;
 mod workspace;
+mod www;
 
 use std::process::ExitCode;
 
-use args::Request;
+use args::{Length, Request};
 use error::Error;
+use package::{Care, Tried};
 use report::Report;
 use suite::Suite;
 use workspace::Workspace;
@@ -49,23 +54,48 @@ fn run(request: Request) -> Result<ExitCode, Error> {
     let workspace = Workspace::find()?;
     let mut report = Report::new();
     match request {
-        Request::Test { length, filter: Some(filter) } => {
-            // For most filters the package would be built for nothing; without it its tests say that they are skipped.
-            let package = filter.contains("node").then(|| node::all(&workspace, &mut report)).flatten();
-            Suite::new(&workspace, length, package)?.only(&filter, &mut report);
-        }
-        Request::Test { length, filter: None } => {
-            tools::all(&workspace, &mut report);
-            checks::all(&workspace, &mut report);
-            let package = node::all(&workspace, &mut report);
-            Suite::new(&workspace, length, package)?.all(&mut report);
-            checks::documentation(&workspace, &mut report);
-        }
+        Request::Test { length, filter: Some(filter) } => only(&workspace, length, &filter, &mut report)?,
+        Request::Test { length, filter: None } => all(&workspace, length, &mut report)?,
         Request::Lint => checks::all(&workspace, &mut report),
         Request::Doc => checks::documentation(&workspace, &mut report),
         Request::Setup => tools::all(&workspace, &mut report),
         Request::Bench { filter } => bench::run(&workspace, filter.as_deref(), &mut report),
+        Request::BenchBrowser => bench::browser(&workspace, &mut report),
+        Request::Package(care) => report.step("package", |_| package::build(&workspace, care)),
+        Request::Www => www::run(&workspace, &mut report),
         Request::Help => {}
     }
     Ok(report.close())
+}
+
+/// The gate.
+fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result<(), Error> {
+    tools::all(workspace, report);
+    checks::all(workspace, report);
+    chromium::all(workspace, report);
+    let packed = package::packed(workspace, Care::Checked, report);
+    if let Some(packed) = &packed {
+        node::all(&node::folder(), report);
+        package::all(packed, &Tried::ALL, report);
+    }
+    Suite::new(workspace, length, packed.map(|_| node::folder()))?.all(report);
+    checks::documentation(workspace, report);
+    Ok(())
+}
+
+/// What has `filter` in its name. For most filters the package would be built for nothing; tests that miss it say that they are skipped.
+fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Report) -> Result<(), Error> {
+    if filter == "chromium" {
+        chromium::all(workspace, report);
+    } else if let Some(tried) = Tried::named(filter) {
+        if let Some(packed) = package::packed(workspace, Care::Shipped, report) {
+            package::all(&packed, &[tried], report);
+        }
+    } else {
+        let needed = ["node", "same", "indexeddb_in"].iter().any(|word| filter.contains(word));
+        let built = needed.then(|| package::packed(workspace, Care::Quick, report)).flatten();
+        let built = built.map(|_| node::folder());
+        Suite::new(workspace, length, built)?.only(filter, report);
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The tests: nextest where it is installed, else `cargo test`; doc tests always with `cargo test`; examples are built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::args::Length;
 use crate::error::Error;
@@ -94,6 +94,9 @@ impl<'a> Suite<'a> {
         }
         if let Some(package) = &self.node_package {
             call = call.env(node::PACKAGE, package);
+        }
+        if let (Some(_), Ok(chromium)) = (&self.node_package, tools::found(Path::new(tools::CHROMIUM))) {
+            call = call.env("RUNSTATE_CHROMIUM", chromium);
         }
         match tools::folder() {
             Ok(folder) => call.env("RUNSTATE_TOOLS", folder),

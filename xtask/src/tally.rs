@@ -23,6 +23,17 @@ impl Tally {
         Some(Self { passed: count("passed")?, failed: count("failed")? })
     }
 
+    /// `ℹ pass 5` and `ℹ fail 0`, closing lines of Node's test runner.
+    pub fn from_node(line: &str) -> Option<Self> {
+        let (what, count) = line.strip_prefix("ℹ ")?.split_once(' ')?;
+        let count = count.parse().ok()?;
+        match what {
+            "pass" => Some(Self { passed: count, failed: 0 }),
+            "fail" | "cancelled" => Some(Self { passed: 0, failed: count }),
+            _ => None,
+        }
+    }
+
     /// The head of a JUnit report: `<testsuites … tests="5" failures="1" errors="0" …>`.
     pub fn from_junit(report: &str) -> Option<Self> {
         let head = report.split_once("<testsuites ")?.1.split_once('>')?.0;
@@ -42,6 +53,9 @@ mod tests {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
         assert_eq!(Tally::from_libtest(line), Some(Tally { passed: 5, failed: 2 }));
         assert_eq!(Tally::from_libtest("test value::adds ... ok"), None);
+        assert_eq!(Tally::from_node("ℹ pass 12"), Some(Tally { passed: 12, failed: 0 }));
+        assert_eq!(Tally::from_node("ℹ cancelled 1"), Some(Tally { passed: 0, failed: 1 }));
+        assert_eq!(Tally::from_node("ℹ suites 1"), None);
         let report =
             r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1"><testsuite"#;
         assert_eq!(Tally::from_junit(report), Some(Tally { passed: 5, failed: 2 }));

@@ -1,15 +1,22 @@
 //! What the commands need beside cargo, and how it is got: from rustup, from Debian, or into the folder of tools. That
 //! folder lies outside of the checkout, so that fresh clones find what an earlier one has got.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::npm;
 use crate::process::Call;
 use crate::report::Report;
 use crate::workspace::{Workspace, items};
 
 pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// The browser.
+pub const CHROMIUM: &str = "chromium";
+
+/// What steers the browser for `wasm-bindgen-test-runner`.
+pub const CHROMEDRIVER: &str = "chromedriver";
 
 /// Gets everything, one step for each tool.
 pub fn all(workspace: &Workspace, report: &mut Report) {
@@ -27,6 +34,8 @@ pub fn all(workspace: &Workspace, report: &mut Report) {
     report.step("tools: wasm target", |_| wasm_target());
     report.step("tools: node", |_| node());
     report.step("tools: wasm-bindgen", |_| wasm_bindgen(workspace).map(drop));
+    report.step("tools: chromium", |_| chromium());
+    report.step("tools: npm packages", |_| npm::all());
 }
 
 /// `$XDG_CACHE_HOME/runstate-tools`; tests are told as `RUNSTATE_TOOLS`.
@@ -67,7 +76,8 @@ pub fn wasm_target() -> Result<(), Error> {
     rustup(&format!("target add {WASM}"), WASM)
 }
 
-/// What makes JavaScript's side of the WebAssembly. It must be of the very version of the library, and has its own folder by that.
+/// What makes JavaScript's side of the WebAssembly, and beside it `wasm-bindgen-test-runner`, which runs tests in a page. It must be of
+/// the very version of the library, and has its own folder by that.
 pub fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf, Error> {
     let mut packages = items(&workspace.metadata["packages"]).filter(|package| package["name"] == "wasm-bindgen");
     let version = packages.find_map(|package| package["version"].as_str()).unwrap_or_default();
@@ -92,13 +102,32 @@ pub fn node() -> Result<(), Error> {
     Ok(())
 }
 
+/// A real browser, and what lets tests steer it.
+pub fn chromium() -> Result<(), Error> {
+    for (program, package) in [(CHROMIUM, "chromium"), (CHROMEDRIVER, "chromium-driver")] {
+        if !Call::new(program).arg("--version").succeeds() {
+            debian(package)?;
+        }
+        println!("{}", Call::new(program).arg("--version").output()?.trim());
+    }
+    Ok(())
+}
+
+/// The whole path of a program; who starts it from elsewhere needs that.
+pub fn found(program: &Path) -> Result<PathBuf, Error> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    let missing = || Error::Missing { what: program.display().to_string(), why: "it is in no folder of PATH".into() };
+    places.find(|place| place.is_file()).ok_or_else(missing)
+}
+
 fn rustup(words: &str, what: &str) -> Result<(), Error> {
     let missing = |error: Error| Error::Missing { what: what.to_owned(), why: error.to_string() };
     Call::new("rustup").words(words).run().map_err(missing)
 }
 
 /// Installs a package of Debian; the package lists are refreshed once in a run.
-fn debian(package: &str) -> Result<(), Error> {
+pub fn debian(package: &str) -> Result<(), Error> {
     static UPDATED: OnceLock<()> = OnceLock::new();
     let missing = |error: Error| Error::Missing { what: package.to_owned(), why: error.to_string() };
     if UPDATED.get().is_none() {

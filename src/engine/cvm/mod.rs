@@ -35,6 +35,7 @@ pub struct Cvm {
 /// One line of a list of executions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExecutionSummary"))]
 pub struct Summary {
     /// Its id.
     pub id: String,

@@ -30,4 +30,10 @@ pub trait Host: MaybeSync {
 
     /// Comes back after `span`.
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()>;
+
+    /// Lets whatever else waits for this thread have its turn: asked after each command, and between the parts of what is long. `None`:
+    /// nobody waits for it, as where tasks have threads.
+    fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
+        None
+    }
 }

@@ -22,6 +22,15 @@ cfg_if::cfg_if! {
     }
 }
 
+cfg_if::cfg_if! {
+    if #[cfg(all(feature = "indexeddb", target_family = "wasm"))] {
+        mod indexeddb;
+    } else {
+        #[path = "no_indexeddb.rs"]
+        mod indexeddb;
+    }
+}
+
 /// A store named by a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -134,7 +143,7 @@ pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
     match StoreUrl::parse(url)? {
         StoreUrl::Memory => Ok(Opened { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
-        StoreUrl::IndexedDb(_) => absent("IndexedDB"),
+        StoreUrl::IndexedDb(name) => indexeddb::open(&name, missing).await,
         StoreUrl::MongoDb(_) => absent("MongoDB"),
         StoreUrl::Postgres(_) => absent("PostgreSQL"),
     }

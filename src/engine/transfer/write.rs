@@ -47,6 +47,7 @@ impl Engine {
                     written += self.write(&batch, &checked.summary().contents).await?;
                 }
                 progress(done);
+                self.give_way().await;
             }
         }
         let mut chunks = Chunks::of(source, &COMMANDS)?;
@@ -54,6 +55,7 @@ impl Engine {
             done += chunk.len() as u64;
             written += self.write_ledger(&chunk).await?;
             progress(done);
+            self.give_way().await;
         }
         Ok(written)
     }

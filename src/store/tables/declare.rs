@@ -3,20 +3,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use super::base::Base;
 use super::index::Entries;
 use super::overlay::{Documents, Keys, Since};
-use super::{Expiry, Table, Tables, deadline, due_key};
-use crate::schema::{Catalog, Collection, Direction, Index, Key, Ttl, keys};
+use super::projection::{Of, Projection};
+use super::{Expiry, Table, Tables};
+use crate::schema::{Catalog, Collection, Index, Key};
 use crate::store::{COMMANDS, Error, Limits};
 use crate::value::Document;
-
-/// Raised when the bytes of entries come to mean something else, so that no index of before is taken for one of now.
-const ENCODING: u32 = 1;
 
 impl Tables {
     /// Tables that stand on `base`, without a catalog yet.
@@ -35,10 +32,20 @@ impl Tables {
     ///
     /// [`Error::UniqueViolation`]: documents that are there already share an entry of a unique index; nothing was changed.
     pub fn declare(&mut self, catalog: &Catalog) -> Result<(), Error> {
+        self.take(catalog, Lacking::Make)
+    }
+
+    /// Takes a catalog to read by, over a base that somebody else maintains: an index that the base lacks is left out and not made, which
+    /// makes answers slower and no different. What is planned on such tables must not be committed: unique indexes may be among them.
+    pub fn declare_for_reading(&mut self, catalog: &Catalog) -> Result<(), Error> {
+        self.take(catalog, Lacking::LeaveOut)
+    }
+
+    fn take(&mut self, catalog: &Catalog, lacking: Lacking) -> Result<(), Error> {
         let mut next: BTreeMap<Cow<'static, str>, Indexed> = BTreeMap::new();
         for declared in catalog.iter().chain([&COMMANDS]) {
             let table = self.tables.get(declared.name);
-            next.insert(Cow::Borrowed(declared.name), self.indexed(table, declared)?);
+            next.insert(Cow::Borrowed(declared.name), self.indexed(table, declared, lacking)?);
         }
         for (name, indexed) in &next {
             if let Some((id, index)) = indexed.clash(self.tables.get(name))? {
@@ -57,30 +64,50 @@ impl Tables {
     }
 
     /// What belongs to `declared` now.
-    fn indexed(&self, table: Option<&Table>, declared: &'static Collection) -> Result<Indexed, Error> {
+    fn indexed(
+        &self,
+        table: Option<&Table>,
+        declared: &'static Collection,
+        lacking: Lacking,
+    ) -> Result<Indexed, Error> {
         let nothing = Documents::default();
         let documents = table.map_or(&nothing, |table| &table.documents);
         let mut making = Making { declared, documents, base: self.base.as_ref(), made: Vec::new() };
         let mut indexes = Vec::with_capacity(declared.indexes.len());
         for index in declared.indexes {
-            let made_by: Arc<str> = made_by(declared, index).into();
+            let projection = Projection::of(declared, Of::Index(index));
+            let made_by = projection.made_by.clone();
             let kept = table.and_then(|table| table.indexes.iter().position(|kept| kept.made_by == made_by));
             let place = match kept {
                 Some(at) => Place::Kept(at),
-                None => Place::Made(making.begin(&made_by, Of::Index(index))?),
+                None if lacking == Lacking::LeaveOut && making.lacks(&made_by) => continue,
+                None => Place::Made(making.begin(projection)?),
             };
             indexes.push((index, made_by, place));
         }
         let mut expiry = None;
         if let Some(ttl) = &declared.ttl {
-            let made_by: Arc<str> = expires_by(ttl).into();
+            let projection = Projection::of(declared, Of::Expiry(ttl));
+            let made_by = projection.made_by.clone();
             let kept = table.and_then(|table| table.expiry.as_ref()).is_some_and(|kept| kept.made_by == made_by);
-            let place = if kept { Place::Kept(0) } else { Place::Made(making.begin(&made_by, Of::Expiry)?) };
-            expiry = Some((made_by, place));
+            if kept {
+                expiry = Some((made_by, Place::Kept(0)));
+            } else if lacking == Lacking::Make || !making.lacks(&made_by) {
+                expiry = Some((made_by, Place::Made(making.begin(projection)?)));
+            }
         }
         let made = making.end()?;
         Ok(Indexed { declared, indexes, expiry, made })
     }
+}
+
+/// What is done about an index that a base lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lacking {
+    /// It is made from the documents.
+    Make,
+    /// Questions are answered without it.
+    LeaveOut,
 }
 
 /// The indexes of one collection under a new catalog, before it is taken.
@@ -145,42 +172,31 @@ struct Making<'a> {
     declared: &'static Collection,
     documents: &'a Documents,
     base: Option<&'a Arc<dyn Base>>,
-    made: Vec<(Of, Keys)>,
-}
-
-/// What entries are made of.
-#[derive(Clone, Copy)]
-enum Of {
-    Index(&'static Index),
-    Expiry,
-}
-
-impl Of {
-    fn entries(self, declared: &Collection, document: &Document) -> Vec<Vec<u8>> {
-        match self {
-            Of::Index(index) => keys::entries(declared, index, document),
-            Of::Expiry => deadline(declared, document).map(|at| due_key(at).to_vec()).into_iter().collect(),
-        }
-    }
+    made: Vec<(Projection, Keys)>,
 }
 
 impl Making<'_> {
-    fn begin(&mut self, made_by: &str, of: Of) -> Result<usize, Error> {
-        let found = self.base.and_then(|base| Some((base, base.index(self.declared.name, made_by)?)));
+    /// Whether there is a base under the documents, and it has no index made by this.
+    fn lacks(&self, made_by: &str) -> bool {
+        self.documents.part().is_some()
+            && self.base.is_some_and(|base| base.index(self.declared.name, made_by).is_none())
+    }
+
+    fn begin(&mut self, projection: Projection) -> Result<usize, Error> {
+        let found = self.base.and_then(|base| Some((base, base.index(self.declared.name, &projection.made_by)?)));
         let keys = match found {
-            Some((base, part)) => self.adopt(Keys::over(base.clone(), part), of)?,
+            Some((base, part)) => self.adopt(Keys::over(base.clone(), part), &projection)?,
             None => Keys::default(),
         };
-        self.made.push((of, keys));
+        self.made.push((projection, keys));
         Ok(self.made.len() - 1)
     }
 
     /// Brings a base's entries up to what stands over its documents.
-    fn adopt(&self, mut keys: Keys, of: Of) -> Result<Keys, Error> {
+    fn adopt(&self, mut keys: Keys, projection: &Projection) -> Result<Keys, Error> {
         for change in self.documents.changes() {
             let Since { id, before, now } = change?;
-            let entries =
-                |document: Option<&Document>| document.map(|d| of.entries(self.declared, d)).unwrap_or_default();
+            let entries = |document: Option<&Document>| document.map(|d| projection.entries(d)).unwrap_or_default();
             let before = entries(before.as_ref().map(|stored| &*stored.document));
             let now = entries(now.as_ref().map(|stored| &*stored.document));
             before.iter().filter(|entry| !now.contains(entry)).for_each(|entry| keys.remove(entry, &id));
@@ -193,39 +209,12 @@ impl Making<'_> {
         if self.made.iter().any(|(_, keys)| !keys.is_based()) {
             for row in self.documents.from(Bound::Unbounded) {
                 let (id, stored) = row?;
-                for (of, keys) in self.made.iter_mut().filter(|(_, keys)| !keys.is_based()) {
-                    let entries = of.entries(self.declared, &stored.document);
+                for (projection, keys) in self.made.iter_mut().filter(|(_, keys)| !keys.is_based()) {
+                    let entries = projection.entries(&stored.document);
                     entries.iter().for_each(|entry| keys.insert(entry, &id));
                 }
             }
         }
         Ok(self.made.into_iter().map(|(_, keys)| keys).collect())
     }
-}
-
-/// All that the entries of an index follow from, as text: what differs here has other entries.
-fn made_by(collection: &Collection, index: &Index) -> String {
-    let mut text = format!("{ENCODING} {:?}", index.kind).to_lowercase();
-    for (path, direction) in index.fields {
-        let sign = if *direction == Direction::Descending { '-' } else { '+' };
-        let kind = format!("{:?}", collection.kind_of(path)).to_lowercase();
-        // Writing to a text cannot fail.
-        let _ = write!(text, " {path}{sign}{kind}");
-    }
-    if index.unique {
-        text.push_str(" unique");
-    }
-    if let Some(partial) = &index.partial {
-        let _ = write!(text, " partial {partial:?}");
-    }
-    text
-}
-
-/// The same of a time to live.
-fn expires_by(ttl: &Ttl) -> String {
-    let mut text = format!("{ENCODING} expiry {} {}", ttl.field, ttl.after.0);
-    if let Some(partial) = &ttl.partial {
-        let _ = write!(text, " partial {partial:?}");
-    }
-    text
 }

@@ -3,15 +3,18 @@
 //! and `search.rs` answers with it.
 
 mod access;
+mod ahead;
 mod base;
 mod declare;
 mod index;
 mod overlay;
 mod plan;
+mod projection;
 mod search;
 #[cfg(test)]
 mod tests;
 mod walk;
+pub mod window;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +31,7 @@ use crate::value::{Document, get};
 
 pub use base::{Base, EntryKey, Part, Rows, Way};
 pub use plan::{Commit, Logged, LoggedEntry, LoggedOp, Pending, Planned};
+pub use projection::Projection;
 pub use walk::{Holds, IndexPart, deadline_key, deadline_of, split};
 
 /// Documents, indexes and ledger. They may stand on a [`Base`]; then memory holds what changed since, and clones are cheap as long as that is

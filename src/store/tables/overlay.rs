@@ -79,6 +79,11 @@ impl Documents {
         self.count
     }
 
+    /// The part of the base that is under them.
+    pub(super) fn part(&self) -> Option<Part> {
+        self.base.as_ref().map(|(_, part)| *part)
+    }
+
     pub(super) fn get(&self, id: &str) -> Result<Option<Stored>, Error> {
         match (self.changed.0.get(id), &self.base) {
             (Some(slot), _) => Ok(slot.now.clone()),
@@ -128,6 +133,11 @@ impl Keys {
 
     pub(super) fn is_based(&self) -> bool {
         self.base.is_some()
+    }
+
+    /// The part of the base that is under them.
+    pub(super) fn part(&self) -> Option<Part> {
+        self.base.as_ref().map(|(_, part)| *part)
     }
 
     pub(super) fn insert(&mut self, entry: &[u8], id: &Arc<str>) {

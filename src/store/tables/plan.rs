@@ -282,7 +282,7 @@ fn taken(change: &Change) -> impl Iterator<Item = (Slot, Arc<str>)> {
 }
 
 /// The top-level fields that a difference can change.
-fn touched(difference: &Difference) -> BTreeSet<&str> {
+pub(super) fn touched(difference: &Difference) -> BTreeSet<&str> {
     let paths = difference.unset.iter().chain(difference.set.iter().map(|(path, _)| path));
     let tops = paths.filter_map(|path| match path.0.first() {
         Some(Segment::Key(key)) => Some(key.as_str()),

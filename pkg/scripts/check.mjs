@@ -1,0 +1,40 @@
+// Whether the package is as others will find it: publint and attw over the packed file, and what is in it.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { output, run } from "./run.mjs";
+
+/** All that is in the packed package; chunks and declarations by their folder. */
+const CONTENT = [
+  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
+  "dist/browser.js", "dist/cli.js", "dist/compiler-browser.js", "dist/compiler-node.js", "dist/node.js", "dist/slim.js",
+  "dist/testing-browser.js", "dist/testing-node.js",
+  "dist/runstate_bg.wasm", "dist/runstate_compiler_bg.wasm", "dist/runstate_testing_bg.wasm",
+];
+
+/** Packs and checks; throws where something is wrong. */
+export async function check() {
+  const folder = mkdtempSync(join(tmpdir(), "runstate-pack-"));
+  try {
+    const [packed] = JSON.parse(output("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]));
+    content(packed.files.map(({ path }) => path));
+    const file = join(folder, packed.filename);
+    run("node_modules/.bin/publint", ["--strict", file]);
+    // There is one form of the code, modules, which `require` loads too (Node 20.19 and later).
+    run("node_modules/.bin/attw", ["--profile", "esm-only", "--exclude-entrypoints", "./runstate.wasm", "./compiler.wasm", "--", file]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function content(paths) {
+  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.js|types\/.*\.d\.ts)$/.test(path)).sort();
+  const wrong = [
+    ...CONTENT.filter((path) => !rest.includes(path)).map((path) => `${path} is missing`),
+    ...rest.filter((path) => !CONTENT.includes(path)).map((path) => `${path} should not be there`),
+  ];
+  if (wrong.length > 0) throw new Error(`npm pack: ${wrong.join(", ")}`);
+  console.log(`npm pack: ${paths.length} files, as they should be`);
+}

@@ -1,0 +1,55 @@
+// The WebAssembly modules of the package: cargo → wasm-bindgen → wasm-opt. The glue goes to build/, the modules to dist/.
+
+import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+import { output, run } from "./run.mjs";
+
+const TARGET = "wasm32-unknown-unknown";
+
+/** Each is a file of its own, loaded only by the entries that need it. */
+const MODULES = [
+  { name: "runstate", features: "wasm,file,indexeddb" },
+  { name: "runstate_compiler", features: "wasm-compiler" },
+  { name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
+];
+
+/** Builds all modules. */
+export function modules({ dev }) {
+  const { packages, target_directory: target } = JSON.parse(
+    output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
+  );
+  const known = packages.find(({ name }) => name === "runstate").features;
+  const bindgen = wasmBindgen();
+  rmSync("build", { recursive: true, force: true });
+  mkdirSync("build");
+  for (const { name, features } of MODULES) {
+    cargo(features.split(",").filter((feature) => feature in known), dev);
+    const built = join(target, TARGET, dev ? "debug" : "dist", "runstate.wasm");
+    run(bindgen, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);
+    const [from, to] = [`build/${name}_bg.wasm`, `dist/${name}_bg.wasm`];
+    if (dev) copyFileSync(from, to);
+    else optimise(from, to);
+  }
+}
+
+function cargo(features, dev) {
+  const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
+  run("cargo", [...words, "--features", features.join(","), ...(dev ? [] : ["--profile", "dist"])]);
+}
+
+function optimise(from, to) {
+  const words = ["-Oz", "--strip-debug", "--strip-producers", "--all-features"];
+  run("node_modules/.bin/wasm-opt", [...words, from, "-o", to]);
+}
+
+/** The program that xtask installed, of the version that the lock file names: it must equal the crate's. */
+function wasmBindgen() {
+  if (process.env.RUNSTATE_WASM_BINDGEN) return process.env.RUNSTATE_WASM_BINDGEN;
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), ".cache");
+  const version = output("cargo", ["pkgid", "wasm-bindgen"]).trim().split(/[@#]/).at(-1);
+  const program = join(cache, "runstate-tools", `wasm-bindgen-${version}`, "bin", "wasm-bindgen");
+  if (existsSync(program)) return program;
+  throw new Error(`wasm-bindgen ${version} is not installed; \`cargo xtask setup\` does it, or name it in RUNSTATE_WASM_BINDGEN`);
+}

@@ -1,0 +1,112 @@
+// The one instance of the WebAssembly that an entry loads: what it exports, how it is begun, and what becomes of it after a defect.
+// A panic ends the WebAssembly in the middle of what it did: from then on nothing it says can be trusted, so everything is refused.
+
+import { RunstateError, toldError } from "./errors.js";
+import type { NodeFiles } from "./node/files.js";
+
+/** An open store, as the WebAssembly exports it; params and results are JSON text. */
+export interface RawRunstate {
+  call(method: string, params: string): Promise<string>;
+  worker(options: string, handler: RawHandler, told?: (event: string) => void): RawServing;
+  export(params: string, sink: (chunk: string | null) => void): Promise<string>;
+  import(bytes: Uint8Array, progress?: (event: string) => void): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Answers a call of a kind: the answer as JSON text, or a rejection as JSON text. */
+export type RawHandler = (kind: string, task: string, signal: AbortSignal) => Promise<string>;
+
+/** A worker that serves. */
+export interface RawServing {
+  stop(): Promise<void>;
+  readonly done: Promise<void>;
+}
+
+/** What the glue of the WebAssembly exports. */
+export interface Glue {
+  default(source: { module_or_path: WasmSource }): Promise<unknown>;
+  initSync(source: { module: BufferSource | WebAssembly.Module }): unknown;
+  version(): string;
+  onPanic(told: (message: string) => void): void;
+  provideFiles?(files: NodeFiles | undefined): void;
+  verifyFiles(url: string): Promise<string>;
+  logTo?(sink: (level: string, message: string) => void, level: string): void;
+  Runstate: { open(url: string, options: string): Promise<RawRunstate> };
+}
+
+/** Where the WebAssembly comes from. */
+export type WasmSource =
+  | BufferSource
+  | WebAssembly.Module
+  | Response
+  | Request
+  | URL
+  | string
+  | Promise<BufferSource | WebAssembly.Module | Response>;
+
+/** The WebAssembly, begun or not. */
+export class Instance<G extends Glue = Glue> {
+  #begun: Promise<G> | undefined;
+  #defect: string | undefined;
+  /** Those who wait, told when the WebAssembly dies: what they wait for would never come. */
+  readonly #waiting = new Set<(refusal: RunstateError) => void>();
+
+  constructor(private readonly glue: G) {}
+
+  /** Begins it with `init`, once; a beginning that failed (a page without network) may be tried again. */
+  begin(init: (glue: G) => unknown): Promise<G> {
+    this.#begun ??= this.#begin(init).catch((error: unknown) => {
+      this.#begun = undefined;
+      throw error;
+    });
+    return this.#begun;
+  }
+
+  /** The WebAssembly that was begun; undefined: nobody did. */
+  get begun(): Promise<G> | undefined {
+    return this.#begun;
+  }
+
+  async #begin(init: (glue: G) => unknown): Promise<G> {
+    await init(this.glue);
+    this.glue.onPanic((message) => this.#die(message));
+    return this.glue;
+  }
+
+  #die(message: string): void {
+    this.#defect ??= message;
+    for (const tell of this.#waiting) tell(this.#refusal());
+    this.#waiting.clear();
+  }
+
+  /** What everybody is told after a defect. */
+  #refusal(): RunstateError {
+    const message = `a defect of runstate ended it: ${this.#defect}; load it anew, what was acknowledged is kept`;
+    return new RunstateError({ code: "internal", message });
+  }
+
+  /** What `call` comes to, with errors as callers see them; `internal` as soon as the WebAssembly dies. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#defect !== undefined) throw this.#refusal();
+    let tell!: (refusal: RunstateError) => void;
+    const death = new Promise<never>((_, reject) => (tell = reject));
+    this.#waiting.add(tell);
+    try {
+      return await Promise.race([call(), death]);
+    } catch (thrown) {
+      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
+    } finally {
+      this.#waiting.delete(tell);
+    }
+  }
+
+  /** As {@link Instance.run}, for what answers at once. */
+  runNow<T>(call: () => T): T {
+    if (this.#defect !== undefined) throw this.#refusal();
+    try {
+      return call();
+    } catch (thrown) {
+      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
+    }
+  }
+}

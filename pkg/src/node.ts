@@ -1,0 +1,38 @@
+// `runstate` in Node, Deno and Bun, and `runstate/node`: the WebAssembly is read beside this file, `file:` stores are kept over node:fs.
+// Nothing is awaited while this module loads, so that `require("runstate")` works.
+
+import { readFileSync } from "node:fs";
+
+import { files } from "./node/files.js";
+import { type OpenOptions, openOn } from "./open.js";
+import { runtime } from "./runtime.js";
+import type { Runstate } from "./runstate.js";
+import type { Compiled, FilesReport } from "./wire.js";
+
+export * from "./index.js";
+export { type NewFile, type NodeFiles, type OpenFile, files } from "./node/files.js";
+export { version } from "./version.js";
+
+const host = {
+  instance: runtime,
+  begin: () =>
+    runtime.begin((glue) => {
+      glue.initSync({ module: readFileSync(new URL("./runstate_bg.wasm", import.meta.url)) });
+      glue.provideFiles?.(files);
+    }),
+  async compile(name: string, source: string): Promise<Compiled> {
+    const { compile } = await import("./compiler-node.js");
+    return compile(name, source);
+  },
+};
+
+/** As `open` of `runstate`. */
+export function open(url: string, options?: OpenOptions): Promise<Runstate> {
+  return openOn(host, url, options);
+}
+
+/** Reads every file of a `file:` store and checks it, without changing anything. */
+export async function verifyFiles(url: string): Promise<FilesReport> {
+  const glue = await host.begin();
+  return JSON.parse(await runtime.run(() => glue.verifyFiles(url))) as FilesReport;
+}

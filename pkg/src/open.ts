@@ -1,0 +1,83 @@
+// Opening a store on a host: what the entries (node.ts, browser.ts, slim.ts, testing.ts) have in common.
+
+import { untilAborted } from "./abort.js";
+import { Cvm } from "./cvm.js";
+import { Driver } from "./driver.js";
+import { type Compile, Engine } from "./engine.js";
+import { usage } from "./errors.js";
+import type { Glue, Instance, RawRunstate } from "./instance.js";
+import { text } from "./options.js";
+import { Runstate } from "./runstate.js";
+import type { LogLevel } from "./wire.js";
+
+/** How a store is opened. Everything has a default. */
+export interface OpenOptions {
+  /** How long finished executions are kept, in milliseconds; for ever. */
+  retentionMs?: number;
+  /** How much of executions is logged, where they do not say themselves; `calls`. */
+  logLevel?: LogLevel;
+  /**
+   * `auto`: timers, deadlines and what dead processes left are driven by this process, or by one of the tabs that have the database open.
+   * `off`: you call {@link Cvm.runDue}.
+   */
+  timers?: "auto" | "off";
+  /** Tells on the console what the engine does, from this level on; nothing. */
+  log?: "error" | "warn" | "info" | "debug";
+  /** Refuses to make a store where there is none. */
+  mustExist?: boolean;
+  /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`); true. */
+  requestPersistence?: boolean;
+  /** Ends the waiting. */
+  signal?: AbortSignal;
+}
+
+/** What an entry brings to opening: its WebAssembly, and what its host can do. */
+export interface Host {
+  /** Begins the WebAssembly, where that was not done yet. */
+  begin(): Promise<Glue>;
+  readonly instance: Instance;
+  readonly compile: Compile | undefined;
+  /** The time, in milliseconds since 1970; that of the machine where nothing is said. */
+  readonly now?: () => number;
+}
+
+/** Opens the store that `url` names on this host. */
+export async function openOn(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
+  const { retentionMs, logLevel, mustExist, signal } = options;
+  signal?.throwIfAborted();
+  text(url, "the URL of a store");
+  const glue = await untilAborted(host.begin(), signal);
+  if (options.log !== undefined) glue.logTo?.(toConsole, options.log);
+  const opening = host.instance.run(() => glue.Runstate.open(url, JSON.stringify({ retentionMs, logLevel, mustExist })));
+  // Whoever stopped waiting cannot close it.
+  const raw = await untilAborted(opening, signal).catch((error: unknown) => {
+    opening.then((late) => late.close()).catch(() => {});
+    throw error;
+  });
+  return opened(host, raw, url, options);
+}
+
+/** The face of a store that the WebAssembly has opened. */
+export function opened(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
+  if (options.timers !== undefined && !["auto", "off"].includes(options.timers)) {
+    throw usage(`timers are \`auto\` or \`off\`, not \`${String(options.timers)}\``);
+  }
+  const now = host.now ?? Date.now;
+  const engine = new Engine(host.instance, raw, url, host.compile, now);
+  const cvm = new Cvm(engine);
+  const driver = new Driver(cvm, url, now, options.timers ?? "auto");
+  engine.moved = () => driver.nudge();
+  if (options.requestPersistence !== false) keepData(url);
+  return new Runstate(engine, cvm, driver);
+}
+
+/** Asks the browser to keep the database. It may say no, or ask the person; nothing here depends on it. */
+function keepData(url: string): void {
+  if (!url.startsWith("indexeddb:") || typeof document === "undefined") return;
+  globalThis.navigator?.storage?.persist?.().catch(() => {});
+}
+
+function toConsole(level: string, message: string): void {
+  const tell = level === "error" ? console.error : level === "warn" ? console.warn : level === "info" ? console.info : console.debug;
+  tell(`runstate: ${message}`);
+}

@@ -1,0 +1,228 @@
+// A handle on one execution: what is done to it, and what comes of it. It holds nothing but the id and what was last heard.
+
+import type { Engine } from "./engine.js";
+import { ExecutionError, RunstateError } from "./errors.js";
+import { Feed, each } from "./feed.js";
+import type { Json, Plain } from "./json.js";
+import { type CommandOptions, type WaitOptions, named } from "./options.js";
+import { plain } from "./plain.js";
+import { Question } from "./question.js";
+import type { CvmChange, ExecutionView, LogPage, OpenCall, Reached, Seen, Status, Thing } from "./wire.js";
+
+/** Of which call an answer is, where several may be open, and by whom. */
+export interface AnswerOptions extends CommandOptions {
+  /** The id of the call; without it and `key` the one that is open. */
+  call?: string;
+  /** The key of the call (`CC(prompt, { key })`), asked already or not: an answer that comes first is kept. */
+  key?: string;
+  /** The how-manyth call of the execution under that key, from 1. */
+  occurrence?: number;
+  /** Who answers, for the record. */
+  by?: string;
+}
+
+/** The statuses in which nothing more comes by itself. */
+const ENDED: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
+
+/** Beyond every line: a look that asks for none. */
+const NO_LINES = Number.MAX_SAFE_INTEGER;
+
+/** An execution. */
+export class Run {
+  readonly #engine: Engine;
+  #status: Status;
+  /** Its id. */
+  readonly id: string;
+
+  /** @internal */
+  constructor(engine: Engine, reached: Reached) {
+    this.#engine = engine;
+    this.id = reached.id;
+    this.#status = reached.status;
+  }
+
+  /** What it is doing, as last heard; {@link Run.refresh} asks. */
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Whether it has come to its end, as last heard. */
+  get ended(): boolean {
+    return ENDED.has(this.#status);
+  }
+
+  /** Asks how it stands. */
+  async refresh(options: WaitOptions = {}): Promise<Run> {
+    await this.#glance(NO_LINES, options.signal);
+    return this;
+  }
+
+  /** Answers a call and runs on to the next stop. */
+  async answer(value: Plain, options: AnswerOptions = {}): Promise<Run> {
+    const { call, key, occurrence, by, signal } = options;
+    const answer = plain(value, "answer", "invalid_answer");
+    return this.#reached(
+      await this.#engine.call("cvm.answer", { id: this.id, answer, call, key, occurrence, by, ...named(options) }, signal),
+    );
+  }
+
+  /** Runs on what was left running (by a process that died, say) to its next stop. */
+  async next(options: CommandOptions = {}): Promise<Run> {
+    return this.#reached(await this.#engine.call("cvm.next", { id: this.id, ...named(options) }, options.signal));
+  }
+
+  /** Lets it rest; answers that come meanwhile are kept. */
+  async pause(options: CommandOptions = {}): Promise<Run> {
+    return this.#reached(await this.#engine.call("cvm.pause", { id: this.id, ...named(options) }, options.signal));
+  }
+
+  /** Lets it go on after a rest. */
+  async unpause(options: CommandOptions = {}): Promise<Run> {
+    return this.#reached(await this.#engine.call("cvm.unpause", { id: this.id, ...named(options) }, options.signal));
+  }
+
+  /** Ends it for good. */
+  async cancel(options: CommandOptions = {}): Promise<Run> {
+    return this.#reached(await this.#engine.call("cvm.cancel", { id: this.id, ...named(options) }, options.signal));
+  }
+
+  /** Lets it go on at the failing instruction, where it failed. */
+  async retry(options: CommandOptions = {}): Promise<Run> {
+    return this.#reached(await this.#engine.call("cvm.retry", { id: this.id, ...named(options) }, options.signal));
+  }
+
+  /** Removes it with everything that belongs to it, where it has ended. */
+  async delete(options: CommandOptions = {}): Promise<void> {
+    await this.#engine.call("cvm.delete", { id: this.id, ...named(options) }, options.signal);
+  }
+
+  /** All of it, as of one moment. */
+  async show(options: WaitOptions = {}): Promise<ExecutionView> {
+    const view = await this.#engine.call("cvm.show", { id: this.id }, options.signal);
+    this.#status = view.status;
+    return view;
+  }
+
+  /** All lines it has printed so far. */
+  output(options: WaitOptions = {}): Promise<string[]> {
+    return this.#engine.call("cvm.output", { id: this.id }, options.signal);
+  }
+
+  /** What it printed since the look that said `from` (its `next`; 0: from the beginning), and what it asks: cheap, however large it is. */
+  glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
+    return this.#glance(from, options.signal);
+  }
+
+  /** What was logged, from the row after `after` on. */
+  logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
+    const { after, limit, signal } = options;
+    return this.#engine.call("cvm.logs", { id: this.id, after, limit }, signal);
+  }
+
+  /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */
+  changes(options: { things?: readonly Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
+    return each(this.#feed(options.things, options.signal, options.from));
+  }
+
+  /**
+   * The questions that it asks, each one once, as it asks them, until it has ended. Questions that somebody else answers first, or that a
+   * worker has claimed, are left out as long as they are; leaving the loop changes nothing.
+   *
+   * @example
+   * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
+   */
+  async *questions(options: WaitOptions = {}): AsyncGenerator<Question, void, void> {
+    const asked = new Set<string>();
+    const feed = await this.#begun(options.signal);
+    for (;;) {
+      const seen = await this.#look(NO_LINES, options.signal);
+      const open = seen?.calls.find((call) => isFree(call, this.#engine.now()) && !asked.has(call.callId));
+      if (open !== undefined) {
+        asked.add(open.callId);
+        yield new Question(this, open);
+      } else if (seen === null || ENDED.has(seen.status)) {
+        return;
+      } else {
+        await this.#stirred(feed, seen);
+      }
+    }
+  }
+
+  /** The lines that it prints, those it has printed already first, until it has ended. */
+  async *lines(options: WaitOptions = {}): AsyncGenerator<string, void, void> {
+    const feed = await this.#begun(options.signal);
+    for (let from = 0; ; ) {
+      const seen = await this.#look(from, options.signal);
+      if (seen === null) return;
+      yield* seen.lines;
+      from = seen.next;
+      if (ENDED.has(seen.status)) return;
+      await this.#stirred(feed, seen);
+    }
+  }
+
+  /**
+   * Waits for its end; its result. Rejects with an {@link ExecutionError} where it failed or was cancelled. Somebody has to answer what it
+   * asks meanwhile.
+   */
+  async result(options: WaitOptions = {}): Promise<Json> {
+    const feed = await this.#begun(options.signal);
+    for (;;) {
+      const seen = await this.#glance(NO_LINES, options.signal);
+      if (ENDED.has(seen.status)) break;
+      await this.#stirred(feed, seen);
+    }
+    const { status, result, error } = await this.show(options);
+    if (status === "complete") return result;
+    throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
+  }
+
+  /** A feed of all that shows at a glance. Begun before the first glance: what happens in between comes again. */
+  async #begun(signal: AbortSignal | undefined): Promise<Feed<CvmChange>> {
+    const feed = this.#feed(["execution", "call", "output"], signal);
+    await feed.begun();
+    return feed;
+  }
+
+  /** Waits until something has happened, or may have: a lease ends without a word. */
+  async #stirred(feed: Feed<CvmChange>, seen: Seen): Promise<void> {
+    while (!(await feed.stirred())) {
+      if (seen.calls.some((call) => isHeld(call, this.#engine.now()))) return;
+    }
+  }
+
+  #feed(things: readonly Thing[] | undefined, signal: AbortSignal | undefined, from?: string): Feed<CvmChange> {
+    const executions = [this.id];
+    return new Feed((at, waitMs) => this.#engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from);
+  }
+
+  async #glance(from: number, signal: AbortSignal | undefined): Promise<Seen> {
+    const seen = await this.#engine.call("cvm.glance", { id: this.id, from }, signal);
+    this.#status = seen.status;
+    return seen;
+  }
+
+  /** As {@link Run.#glance}; null: it is gone. */
+  async #look(from: number, signal: AbortSignal | undefined): Promise<Seen | null> {
+    try {
+      return await this.#glance(from, signal);
+    } catch (error) {
+      if (error instanceof RunstateError && error.code === "not_found") return null;
+      throw error;
+    }
+  }
+
+  #reached({ status }: Reached): Run {
+    this.#status = status;
+    return this;
+  }
+}
+
+/** Whether a call is a question that nobody has claimed. */
+function isFree(call: OpenCall, now: number): boolean {
+  return call.kind === "cc" && !isHeld(call, now);
+}
+
+function isHeld(call: OpenCall, now: number): boolean {
+  return call.owner !== null && (call.leaseUntil ?? 0) > now;
+}

@@ -1,0 +1,111 @@
+// An open store, as callers hold it.
+
+import { Cvm } from "./cvm.js";
+import type { Driver } from "./driver.js";
+import type { Engine } from "./engine.js";
+import { RunstateError, type ErrorFields } from "./errors.js";
+import { Feed, each } from "./feed.js";
+import type { WaitOptions } from "./options.js";
+import type { Change as Committed, Imported, Info } from "./wire.js";
+
+/** A committed change of a document. */
+export interface Change extends Committed {
+  /** Whether the document was deleted. */
+  deleted: boolean;
+}
+
+/** An open store. Every method rejects with a {@link RunstateError}. */
+export class Runstate implements AsyncDisposable {
+  readonly #engine: Engine;
+  /** The URL it was opened by. */
+  readonly url: string;
+  /** Programs and executions. */
+  readonly cvm: Cvm;
+  /** Who drives timers and deadlines: this tab or process, or another. */
+  readonly driver: Driver;
+
+  /** @internal */
+  constructor(engine: Engine, cvm: Cvm, driver: Driver) {
+    this.#engine = engine;
+    this.url = engine.url;
+    this.cvm = cvm;
+    this.driver = driver;
+  }
+
+  /**
+   * What is committed from now on, by whomever, or after the position `from`; it goes on until you leave the loop. `position_expired`: the
+   * position is older than what the store keeps; read anew and begin without one.
+   *
+   * @example
+   * for await (const change of rs.changes({ collection: "cvm.executions" })) render(change.id);
+   */
+  changes(
+    of: { collection?: string; id?: string; from?: string } & WaitOptions = {},
+  ): AsyncIterable<Change> {
+    const { collection, id, from, signal } = of;
+    const look = async (at: string | undefined, waitMs: number) => {
+      const { events, next } = await this.#engine.call("store.changes", { from: at, collection, waitMs }, signal);
+      return { next, events: events.map((event): Change => ({ ...event, deleted: event.revision === null })) };
+    };
+    return each(new Feed(look, from), (change) => id === undefined || change.id === id);
+  }
+
+  /** What the store is and holds, in numbers. */
+  info(options: WaitOptions = {}): Promise<Info> {
+    return this.#engine.call("info", {}, options.signal);
+  }
+
+  /** Why the store can only be read (it is damaged, or of a newer version); null: it can be written. */
+  async health(options: WaitOptions = {}): Promise<RunstateError | null> {
+    const error = await this.#engine.call("health", {}, options.signal);
+    return error === null ? null : new RunstateError(error as unknown as ErrorFields);
+  }
+
+  /** All of the store as lines of JSON, or one execution with its program; the command line reads it too. */
+  async export(options: { execution?: string } & WaitOptions = {}): Promise<Blob> {
+    const { execution, signal } = options;
+    const parts: Blob[] = [];
+    const take = (chunk: string | null) => {
+      if (chunk === null) parts.length = 0;
+      // A blob at once: browsers keep large ones on disk.
+      else parts.push(new Blob([chunk]));
+    };
+    await this.#engine.export({ execution }, take, signal);
+    return new Blob(parts, { type: "application/jsonl" });
+  }
+
+  /** Takes an export in. It is checked as a whole before anything is written; what is there is never overwritten, and a repeat goes on. */
+  async import(
+    data: Blob | Uint8Array | string,
+    options: { onProgress?: (event: ImportProgress) => void } & WaitOptions = {},
+  ): Promise<Imported> {
+    const { onProgress, signal } = options;
+    const told = onProgress && ((event: string) => onProgress(JSON.parse(event) as ImportProgress));
+    return this.#engine.import(await bytesOf(data), told, signal);
+  }
+
+  /** Ends the use of the store: every later call is refused as `closed`. Closing again is fine. */
+  async close(): Promise<void> {
+    this.driver.stop();
+    await this.#engine.close();
+  }
+
+  /** As {@link Runstate.close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** How far an import is. */
+export interface ImportProgress {
+  phase: "check" | "compare" | "write" | "verify";
+  /** Documents so far. */
+  done: number;
+  /** Of so many, where that is known. */
+  of: number | null;
+}
+
+async function bytesOf(data: Blob | Uint8Array | string): Promise<Uint8Array> {
+  if (typeof data === "string") return new TextEncoder().encode(data);
+  return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
+}

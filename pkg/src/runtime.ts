@@ -1,0 +1,7 @@
+// The one runtime of all entries: whichever of them begins it, there is one instance, and one class of each name.
+
+import * as glue from "../build/runstate.js";
+import { type Glue, Instance } from "./instance.js";
+
+/** The runtime. */
+export const runtime: Instance = new Instance(glue as unknown as Glue);

@@ -1,0 +1,6 @@
+// The version of the package, which is that of the library.
+
+declare const RUNSTATE_VERSION: string;
+
+/** The version of runstate. */
+export const version: string = RUNSTATE_VERSION;

@@ -1,0 +1,111 @@
+// Workers: functions of yours that answer calls. Claims, leases, heartbeats and retries are the engine's (`src/work`).
+
+import type { Engine } from "./engine.js";
+import { CallFailure, usage } from "./errors.js";
+import type { Json, Plain } from "./json.js";
+import { plain } from "./plain.js";
+import type { RawServing } from "./instance.js";
+import type { Backoff, OpenCall, Work } from "./wire.js";
+
+/** A call that a handler is to answer. */
+export interface Task {
+  /** What is asked. */
+  readonly call: OpenCall;
+  /** The execution that asks. */
+  readonly execution: string;
+  /** Its program. */
+  readonly program: string;
+  /** The how-manyth attempt this is, from 1. */
+  readonly attempt: number;
+  /** Aborted when the call is no longer this handler's: it was answered otherwise, its claim was lost, the worker stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers questions (`CC(...)`). */
+export type QuestionHandler = (question: OpenCall, task: Task) => Plain | Promise<Plain>;
+
+/** Answers the calls of a tool (`call(tool, args)`); `args` is what the program gives. */
+export type ToolHandler<A = Json> = (args: A, task: Task) => Plain | Promise<Plain>;
+
+/** What answers calls of the kind `K`. */
+export type Handler<K extends string = string> = K extends "cc" ? QuestionHandler : ToolHandler;
+
+/** How a worker works. Everything has a default. */
+export interface WorkerOptions<K extends string = string> {
+  /** Its name, for people who look, and in the record of what it answers. */
+  owner?: string;
+  /** How many calls it works on at once, of each kind or of those that are named; 1 where nothing is said. */
+  concurrency?: number | { readonly [kind in K]?: number };
+  /** How long a call is this worker's without a word from it, in milliseconds; 30,000. */
+  leaseMs?: number;
+  /** When and how often a failed call is tried again. */
+  backoff?: Backoff;
+  /** How long what runs may go on after the worker was stopped, in milliseconds; 30,000. */
+  graceMs?: number;
+  /** Hears what the worker does. */
+  onEvent?: (event: WorkerEvent) => void;
+  /** Stops the worker. */
+  signal?: AbortSignal;
+}
+
+/** What a worker did or met; `event` says which of the rest is there. */
+export interface WorkerEvent {
+  event: "claimed" | "answered" | "failed" | "lost" | "released" | "due" | "trouble";
+  [more: string]: Json;
+}
+
+/** Ends a worker: it claims nothing more, lets what runs go on for its grace, and gives back what is left. */
+export interface Stop extends AsyncDisposable {
+  (): Promise<void>;
+  /** Resolves when the worker has ended; rejects where it could not go on: the store was closed, is damaged, or can only be read. */
+  readonly done: Promise<void>;
+}
+
+/** Begins to serve. */
+export function serve(engine: Engine, handlers: Record<string, unknown>, options: WorkerOptions = {}): Stop {
+  const { owner, concurrency, leaseMs, backoff, graceMs, onEvent, signal } = options;
+  const kinds: Record<string, number> = {};
+  for (const [kind, handler] of Object.entries(handlers)) {
+    if (typeof handler !== "function") throw usage(`the handler of \`${kind}\` is no function`);
+    kinds[kind] = (typeof concurrency === "object" ? (concurrency as Record<string, number>)[kind] : concurrency) ?? 1;
+  }
+  signal?.throwIfAborted();
+  // What is due is the driver's: one for all of a page's tabs.
+  const given = JSON.stringify({ owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
+  const told = onEvent && ((event: string) => onEvent(JSON.parse(event) as WorkerEvent));
+  const serving = engine.worker(given, (kind, task, ends) => answered(handlers[kind], kind, task, ends), told);
+  return stop(engine, serving, signal);
+}
+
+function stop(engine: Engine, serving: RawServing, signal: AbortSignal | undefined): Stop {
+  const done = engine.heard(serving.done);
+  // Told to whoever asks `done` or stops it; nobody may.
+  done.catch(() => {});
+  const end = async () => {
+    signal?.removeEventListener("abort", aborted);
+    await engine.heard(serving.stop());
+    await done;
+  };
+  const aborted = () => void end().catch(() => {});
+  signal?.addEventListener("abort", aborted, { once: true });
+  return Object.assign(end, { done, [Symbol.asyncDispose]: end });
+}
+
+/** What a handler says, as the engine takes it. */
+async function answered(handler: unknown, kind: string, task: string, signal: AbortSignal): Promise<string> {
+  const { call, programName, claimed } = JSON.parse(task) as Work;
+  const given: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
+  try {
+    const answer = await (handler as (first: unknown, task: Task) => unknown)(kind === "cc" ? call : call.args, given);
+    return JSON.stringify(plain(answer === undefined ? null : answer, "answer", "invalid_answer"));
+  } catch (thrown) {
+    throw failure(thrown);
+  }
+}
+
+/** Why a call was not answered, as JSON text. */
+function failure(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  if (!(thrown instanceof CallFailure)) return JSON.stringify({ message });
+  return JSON.stringify({ message, name: thrown.as, final: thrown.final });
+}

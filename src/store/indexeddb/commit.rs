@@ -1,0 +1,332 @@
+//! Committing. What several want to commit while a transaction is under way goes out together in the next one, planned one on top of the
+//! other; each is judged by itself.
+//!
+//! A transaction has two waves: everything that the batches rest on is asked for at once; then they are judged, and everything that they write
+//! is issued at once; only the end of the transaction is waited for. A commit whose connection was lost is made again: its row in the ledger
+//! is asked first, so it is made once.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use event_listener::Event;
+use wasm_bindgen_futures::spawn_local;
+
+use super::Inner;
+use super::bytes::key;
+use super::connection::Connection;
+use super::faults::Stop;
+use super::feed::{Ending, position};
+use super::layout::FEED;
+use super::read::Pace;
+use super::record::Written;
+use super::transaction::{Mode, Tx};
+use super::write::put_records;
+use crate::schema::Key;
+use crate::store::tables::window::{Fetched, Wish};
+use crate::store::tables::{Commit, Pending, Planned, Tables};
+use crate::store::{Batch, COMMANDS, Error, Receipt, Stored};
+use crate::time::Timestamp;
+
+/// Most commits in one transaction.
+const GROUP_COMMITS: usize = 1_024;
+
+/// Bytes of batches after which no more are added to a transaction.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
+/// How often a commit is made again after its connection was lost.
+const TRIES: usize = 4;
+
+/// Somebody who waits for the end of their commit.
+struct Request {
+    batch: Batch,
+    answer: RefCell<Option<Result<Receipt, Error>>>,
+    answered: Event,
+}
+
+/// Those who wait, in the order in which they came.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: RefCell<VecDeque<Rc<Request>>>,
+    /// Somebody takes care of those who wait.
+    busy: Cell<bool>,
+    idle: Event,
+}
+
+impl Request {
+    fn answer(&self, answer: Result<Receipt, Error>) {
+        *self.answer.borrow_mut() = Some(answer);
+        self.answered.notify(usize::MAX);
+    }
+
+    async fn answered(&self) -> Result<Receipt, Error> {
+        loop {
+            let listener = self.answered.listen();
+            if let Some(answer) = self.answer.borrow_mut().take() {
+                return answer;
+            }
+            listener.await;
+        }
+    }
+}
+
+impl Queue {
+    /// Those who go out together next.
+    fn group(&self) -> Vec<Rc<Request>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while let Some(request) = waiting.pop_front() {
+            bytes += request.batch.bytes();
+            group.push(request);
+            if group.len() >= GROUP_COMMITS || bytes >= GROUP_BYTES {
+                break;
+            }
+        }
+        group
+    }
+
+    /// Waits until nobody waits for a commit any more.
+    pub(super) async fn idle(&self) {
+        loop {
+            let listener = self.idle.listen();
+            if !self.busy.get() {
+                return;
+            }
+            listener.await;
+        }
+    }
+}
+
+/// A transaction that failed; whether it had begun to write.
+struct Failed {
+    stop: Stop,
+    wrote: bool,
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Self {
+        Self { stop, wrote: false }
+    }
+}
+
+impl Inner {
+    pub(super) async fn commit(self: &Rc<Self>, batch: Batch) -> Result<Receipt, Error> {
+        self.usable()?;
+        let request = Rc::new(Request { batch, answer: RefCell::default(), answered: Event::new() });
+        self.queue.waiting.borrow_mut().push_back(request.clone());
+        if !self.queue.busy.replace(true) {
+            // A task of its own: who waits for one commit may go away, and the others are served.
+            spawn_local(self.clone().serve());
+        }
+        request.answered().await
+    }
+
+    async fn serve(self: Rc<Self>) {
+        loop {
+            let group = self.queue.group();
+            if group.is_empty() {
+                break;
+            }
+            self.commit_group(&group).await;
+        }
+        self.queue.busy.set(false);
+        self.queue.idle.notify(usize::MAX);
+    }
+
+    async fn commit_group(&self, group: &[Rc<Request>]) {
+        match self.commit_together(group).await {
+            Ok(answers) => group.iter().zip(answers).for_each(|(request, answer)| request.answer(answer)),
+            Err(error) => match group {
+                [request] => request.answer(Err(error)),
+                // One of them may have been too much for it: each by itself.
+                _ => {
+                    for request in group {
+                        Box::pin(self.commit_group(std::slice::from_ref(request))).await;
+                    }
+                }
+            },
+        }
+    }
+
+    /// Commits a group; its answers, or why the whole transaction failed.
+    async fn commit_together(&self, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Error> {
+        let mut wrote = false;
+        for tries in 1.. {
+            let failed = match self.connected().await {
+                Ok(connection) => match connection.commit(group).await {
+                    Ok(answers) => {
+                        if answers.iter().flatten().any(|receipt| !receipt.replayed) {
+                            self.hints.tell();
+                        }
+                        return Ok(answers);
+                    }
+                    Err(failed) => {
+                        if failed.stop.lost() {
+                            connection.handle.link.end();
+                        }
+                        failed
+                    }
+                },
+                Err(stop) => Failed { stop, wrote: false },
+            };
+            // What an aborted transaction wrote is gone, but of a connection that was lost it is not known how far it came.
+            let lost = failed.stop.lost();
+            wrote |= failed.wrote && lost;
+            if !lost || tries >= TRIES {
+                let error = failed.stop.into_error(&self.name);
+                return Err(if wrote { self.unknown(group, &error) } else { error });
+            }
+        }
+        Err(Error::Closed)
+    }
+
+    fn unknown(&self, group: &[Rc<Request>], error: &Error) -> Error {
+        let why = error.to_string();
+        match group {
+            [request] => Error::Unknown { command: request.batch.command.clone(), why },
+            // Each is asked for by itself then.
+            _ => Error::Unavailable { what: super::faults::what(&self.name), why },
+        }
+    }
+
+    /// Deletes what is expired; how many.
+    pub(super) async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
+        self.again(async |connection| connection.sweep(collection, now, limit).await).await.inspect(|swept| {
+            if *swept > 0 {
+                self.hints.tell();
+            }
+        })
+    }
+
+    /// Does something on a connection that is alive, and once more on another one where it was lost.
+    pub(super) async fn again<T>(&self, work: impl AsyncFn(&Connection) -> Result<T, Stop>) -> Result<T, Stop> {
+        let mut tries = 1;
+        loop {
+            self.usable()?;
+            let connection = self.connected().await?;
+            match work(&connection).await {
+                Err(stop) if stop.lost() && tries < TRIES => connection.handle.link.end(),
+                other => return other,
+            }
+            tries += 1;
+        }
+    }
+}
+
+impl Connection {
+    fn writable(&self) -> Result<(), Error> {
+        self.illness.as_ref().map_or(Ok(()), |illness| Err(Error::ReadOnly { why: illness.to_string() }))
+    }
+
+    async fn commit(&self, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+        if let Err(error) = self.writable() {
+            return Ok(group.iter().map(|_| Err(error.clone())).collect());
+        }
+        let tx = Tx::begin(&self.handle.link.database, self.stores_of(group), Mode::Write).map_err(Stop::from)?;
+        let ended = self.commit_in(&tx, group).await;
+        if ended.is_err() {
+            tx.abort();
+        }
+        ended
+    }
+
+    /// The object stores that these touch.
+    fn stores_of<'a>(&'a self, group: &'a [Rc<Request>]) -> BTreeSet<&'a str> {
+        let batches = || group.iter().map(|request| &request.batch);
+        let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
+        let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
+        let collections = written.chain(checked).filter(|collection| self.has(collection));
+        collections.chain([FEED, COMMANDS.name]).collect()
+    }
+
+    async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+        let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(0)));
+        let ending = Ending::ask(tx)?;
+        // Batches of one group often touch the same.
+        let wishes: BTreeSet<Wish> = group.iter().flat_map(|request| self.tables.ahead(&request.batch)).collect();
+        self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
+        let mut end = ending.last();
+
+        let (mut planned, mut answers) = (Pending::default(), Vec::with_capacity(group.len()));
+        for Request { batch, .. } in group.iter().map(|request| &**request) {
+            let judged = self.ask(tx, &mut fetched, &mut pace, |tables| tables.plan_after(&planned, batch)).await;
+            answers.push(match judged {
+                Ok(Planned::Replay(result)) => Ok((end, result, true)),
+                Ok(Planned::Commit(commit)) => {
+                    end += commit.told().count() as u64;
+                    let result = commit.result.clone();
+                    planned.push(commit);
+                    Ok((end, result, false))
+                }
+                Err(Stop::Error(refusal)) => Err(refusal),
+                Err(stop) => return Err(stop.into()),
+            });
+        }
+        let commits = planned.into_commits();
+        if !commits.is_empty() {
+            self.write(tx, &ending, &commits).await?;
+        }
+        let receipt =
+            |(end, result, replayed)| Receipt { position: position(&self.handle.layout, end), result, replayed };
+        Ok(answers.into_iter().map(|answer| answer.map(receipt)).collect())
+    }
+
+    /// The second wave, and the end.
+    async fn write(&self, tx: &Tx, ending: &Ending, commits: &[Commit]) -> Result<(), Failed> {
+        let end = tx.end();
+        self.issue(tx, ending, commits)?;
+        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })
+    }
+
+    fn issue(&self, tx: &Tx, ending: &Ending, commits: &[Commit]) -> Result<(), Stop> {
+        // Of several writes to one key the last one stays.
+        let mut states: BTreeMap<&Key, Option<&Stored>> = BTreeMap::new();
+        for change in commits.iter().flat_map(|commit| &commit.changes) {
+            states.insert(&change.key, change.after.as_ref());
+        }
+        let mut records: BTreeMap<&str, Vec<(String, Written<'_>)>> = BTreeMap::new();
+        for (at, after) in &states {
+            let (collection, name) = (&*at.collection, key(at.id.as_bytes()));
+            match after {
+                None => drop(tx.store(collection)?.delete(&name.into())?),
+                Some(stored) => {
+                    let unwritable =
+                        |e: serde_json::Error| Error::Invalid { key: (*at).clone(), reason: e.to_string() };
+                    let record =
+                        Written::of(collection, &at.id, stored, self.indexes(collection)).map_err(unwritable)?;
+                    records.entry(collection).or_default().push((name, record));
+                }
+            }
+        }
+        for (collection, records) in &records {
+            put_records(&tx.store(collection)?, records)?;
+        }
+        ending.write(tx, commits)
+    }
+
+    async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
+        self.writable()?;
+        if !self.has(collection) {
+            return Ok(0);
+        }
+        let tx = Tx::begin(&self.handle.link.database, [collection, FEED], Mode::Write)?;
+        let swept = self.sweep_in(&tx, collection, now, limit).await;
+        if swept.is_err() {
+            tx.abort();
+        }
+        swept
+    }
+
+    async fn sweep_in(&self, tx: &Tx, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
+        let ending = Ending::ask(tx)?;
+        ending.answered().await?;
+        let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(limit)));
+        let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
+        let commit = self.ask(tx, &mut fetched, &mut pace, plan).await?;
+        let swept = commit.changes.len();
+        if swept > 0 {
+            self.write(tx, &ending, &[commit]).await.map_err(|failed| failed.stop)?;
+        }
+        Ok(swept)
+    }
+}

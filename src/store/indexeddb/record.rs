@@ -1,0 +1,80 @@
+//! A document as it stands in the database: `{ id, rev, v, doc, crc, i }`. `doc` is its JSON; `crc` seals the collection and all of these,
+//! so that what is edited by hand is never believed; `i` has its entries in each index, from which the browser makes its own.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes::key;
+use crate::id::Revision;
+use crate::store::Stored;
+use crate::store::tables::Projection;
+use crate::value::Document;
+
+/// The members that are read back; entries are not.
+pub(super) const READ: [&str; 5] = ["id", "rev", "v", "doc", "crc"];
+
+/// A record as it is read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Record<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    rev: Cow<'a, str>,
+    v: u32,
+    #[serde(borrow)]
+    doc: Cow<'a, str>,
+    crc: u32,
+}
+
+/// A record as it is written.
+#[derive(Debug, Serialize)]
+pub(super) struct Written<'a> {
+    id: &'a str,
+    rev: String,
+    v: u32,
+    doc: String,
+    crc: u32,
+    i: BTreeMap<&'a str, Vec<String>>,
+}
+
+impl Record<'_> {
+    /// The document, or what is wrong with it.
+    pub(super) fn open(self, collection: &str) -> Result<(Arc<str>, Stored), String> {
+        if seal(collection, &self.id, &self.rev, self.v, &self.doc) != self.crc {
+            return Err("its checksum does not fit what it holds".to_owned());
+        }
+        let revision = Revision::parse(&self.rev).ok_or_else(|| "its revision is none".to_owned())?;
+        let document: Document =
+            serde_json::from_str(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+        Ok((Arc::from(&*self.id), Stored { revision, version: self.v, document: Arc::new(document) }))
+    }
+}
+
+impl<'a> Written<'a> {
+    /// The record of a document, with its entries by the slots of their indexes. An error: what cannot be written as JSON.
+    pub(super) fn of(
+        collection: &str,
+        id: &'a str,
+        stored: &Stored,
+        indexes: impl Iterator<Item = (&'a str, &'a Projection)>,
+    ) -> serde_json::Result<Self> {
+        let (rev, v, doc) = (stored.revision.to_string(), stored.version, serde_json::to_string(&*stored.document)?);
+        let crc = seal(collection, id, &rev, v, &doc);
+        let entries = |projection: &Projection| projection.keys(id, &stored.document).iter().map(|k| key(k)).collect();
+        let i = indexes.map(|(slot, projection)| (slot, entries(projection))).collect();
+        Ok(Self { id, rev, v, doc, crc, i })
+    }
+}
+
+/// No two records have the same bytes here: ids and revisions have no control characters.
+fn seal(collection: &str, id: &str, rev: &str, v: u32, doc: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in [collection, id, rev, &v.to_string(), doc] {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.finalize()
+}

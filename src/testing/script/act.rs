@@ -1,0 +1,68 @@
+//! What a step does: by chance, some more often than others.
+
+use crate::testing::SimIds;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    Load,
+    Start,
+    Next,
+    Answer,
+    AnswerKey,
+    AnswerWrong,
+    Pause,
+    Unpause,
+    Cancel,
+    Retry,
+    Delete,
+    Claim,
+    Heartbeat,
+    Complete,
+    Fail,
+    FailAgain,
+    Release,
+    RunDue,
+    Pass,
+    Repeat,
+    Look,
+    Restart,
+}
+
+/// How often each one is done, in proportion.
+const OFTEN: [(usize, Act); 22] = [
+    (1, Act::Load),
+    (12, Act::Start),
+    (2, Act::Next),
+    (22, Act::Answer),
+    (8, Act::AnswerKey),
+    (3, Act::AnswerWrong),
+    (4, Act::Pause),
+    (6, Act::Unpause),
+    (1, Act::Cancel),
+    (3, Act::Retry),
+    (4, Act::Delete),
+    (9, Act::Claim),
+    (3, Act::Heartbeat),
+    (7, Act::Complete),
+    (2, Act::Fail),
+    (2, Act::FailAgain),
+    (2, Act::Release),
+    (7, Act::RunDue),
+    (7, Act::Pass),
+    (4, Act::Repeat),
+    (3, Act::Look),
+    (1, Act::Restart),
+];
+
+impl Act {
+    pub fn by_chance(chance: &SimIds) -> Self {
+        let mut drawn = chance.below(OFTEN.iter().map(|(often, _)| often).sum());
+        for (often, act) in OFTEN {
+            if drawn < often {
+                return act;
+            }
+            drawn -= often;
+        }
+        Act::Look
+    }
+}

@@ -1,0 +1,32 @@
+//! JSON text in and out.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::code::Code;
+use crate::engine::Error;
+use crate::value::Json;
+
+/// What the caller gives, as `what` takes it.
+pub fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
+    // By way of a value: the engine reads types from values anyway, and each way costs every type its code.
+    let value: Result<Json, _> = serde_json::from_str(text);
+    value.and_then(T::deserialize).map_err(|e| Error::new(Code::Usage, format!("{what}: {e}")))
+}
+
+/// What the caller is told.
+pub fn write<T: Serialize>(result: &T) -> Result<String, Error> {
+    match serde_json::to_value(result) {
+        Ok(value) => Ok(value.to_string()),
+        Err(e) => Err(Error::internal(format!("the result cannot be written: {e}"))),
+    }
+}
+
+/// For values in which null is one: present means `Some`.
+pub fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,179 @@
+// What it costs in a page: transitions, steps on the database beside raw ones of the same bytes in the same run, what is downloaded, how soon
+// the demo page answers, how its list scrolls. `node bench.mjs`; lines of figures go to RUNSTATE_BENCH_FILE, as those of the other benches.
+
+import { appendFileSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+
+import { withBrowser } from "./support/chromium.js";
+import { demo } from "./support/demo.js";
+import { site, tab, unpacked } from "./support/site.js";
+
+/** Says a figure and notes it. `target`: the most it may be; a name of it is what people read. */
+function figure({ name, unit, value, raw = null, most = null, target = most === null ? null : `≤ ${most} ${unit}` }) {
+  const ratio = raw === null ? null : value / raw;
+  const reached = most === null ? null : value <= most;
+  const line = { bench: "browser", name, unit, value, raw, ratio, target, reached };
+  const beside = raw === null ? "" : `  raw ${raw.toFixed(3)} ${unit} (${ratio.toFixed(2)} ×)`;
+  console.log(`${name.padEnd(44)} ${value.toFixed(3)} ${unit}${beside}${target === null ? "" : `  ${target}${reached ? "" : "  NOT REACHED"}`}`);
+  const file = process.env.RUNSTATE_BENCH_FILE;
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
+}
+
+const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+const sorted = (times) => [...times].sort((a, b) => a - b);
+
+await sizes();
+// The glue of what is exported for tests is no part of the package.
+const glue = fileURLToPath(new URL("../../pkg/build", import.meta.url));
+const server = await site({ "/glue/": glue });
+try {
+  await withBrowser(async (browser) => {
+    await transition(await tab(browser, server.url, "memory:"));
+    await steps(await tab(browser, server.url, "indexeddb:bench"));
+  });
+} finally {
+  await server.stop();
+}
+await page();
+
+async function sizes() {
+  const { folder, remove } = await unpacked();
+  for (const [what, file, most] of [["runtime wasm", "runstate_bg.wasm", 300], ["compiler wasm", "runstate_compiler_bg.wasm", 350]]) {
+    const bytes = readFileSync(join(folder, "dist", file));
+    figure({ name: `${what}, gzip`, unit: "KB", value: gzipSync(bytes, { level: 9 }).length / 1000, most });
+    figure({ name: `${what}, brotli`, unit: "KB", value: brotliCompressSync(bytes).length / 1000 });
+    figure({ name: `${what}, raw`, unit: "KB", value: bytes.length / 1000 });
+  }
+  await remove();
+}
+
+/** One pure transition of an execution, as in the bench `transition`; and, in memory, one question answered and the next one asked. */
+async function transition(page) {
+  const pure = await page.evaluate(async () => {
+    const { default: load, makeTransitions } = await import("/glue/runstate_testing.js");
+    await load({ module_or_path: "/runstate/dist/runstate_testing_bg.wasm" });
+    makeTransitions(500);
+    return Array.from({ length: 15 }, () => {
+      const begun = performance.now();
+      const made = makeTransitions(1000);
+      return ((performance.now() - begun) / made) * 1000;
+    });
+  });
+  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: at(sorted(pure), 0.5), most: 3 });
+  const times = await page.evaluate(async () => {
+    const [questions, rounds] = [400, 8];
+    await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
+    const times = [];
+    for (let round = 0; round < rounds; round++) {
+      const run = await store.cvm.start("ask");
+      const begun = performance.now();
+      for (let i = 0; i < questions; i++) await run.answer("a");
+      times.push(((performance.now() - begun) / questions) * 1000);
+    }
+    return times;
+  });
+  figure({ name: "answered step on memory:, p50", unit: "µs", value: at(sorted(times), 0.5) });
+}
+
+/** Steps of a run on the database, one by one, each beside a raw transaction of as many bytes, turn by turn. */
+async function steps(page) {
+  const { step, raw, batch, rawBatch } = await page.evaluate(async () => {
+    const wait = (target, done) => new Promise((resolve, reject) => {
+      target[done] = () => resolve(target.result);
+      target.onerror = target.onabort = () => reject(target.error);
+    });
+    const opening = indexedDB.open("raw", 1);
+    opening.onupgradeneeded = () => ["heads", "rows"].forEach((name) => opening.result.createObjectStore(name));
+    const database = await wait(opening, "onsuccess");
+    const put = (count, text) => {
+      const transaction = database.transaction(["heads", "rows"], "readwrite", { durability: "strict" });
+      for (let i = 0; i < count; i++) {
+        transaction.objectStore("heads").put({ text }, `head-${i}`);
+        transaction.objectStore("rows").put({ text }, crypto.randomUUID());
+      }
+      return wait(transaction, "oncomplete");
+    };
+    const timed = async (times, act) => {
+      const begun = performance.now();
+      await act();
+      times.push(performance.now() - begun);
+    };
+    const text = "x".repeat(1000);
+    const [warm, rounds] = [50, 500];
+    await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${2 * (warm + rounds)}; i++) CC("q");` });
+    const run = await store.cvm.start("ask");
+    const [step, raw] = [[], []];
+    for (let i = 0; i < warm + rounds; i++) {
+      await timed(step, () => run.answer("a"));
+      await timed(raw, () => put(1, text));
+    }
+    // A thousand commands that are on their way at once, each of an execution of its own, beside a thousand records in one transaction.
+    await store.cvm.load({ name: "short", source: 'CC("q");' });
+    const [batch, rawBatch] = [[], []];
+    for (let round = 0; round < 3; round++) {
+      await timed(batch, () => Promise.all(Array.from({ length: 1000 }, (_, i) => store.cvm.start("short", { id: `batch-${round}-${i}` }))));
+      await timed(rawBatch, () => put(1000, text));
+    }
+    return { step: step.slice(warm), raw: raw.slice(warm), batch, rawBatch };
+  });
+  for (const [name, part, most] of [["p50", 0.5, 2], ["p99", 0.99, 10]]) {
+    figure({ name: `IndexedDB step, ${name}`, unit: "ms", value: at(sorted(step), part), raw: at(sorted(raw), part), most });
+  }
+  figure({ name: "IndexedDB, 1,000 batched", unit: "ms", value: at(sorted(batch), 0.5), raw: at(sorted(rawBatch), 0.5), most: 100 });
+}
+
+/** The demo page: how soon it answers, and how a list of 10,000 executions scrolls. */
+async function page() {
+  const server = await demo();
+  try {
+    await withBrowser(async (browser) => {
+      const page = await browser.newPage();
+      const interactive = [];
+      for (let visit = 0; visit < 5; visit++) {
+        await page.goto(server.url);
+        await page.waitForFunction(() => window.rs !== undefined);
+        interactive.push(await page.evaluate(() => performance.getEntriesByName("runstate.open").at(-1)?.startTime ?? performance.now()));
+      }
+      figure({ name: "page interactive, first visit", unit: "ms", value: interactive[0], most: 1000 });
+      figure({ name: "page interactive, again, p50", unit: "ms", value: at(sorted(interactive.slice(1)), 0.5), most: 1000 });
+    });
+    await withBrowser(async (browser) => scroll(await browser.newPage(), server.url));
+  } finally {
+    await server.stop();
+  }
+}
+
+const EXECUTIONS = 10_000;
+
+async function scroll(page, url) {
+  await page.goto(url);
+  await page.waitForFunction(() => window.rs !== undefined);
+  const took = await page.evaluate(async (count) => {
+    const begun = performance.now();
+    await rs.cvm.load({ name: "done", source: "1;" });
+    for (let from = 0; from < count; from += 500) {
+      await Promise.all(Array.from({ length: 500 }, (_, i) => rs.cvm.start("done", { id: `done-${from + i}` })));
+    }
+    return performance.now() - begun;
+  }, EXECUTIONS);
+  figure({ name: "10,000 executions started", unit: "s", value: took / 1000 });
+  await page.reload();
+  await page.waitForFunction(() => document.querySelectorAll('[data-testid="execution-row"]').length > 5);
+  const frames = await page.evaluate(async () => {
+    const list = document.querySelector('[data-testid="execution-list"]');
+    const frame = () => new Promise(requestAnimationFrame);
+    const [times, step] = [[], Math.max(400, list.scrollHeight / 200)];
+    let last = await frame();
+    for (let top = 0; top < list.scrollHeight; top += step) {
+      list.scrollTop = top;
+      const now = await frame();
+      times.push(now - last);
+      last = now;
+    }
+    return times;
+  });
+  figure({ name: "10,000 executions, a frame of scrolling, p95", unit: "ms", value: at(sorted(frames), 0.95), most: 34, target: "≤ 2 frames" });
+  figure({ name: "10,000 executions, frames over 50 ms", unit: "", value: frames.filter((ms) => ms > 50).length, most: 2, target: "≤ 2" });
+}

@@ -1,0 +1,162 @@
+// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, a tab that is killed, no network, and
+// people who need a screen reader.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+
+import { withBrowser } from "./support/chromium.js";
+import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/demo.js";
+
+let server;
+before(async () => void (server = await demo()));
+after(() => server.stop());
+
+/** Answers the question that is open as its form wants it; whether there was one. */
+async function answerOne(page) {
+  const question = page.getByTestId("question").first();
+  const call = await question.getAttribute("data-call");
+  if (await question.getByTestId("choice").count()) {
+    await question.getByTestId("choice").first().click();
+  } else if (await question.getByTestId("text-answer").count()) {
+    await question.getByTestId("text-answer").fill("an answer");
+    await question.getByTestId("send").click();
+  } else {
+    await fillForm(question);
+    await question.getByTestId("send").click();
+  }
+  // The next question, or none: this one is gone.
+  await page.waitForFunction((call) => document.querySelector(`[data-testid="question"][data-call="${CSS.escape(call)}"]`) === null, call);
+}
+
+/** Fills each field of a schema's form with what its kind takes. */
+async function fillForm(question) {
+  for (const add of await question.getByTestId("add-item").all()) await add.click();
+  for (const field of await question.getByTestId("field").all()) {
+    const kind = await field.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
+    if (kind === "checkbox") await field.check();
+    else if (kind === "select") await field.selectOption({ index: 1 }).catch(() => field.selectOption({ index: 0 }));
+    else if (kind === "number") await field.fill("3");
+    else if (kind === "radio") await field.check();
+    else await field.fill("text");
+  }
+}
+
+for (const name of EXAMPLES) {
+  test(`the example ${name} runs to its end`, () =>
+    withBrowser(async (browser) => {
+      const page = await visit(browser, server.url);
+      await runExample(page, name);
+      for (;;) {
+        await page.waitForFunction(() => {
+          const status = document.querySelector('[data-testid="status"]')?.getAttribute("data-status");
+          return ["complete", "error"].includes(status) || document.querySelector('[data-testid="question"]') !== null;
+        });
+        if ((await page.getByTestId("question").count()) === 0) break;
+        await answerOne(page);
+      }
+      await reaches(page, "complete");
+      assert.notEqual((await page.getByTestId("output-lines").innerText()).trim(), "");
+      assert.deepEqual(page.troubles, []);
+    }));
+}
+
+test("a reload in the middle of a question loses neither the question nor what was typed", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.evaluate(async () => {
+      await rs.cvm.load({ name: "ask", source: 'console.log("Hello, " + CC("Who is there?"))' });
+      await rs.cvm.start("ask", { id: "run" });
+      location.hash = "#/x/run";
+    });
+    await page.getByTestId("text-answer").fill("Ada, half ty");
+    await page.reload();
+    await opened(page);
+    assert.equal(await page.getByTestId("prompt").first().innerText(), "Who is there?");
+    assert.equal(await page.getByTestId("text-answer").inputValue(), "Ada, half ty");
+    await page.getByTestId("text-answer").fill("Ada");
+    await page.getByTestId("send").click();
+    await reaches(page, "complete");
+    assert.match(await page.getByTestId("output-lines").innerText(), /Hello, Ada/);
+  }));
+
+test("an answer in a second tab is seen in the first", () =>
+  withBrowser(async (browser) => {
+    const first = await visit(browser, server.url);
+    const id = await runExample(first, "code_review");
+    await first.getByTestId("question").first().waitFor();
+    const second = await visit(browser, `${server.url}#/x/${encodeURIComponent(id)}`);
+    await second.getByTestId("question").first().waitFor();
+    const asked = await first.getByTestId("question").first().getAttribute("data-call");
+    await answerOne(second);
+    await first.waitForFunction((call) => document.querySelector(`[data-testid="question"][data-call="${CSS.escape(call)}"]`) === null, asked);
+    const row = `[data-testid="execution-row"][data-id="${id}"]`;
+    await first.waitForFunction(
+      ([row, status]) => document.querySelector(row)?.getAttribute("data-status") === status,
+      [row, await second.getByTestId("status").first().getAttribute("data-status")],
+    );
+  }));
+
+test("a tab that kills itself has lost nothing when it comes back", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.getByTestId("kill").click();
+    await page.getByTestId("kill-now").click();
+    const after = page.getByTestId("afterlife");
+    await after.waitFor({ timeout: 60_000 });
+    await page.waitForFunction(() => document.querySelector('[data-testid="afterlife"]')?.hasAttribute("data-holds"));
+    const said = await after.evaluate(({ dataset }) => ({ ...dataset }));
+    assert.equal(said.holds, "true", JSON.stringify(said));
+    assert.ok(Number(said.acknowledged) > 0, JSON.stringify(said));
+    assert.deepEqual([said.lost, said.twice], ["0", "0"]);
+  }));
+
+test("it works without a network once it was loaded", () =>
+  withBrowser(async (browser) => {
+    const offline = await demo();
+    const page = await visit(browser, offline.url);
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+      // The worker has what it needs when it controls the page; the compiler too, which only a run would load.
+      if (navigator.serviceWorker.controller === null) {
+        await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
+      }
+    });
+    await offline.stop();
+    await page.reload();
+    await opened(page);
+    const id = await runExample(page, "code_review");
+    await page.getByTestId("question").first().waitFor();
+    await page.reload();
+    await opened(page);
+    await page.getByTestId("question").first().waitFor();
+    assert.ok(page.url().endsWith(encodeURIComponent(id)));
+    assert.deepEqual(page.troubles, []);
+  }));
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing serious, ${colorScheme}`, () =>
+    withBrowser(async (browser) => {
+      const page = await visit(browser, server.url);
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      const found = [await violations(page, "the editor")];
+      await runExample(page, "interview");
+      await page.getByTestId("question").first().waitFor();
+      found.push(await violations(page, "a question"));
+      await page.setViewportSize({ width: 360, height: 740 });
+      found.push(await violations(page, "a question at 360 px"));
+      assert.deepEqual(found.flat(), []);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(wide <= 0, `at 360 px the page is ${wide} px too wide`);
+    }));
+}
+
+async function violations(page, where) {
+  await page.evaluate(await readFile(axe, "utf8"));
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return serious.map(({ id, help, nodes }) => `${where}: ${id}, ${help}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
+}

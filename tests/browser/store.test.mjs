@@ -1,0 +1,141 @@
+// What goes wrong with a database in a browser: no space, a record that somebody edited, a newer version, no database at all.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { withBrowser } from "./support/chromium.js";
+import { site, tab } from "./support/site.js";
+
+let server;
+before(async () => void (server = await site()));
+after(() => server.stop());
+
+/** In the page: a program that asks, loaded and started under an id. */
+async function ask(id) {
+  await store.cvm.load({ name: "ask", source: 'console.log(CC("one?"), CC("two?"))' });
+  await store.cvm.start("ask", { id });
+}
+
+test("a full disk is told, and nothing is half written", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url, "indexeddb:full");
+    await page.evaluate(ask, "run");
+    const session = await browser.newCDPSession(page);
+    const origin = new URL(server.url).origin;
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
+    const refused = await page.evaluate(async () => {
+      // Answers that no quota of a thousand bytes has room for, until one is refused.
+      const run = await store.cvm.run("run");
+      return refusal(run.answer("x".repeat(1_000_000)));
+    });
+    assert.equal(refused?.code, "full", JSON.stringify(refused));
+    const stands = () => page.evaluate(async () => {
+      const { status, calls, output } = await (await store.cvm.run("run")).show();
+      return { status, prompts: calls.map((call) => call.prompt), output };
+    });
+    assert.deepEqual(await stands(), { status: "waiting_cc", prompts: ["one?"], output: [] });
+    // With space again it goes on, in the same tab and in another one.
+    await session.send("Storage.overrideQuotaForOrigin", { origin });
+    await page.evaluate(async () => (await store.cvm.run("run")).answer("1"));
+    const other = await tab(browser, server.url, "indexeddb:full");
+    await other.evaluate(async () => (await store.cvm.run("run")).answer("2"));
+    assert.deepEqual(await stands(), { status: "complete", prompts: [], output: ["1 2"] });
+  }));
+
+test("a record that was edited is told, and never believed", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url, "indexeddb:edited");
+    await page.evaluate(ask, "run");
+    await page.evaluate(ask, "other");
+    const edited = await page.evaluate(edit, ["edited", "waiting_cc", "complete"]);
+    assert.ok(edited > 0, "there was something to edit");
+    const other = await tab(browser, server.url, "indexeddb:edited");
+    for (const id of ["run", "other"]) {
+      const refused = await other.evaluate(async (id) => refusal(store.cvm.run(id).then((run) => run.show())), id);
+      assert.equal(refused?.code, "corrupt", JSON.stringify(refused));
+      assert.match(refused.message, /cvm\.executions/);
+      assert.ok(refused.message.includes(id), refused.message);
+    }
+  }));
+
+/** In the page: replaces a word in all documents of executions, as somebody might in the developer tools. */
+async function edit([name, from, to]) {
+  const wait = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await wait(indexedDB.open(name));
+  let edited = 0;
+  const names = [...database.objectStoreNames].filter((store) => store.includes("cvm.executions"));
+  const transaction = database.transaction(names, "readwrite");
+  for (const at of names) {
+    const [store, keys, records] = [transaction.objectStore(at), await wait(transaction.objectStore(at).getAllKeys()), await wait(transaction.objectStore(at).getAll())];
+    for (const [i, record] of records.entries()) {
+      const changed = { ...record, doc: record.doc.replaceAll(from, to) };
+      edited += changed.doc === record.doc ? 0 : 1;
+      await wait(store.keyPath === null ? store.put(changed, keys[i]) : store.put(changed));
+    }
+  }
+  database.close();
+  return edited;
+}
+
+test("a database of a newer version can be read and not written", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url, "indexeddb:newer");
+    await page.evaluate(ask, "run");
+    await page.evaluate(() => store.close());
+    await page.evaluate(raise, ["newer", "cvm.executions"]);
+    const older = await tab(browser, server.url, "indexeddb:newer");
+    const refused = await older.evaluate(async () => refusal((await store.cvm.run("run")).answer("1")));
+    assert.equal(refused?.code, "newer_version", JSON.stringify(refused));
+    assert.equal((await older.evaluate(() => store.health()))?.code, "newer_version");
+    const seen = await older.evaluate(async () => (await (await store.cvm.run("run")).show()).calls.map((call) => call.prompt));
+    assert.deepEqual(seen, ["one?"]);
+  }));
+
+/** In the page: writes what a newer version would, that it has declared a later version of a collection. */
+async function raise([name, collection]) {
+  const wait = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const database = await wait(indexedDB.open(name));
+  const store = database.transaction(["runstate"], "readwrite").objectStore("runstate");
+  const kept = await wait(store.get(collection));
+  const later = (kept) => ({ ...kept, version: kept.version + 1 });
+  await wait(store.put(typeof kept === "string" ? JSON.stringify(later(JSON.parse(kept))) : later(kept), collection));
+  database.close();
+}
+
+test("without IndexedDB it says so, and memory is still there", () =>
+  withBrowser(async (browser) => {
+    await browser.addInitScript(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true }));
+    const page = await tab(browser, server.url);
+    const refused = await page.evaluate(() => refusal(runstate.open("indexeddb:none")));
+    assert.equal(refused.code, "unsupported");
+    assert.match(refused.message, /IndexedDB/);
+    assert.equal(await page.evaluate(() => openStore("memory:")), "memory:");
+  }));
+
+test("where the browser refuses its storage it says so", () =>
+  withBrowser(async (browser) => {
+    // A sandboxed frame has an origin of its own that may keep nothing: as in private windows that block storage.
+    const page = await browser.newPage();
+    await page.goto(`${server.url}frame.html`);
+    const frame = await (await page.waitForSelector("iframe")).contentFrame();
+    await frame.waitForFunction(() => window.ready === true);
+    const refused = await frame.evaluate(() => refusal(runstate.open("indexeddb:refused")));
+    assert.equal(refused.code, "unavailable", JSON.stringify(refused));
+    assert.match(refused.message, /refuse|private|block|storage/i);
+  }));
+
+test("schemes and stores that are not there are told apart", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url);
+    const code = (url) => page.evaluate(async (url) => (await refusal(runstate.open(url)))?.code, url);
+    assert.equal(await code("fiel:x"), "invalid_url");
+    assert.equal(await code("file:x"), "unsupported");
+    assert.equal(await code("mongodb://x"), "unsupported");
+    assert.equal(await code("indexeddb:"), "invalid_url");
+  }));

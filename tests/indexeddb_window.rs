@@ -1,0 +1,7 @@
+//! The store in IndexedDB, in a window of a real browser.
+#![cfg(all(target_family = "wasm", feature = "indexeddb", feature = "testing"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod indexeddb;
+
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

@@ -1,0 +1,72 @@
+// The package in programs outside of pages: Node with `import` and `require`, Deno, Bun, and its command.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { project, tool } from "./support/project.js";
+import { SAID, cjs, esm } from "./support/tour.js";
+
+/** On memory, and on files, which hosts with files have. */
+const BOTH = 'console.log(await tour("memory:"));\nconsole.log(await tour("file:store"));';
+const TWICE = `${SAID}\n${SAID}\n`;
+
+test("Node, import", async () => {
+  await using here = await project({ "main.js": esm(BOTH) });
+  assert.equal(await here.run("node", "main.js"), TWICE);
+});
+
+test("Node, require", async () => {
+  const both = 'tour("memory:").then(console.log).then(() => tour("file:store")).then(console.log);';
+  await using here = await project({ "main.js": cjs(both) }, { type: "commonjs" });
+  assert.equal(await here.run("node", "main.js"), TWICE);
+});
+
+test("Node, a worker thread", async () => {
+  const main = 'import { Worker } from "node:worker_threads";\nnew Worker(new URL("./work.js", import.meta.url));\n';
+  await using here = await project({ "main.js": main, "work.js": esm(BOTH) });
+  assert.equal(await here.run("node", "main.js"), TWICE);
+});
+
+test("Deno", async () => {
+  await using here = await project({ "main.js": esm(BOTH) });
+  assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "main.js"), TWICE);
+});
+
+test("Bun", async () => {
+  await using here = await project({ "main.js": esm(BOTH) });
+  assert.equal(await here.run(tool("bun"), "run", "main.js"), TWICE);
+});
+
+test("a store that one wrote opens in the others", async () => {
+  const ask = `
+    import { open } from "runstate";
+    const rs = await open("file:store");
+    await rs.cvm.load({ name: "three", source: 'console.log(CC("1?"), CC("2?"), CC("3?"))' });
+    const run = await rs.cvm.start("three", { id: "run" });
+    await run.answer("node");
+    await rs.close();`;
+  const answer = (by) => `
+    import { open } from "runstate";
+    const rs = await open("file:store");
+    const run = await rs.cvm.run("run");
+    await run.answer("${by}");
+    console.log(run.status, (await run.output()).join());
+    await rs.close();`;
+  await using here = await project({ "ask.js": ask, "deno.js": answer("deno"), "bun.js": answer("bun") });
+  assert.equal(await here.run("node", "ask.js"), "");
+  assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "deno.js"), "waiting_cc \n");
+  assert.equal(await here.run(tool("bun"), "run", "bun.js"), "complete node deno bun\n");
+});
+
+test("npx runstate", async () => {
+  await using here = await project({ "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
+  const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);
+  assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);
+  const exit = await npx("run", "greet.ts", "--store", "file:store").then(() => 0, ({ cause }) => cause.code);
+  assert.equal(exit, 3, "it waits, and nobody is there to ask");
+  const [{ id, status }] = JSON.parse(await npx("list", "--store", "file:store", "--json"));
+  assert.equal(status, "waiting_cc");
+  await npx("answer", id, "--text", "Ada", "--store", "file:store");
+  assert.match(await npx("show", id, "--store", "file:store"), /Hello, Ada!/);
+  await npx("verify", "--store", "file:store");
+});

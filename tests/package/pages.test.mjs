@@ -1,0 +1,100 @@
+// The package in pages, as bundlers make them: Vite while developing and built, esbuild, a web worker, and no bundler at all. Each page runs
+// in Chromium and does the same tour, on memory and on its database.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+
+import { withBrowser } from "../browser/support/chromium.js";
+import { serve } from "../browser/support/serve.js";
+import { project, tool } from "./support/project.js";
+import { SAID, esm } from "./support/tour.js";
+
+const SAYS = 'document.title = "ready";\nglobalThis.said = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
+const html = (src) => `<!doctype html><title>tour</title><link rel="icon" href="data:,"><script type="module" src="${src}"></script>`;
+
+/** What the page at `url` says in the end, and what it complains about. */
+function visit(url) {
+  return withBrowser(async (browser) => {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
+    await page.goto(url);
+    try {
+      await page.waitForFunction(() => globalThis.said !== undefined);
+      return await page.evaluate(() => globalThis.said);
+    } catch (error) {
+      throw new Error(`${error.message}\n${complaints.join("\n")}`, { cause: error });
+    } finally {
+      assert.deepEqual(complaints, []);
+    }
+  });
+}
+
+/** Serves a folder while `act` runs. */
+async function served(folders, act) {
+  const server = await serve(folders);
+  try {
+    return await act(server.url);
+  } finally {
+    await server.stop();
+  }
+}
+
+test("Vite, while developing", async () => {
+  await using here = await project({ "index.html": html("/main.js"), "main.js": esm(SAYS) });
+  const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const url = await new Promise((resolve, reject) => {
+      createInterface({ input: vite.stdout }).on("line", (line) => {
+        // Colours stand within the address.
+        const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(line.replace(/\x1b\[[0-9;]*m/g, ""));
+        if (found) resolve(found[0]);
+      });
+      vite.once("exit", (code) => reject(new Error(`vite ended with ${code}`)));
+    });
+    assert.deepEqual(await visit(url), [SAID, SAID]);
+  } finally {
+    vite.kill();
+  }
+});
+
+test("Vite, built", async () => {
+  await using here = await project({ "index.html": html("/main.js"), "main.js": esm(SAYS) });
+  await here.run(tool("vite"), "build");
+  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+});
+
+test("esbuild", async () => {
+  await using here = await project({ "index.html": html("/out/main.js"), "main.js": esm(SAYS) });
+  await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=out", "--log-level=warning");
+  // esbuild leaves `new URL("…", import.meta.url)` as it is: what it names belongs beside the bundle.
+  for (const name of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) {
+    await here.run("cp", `node_modules/runstate/dist/${name}`, "out/");
+  }
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+});
+
+test("a web worker", async () => {
+  const main = `
+    const worker = new Worker(new URL("./work.js", import.meta.url), { type: "module" });
+    globalThis.said = new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(message));
+    });`;
+  const work = esm('tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));');
+  await using here = await project({ "index.html": html("/main.js"), "main.js": main, "work.js": work });
+  await here.run(tool("vite"), "build");
+  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+});
+
+test("no bundler, an import map", async () => {
+  const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
+  const page = `<!doctype html><title>tour</title><link rel="icon" href="data:,"><script type="importmap">${map}</script><script type="module" src="/main.js"></script>`;
+  await using here = await project({ "index.html": page, "main.js": esm(SAYS) });
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+});

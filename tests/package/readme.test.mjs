@@ -1,0 +1,69 @@
+// What the readme files show is run: each block of code in a section about Node as a program of its own, each in a section about browsers in a
+// page of its own.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+
+import { withBrowser } from "../browser/support/chromium.js";
+import { serve } from "../browser/support/serve.js";
+import { project, tool } from "./support/project.js";
+
+const FILES = ["README.md", "pkg/README.md"];
+
+/** The blocks of TypeScript and JavaScript below headings that `about` fits, each with where it stands. */
+async function blocks(about) {
+  const found = [];
+  for (const file of FILES) {
+    const text = await readFile(new URL(`../../${file}`, import.meta.url), "utf8");
+    for (const section of text.split(/^(?=#+ )/m)) {
+      const [heading] = section.split("\n", 1);
+      if (!about.test(heading)) continue;
+      const code = [...section.matchAll(/^```(?:ts|js|typescript|javascript)\n([\s\S]*?)^```/gm)];
+      code.forEach(([, source], n) => found.push({ name: `${file}, ${heading.replace(/^#+ /, "")}, ${n + 1}`, source }));
+    }
+  }
+  return found;
+}
+
+const inNode = await blocks(/\bnode\b/i);
+const inPages = await blocks(/browser|page/i);
+
+test("the readme files show something for both", () => {
+  assert.ok(inNode.length > 0, "nothing about Node");
+  assert.ok(inPages.length > 0, "nothing about browsers");
+});
+
+for (const { name, source } of inNode) {
+  test(name, async () => {
+    await using here = await project({ "main.ts": source });
+    await here.run(tool("esbuild"), "main.ts", "--format=esm", "--outfile=main.js", "--log-level=warning");
+    await here.run("node", "main.js");
+  });
+}
+
+for (const { name, source } of inPages) {
+  test(name, async () => {
+    const page = '<!doctype html><title>readme</title><link rel="icon" href="data:,"><main></main><script type="module" src="/out/main.js"></script>';
+    await using here = await project({ "index.html": page, "main.ts": `${source}\nglobalThis.done = true;\n` });
+    await here.run(tool("esbuild"), "main.ts", "--bundle", "--format=esm", "--outdir=out", "--log-level=warning");
+    await here.run("cp", "-r", "node_modules/runstate/dist/.", "out/");
+    const server = await serve({ "/": here.folder });
+    try {
+      await withBrowser(async (browser) => {
+        const page = await browser.newPage();
+        const errors = [];
+        page.on("pageerror", (error) => errors.push(String(error)));
+        // A page asks people; here somebody says the first thing that is taken.
+        page.on("dialog", (dialog) => dialog.accept("yes"));
+        await page.goto(server.url);
+        await page.waitForFunction(() => globalThis.done === true).catch((error) => {
+          throw new Error(`${error.message}\n${errors.join("\n")}`, { cause: error });
+        });
+        assert.deepEqual(errors, []);
+      });
+    } finally {
+      await server.stop();
+    }
+  });
+}

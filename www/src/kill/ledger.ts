@@ -1,0 +1,92 @@
+// What was acknowledged before this tab was killed, written down outside of the store, so that the store can be held to it. Each line
+// is there when `acknowledged` returns; a death in the middle loses none.
+
+import { signal } from "@preact/signals";
+
+import { inBrowser } from "../state/kept";
+
+/** A burst of answers in whose middle the tab is killed. */
+export interface Attempt {
+  /** The store that it wrote to. */
+  store: string;
+  execution: string;
+  /** When it began, in milliseconds since 1970. */
+  begun: number;
+  /** When the tab was killed. */
+  killed: number | null;
+  /** The execution that was looked at meanwhile, and its state hash: it must not have changed. */
+  watched: { id: string; hash: string } | null;
+}
+
+/** An answer that was sent, or acknowledged. */
+export interface Line {
+  key: string;
+  answer: string;
+}
+
+export interface Ledger {
+  attempt: Attempt;
+  sent: Line[];
+  acknowledged: Line[];
+}
+
+const KEYS = ["kill.attempt", "kill.sent", "kill.acknowledged", "kill.proof"];
+
+/** Deaths that are remembered for the lifelines. */
+const REMEMBERED = 50;
+
+/** When tabs were killed, the newest last. */
+export const deaths = signal<number[]>(keptDeaths());
+
+export function begin(attempt: Attempt): void {
+  clear();
+  inBrowser.set("kill.sent", "");
+  inBrowser.set("kill.acknowledged", "");
+  inBrowser.set("kill.attempt", JSON.stringify(attempt));
+}
+
+export function sent(line: Line): void {
+  append("kill.sent", line);
+}
+
+export function acknowledged(line: Line): void {
+  append("kill.acknowledged", line);
+}
+
+/** Writes down that the tab dies now. */
+export function killed(attempt: Attempt, at: number): void {
+  inBrowser.set("kill.attempt", JSON.stringify({ ...attempt, killed: at }));
+  deaths.value = [...deaths.value, at].slice(-REMEMBERED);
+  inBrowser.set("deaths", JSON.stringify(deaths.value));
+}
+
+/** What a former life of this or another tab left; null: nothing. */
+export function left(): Ledger | null {
+  const attempt = inBrowser.json("kill.attempt") as Attempt | null;
+  if (attempt === null || typeof attempt.execution !== "string") return null;
+  return { attempt, sent: lines("kill.sent"), acknowledged: lines("kill.acknowledged") };
+}
+
+export function clear(): void {
+  for (const key of KEYS) inBrowser.remove(key);
+}
+
+function append(key: string, { key: name, answer }: Line): void {
+  inBrowser.set(key, `${inBrowser.get(key) ?? ""}${name}\t${answer}\n`);
+}
+
+function lines(key: string): Line[] {
+  const text = inBrowser.get(key) ?? "";
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [name = "", answer = ""] = line.split("\t");
+      return { key: name, answer };
+    });
+}
+
+function keptDeaths(): number[] {
+  const kept = inBrowser.json("deaths");
+  return Array.isArray(kept) ? kept.filter((at) => typeof at === "number") : [];
+}

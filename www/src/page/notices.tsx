@@ -1,0 +1,39 @@
+// Toasts for the eye and a live region for the ear.
+
+import { useRef } from "preact/hooks";
+
+import { dismiss, notices, spoken } from "../state/notices";
+import { mainPart, useFocusGuard } from "../ui/focus";
+
+export function Notices() {
+  const toasts = useRef<HTMLDivElement>(null);
+  useFocusGuard(toasts, notices.value, () => ({
+    to: toasts.current?.querySelector("button") ?? mainPart(),
+    waits: false,
+  }));
+  return (
+    <>
+      <div class="toasts" data-testid="notices" ref={toasts}>
+        {notices.value.map(({ id, kind, title, text }) => (
+          <div
+            key={id}
+            class={`toast ${kind}`}
+            role={kind === "bad" ? "alert" : "status"}
+            data-testid="notice"
+            data-kind={kind}
+          >
+            <p>
+              <strong>{title}</strong> {text}
+            </p>
+            <button type="button" class="quiet" aria-label="Close" onClick={() => dismiss(id)}>
+              ✕
+            </button>
+          </div>
+        ))}
+      </div>
+      <p class="hidden" aria-live="polite" data-testid="spoken">
+        {spoken.value}
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,227 @@
+// Writing a program: pick an example or begin with nothing, name it, run it. What the compiler says stands in the text and below it.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useId, useMemo, useRef } from "preact/hooks";
+
+import { engine, session } from "../engine/session";
+import { explain } from "../engine/errors";
+import { speak } from "../state/notices";
+import { count } from "../ui/words";
+import { Checks } from "./check";
+import type { Editor } from "./codemirror";
+import { diagnosticsOf, type Diagnostic } from "./diagnostics";
+import { draft, isOwnWork, write } from "./draft";
+import { EXAMPLES, type Example } from "./examples";
+import { start } from "./start";
+
+export function Program() {
+  const editor = useRef<Editor | null>(null);
+  const busy = useSignal(false);
+  const problems = useSignal<Diagnostic[]>([]);
+  const failed = useSignal("");
+  const replaced = useSignal<Example | null>(null);
+  const checks = useMemo(() => new Checks(say), []);
+  useEffect(() => () => checks.stop(), []);
+
+  function say(found: Diagnostic[]): void {
+    problems.value = found;
+    editor.current?.diagnose(found);
+  }
+
+  function clear(): void {
+    checks.stop();
+    if (problems.value.length > 0) say([]);
+    failed.value = "";
+  }
+
+  function typed(source: string): void {
+    write({ source });
+    failed.value = "";
+    if (problems.value.length > 0) checks.soon(draft.value.name, source);
+  }
+
+  function use({ name, source }: { name: string; source: string }): void {
+    clear();
+    // Own work is given back by one press; it is never simply gone.
+    replaced.value = isOwnWork(draft.value) ? { ...draft.value, about: "" } : null;
+    write({ name, source });
+    editor.current?.replace(source);
+  }
+
+  async function run(event?: Event): Promise<void> {
+    event?.preventDefault();
+    const rs = engine();
+    if (rs === null || busy.value) return;
+    busy.value = true;
+    clear();
+    try {
+      await start(rs, draft.value);
+    } catch (error) {
+      refused(error);
+    } finally {
+      busy.value = false;
+    }
+  }
+
+  function refused(error: unknown): void {
+    const found = diagnosticsOf(error);
+    say(found ?? []);
+    editor.current?.show(found ?? []);
+    const { title, what, todo } = explain(error);
+    failed.value = found === null ? [title, what, todo].filter((part) => part !== "").join(". ") : "";
+    speak(found === null ? failed.value : `${count(found.length, "error")}. ${found[0]?.message ?? ""}`);
+  }
+
+  return (
+    <form class="program" onSubmit={(event) => void run(event)} aria-labelledby="program-title" data-testid="program">
+      <div class="panel-head">
+        <h2 id="program-title">Write a program, or pick one</h2>
+        <button
+          type="submit"
+          class="primary"
+          aria-disabled={busy.value || session.value.state !== "open"}
+          data-testid="run"
+        >
+          {busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
+        </button>
+      </div>
+      <Examples current={draft.value.source} onUse={use} />
+      {replaced.value === null ? null : (
+        <p class="hint" role="status">
+          Your program made room for the example.{" "}
+          <button
+            type="button"
+            class="link"
+            onClick={() => replaced.value !== null && use(replaced.value)}
+            data-testid="undo-example"
+          >
+            Take it back
+          </button>
+        </p>
+      )}
+      <div class="names">
+        <label for="program-name">Name</label>
+        <input
+          id="program-name"
+          required
+          value={draft.value.name}
+          onInput={(event) => write({ name: event.currentTarget.value })}
+          autocomplete="off"
+          spellcheck={false}
+          data-testid="program-name"
+        />
+        <details open={draft.value.input !== ""}>
+          <summary>Input</summary>
+          <label for="program-input" class="hidden">
+            What the program is given as input, as JSON
+          </label>
+          <textarea
+            id="program-input"
+            class="code"
+            rows={2}
+            placeholder={'JSON: {"tickets": []}'}
+            value={draft.value.input}
+            onInput={(event) => write({ input: event.currentTarget.value })}
+            data-testid="program-input"
+          />
+        </details>
+      </div>
+      <Text onEditor={(made) => (editor.current = made)} onText={typed} onRun={() => void run()} />
+      <Problems list={problems.value} failed={failed.value} />
+    </form>
+  );
+}
+
+function Examples({ current, onUse }: { current: string; onUse(example: Example): void }) {
+  return (
+    <div class="examples" role="group" aria-label="Examples">
+      {EXAMPLES.map((example) => (
+        <button
+          key={example.name}
+          type="button"
+          class="example"
+          aria-pressed={example.source === current}
+          onClick={() => onUse(example)}
+          data-testid="example"
+          data-name={example.name}
+        >
+          <strong>{example.name}</strong>
+          <span>{example.about}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** The text itself: a plain field at first, which the editor takes over when it is loaded. */
+function Text({
+  onEditor,
+  onText,
+  onRun,
+}: {
+  onEditor(editor: Editor | null): void;
+  onText(text: string): void;
+  onRun(): void;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const ready = useSignal(false);
+  const label = useId();
+
+  useEffect(() => {
+    let made: Editor | null = null;
+    let gone = false;
+    void import("./codemirror").then(({ edit }) => {
+      if (gone || host.current === null) return;
+      const had = host.current.contains(document.activeElement);
+      made = edit(host.current, draft.peek().source, label, onText);
+      ready.value = true;
+      onEditor(made);
+      if (had) made.focus();
+    });
+    return () => {
+      gone = true;
+      made?.destroy();
+      onEditor(null);
+    };
+  }, []);
+
+  function keys(event: KeyboardEvent): void {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    onRun();
+  }
+
+  return (
+    <div class="code editor" ref={host} onKeyDownCapture={keys} data-testid="editor" data-ready={ready.value}>
+      <span id={label} class="hidden">
+        Source of the program. Escape, then Tab leaves the editor.
+      </span>
+      {ready.value ? null : (
+        <textarea
+          aria-labelledby={label}
+          spellcheck={false}
+          value={draft.value.source}
+          onInput={(event) => onText(event.currentTarget.value)}
+        />
+      )}
+    </div>
+  );
+}
+
+function Problems({ list, failed }: { list: Diagnostic[]; failed: string }) {
+  return (
+    <div class="problems" role="alert" data-testid="problems">
+      {failed === "" ? null : <p class="wrong">{failed}</p>}
+      {list.map(({ line, column, message, help }) => (
+        <p key={`${line}:${column} ${message}`} class="wrong" data-testid="diagnostic">
+          <code>
+            {line}:{column}
+          </code>{" "}
+          {message}
+          {help === undefined ? null : <span class="hint"> {help}</span>}
+        </p>
+      ))}
+    </div>
+  );
+}

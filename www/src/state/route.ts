@@ -1,0 +1,38 @@
+// Which execution is looked at: it stands in the address, so that a reload, a bookmark or another tab shows the same.
+
+import { signal } from "@preact/signals";
+
+export type Route = { at: "new" } | { at: "execution"; id: string };
+
+export const route = signal<Route>(parse(location.hash));
+
+addEventListener("hashchange", () => {
+  route.value = parse(location.hash);
+});
+
+/** Reads the part of an address behind `#`. */
+export function parse(hash: string): Route {
+  const found = /^#\/x\/(.+)$/.exec(hash)?.[1];
+  if (found === undefined) return { at: "new" };
+  try {
+    return { at: "execution", id: decodeURIComponent(found) };
+  } catch {
+    // Somebody cut the address in the middle of an escape.
+    return { at: "new" };
+  }
+}
+
+/** The address of an execution. */
+export function hrefOf(id: string): string {
+  return `#/x/${encodeURIComponent(id)}`;
+}
+
+/** Shows an execution. */
+export function show(id: string): void {
+  location.hash = hrefOf(id);
+}
+
+/** Shows the editor. */
+export function showNew(): void {
+  location.hash = "#/new";
+}

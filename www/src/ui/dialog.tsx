@@ -1,0 +1,44 @@
+// A modal dialog of the browser's own: it holds the focus, closes with Escape and gives the focus back.
+
+import { useSignalEffect, type Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useId, useRef } from "preact/hooks";
+
+export interface DialogProps {
+  open: Signal<boolean>;
+  title: string;
+  testid: string;
+  children: ComponentChildren;
+}
+
+export function Dialog({ open, title, testid, children }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null);
+  const id = useId();
+
+  useSignalEffect(() => {
+    const dialog = element.current;
+    if (dialog === null) return;
+    if (open.value && !dialog.open) dialog.showModal();
+    if (!open.value && dialog.open) dialog.close();
+  });
+
+  function clicked(event: MouseEvent): void {
+    // Beside the dialog is the dialog too: its backdrop.
+    if (event.target === element.current) open.value = false;
+  }
+
+  return (
+    <dialog
+      ref={element}
+      aria-labelledby={id}
+      onClose={() => (open.value = false)}
+      onClick={clicked}
+      data-testid={testid}
+    >
+      <div class="dialog-body">
+        <h2 id={id}>{title}</h2>
+        {open.value ? children : null}
+      </div>
+    </dialog>
+  );
+}

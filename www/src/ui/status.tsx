@@ -1,0 +1,21 @@
+// A status as a mark (in lists) and as a pill (where there is room). The word is always there for those who see no colours.
+
+import type { Status } from "runstate";
+
+import { statusWord } from "./words";
+
+export function StatusMark({ status }: { status: Status }) {
+  return (
+    <span class={`mark ${status}`} title={statusWord(status)}>
+      <span class="hidden">{statusWord(status)}:</span>
+    </span>
+  );
+}
+
+export function StatusPill({ status }: { status: Status }) {
+  return (
+    <span class={`pill ${status}`} data-testid="status" data-status={status}>
+      {statusWord(status)}
+    </span>
+  );
+}

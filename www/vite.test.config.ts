@@ -1,0 +1,17 @@
+// The tests of what is pure, bundled for Node, which then runs them by itself.
+
+import { readdirSync } from "node:fs";
+import { defineConfig } from "vite";
+
+const tests = readdirSync("test").filter((name) => name.endsWith(".test.ts"));
+
+export default defineConfig({
+  build: {
+    ssr: true,
+    outDir: "node_modules/.tests",
+    emptyOutDir: true,
+    target: "node20",
+    minify: false,
+    rollupOptions: { input: tests.map((name) => `test/${name}`) },
+  },
+});
