@@ -20,7 +20,7 @@ got;
 
 let server;
 before(async () => void (server = await site()));
-after(() => server.stop());
+after(() => server?.stop());
 
 test("a browser that is killed loses no answer and doubles none", async () => {
   const profile = await newProfile();

@@ -8,7 +8,7 @@ import { site, tab } from "./support/site.js";
 
 let server;
 before(async () => void (server = await site()));
-after(() => server.stop());
+after(() => server?.stop());
 
 /** In the page: a program that asks, loaded and started under an id. */
 async function ask(id) {
