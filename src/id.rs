@@ -54,6 +54,7 @@ const PART_BYTES: usize = 12;
 /// What follows a deciding batch (later slices, staging, deletion) carries `id/1`, `id/2`, … ([`CommandId::part`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CommandId(Arc<str>);
 
 impl CommandId {

@@ -47,6 +47,7 @@
 //! | `file` | the store on files; natively it needs a tokio runtime | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file` its store on `node:fs`, where the host provides it | |
+//! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
 //! | `testing` | the conformance suite any store can run, a simulated host, faults | |
 //!
 //! The store in memory is always there. Futures are `Send` natively, and are not in a page.

@@ -45,6 +45,7 @@ pub const DECIDE_ATTEMPTS: u32 = 64;
 /// How much of the log an execution keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum LogLevel {
     /// Nothing.
     Off,

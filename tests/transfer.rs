@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use runstate::code::Code;
 use runstate::domain;
-use runstate::domain::cvm::{Delete, Load, Start, Status};
-use runstate::engine::transfer::{Header, Imported, LineReader, LineWriter, Record, Sink, Summary, check};
+use runstate::domain::cvm::{Delete, EXECUTIONS, Load, Start, Status};
+use runstate::engine::transfer::{Header, Imported, LineReader, LineWriter, Record, Selection, Sink, Summary, check};
 use runstate::engine::{self, Cvm, Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
+use runstate::schema::Key;
 use runstate::store::file::{FileStore, Options};
 use runstate::store::layer::{Fault, FaultStore, Method};
 use runstate::store::{Error, Memory, Store};
@@ -258,6 +259,73 @@ async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execu
         }
     }
     assert!(seen.iter().filter(|fine| !**fine).count() > 8, "{seen:?}");
+}
+
+async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, Summary), runstate::engine::Error> {
+    let mut bytes = Vec::new();
+    let selection = Selection::One(Key::new(&EXECUTIONS, execution));
+    let summary = engine.export_of(&selection, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await?;
+    Ok((bytes, summary))
+}
+
+#[tokio::test]
+async fn one_execution_moves_alone_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = memory().await;
+    let runs = loaded(&first, "asks", ASKS).await;
+    for name in ["a", "b"] {
+        runs.start(&Start { id: Some(name.into()), ..Start::of("asks") }, Some(&id(name))).await.unwrap();
+        runs.answer(name, None, "x".into(), None, None).await.unwrap();
+    }
+    // It goes on with the version it runs, whichever is the newest.
+    loaded(&first, "asks", "CC('another?')").await;
+    let (bytes, exported) = export_one(&first, "a").await.unwrap();
+    let counts: Vec<(&str, u64)> = exported.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    let pages = exported.counts["cvm.heap_pages"];
+    assert!(pages > 0);
+    assert_eq!(
+        counts,
+        [
+            ("cvm.cc_history", 2),
+            ("cvm.execution_logs", 2),
+            ("cvm.executions", 1),
+            ("cvm.heap_pages", pages),
+            ("cvm.outputs", 2),
+            ("cvm.program_versions", 1)
+        ]
+    );
+    // There another program has the name already, and executions of its own.
+    let second = file(&folder).await;
+    let there = loaded(&second, "asks", "CC('what?')").await;
+    there.start(&Start::of("asks"), None).await.unwrap();
+    assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
+    assert_eq!(there.show("a").await.unwrap(), runs.show("a").await.unwrap());
+    assert_eq!(export_one(&second, "a").await.unwrap().1, exported);
+    let here = runs.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap();
+    assert_eq!(there.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap(), here);
+    let (here, there) = (runs.show("a").await.unwrap(), there.show("a").await.unwrap());
+    assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
+    // What has gone on is not what comes.
+    assert_eq!(import(&second, &bytes).await.unwrap_err().code, Code::AlreadyExists);
+    second.cvm().delete("a", None).await.unwrap();
+    assert!(import(&second, &bytes).await.unwrap().written > 0);
+}
+
+#[tokio::test]
+async fn one_execution_is_exported_while_others_are_written_and_not_while_it_is() {
+    let engine = memory().await;
+    let runs = loaded(&engine, "asks", ASKS).await;
+    runs.start(&Start::of("asks").id("a"), None).await.unwrap();
+    let selection = Selection::One(Key::new(&EXECUTIONS, "a"));
+    let mut sink = Busy { inner: LineWriter::new(Vec::new(), "a pipe"), runs: runs.clone(), times: 99 };
+    engine.export_of(&selection, &mut sink, |_| {}).await.unwrap();
+    assert!(sink.times < 99);
+
+    let missing = export_one(&engine, "nobody").await.unwrap_err();
+    assert_eq!((missing.code, missing.key.as_deref()), (Code::NotFound, Some("nobody")), "{missing}");
+    runs.cancel("a", None).await.unwrap();
+    runs.delete("a", None).await.unwrap();
+    assert_eq!(export_one(&engine, "a").await.unwrap_err().code, Code::NotFound);
 }
 
 /// Futures of moves can be spawned.

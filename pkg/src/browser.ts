@@ -17,6 +17,7 @@ const host = {
   },
 };
 
+/** As `open` of `runstate`. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
   return openOn(host, url, options);
 }

@@ -22,9 +22,9 @@ export class Driver extends EventTarget {
   #state: DriverState = "off";
 
   /** @internal */
-  constructor(cvm: Cvm, url: string, timers: "auto" | "off") {
+  constructor(cvm: Cvm, url: string, now: () => number, timers: "auto" | "off") {
     super();
-    this.#pulse = new Pulse(cvm, (error) => this.#failed(error));
+    this.#pulse = new Pulse(cvm, now, (error) => this.#failed(error));
     if (timers === "off") return;
     if (url.startsWith(INDEXED_DB)) {
       this.#lead = new Lead(url.slice(INDEXED_DB.length), (leads) => this.#become(leads ? "leading" : "standby"));

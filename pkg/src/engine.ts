@@ -32,6 +32,8 @@ export class Engine {
     readonly url: string,
     /** Compiles sources, where this host can. */
     readonly compile: Compile | undefined,
+    /** The time, in milliseconds since 1970. */
+    readonly now: () => number,
   ) {}
 
   /** Makes a call; every failure is a `RunstateError`, or the reason of the signal. */

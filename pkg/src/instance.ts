@@ -29,6 +29,7 @@ export interface Glue {
   version(): string;
   onPanic(told: (message: string) => void): void;
   provideFiles?(files: NodeFiles | undefined): void;
+  verifyFiles(url: string): Promise<string>;
   logTo?(sink: (level: string, message: string) => void, level: string): void;
   Runstate: { open(url: string, options: string): Promise<RawRunstate> };
 }

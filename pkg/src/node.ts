@@ -7,7 +7,7 @@ import { files } from "./node/files.js";
 import { type OpenOptions, openOn } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
-import type { Compiled } from "./wire.js";
+import type { Compiled, FilesReport } from "./wire.js";
 
 export * from "./index.js";
 export { type NewFile, type NodeFiles, type OpenFile, files } from "./node/files.js";
@@ -26,6 +26,13 @@ const host = {
   },
 };
 
+/** As `open` of `runstate`. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
   return openOn(host, url, options);
+}
+
+/** Reads every file of a `file:` store and checks it, without changing anything. */
+export async function verifyFiles(url: string): Promise<FilesReport> {
+  const glue = await host.begin();
+  return JSON.parse(await runtime.run(() => glue.verifyFiles(url))) as FilesReport;
 }

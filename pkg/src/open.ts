@@ -37,6 +37,8 @@ export interface Host {
   begin(): Promise<Glue>;
   readonly instance: Instance;
   readonly compile: Compile | undefined;
+  /** The time, in milliseconds since 1970; that of the machine where nothing is said. */
+  readonly now?: () => number;
 }
 
 /** Opens the store that `url` names on this host. */
@@ -60,9 +62,10 @@ export function opened(host: Host, raw: RawRunstate, url: string, options: OpenO
   if (options.timers !== undefined && !["auto", "off"].includes(options.timers)) {
     throw usage(`timers are \`auto\` or \`off\`, not \`${String(options.timers)}\``);
   }
-  const engine = new Engine(host.instance, raw, url, host.compile);
+  const now = host.now ?? Date.now;
+  const engine = new Engine(host.instance, raw, url, host.compile, now);
   const cvm = new Cvm(engine);
-  const driver = new Driver(cvm, url, options.timers ?? "auto");
+  const driver = new Driver(cvm, url, now, options.timers ?? "auto");
   engine.moved = () => driver.nudge();
   if (options.requestPersistence !== false) keepData(url);
   return new Runstate(engine, cvm, driver);

@@ -19,6 +19,7 @@ export class Pulse {
 
   constructor(
     private readonly cvm: Cvm,
+    private readonly now: () => number,
     private readonly failed: (error: unknown) => void,
   ) {}
 
@@ -58,7 +59,7 @@ export class Pulse {
   async #look(): Promise<number> {
     try {
       let due = await this.cvm.nextDue();
-      while (this.#on && due !== null && due <= Date.now()) {
+      while (this.#on && due !== null && due <= this.now()) {
         const done = await this.cvm.runDue();
         if (!done.more && done.woken + done.deleted + done.swept === 0) {
           // It is due and cannot be done: others hold it, or it is damaged.
@@ -68,7 +69,7 @@ export class Pulse {
         due = await this.cvm.nextDue();
       }
       this.#failures = 0;
-      return due === null ? LOOK_MS : Math.min(Math.max(due - Date.now(), 0), LOOK_MS);
+      return due === null ? LOOK_MS : Math.min(Math.max(due - this.now(), 0), LOOK_MS);
     } catch (error) {
       this.#failures += 1;
       this.failed(error);

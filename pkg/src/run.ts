@@ -108,6 +108,11 @@ export class Run {
     return this.#engine.call("cvm.output", { id: this.id }, options.signal);
   }
 
+  /** What it printed since the look that said `from` (its `next`; 0: from the beginning), and what it asks: cheap, however large it is. */
+  glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
+    return this.#glance(from, options.signal);
+  }
+
   /** What was logged, from the row after `after` on. */
   logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
     const { after, limit, signal } = options;
@@ -131,14 +136,14 @@ export class Run {
     const feed = await this.#begun(options.signal);
     for (;;) {
       const seen = await this.#look(NO_LINES, options.signal);
-      const open = seen?.calls.find((call) => isFree(call) && !asked.has(call.callId));
+      const open = seen?.calls.find((call) => isFree(call, this.#engine.now()) && !asked.has(call.callId));
       if (open !== undefined) {
         asked.add(open.callId);
         yield new Question(this, open);
       } else if (seen === null || ENDED.has(seen.status)) {
         return;
       } else {
-        await stirred(feed, seen);
+        await this.#stirred(feed, seen);
       }
     }
   }
@@ -152,7 +157,7 @@ export class Run {
       yield* seen.lines;
       from = seen.next;
       if (ENDED.has(seen.status)) return;
-      await stirred(feed, seen);
+      await this.#stirred(feed, seen);
     }
   }
 
@@ -165,7 +170,7 @@ export class Run {
     for (;;) {
       const seen = await this.#glance(NO_LINES, options.signal);
       if (ENDED.has(seen.status)) break;
-      await stirred(feed, seen);
+      await this.#stirred(feed, seen);
     }
     const { status, result, error } = await this.show(options);
     if (status === "complete") return result;
@@ -177,6 +182,13 @@ export class Run {
     const feed = this.#feed(["execution", "call", "output"], signal);
     await feed.begun();
     return feed;
+  }
+
+  /** Waits until something has happened, or may have: a lease ends without a word. */
+  async #stirred(feed: Feed<CvmChange>, seen: Seen): Promise<void> {
+    while (!(await feed.stirred())) {
+      if (seen.calls.some((call) => isHeld(call, this.#engine.now()))) return;
+    }
   }
 
   #feed(things: readonly Thing[] | undefined, signal: AbortSignal | undefined, from?: string): Feed<CvmChange> {
@@ -207,17 +219,10 @@ export class Run {
 }
 
 /** Whether a call is a question that nobody has claimed. */
-function isFree(call: OpenCall): boolean {
-  return call.kind === "cc" && !isHeld(call);
+function isFree(call: OpenCall, now: number): boolean {
+  return call.kind === "cc" && !isHeld(call, now);
 }
 
-function isHeld(call: OpenCall): boolean {
-  return call.owner !== null && (call.leaseUntil ?? 0) > Date.now();
-}
-
-/** Waits until something has happened, or may have: a lease ends without a word. */
-async function stirred(feed: Feed<CvmChange>, seen: Seen): Promise<void> {
-  while (!(await feed.stirred())) {
-    if (seen.calls.some(isHeld)) return;
-  }
+function isHeld(call: OpenCall, now: number): boolean {
+  return call.owner !== null && (call.leaseUntil ?? 0) > now;
 }

@@ -44,6 +44,7 @@ async function begin(start: (glue: Glue) => unknown, provide: Provided): Promise
   if (provide.files !== undefined) glue.provideFiles?.(provide.files);
 }
 
+/** As `open` of `runstate`. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
   const begun = runtime.begun;
   if (begun === undefined) return Promise.reject(usage("`runstate/slim` was not begun; `await init(…)` with its WebAssembly first"));

@@ -69,6 +69,8 @@ export interface OpenCall {
   leaseUntil?: number;
   /** Line of the source that asks. */
   line: number;
+  /** The variables visible there by name, cut with a mark (`…`); missing: none are known. */
+  variables?: Json;
   requestedAt: number;
 }
 
@@ -316,6 +318,24 @@ export interface Imported {
   written: number;
   /** Those that were there already. */
   there: number;
+}
+
+/** What a look at every file of a store found. */
+export interface FilesReport {
+  /** The store's id; null: it cannot be told. */
+  store: string | null;
+  /** The snapshot that the state begins with. */
+  snapshot: number | null;
+  /** The last commit that is whole with all before it. */
+  head: number;
+  /** Commit files after the snapshot that were read. */
+  commits: number;
+  /** Documents, as far as they are whole. */
+  documents: number;
+  /** Bytes of all files that were read. */
+  bytes: number;
+  /** What is not as it should be, in the order in which it was found. */
+  findings: { at: string; gravity: "harmless" | "damage"; why: string; gone?: string[] }[];
 }
 
 /** A compiled program. */

@@ -13,20 +13,25 @@ use crate::value::Json;
 /// What failed, on what, and whether it may go better next time. A command that failed with anything but
 /// [`Code::Unknown`] changed nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ErrorFields"))]
 pub struct Error {
     /// Stable.
+    #[cfg_attr(feature = "typescript", ts(type = "ErrorCode"))]
     pub code: Code,
     /// For people; may change.
     pub message: String,
     /// The collection concerned.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
     /// The id of the document concerned.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The same call may succeed later with nothing changed by the caller.
     pub retryable: bool,
     /// More, for programs.
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     #[serde(skip_serializing_if = "Json::is_null")]
     pub details: Json,
 }

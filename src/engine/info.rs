@@ -30,6 +30,7 @@ pub struct Info {
 
 /// A collection in a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CollectionInfo {
     /// Its name.
     pub name: &'static str,

@@ -5,6 +5,7 @@ use serde::Serialize;
 /// Why a source was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "DiagnosticKind"))]
 pub enum Kind {
     /// It is not TypeScript.
     Syntax,
@@ -17,6 +18,7 @@ pub enum Kind {
 /// One finding. A file's findings come all at once, in order of place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Diagnostic {
     /// The file as the caller named it.
     pub file: String,
@@ -29,6 +31,7 @@ pub struct Diagnostic {
     /// What is wrong.
     pub message: String,
     /// What to do instead, where that is known.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The line of the source, cut at 200 characters.

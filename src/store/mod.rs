@@ -71,6 +71,7 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
 /// What a store can do. What it lacks is a typed error ([`Error::Unsupported`]), never silence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Capabilities {
     /// A name for people: `memory`, `file`.
     pub name: &'static str,
@@ -126,6 +127,7 @@ pub struct Page {
 /// A place in the order of commits. Opaque; later positions of one store are greater only to that store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Position(pub String);
 
 /// What a commit came to.

@@ -12,6 +12,8 @@ mod script;
 mod timed;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub mod transitions;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub mod world;
 
 #[cfg(feature = "file")]
 pub use crate::store::file::fault;

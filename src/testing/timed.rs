@@ -69,6 +69,17 @@ impl Drop for Sleeper {
 }
 
 impl TimedHost {
+    /// A host whose clock shows `now`, with the entropy of `seed`.
+    pub fn at(now: Timestamp, seed: u64) -> Self {
+        Self { clock: SimClock::at(now), ids: SimIds::new(seed), sleepers: Arc::default() }
+    }
+
+    /// Sets the clock, and wakes those whose time has come.
+    pub fn set(&self, time: Timestamp) {
+        self.clock.set(time);
+        self.sleepers.wake(time);
+    }
+
     /// Runs `future` to its end on this thread, and time as far as it waits for it.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let woken = Arc::new(Woken { thread: thread::current(), woken: AtomicBool::new(true) });
@@ -86,8 +97,7 @@ impl TimedHost {
             let next = self.sleepers.locked().keys().next().map(|(at, _)| *at);
             match next {
                 Some(at) => {
-                    self.clock.set(at.max(self.clock.now()));
-                    self.sleepers.wake(self.clock.now());
+                    self.set(at.max(self.clock.now()));
                 }
                 None => thread::park(),
             }

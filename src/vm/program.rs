@@ -18,6 +18,7 @@ pub const MAX_INSTRUCTIONS: usize = 4_000_000;
 
 /// One instruction as it travels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Instruction"))]
 pub struct WireInstruction {
     /// Number of the operation.
     pub op: u64,

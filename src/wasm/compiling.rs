@@ -13,6 +13,7 @@ const COMPILER: &str = concat!("runstate:", env!("CARGO_PKG_VERSION"));
 
 /// A compiled source.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CompiledSource {
     /// What it was compiled to.
     pub bytecode: Vec<WireInstruction>,
@@ -54,7 +55,34 @@ mod tests {
     fn what_is_wrong_is_told_for_people_and_for_programs() {
         let error = compiled("hello.ts", "consle.log(1);\nvar é = 1, x = nowhere;").unwrap_err();
         assert_eq!(error.code, Code::CompileError);
-        insta::assert_snapshot!(error.message, @"");
-        insta::assert_snapshot!(serde_json::to_string_pretty(&error.details).unwrap(), @"");
+        insta::assert_snapshot!(error.message, @r#"
+        hello.ts:1:1: consle is not defined
+            consle.log(1);
+            hint: did you mean console?
+        (and 1 more)
+        "#);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&error.details).unwrap(), @r#"
+        {
+          "diagnostics": [
+            {
+              "column": 1,
+              "file": "hello.ts",
+              "hint": "did you mean console?",
+              "kind": "name",
+              "line": 1,
+              "message": "consle is not defined",
+              "sourceLine": "consle.log(1);"
+            },
+            {
+              "column": 16,
+              "file": "hello.ts",
+              "kind": "name",
+              "line": 2,
+              "message": "nowhere is not defined",
+              "sourceLine": "var é = 1, x = nowhere;"
+            }
+          ]
+        }
+        "#);
     }
 }

@@ -6,6 +6,8 @@ mod binding;
 pub mod calls;
 #[cfg(feature = "wasm-compiler")]
 pub mod compiling;
+#[cfg(feature = "typescript")]
+pub mod typescript;
 
 #[cfg(target_family = "wasm")]
 pub use binding::*;

@@ -22,6 +22,7 @@ pub struct Task {
 
 /// Why a call could not be answered. Any error becomes one, to be tried again, so `?` works in handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Failure {
     /// In words; the program reads them.
     pub message: String,

@@ -12,6 +12,7 @@ use crate::time::{Millis, Timestamp};
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "WorkerEvent"))]
 pub enum Told<'a> {
     /// A call was claimed; its handler begins.
     Claimed(&'a Work),

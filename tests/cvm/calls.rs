@@ -285,6 +285,13 @@ fn timers_go_on_by_themselves_and_take_no_answer() {
 }
 
 #[test]
+fn whoever_answers_sees_the_variables_there() {
+    let scene = Scene::of(r#"const seen = []; for (const file of ["a.ts", "b.ts"]) { seen.push(file); CC("ok?"); }"#);
+    let variables = scene.show().calls[0].variables.clone();
+    assert_eq!((&variables["file"], &variables["seen"]), (&json!("a.ts"), &json!(["a.ts"])));
+}
+
+#[test]
 fn tools_and_files_are_calls_of_their_kind() {
     let mut scene = Scene::of(
         r#"console.log(call("add", { a: 1, b: 2 }) + 1); console.log(fs.readFile("x.txt")); console.log(fs.writeFile("y", "z"));"#,

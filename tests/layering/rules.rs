@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["schema", "decision", "vm", "domain", "store", "blob"]),
     ("work", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
     ("wasm", &["schema", "decision", "vm", "domain", "store", "blob", "lang", "engine", "work"]),
-    ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
+    ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine", "work", "wasm"]),
 ];
 
 /// Rooms whose functions are total and give the same answer to the same arguments.
@@ -160,13 +160,36 @@ pub fn cfgs(source: &Source) -> Vec<Breach> {
         return Vec::new();
     }
     let conditional = |word: &str| matches!(word, "feature" | "unix" | "windows") || word.starts_with("target_");
-    let wrong = |cfg: &Cfg| !cfg.on_module && cfg.words.iter().any(|word| conditional(word));
+    let wrong = |cfg: &Cfg| !cfg.on_module && !describes(cfg) && cfg.words.iter().any(|word| conditional(word));
     let breach = |cfg: Cfg| Breach {
         file: source.file.clone(),
         line: cfg.line,
         rule: "cfg on a feature or target stands only at module declarations and in marker.rs".into(),
     };
     source.cfgs().into_iter().filter(wrong).map(breach).collect()
+}
+
+/// Whether it only has a type described to TypeScript, which changes nothing of what is built: `derive(ts_rs::TS)`, `ts(…)`, or both.
+fn describes(cfg: &Cfg) -> bool {
+    let derived = ["derive", "(", "ts_rs", "::", "TS", ")"];
+    let adds: Vec<&str> = cfg.adds.iter().map(String::as_str).collect();
+    let rest = match adds.strip_prefix(&derived) {
+        Some([]) => return true,
+        Some([",", rest @ ..]) => rest,
+        Some(_) => return false,
+        None => &adds[..],
+    };
+    // One attribute, and nothing behind it.
+    let mut depth = 0;
+    let closes = rest.iter().position(|token| {
+        depth += match *token {
+            "(" => 1,
+            ")" => -1,
+            _ => 0,
+        };
+        *token == ")" && depth == 0
+    });
+    rest.starts_with(&["ts", "("]) && closes == Some(rest.len() - 1)
 }
 
 /// Nothing unfinished is left in the sources.
@@ -310,6 +333,9 @@ mod tests {
             "#[cfg_attr(target_family = \"wasm\", async_trait(?Send))] impl A for B {}",
             "cfg_if! { if #[cfg(unix)] { fn f() {} } }",
             "#![cfg(feature = \"file\")]",
+            "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS, Clone))] struct S;",
+            "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS), inline)] struct S;",
+            "struct S { #[cfg_attr(feature = \"typescript\", ts(optional), serde(skip))] a: u8 }",
         ] {
             assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)).len(), 1, "{text}");
             assert_eq!(cfgs(&Source::read("src/store/mod.rs", text)), [], "{text}");
@@ -321,6 +347,8 @@ mod tests {
             "#[cfg(test)] mod tests { #[cfg(unix)] fn f() {} }",
             "#[cfg(debug_assertions)] fn f() {}",
             "#[cfg_attr(debug_assertions, derive(target_of_derive))] struct S;",
+            "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS), ts(rename = \"T\"))] struct S;",
+            "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS))] struct S { #[cfg_attr(feature = \"typescript\", ts(as = \"Option<_>\"))] a: u8 }",
         ] {
             assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)), [], "{text}");
         }

@@ -31,6 +31,8 @@ pub struct Cfg {
     pub words: Vec<String>,
     pub line: usize,
     pub on_module: bool,
+    /// What `cfg_attr` adds, as tokens.
+    pub adds: Vec<String>,
 }
 
 impl Source {
@@ -117,7 +119,8 @@ impl Source {
             let end = if code[at].text == "cfg_attr" { comma.unwrap_or(close) } else { close };
             let words =
                 code[open..end].iter().filter(|token| token.is_word()).map(|token| token.text.clone()).collect();
-            found.push(Cfg { words, line: code[at].line, on_module: stands_on_module(code, close + 1) });
+            let adds = code[end.min(close)..close].iter().skip(1).map(|token| token.text.clone()).collect();
+            found.push(Cfg { words, line: code[at].line, on_module: stands_on_module(code, close + 1), adds });
         }
         found
     }

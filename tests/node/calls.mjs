@@ -164,6 +164,18 @@ const tests = {
     assert.equal((await refused(store.export("{}", () => assert.fail("as the listener says")))).code, "io");
   },
 
+  async "one execution moves alone"() {
+    const [{ store, call }, other] = [await opened(), await opened()];
+    await call("cvm.start", { program: "add" });
+    const { id } = await call("cvm.start", { program: "ask" });
+    const { text, summary } = await lines(store, { execution: id });
+    assert.equal(summary.counts["cvm.executions"], 1);
+    await other.store.import(new TextEncoder().encode(text));
+    assert.equal((await other.call("cvm.show", { id })).stateHash, (await call("cvm.show", { id })).stateHash);
+    assert.equal((await other.call("cvm.answer", { id, answer: "x" })).status, "complete");
+    assert.equal((await refused(store.export(`{"execution":"nobody"}`, () => {}))).code, "not_found");
+  },
+
   async "a program that never stops leaves others their turn"() {
     const { call } = await opened();
     let turns = 0;

@@ -157,6 +157,9 @@ pub struct Export {
     /// Where to (`-`: standard output)
     #[arg(value_name = "FILE")]
     pub to: PathBuf,
+    /// Only this execution, with its rows and the version of the program that it runs
+    #[arg(long, value_name = "ID")]
+    pub execution: Option<String>,
     /// Write a folder of readable files, one a document
     #[arg(long)]
     pub tree: bool,

@@ -1,12 +1,14 @@
-//! `export`: all that a store holds, into a file, a folder or standard output.
+//! `export`: all that a store holds, or one execution, into a file, a folder or standard output.
 
 use std::io;
 use std::path::Path;
 
+use runstate::domain::cvm::EXECUTIONS;
 use runstate::engine::Host;
 use runstate::engine::SystemHost;
 use runstate::engine::transfer::disk::{Existing, Staged, TreeWriter, file_writer, finish};
-use runstate::engine::transfer::{LineWriter, Summary};
+use runstate::engine::transfer::{LineWriter, Selection, Summary};
+use runstate::schema::Key;
 use serde_json::json;
 
 use super::is_stdio;
@@ -33,9 +35,12 @@ pub fn check(export: &Export, json: bool) -> Result<(), Failure> {
 pub async fn execute(session: &Session, export: &Export) -> Result<Exit, Failure> {
     let bar = Bar::new(session.out);
     let engine = &session.engine;
+    let one = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
+    let selection = export.execution.as_ref().map_or(Selection::All, one);
     if is_stdio(&export.to) {
         let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary = interrupt::unless(KEPT, engine.export(&mut lines, |progress| bar.show(progress))).await?;
+        let summary =
+            interrupt::unless(KEPT, engine.export_of(&selection, &mut lines, |progress| bar.show(progress))).await?;
         bar.clear();
         session.out.remark(&told(&summary));
         return Ok(Exit::Done);
@@ -44,10 +49,11 @@ pub async fn execute(session: &Session, export: &Export) -> Result<Exit, Failure
     let staged = Staged::new(&export.to, existing, SystemHost.entropy())?;
     let summary = if export.tree {
         let mut tree = TreeWriter::new(&staged);
-        interrupt::unless(KEPT, engine.export(&mut tree, |progress| bar.show(progress))).await?
+        interrupt::unless(KEPT, engine.export_of(&selection, &mut tree, |progress| bar.show(progress))).await?
     } else {
         let mut lines = file_writer(&staged)?;
-        let summary = interrupt::unless(KEPT, engine.export(&mut lines, |progress| bar.show(progress))).await?;
+        let summary =
+            interrupt::unless(KEPT, engine.export_of(&selection, &mut lines, |progress| bar.show(progress))).await?;
         finish(lines, &staged)?;
         summary
     };

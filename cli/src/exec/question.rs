@@ -127,6 +127,7 @@ mod tests {
             owner: None,
             lease_until: None,
             line: 1,
+            variables: Json::Null,
             requested_at: Timestamp::default(),
         }
     }

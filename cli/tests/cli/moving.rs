@@ -392,3 +392,19 @@ fn a_directory_of_the_older_cvm_is_taken_over_and_what_is_not_is_told() {
     scene.run(&in_store("file:new", &["import", "all.jsonl"])).ended(0);
     assert_eq!(scene.run(&in_store("file:new", &["show", "done", "--json"])).ended(0).json(), done);
 }
+
+#[test]
+fn one_execution_goes_on_in_another_store() {
+    let scene = scene();
+    let exported = scene.run(&["export", "d1.jsonl", "--execution", "d1", "--json"]).ended(0);
+    assert_eq!(exported.json()["counts"]["cvm.executions"], 1);
+    let imported = scene.run(&in_store("file:new", &["import", "d1.jsonl", "--json"])).ended(0);
+    assert_eq!(contents(&imported), contents(&exported));
+    goes_on(&scene, "file:new");
+    scene.run(&["verify", "--store", "file:new"]).ended(0);
+    scene.run(&["export", "none.jsonl", "--execution", "nobody"]).ended(5).explains(&["nobody", "not there"]);
+    assert!(!scene.path().join("none.jsonl").exists());
+    scene.run(&["export", "tree", "--tree", "--execution", "d1"]).ended(0);
+    scene.run(&in_store("file:other", &["import", "tree"])).ended(0);
+    assert_eq!(scene.run(&in_store("file:other", &["show", "d1", "--json"])).ended(0).json()["status"], "complete");
+}

@@ -107,6 +107,7 @@ pub struct Response {
 
 /// What a worker could not do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

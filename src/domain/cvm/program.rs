@@ -148,6 +148,7 @@ impl Load {
 /// What loading came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct LoadedProgram {
     /// Id of the program.
     pub id: String,

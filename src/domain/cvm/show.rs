@@ -47,6 +47,7 @@ pub struct Glance {
 /// What is seen at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Seen {
     /// What it is doing.
     pub status: Status,
@@ -124,6 +125,7 @@ fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection>
 /// How an execution stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Standing {
     /// The execution and its status.
     pub reached: Reached,
@@ -153,6 +155,7 @@ impl Command for Stands {
 /// An execution as callers see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Execution"))]
 pub struct ExecutionView {
     /// Its id.
     pub id: String,
@@ -185,6 +188,7 @@ pub struct ExecutionView {
 /// A call that waits for its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct OpenCall {
     /// Its id.
     pub call_id: String,
@@ -205,15 +209,20 @@ pub struct OpenCall {
     /// From here on no answer is taken.
     pub deadline: Option<Timestamp>,
     /// What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
     pub default: Option<Json>,
     /// Who works on it, where a worker has claimed it and not given it back.
     pub owner: Option<String>,
     /// The end of that one's lease, unless it says more; afterwards others may take it.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
     /// Line of the source that asks.
     pub line: u32,
+    /// The variables visible there by name, cut with a mark; null: none are known.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub variables: Json,
     /// When it was asked.
     pub requested_at: Timestamp,
 }
@@ -356,6 +365,7 @@ impl From<Call> for OpenCall {
             default: call.request.default,
             owner: call.claim.and_then(|claim| claim.owner),
             line: call.context.line,
+            variables: call.context.variables,
             requested_at: call.request.timestamp,
         }
     }

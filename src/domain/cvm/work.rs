@@ -60,6 +60,7 @@ pub enum Of {
 
 /// A call that was claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Claimed {
     /// The call.
     pub call: String,
@@ -133,6 +134,7 @@ impl Default for Backoff {
 /// What became of a failed call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct FailedCall {
     /// When it may be tried again; `None`: it is closed.
     pub retry_at: Option<Timestamp>,

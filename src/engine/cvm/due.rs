@@ -16,6 +16,7 @@ use crate::value::{self, Json};
 /// How far an execution that is due is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Pace {
     /// To its next stop.
     Stop,
@@ -26,6 +27,7 @@ pub enum Pace {
 
 /// What was due and done.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Due {
     /// Executions that went on.
     pub woken: u32,
@@ -41,6 +43,7 @@ pub struct Due {
 
 /// An execution, or a collection, for which what is due could not be done.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StillDue {
     /// The execution; the collection's name where it is none.
     pub execution: String,

@@ -35,6 +35,7 @@ pub struct Cvm {
 /// One line of a list of executions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExecutionSummary"))]
 pub struct Summary {
     /// Its id.
     pub id: String,
@@ -304,9 +305,10 @@ impl Cvm {
     }
 
     async fn execute<C: Command>(&self, command: &C, id: Option<&CommandId>) -> Result<Executed<C::Output>, Error> {
-        match id {
-            Some(id) => self.engine.execute_as(command, id).await,
-            None => self.engine.execute_part(command, &self.engine.new_command_id(), Origin::Own).await,
-        }
+        let (id, origin) = match id {
+            Some(id) => (id.clone(), Origin::Named),
+            None => (self.engine.new_command_id(), Origin::Own),
+        };
+        self.engine.execute_part(command, &id, origin).await
     }
 }

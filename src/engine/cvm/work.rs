@@ -19,6 +19,7 @@ use crate::value::{self, Json};
 /// A call in a worker's hands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Work {
     /// What is asked.
     pub call: OpenCall,
@@ -27,6 +28,7 @@ pub struct Work {
     /// The claim, with the token that completing it needs.
     pub claimed: Claimed,
     /// Why it was not answered the last time, where it was tried before.
+    #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError>,
 }

@@ -46,31 +46,62 @@ pub fn check<S: Source>(
     catalog: &Catalog,
     mut progress: impl FnMut(Progress),
 ) -> Result<Checked, Error> {
-    source.rewind()?.fits(catalog, source.name())?;
-    let order = record::collections(catalog);
-    let place = |record: &Record| (order.iter().position(|c| c.name == record.collection.name), record.id.clone());
-    let mut tally = Tally::default();
-    let mut last = None;
-    let mut done = 0;
+    let mut checking = Checking::begin(source, catalog)?;
     loop {
-        match source.next()? {
-            Item::Record(record) => {
-                let here = Some(place(&record));
-                if here <= last {
-                    return Err(damaged(source, &format!("{} stands twice, or in the wrong place", record.key())));
+        if let Some(checked) = checking.some(CHUNK, &mut progress)? {
+            return Ok(checked);
+        }
+    }
+}
+
+/// A [`check`] in steps, for whoever has something else to do between them.
+pub struct Checking<'a, S> {
+    source: &'a mut S,
+    /// Collections as they follow in an export.
+    order: Vec<&'static Collection>,
+    tally: Tally,
+    last: Option<(Option<usize>, Arc<str>)>,
+    done: u64,
+}
+
+impl<'a, S: Source> Checking<'a, S> {
+    /// Begins with the header.
+    pub fn begin(source: &'a mut S, catalog: &Catalog) -> Result<Self, Error> {
+        source.rewind()?.fits(catalog, source.name())?;
+        Ok(Self { source, order: record::collections(catalog), tally: Tally::default(), last: None, done: 0 })
+    }
+
+    /// Goes on by so many documents; `None`: there are more.
+    pub fn some(&mut self, documents: usize, mut progress: impl FnMut(Progress)) -> Result<Option<Checked>, Error> {
+        for _ in 0..documents {
+            match self.source.next()? {
+                Item::Record(record) => {
+                    self.take_in(&record)?;
+                    progress(Progress { phase: Phase::Check, done: self.done, of: None });
                 }
-                last = here;
-                tally.add(&record, &record.line());
-                done += 1;
-                progress(Progress { phase: Phase::Check, done, of: None });
+                Item::End(said) => return self.end(&said).map(Some),
             }
-            Item::End(said) => {
-                let summary = tally.summary();
-                if let Some(how) = said.differs(&summary) {
-                    return Err(damaged(source, &format!("it was changed after it was exported: {how}")));
-                }
-                return Ok(Checked { summary });
-            }
+        }
+        Ok(None)
+    }
+
+    fn take_in(&mut self, record: &Record) -> Result<(), Error> {
+        let place = self.order.iter().position(|collection| collection.name == record.collection.name);
+        let here = Some((place, record.id.clone()));
+        if here <= self.last {
+            return Err(damaged(self.source, &format!("{} stands twice, or in the wrong place", record.key())));
+        }
+        self.last = here;
+        self.tally.add(record, &record.line());
+        self.done += 1;
+        Ok(())
+    }
+
+    fn end(&mut self, said: &Summary) -> Result<Checked, Error> {
+        let summary = std::mem::take(&mut self.tally).summary();
+        match said.differs(&summary) {
+            Some(how) => Err(damaged(self.source, &format!("it was changed after it was exported: {how}"))),
+            None => Ok(Checked { summary }),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! An export is a [`Header`], then every document of every declared collection by collection and id, then the rows of the ledger, so that
 //! a command that is repeated after the move is still answered from its first result, then counts and hashes. It comes as lines of JSON
 //! ([`LineWriter`], [`LineReader`]) or as a folder to be read by people. Declared timestamps are RFC 3339 text in it. Revisions are not
-//! part of it: a document begins a new life where it is imported.
+//! part of it: a document begins a new life where it is imported. Of one execution it holds the execution, its rows and the version of the program
+//! that it runs ([`Selection`]).
 //!
 //! An import first reads all of it and checks it ([`check`]), then compares it with what is in the store, and only then writes
 //! ([`Engine::import`](super::Engine::import)): nothing that is there is ever overwritten, and an import that was cut off goes on where it was
@@ -15,6 +16,7 @@ mod export;
 mod import;
 mod lines;
 mod record;
+mod select;
 mod tally;
 mod write;
 
@@ -29,9 +31,10 @@ use crate::schema::Catalog;
 use crate::store;
 use crate::value::Json;
 
-pub use import::{Checked, Imported, check};
+pub use import::{Checked, Checking, Imported, check};
 pub use lines::{LineReader, LineWriter};
 pub use record::Record;
+pub use select::Selection;
 pub use tally::Summary;
 
 /// The format of exports that this version writes, and the newest that it reads.
@@ -131,6 +134,7 @@ pub enum Item {
 
 /// How far a move is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
@@ -143,6 +147,7 @@ pub struct Progress {
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Phase {
     /// The store is read.
     Export,

@@ -11,6 +11,7 @@ use crate::store::COMMANDS;
 
 /// What was moved, or is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExportSummary"))]
 pub struct Summary {
     /// Documents of each collection; those of the ledger are under its name too.
     pub counts: BTreeMap<String, u64>,

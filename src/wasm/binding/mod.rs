@@ -8,8 +8,6 @@ mod files;
 mod log;
 #[cfg(feature = "wasm")]
 mod moving;
-#[cfg(feature = "wasm")]
-mod options;
 mod panics;
 #[cfg(feature = "wasm")]
 mod promise;
@@ -24,7 +22,7 @@ use wasm_bindgen::prelude::*;
 #[cfg(feature = "wasm-compiler")]
 pub use compiler::compile;
 #[cfg(all(feature = "wasm", feature = "file"))]
-pub use files::provide_files;
+pub use files::{provide_files, verify_files};
 #[cfg(feature = "wasm")]
 pub use log::log_to;
 pub use panics::on_panic;
@@ -32,6 +30,10 @@ pub use panics::on_panic;
 pub use runstate::Runstate;
 #[cfg(feature = "wasm")]
 pub use serving::Serving;
+
+// For what else is exported: the worlds of tests.
+#[cfg(all(feature = "wasm", feature = "testing"))]
+pub(crate) use {promise::promised, thrown::thrown};
 
 /// The version of this library.
 #[wasm_bindgen]

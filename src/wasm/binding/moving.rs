@@ -3,27 +3,28 @@
 use std::io::{Cursor, Write};
 
 use js_sys::Function;
-use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use crate::domain;
-use crate::engine::transfer::{LineReader, LineWriter, Progress, Summary, check};
+use crate::domain::cvm::EXECUTIONS;
+use crate::engine::transfer::{Checked, Checking, LineReader, LineWriter, Progress, Selection, Source};
 use crate::engine::{Engine, Error};
-use crate::wasm::calls;
+use crate::schema::Key;
+use crate::wasm::calls::{self, ExportParams, ImportResult};
 
 /// About how large the chunks are.
 const CHUNK: usize = 256 * 1024;
 
-/// What to export: all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExportParams {}
+/// Documents that are checked at once.
+const CHECKED: usize = 16;
 
 pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<String, Error> {
-    let ExportParams {} = calls::read("export", params)?;
+    let ExportParams { execution } = calls::read("export", params)?;
+    let one = |id: String| Selection::One(Key::new(&EXECUTIONS, &id));
+    let selection = execution.map_or(Selection::All, one);
     let to = Chunks { sink, lines: Vec::new() };
     let mut writer = LineWriter::new(to, "the export").restarting(|chunks| chunks.restart());
-    let summary = engine.export(&mut writer, |_| {}).await?;
+    let summary = engine.export_of(&selection, &mut writer, |_| {}).await?;
     calls::write(&summary)
 }
 
@@ -59,14 +60,17 @@ impl Write for Chunks {
     }
 }
 
-/// What an import came to.
-#[derive(Serialize)]
-struct Imported {
-    summary: Summary,
-    /// Documents that were written now.
-    written: u64,
-    /// Those that were there already.
-    there: u64,
+async fn checked<S: Source>(
+    engine: &Engine,
+    mut checking: Checking<'_, S>,
+    tell: impl Fn(Progress),
+) -> Result<Checked, Error> {
+    loop {
+        if let Some(checked) = checking.some(CHECKED, &tell)? {
+            return Ok(checked);
+        }
+        engine.give_way().await;
+    }
 }
 
 pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<String, Error> {
@@ -78,7 +82,7 @@ pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Fun
         }
     };
     let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
-    let checked = check(&mut source, &catalog, tell)?;
+    let checked = checked(engine, Checking::begin(&mut source, &catalog)?, tell).await?;
     let imported = engine.import(&mut source, &checked, tell).await?;
-    calls::write(&Imported { summary: imported.summary, written: imported.written, there: imported.there })
+    calls::write(&ImportResult::from(imported))
 }

@@ -10,7 +10,7 @@ use crate::engine::Error;
 use crate::marker::BoxFuture;
 
 /// The promise of what `future` comes to; errors as JSON text. Nothing begins once the library has met a defect.
-pub(super) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+pub(crate) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
     match panics::refuse_broken() {
         Ok(()) => settled(Box::pin(future)),
         Err(error) => Promise::reject(&thrown(error)),

@@ -5,19 +5,28 @@ use std::sync::Arc;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 
-use super::options::OpenOptions;
 use super::promise::promised;
 use super::serving::{self, Serving};
 use super::thrown::thrown;
 use super::{moving, panics};
 use crate::domain;
-use crate::engine::{Engine, Error, SystemHost, open};
-use crate::wasm::calls;
+use crate::engine::{Engine, Error, Host, SystemHost, open};
+use crate::limits::Settings;
+use crate::store::Store;
+use crate::wasm::calls::{self, OpenParams};
 
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Runstate {
     engine: Engine,
+}
+
+impl Runstate {
+    /// An engine over `store`, on `host`.
+    pub(crate) async fn over(store: Arc<dyn Store>, host: Arc<dyn Host>, settings: Settings) -> Result<Self, Error> {
+        let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+        Ok(Self { engine: Engine::new(store, host, catalog, settings).await? })
+    }
 }
 
 #[wasm_bindgen]
@@ -26,11 +35,9 @@ impl Runstate {
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {
-            let OpenOptions { missing, settings } = OpenOptions::read(&options)?;
-            let store = open::open_or(&url, missing).await?;
-            let catalog = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
-            let engine = Engine::new(store, Arc::new(SystemHost), catalog, settings).await?;
-            Ok(Runstate { engine }.into())
+            let options: OpenParams = calls::read("open", &options)?;
+            let store = open::open_or(&url, options.missing()).await?;
+            Ok(Self::over(store, Arc::new(SystemHost), options.settings()).await?.into())
         })
     }
 
@@ -57,7 +64,7 @@ impl Runstate {
     }
 
     /// Gives the lines of an export to `sink`, whole lines at a time; resolves to its summary. `null` to `sink`: the store was written to
-    /// meanwhile, what came before is void, and it begins again. `params`: `{}`.
+    /// meanwhile, what came before is void, and it begins again. `params`: `{ execution? }`, one of them with what it needs.
     #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
     pub fn export(
         &self,

@@ -1,17 +1,13 @@
 //! Workers whose handlers are JavaScript.
 
-use std::collections::BTreeMap;
-
 use js_sys::{Function, Promise};
-use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use super::promise::promised;
 use crate::engine::{Engine, Error};
-use crate::time::Millis;
 use crate::value::Json;
-use crate::wasm::calls::{self, BackoffParams};
+use crate::wasm::calls::{self, HandlerFailed, WorkerParams};
 use crate::work::{Failure, Signal, Task, Worker};
 
 #[wasm_bindgen]
@@ -26,24 +22,6 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     fn abort(this: &AbortController);
-}
-
-/// How to serve.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Options {
-    /// Who works, for people who look; missing: a name is made.
-    owner: Option<String>,
-    /// The kinds that are served, and how many of each at once.
-    kinds: BTreeMap<String, usize>,
-    /// How long a call is held without a word.
-    lease_ms: Option<Millis>,
-    /// When and how often a failed call is tried again.
-    backoff: Option<BackoffParams>,
-    /// Whether it does what is due too.
-    runs_due: Option<bool>,
-    /// How long what runs may go on after it was told to stop.
-    grace_ms: Option<Millis>,
 }
 
 /// A worker at work. To let go of it does not stop it.
@@ -85,8 +63,8 @@ pub(super) fn serve(
     Ok(Serving { stop, done })
 }
 
-fn worker(engine: &Engine, options: Options, handler: &Function, told: Option<Function>) -> Worker {
-    let Options { owner, kinds, lease_ms, backoff, runs_due, grace_ms } = options;
+fn worker(engine: &Engine, options: WorkerParams, handler: &Function, told: Option<Function>) -> Worker {
+    let WorkerParams { owner, kinds, lease_ms, backoff, runs_due, grace_ms } = options;
     let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
     let mut worker = Worker::new(engine.cvm(), owner);
     for (kind, concurrency) in kinds {
@@ -150,19 +128,10 @@ fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// What a handler rejects with.
-#[derive(Deserialize)]
-struct Rejected {
-    message: String,
-    name: Option<String>,
-    #[serde(default, rename = "final")]
-    is_final: bool,
-}
-
 fn failure(thrown: &JsValue) -> Failure {
     let Some(text) = thrown.as_string() else { return Failure::new(format!("the handler failed: {thrown:?}")) };
     match calls::read("the handler", &text) {
-        Ok(Rejected { message, name, is_final }) => Failure { message, name, retry: !is_final },
+        Ok(HandlerFailed { message, name, is_final }) => Failure { message, name, retry: is_final != Some(true) },
         Err(_) => Failure::new(text),
     }
 }

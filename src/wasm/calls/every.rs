@@ -52,4 +52,4 @@ macro_rules! call {
     };
 }
 
-pub(super) use call;
+pub(in crate::wasm) use call;

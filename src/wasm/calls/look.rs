@@ -17,6 +17,7 @@ const ROWS: u32 = 100;
 /// Which calls to list: those of one execution by step, open ones by kind and time, all others newest first.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CallsParams {
     /// Only of this execution.
     pub execution: Option<String>,
@@ -25,8 +26,7 @@ pub struct CallsParams {
     /// Only of this kind.
     pub kind: Option<String>,
     /// Only open ones.
-    #[serde(default)]
-    pub open: bool,
+    pub open: Option<bool>,
     /// At most so many; 100 where it is not said, never more than 1,000.
     pub limit: Option<u32>,
     /// `next` of the page before.
@@ -35,12 +35,14 @@ pub struct CallsParams {
 
 pub(super) async fn calls(engine: &Engine, params: CallsParams) -> Result<Paged<CallRow>, Error> {
     let CallsParams { execution, program, kind, open, limit, cursor } = params;
+    let open = open.unwrap_or_default();
     engine.cvm().calls(&CallListing { execution, program, kind, open, limit, cursor }).await
 }
 
 /// The calls whose answers took longest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct SlowestParams {
     /// Only of this program.
     pub program: Option<String>,
@@ -55,6 +57,7 @@ pub(super) async fn slowest(engine: &Engine, params: SlowestParams) -> Result<Ve
 /// A page of a log.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct LogsParams {
     /// The execution.
     pub id: String,
@@ -71,6 +74,7 @@ pub(super) async fn logs(engine: &Engine, params: LogsParams) -> Result<LogPage,
 /// A program, or all of them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct OfProgramParams {
     /// The program; missing: all.
     pub program: Option<String>,
@@ -102,6 +106,7 @@ pub(super) async fn latency_by_kind(
 /// Which changes are asked for, in the words of programs and executions.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CvmChangesParams {
     /// Only those after this position; missing: from now on.
     pub from: Option<Position>,

@@ -1,8 +1,9 @@
 //! What callers from JavaScript may ask, by name: parameters come in and results go out as JSON text. One table, from which calls are
 //! made and types are described; each method is a conversion around one of the engine's.
 
-mod every;
+pub(super) mod every;
 mod look;
+mod options;
 mod programs;
 mod runs;
 mod store;
@@ -15,10 +16,11 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 
 pub use look::*;
+pub use options::*;
 pub use programs::*;
 pub use runs::*;
 pub use store::*;
-pub(super) use text::{read, write};
+pub(crate) use text::{read, write};
 pub use work::*;
 
 macro_rules! called {

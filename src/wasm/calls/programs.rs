@@ -10,6 +10,7 @@ use crate::vm::WireInstruction;
 /// A program to be loaded.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct LoadParams {
     /// Its name.
     pub name: String,
@@ -36,6 +37,7 @@ pub(super) async fn load(engine: &Engine, params: LoadParams) -> Result<LoadedPr
 /// A program to be removed.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct RemoveProgramParams {
     /// Its name.
     pub name: String,
@@ -51,6 +53,7 @@ pub(super) async fn remove(engine: &Engine, params: RemoveProgramParams) -> Resu
 /// Which programs to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ProgramsParams {
     /// Only those with this tag.
     pub tag: Option<String>,
@@ -72,6 +75,7 @@ pub(super) async fn list(engine: &Engine, params: ProgramsParams) -> Result<Page
 /// One program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ProgramParams {
     /// Its name.
     pub name: String,
@@ -84,6 +88,7 @@ pub(super) async fn program(engine: &Engine, params: ProgramParams) -> Result<Pr
 /// Which versions to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct VersionsParams {
     /// The program.
     pub name: String,
@@ -101,6 +106,7 @@ pub(super) async fn versions(engine: &Engine, params: VersionsParams) -> Result<
 /// One version.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct VersionParams {
     /// The program.
     pub name: String,

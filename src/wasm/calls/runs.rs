@@ -17,6 +17,7 @@ const ROWS: u32 = 100;
 /// What to start.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct StartParams {
     /// Name of the program; its newest version is taken.
     pub program: String,
@@ -40,6 +41,7 @@ pub(super) async fn start(engine: &Engine, params: StartParams) -> Result<Reache
 /// What to answer. Of several open calls either `call` or `key` says which one.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct AnswerParams {
     /// The execution.
     pub id: String,
@@ -72,6 +74,7 @@ pub(super) async fn answer(engine: &Engine, params: AnswerParams) -> Result<Reac
 /// A command to one execution.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CommandParams {
     /// The execution.
     pub id: String,
@@ -106,6 +109,7 @@ pub(super) async fn delete(engine: &Engine, params: CommandParams) -> Result<(),
 /// One execution.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ExecutionParams {
     /// Its id.
     pub id: String,
@@ -130,21 +134,22 @@ pub(super) async fn stands(engine: &Engine, params: ExecutionParams) -> Result<S
 /// A look at what is new of an execution.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct GlanceParams {
     /// The execution.
     pub id: String,
     /// `next` of the last look; missing: from the first line on.
-    #[serde(default)]
-    pub from: u64,
+    pub from: Option<u64>,
 }
 
 pub(super) async fn glance(engine: &Engine, params: GlanceParams) -> Result<Seen, Error> {
-    engine.cvm().glance(&params.id, params.from).await
+    engine.cvm().glance(&params.id, params.from.unwrap_or_default()).await
 }
 
 /// Which executions to list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ListParams {
     /// Only of this status.
     pub status: Option<Status>,
@@ -162,6 +167,7 @@ pub(super) async fn list(engine: &Engine, params: ListParams) -> Result<Vec<Summ
 /// How many of the executions that have not come to their end.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ActiveParams {
     /// At most so many, newest first; 100 where it is not said.
     pub limit: Option<u32>,
@@ -174,6 +180,7 @@ pub(super) async fn active(engine: &Engine, params: ActiveParams) -> Result<Vec<
 /// The executions of a program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct HistoryParams {
     /// The program.
     pub program: String,
@@ -188,6 +195,7 @@ pub(super) async fn history(engine: &Engine, params: HistoryParams) -> Result<Ve
 /// Executions that had ended at a moment, to be deleted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct DeleteFinishedParams {
     /// The moment.
     pub before: Timestamp,
@@ -204,6 +212,7 @@ pub(super) async fn delete_finished(engine: &Engine, params: DeleteFinishedParam
 /// Executions that had ended at a moment, to be counted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CountFinishedParams {
     /// The moment.
     pub before: Timestamp,

@@ -12,10 +12,12 @@ use crate::time::Millis;
 /// No parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Nothing {}
 
 /// What a store is and holds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StoreInfo {
     /// What the store can do.
     pub capabilities: Capabilities,
@@ -54,6 +56,7 @@ pub(super) async fn capabilities(engine: &Engine, _: Nothing) -> Result<Capabili
 /// Which committed changes are asked for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ChangesParams {
     /// Only those after this position; missing: from now on.
     pub from: Option<Position>,
@@ -67,6 +70,7 @@ pub struct ChangesParams {
 
 /// Committed changes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StoreChanges {
     /// In the order of commits.
     pub events: Vec<StoreChange>,
@@ -76,6 +80,7 @@ pub struct StoreChanges {
 
 /// A committed change.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StoreChange {
     /// The collection of the document.
     pub collection: String,

@@ -18,6 +18,7 @@ const DUE: u32 = 1_000;
 /// What to claim: a call of one of these kinds, or this call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ClaimParams {
     /// Any open call of these kinds, at most 16.
     pub kinds: Option<Vec<String>>,
@@ -44,6 +45,7 @@ pub(super) async fn claim(engine: &Engine, params: ClaimParams) -> Result<Option
 /// That a claimed call is still worked on.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct HeartbeatParams {
     /// The claim.
     pub claimed: Claimed,
@@ -58,6 +60,7 @@ pub(super) async fn heartbeat(engine: &Engine, params: HeartbeatParams) -> Resul
 /// The answer to a claimed call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CompleteParams {
     /// The claim.
     pub claimed: Claimed,
@@ -77,6 +80,7 @@ pub(super) async fn complete(engine: &Engine, params: CompleteParams) -> Result<
 /// That a claimed call could not be done.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct FailParams {
     /// The claim.
     pub claimed: Claimed,
@@ -96,6 +100,7 @@ pub struct FailParams {
 /// times.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct BackoffParams {
     /// How often it is tried in all.
     pub attempts: u32,
@@ -120,6 +125,7 @@ pub(super) async fn fail(engine: &Engine, params: FailParams) -> Result<FailedCa
 /// A claimed call that is given back.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ReleaseParams {
     /// The claim.
     pub claimed: Claimed,
@@ -132,6 +138,7 @@ pub(super) async fn release(engine: &Engine, params: ReleaseParams) -> Result<()
 /// How much of what is due to do.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct RunDueParams {
     /// For at most so many executions; 1,000 where it is not said.
     pub limit: Option<u32>,

@@ -5,6 +5,7 @@ import { RunstateError, type Runstate, type Summary } from "runstate";
 
 import { onNews, type News } from "../engine/changes";
 import { tellError } from "../state/notices";
+import { update } from "./update";
 
 /** Read first, so that something is there at once. */
 const FIRST = 200;
@@ -15,8 +16,11 @@ const MOST = 20_000;
 /** Up to so many changed ones are looked up one by one; beyond, the list is read anew. */
 const ONE_BY_ONE = 24;
 
-/** How long after one refresh the next may come, in milliseconds: the longer the list, the rarer it is read. */
+/** How long after one refresh the next may come at the soonest, in milliseconds. */
 const PAUSE_MS = 120;
+
+/** How many times as long as a refresh took the page is left alone afterwards: the longer the list, the rarer it is read. */
+const REST = 3;
 
 export const executions = signal<Summary[]>([]);
 
@@ -32,8 +36,10 @@ export async function follow(rs: Runstate): Promise<void> {
     while (pending !== null) {
       const news: News = pending;
       pending = null;
+      const begun = performance.now();
       await apply(rs, news).catch(tellError);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      const pause = Math.max(PAUSE_MS, REST * (performance.now() - begun));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
     reading = false;
   }
@@ -85,15 +91,6 @@ async function lookedUp(rs: Runstate, known: Summary): Promise<Summary | null> {
     if (error instanceof RunstateError && error.code === "not_found") return null;
     throw error;
   }
-}
-
-/** The list with what was found put in its place, and without what is gone. */
-export function update(list: Summary[], found: Map<string, Summary>, gone: Set<string>): Summary[] {
-  const kept = list.filter(({ id }) => !gone.has(id)).map((old) => found.get(old.id) ?? old);
-  const there = new Set(kept.map(({ id }) => id));
-  const added = [...found.values()].filter(({ id }) => !there.has(id) && !gone.has(id));
-  if (added.length === 0) return kept;
-  return [...added, ...kept].sort((a, b) => b.started - a.started || (a.id < b.id ? 1 : -1));
 }
 
 function merged(a: News, b: News): News {

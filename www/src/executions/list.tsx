@@ -3,6 +3,7 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Status, Summary } from "runstate";
 
+import { ImportButton } from "../page/import";
 import { inTab } from "../state/kept";
 import { hrefOf, route, show, showNew } from "../state/route";
 import { now } from "../ui/time";
@@ -23,6 +24,11 @@ export function ExecutionList() {
     return at.at === "execution" ? shown.value.findIndex(({ id }) => id === at.id) : -1;
   });
   const programs = useComputed(() => programsOf(executions.value));
+  const reveal = useSignal(-1);
+  useSignalEffect(() => {
+    // Only where somebody goes elsewhere: new rows above must not move what is being read.
+    if (route.value.at === "execution" && complete.value) reveal.value = selected.peek();
+  });
 
   function change(part: Partial<Filter>): void {
     filter.value = { ...filter.value, ...part };
@@ -55,9 +61,12 @@ export function ExecutionList() {
     <nav class="executions" aria-labelledby="executions-title" data-testid="executions" onKeyDown={keys}>
       <div class="panel-head">
         <h2 id="executions-title">Executions</h2>
-        <button type="button" class="primary small" onClick={showNew} data-testid="new">
-          New
-        </button>
+        <span class="list-actions">
+          <ImportButton />
+          <button type="button" class="primary small" onClick={showNew} data-testid="new">
+            New
+          </button>
+        </span>
       </div>
       <div class="filters" role="search" aria-label="Executions">
         <input
@@ -109,7 +118,7 @@ export function ExecutionList() {
           count={shown.value.length}
           rowHeight={ROW_PX}
           pinned={selected.value}
-          reveal={selected}
+          reveal={reveal}
           testid="execution-list"
           keyOf={(index) => shown.value[index]?.id ?? String(index)}
           render={(index) => <Row summary={shown.value[index]} selected={index === selected.value} />}
@@ -123,7 +132,14 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
   if (summary === undefined) return null;
   const { id, programName, status, prompt, openCalls, lastModified } = summary;
   return (
-    <a class="row" href={hrefOf(id)} aria-current={selected ? "true" : undefined} data-testid="execution-row" data-id={id} data-status={status}>
+    <a
+      class="row"
+      href={hrefOf(id)}
+      aria-current={selected ? "true" : undefined}
+      data-testid="execution-row"
+      data-id={id}
+      data-status={status}
+    >
       <StatusMark status={status} />
       <span class="row-name">{programName}</span>
       <span class="row-age">{ago(lastModified, now.value)}</span>
@@ -136,7 +152,8 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
 }
 
 function Nothing({ any, onAll }: { any: boolean; onAll(): void }) {
-  if (!any) return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
+  if (!any)
+    return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
   return (
     <p class="empty">
       None of them is like that.{" "}

@@ -18,10 +18,25 @@ export function ImportButton() {
 
   return (
     <>
-      <button type="button" class="icon" onClick={() => input.current?.click()} aria-label="Import an execution from a file" title="Import a file (or drop it on the page)" data-testid="import">
-        ⤓
+      <button
+        type="button"
+        class="small"
+        onClick={() => input.current?.click()}
+        aria-label="Import an execution from a file"
+        title="From a file (or drop it on the page)"
+        data-testid="import"
+      >
+        Import
       </button>
-      <input ref={input} type="file" multiple hidden accept=".jsonl,.json" onChange={() => void picked()} data-testid="import-file" />
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        accept=".jsonl,.json"
+        onChange={() => void picked()}
+        data-testid="import-file"
+      />
     </>
   );
 }

@@ -1,8 +1,10 @@
 // Executions as files: saved to the disk, and taken from there.
 
+import { explain } from "../engine/errors";
 import { engine } from "../engine/session";
-import { tell } from "../state/notices";
+import { tell, warn } from "../state/notices";
 import { show } from "../state/route";
+import { executionsIn } from "./exported";
 
 /** Saves an execution with its program as a file that any store of runstate imports. */
 export async function saveExport(execution: string): Promise<void> {
@@ -24,24 +26,17 @@ export async function importFiles(files: Iterable<File>): Promise<void> {
   if (rs === null) return;
   for (const file of files) {
     const brought = executionsIn(await file.text());
-    await rs.import(file);
+    try {
+      await rs.import(file);
+    } catch (error) {
+      warn(`${file.name} was not imported`, `${explain(error).what}. Nothing was changed.`);
+      continue;
+    }
     const first = brought[0];
-    tell("Imported", brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`);
+    tell(
+      "Imported",
+      brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`,
+    );
     if (first !== undefined) show(first);
   }
-}
-
-/** The ids of the executions that an export holds: its lines name the collection they are of. */
-export function executionsIn(text: string): string[] {
-  const ids: string[] = [];
-  for (const line of text.split("\n")) {
-    if (!line.includes('"cvm.executions"')) continue;
-    try {
-      const row = JSON.parse(line) as { collection?: unknown; id?: unknown };
-      if (row.collection === "cvm.executions" && typeof row.id === "string") ids.push(row.id);
-    } catch {
-      // The import itself says what is wrong with a line.
-    }
-  }
-  return ids;
 }

@@ -45,7 +45,13 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
         marks,
         EditorState.readOnly.of(true),
         EditorView.editable.of(false),
-        EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-multiline": "true" }),
+        EditorView.contentAttributes.of({
+          "aria-label": label,
+          tabindex: "0",
+          role: "textbox",
+          "aria-readonly": "true",
+          "aria-multiline": "true",
+        }),
       ],
     }),
   });
@@ -53,10 +59,10 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
     mark(waiting, failed) {
       view.dispatch({ effects: markLines.of({ waiting, failed }) });
       const first = waiting[0] ?? failed;
-      if (first > 0) scrollTo(view, first, "center");
+      if (first > 0) centre(view, first);
     },
     reveal(line) {
-      scrollTo(view, line, "center");
+      centre(view, line);
       view.dom.scrollIntoView({ block: "nearest" });
     },
     destroy: () => view.destroy(),
@@ -67,7 +73,10 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
 export interface Editor {
   text(): string;
   replace(text: string): void;
+  /** Marks what is wrong. */
   diagnose(diagnostics: Diagnostic[]): void;
+  /** Brings the first of them into sight. */
+  show(diagnostics: Diagnostic[]): void;
   focus(): void;
   destroy(): void;
 }
@@ -88,7 +97,7 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
         lintGutter(),
         // Tab stays the browser's: it leads on to the next control.
         keymap.of([...defaultKeymap, ...historyKeymap]),
-        EditorView.contentAttributes.of({ "aria-labelledby": labelledBy, "data-testid": "editor-text" }),
+        EditorView.contentAttributes.of({ "aria-labelledby": labelledBy, tabindex: "0", "data-testid": "editor-text" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) onText(update.state.doc.toString());
         }),
@@ -102,25 +111,44 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
       view.dispatch({ effects: EditorView.scrollIntoView(0) });
     },
     diagnose(diagnostics) {
-      view.dispatch(setDiagnostics(view.state, diagnostics.map((one) => lint(view.state.doc, one))));
+      view.dispatch(
+        setDiagnostics(
+          view.state,
+          diagnostics.map((one) => lint(view.state.doc, one)),
+        ),
+      );
+    },
+    show(diagnostics) {
       const first = diagnostics[0];
-      if (first !== undefined) scrollTo(view, first.line, "nearest");
+      if (first !== undefined) centre(view, first.line);
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),
   };
 }
 
-function scrollTo(view: EditorView, line: number, y: "center" | "nearest"): void {
+/** Brings a line into the middle of the view. Not by CodeMirror's own way, which scrolls the page around it too. */
+function centre(view: EditorView, line: number): void {
   const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
-  view.dispatch({ effects: EditorView.scrollIntoView(at, { y }) });
+  view.requestMeasure({
+    read: () => view.lineBlockAt(at).top - view.scrollDOM.clientHeight / 2,
+    write: (top) => {
+      view.scrollDOM.scrollTop = top;
+    },
+  });
 }
 
 /** Where a diagnostic is: to its end where it has one, else to the end of the word it points at. */
 function lint(text: Text, { line, column, endLine, endColumn, message, help }: Diagnostic): Lint {
   const from = offset(text, line, column);
-  const to = endLine === undefined || endColumn === undefined ? endOfWord(text, from) : offset(text, endLine, endColumn);
-  return { from, to: Math.max(from, to), severity: "error", message: help === undefined ? message : `${message}\n${help}` };
+  const to =
+    endLine === undefined || endColumn === undefined ? endOfWord(text, from) : offset(text, endLine, endColumn);
+  return {
+    from,
+    to: Math.max(from, to),
+    severity: "error",
+    message: help === undefined ? message : `${message}\n${help}`,
+  };
 }
 
 function offset(text: Text, line: number, column: number): number {

@@ -10,7 +10,7 @@ export interface Example {
   source: string;
 }
 
-const REVIEW = `// It asks twice, and keeps its place for as long as it takes: kill the tab between the two.
+const REVIEW = `// It stops at each CC and keeps its place, for as long as it takes.
 
 function main() {
   const verdicts = [];
@@ -30,7 +30,10 @@ const ABOUT: Record<string, string> = {
 };
 
 /** In the order in which they are offered. */
-export const EXAMPLES: Example[] = [{ name: "review", about: "Two questions, ten lines", source: REVIEW }, ...ofProject()];
+export const EXAMPLES: Example[] = [
+  { name: "review", about: "Two questions, ten lines", source: REVIEW },
+  ...ofProject(),
+];
 
 function ofProject(): Example[] {
   const found = Object.entries(files).map(([path, source]) => ({ name: nameOf(path), source }));

@@ -81,7 +81,7 @@ export function SchemaForm({ call, busy, wrong, onAnswer, onWrong }: AnswerProps
         field={field}
         draft={draft.value}
         id={id}
-        label={field.kind === "object" ? "" : "Your answer"}
+        label={field.kind === "object" || field.kind === "list" ? "" : "Your answer"}
         required={true}
         wrong={wrong === "" ? null : { at: at.value, message: wrong }}
         onDraft={typed}

@@ -1,12 +1,15 @@
 // The life of an execution at a glance: a dot for each call, in the order they were asked, and a cross wherever a tab was killed
 // meanwhile. The list of calls says the same in words, so this is for the eye alone.
 
-import type { CallRow, Execution } from "runstate";
+import type { CallRow, ExecutionView as Execution } from "runstate";
 
 import { deaths } from "../kill/ledger";
 
-/** Dots that are drawn; of more, the newest. */
-const DOTS = 80;
+/** Dots that are drawn at most; of more, the newest. */
+const DOTS = { wide: 220, narrow: 70 };
+
+/** From so many on they stand close. */
+const DENSE = 60;
 
 interface Mark {
   at: number;
@@ -17,14 +20,15 @@ interface Mark {
 export function Lifeline({ execution, calls }: { execution: Execution; calls: CallRow[] }) {
   const marks = marksOf(execution, calls, deaths.value);
   const ended = execution.completed !== null;
+  const room = innerWidth < 760 ? DOTS.narrow : DOTS.wide;
   return (
-    <div class="lifeline" aria-hidden="true" data-testid="lifeline">
+    <div class={`lifeline ${marks.length > DENSE ? "dense" : ""}`} aria-hidden="true" data-testid="lifeline">
       <span class="life start" />
-      {marks.length > DOTS ? <span class="life-more">+{marks.length - DOTS}</span> : null}
-      {marks.slice(-DOTS).map((mark, index) => (
+      {marks.length > room ? <span class="life-more">+{marks.length - room}</span> : null}
+      {marks.slice(-room).map((mark, index) => (
         <span key={index} class={`life ${mark.what}`} title={mark.title} />
       ))}
-      <span class={`life end ${ended ? execution.status : "open"}`} />
+      <span class={`life goal ${ended ? execution.status : ""}`} />
     </div>
   );
 }

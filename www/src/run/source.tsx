@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Execution } from "runstate";
+import type { ExecutionView as Execution } from "runstate";
 
 import type { SourceView } from "../program/codemirror";
 

@@ -1,7 +1,7 @@
 // The execution that is looked at, all of it as of one moment, kept in step with what every tab does.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type Execution, type Runstate } from "runstate";
+import { RunstateError, type CallRow, type ExecutionView as Execution, type Runstate } from "runstate";
 
 import { onNews } from "../engine/changes";
 import { explain, type Explanation } from "../engine/errors";

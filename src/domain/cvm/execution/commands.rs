@@ -19,6 +19,7 @@ use crate::vm::BYTECODE_VERSION;
 
 /// What a command that drives an execution came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Reached {
     /// The execution.
     pub id: String,

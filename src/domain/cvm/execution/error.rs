@@ -11,6 +11,7 @@ use crate::vm;
 
 /// Why a program failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ProgramError {
     /// In words.
     pub message: String,

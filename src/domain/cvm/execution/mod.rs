@@ -75,6 +75,7 @@ pub struct Execution {
 /// Counters of an execution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Metrics {
     /// Instructions run.
     pub instructions_executed: u64,
@@ -157,6 +158,7 @@ pub enum Resting {
 /// The status on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Status {
     /// See [`State::Running`].
     Running,

@@ -39,6 +39,7 @@ pub struct CallListing {
 /// A call as it stands in a list. What it has not, or cannot be read, is missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CallRow {
     /// Its id.
     pub id: String,
@@ -106,6 +107,7 @@ pub struct CallRow {
 
 /// What a worker could not do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CallFault {
     /// The error's name in the program, where the worker gave it one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +126,7 @@ pub struct CallFault {
 /// Who works on a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CallClaim {
     /// The worker; missing between two attempts.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,6 +22,7 @@ const MOST_LOOKED_AT: usize = 10_000;
 /// A kind of thing that changes. How heaps are kept is nobody's business: their pages are not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Thing {
     /// A program got another version, description or tags, or is new.
     Program,
@@ -51,6 +52,7 @@ pub struct ChangesOf {
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CvmChange {
     /// What changed.
     pub thing: Thing,
@@ -69,6 +71,7 @@ pub struct CvmChange {
 
 /// Changes, and where to go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CvmChanges {
     /// In the order of commits.
     pub events: Vec<CvmChange>,

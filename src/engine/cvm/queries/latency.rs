@@ -20,6 +20,7 @@ const OUTCOMES: [&str; 6] = ["answered", "defaulted", "timed_out", "failed", "ca
 /// What became of calls, and how long the answers took. Milliseconds; percentiles are values that occurred (nearest rank).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Latency {
     /// Calls asked, open ones included.
     pub calls: u64,

@@ -18,6 +18,7 @@ use crate::value::Json;
 /// A row of the log. Rows without a time are not shown: they have no place in it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct LogRow {
     /// Its id.
     pub id: String,
@@ -31,6 +32,7 @@ pub struct LogRow {
 
 /// One page of a log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct LogPage {
     /// In the order of time, then of the id.
     pub rows: Vec<LogRow>,

@@ -53,6 +53,7 @@ impl Paging {
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct Paged<T> {
     /// In the order of the list.
     pub rows: Vec<T>,

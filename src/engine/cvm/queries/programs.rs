@@ -17,6 +17,7 @@ use crate::value::Json;
 /// A program as it stands in a list. What it has not, or cannot be read, is missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct ProgramSummary {
     /// Its id.
     pub id: String,
@@ -43,12 +44,14 @@ pub struct ProgramSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiler: Option<String>,
     /// It is being removed: nothing can be started of it, and it is gone when the removal is repeated, unless an execution runs it.
+    #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub removing: bool,
 }
 
 /// All of a program, as of its newest version.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ProgramView {
     /// What a list shows of it.
     #[serde(flatten)]
@@ -62,6 +65,7 @@ pub struct ProgramView {
 /// A version of a program as it stands in a list. What cannot be read is missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct VersionSummary {
     /// Its id.
     pub id: String,
@@ -83,6 +87,7 @@ pub struct VersionSummary {
 
 /// All of a version of a program.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct VersionView {
     /// What a list shows of it.
     #[serde(flatten)]

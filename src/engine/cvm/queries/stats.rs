@@ -17,6 +17,7 @@ use crate::value::Document;
 /// A program in numbers, or all of them. They are of moments close to each other, not of one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Stats {
     /// The program; none: all.
     pub program: Option<String>,
@@ -34,6 +35,7 @@ pub struct Stats {
 
 /// A number over executions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Spread {
     /// Mean; none without executions.
     pub avg: Option<f64>,

@@ -1,0 +1,38 @@
+// How the process ends: exit codes are a promise to scripts, the same as those of the native command line.
+
+import { RunstateError } from "../errors.js";
+import type { ErrorCode, Status } from "../wire.js";
+
+/** Exit codes. */
+export const Exit = { done: 0, programFailed: 1, wrongUse: 2, waiting: 3, store: 4, rejected: 5, interrupted: 130 } as const;
+
+const WRONG_USE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["compile_error", "usage", "io", "invalid_url"]);
+
+const STORE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "conflict",
+  "unique_violation",
+  "unknown_outcome",
+  "unavailable",
+  "full",
+  "corrupt",
+  "too_large",
+  "read_only",
+  "newer_version",
+  "unsupported",
+  "closed",
+  "position_expired",
+  "internal",
+]);
+
+/** Of what failed. */
+export function exitOf(error: unknown): number {
+  if (!(error instanceof RunstateError)) return Exit.store;
+  if (WRONG_USE.has(error.code)) return Exit.wrongUse;
+  return STORE.has(error.code) ? Exit.store : Exit.rejected;
+}
+
+/** Of what drives an execution, by where that stands in the end. */
+export function exitAt(status: Status): number {
+  if (status === "complete") return Exit.done;
+  return status === "error" || status === "cancelled" ? Exit.programFailed : Exit.waiting;
+}

@@ -1,0 +1,229 @@
+// The verbs: each does one thing on an open store and says how the process ends.
+
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+
+import { RunstateError, usage } from "../errors.js";
+import type { Json } from "../json.js";
+import type { LoadedProgram, Status } from "../wire.js";
+import { type Session, drive, stands } from "./drive.js";
+import { Exit } from "./exit.js";
+import { moment, shown, table, told, toldCall, toldSummary } from "./out.js";
+
+/** The words after the verb, and the flags by name. */
+export interface Given {
+  words: string[];
+  flags: { [name: string]: string | boolean | undefined };
+}
+
+/** What a verb takes, and what it does. */
+export interface Verb {
+  /** How it is written. */
+  usage: string;
+  /** What it does, in a line. */
+  about: string;
+  /** Its flags; those with `value` take one. */
+  flags: { [name: string]: "value" | "switch" };
+  /** How many words it takes: at least, at most. */
+  words: readonly [number, number];
+  run(session: Session, given: Given): Promise<number>;
+}
+
+const START = { id: "value", input: "value", "command-id": "value" } as const;
+
+/** The verbs by name. */
+export const VERBS: { readonly [name: string]: Verb } = {
+  run: {
+    usage: "run FILE",
+    about: "loads a program, starts it and asks you what it asks",
+    flags: { ...START, name: "value" },
+    words: [1, 1],
+    async run(session, given) {
+      const { name } = await load(session, given);
+      return drive(session, await begin(session, name, given));
+    },
+  },
+  load: {
+    usage: "load FILE",
+    about: "compiles a program and keeps it under its name",
+    flags: { name: "value", "command-id": "value" },
+    words: [1, 1],
+    async run(session, given) {
+      const loaded = await load(session, given, text(given, "command-id"));
+      if (session.out.json) session.out.value(loaded);
+      else session.out.line(`${loaded.name} (version ${loaded.programVersion})`);
+      if (!session.out.json) session.out.remark(`start it with: ${session.line(`start ${loaded.name}`)}`);
+      return Exit.done;
+    },
+  },
+  start: {
+    usage: "start PROGRAM",
+    about: "runs a loaded program to its first stop",
+    flags: START,
+    words: [1, 1],
+    async run(session, given) {
+      return stands(session, await begin(session, given.words[0] ?? "", given));
+    },
+  },
+  resume: {
+    usage: "resume ID",
+    about: "goes on with an execution, from wherever it is",
+    flags: { "command-id": "value" },
+    words: [1, 1],
+    async run(session, given) {
+      const run = await session.rs.cvm.run(given.words[0] ?? "");
+      return drive(session, await run.next({ commandId: text(given, "command-id") }));
+    },
+  },
+  answer: {
+    usage: "answer ID --text TEXT",
+    about: "answers a question and runs on to the next stop (or --json-value JSON, --file FILE)",
+    flags: {
+      text: "value", "json-value": "value", file: "value", call: "value", key: "value", occurrence: "value", by: "value",
+      "command-id": "value",
+    },
+    words: [1, 1],
+    async run(session, given) {
+      const run = await session.rs.cvm.run(given.words[0] ?? "");
+      const { next } = await run.glance();
+      const [call, key, by] = [text(given, "call"), text(given, "key"), text(given, "by")];
+      const options = { call, key, by, occurrence: number(given, "occurrence"), commandId: text(given, "command-id") };
+      await run.answer(answer(given), options);
+      return stands(session, run, next);
+    },
+  },
+  show: {
+    usage: "show ID",
+    about: "shows all of an execution",
+    flags: {},
+    words: [1, 1],
+    run: show,
+  },
+  list: {
+    usage: "list",
+    about: "lists executions, newest first (--active, --status, --program, --limit)",
+    flags: { active: "switch", status: "value", program: "value", limit: "value" },
+    words: [0, 0],
+    run: list,
+  },
+  calls: {
+    usage: "calls [ID]",
+    about: "lists what was asked (--open, --kind, --program, --limit)",
+    flags: { open: "switch", kind: "value", program: "value", limit: "value" },
+    words: [0, 1],
+    run: calls,
+  },
+};
+
+async function load(session: Session, given: Given, commandId?: string): Promise<LoadedProgram> {
+  const file = given.words[0] ?? "";
+  const name = text(given, "name") ?? basename(file).replace(/\.[^.]*$/, "");
+  const source = read(file);
+  try {
+    return await session.rs.cvm.load({ name, source }, { commandId });
+  } catch (error) {
+    if (error instanceof RunstateError && error.code === "compile_error" && !session.out.json) session.out.remark(`${file}:`);
+    throw error;
+  }
+}
+
+async function begin(session: Session, program: string, given: Given) {
+  const typed = text(given, "input");
+  const input = typed === undefined ? undefined : json("--input", typed);
+  const run = await session.rs.cvm.start(program, { id: text(given, "id"), input, commandId: text(given, "command-id") });
+  session.out.remark(`execution ${run.id} of ${program}`);
+  return run;
+}
+
+function answer(given: Given): Json {
+  const [typed, value, file] = [text(given, "text"), text(given, "json-value"), text(given, "file")];
+  if (typed !== undefined) return typed;
+  if (value !== undefined) return json("--json-value", value);
+  if (file !== undefined) return read(file);
+  throw usage("an answer is missing: give --text, --json-value or --file");
+}
+
+async function show({ rs, out }: Session, { words }: Given): Promise<number> {
+  const view = await (await rs.cvm.run(words[0] ?? "")).show();
+  if (out.json) {
+    out.value(told(view));
+    return Exit.done;
+  }
+  const fact = (name: string, value: string) => out.line(`${name.padEnd(13)}${value}`);
+  fact("execution", view.id);
+  fact("program", `${view.programName} (version ${view.programVersion})`);
+  fact("status", view.status);
+  fact("started", moment(view.started));
+  if (view.completed !== null) fact("ended", moment(view.completed));
+  if (view.result !== null) fact("result", shown(view.result));
+  if (view.error !== null) fact("error", `${view.error.name}: ${view.error.message} (line ${view.error.line})`);
+  fact("instructions", String(view.metrics.instructionsExecuted));
+  fact("calls", String(view.metrics.ccCallsCount));
+  fact("state hash", view.stateHash);
+  if (view.output.length > 0) out.line("output");
+  for (const line of view.output) out.line(`  ${line}`);
+  for (const call of view.calls) fact("call", `${call.callId} (${call.kind}, line ${call.line}) ${call.prompt}`.trimEnd());
+  return Exit.done;
+}
+
+async function list({ rs, out }: Session, given: Given): Promise<number> {
+  const [limit, program] = [number(given, "limit"), text(given, "program")];
+  const status = text(given, "status") as Status | undefined;
+  const found = given.flags["active"]
+    ? (await rs.cvm.active({ limit })).filter((summary) => program === undefined || summary.programName === program)
+    : await rs.cvm.list({ status, program, limit });
+  if (out.json) {
+    for (const summary of found) out.value(toldSummary(summary));
+  } else if (found.length === 0) {
+    out.remark("no executions");
+  } else {
+    const rows = found.map((s) => [s.id, s.programName, s.status, moment(s.started), s.prompt ?? ""]);
+    for (const line of table(["ID", "PROGRAM", "STATUS", "STARTED", "QUESTION"], rows)) out.line(line);
+  }
+  return Exit.done;
+}
+
+async function calls({ rs, out }: Session, given: Given): Promise<number> {
+  const execution = given.words[0];
+  // Of an execution that is not there nothing was asked; that is not what is wrong.
+  if (execution !== undefined) await rs.cvm.run(execution);
+  const of = { execution, open: given.flags["open"] === true, kind: text(given, "kind"), program: text(given, "program") };
+  const { rows } = await rs.cvm.calls({ ...of, limit: number(given, "limit") });
+  if (out.json) {
+    for (const call of rows) out.value(toldCall(call));
+  } else if (rows.length === 0) {
+    out.remark(of.open ? "no open calls" : "no calls");
+  } else {
+    const cells = rows.map((c) => [c.id, c.executionId, c.kind, c.outcome ?? "open", c.prompt ?? shown(c.args ?? "")]);
+    for (const line of table(["ID", "EXECUTION", "KIND", "OUTCOME", "QUESTION"], cells)) out.line(line);
+  }
+  return Exit.done;
+}
+
+function text({ flags }: Given, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function number(given: Given, name: string): number | undefined {
+  const typed = text(given, name);
+  if (typed === undefined) return undefined;
+  if (!/^\d+$/.test(typed)) throw usage(`--${name} is a number, not \`${typed}\``);
+  return Number(typed);
+}
+
+function json(flag: string, typed: string): Json {
+  try {
+    return JSON.parse(typed) as Json;
+  } catch (error) {
+    throw usage(`${flag} is no JSON: ${(error as Error).message}`);
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new RunstateError({ code: "io", message: `${file} cannot be read: ${(error as Error).message}` });
+  }
+}

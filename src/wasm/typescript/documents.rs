@@ -1,0 +1,73 @@
+//! An interface for the documents of each collection, from its declaration.
+
+use crate::domain;
+use crate::engine::{self, Error};
+use crate::schema::{Collection, Field, Kind, Presence};
+use crate::store::COMMANDS;
+
+/// Those of all collections, and which is whose.
+pub(super) fn all() -> Result<String, Error> {
+    let domains = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
+    let catalog = engine::catalog(&domains)?;
+    let collections: Vec<&Collection> = catalog.iter().chain([&COMMANDS as &'static Collection]).collect();
+    let interfaces: Vec<String> = collections.iter().map(|collection| interface(collection)).collect();
+    let names = collections.iter().map(|of| format!("  \"{}\": {};\n", of.name, name(of)));
+    let table = "/** The documents of every collection. They may hold fields beside those that are declared. */\nexport interface Documents {\n";
+    Ok(format!("{}\n{table}{}}}\n", interfaces.join("\n"), names.collect::<String>()))
+}
+
+/// `CvmExecutionsDocument` of `cvm.executions`.
+fn name(collection: &Collection) -> String {
+    let words = collection.name.split(['.', '_']);
+    let capital = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_uppercase() + rest
+    };
+    words.map(capital).collect::<String>() + "Document"
+}
+
+fn interface(collection: &Collection) -> String {
+    let fields = fields(collection, "", 1);
+    let about = format!("A document of `{}`, version {} of its schema.", collection.name, collection.version);
+    format!("/** {about} */\nexport interface {} {{\n{fields}}}\n", name(collection))
+}
+
+/// The fields right inside of the object at `of`.
+fn fields(collection: &Collection, of: &str, depth: usize) -> String {
+    let direct =
+        |field: &&Field| field.name.strip_prefix(of).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'));
+    collection.fields.iter().filter(direct).map(|field| line(collection, field, of, depth)).collect()
+}
+
+fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> String {
+    let (indent, name) = ("  ".repeat(depth), &field.name[of.len()..]);
+    let holds = match field.kind {
+        Kind::Object => {
+            let inner = fields(collection, &format!("{}.", field.name), depth + 1);
+            if inner.is_empty() { "{ [key: string]: Json }".to_owned() } else { format!("{{\n{inner}{indent}}}") }
+        }
+        kind => holds(kind, field.values),
+    };
+    let comment = match field.kind {
+        Kind::Timestamp => format!("{indent}/** Milliseconds since 1970, UTC. */\n"),
+        Kind::Decimal => format!("{indent}/** An exact decimal number. */\n"),
+        _ => String::new(),
+    };
+    match field.presence {
+        Presence::Required => format!("{comment}{indent}{name}: {holds};\n"),
+        Presence::Optional | Presence::Default(_) => format!("{comment}{indent}{name}?: {holds} | null;\n"),
+    }
+}
+
+fn holds(kind: Kind, values: &[&str]) -> String {
+    match kind {
+        Kind::Text if !values.is_empty() => {
+            values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(" | ")
+        }
+        Kind::Text | Kind::Id | Kind::Decimal => "string".to_owned(),
+        Kind::Int | Kind::Float | Kind::Timestamp => "number".to_owned(),
+        Kind::Bool => "boolean".to_owned(),
+        Kind::List => "Json[]".to_owned(),
+        Kind::Json | Kind::Object => "Json".to_owned(),
+    }
+}

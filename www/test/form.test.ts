@@ -1,0 +1,67 @@
+// The form of a schema: what it asks for, and what is made of what was typed.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Json } from "runstate";
+
+import { emptyOf, meaning, type Draft } from "../src/question/draft";
+import { fieldOf } from "../src/question/field";
+
+const PERSON = {
+  type: "object",
+  required: ["name", "years"],
+  properties: {
+    name: { type: "string", minLength: 1 },
+    years: { type: "integer", minimum: 0, maximum: 70 },
+    remote: { type: "boolean" },
+    team: { enum: ["red", "blue", 3] },
+    tags: { type: "array", items: { type: "string" }, maxItems: 3 },
+  },
+};
+
+function typed(schema: Json, draft: Draft) {
+  return meaning(fieldOf(schema), draft, "f", "This");
+}
+
+test("a form gives the value that was typed, and leaves out what may be left out and was", () => {
+  const draft = { name: "Ada", years: " 12 ", remote: "", team: "", tags: [""] };
+  assert.deepEqual(typed(PERSON, draft), { value: { name: "Ada", years: 12 } });
+});
+
+test("every kind of input means a value of its kind", () => {
+  const draft = { name: "", years: "0", remote: "no", team: "2", tags: ["a", "", "b"] };
+  assert.deepEqual(typed(PERSON, draft), { value: { name: "", years: 0, remote: false, team: 3, tags: ["a", "b"] } });
+});
+
+test("what is no number is said at its own input", () => {
+  const draft = { ...(emptyOf(fieldOf(PERSON)) as { [name: string]: Draft }), years: "twelve" };
+  assert.deepEqual(typed(PERSON, draft), { wrong: "years needs a number", at: "f.years" });
+});
+
+test("objects and lists within each other are named by their path", () => {
+  const schema = { type: "array", items: { type: "object", required: ["n"], properties: { n: { type: "number" } } } };
+  assert.deepEqual(typed(schema, [{ n: "1,5" }, { n: "x" }]), { wrong: "n needs a number", at: "f.1.n" });
+  assert.deepEqual(typed(schema, [{ n: "1,5" }, { n: "" }]), { value: [{ n: 1.5 }] });
+});
+
+test("what a form cannot show is written as JSON", () => {
+  for (const schema of [
+    null,
+    {},
+    true,
+    { type: ["string", "null"] },
+    { type: "object" },
+    { type: "object", required: ["a"], properties: {} },
+  ]) {
+    assert.equal(fieldOf(schema).kind, "json", JSON.stringify(schema));
+  }
+  assert.deepEqual(typed(null, '{"a": [1]}'), { value: { a: [1] } });
+  assert.match((typed(null, "{") as { wrong: string }).wrong, /needs JSON/);
+});
+
+test("hints say the bounds", () => {
+  const hint = (schema: Json) => (fieldOf(schema) as { hint: string }).hint;
+  assert.equal(hint({ type: "integer", minimum: 0, maximum: 70 }), "0 to 70");
+  assert.equal(hint({ type: "string", pattern: "^[a-z]+$", maxLength: 5 }), "at most 5 characters, matching ^[a-z]+$");
+  assert.equal(hint({ type: "array", items: {}, minItems: 1, maxItems: 1 }), "exactly 1 item");
+});
