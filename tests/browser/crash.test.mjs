@@ -13,9 +13,11 @@ const QUESTIONS = 200;
 const LIVES = [7, 41, 60];
 
 const PROGRAM = `
-const got = [];
-for (let i = 0; i < ${QUESTIONS}; i++) got.push(CC("question " + i));
-got;
+function main() {
+  const got = [];
+  for (let i = 0; i < ${QUESTIONS}; i++) got.push(CC("question " + i));
+  return got;
+}
 `;
 
 let server;

@@ -14,7 +14,7 @@ after(() => server?.stop());
 
 test("two tabs fire 500 commands each at one execution, and none is lost", () =>
   withBrowser(async (browser) => {
-    const program = `let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); sum;`;
+    const program = `function main() { let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); return sum; }`;
     const tabs = [await tab(browser, server.url, "indexeddb:tabs"), await tab(browser, server.url, "indexeddb:tabs")];
     await tabs[0].evaluate(async (source) => {
       await store.cvm.load({ name: "sum", source });
