@@ -11,7 +11,7 @@ import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/de
 
 let server;
 before(async () => void (server = await demo()));
-after(() => server.stop());
+after(() => server?.stop());
 
 /** Answers the question that is open as its form wants it; whether there was one. */
 async function answerOne(page) {
