@@ -289,7 +289,7 @@ impl Engine {
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
-            log::decides_again(C::NAME, id, attempt, &failed);
+            log::decides_again(command.name(), id, attempt, &failed);
             if attempt >= DECIDE_ATTEMPTS {
                 return Err(failed);
             }
