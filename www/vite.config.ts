@@ -3,10 +3,11 @@
 import { defineConfig } from "vite";
 
 import { offline } from "./build/offline.ts";
+import { preload } from "./build/preload.ts";
 
 export default defineConfig({
   base: "./",
-  plugins: [offline()],
+  plugins: [preload(), offline()],
   server: { host: "127.0.0.1", fs: { allow: [".."] } },
   preview: { host: "127.0.0.1" },
   // The package finds its .wasm beside itself, which bundling it for the dev server would break.

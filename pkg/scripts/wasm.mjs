@@ -1,6 +1,6 @@
 // The WebAssembly modules of the package: cargo → wasm-bindgen → wasm-opt. The glue goes to build/, the modules to dist/.
 
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -25,11 +25,6 @@ export function modules({ dev }) {
   rmSync("build", { recursive: true, force: true });
   mkdirSync("build");
   for (const { name, features } of MODULES) {
-    if (!features.split(",").some((f) => f !== "indexeddb" && f in known)) { // TEMPORARY
-      writeFileSync(`build/${name}.js`, "export const compile = () => { throw JSON.stringify({code:'unsupported',message:'no compiler yet'}); }; export const initSync = () => {}; export default initSync; export const onPanic = () => {};");
-      writeFileSync(`build/${name}.d.ts`, "export const compile: any; export const initSync: any; declare const init: any; export default init; export const onPanic: any;");
-      continue;
-    }
     cargo(features.split(",").filter((feature) => feature in known), dev);
     const built = join(target, TARGET, dev ? "debug" : "dist", "runstate.wasm");
     run(bindgen, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);

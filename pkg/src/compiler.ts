@@ -7,15 +7,19 @@ export type { Compiled } from "./wire.js";
 
 /** Where a source does not compile, and why. */
 export interface Diagnostic {
-  message: string;
+  /** The name it was compiled under. */
+  file: string;
   /** From 1. */
   line: number;
   /** From 1, in UTF-16 code units. */
   column: number;
-  endLine?: number;
-  endColumn?: number;
+  /** What is wrong: how it is written, what is not supported, a name that is not known. */
+  kind: "syntax" | "unsupported" | "name";
+  message: string;
   /** What to do instead. */
-  help?: string;
+  hint?: string;
+  /** That line of the source. */
+  sourceLine: string;
 }
 
 /**

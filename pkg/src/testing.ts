@@ -21,6 +21,7 @@ interface RawWorld {
   fail(planned: string): void;
   heal(): void;
   calls(on: string): number;
+  defect(message: string): Promise<void>;
 }
 
 /** How a world begins. */
@@ -132,6 +133,14 @@ export class World {
   /** Drops all faults that have not come; a process that died was started again. */
   heal(): void {
     this.#host.instance.runNow(() => this.#raw.heal());
+  }
+
+  /**
+   * A defect of runstate itself. This call and everything after it is refused as `internal`, here and in all worlds of this process or page:
+   * what a program of yours does then can be tried.
+   */
+  defect(message: string): Promise<void> {
+    return this.#host.instance.run(() => this.#raw.defect(message));
   }
 
   /** How often the stores were called so. */

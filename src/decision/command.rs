@@ -4,15 +4,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Ctx, Decision, ReadSet, Rejection, View};
+use crate::marker::MaybeSync;
 use crate::schema::Key;
 
 /// Something a caller wants done. Its serialised form tells a repeat from another command under the same id.
-pub trait Command: Serialize {
+pub trait Command: Serialize + MaybeSync {
     /// `domain.verb`, as logs and fingerprints name it.
     const NAME: &'static str;
 
     /// What the caller is told; kept in the ledger, so that a repeat is told the same.
-    type Output: Serialize + DeserializeOwned;
+    type Output: Serialize + DeserializeOwned + MaybeSync;
 
     /// The document that commands like this one contend for: the engine lets one of them at a time decide, in this process.
     fn subject(&self) -> Option<Key> {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::decision::{Loaded, WarmValue};
 use crate::id::Revision;
 use crate::schema::Key;
+use crate::value::sort_by;
 
 /// Documents kept at the most. An execution has a handful: its head, its open call, its program.
 const DOCUMENTS: usize = 1_024;
@@ -70,8 +71,8 @@ impl Inner {
     /// Drops the quarter that was used longest ago, so that eviction is rare.
     fn evict(&mut self) {
         let mut used: Vec<u64> = self.entries.values().map(|entry| entry.used).collect();
-        let nth = used.len() / 4;
-        let oldest = *used.select_nth_unstable(nth).1;
+        sort_by(&mut used, Ord::cmp);
+        let oldest = used.get(used.len() / 4).copied().unwrap_or_default();
         self.entries.retain(|_, entry| entry.used > oldest);
     }
 }

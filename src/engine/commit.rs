@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Engine, Executed, Origin, Told};
+use super::any::AnyCommand;
+use super::{Came, Engine, Origin};
 use crate::decision::{Change, Decision, Loaded, View, WarmValue};
 use crate::id::{CommandId, Revision};
 use crate::limits::LEDGER_RESULT_BYTES;
@@ -52,14 +53,15 @@ pub(super) enum Committed {
 }
 
 impl Engine {
-    pub(super) async fn commit<O: serde::Serialize + serde::de::DeserializeOwned>(
+    pub(super) async fn commit(
         &self,
-        decision: Decision<O>,
+        asked: &mut dyn AnyCommand,
+        decision: Decision<()>,
         view: &View,
         command: &Deciding<'_>,
-    ) -> Result<Told<O>, store::Error> {
+    ) -> Result<Came, store::Error> {
         let id = command.id;
-        let result = serde_json::to_value(&decision.output).map_err(|e| wrong_result(id, &e.to_string()))?;
+        let result = asked.result().map_err(|why| wrong_result(id, &why))?;
         if result.to_string().len() > LEDGER_RESULT_BYTES {
             return Err(wrong_result(id, "it is larger than 4 KiB"));
         }
@@ -71,11 +73,11 @@ impl Engine {
         match committed.map_err(|error| told_of(id, error))? {
             Committed::Now => {
                 self.remember(after, decision.warm, view);
-                Ok((Executed { output: decision.output, command: id.clone(), replayed: false }, decision.hints))
+                Ok(Came { replayed: false, hints: decision.hints })
             }
             Committed::Before(result) => {
-                let output = serde_json::from_value(result).map_err(|e| wrong_result(id, &e.to_string()))?;
-                Ok((Executed { output, command: id.clone(), replayed: true }, Vec::new()))
+                asked.recall(result).map_err(|why| wrong_result(id, &why))?;
+                Ok(Came::quietly(true))
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Loading what a command reads: in rounds, until it asks for nothing new.
 
+use super::any::AnyCommand;
 use super::{Engine, Error};
-use crate::decision::{Command, Loaded, ReadSet, View};
+use crate::decision::{Loaded, ReadSet, View};
 use crate::schema::Key;
 use crate::store::Stored;
 
@@ -23,7 +24,7 @@ impl Engine {
     /// Whatever comes from the store is read again together with each later round, so that in the end it is all of one snapshot. What the
     /// cache remembers is taken only where it has all that is asked for: beside what is read now it may be of another moment, and a decision
     /// would rest on both.
-    pub(super) async fn load<C: Command>(&self, command: &C, asked: From, more: &[Key]) -> Result<View, Error> {
+    pub(super) async fn load(&self, command: &dyn AnyCommand, asked: From, more: &[Key]) -> Result<View, Error> {
         let (mut view, mut from) = (View::default(), asked);
         let mut fetched: Vec<Key> = Vec::new();
         for _ in 0..ROUNDS {
@@ -56,7 +57,7 @@ impl Engine {
                 view.put_rows(name, query.clone(), rows);
             }
         }
-        Err(Error::internal(format!("{} asked to read more after {ROUNDS} rounds", C::NAME)))
+        Err(Error::internal(format!("{} asked to read more after {ROUNDS} rounds", command.name())))
     }
 
     /// Whether a document is never changed, so that remembering it is knowing it.

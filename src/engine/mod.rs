@@ -1,6 +1,7 @@
 //! The one async driver above the stores: load what a command reads, let it decide, commit, and only then tell. It holds no rule
 //! of any domain and no knowledge of any store.
 
+mod any;
 mod cache;
 mod changes;
 mod commit;
@@ -20,14 +21,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::code::Code;
 use crate::decision::{Command, Ctx, Hint, Loaded, Rejection, View};
-use crate::id::{CommandId, hex, sha256};
+use crate::id::CommandId;
 use crate::limits::{DECIDE_ATTEMPTS, Settings};
 use crate::marker::MaybeSync;
 use crate::schema::{Catalog, Key};
 use crate::store::{self, Outcome, Store};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Json, canonical};
 
+use any::{AnyCommand, Asked, fingerprint};
 use cache::Cache;
 use commit::Deciding;
 use load::From;
@@ -82,8 +83,18 @@ pub struct Executed<O> {
     pub replayed: bool,
 }
 
-/// What a command came to, and the hints to be told when its queue is free again.
-type Told<O> = (Executed<O>, Vec<Hint>);
+/// Whether a command had been committed before, and the hints to be told when its queue is free again.
+struct Came {
+    replayed: bool,
+    hints: Vec<Hint>,
+}
+
+impl Came {
+    /// By now: nobody has to be told.
+    fn quietly(replayed: bool) -> Self {
+        Self { replayed, hints: Vec::new() }
+    }
+}
 
 /// Whose a command's id is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -194,7 +205,14 @@ impl Engine {
         id: &CommandId,
         origin: Origin,
     ) -> Result<Executed<C::Output>, Error> {
-        let (executed, hints) = {
+        let mut asked = Asked::new(command);
+        let replayed = self.drive_any(&mut asked, id, origin).await?;
+        Ok(Executed { output: asked.told()?, command: id.clone(), replayed })
+    }
+
+    /// Executes a command; whether it had been committed before.
+    async fn drive_any(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<bool, Error> {
+        let Came { replayed, hints } = {
             let queue = command.subject().map(|key| self.queue(key));
             let _turn = match &queue {
                 Some(queue) => Some(queue.lock().await),
@@ -206,7 +224,7 @@ impl Engine {
         self.tell(&hints);
         // Not before: commands are taken up in the order in which they were given.
         self.give_way().await;
-        Ok(executed)
+        Ok(replayed)
     }
 
     /// Lets others of this thread have their turn, where it is the only one.
@@ -216,7 +234,7 @@ impl Engine {
         }
     }
 
-    async fn decide<C: Command>(&self, command: &C, id: &CommandId, origin: Origin) -> Result<Told<C::Output>, Error> {
+    async fn decide(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<Came, Error> {
         let fingerprint = fingerprint(command)?;
         let now = self.shared.host.now();
         let mut from = From::Cache;
@@ -249,14 +267,15 @@ impl Engine {
                 // Without changes only its row in the ledger is written.
                 Ok(decision) if writes || origin == Origin::Named => {
                     let deciding = Deciding { id, fingerprint: &fingerprint, now, attempt, origin };
-                    match self.commit(decision, &view, &deciding).await {
-                        Ok(told) => return Ok(told),
+                    match self.commit(command, decision, &view, &deciding).await {
+                        Ok(came) => return Ok(came),
                         Err(error) if decide_again(&error) => error.into(),
                         Err(error @ store::Error::Unknown { .. }) => {
-                            match self.recorded_after(id, &fingerprint, &error).await {
-                                Ok(Some(executed)) => return Ok((executed, Vec::new())),
+                            log::outcome_unknown(&error);
+                            match self.recorded(command, id, &fingerprint).await {
+                                Ok(true) => return Ok(Came::quietly(true)),
                                 // Absent is not final, but deciding again under the same id can only find it or do it.
-                                Ok(None) => error.into(),
+                                Ok(false) => error.into(),
                                 Err(_) => return Err(error.into()),
                             }
                         }
@@ -265,16 +284,13 @@ impl Engine {
                 }
                 reply => {
                     // The ledger is read before any reply without a commit: this may be the repeat of what was done.
-                    let executed = match self.recorded(id, &fingerprint).await? {
-                        Some(executed) => executed,
-                        None => Executed { output: reply?.output, command: id.clone(), replayed: false },
-                    };
-                    return Ok((executed, Vec::new()));
+                    let replayed = self.recorded(command, id, &fingerprint).await?;
+                    return if replayed { Ok(Came::quietly(true)) } else { Ok(reply.map(|_| Came::quietly(false))?) };
                 }
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
-            log::decides_again(C::NAME, id, attempt, &failed);
+            log::decides_again(command.name(), id, attempt, &failed);
             if attempt >= DECIDE_ATTEMPTS {
                 return Err(failed);
             }
@@ -284,13 +300,19 @@ impl Engine {
 
     /// Answers a command that only looks, from the store as it is now.
     pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        let mut asked = Asked::new(command);
+        self.ask_any(&mut asked).await?;
+        asked.told()
+    }
+
+    async fn ask_any(&self, command: &mut dyn AnyCommand) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
             let view = self.load(command, From::Store, &[]).await?;
             if view.has_asked() && !self.still_stands(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
-                    let message = format!("{}: what it reads is deleted and made again all the time", C::NAME);
+                    let message = format!("{}: what it reads is deleted and made again all the time", command.name());
                     return Err(Error::new(Code::Conflict, message));
                 }
                 self.back_off(attempt).await;
@@ -300,11 +322,11 @@ impl Engine {
             match command.decide(&view, &mut ctx) {
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
-                    return Err(Error::internal(format!("{} changes something; execute it", C::NAME)));
+                    return Err(Error::internal(format!("{} changes something; execute it", command.name())));
                 }
                 decided => {
                     self.give_way().await;
-                    return Ok(decided?.output);
+                    return Ok(decided.map(|_| ())?);
                 }
             }
             self.back_off(attempt).await;
@@ -323,27 +345,14 @@ impl Engine {
         Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
     }
 
-    /// As [`Engine::recorded`], after a commit of which nobody knows how it ended.
-    async fn recorded_after<O: serde::de::DeserializeOwned>(
-        &self,
-        id: &CommandId,
-        fingerprint: &str,
-        unknown: &store::Error,
-    ) -> Result<Option<Executed<O>>, Error> {
-        log::outcome_unknown(unknown);
-        self.recorded(id, fingerprint).await
-    }
-
-    /// What the ledger says of `id`.
-    async fn recorded<O: serde::de::DeserializeOwned>(
-        &self,
-        id: &CommandId,
-        fingerprint: &str,
-    ) -> Result<Option<Executed<O>>, Error> {
+    /// Whether the ledger knows `id`; what was told then is told again.
+    async fn recorded(&self, command: &mut dyn AnyCommand, id: &CommandId, fingerprint: &str) -> Result<bool, Error> {
         match self.shared.store.outcome(id).await? {
-            Outcome::Absent => Ok(None),
+            Outcome::Absent => Ok(false),
             Outcome::Committed { fingerprint: first, result } if first == fingerprint => {
-                Ok(Some(Executed { output: read(result)?, command: id.clone(), replayed: true }))
+                let unread = |why| Error::internal(format!("the ledger's result cannot be read: {why}"));
+                command.recall(result).map_err(unread)?;
+                Ok(true)
             }
             Outcome::Committed { .. } => Err(store::Error::CommandIdReused { command: id.clone() }.into()),
         }
@@ -382,13 +391,4 @@ impl Engine {
 /// The fact that was decided on has changed: the command decides again.
 fn decide_again(error: &store::Error) -> bool {
     matches!(error, store::Error::Conflict { .. } | store::Error::UniqueViolation { .. })
-}
-
-fn read<O: serde::de::DeserializeOwned>(result: Json) -> Result<O, Error> {
-    serde_json::from_value(result).map_err(|e| Error::internal(format!("the ledger's result cannot be read: {e}")))
-}
-
-fn fingerprint<C: Command>(command: &C) -> Result<String, Error> {
-    let value = serde_json::to_value(command).map_err(|e| Error::internal(format!("{}: {e}", C::NAME)))?;
-    Ok(hex(&sha256(&[C::NAME.as_bytes(), canonical(&value).as_bytes()])[..16]))
 }

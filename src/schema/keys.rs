@@ -16,7 +16,7 @@
 use rust_decimal::Decimal;
 
 use super::{Collection, Direction, Index, IndexKind, Kind, parse_decimal};
-use crate::value::{Document, Json, get, words};
+use crate::value::{Document, Json, get, sort_by, words};
 
 /// The keys under which `document` stands in `index`: none where the index is partial and leaves it out, one for an ordered index, one an element
 /// (without repeats) for an `each` index, one a word of all its fields for a text index. A containment index has one for each element of a
@@ -50,7 +50,7 @@ pub fn entries(collection: &Collection, index: &Index, document: &Document) -> V
 
 fn once_each(keys: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     let mut keys: Vec<_> = keys.collect();
-    keys.sort();
+    sort_by(&mut keys, Ord::cmp);
     keys.dedup();
     keys
 }
@@ -106,7 +106,7 @@ fn write(value: &Json, out: &mut Vec<u8>) {
         Json::Object(map) => {
             out.push(0x50);
             let mut pairs: Vec<_> = map.iter().collect();
-            pairs.sort_by_key(|(key, _)| *key);
+            sort_by(&mut pairs, |(a, _), (b, _)| a.cmp(b));
             for (key, value) in pairs {
                 out.push(0x30);
                 text_bytes(key, out);

@@ -84,6 +84,13 @@ impl World {
         Ok(calls)
     }
 
+    /// A defect of runstate itself, in the middle of what it does: nothing of it can be used afterwards.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    #[expect(clippy::panic, reason = "the panic is what is tried")]
+    pub fn defect(&self, message: String) -> Promise {
+        promised(async move { panic!("{message}") })
+    }
+
     fn each(&self, mut act: impl FnMut(&Failing)) {
         self.stores.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|store| act(store));
     }

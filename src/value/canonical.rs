@@ -1,7 +1,7 @@
 //! Canonical JSON (RFC 8785): one text for each value, whatever order its keys came in. Fingerprints and state hashes are
 //! taken over it.
 
-use super::Json;
+use super::{Json, sort_by};
 
 /// The canonical text of `value`: keys sorted by UTF-16 units, numbers as ECMAScript writes them, no white space.
 ///
@@ -39,7 +39,7 @@ fn write(value: &Json, out: &mut String) {
         }
         Json::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_by(|a, b| a.encode_utf16().cmp(b.encode_utf16()));
+            sort_by(&mut keys, |a, b| a.encode_utf16().cmp(b.encode_utf16()));
             out.push('{');
             for (i, key) in keys.into_iter().enumerate() {
                 if i > 0 {

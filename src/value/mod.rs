@@ -8,6 +8,7 @@ mod distance;
 mod order;
 mod path;
 mod size;
+mod sorted;
 mod words;
 
 pub use bounds::{Excess, check_plain, check_storable};
@@ -17,6 +18,7 @@ pub use distance::edit_distance;
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
 pub use size::json_bytes;
+pub use sorted::sort_by;
 pub use words::words;
 
 /// A plain value.

@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::Json;
+use super::{Json, sort_by};
 
 /// Compares two values. Numbers compare by what they are worth: `1` equals `1.0`.
 ///
@@ -25,8 +25,8 @@ pub fn compare(a: &Json, b: &Json) -> Ordering {
         (Json::Object(a), Json::Object(b)) => {
             // serde_json may keep insertion order when another crate asks it to, so sort by key here.
             let (mut a, mut b): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
-            a.sort_by_key(|(k, _)| *k);
-            b.sort_by_key(|(k, _)| *k);
+            sort_by(&mut a, |(a, _), (b, _)| a.cmp(b));
+            sort_by(&mut b, |(a, _), (b, _)| a.cmp(b));
             a.iter()
                 .zip(&b)
                 .map(|((ka, va), (kb, vb))| ka.cmp(kb).then_with(|| compare(va, vb)))

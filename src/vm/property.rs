@@ -9,6 +9,7 @@ use super::raise::{Raise, type_error};
 use super::table::{Table, Which};
 use super::text::Str;
 use super::value::{HeapRef, Value};
+use crate::value::sort_by;
 
 /// Prototypes are followed this far.
 const CHAIN: usize = 10_000;
@@ -382,7 +383,7 @@ impl Heap {
         if indexes.is_empty() {
             return entries;
         }
-        indexes.sort_by_key(|(index, ..)| *index);
+        sort_by(&mut indexes, |(a, ..), (b, ..)| a.cmp(b));
         indexes.into_iter().map(|(_, key, value)| (key, value)).chain(entries).collect()
     }
 

@@ -2,6 +2,7 @@
 //! interpreter meets no wild jump, no missing slot and no underflow.
 
 use super::program::{BytecodeError, Capture, Function, Instruction, Program};
+use crate::value::sort_by;
 
 /// Operands one frame may hold.
 const MAX_DEPTH: u32 = 2_000_000;
@@ -76,7 +77,7 @@ impl Walk<'_> {
             return wrong(format!("`{}` has a slot named {name:?}; a name cannot hold NUL", function.name));
         }
         let mut names: Vec<&str> = function.slots.iter().map(String::as_str).collect();
-        names.sort_unstable();
+        sort_by(&mut names, Ord::cmp);
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return wrong(format!("`{}` has two slots named `{}`", function.name, pair[0]));
         }

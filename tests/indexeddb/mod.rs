@@ -1,6 +1,12 @@
 //! The store in IndexedDB in a real browser: the same tests in a window and in a dedicated worker.
 
-pub mod conformance;
+mod browser;
+mod changes;
+mod conformance;
+mod same;
+mod scene;
+mod trouble;
+mod upgrades;
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -34,7 +34,8 @@ async function kept(request) {
   const cache = await caches.open(CACHE);
   // `?store=…` is the page's own business: the page itself is the same.
   const scope = new URL("./", self.location.href).pathname;
-  const isPage = request.mode === "navigate" && new URL(request.url).pathname === scope;
-  const found = await cache.match(isPage ? "./" : request);
+  const isPage = request.mode === "navigate" && [scope, `${scope}index.html`].includes(new URL(request.url).pathname);
+  // `Vary: Origin`, which some servers send, is of no meaning here: all of it is this origin's own.
+  const found = await cache.match(isPage ? "./" : request, { ignoreVary: true });
   return found ?? fetch(request);
 }

@@ -2,10 +2,11 @@
 
 import "./styles/page.css";
 
+import { effect } from "@preact/signals";
 import { render } from "preact";
 
 import { listen } from "./engine/changes";
-import { begin } from "./engine/session";
+import { begin, recheck } from "./engine/session";
 import { follow } from "./executions/known";
 import { look } from "./kill/afterlife";
 import { App } from "./page/app";
@@ -14,7 +15,7 @@ import { listenToKeys } from "./page/shortcuts";
 import { measure } from "./page/storage";
 import { keepOffline } from "./page/update";
 import { watch } from "./run/watched";
-import { tellError } from "./state/notices";
+import { notices, tellError } from "./state/notices";
 
 declare global {
   interface Window {
@@ -38,5 +39,7 @@ void opening.then((store) => {
   void follow(rs);
   void look(rs).catch(tellError);
   measure();
+  // What is wrong with one command may be wrong with all of them.
+  effect(() => void (notices.value.some(({ kind }) => kind === "bad") && recheck()));
   void keepOffline();
 });

@@ -45,7 +45,14 @@ test("objects and lists within each other are named by their path", () => {
 });
 
 test("what a form cannot show is written as JSON", () => {
-  for (const schema of [null, {}, true, { type: ["string", "null"] }, { type: "object" }, { type: "object", required: ["a"], properties: {} }]) {
+  for (const schema of [
+    null,
+    {},
+    true,
+    { type: ["string", "null"] },
+    { type: "object" },
+    { type: "object", required: ["a"], properties: {} },
+  ]) {
     assert.equal(fieldOf(schema).kind, "json", JSON.stringify(schema));
   }
   assert.deepEqual(typed(null, '{"a": [1]}'), { value: { a: [1] } });

@@ -9,7 +9,16 @@ import { update } from "../src/executions/update";
 import { executionsIn } from "../src/page/exported";
 
 function execution(id: string, started: number, status: Status = "complete", prompt: string | null = null): Summary {
-  return { id, started, status, prompt, programName: id.split("-")[0] ?? id, programVersion: 1, openCalls: 0, lastModified: started };
+  return {
+    id,
+    started,
+    status,
+    prompt,
+    programName: id.split("-")[0] ?? id,
+    programVersion: 1,
+    openCalls: 0,
+    lastModified: started,
+  };
 }
 
 const list = [execution("review-b", 2, "waiting_cc", "Ship it?"), execution("triage-a", 1)];
@@ -36,7 +45,8 @@ test("an execution that is gone by the time it is heard of does not come back", 
 });
 
 test("an export says which executions it holds", () => {
-  const row = (collection: string, id: string) => JSON.stringify({ collection, id, version: 1, document: { says: "cvm.executions" } });
+  const row = (collection: string, id: string) =>
+    JSON.stringify({ collection, id, version: 1, document: { says: "cvm.executions" } });
   const text = ["{}", row("cvm.outputs", "o"), row("cvm.executions", "r1"), '{"cvm.executions" broken', ""].join("\n");
   assert.deepEqual(executionsIn(text), ["r1"]);
 });

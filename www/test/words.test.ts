@@ -11,7 +11,10 @@ test("durations have two units at most", () => {
 });
 
 test("ages are coarse", () => {
-  assert.deepEqual([0, 4_999, 59_000, 3_599_000].map((ms) => ago(0, ms)), ["just now", "just now", "59 s ago", "59 min ago"]);
+  assert.deepEqual(
+    [0, 4_999, 59_000, 3_599_000].map((ms) => ago(0, ms)),
+    ["just now", "just now", "59 s ago", "59 min ago"],
+  );
 });
 
 test("sizes, counts, values", () => {

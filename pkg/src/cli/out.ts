@@ -54,10 +54,12 @@ export function visible(text: string): string {
 function diagnostics({ code, details }: RunstateError): string[] {
   if (code !== "compile_error") return [];
   const found = (details as { diagnostics?: Diagnostic[] } | undefined)?.diagnostics ?? [];
-  return found.flatMap(({ line, column, message, help }) => [
-    `${line}:${column}: ${message}`,
-    ...(help === undefined ? [] : [`  hint: ${help}`]),
-  ]);
+  return found.flatMap(({ line, column, message, hint, sourceLine }) => {
+    const margin = " ".repeat(String(line).length);
+    const caret = ` ${margin} | ${sourceLine.slice(0, column - 1).replace(/[^\t]/g, " ")}^`;
+    const more = hint === undefined ? [] : [` ${margin} = hint: ${hint}`];
+    return [`${line}:${column}: ${message}`, ` ${line} | ${sourceLine}`, caret, ...more];
+  });
 }
 
 /** A moment, to the second. */

@@ -305,9 +305,10 @@ impl Cvm {
     }
 
     async fn execute<C: Command>(&self, command: &C, id: Option<&CommandId>) -> Result<Executed<C::Output>, Error> {
-        match id {
-            Some(id) => self.engine.execute_as(command, id).await,
-            None => self.engine.execute_part(command, &self.engine.new_command_id(), Origin::Own).await,
-        }
+        let (id, origin) = match id {
+            Some(id) => (id.clone(), Origin::Named),
+            None => (self.engine.new_command_id(), Origin::Own),
+        };
+        self.engine.execute_part(command, &id, origin).await
     }
 }

@@ -9,7 +9,7 @@ use super::{invalid, matches};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Group, Kind, keys, parse_decimal};
 use crate::store::Error;
 use crate::time::Millis;
-use crate::value::{Document, Json, get};
+use crate::value::{Document, Json, get, sort_by};
 
 /// An aggregate under way: of each document it keeps the numbers that are asked for, and never the document.
 ///
@@ -75,7 +75,7 @@ fn verify(collection: &Collection, question: &Aggregate) -> Result<(), Error> {
             Group::Field(path) | Group::Bucket(path, _) => names.push(path),
         }
     }
-    names.sort_unstable();
+    sort_by(&mut names, Ord::cmp);
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(invalid(collection, format!("two columns of the answer are called `{}`", pair[0])));
     }
@@ -223,12 +223,12 @@ impl Numbers {
     fn ranked(self, rank: impl Fn(usize) -> usize) -> Json {
         match self {
             Numbers::Decimals(mut all) => {
-                all.sort_unstable();
+                sort_by(&mut all, Ord::cmp);
                 nth(&all, rank).map_or(Json::Null, |n| decimal_text(*n))
             }
             Numbers::Plain(all) => {
                 let mut all: Vec<Json> = all.into_iter().map(Json::Number).collect();
-                all.sort_by(crate::value::compare);
+                sort_by(&mut all, crate::value::compare);
                 nth(&all, rank).cloned().unwrap_or_default()
             }
         }

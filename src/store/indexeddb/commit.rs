@@ -23,8 +23,8 @@ use super::record::Written;
 use super::transaction::{Mode, Tx};
 use super::write::put_records;
 use crate::schema::Key;
-use crate::store::tables::window::Fetched;
-use crate::store::tables::{Commit, Pending, Planned};
+use crate::store::tables::window::{Fetched, Wish};
+use crate::store::tables::{Commit, Pending, Planned, Tables};
 use crate::store::{Batch, COMMANDS, Error, Receipt, Stored};
 use crate::time::Timestamp;
 
@@ -155,7 +155,9 @@ impl Inner {
             let failed = match self.connected().await {
                 Ok(connection) => match connection.commit(group).await {
                     Ok(answers) => {
-                        self.hints.tell();
+                        if answers.iter().flatten().any(|receipt| !receipt.replayed) {
+                            self.hints.tell();
+                        }
                         return Ok(answers);
                     }
                     Err(failed) => {
@@ -200,6 +202,7 @@ impl Inner {
     pub(super) async fn again<T>(&self, work: impl AsyncFn(&Connection) -> Result<T, Stop>) -> Result<T, Stop> {
         let mut tries = 1;
         loop {
+            self.usable()?;
             let connection = self.connected().await?;
             match work(&connection).await {
                 Err(stop) if stop.lost() && tries < TRIES => connection.handle.link.end(),
@@ -212,7 +215,7 @@ impl Inner {
 
 impl Connection {
     fn writable(&self) -> Result<(), Error> {
-        self.newer.as_ref().map_or(Ok(()), |newer| Err(Error::ReadOnly { why: newer.to_string() }))
+        self.illness.as_ref().map_or(Ok(()), |illness| Err(Error::ReadOnly { why: illness.to_string() }))
     }
 
     async fn commit(&self, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
@@ -239,13 +242,8 @@ impl Connection {
     async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
         let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(0)));
         let ending = Ending::ask(tx)?;
-        let mut wishes = Vec::new();
-        for wish in group.iter().flat_map(|request| self.tables.ahead(&request.batch)) {
-            // Batches of one group often touch the same.
-            if !wishes.contains(&wish) || group.len() == 1 {
-                wishes.push(wish);
-            }
-        }
+        // Batches of one group often touch the same.
+        let wishes: BTreeSet<Wish> = group.iter().flat_map(|request| self.tables.ahead(&request.batch)).collect();
         self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
         let mut end = ending.last();
 
@@ -323,7 +321,7 @@ impl Connection {
         let ending = Ending::ask(tx)?;
         ending.answered().await?;
         let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(limit)));
-        let plan = |tables: &crate::store::tables::Tables| tables.plan_sweep(collection, now, limit);
+        let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
         let commit = self.ask(tx, &mut fetched, &mut pace, plan).await?;
         let swept = commit.changes.len();
         if swept > 0 {

@@ -82,21 +82,21 @@ pub(super) struct Connection {
     pub(super) tables: Tables,
     pub(super) places: Vec<Place>,
     /// Why it may only be read.
-    pub(super) newer: Option<Error>,
+    pub(super) illness: Option<Error>,
 }
 
 impl Connection {
-    /// `newer`: why this program may only read; then what the database lacks of the catalog is done without.
-    pub(super) fn new(handle: Rc<Handle>, catalog: &Catalog, newer: Option<Error>) -> Result<Self, Error> {
+    /// `illness`: why it may only be read; then what the database lacks of the catalog is done without.
+    pub(super) fn new(handle: Rc<Handle>, catalog: &Catalog, illness: Option<Error>) -> Result<Self, Error> {
         let places = places(&handle.layout, catalog);
         #[allow(clippy::arc_with_non_send_sync, reason = "tables share their base by Arc; here it stays on one thread")]
         let window = Arc::new(Window::new(places.iter().map(Place::pane).collect()));
         let mut tables = Tables::over(window.clone(), Limits::default())?;
-        match newer {
+        match illness {
             None => tables.declare(catalog)?,
             Some(_) => tables.declare_for_reading(catalog)?,
         }
-        Ok(Self { handle, window, tables, places, newer })
+        Ok(Self { handle, window, tables, places, illness })
     }
 
     /// Whether there is an object store for the collection.

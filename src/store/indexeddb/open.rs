@@ -40,7 +40,6 @@ enum Change<'a> {
 impl Inner {
     /// A connection that is alive, opened where there is none.
     pub(super) async fn connected(&self) -> Result<Rc<Connection>, Stop> {
-        self.usable()?;
         if let Some(connection) = self.live() {
             return Ok(connection);
         }
@@ -58,7 +57,7 @@ impl Inner {
         let _turn = self.opening.lock().await;
         let connection = self.connect(catalog).await?;
         *self.catalog.borrow_mut() = catalog.clone();
-        Ok(connection.newer.clone().map_or(Ok(()), Err)?)
+        Ok(connection.illness.clone().map_or(Ok(()), Err)?)
     }
 
     fn live(&self) -> Option<Rc<Connection>> {
@@ -73,17 +72,28 @@ impl Inner {
                 None => self.open_handle().await?,
             };
             let newer = handle.layout.newer(&self.name, catalog);
-            if newer.is_none() && !handle.layout.turnover(catalog).is_empty() {
-                self.connection.borrow_mut().take();
-                self.raise(&handle, catalog).await?;
-                continue;
+            if newer.is_some() || handle.layout.turnover(catalog).is_empty() {
+                return self.connect_to(handle, catalog, newer);
             }
-            let connection = Rc::new(Connection::new(handle, catalog, newer)?);
-            *self.connection.borrow_mut() = Some(connection.clone());
-            return Ok(connection);
+            self.connection.borrow_mut().take();
+            if let Err(stop) = self.raise(&handle, catalog).await {
+                let illness = lasting(stop, &self.name)?;
+                return self.connect_to(self.open_handle().await?, catalog, Some(illness));
+            }
         }
         let why = "others keep changing it; try again".to_owned();
         Err(Error::Unavailable { what: what(&self.name), why }.into())
+    }
+
+    fn connect_to(
+        &self,
+        handle: Rc<Handle>,
+        catalog: &Catalog,
+        illness: Option<Error>,
+    ) -> Result<Rc<Connection>, Stop> {
+        let connection = Rc::new(Connection::new(handle, catalog, illness)?);
+        *self.connection.borrow_mut() = Some(connection.clone());
+        Ok(connection)
     }
 
     async fn open_handle(&self) -> Result<Rc<Handle>, Stop> {
@@ -195,6 +205,15 @@ impl Inner {
             "the browser does not answer, as while another tab changes it; reload or close other tabs of this page, then try again"
         };
         Error::Unavailable { what: what(&self.name), why: why.to_owned() }
+    }
+}
+
+/// Why a database that could not be raised can still be read. An error: it cannot, or with this catalog it must not.
+fn lasting(stop: Stop, name: &str) -> Result<Error, Stop> {
+    match stop {
+        Stop::Error(damage @ Error::Corrupt { .. }) => Ok(damage),
+        Stop::Fault(fault) if fault.full() => Ok(fault.into_error(name)),
+        other => Err(other),
     }
 }
 

@@ -86,7 +86,7 @@ impl Store for IndexedDb {
     }
 
     fn health(&self) -> Option<Error> {
-        self.inner.connection.borrow().as_ref().and_then(|connection| connection.newer.clone())
+        self.inner.connection.borrow().as_ref().and_then(|connection| connection.illness.clone())
     }
 
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {

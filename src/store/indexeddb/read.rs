@@ -73,7 +73,7 @@ impl Connection {
         loop {
             match self.window.look(fetched, || question(&self.tables)) {
                 Looked::Answer(answer) => return Ok(answer?),
-                Looked::Wish(wish) => self.fetch(tx, fetched, pace, vec![wish]).await?,
+                Looked::Wish(wish) => self.fetch(tx, fetched, pace, [wish]).await?,
             }
         }
     }
@@ -84,9 +84,9 @@ impl Connection {
         tx: &Tx,
         fetched: &mut Fetched,
         pace: &mut Pace,
-        wishes: Vec<Wish>,
+        wishes: impl IntoIterator<Item = Wish>,
     ) -> Result<(), Stop> {
-        let mut sent = Vec::with_capacity(wishes.len());
+        let mut sent = Vec::new();
         for wish in wishes {
             sent.extend(self.send(tx, pace, wish).await?);
         }
@@ -162,18 +162,26 @@ impl Connection {
         Ok(())
     }
 
-    /// Finds out the name of a damaged record: what the record says of itself is not to be believed.
+    /// The damage of a record, under its true name.
     async fn damage(&self, tx: &Tx, sent: &Sent, nth: usize, opened: Vec<Opened>) -> Result<Error, Stop> {
         let place = self.place(sent.part)?;
         let why = opened.into_iter().nth(nth).and_then(Result::err).unwrap_or_default();
         let Asked::Rows { from, to, .. } = &sent.asked else { return Ok(corrupt(place, "", why)) };
-        let most = u32::try_from(nth).unwrap_or(u32::MAX).saturating_add(1);
-        let request = self.readable(tx, place)?.get_all_keys(&range(from, to.as_deref())?, most)?;
-        let keys = Array::from(&answered(&request).await?);
-        let name = keys.get(u32::try_from(nth).unwrap_or(u32::MAX)).as_string().unwrap_or_default();
-        let id = bytes(&name).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(name);
+        let id = nth_id(&self.readable(tx, place)?, (from, to.as_deref()), nth).await?;
         Ok(corrupt(place, &id, why))
     }
+}
+
+/// The id under which the `nth` record of a range stands. What a damaged record says of itself is not to be believed.
+pub(super) async fn nth_id(
+    readable: &Readable,
+    (from, to): (&[u8], Option<&[u8]>),
+    nth: usize,
+) -> Result<String, Stop> {
+    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+    let request = readable.get_all_keys(&range(from, to)?, nth.saturating_add(1))?;
+    let name = Array::from(&answered(&request).await?).get(nth).as_string().unwrap_or_default();
+    Ok(bytes(&name).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(name))
 }
 
 /// From which key on there are `count` rows up to the end; `from` where there are fewer.

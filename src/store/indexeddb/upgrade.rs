@@ -2,17 +2,19 @@
 //! stay as they are; where an index is new they are written again with their entries in it, a bounded number at a time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{Database, ObjectStore, Request};
+use super::binding::{Database, ObjectStore, texts};
 use super::bytes::{key, range};
 use super::faults::Stop;
 use super::layout::{FEED, IDENTITY, Kept, Layout, META, Turnover};
+use super::read::nth_id;
 use super::record::Written;
-use super::results::opened;
-use super::transaction::{Tx, answered};
+use super::results::{json, opened};
+use super::transaction::{Mode, Tx, answered};
 use super::write::{put_json, put_records};
 use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{Holds, Projection};
@@ -36,7 +38,7 @@ pub(super) async fn turn_over(database: &Database, tx: &Tx, layout: &Layout, cat
         let collection = turnover.collection;
         let store = if turnover.new { database.create_store(collection.name)? } else { tx.store(collection.name)? };
         // A name may be left from an upgrade by another version.
-        let there = super::binding::texts(&store.index_names());
+        let there = texts(&store.index_names());
         for slot in turnover.dropped.iter().filter(|slot| there.contains(slot)) {
             store.delete_index(slot)?;
         }
@@ -65,34 +67,41 @@ async fn rewrite(store: &ObjectStore, turnover: &Turnover) -> Result<(), Stop> {
     let mut taken = Taken::of(added, &indexes);
     let mut from: Vec<u8> = Vec::new();
     loop {
-        let request = store.get_all(&range(&from, None)?, AT_ONCE)?;
-        let found = documents(&request, collection).await?;
+        let found = documents(store, collection, &from).await?;
         let Some((last, _)) = found.last() else { return Ok(()) };
         from = [last.as_bytes(), &[0]].concat();
         let ended = found.len() < AT_ONCE as usize;
         for (id, stored) in &found {
             taken.add(collection, id, stored)?;
         }
-        write(store, collection, kept, &indexes, &found)?;
+        write(store, collection, &indexes, &found)?;
         if ended {
             return Ok(());
         }
     }
 }
 
-type Found = Vec<(std::sync::Arc<str>, Stored)>;
+type Found = Vec<(Arc<str>, Stored)>;
 
-async fn documents(request: &Request, collection: &Collection) -> Result<Found, Stop> {
-    let list = answered(request).await?;
-    let found = opened(&js_sys::Array::of1(&list), &[collection.name]).into_iter().flatten();
-    let damaged = |why| Error::Corrupt { at: format!("a document of {}", collection.name), why };
-    Ok(found.collect::<Result<_, String>>().map_err(damaged)?)
+async fn documents(store: &ObjectStore, collection: &Collection, from: &[u8]) -> Result<Found, Stop> {
+    let list = answered(&store.get_all(&range(from, None)?, AT_ONCE)?).await?;
+    let opened = opened(&Array::of1(&list), &[collection.name]).into_iter().flatten();
+    let mut found = Vec::new();
+    for (nth, document) in opened.enumerate() {
+        match document {
+            Ok(document) => found.push(document),
+            Err(why) => {
+                let id = nth_id(store, (from, None), nth).await?;
+                return Err(Error::Corrupt { at: format!("{}/{id}", collection.name), why }.into());
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn write(
     store: &ObjectStore,
     collection: &Collection,
-    _kept: &Kept,
     indexes: &[(String, Projection)],
     found: &Found,
 ) -> Result<(), Stop> {
@@ -135,21 +144,21 @@ impl<'a> Taken<'a> {
 
 /// What the database says of itself; nothing where it is none of ours.
 pub(super) async fn read_layout(database: &Database) -> Result<Option<Layout>, Stop> {
-    let stores = super::binding::texts(&database.store_names());
+    let stores = texts(&database.store_names());
     if !stores.iter().any(|store| store == META) {
         return Ok(None);
     }
-    let tx = Tx::begin(database, [META], super::transaction::Mode::Read)?;
+    let tx = Tx::begin(database, [META], Mode::Read)?;
     let store = tx.store(META)?;
     let keys = store.get_all_keys(&JsValue::UNDEFINED, 0)?;
     let values = store.get_all(&JsValue::UNDEFINED, 0)?;
     let values = answered(&values).await?;
-    let keys = js_sys::Array::from(&keys.result());
+    let keys = Array::from(&keys.result());
     let mut layout = Layout::new(String::new());
     let damaged = |key: &str, e: serde_json::Error| Error::Corrupt { at: format!("{META}/{key}"), why: e.to_string() };
     let mut identity = None;
-    for (key, value) in keys.iter().zip(js_sys::Array::from(values.unchecked_ref()).iter()) {
-        let (key, value) = (key.as_string().unwrap_or_default(), super::results::json(&value));
+    for (key, value) in keys.iter().zip(Array::from(values.unchecked_ref()).iter()) {
+        let (key, value) = (key.as_string().unwrap_or_default(), json(&value));
         if key == IDENTITY {
             identity = Some(serde_json::from_value(value).map_err(|e| damaged(&key, e))?);
         } else {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::index::{Entries, Stretch, after};
 use crate::schema::{Collection, Constant, Direction, Filter, IndexKind, Kind, Predicate, Sort, keys};
 use crate::store::eval::SortKey;
-use crate::value::{Json, same, words};
+use crate::value::{Json, same, sort_by, words};
 
 /// Most stretches that lists of values may multiply to; beyond it fewer fields of the index are used.
 const MOST_STRETCHES: usize = 64;
@@ -62,7 +62,7 @@ impl<'a> Access<'a> {
             let Some(values) = known.equal.get(path) else { break };
             let kind = collection.kind_of(path);
             let mut parts: Vec<_> = values.iter().map(|value| keys::encoded(kind, value, *direction)).collect();
-            parts.sort();
+            sort_by(&mut parts, Ord::cmp);
             parts.dedup();
             if prefixes.len() * parts.len() > MOST_STRETCHES {
                 break;

@@ -24,7 +24,7 @@ pub struct Part {
 }
 
 /// In which direction entries are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     /// The least first.
     Forward,

@@ -10,7 +10,7 @@ use super::{Table, Tables};
 use crate::schema::{Aggregate, Collection, Query};
 use crate::store::eval::{self, Cursor, SortKey};
 use crate::store::{Error, Page, Row, Stored};
-use crate::value::Document;
+use crate::value::{Document, sort_by};
 
 type Found = (Arc<str>, Stored);
 
@@ -51,7 +51,7 @@ impl Tables {
         let ids = access.stretches.iter().flat_map(|stretch| access.index.ids(stretch));
         let mut ids: Vec<Arc<str>> = ids.collect::<Result<_, Error>>()?;
         // Sums of doubles depend on the order: it is that of the ids, whatever index was used.
-        ids.sort_unstable();
+        sort_by(&mut ids, Ord::cmp);
         for id in ids {
             if let Some((_, stored)) = table.found(id)? {
                 numbers.add(&stored.document);
@@ -169,7 +169,7 @@ impl Search<'_> {
 
     /// What of a group can be in the answer, in order.
     fn best(&self, mut group: Vec<(SortKey, Found)>) -> Vec<(SortKey, Found)> {
-        group.sort_unstable_by(|(a, (x, _)), (b, (y, _))| (a, x).cmp(&(b, y)));
+        sort_by(&mut group, |(a, (x, _)), (b, (y, _))| (a, x).cmp(&(b, y)));
         group.truncate(self.limit.saturating_add(1).saturating_sub(self.found.len()));
         group
     }

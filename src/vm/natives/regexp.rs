@@ -14,6 +14,7 @@ use super::super::table::Which;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use super::string::{Found, this};
+use crate::value::sort_by;
 
 type Result = std::result::Result<Done, Raise>;
 
@@ -121,7 +122,7 @@ impl Machine {
     pub(in super::super) fn new_regexp(&mut self, pattern: &Value, flags: &Value) -> std::result::Result<Value, Raise> {
         let (source, flags) = (self.text_of(pattern)?, self.text_of(flags)?);
         let mut letters: Vec<u16> = flags.units().iter().collect();
-        letters.sort_unstable();
+        sort_by(&mut letters, Ord::cmp);
         let known = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
         if !known || letters.windows(2).any(|pair| pair[0] == pair[1]) {
             let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");

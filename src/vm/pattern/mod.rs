@@ -178,7 +178,7 @@ impl Pattern {
         if points.len() > LENGTH {
             return Err(format!("longer than {LENGTH} characters"));
         }
-        set::checked(points.iter().copied(), flags)?;
+        set::checked(&points, flags)?;
         parse::read(&points, flags)
     }
 

@@ -26,7 +26,6 @@ enum Members {
     Asked {
         regex: Box<regress::Regex>,
         exact: Option<Box<regress::Regex>>,
-        unicode: bool,
     },
 }
 
@@ -39,16 +38,16 @@ impl Members {
             Members::Not(members) => !members.has(point),
             // Without `u`, what folds to ASCII only in Unicode does not fold; `regress` folds it all the same.
             Members::Asked { exact: Some(exact), .. } if matches!(point, 0x17f | 0x212a) => {
-                matches(exact, &[point as u16], false)
+                matches(exact, &[point as u16])
             }
-            Members::Asked { regex, unicode, .. } => {
+            Members::Asked { regex, .. } => {
                 let mut units = [0; 2];
                 let units: &[u16] = match (u16::try_from(point), char::from_u32(point)) {
                     (Ok(unit), _) => &[unit],
                     (Err(_), Some(character)) => character.encode_utf16(&mut units),
                     (Err(_), None) => return false,
                 };
-                matches(regex, units, *unicode)
+                matches(regex, units)
             }
         }
     }
@@ -59,16 +58,17 @@ pub(super) fn is_word(point: u32) -> bool {
     u8::try_from(point).is_ok_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn matches(regex: &regress::Regex, units: &[u16], unicode: bool) -> bool {
-    if unicode {
-        regex.find_from_utf16(units, 0).next().is_some()
-    } else {
-        regex.find_from_ucs2(units, 0).next().is_some()
-    }
+/// Of one character, or of two of the same width: whether pairs of surrogates are one makes no difference.
+fn matches(regex: &regress::Regex, units: &[u16]) -> bool {
+    regex.find_from_utf16(units, 0).next().is_some()
+}
+
+fn points_of(text: &str) -> Vec<u32> {
+    text.bytes().map(u32::from).collect()
 }
 
 /// A pattern that `regress` accepts, or what it says.
-pub(super) fn checked(points: impl Iterator<Item = u32> + Clone, flags: Flags) -> Result<regress::Regex, String> {
+pub(super) fn checked(points: &[u32], flags: Flags) -> Result<regress::Regex, String> {
     let flags = regress::Flags {
         icase: flags.ignore_case,
         multiline: flags.multiline,
@@ -77,7 +77,7 @@ pub(super) fn checked(points: impl Iterator<Item = u32> + Clone, flags: Flags) -
         unicode: flags.unicode,
         unicode_sets: flags.sets,
     };
-    regress::Regex::from_unicode(points, flags).map_err(|error| error.to_string())
+    regress::Regex::from_unicode(points.iter().copied(), flags).map_err(|error| error.to_string())
 }
 
 impl Set {
@@ -103,16 +103,15 @@ impl Set {
         if let Some(members) = simple {
             return Ok(Set::of(members));
         }
-        let around = |text: &'static str| text.bytes().map(u32::from);
-        let whole = around("^(?:").chain(source.iter().copied()).chain(around(")$"));
+        let whole = [&points_of("^(?:"), source, &points_of(")$")].concat();
         let flags = Flags { multiline: false, ..flags };
-        let regex = Box::new(checked(whole.clone(), flags)?);
+        let regex = Box::new(checked(&whole, flags)?);
         let exact = if flags.ignore_case && !flags.unicode {
-            Some(Box::new(checked(whole, Flags { ignore_case: false, ..flags })?))
+            Some(Box::new(checked(&whole, Flags { ignore_case: false, ..flags })?))
         } else {
             None
         };
-        Ok(Set::of(Members::Asked { regex, exact, unicode: flags.unicode }))
+        Ok(Set::of(Members::Asked { regex, exact }))
     }
 
     /// Whether a character is in.
@@ -157,7 +156,7 @@ pub(super) fn same_but_for_case(a: u32, b: u32, unicode: bool) -> bool {
     }
     let flags = Flags { ignore_case: true, dot_all: true, unicode, ..Flags::default() };
     let regex = if unicode { &BY_POINT } else { &BY_UNIT };
-    let regex = regex.get_or_init(|| checked("^(.)\\1$".bytes().map(u32::from), flags).ok());
+    let regex = regex.get_or_init(|| checked(&points_of("^(.)\\1$"), flags).ok());
     let mut units = Vec::with_capacity(4);
     for point in [a, b] {
         match u16::try_from(point) {
@@ -165,5 +164,5 @@ pub(super) fn same_but_for_case(a: u32, b: u32, unicode: bool) -> bool {
             Err(_) => units.extend(char::from_u32(point).unwrap_or('\0').encode_utf16(&mut [0; 2]).iter()),
         }
     }
-    regex.as_ref().is_some_and(|regex| matches(regex, &units, unicode))
+    regex.as_ref().is_some_and(|regex| matches(regex, &units))
 }

@@ -22,7 +22,7 @@ fn theirs(pattern: &Str, flags: &str, text: &Str) -> Vec<Places> {
     } else {
         pattern.units().iter().map(u32::from).collect()
     };
-    let regex = set::checked(source.into_iter(), set_flags).unwrap();
+    let regex = set::checked(&source, set_flags).unwrap();
     let units: Vec<u16> = text.units().iter().collect();
     let places = |matched: regress::Match| {
         std::iter::once(Some(matched.range())).chain(matched.captures.iter().cloned()).collect::<Places>()

@@ -6,10 +6,7 @@ import type { Runstate } from "runstate";
 import { explain, type Explanation } from "./errors";
 import { openStore, storeUrl, type Opened } from "./open";
 
-export type Session =
-  | { state: "opening" }
-  | { state: "open"; store: Opened }
-  | { state: "failed"; why: Explanation };
+export type Session = { state: "opening" } | { state: "open"; store: Opened } | { state: "failed"; why: Explanation };
 
 export const session = signal<Session>({ state: "opening" });
 
@@ -29,6 +26,15 @@ export async function begin(): Promise<Opened | null> {
     session.value = { state: "failed", why: explain(error) };
     return null;
   }
+}
+
+/** Looks whether the store can still be written: a newer page may have changed it meanwhile, or a defect may have ended the engine. */
+export async function recheck(): Promise<void> {
+  const now = session.peek();
+  if (now.state !== "open") return;
+  const problem = await now.store.rs.health().catch((error: unknown) => error);
+  if (problem === null || now.store.trouble !== null) return;
+  session.value = { state: "open", store: { ...now.store, trouble: explain(problem) } };
 }
 
 /** The engine, where the store is open. */

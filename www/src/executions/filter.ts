@@ -12,7 +12,10 @@ export const EVERYTHING: Filter = { status: "", program: "", words: "" };
 
 /** Those that the filter lets through, in their order. */
 export function filtered(list: Summary[], filter: Filter): Summary[] {
-  const words = filter.words.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = filter.words
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   return list.filter((summary) => {
     if (filter.status !== "" && summary.status !== filter.status) return false;
     if (filter.program !== "" && summary.programName !== filter.program) return false;

@@ -16,8 +16,11 @@ const MOST = 20_000;
 /** Up to so many changed ones are looked up one by one; beyond, the list is read anew. */
 const ONE_BY_ONE = 24;
 
-/** How long after one refresh the next may come, in milliseconds: the longer the list, the rarer it is read. */
+/** How long after one refresh the next may come at the soonest, in milliseconds. */
 const PAUSE_MS = 120;
+
+/** How many times as long as a refresh took the page is left alone afterwards: the longer the list, the rarer it is read. */
+const REST = 3;
 
 export const executions = signal<Summary[]>([]);
 
@@ -33,8 +36,10 @@ export async function follow(rs: Runstate): Promise<void> {
     while (pending !== null) {
       const news: News = pending;
       pending = null;
+      const begun = performance.now();
       await apply(rs, news).catch(tellError);
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      const pause = Math.max(PAUSE_MS, REST * (performance.now() - begun));
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
     reading = false;
   }

@@ -24,6 +24,11 @@ export function ExecutionList() {
     return at.at === "execution" ? shown.value.findIndex(({ id }) => id === at.id) : -1;
   });
   const programs = useComputed(() => programsOf(executions.value));
+  const reveal = useSignal(-1);
+  useSignalEffect(() => {
+    // Only where somebody goes elsewhere: new rows above must not move what is being read.
+    if (route.value.at === "execution" && complete.value) reveal.value = selected.peek();
+  });
 
   function change(part: Partial<Filter>): void {
     filter.value = { ...filter.value, ...part };
@@ -113,7 +118,7 @@ export function ExecutionList() {
           count={shown.value.length}
           rowHeight={ROW_PX}
           pinned={selected.value}
-          reveal={selected}
+          reveal={reveal}
           testid="execution-list"
           keyOf={(index) => shown.value[index]?.id ?? String(index)}
           render={(index) => <Row summary={shown.value[index]} selected={index === selected.value} />}
@@ -127,7 +132,14 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
   if (summary === undefined) return null;
   const { id, programName, status, prompt, openCalls, lastModified } = summary;
   return (
-    <a class="row" href={hrefOf(id)} aria-current={selected ? "true" : undefined} data-testid="execution-row" data-id={id} data-status={status}>
+    <a
+      class="row"
+      href={hrefOf(id)}
+      aria-current={selected ? "true" : undefined}
+      data-testid="execution-row"
+      data-id={id}
+      data-status={status}
+    >
       <StatusMark status={status} />
       <span class="row-name">{programName}</span>
       <span class="row-age">{ago(lastModified, now.value)}</span>
@@ -140,7 +152,8 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
 }
 
 function Nothing({ any, onAll }: { any: boolean; onAll(): void }) {
-  if (!any) return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
+  if (!any)
+    return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
   return (
     <p class="empty">
       None of them is like that.{" "}

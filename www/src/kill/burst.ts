@@ -39,14 +39,19 @@ export interface Progress {
 }
 
 /** Starts the program and answers until the tab dies. Rejects where that fails; else it never comes back. */
-export async function killThisTab(rs: Runstate, watched: Attempt["watched"], told: (progress: Progress) => void): Promise<never> {
+export async function killThisTab(
+  rs: Runstate,
+  watched: Attempt["watched"],
+  told: (progress: Progress) => void,
+): Promise<never> {
   return navigator.locks.request(LOCK, async () => {
     await rs.cvm.load({ name: NAME, source: SOURCE });
     const execution = `${NAME}-${randomWord(5)}`;
     await rs.cvm.start(NAME, { id: execution });
     const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
     begin(attempt);
-    const deathAt = DEATH.earliest + (crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % (DEATH.latest - DEATH.earliest);
+    const deathAt =
+      DEATH.earliest + ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % (DEATH.latest - DEATH.earliest));
     let count = 0;
     await answers(rs, execution, 1, (line) => {
       acknowledged(line);
@@ -68,7 +73,12 @@ export async function finish(rs: Runstate, execution: string): Promise<void> {
   }
 }
 
-async function answers(rs: Runstate, execution: string, from: number, told: (line: { key: string; answer: string }) => void): Promise<void> {
+async function answers(
+  rs: Runstate,
+  execution: string,
+  from: number,
+  told: (line: { key: string; answer: string }) => void,
+): Promise<void> {
   let next = from;
   async function one(): Promise<void> {
     while (next <= QUESTIONS) {
@@ -79,7 +89,12 @@ async function answers(rs: Runstate, execution: string, from: number, told: (lin
   await Promise.all(Array.from({ length: AT_ONCE }, one));
 }
 
-async function answerOne(rs: Runstate, execution: string, question: number, told: (line: { key: string; answer: string }) => void): Promise<void> {
+async function answerOne(
+  rs: Runstate,
+  execution: string,
+  question: number,
+  told: (line: { key: string; answer: string }) => void,
+): Promise<void> {
   const line = { key: `q-${question}`, answer: `answer ${question} (${randomWord(6)})` };
   const run = await rs.cvm.run(execution);
   sent(line);

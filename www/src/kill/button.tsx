@@ -14,7 +14,13 @@ export const asked = signal(false);
 export function KillButton() {
   return (
     <>
-      <button type="button" class="kill" onClick={() => (asked.value = true)} aria-disabled={session.value.state !== "open"} data-testid="kill">
+      <button
+        type="button"
+        class="kill"
+        onClick={() => (asked.value = true)}
+        aria-disabled={session.value.state !== "open"}
+        data-testid="kill"
+      >
         Kill this tab
       </button>
       <Dialog open={asked} title="Kill this tab" testid="kill-dialog">
@@ -42,7 +48,8 @@ function Words() {
     }
   }
 
-  if (!durable) return <p>The store is in memory, so all of it would be gone with the tab. That is what a store is for.</p>;
+  if (!durable)
+    return <p>The store is in memory, so all of it would be gone with the tab. That is what a store is for.</p>;
   const now = progress.value;
   if (now !== null) {
     return (
@@ -54,12 +61,12 @@ function Words() {
   return (
     <>
       <p>
-        A program asks {QUESTIONS} questions, answered as fast as the store commits. Somewhere in the middle this document is torn down, with
-        commits under way: nothing is saved before, nothing is closed, nobody says goodbye.
+        A program asks {QUESTIONS} questions, answered as fast as the store commits. Somewhere in the middle this
+        document is torn down, with commits under way: nothing is saved before, nothing is closed, nobody says goodbye.
       </p>
       <p>
-        Each answer that was acknowledged is written down elsewhere. When the page comes back it holds the store to that list: all there, none
-        twice, and what you look at now exactly as it was.
+        Each answer that was acknowledged is written down elsewhere. When the page comes back it holds the store to that
+        list: all there, none twice, and what you look at now exactly as it was.
       </p>
       <div class="dialog-actions">
         <button type="button" onClick={() => (asked.value = false)}>

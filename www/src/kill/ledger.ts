@@ -30,6 +30,8 @@ export interface Ledger {
   acknowledged: Line[];
 }
 
+const KEYS = ["kill.attempt", "kill.sent", "kill.acknowledged", "kill.proof"];
+
 /** Deaths that are remembered for the lifelines. */
 const REMEMBERED = 50;
 
@@ -37,6 +39,7 @@ const REMEMBERED = 50;
 export const deaths = signal<number[]>(keptDeaths());
 
 export function begin(attempt: Attempt): void {
+  clear();
   inBrowser.set("kill.sent", "");
   inBrowser.set("kill.acknowledged", "");
   inBrowser.set("kill.attempt", JSON.stringify(attempt));
@@ -65,7 +68,7 @@ export function left(): Ledger | null {
 }
 
 export function clear(): void {
-  for (const key of ["kill.attempt", "kill.sent", "kill.acknowledged"]) inBrowser.remove(key);
+  for (const key of KEYS) inBrowser.remove(key);
 }
 
 function append(key: string, { key: name, answer }: Line): void {

@@ -2,14 +2,14 @@
 
 import type { CallRow } from "runstate";
 
-import type { Ledger, Line } from "./ledger";
+import type { Attempt, Ledger, Line } from "./ledger";
 
 /** What the store has of an execution. */
 export interface Found {
   calls: Pick<CallRow, "key" | "result" | "outcome">[];
   output: string[];
-  /** The state hash of the execution that was looked at; null: none was, or it is gone. */
-  watchedHash: string | null;
+  /** The execution that was looked at; null: none was, or it is gone. */
+  watched: { hash: string; lastModified: number } | null;
 }
 
 export interface Proof {
@@ -23,8 +23,8 @@ export interface Proof {
   underWay: number;
   /** Of these, those that were kept all the same. */
   kept: number;
-  /** Whether the execution that was looked at is what it was; null: none was. */
-  watchedSame: boolean | null;
+  /** What became of the execution that was looked at: it is the same, somebody went on with it, it is lost; null: none was. */
+  watched: "same" | "went on" | "lost" | null;
 }
 
 /** Holds the store to what was written down. */
@@ -37,20 +37,26 @@ export function prove(ledger: Ledger, found: Found): Proof {
   };
   const told = new Set(ledger.acknowledged.map(({ key }) => key));
   const underWay = ledger.sent.filter(({ key }) => !told.has(key));
-  const { watched } = ledger.attempt;
   return {
     acknowledged: ledger.acknowledged.length,
     lost: ledger.acknowledged.filter((line) => !isKept(line)),
     twice: repeated(found.output),
     underWay: underWay.length,
     kept: underWay.filter(isKept).length,
-    watchedSame: watched === null ? null : found.watchedHash === watched.hash,
+    watched: fateOf(ledger.attempt, found.watched),
   };
 }
 
 /** Whether the promise was kept. */
-export function holds({ lost, twice, watchedSame }: Proof): boolean {
-  return lost.length === 0 && twice.length === 0 && watchedSame !== false;
+export function holds({ lost, twice, watched }: Proof): boolean {
+  return lost.length === 0 && twice.length === 0 && watched !== "lost";
+}
+
+function fateOf({ watched, begun }: Attempt, found: Found["watched"]): Proof["watched"] {
+  if (watched === null) return null;
+  if (found?.hash === watched.hash) return "same";
+  // Another tab, or the clock, may have answered it meanwhile.
+  return found !== null && found.lastModified >= begun ? "went on" : "lost";
 }
 
 /** Lines that are there more than once: every answer is another text. */

@@ -18,6 +18,7 @@ import { UpdateBanner } from "./update";
 
 export function App() {
   const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
   const at = route.value;
   const place = at.at === "execution" ? at.id : "";
 
@@ -25,6 +26,9 @@ export function App() {
     document.title = place === "" ? "runstate: programs that stop to ask" : `${place} – runstate`;
     // Whoever came from another place reads on from the top of this one.
     main.current?.scrollTo({ top: 0 });
+    // What was pressed to come here may be gone.
+    if (document.activeElement === document.body && !first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
   }, [place]);
 
   return (

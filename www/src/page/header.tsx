@@ -32,13 +32,31 @@ export function Header() {
       <div class="chips">
         <Store />
         <DriverBadge />
-        {offline.value ? <span class="chip" data-testid="offline">Offline: all of it works</span> : null}
+        {offline.value ? (
+          <span class="chip" data-testid="offline">
+            Offline: all of it works
+          </span>
+        ) : null}
       </div>
       <div class="tools">
-        <button type="button" class="icon" onClick={nextTheme} aria-label={`Theme: ${theme.value}. Change it`} title={`Theme: ${theme.value}`} data-testid="theme">
+        <button
+          type="button"
+          class="icon"
+          onClick={nextTheme}
+          aria-label={`Theme: ${theme.value}. Change it`}
+          title={`Theme: ${theme.value}`}
+          data-testid="theme"
+        >
           {THEMES[theme.value]}
         </button>
-        <button type="button" class="icon" onClick={() => (helpOpen.value = true)} aria-label="Keyboard shortcuts" title="Keyboard shortcuts ( ? )" data-testid="help">
+        <button
+          type="button"
+          class="icon"
+          onClick={() => (helpOpen.value = true)}
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts ( ? )"
+          data-testid="help"
+        >
           ?
         </button>
         <KillButton />
@@ -49,7 +67,8 @@ export function Header() {
 
 function Store() {
   const now = session.value;
-  if (now.state !== "open") return <span class="chip">{now.state === "opening" ? "Opening the store…" : "No store"}</span>;
+  if (now.state !== "open")
+    return <span class="chip">{now.state === "opening" ? "Opening the store…" : "No store"}</span>;
   if (!now.store.durable) {
     return (
       <span class="chip warn" data-testid="store">
@@ -85,7 +104,11 @@ function Store() {
 
 async function askToPersist(): Promise<void> {
   if (await persist()) tell("Persistent now", "The browser never clears it by itself.");
-  else warn("The browser did not agree", "It keeps the data all the same, unless the disk gets full. Bookmarked and installed pages fare better.");
+  else
+    warn(
+      "The browser did not agree",
+      "It keeps the data all the same, unless the disk gets full. Bookmarked and installed pages fare better.",
+    );
 }
 
 function DriverBadge() {
@@ -94,7 +117,12 @@ function DriverBadge() {
   const words = leads ? "This tab drives the timers" : "Another tab drives the timers";
   if (driving.value === "off") return null;
   return (
-    <span class={`chip ${leads ? "lead" : ""}`} title={`This is ${tabName}. One tab wakes sleepers and passes deadlines; when it dies another takes over.`} data-testid="driver" data-state={driving.value}>
+    <span
+      class={`chip ${leads ? "lead" : ""}`}
+      title={`This is ${tabName}. One tab wakes sleepers and passes deadlines; when it dies another takes over.`}
+      data-testid="driver"
+      data-state={driving.value}
+    >
       {words}
     </span>
   );

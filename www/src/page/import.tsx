@@ -28,7 +28,15 @@ export function ImportButton() {
       >
         Import
       </button>
-      <input ref={input} type="file" multiple hidden accept=".jsonl,.json" onChange={() => void picked()} data-testid="import-file" />
+      <input
+        ref={input}
+        type="file"
+        multiple
+        hidden
+        accept=".jsonl,.json"
+        onChange={() => void picked()}
+        data-testid="import-file"
+      />
     </>
   );
 }

@@ -1,13 +1,27 @@
 // Toasts for the eye and a live region for the ear.
 
+import { useRef } from "preact/hooks";
+
 import { dismiss, notices, spoken } from "../state/notices";
+import { mainPart, useFocusGuard } from "../ui/focus";
 
 export function Notices() {
+  const toasts = useRef<HTMLDivElement>(null);
+  useFocusGuard(toasts, notices.value, () => ({
+    to: toasts.current?.querySelector("button") ?? mainPart(),
+    waits: false,
+  }));
   return (
     <>
-      <div class="toasts" data-testid="notices">
+      <div class="toasts" data-testid="notices" ref={toasts}>
         {notices.value.map(({ id, kind, title, text }) => (
-          <div key={id} class={`toast ${kind}`} role={kind === "bad" ? "alert" : "status"} data-testid="notice" data-kind={kind}>
+          <div
+            key={id}
+            class={`toast ${kind}`}
+            role={kind === "bad" ? "alert" : "status"}
+            data-testid="notice"
+            data-kind={kind}
+          >
             <p>
               <strong>{title}</strong> {text}
             </p>

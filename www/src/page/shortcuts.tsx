@@ -18,7 +18,11 @@ interface Shortcut {
 
 const SHORTCUTS: Shortcut[] = [
   { keys: ["1", "…", "9"], does: "Choose an answer of the first question", act: () => undefined },
-  { keys: ["a"], does: "Go to the first question", act: () => focus(".questions article :is(input, textarea, select, .choice)") },
+  {
+    keys: ["a"],
+    does: "Go to the first question",
+    act: () => focus(".questions article :is(input, textarea, select, .choice)"),
+  },
   { keys: ["j"], does: "Next execution", act: () => (steps.value = 1) },
   { keys: ["k"], does: "Execution before", act: () => (steps.value = -1) },
   { keys: ["/"], does: "Search executions", act: () => focus("#search") },
@@ -79,7 +83,9 @@ export function Help() {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
 }
 
 function focus(selector: string): void {

@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import { onNews } from "../engine/changes";
 
 export interface Room {
-  /** Bytes in use, as far as the browser tells. */
+  /** Bytes in use, as far as the browser tells: by databases where it says so, else by all that the page keeps. */
   used: number;
   /** Bytes that the page may use. */
   quota: number;
@@ -42,8 +42,13 @@ export async function persist(): Promise<boolean> {
 
 async function read(): Promise<void> {
   try {
-    const [{ usage = 0, quota = 0 }, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
-    room.value = { used: usage, quota, persisted };
+    const [estimate, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
+    const {
+      usage = 0,
+      quota = 0,
+      usageDetails,
+    } = estimate as StorageEstimate & { usageDetails?: { indexedDB?: number } };
+    room.value = { used: usageDetails?.indexedDB ?? usage, quota, persisted };
   } catch {
     room.value = null;
   }

@@ -1,7 +1,8 @@
 // Executions as files: saved to the disk, and taken from there.
 
+import { explain } from "../engine/errors";
 import { engine } from "../engine/session";
-import { tell } from "../state/notices";
+import { tell, warn } from "../state/notices";
 import { show } from "../state/route";
 import { executionsIn } from "./exported";
 
@@ -25,9 +26,17 @@ export async function importFiles(files: Iterable<File>): Promise<void> {
   if (rs === null) return;
   for (const file of files) {
     const brought = executionsIn(await file.text());
-    await rs.import(file);
+    try {
+      await rs.import(file);
+    } catch (error) {
+      warn(`${file.name} was not imported`, `${explain(error).what}. Nothing was changed.`);
+      continue;
+    }
     const first = brought[0];
-    tell("Imported", brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`);
+    tell(
+      "Imported",
+      brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`,
+    );
     if (first !== undefined) show(first);
   }
 }

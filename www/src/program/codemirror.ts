@@ -45,7 +45,13 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
         marks,
         EditorState.readOnly.of(true),
         EditorView.editable.of(false),
-        EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0", role: "textbox", "aria-readonly": "true", "aria-multiline": "true" }),
+        EditorView.contentAttributes.of({
+          "aria-label": label,
+          tabindex: "0",
+          role: "textbox",
+          "aria-readonly": "true",
+          "aria-multiline": "true",
+        }),
       ],
     }),
   });
@@ -67,7 +73,10 @@ export function showSource(parent: HTMLElement, source: string, label: string): 
 export interface Editor {
   text(): string;
   replace(text: string): void;
+  /** Marks what is wrong. */
   diagnose(diagnostics: Diagnostic[]): void;
+  /** Brings the first of them into sight. */
+  show(diagnostics: Diagnostic[]): void;
   focus(): void;
   destroy(): void;
 }
@@ -102,7 +111,14 @@ export function edit(parent: HTMLElement, text: string, labelledBy: string, onTe
       view.dispatch({ effects: EditorView.scrollIntoView(0) });
     },
     diagnose(diagnostics) {
-      view.dispatch(setDiagnostics(view.state, diagnostics.map((one) => lint(view.state.doc, one))));
+      view.dispatch(
+        setDiagnostics(
+          view.state,
+          diagnostics.map((one) => lint(view.state.doc, one)),
+        ),
+      );
+    },
+    show(diagnostics) {
       const first = diagnostics[0];
       if (first !== undefined) centre(view, first.line);
     },
@@ -125,8 +141,14 @@ function centre(view: EditorView, line: number): void {
 /** Where a diagnostic is: to its end where it has one, else to the end of the word it points at. */
 function lint(text: Text, { line, column, endLine, endColumn, message, help }: Diagnostic): Lint {
   const from = offset(text, line, column);
-  const to = endLine === undefined || endColumn === undefined ? endOfWord(text, from) : offset(text, endLine, endColumn);
-  return { from, to: Math.max(from, to), severity: "error", message: help === undefined ? message : `${message}\n${help}` };
+  const to =
+    endLine === undefined || endColumn === undefined ? endOfWord(text, from) : offset(text, endLine, endColumn);
+  return {
+    from,
+    to: Math.max(from, to),
+    severity: "error",
+    message: help === undefined ? message : `${message}\n${help}`,
+  };
 }
 
 function offset(text: Text, line: number, column: number): number {

@@ -17,7 +17,8 @@ export interface Diagnostic {
 export function diagnosticsOf(error: unknown): Diagnostic[] | null {
   if (!(error instanceof RunstateError) || error.code !== "compile_error") return null;
   const details = error.details;
-  const list = typeof details === "object" && details !== null && !Array.isArray(details) ? details["diagnostics"] : null;
+  const list =
+    typeof details === "object" && details !== null && !Array.isArray(details) ? details["diagnostics"] : null;
   const found = Array.isArray(list) ? (list as unknown[]).filter(isDiagnostic) : [];
   return found.length > 0 ? found : [{ message: error.message, line: 1, column: 1 }];
 }

@@ -30,6 +30,7 @@ export function isOwnWork({ source }: ProgramDraft): boolean {
 function kept(): ProgramDraft {
   const value = inBrowser.json(KEY) as Partial<ProgramDraft> | null;
   const first = EXAMPLES[0] ?? { name: "program", source: "" };
-  if (typeof value?.name !== "string" || typeof value.source !== "string") return { name: first.name, source: first.source, input: "" };
+  if (typeof value?.name !== "string" || typeof value.source !== "string")
+    return { name: first.name, source: first.source, input: "" };
   return { name: value.name, source: value.source, input: typeof value.input === "string" ? value.input : "" };
 }

@@ -1,12 +1,13 @@
 // Writing a program: pick an example or begin with nothing, name it, run it. What the compiler says stands in the text and below it.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 
 import { engine, session } from "../engine/session";
 import { explain } from "../engine/errors";
 import { speak } from "../state/notices";
 import { count } from "../ui/words";
+import { Checks } from "./check";
 import type { Editor } from "./codemirror";
 import { diagnosticsOf, type Diagnostic } from "./diagnostics";
 import { draft, isOwnWork, write } from "./draft";
@@ -19,11 +20,24 @@ export function Program() {
   const problems = useSignal<Diagnostic[]>([]);
   const failed = useSignal("");
   const replaced = useSignal<Example | null>(null);
+  const checks = useMemo(() => new Checks(say), []);
+  useEffect(() => () => checks.stop(), []);
+
+  function say(found: Diagnostic[]): void {
+    problems.value = found;
+    editor.current?.diagnose(found);
+  }
 
   function clear(): void {
-    if (problems.value.length > 0) editor.current?.diagnose([]);
-    problems.value = [];
+    checks.stop();
+    if (problems.value.length > 0) say([]);
     failed.value = "";
+  }
+
+  function typed(source: string): void {
+    write({ source });
+    failed.value = "";
+    if (problems.value.length > 0) checks.soon(draft.value.name, source);
   }
 
   function use({ name, source }: { name: string; source: string }): void {
@@ -51,8 +65,8 @@ export function Program() {
 
   function refused(error: unknown): void {
     const found = diagnosticsOf(error);
-    problems.value = found ?? [];
-    editor.current?.diagnose(found ?? []);
+    say(found ?? []);
+    editor.current?.show(found ?? []);
     const { title, what, todo } = explain(error);
     failed.value = found === null ? [title, what, todo].filter((part) => part !== "").join(". ") : "";
     speak(found === null ? failed.value : `${count(found.length, "error")}. ${found[0]?.message ?? ""}`);
@@ -62,7 +76,12 @@ export function Program() {
     <form class="program" onSubmit={(event) => void run(event)} aria-labelledby="program-title" data-testid="program">
       <div class="panel-head">
         <h2 id="program-title">Write a program, or pick one</h2>
-        <button type="submit" class="primary" aria-disabled={busy.value || session.value.state !== "open"} data-testid="run">
+        <button
+          type="submit"
+          class="primary"
+          aria-disabled={busy.value || session.value.state !== "open"}
+          data-testid="run"
+        >
           {busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>
       </div>
@@ -70,7 +89,12 @@ export function Program() {
       {replaced.value === null ? null : (
         <p class="hint" role="status">
           Your program made room for the example.{" "}
-          <button type="button" class="link" onClick={() => replaced.value !== null && use(replaced.value)} data-testid="undo-example">
+          <button
+            type="button"
+            class="link"
+            onClick={() => replaced.value !== null && use(replaced.value)}
+            data-testid="undo-example"
+          >
             Take it back
           </button>
         </p>
@@ -102,7 +126,7 @@ export function Program() {
           />
         </details>
       </div>
-      <Text onEditor={(made) => (editor.current = made)} onText={(source) => (clear(), write({ source }))} onRun={() => void run()} />
+      <Text onEditor={(made) => (editor.current = made)} onText={typed} onRun={() => void run()} />
       <Problems list={problems.value} failed={failed.value} />
     </form>
   );
@@ -130,7 +154,15 @@ function Examples({ current, onUse }: { current: string; onUse(example: Example)
 }
 
 /** The text itself: a plain field at first, which the editor takes over when it is loaded. */
-function Text({ onEditor, onText, onRun }: { onEditor(editor: Editor | null): void; onText(text: string): void; onRun(): void }) {
+function Text({
+  onEditor,
+  onText,
+  onRun,
+}: {
+  onEditor(editor: Editor | null): void;
+  onText(text: string): void;
+  onRun(): void;
+}) {
   const host = useRef<HTMLDivElement>(null);
   const ready = useSignal(false);
   const label = useId();

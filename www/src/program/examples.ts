@@ -30,7 +30,10 @@ const ABOUT: Record<string, string> = {
 };
 
 /** In the order in which they are offered. */
-export const EXAMPLES: Example[] = [{ name: "review", about: "Two questions, ten lines", source: REVIEW }, ...ofProject()];
+export const EXAMPLES: Example[] = [
+  { name: "review", about: "Two questions, ten lines", source: REVIEW },
+  ...ofProject(),
+];
 
 function ofProject(): Example[] {
   const found = Object.entries(files).map(([path, source]) => ({ name: nameOf(path), source }));

@@ -66,7 +66,13 @@ export function Card({ execution, call, first, onLine }: CardProps) {
   }
 
   return (
-    <article class="card" aria-labelledby={`${id}-title`} data-testid="question" data-call={call.callId} aria-busy={busy.value}>
+    <article
+      class="card"
+      aria-labelledby={`${id}-title`}
+      data-testid="question"
+      data-call={call.callId}
+      aria-busy={busy.value}
+    >
       <header>
         <h4 id={`${id}-title`} data-testid="prompt">
           {titleOf(call)}
@@ -108,5 +114,7 @@ function Ways(props: AnswerProps) {
 function titleOf(call: OpenCall): string {
   if (call.kind === "timer") return call.deadline === null ? "It sleeps" : `It sleeps until ${clock(call.deadline)}`;
   if (call.kind === "cc") return call.prompt;
-  return call.prompt === "" ? `Tool ${call.kind}${call.args === null ? "" : "(…)"}` : `${call.kind}: ${plain(call.prompt)}`;
+  return call.prompt === ""
+    ? `Tool ${call.kind}${call.args === null ? "" : "(…)"}`
+    : `${call.kind}: ${plain(call.prompt)}`;
 }

@@ -50,7 +50,9 @@ function single(field: Single, typed: string, at: string, name: string): Meaning
       return { value: typed };
     case "number": {
       const number = Number(typed.trim().replace(",", "."));
-      return typed.trim() !== "" && Number.isFinite(number) ? { value: number } : { wrong: `${name} needs a number`, at };
+      return typed.trim() !== "" && Number.isFinite(number)
+        ? { value: number }
+        : { wrong: `${name} needs a number`, at };
     }
     case "yesno":
       return typed === "" ? { wrong: `${name} needs a yes or a no`, at: `${at}-yes` } : { value: typed === "yes" };

@@ -74,7 +74,11 @@ function list(schema: Schema, depth: number): Field {
   if (!isSchema(items)) return { kind: "json", hint: "a list" };
   const least = number(schema["minItems"], 0);
   const most = number(schema["maxItems"], Infinity);
-  const hint = range(least > 0 ? least : null, most === Infinity ? null : most, (n) => `${n} ${n === 1 ? "item" : "items"}`);
+  const hint = range(
+    least > 0 ? least : null,
+    most === Infinity ? null : most,
+    (n) => `${n} ${n === 1 ? "item" : "items"}`,
+  );
   return { kind: "list", item: fieldOf(items, depth + 1), least, most, hint };
 }
 
@@ -85,7 +89,11 @@ function typeOf(schema: Schema): Json {
 }
 
 function textHint(schema: Schema): string {
-  const length = range(optional(schema["minLength"]), optional(schema["maxLength"]), (n) => `${n} character${n === 1 ? "" : "s"}`);
+  const length = range(
+    optional(schema["minLength"]),
+    optional(schema["maxLength"]),
+    (n) => `${n} character${n === 1 ? "" : "s"}`,
+  );
   const pattern = typeof schema["pattern"] === "string" ? `matching ${schema["pattern"]}` : "";
   return [length === "at least 1 character" ? "" : length, pattern].filter((part) => part !== "").join(", ");
 }

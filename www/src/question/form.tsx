@@ -75,7 +75,12 @@ function Written(props: InputProps & { field: Extract<Field, { kind: "text" | "n
     <div class="field">
       <Label id={id} label={props.label} required={props.required} hint={hint} />
       {long ? (
-        <textarea {...common} rows={3} class={field.kind === "json" ? "code" : ""} onInput={(e) => props.onDraft(e.currentTarget.value)} />
+        <textarea
+          {...common}
+          rows={3}
+          class={field.kind === "json" ? "code" : ""}
+          onInput={(e) => props.onDraft(e.currentTarget.value)}
+        />
       ) : (
         <input
           {...common}

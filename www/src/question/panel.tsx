@@ -1,11 +1,12 @@
 // The open questions of an execution. One card each; what is typed is kept at every key stroke, so that neither a reload nor another
 // tab's answer costs a word.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import type { ExecutionView as Execution, OpenCall } from "runstate";
 
 import { count } from "../ui/words";
 import { Card } from "./card";
+import { useFocusKept } from "./focus";
 
 /** Cards that are drawn at once; the others follow as these are answered. */
 const DRAWN = 30;
@@ -20,7 +21,9 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
       <h3 id="questions-title">
         {status === "paused" ? "It rests at " : "It stopped at "}
         {what(calls)}
-        <span class="aside">{calls.every(({ kind }) => kind === "timer") ? "" : " and waits for you: for seconds, or for months"}</span>
+        <span class="aside">
+          {calls.every(({ kind }) => kind === "timer") ? "" : " and waits for you: for seconds, or for months"}
+        </span>
       </h3>
       <ol class={`cards ${calls.length > 2 ? "many" : ""}`}>
         {calls.slice(0, DRAWN).map((call, index) => (
@@ -35,25 +38,9 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
 }
 
 function what(calls: OpenCall[]): string {
-  const things = new Set(calls.map(({ kind }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : "tool call")));
+  const things = new Set(
+    calls.map(({ kind }) => (kind === "cc" ? "question" : kind === "timer" ? "timer" : "tool call")),
+  );
   const thing = things.size === 1 ? [...things].join() : "call";
   return calls.length === 1 ? `a ${thing}` : count(calls.length, thing);
-}
-
-/** When the card that had the focus is answered and gone, the focus goes on to the next question instead of to nowhere. */
-function useFocusKept(region: { current: HTMLElement | null }, calls: OpenCall[]): void {
-  const within = useRef(false);
-  useEffect(() => {
-    const heard = () => {
-      within.current = region.current?.contains(document.activeElement) ?? false;
-    };
-    // Leaving is only believed when something else has taken the focus: a control that is removed leaves it to the body.
-    document.addEventListener("focusin", heard);
-    return () => document.removeEventListener("focusin", heard);
-  }, []);
-  useEffect(() => {
-    if (!within.current || document.activeElement !== document.body) return;
-    const next = region.current?.querySelector<HTMLElement>("article :is(input, textarea, select, .choice)");
-    (next ?? region.current)?.focus();
-  }, [calls]);
 }

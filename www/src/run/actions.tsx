@@ -1,12 +1,14 @@
 // What can be done with an execution as a whole. Only what is possible now is offered.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { ExecutionView as Execution, Run } from "runstate";
 
 import { engine } from "../engine/session";
 import { attempt, tell, tellError } from "../state/notices";
 import { showNew } from "../state/route";
 import { Dialog } from "../ui/dialog";
+import { useFocusGuard } from "../ui/focus";
 import { saveExport } from "../page/transfer";
 
 type Command = "pause" | "unpause" | "cancel" | "retry";
@@ -56,23 +58,45 @@ export function Actions({ execution }: { execution: Execution }) {
     }
   }
 
+  const group = useRef<HTMLDivElement>(null);
+  useFocusGuard(group, status, () => ({ to: group.current?.querySelector("button") ?? null, waits: false }));
+
   return (
-    <div class="actions" role="group" aria-label="What to do with this execution">
+    <div class="actions" role="group" aria-label="What to do with this execution" ref={group}>
       {(POSSIBLE[status] ?? []).map((name) => (
-        <button key={name} type="button" aria-disabled={busy.value} onClick={() => void command(name)} data-testid={`action-${name}`} data-action={name}>
+        <button
+          key={name}
+          type="button"
+          aria-disabled={busy.value}
+          onClick={() => void command(name)}
+          data-testid={`action-${name}`}
+          data-action={name}
+        >
           {WORDS[name]}
         </button>
       ))}
-      <button type="button" onClick={() => void attempt(() => saveExport(id))} data-testid="action-export" data-action="export">
+      <button
+        type="button"
+        onClick={() => void attempt(() => saveExport(id))}
+        data-testid="action-export"
+        data-action="export"
+      >
         Export
       </button>
-      <button type="button" class="danger" onClick={() => (asking.value = true)} data-testid="action-delete" data-action="delete">
+      <button
+        type="button"
+        class="danger"
+        onClick={() => (asking.value = true)}
+        data-testid="action-delete"
+        data-action="delete"
+      >
         Delete
       </button>
       <Dialog open={asking} title="Delete this execution?" testid="delete-dialog">
         <p>
           {ended ? "" : "It has not come to its end: it is cancelled first. "}
-          <strong>{id}</strong> goes with its output, its calls and its memory. That cannot be undone; export it first if you are not sure.
+          <strong>{id}</strong> goes with its output, its calls and its memory. That cannot be undone; export it first
+          if you are not sure.
         </p>
         <div class="dialog-actions">
           <button type="button" onClick={() => (asking.value = false)} autofocus>

@@ -5,8 +5,11 @@ import type { CallRow, ExecutionView as Execution } from "runstate";
 
 import { deaths } from "../kill/ledger";
 
-/** Dots that are drawn; of more, the newest. */
-const DOTS = 80;
+/** Dots that are drawn at most; of more, the newest. */
+const DOTS = { wide: 220, narrow: 70 };
+
+/** From so many on they stand close. */
+const DENSE = 60;
 
 interface Mark {
   at: number;
@@ -17,11 +20,12 @@ interface Mark {
 export function Lifeline({ execution, calls }: { execution: Execution; calls: CallRow[] }) {
   const marks = marksOf(execution, calls, deaths.value);
   const ended = execution.completed !== null;
+  const room = innerWidth < 760 ? DOTS.narrow : DOTS.wide;
   return (
-    <div class="lifeline" aria-hidden="true" data-testid="lifeline">
+    <div class={`lifeline ${marks.length > DENSE ? "dense" : ""}`} aria-hidden="true" data-testid="lifeline">
       <span class="life start" />
-      {marks.length > DOTS ? <span class="life-more">+{marks.length - DOTS}</span> : null}
-      {marks.slice(-DOTS).map((mark, index) => (
+      {marks.length > room ? <span class="life-more">+{marks.length - room}</span> : null}
+      {marks.slice(-room).map((mark, index) => (
         <span key={index} class={`life ${mark.what}`} title={mark.title} />
       ))}
       <span class={`life goal ${ended ? execution.status : ""}`} />

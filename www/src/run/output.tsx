@@ -27,7 +27,15 @@ export function Output({ lines }: { lines: string[] }) {
       <h3 id="output-title">
         Output <span class="aside">{lines.length === 0 ? "" : count(lines.length, "line")}</span>
       </h3>
-      <pre class="output" ref={frame} onScroll={scrolled} role="log" aria-labelledby="output-title" tabIndex={0} data-testid="output-lines">
+      <pre
+        class="output"
+        ref={frame}
+        onScroll={scrolled}
+        role="log"
+        aria-labelledby="output-title"
+        tabIndex={0}
+        data-testid="output-lines"
+      >
         {lines.length === 0 ? <span class="empty">Nothing printed yet.</span> : null}
         {left > 0 ? `… ${count(left, "line")} above\n` : ""}
         {lines.slice(left).join("\n")}

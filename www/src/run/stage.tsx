@@ -40,7 +40,11 @@ function Missing({ id, why }: Pick<Extract<Watched, { state: "missing" }>, "id" 
   return (
     <div class="trouble" role="alert" data-testid="missing">
       <h2>{why.code === "not_found" ? "This execution is not there" : why.title}</h2>
-      <p>{why.code === "not_found" ? `${id} was deleted, or it is in the store of another browser.` : `${why.what}. ${why.todo}`}</p>
+      <p>
+        {why.code === "not_found"
+          ? `${id} was deleted, or it is in the store of another browser.`
+          : `${why.what}. ${why.todo}`}
+      </p>
       <button type="button" onClick={showNew}>
         Run a program
       </button>
@@ -93,7 +97,7 @@ function End({ execution }: { execution: Execution }) {
   const { status, result, error } = execution;
   if (status === "complete") {
     return (
-      <section class="end complete" aria-labelledby="end-title" data-testid="result">
+      <section class="end complete" aria-labelledby="end-title" data-testid="result" tabIndex={-1}>
         <h3 id="end-title">It came to its end</h3>
         <pre tabIndex={0}>{typeof result === "object" ? JSON.stringify(result, null, 2) : plain(result)}</pre>
       </section>
@@ -101,7 +105,7 @@ function End({ execution }: { execution: Execution }) {
   }
   if (status !== "error" || error === null) return null;
   return (
-    <section class="end error" aria-labelledby="end-title" data-testid="program-error">
+    <section class="end error" aria-labelledby="end-title" data-testid="program-error" tabIndex={-1}>
       <h3 id="end-title">
         {error.name} at line {error.line}
       </h3>

@@ -44,7 +44,8 @@ export function Timeline({ calls }: { calls: CallRow[] }) {
 
 function Row({ call }: { call: CallRow | undefined }) {
   if (call === undefined) return null;
-  const what = call.kind === "cc" ? (call.prompt ?? "") : call.kind === "timer" ? "sleep" : `${call.kind}(${plain(call.args)})`;
+  const what =
+    call.kind === "cc" ? (call.prompt ?? "") : call.kind === "timer" ? "sleep" : `${call.kind}(${plain(call.args)})`;
   const outcome = call.outcome ?? "open";
   return (
     <div class={`call ${outcome}`} data-testid="call-row" data-outcome={outcome} data-call={call.id}>

@@ -6,12 +6,15 @@ import { plain } from "../ui/words";
 
 export function Variables({ execution }: { execution: Execution }) {
   const variables = execution.calls[0]?.variables;
-  const named = typeof variables === "object" && variables !== null && !Array.isArray(variables) ? Object.entries(variables) : [];
+  const named =
+    typeof variables === "object" && variables !== null && !Array.isArray(variables) ? Object.entries(variables) : [];
   return (
     <section class="panel" aria-labelledby="variables-title" data-testid="variables">
       <h3 id="variables-title">Variables</h3>
       {named.length === 0 ? (
-        <p class="empty">{execution.calls.length === 0 ? "They are shown wherever it stops." : "None are visible at this line."}</p>
+        <p class="empty">
+          {execution.calls.length === 0 ? "They are shown wherever it stops." : "None are visible at this line."}
+        </p>
       ) : (
         <dl class="variables">
           {named

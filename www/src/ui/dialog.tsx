@@ -28,7 +28,13 @@ export function Dialog({ open, title, testid, children }: DialogProps) {
   }
 
   return (
-    <dialog ref={element} aria-labelledby={id} onClose={() => (open.value = false)} onClick={clicked} data-testid={testid}>
+    <dialog
+      ref={element}
+      aria-labelledby={id}
+      onClose={() => (open.value = false)}
+      onClick={clicked}
+      data-testid={testid}
+    >
       <div class="dialog-body">
         <h2 id={id}>{title}</h2>
         {open.value ? children : null}

@@ -63,7 +63,15 @@ export function VirtualList(props: VirtualListProps) {
   }
 
   return (
-    <div class="virtual" ref={frame} onScroll={scrolled} data-testid={props.testid} tabIndex={0} role="group" aria-label={props.label}>
+    <div
+      class="virtual"
+      ref={frame}
+      onScroll={scrolled}
+      data-testid={props.testid}
+      tabIndex={0}
+      role="group"
+      aria-label={props.label}
+    >
       <ul style={{ height: `${props.count * props.rowHeight}px` }} aria-label={props.label}>
         {drawn.map((index) => (
           <li

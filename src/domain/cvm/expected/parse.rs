@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::misfit::{cut, quoted};
 use super::{Choices, Node, Pattern, Rules, Type};
 use crate::limits::{SCHEMA_PATTERN_CHARS, SCHEMA_PATTERNS_CHARS};
-use crate::value::{Document, Json, check_plain, compare, edit_distance};
+use crate::value::{Document, Json, check_plain, compare, edit_distance, sort_by};
 use crate::vm::TextPattern;
 
 const KEYWORDS: [&str; 19] = [
@@ -145,7 +145,7 @@ impl Reader {
         match value {
             Json::Array(values) if !values.is_empty() => {
                 let mut sorted = values.clone();
-                sorted.sort_by(compare);
+                sort_by(&mut sorted, compare);
                 Ok(Choices { values: values.clone(), sorted })
             }
             _ => self.wrong("must be a list of at least one value"),

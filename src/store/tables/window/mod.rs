@@ -19,7 +19,7 @@ use super::base::{Base, EntryKey, Part, Rows, Way};
 use crate::store::{Error, Stored};
 
 /// Something that a question needs and that was not read yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wish {
     /// One document of a part.
     Document {

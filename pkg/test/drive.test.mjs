@@ -1,0 +1,34 @@
+// What comes by time: the driver does it by itself, or leaves it alone; over memory and files every process drives.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { open } from "runstate";
+import { opened, started } from "./support.mjs";
+
+test("timers and deadlines are driven", async (t) => {
+  const { rs, run } = await started(t, `sleep(40); CC("still there?", { timeoutMs: 40, default: "no" })`);
+  assert.equal(rs.driver.state, "leading");
+  assert.equal(await run.result(), "no");
+});
+
+test("without timers nothing comes by itself", async (t) => {
+  const rs = await opened(t, "memory:", { timers: "off" });
+  const { run } = await started(t, `sleep(1); "rested"`, { rs });
+  assert.equal(rs.driver.state, "off");
+  const due = await rs.cvm.nextDue();
+  assert.ok(due <= Date.now() + 1);
+  while (Date.now() <= due) await new Promise((done) => setImmediate(done));
+  assert.equal((await run.refresh()).status, "waiting_cc");
+  assert.equal((await rs.cvm.runDue()).woken, 1);
+  assert.equal(await run.result(), "rested");
+});
+
+test("the end of driving is told", async () => {
+  const rs = await open("memory:");
+  const changed = once(rs.driver, "change");
+  await rs.close();
+  await changed;
+  assert.equal(rs.driver.state, "off");
+});

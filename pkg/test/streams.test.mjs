@@ -1,0 +1,137 @@
+// What comes by and by: questions, lines, changes, results.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { ExecutionError } from "runstate";
+import { opened, refused, started } from "./support.mjs";
+
+/** The first `count` of what comes. */
+async function first(count, stream) {
+  const found = [];
+  for await (const one of stream) if (found.push(one) === count) break;
+  return found;
+}
+
+test("each question comes once, until the end", async (t) => {
+  const { run } = await started(t, `const a = CC("a?"); const rest = CC.all(["b?", "c?"]); a + rest.join("")`);
+  const prompts = [];
+  for await (const q of run.questions()) {
+    prompts.push(q.prompt);
+    assert.equal(await q.answer(q.prompt[0]), run);
+  }
+  assert.deepEqual([prompts, run.status], [["a?", "b?", "c?"], "complete"]);
+  assert.equal(await run.result(), "abc");
+  assert.deepEqual(await first(1, run.questions()), [], "of what has ended nothing is asked");
+});
+
+test("a question says what it takes, and keeps to it", async (t) => {
+  const source = `CC("size?", { choices: ["small", "large"], key: "size" });
+CC("who?", { schema: { type: "object", required: ["name"], properties: { name: { type: "string" } } } })`;
+  const { run } = await started(t, source);
+  const questions = run.questions();
+  const { value: size } = await questions.next();
+  assert.deepEqual([size.choices, size.key, size.kind, size.line, size.deadline], [["small", "large"], "size", "cc", 1, null]);
+  await refused(size.answer("huge"), "invalid_answer");
+  await size.answer("small");
+  await refused(size.answer("large"), "already_answered");
+  const { value: who } = await questions.next();
+  assert.equal(who.schema.required[0], "name");
+  await refused(who.as({ type: "object" }).answer({ nome: "Ada" }), "invalid_answer");
+  await who.answer({ name: "Ada" });
+  assert.deepEqual(await run.result(), { name: "Ada" });
+  assert.equal((await questions.next()).done, true);
+});
+
+test("questions that come later, and answers of others, are noticed", async (t) => {
+  const { rs, run } = await started(t, `CC("a?"); CC("b?")`);
+  const questions = run.questions();
+  assert.equal((await questions.next()).value.prompt, "a?");
+  const next = questions.next();
+  const other = await rs.cvm.run(run.id);
+  await other.answer("x");
+  assert.equal((await next).value.prompt, "b?");
+  const end = questions.next();
+  await other.cancel();
+  assert.equal((await end).done, true);
+  assert.equal(run.status, "cancelled");
+});
+
+test("an execution that is deleted ends its streams", async (t) => {
+  const { rs, run } = await started(t, `CC("a?")`);
+  const questions = run.questions();
+  await questions.next();
+  const [lines, end, result] = [first(1, run.lines()), questions.next(), run.result()];
+  const gone = assert.rejects(result, (error) => error instanceof ExecutionError || error.code === "not_found");
+  const other = await rs.cvm.run(run.id);
+  await other.cancel();
+  await other.delete();
+  assert.deepEqual([await lines, (await end).done], [[], true]);
+  await gone;
+});
+
+test("lines come as they are printed", async (t) => {
+  const { run } = await started(t, `console.log("one"); CC("go on?"); console.log("two"); console.log("three")`);
+  const lines = run.lines();
+  assert.equal((await lines.next()).value, "one");
+  const rest = first(9, lines);
+  await run.answer("yes");
+  assert.deepEqual(await rest, ["two", "three"]);
+});
+
+test("a result is waited for, and a failure is thrown", async (t) => {
+  const { rs, run } = await started(t, `const n = CC("n?"); if (n === "bad") throw new RangeError("too bad"); [n]`);
+  const result = run.result();
+  await run.answer("1");
+  assert.deepEqual(await result, ["1"]);
+  const failing = await rs.cvm.start("program");
+  await failing.answer("bad");
+  const error = await failing.result().then(assert.fail, (thrown) => thrown);
+  assert.ok(error instanceof ExecutionError);
+  assert.deepEqual([error.status, error.execution, error.fault.name], ["error", failing.id, "RangeError"]);
+  assert.match(error.message, /too bad/);
+  const cancelled = await (await rs.cvm.start("program")).cancel();
+  await assert.rejects(cancelled.result(), { name: "ExecutionError", status: "cancelled", fault: null });
+});
+
+test("changes begin when they are asked for, and go on where they were", async (t) => {
+  const { rs, run } = await started(t, `CC("a?"); CC("b?")`);
+  const changes = rs.changes({ collection: "cvm.executions", id: run.id });
+  const others = rs.cvm.changes({ things: ["call"], executions: [run.id] });
+  // A moment for both to know where they begin.
+  await rs.info();
+  await rs.cvm.start("program");
+  await run.answer("x");
+  const [change] = await first(1, changes);
+  assert.deepEqual([change.collection, change.id, change.deleted], ["cvm.executions", run.id, false]);
+  assert.match(change.revision, /^\d+-/);
+  const [call] = await first(1, others);
+  assert.deepEqual([call.thing, call.executionId, call.deleted], ["call", run.id, false]);
+  await run.cancel();
+  await run.delete();
+  const after = await first(2, rs.changes({ collection: "cvm.executions", id: run.id, from: change.position }));
+  assert.deepEqual(after.map(({ deleted, revision }) => [deleted, revision === null]).at(-1), [true, true]);
+});
+
+test("an iterator that nobody reads fails nobody", async () => {
+  const { open } = await import("runstate");
+  const rs = await open("memory:");
+  await rs.close();
+  rs.changes();
+  rs.cvm.changes();
+  await new Promise((done) => setImmediate(done));
+});
+
+test("an execution moves to another store and goes on there", async (t) => {
+  const { rs, run } = await started(t, `console.log("before"); const a = CC("a?"); "got " + a`);
+  const exported = await rs.export();
+  const other = await opened(t);
+  const phases = new Set();
+  const { written, there } = await other.import(exported, { onProgress: ({ phase }) => phases.add(phase) });
+  assert.ok(written > 0 && there === 0 && phases.size > 0);
+  const moved = await other.cvm.run(run.id);
+  assert.equal((await moved.show()).stateHash, (await run.show()).stateHash);
+  await moved.answer("it");
+  assert.deepEqual([await moved.result(), await moved.output()], ["got it", ["before"]]);
+  await refused(other.import("no export at all\n"), "corrupt");
+});

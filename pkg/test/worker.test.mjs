@@ -1,0 +1,87 @@
+// Workers: handlers that answer, fail, give up, and are stopped.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+
+import { CallFailure } from "runstate";
+import { opened, refused, started } from "./support.mjs";
+
+test("handlers answer questions and tools", async (t) => {
+  const { rs, run } = await started(t, `const n = CC("how many?", { choices: [2, 3] }); call("double", { n })`);
+  const seen = [];
+  const stop = rs.cvm.worker({
+    cc: async (question, task) => {
+      seen.push([question.prompt, task.program, task.execution, task.attempt]);
+      return question.choices[1];
+    },
+    double: ({ n }) => n * 2,
+  });
+  assert.equal(await run.result(), 6);
+  await stop();
+  await stop.done;
+  assert.deepEqual(seen, [["how many?", "program", run.id, 1]]);
+});
+
+test("what a handler throws is tried again, unless it is final", async (t) => {
+  const source = `let said = ""; try { call("tool", {}) } catch (error) { said = error.name + ": " + error.message } said`;
+  const { rs, run } = await started(t, source);
+  const events = [];
+  let attempts = 0;
+  const tool = () => {
+    attempts += 1;
+    if (attempts === 1) throw new Error("later");
+    if (attempts === 2) return new Date();
+    throw new CallFailure("there is none", { name: "NotThere", final: true });
+  };
+  const backoff = { attempts: 9, initialMs: 1, longestMs: 2 };
+  const stop = rs.cvm.worker({ tool }, { backoff, onEvent: ({ event }) => events.push(event) });
+  assert.equal(await run.result(), "NotThere: there is none");
+  await stop();
+  assert.equal(attempts, 3);
+  assert.deepEqual(events.filter((event) => event === "failed").length, 3);
+});
+
+test("a call that is answered otherwise aborts its handler", async (t) => {
+  const { rs, run } = await started(t, `CC("a?")`);
+  let begun;
+  const working = new Promise((resolve) => (begun = resolve));
+  const cc = async (_, { signal }) => {
+    begun();
+    await once(signal, "abort");
+    throw signal.reason;
+  };
+  const stop = rs.cvm.worker({ cc }, { leaseMs: 60 });
+  await working;
+  assert.deepEqual(await run.refresh().then((r) => r.status), "waiting_cc");
+  await run.answer("mine");
+  assert.equal(await run.result(), "mine");
+  await stop();
+});
+
+test("a worker is stopped by its signal, and refuses what is no handler", async (t) => {
+  const rs = await opened(t);
+  const ends = new AbortController();
+  const stop = rs.cvm.worker({ cc: () => "x" }, { signal: ends.signal });
+  ends.abort();
+  await stop.done;
+  await stop();
+  assert.throws(() => rs.cvm.worker({ cc: "x" }), { code: "usage" });
+  assert.throws(() => rs.cvm.worker({ timer: () => 1 }), { code: "invalid" });
+});
+
+test("calls are claimed, kept, given back and completed by hand", async (t) => {
+  const { rs, run } = await started(t, `call("add", [1, 2]) + call("fetch", {})`);
+  const first = await rs.cvm.claim({ kinds: ["add"], owner: "node" });
+  assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
+  assert.equal(await rs.cvm.claim({ kinds: ["add"], owner: "another" }), null);
+  assert.ok((await rs.cvm.heartbeat(first, 60_000)) > Date.now() + 50_000);
+  await rs.cvm.release(first);
+  const again = await rs.cvm.claim({ call: first.claimed.call, owner: "node" });
+  await refused(rs.cvm.complete(first, 4), "stale_claim");
+  await rs.cvm.complete(again, 3, { by: "node" });
+  const other = await rs.cvm.claim({ kinds: ["fetch"], owner: "node" });
+  const { reached } = await rs.cvm.fail(other, "no network");
+  assert.equal(reached.status, "error");
+  assert.equal((await run.refresh()).status, "error");
+});

@@ -1,0 +1,90 @@
+// Worlds of `runstate/testing`: time that is moved, faults that are planned, a defect.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { RunstateError, simulated } from "runstate/testing";
+import * as face from "runstate";
+
+const DAY = 86_400_000;
+
+/** A program that was started in a new world. */
+async function started(source, options) {
+  const world = await simulated(options);
+  const rs = await world.open("memory:");
+  await rs.cvm.load({ name: "program", source });
+  return { world, rs, run: await rs.cvm.start("program") };
+}
+
+test("time passes when the test says so", async () => {
+  const now = Date.UTC(2026, 0, 1);
+  const { world, run } = await started(`const from = Date.now(); sleep(7 * ${DAY}); sleep(${DAY}); Date.now() - from`, { now });
+  assert.equal(world.now, now);
+  await world.advance(7 * DAY - 1);
+  assert.equal((await run.refresh()).status, "waiting_cc");
+  await world.advance(2 * DAY);
+  assert.equal(await run.result(), 8 * DAY);
+  assert.equal(world.now, now + 9 * DAY - 1);
+  await assert.rejects(world.advance(-1), { code: "usage" });
+});
+
+test("the same seed gives the same ids, another one others", async () => {
+  const ids = [];
+  for (const seed of [1, 1, 2]) ids.push((await started("1", { seed })).run.id);
+  assert.equal(ids[0], ids[1]);
+  assert.notEqual(ids[0], ids[2]);
+});
+
+test("a commit fails as it was planned, and the next one goes through", async () => {
+  const { world, run } = await started(`CC("a?")`);
+  for (const [fault, code] of [["full", "full"], ["unavailable", "unavailable"]]) {
+    world.fail({ on: "commit", fault });
+    await assert.rejects(run.answer("x"), { code });
+    assert.equal((await run.refresh()).status, "waiting_cc");
+  }
+  await run.answer("x");
+  assert.equal(await run.result(), "x");
+});
+
+test("an answer that is lost on the way is found again", async () => {
+  const { world, run } = await started(`CC("a?")`);
+  const before = world.calls("commit");
+  world.fail({ on: "commit", fault: "lost" });
+  await run.answer("x");
+  assert.equal(await run.result(), "x");
+  assert.equal(world.calls("commit"), before + 1, "it was not committed again");
+});
+
+test("a process that dies keeps what was committed", async () => {
+  const { world, run } = await started(`CC("a?"); CC("b?")`);
+  world.fail({ on: "commit", nth: 2, fault: "dies_before" });
+  await run.answer("x");
+  await assert.rejects(run.answer("y"), { code: "closed" });
+  await assert.rejects(run.refresh(), { code: "closed" });
+  world.heal();
+  assert.deepEqual((await run.show()).calls.map(({ prompt }) => prompt), ["b?"]);
+});
+
+test("a fault that is not known is refused", async () => {
+  const world = await simulated();
+  assert.throws(() => world.fail({ on: "coffee", fault: "full" }), { code: "usage" });
+  assert.throws(() => world.fail({ on: "commit", fault: "rain" }), { code: "usage" });
+});
+
+test("the errors are those of the package", () => {
+  assert.equal(RunstateError, face.RunstateError);
+});
+
+// The last one: nothing works in this process's testing WebAssembly any more.
+test("a defect is told to all who wait, and to all who come", async () => {
+  const { world, rs, run } = await started(`CC("a?")`);
+  const waiting = run.result();
+  await assert.rejects(world.defect("this is the message"), { code: "internal", message: /this is the message/ });
+  await assert.rejects(waiting, { code: "internal" });
+  await assert.rejects(rs.info(), { code: "internal" });
+  await assert.rejects(run.answer("x"), { code: "internal" });
+  await assert.rejects(simulated().then((other) => other.open("memory:")), { code: "internal" });
+  const other = await face.open("memory:");
+  await other.info();
+  await other.close();
+});

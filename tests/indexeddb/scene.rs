@@ -1,0 +1,83 @@
+//! Collections and short words for what is done to them.
+
+use std::sync::Arc;
+
+use runstate::id::CommandId;
+use runstate::schema::Direction::{Ascending, Descending};
+use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
+use runstate::store::{Batch, Error, Expect, Op, Receipt, Store, Stored, Write};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::{Document, Json};
+
+const FIELDS: &[Field] = &[
+    Field::text("name").optional(),
+    Field::int("n").optional(),
+    Field::list("tags").optional(),
+    Field::timestamp("at").optional(),
+];
+
+pub const ITEMS: Collection = Collection::new("try.items", 1)
+    .fields(FIELDS)
+    .indexes(&[
+        Index::by(&[("n", Ascending), ("name", Descending)]),
+        Index::each(&[("tags", Ascending)]),
+        Index::by(&[("name", Ascending)]).unique().partial(Predicate::Exists("name")),
+    ])
+    .ttl(Ttl { field: "at", after: Millis(1_000), partial: None });
+
+/// The next version: one index is gone, one is another, one is new.
+pub const NEXT_ITEMS: Collection = Collection::new("try.items", 2).fields(FIELDS).indexes(&[
+    Index::by(&[("n", Descending)]),
+    Index::each(&[("tags", Ascending)]),
+    Index::by(&[("at", Descending)]).partial(Predicate::Exists("at")),
+]);
+
+pub const NOTES: Collection = Collection::new("try.notes", 1).fields(&[Field::text("line").optional()]);
+
+pub fn catalog() -> Catalog {
+    Catalog::new(&[&ITEMS, &NOTES]).unwrap()
+}
+
+pub fn next_catalog() -> Catalog {
+    Catalog::new(&[&NEXT_ITEMS, &NOTES]).unwrap()
+}
+
+pub fn document(value: Json) -> Arc<Document> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+pub fn put(collection: &Collection, id: &str, value: Json) -> Write {
+    let op = Op::Put { version: collection.version, document: document(value) };
+    Write { key: Key::new(collection, id), expect: Expect::Any, op }
+}
+
+pub fn insert(collection: &Collection, id: &str, value: Json) -> Write {
+    Write { expect: Expect::Absent, ..put(collection, id, value) }
+}
+
+pub fn batch(command: &str, writes: Vec<Write>) -> Batch {
+    Batch {
+        command: CommandId::new(command).unwrap(),
+        fingerprint: format!("fingerprint of {command}"),
+        at: Timestamp::from_millis(0),
+        result: format!("result of {command}").into(),
+        writes,
+        checks: vec![],
+    }
+}
+
+pub async fn commit(store: &dyn Store, command: &str, writes: Vec<Write>) -> Result<Receipt, Error> {
+    store.commit(batch(command, writes)).await
+}
+
+pub async fn find(store: &dyn Store, collection: &Collection, id: &str) -> Result<Option<Stored>, Error> {
+    Ok(store.get(&[Key::new(collection, id)]).await?.remove(0))
+}
+
+pub async fn ids(store: &dyn Store, query: Query) -> Result<Vec<String>, Error> {
+    Ok(store.query(&query).await?.rows.into_iter().map(|row| row.id.to_string()).collect())
+}
+
+pub fn code<T>(answer: &Result<T, Error>) -> &'static str {
+    answer.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
+}

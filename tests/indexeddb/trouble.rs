@@ -1,0 +1,277 @@
+//! A browser that refuses, closes, aborts and is full; and people who edit records by hand.
+
+use runstate::engine::open::{self, Missing};
+use runstate::schema::{Accumulator, Aggregate, Filter, Query};
+use runstate::store::indexeddb::{IndexedDb, Options};
+use runstate::store::{Outcome, Store};
+use runstate::time::Millis;
+use serde_json::json;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::browser::{Bent, edit, run};
+use super::scene::{ITEMS, NOTES, batch, catalog, code, commit, find, ids, insert, next_catalog, put};
+use super::{name, opened};
+
+async fn begun(name: &str) -> IndexedDb {
+    let store = opened(name).await.unwrap();
+    store.migrate(&catalog()).await.unwrap();
+    commit(&store, "begin", vec![put(&NOTES, "a", json!({"line": "1"}))]).await.unwrap();
+    store
+}
+
+#[wasm_bindgen_test]
+async fn a_host_without_indexeddb_is_told_so() {
+    const BACK: &str = "
+        if (globalThis.property) Object.defineProperty(globalThis, 'indexedDB', globalThis.property);
+        else delete globalThis.indexedDB;";
+    run("globalThis.property = Object.getOwnPropertyDescriptor(globalThis, 'indexedDB')", "").await;
+    let none = "Object.defineProperty(globalThis, 'indexedDB', { value: undefined, configurable: true })";
+    let bent = Bent::by(none, BACK).await;
+    assert_eq!(code(&opened("any").await), "unsupported");
+    drop(bent);
+    let refused = "Object.defineProperty(globalThis, 'indexedDB', {
+        get() { throw new DOMException('denied', 'SecurityError') }, configurable: true })";
+    let bent = Bent::by(refused, BACK).await;
+    let error = opened("any").await.err().unwrap();
+    drop(bent);
+    assert_eq!(error.code().as_str(), "unavailable");
+    assert!(error.to_string().contains("refuses storage"), "{error}");
+    begun(&name()).await.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn what_is_only_looked_for_is_not_made() {
+    let name = name();
+    let refused = open::open_or(&format!("indexeddb:{name}"), Missing::Refuse).await.err().unwrap();
+    assert_eq!(refused.code.as_str(), "unavailable");
+    let there = "return (await indexedDB.databases()).some((database) => database.name === name)";
+    assert_eq!(run(there, &name).await, false);
+    let made = open::open_known(&format!("indexeddb:{name}"), Missing::Create).await.ok().unwrap();
+    let found = open::open_known(&format!("indexeddb:{name}"), Missing::Refuse).await.ok().unwrap();
+    assert!(made.id.is_some() && made.id == found.id);
+}
+
+#[wasm_bindgen_test]
+async fn a_database_of_something_else_is_left_alone() {
+    let name = name();
+    let foreign = "
+        const request = indexedDB.open(name, 3);
+        request.onupgradeneeded = () => request.result.createObjectStore('theirs');
+        (await settled(request)).close();";
+    run(foreign, &name).await;
+    let error = opened(&name).await.err().unwrap();
+    assert!(error.to_string().contains("something else"), "{error}");
+    let empty = super::name();
+    run("(await settled(indexedDB.open(name))).close()", &empty).await;
+    begun(&empty).await.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn who_does_not_let_go_is_waited_for_so_long() {
+    let name = name();
+    begun(&name).await.close().await.unwrap();
+    // An older page that does not hear that the database is to be changed.
+    run("globalThis.held = await settled(indexedDB.open(name))", &name).await;
+    let options = Options { patience: Millis(200), ..Options::default() };
+    let store = IndexedDb::open(&name, options).await.unwrap();
+    let error = store.migrate(&next_catalog()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "unavailable");
+    assert!(error.to_string().contains("another tab or window has it open"), "{error}");
+    // Who opens it meanwhile stands behind the change that cannot begin.
+    let error = store.migrate(&next_catalog()).await.unwrap_err();
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    run("globalThis.held.close()", &name).await;
+    store.migrate(&next_catalog()).await.unwrap();
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+}
+
+/// Remembers every connection that is opened, so that it can be closed as the browser closes it.
+const REMEMBER_CONNECTIONS: &str = "
+    globalThis.open = IDBFactory.prototype.open;
+    globalThis.connections = [];
+    IDBFactory.prototype.open = function (...given) {
+        const request = globalThis.open.apply(this, given);
+        request.addEventListener('success', () => globalThis.connections.push(request.result));
+        return request;
+    };";
+const FORGET_CONNECTIONS: &str = "IDBFactory.prototype.open = globalThis.open";
+
+#[wasm_bindgen_test]
+async fn a_connection_that_is_closed_is_opened_again() {
+    let name = name();
+    let _bent = Bent::by(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
+    let store = begun(&name).await;
+    const CLOSE: &str = "globalThis.connections.forEach((connection) => connection.close())";
+    run(CLOSE, "").await;
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+    run(CLOSE, "").await;
+    commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await.unwrap();
+    run(CLOSE, "").await;
+    assert_eq!(store.changes(None, 10, Millis(0)).await.unwrap().events, []);
+    // The browser tells so where it is the one who closes.
+    run("globalThis.connections.forEach((c) => c.dispatchEvent(new Event('close')))", "").await;
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "b"]);
+}
+
+/// Does something to each transaction that writes, given as the body of a function of `tx`, once.
+fn meddle(body: &str) -> String {
+    format!(
+        "globalThis.begin = IDBDatabase.prototype.transaction;
+         let left = 1;
+         IDBDatabase.prototype.transaction = function (...given) {{
+             const tx = globalThis.begin.apply(this, given);
+             if (given[1] === 'readwrite' && left-- > 0) ((tx) => {{ {body} }})(tx);
+             return tx;
+         }};"
+    )
+}
+const MEDDLE_NO_MORE: &str = "IDBDatabase.prototype.transaction = globalThis.begin";
+
+#[wasm_bindgen_test]
+async fn a_commit_that_was_cut_off_is_made_once() {
+    let store = begun(&name()).await;
+    // Cut off before anything of it was kept.
+    let bent = Bent::by(&meddle("queueMicrotask(() => tx.abort())"), MEDDLE_NO_MORE).await;
+    let receipt = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await.unwrap();
+    drop(bent);
+    assert!(!receipt.replayed);
+    // Kept, and cut off before it was told.
+    let cut = meddle("tx.addEventListener('complete', () => tx.dispatchEvent(new Event('abort')))");
+    let bent = Bent::by(&cut, MEDDLE_NO_MORE).await;
+    let receipt = commit(&store, "c", vec![insert(&NOTES, "c", json!({}))]).await.unwrap();
+    drop(bent);
+    assert_eq!(receipt.result, "result of c");
+    for id in ["b", "c"] {
+        assert_eq!(find(&store, &NOTES, id).await.unwrap().unwrap().revision.writes(), 1);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_commit_that_cannot_be_asked_for_is_unknown() {
+    let store = begun(&name()).await;
+    let cut = meddle(
+        "tx.addEventListener('complete', () => {
+             IDBDatabase.prototype.transaction = () => { throw new DOMException('it is gone', 'InvalidStateError') };
+             tx.dispatchEvent(new Event('abort'));
+         })",
+    );
+    let bent = Bent::by(&cut, MEDDLE_NO_MORE).await;
+    let answer = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
+    drop(bent);
+    assert_eq!(code(&answer), "unknown");
+    assert_ne!(store.outcome(&batch("b", vec![]).command).await.unwrap(), Outcome::Absent);
+}
+
+/// The browser has no space for what is put after so many puts.
+fn full_after(puts: u32) -> String {
+    format!(
+        "globalThis.put = IDBObjectStore.prototype.put;
+         let left = {puts};
+         IDBObjectStore.prototype.put = function (...given) {{
+             if (left-- > 0) return globalThis.put.apply(this, given);
+             throw new DOMException('no space', 'QuotaExceededError');
+         }};"
+    )
+}
+const SPACE_AGAIN: &str = "IDBObjectStore.prototype.put = globalThis.put";
+
+/// The exception is a made one, at every put in turn; a browser whose quota is really used up is tried elsewhere.
+#[wasm_bindgen_test]
+async fn without_space_nothing_is_half_written() {
+    let store = begun(&name()).await;
+    let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
+    let writes = || (0..3).map(|i| insert(&NOTES, &format!("n{i}"), json!({}))).collect();
+    // Three documents, the row of the ledger, the feed.
+    for puts in 0..5 {
+        let bent = Bent::by(&full_after(puts), SPACE_AGAIN).await;
+        let answer = commit(&store, "c", writes()).await;
+        drop(bent);
+        assert_eq!(code(&answer), "full", "after {puts}");
+        assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+        assert_eq!(store.outcome(&batch("c", vec![]).command).await.unwrap(), Outcome::Absent);
+        assert_eq!(store.changes(Some(start.clone()), 9, Millis(0)).await.unwrap().events, []);
+    }
+    commit(&store, "c", writes()).await.unwrap();
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "n0", "n1", "n2"]);
+}
+
+#[wasm_bindgen_test]
+async fn one_who_is_too_much_costs_the_others_nothing() {
+    let store = begun(&name()).await;
+    let bent = Bent::by(
+        "globalThis.put = IDBObjectStore.prototype.put;
+         IDBObjectStore.prototype.put = function (value, key) {
+             if (key === 'large') throw new DOMException('no space', 'QuotaExceededError');
+             return globalThis.put.call(this, value, key);
+         };",
+        SPACE_AGAIN,
+    )
+    .await;
+    let commits = ["x", "large", "y"].map(|id| store.commit(batch(id, vec![insert(&NOTES, id, json!({}))])));
+    let answers = runstate::testing::join_all(commits.into_iter().collect()).await;
+    drop(bent);
+    assert_eq!(answers.iter().map(code).collect::<Vec<_>>(), ["ok", "full", "ok"]);
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "x", "y"]);
+}
+
+#[wasm_bindgen_test]
+async fn what_was_edited_by_hand_is_damage_that_has_a_name() {
+    let name = name();
+    let store = begun(&name).await;
+    let items = (0..3).map(|i| put(&ITEMS, &format!("i{i}"), json!({"n": i, "tags": ["t"]})));
+    commit(&store, "items", items.collect()).await.unwrap();
+    let all = Aggregate {
+        collection: ITEMS.name.to_owned(),
+        filter: Filter::All,
+        group_by: vec![],
+        accumulators: vec![("n".to_owned(), Accumulator::Count)],
+    };
+    // Each edit, and back to what it was.
+    let edits = [
+        "record.doc = record.doc.replace('1', '2')",
+        "record.rev = '7' + record.rev.slice(1)",
+        "record.v = 9",
+        "record.id = 'i2'",
+        "delete record.crc",
+        "record.doc = 10n",
+        "record.doc = undefined",
+        "return null",
+        "return 'text'",
+    ];
+    run("globalThis.before = undefined", "").await;
+    for body in edits {
+        edit(&name, ITEMS.name, "i1", &format!("globalThis.before ??= structuredClone(record); {body}")).await;
+        let answers = [
+            find(&store, &ITEMS, "i1").await.map(drop),
+            ids(&store, Query::of(&ITEMS)).await.map(drop),
+            store.aggregate(&all).await.map(drop),
+            commit(&store, "over it", vec![put(&ITEMS, "i1", json!({}))]).await.map(drop),
+        ];
+        for answer in answers {
+            assert_eq!(code(&answer), "corrupt", "{body}");
+            let error = answer.unwrap_err().to_string();
+            assert!(error.starts_with("try.items/i1 is damaged"), "{body}: {error}");
+        }
+        assert_eq!(find(&store, &ITEMS, "i2").await.unwrap().unwrap().document["n"], 2);
+        assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 2)).await.unwrap(), ["i2"]);
+        edit(&name, ITEMS.name, "i1", "return structuredClone(globalThis.before)").await;
+    }
+    assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 1)).await.unwrap(), ["i1"]);
+    // An entry that its document does not have: another one's.
+    edit(&name, ITEMS.name, "i2", "globalThis.entries = record.i.k0").await;
+    edit(&name, ITEMS.name, "i1", "record.i.k0 = globalThis.entries").await;
+    let led = ids(&store, Query::of(&ITEMS).eq("n", 2)).await;
+    assert!(led.as_ref().unwrap_err().to_string().starts_with("try.items/i1 is damaged"), "{led:?}");
+}
+
+#[wasm_bindgen_test]
+async fn a_database_that_was_deleted_is_not_begun_anew_behind_ones_back() {
+    let name = name();
+    let store = begun(&name).await;
+    run("await settled(indexedDB.deleteDatabase(name))", &name).await;
+    let error = find(&store, &NOTES, "a").await.unwrap_err();
+    assert!(error.to_string().contains("it was deleted"), "{error}");
+    let begun_anew = begun(&name).await;
+    assert_ne!(begun_anew.id(), store.id());
+    assert_eq!(code(&commit(&store, "b", vec![put(&NOTES, "b", json!({}))]).await), "unavailable");
+}

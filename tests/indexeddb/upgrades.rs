@@ -1,0 +1,141 @@
+//! One database under several catalogs: what is raised, what stays, and who is too old.
+
+use runstate::schema::Direction::Descending;
+use runstate::schema::Query;
+use runstate::store::Store;
+use serde_json::json;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::browser::{edit, run};
+use super::scene::{ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, find, ids, next_catalog, put};
+use super::{name, opened};
+
+/// Fills a database with 600 items, more than are rewritten at once, and a note.
+async fn filled(name: &str) {
+    let store = opened(name).await.unwrap();
+    store.migrate(&catalog()).await.unwrap();
+    let item = |i: i64| put(&ITEMS, &format!("i{i:03}"), json!({"n": i, "at": i % 7, "tags": [i % 3, "all"]}));
+    commit(&store, "fill", (0..600).map(item).collect()).await.unwrap();
+    commit(&store, "note", vec![put(&NOTES, "a", json!({"line": "1"}))]).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn documents_stay_and_new_indexes_know_them() {
+    let name = name();
+    filled(&name).await;
+    let store = opened(&name).await.unwrap();
+    let before = find(&store, &ITEMS, "i007").await.unwrap();
+    store.migrate(&next_catalog()).await.unwrap();
+    assert_eq!(find(&store, &ITEMS, "i007").await.unwrap(), before);
+    let latest = Query::of(&NEXT_ITEMS).sort("n", Descending).limit(2);
+    assert_eq!(ids(&store, latest).await.unwrap(), ["i599", "i598"]);
+    let last = Query::of(&NEXT_ITEMS).eq("at", 6).sort("at", Descending).limit(2);
+    assert_eq!(ids(&store, last).await.unwrap(), ["i006", "i013"]);
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+    // What was projected for the first version is gone, and each index of the second has all that it should.
+    let counts = "
+        const db = await settled(indexedDB.open(name));
+        const store = db.transaction(['try.items']).objectStore('try.items');
+        const record = await settled(store.get('i007'));
+        const counts = [];
+        for (const index of store.indexNames) counts.push(await settled(store.index(index).count()));
+        db.close();
+        return `${Object.keys(record.i).length} ${counts.sort()}`;";
+    assert_eq!(run(counts, &name).await.as_string().unwrap(), "3 1200,600,600");
+}
+
+#[wasm_bindgen_test]
+async fn opening_what_is_as_it_should_be_changes_nothing() {
+    let name = name();
+    filled(&name).await;
+    let version = "const db = await settled(indexedDB.open(name)); db.close(); return db.version;";
+    let before = run(version, &name).await;
+    for _ in 0..2 {
+        let store = opened(&name).await.unwrap();
+        store.migrate(&catalog()).await.unwrap();
+        store.close().await.unwrap();
+    }
+    assert_eq!(run(version, &name).await, before);
+}
+
+#[wasm_bindgen_test]
+async fn an_older_program_reads_what_a_newer_one_has_raised() {
+    let name = name();
+    filled(&name).await;
+    let old = opened(&name).await.unwrap();
+    old.migrate(&catalog()).await.unwrap();
+    // The older one has the database open, and lets go by itself.
+    let new = opened(&name).await.unwrap();
+    new.migrate(&next_catalog()).await.unwrap();
+    commit(&new, "new", vec![put(&NEXT_ITEMS, "i000", json!({"n": -1}))]).await.unwrap();
+
+    assert_eq!(find(&old, &ITEMS, "i000").await.unwrap().unwrap().document["n"], -1);
+    assert_eq!(old.health().map(|e| e.code().as_str()), Some("newer_version"));
+    assert_eq!(code(&commit(&old, "old", vec![put(&ITEMS, "i000", json!({}))]).await), "read_only");
+    // An index that is not there any more is done without: the answer is the same.
+    assert_eq!(ids(&old, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
+    assert_eq!(ids(&old, Query::of(&ITEMS).eq("n", -1)).await.unwrap(), ["i000"]);
+    assert_eq!(code(&old.sweep(ITEMS.name, runstate::time::Timestamp::from_millis(9_000), 10).await), "read_only");
+
+    let again = opened(&name).await.unwrap();
+    assert_eq!(code(&again.migrate(&catalog()).await), "newer_version");
+    assert_eq!(find(&again, &ITEMS, "i001").await.unwrap().unwrap().document["n"], 1);
+    new.migrate(&next_catalog()).await.unwrap();
+    commit(&new, "newer", vec![put(&NEXT_ITEMS, "i001", json!({}))]).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn tabs_of_one_version_go_on_over_an_upgrade() {
+    let name = name();
+    let one = opened(&name).await.unwrap();
+    one.migrate(&catalog()).await.unwrap();
+    commit(&one, "1", vec![put(&NOTES, "a", json!({}))]).await.unwrap();
+    let two = opened(&name).await.unwrap();
+    // Another collection comes to it; the first program knows nothing of it and loses nothing by it.
+    const MORE: runstate::schema::Collection = runstate::schema::Collection::new("try.more", 1);
+    two.migrate(&runstate::schema::Catalog::new(&[&MORE]).unwrap()).await.unwrap();
+    commit(&one, "2", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
+    commit(&two, "3", vec![put(&MORE, "c", json!({}))]).await.unwrap();
+    assert_eq!(one.health(), None);
+    assert_eq!(ids(&one, Query::of(&NOTES)).await.unwrap(), ["a", "b"]);
+}
+
+#[wasm_bindgen_test]
+async fn two_who_raise_at_once_both_come_through() {
+    let name = name();
+    filled(&name).await;
+    let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
+    let catalog = next_catalog();
+    let both = runstate::testing::join_all(vec![one.migrate(&catalog), two.migrate(&catalog)]).await;
+    assert_eq!(both, [Ok(()), Ok(())]);
+    assert_eq!(ids(&one, Query::of(&NEXT_ITEMS).eq("n", 3)).await.unwrap(), ["i003"]);
+    assert_eq!(ids(&two, Query::of(&NEXT_ITEMS).eq("n", 4)).await.unwrap(), ["i004"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_damaged_document_stops_no_reading_and_is_not_raised() {
+    let name = name();
+    filled(&name).await;
+    edit(&name, ITEMS.name, "i300", "record.doc = '{}'").await;
+    let store = opened(&name).await.unwrap();
+    let raised = store.migrate(&next_catalog()).await;
+    assert!(raised.as_ref().unwrap_err().to_string().contains("try.items/i300"), "{raised:?}");
+    assert_eq!(store.health().map(|e| e.code().as_str()), Some("corrupt"));
+    assert_eq!(find(&store, &NEXT_ITEMS, "i299").await.unwrap().unwrap().document["n"], 299);
+    assert_eq!(code(&commit(&store, "c", vec![put(&NEXT_ITEMS, "i1", json!({}))]).await), "read_only");
+    // Who asks for the version before can go on as before.
+    store.migrate(&catalog()).await.unwrap();
+    commit(&store, "mend", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_format_of_the_future_is_read_and_not_written() {
+    let name = name();
+    filled(&name).await;
+    edit(&name, "runstate", "store", "record.format = 2").await;
+    let store = opened(&name).await.unwrap();
+    assert_eq!(code(&store.migrate(&catalog()).await), "newer_version");
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+    assert_eq!(code(&commit(&store, "c", vec![put(&NOTES, "b", json!({}))]).await), "read_only");
+}
