@@ -1188,6 +1188,10 @@ leaseUntil?: Timestamp,
  */
 line: number,
 /**
+ * The variables visible there by name, cut with a mark.
+ */
+variables: Json,
+/**
  * When it was asked.
  */
 requestedAt: Timestamp, };
@@ -2045,6 +2049,7 @@ export interface Calls {
   "cvm.program": { params: ProgramParams; result: ProgramView };
   "cvm.versions": { params: VersionsParams; result: Paged<VersionSummary> };
   "cvm.version": { params: VersionParams; result: VersionView };
+  "cvm.versionOf": { params: ExecutionParams; result: VersionView };
   "cvm.start": { params: StartParams; result: Reached };
   "cvm.next": { params: CommandParams; result: Reached };
   "cvm.pause": { params: CommandParams; result: Reached };
