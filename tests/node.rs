@@ -254,8 +254,8 @@ fn a_program_is_worked_for_in_node() {
 }
 
 #[test]
-fn the_package_keeps_what_it_promises() {
-    let Some(mut command) = script("the_package_keeps_what_it_promises", "face.mjs") else { return };
+fn disks_that_fail_are_told_apart_in_node() {
+    let Some(mut command) = script("disks_that_fail_are_told_apart_in_node", "disks.mjs") else { return };
     let folder = tempfile::tempdir().unwrap();
     let output = command.arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -24,7 +24,8 @@ for (const word of asked) {
 
 process.chdir(new URL("..", import.meta.url).pathname);
 if (!asked.has("--face")) {
-  rmSync("dist", { recursive: true, force: true });
+  // Written last: what is there afterwards tells that all of it was built.
+  rmSync("dist/types", { recursive: true, force: true });
   mkdirSync("dist", { recursive: true });
   modules({ dev: asked.has("--dev") });
 }

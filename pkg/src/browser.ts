@@ -3,7 +3,7 @@
 import { type OpenOptions, openOn } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
-import type { Compiled } from "./wire.js";
+import type { CompiledSource } from "./wire.js";
 
 export * from "./index.js";
 export { version } from "./version.js";
@@ -11,7 +11,7 @@ export { version } from "./version.js";
 const host = {
   instance: runtime,
   begin: () => runtime.begin((glue) => glue.default({ module_or_path: new URL("./runstate_bg.wasm", import.meta.url) })),
-  async compile(name: string, source: string): Promise<Compiled> {
+  async compile(name: string, source: string): Promise<CompiledSource> {
     const { compile } = await import("./compiler-browser.js");
     return compile(name, source);
   },

@@ -2,7 +2,7 @@
 
 import { RunstateError, toldError } from "./errors.js";
 import { text } from "./options.js";
-import type { Compiled } from "./wire.js";
+import type { CompiledSource } from "./wire.js";
 
 /** What the glue of the compiler exports. */
 export interface CompilerGlue {
@@ -36,12 +36,12 @@ export class Compiler {
     });
   }
 
-  readonly compile = async (name: string, source: string): Promise<Compiled> => {
+  readonly compile = async (name: string, source: string): Promise<CompiledSource> => {
     const given = [text(name, "the name of a program"), text(source, "the source of a program")] as const;
     await this.load();
     if (this.#defect !== undefined) throw this.#defect;
     try {
-      return JSON.parse(this.glue.compile(...given)) as Compiled;
+      return JSON.parse(this.glue.compile(...given)) as CompiledSource;
     } catch (thrown) {
       throw this.#defect ?? toldError(thrown);
     }

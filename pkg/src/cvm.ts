@@ -3,16 +3,17 @@
 import type { Engine } from "./engine.js";
 import { RunstateError } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import type { Json, Plain } from "./json.js";
+import type { Plain } from "./json.js";
 import { type CommandOptions, type WaitOptions, named, text } from "./options.js";
 import { plain } from "./plain.js";
 import { Run } from "./run.js";
 import type {
-  Backoff,
+  BackoffParams,
   CallRow,
-  Compiled,
+  CompiledSource,
   CvmChange,
   Due,
+  Instruction,
   Latency,
   LoadedProgram,
   LogLevel,
@@ -22,7 +23,7 @@ import type {
   Reached,
   Stats,
   Status,
-  Summary,
+  ExecutionSummary,
   Thing,
   VersionSummary,
   VersionView,
@@ -43,7 +44,7 @@ export interface Load {
   /** Its source, for people and for compiling again. */
   source: string;
   /** What the source was compiled to; without it the compiler is loaded and compiles it. */
-  bytecode?: Json[];
+  bytecode?: Instruction[];
   /** By what it was compiled. */
   compiler?: string;
   /** What it is for. */
@@ -76,7 +77,7 @@ export class Cvm {
     return this.#engine.call("cvm.load", params, options.signal);
   }
 
-  async #compiled({ name, source, bytecode, compiler = "unknown" }: Load): Promise<Compiled> {
+  async #compiled({ name, source, bytecode, compiler = "unknown" }: Load): Promise<CompiledSource> {
     if (bytecode !== undefined) return { bytecode, compiler };
     const compile = this.#engine.compile;
     if (compile === undefined) {
@@ -119,18 +120,18 @@ export class Cvm {
   }
 
   /** Executions, newest first. */
-  list(options: { status?: Status; program?: string; limit?: number } & WaitOptions = {}): Promise<Summary[]> {
+  list(options: { status?: Status; program?: string; limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
     const { status, program, limit, signal } = options;
     return this.#engine.call("cvm.list", { status, program, limit }, signal);
   }
 
   /** Executions that have not ended, newest first. */
-  active(options: { limit?: number } & WaitOptions = {}): Promise<Summary[]> {
+  active(options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
     return this.#engine.call("cvm.active", { limit: options.limit }, options.signal);
   }
 
   /** Executions of a program, newest first. */
-  history(program: string, options: { limit?: number } & WaitOptions = {}): Promise<Summary[]> {
+  history(program: string, options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
     return this.#engine.call("cvm.history", { program, limit: options.limit }, options.signal);
   }
 
@@ -161,7 +162,7 @@ export class Cvm {
     options: { execution?: string; program?: string; kind?: string; open?: boolean } & PageOptions = {},
   ): Promise<Paged<CallRow>> {
     const { signal, ...of } = options;
-    return this.#engine.call("cvm.calls", of, signal);
+    return this.#engine.call("cvm.calls", { ...of, open: of.open ?? false }, signal);
   }
 
   /** The answered calls that took longest. */
@@ -185,12 +186,22 @@ export class Cvm {
     return this.#engine.call("cvm.latency", { program: options.program }, options.signal);
   }
 
+  /** As {@link Cvm.latency}, of each program. */
+  latencyByProgram(options: WaitOptions = {}): Promise<{ [program: string]: Latency }> {
+    return this.#engine.call("cvm.latencyByProgram", {}, options.signal);
+  }
+
+  /** As {@link Cvm.latency}, of each kind of calls. */
+  latencyByKind(options: { program?: string } & WaitOptions = {}): Promise<{ [kind: string]: Latency }> {
+    return this.#engine.call("cvm.latencyByKind", { program: options.program }, options.signal);
+  }
+
   /**
    * What is committed from now on, or after the position `from`, told in terms of programs and executions; it goes on until you leave the
    * loop. `position_expired`: the position is older than what the store keeps; read anew and begin without one.
    */
   changes(
-    of: { things?: readonly Thing[]; executions?: readonly string[]; from?: string } & WaitOptions = {},
+    of: { things?: Thing[]; executions?: string[]; from?: string } & WaitOptions = {},
   ): AsyncIterable<CvmChange> {
     const { things, executions, from, signal } = of;
     const engine = this.#engine;
@@ -199,7 +210,7 @@ export class Cvm {
 
   /** Hands one open call of these kinds, or this call, to a worker until its lease ends; null: there is none. */
   claim(
-    claim: ({ kinds: readonly string[] } | { call: string }) & { owner: string; leaseMs?: number },
+    claim: ({ kinds: string[] } | { call: string }) & { owner: string; leaseMs?: number },
     options: WaitOptions = {},
   ): Promise<Work | null> {
     return this.#engine.call("cvm.claim", { ...claim, leaseMs: claim.leaseMs ?? LEASE_MS }, options.signal);
@@ -220,7 +231,7 @@ export class Cvm {
   fail(
     { claimed }: Work,
     message: string,
-    options: { name?: string; by?: string; retry?: Backoff } & CommandOptions = {},
+    options: { name?: string; by?: string; retry?: BackoffParams } & CommandOptions = {},
   ): Promise<{ retryAt: number | null; reached: Reached | null }> {
     const { name, by, retry, signal } = options;
     return this.#engine.call("cvm.fail", { claimed, message, name, by, retry, ...named(options) }, signal);
@@ -251,7 +262,7 @@ export class Cvm {
 
   /** Removes executions that ended before that time, at most `limit`. */
   deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<Due> {
-    return this.#engine.call("cvm.deleteFinished", { before, limit: options.limit }, options.signal);
+    return this.#engine.call("cvm.deleteFinished", { before, limit: options.limit ?? DUE }, options.signal);
   }
 
   #run(reached: Reached): Run {

@@ -2,10 +2,10 @@
 
 import { untilAborted } from "./abort.js";
 import type { Instance, RawHandler, RawRunstate, RawServing } from "./instance.js";
-import type { Calls, Compiled, Imported, Method } from "./wire.js";
+import type { Calls, CompiledSource, ImportResult, Method } from "./wire.js";
 
 /** Compiles a program's source. */
-export type Compile = (name: string, source: string) => Promise<Compiled>;
+export type Compile = (name: string, source: string) => Promise<CompiledSource>;
 
 /** Calls after which something may be due sooner than was known. */
 const MOVES: ReadonlySet<Method> = new Set<Method>([
@@ -65,14 +65,14 @@ export class Engine {
   }
 
   /** Takes the bytes of an export in. */
-  async import(bytes: Uint8Array, progress: ((event: string) => void) | undefined, signal?: AbortSignal): Promise<Imported> {
+  async import(bytes: Uint8Array, progress: ((event: string) => void) | undefined, signal?: AbortSignal): Promise<ImportResult> {
     signal?.throwIfAborted();
     const text = await untilAborted(
       this.instance.run(() => this.raw.import(bytes, progress)),
       signal,
     );
     this.moved();
-    return JSON.parse(text) as Imported;
+    return JSON.parse(text) as ImportResult;
   }
 
   /** Ends the use of the store. */

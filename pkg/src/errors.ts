@@ -1,17 +1,10 @@
 // The errors that callers see. What codes there are is the engine's to say (`src/code.rs`).
 
 import type { Json } from "./json.js";
-import type { ErrorCode, ProgramFault } from "./wire.js";
+import type { ErrorCode, ErrorFields, ProgramError } from "./wire.js";
 
-/** What an error says beside its message. */
-export interface ErrorFields {
-  code: ErrorCode;
-  message: string;
-  retryable?: boolean;
-  collection?: string;
-  key?: string;
-  details?: Json;
-}
+/** What an error is made of. */
+export type ErrorInit = Pick<ErrorFields, "code" | "message"> & Partial<ErrorFields>;
 
 /** What failed, and whether it may go better next time. Unless the code is `unknown_outcome` nothing was changed. */
 export class RunstateError extends Error {
@@ -27,7 +20,7 @@ export class RunstateError extends Error {
   /** More, for programs; of `compile_error` the `diagnostics`. */
   readonly details: Json | undefined;
 
-  constructor({ code, message, retryable, collection, key, details }: ErrorFields, options?: ErrorOptions) {
+  constructor({ code, message, retryable, collection, key, details }: ErrorInit, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
     this.retryable = retryable ?? false;
@@ -47,7 +40,7 @@ export class ExecutionError extends Error {
     /** How it ended. */
     readonly status: "error" | "cancelled",
     /** What the program threw, and where; null where it was cancelled. */
-    readonly fault: ProgramFault | null,
+    readonly fault: ProgramError | null,
   ) {
     super(fault === null ? `execution ${execution} was cancelled` : `${fault.name}: ${fault.message} (line ${fault.line})`);
   }

@@ -5,15 +5,15 @@ import type { Runstate } from "./runstate.js";
 
 export { Cvm, type Load, type PageOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
-export { CallFailure, type ErrorFields, ExecutionError, RunstateError } from "./errors.js";
-export type { Json, Plain } from "./json.js";
+export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
+export type { Plain } from "./json.js";
 export type { OpenOptions } from "./open.js";
 export type { CommandOptions, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { Run, type AnswerOptions } from "./run.js";
-export { Runstate, type Change, type ImportProgress } from "./runstate.js";
+export { Runstate, type Change } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
-export type { Handler, QuestionHandler, Stop, Task, ToolHandler, WorkerEvent, WorkerOptions } from "./worker.js";
+export type { Handler, QuestionHandler, Stop, Task, ToolHandler, WorkerOptions } from "./worker.js";
 export type * from "./wire.js";
 
 /**

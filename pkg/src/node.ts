@@ -7,7 +7,7 @@ import { files } from "./node/files.js";
 import { type OpenOptions, openOn } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
-import type { Compiled, FilesReport } from "./wire.js";
+import type { CompiledSource, FilesReport } from "./wire.js";
 
 export * from "./index.js";
 export { type NewFile, type NodeFiles, type OpenFile, files } from "./node/files.js";
@@ -20,7 +20,7 @@ const host = {
       glue.initSync({ module: readFileSync(new URL("./runstate_bg.wasm", import.meta.url)) });
       glue.provideFiles?.(files);
     }),
-  async compile(name: string, source: string): Promise<Compiled> {
+  async compile(name: string, source: string): Promise<CompiledSource> {
     const { compile } = await import("./compiler-node.js");
     return compile(name, source);
   },

@@ -2,7 +2,7 @@
 // `JSON.stringify` would leave it out, turn it into null, or into something else.
 
 import { RunstateError } from "./errors.js";
-import type { Plain } from "./json.js";
+import type { Json } from "./json.js";
 
 /** How deep a plain value may be; as in `src/limits.rs`. */
 const DEPTH = 64;
@@ -11,12 +11,12 @@ const DEPTH = 64;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** `value` itself, where JSON can say it; `what` names it in the error. */
-export function plain(value: unknown, what: string, code: "invalid" | "invalid_answer" = "invalid"): Plain {
+export function plain(value: unknown, what: string, code: "invalid" | "invalid_answer" = "invalid"): Json {
   const wrong = misfit(value, what, new Set(), 0);
   if (wrong !== null) {
     throw new RunstateError({ code, message: `${wrong}; a plain value is what JSON can say` });
   }
-  return value as Plain;
+  return value as Json;
 }
 
 /** What of `value` JSON cannot say, in words. */

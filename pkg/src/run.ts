@@ -7,7 +7,7 @@ import type { Json, Plain } from "./json.js";
 import { type CommandOptions, type WaitOptions, named } from "./options.js";
 import { plain } from "./plain.js";
 import { Question } from "./question.js";
-import type { CvmChange, ExecutionView, LogPage, OpenCall, Reached, Seen, Status, Thing } from "./wire.js";
+import type { CvmChange, Execution, LogPage, OpenCall, Reached, Seen, Status, Thing } from "./wire.js";
 
 /** Of which call an answer is, where several may be open, and by whom. */
 export interface AnswerOptions extends CommandOptions {
@@ -97,7 +97,7 @@ export class Run {
   }
 
   /** All of it, as of one moment. */
-  async show(options: WaitOptions = {}): Promise<ExecutionView> {
+  async show(options: WaitOptions = {}): Promise<Execution> {
     const view = await this.#engine.call("cvm.show", { id: this.id }, options.signal);
     this.#status = view.status;
     return view;
@@ -120,7 +120,7 @@ export class Run {
   }
 
   /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */
-  changes(options: { things?: readonly Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
+  changes(options: { things?: Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
     return each(this.#feed(options.things, options.signal, options.from));
   }
 
@@ -191,7 +191,7 @@ export class Run {
     }
   }
 
-  #feed(things: readonly Thing[] | undefined, signal: AbortSignal | undefined, from?: string): Feed<CvmChange> {
+  #feed(things: Thing[] | undefined, signal: AbortSignal | undefined, from?: string): Feed<CvmChange> {
     const executions = [this.id];
     return new Feed((at, waitMs) => this.#engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from);
   }

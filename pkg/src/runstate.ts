@@ -3,13 +3,13 @@
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
-import { RunstateError, type ErrorFields } from "./errors.js";
+import { RunstateError } from "./errors.js";
 import { Feed, each } from "./feed.js";
 import type { WaitOptions } from "./options.js";
-import type { Change as Committed, Imported, Info } from "./wire.js";
+import type { ImportResult, Progress, StoreChange, StoreInfo } from "./wire.js";
 
 /** A committed change of a document. */
-export interface Change extends Committed {
+export interface Change extends StoreChange {
   /** Whether the document was deleted. */
   deleted: boolean;
 }
@@ -51,14 +51,14 @@ export class Runstate implements AsyncDisposable {
   }
 
   /** What the store is and holds, in numbers. */
-  info(options: WaitOptions = {}): Promise<Info> {
+  info(options: WaitOptions = {}): Promise<StoreInfo> {
     return this.#engine.call("info", {}, options.signal);
   }
 
   /** Why the store can only be read (it is damaged, or of a newer version); null: it can be written. */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     const error = await this.#engine.call("health", {}, options.signal);
-    return error === null ? null : new RunstateError(error as unknown as ErrorFields);
+    return error === null ? null : new RunstateError(error);
   }
 
   /** All of the store as lines of JSON, or one execution with its program; the command line reads it too. */
@@ -77,10 +77,10 @@ export class Runstate implements AsyncDisposable {
   /** Takes an export in. It is checked as a whole before anything is written; what is there is never overwritten, and a repeat goes on. */
   async import(
     data: Blob | Uint8Array | string,
-    options: { onProgress?: (event: ImportProgress) => void } & WaitOptions = {},
-  ): Promise<Imported> {
+    options: { onProgress?: (event: Progress) => void } & WaitOptions = {},
+  ): Promise<ImportResult> {
     const { onProgress, signal } = options;
-    const told = onProgress && ((event: string) => onProgress(JSON.parse(event) as ImportProgress));
+    const told = onProgress && ((event: string) => onProgress(JSON.parse(event) as Progress));
     return this.#engine.import(await bytesOf(data), told, signal);
   }
 
@@ -94,15 +94,6 @@ export class Runstate implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** How far an import is. */
-export interface ImportProgress {
-  phase: "check" | "compare" | "write" | "verify";
-  /** Documents so far. */
-  done: number;
-  /** Of so many, where that is known. */
-  of: number | null;
 }
 
 async function bytesOf(data: Blob | Uint8Array | string): Promise<Uint8Array> {

@@ -5,7 +5,7 @@ import { CallFailure, usage } from "./errors.js";
 import type { Json, Plain } from "./json.js";
 import { plain } from "./plain.js";
 import type { RawServing } from "./instance.js";
-import type { Backoff, OpenCall, Work } from "./wire.js";
+import type { BackoffParams, OpenCall, Work, WorkerEvent } from "./wire.js";
 
 /** A call that a handler is to answer. */
 export interface Task {
@@ -39,19 +39,13 @@ export interface WorkerOptions<K extends string = string> {
   /** How long a call is this worker's without a word from it, in milliseconds; 30,000. */
   leaseMs?: number;
   /** When and how often a failed call is tried again. */
-  backoff?: Backoff;
+  backoff?: BackoffParams;
   /** How long what runs may go on after the worker was stopped, in milliseconds; 30,000. */
   graceMs?: number;
   /** Hears what the worker does. */
   onEvent?: (event: WorkerEvent) => void;
   /** Stops the worker. */
   signal?: AbortSignal;
-}
-
-/** What a worker did or met; `event` says which of the rest is there. */
-export interface WorkerEvent {
-  event: "claimed" | "answered" | "failed" | "lost" | "released" | "due" | "trouble";
-  [more: string]: Json;
 }
 
 /** Ends a worker: it claims nothing more, lets what runs go on for its grace, and gives back what is left. */

@@ -8,14 +8,14 @@ import { open } from "runstate";
 import { opened, started } from "./support.mjs";
 
 test("timers and deadlines are driven", async (t) => {
-  const { rs, run } = await started(t, `sleep(40); CC("still there?", { timeoutMs: 40, default: "no" })`);
+  const { rs, run } = await started(t, `function main() { sleep(40); return CC("still there?", { timeoutMs: 40, default: "no" }) }`);
   assert.equal(rs.driver.state, "leading");
   assert.equal(await run.result(), "no");
 });
 
 test("without timers nothing comes by itself", async (t) => {
   const rs = await opened(t, "memory:", { timers: "off" });
-  const { run } = await started(t, `sleep(1); "rested"`, { rs });
+  const { run } = await started(t, `function main() { sleep(1); return "rested" }`, { rs });
   assert.equal(rs.driver.state, "off");
   const due = await rs.cvm.nextDue();
   assert.ok(due <= Date.now() + 1);

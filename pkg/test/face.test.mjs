@@ -43,7 +43,7 @@ test("errors are typed and say what to do", async (t) => {
 
 test("what does not compile is told by its place", async (t) => {
   const rs = await opened(t);
-  const error = await refused(rs.cvm.load({ name: "bad", source: "let a = 1;\nlet a = nix;" }), "compile_error");
+  const error = await refused(rs.cvm.load({ name: "bad", source: "let a = 1;\nlet b = nix;" }), "compile_error");
   const [first] = error.details.diagnostics;
   assert.equal(first.line, 2);
   assert.equal(typeof first.message, "string");
@@ -87,7 +87,7 @@ test("plain values of every kind go through", async (t) => {
   const input = { nothing: null, yes: true, n: -1.5, text: "\u{1f600} é", list: [[], {}], left: undefined };
   const shared = { a: 1 };
   const bare = Object.assign(Object.create(null), { twice: [shared, shared] });
-  const { run } = await started(t, "JSON.stringify(input)", { input: { ...input, bare } });
+  const { run } = await started(t, "function main() { return JSON.stringify(input) }", { input: { ...input, bare } });
   const { left: _, ...kept } = input;
   assert.deepEqual(JSON.parse(await run.result()), { ...kept, bare: { twice: [shared, shared] } });
 });
@@ -107,7 +107,7 @@ test("a store that was closed refuses everything, and closing again is fine", as
 });
 
 test("several calls at once on one handle do not disturb each other", async (t) => {
-  const { rs, run } = await started(t, `const got = CC.all(["a?", "b?", "c?", "d?"]); got.join("")`);
+  const { rs, run } = await started(t, `function main() { return CC.all(["a?", "b?", "c?", "d?"]).join("") }`);
   const { calls } = await run.show();
   const answers = calls.map(({ callId }, at) => run.answer("abcd"[at], { call: callId }));
   const others = Array.from({ length: 8 }, (_, at) => rs.cvm.start("program", { id: `other-${at}` }));

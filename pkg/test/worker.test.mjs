@@ -8,7 +8,7 @@ import { CallFailure } from "runstate";
 import { opened, refused, started } from "./support.mjs";
 
 test("handlers answer questions and tools", async (t) => {
-  const { rs, run } = await started(t, `const n = CC("how many?", { choices: [2, 3] }); call("double", { n })`);
+  const { rs, run } = await started(t, `function main() { return call("double", { n: CC("how many?", { choices: [2, 3] }) }) }`);
   const seen = [];
   const stop = rs.cvm.worker({
     cc: async (question, task) => {
@@ -24,7 +24,7 @@ test("handlers answer questions and tools", async (t) => {
 });
 
 test("what a handler throws is tried again, unless it is final", async (t) => {
-  const source = `let said = ""; try { call("tool", {}) } catch (error) { said = error.name + ": " + error.message } said`;
+  const source = `function main() { try { return call("tool", {}) } catch (error) { return error.name + ": " + error.message } }`;
   const { rs, run } = await started(t, source);
   const events = [];
   let attempts = 0;
@@ -43,7 +43,7 @@ test("what a handler throws is tried again, unless it is final", async (t) => {
 });
 
 test("a call that is answered otherwise aborts its handler", async (t) => {
-  const { rs, run } = await started(t, `CC("a?")`);
+  const { rs, run } = await started(t, `function main() { return CC("a?") }`);
   let begun;
   const working = new Promise((resolve) => (begun = resolve));
   const cc = async (_, { signal }) => {

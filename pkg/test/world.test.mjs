@@ -18,7 +18,12 @@ async function started(source, options) {
 
 test("time passes when the test says so", async () => {
   const now = Date.UTC(2026, 0, 1);
-  const { world, run } = await started(`const from = Date.now(); sleep(7 * ${DAY}); sleep(${DAY}); Date.now() - from`, { now });
+  const { world, run } = await started(`function main() {
+  const from = Date.now();
+  sleep(7 * ${DAY});
+  sleep(${DAY});
+  return Date.now() - from;
+}`, { now });
   assert.equal(world.now, now);
   await world.advance(7 * DAY - 1);
   assert.equal((await run.refresh()).status, "waiting_cc");
@@ -36,7 +41,7 @@ test("the same seed gives the same ids, another one others", async () => {
 });
 
 test("a commit fails as it was planned, and the next one goes through", async () => {
-  const { world, run } = await started(`CC("a?")`);
+  const { world, run } = await started(`function main() { return CC("a?") }`);
   for (const [fault, code] of [["full", "full"], ["unavailable", "unavailable"]]) {
     world.fail({ on: "commit", fault });
     await assert.rejects(run.answer("x"), { code });
@@ -47,7 +52,7 @@ test("a commit fails as it was planned, and the next one goes through", async ()
 });
 
 test("an answer that is lost on the way is found again", async () => {
-  const { world, run } = await started(`CC("a?")`);
+  const { world, run } = await started(`function main() { return CC("a?") }`);
   const before = world.calls("commit");
   world.fail({ on: "commit", fault: "lost" });
   await run.answer("x");
@@ -77,7 +82,7 @@ test("the errors are those of the package", () => {
 
 // The last one: nothing works in this process's testing WebAssembly any more.
 test("a defect is told to all who wait, and to all who come", async () => {
-  const { world, rs, run } = await started(`CC("a?")`);
+  const { world, rs, run } = await started(`function main() { return CC("a?") }`);
   const waiting = run.result();
   await assert.rejects(world.defect("this is the message"), { code: "internal", message: /this is the message/ });
   await assert.rejects(waiting, { code: "internal" });

@@ -1,15 +1,19 @@
-// The built package with the test exports, from the folder that tests are told.
+// The built package in the folder that tests are told, and its WebAssembly with the test exports, begun on its own.
 
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const place = pathToFileURL(`${resolve(process.argv[2])}/`);
 
 /** What users import. */
-export const runstate = await import(new URL("node/index.js", place));
-
-/** The WebAssembly itself. */
-export const wasm = await import(new URL("runstate.js", place));
+export const runstate = await import(new URL("dist/node.js", place));
 
 /** The files over node:fs. */
-export const { files } = await import(new URL("node/fs.js", place));
+export const { files } = runstate;
+
+/** The WebAssembly itself. */
+export const wasm = await import(new URL("build/runstate_testing.js", place));
+
+wasm.initSync({ module: readFileSync(new URL("dist/runstate_testing_bg.wasm", place)) });
+wasm.provideFiles(files);

@@ -6,12 +6,12 @@ import { readFileSync } from "node:fs";
 import { runstate } from "./package.mjs";
 
 const { load, start, answers } = JSON.parse(readFileSync(0, "utf8"));
-const store = await runstate.open(process.argv[3]);
-await store.load(load);
-let { id, status } = await store.start(start);
+const rs = await runstate.open(process.argv[3]);
+await rs.cvm.load(load);
+const run = await rs.cvm.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
 for (const answer of answers) {
-  const { calls } = await store.show(id);
-  ({ status } = await store.answer(id, answer, { call: calls[0].callId }));
+  const { calls } = await run.show();
+  await run.answer(answer, { call: calls[0].callId });
 }
-console.log(JSON.stringify({ status, shown: await store.show(id) }));
-await store.close();
+console.log(JSON.stringify({ status: run.status, shown: await run.show() }));
+await rs.close();

@@ -8,40 +8,41 @@ import { setTimeout as wait } from "node:timers/promises";
 import { runstate } from "./package.mjs";
 
 const { load, start } = JSON.parse(readFileSync(0, "utf8"));
-const store = await runstate.open(process.argv[3]);
-await store.load(load);
-const { id } = await store.start(start);
+const rs = await runstate.open(process.argv[3], { timers: "off" });
+const { cvm } = rs;
+await cvm.load(load);
+const run = await cvm.start(start.program, { id: start.id });
 
-await store.answer(id, "small", { key: "size", by: "somebody" });
-await assert.rejects(store.answer(id, "large", { key: "size" }), { code: "already_answered" });
-await assert.rejects(store.answer(id, "?"), { code: "ambiguous_call" });
+await run.answer("small", { key: "size", by: "somebody" });
+await assert.rejects(run.answer("large", { key: "size" }), { code: "already_answered" });
+await assert.rejects(run.answer("?"), { code: "ambiguous_call" });
 
 const owner = "node";
-const first = await store.claim({ kinds: ["add"], owner });
+const first = await cvm.claim({ kinds: ["add"], owner });
 assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
-assert.equal(await store.claim({ kinds: ["add"], owner: "another" }), null);
-assert.ok((await store.heartbeat(first, 60_000)) > Date.now() + 50_000);
-await store.release(first);
-const again = await store.claim({ call: first.claimed.call, owner });
-await assert.rejects(store.complete(first, 4), { code: "stale_claim" });
-await store.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
-const other = await store.claim({ kinds: ["fetch"], owner });
-const { reached } = await store.fail(other, "no network");
+assert.equal(await cvm.claim({ kinds: ["add"], owner: "another" }), null);
+assert.ok((await cvm.heartbeat(first, 60_000)) > Date.now() + 50_000);
+await cvm.release(first);
+const again = await cvm.claim({ call: first.claimed.call, owner });
+await assert.rejects(cvm.complete(first, 4), { code: "stale_claim" });
+await cvm.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
+const other = await cvm.claim({ kinds: ["fetch"], owner });
+const { reached } = await cvm.fail(other, "no network");
 assert.equal(reached.status, "waiting_cc");
 
 // A timer: it is due when its time has come, and not before.
-const due = await store.nextDue();
-const soon = await store.runDue();
+const due = await cvm.nextDue();
+const soon = await cvm.runDue();
 assert.deepEqual([soon.failed, soon.more], [[], false]);
 for (let left = due - Date.now(); left >= 0; left = due - Date.now()) await wait(left + 1);
-await store.runDue();
+await cvm.runDue();
 
-await store.pause(id);
-await store.unpause(id);
-await store.cancel(id);
-const { status, output } = await store.show(id);
+await run.pause();
+await run.unpause();
+await run.cancel();
+const { status, output } = await run.show();
 assert.equal(status, "cancelled");
-await store.delete(id);
-await assert.rejects(store.show(id), { code: "not_found" });
+await run.delete();
+await assert.rejects(run.show(), { code: "not_found" });
 console.log(JSON.stringify(output));
-await store.close();
+await rs.close();

@@ -6,7 +6,7 @@ import { RunstateError } from "../errors.js";
 import type { Json } from "../json.js";
 import type { Run } from "../run.js";
 import type { Runstate } from "../runstate.js";
-import type { ExecutionView, OpenCall, Seen } from "../wire.js";
+import type { Execution, OpenCall, Seen } from "../wire.js";
 import { ask, question } from "./ask.js";
 import { exitAt } from "./exit.js";
 import { type Out, moment, shown, told } from "./out.js";
@@ -81,7 +81,7 @@ async function give(run: Run, call: OpenCall, answer: Json, out: Out): Promise<v
   }
 }
 
-function tell(session: Session, view: ExecutionView): number {
+function tell(session: Session, view: Execution): number {
   const { out } = session;
   if (out.json) {
     out.value(told(view));
@@ -92,7 +92,7 @@ function tell(session: Session, view: ExecutionView): number {
   return exitAt(view.status);
 }
 
-function remark(session: Session, view: ExecutionView): void {
+function remark(session: Session, view: Execution): void {
   const { out } = session;
   if (view.error !== null) {
     const { line, column, name, message, stack } = view.error;
@@ -105,7 +105,7 @@ function remark(session: Session, view: ExecutionView): void {
   }
 }
 
-function waiting({ line }: Session, view: ExecutionView): string {
+function waiting({ line }: Session, view: Execution): string {
   const goOn = `Go on with: ${line(`resume ${view.id}`)}`;
   const open = asks(view);
   if (open !== undefined) {
@@ -118,7 +118,7 @@ function waiting({ line }: Session, view: ExecutionView): string {
   return deadlines.length > 0 ? `${view.id} sleeps until ${moment(Math.min(...deadlines))}. ${goOn}` : `${view.id} waits. ${goOn}`;
 }
 
-function asks(view: ExecutionView): OpenCall | undefined {
+function asks(view: Execution): OpenCall | undefined {
   return view.status === "waiting_cc" ? view.calls.find((call) => call.kind === "cc") : undefined;
 }
 

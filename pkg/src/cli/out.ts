@@ -3,8 +3,7 @@
 import { writeSync } from "node:fs";
 
 import { RunstateError } from "../errors.js";
-import type { Diagnostic } from "../compiler.js";
-import type { CallRow, ExecutionView, OpenCall, Summary } from "../wire.js";
+import type { CallRow, Diagnostic, Execution, OpenCall, ExecutionSummary } from "../wire.js";
 
 /** Says things, to people or, with `json`, to programs. */
 export class Out {
@@ -73,14 +72,14 @@ export function shown(value: unknown): string {
 }
 
 /** An execution as programs read it: times as RFC 3339 text. */
-export function told(view: ExecutionView): unknown {
+export function told(view: Execution): unknown {
   const error = view.error && { ...view.error, timestamp: rfc3339(view.error.timestamp) };
   const calls = view.calls.map((call: OpenCall) => withTimes(call, ["deadline", "requestedAt", "leaseUntil"]));
   return { ...withTimes(view, ["started", "completed", "lastModified"]), error, calls };
 }
 
 /** An execution of a list as programs read it. */
-export function toldSummary(summary: Summary): unknown {
+export function toldSummary(summary: ExecutionSummary): unknown {
   return withTimes(summary, ["started", "lastModified"]);
 }
 

@@ -1,0 +1,121 @@
+// `npx runstate`: its verbs over a store on files, with the words and exit codes of the native command line.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { folder } from "./support.mjs";
+
+const CLI = new URL("../dist/cli.js", import.meta.url).pathname;
+
+const SOURCE = `function main() {
+  console.log("begin");
+  const size = CC("size?", { choices: ["small", "large"], key: "size" });
+  return size + ", " + CC("why?");
+}`;
+
+/** A folder with a program, and the command line in it. */
+function place(t) {
+  const at = folder(t);
+  writeFileSync(join(at, "order.ts"), SOURCE);
+  const env = { PATH: process.env.PATH, HOME: at, RUNSTATE_STORE: "file:store" };
+  const runstate = (...args) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { cwd: at, env, encoding: "utf8", input: "" });
+    return { status, stdout, stderr };
+  };
+  return { at, env, runstate };
+}
+
+test("a program is loaded, started, looked at and answered to its end", (t) => {
+  const { runstate } = place(t);
+  assert.deepEqual(runstate("load", "order.ts"), {
+    status: 0, stdout: "order (version 1)\n", stderr: "start it with: runstate start order\n",
+  });
+  const started = runstate("start", "order", "--id", "o1");
+  assert.equal(started.status, 3);
+  assert.equal(started.stdout, "begin\n? size?\n  1) small\n  2) large\n");
+  assert.match(started.stderr, /o1 waits for an answer\. Go on with: runstate resume o1/);
+  assert.match(runstate("list").stdout, /^ID\s+PROGRAM\s+STATUS\s+STARTED\s+QUESTION\no1\s+order\s+waiting_cc\s.*size\?\n$/);
+  assert.match(runstate("show", "o1").stdout, /status {7}waiting_cc\n[^]*output\n {2}begin\n/);
+  assert.equal(runstate("answer", "o1", "--text", "huge").status, 5);
+  assert.equal(runstate("answer", "o1", "--key", "size", "--text", "large").status, 3);
+  const [call] = runstate("calls", "o1", "--open", "--json").stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual([call.prompt, typeof call.askedAt], ["why?", "string"]);
+  const done = runstate("answer", "o1", "--json-value", '"so"', "--json");
+  const { status, result, started: at } = JSON.parse(done.stdout);
+  assert.deepEqual([done.status, status, result], [0, "complete", "large, so"]);
+  assert.match(at, /^\d{4}-\d\d-\d\dT.*Z$/);
+});
+
+test("without a terminal nobody is asked, and it is resumed later", (t) => {
+  const { runstate } = place(t);
+  const run = runstate("run", "order.ts", "--id", "o1");
+  assert.deepEqual([run.status, run.stdout], [3, "begin\n? size?\n  1) small\n  2) large\n"]);
+  assert.equal(runstate("resume", "o1").status, 3);
+});
+
+test("at a terminal it asks until it has an answer", async (t) => {
+  const { at, env } = place(t);
+  // A terminal is made by `script`.
+  const command = `${process.execPath} ${CLI} run order.ts --id o1`;
+  const child = spawn("script", ["-qec", command, "/dev/null"], { cwd: at, env, stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => child.kill());
+  let said = "";
+  const answers = [["large\r\n> ", "huge\n"], ["large\r\n> ", "2\n"], ["why?\r\n> ", "because\n"]];
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  child.stdout.on("data", (data) => {
+    said += data;
+    const [asked, answer] = answers[0] ?? [];
+    if (asked === undefined || !said.includes(asked)) return;
+    said = "";
+    answers.shift();
+    child.stdin.write(answer);
+  });
+  assert.equal(await ended, 0, said);
+  assert.match(said, /= large, because/);
+});
+
+test("wrong use is told as such", (t) => {
+  const { at, runstate } = place(t);
+  for (const words of [[], ["fly"], ["run"], ["show", "a", "b"], ["list", "--colour"], ["answer", "x", "--occurrence", "one"]]) {
+    const { status, stderr } = runstate(...words);
+    assert.equal(status, 2, words.join(" "));
+    assert.match(stderr, /^error: /);
+  }
+  assert.equal(runstate("run", "nowhere.ts").status, 2);
+  writeFileSync(join(at, "bad.ts"), "let a = 1;\nlet b = nix;\n");
+  const bad = runstate("run", "bad.ts");
+  assert.equal(bad.status, 2);
+  assert.match(bad.stderr, /2:9: .*nix[^]* 2 \| let b = nix;\n {3}\| {9}\^/);
+  assert.equal(JSON.parse(runstate("load", "bad.ts", "--json").stdout).code, "compile_error");
+  assert.equal(runstate("show", "nobody").status, 5);
+  assert.equal(runstate("--store", "fiel:x", "list").status, 2);
+  assert.equal(runstate("--store", "indexeddb:x", "list").status, 4);
+});
+
+test("help and version are there", (t) => {
+  const { runstate } = place(t);
+  for (const verb of ["run", "show", "list", "answer", "verify", "start", "resume", "calls", "load"]) {
+    assert.match(runstate("--help").stdout, new RegExp(`^  ${verb}`, "m"));
+  }
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  assert.equal(runstate("--version").stdout, `runstate ${version}\n`);
+});
+
+test("a damaged store is found out by verify", (t) => {
+  const { at, runstate } = place(t);
+  runstate("load", "order.ts");
+  const whole = runstate("verify");
+  assert.equal(whole.status, 0, whole.stderr);
+  assert.match(whole.stdout, /^the store at store is whole: \d+ documents, \d+ commits/);
+  const commits = join(at, "store/commits");
+  const last = join(commits, readdirSync(commits).filter((name) => name.endsWith(".json")).sort().at(-1));
+  writeFileSync(last, readFileSync(last, "utf8").replace("order", "odder"));
+  const damaged = runstate("verify");
+  assert.equal(damaged.status, 4);
+  assert.match(damaged.stderr, /is damaged/);
+  assert.equal(JSON.parse(runstate("verify", "--json").stdout).ok, false);
+  assert.equal(runstate("--store", "memory:", "verify").status, 4);
+});
