@@ -121,9 +121,11 @@ test("a frozen tab that wakes does no harm", () =>
       const source = 'for (let i = 0; i < 20; i++) { sleep(200); console.log("beat", i); } CC("done?");';
       await store.cvm.load({ name: "beats", source });
       await store.cvm.start("beats", { id: "run" });
-      // In the middle of a command when it freezes, perhaps.
+      // In the middle of a command when it freezes.
+      await store.cvm.load({ name: "quick", source: "console.log(1)" });
+      window.acknowledged = [];
       window.busy = (async () => {
-        for (let i = 0; i < 1000; i++) await store.cvm.start("beats", { id: `more-${i}` }).catch(() => {});
+        for (let i = 0; !window.enough; i++) window.acknowledged.push((await store.cvm.start("quick", { id: `quick-${i}` })).id);
       })();
     });
     await until(other, async () => (await (await store.cvm.run("run")).output()).length >= 3);
@@ -136,6 +138,13 @@ test("a frozen tab that wakes does no harm", () =>
     await session.send("Page.setWebLifecycleState", { state: "active" });
     await until(other, async () => (await store.cvm.run("run")).status === "waiting_cc" && (await (await store.cvm.run("run")).output()).length >= 20);
     await until(owner, () => store.driver.state === "standby");
+    const acknowledged = await owner.evaluate(async () => {
+      window.enough = true;
+      await window.busy;
+      return window.acknowledged;
+    });
+    const there = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
+    assert.deepEqual(there.sort(), acknowledged.sort());
     const output = await other.evaluate(async () => (await store.cvm.run("run")).output());
     assert.deepEqual(output, Array.from({ length: 20 }, (_, i) => `beat ${i}`));
     assert.equal(await other.evaluate(async () => await store.health()), null);
@@ -144,22 +153,22 @@ test("a frozen tab that wakes does no harm", () =>
 test("a program that never ends does not freeze its page", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url, "memory:");
-    const longest = await page.evaluate(async () => {
+    const { turns, longest } = await page.evaluate(async () => {
       await store.cvm.load({ name: "endless", source: "while (true) {}" });
       void store.cvm.start("endless", { id: "run" }).catch(() => {});
-      let [longest, last] = [0, performance.now()];
+      let [turns, longest, last] = [0, 0, performance.now()];
       const until = last + 2000;
       while (last < until) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         const now = performance.now();
-        [longest, last] = [Math.max(longest, now - last), now];
+        [turns, longest, last] = [turns + 1, Math.max(longest, now - last), now];
       }
       const run = await store.cvm.run("run");
       await run.pause();
-      return longest;
+      return { turns, longest };
     });
-    console.log(`the page waited ${longest.toFixed(0)} ms at the longest`);
-    // Two cores are shared with the browser and all else; a person would not notice this.
-    assert.ok(longest < 250, `${longest} ms`);
+    console.log(`the page had ${turns} turns in 2 s, and waited ${longest.toFixed(0)} ms at the longest`);
+    // Bounds for a machine whose cores do other things too; a page that is frozen has one turn.
+    assert.ok(turns >= 20 && longest < 1000, `${turns} turns, ${longest} ms`);
     assert.equal(await page.evaluate(async () => (await store.cvm.run("run")).status), "paused");
   }));
