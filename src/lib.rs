@@ -48,6 +48,9 @@
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file` its store on `node:fs`, where the host provides it | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
+//! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly of its own | |
+//! | `tracing` | what the engine tells of itself (conflicts, unknown outcomes, damage) as events of `tracing` | |
+//! | `typescript` | the types that cross to JavaScript, as TypeScript | |
 //! | `testing` | the conformance suite any store can run, a simulated host, faults | |
 //!
 //! The store in memory is always there. Futures are `Send` natively, and are not in a page.

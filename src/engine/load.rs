@@ -2,12 +2,17 @@
 
 use super::any::AnyCommand;
 use super::{Engine, Error};
+use crate::code::Code;
 use crate::decision::{Loaded, ReadSet, View};
 use crate::schema::Key;
 use crate::store::Stored;
 
 /// Rounds of reading before a command counts as one that never has enough.
 const ROUNDS: usize = 32;
+
+/// Rounds that may find what was read before written to meanwhile, and are not counted among those: who is warm needs no reading and can be
+/// faster than who reads, again and again.
+const OVERTAKEN: usize = 4_096;
 
 /// Where documents may come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,8 @@ impl Engine {
     pub(super) async fn load(&self, command: &dyn AnyCommand, asked: From, more: &[Key]) -> Result<View, Error> {
         let (mut view, mut from) = (View::default(), asked);
         let mut fetched: Vec<Key> = Vec::new();
-        for _ in 0..ROUNDS {
+        let (mut rounds, mut overtaken) = (0, 0);
+        while rounds < ROUNDS && overtaken < OVERTAKEN {
             let ReadSet { keys, queries } = view.missing(more.iter().cloned().fold(command.reads(&view), ReadSet::and));
             if keys.is_empty() && queries.is_empty() {
                 return Ok(view);
@@ -45,9 +51,8 @@ impl Engine {
                     None => fetched.push(key),
                 }
             }
-            if fetched.len() > before {
-                self.fetch(&fetched, &mut view).await?;
-            }
+            let moved = fetched.len() > before && self.fetch(&fetched, &mut view).await?;
+            *(if moved { &mut overtaken } else { &mut rounds }) += 1;
             for (name, query) in queries {
                 let page = self.shared.store.query(&query).await?;
                 let row = |row: crate::store::Row| {
@@ -57,6 +62,10 @@ impl Engine {
                 view.put_rows(name, query.clone(), rows);
             }
         }
+        if overtaken == OVERTAKEN {
+            let message = format!("what {} reads is written to all the time; try again", command.name());
+            return Err(Error { retryable: true, ..Error::new(Code::Conflict, message) });
+        }
         Err(Error::internal(format!("{} asked to read more after {ROUNDS} rounds", command.name())))
     }
 
@@ -65,14 +74,18 @@ impl Engine {
         self.shared.catalog.get(&key.collection).is_some_and(|collection| collection.insert_only)
     }
 
-    async fn fetch(&self, keys: &[Key], view: &mut View) -> Result<(), Error> {
+    /// Reads all of them in one snapshot; whether one that had been read before was another one then.
+    async fn fetch(&self, keys: &[Key], view: &mut View) -> Result<bool, Error> {
         let found = self.shared.store.get(keys).await?;
+        let mut moved = false;
         for (key, stored) in keys.iter().zip(found) {
             let found = stored.map(loaded);
+            let revision = |of: Option<&Loaded>| of.map(|loaded| loaded.revision.clone());
+            moved |= view.has_read(key) && revision(view.get(key)) != revision(found.as_ref());
             let warm = found.as_ref().and_then(|found| self.shared.cache.warm(key, &found.revision));
             view.put(key.clone(), found, warm);
         }
-        Ok(())
+        Ok(moved)
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod host;
 mod info;
 mod load;
+pub(crate) mod log;
 pub mod open;
 mod staging;
 mod sweep;
@@ -134,6 +135,7 @@ impl Engine {
             ) => {}
             Err(error) => return Err(error.into()),
         }
+        log::opened(&*store);
         let (cache, queues, hints) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
         Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })
@@ -269,6 +271,7 @@ impl Engine {
                         Ok(came) => return Ok(came),
                         Err(error) if decide_again(&error) => error.into(),
                         Err(error @ store::Error::Unknown { .. }) => {
+                            log::outcome_unknown(&error);
                             match self.recorded(command, id, &fingerprint).await {
                                 Ok(true) => return Ok(Came::quietly(true)),
                                 // Absent is not final, but deciding again under the same id can only find it or do it.
@@ -287,6 +290,7 @@ impl Engine {
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
+            log::decides_again(command.name(), id, attempt, &failed);
             if attempt >= DECIDE_ATTEMPTS {
                 return Err(failed);
             }

@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::domain::cvm::{Backoff, TIMER};
-use crate::engine::{Cvm, Error, Host};
+use crate::engine::{Cvm, Error, Host, log};
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::time::Millis;
 use crate::value::Json;
@@ -209,6 +209,9 @@ impl Worker {
     }
 
     fn tell(&self, told: &Told<'_>) {
+        if let Told::Trouble(why) = told {
+            log::worker_in_trouble(&self.owner, why);
+        }
         if let Some(listener) = &self.listener {
             listener.hear(told);
         }

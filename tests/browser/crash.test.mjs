@@ -13,14 +13,16 @@ const QUESTIONS = 200;
 const LIVES = [7, 41, 60];
 
 const PROGRAM = `
-const got = [];
-for (let i = 0; i < ${QUESTIONS}; i++) got.push(CC("question " + i));
-got;
+function main() {
+  const got = [];
+  for (let i = 0; i < ${QUESTIONS}; i++) got.push(CC("question " + i));
+  return got;
+}
 `;
 
 let server;
 before(async () => void (server = await site()));
-after(() => server.stop());
+after(() => server?.stop());
 
 test("a browser that is killed loses no answer and doubles none", async () => {
   const profile = await newProfile();

@@ -11,7 +11,7 @@ import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/de
 
 let server;
 before(async () => void (server = await demo()));
-after(() => server.stop());
+after(() => server?.stop());
 
 /** Answers the question that is open as its form wants it; whether there was one. */
 async function answerOne(page) {
@@ -34,7 +34,7 @@ async function answerOne(page) {
 async function fillForm(question) {
   for (const add of await question.getByTestId("add-item").all()) await add.click();
   for (const field of await question.getByTestId("field").all()) {
-    const kind = await field.evaluate((element) => (element.tagName === "SELECT" ? "select" : element.type));
+    const kind = await field.evaluate(({ tagName, type, inputMode }) => (tagName === "SELECT" ? "select" : /numeric|decimal/.test(inputMode) ? "number" : type));
     if (kind === "checkbox") await field.check();
     else if (kind === "select") await field.selectOption({ index: 1 }).catch(() => field.selectOption({ index: 0 }));
     else if (kind === "number") await field.fill("3");

@@ -4,17 +4,17 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { site, tab } from "./support/site.js";
+import { site, tab, until } from "./support/site.js";
 
 const EACH = 500;
 
 let server;
 before(async () => void (server = await site()));
-after(() => server.stop());
+after(() => server?.stop());
 
 test("two tabs fire 500 commands each at one execution, and none is lost", () =>
   withBrowser(async (browser) => {
-    const program = `let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); sum;`;
+    const program = `function main() { let sum = 0; for (let i = 0; i < ${2 * EACH}; i++) sum += CC("n?", { key: "n" }); return sum; }`;
     const tabs = [await tab(browser, server.url, "indexeddb:tabs"), await tab(browser, server.url, "indexeddb:tabs")];
     await tabs[0].evaluate(async (source) => {
       await store.cvm.load({ name: "sum", source });
@@ -48,9 +48,9 @@ test("an answer in a second tab is noticed by the first", () =>
       for await (const question of run.questions()) asked.push(question.prompt);
       return [asked, run.status, await run.output()];
     });
-    await first.waitForFunction(() => window.asked?.length === 1);
+    await until(first, () => window.asked?.length === 1);
     await second.evaluate(async () => (await store.cvm.run("run")).answer("1"));
-    await first.waitForFunction(() => window.asked.length === 2);
+    await until(first, () => window.asked.length === 2);
     await second.evaluate(async () => (await store.cvm.run("run")).answer("2"));
     assert.deepEqual(await heard, [["one?", "two?"], "complete", ["1 2"]]);
   }));
@@ -69,7 +69,7 @@ const noteLead = () =>
 test("a tab takes the timers over when the one that drove them is killed", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:lead"), await tab(browser, server.url, "indexeddb:lead")];
-    await owner.waitForFunction(leading);
+    await until(owner, leading);
     assert.equal(await other.evaluate(() => store.driver.state), "standby");
     await other.evaluate(noteLead);
     await other.evaluate(async () => {
@@ -78,7 +78,7 @@ test("a tab takes the timers over when the one that drove them is killed", () =>
     });
     const killedAt = Date.now();
     await crash(owner);
-    await other.waitForFunction(leading);
+    await until(other, leading);
     const took = (await other.evaluate(() => window.ledAt)) - killedAt;
     console.log(`took over ${took} ms after the kill`);
     assert.ok(took <= TAKEOVER_MS, `${took} ms`);
@@ -96,12 +96,12 @@ async function crash(page) {
 test("a visible tab takes the timers over from a hidden one", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:hidden"), await tab(browser, server.url, "indexeddb:hidden")];
-    await owner.waitForFunction(leading);
+    await until(owner, leading);
     await show(owner, "hidden");
     await show(other, "hidden");
     await show(other, "visible");
-    await other.waitForFunction(leading);
-    await owner.waitForFunction(() => store.driver.state === "standby");
+    await until(other, leading);
+    await until(owner, () => store.driver.state === "standby");
   }));
 
 /** Tells a page that it is hidden or visible. Headless, all pages count as visible; so the property stands in for the window. */
@@ -116,26 +116,35 @@ function show(page, state) {
 test("a frozen tab that wakes does no harm", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:frozen"), await tab(browser, server.url, "indexeddb:frozen")];
-    await owner.waitForFunction(leading);
+    await until(owner, leading);
     await owner.evaluate(async () => {
       const source = 'for (let i = 0; i < 20; i++) { sleep(200); console.log("beat", i); } CC("done?");';
       await store.cvm.load({ name: "beats", source });
       await store.cvm.start("beats", { id: "run" });
-      // In the middle of a command when it freezes, perhaps.
+      // In the middle of a command when it freezes.
+      await store.cvm.load({ name: "quick", source: "console.log(1)" });
+      window.acknowledged = [];
       window.busy = (async () => {
-        for (let i = 0; i < 1000; i++) await store.cvm.start("beats", { id: `more-${i}` }).catch(() => {});
+        for (let i = 0; !window.enough; i++) window.acknowledged.push((await store.cvm.start("quick", { id: `quick-${i}` })).id);
       })();
     });
-    await other.waitForFunction(async () => (await (await store.cvm.run("run")).output()).length >= 3);
+    await until(other, async () => (await (await store.cvm.run("run")).output()).length >= 3);
     await show(owner, "hidden");
     await show(other, "visible");
     const session = await owner.context().newCDPSession(owner);
     await session.send("Page.setWebLifecycleState", { state: "frozen" });
-    await other.waitForFunction(leading);
-    await other.waitForFunction(async () => (await (await store.cvm.run("run")).output()).length >= 12);
+    await until(other, leading);
+    await until(other, async () => (await (await store.cvm.run("run")).output()).length >= 12);
     await session.send("Page.setWebLifecycleState", { state: "active" });
-    await other.waitForFunction(async () => (await store.cvm.run("run")).status === "waiting_cc" && (await (await store.cvm.run("run")).output()).length >= 20);
-    await owner.waitForFunction(() => store.driver.state === "standby");
+    await until(other, async () => (await store.cvm.run("run")).status === "waiting_cc" && (await (await store.cvm.run("run")).output()).length >= 20);
+    await until(owner, () => store.driver.state === "standby");
+    const acknowledged = await owner.evaluate(async () => {
+      window.enough = true;
+      await window.busy;
+      return window.acknowledged;
+    });
+    const there = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
+    assert.deepEqual(there.sort(), acknowledged.sort());
     const output = await other.evaluate(async () => (await store.cvm.run("run")).output());
     assert.deepEqual(output, Array.from({ length: 20 }, (_, i) => `beat ${i}`));
     assert.equal(await other.evaluate(async () => await store.health()), null);
@@ -144,22 +153,22 @@ test("a frozen tab that wakes does no harm", () =>
 test("a program that never ends does not freeze its page", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url, "memory:");
-    const longest = await page.evaluate(async () => {
+    const { turns, longest } = await page.evaluate(async () => {
       await store.cvm.load({ name: "endless", source: "while (true) {}" });
       void store.cvm.start("endless", { id: "run" }).catch(() => {});
-      let [longest, last] = [0, performance.now()];
+      let [turns, longest, last] = [0, 0, performance.now()];
       const until = last + 2000;
       while (last < until) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         const now = performance.now();
-        [longest, last] = [Math.max(longest, now - last), now];
+        [turns, longest, last] = [turns + 1, Math.max(longest, now - last), now];
       }
       const run = await store.cvm.run("run");
       await run.pause();
-      return longest;
+      return { turns, longest };
     });
-    console.log(`the page waited ${longest.toFixed(0)} ms at the longest`);
-    // Two cores are shared with the browser and all else; a person would not notice this.
-    assert.ok(longest < 250, `${longest} ms`);
+    console.log(`the page had ${turns} turns in 2 s, and waited ${longest.toFixed(0)} ms at the longest`);
+    // Bounds for a machine whose cores do other things too; a page that is frozen has one turn.
+    assert.ok(turns >= 20 && longest < 1000, `${turns} turns, ${longest} ms`);
     assert.equal(await page.evaluate(async () => (await store.cvm.run("run")).status), "paused");
   }));

@@ -259,7 +259,7 @@ mod tests {
             ("src/value/mod.rs", "use crate::limits::DEPTH;\nuse crate::schema::Field;", vec![2]),
             ("src/engine/mod.rs", "use crate::{domain, store, blob, vm};\nuse crate::wasm::Handle;", vec![2]),
             ("src/engine/mod.rs", "use crate::lang::compile;", vec![1]),
-            ("src/testing/cases.rs", "use crate::engine::Engine;\nuse crate::lang::compile;", vec![2]),
+            ("src/testing/cases.rs", "use crate::wasm::Handle;\nuse crate::lang::compile;", vec![2]),
             ("src/blob/mod.rs", "use crate::store::Store;", vec![1]),
             ("src/wasm/mod.rs", "use crate::{lang, engine, domain, value};", vec![]),
         ] {

@@ -76,6 +76,15 @@ const tests = {
     assert.equal(answered.filter(({ status }) => status === "fulfilled").length, 1);
   },
 
+  async "what the engine tells of itself is heard on request"() {
+    const heard = [];
+    wasm.logTo((level, message) => heard.push(`${level} ${message}`), "info");
+    await opened();
+    wasm.logTo(() => assert.fail("nothing was asked for"), "off");
+    await opened();
+    assert.deepEqual(heard, [`info runstate ${wasm.version()} on a store of kind memory`]);
+  },
+
   async "changes come, of one collection or of all"() {
     const { call } = await opened();
     const { next: from } = await call("store.changes", { waitMs: 0 });

@@ -10,34 +10,34 @@ import { SAID, cjs, esm } from "./support/tour.js";
 const BOTH = 'console.log(await tour("memory:"));\nconsole.log(await tour("file:store"));';
 const TWICE = `${SAID}\n${SAID}\n`;
 
-test("Node, import", async () => {
-  await using here = await project({ "main.js": esm(BOTH) });
+test("Node, import", async (t) => {
+  const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Node, require", async () => {
+test("Node, require", async (t) => {
   const both = 'tour("memory:").then(console.log).then(() => tour("file:store")).then(console.log);';
-  await using here = await project({ "main.js": cjs(both) }, { type: "commonjs" });
+  const here = await project(t, { "main.js": cjs(both) }, { type: "commonjs" });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Node, a worker thread", async () => {
+test("Node, a worker thread", async (t) => {
   const main = 'import { Worker } from "node:worker_threads";\nnew Worker(new URL("./work.js", import.meta.url));\n';
-  await using here = await project({ "main.js": main, "work.js": esm(BOTH) });
+  const here = await project(t, { "main.js": main, "work.js": esm(BOTH) });
   assert.equal(await here.run("node", "main.js"), TWICE);
 });
 
-test("Deno", async () => {
-  await using here = await project({ "main.js": esm(BOTH) });
+test("Deno", async (t) => {
+  const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "main.js"), TWICE);
 });
 
-test("Bun", async () => {
-  await using here = await project({ "main.js": esm(BOTH) });
+test("Bun", async (t) => {
+  const here = await project(t, { "main.js": esm(BOTH) });
   assert.equal(await here.run(tool("bun"), "run", "main.js"), TWICE);
 });
 
-test("a store that one wrote opens in the others", async () => {
+test("a store that one wrote opens in the others", async (t) => {
   const ask = `
     import { open } from "runstate";
     const rs = await open("file:store");
@@ -52,19 +52,19 @@ test("a store that one wrote opens in the others", async () => {
     await run.answer("${by}");
     console.log(run.status, (await run.output()).join());
     await rs.close();`;
-  await using here = await project({ "ask.js": ask, "deno.js": answer("deno"), "bun.js": answer("bun") });
+  const here = await project(t, { "ask.js": ask, "deno.js": answer("deno"), "bun.js": answer("bun") });
   assert.equal(await here.run("node", "ask.js"), "");
   assert.equal(await here.run(tool("deno"), "run", "--quiet", "--no-remote", "--allow-all", "deno.js"), "waiting_cc \n");
   assert.equal(await here.run(tool("bun"), "run", "bun.js"), "complete node deno bun\n");
 });
 
-test("npx runstate", async () => {
-  await using here = await project({ "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
+test("npx runstate", async (t) => {
+  const here = await project(t, { "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
   const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);
   assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);
   const exit = await npx("run", "greet.ts", "--store", "file:store").then(() => 0, ({ cause }) => cause.code);
   assert.equal(exit, 3, "it waits, and nobody is there to ask");
-  const [{ id, status }] = JSON.parse(await npx("list", "--store", "file:store", "--json"));
+  const { id, status } = JSON.parse(await npx("list", "--store", "file:store", "--json"));
   assert.equal(status, "waiting_cc");
   await npx("answer", id, "--text", "Ada", "--store", "file:store");
   assert.match(await npx("show", id, "--store", "file:store"), /Hello, Ada!/);

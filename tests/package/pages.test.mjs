@@ -45,8 +45,8 @@ async function served(folders, act) {
   }
 }
 
-test("Vite, while developing", async () => {
-  await using here = await project({ "index.html": html("/main.js"), "main.js": esm(SAYS) });
+test("Vite, while developing", async (t) => {
+  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(SAYS) });
   const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
   try {
     const url = await new Promise((resolve, reject) => {
@@ -63,14 +63,14 @@ test("Vite, while developing", async () => {
   }
 });
 
-test("Vite, built", async () => {
-  await using here = await project({ "index.html": html("/main.js"), "main.js": esm(SAYS) });
+test("Vite, built", async (t) => {
+  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(SAYS) });
   await here.run(tool("vite"), "build");
   await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
 });
 
-test("esbuild", async () => {
-  await using here = await project({ "index.html": html("/out/main.js"), "main.js": esm(SAYS) });
+test("esbuild", async (t) => {
+  const here = await project(t, { "index.html": html("/out/main.js"), "main.js": esm(SAYS) });
   await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=out", "--log-level=warning");
   // esbuild leaves `new URL("…", import.meta.url)` as it is: what it names belongs beside the bundle.
   for (const name of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) {
@@ -79,7 +79,7 @@ test("esbuild", async () => {
   await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
 });
 
-test("a web worker", async () => {
+test("a web worker", async (t) => {
   const main = `
     const worker = new Worker(new URL("./work.js", import.meta.url), { type: "module" });
     globalThis.said = new Promise((resolve, reject) => {
@@ -87,14 +87,14 @@ test("a web worker", async () => {
       worker.onerror = ({ message }) => reject(new Error(message));
     });`;
   const work = esm('tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));');
-  await using here = await project({ "index.html": html("/main.js"), "main.js": main, "work.js": work });
+  const here = await project(t, { "index.html": html("/main.js"), "main.js": main, "work.js": work });
   await here.run(tool("vite"), "build");
   await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
 });
 
-test("no bundler, an import map", async () => {
+test("no bundler, an import map", async (t) => {
   const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
   const page = `<!doctype html><title>tour</title><link rel="icon" href="data:,"><script type="importmap">${map}</script><script type="module" src="/main.js"></script>`;
-  await using here = await project({ "index.html": page, "main.js": esm(SAYS) });
+  const here = await project(t, { "index.html": page, "main.js": esm(SAYS) });
   await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
 });

@@ -26,7 +26,7 @@ async function blocks(about) {
   return found;
 }
 
-const inNode = await blocks(/\bnode\b/i);
+const inNode = await blocks(/\bnode\b|^#+ in tests/i);
 const inPages = await blocks(/browser|page/i);
 
 test("the readme files show something for both", () => {
@@ -35,17 +35,17 @@ test("the readme files show something for both", () => {
 });
 
 for (const { name, source } of inNode) {
-  test(name, async () => {
-    await using here = await project({ "main.ts": source });
+  test(name, async (t) => {
+    const here = await project(t, { "main.ts": source });
     await here.run(tool("esbuild"), "main.ts", "--format=esm", "--outfile=main.js", "--log-level=warning");
     await here.run("node", "main.js");
   });
 }
 
 for (const { name, source } of inPages) {
-  test(name, async () => {
+  test(name, async (t) => {
     const page = '<!doctype html><title>readme</title><link rel="icon" href="data:,"><main></main><script type="module" src="/out/main.js"></script>';
-    await using here = await project({ "index.html": page, "main.ts": `${source}\nglobalThis.done = true;\n` });
+    const here = await project(t, { "index.html": page, "main.ts": `${source}\nglobalThis.done = true;\n` });
     await here.run(tool("esbuild"), "main.ts", "--bundle", "--format=esm", "--outdir=out", "--log-level=warning");
     await here.run("cp", "-r", "node_modules/runstate/dist/.", "out/");
     const server = await serve({ "/": here.folder });

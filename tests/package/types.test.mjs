@@ -12,7 +12,7 @@ export async function use(): Promise<Json> {
   const rs = await open("memory:");
   await rs.cvm.load({ name: "ask", source: "CC('who?')" });
   const run: Run = await rs.cvm.start("ask", { input: { deep: [1, null, "x"] } });
-  const stop = rs.cvm.worker({ search: async (task) => ({ found: JSON.stringify(task.args) }) });
+  const stop = rs.cvm.worker({ search: async (args, task) => ({ found: JSON.stringify(args), attempt: task.attempt }) });
   for await (const question of run.questions()) {
     const typed = question.as({ type: "object", required: ["n"], properties: { n: { type: "number" }, s: { type: "string" } } });
     await typed.answer({ n: 1 });
@@ -60,15 +60,15 @@ const config = (module, moduleResolution) =>
   });
 
 for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext"], ["esnext", "bundler"]]) {
-  test(`moduleResolution ${resolution}`, async () => {
+  test(`moduleResolution ${resolution}`, async (t) => {
     const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config(module, resolution) };
-    await using here = await project(files);
+    const here = await project(t, files);
     assert.equal(await here.run(tool("tsc"), "--project", "."), "");
   });
 }
 
-test("in Node, with its own types beside", async () => {
+test("in Node, with its own types beside", async (t) => {
   const node = `import { open } from "runstate/node";\nexport const opened = open("file:store");\n`;
-  await using here = await project({ "use.ts": USE, "node.ts": node, "tsconfig.json": config("nodenext", "nodenext").replace('"types":[]', '"types":["node"]') }, { types: true });
+  const here = await project(t, { "use.ts": USE, "node.ts": node, "tsconfig.json": config("nodenext", "nodenext").replace('"types":[]', '"types":["node"]') }, { types: true });
   assert.equal(await here.run(tool("tsc"), "--project", "."), "");
 });

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{Delete, DeleteRows, EXECUTIONS, Wake};
-use crate::engine::{Error, Origin, STAGED};
+use crate::engine::{Error, Origin, STAGED, log};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Query};
 use crate::store::Row;
@@ -52,6 +52,11 @@ pub struct StillDue {
 }
 
 impl Due {
+    fn fail(&mut self, execution: &str, error: Error) {
+        log::still_due(execution, &error);
+        self.failed.push(StillDue { execution: execution.to_owned(), error });
+    }
+
     /// Whether nothing was due.
     pub fn is_nothing(&self) -> bool {
         self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.failed.is_empty()
@@ -73,7 +78,7 @@ impl Cvm {
             Ok(removed) => u64::from(removed),
             // What was done so far is to be told all the same.
             Err(error) if error.code == Code::Corrupt => {
-                due.failed.push(StillDue { execution: STAGED.name.to_owned(), error });
+                due.fail(STAGED.name, error);
                 0
             }
             Err(error) => return Err(error),
@@ -126,7 +131,7 @@ impl Cvm {
                     Ok(Awoken::WentOn) => due.woken += 1,
                     Ok(Awoken::Deleted) => due.deleted += 1,
                     Ok(Awoken::NotDue) => {}
-                    Err(error) => due.failed.push(StillDue { execution: row.id.to_string(), error }),
+                    Err(error) => due.fail(&row.id, error),
                 }
             }
             // Those that could not be woken are still due: what comes behind them is found by going on, not by asking again.
@@ -184,7 +189,7 @@ impl Cvm {
                     Ok(false) => {}
                     // Somebody else was faster, or tried it again meanwhile.
                     Err(error) if matches!(error.code, Code::NotFound | Code::IllegalTransition) => {}
-                    Err(error) => due.failed.push(StillDue { execution: row.id.to_string(), error }),
+                    Err(error) => due.fail(&row.id, error),
                 }
             }
             cursor = page.cursor;

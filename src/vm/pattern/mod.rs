@@ -1,14 +1,18 @@
 //! Regular expressions, as a machine can afford them: what a match may take is counted step by step, so that no pattern
 //! makes an execution hang or take memory without end.
 //!
-//! A pattern is checked by the `regress` crate, which also answers for each character class which characters are in it;
-//! from there on the matcher is our own (`parse.rs`, `matcher.rs`), because that of `regress` cannot be stopped. It
-//! backtracks, as JavaScript demands; a match that takes more than [`Budget`] grants ends in a limit that names itself.
+//! A pattern is checked (`syntax.rs`), read into steps (`parse.rs`; what stands for one character: `class.rs`), and those are
+//! matched (`matcher.rs`), backtracking as JavaScript demands. A match that takes more than [`Budget`] grants ends in a limit
+//! that names itself. The crate `regress` is what the tests compare all this with: it cannot be stopped, and is larger.
 
+mod class;
 mod matcher;
 mod parse;
 mod plain;
 mod set;
+mod spans;
+mod syntax;
+mod unicode;
 
 use std::ops::Range;
 
@@ -150,7 +154,7 @@ impl Pattern {
     /// Reads a pattern, or says what is wrong with it.
     ///
     /// # Errors
-    /// What `regress` says of it, or what is not supported.
+    /// What is wrong with it, or what is not supported.
     pub fn new(pattern: &Str, flags: &Str) -> Result<Pattern, String> {
         let has = |letter: u8| flags.units().iter().any(|unit| unit == u16::from(letter));
         let flags = Flags {
@@ -178,7 +182,6 @@ impl Pattern {
         if points.len() > LENGTH {
             return Err(format!("longer than {LENGTH} characters"));
         }
-        set::checked(&points, flags)?;
         parse::read(&points, flags)
     }
 

@@ -1,7 +1,7 @@
-//! From a pattern that is known to be well formed to the steps of the matcher.
+//! From a pattern to the steps of the matcher. That it is well formed is `syntax.rs`'s to say.
 
 use super::set::Set;
-use super::{Flags, One, Pattern, Step};
+use super::{Flags, One, Pattern, Step, syntax};
 
 /// The most steps of one pattern.
 const STEPS: usize = 100_000;
@@ -24,7 +24,7 @@ pub(super) fn depth(points: &[u32]) -> usize {
     deepest
 }
 
-/// Reads a pattern that `regress` accepts.
+/// Reads a pattern.
 pub(super) fn read(points: &[u32], flags: Flags) -> Result<Pattern, String> {
     let mut parser = Parser {
         points,
@@ -37,6 +37,7 @@ pub(super) fn read(points: &[u32], flags: Flags) -> Result<Pattern, String> {
         all_groups: 1,
     };
     parser.count_groups();
+    syntax::check(points, flags, parser.all_groups, &parser.names)?;
     let node = parser.alternatives()?;
     if parser.at < points.len() {
         return Err("it is not supported".to_owned());
@@ -278,11 +279,6 @@ impl Parser<'_> {
             Ok(b'[') => {
                 self.at = from;
                 self.skip_class();
-                let source = self.points.get(from..self.at).unwrap_or(&[]);
-                let text: String = source.iter().filter_map(|point| char::from_u32(*point)).collect();
-                if self.flags.sets && ["\\q{", "RGI_", "Emoji_Keycap", "Basic_Emoji"].iter().any(|s| text.contains(s)) {
-                    return Err("classes that hold texts of several characters are not supported".to_owned());
-                }
                 return self.set_from(from);
             }
             Ok(b'\\') => return self.escape(from),
@@ -367,11 +363,6 @@ impl Parser<'_> {
             b'p' | b'P' if self.flags.unicode && self.starts(b"{") => {
                 let to = self.points.iter().skip(self.at).position(|point| *point == u32::from(b'}'));
                 self.at += to.map_or(0, |to| to + 1);
-                let source = self.points.get(from..self.at).unwrap_or(&[]);
-                let text: String = source.iter().filter_map(|point| char::from_u32(*point)).collect();
-                if ["RGI_", "Emoji_Keycap", "Basic_Emoji"].iter().any(|name| text.contains(name)) {
-                    return Err("properties of texts of several characters are not supported".to_owned());
-                }
             }
             b'u' if self.flags.unicode && self.starts(b"{") => {
                 let to = self.points.iter().skip(self.at).position(|point| *point == u32::from(b'}'));

@@ -2,7 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use super::{Budget, Exceeded, Pattern, Places, Str, set};
+use super::set::Set;
+use super::{Budget, Exceeded, Flags, Pattern, Places, Str, unicode};
+
+/// A pattern as `regress` reads it.
+fn checked(points: &[u32], flags: Flags) -> Result<regress::Regex, String> {
+    let flags = regress::Flags {
+        icase: flags.ignore_case,
+        multiline: flags.multiline,
+        dot_all: flags.dot_all,
+        no_opt: false,
+        unicode: flags.unicode,
+        unicode_sets: flags.sets,
+    };
+    regress::Regex::from_unicode(points.iter().copied(), flags).map_err(|error| error.to_string())
+}
 
 fn ours(pattern: &Pattern, text: &Str) -> Vec<Places> {
     pattern.find_all(text, false, &mut Budget::of(1 << 24, text)).unwrap()
@@ -22,7 +36,7 @@ fn theirs(pattern: &Str, flags: &str, text: &Str) -> Vec<Places> {
     } else {
         pattern.units().iter().map(u32::from).collect()
     };
-    let regex = set::checked(&source, set_flags).unwrap();
+    let regex = checked(&source, set_flags).unwrap();
     let units: Vec<u16> = text.units().iter().collect();
     let places = |matched: regress::Match| {
         std::iter::once(Some(matched.range())).chain(matched.captures.iter().cloned()).collect::<Places>()
@@ -266,4 +280,200 @@ fn a_pattern_of_hostile_size_is_refused_and_one_of_many_words_is_not() {
     assert_eq!(read(&"a|".repeat(1_000)), Ok(()));
     assert_eq!(read(&"a|".repeat(200_000)), Err("more than 1000 alternatives".to_owned()));
     assert_eq!(read(&"a".repeat(70_000)), Err("longer than 65536 characters".to_owned()));
+}
+
+fn points(text: &str) -> Vec<u32> {
+    text.chars().map(u32::from).collect()
+}
+
+/// Compares which of `among` an atom matches with what `regress` says.
+#[track_caller]
+fn same_members(source: &[u32], flags: Flags, among: impl Iterator<Item = u32>) {
+    let ours = Set::new(source, flags).unwrap();
+    let theirs = checked(&[&points("^(?:"), source, &points(")$")].concat(), flags).unwrap();
+    for point in among {
+        let mut pair = [0; 2];
+        let units = match (u16::try_from(point), char::from_u32(point)) {
+            (Ok(unit), _) => &[unit][..],
+            (_, Some(character)) => character.encode_utf16(&mut pair),
+            _ => continue,
+        };
+        let found = theirs.find_from_utf16(units, 0).next().is_some();
+        assert_eq!(ours.has(point), found, "{source:x?} {flags:?} on U+{point:04X}");
+    }
+}
+
+#[test]
+fn properties_are_those_of_regress() {
+    let flags = Flags { unicode: true, ..Flags::default() };
+    let edges = unicode::edges();
+    for (kind, names) in unicode::names() {
+        let name = match kind {
+            b's' => "sc=",
+            b'x' => "scx=",
+            b'g' => "gc=",
+            _ => "",
+        };
+        for value in names.split(' ') {
+            assert!(Set::new(&points(&format!("\\p{{{name}{value}}}")), flags).is_ok(), "{name}{value}");
+        }
+        let value = names.split(' ').next().unwrap();
+        let among = edges.iter().flat_map(|edge| [edge.saturating_sub(1), *edge]);
+        same_members(&points(&format!("\\p{{{name}{value}}}")), flags, among);
+    }
+}
+
+#[test]
+fn what_differs_in_case_alone_is_what_regress_says() {
+    for unicode in [false, true] {
+        let flags = Flags { ignore_case: true, unicode, ..Flags::default() };
+        for (from, to) in unicode::pairs(false).chain(unicode::pairs(true)) {
+            // Without `u` our own answer for these is that of the standard, and theirs is not.
+            let known = |point: &u32| unicode || (!matches!(point, 0x17f | 0x212a) && *point < 0x1_0000);
+            if !known(&from) || !known(&to) {
+                continue;
+            }
+            for source in [vec![from], vec![to], vec![0x5b, from, 0x5d], vec![0x5b, 0x5e, to, 0x5d]] {
+                same_members(&source, flags, [from, to, 0x53, 0x6b, 0x3c3].into_iter().filter(known));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_well_formed_is_what_regress_accepts() {
+    let mut seed = 11u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let tokens = [
+        "a",
+        "é",
+        "(",
+        ")",
+        ")",
+        "(?:",
+        "(?=",
+        "(?!",
+        "(?<=",
+        "(?<!",
+        "(?<n>",
+        "(?",
+        "|",
+        "[",
+        "[",
+        "[^",
+        "]",
+        "]",
+        "]",
+        "-",
+        "^",
+        "$",
+        ".",
+        "\\d",
+        "\\W",
+        "\\s",
+        "\\1",
+        "\\2",
+        "\\0",
+        "\\01",
+        "\\8",
+        "\\377",
+        "\\x4",
+        "\\x41",
+        "\\u0041",
+        "\\u004",
+        "\\cA",
+        "\\c",
+        "\\k<n>",
+        "\\k",
+        "{",
+        "}",
+        "{1}",
+        "{1,}",
+        "{2,1}",
+        "{1,2}",
+        "{1,",
+        "*",
+        "+",
+        "?",
+        "\\-",
+        "\\/",
+        "\\p{L}",
+        "\\p{Foo}",
+        "\\P{Lu}",
+        "\\p{sc=Grek}",
+        "\\",
+        "z",
+    ];
+    let text = Str::new("aé-^z0A\u{1}(]\\c {1}\u{3b1}Z1x4");
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let pattern: String = (0..=next(7)).map(|_| tokens[next(tokens.len())]).collect();
+        for flags in ["", "i", "u", "iu"] {
+            let unicode = flags.contains('u');
+            let wanted = Flags { unicode, ignore_case: flags.contains('i'), ..Flags::default() };
+            let source = Str::new(&pattern);
+            let ours = Pattern::new(&source, &Str::new(flags));
+            let theirs = checked(&points(&pattern), wanted);
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "/{pattern}/{flags}: {:?}, {:?}", ours.err(), theirs.err());
+            if let Ok(compiled) = ours {
+                accepted += 1;
+                assert_eq!(
+                    self::ours(&compiled, &text),
+                    self::theirs(&source, flags, &text),
+                    "/{pattern}/{flags} on {text:?}"
+                );
+            }
+        }
+    }
+    assert!(accepted > 5_000, "{accepted}");
+}
+
+#[test]
+fn classes_with_sets_are_what_the_standard_says() {
+    for (pattern, text, matches) in [
+        ("[\\p{L}--[a-z]]", "a", false),
+        ("[\\p{L}--[a-z]]", "é", true),
+        ("[[a-z]&&[aeiou]]", "e", true),
+        ("[[a-z]&&[aeiou]]", "x", false),
+        ("[^[a-c]d]", "d", false),
+        ("[a&b]", "a", true),
+        ("[a-c\\&\\-]", "-", true),
+        ("[a-z--b--c]", "c", false),
+        ("[^\\d]", "5", false),
+    ] {
+        let compiled =
+            Pattern::new(&Str::new(pattern), &Str::new("v")).unwrap_or_else(|error| panic!("/{pattern}/v: {error}"));
+        assert_eq!(!ours(&compiled, &Str::new(text)).is_empty(), matches, "/{pattern}/v on {text}");
+    }
+    for refused in ["[a&&&b]", "[a--b&&c]", "[(]", "[a-]", "[&&]", "[a", "[\\q{ab}]", "\\p{RGI_Emoji}", "[b-a]"] {
+        assert!(Pattern::new(&Str::new(refused), &Str::new("v")).is_err(), "/{refused}/v");
+    }
+}
+
+#[test]
+fn what_node_refuses_is_refused() {
+    for (pattern, flags) in [
+        ("\\b+", ""),
+        ("(?<a>x)(?<a>y)", ""),
+        ("(?<a>x(?<a>y))", ""),
+        ("(?<1>x)", ""),
+        ("(?<>x)", ""),
+        ("(?<a", ""),
+        ("(?<a>)\\k<b>", ""),
+        ("(?i:a)", ""),
+        ("\\u{110000}", "u"),
+        ("\\u{}", "u"),
+        ("(?=a)*", "u"),
+    ] {
+        assert!(Pattern::new(&Str::new(pattern), &Str::new(flags)).is_err(), "/{pattern}/{flags}");
+    }
+    for (pattern, text) in
+        [("\\u{2}", "uu"), ("[\\u{61}]", "{"), ("(?:(?<a>x)|(?<a>y))\\k<a>", "yy"), ("(?<ö\\u0061>x)", "x")]
+    {
+        let compiled = Pattern::new(&Str::new(pattern), &Str::empty()).unwrap();
+        assert!(!ours(&compiled, &Str::new(text)).is_empty(), "/{pattern}/");
+    }
 }

@@ -8,11 +8,11 @@ mod files;
 mod log;
 #[cfg(feature = "wasm")]
 mod moving;
+#[cfg(feature = "wasm")]
+mod opened;
 mod panics;
 #[cfg(feature = "wasm")]
 mod promise;
-#[cfg(feature = "wasm")]
-mod runstate;
 #[cfg(feature = "wasm")]
 mod serving;
 mod thrown;
@@ -25,9 +25,9 @@ pub use compiler::compile;
 pub use files::{provide_files, verify_files};
 #[cfg(feature = "wasm")]
 pub use log::log_to;
-pub use panics::on_panic;
 #[cfg(feature = "wasm")]
-pub use runstate::Runstate;
+pub use opened::Runstate;
+pub use panics::on_panic;
 #[cfg(feature = "wasm")]
 pub use serving::Serving;
 

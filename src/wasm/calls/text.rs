@@ -9,9 +9,9 @@ use crate::value::Json;
 
 /// What the caller gives, as `what` takes it.
 pub fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    // By way of a value: the engine reads types from values anyway, and each way costs every type its code.
+    // By way of a value that is lent: so the engine reads types anyway, and each other way costs every type its code.
     let value: Result<Json, _> = serde_json::from_str(text);
-    value.and_then(T::deserialize).map_err(|e| Error::new(Code::Usage, format!("{what}: {e}")))
+    value.and_then(|value| T::deserialize(&value)).map_err(|e| Error::new(Code::Usage, format!("{what}: {e}")))
 }
 
 /// What the caller is told.

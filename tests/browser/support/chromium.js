@@ -19,6 +19,9 @@ const ARGS = [
   "--disable-dev-shm-usage",
 ];
 
+/** How long a page is waited for: long, since machines are shared. */
+const PATIENCE_MS = 60_000;
+
 const executablePath = process.env.RUNSTATE_CHROMIUM ?? "/usr/bin/chromium";
 
 /** A folder for the profile of a browser; `remove` when nothing uses it any more. */
@@ -30,7 +33,9 @@ export async function newProfile() {
 /** A browser on `profile`; its pages share one storage, as the tabs of a person do. */
 export async function launch(profile, { args = [] } = {}) {
   const options = { executablePath, headless: true, args: [...ARGS, ...args] };
-  return chromium.launchPersistentContext(profile.folder, options);
+  const browser = await chromium.launchPersistentContext(profile.folder, options);
+  browser.setDefaultTimeout(PATIENCE_MS);
+  return browser;
 }
 
 /** Runs `act` with a browser on a fresh profile. */

@@ -45,3 +45,17 @@ export async function load(page, url) {
   await page.goto(url);
   await page.waitForFunction(() => window.ready === true);
 }
+
+/** How long a condition is waited for, in ms: long, since machines are shared; nothing is measured by it. */
+const PATIENCE_MS = 60_000;
+
+/** Asks the page again and again until `look`, which may be asynchronous there, says something true; that. */
+export async function until(page, look, argument) {
+  const giveUp = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const said = await page.evaluate(look, argument);
+    if (said) return said;
+    if (Date.now() > giveUp) throw new Error(`it never came to: ${look}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

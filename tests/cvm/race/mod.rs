@@ -4,6 +4,7 @@
 mod answers;
 mod due;
 mod lifecycle;
+mod overtaken;
 mod threads;
 mod workers;
 

@@ -38,10 +38,11 @@ async function install() {
   return folder;
 }
 
-/** A project with these files; `await using` removes it. */
-export async function project(files, { type = "module", types = false } = {}) {
+/** A project with these files, which is there as long as the test `t`. */
+export async function project(t, files, { type = "module", types = false } = {}) {
   installed ??= install();
   const folder = await mkdtemp(join(tmpdir(), "runstate-project-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
   await cp(join(await installed, "node_modules"), join(folder, "node_modules"), { recursive: true, verbatimSymlinks: true });
   for (const name of types ? NODE_TYPES : []) {
     await cp(ours(name), join(folder, "node_modules", name), { recursive: true });
@@ -67,9 +68,4 @@ class Project {
     } catch (error) {
       throw new Error(`${program} ${words.join(" ")}: ${error.message}\n${error.stdout}\n${error.stderr}`, { cause: error });
     }
-  }
-
-  async [Symbol.asyncDispose]() {
-    await rm(this.folder, { recursive: true, force: true });
-  }
-}
+  }}

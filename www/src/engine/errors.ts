@@ -20,10 +20,7 @@ const WORDS: Record<string, [title: string, todo: string]> = {
   closed: ["The store was closed", "Reload the page."],
   compile_error: ["The program does not compile", "The editor marks the places."],
   conflict: ["Somebody changed it at the same moment", "Try again."],
-  corrupt: [
-    "Stored data is damaged",
-    "What is damaged is never believed. Export what is whole, then delete the damaged execution.",
-  ],
+  corrupt: ["Stored data is damaged", "What is damaged is never believed. All else goes on; keep a copy by Export."],
   deadline_passed: ["The deadline has passed", "The program went on without this answer."],
   full: [
     "No space is left",

@@ -5,6 +5,7 @@ import { RunstateError, type Runstate, type Summary } from "runstate";
 
 import { onNews, type News } from "../engine/changes";
 import { tellError } from "../state/notices";
+import { listed } from "./salvage";
 import { update } from "./update";
 
 /** Read first, so that something is there at once. */
@@ -26,6 +27,9 @@ export const executions = signal<Summary[]>([]);
 
 /** Whether the list was read to its end. */
 export const complete = signal(false);
+
+/** Why the list is not all there is; null: it is. */
+export const damage = signal<RunstateError | null>(null);
 
 /** Reads the list, and follows it as long as the page lives. */
 export async function follow(rs: Runstate): Promise<void> {
@@ -51,8 +55,8 @@ export async function follow(rs: Runstate): Promise<void> {
     void refresh();
   });
   try {
-    executions.value = await rs.cvm.list({ limit: FIRST });
-    if (executions.value.length === FIRST) executions.value = await rs.cvm.list({ limit: MOST });
+    await read(rs, FIRST);
+    if (executions.value.length === FIRST) await read(rs, MOST);
     complete.value = true;
   } catch (error) {
     tellError(error);
@@ -60,13 +64,19 @@ export async function follow(rs: Runstate): Promise<void> {
   await refresh();
 }
 
+async function read(rs: Runstate, limit: number): Promise<void> {
+  const { list, damage: found } = await listed(rs, limit);
+  executions.value = list;
+  damage.value = found;
+}
+
 async function apply(rs: Runstate, news: News): Promise<void> {
   const changed = [...news.executions];
   if (news.all || changed.length > ONE_BY_ONE) {
-    executions.value = await rs.cvm.list({ limit: MOST });
+    await read(rs, MOST);
     return;
   }
-  const newest = await rs.cvm.list({ limit: ONE_BY_ONE });
+  const { list: newest } = await listed(rs, ONE_BY_ONE);
   const found = new Map(newest.map((summary) => [summary.id, summary]));
   const before = new Map(executions.value.map((summary) => [summary.id, summary]));
   const gone = new Set(news.deleted);
@@ -89,6 +99,8 @@ async function lookedUp(rs: Runstate, known: Summary): Promise<Summary | null> {
     return { ...known, status: run.status, prompt, lastModified: Date.now() };
   } catch (error) {
     if (error instanceof RunstateError && error.code === "not_found") return null;
+    // It is shown as it was known; what is wrong with it is said where it is opened.
+    if (error instanceof RunstateError && error.code === "corrupt") return known;
     throw error;
   }
 }

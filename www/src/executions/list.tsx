@@ -11,7 +11,7 @@ import { StatusMark } from "../ui/status";
 import { VirtualList } from "../ui/virtual";
 import { ago, count, statusWord, STATUSES } from "../ui/words";
 import { EVERYTHING, filtered, programsOf, type Filter } from "./filter";
-import { complete, executions } from "./known";
+import { complete, damage, executions } from "./known";
 import { steps } from "./steps";
 
 const ROW_PX = 62;
@@ -110,8 +110,13 @@ export function ExecutionList() {
           ? count(executions.value.length, "execution")
           : `${shown.value.length.toLocaleString("en")} of ${count(executions.value.length, "execution")}`}
       </p>
+      {damage.value === null ? null : (
+        <p class="wrong damage" role="alert" data-testid="list-damage">
+          Not all can be listed: {damage.value.message}.
+        </p>
+      )}
       {shown.value.length === 0 ? (
-        <Nothing any={executions.value.length > 0} onAll={() => change(EVERYTHING)} />
+        <Nothing any={executions.value.length > 0 || damage.value !== null} onAll={() => change(EVERYTHING)} />
       ) : (
         <VirtualList
           label="Executions, newest first"
