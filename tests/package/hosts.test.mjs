@@ -64,7 +64,7 @@ test("npx runstate", async (t) => {
   assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);
   const exit = await npx("run", "greet.ts", "--store", "file:store").then(() => 0, ({ cause }) => cause.code);
   assert.equal(exit, 3, "it waits, and nobody is there to ask");
-  const [{ id, status }] = JSON.parse(await npx("list", "--store", "file:store", "--json"));
+  const { id, status } = JSON.parse(await npx("list", "--store", "file:store", "--json"));
   assert.equal(status, "waiting_cc");
   await npx("answer", id, "--text", "Ada", "--store", "file:store");
   assert.match(await npx("show", id, "--store", "file:store"), /Hello, Ada!/);

@@ -26,7 +26,7 @@ async function blocks(about) {
   return found;
 }
 
-const inNode = await blocks(/\bnode\b/i);
+const inNode = await blocks(/\bnode\b|^#+ in tests/i);
 const inPages = await blocks(/browser|page/i);
 
 test("the readme files show something for both", () => {
