@@ -14,7 +14,7 @@ export interface Opened {
   trouble: Explanation | null;
 }
 
-/** The codes that say that this browser keeps nothing for pages, now or ever. */
+/** The codes that say that the browser keeps nothing for this page, ever or for now. */
 const NOTHING_KEPT = ["unsupported", "unavailable"];
 
 /** What the address asks for: `?store=indexeddb:NAME` or `?store=memory:`; without it the demo's own database. */
@@ -35,11 +35,19 @@ export async function openStore(url: string): Promise<Opened> {
   }
 }
 
-function onlyInMemory(error: RunstateError): Explanation {
+function onlyInMemory({ code, message }: RunstateError): Explanation {
+  if (code === "unsupported") {
+    return {
+      title: "Nothing is kept: this browser gives the page no database",
+      what: message,
+      todo: "Programs run in memory and are gone with this tab. Use a current browser, outside of private windows.",
+      code,
+    };
+  }
   return {
-    title: "Nothing is kept: this browser gives the page no database",
-    what: error.message,
-    todo: "Programs run in memory and are gone with this tab. Leave the private window, or allow this site to store data, then reload.",
-    code: error.code,
+    title: "Nothing is kept: the database cannot be opened",
+    what: `${message}. What it holds is still there.`,
+    todo: "Until it opens, programs run in memory and are gone with this tab. Close other tabs of this page, or leave the private window, then reload.",
+    code,
   };
 }

@@ -1,7 +1,7 @@
 // Keeping the focus. A control that is removed leaves the focus to nobody, and who works by keyboard or ear begins at the top again; a guard
 // hands it on to what stands in for the control.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 /** What has the focus only until something better comes. */
 export interface Guarded {
@@ -25,7 +25,8 @@ export function useFocusGuard(region: { current: HTMLElement | null }, changed: 
     return () => document.removeEventListener("focusin", heard);
   }, []);
 
-  useEffect(() => {
+  // Before the next picture: a key that is pressed meanwhile must not go nowhere.
+  useLayoutEffect(() => {
     const at = document.activeElement;
     if (!within.current || (at !== document.body && at !== waiting.current)) return;
     const { to, waits } = next();
