@@ -110,7 +110,7 @@ async fn everything(said: &mut Said) {
         json!({"program": "p", "id": "e", "input": {"n": 1}, "logLevel": "calls", "commandId": "s"}),
     )
     .await;
-    for method in ["cvm.show", "cvm.output", "cvm.stands", "cvm.wake"] {
+    for method in ["cvm.show", "cvm.output", "cvm.stands", "cvm.versionOf", "cvm.wake"] {
         said.call(method, json!({"id": "e"})).await;
     }
     said.call("cvm.glance", json!({"id": "e"})).await;

@@ -1,6 +1,6 @@
 // The TypeScript of the package: to modules that share what they have in common (esbuild), and to declarations (tsc).
 
-import { existsSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { build } from "esbuild";
@@ -19,7 +19,7 @@ export async function face() {
   }
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
   const { metafile } = await build({
-    entryPoints: [...NODE, ...ANYWHERE].filter((n) => existsSync(`src/${n}.ts`)).map((name) => `src/${name}.ts`),
+    entryPoints: [...NODE, ...ANYWHERE].map((name) => `src/${name}.ts`),
     outdir: "dist",
     bundle: true,
     splitting: true,
@@ -27,6 +27,7 @@ export async function face() {
     target: "es2022",
     platform: "neutral",
     external: ["node:*"],
+    inject: ["src/defect.ts"],
     chunkNames: "chunk-[hash]",
     define: { RUNSTATE_VERSION: JSON.stringify(version) },
     minifySyntax: true,
@@ -51,5 +52,5 @@ function withoutNode({ outputs }) {
       visit(imported, by);
     }
   };
-  for (const name of ANYWHERE) if (outputs[`dist/${name}.js`]) visit(`dist/${name}.js`, name);
+  for (const name of ANYWHERE) visit(`dist/${name}.js`, name);
 }

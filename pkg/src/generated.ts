@@ -696,8 +696,8 @@ export type OpenCall = {
   leaseUntil?: Timestamp,
   /** Line of the source that asks. */
   line: number,
-  /** The variables visible there by name, cut with a mark; null: none are known. */
-  variables?: Json,
+  /** The variables visible there by name, cut with a mark. */
+  variables: Json,
   /** When it was asked. */
   requestedAt: Timestamp,
 };
@@ -1263,6 +1263,7 @@ export interface Calls {
   "cvm.program": { params: ProgramParams; result: ProgramView };
   "cvm.versions": { params: VersionsParams; result: Paged<VersionSummary> };
   "cvm.version": { params: VersionParams; result: VersionView };
+  "cvm.versionOf": { params: ExecutionParams; result: VersionView };
   "cvm.start": { params: StartParams; result: Reached };
   "cvm.next": { params: CommandParams; result: Reached };
   "cvm.pause": { params: CommandParams; result: Reached };

@@ -1,6 +1,7 @@
 // The one instance of the WebAssembly that an entry loads: what it exports, how it is begun, and what becomes of it after a defect.
 // A panic ends the WebAssembly in the middle of what it did: from then on nothing it says can be trusted, so everything is refused.
 
+import { defectIsTold } from "./defect.js";
 import { RunstateError, toldError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
 
@@ -75,6 +76,7 @@ export class Instance<G extends Glue = Glue> {
 
   #die(message: string): void {
     this.#defect ??= message;
+    defectIsTold();
     for (const tell of this.#waiting) tell(this.#refusal());
     this.#waiting.clear();
   }

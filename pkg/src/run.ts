@@ -7,7 +7,7 @@ import type { Json, Plain } from "./json.js";
 import { type CommandOptions, type WaitOptions, named } from "./options.js";
 import { plain } from "./plain.js";
 import { Question } from "./question.js";
-import type { CvmChange, Execution, LogPage, OpenCall, Reached, Seen, Status, Thing } from "./wire.js";
+import type { CvmChange, Execution, LogPage, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
 
 /** Of which call an answer is, where several may be open, and by whom. */
 export interface AnswerOptions extends CommandOptions {
@@ -101,6 +101,11 @@ export class Run {
     const view = await this.#engine.call("cvm.show", { id: this.id }, options.signal);
     this.#status = view.status;
     return view;
+  }
+
+  /** The version of its program that it runs, with its source. */
+  program(options: WaitOptions = {}): Promise<VersionView> {
+    return this.#engine.call("cvm.versionOf", { id: this.id }, options.signal);
   }
 
   /** All lines it has printed so far. */

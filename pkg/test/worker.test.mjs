@@ -67,7 +67,7 @@ test("a worker is stopped by its signal, and refuses what is no handler", async 
   await stop.done;
   await stop();
   assert.throws(() => rs.cvm.worker({ cc: "x" }), { code: "usage" });
-  assert.throws(() => rs.cvm.worker({ timer: () => 1 }), { code: "invalid" });
+  await assert.rejects(rs.cvm.worker({ timer: () => 1 }).done, { code: "invalid" });
 });
 
 test("calls are claimed, kept, given back and completed by hand", async (t) => {

@@ -71,7 +71,8 @@ impl<C: Command> AnyCommand for Asked<'_, C> {
     }
 
     fn recall(&mut self, result: Json) -> Result<(), String> {
-        self.output = Some(C::Output::deserialize(result).map_err(|error| error.to_string())?);
+        // By reference, as documents are read: from owned values would be all that a second time.
+        self.output = Some(C::Output::deserialize(&result).map_err(|error| error.to_string())?);
         Ok(())
     }
 

@@ -271,7 +271,8 @@ impl Engine {
                         Ok(came) => return Ok(came),
                         Err(error) if decide_again(&error) => error.into(),
                         Err(error @ store::Error::Unknown { .. }) => {
-                            match self.recorded_after(command, id, &fingerprint, &error).await {
+                            log::outcome_unknown(&error);
+                            match self.recorded(command, id, &fingerprint).await {
                                 Ok(true) => return Ok(Came::quietly(true)),
                                 // Absent is not final, but deciding again under the same id can only find it or do it.
                                 Ok(false) => error.into(),
@@ -342,18 +343,6 @@ impl Engine {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };
         Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
-    }
-
-    /// As [`Engine::recorded`], after a commit of which nobody knows how it ended.
-    async fn recorded_after(
-        &self,
-        command: &mut dyn AnyCommand,
-        id: &CommandId,
-        fingerprint: &str,
-        unknown: &store::Error,
-    ) -> Result<bool, Error> {
-        log::outcome_unknown(unknown);
-        self.recorded(command, id, fingerprint).await
     }
 
     /// Whether the ledger knows `id`; what was told then is told again.

@@ -328,6 +328,9 @@ fn programs_and_their_versions_are_told() {
 
         let gone = block_on(cvm.version("asks", 9)).unwrap_err();
         assert_eq!((gone.code, gone.message.contains("newest version is 2")), (Code::NotFound, true), "{gone}");
+        let running = &block_on(cvm.history("asks", 1)).unwrap()[0].id;
+        assert_eq!(block_on(cvm.version_of(running)).unwrap(), block_on(cvm.version("asks", 2)).unwrap());
+        assert_eq!(code(block_on(cvm.version_of("nobody"))), Code::NotFound);
         assert_eq!(code(block_on(cvm.program("nobody"))), Code::NotFound);
         assert_eq!(code(block_on(cvm.versions("nobody", &Paging::default()))), Code::NotFound);
     });

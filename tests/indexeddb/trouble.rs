@@ -158,7 +158,7 @@ async fn a_commit_that_cannot_be_asked_for_is_unknown() {
     let bent = Bent::by(&cut, MEDDLE_NO_MORE).await;
     let answer = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
     drop(bent);
-    assert_eq!(code(&answer), "unknown");
+    assert_eq!(code(&answer), "unknown_outcome");
     assert_ne!(store.outcome(&batch("b", vec![]).command).await.unwrap(), Outcome::Absent);
 }
 

@@ -84,11 +84,12 @@ export const VERBS: { readonly [name: string]: Verb } = {
     },
     words: [1, 1],
     async run(session, given) {
-      const run = await session.rs.cvm.run(given.words[0] ?? "");
-      const { next } = await run.glance();
       const [call, key, by] = [text(given, "call"), text(given, "key"), text(given, "by")];
       const options = { call, key, by, occurrence: number(given, "occurrence"), commandId: text(given, "command-id") };
-      await run.answer(answer(given), options);
+      const value = answer(given);
+      const run = await session.rs.cvm.run(given.words[0] ?? "");
+      const { next } = await run.glance();
+      await run.answer(value, options);
       return stands(session, run, next);
     },
   },

@@ -220,8 +220,8 @@ pub struct OpenCall {
     pub lease_until: Option<Timestamp>,
     /// Line of the source that asks.
     pub line: u32,
-    /// The variables visible there by name, cut with a mark; null: none are known.
-    #[serde(default, skip_serializing_if = "Json::is_null")]
+    /// The variables visible there by name, cut with a mark.
+    #[serde(default)]
     pub variables: Json,
     /// When it was asked.
     pub requested_at: Timestamp,

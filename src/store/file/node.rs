@@ -37,7 +37,7 @@ pub struct NodeFs {
 }
 
 impl NodeFs {
-    /// Tells where the calls of all later stores go: the object of `pkg/node/fs.js`.
+    /// Tells where the calls of all later stores go: the object of `pkg/src/node/files.ts`.
     pub fn provide(files: Option<NodeFiles>) {
         FILES.set(files);
     }

@@ -72,6 +72,8 @@ extern "C" {
     #[wasm_bindgen(method, structural, catch, js_name = objectStore)]
     pub fn store(this: &Transaction, name: &str) -> Result<ObjectStore, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
+    pub fn commit(this: &Transaction) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, structural, catch)]
     pub fn abort(this: &Transaction) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural, getter)]
     pub fn error(this: &Transaction) -> JsValue;

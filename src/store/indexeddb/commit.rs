@@ -275,6 +275,7 @@ impl Connection {
     async fn write(&self, tx: &Tx, ending: &Ending, commits: &[Commit]) -> Result<(), Failed> {
         let end = tx.end();
         self.issue(tx, ending, commits)?;
+        tx.finish();
         end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })
     }
 

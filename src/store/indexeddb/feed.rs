@@ -1,4 +1,4 @@
-//! The feed of changes: one record a commit under the number of its last change, so that a position is a number of changes. It is written in the
+//! The feed of changes: one record a transaction under the number of its last change, so that a position is a number of changes. It is written in the
 //! commit that it tells of, and cut there to the last 10,000 changes.
 
 use serde::{Deserialize, Serialize};
@@ -25,34 +25,58 @@ const CUT_EVERY: u64 = 256;
 /// Most records that are read at once.
 const AT_ONCE: usize = 1_024;
 
-/// A commit as the feed keeps it.
+/// What one transaction committed, as the feed keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     /// The number of its last change.
     last: u64,
+    /// Commits that changed something, in order.
+    commits: Vec<ToldCommit>,
+}
+
+/// A commit: its command, and collection, id and new revision of each document; no revision: it was deleted.
+#[derive(Debug, Serialize, Deserialize)]
+struct ToldCommit {
     command: CommandId,
-    /// Collection, id and new revision of each document; no revision: it was deleted.
     changes: Vec<(String, String, Option<Revision>)>,
 }
 
+impl ToldCommit {
+    /// All of its changes but the first so many.
+    fn of(commit: &Commit, without: u64) -> Self {
+        let changes = commit.told().skip(usize::try_from(without).unwrap_or(usize::MAX)).map(|change| {
+            let revision = change.after.as_ref().map(|stored| stored.revision.clone());
+            (change.key.collection.to_string(), change.key.id.to_string(), revision)
+        });
+        Self { command: commit.command.clone(), changes: changes.collect() }
+    }
+
+    fn count(&self) -> u64 {
+        self.changes.len() as u64
+    }
+}
+
 impl Told {
-    fn of(commit: &Commit, before: u64) -> Option<Self> {
-        let count = commit.told().count();
+    /// Commits that come after the change of that number; none: they changed nothing.
+    fn of(commits: &[Commit], before: u64) -> Option<Self> {
+        let count = |commit: &Commit| commit.told().count() as u64;
+        let all: u64 = commits.iter().map(count).sum();
         // What would be cut at once is not written.
-        let kept = commit.told().skip(count.saturating_sub(usize::try_from(KEPT).unwrap_or(usize::MAX)));
-        let changes: Vec<_> = kept
-            .map(|change| {
-                let revision = change.after.as_ref().map(|stored| stored.revision.clone());
-                (change.key.collection.to_string(), change.key.id.to_string(), revision)
-            })
-            .collect();
-        let last = before + count as u64;
-        (count > 0).then(|| Self { last, command: commit.command.clone(), changes })
+        let mut without = all.saturating_sub(KEPT);
+        let mut told = Vec::new();
+        for commit in commits {
+            let (commit, left) = (ToldCommit::of(commit, without), without.saturating_sub(count(commit)));
+            without = left;
+            if !commit.changes.is_empty() {
+                told.push(commit);
+            }
+        }
+        (all > 0).then(|| Self { last: before + all, commits: told })
     }
 
     /// The number of the change before its first one.
     fn before(&self) -> u64 {
-        self.last.saturating_sub(self.changes.len() as u64)
+        self.last.saturating_sub(self.commits.iter().map(ToldCommit::count).sum())
     }
 }
 
@@ -83,12 +107,9 @@ impl Ending {
     pub(super) fn write(&self, tx: &Tx, commits: &[Commit]) -> Result<(), Stop> {
         let store = tx.store(FEED)?;
         let begun = self.last();
-        let mut end = begun;
-        for commit in commits {
-            let Some(told) = Told::of(commit, end) else { continue };
-            end = told.last;
-            put(&store, &told)?;
-        }
+        let Some(told) = Told::of(commits, begun) else { return Ok(()) };
+        put(&store, &told)?;
+        let end = told.last;
         if end > KEPT && end / CUT_EVERY > begun / CUT_EVERY {
             store.delete(&KeyRange::up_to(&at(end - KEPT), false)?)?;
         }
@@ -154,22 +175,26 @@ fn told(list: &JsValue) -> Result<Vec<Told>, Error> {
 }
 
 fn page(layout: &Layout, from: u64, later: &[Told], limit: usize) -> Changes {
-    let numbered = later.iter().flat_map(|told| {
-        let numbers = told.before() + 1..;
-        numbers.zip(&told.changes).map(move |(number, change)| (number, told, change))
-    });
-    // The first of them may have been told in part.
-    let due = numbered.filter(|(number, ..)| *number > from).take(limit);
-    let mut next = from;
-    let events = due.map(|(number, told, (collection, id, revision))| {
-        next = number;
-        ChangeEvent {
-            position: position(layout, told.last),
-            command: told.command.clone(),
-            key: Key { collection: collection.clone().into(), id: id.as_str().into() },
-            revision: revision.clone(),
+    let (mut events, mut next) = (Vec::new(), from);
+    for told in later {
+        let mut number = told.before();
+        for commit in &told.commits {
+            let end = number + commit.count();
+            for (collection, id, revision) in &commit.changes {
+                number += 1;
+                // The first of them may have been told in part.
+                if number <= from || events.len() >= limit {
+                    continue;
+                }
+                next = number;
+                events.push(ChangeEvent {
+                    position: position(layout, end),
+                    command: commit.command.clone(),
+                    key: Key { collection: collection.clone().into(), id: id.as_str().into() },
+                    revision: revision.clone(),
+                });
+            }
         }
-    });
-    let events = events.collect();
+    }
     Changes { events, next: position(layout, next) }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! runstate            "store" → { format, store: id }; "d.c" → { version, indexes: [{ slot, name, made_by }] }
 //! d.c                 one for each collection; key: the id's bytes → { id, rev, v, doc, crc, i: { k0: [entry, …], … } }
-//! changes             number of the last change → { last, command, changes: [[collection, id, revision], …] }
+//! changes             number of the last change → { last, commits: [{ command, changes: [[collection, id, revision], …] }, …] }
 //! ```
 //!
 //! # What holds, and why
@@ -26,7 +26,7 @@
 //!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed.
 //!
 //! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
-//! (keys), `open`, `upgrade`, `connection`, `read` and `results` (asking), `commit` and `write`, `feed` and `hints` (changes), `port`.
+//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit` and `write`, `feed` and `hints` (changes), `port`.
 
 mod binding;
 mod bytes;
@@ -41,6 +41,7 @@ mod port;
 mod read;
 mod record;
 mod results;
+mod sift;
 mod transaction;
 mod upgrade;
 mod write;

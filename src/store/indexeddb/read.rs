@@ -87,7 +87,7 @@ impl Connection {
         wishes: impl IntoIterator<Item = Wish>,
     ) -> Result<(), Stop> {
         let mut sent = Vec::new();
-        for wish in wishes {
+        for wish in self.sift(tx, fetched, wishes.into_iter().collect()).await? {
             sent.extend(self.send(tx, pace, wish).await?);
         }
         let Some(last) = sent.last() else { return Ok(()) };
@@ -95,12 +95,12 @@ impl Connection {
         self.take(tx, fetched, pace, &sent).await
     }
 
-    fn place(&self, part: usize) -> Result<&Place, Stop> {
+    pub(super) fn place(&self, part: usize) -> Result<&Place, Stop> {
         let gone = || Error::Unavailable { what: format!("part {part}"), why: "there is no such part".to_owned() };
         Ok(self.places.get(part).ok_or_else(gone)?)
     }
 
-    fn readable(&self, tx: &Tx, place: &Place) -> Result<Readable, Stop> {
+    pub(super) fn readable(&self, tx: &Tx, place: &Place) -> Result<Readable, Stop> {
         Ok(match place {
             Place::Documents { collection } => tx.store(collection)?.unchecked_into(),
             Place::Entries { collection, slot, .. } => tx.store(collection)?.index(slot)?,

@@ -66,6 +66,12 @@ impl Tx {
         drop(self.raw.abort());
     }
 
+    /// Says that nothing more follows: the browser need not wait whether something does, which saves it a way to the page and back. One that
+    /// does not know this finds out by itself.
+    pub(super) fn finish(&self) {
+        drop(self.raw.commit());
+    }
+
     /// The end of the transaction, heard from now on.
     pub(super) fn end(&self) -> impl Future<Output = Result<(), Fault>> + use<> {
         let raw = self.raw.clone();

@@ -14,6 +14,7 @@ macro_rules! call {
             "cvm.program" programs::program: ProgramParams => crate::engine::ProgramView;
             "cvm.versions" programs::versions: VersionsParams => crate::engine::Paged<crate::engine::VersionSummary>;
             "cvm.version" programs::version: VersionParams => crate::engine::VersionView;
+            "cvm.versionOf" programs::version_of: ExecutionParams => crate::engine::VersionView;
             "cvm.start" runs::start: StartParams => crate::domain::cvm::Reached;
             "cvm.next" runs::next: CommandParams => crate::domain::cvm::Reached;
             "cvm.pause" runs::pause: CommandParams => crate::domain::cvm::Reached;

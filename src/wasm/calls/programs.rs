@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::named;
+use super::runs::ExecutionParams;
 use crate::domain::cvm::{Load, LoadedProgram};
 use crate::engine::{Engine, Error, Paged, Paging, ProgramSummary, ProgramView, VersionSummary, VersionView};
 use crate::vm::WireInstruction;
@@ -116,4 +117,8 @@ pub struct VersionParams {
 
 pub(super) async fn version(engine: &Engine, params: VersionParams) -> Result<VersionView, Error> {
     engine.cvm().version(&params.name, params.version).await
+}
+
+pub(super) async fn version_of(engine: &Engine, params: ExecutionParams) -> Result<VersionView, Error> {
+    engine.cvm().version_of(&params.id).await
 }

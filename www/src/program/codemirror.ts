@@ -138,17 +138,11 @@ function centre(view: EditorView, line: number): void {
   });
 }
 
-/** Where a diagnostic is: to its end where it has one, else to the end of the word it points at. */
-function lint(text: Text, { line, column, endLine, endColumn, message, help }: Diagnostic): Lint {
+/** Where a diagnostic is: from the place it points at to the end of the word there. */
+function lint(text: Text, { line, column, message, hint }: Diagnostic): Lint {
   const from = offset(text, line, column);
-  const to =
-    endLine === undefined || endColumn === undefined ? endOfWord(text, from) : offset(text, endLine, endColumn);
-  return {
-    from,
-    to: Math.max(from, to),
-    severity: "error",
-    message: help === undefined ? message : `${message}\n${help}`,
-  };
+  const words = typeof hint === "string" ? `${message}\n${hint}` : message;
+  return { from, to: endOfWord(text, from), severity: "error", message: words };
 }
 
 function offset(text: Text, line: number, column: number): number {

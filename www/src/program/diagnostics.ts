@@ -7,10 +7,8 @@ export interface Diagnostic {
   message: string;
   line: number;
   column: number;
-  endLine?: number;
-  endColumn?: number;
   /** What to write instead. */
-  help?: string;
+  hint?: string | null;
 }
 
 /** The diagnostics of a compile error; null: it is another error. */

@@ -213,13 +213,13 @@ function Problems({ list, failed }: { list: Diagnostic[]; failed: string }) {
   return (
     <div class="problems" role="alert" data-testid="problems">
       {failed === "" ? null : <p class="wrong">{failed}</p>}
-      {list.map(({ line, column, message, help }) => (
+      {list.map(({ line, column, message, hint }) => (
         <p key={`${line}:${column} ${message}`} class="wrong" data-testid="diagnostic">
           <code>
             {line}:{column}
           </code>{" "}
           {message}
-          {help === undefined ? null : <span class="hint"> {help}</span>}
+          {typeof hint === "string" ? <span class="hint"> {hint}</span> : null}
         </p>
       ))}
     </div>

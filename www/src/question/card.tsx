@@ -17,7 +17,7 @@ import { SchemaForm, TextForm } from "./forms";
 export interface CardProps {
   execution: Execution;
   call: OpenCall;
-  /** Whether it is the first of those that are open, which the number keys answer. */
+  /** Whether it is the first of those that have choices, which the number keys answer. */
   first: boolean;
   onLine(line: number): void;
 }

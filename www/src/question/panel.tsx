@@ -16,6 +16,7 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
   const { calls, status } = execution;
   useFocusKept(region, calls);
   if (calls.length === 0) return null;
+  const byKeys = calls.find(({ choices }) => choices !== null);
   return (
     <section class="questions" aria-labelledby="questions-title" data-testid="questions" ref={region} tabIndex={-1}>
       <h3 id="questions-title">
@@ -26,9 +27,9 @@ export function Questions({ execution, onLine }: { execution: Execution; onLine(
         </span>
       </h3>
       <ol class={`cards ${calls.length > 2 ? "many" : ""}`}>
-        {calls.slice(0, DRAWN).map((call, index) => (
+        {calls.slice(0, DRAWN).map((call) => (
           <li key={call.callId}>
-            <Card execution={execution} call={call} first={index === 0} onLine={onLine} />
+            <Card execution={execution} call={call} first={call === byKeys} onLine={onLine} />
           </li>
         ))}
       </ol>

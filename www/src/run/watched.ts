@@ -1,7 +1,7 @@
 // The execution that is looked at, all of it as of one moment, kept in step with what every tab does.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type ExecutionView as Execution, type Runstate } from "runstate";
+import { RunstateError, type CallRow, type ExecutionView as Execution, type Run, type Runstate } from "runstate";
 
 import { onNews } from "../engine/changes";
 import { explain, type Explanation } from "../engine/errors";
@@ -23,6 +23,7 @@ const PAGE = 1_000;
 /** Most calls that the timeline shows. */
 const MOST_CALLS = 5_000;
 
+/** By execution, which keeps the version it began with; an id that is free again may be another's. */
 const sources = new Map<string, string>();
 
 /** Watches whatever the address names, as long as the page lives. */
@@ -67,7 +68,7 @@ async function read(rs: Runstate, id: string): Promise<void> {
     const run = await rs.cvm.run(id);
     const execution = await run.show();
     const calls = await allCalls(rs, id);
-    const source = await sourceOf(rs, execution.programName, execution.programVersion);
+    const source = await sourceOf(run, execution.started);
     next = { state: "there", id, execution, calls, source };
   } catch (error) {
     next = { state: "missing", id, why: explain(error) };
@@ -91,12 +92,12 @@ async function allCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
   return all;
 }
 
-async function sourceOf(rs: Runstate, name: string, version: number): Promise<string | null> {
-  const key = `${version} ${name}`;
+async function sourceOf(run: Run, started: number): Promise<string | null> {
+  const key = `${started} ${run.id}`;
   const known = sources.get(key);
   if (known !== undefined) return known;
   try {
-    const { source } = await rs.cvm.version(name, version);
+    const { source } = await run.program();
     sources.set(key, source);
     return source;
   } catch (error) {

@@ -1,10 +1,8 @@
 // A status as a mark (in lists) and as a pill (where there is room). The word is always there for those who see no colours.
 
-import type { Status } from "runstate";
-
 import { statusWord } from "./words";
 
-export function StatusMark({ status }: { status: Status }) {
+export function StatusMark({ status }: { status: string }) {
   return (
     <span class={`mark ${status}`} title={statusWord(status)}>
       <span class="hidden">{statusWord(status)}:</span>
@@ -12,7 +10,7 @@ export function StatusMark({ status }: { status: Status }) {
   );
 }
 
-export function StatusPill({ status }: { status: Status }) {
+export function StatusPill({ status }: { status: string }) {
   return (
     <span class={`pill ${status}`} data-testid="status" data-status={status}>
       {statusWord(status)}

@@ -67,8 +67,8 @@ const STATUS: Record<Status, string> = {
 };
 
 /** What an execution is doing; a status of a newer engine is shown as it is called. */
-export function statusWord(status: Status): string {
-  return STATUS[status] ?? status;
+export function statusWord(status: string): string {
+  return (STATUS as Record<string, string>)[status] ?? status;
 }
 
 /** Every status, in the order in which filters offer them. */

@@ -6,10 +6,10 @@ use super::super::Cvm;
 use super::fields::Fields;
 use super::{Paged, Paging};
 use crate::decision::Rejection;
-use crate::domain::cvm::{PROGRAM_VERSIONS, PROGRAMS};
+use crate::domain::cvm::{EXECUTIONS, PROGRAM_VERSIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Filter, Query};
+use crate::schema::{Filter, Key, Query};
 use crate::store::Row;
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -129,15 +129,32 @@ impl Cvm {
     /// All of one version of a program.
     pub async fn version(&self, name: &str, version: u32) -> Result<VersionView, Error> {
         let program = self.program_row(name, &["name", "programVersion"]).await?;
-        let query = Query::of(&PROGRAM_VERSIONS).eq("programId", &*program.id).eq("programVersion", version).limit(1);
-        let found = self.engine.store().query(&query).await?.rows.into_iter().next();
+        let found = self.version_row(&program.id, version).await?;
         let row = found.ok_or_else(|| {
             let newest = Fields(&program.stored.document).small("programVersion");
             let hint = newest.map(|newest| format!("; its newest version is {newest}")).unwrap_or_default();
             Rejection::NotFound { what: "version", id: format!("{version} of program {name}"), hint }
         })?;
-        let (source, bytecode) = contents(&row);
-        Ok(VersionView { summary: VersionSummary::of(&row), source, bytecode })
+        Ok(VersionView::of(&row))
+    }
+
+    /// The version that an execution runs: also of one that was imported, whose program's name may be another's here.
+    pub async fn version_of(&self, execution: &str) -> Result<VersionView, Error> {
+        let missing = |what| Rejection::NotFound { what, id: execution.to_owned(), hint: String::new() };
+        let found = self.engine.store().get(&[Key::new(&EXECUTIONS, execution)]).await?;
+        let head = found.into_iter().next().flatten().ok_or_else(|| missing("execution"))?;
+        let fields = Fields(&head.document);
+        let (program, version) = (fields.text("programId"), fields.small("programVersion"));
+        let row = match program.zip(version) {
+            Some((program, version)) => self.version_row(&program, version).await?,
+            None => None,
+        };
+        Ok(VersionView::of(&row.ok_or_else(|| missing("program of execution"))?))
+    }
+
+    async fn version_row(&self, program: &str, version: u32) -> Result<Option<Row>, Error> {
+        let query = Query::of(&PROGRAM_VERSIONS).eq("programId", program).eq("programVersion", version).limit(1);
+        Ok(self.engine.store().query(&query).await?.rows.into_iter().next())
     }
 
     async fn program_row(&self, name: &str, fields: &[&str]) -> Result<Row, Error> {
@@ -184,6 +201,13 @@ impl ProgramSummary {
             compiler: fields.text("metadata.compiler"),
             removing: fields.json("removing") == Some(Json::Bool(true)),
         }
+    }
+}
+
+impl VersionView {
+    fn of(row: &Row) -> Self {
+        let (source, bytecode) = contents(row);
+        Self { summary: VersionSummary::of(row), source, bytecode }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The calls that JavaScript makes for us, over `node:fs`. The object that has them comes with the npm package (`pkg/node/fs.js`);
+//! The calls that JavaScript makes for us, over `node:fs`. The object that has them comes with the npm package (`pkg/src/node/files.ts`);
 //! paths are whole ones, errors are Node's, with a `code`.
 
 use js_sys::{Array, Uint8Array};
@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The files of the host: the object of `pkg/node/fs.js`, where each call is described.
+    /// The files of the host: the object of `pkg/src/node/files.ts`, where each call is described.
     #[derive(Clone, Debug)]
     pub type NodeFiles;
 

@@ -1,0 +1,135 @@
+// Names every function of a WebAssembly module by its place in the order of their names, for `wasm-opt --reorder-functions-by-name`:
+// functions that were made from one generic source have like names and like bodies, and gzip sees no further back than 32 KiB.
+
+/** A reader of the binary format, over the bytes of a module. */
+class Reader {
+  constructor(bytes, at = 0) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  /** An unsigned LEB128. */
+  number() {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.bytes[this.at++];
+      value += (byte & 127) * 2 ** shift;
+      if (byte < 128) return value;
+    }
+  }
+
+  text() {
+    const length = this.number();
+    this.at += length;
+    return new TextDecoder().decode(this.bytes.subarray(this.at - length, this.at));
+  }
+
+  limits() {
+    const flags = this.number();
+    this.number();
+    if (flags & 1) this.number();
+  }
+}
+
+const FUNCTION = 0;
+const CUSTOM = 0;
+const IMPORTS = 2;
+const FUNCTIONS = 3;
+
+/** `bytes`: a module with its names. Returns it with functions named by rank. */
+export function ranked(bytes) {
+  const sections = sectionsOf(bytes);
+  const imported = importedFunctions(sections.find((section) => section.id === IMPORTS), bytes);
+  const functions = sections.find((section) => section.id === FUNCTIONS);
+  const count = functions ? new Reader(bytes, functions.from).number() : 0;
+  const names = namesOf(sections, bytes);
+  const places = Array.from({ length: count }, (_, index) => index + imported);
+  const key = (index) => (names.get(index) ?? "").replace(/::h[0-9a-f]{16}$/, "");
+  const keys = new Map(places.map((index) => [index, key(index)]));
+  const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+  places.sort((a, b) => compare(keys.get(a), keys.get(b)) || a - b);
+  const width = String(count).length;
+  const ranks = places.map((index, rank) => [index, String(rank).padStart(width, "0")]);
+  const kept = sections.filter((section) => section.name !== "name");
+  return Buffer.concat([bytes.subarray(0, 8), ...kept.map((s) => bytes.subarray(s.begin, s.to)), nameSection(ranks)]);
+}
+
+function sectionsOf(bytes) {
+  const reader = new Reader(bytes, 8);
+  const sections = [];
+  while (reader.at < bytes.length) {
+    const begin = reader.at;
+    const id = reader.number();
+    const length = reader.number();
+    const from = reader.at;
+    const name = id === CUSTOM ? reader.text() : undefined;
+    sections.push({ id, name, begin, from, body: reader.at, to: from + length });
+    reader.at = from + length;
+  }
+  return sections;
+}
+
+function importedFunctions(section, bytes) {
+  if (!section) return 0;
+  const reader = new Reader(bytes, section.from);
+  let functions = 0;
+  for (let left = reader.number(); left > 0; left--) {
+    reader.text();
+    reader.text();
+    const kind = reader.number();
+    if (kind === FUNCTION) {
+      functions++;
+      reader.number();
+    } else if (kind === 1) {
+      reader.number();
+      reader.limits();
+    } else if (kind === 2) {
+      reader.limits();
+    } else if (kind === 3) {
+      reader.number();
+      reader.number();
+    } else {
+      throw new Error(`an import of the unknown kind ${kind}`);
+    }
+  }
+  return functions;
+}
+
+/** Names of functions by their index. */
+function namesOf(sections, bytes) {
+  const section = sections.find((one) => one.name === "name");
+  if (!section) throw new Error("the module has no names; build it without stripping them");
+  const reader = new Reader(bytes, section.body);
+  while (reader.at < section.to) {
+    const kind = reader.number();
+    const end = reader.number() + reader.at;
+    if (kind === 1) {
+      const names = new Map();
+      for (let left = reader.number(); left > 0; left--) names.set(reader.number(), reader.text());
+      return names;
+    }
+    reader.at = end;
+  }
+  return new Map();
+}
+
+function nameSection(ranks) {
+  const entries = ranks.toSorted(([a], [b]) => a - b).flatMap(([index, rank]) => [number(index), text(rank)]);
+  const map = Buffer.concat([number(ranks.length), ...entries]);
+  const body = Buffer.concat([text("name"), Buffer.of(1), number(map.length), map]);
+  return Buffer.concat([Buffer.of(CUSTOM), number(body.length), body]);
+}
+
+function number(value) {
+  const bytes = [];
+  do {
+    bytes.push((value & 127) | (value > 127 ? 128 : 0));
+    value >>>= 7;
+  } while (value > 0);
+  return Buffer.from(bytes);
+}
+
+function text(value) {
+  const bytes = Buffer.from(value);
+  return Buffer.concat([number(bytes.length), bytes]);
+}
