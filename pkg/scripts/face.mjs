@@ -34,6 +34,8 @@ export async function face() {
     minifyWhitespace: true,
     legalComments: "none",
     metafile: true,
+    // It remembers where the process began.
+    absWorkingDir: process.cwd(),
     logLevel: "warning",
   });
   withoutNode(metafile);

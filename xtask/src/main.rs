@@ -93,6 +93,9 @@ fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Report
         }
     } else {
         let needed = ["node", "same", "indexeddb_in"].iter().any(|word| filter.contains(word));
+        if needed {
+            report.step("tools: chromium", |_| tools::chromium().and_then(|()| npm::install("tests/browser")));
+        }
         let built = needed.then(|| package::packed(workspace, Care::Quick, report)).flatten();
         let built = built.map(|_| node::folder());
         Suite::new(workspace, length, built)?.only(filter, report);
