@@ -9,9 +9,9 @@ import { output, run } from "./run.mjs";
 /** All that is in the packed package; chunks and declarations by their folder. */
 const CONTENT = [
   "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
-  "dist/browser.js", "dist/cli.js", "dist/compiler-browser.js", "dist/compiler-node.js", "dist/node.js", "dist/slim.js",
+  "dist/browser.js", "dist/cli.js", "dist/compiler-browser.js", "dist/compiler-node.js", "dist/node.js", "dist/slim.js", "dist/slim-node.js",
   "dist/testing-browser.js", "dist/testing-node.js",
-  "dist/runstate_bg.wasm", "dist/runstate_compiler_bg.wasm", "dist/runstate_testing_bg.wasm",
+  "dist/runstate_bg.wasm", "dist/runstate_node_bg.wasm", "dist/runstate_compiler_bg.wasm", "dist/runstate_testing_bg.wasm",
 ];
 
 /** Packs and checks; throws where something is wrong. */
@@ -23,7 +23,7 @@ export async function check() {
     const file = join(folder, packed.filename);
     run("node_modules/.bin/publint", ["--strict", file]);
     // There is one form of the code, modules, which `require` loads too (Node 20.19 and later).
-    run("node_modules/.bin/attw", ["--profile", "esm-only", "--exclude-entrypoints", "./runstate.wasm", "./compiler.wasm", "--", file]);
+    run("node_modules/.bin/attw", ["--profile", "esm-only", "--exclude-entrypoints", "./runstate.wasm", "./node.wasm", "./compiler.wasm", "--", file]);
   } finally {
     rmSync(folder, { recursive: true });
   }

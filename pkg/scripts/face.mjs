@@ -8,7 +8,7 @@ import { build } from "esbuild";
 import { run } from "./run.mjs";
 
 /** Those that only Node can load. */
-const NODE = ["node", "compiler-node", "testing-node", "cli"];
+const NODE = ["node", "slim-node", "compiler-node", "testing-node", "cli"];
 /** Those that must load without it. */
 const ANYWHERE = ["browser", "compiler-browser", "testing-browser", "slim"];
 

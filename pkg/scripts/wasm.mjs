@@ -11,7 +11,8 @@ const TARGET = "wasm32-unknown-unknown";
 
 /** Each is a file of its own, loaded only by the entries that need it. */
 const MODULES = [
-  { name: "runstate", features: "wasm,file,indexeddb" },
+  { name: "runstate", features: "wasm,indexeddb" },
+  { name: "runstate_node", features: "wasm,file" },
   { name: "runstate_compiler", features: "wasm-compiler" },
   { name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
 ];

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 
 import { files } from "./node/files.js";
 import { type OpenOptions, openOn } from "./open.js";
-import { runtime } from "./runtime.js";
+import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
 import type { CompiledSource, FilesReport } from "./wire.js";
 
@@ -17,7 +17,7 @@ const host = {
   instance: runtime,
   begin: () =>
     runtime.begin((glue) => {
-      glue.initSync({ module: readFileSync(new URL("./runstate_bg.wasm", import.meta.url)) });
+      glue.initSync({ module: readFileSync(new URL("./runstate_node_bg.wasm", import.meta.url)) });
       glue.provideFiles?.(files);
     }),
   async compile(name: string, source: string): Promise<CompiledSource> {

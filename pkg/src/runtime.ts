@@ -1,4 +1,4 @@
-// The one runtime of all entries: whichever of them begins it, there is one instance, and one class of each name.
+// The one runtime of all entries for pages: whichever of them begins it, there is one instance, and one class of each name.
 
 import * as glue from "../build/runstate.js";
 import { type Glue, Instance } from "./instance.js";
