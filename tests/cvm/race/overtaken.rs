@@ -1,14 +1,14 @@
 //! Who must read is overtaken at every read by one who need not, a hundred times in a row.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use runstate::domain::cvm::Status;
+use runstate::domain::cvm::{Run, Start, Status};
 use runstate::engine::Cvm;
 use runstate::id::CommandId;
+use runstate::limits::Settings;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Error as StoreError, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, Capabilities, Changes, Error as StoreError, Memory, Outcome, Page, Position, Receipt, Store, Stored,
 };
 use runstate::time::Timestamp;
 use runstate::value::Document;
@@ -16,18 +16,23 @@ use runstate::value::Document;
 use super::*;
 use crate::world::program;
 
-/// A store to which another process writes before every read, as long as it has something to say.
+/// A store in which another process runs the execution on by a slice before every read, so many times.
 struct Restless {
     store: Arc<dyn Store>,
     other: Cvm,
-    answers: Mutex<Vec<String>>,
+    left: Mutex<u32>,
 }
 
 impl Restless {
     async fn stir(&self) {
-        let next = self.answers.lock().unwrap().pop();
-        if let Some(answer) = next {
-            self.other.answer("run", None, answer.into(), None, None).await.unwrap();
+        let stirs = {
+            let mut left = self.left.lock().unwrap();
+            let stirs = *left > 0;
+            *left = left.saturating_sub(1);
+            stirs
+        };
+        if stirs {
+            self.other.engine().execute(&Run { id: "run".to_owned() }).await.unwrap();
         }
     }
 }
@@ -89,22 +94,16 @@ impl Store for Restless {
 
 #[test]
 fn who_is_overtaken_at_every_read_comes_to_its_turn() {
-    const OTHERS: usize = 100;
-    let source = r#"const all = []; for (let i = 0; i < 101; i++) { all.push(CC("q" + i)); } console.log(all.length, all[100]);"#;
-    let world = World::of(&[program("program", source)]);
+    const TIMES: u32 = 100;
+    let source = r#"const all = []; for (let i = 0; i < 4000; i++) { all.push({ i }); } console.log(all.length);"#;
+    let settings = Settings { slice_instructions: 300, ..Settings::default() };
+    let world = World::on(Arc::new(Memory::new()), &[program("program", source)], settings);
     let other = world.process();
-    block_on(start(&other, "program", "run")).unwrap();
-    let answers = Mutex::new((0..OTHERS).map(|n| n.to_string()).collect());
-    let restless = world.process_over(Arc::new(Restless { store: world.disk.clone(), other, answers }));
-    // It names no call, but reads which one is open before: that one is answered by the other, and that is told.
-    let told = block_on(async {
-        loop {
-            match restless.answer("run", None, "mine".into(), None, None).await {
-                Err(error) if error.code == Code::AlreadyAnswered => {}
-                told => return told,
-            }
-        }
-    });
-    assert_eq!(told.unwrap().status, Status::Complete);
-    assert_eq!(world.check().output("run"), ["101 mine"]);
+    let begun = block_on(other.engine().execute(&Start::of("program").id("run"))).unwrap();
+    assert_eq!(begun.status, Status::Running);
+    let left = Mutex::new(TIMES);
+    let restless = Arc::new(Restless { store: world.disk.clone(), other, left });
+    let reached = block_on(world.process_over(restless.clone()).next("run", None)).unwrap();
+    assert_eq!((reached.status, *restless.left.lock().unwrap()), (Status::Complete, 0));
+    assert_eq!(world.check().output("run"), ["4000"]);
 }
