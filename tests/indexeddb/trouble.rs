@@ -162,6 +162,49 @@ async fn a_commit_that_cannot_be_asked_for_is_unknown() {
     assert_ne!(store.outcome(&batch("b", vec![]).command).await.unwrap(), Outcome::Absent);
 }
 
+#[wasm_bindgen_test]
+async fn of_several_that_cannot_be_asked_for_each_is_unknown() {
+    let store = begun(&name()).await;
+    let cut = meddle(
+        "tx.addEventListener('complete', () => {
+             IDBDatabase.prototype.transaction = () => { throw new DOMException('it is gone', 'InvalidStateError') };
+             tx.dispatchEvent(new Event('abort'));
+         })",
+    );
+    let bent = Bent::by(&cut, MEDDLE_NO_MORE).await;
+    let commits = ["b", "c"].map(|id| store.commit(batch(id, vec![insert(&NOTES, id, json!({}))])));
+    let answers = runstate::testing::join_all(commits.into_iter().collect()).await;
+    drop(bent);
+    // They were kept: who is told that they were not commands them again.
+    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a", "b", "c"]);
+    assert_eq!(answers.iter().map(code).collect::<Vec<_>>(), ["unknown_outcome", "unknown_outcome"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_connection_that_the_browser_closes_in_mid_commit_is_opened_again() {
+    let store = begun(&name()).await;
+    let closing =
+        "Object.defineProperty(tx, 'error', { value: new DOMException('Connection is closing.', 'UnknownError') });";
+    let kept = "tx.addEventListener('complete', () => tx.dispatchEvent(new Event('abort')))";
+    let bent = Bent::by(&meddle(&format!("{closing} {kept}")), MEDDLE_NO_MORE).await;
+    let receipt = commit(&store, "b", vec![insert(&NOTES, "b", json!({}))]).await;
+    drop(bent);
+    assert_eq!(receipt.unwrap().result, "result of b");
+    assert_eq!(find(&store, &NOTES, "b").await.unwrap().unwrap().revision.writes(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn who_closes_while_it_is_opened_again_leaves_no_connection() {
+    let name = name();
+    let _bent = Bent::by(REMEMBER_CONNECTIONS, FORGET_CONNECTIONS).await;
+    let store = begun(&name).await;
+    run("globalThis.connections.forEach((c) => c.dispatchEvent(new Event('close')))", "").await;
+    let reading = Box::pin(async { code(&find(&store, &NOTES, "a").await) });
+    let closing = Box::pin(async { code(&store.close().await) });
+    let both = vec![reading as runstate::marker::BoxFuture<'_, &str>, closing];
+    assert_eq!(runstate::testing::join_all(both).await, ["closed", "ok"]);
+}
+
 /// The browser has no space for what is put after so many puts.
 fn full_after(puts: u32) -> String {
     format!(

@@ -85,11 +85,16 @@ impl Queue {
         group
     }
 
+    /// Whether nobody waits for a commit.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.busy.get()
+    }
+
     /// Waits until nobody waits for a commit any more.
     pub(super) async fn idle(&self) {
         loop {
             let listener = self.idle.listen();
-            if !self.busy.get() {
+            if self.is_idle() {
                 return;
             }
             listener.await;
@@ -97,7 +102,7 @@ impl Queue {
     }
 }
 
-/// A transaction that failed; whether it had begun to write.
+/// A transaction that failed; whether it had begun to write, so that perhaps it was kept.
 struct Failed {
     stop: Stop,
     wrote: bool,
@@ -127,21 +132,22 @@ impl Inner {
             if group.is_empty() {
                 break;
             }
-            self.commit_group(&group).await;
+            self.commit_group(&group, false).await;
         }
         self.queue.busy.set(false);
         self.queue.idle.notify(usize::MAX);
     }
 
-    async fn commit_group(&self, group: &[Rc<Request>]) {
-        match self.commit_together(group).await {
+    /// `wrote`: it was written before on a connection that was lost, so perhaps it was kept.
+    async fn commit_group(&self, group: &[Rc<Request>], wrote: bool) {
+        match self.commit_together(group, wrote).await {
             Ok(answers) => group.iter().zip(answers).for_each(|(request, answer)| request.answer(answer)),
-            Err(error) => match group {
-                [request] => request.answer(Err(error)),
+            Err(Failed { stop, wrote }) => match group {
+                [request] => request.answer(Err(self.refusal(request, stop, wrote))),
                 // One of them may have been too much for it: each by itself.
                 _ => {
                     for request in group {
-                        Box::pin(self.commit_group(std::slice::from_ref(request))).await;
+                        Box::pin(self.commit_group(std::slice::from_ref(request), wrote)).await;
                     }
                 }
             },
@@ -149,9 +155,14 @@ impl Inner {
     }
 
     /// Commits a group; its answers, or why the whole transaction failed.
-    async fn commit_together(&self, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Error> {
-        let mut wrote = false;
-        for tries in 1.. {
+    async fn commit_together(
+        &self,
+        group: &[Rc<Request>],
+        mut wrote: bool,
+    ) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let failed = match self.connected().await {
                 Ok(connection) => match connection.commit(group).await {
                     Ok(answers) => {
@@ -173,20 +184,17 @@ impl Inner {
             let lost = failed.stop.lost();
             wrote |= failed.wrote && lost;
             if !lost || tries >= TRIES {
-                let error = failed.stop.into_error(&self.name);
-                return Err(if wrote { self.unknown(group, &error) } else { error });
+                return Err(Failed { stop: failed.stop, wrote });
             }
         }
-        Err(Error::Closed)
     }
 
-    fn unknown(&self, group: &[Rc<Request>], error: &Error) -> Error {
-        let why = error.to_string();
-        match group {
-            [request] => Error::Unknown { command: request.batch.command.clone(), why },
-            // Each is asked for by itself then.
-            _ => Error::Unavailable { what: super::faults::what(&self.name), why },
+    fn refusal(&self, request: &Request, stop: Stop, wrote: bool) -> Error {
+        let error = stop.into_error(&self.name);
+        if !wrote {
+            return error;
         }
+        Error::Unknown { command: request.batch.command.clone(), why: error.to_string() }
     }
 
     /// Deletes what is expired; how many.

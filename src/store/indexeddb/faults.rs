@@ -55,7 +55,8 @@ impl Fault {
     /// The connection is closed or about to be, or the database has changed under it: with another one it may go on.
     pub(super) fn lost(&self) -> bool {
         // `InvalidStateError`: a call on a connection that is closed. `NotFoundError`: a collection that is not there any more.
-        matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | ABORTED)
+        // `UnknownError`: what transactions under way end in where the browser itself closes a connection, or its storage fails.
+        matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
     }
 
     /// The database was raised beyond the version that was asked for.

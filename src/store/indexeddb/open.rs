@@ -91,6 +91,11 @@ impl Inner {
         catalog: &Catalog,
         illness: Option<Error>,
     ) -> Result<Rc<Connection>, Stop> {
+        if self.closed.get() && self.queue.is_idle() {
+            // It was closed meanwhile, and nobody would end this one.
+            handle.link.end();
+            return Err(Error::Closed.into());
+        }
         let connection = Rc::new(Connection::new(handle, catalog, illness)?);
         *self.connection.borrow_mut() = Some(connection.clone());
         Ok(connection)
