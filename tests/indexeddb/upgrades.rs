@@ -1,12 +1,14 @@
 //! One database under several catalogs: what is raised, what stays, and who is too old.
 
+use std::future::{Future, poll_fn};
+
 use runstate::schema::Direction::Descending;
 use runstate::schema::Query;
 use runstate::store::Store;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{edit, run};
+use super::browser::{Bent, edit, run};
 use super::scene::{ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, find, ids, next_catalog, put};
 use super::{name, opened};
 
@@ -138,4 +140,88 @@ async fn a_format_of_the_future_is_read_and_not_written() {
     assert_eq!(code(&store.migrate(&catalog()).await), "newer_version");
     assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
     assert_eq!(code(&commit(&store, "c", vec![put(&NOTES, "b", json!({}))]).await), "read_only");
+}
+
+const OPEN_AS_EVER: &str = "IDBFactory.prototype.open = globalThis.openAsEver";
+
+#[wasm_bindgen_test]
+async fn what_was_made_anew_under_the_name_is_not_raised_by_what_was_there_before() {
+    let name = name();
+    filled(&name).await;
+    let store = opened(&name).await.unwrap();
+    // Between the look at it and the change the data of the site are cleared, and another tab begins anew.
+    let anew = "
+        globalThis.openAsEver = IDBFactory.prototype.open;
+        IDBFactory.prototype.open = function (name, version) {
+            if (version === undefined) return globalThis.openAsEver.call(this, name);
+            IDBFactory.prototype.open = globalThis.openAsEver;
+            indexedDB.deleteDatabase(name);
+            const other = indexedDB.open(name, 1);
+            other.onupgradeneeded = () => {
+                const [meta] = ['runstate', 'changes', 'runstate.commands', 'try.items', 'try.notes'].map(
+                    (store) => other.result.createObjectStore(store));
+                meta.put({ format: 1, store: 'another' }, 'store');
+            };
+            other.onsuccess = () => other.result.close();
+            return indexedDB.open(name, version);
+        };";
+    let bent = Bent::by(anew, OPEN_AS_EVER).await;
+    let error = store.migrate(&next_catalog()).await.unwrap_err();
+    drop(bent);
+    assert!(error.to_string().contains("it was deleted"), "{error}");
+    let kept = "
+        const db = await settled(indexedDB.open(name));
+        const keys = await settled(db.transaction(['runstate']).objectStore('runstate').getAllKeys());
+        db.close();
+        return `${db.version} ${keys}`;";
+    assert_eq!(run(kept, &name).await.as_string().unwrap(), "1 store");
+}
+
+const PUT_AS_EVER: &str = "IDBObjectStore.prototype.put = globalThis.putAsEver";
+
+#[wasm_bindgen_test]
+async fn an_upgrade_that_nobody_waits_for_is_not_left_half_done() {
+    let name = name();
+    filled(&name).await;
+    let store = opened(&name).await.unwrap();
+    let watch = "
+        globalThis.putAsEver = IDBObjectStore.prototype.put;
+        globalThis.rewriting = new Promise((begun) => {
+            IDBObjectStore.prototype.put = function (...given) {
+                if (this.name === 'try.items') begun();
+                return globalThis.putAsEver.apply(this, given);
+            };
+        });";
+    let bent = Bent::by(watch, PUT_AS_EVER).await;
+    let catalog = next_catalog();
+    let mut raising = store.migrate(&catalog);
+    let mut begun = Box::pin(run("await globalThis.rewriting", ""));
+    poll_fn(|cx| {
+        assert!(raising.as_mut().poll(cx).is_pending());
+        begun.as_mut().poll(cx).map(drop)
+    })
+    .await;
+    drop(raising);
+    drop(bent);
+    // Who asks for what was there before finds it as it was.
+    let again = opened(&name).await.unwrap();
+    again.migrate(&super::scene::catalog()).await.unwrap();
+    assert_eq!(ids(&again, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
+    again.migrate(&next_catalog()).await.unwrap();
+    assert_eq!(ids(&again, Query::of(&NEXT_ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
+}
+
+#[wasm_bindgen_test]
+async fn an_upgrade_that_the_browser_aborts_says_why() {
+    let name = name();
+    filled(&name).await;
+    let store = opened(&name).await.unwrap();
+    // A request that fails later, as one does for which there is no space.
+    let failing = "
+        globalThis.putAsEver = IDBObjectStore.prototype.put;
+        IDBObjectStore.prototype.put = function (...given) { return this.add(...given); };";
+    let bent = Bent::by(failing, PUT_AS_EVER).await;
+    let error = store.migrate(&next_catalog()).await.unwrap_err();
+    drop(bent);
+    assert!(error.to_string().contains("ConstraintError"), "{error}");
 }

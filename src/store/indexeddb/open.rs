@@ -3,6 +3,7 @@
 //! It is opened without naming a version, looked at, and raised by one version only where something is missing; whoever has it open
 //! elsewhere is told by the browser, lets go and comes back to what is there then. How long that is waited for is bounded.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -15,9 +16,9 @@ use super::Inner;
 use super::binding::{Database, Event, Factory, Request, first_event, host, random_values, texts};
 use super::connection::{Connection, Handle, Link};
 use super::faults::{Fault, Stop, what};
-use super::layout::Layout;
+use super::layout::{Layout, META};
 use super::transaction::Tx;
-use super::upgrade::{create, read_layout, turn_over};
+use super::upgrade::{create, layout_in, read_layout, turn_over};
 use crate::id::uuid_v7;
 use crate::schema::Catalog;
 use crate::store::Error;
@@ -159,19 +160,24 @@ impl Inner {
             Some(version) => factory.open_version(&self.name, version),
         };
         let request = request?;
+        let asked = Asked { request: &request, ended: Cell::new(false) };
         let mut time = timer(self.options.patience);
         let mut blocked = false;
         loop {
             let Some(event) = within(next_event(&request), &mut time).await else {
-                spawn_local(abandon(request));
                 return Err(self.held_up(blocked).into());
             };
-            match event?.kind().as_str() {
-                "success" => return Ok(Link::new(request.result().unchecked_into())),
-                "upgradeneeded" => return self.change(&request, change).await,
-                "blocked" => blocked = true,
-                _ => return Err(Fault::from(request.error()).into()),
-            }
+            let opened = match event?.kind().as_str() {
+                "success" => Ok(Link::new(request.result().unchecked_into())),
+                "upgradeneeded" => self.change(&request, change).await,
+                "blocked" => {
+                    blocked = true;
+                    continue;
+                }
+                _ => Err(Fault::from(request.error()).into()),
+            };
+            asked.ended.set(true);
+            return opened;
         }
     }
 
@@ -181,10 +187,7 @@ impl Inner {
         let tx = Tx::over(request.transaction());
         let changed = match change {
             Change::Create => create(&database, &tx, new_id()?).await,
-            Change::TurnOver(layout, catalog) if !texts(&database.store_names()).is_empty() => {
-                turn_over(&database, &tx, layout, catalog).await
-            }
-            Change::TurnOver(..) => Err(deleted(&self.name).into()),
+            Change::TurnOver(layout, catalog) => self.turn_over(&database, &tx, layout, catalog).await,
             Change::Find if self.id.borrow().is_some() => Err(deleted(&self.name).into()),
             Change::Find => {
                 let why = "there is no such database in this browser".to_owned();
@@ -196,11 +199,25 @@ impl Inner {
         }
         // Success, or the error that an aborted change ends in.
         let event = next_event(request).await?;
-        changed?;
-        match event.kind().as_str() {
-            "success" => Ok(Link::new(request.result().unchecked_into())),
-            _ => Err(Fault::from(request.error()).into()),
+        match (changed, event.kind().as_str()) {
+            (Ok(()), "success") => Ok(Link::new(request.result().unchecked_into())),
+            (Err(stop), _) if !stop.lost() => Err(stop),
+            // That it was aborted is all that the others say; why, as for lack of space, only the transaction does.
+            (changed, _) => {
+                let aborted = || changed.err().unwrap_or_else(|| Fault::from(request.error()).into());
+                Err(tx.cause().map_or_else(aborted, Stop::Fault))
+            }
         }
+    }
+
+    /// Turns over what was looked at before, unless a store was made anew under its name since then.
+    async fn turn_over(&self, database: &Database, tx: &Tx, layout: &Layout, catalog: &Catalog) -> Result<(), Stop> {
+        let ours = texts(&database.store_names()).iter().any(|store| store == META);
+        let found = if ours { layout_in(tx).await? } else { None };
+        if found.is_none_or(|found| found.identity != layout.identity) {
+            return Err(deleted(&self.name).into());
+        }
+        turn_over(database, tx, layout, catalog).await
     }
 
     fn held_up(&self, blocked: bool) -> Error {
@@ -254,6 +271,22 @@ async fn next_event(request: &Request) -> Result<Event, Fault> {
         request.on_upgrade(handler);
     });
     Ok(JsFuture::from(event).await?.unchecked_into())
+}
+
+/// An open request under way. Whoever lets go of it before its end leaves no upgrade half done and no connection open.
+struct Asked<'a> {
+    request: &'a Request,
+    ended: Cell<bool>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.ended.get() {
+            // Where it upgrades; else there is no transaction, and nothing happens.
+            Tx::over(self.request.transaction()).abort();
+            spawn_local(abandon(self.request.clone()));
+        }
+    }
 }
 
 /// An open request cannot be taken back: what comes of it late is undone.

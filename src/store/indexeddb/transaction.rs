@@ -72,6 +72,12 @@ impl Tx {
         drop(self.raw.commit());
     }
 
+    /// Why the browser aborted it; none: it did not, or was told to.
+    pub(super) fn cause(&self) -> Option<Fault> {
+        let error = self.raw.error();
+        (!error.is_null() && !error.is_undefined()).then(|| error.into())
+    }
+
     /// The end of the transaction, heard from now on.
     pub(super) fn end(&self) -> impl Future<Output = Result<(), Fault>> + use<> {
         let raw = self.raw.clone();

@@ -148,7 +148,11 @@ pub(super) async fn read_layout(database: &Database) -> Result<Option<Layout>, S
     if !stores.iter().any(|store| store == META) {
         return Ok(None);
     }
-    let tx = Tx::begin(database, [META], Mode::Read)?;
+    layout_in(&Tx::begin(database, [META], Mode::Read)?).await
+}
+
+/// The same, in a transaction that is under way.
+pub(super) async fn layout_in(tx: &Tx) -> Result<Option<Layout>, Stop> {
     let store = tx.store(META)?;
     let keys = store.get_all_keys(&JsValue::UNDEFINED, 0)?;
     let values = store.get_all(&JsValue::UNDEFINED, 0)?;
