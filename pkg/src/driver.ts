@@ -9,6 +9,9 @@ import { Pulse } from "./pulse.js";
 /** `leading`: this one drives. `standby`: another tab does. `off`: nobody does here. */
 export type DriverState = "leading" | "standby" | "off";
 
+/** Errors after which this one drives nothing any more. */
+const FINAL: ReadonlySet<string> = new Set(["closed", "internal", "read_only", "newer_version"]);
+
 /** Begins an IndexedDB URL; the rest is the name of the database. */
 const INDEXED_DB = "indexeddb:";
 
@@ -60,8 +63,8 @@ export class Driver extends EventTarget {
   }
 
   #failed(error: unknown): void {
-    // Nothing will be driven through a store that is closed or dead.
-    if (error instanceof RunstateError && (error.code === "closed" || error.code === "internal")) this.stop();
+    // Nothing will be driven through a store that is closed or dead, or that only another version may write: another tab is to lead.
+    if (error instanceof RunstateError && FINAL.has(error.code)) this.stop();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 }

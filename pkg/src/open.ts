@@ -46,6 +46,8 @@ export async function openOn(host: Host, url: string, options: OpenOptions = {})
   const { retentionMs, logLevel, mustExist, signal } = options;
   signal?.throwIfAborted();
   text(url, "the URL of a store");
+  // Before anything is opened that nobody would close.
+  judgeTimers(options);
   const glue = await untilAborted(host.begin(), signal);
   if (options.log !== undefined) glue.logTo?.(toConsole, options.log);
   const opening = host.instance.run(() => glue.Runstate.open(url, JSON.stringify({ retentionMs, logLevel, mustExist })));
@@ -59,9 +61,7 @@ export async function openOn(host: Host, url: string, options: OpenOptions = {})
 
 /** The face of a store that the WebAssembly has opened. */
 export function opened(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
-  if (options.timers !== undefined && !["auto", "off"].includes(options.timers)) {
-    throw usage(`timers are \`auto\` or \`off\`, not \`${String(options.timers)}\``);
-  }
+  judgeTimers(options);
   const now = host.now ?? Date.now;
   const engine = new Engine(host.instance, raw, url, host.compile, now);
   const cvm = new Cvm(engine);
@@ -69,6 +69,11 @@ export function opened(host: Host, raw: RawRunstate, url: string, options: OpenO
   engine.moved = () => driver.nudge();
   if (options.requestPersistence !== false) keepData(url);
   return new Runstate(engine, cvm, driver);
+}
+
+function judgeTimers({ timers }: OpenOptions): void {
+  if (timers === undefined || ["auto", "off"].includes(timers)) return;
+  throw usage(`timers are \`auto\` or \`off\`, not \`${String(timers)}\``);
 }
 
 /** Asks the browser to keep the database. It may say no, or ask the person; nothing here depends on it. */

@@ -73,8 +73,6 @@ export function serve(engine: Engine, handlers: Record<string, unknown>, options
 
 function stop(engine: Engine, serving: RawServing, signal: AbortSignal | undefined): Stop {
   const done = engine.heard(serving.done);
-  // Told to whoever asks `done` or stops it; nobody may.
-  done.catch(() => {});
   const end = async () => {
     signal?.removeEventListener("abort", aborted);
     await engine.heard(serving.stop());
@@ -82,6 +80,8 @@ function stop(engine: Engine, serving: RawServing, signal: AbortSignal | undefin
   };
   const aborted = () => void end().catch(() => {});
   signal?.addEventListener("abort", aborted, { once: true });
+  // One that ended by itself is kept alive by no signal.
+  done.catch(() => {}).finally(() => signal?.removeEventListener("abort", aborted));
   return Object.assign(end, { done, [Symbol.asyncDispose]: end });
 }
 

@@ -72,33 +72,41 @@ export class Lead {
   }
 
   #request(options: LockOptions): void {
-    navigator.locks.request(this.#name, options, () => this.#hold()).then(
+    // What this very request holds: a lock that it lost must not be taken for one that another request has won since.
+    let held: (() => void) | undefined;
+    const hold = () => this.#hold((release) => (held = release));
+    navigator.locks.request(this.#name, options, hold).then(
       () => {},
-      () => this.#lost(options),
+      (error: unknown) => this.#lost(options, held, error),
     );
   }
 
   /** Leads until it is told to let go. */
-  #hold(): Promise<void> | undefined {
+  #hold(held: (release: () => void) => void = () => {}): Promise<void> | undefined {
     if (this.#stopped) return undefined;
     return new Promise((release) => {
       this.#release = release;
+      held(release);
       clearTimeout(this.#patience);
       this.#say(this.#visibility.visible ? "visible" : "hidden");
       this.changed(true);
     });
   }
 
-  /** The lock was stolen, or the waiting for it was ended. */
-  #lost(options: LockOptions): void {
-    if (this.#release !== undefined) {
-      this.#release = undefined;
-      if (!this.#stopped) this.changed(false);
-    } else if (options.signal?.aborted) {
-      // Ended by this tab itself, which goes another way now.
+  /** The lock that a request held was stolen, or the waiting for it was ended, or the browser refuses locks here. */
+  #lost(options: LockOptions, held: (() => void) | undefined, error: unknown): void {
+    // Ended by this tab itself, or won by another request of it.
+    if (this.#stopped || options.signal?.aborted || (this.#leads && this.#release !== held)) return;
+    if (held === undefined && (error as Error).name !== "AbortError") {
+      // Asked again it would be refused again, at once and for ever. Two that lead do no harm.
+      this.#hold();
       return;
     }
-    if (!this.#stopped) this.#queue();
+    if (held !== undefined) {
+      this.#release = undefined;
+      this.changed(false);
+    }
+    this.#queue();
   }
 
   /** This tab was shown or hidden. */
@@ -120,6 +128,8 @@ export class Lead {
       if (this.#leads) this.#say(this.#visibility.visible ? "visible" : "hidden");
       return;
     }
+    // A database may be called so that what its tabs tell each other comes here too.
+    if (said !== "visible" && said !== "hidden") return;
     clearTimeout(this.#patience);
     if (said === "hidden" && !this.#leads && this.#visibility.visible) {
       // Of several visible tabs the first takes it, and says so before the others do.
