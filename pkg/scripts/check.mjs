@@ -1,7 +1,7 @@
 // Whether the package is as others will find it: publint and attw over the packed file, and what is in it.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { output, run } from "./run.mjs";
@@ -19,7 +19,9 @@ export async function check() {
   const folder = mkdtempSync(join(tmpdir(), "runstate-pack-"));
   try {
     const [packed] = JSON.parse(output("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]));
-    content(packed.files.map(({ path }) => path));
+    const paths = packed.files.map(({ path }) => path);
+    content(paths);
+    nobodysFolders(paths);
     const file = join(folder, packed.filename);
     run("node_modules/.bin/publint", ["--strict", file]);
     // There is one form of the code, modules, which `require` loads too (Node 20.19 and later).
@@ -27,6 +29,12 @@ export async function check() {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Nothing in it names a folder of the machine that built it. */
+function nobodysFolders(paths) {
+  const named = paths.filter((path) => readFileSync(path).includes(homedir()));
+  if (named.length > 0) throw new Error(`npm pack: ${named.join(", ")} name ${homedir()}`);
 }
 
 function content(paths) {

@@ -38,7 +38,15 @@ export function modules({ dev }) {
 
 function cargo(features, dev) {
   const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
-  run("cargo", [...words, "--features", features.join(","), ...(dev ? [] : ["--profile", "dist"])]);
+  if (dev) return run("cargo", [...words, "--features", features.join(",")]);
+  run("cargo", [...words, "--features", features.join(","), "--profile", "dist"], { env: { ...process.env, ...withoutPaths() } });
+}
+
+/** Where panics come from is told by the names of crates: the folders of whoever built it are nobody's business. */
+function withoutPaths() {
+  const sources = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
+  const flags = process.env.CARGO_ENCODED_RUSTFLAGS?.split("\x1f") ?? process.env.RUSTFLAGS?.split(" ") ?? [];
+  return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), `--remap-path-prefix=${sources}=crates`].join("\x1f") };
 }
 
 /** What browsers of the last three years and Node 20 have. `--all-features` would write what none of them reads. */
