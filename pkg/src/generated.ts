@@ -869,6 +869,10 @@ export type Seen = {
   calls: Array<OpenCall>,
   /** Calls asked so far, the open ones included. */
   asked: number,
+  /** The program's value, once complete; else null. */
+  result: Json,
+  /** Why it failed. */
+  error: ProgramError | null,
 };
 
 /** The calls whose answers took longest. */

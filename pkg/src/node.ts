@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 
 import { files } from "./node/files.js";
+import { atHome } from "./node/home.js";
 import { type OpenOptions, openOn } from "./open.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
@@ -28,7 +29,7 @@ const host = {
 
 /** As `open` of `runstate`. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
-  return openOn(host, url, options);
+  return openOn(host, typeof url === "string" ? atHome(url) : url, options);
 }
 
 /** Reads every file of a `file:` store and checks it, without changing anything. */

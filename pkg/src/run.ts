@@ -174,12 +174,11 @@ export class Run {
     const feed = await this.#begun(options.signal);
     for (;;) {
       const seen = await this.#glance(NO_LINES, options.signal);
-      if (ENDED.has(seen.status)) break;
+      const { status, result, error } = seen;
+      if (status === "complete") return result;
+      if (ENDED.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
       await this.#stirred(feed, seen);
     }
-    const { status, result, error } = await this.show(options);
-    if (status === "complete") return result;
-    throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
   }
 
   /** A feed of all that shows at a glance. Begun before the first glance: what happens in between comes again. */

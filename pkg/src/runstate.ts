@@ -17,6 +17,7 @@ export interface Change extends StoreChange {
 /** An open store. Every method rejects with a {@link RunstateError}. */
 export class Runstate implements AsyncDisposable {
   readonly #engine: Engine;
+  #closed = false;
   /** The URL it was opened by. */
   readonly url: string;
   /** Programs and executions. */
@@ -57,6 +58,7 @@ export class Runstate implements AsyncDisposable {
 
   /** Why the store can only be read (it is damaged, or of a newer version); null: it can be written. */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
+    if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
     const error = await this.#engine.call("health", {}, options.signal);
     return error === null ? null : new RunstateError(error);
   }
@@ -86,6 +88,7 @@ export class Runstate implements AsyncDisposable {
 
   /** Ends the use of the store: every later call is refused as `closed`. Closing again is fine. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.driver.stop();
     await this.#engine.close();
   }

@@ -24,8 +24,11 @@ export interface Task {
 /** Answers questions (`CC(...)`). */
 export type QuestionHandler = (question: OpenCall, task: Task) => Plain | Promise<Plain>;
 
-/** Answers the calls of a tool (`call(tool, args)`); `args` is what the program gives. */
-export type ToolHandler<A = Json> = (args: A, task: Task) => Plain | Promise<Plain>;
+/**
+ * Answers the calls of a tool (`call(tool, args)`); `args` is what the program gives, and may be declared more closely than `Json`. A tool that
+ * returns nothing answers null.
+ */
+export type ToolHandler<A = Json> = { tool(args: A, task: Task): Plain | void | Promise<Plain | void> }["tool"];
 
 /** What answers calls of the kind `K`. */
 export type Handler<K extends string = string> = K extends "cc" ? QuestionHandler : ToolHandler;
@@ -91,7 +94,9 @@ async function answered(handler: unknown, kind: string, task: string, signal: Ab
   const given: Task = { call, execution: claimed.execution, program: programName, attempt: claimed.attempts, signal };
   try {
     const answer = await (handler as (first: unknown, task: Task) => unknown)(kind === "cc" ? call : call.args, given);
-    return JSON.stringify(plain(answer === undefined ? null : answer, "answer", "invalid_answer"));
+    // A tool may have nothing to say; who asks a question wants an answer, and a forgotten `return` is none.
+    const said = answer === undefined && kind !== "cc" ? null : answer;
+    return JSON.stringify(plain(said, "answer", "invalid_answer"));
   } catch (thrown) {
     throw failure(thrown);
   }

@@ -49,6 +49,18 @@ test("a program is loaded, started, looked at and answered to its end", (t) => {
   assert.match(at, /^\d{4}-\d\d-\d\dT.*Z$/);
 });
 
+test("what only looks makes no store, and what is no text is no answer", (t) => {
+  const { at, runstate } = place(t);
+  assert.deepEqual([runstate("list").status, readdirSync(at)], [4, ["order.ts"]]);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  assert.equal(runstate("start", "order", "--id", "o1").status, 3);
+  writeFileSync(join(at, "noise"), new Uint8Array([0xff, 0xfe, 0x80]));
+  const noise = runstate("answer", "o1", "--file", "noise");
+  assert.equal(noise.status, 2);
+  assert.match(noise.stderr, /noise cannot be read/);
+  assert.equal(runstate("--store", "file:~/store", "show", "o1").status, 0);
+});
+
 test("without a terminal nobody is asked, and it is resumed later", (t) => {
   const { runstate } = place(t);
   const run = runstate("run", "order.ts", "--id", "o1");

@@ -97,6 +97,7 @@ test("a store that was closed refuses everything, and closing again is fine", as
   const run = await rs.cvm.load({ name: "p", source: ASKS }).then(() => rs.cvm.start("p"));
   await rs.close();
   await rs.close();
+  await refused(rs.health(), "closed");
   await refused(rs.info(), "closed");
   await refused(run.answer("x"), "closed");
   await refused(rs.changes()[Symbol.asyncIterator]().next(), "closed");

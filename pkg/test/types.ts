@@ -59,6 +59,8 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   await q.as({ enum: ["small", "large"] }).answer("huge");
 
   // Handlers: questions for `cc`, arguments for tools.
+  // What a tool is given may be declared more closely, and it may have nothing to say.
+  rs.cvm.worker({ weather: async (args: { city: string }) => `sunny in ${args.city}`, notify: () => {} });
   const stop = rs.cvm.worker({
     cc: async (question, task) => {
       holds<Same<typeof question.prompt, string>>();

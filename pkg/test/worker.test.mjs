@@ -42,6 +42,22 @@ test("what a handler throws is tried again, unless it is final", async (t) => {
   assert.deepEqual(events.filter((event) => event === "failed").length, 3);
 });
 
+test("a tool may have nothing to say, a question wants an answer", async (t) => {
+  const { rs, run } = await started(t, `function main() { return [call("notify", {}), CC("well?")] }`);
+  let asked = 0;
+  const cc = () => {
+    asked += 1;
+    return asked === 1 ? undefined : "said";
+  };
+  const failed = [];
+  const onEvent = ({ event, failure }) => event === "failed" && failed.push(failure.message);
+  const stop = rs.cvm.worker({ cc, notify: () => {} }, { backoff: { attempts: 3, initialMs: 1, longestMs: 2 }, onEvent });
+  assert.deepEqual(await run.result(), [null, "said"]);
+  await stop();
+  assert.equal(failed.length, 1);
+  assert.match(failed[0], /^answer is undefined/);
+});
+
 test("a call that is answered otherwise aborts its handler", async (t) => {
   const { rs, run } = await started(t, `function main() { return CC("a?") }`);
   let begun;

@@ -60,12 +60,18 @@ async function act(args: string[], out: Out): Promise<number> {
   if (verb === undefined) throw usage(`\`${name}\` is not known here; there are ${[...Object.keys(VERBS), "verify"].join(", ")}`);
   const [least, most] = verb.words;
   if (given.words.length < least || given.words.length > most) throw usage(`usage: runstate ${verb.usage}`);
-  return over(url, named, out, (session) => verb.run(session, given));
+  return over(url, named, out, verb.makes === true, (session) => verb.run(session, given));
 }
 
 /** Opens the store, does what is due, and closes it again. */
-async function over(url: string, named: string | undefined, out: Out, act: (session: Session) => Promise<number>): Promise<number> {
-  const rs = await open(url, { timers: "off", retentionMs: retentionMs(process.env) }).catch((error: unknown) => {
+async function over(
+  url: string,
+  named: string | undefined,
+  out: Out,
+  makes: boolean,
+  act: (session: Session) => Promise<number>,
+): Promise<number> {
+  const rs = await open(url, { timers: "off", retentionMs: retentionMs(process.env), mustExist: !makes }).catch((error: unknown) => {
     throw named === undefined ? unnamed(url, error) : error;
   });
   const line = (words: string) => `runstate ${named === undefined ? "" : `--store ${named} `}${words}`;

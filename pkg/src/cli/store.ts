@@ -1,6 +1,7 @@
 // Which store is meant: the one that is named, else what the environment says, as the native command line reads it.
 
 import { usage } from "../errors.js";
+import { atHome } from "../node/home.js";
 
 /** The environment variables that count. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -9,7 +10,10 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function storeUrl(named: string | undefined, env: Environment): string {
   const home = env["HOME"] || env["USERPROFILE"];
   const url = named ?? env["RUNSTATE_STORE"];
-  if (url) return atHome(url, home);
+  if (url) {
+    if (!home && url.startsWith("file:~")) throw usage(`\`${url}\`: there is no home directory`);
+    return atHome(url, home);
+  }
   switch (env["CVM_STORAGE_TYPE"] || "file") {
     case "file":
       if (env["CVM_DATA_DIR"]) return `file:${env["CVM_DATA_DIR"]}`;
@@ -21,13 +25,6 @@ export function storeUrl(named: string | undefined, env: Environment): string {
     default:
       throw usage(`CVM_STORAGE_TYPE is \`${env["CVM_STORAGE_TYPE"]}\`; there are \`file\` and \`mongodb\``);
   }
-}
-
-/** The `~` of `file:~/DIR`, which no shell expands there. */
-function atHome(url: string, home: string | undefined): string {
-  if (!/^file:~($|[/?])/.test(url)) return url;
-  if (!home) throw usage(`\`${url}\`: there is no home directory`);
-  return `file:${home}${url.slice("file:~".length)}`;
 }
 
 /** How long finished executions are kept, in milliseconds; undefined: for ever. */

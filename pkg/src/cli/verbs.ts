@@ -26,6 +26,8 @@ export interface Verb {
   flags: { [name: string]: "value" | "switch" };
   /** How many words it takes: at least, at most. */
   words: readonly [number, number];
+  /** Whether it makes a store where there is none; what only looks does not. */
+  makes?: boolean;
   run(session: Session, given: Given): Promise<number>;
 }
 
@@ -34,6 +36,7 @@ const START = { id: "value", input: "value", "command-id": "value" } as const;
 /** The verbs by name. */
 export const VERBS: { readonly [name: string]: Verb } = {
   run: {
+    makes: true,
     usage: "run FILE",
     about: "loads a program, starts it and asks you what it asks",
     flags: { ...START, name: "value" },
@@ -44,6 +47,7 @@ export const VERBS: { readonly [name: string]: Verb } = {
     },
   },
   load: {
+    makes: true,
     usage: "load FILE",
     about: "compiles a program and keeps it under its name",
     flags: { name: "value", "command-id": "value" },
@@ -223,7 +227,8 @@ function json(flag: string, typed: string): Json {
 
 function read(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    // What is no text must not become another one.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(file));
   } catch (error) {
     throw new RunstateError({ code: "io", message: `${file} cannot be read: ${(error as Error).message}` });
   }

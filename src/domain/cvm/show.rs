@@ -59,6 +59,10 @@ pub struct Seen {
     pub calls: Vec<OpenCall>,
     /// Calls asked so far, the open ones included.
     pub asked: u64,
+    /// The program's value, once complete; else null.
+    pub result: Json,
+    /// Why it failed.
+    pub error: Option<ProgramError>,
 }
 
 impl Command for Glance {
@@ -82,6 +86,11 @@ impl Command for Glance {
         let rows: Vec<&Document> =
             view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(known).collect();
         let expected = execution.output_rows.saturating_sub(self.from);
+        let (result, error) = match &execution.state {
+            State::Complete { result, .. } => (result.clone(), None),
+            State::Failed { error, .. } => (Json::Null, Some(error.clone())),
+            _ => (Json::Null, None),
+        };
         if (rows.len() as u64) < expected {
             return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
         }
@@ -91,6 +100,8 @@ impl Command for Glance {
             next: execution.output_rows,
             calls: open_calls(view, &execution)?.into_iter().map(OpenCall::from).collect(),
             asked: execution.metrics.cc_calls_count,
+            result,
+            error,
         }))
     }
 }
