@@ -91,6 +91,7 @@ test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async
 
 test("wrong use is told as such", (t) => {
   const { at, runstate } = place(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
   for (const words of [[], ["fly"], ["run"], ["show", "a", "b"], ["list", "--colour"], ["answer", "x", "--text", "y", "--occurrence", "one"]]) {
     const { status, stderr } = runstate(...words);
     assert.equal(status, 2, words.join(" "));
