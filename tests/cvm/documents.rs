@@ -170,7 +170,9 @@ impl Documents {
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));
-        expect(wake == due, format!("it is due at {wake:?}, and should be at {due:?}"));
+        // Whoever did only a slice of it has handed it back: it is due at once.
+        let handed_back = status == "running" && wake == head.number("lastModified");
+        expect(wake == due || handed_back, format!("it is due at {wake:?}, and should be at {due:?}"));
         expect(head.has("ccWaiting") == (status == "waiting_cc"), "ccWaiting".to_owned());
         expect(head.has("pausedFrom") == (status == "paused"), "pausedFrom".to_owned());
         expect(head.has("completed") == matches!(status, "complete" | "error" | "cancelled"), "completed".to_owned());
