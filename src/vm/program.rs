@@ -23,7 +23,8 @@ pub struct WireInstruction {
     /// Number of the operation.
     pub op: u64,
     /// Its argument, in the form that the operation's documentation gives.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    // Null is one too, and bytecode that travels as JSON must come back as it was: its hash is part of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub arg: Option<Json>,
     /// Line of the source, from 1; 0 where there is none.
     #[serde(default)]
@@ -31,12 +32,6 @@ pub struct WireInstruction {
     /// Column of the source, from 1 in UTF-16 units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-}
-
-/// Null is an argument too: `null` as the program writes it. Bytecode that travels as JSON must come back as it was, since its hash is part of
-/// the state.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    Json::deserialize(deserializer).map(Some)
 }
 
 /// Why bytecode was refused.

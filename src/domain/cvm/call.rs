@@ -86,7 +86,7 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// What the program gets when the deadline has passed; missing: a `TimeoutError`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub default: Option<Json>,
 }
 

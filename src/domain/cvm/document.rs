@@ -26,8 +26,3 @@ pub(super) fn read<T: DeserializeOwned>(key: &Key, loaded: &Loaded) -> Result<T,
 pub(super) fn damaged(key: &Key, why: &str) -> Rejection {
     Rejection::domain(Code::Corrupt, format!("{key} is damaged: {why}"))
 }
-
-/// For `Option<Json>` fields in which null is a value: present means `Some`.
-pub(super) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    serde::Deserialize::deserialize(deserializer).map(Some)
-}

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::call::{CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, Response};
 use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State, Status};
 use super::live::{self, Live};
-use super::{OUTPUTS, document, rows, waited};
+use super::{OUTPUTS, rows, waited};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
@@ -221,7 +221,7 @@ pub struct OpenCall {
     pub deadline: Option<Timestamp>,
     /// What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`.
     #[cfg_attr(feature = "typescript", ts(optional))]
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     pub default: Option<Json>,
     /// Who works on it, where a worker has claimed it and not given it back.
     pub owner: Option<String>,

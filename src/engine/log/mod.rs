@@ -61,6 +61,11 @@ pub(crate) fn outcome_unknown(why: &store::Error) {
     tell(Level::Warn, format_args!("{why}; asking for its outcome"));
 }
 
+/// Rows that a command staged could not be removed after it; the cleaner will.
+pub(crate) fn left_staged(id: &CommandId, why: &store::Error) {
+    tell(Level::Info, format_args!("rows that {id} staged are left to be removed later: {why}"));
+}
+
 /// Something that was due could not be done.
 pub(crate) fn still_due(execution: &str, why: &Error) {
     tell(Level::Warn, format_args!("what is due of {execution} could not be done: {why}"));

@@ -28,7 +28,7 @@ mod marker;
 mod plan;
 
 use super::commit::{Committed, Deciding};
-use super::{Engine, Error};
+use super::{Engine, Error, log};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key};
@@ -116,10 +116,12 @@ impl Engine {
 
     /// Removes what our attempt has left, decided or not. What fails here is left to a repeat of the command, or to the cleaner.
     async fn settle(&self, id: &CommandId, attempt: &CommandId) {
-        if let Ok(Some(held)) = self.staged_under(id).await
-            && held.is_of(attempt)
-        {
-            self.clear(held).await.ok();
+        let settled = match self.staged_under(id).await {
+            Ok(Some(held)) if held.is_of(attempt) => self.clear(held).await,
+            other => other.map(drop),
+        };
+        if let Err(why) = settled {
+            log::left_staged(id, &why);
         }
     }
 

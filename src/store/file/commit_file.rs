@@ -132,15 +132,11 @@ struct EntryIn {
     at: Option<Timestamp>,
     fingerprint: Option<String>,
     // Told apart from a result that is null.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "crate::value::present")]
     result: Option<Json>,
     #[serde(default)]
     checks: Vec<Checked<'static>>,
     ops: Vec<Line<'static>>,
-}
-
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
-    Json::deserialize(deserializer).map(Some)
 }
 
 /// An operation as it is written.

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::named;
-use super::text::present;
 use crate::code::Code;
 use crate::domain::cvm::{ExecutionView, Reached, Seen, Standing, Start, Status};
 use crate::engine::{Due, Engine, Error, Listing, Summary};
@@ -24,7 +23,7 @@ pub struct StartParams {
     /// Id of the execution; missing: one is made.
     pub id: Option<String>,
     /// The program's `input`.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "crate::value::present")]
     pub input: Option<Json>,
     /// How much it logs, where it is not as the store was opened with.
     pub log_level: Option<LogLevel>,

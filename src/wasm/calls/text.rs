@@ -21,12 +21,3 @@ pub fn write<T: Serialize>(result: &T) -> Result<String, Error> {
         Err(e) => Err(Error::internal(format!("the result cannot be written: {e}"))),
     }
 }
-
-/// For values in which null is one: present means `Some`.
-pub fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: serde::Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    T::deserialize(deserializer).map(Some)
-}

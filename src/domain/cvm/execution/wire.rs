@@ -134,9 +134,9 @@ struct Wire {
     metrics: Metrics,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<ProgramError>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     result: Option<Json>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "document::present")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
     input: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent_id: Option<String>,
