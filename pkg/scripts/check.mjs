@@ -38,7 +38,7 @@ function nobodysFolders(paths) {
 }
 
 function content(paths) {
-  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.js|types\/.*\.d\.ts)$/.test(path)).sort();
+  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.js|types\/.*\.d\.c?ts)$/.test(path)).sort();
   const wrong = [
     ...CONTENT.filter((path) => !rest.includes(path)).map((path) => `${path} is missing`),
     ...rest.filter((path) => !CONTENT.includes(path)).map((path) => `${path} should not be there`),
