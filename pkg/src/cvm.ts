@@ -3,7 +3,9 @@
 import type { Engine } from "./engine.js";
 import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import { type Shape, anything, count, flag, given, list, moment, needed, options as checked, rows, span, text as aText, texts } from "./given.js";
+import {
+  type Shape, anything, count, flag, given, list, moment, needed, options as checked, rows, span, text as aText, texts,
+} from "./given.js";
 import type { PlainOf } from "./json.js";
 import { BY, COMMAND, type CommandOptions, LIMIT, PAGE, type PageOptions, WAIT, type WaitOptions, maybe, text } from "./options.js";
 import { plain } from "./plain.js";
@@ -122,7 +124,8 @@ export class Cvm {
   /** Starts the newest version of a program and runs it to its first stop. */
   async start<I>(program: string, options: StartOptions<I> = {}): Promise<Run> {
     const { signal, input, ...rest } = checked("cvm.start", options, START);
-    const params = { ...rest, program: text(program, "the name of a program"), input: input === undefined ? undefined : plain(input, "input") };
+    const value = input === undefined ? undefined : plain(input, "input");
+    const params = { ...rest, program: text(program, "the name of a program"), input: value };
     return this.#run(await this.#engine.call("cvm.start", params, signal));
   }
 

@@ -65,8 +65,8 @@ export function oneOf(...words: readonly string[]): Kind {
 
 /** An object of its own. */
 export function shaped<O>(shape: Shape<O>): Kind {
-  const names = Object.keys(shape);
-  const fits = (value: unknown) => isObject(value) && Object.keys(value).every((name) => names.includes(name)) && misfits(value, shape) === undefined;
+  const known = (value: object) => Object.keys(value).every((name) => Object.hasOwn(shape, name));
+  const fits = (value: unknown) => isObject(value) && known(value) && misfits(value, shape) === undefined;
   const parts = Object.entries<Kind>(shape).map(([name, { what }]) => `${name}: ${what}`);
   return { what: `an object { ${parts.join("; ")} }`, fits };
 }
@@ -122,7 +122,7 @@ function misfits(options: object, shape: object): { name: string; kind: Kind; va
 }
 
 /** What else a name may have been meant to be, or all that there is. */
-export function instead(name: string, names: readonly string[]): string {
+function instead(name: string, names: readonly string[]): string {
   const near = names.find((known) => distance(name.toLowerCase(), known.toLowerCase()) <= Math.min(2, known.length / 3));
   if (near !== undefined) return `; did you mean \`${near}\`?`;
   return names.length === 0 ? "" : `; there ${names.length === 1 ? "is" : "are"} ${names.map((known) => `\`${known}\``).join(", ")}`;

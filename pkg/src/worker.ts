@@ -87,7 +87,10 @@ export function serve(engine: Engine, handlers: Record<string, unknown>, options
 }
 
 /** The kinds that are served, and how many of each at once. */
-function served(handlers: Record<string, unknown>, concurrency: number | { readonly [kind: string]: number | undefined }): Record<string, number> {
+function served(
+  handlers: Record<string, unknown>,
+  concurrency: number | { readonly [kind: string]: number | undefined },
+): Record<string, number> {
   if (!keyed.fits(handlers)) throw usage("cvm.worker takes its handlers as an object: { kind: function }");
   const names = Object.keys(handlers);
   checked("cvm.worker", handlers, alike(names, needed(action)));

@@ -1,4 +1,5 @@
-// What is given wrongly is refused as `usage`, by the name of the method and of what is wrong, with what it may be; texts that are none as `invalid`.
+// What is given wrongly is refused as `usage`, by the name of the method and of what is wrong, with what it may be; texts that are none as
+// `invalid`.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -112,7 +113,8 @@ test("time that is none does not pass", async () => {
   assert.match((await refused(simulated({ seed: -1 }), "usage")).message, /^simulated: `seed` is a whole number from 0 to 4294967295, not -1$/);
   assert.match((await refused(simulated({ now: NaN }), "usage")).message, /^simulated: `now` is a time/);
   assert.match((await refused(world.open("memory:", { timer: "auto" }), "usage")).message, /did you mean `timers`\?$/);
-  assert.throws(() => world.fail({ on: "commit", fault: "full", nht: 2 }), { code: "usage", message: /has no option `nht`; there are `on`, `nth`, `fault`$/ });
+  const misspelt = { code: "usage", message: /^world\.fail has no option `nht`; there are `on`, `nth`, `fault`$/ };
+  assert.throws(() => world.fail({ on: "commit", fault: "full", nht: 2 }), misspelt);
   assert.throws(() => world.fail({ on: "commit", fault: "full", nth: 0 }), { code: "usage", message: /`nth` is a whole number from 1 to/ });
 });
 

@@ -1,5 +1,5 @@
-// Which tab leads, and the beat by which it does what is due. Node has no tabs: the locks here are a stand-in for those of a browser, which says so
-// by its name, and each tab is a copy of the module with its own page. How it goes in a real browser is tried in tests/browser.
+// Which tab leads, and the beat by which it does what is due. Node has no tabs: the locks here are a stand-in for those of a browser, which says
+// so by its name. How it goes in a real browser is tried in tests/browser.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -53,13 +53,18 @@ class StandInLocks {
 }
 
 const bundled = await build({
-  stdin: { contents: 'export { Lead } from "./tabs/lead.js"; export { Pulse } from "./pulse.js";', resolveDir: "src", loader: "ts" },
+  stdin: {
+    contents: 'export * from "./driver.js"; export * from "./tabs/lead.js"; export * from "./pulse.js";',
+    resolveDir: "src",
+    loader: "ts",
+  },
   bundle: true,
   write: false,
   format: "esm",
   absWorkingDir: new URL("..", import.meta.url).pathname,
 });
-const { Lead, Pulse } = await import(`data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].contents).toString("base64")}`);
+const code = Buffer.from(bundled.outputFiles[0].contents).toString("base64");
+const { Driver, Lead, Pulse } = await import(`data:text/javascript;base64,${code}`);
 
 Object.defineProperty(globalThis, "navigator", { configurable: true, value: { locks: new StandInLocks() } });
 
@@ -163,6 +168,33 @@ test("failures are counted in succession, and looked for more and more rarely", 
   await after(0);
   assert.deepEqual(told.at(-1), [error, 1], "a new beginning counts anew");
   pulse.stop();
+});
+
+test("a tab whose store keeps failing lets another one drive", async (t) => {
+  // Two tabs in the background: neither takes the lock from the other for being seen.
+  const page = { visibilityState: "hidden", addEventListener() {}, removeEventListener() {} };
+  Object.defineProperty(globalThis, "document", { configurable: true, value: page });
+  t.after(() => delete globalThis.document);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const settled = () => new Promise((done) => setImmediate(done));
+  const error = new Error("the database is gone");
+  const one = new Driver(failing(error), "indexeddb:gone", () => 0, "auto");
+  await settled();
+  const fine = failing(error);
+  fine.failing = false;
+  const two = new Driver(fine, "indexeddb:gone", () => 0, "auto");
+  t.after(() => [one, two].forEach((driver) => driver.stop()));
+  const told = [];
+  one.addEventListener("error", ({ detail }) => told.push(detail));
+  for (const wait of [0, 2000]) {
+    t.mock.timers.tick(wait);
+    await settled();
+    assert.deepEqual([one.state, two.state], ["leading", "standby"]);
+  }
+  t.mock.timers.tick(4000);
+  await settled();
+  assert.deepEqual([one.state, two.state], ["standby", "leading"]);
+  assert.deepEqual(told, [error, error, error]);
 });
 
 test("what is due is done when it is, and until nothing is left", async (t) => {

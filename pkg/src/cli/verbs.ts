@@ -138,7 +138,7 @@ async function begin(session: Session, program: string, given: Given) {
   const input = typed === undefined ? undefined : json("--input", typed);
   const [named, commandId] = [text(given, "id"), text(given, "command-id")];
   const started = (id: string) => session.out.remark(`execution ${id} of ${program}`);
-  // Its first stop may be far away: whoever is cut off before it knows by then what to resume. Under the id of a command its id follows from that.
+  // Its first stop may be far away: whoever is cut off before that knows what to resume. Under a command's id its own follows from that.
   const made = named === undefined && commandId === undefined ? randomUUID() : undefined;
   if (made !== undefined) {
     await session.rs.cvm.program(program);

@@ -1,8 +1,8 @@
 // Which of the tabs that have a database open leads: the one that holds a Web Lock. A tab that is closed or killed frees it by itself.
 //
 // Browsers throttle what is hidden, so a visible tab takes the lead from a hidden one: it steals the lock, and the one that held it is
-// told. A holder that can do nothing passes the lock on. Whether the holder is visible is told on a channel; one that does not answer is frozen, and counts as hidden. Two that lead for a
-// moment do no harm: everything they do is commands with leases and revisions.
+// told. Whether the holder is visible is told on a channel; one that does not answer is frozen, and counts as hidden. A holder that can do
+// nothing passes the lock on. Two that lead for a moment do no harm: everything they do is commands with leases and revisions.
 
 import { Visibility } from "./visibility.js";
 
