@@ -27,16 +27,12 @@ export async function check() {
     nobodysFolders(paths);
     const file = join(folder, packed.filename);
     run("node_modules/.bin/publint", ["--strict", file]);
-    attw(file, "--profile", "esm-only");
     // There is one form of the code, modules, which `require` loads too (Node 20.19 and later); types are there for both (scripts/require.mjs).
-    attw(file, "--profile", "node16", "--ignore-rules", "cjs-resolves-to-esm", "false-cjs");
+    const known = ["--ignore-rules", "cjs-resolves-to-esm", "false-cjs"];
+    run("node_modules/.bin/attw", ["--profile", "node16", ...known, "--exclude-entrypoints", ...BYTES, "--", file]);
   } finally {
     rmSync(folder, { recursive: true });
   }
-}
-
-function attw(file, ...words) {
-  run("node_modules/.bin/attw", [...words, "--exclude-entrypoints", ...BYTES, "--", file]);
 }
 
 /** Nothing in it names a folder of the machine that built it. */
