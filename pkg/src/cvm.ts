@@ -129,7 +129,7 @@ export class Cvm {
     return this.#run(await this.#engine.call("cvm.start", params, signal));
   }
 
-  /** A handle on an execution that is there; `not_found` where it is not. */
+  /** A handle on an execution that is there; `not_found` where it is not, `corrupt` where it may stand in what is damaged. */
   async run(id: string, options: WaitOptions = {}): Promise<Run> {
     return this.#run({ id: text(id, "the id of an execution"), status: "running" }).refresh(options);
   }
