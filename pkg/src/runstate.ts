@@ -1,4 +1,6 @@
 // An open store, as callers hold it.
+// What `await using` needs to be declared is declared in projects that do not name it, too:
+/// <reference lib="esnext.disposable" preserve="true" />
 
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";

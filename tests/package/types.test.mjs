@@ -84,6 +84,12 @@ test("in Node, without the types of a browser", async (t) => {
   assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
 });
 
+test("in pages, without what is newer than the language", async (t) => {
+  const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022", "dom"] }) };
+  const here = await project(t, files);
+  assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
+});
+
 for (const module of ["node16", "nodenext"]) {
   test(`TypeScript that becomes CommonJS, ${module}`, async (t) => {
     const both = `
