@@ -7,7 +7,7 @@ use crate::engine::{Engine, Error};
 pub fn doubted(engine: &Engine, error: Error) -> Error {
     match engine.store().health() {
         Some(illness) if error.code == Code::NotFound && illness.code() == Code::Corrupt => {
-            let hint = "`runstate verify` says what is damaged, `runstate repair` keeps what is whole";
+            let hint = "`runstate verify` says what is damaged; the native `runstate repair` keeps what is whole";
             let message = format!("{error}, or it stands in what cannot be read: {illness}; {hint}");
             Error { code: Code::Corrupt, message, ..error }
         }
