@@ -5,12 +5,16 @@ import { join } from "node:path";
 
 import { build } from "esbuild";
 
+import { forRequire } from "./require.mjs";
 import { run } from "./run.mjs";
 
 /** Those that only Node can load. */
 const NODE = ["node", "slim-node", "compiler-node", "testing-node", "cli"];
 /** Those that must load without it. */
 const ANYWHERE = ["browser", "compiler-browser", "testing-browser", "slim"];
+
+/** What is imported by name: `runstate` is the first, the others stand behind a slash. */
+const ENTRIES = ["index", "node", "slim", "compiler", "testing"];
 
 /** Builds dist/*.js and dist/types. */
 export async function face() {
@@ -41,6 +45,7 @@ export async function face() {
   withoutNode(metafile);
   rmSync("dist/types", { recursive: true, force: true });
   run("node_modules/.bin/tsc", ["--emitDeclarationOnly"]);
+  forRequire(ENTRIES);
 }
 
 /** Nothing that a page loads may import `node:…`, not even by way of what it shares. */

@@ -1,10 +1,13 @@
 // Programs and their executions.
 
 import type { Engine } from "./engine.js";
-import { RunstateError } from "./errors.js";
+import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import type { Plain } from "./json.js";
-import { type CommandOptions, type WaitOptions, named, text } from "./options.js";
+import {
+  type Shape, anything, count, flag, given, list, moment, needed, options as checked, rows, span, text as aText, texts,
+} from "./given.js";
+import type { PlainOf } from "./json.js";
+import { BY, COMMAND, type CommandOptions, LIMIT, PAGE, type PageOptions, WAIT, type WaitOptions, maybe, text } from "./options.js";
 import { plain } from "./plain.js";
 import { Run } from "./run.js";
 import type {
@@ -29,7 +32,7 @@ import type {
   VersionView,
   Work,
 } from "./wire.js";
-import { type Handler, type Stop, type WorkerOptions, serve } from "./worker.js";
+import { type Handler, type Stop, type WorkerOptions, BACKOFF, serve } from "./worker.js";
 
 /** How long a claim is held without a heartbeat, where nothing else is said, in milliseconds. */
 const LEASE_MS = 30_000;
@@ -53,10 +56,37 @@ export interface Load {
   tags?: string[];
 }
 
-/** A page of a list: at most `limit` rows, after those of the page that said `next`. */
-export interface PageOptions extends WaitOptions {
-  limit?: number;
-  cursor?: string;
+/** How an execution is started. */
+export interface StartOptions<I = unknown> extends CommandOptions {
+  /** What the program finds as `input`. */
+  input?: I & PlainOf<I>;
+  /** Its id; without it one is made. */
+  id?: string;
+  /** How much of it is logged, where it is not as the store was opened with. */
+  logLevel?: LogLevel;
+}
+
+const LOAD: Shape<Load> = {
+  name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts,
+};
+const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: aText, ...COMMAND };
+const OF_PROGRAM: Shape<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
+
+
+/** What {@link Cvm.claim} takes, of which `kinds` and `call` exclude each other. */
+interface Claim {
+  kinds?: string[];
+  call?: string;
+  owner: string;
+  leaseMs?: number;
+}
+
+const CLAIM: Shape<Claim> = { kinds: texts, call: aText, owner: needed(aText), leaseMs: span };
+
+/** The claim on what {@link Cvm.claim} gave. */
+function claimedOf(work: Work): Work["claimed"] {
+  if (typeof work?.claimed !== "object") throw usage("the work is not what `cvm.claim` gave");
+  return work.claimed;
 }
 
 /** Programs and executions of a store. Everything rejects with a `RunstateError`. */
@@ -70,11 +100,10 @@ export class Cvm {
 
   /** Loads a program under its name; the same source again changes nothing, a changed one is the next version. */
   async load(program: Load, options: CommandOptions = {}): Promise<LoadedProgram> {
-    const { description, tags } = program;
-    const [name, source] = [text(program.name, "the name of a program"), text(program.source, "the source of a program")];
+    const { name, source, description, tags } = checked("cvm.load", program, LOAD);
+    checked("cvm.load", options, COMMAND);
     const compiled = await this.#compiled(program);
-    const params = { name, source, ...compiled, description, tags, ...named(options) };
-    return this.#engine.call("cvm.load", params, options.signal);
+    return this.#engine.ask("cvm.load", { name, source, ...compiled, description, tags }, options, COMMAND);
   }
 
   async #compiled({ name, source, bytecode, compiler = "unknown" }: Load): Promise<CompiledSource> {
@@ -89,21 +118,18 @@ export class Cvm {
 
   /** Removes a program with its versions, where no execution of it is there. */
   async removeProgram(name: string, options: CommandOptions = {}): Promise<void> {
-    await this.#engine.call("cvm.removeProgram", { name, ...named(options) }, options.signal);
+    await this.#engine.ask("cvm.removeProgram", { name: text(name, "the name of a program") }, options, COMMAND);
   }
 
   /** Starts the newest version of a program and runs it to its first stop. */
-  async start(
-    program: string,
-    options: { input?: Plain; id?: string; logLevel?: LogLevel } & CommandOptions = {},
-  ): Promise<Run> {
-    const { id, logLevel, signal } = options;
-    const input = options.input === undefined ? undefined : plain(options.input, "input");
-    const params = { program: text(program, "the name of a program"), id, input, logLevel, ...named(options) };
+  async start<I>(program: string, options: StartOptions<I> = {}): Promise<Run> {
+    const { signal, input, ...rest } = checked("cvm.start", options, START);
+    const value = input === undefined ? undefined : plain(input, "input");
+    const params = { ...rest, program: text(program, "the name of a program"), input: value };
     return this.#run(await this.#engine.call("cvm.start", params, signal));
   }
 
-  /** A handle on an execution that is there; `not_found` where it is not. */
+  /** A handle on an execution that is there; `not_found` where it is not, `corrupt` where it may stand in what is damaged. */
   async run(id: string, options: WaitOptions = {}): Promise<Run> {
     return this.#run({ id: text(id, "the id of an execution"), status: "running" }).refresh(options);
   }
@@ -121,79 +147,75 @@ export class Cvm {
 
   /** Executions, newest first. */
   list(options: { status?: Status; program?: string; limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    const { status, program, limit, signal } = options;
-    return this.#engine.call("cvm.list", { status, program, limit }, signal);
+    return this.#engine.ask("cvm.list", {}, options, { status: aText, program: aText, ...LIMIT });
   }
 
   /** Executions that have not ended, newest first. */
   active(options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.call("cvm.active", { limit: options.limit }, options.signal);
+    return this.#engine.ask("cvm.active", {}, options, LIMIT);
   }
 
   /** Executions of a program, newest first. */
-  history(program: string, options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.call("cvm.history", { program, limit: options.limit }, options.signal);
+  async history(program: string, options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
+    return this.#engine.ask("cvm.history", { program: text(program, "the name of a program") }, options, LIMIT);
   }
 
   /** Programs by name, or those with a tag. */
   programs(options: { tag?: string } & PageOptions = {}): Promise<Paged<ProgramSummary>> {
-    const { tag, limit, cursor, signal } = options;
-    return this.#engine.call("cvm.programs", { tag, limit, cursor }, signal);
+    return this.#engine.ask("cvm.programs", {}, options, { tag: aText, ...PAGE });
   }
 
   /** A program with its newest version. */
-  program(name: string, options: WaitOptions = {}): Promise<ProgramView> {
-    return this.#engine.call("cvm.program", { name }, options.signal);
+  async program(name: string, options: WaitOptions = {}): Promise<ProgramView> {
+    return this.#engine.ask("cvm.program", { name: text(name, "the name of a program") }, options, WAIT);
   }
 
   /** The versions of a program, newest first. */
-  versions(name: string, options: PageOptions = {}): Promise<Paged<VersionSummary>> {
-    const { limit, cursor, signal } = options;
-    return this.#engine.call("cvm.versions", { name, limit, cursor }, signal);
+  async versions(name: string, options: PageOptions = {}): Promise<Paged<VersionSummary>> {
+    return this.#engine.ask("cvm.versions", { name: text(name, "the name of a program") }, options, PAGE);
   }
 
   /** One version of a program, from 1. */
-  version(name: string, version: number, options: WaitOptions = {}): Promise<VersionView> {
-    return this.#engine.call("cvm.version", { name, version }, options.signal);
+  async version(name: string, version: number, options: WaitOptions = {}): Promise<VersionView> {
+    const of = { name: text(name, "the name of a program"), version: given("the version of a program", version, count) };
+    return this.#engine.ask("cvm.version", of, options, WAIT);
   }
 
   /** Calls, open ones or all, of an execution, a program, a kind, or of all. */
   calls(
     options: { execution?: string; program?: string; kind?: string; open?: boolean } & PageOptions = {},
   ): Promise<Paged<CallRow>> {
-    const { signal, ...of } = options;
-    return this.#engine.call("cvm.calls", { ...of, open: of.open ?? false }, signal);
+    return this.#engine.ask("cvm.calls", {}, options, { execution: aText, program: aText, kind: aText, open: flag, ...PAGE });
   }
 
   /** The answered calls that took longest. */
   slowest(options: { program?: string; limit?: number } & WaitOptions = {}): Promise<CallRow[]> {
-    const { program, limit, signal } = options;
-    return this.#engine.call("cvm.slowest", { program, limit }, signal);
+    return this.#engine.ask("cvm.slowest", {}, options, { program: aText, ...LIMIT });
   }
 
   /** Executions of a program, or all, in numbers. */
-  stats(program?: string, options: WaitOptions = {}): Promise<Stats> {
-    return this.#engine.call("cvm.stats", { program }, options.signal);
+  async stats(program?: string, options: WaitOptions = {}): Promise<Stats> {
+    return this.#engine.ask("cvm.stats", { program: maybe(program, "the name of a program", aText) }, options, WAIT);
   }
 
   /** How many executions have each status. */
-  statuses(program?: string, options: WaitOptions = {}): Promise<{ [status: string]: number }> {
-    return this.#engine.call("cvm.statuses", { program }, options.signal);
+  async statuses(program?: string, options: WaitOptions = {}): Promise<{ [status: string]: number }> {
+    return this.#engine.ask("cvm.statuses", { program: maybe(program, "the name of a program", aText) }, options, WAIT);
   }
 
   /** How long answers took, of a program or of all. */
   latency(options: { program?: string } & WaitOptions = {}): Promise<Latency> {
-    return this.#engine.call("cvm.latency", { program: options.program }, options.signal);
+    return this.#engine.ask("cvm.latency", {}, options, OF_PROGRAM);
   }
 
   /** As {@link Cvm.latency}, of each program. */
   latencyByProgram(options: WaitOptions = {}): Promise<{ [program: string]: Latency }> {
-    return this.#engine.call("cvm.latencyByProgram", {}, options.signal);
+    return this.#engine.ask("cvm.latencyByProgram", {}, options, WAIT);
   }
 
   /** As {@link Cvm.latency}, of each kind of calls. */
   latencyByKind(options: { program?: string } & WaitOptions = {}): Promise<{ [kind: string]: Latency }> {
-    return this.#engine.call("cvm.latencyByKind", { program: options.program }, options.signal);
+    return this.#engine.ask("cvm.latencyByKind", {}, options, OF_PROGRAM);
   }
 
   /**
@@ -203,66 +225,69 @@ export class Cvm {
   changes(
     of: { things?: Thing[]; executions?: string[]; from?: string } & WaitOptions = {},
   ): AsyncIterable<CvmChange> {
-    const { things, executions, from, signal } = of;
+    const { things, executions, from, signal } = checked("cvm.changes", of, { things: texts, executions: texts, from: aText, ...WAIT });
     const engine = this.#engine;
     return each(new Feed((at, waitMs) => engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from));
   }
 
   /** Hands one open call of these kinds, or this call, to a worker until its lease ends; null: there is none. */
-  claim(
+  async claim(
     claim: ({ kinds: string[] } | { call: string }) & { owner: string; leaseMs?: number },
     options: WaitOptions = {},
   ): Promise<Work | null> {
-    return this.#engine.call("cvm.claim", { ...claim, leaseMs: claim.leaseMs ?? LEASE_MS }, options.signal);
+    const { leaseMs = LEASE_MS, ...rest } = checked<Claim>("cvm.claim", claim, CLAIM);
+    return this.#engine.ask("cvm.claim", { ...rest, leaseMs }, options, WAIT);
   }
 
   /** Tells that a claimed call is still worked on; resolves to the new end of its lease. Refused as `stale_claim`: stop. */
-  heartbeat({ claimed }: Work, leaseMs: number = LEASE_MS, options: WaitOptions = {}): Promise<number> {
-    return this.#engine.call("cvm.heartbeat", { claimed, leaseMs }, options.signal);
+  async heartbeat(work: Work, leaseMs: number = LEASE_MS, options: WaitOptions = {}): Promise<number> {
+    const params = { claimed: claimedOf(work), leaseMs: given("the length of a lease", leaseMs, span) };
+    return this.#engine.ask("cvm.heartbeat", params, options, WAIT);
   }
 
   /** Gives a claimed call its answer and runs its execution on. */
-  async complete({ claimed }: Work, value: Plain, options: { by?: string } & CommandOptions = {}): Promise<Reached> {
-    const answer = plain(value, "answer", "invalid_answer");
-    return this.#engine.call("cvm.complete", { claimed, answer, by: options.by, ...named(options) }, options.signal);
+  async complete<A>(work: Work, value: A & PlainOf<A>, options: { by?: string } & CommandOptions = {}): Promise<Reached> {
+    const params = { claimed: claimedOf(work), answer: plain(value, "answer", "invalid_answer") };
+    return this.#engine.ask("cvm.complete", params, options, BY);
   }
 
   /** Tells that a claimed call could not be done. With `retry` it is tried again later; else its program is thrown an error. */
-  fail(
-    { claimed }: Work,
+  async fail(
+    work: Work,
     message: string,
     options: { name?: string; by?: string; retry?: BackoffParams } & CommandOptions = {},
   ): Promise<{ retryAt: number | null; reached: Reached | null }> {
-    const { name, by, retry, signal } = options;
-    return this.#engine.call("cvm.fail", { claimed, message, name, by, retry, ...named(options) }, signal);
+    const params = { claimed: claimedOf(work), message: text(message, "what went wrong") };
+    return this.#engine.ask("cvm.fail", params, options, { name: aText, retry: BACKOFF, ...BY });
   }
 
   /** Gives a claimed call back for others to take at once. */
-  async release({ claimed }: Work, options: WaitOptions = {}): Promise<void> {
-    await this.#engine.call("cvm.release", { claimed }, options.signal);
+  async release(work: Work, options: WaitOptions = {}): Promise<void> {
+    await this.#engine.ask("cvm.release", { claimed: claimedOf(work) }, options, WAIT);
   }
 
   /**
    * Does what is due now: timers, deadlines, executions left by dead processes, what has expired. The {@link Driver} does this by itself;
    * several hosts may do so at once.
    */
-  runDue(limit: number = DUE, options: WaitOptions = {}): Promise<Due> {
-    return this.#engine.call("cvm.runDue", { limit }, options.signal);
+  async runDue(limit: number = DUE, options: WaitOptions = {}): Promise<Due> {
+    return this.#engine.ask("cvm.runDue", { limit: given("how much of what is due is done", limit, rows) }, options, WAIT);
   }
 
   /** When {@link Cvm.runDue} has something to do next, in milliseconds since 1970; null: not before something is commanded. */
   nextDue(options: WaitOptions = {}): Promise<number | null> {
-    return this.#engine.call("cvm.nextDue", {}, options.signal);
+    return this.#engine.ask("cvm.nextDue", {}, options, WAIT);
   }
 
   /** How many executions ended before that time, in milliseconds since 1970. */
-  countFinished(before: number, options: WaitOptions = {}): Promise<number> {
-    return this.#engine.call("cvm.countFinished", { before }, options.signal);
+  async countFinished(before: number, options: WaitOptions = {}): Promise<number> {
+    return this.#engine.ask("cvm.countFinished", { before: given("the time before which they ended", before, moment) }, options, WAIT);
   }
 
   /** Removes executions that ended before that time, at most `limit`. */
-  deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<Due> {
-    return this.#engine.call("cvm.deleteFinished", { before, limit: options.limit ?? DUE }, options.signal);
+  async deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<Due> {
+    const { limit = DUE, signal } = checked("cvm.deleteFinished", options, LIMIT);
+    return this.#engine.call("cvm.deleteFinished", { before: given("the time before which they ended", before, moment), limit }, signal);
   }
 
   #run(reached: Reached): Run {

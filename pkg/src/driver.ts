@@ -12,6 +12,9 @@ export type DriverState = "leading" | "standby" | "off";
 /** Errors after which this one drives nothing any more. */
 const FINAL: ReadonlySet<string> = new Set(["closed", "internal", "read_only", "newer_version"]);
 
+/** After so many errors in succession another tab is to try, where there is one. */
+const PATIENCE = 3;
+
 /** Begins an IndexedDB URL; the rest is the name of the database. */
 const INDEXED_DB = "indexeddb:";
 
@@ -27,7 +30,7 @@ export class Driver extends EventTarget {
   /** @internal */
   constructor(cvm: Cvm, url: string, now: () => number, timers: "auto" | "off") {
     super();
-    this.#pulse = new Pulse(cvm, now, (error) => this.#failed(error));
+    this.#pulse = new Pulse(cvm, now, (error, times) => this.#failed(error, times));
     if (timers === "off") return;
     if (url.startsWith(INDEXED_DB)) {
       this.#lead = new Lead(url.slice(INDEXED_DB.length), (leads) => this.#become(leads ? "leading" : "standby"));
@@ -62,9 +65,10 @@ export class Driver extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, times: number): void {
     // Nothing will be driven through a store that is closed or dead, or that only another version may write: another tab is to lead.
     if (error instanceof RunstateError && FINAL.has(error.code)) this.stop();
+    else if (times >= PATIENCE) void this.#lead?.pass();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 }

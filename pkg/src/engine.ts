@@ -1,7 +1,10 @@
 // An open store below the face: its calls by name, with plain values in and out. The face (runstate.ts, cvm.ts, run.ts) is made of them.
 
 import { untilAborted } from "./abort.js";
+import { type Shape, options as checked } from "./given.js";
+import { crossing } from "./halves.js";
 import type { Instance, RawHandler, RawRunstate, RawServing } from "./instance.js";
+import type { WaitOptions } from "./options.js";
 import type { Calls, CompiledSource, ImportResult, Method } from "./wire.js";
 
 /** Compiles a program's source. */
@@ -19,6 +22,9 @@ const MOVES: ReadonlySet<Method> = new Set<Method>([
   "cvm.wake",
   "cvm.delete",
 ]);
+
+/** Any members of `P`. */
+type Members<P> = { [K in keyof P & string]?: P[K] };
 
 /** An open store. */
 export class Engine {
@@ -39,10 +45,26 @@ export class Engine {
   /** Makes a call; every failure is a `RunstateError`, or the reason of the signal. */
   async call<M extends Method>(method: M, params: Calls[M]["params"], signal?: AbortSignal): Promise<Calls[M]["result"]> {
     signal?.throwIfAborted();
-    const answer = this.instance.run(() => this.raw.call(method, JSON.stringify(params)));
+    const given = crossing(method, params);
+    const answer = this.instance.run(() => this.raw.call(method, given));
     const text = await untilAborted(answer, signal);
     if (MOVES.has(method)) this.moved();
     return JSON.parse(text) as Calls[M]["result"];
+  }
+
+  /**
+   * As {@link Engine.call}, with options as a caller gave them: they are looked over, and all but the signal go along with `params`. `of` is what
+   * the caller called.
+   */
+  async ask<M extends Method, O extends WaitOptions & Members<Calls[M]["params"]>>(
+    method: M,
+    params: Omit<Calls[M]["params"], keyof O>,
+    options: O,
+    shape: Shape<O>,
+    of: string = method,
+  ): Promise<Calls[M]["result"]> {
+    const { signal, ...rest } = checked(of, options, shape);
+    return this.call(method, { ...rest, ...params } as unknown as Calls[M]["params"], signal);
   }
 
   /** Serves calls; see `work.ts`. */
@@ -58,8 +80,9 @@ export class Engine {
   /** Writes an export in chunks of whole lines; null: what came before is void, it begins anew. */
   async export(params: { execution?: string }, sink: (chunk: string | null) => void, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    const given = crossing("export", params);
     await untilAborted(
-      this.instance.run(() => this.raw.export(JSON.stringify(params), sink)),
+      this.instance.run(() => this.raw.export(given, sink)),
       signal,
     );
   }

@@ -4,6 +4,7 @@
 // forgotten costs nothing; one that lags reads on where it was.
 
 import { RunstateError } from "./errors.js";
+import { leavable } from "./stream.js";
 
 /** How long one look waits for something to come, in milliseconds: what is left of a reader that stopped ends by itself in that time. */
 const WAIT_MS = 1000;
@@ -56,7 +57,11 @@ export class Feed<E> {
 }
 
 /** Everything a feed brings, one by one. */
-export async function* each<E>(feed: Feed<E>, wanted: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
+export function each<E>(feed: Feed<E>, wanted: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
+  return leavable(every(feed, wanted));
+}
+
+async function* every<E>(feed: Feed<E>, wanted: (event: E) => boolean): AsyncGenerator<E, void, void> {
   for (;;) {
     for (const event of await feed.next()) {
       if (wanted(event)) yield event;

@@ -3,17 +3,17 @@
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
-export { Cvm, type Load, type PageOptions } from "./cvm.js";
+export { Cvm, type Load, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
-export type { Plain } from "./json.js";
+export type { Plain, PlainOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
-export type { CommandOptions, WaitOptions } from "./options.js";
+export type { CommandOptions, PageOptions, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { Run, type AnswerOptions } from "./run.js";
 export { Runstate, type Change } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
-export type { Handler, QuestionHandler, Stop, Task, ToolHandler, WorkerOptions } from "./worker.js";
+export type { Handler, QuestionHandler, Said, Stop, Task, ToolHandler, WorkerOptions } from "./worker.js";
 export type * from "./wire.js";
 
 /**

@@ -26,7 +26,7 @@ export interface RawServing {
 /** What the glue of the WebAssembly exports. */
 export interface Glue {
   default(source: { module_or_path: WasmSource }): Promise<unknown>;
-  initSync(source: { module: BufferSource | WebAssembly.Module }): unknown;
+  initSync(source: { module: WasmBytes | WasmModule }): unknown;
   version(): string;
   onPanic(told: (message: string) => void): void;
   provideFiles?(files: NodeFiles | undefined): void;
@@ -35,15 +35,21 @@ export interface Glue {
   Runstate: { open(url: string, options: string): Promise<RawRunstate> };
 }
 
-/** Where the WebAssembly comes from. */
-export type WasmSource =
-  | BufferSource
-  | WebAssembly.Module
-  | Response
-  | Request
-  | URL
-  | string
-  | Promise<BufferSource | WebAssembly.Module | Response>;
+// What follows says in words of JavaScript alone what `lib.dom` has names for: projects for Node do not have them.
+
+/** The bytes of a WebAssembly. */
+export type WasmBytes = ArrayBuffer | ArrayBufferView;
+
+/** A `WebAssembly.Module`, of which types can say nothing. */
+export type WasmModule = object;
+
+/** What `fetch` resolves to. */
+export interface Fetched {
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** Where the WebAssembly comes from: its address, a response, its bytes or its module. */
+export type WasmSource = string | URL | WasmBytes | Fetched | WasmModule | Promise<WasmBytes | Fetched | WasmModule>;
 
 /** The WebAssembly, begun or not. */
 export class Instance<G extends Glue = Glue> {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { files } from "./node/files.js";
 import { atHome } from "./node/home.js";
 import { type OpenOptions, openOn } from "./open.js";
+import { text } from "./options.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
 import type { CompiledSource, FilesReport } from "./wire.js";
@@ -34,6 +35,7 @@ export function open(url: string, options?: OpenOptions): Promise<Runstate> {
 
 /** Reads every file of a `file:` store and checks it, without changing anything. */
 export async function verifyFiles(url: string): Promise<FilesReport> {
+  const named = atHome(text(url, "the URL of a store"));
   const glue = await host.begin();
-  return JSON.parse(await runtime.run(() => glue.verifyFiles(url))) as FilesReport;
+  return JSON.parse(await runtime.run(() => glue.verifyFiles(named))) as FilesReport;
 }

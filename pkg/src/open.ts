@@ -4,9 +4,10 @@ import { untilAborted } from "./abort.js";
 import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
 import { type Compile, Engine } from "./engine.js";
-import { usage } from "./errors.js";
+import { type Shape, flag, oneOf, options as checked, span, text as aText } from "./given.js";
+import { crossing } from "./halves.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
-import { text } from "./options.js";
+import { WAIT, text } from "./options.js";
 import { Runstate } from "./runstate.js";
 import type { LogLevel } from "./wire.js";
 
@@ -31,6 +32,16 @@ export interface OpenOptions {
   signal?: AbortSignal;
 }
 
+const OPEN: Shape<OpenOptions> = {
+  retentionMs: span,
+  logLevel: aText,
+  timers: oneOf("auto", "off"),
+  log: oneOf("error", "warn", "info", "debug"),
+  mustExist: flag,
+  requestPersistence: flag,
+  ...WAIT,
+};
+
 /** What an entry brings to opening: its WebAssembly, and what its host can do. */
 export interface Host {
   /** Begins the WebAssembly, where that was not done yet. */
@@ -43,25 +54,30 @@ export interface Host {
 
 /** Opens the store that `url` names on this host. */
 export async function openOn(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
-  const { retentionMs, logLevel, mustExist, signal } = options;
-  signal?.throwIfAborted();
-  text(url, "the URL of a store");
   // Before anything is opened that nobody would close.
-  judgeTimers(options);
+  const given = opening(url, options);
+  const { signal } = options;
+  signal?.throwIfAborted();
   const glue = await untilAborted(host.begin(), signal);
   if (options.log !== undefined) glue.logTo?.(toConsole, options.log);
-  const opening = host.instance.run(() => glue.Runstate.open(url, JSON.stringify({ retentionMs, logLevel, mustExist })));
+  const coming = host.instance.run(() => glue.Runstate.open(url, given));
   // Whoever stopped waiting cannot close it.
-  const raw = await untilAborted(opening, signal).catch((error: unknown) => {
-    opening.then((late) => late.close()).catch(() => {});
+  const raw = await untilAborted(coming, signal).catch((error: unknown) => {
+    coming.then((late) => late.close()).catch(() => {});
     throw error;
   });
   return opened(host, raw, url, options);
 }
 
+/** What the WebAssembly is told when it opens a store, as JSON text; refuses what is given otherwise than it may be. */
+export function opening(url: string, options: OpenOptions): string {
+  text(url, "the URL of a store");
+  const { retentionMs, logLevel, mustExist } = checked("open", options, OPEN);
+  return crossing("open", { retentionMs, logLevel, mustExist });
+}
+
 /** The face of a store that the WebAssembly has opened. */
 export function opened(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
-  judgeTimers(options);
   const now = host.now ?? Date.now;
   const engine = new Engine(host.instance, raw, url, host.compile, now);
   const cvm = new Cvm(engine);
@@ -69,11 +85,6 @@ export function opened(host: Host, raw: RawRunstate, url: string, options: OpenO
   engine.moved = () => driver.nudge();
   if (options.requestPersistence !== false) keepData(url);
   return new Runstate(engine, cvm, driver);
-}
-
-function judgeTimers({ timers }: OpenOptions): void {
-  if (timers === undefined || ["auto", "off"].includes(timers)) return;
-  throw usage(`timers are \`auto\` or \`off\`, not \`${String(timers)}\``);
 }
 
 /** Asks the browser to keep the database. It may say no, or ask the person; nothing here depends on it. */

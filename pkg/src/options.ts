@@ -1,6 +1,6 @@
-// Options that many methods take, and what is made of them.
+// Options that many methods take.
 
-import { usage } from "./errors.js";
+import { type Kind, type Shape, given, rows, signal, text as aText } from "./given.js";
 
 /** What everything that writes takes. */
 export interface CommandOptions {
@@ -19,13 +19,24 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
-/** The part of the options that goes to the engine. */
-export function named(options: CommandOptions | undefined): { commandId?: string } {
-  return options?.commandId === undefined ? {} : { commandId: options.commandId };
+/** A page of a list: at most `limit` rows, after those of the page that said `next`. */
+export interface PageOptions extends WaitOptions {
+  limit?: number;
+  cursor?: string;
 }
+
+export const COMMAND: Shape<CommandOptions> = { commandId: aText, signal };
+export const BY: Shape<{ by?: string } & CommandOptions> = { by: aText, ...COMMAND };
+export const WAIT: Shape<WaitOptions> = { signal };
+export const LIMIT: Shape<{ limit?: number } & WaitOptions> = { limit: rows, ...WAIT };
+export const PAGE: Shape<PageOptions> = { cursor: aText, ...LIMIT };
 
 /** `value`, where it is a text; callers without types may give anything. */
 export function text(value: unknown, what: string): string {
-  if (typeof value !== "string") throw usage(`${what} is a string, and this is ${value === null ? "null" : typeof value}`);
-  return value;
+  return given(what, value as string, aText);
+}
+
+/** As {@link text}, or nothing at all. */
+export function maybe<T>(value: T | undefined, what: string, kind: Kind): T | undefined {
+  return value === undefined ? undefined : given(what, value, kind);
 }

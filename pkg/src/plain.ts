@@ -2,13 +2,11 @@
 // `JSON.stringify` would leave it out, turn it into null, or into something else.
 
 import { RunstateError } from "./errors.js";
+import { isHalved } from "./halves.js";
 import type { Json } from "./json.js";
 
 /** How deep a plain value may be; as in `src/limits.rs`. */
 const DEPTH = 64;
-
-/** Half of a pair of UTF-16: no text that can be stored. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** `value` itself, where JSON can say it; `what` names it in the error. */
 export function plain(value: unknown, what: string, code: "invalid" | "invalid_answer" = "invalid"): Json {
@@ -25,7 +23,7 @@ function misfit(value: unknown, path: string, above: Set<object>, depth: number)
     case "boolean":
       return null;
     case "string":
-      return LONE_SURROGATE.test(value) ? `${path} holds half of a surrogate pair` : null;
+      return isHalved(value) ? `${path} holds half of a surrogate pair` : null;
     case "number":
       return Number.isFinite(value) ? null : `${path} is ${value}`;
     case "undefined":
@@ -61,7 +59,7 @@ function members(value: object, path: string, above: Set<object>, depth: number)
   for (const [key, member] of Object.entries(value)) {
     if (member === undefined) continue;
     const at = /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
-    const wrong = LONE_SURROGATE.test(key)
+    const wrong = isHalved(key)
       ? `the key ${at} holds half of a surrogate pair`
       : misfit(member, at, above, depth + 1);
     if (wrong !== null) return wrong;

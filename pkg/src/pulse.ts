@@ -20,11 +20,13 @@ export class Pulse {
   constructor(
     private readonly cvm: Cvm,
     private readonly now: () => number,
-    private readonly failed: (error: unknown) => void,
+    /** Hears what failed, and how often it did in succession. */
+    private readonly failed: (error: unknown, times: number) => void,
   ) {}
 
   start(): void {
     this.#on = true;
+    this.#failures = 0;
     this.nudge();
   }
 
@@ -72,7 +74,7 @@ export class Pulse {
       return due === null ? LOOK_MS : Math.min(Math.max(due - this.now(), 0), LOOK_MS);
     } catch (error) {
       this.#failures += 1;
-      this.failed(error);
+      this.failed(error, this.#failures);
       return Math.min(LOOK_MS * 2 ** Math.min(this.#failures, 10), LONGEST_MS);
     }
   }

@@ -1,7 +1,8 @@
 // A question that an execution has asked, to be answered.
 
-import type { Json, Plain } from "./json.js";
-import type { CommandOptions } from "./options.js";
+import { options as checked } from "./given.js";
+import type { Json, Plain, PlainOf } from "./json.js";
+import { BY, type CommandOptions } from "./options.js";
 import type { Run } from "./run.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
 import type { OpenCall } from "./wire.js";
@@ -67,8 +68,9 @@ export class Question<A extends Plain = Plain> {
    * Answers it and runs the execution on to its next stop. An answer that does not fit is refused as `invalid_answer` and changes nothing;
    * where somebody else was first, as `already_answered`.
    */
-  answer(value: A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
-    return this.#run.answer(value, { ...options, call: this.callId });
+  async answer<V>(value: [Plain] extends [A] ? V & PlainOf<V> : A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
+    checked("question.answer", options, BY);
+    return this.#run.answer(value as unknown as Plain, { ...options, call: this.callId });
   }
 
   /**

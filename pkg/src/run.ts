@@ -3,11 +3,13 @@
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import type { Json, Plain } from "./json.js";
-import { type CommandOptions, type WaitOptions, named } from "./options.js";
+import { type Shape, count, given, index, options as checked, text, texts } from "./given.js";
+import type { Json, PlainOf } from "./json.js";
+import { COMMAND, type CommandOptions, LIMIT, WAIT, type WaitOptions } from "./options.js";
 import { plain } from "./plain.js";
 import { Question } from "./question.js";
-import type { CvmChange, Execution, LogPage, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
+import { leavable } from "./stream.js";
+import type { CvmChange, Execution, LogPage, Method, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
 
 /** Of which call an answer is, where several may be open, and by whom. */
 export interface AnswerOptions extends CommandOptions {
@@ -20,6 +22,11 @@ export interface AnswerOptions extends CommandOptions {
   /** Who answers, for the record. */
   by?: string;
 }
+
+const ANSWER: Shape<AnswerOptions> = { call: text, key: text, occurrence: count, by: text, ...COMMAND };
+
+/** The calls that say where an execution stands afterwards, and need no more than its id. */
+type Step = Extract<Method, `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`>;
 
 /** The statuses in which nothing more comes by itself. */
 const ENDED: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
@@ -53,80 +60,81 @@ export class Run {
 
   /** Asks how it stands. */
   async refresh(options: WaitOptions = {}): Promise<Run> {
-    await this.#glance(NO_LINES, options.signal);
+    await this.#glance(NO_LINES, checked("run.refresh", options, WAIT).signal);
     return this;
   }
 
   /** Answers a call and runs on to the next stop. */
-  async answer(value: Plain, options: AnswerOptions = {}): Promise<Run> {
-    const { call, key, occurrence, by, signal } = options;
+  async answer<A>(value: A & PlainOf<A>, options: AnswerOptions = {}): Promise<Run> {
     const answer = plain(value, "answer", "invalid_answer");
-    return this.#reached(
-      await this.#engine.call("cvm.answer", { id: this.id, answer, call, key, occurrence, by, ...named(options) }, signal),
-    );
+    return this.#reached(await this.#engine.ask("cvm.answer", { id: this.id, answer }, options, ANSWER, "run.answer"));
   }
 
   /** Runs on what was left running (by a process that died, say) to its next stop. */
-  async next(options: CommandOptions = {}): Promise<Run> {
-    return this.#reached(await this.#engine.call("cvm.next", { id: this.id, ...named(options) }, options.signal));
+  next(options: CommandOptions = {}): Promise<Run> {
+    return this.#step("cvm.next", options);
   }
 
   /** Lets it rest; answers that come meanwhile are kept. */
-  async pause(options: CommandOptions = {}): Promise<Run> {
-    return this.#reached(await this.#engine.call("cvm.pause", { id: this.id, ...named(options) }, options.signal));
+  pause(options: CommandOptions = {}): Promise<Run> {
+    return this.#step("cvm.pause", options);
   }
 
   /** Lets it go on after a rest. */
-  async unpause(options: CommandOptions = {}): Promise<Run> {
-    return this.#reached(await this.#engine.call("cvm.unpause", { id: this.id, ...named(options) }, options.signal));
+  unpause(options: CommandOptions = {}): Promise<Run> {
+    return this.#step("cvm.unpause", options);
   }
 
   /** Ends it for good. */
-  async cancel(options: CommandOptions = {}): Promise<Run> {
-    return this.#reached(await this.#engine.call("cvm.cancel", { id: this.id, ...named(options) }, options.signal));
+  cancel(options: CommandOptions = {}): Promise<Run> {
+    return this.#step("cvm.cancel", options);
   }
 
   /** Lets it go on at the failing instruction, where it failed. */
-  async retry(options: CommandOptions = {}): Promise<Run> {
-    return this.#reached(await this.#engine.call("cvm.retry", { id: this.id, ...named(options) }, options.signal));
+  retry(options: CommandOptions = {}): Promise<Run> {
+    return this.#step("cvm.retry", options);
+  }
+
+  async #step(method: Step, options: CommandOptions): Promise<Run> {
+    return this.#reached(await this.#engine.ask(method, { id: this.id }, options, COMMAND, named(method)));
   }
 
   /** Removes it with everything that belongs to it, where it has ended. */
   async delete(options: CommandOptions = {}): Promise<void> {
-    await this.#engine.call("cvm.delete", { id: this.id, ...named(options) }, options.signal);
+    await this.#engine.ask("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
   }
 
   /** All of it, as of one moment. */
   async show(options: WaitOptions = {}): Promise<Execution> {
-    const view = await this.#engine.call("cvm.show", { id: this.id }, options.signal);
+    const view = await this.#engine.ask("cvm.show", { id: this.id }, options, WAIT, "run.show");
     this.#status = view.status;
     return view;
   }
 
   /** The version of its program that it runs, with its source. */
   program(options: WaitOptions = {}): Promise<VersionView> {
-    return this.#engine.call("cvm.versionOf", { id: this.id }, options.signal);
+    return this.#engine.ask("cvm.versionOf", { id: this.id }, options, WAIT, "run.program");
   }
 
   /** All lines it has printed so far. */
   output(options: WaitOptions = {}): Promise<string[]> {
-    return this.#engine.call("cvm.output", { id: this.id }, options.signal);
+    return this.#engine.ask("cvm.output", { id: this.id }, options, WAIT, "run.output");
   }
 
   /** What it printed since the look that said `from` (its `next`; 0: from the beginning), and what it asks: cheap, however large it is. */
-  glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
-    return this.#glance(from, options.signal);
+  async glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
+    return this.#glance(given("the line from which is looked", from, index), checked("run.glance", options, WAIT).signal);
   }
 
   /** What was logged, from the row after `after` on. */
   logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
-    const { after, limit, signal } = options;
-    return this.#engine.call("cvm.logs", { id: this.id, after, limit }, signal);
+    return this.#engine.ask("cvm.logs", { id: this.id }, options, { after: text, ...LIMIT }, "run.logs");
   }
 
   /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */
   changes(options: { things?: Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
-    return each(this.#feed(options.things, options.signal, options.from));
+    const { things, from, signal } = checked("run.changes", options, { things: texts, from: text, ...WAIT });
+    return each(this.#feed(things, signal, from));
   }
 
   /**
@@ -136,11 +144,15 @@ export class Run {
    * @example
    * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
    */
-  async *questions(options: WaitOptions = {}): AsyncGenerator<Question, void, void> {
+  questions(options: WaitOptions = {}): AsyncGenerator<Question, void, void> {
+    return leavable(this.#questions(checked("run.questions", options, WAIT)));
+  }
+
+  async *#questions({ signal }: WaitOptions): AsyncGenerator<Question, void, void> {
     const asked = new Set<string>();
-    const feed = await this.#begun(options.signal);
+    const feed = await this.#begun(signal);
     for (;;) {
-      const seen = await this.#look(NO_LINES, options.signal);
+      const seen = await this.#look(NO_LINES, signal);
       const open = seen?.calls.find((call) => isFree(call, this.#engine.now()) && !asked.has(call.callId));
       if (open !== undefined) {
         asked.add(open.callId);
@@ -154,10 +166,14 @@ export class Run {
   }
 
   /** The lines that it prints, those it has printed already first, until it has ended. */
-  async *lines(options: WaitOptions = {}): AsyncGenerator<string, void, void> {
-    const feed = await this.#begun(options.signal);
+  lines(options: WaitOptions = {}): AsyncGenerator<string, void, void> {
+    return leavable(this.#lines(checked("run.lines", options, WAIT)));
+  }
+
+  async *#lines({ signal }: WaitOptions): AsyncGenerator<string, void, void> {
+    const feed = await this.#begun(signal);
     for (let from = 0; ; ) {
-      const seen = await this.#look(from, options.signal);
+      const seen = await this.#look(from, signal);
       if (seen === null) return;
       yield* seen.lines;
       from = seen.next;
@@ -171,9 +187,10 @@ export class Run {
    * asks meanwhile.
    */
   async result(options: WaitOptions = {}): Promise<Json> {
-    const feed = await this.#begun(options.signal);
+    const { signal } = checked("run.result", options, WAIT);
+    const feed = await this.#begun(signal);
     for (;;) {
-      const seen = await this.#glance(NO_LINES, options.signal);
+      const seen = await this.#glance(NO_LINES, signal);
       const { status, result, error } = seen;
       if (status === "complete") return result;
       if (ENDED.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
@@ -220,6 +237,11 @@ export class Run {
     this.#status = status;
     return this;
   }
+}
+
+/** A method of {@link Run} as callers know it. */
+function named(method: Method): string {
+  return method.replace("cvm.", "run.");
 }
 
 /** Whether a call is a question that nobody has claimed. */

@@ -1,11 +1,15 @@
 // An open store, as callers hold it.
+// What `await using` needs to be declared is declared in projects that do not name it, too:
+/// <reference lib="esnext.disposable" preserve="true" />
 
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
-import { RunstateError } from "./errors.js";
+import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import type { WaitOptions } from "./options.js";
+import { action, options as checked, text } from "./given.js";
+import { refuseHalves } from "./halves.js";
+import { WAIT, type WaitOptions } from "./options.js";
 import type { ImportResult, Progress, StoreChange, StoreInfo } from "./wire.js";
 
 /** A committed change of a document. */
@@ -43,7 +47,7 @@ export class Runstate implements AsyncDisposable {
   changes(
     of: { collection?: string; id?: string; from?: string } & WaitOptions = {},
   ): AsyncIterable<Change> {
-    const { collection, id, from, signal } = of;
+    const { collection, id, from, signal } = checked("changes", of, { collection: text, id: text, from: text, ...WAIT });
     const look = async (at: string | undefined, waitMs: number) => {
       const { events, next } = await this.#engine.call("store.changes", { from: at, collection, waitMs }, signal);
       return { next, events: events.map((event): Change => ({ ...event, deleted: event.revision === null })) };
@@ -53,19 +57,19 @@ export class Runstate implements AsyncDisposable {
 
   /** What the store is and holds, in numbers. */
   info(options: WaitOptions = {}): Promise<StoreInfo> {
-    return this.#engine.call("info", {}, options.signal);
+    return this.#engine.ask("info", {}, options, WAIT);
   }
 
   /** Why the store can only be read (it is damaged, or of a newer version); null: it can be written. */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
-    const error = await this.#engine.call("health", {}, options.signal);
+    const error = await this.#engine.ask("health", {}, options, WAIT);
     return error === null ? null : new RunstateError(error);
   }
 
   /** All of the store as lines of JSON, or one execution with its program; the command line reads it too. */
   async export(options: { execution?: string } & WaitOptions = {}): Promise<Blob> {
-    const { execution, signal } = options;
+    const { execution, signal } = checked("export", options, { execution: text, ...WAIT });
     const parts: Blob[] = [];
     const take = (chunk: string | null) => {
       if (chunk === null) parts.length = 0;
@@ -81,7 +85,7 @@ export class Runstate implements AsyncDisposable {
     data: Blob | Uint8Array | string,
     options: { onProgress?: (event: Progress) => void } & WaitOptions = {},
   ): Promise<ImportResult> {
-    const { onProgress, signal } = options;
+    const { onProgress, signal } = checked("import", options, { onProgress: action, ...WAIT });
     const told = onProgress && ((event: string) => onProgress(JSON.parse(event) as Progress));
     return this.#engine.import(await bytesOf(data), told, signal);
   }
@@ -100,6 +104,9 @@ export class Runstate implements AsyncDisposable {
 }
 
 async function bytesOf(data: Blob | Uint8Array | string): Promise<Uint8Array> {
+  refuseHalves("what is imported", data);
   if (typeof data === "string") return new TextEncoder().encode(data);
-  return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
+  if (data instanceof Uint8Array) return data;
+  if (typeof data?.arrayBuffer !== "function") throw usage("what is imported is a Blob, bytes (Uint8Array) or a string");
+  return new Uint8Array(await data.arrayBuffer());
 }

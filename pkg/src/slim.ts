@@ -6,13 +6,13 @@
 
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
-import type { WasmSource } from "./instance.js";
+import type { WasmBytes, WasmModule, WasmSource } from "./instance.js";
 import { runtime } from "./runtime.js";
 import { type Provided, Slim } from "./slimmed.js";
 
 export * from "./index.js";
 export type { Compile } from "./engine.js";
-export type { WasmSource } from "./instance.js";
+export type { Fetched, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 export type { NewFile, NodeFiles, OpenFile } from "./node/files.js";
 export type { Provided } from "./slimmed.js";
 export { version } from "./version.js";
@@ -25,7 +25,7 @@ export function init(source: WasmSource, provide?: Provided): Promise<void> {
 }
 
 /** As {@link init}, from bytes or a module that are there. */
-export function initWith(module: BufferSource | WebAssembly.Module, provide?: Provided): Promise<void> {
+export function initWith(module: WasmBytes | WasmModule, provide?: Provided): Promise<void> {
   return slim.initWith(module, provide);
 }
 

@@ -3,7 +3,8 @@
 
 import type { Compile } from "./engine.js";
 import { usage } from "./errors.js";
-import type { Glue, Instance, WasmSource } from "./instance.js";
+import { type Shape, action, keyed, options as checked } from "./given.js";
+import type { Glue, Instance, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 import type { NodeFiles } from "./node/files.js";
 import { type OpenOptions, openOn } from "./open.js";
 import type { Runstate } from "./runstate.js";
@@ -16,6 +17,8 @@ export interface Provided {
   files?: NodeFiles;
 }
 
+const PROVIDED: Shape<Provided> = { compile: action, files: { ...keyed, what: "an object as `files` of `runstate/node`" } };
+
 /** A runtime that its host begins. */
 export class Slim {
   #provided: Provided = {};
@@ -25,10 +28,11 @@ export class Slim {
   readonly init = (source: WasmSource, provide: Provided = {}): Promise<void> =>
     this.#begin((glue) => glue.default({ module_or_path: source }), provide);
 
-  readonly initWith = (module: BufferSource | WebAssembly.Module, provide: Provided = {}): Promise<void> =>
+  readonly initWith = (module: WasmBytes | WasmModule, provide: Provided = {}): Promise<void> =>
     this.#begin((glue) => glue.initSync({ module }), provide);
 
   async #begin(start: (glue: Glue) => unknown, provide: Provided): Promise<void> {
+    checked("init", provide, PROVIDED);
     const glue = await this.runtime.begin(start);
     this.#provided = { ...this.#provided, ...provide };
     if (provide.files !== undefined) glue.provideFiles?.(provide.files);

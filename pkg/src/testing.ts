@@ -3,8 +3,8 @@
 import { Cvm } from "./cvm.js";
 import { usage } from "./errors.js";
 import { Instance, type Glue, type RawRunstate } from "./instance.js";
-import { type Host, type OpenOptions, opened } from "./open.js";
-import { text } from "./options.js";
+import { type Shape, count, given, moment, needed, options as checked, passing, text, whole } from "./given.js";
+import { type Host, type OpenOptions, opened, opening } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
 export * from "./index.js";
@@ -49,6 +49,9 @@ export interface Fault {
   fault: "unavailable" | "full" | "lost" | "dies_before" | "dies_after";
 }
 
+const WORLD: Shape<WorldOptions> = { now: moment, seed: whole(0, 2 ** 32 - 1) };
+const FAULT: Shape<Fault> = { on: needed(text), nth: count, fault: needed(text) };
+
 const NOW = Date.UTC(2024, 0, 20, 10);
 
 /** How often one moment is looked at for what is due: what is due again and again at the same time would never end. */
@@ -84,22 +87,21 @@ export class World {
 
   /** Opens a store in this world. */
   async open(url: string, options: OpenOptions = {}): Promise<Runstate> {
-    const { retentionMs, logLevel, mustExist } = options;
-    const given = JSON.stringify({ retentionMs, logLevel, mustExist });
-    const raw = await this.#host.instance.run(() => this.#raw.open(text(url, "the URL of a store"), given));
+    const told = opening(url, options);
+    const raw = await this.#host.instance.run(() => this.#raw.open(url, told));
     const store = opened(this.#host, raw, url, { timers: "off", ...options });
     this.#open.add(store.cvm);
     return store;
   }
 
   /** Lets time pass, in milliseconds, and does what is due on the way, in the order of its time. */
-  advance(ms: number): Promise<void> {
-    if (!(ms >= 0)) return Promise.reject(usage(`time goes on by 0 ms or more, not by ${ms}`));
-    return this.advanceTo(this.now + ms);
+  async advance(ms: number): Promise<void> {
+    return this.advanceTo(this.now + given("the time that passes", ms, passing));
   }
 
   /** As {@link World.advance}, up to a time in milliseconds since 1970. */
   async advanceTo(time: number): Promise<void> {
+    given("the time that is reached", time, moment);
     for (let round = 0; ; round += 1) {
       const due = await this.#next();
       if (due === null || due > time) break;
@@ -126,8 +128,9 @@ export class World {
   }
 
   /** Plans a fault in all stores that are open. */
-  fail({ on, nth = 1, fault }: Fault): void {
-    this.#host.instance.runNow(() => this.#raw.fail(JSON.stringify({ on, nth, fault })));
+  fail(fault: Fault): void {
+    const { on, nth = 1, fault: what } = checked("world.fail", fault, FAULT);
+    this.#host.instance.runNow(() => this.#raw.fail(JSON.stringify({ on, nth, fault: what })));
   }
 
   /** Drops all faults that have not come; a process that died was started again. */
@@ -155,7 +158,8 @@ export declare function simulated(options?: WorldOptions): Promise<World>;
 /** Makes worlds on a host; each entry has its own. @internal */
 export function worlds(glue: TestingGlue, init: (glue: TestingGlue) => unknown, compile: Host["compile"]): typeof simulated {
   const instance = new Instance(glue);
-  return async ({ now = NOW, seed = 0 } = {}) => {
+  return async (options = {}) => {
+    const { now = NOW, seed = 0 } = checked("simulated", options, WORLD);
     const begun = await instance.begin(init);
     return new World({ instance, begin: () => instance.begin(init), compile }, new begun.World(now, seed));
   };

@@ -2,7 +2,10 @@
 
 import type { Engine } from "./engine.js";
 import { CallFailure, usage } from "./errors.js";
+import { type Shape, action, alike, count, either, keyed, needed, options as checked, rows, shaped, span, text } from "./given.js";
+import { crossing, wellFormed } from "./halves.js";
 import type { Json, Plain } from "./json.js";
+import { WAIT } from "./options.js";
 import { plain } from "./plain.js";
 import type { RawServing } from "./instance.js";
 import type { BackoffParams, OpenCall, Work, WorkerEvent } from "./wire.js";
@@ -21,14 +24,20 @@ export interface Task {
   readonly signal: AbortSignal;
 }
 
+/**
+ * What a handler may answer: plain values, and objects that an interface describes. Types keep out what is plainly none (dates, maps, functions);
+ * all of it is looked at when it is given.
+ */
+export type Said = Plain | (object & { readonly [Symbol.toStringTag]?: never; readonly getTime?: never; readonly apply?: never });
+
 /** Answers questions (`CC(...)`). */
-export type QuestionHandler = (question: OpenCall, task: Task) => Plain | Promise<Plain>;
+export type QuestionHandler = (question: OpenCall, task: Task) => Said | Promise<Said>;
 
 /**
  * Answers the calls of a tool (`call(tool, args)`); `args` is what the program gives, and may be declared more closely than `Json`. A tool that
  * returns nothing answers null.
  */
-export type ToolHandler<A = Json> = { tool(args: A, task: Task): Plain | void | Promise<Plain | void> }["tool"];
+export type ToolHandler<A = Json> = { tool(args: A, task: Task): Said | void | Promise<Said | void> }["tool"];
 
 /** What answers calls of the kind `K`. */
 export type Handler<K extends string = string> = K extends "cc" ? QuestionHandler : ToolHandler;
@@ -58,20 +67,36 @@ export interface Stop extends AsyncDisposable {
   readonly done: Promise<void>;
 }
 
+/** When a failed call is tried again. */
+export const BACKOFF = shaped<BackoffParams>({ attempts: needed(rows), initialMs: needed(span), longestMs: needed(span) });
+
+const WORKER: Shape<WorkerOptions> = {
+  owner: text, concurrency: either(count, keyed), leaseMs: span, backoff: BACKOFF, graceMs: span, onEvent: action, ...WAIT,
+};
+
 /** Begins to serve. */
 export function serve(engine: Engine, handlers: Record<string, unknown>, options: WorkerOptions = {}): Stop {
-  const { owner, concurrency, leaseMs, backoff, graceMs, onEvent, signal } = options;
-  const kinds: Record<string, number> = {};
-  for (const [kind, handler] of Object.entries(handlers)) {
-    if (typeof handler !== "function") throw usage(`the handler of \`${kind}\` is no function`);
-    kinds[kind] = (typeof concurrency === "object" ? (concurrency as Record<string, number>)[kind] : concurrency) ?? 1;
-  }
+  const { owner, concurrency = 1, leaseMs, backoff, graceMs, onEvent, signal } = checked("cvm.worker", options, WORKER);
+  const kinds = served(handlers, concurrency);
   signal?.throwIfAborted();
   // What is due is the driver's: one for all of a page's tabs.
-  const given = JSON.stringify({ owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
+  const given = crossing("cvm.worker", { owner, kinds, leaseMs, backoff, graceMs, runsDue: false });
   const told = onEvent && ((event: string) => onEvent(JSON.parse(event) as WorkerEvent));
   const serving = engine.worker(given, (kind, task, ends) => answered(handlers[kind], kind, task, ends), told);
   return stop(engine, serving, signal);
+}
+
+/** The kinds that are served, and how many of each at once. */
+function served(
+  handlers: Record<string, unknown>,
+  concurrency: number | { readonly [kind: string]: number | undefined },
+): Record<string, number> {
+  if (!keyed.fits(handlers)) throw usage("cvm.worker takes its handlers as an object: { kind: function }");
+  const names = Object.keys(handlers);
+  checked("cvm.worker", handlers, alike(names, needed(action)));
+  if (typeof concurrency === "number") return alike(names, concurrency);
+  const each = checked("the concurrency of cvm.worker", concurrency, alike(names, count));
+  return Object.fromEntries(names.map((name) => [name, each[name] ?? 1]));
 }
 
 function stop(engine: Engine, serving: RawServing, signal: AbortSignal | undefined): Stop {
@@ -104,7 +129,7 @@ async function answered(handler: unknown, kind: string, task: string, signal: Ab
 
 /** Why a call was not answered, as JSON text. */
 function failure(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const message = wellFormed(thrown instanceof Error ? thrown.message : String(thrown));
   if (!(thrown instanceof CallFailure)) return JSON.stringify({ message });
-  return JSON.stringify({ message, name: thrown.as, final: thrown.final });
+  return JSON.stringify({ message, name: thrown.as && wellFormed(thrown.as), final: thrown.final });
 }

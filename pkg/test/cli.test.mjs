@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -87,6 +88,29 @@ test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async
   });
   assert.equal(await ended, 0, said);
   assert.match(said, /= large, because/);
+});
+
+test("who is cut off before the first stop knows what to resume", async (t) => {
+  const { at, env, runstate } = place(t);
+  writeFileSync(join(at, "long.ts"), "let n = 0; while (true) n += 1;\n");
+  const child = spawn(process.execPath, [CLI, "run", "long.ts"], { cwd: at, env, stdio: ["ignore", "pipe", "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  const [said] = await once(child.stderr.setEncoding("utf8"), "data");
+  const [, id] = /^execution (\S+) of long\n/.exec(said);
+  while (runstate("show", id, "--json").status !== 0);
+  child.kill("SIGKILL");
+  await once(child, "close");
+  assert.match(runstate("show", id).stdout, /status {7}running/);
+});
+
+test("nothing is named that is not begun, and a command's id names the same execution again", (t) => {
+  const { runstate } = place(t);
+  assert.equal(runstate("load", "order.ts").status, 0);
+  const nowhere = runstate("start", "nowhere");
+  assert.deepEqual([nowhere.status, /execution/.test(nowhere.stderr)], [5, false]);
+  const [one, two] = [1, 2].map(() => runstate("start", "order", "--command-id", "c1").stderr.split("\n")[0]);
+  assert.match(one, /^execution \S+ of order$/);
+  assert.equal(one, two);
 });
 
 test("wrong use is told as such", (t) => {

@@ -128,6 +128,29 @@ test("an iterator that nobody reads fails nobody", async () => {
   await new Promise((done) => setImmediate(done));
 });
 
+test("a stream that is left in the middle of a wait ends at once", async (t) => {
+  const { rs, run } = await started(t, `CC("a?")`);
+  const questions = run.questions();
+  await questions.next();
+  const lines = run.lines();
+  for (const stream of [rs.changes(), rs.cvm.changes(), run.changes(), questions, lines]) {
+    const iterator = stream[Symbol.asyncIterator]();
+    let over = false;
+    const wait = iterator.next().finally(() => (over = true));
+    // All that can come by itself has come.
+    await rs.info();
+    await new Promise((done) => setImmediate(done));
+    assert.equal(over, false, "it waits");
+    // As soon as promises are, and no clock is waited for.
+    const left = Promise.race([iterator.return(), new Promise((done) => setImmediate(done, "late"))]);
+    assert.deepEqual(await left, { done: true, value: undefined });
+    assert.deepEqual(await wait, { done: true, value: undefined });
+    assert.deepEqual(await iterator.next(), { done: true, value: undefined });
+  }
+  await assert.rejects(run.lines().throw(new RangeError("enough")), RangeError);
+  await rs.close();
+});
+
 test("an execution moves to another store and goes on there", async (t) => {
   const { rs, run } = await started(t, `function main() { console.log("before"); return "got " + CC("a?") }`);
   const exported = await rs.export();

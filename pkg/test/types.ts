@@ -36,6 +36,42 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   }
   const input: Input = { path: "src" };
   await rs.cvm.start("review", { input: { ...input }, signal, commandId: "c" });
+  // Interfaces too, however deep, and lists of them.
+  interface Tree {
+    readonly name: string;
+    note: string | undefined;
+    above: Input | null;
+    children?: readonly Tree[];
+  }
+  const tree: Tree = { name: "a", note: undefined, above: input, children: [{ name: "b", note: "n", above: null }] };
+  await rs.cvm.start("review", { input });
+  await rs.cvm.start("review", { input: tree });
+  await rs.cvm.start("review", { input: [tree, { tree }] });
+  await run.answer(tree);
+  await q.answer(tree);
+  const plainly: Plain = { a: [1] };
+  const json: Json = { a: [1] };
+  await rs.cvm.start("review", { input: plainly });
+  await run.answer(json);
+  await q.answer(Math.random() > 0.5 ? input : null);
+  interface Dated {
+    at: { when: Date };
+  }
+  const dated: Dated = { at: { when: new Date() } };
+  // @ts-expect-error a date is none within an interface either
+  await rs.cvm.start("review", { input: dated });
+  // @ts-expect-error nor as an answer
+  await run.answer(dated);
+  // @ts-expect-error nor to a question
+  await q.answer(dated);
+  // @ts-expect-error nor within a list
+  await q.answer([dated]);
+  // @ts-expect-error what may be anything may be what is not plain
+  await run.answer(tree as unknown);
+  // @ts-expect-error nothing is no answer
+  await run.answer(undefined);
+  // @ts-expect-error a map is none
+  await q.answer(new Map([["a", 1]]));
   await rs.cvm.start("review", { input: ["a", { b: [null, true] }] as const });
   // @ts-expect-error a date is no plain value
   await rs.cvm.start("review", { input: new Date() });
@@ -78,6 +114,8 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   rs.cvm.worker({ cc: () => new Map() });
   // @ts-expect-error that is no kind that is served
   rs.cvm.worker({ cc: () => 1 }, { concurrency: { search: 4 } });
+  // What it answers may be an interface.
+  rs.cvm.worker({ cc: () => tree, search: async () => input });
   const ended: Promise<void> = stop();
   await Promise.all([ended, stop.done]);
 

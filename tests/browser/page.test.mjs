@@ -154,6 +154,30 @@ for (const colorScheme of ["light", "dark"]) {
     }));
 }
 
+test("light and dark are as the system has it, until somebody chooses, also when the page comes again", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const [light, dark] = ["rgb(246, 245, 241)", "rgb(20, 22, 26)"];
+    const seen = async () => {
+      const found = [];
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        found.push(await paper());
+      }
+      return found;
+    };
+    assert.deepEqual(await seen(), [light, dark]);
+    for (const [chosen, expected] of [["light", [light, light]], ["dark", [dark, dark]]]) {
+      await page.keyboard.press("t");
+      await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, chosen);
+      assert.deepEqual(await seen(), expected, chosen);
+    }
+    await page.reload();
+    await opened(page);
+    assert.deepEqual(await seen(), [dark, dark], "after a reload");
+  }));
+
 async function violations(page, where) {
   await page.evaluate(await readFile(axe, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));

@@ -43,16 +43,18 @@ import * as testing from "runstate/testing";
 export const entries = [all.open, slim.open, compiler.compile, testing];
 `;
 
-const config = (module, moduleResolution) =>
+const DOM = ["es2023", "esnext.disposable", "dom", "dom.iterable"];
+
+const config = (module, moduleResolution, { lib = DOM, types = [], noEmit = true } = {}) =>
   JSON.stringify({
     compilerOptions: {
       target: "es2022",
-      lib: ["es2023", "esnext.disposable", "dom", "dom.iterable"],
+      lib,
       strict: true,
-      noEmit: true,
+      noEmit,
       exactOptionalPropertyTypes: true,
       noUncheckedIndexedAccess: true,
-      types: [],
+      types,
       module,
       moduleResolution,
     },
@@ -67,8 +69,53 @@ for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext
   });
 }
 
+const NODE = `import { open } from "runstate/node";\nexport const opened = open("file:store");\n`;
+
 test("in Node, with its own types beside", async (t) => {
-  const node = `import { open } from "runstate/node";\nexport const opened = open("file:store");\n`;
-  const here = await project(t, { "use.ts": USE, "node.ts": node, "tsconfig.json": config("nodenext", "nodenext").replace('"types":[]', '"types":["node"]') }, { types: true });
+  const files = { "use.ts": USE, "node.ts": NODE, "tsconfig.json": config("nodenext", "nodenext", { types: ["node"] }) };
+  const here = await project(t, files, { types: true });
   assert.equal(await here.run(tool("tsc"), "--project", "."), "");
 });
+
+test("in Node, without the types of a browser", async (t) => {
+  const files = { "use.ts": USE, "node.ts": NODE, "entries.ts": ENTRIES, "tsconfig.json": config("node16", "node16", { lib: ["es2022"], types: ["node"] }) };
+  const here = await project(t, files, { types: true });
+  // Nothing is skipped: the declarations of the package themselves must do without.
+  assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
+});
+
+test("in pages, without what is newer than the language", async (t) => {
+  const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022", "dom"] }) };
+  const here = await project(t, files);
+  assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
+});
+
+for (const module of ["node16", "nodenext"]) {
+  test(`TypeScript that becomes CommonJS, ${module}`, async (t) => {
+    const both = `
+import { RunstateError, type Question, type Run } from "runstate";
+import { open } from "runstate/node";
+
+// What a module declares and what is declared for \`require\` are the same types.
+export async function same(run: Run): Promise<void> {
+  const other: import("runstate", { with: { "resolution-mode": "import" } }).Run = run;
+  const back: Run = other;
+  const thrown: Error = new RunstateError({ code: "not_found", message: back.id });
+  if (thrown instanceof RunstateError && thrown.code === "closed") throw thrown;
+}
+export const asked: Question<string>[] = [];
+open("memory:").then(async (rs) => {
+  await rs.cvm.load({ name: "greet", source: "console.log(CC('who?'))" });
+  const run = await rs.cvm.start("greet");
+  await same(run);
+  for await (const question of run.questions()) await question.answer("Ada");
+  console.log(run.status, await run.output());
+  await rs.close();
+});
+`;
+    const files = { "use.ts": USE, "main.ts": both, "entries.ts": ENTRIES, "tsconfig.json": config(module, module, { types: ["node"], noEmit: false }) };
+    const here = await project(t, files, { type: "commonjs", types: true });
+    assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
+    assert.equal(await here.run("node", "main.js"), "complete [ 'Ada' ]\n");
+  });
+}

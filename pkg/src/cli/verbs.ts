@@ -1,5 +1,6 @@
 // The verbs: each does one thing on an open store and says how the process ends.
 
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -135,8 +136,16 @@ async function load(session: Session, given: Given, commandId?: string): Promise
 async function begin(session: Session, program: string, given: Given) {
   const typed = text(given, "input");
   const input = typed === undefined ? undefined : json("--input", typed);
-  const run = await session.rs.cvm.start(program, { id: text(given, "id"), input, commandId: text(given, "command-id") });
-  session.out.remark(`execution ${run.id} of ${program}`);
+  const [named, commandId] = [text(given, "id"), text(given, "command-id")];
+  const started = (id: string) => session.out.remark(`execution ${id} of ${program}`);
+  // Its first stop may be far away: whoever is cut off before that knows what to resume. Under a command's id its own follows from that.
+  const made = named === undefined && commandId === undefined ? randomUUID() : undefined;
+  if (made !== undefined) {
+    await session.rs.cvm.program(program);
+    started(made);
+  }
+  const run = await session.rs.cvm.start(program, { id: named ?? made, input, commandId });
+  if (made === undefined) started(run.id);
   return run;
 }
 

@@ -1,8 +1,8 @@
 // Which of the tabs that have a database open leads: the one that holds a Web Lock. A tab that is closed or killed frees it by itself.
 //
 // Browsers throttle what is hidden, so a visible tab takes the lead from a hidden one: it steals the lock, and the one that held it is
-// told. Whether the holder is visible is told on a channel; one that does not answer is frozen, and counts as hidden. Two that lead for a
-// moment do no harm: everything they do is commands with leases and revisions.
+// told. Whether the holder is visible is told on a channel; one that does not answer is frozen, and counts as hidden. A holder that can do
+// nothing passes the lock on. Two that lead for a moment do no harm: everything they do is commands with leases and revisions.
 
 import { Visibility } from "./visibility.js";
 
@@ -23,6 +23,8 @@ export class Lead {
   #release: (() => void) | undefined;
   /** Runs while the holder has not answered. */
   #patience: ReturnType<typeof setTimeout> | undefined;
+  /** It could do nothing as the holder, and takes the lock from nobody now. */
+  #passed = false;
   #stopped = false;
 
   constructor(
@@ -47,6 +49,24 @@ export class Lead {
     this.#waiting.abort();
     this.#release?.();
     this.#channel?.close();
+  }
+
+  /** Lets the lock go where another tab waits for it, and waits in line behind that one. */
+  async pass(): Promise<void> {
+    const release = this.#release;
+    if (release === undefined || !(await this.#isAwaited()) || this.#stopped || this.#release !== release) return;
+    this.#passed = true;
+    this.#release = undefined;
+    this.changed(false);
+    release();
+    this.#queue();
+  }
+
+  async #isAwaited(): Promise<boolean> {
+    if (typeof navigator === "undefined" || navigator.locks === undefined) return false;
+    // A browser that refuses locks here says nothing of them either.
+    const { pending = [] } = await navigator.locks.query().catch(() => ({ pending: [] }));
+    return pending.some(({ name }) => name === this.#name);
   }
 
   get #leads(): boolean {
@@ -86,6 +106,7 @@ export class Lead {
     if (this.#stopped) return undefined;
     return new Promise((release) => {
       this.#release = release;
+      this.#passed = false;
       held(release);
       clearTimeout(this.#patience);
       this.#say(this.#visibility.visible ? "visible" : "hidden");
@@ -111,8 +132,13 @@ export class Lead {
 
   /** This tab was shown or hidden. */
   #turned(): void {
-    if (this.#leads) this.#say(this.#visibility.visible ? "visible" : "hidden");
-    else if (this.#visibility.visible) this.#ask();
+    if (this.#leads) {
+      this.#say(this.#visibility.visible ? "visible" : "hidden");
+    } else if (this.#visibility.visible) {
+      // Much may have changed since it was seen last.
+      this.#passed = false;
+      this.#ask();
+    }
   }
 
   /** Asks the holder whether it is visible; takes over where it does not say so. */
@@ -131,7 +157,7 @@ export class Lead {
     // A database may be called so that what its tabs tell each other comes here too.
     if (said !== "visible" && said !== "hidden") return;
     clearTimeout(this.#patience);
-    if (said === "hidden" && !this.#leads && this.#visibility.visible) {
+    if (said === "hidden" && !this.#leads && !this.#passed && this.#visibility.visible) {
       // Of several visible tabs the first takes it, and says so before the others do.
       this.#patience = setTimeout(() => this.#steal(), Math.random() * 100);
     }

@@ -45,7 +45,10 @@ impl Runstate {
     #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
     pub fn call(&self, method: String, params: String) -> Promise {
         let engine = self.engine.clone();
-        promised(async move { Ok(calls::call(&engine, &method, &params).await?.into()) })
+        promised(async move {
+            let result = calls::call(&engine, &method, &params).await;
+            Ok(result.map_err(|error| calls::doubted(&engine, error))?.into())
+        })
     }
 
     /// Serves calls until it is stopped. `options`: `{ owner?, kinds: { name: concurrency }, leaseMs?, backoff?, runsDue?, graceMs? }`.

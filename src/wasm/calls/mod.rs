@@ -1,6 +1,7 @@
 //! What callers from JavaScript may ask, by name: parameters come in and results go out as JSON text. One table, from which calls are
 //! made and types are described; each method is a conversion around one of the engine's.
 
+mod doubt;
 pub(super) mod every;
 mod look;
 mod options;
@@ -15,6 +16,7 @@ use crate::engine::{Engine, Error};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 
+pub use doubt::doubted;
 pub use look::*;
 pub use options::*;
 pub use programs::*;
