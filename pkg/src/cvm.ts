@@ -119,10 +119,24 @@ export class Cvm {
     return serve(this.#engine, handlers, options);
   }
 
-  /** Executions, newest first. */
-  list(options: { status?: Status; program?: string; limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
+  /**
+   * Executions, newest first, 100 where `limit` does not say how many. `after`: only what comes behind this one, the last of the page before.
+   *
+   * @example
+   * const page = await rs.cvm.list({ limit: 50 });
+   * const next = await rs.cvm.list({ limit: 50, after: page.at(-1) });
+   */
+  list(
+    options: {
+      status?: Status;
+      program?: string;
+      limit?: number;
+      after?: Pick<ExecutionSummary, "id" | "started"> | undefined;
+    } & WaitOptions = {},
+  ): Promise<ExecutionSummary[]> {
     const { status, program, limit, signal } = options;
-    return this.#engine.call("cvm.list", { status, program, limit }, signal);
+    const after = options.after && { id: options.after.id, started: options.after.started };
+    return this.#engine.call("cvm.list", { status, program, limit, after }, signal);
   }
 
   /** Executions that have not ended, newest first. */

@@ -408,8 +408,10 @@ export type Execution = {
   error: ProgramError | null,
   /** The open calls. */
   calls: Array<OpenCall>,
-  /** SHA-256 of what the execution is, the same wherever it is loaded. */
-  stateHash: string,
+  /** SHA-256 of what the execution is, the same wherever it is loaded; missing where it was not asked for. */
+  stateHash?: string,
+  /** How large its heap is: pages of 64 objects. What the hash costs grows with them. */
+  heapPages: number,
   /** When it was started. */
   started: Timestamp,
   /** When it ended. */
