@@ -301,8 +301,8 @@ async fn what_was_edited_by_hand_is_damage_that_has_a_name() {
     }
     assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 1)).await.unwrap(), ["i1"]);
     // An entry that its document does not have: another one's.
-    edit(&name, ITEMS.name, "i2", "globalThis.entries = record.i.k0").await;
-    edit(&name, ITEMS.name, "i1", "record.i.k0 = globalThis.entries").await;
+    edit(&name, ITEMS.name, "i2", "globalThis.entries = record.i").await;
+    edit(&name, ITEMS.name, "i1", "record.i = globalThis.entries").await;
     let led = ids(&store, Query::of(&ITEMS).eq("n", 2)).await;
     assert!(led.as_ref().unwrap_err().to_string().starts_with("try.items/i1 is damaged"), "{led:?}");
 }

@@ -332,11 +332,7 @@ impl Command for Show {
     type Output = ExecutionView;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let head = if self.hash {
-            live::reads(view, &self.id)
-        } else {
-            ReadSet::key(Key::new(&EXECUTIONS, &self.id))
-        };
+        let head = if self.hash { live::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
         output_rows(waited::with_open_calls(head, view, &self.id), view, &self.id)
     }
 

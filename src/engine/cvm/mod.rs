@@ -8,8 +8,8 @@ use super::{Engine, Error, Executed, Origin};
 use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
-    Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
-    Reached, RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    Answer, Cancel, Choice, Delete, DeleteRows, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause, Reached,
+    RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
 use crate::value::{Json, check_plain};

@@ -41,7 +41,7 @@ impl Summary {
     }
 
     /// From the fields it shows alone: a document that is damaged elsewhere, or a newer program's, must not hide all others.
-    fn of(id: &str, document: &Document) -> Self {
+    pub(in crate::engine) fn of(id: &str, document: &Document) -> Self {
         let text = |path| value::get(document, path).and_then(Json::as_str);
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
