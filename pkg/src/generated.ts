@@ -422,6 +422,22 @@ export type Execution = {
   metrics: Metrics,
 };
 
+/** Where an execution stands in a list of executions. */
+export type ExecutionPlace = {
+  /** When it was started. */
+  started: Timestamp,
+  /** Its id. */
+  id: string,
+};
+
+/** What is to be told of an execution. */
+export type ShowParams = {
+  /** Its id. */
+  id: string,
+  /** Its state hash too, which walks its whole heap; true where it is not said. */
+  hash?: boolean | null,
+};
+
 /** One execution. */
 export type ExecutionParams = {
   /** Its id. */
@@ -581,6 +597,8 @@ export type ListParams = {
   program?: string | null,
   /** At most so many, newest first; 100 where it is not said. */
   limit?: number | null,
+  /** Only what comes behind this one: the last row of the page before. */
+  after?: ExecutionPlace | null,
 };
 
 /** A program to be loaded. */
@@ -712,6 +730,8 @@ export type OpenParams = {
   logLevel?: LogLevel | null,
   /** Instructions of a program between two of its saves; 250,000 where it is not said. */
   sliceInstructions?: number | null,
+  /** Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said. */
+  sliceBytes?: number | null,
   /** A store that is not there is an error. */
   mustExist?: boolean | null,
 };
@@ -1279,7 +1299,7 @@ export interface Calls {
   "cvm.delete": { params: CommandParams; result: null };
   "cvm.wake": { params: ExecutionParams; result: null };
   "cvm.answer": { params: AnswerParams; result: Reached };
-  "cvm.show": { params: ExecutionParams; result: Execution };
+  "cvm.show": { params: ShowParams; result: Execution };
   "cvm.glance": { params: GlanceParams; result: Seen };
   "cvm.output": { params: ExecutionParams; result: Array<string> };
   "cvm.stands": { params: ExecutionParams; result: Standing };

@@ -162,7 +162,7 @@ impl Inner {
         loop {
             tries += 1;
             let failed = match self.connected().await {
-                Ok(connection) => match connection.commit(group).await {
+                Ok(connection) => match self.commit_on(&connection, group).await {
                     Ok(answers) => {
                         if answers.iter().flatten().any(|receipt| !receipt.replayed) {
                             self.hints.tell();
@@ -185,6 +185,18 @@ impl Inner {
                 return Err(Failed { stop: failed.stop, wrote });
             }
         }
+    }
+
+    async fn commit_on(
+        &self,
+        connection: &Connection,
+        group: &[Rc<Request>],
+    ) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+        if self.hints.heard() {
+            // To find out at the fence would cost a transaction more.
+            connection.known.take();
+        }
+        connection.commit(group).await
     }
 
     fn refusal(&self, request: &Request, stop: Stop, wrote: bool) -> Error {

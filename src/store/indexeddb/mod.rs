@@ -27,7 +27,8 @@
 //! - **Nobody keeps others waiting.** When another tab wants to raise the database this one lets go at once and comes back at its next call, maybe
 //!   to find itself too old: then it can only read. Whom we wait for ourselves is told to us as blocked, and waited for so long.
 //! - **What is edited by hand is not believed**: a checksum over collection, id, revision, version and JSON, and an index that leads to a
-//!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed.
+//!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed, nor what the tab writes
+//!   over that knew the document before.
 //!
 //! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
 //! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `port`.
