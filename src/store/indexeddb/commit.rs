@@ -289,21 +289,22 @@ impl Connection {
         }
         let commits = planned.into_commits();
         if !commits.is_empty() {
-            self.write(tx, begun, &commits).await?;
-            self.learn(fetched, begun, &commits);
+            let bytes = self.write(tx, begun, &commits).await?;
+            self.learn(fetched, begun, &commits, bytes);
         }
         let receipt =
             |(end, result, replayed)| Receipt { position: position(&self.handle.layout, end), result, replayed };
         Ok(answers.into_iter().map(|answer| answer.map(receipt)).collect())
     }
 
-    /// The second wave, and the end.
-    async fn write(&self, tx: &Tx, begun: u64, commits: &[Commit]) -> Result<(), Failed> {
+    /// The second wave, and the end; how many bytes of documents that were.
+    async fn write(&self, tx: &Tx, begun: u64, commits: &[Commit]) -> Result<usize, Failed> {
         let end = tx.end();
-        self.issue(tx, commits, Put::Over)?;
+        let bytes = self.issue(tx, commits, Put::Over)?;
         fence::set(tx, feed::write(tx, begun, commits)?)?;
         tx.finish();
-        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })
+        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })?;
+        Ok(bytes)
     }
 
     async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {

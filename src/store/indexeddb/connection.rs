@@ -95,7 +95,7 @@ impl Connection {
         let places = places(&handle.layout, catalog);
         #[allow(clippy::arc_with_non_send_sync, reason = "tables share their base by Arc; here it stays on one thread")]
         let window = Arc::new(Window::new(places.iter().map(Place::pane).collect()));
-        let mut tables = Tables::over(window.clone(), Limits::default())?;
+        let mut tables = Tables::over(window.clone(), Limits::default())?.judging();
         match illness {
             None => tables.declare(catalog)?,
             Some(_) => tables.declare_for_reading(catalog)?,

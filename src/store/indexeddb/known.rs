@@ -13,8 +13,7 @@ use super::write::Put;
 use super::{feed, fence};
 use crate::store::tables::window::{Fetched, Looked, Window};
 use crate::store::tables::{Commit, Planned};
-use crate::store::{Batch, Expect, Receipt};
-use crate::value::json_bytes;
+use crate::store::{Batch, COMMANDS, Expect, Receipt};
 
 /// Most documents that are remembered; with one more all are forgotten but those of the newest commit.
 const DOCUMENTS: usize = 2_048;
@@ -30,25 +29,24 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What is known after `commits`, for which `fetched` was read where the feed ended at `begun`.
-    fn after(before: Option<Self>, fetched: Fetched, begun: u64, commits: &[Commit], window: &Window) -> Self {
-        let mut known = Self { last: begun, fetched: Fetched::default(), bytes: 0 };
-        if let Some(before) = before.filter(|before| before.last == begun) {
-            known = before;
-        }
-        known.fetched.absorb(fetched);
-        commits.iter().for_each(|commit| known.apply(commit, window));
-        known
-    }
-
-    fn apply(&mut self, commit: &Commit, window: &Window) {
+    /// Takes in commits that were written with so many bytes.
+    fn apply(&mut self, commits: &[Commit], bytes: usize, window: &Window) {
+        self.bytes += bytes;
         if self.fetched.documents() > DOCUMENTS || self.bytes > BYTES {
             (self.fetched, self.bytes) = (Fetched::default(), 0);
         }
-        for change in commit.told() {
+        commits.iter().for_each(|commit| self.apply_one(commit, window));
+    }
+
+    fn apply_one(&mut self, commit: &Commit, window: &Window) {
+        for change in &commit.changes {
             let Some(part) = window.part(&change.key.collection, None) else { continue };
-            self.bytes += change.after.as_ref().map_or(0, |stored| json_bytes(&*stored.document));
-            self.fetched.document(part, &change.key.id, change.after.clone());
+            if change.key.collection == COMMANDS.name {
+                // Adding it finds out whether it is there; so none is remembered.
+                self.fetched.forget(part, &change.key.id);
+            } else {
+                self.fetched.document(part, &change.key.id, change.after.clone());
+            }
         }
         self.last += commit.told().count() as u64;
     }
@@ -56,9 +54,12 @@ impl Known {
 
 impl Connection {
     /// Takes note of what a commit that read has found and made.
-    pub(super) fn learn(&self, fetched: Fetched, begun: u64, commits: &[Commit]) {
-        let before = self.known.take();
-        self.known.replace(Some(Known::after(before, fetched, begun, commits, &self.window)));
+    pub(super) fn learn(&self, fetched: Fetched, begun: u64, commits: &[Commit], bytes: usize) {
+        let before = self.known.take().filter(|before| before.last == begun);
+        let mut known = before.unwrap_or_else(|| Known { last: begun, fetched: Fetched::default(), bytes: 0 });
+        known.fetched.absorb(fetched);
+        known.apply(commits, bytes, &self.window);
+        self.known.replace(Some(known));
     }
 
     /// Commits without reading, where all that it rests on is known. None: it must be made with reading.
@@ -68,13 +69,14 @@ impl Connection {
             self.known.replace(Some(known));
             return Ok(None);
         };
-        match self.write_blind(known.last, batch, &commit).await {
-            Ok(()) => {}
+        let commits = std::slice::from_ref(&commit);
+        let bytes = match self.write_blind(known.last, batch, commits).await {
+            Ok(bytes) => bytes,
             // Of what was known something is not so any more.
             Err(failed) if failed.stop.clashed() => return Ok(None),
             Err(failed) => return Err(failed),
-        }
-        known.apply(&commit, &self.window);
+        };
+        known.apply(commits, bytes, &self.window);
         let position = position(&self.handle.layout, known.last);
         self.known.replace(Some(known));
         Ok(Some(Receipt { position, result: commit.result, replayed: false }))
@@ -111,18 +113,25 @@ impl Connection {
     }
 
     /// The only wave. The fence comes first: behind it everything is written on what it was judged by, or nothing.
-    async fn write_blind(&self, begun: u64, batch: &Batch, commit: &Commit) -> Result<(), Failed> {
+    async fn write_blind(&self, begun: u64, batch: &Batch, commits: &[Commit]) -> Result<usize, Failed> {
         let stores = self.stores_of([batch].into_iter());
         let tx = Tx::begin(&self.handle.link.database, stores, Mode::Write).map_err(Stop::from)?;
         let end = tx.end();
-        let issued = fence::pass(&tx, begun, begun + commit.told().count() as u64)
-            .and_then(|()| self.issue(&tx, std::slice::from_ref(commit), Put::New))
-            .and_then(|()| feed::write(&tx, begun, std::slice::from_ref(commit)));
-        if let Err(stop) = issued {
+        let issued = self.issue_blind(&tx, begun, commits);
+        if issued.is_err() {
             tx.abort();
-            return Err(stop.into());
         }
+        let bytes = issued?;
         tx.finish();
-        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })
+        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })?;
+        Ok(bytes)
+    }
+
+    fn issue_blind(&self, tx: &Tx, begun: u64, commits: &[Commit]) -> Result<usize, Stop> {
+        let told: usize = commits.iter().map(|commit| commit.told().count()).sum();
+        fence::pass(tx, begun, begun + told as u64)?;
+        let bytes = self.issue(tx, commits, Put::New)?;
+        feed::write(tx, begun, commits)?;
+        Ok(bytes)
     }
 }

@@ -39,6 +39,8 @@ pub(super) fn put_json(store: &ObjectStore, key: &str, value: &impl Serialize) -
 pub(super) struct Portion {
     text: String,
     places: Vec<(ObjectStore, Put)>,
+    /// Bytes of text in all that was put before.
+    put: usize,
 }
 
 impl Portion {
@@ -54,7 +56,8 @@ impl Portion {
 
     /// Puts what is there.
     pub(super) fn put(&mut self) -> Result<(), Stop> {
-        let Self { mut text, places } = std::mem::take(self);
+        let Self { mut text, places, put } = std::mem::take(self);
+        self.put = put + text.len();
         if places.is_empty() {
             return Ok(());
         }
@@ -72,8 +75,8 @@ impl Portion {
 }
 
 impl Connection {
-    /// Issues all that commits make of the documents. `new`: how those are written that were not there.
-    pub(super) fn issue(&self, tx: &Tx, commits: &[Commit], new: Put) -> Result<(), Stop> {
+    /// Issues all that commits make of the documents; how many bytes that is. `new`: how those are written that were not there.
+    pub(super) fn issue(&self, tx: &Tx, commits: &[Commit], new: Put) -> Result<usize, Stop> {
         // Of several writes to one key the last one stays. They come in the order of the keys, as the browser keeps them.
         let mut states: BTreeMap<&Key, &Change> = BTreeMap::new();
         for change in commits.iter().flat_map(|commit| &commit.changes) {
@@ -91,7 +94,8 @@ impl Connection {
             let put = if change.before.is_none() { new } else { Put::Over };
             portion.add(store, put, &name, &record.map_err(unwritable)?)?;
         }
-        portion.put()
+        portion.put()?;
+        Ok(portion.put)
     }
 }
 
