@@ -422,24 +422,16 @@ export type Execution = {
   metrics: Metrics,
 };
 
+/** One execution. */
+export type ExecutionParams = {
+  /** Its id. */
+  id: string,
+};
+
 /** Where an execution stands in a list of executions. */
 export type ExecutionPlace = {
   /** When it was started. */
   started: Timestamp,
-  /** Its id. */
-  id: string,
-};
-
-/** What is to be told of an execution. */
-export type ShowParams = {
-  /** Its id. */
-  id: string,
-  /** Its state hash too, which walks its whole heap; true where it is not said. */
-  hash?: boolean | null,
-};
-
-/** One execution. */
-export type ExecutionParams = {
   /** Its id. */
   id: string,
 };
@@ -895,6 +887,14 @@ export type Seen = {
   result: Json,
   /** Why it failed. */
   error: ProgramError | null,
+};
+
+/** What is to be told of an execution. */
+export type ShowParams = {
+  /** Its id. */
+  id: string,
+  /** Its state hash too, which walks its whole heap; true where it is not said. */
+  hash?: boolean | null,
 };
 
 /** The calls whose answers took longest. */
