@@ -61,6 +61,8 @@ pub enum LogLevel {
 pub struct Settings {
     /// Instructions after which a computation that does not stop is saved: what a crash can cost at the most.
     pub slice_instructions: u64,
+    /// Bytes of changed heap after which it is saved sooner, near enough: what one save may take at about the most.
+    pub slice_bytes: u64,
     /// After how long without a save a `running` execution counts as left by a dead process.
     pub run_lease: crate::time::Millis,
     /// Instructions that one execution may run in all.
@@ -75,6 +77,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             slice_instructions: 1_000_000,
+            slice_bytes: 16 * 1024 * 1024,
             run_lease: crate::time::Millis::seconds(30),
             execution_instructions: 10_000_000_000,
             log_level: LogLevel::Calls,

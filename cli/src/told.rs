@@ -18,7 +18,8 @@ pub struct Told<'a> {
     result: &'a Json,
     error: Option<ToldError<'a>>,
     calls: Vec<ToldCall<'a>>,
-    state_hash: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_hash: Option<&'a str>,
     started: String,
     completed: Option<String>,
     last_modified: String,
@@ -81,7 +82,7 @@ impl<'a> From<&'a ExecutionView> for Told<'a> {
             result: &view.result,
             error: view.error.as_ref().map(ToldError::from),
             calls: view.calls.iter().map(ToldCall::from).collect(),
-            state_hash: &view.state_hash,
+            state_hash: view.state_hash.as_deref(),
             started: view.started.to_rfc3339(),
             completed: view.completed.map(|at| at.to_rfc3339()),
             last_modified: view.last_modified.to_rfc3339(),

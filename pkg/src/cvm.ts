@@ -4,7 +4,7 @@ import type { Engine } from "./engine.js";
 import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
 import {
-  type Shape, anything, count, flag, given, list, moment, needed, options as checked, rows, span, text as aText, texts,
+  type Shape, anything, count, flag, given, list, moment, needed, options as checked, placed, rows, span, text as aText, texts,
 } from "./given.js";
 import type { PlainOf } from "./json.js";
 import { BY, COMMAND, type CommandOptions, LIMIT, PAGE, type PageOptions, WAIT, type WaitOptions, maybe, text } from "./options.js";
@@ -70,6 +70,19 @@ const LOAD: Shape<Load> = {
   name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts,
 };
 const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: aText, ...COMMAND };
+/** Which executions are listed. */
+export interface ListOptions extends WaitOptions {
+  /** Only those of this status. */
+  status?: Status;
+  /** Only those of this program. */
+  program?: string;
+  /** At most so many. */
+  limit?: number;
+  /** Only what comes behind this one. */
+  after?: Pick<ExecutionSummary, "id" | "started"> | undefined;
+}
+
+const LIST: Shape<ListOptions> = { status: aText, program: aText, after: placed, ...LIMIT };
 const OF_PROGRAM: Shape<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
 
 
@@ -145,9 +158,15 @@ export class Cvm {
     return serve(this.#engine, handlers, options);
   }
 
-  /** Executions, newest first. */
-  list(options: { status?: Status; program?: string; limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.ask("cvm.list", {}, options, { status: aText, program: aText, ...LIMIT });
+  /**
+   * Executions, newest first, 100 where `limit` does not say how many. `after`: only what comes behind this one, the last of the page before.
+   *
+   * @example
+   * const page = await rs.cvm.list({ limit: 50 });
+   * const next = await rs.cvm.list({ limit: 50, after: page.at(-1) });
+   */
+  list(options: ListOptions = {}): Promise<ExecutionSummary[]> {
+    return this.#engine.ask("cvm.list", {}, options, LIST);
   }
 
   /** Executions that have not ended, newest first. */

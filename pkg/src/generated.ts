@@ -408,8 +408,10 @@ export type Execution = {
   error: ProgramError | null,
   /** The open calls. */
   calls: Array<OpenCall>,
-  /** SHA-256 of what the execution is, the same wherever it is loaded. */
-  stateHash: string,
+  /** SHA-256 of what the execution is, the same wherever it is loaded; missing where it was not asked for. */
+  stateHash?: string,
+  /** How large its heap is: pages of 64 objects. What the hash costs grows with them. */
+  heapPages: number,
   /** When it was started. */
   started: Timestamp,
   /** When it ended. */
@@ -422,6 +424,14 @@ export type Execution = {
 
 /** One execution. */
 export type ExecutionParams = {
+  /** Its id. */
+  id: string,
+};
+
+/** Where an execution stands in a list of executions. */
+export type ExecutionPlace = {
+  /** When it was started. */
+  started: Timestamp,
   /** Its id. */
   id: string,
 };
@@ -579,6 +589,8 @@ export type ListParams = {
   program?: string | null,
   /** At most so many, newest first; 100 where it is not said. */
   limit?: number | null,
+  /** Only what comes behind this one: the last row of the page before. */
+  after?: ExecutionPlace | null,
 };
 
 /** A program to be loaded. */
@@ -710,6 +722,8 @@ export type OpenParams = {
   logLevel?: LogLevel | null,
   /** Instructions of a program between two of its saves; 250,000 where it is not said. */
   sliceInstructions?: number | null,
+  /** Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said. */
+  sliceBytes?: number | null,
   /** A store that is not there is an error. */
   mustExist?: boolean | null,
 };
@@ -873,6 +887,14 @@ export type Seen = {
   result: Json,
   /** Why it failed. */
   error: ProgramError | null,
+};
+
+/** What is to be told of an execution. */
+export type ShowParams = {
+  /** Its id. */
+  id: string,
+  /** Its state hash too, which walks its whole heap; true where it is not said. */
+  hash?: boolean | null,
 };
 
 /** The calls whose answers took longest. */
@@ -1277,7 +1299,7 @@ export interface Calls {
   "cvm.delete": { params: CommandParams; result: null };
   "cvm.wake": { params: ExecutionParams; result: null };
   "cvm.answer": { params: AnswerParams; result: Reached };
-  "cvm.show": { params: ExecutionParams; result: Execution };
+  "cvm.show": { params: ShowParams; result: Execution };
   "cvm.glance": { params: GlanceParams; result: Seen };
   "cvm.output": { params: ExecutionParams; result: Array<string> };
   "cvm.stands": { params: ExecutionParams; result: Standing };

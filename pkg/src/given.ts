@@ -50,6 +50,11 @@ export const moment: Kind = {
   fits: (value) => typeof value === "number" && Math.abs(value) <= LAST_MOMENT,
 };
 export const keyed: Kind = { what: "an object with one for each kind", fits: (value) => isObject(value) && !Array.isArray(value) };
+/** A row of a list, by which the next page is asked for. */
+export const placed: Kind = {
+  what: "a row of a list, with its `id` and `started`",
+  fits: (value) => isObject(value) && "id" in value && text.fits(value.id) && "started" in value && isWhole(value.started),
+};
 export const list: Kind = { what: "a list", fits: Array.isArray };
 
 /** A whole number between two. */

@@ -3,14 +3,14 @@
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
-export { Cvm, type Load, type StartOptions } from "./cvm.js";
+export { Cvm, type ListOptions, type Load, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
 export type { Plain, PlainOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
 export type { CommandOptions, PageOptions, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
-export { Run, type AnswerOptions } from "./run.js";
+export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
 export { Runstate, type Change } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
 export type { Handler, QuestionHandler, Said, Stop, Task, ToolHandler, WorkerOptions } from "./worker.js";

@@ -3,7 +3,7 @@
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import { type Shape, count, given, index, options as checked, text, texts } from "./given.js";
+import { type Shape, count, flag, given, index, options as checked, text, texts } from "./given.js";
 import type { Json, PlainOf } from "./json.js";
 import { COMMAND, type CommandOptions, LIMIT, WAIT, type WaitOptions } from "./options.js";
 import { plain } from "./plain.js";
@@ -23,6 +23,13 @@ export interface AnswerOptions extends CommandOptions {
   by?: string;
 }
 
+/** What is shown of an execution. */
+export interface ShowOptions extends WaitOptions {
+  /** Whether its state is hashed, which walks the whole heap; so it is unless this is `false`. */
+  hash?: boolean;
+}
+
+const SHOW: Shape<ShowOptions> = { hash: flag, ...WAIT };
 const ANSWER: Shape<AnswerOptions> = { call: text, key: text, occurrence: count, by: text, ...COMMAND };
 
 /** The calls that say where an execution stands afterwards, and need no more than its id. */
@@ -104,9 +111,9 @@ export class Run {
     await this.#engine.ask("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
   }
 
-  /** All of it, as of one moment. */
-  async show(options: WaitOptions = {}): Promise<Execution> {
-    const view = await this.#engine.ask("cvm.show", { id: this.id }, options, WAIT, "run.show");
+  /** All of it, as of one moment. `hash: false` leaves out its `stateHash`: that walks the whole heap, the rest is told without reading it. */
+  async show(options: ShowOptions = {}): Promise<Execution> {
+    const view = await this.#engine.ask("cvm.show", { id: this.id }, options, SHOW, "run.show");
     this.#status = view.status;
     return view;
   }

@@ -24,6 +24,19 @@ test("a program asks and is answered", async (t) => {
   assert.ok((await rs.cvm.run("r1")) instanceof Run);
 });
 
+test("a list goes on behind its last row, and an execution is told without its hash", async (t) => {
+  const { rs, run } = await started(t, ASKS, { id: "r1" });
+  for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
+  const all = (await rs.cvm.list()).map(({ id }) => id);
+  const first = await rs.cvm.list({ limit: 2 });
+  const rest = await rs.cvm.list({ limit: 2, after: first.at(-1) });
+  assert.deepEqual([...first, ...rest].map(({ id }) => id), all);
+  assert.deepEqual(await rs.cvm.list({ after: rest.at(-1) }), []);
+  const { stateHash, ...hashed } = await run.show();
+  assert.match(stateHash, /^[0-9a-f]{64}$/);
+  assert.deepEqual(await run.show({ hash: false }), hashed);
+});
+
 test("errors are typed and say what to do", async (t) => {
   const rs = await opened(t);
   const missing = await refused(rs.cvm.run("nobody"), "not_found");

@@ -35,8 +35,8 @@ use load::From;
 
 pub use cvm::{
     CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage,
-    LogRow, Pace, Paged, Paging, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing, VersionSummary,
-    VersionView, Work,
+    LogRow, Pace, Paged, Paging, Place, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing,
+    VersionSummary, VersionView, Work,
 };
 pub use error::Error;
 pub use host::*;

@@ -258,6 +258,11 @@ impl Heap {
         (0u32..).zip(&self.pages).filter(|(_, page)| page.dirty).map(|(number, _)| number).collect()
     }
 
+    /// What the pages weigh that changed since [`Heap::mark_clean`]. The heap is sealed.
+    pub fn dirty_weight(&self) -> u64 {
+        self.pages.iter().filter(|page| page.dirty).map(|page| page.weight).sum()
+    }
+
     /// Forgets what changed.
     pub fn mark_clean(&mut self) {
         self.seal();

@@ -122,6 +122,12 @@ impl Machine {
         self.heap.dirty_pages()
     }
 
+    /// What these pages weigh, near enough as they are written.
+    #[must_use]
+    pub fn dirty_bytes(&self) -> u64 {
+        self.heap.dirty_weight()
+    }
+
     /// Number of pages of the heap.
     #[must_use]
     pub fn page_count(&self) -> u32 {

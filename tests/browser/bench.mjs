@@ -10,16 +10,18 @@ import { withBrowser } from "./support/chromium.js";
 import { demo } from "./support/demo.js";
 import { site, tab, unpacked } from "./support/site.js";
 
-/** Says a figure and notes it. `target`: the most it may be; a name of it is what people read. */
-function figure({ name, unit, value, raw = null, most = null, target = most === null ? null : `≤ ${most} ${unit}` }) {
+/** Says a figure and notes it. `most`, `least`: what it may be; `target`: how people read that. */
+function figure({ name, unit, value, raw = null, most = null, least = null, target = aim(unit, most, least) }) {
   const ratio = raw === null ? null : value / raw;
-  const reached = most === null ? null : value <= most;
+  const reached = most === null && least === null ? null : value <= (most ?? Infinity) && value >= (least ?? -Infinity);
   const line = { bench: "browser", name, unit, value, raw, ratio, target, reached };
   const beside = raw === null ? "" : `  raw ${raw.toFixed(3)} ${unit} (${ratio.toFixed(2)} ×)`;
   console.log(`${name.padEnd(44)} ${value.toFixed(3)} ${unit}${beside}${target === null ? "" : `  ${target}${reached ? "" : "  NOT REACHED"}`}`);
   const file = process.env.RUNSTATE_BENCH_FILE;
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
+
+const aim = (unit, most, least) => (most !== null ? `≤ ${most} ${unit}` : least !== null ? `≥ ${least} ${unit}` : null);
 
 /** Of the list that is scrolled. */
 const EXECUTIONS = 10_000;
@@ -34,6 +36,7 @@ const server = await site({ "/glue/": glue });
 try {
   await withBrowser(async (browser) => {
     await transition(await tab(browser, server.url, "memory:"));
+    await machine(await tab(browser, server.url, "memory:"));
     await steps(await tab(browser, server.url, "indexeddb:bench"));
   });
 } finally {
@@ -78,6 +81,29 @@ async function transition(page) {
     return times;
   });
   figure({ name: "answered step on memory:, p50", unit: "µs", value: at(sorted(times), 0.5) });
+}
+
+/** How fast the machine runs, and how long the page stands still at most while a program fills its heap. */
+async function machine(page) {
+  const { rates, longest } = await page.evaluate(async () => {
+    await store.cvm.load({ name: "loop", source: "let n = 0; for (let i = 0; i < 3000000; i++) n = (n + i) % 1000; n;" });
+    const rates = [];
+    for (let round = 0; round < 7; round++) {
+      const { metrics } = await (await store.cvm.start("loop")).show({ hash: false });
+      rates.push(metrics.instructionsExecuted / metrics.executionTimeMs / 1000);
+    }
+    await store.cvm.load({ name: "fill", source: "const all = []; for (let i = 0; i < 60000; i++) all.push({ i, text: 'text ' + i }); all.length;" });
+    const tasks = [];
+    const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
+    observer.observe({ type: "longtask" });
+    await store.cvm.start("fill");
+    // Tasks are told some time after they ended.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    observer.disconnect();
+    return { rates, longest: Math.max(0, ...tasks) };
+  });
+  figure({ name: "machine in wasm, simple instructions, p50", unit: "M/s", value: at(sorted(rates), 0.5), least: 25 });
+  figure({ name: "a program fills its heap, longest task", unit: "ms", value: longest });
 }
 
 /** Steps of a run on the database, one by one, each beside a raw transaction of as many bytes, turn by turn. */

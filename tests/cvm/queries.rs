@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::domain::cvm::{Fail, Load, Start};
-use runstate::engine::{CallListing, CallRow, Pace, Paging, Summary};
+use runstate::domain::cvm::{ExecutionView, Fail, HEAP_PAGES, Load, Start, Status};
+use runstate::engine::{CallListing, CallRow, Listing, Pace, Paging, Summary};
+use runstate::id::CommandId;
 use runstate::limits::Settings;
+use runstate::schema::{Key, Query};
 use runstate::store::file::{FileStore, Options};
-use runstate::store::{Memory, Store};
+use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
 use runstate::testing::block_on;
-use runstate::time::Millis;
+use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
 use crate::scene::{Scene, code};
@@ -334,4 +336,66 @@ fn programs_and_their_versions_are_told() {
         assert_eq!(code(block_on(cvm.program("nobody"))), Code::NotFound);
         assert_eq!(code(block_on(cvm.versions("nobody", &Paging::default()))), Code::NotFound);
     });
+}
+
+#[test]
+fn a_list_is_read_page_by_page() {
+    on_both(|store| {
+        let scene = Scene::on(store, Settings::default());
+        load(&scene, "asks", ASKS);
+        // Several of one moment, whose order is that of their ids.
+        for id in ["b", "a", "d", "c"] {
+            block_on(scene.cvm().start(&Start::of("asks").id(id), None)).unwrap();
+        }
+        start(&scene, "asks", "later");
+        start(&scene, "asks", "latest");
+        let page = |status: Option<Status>, after: Option<&Summary>| {
+            let listing = Listing { status, limit: Some(2), after: after.map(Summary::place), ..Listing::default() };
+            block_on(scene.cvm().list(&listing)).unwrap()
+        };
+        for status in [None, Some(Status::WaitingCc)] {
+            let (mut found, mut last) = (Vec::new(), None);
+            loop {
+                let rows = page(status, last.as_ref());
+                found.extend(rows.iter().map(|row| row.id.clone()));
+                match rows.last() {
+                    Some(row) => last = Some(row.clone()),
+                    None => break,
+                }
+            }
+            assert_eq!(found, ["latest", "later", "a", "b", "c", "d"]);
+        }
+        // Where a row was seen it can be gone on, also when it is not there any more, or newer ones are.
+        let seen = block_on(scene.cvm().summary("later")).unwrap();
+        block_on(scene.cvm().cancel("later", None)).unwrap();
+        block_on(scene.cvm().delete("later", None)).unwrap();
+        start(&scene, "asks", "newest");
+        assert_eq!(page(None, Some(&seen)).iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(code(block_on(scene.cvm().summary("later"))), Code::NotFound);
+    });
+}
+
+#[test]
+fn without_its_hash_an_execution_is_told_without_its_heap() {
+    let scene = Scene::of(
+        r#"const all = []; for (let i = 0; i < 5000; i++) all.push({ i }); console.log("so far"); CC("on?");"#,
+    );
+    let (hashed, plain) = (scene.show(), block_on(scene.cvm().show_unhashed("run")).unwrap());
+    assert!(hashed.state_hash.is_some() && hashed.heap_pages > 50);
+    assert_eq!(plain, ExecutionView { state_hash: None, ..hashed });
+    // A heap that is damaged hinders nobody who does not ask for it.
+    let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1))).unwrap().rows;
+    let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expect::Any, op: Op::Delete };
+    let batch = Batch {
+        command: CommandId::new("damage").unwrap(),
+        fingerprint: String::new(),
+        at: Timestamp::from_millis(0),
+        result: serde_json::Value::Null,
+        writes: vec![write],
+        checks: vec![],
+    };
+    block_on(scene.store.commit(batch)).unwrap();
+    let cold = scene.cold_engine().cvm();
+    assert!(block_on(cold.show("run")).is_err());
+    assert_eq!(block_on(cold.show_unhashed("run")).unwrap(), plain);
 }

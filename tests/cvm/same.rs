@@ -1,5 +1,6 @@
 //! Warm, cold, in slices of any size, on memory or on files: the same documents, the same output, the same state hash.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -46,7 +47,7 @@ const PROGRAMS: &[&str] = &[
 ];
 
 /// What a run came to: the state hash at each stop, the output, all documents with their revisions.
-type Came = (Vec<String>, Vec<String>, Vec<(String, (String, Json))>);
+type Came = (Vec<Option<String>>, Vec<String>, Vec<(String, (String, Json))>);
 
 /// Runs a program to its end.
 fn run(mut scene: Scene, source: &str, answers: &[String]) -> Came {
@@ -66,7 +67,11 @@ fn run(mut scene: Scene, source: &str, answers: &[String]) -> Came {
 }
 
 fn memory(slice: u64) -> Scene {
-    Scene::on(Arc::new(Memory::new()), Settings { slice_instructions: slice, ..Settings::default() })
+    bounded(slice, u64::MAX)
+}
+
+fn bounded(slice_instructions: u64, slice_bytes: u64) -> Scene {
+    Scene::on(Arc::new(Memory::new()), Settings { slice_instructions, slice_bytes, ..Settings::default() })
 }
 
 proptest! {
@@ -76,10 +81,11 @@ proptest! {
     fn warm_and_cold_decisions_are_identical(
         program in 0..PROGRAMS.len(),
         slice in prop_oneof![20u64..300, Just(1_000_000)],
+        bytes in prop_oneof![Just(0u64), 10_000u64..200_000, Just(u64::MAX)],
         answers in prop::collection::vec("[a-z\u{e9}\u{1f980}]{0,8}", 1..4),
     ) {
-        let warm = run(memory(slice), PROGRAMS[program], &answers);
-        let cold = run(memory(slice).cold(), PROGRAMS[program], &answers);
+        let warm = run(bounded(slice, bytes), PROGRAMS[program], &answers);
+        let cold = run(bounded(slice, bytes).cold(), PROGRAMS[program], &answers);
         prop_assert_eq!(warm, cold);
     }
 
@@ -91,8 +97,43 @@ proptest! {
     ) {
         let whole = run(memory(u64::MAX), PROGRAMS[program], &answers);
         let sliced = run(memory(slice), PROGRAMS[program], &answers);
-        prop_assert_eq!((whole.0, whole.1), (sliced.0, sliced.1));
+        prop_assert_eq!((&whole.0, &whole.1), (&sliced.0, &sliced.1));
+        let by_bytes = run(bounded(u64::MAX, slice * 500), PROGRAMS[program], &answers);
+        prop_assert_eq!((whole.0, whole.1), (by_bytes.0, by_bytes.1));
     }
+}
+
+/// Fills its heap, and asks.
+const FILLS: &str = r#"
+    const all = [];
+    for (let i = 0; i < 20000; i++) all.push({ i, text: "text " + i });
+    CC(`${all.length}?`);
+"#;
+
+#[test]
+fn a_slice_ends_where_enough_of_the_heap_has_changed() {
+    let most = 256 * 1024;
+    let filled = |bytes: u64| {
+        let mut scene = bounded(u64::MAX, bytes);
+        scene.load(FILLS);
+        scene.start(Json::Null).unwrap();
+        scene.expect(Status::WaitingCc);
+        // By the command that wrote them, which their versions name.
+        let mut written: BTreeMap<u64, usize> = BTreeMap::new();
+        for (_, row) in
+            scene.dump().into_iter().filter(|(key, _)| key.starts_with("cvm.heap_pages")).map(|(_, row)| row)
+        {
+            *written.entry(row["version"].as_u64().unwrap() >> 8).or_default() += row.to_string().len();
+        }
+        (scene.show().state_hash, written)
+    };
+    let (hash, at_once) = filled(u64::MAX);
+    assert_eq!(at_once.len(), 1);
+    let (same, written) = filled(most);
+    assert_eq!(same, hash);
+    assert!(written.len() > 4, "{written:?}");
+    // What a few thousand instructions change may come to it, and weights are near enough.
+    assert!(written.values().all(|bytes| *bytes < 2 * most as usize), "{written:?}");
 }
 
 #[test]

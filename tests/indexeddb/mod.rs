@@ -1,5 +1,6 @@
 //! The store in IndexedDB in a real browser: the same tests in a window and in a dedicated worker.
 
+mod blind;
 mod browser;
 mod changes;
 mod conformance;

@@ -65,6 +65,9 @@ pub struct List {
     /// At most so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Only those that come behind this one: the last one of the list before
+    #[arg(long, value_name = "ID", conflicts_with = "active")]
+    pub after: Option<String>,
 }
 
 /// Who answers what an execution asks, and what it may do by itself.

@@ -36,9 +36,13 @@ pub async fn execute(session: &Session, list: List) -> Result<Exit, Failure> {
 }
 
 async fn found(session: &Session, list: &List, rows: Option<u32>) -> Result<Vec<Summary>, Failure> {
-    let List { status, active, program, .. } = list;
+    let List { status, active, program, after, .. } = list;
     if !active {
-        let listing = Listing { status: status.map(Status::from), program: program.clone(), limit: rows };
+        let after = match after {
+            Some(id) => Some(session.cvm.summary(id).await?.place()),
+            None => None,
+        };
+        let listing = Listing { status: status.map(Status::from), program: program.clone(), limit: rows, after };
         return Ok(session.cvm.list(&listing).await?);
     }
     // What is active is not much; of which program is judged here.

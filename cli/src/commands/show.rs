@@ -87,6 +87,6 @@ fn facts(view: &ExecutionView, paint: Paint) -> Vec<String> {
     }
     facts.push(fact("instructions", &view.metrics.instructions_executed.to_string()));
     facts.push(fact("calls", &view.metrics.cc_calls_count.to_string()));
-    facts.push(fact("state hash", &view.state_hash));
+    facts.extend(view.state_hash.as_ref().map(|hash| fact("state hash", hash)));
     facts
 }

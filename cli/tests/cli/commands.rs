@@ -264,7 +264,10 @@ fn list_finds_executions_by_status_and_program() {
     assert_eq!(ids(&["--status", "complete"]), ["c"]);
     assert_eq!(ids(&["--status", "waiting"]).len(), 2);
     assert_eq!(ids(&["--program", "sum"]), ["c"]);
-    assert_eq!(ids(&["--limit", "1"]).len(), 1);
+    let first = ids(&["--limit", "1"]);
+    assert_eq!(first.len(), 1);
+    assert_eq!([first.clone(), ids(&["--after", &first[0]])].concat(), ids(&[]));
+    scene.run(&["list", "--after", "nobody"]).ended(5).explains(&["nobody"]);
     assert_snapshot!(scene.run(&["list", "--program", "greet", "--limit", "1"]).ended(0).text().replace("\nb ", "\na "), @"
     ID  PROGRAM  STATUS      STARTED               QUESTION
     a   greet    waiting_cc  [time]  Who is there?

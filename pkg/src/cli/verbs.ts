@@ -173,7 +173,7 @@ async function show({ rs, out }: Session, { words }: Given): Promise<number> {
   if (view.error !== null) fact("error", `${view.error.name}: ${view.error.message} (line ${view.error.line})`);
   fact("instructions", String(view.metrics.instructionsExecuted));
   fact("calls", String(view.metrics.ccCallsCount));
-  fact("state hash", view.stateHash);
+  fact("state hash", view.stateHash ?? "");
   if (view.output.length > 0) out.line("output");
   for (const line of view.output) out.line(`  ${line}`);
   for (const call of view.calls) fact("call", `${call.callId} (${call.kind}, line ${call.line}) ${call.prompt}`.trimEnd());

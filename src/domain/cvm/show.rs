@@ -18,6 +18,8 @@ use crate::value::{Document, Json};
 pub struct Show {
     /// The execution.
     pub id: String,
+    /// Its state hash too. That walks the whole heap; all else is told without reading it.
+    pub hash: bool,
 }
 
 /// Tells all lines that an execution has printed, without loading its heap. Changes nothing.
@@ -111,6 +113,11 @@ fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
+fn state_hash(view: &View, execution: &Execution, ctx: &Ctx) -> Result<String, Rejection> {
+    let calls = calls_of_state(view, execution)?;
+    Ok(Live::loaded(view, execution, live::limits(ctx))?.state_hash(execution, &calls))
+}
+
 /// What of the calls is part of the state: what is asked, and what has become of it while others of them are open. No times, no ids.
 fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection> {
     let calls = waited::waited_for(view, execution)?;
@@ -184,8 +191,13 @@ pub struct ExecutionView {
     pub error: Option<ProgramError>,
     /// The open calls.
     pub calls: Vec<OpenCall>,
-    /// SHA-256 of what the execution is, the same wherever it is loaded.
-    pub state_hash: String,
+    /// SHA-256 of what the execution is, the same wherever it is loaded; missing where it was not asked for.
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_hash: Option<String>,
+    /// How large its heap is: pages of 64 objects. What the hash costs grows with them.
+    #[serde(default)]
+    pub heap_pages: u32,
     /// When it was started.
     pub started: Timestamp,
     /// When it ended.
@@ -320,15 +332,15 @@ impl Command for Show {
     type Output = ExecutionView;
 
     fn reads(&self, view: &View) -> ReadSet {
-        output_rows(waited::with_open_calls(live::reads(view, &self.id), view, &self.id), view, &self.id)
+        let head = if self.hash { live::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
+        output_rows(waited::with_open_calls(head, view, &self.id), view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {
         let (_, execution) = Execution::find(view, &self.id)?;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
-        let calls = calls_of_state(view, &execution)?;
-        let state_hash = Live::loaded(view, &execution, live::limits(ctx))?.state_hash(&execution, &calls);
+        let state_hash = if self.hash { Some(state_hash(view, &execution, ctx)?) } else { None };
         let (result, error, completed) = match &execution.state {
             State::Complete { at, result } => (result.clone(), None, Some(*at)),
             State::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
@@ -345,6 +357,7 @@ impl Command for Show {
             error,
             calls: open.into_iter().map(OpenCall::from).collect(),
             state_hash,
+            heap_pages: u32::try_from(execution.heap.pages.len()).unwrap_or(u32::MAX),
             started: execution.started,
             completed,
             last_modified: execution.last_modified,

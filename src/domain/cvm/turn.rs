@@ -14,7 +14,7 @@ use crate::limits::{LogLevel, PLAIN_VALUE_BYTES};
 use crate::schema::Key;
 use crate::time::Millis;
 use crate::value::json_bytes;
-use crate::vm::{CallRequest, Stop, Turn};
+use crate::vm::{CallRequest, Machine, Stop, Turn};
 
 /// Lines of output that the head shows at the most.
 const TAIL_LINES: usize = 100;
@@ -27,6 +27,9 @@ const CONTEXT_BYTES: usize = 4 * 1024;
 
 /// Instructions of a slice where each has its row in the log.
 const TRACED: u64 = 256;
+
+/// Instructions after which it is looked how much of the heap has changed.
+const STRETCH: u64 = 10_000;
 
 /// Bytes of the operands that such a row shows, before and after.
 const TRACED_BYTES: usize = 1024;
@@ -109,8 +112,11 @@ fn run(
     (execution.together, execution.together_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(live.machine.instructions());
-        let stop =
-            if traced { trace(&execution.id, live, fuel, &turn, ctx, written)? } else { live.machine.run(fuel, &turn) };
+        let stop = if traced {
+            trace(&execution.id, live, fuel, &turn, ctx, written)?
+        } else {
+            run_on(&mut live.machine, fuel, ctx.settings.slice_bytes, &turn)
+        };
         let (requests, together) = match stop {
             Stop::Call(request) => (vec![request], 0),
             Stop::Calls(requests) => {
@@ -129,6 +135,18 @@ fn run(
             }
             Asking::Refused(message) => live.machine.refuse("TypeError", &message),
             Asking::Later => return Ok(End::Slice(ctx.now + ctx.settings.run_lease)),
+        }
+    }
+}
+
+/// Runs until the machine stops, the fuel is used up, or so many bytes of its heap have changed, all of which are written at once.
+fn run_on(machine: &mut Machine, fuel: u64, bytes: u64, turn: &Turn) -> Stop {
+    let until = machine.instructions().saturating_add(fuel);
+    loop {
+        let left = until.saturating_sub(machine.instructions());
+        let stop = machine.run(left.min(STRETCH), turn);
+        if stop != Stop::Fuel || left <= STRETCH || machine.dirty_bytes() > bytes {
+            return stop;
         }
     }
 }

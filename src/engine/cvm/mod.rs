@@ -4,20 +4,15 @@ mod due;
 mod queries;
 mod work;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Engine, Error, Executed, Origin};
 use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
-    Answer, Cancel, Choice, Delete, DeleteRows, EXECUTIONS, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause,
-    Reached, RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    Answer, Cancel, Choice, Delete, DeleteRows, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause, Reached,
+    RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
 };
 use crate::id::CommandId;
-use crate::schema::Direction::Descending;
-use crate::schema::{Filter, Query};
-use crate::time::Timestamp;
-use crate::value::{self, Document, Json, check_plain};
+use crate::value::{Json, check_plain};
 
 pub use due::{Due, Pace, StillDue};
 pub use queries::*;
@@ -30,61 +25,6 @@ pub use work::Work;
 #[derive(Clone)]
 pub struct Cvm {
     engine: Engine,
-}
-
-/// One line of a list of executions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExecutionSummary"))]
-pub struct Summary {
-    /// Its id.
-    pub id: String,
-    /// The program.
-    pub program_name: String,
-    /// The version it runs.
-    pub program_version: u32,
-    /// What it is doing; see [`Status`].
-    pub status: String,
-    /// What it waits for.
-    pub prompt: Option<String>,
-    /// How many calls are open, paused or not.
-    pub open_calls: u32,
-    /// When it was started.
-    pub started: Timestamp,
-    /// When it was last written.
-    pub last_modified: Timestamp,
-}
-
-impl Summary {
-    /// From the fields it shows alone: a document that is damaged elsewhere, or a newer program's, must not hide all others.
-    pub(super) fn of(id: &str, document: &Document) -> Self {
-        let text = |path| value::get(document, path).and_then(Json::as_str);
-        let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
-        let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
-        let number = |path| value::get(document, path).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
-        let open = number("ccWaiting.openCalls").or(number("pausedFrom.ccWaiting.openCalls"));
-        Self {
-            id: id.to_owned(),
-            program_name: text("programName").unwrap_or_default().to_owned(),
-            program_version: number("programVersion").unwrap_or_default(),
-            status: text("state.status").unwrap_or_default().to_owned(),
-            prompt: prompt.map(str::to_owned),
-            open_calls: open.unwrap_or_default(),
-            started: time("started"),
-            last_modified: time("lastModified"),
-        }
-    }
-}
-
-/// Which executions to list.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// Only of this status.
-    pub status: Option<Status>,
-    /// Only of this program.
-    pub program: Option<String>,
-    /// At most so many, newest first.
-    pub limit: Option<u32>,
 }
 
 impl Engine {
@@ -245,9 +185,14 @@ impl Cvm {
         Ok(())
     }
 
-    /// All of an execution, as of one moment.
+    /// All of an execution, as of one moment, its state hash included.
     pub async fn show(&self, execution: &str) -> Result<ExecutionView, Error> {
-        self.engine.ask(&Show { id: execution.to_owned() }).await
+        self.engine.ask(&Show { id: execution.to_owned(), hash: true }).await
+    }
+
+    /// As [`Cvm::show`], without the state hash: nothing of the heap is read or walked, however large it is.
+    pub async fn show_unhashed(&self, execution: &str) -> Result<ExecutionView, Error> {
+        self.engine.ask(&Show { id: execution.to_owned(), hash: false }).await
     }
 
     /// What an execution has printed since the look that said `from`, and what it asks.
@@ -258,21 +203,6 @@ impl Cvm {
     /// All lines an execution has printed.
     pub async fn output(&self, execution: &str) -> Result<Vec<String>, Error> {
         self.engine.ask(&Lines { id: execution.to_owned() }).await
-    }
-
-    /// Executions, newest first; without those that are being deleted.
-    pub async fn list(&self, listing: &Listing) -> Result<Vec<Summary>, Error> {
-        let mut query = Query::of(&EXECUTIONS).sort("started", Descending);
-        if let Some(status) = listing.status {
-            query = query.eq("state.status", status.as_str());
-        }
-        if let Some(program) = &listing.program {
-            query = query.eq("programName", program.as_str());
-        }
-        query = query.filter(Filter::Exists("deleting".to_owned(), false));
-        query.limit = listing.limit;
-        let page = self.engine.store().query(&query).await?;
-        Ok(page.rows.into_iter().map(|row| Summary::of(&row.id, &row.stored.document)).collect())
     }
 
     /// How an execution stands, without loading its heap.

@@ -101,7 +101,11 @@ extern "C" {
     #[wasm_bindgen(method, structural, catch)]
     pub fn put(this: &ObjectStore, value: &JsValue, key: &JsValue) -> Result<Request, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
+    pub fn add(this: &ObjectStore, value: &JsValue, key: &JsValue) -> Result<Request, JsValue>;
+    #[wasm_bindgen(method, structural, catch)]
     pub fn delete(this: &ObjectStore, key: &JsValue) -> Result<Request, JsValue>;
+    #[wasm_bindgen(method, structural, catch)]
+    pub fn clear(this: &ObjectStore) -> Result<Request, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
     pub fn index(this: &ObjectStore, name: &str) -> Result<Readable, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = createIndex)]

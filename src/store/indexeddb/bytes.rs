@@ -7,7 +7,12 @@ use super::binding::KeyRange;
 
 /// Bytes as the text that stands for them.
 pub(super) fn key(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
+    key_of(bytes.iter().copied())
+}
+
+/// The same of bytes that come one by one.
+pub(super) fn key_of(bytes: impl Iterator<Item = u8>) -> String {
+    bytes.map(char::from).collect()
 }
 
 /// The bytes that a text stands for; none: it is no such text.

@@ -1,31 +1,29 @@
 //! Committing. What several want to commit while a transaction is under way goes out together in the next one, planned one on top of the
 //! other; each is judged by itself.
 //!
-//! A transaction has two waves: everything that the batches rest on is asked for at once; then they are judged, and everything that they write
-//! is issued at once; only the end of the transaction is waited for. A commit whose connection was lost is made again: its row in the ledger
-//! is asked first, so it is made once.
+//! A commit of which all is known that it rests on is written blind (`known`). Else a transaction has two waves: everything that the batches
+//! rest on is asked for at once; then they are judged, and everything that they write is issued at once; only the end of the
+//! transaction is waited for. A commit whose connection was lost is made again: its row in the ledger is asked first, so it is made once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use event_listener::Event;
 use wasm_bindgen_futures::spawn_local;
 
 use super::Inner;
-use super::bytes::key;
 use super::connection::Connection;
 use super::faults::Stop;
-use super::feed::{Ending, position};
+use super::feed::{self, Ending, position};
+use super::fence::{self, FENCE};
 use super::layout::FEED;
 use super::read::Pace;
-use super::record::Written;
 use super::transaction::{Mode, Tx};
-use super::write::put_records;
-use crate::schema::Key;
+use super::write::Put;
 use crate::store::tables::window::{Fetched, Wish};
 use crate::store::tables::{Commit, Pending, Planned, Tables};
-use crate::store::{Batch, COMMANDS, Error, Receipt, Stored};
+use crate::store::{Batch, COMMANDS, Error, Receipt};
 use crate::time::Timestamp;
 
 /// Most commits in one transaction.
@@ -103,9 +101,9 @@ impl Queue {
 }
 
 /// A transaction that failed; whether it had begun to write, so that perhaps it was kept.
-struct Failed {
-    stop: Stop,
-    wrote: bool,
+pub(super) struct Failed {
+    pub(super) stop: Stop,
+    pub(super) wrote: bool,
 }
 
 impl From<Stop> for Failed {
@@ -164,7 +162,7 @@ impl Inner {
         loop {
             tries += 1;
             let failed = match self.connected().await {
-                Ok(connection) => match connection.commit(group).await {
+                Ok(connection) => match self.commit_on(&connection, group).await {
                     Ok(answers) => {
                         if answers.iter().flatten().any(|receipt| !receipt.replayed) {
                             self.hints.tell();
@@ -187,6 +185,18 @@ impl Inner {
                 return Err(Failed { stop: failed.stop, wrote });
             }
         }
+    }
+
+    async fn commit_on(
+        &self,
+        connection: &Connection,
+        group: &[Rc<Request>],
+    ) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+        if self.hints.heard() {
+            // To find out at the fence would cost a transaction more.
+            connection.known.take();
+        }
+        connection.commit(group).await
     }
 
     fn refusal(&self, request: &Request, stop: Stop, wrote: bool) -> Error {
@@ -230,7 +240,13 @@ impl Connection {
         if let Err(error) = self.writable() {
             return Ok(group.iter().map(|_| Err(error.clone())).collect());
         }
-        let tx = Tx::begin(&self.handle.link.database, self.stores_of(group), Mode::Write).map_err(Stop::from)?;
+        if let [request] = group
+            && let Some(receipt) = self.commit_blind(&request.batch).await?
+        {
+            return Ok(vec![Ok(receipt)]);
+        }
+        let stores = self.stores_of(group.iter().map(|request| &request.batch));
+        let tx = Tx::begin(&self.handle.link.database, stores, Mode::Write).map_err(Stop::from)?;
         let ended = self.commit_in(&tx, group).await;
         if ended.is_err() {
             tx.abort();
@@ -239,12 +255,12 @@ impl Connection {
     }
 
     /// The object stores that these touch.
-    fn stores_of<'a>(&'a self, group: &'a [Rc<Request>]) -> BTreeSet<&'a str> {
-        let batches = || group.iter().map(|request| &request.batch);
+    pub(super) fn stores_of<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> BTreeSet<&'a str> {
+        let batches = || batches.clone();
         let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
         let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
         let collections = written.chain(checked).filter(|collection| self.has(collection));
-        collections.chain([FEED, COMMANDS.name]).collect()
+        collections.chain([FEED, FENCE, COMMANDS.name]).collect()
     }
 
     async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
@@ -253,7 +269,8 @@ impl Connection {
         // Batches of one group often touch the same.
         let wishes: BTreeSet<Wish> = group.iter().flat_map(|request| self.tables.ahead(&request.batch)).collect();
         self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
-        let mut end = ending.last();
+        let begun = ending.last();
+        let mut end = begun;
 
         let (mut planned, mut answers) = (Pending::default(), Vec::with_capacity(group.len()));
         for Request { batch, .. } in group.iter().map(|request| &**request) {
@@ -272,45 +289,22 @@ impl Connection {
         }
         let commits = planned.into_commits();
         if !commits.is_empty() {
-            self.write(tx, &ending, &commits).await?;
+            let bytes = self.write(tx, begun, &commits).await?;
+            self.learn(fetched, begun, &commits, bytes);
         }
         let receipt =
             |(end, result, replayed)| Receipt { position: position(&self.handle.layout, end), result, replayed };
         Ok(answers.into_iter().map(|answer| answer.map(receipt)).collect())
     }
 
-    /// The second wave, and the end.
-    async fn write(&self, tx: &Tx, ending: &Ending, commits: &[Commit]) -> Result<(), Failed> {
+    /// The second wave, and the end; how many bytes of documents that were.
+    async fn write(&self, tx: &Tx, begun: u64, commits: &[Commit]) -> Result<usize, Failed> {
         let end = tx.end();
-        self.issue(tx, ending, commits)?;
+        let bytes = self.issue(tx, commits, Put::Over)?;
+        fence::set(tx, feed::write(tx, begun, commits)?)?;
         tx.finish();
-        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })
-    }
-
-    fn issue(&self, tx: &Tx, ending: &Ending, commits: &[Commit]) -> Result<(), Stop> {
-        // Of several writes to one key the last one stays.
-        let mut states: BTreeMap<&Key, Option<&Stored>> = BTreeMap::new();
-        for change in commits.iter().flat_map(|commit| &commit.changes) {
-            states.insert(&change.key, change.after.as_ref());
-        }
-        let mut records: BTreeMap<&str, Vec<(String, Written<'_>)>> = BTreeMap::new();
-        for (at, after) in &states {
-            let (collection, name) = (&*at.collection, key(at.id.as_bytes()));
-            match after {
-                None => drop(tx.store(collection)?.delete(&name.into())?),
-                Some(stored) => {
-                    let unwritable =
-                        |e: serde_json::Error| Error::Invalid { key: (*at).clone(), reason: e.to_string() };
-                    let record =
-                        Written::of(collection, &at.id, stored, self.indexes(collection)).map_err(unwritable)?;
-                    records.entry(collection).or_default().push((name, record));
-                }
-            }
-        }
-        for (collection, records) in &records {
-            put_records(&tx.store(collection)?, records)?;
-        }
-        ending.write(tx, commits)
+        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })?;
+        Ok(bytes)
     }
 
     async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
@@ -318,7 +312,7 @@ impl Connection {
         if !self.has(collection) {
             return Ok(0);
         }
-        let tx = Tx::begin(&self.handle.link.database, [collection, FEED], Mode::Write)?;
+        let tx = Tx::begin(&self.handle.link.database, [collection, FEED, FENCE], Mode::Write)?;
         let swept = self.sweep_in(&tx, collection, now, limit).await;
         if swept.is_err() {
             tx.abort();
@@ -333,8 +327,10 @@ impl Connection {
         let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
         let commit = self.ask(tx, &mut fetched, &mut pace, plan).await?;
         let swept = commit.changes.len();
+        // What was known is from before it.
+        self.known.take();
         if swept > 0 {
-            self.write(tx, &ending, &[commit]).await.map_err(|failed| failed.stop)?;
+            self.write(tx, ending.last(), &[commit]).await.map_err(|failed| failed.stop)?;
         }
         Ok(swept)
     }

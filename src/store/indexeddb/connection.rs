@@ -1,7 +1,7 @@
 //! An open database, and the tables through which it is asked. It is given up as soon as another tab wants to change the database, or the
 //! browser closes it; whoever has a transaction open on it ends that.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 
 use super::binding::Database;
+use super::bytes::{bytes, range};
+use super::known::Known;
 use super::layout::{Layout, declared};
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::window::{Pane, Window};
@@ -71,8 +73,8 @@ pub(super) struct Handle {
 pub(super) enum Place {
     /// An object store.
     Documents { collection: String },
-    /// An index of one.
-    Entries { collection: String, slot: String, projection: Projection, documents: usize },
+    /// The entries of an index, which begin with its slot.
+    Entries { collection: String, slot: u8, projection: Projection, documents: usize },
 }
 
 /// A database as a catalog sees it.
@@ -81,6 +83,8 @@ pub(super) struct Connection {
     pub(super) window: Arc<Window>,
     pub(super) tables: Tables,
     pub(super) places: Vec<Place>,
+    /// What is known of the database without looking.
+    pub(super) known: RefCell<Option<Known>>,
     /// Why it may only be read.
     pub(super) illness: Option<Error>,
 }
@@ -91,12 +95,12 @@ impl Connection {
         let places = places(&handle.layout, catalog);
         #[allow(clippy::arc_with_non_send_sync, reason = "tables share their base by Arc; here it stays on one thread")]
         let window = Arc::new(Window::new(places.iter().map(Place::pane).collect()));
-        let mut tables = Tables::over(window.clone(), Limits::default())?;
+        let mut tables = Tables::over(window.clone(), Limits::default())?.judging();
         match illness {
             None => tables.declare(catalog)?,
             Some(_) => tables.declare_for_reading(catalog)?,
         }
-        Ok(Self { handle, window, tables, places, illness })
+        Ok(Self { handle, window, tables, places, known: RefCell::default(), illness })
     }
 
     /// Whether there is an object store for the collection.
@@ -105,11 +109,9 @@ impl Connection {
     }
 
     /// The indexes in which documents of a collection are to be found, by their slots.
-    pub(super) fn indexes<'a>(&'a self, of: &'a str) -> impl Iterator<Item = (&'a str, &'a Projection)> {
+    pub(super) fn indexes<'a>(&'a self, of: &'a str) -> impl Iterator<Item = (u8, &'a Projection)> {
         self.places.iter().filter_map(move |place| match place {
-            Place::Entries { collection, slot, projection, .. } if collection == of => {
-                Some((slot.as_str(), projection))
-            }
+            Place::Entries { collection, slot, projection, .. } if collection == of => Some((*slot, projection)),
             _ => None,
         })
     }
@@ -120,6 +122,22 @@ impl Place {
         match self {
             Place::Documents { collection } | Place::Entries { collection, .. } => collection,
         }
+    }
+
+    /// The keys of the browser from one of ours (included) to another (excluded; none: to the end).
+    pub(super) fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<JsValue, JsValue> {
+        let Place::Entries { slot, .. } = self else { return range(from, to) };
+        let end = to.map_or_else(|| vec![slot.saturating_add(1)], |to| [&[*slot], to].concat());
+        range(&[&[*slot], from].concat(), Some(&end))
+    }
+
+    /// Our key, given one of the browser's.
+    pub(super) fn key(&self, key: &JsValue) -> Option<Vec<u8>> {
+        let mut key = bytes(&key.as_string()?)?;
+        if let Place::Entries { .. } = self {
+            key.drain(..key.len().min(1));
+        }
+        Some(key)
     }
 
     fn pane(&self) -> Pane {

@@ -59,6 +59,11 @@ impl Fault {
         matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
     }
 
+    /// Something was added where something stood.
+    pub(super) fn clashed(&self) -> bool {
+        self.name == "ConstraintError"
+    }
+
     /// The database was raised beyond the version that was asked for.
     pub(super) fn outrun(&self) -> bool {
         self.name == "VersionError"
@@ -91,6 +96,11 @@ impl Stop {
             Stop::Error(error) => error,
             Stop::Fault(fault) => fault.into_error(database),
         }
+    }
+
+    /// As [`Fault::clashed`].
+    pub(super) fn clashed(&self) -> bool {
+        matches!(self, Stop::Fault(fault) if fault.clashed())
     }
 
     /// As [`Fault::lost`].

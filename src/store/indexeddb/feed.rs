@@ -102,19 +102,18 @@ impl Ending {
         let cursor = self.cursor.result();
         if cursor.is_null() { 0 } else { number(&cursor.unchecked_ref::<Cursor>().key()).unwrap_or(0) }
     }
+}
 
-    /// Adds commits behind it, and cuts what is too old.
-    pub(super) fn write(&self, tx: &Tx, commits: &[Commit]) -> Result<(), Stop> {
-        let store = tx.store(FEED)?;
-        let begun = self.last();
-        let Some(told) = Told::of(commits, begun) else { return Ok(()) };
-        put(&store, &told)?;
-        let end = told.last;
-        if end > KEPT && end / CUT_EVERY > begun / CUT_EVERY {
-            store.delete(&KeyRange::up_to(&at(end - KEPT), false)?)?;
-        }
-        Ok(())
+/// Adds commits behind the change of that number, and cuts what is too old; the number of the last change then.
+pub(super) fn write(tx: &Tx, begun: u64, commits: &[Commit]) -> Result<u64, Stop> {
+    let store = tx.store(FEED)?;
+    let Some(told) = Told::of(commits, begun) else { return Ok(begun) };
+    put(&store, &told)?;
+    let end = told.last;
+    if end > KEPT && end / CUT_EVERY > begun / CUT_EVERY {
+        store.delete(&KeyRange::up_to(&at(end - KEPT), false)?)?;
     }
+    Ok(end)
 }
 
 fn put(store: &ObjectStore, told: &Told) -> Result<(), Stop> {
@@ -125,7 +124,7 @@ fn put(store: &ObjectStore, told: &Told) -> Result<(), Stop> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "changes are counted far below 2^53")]
-fn at(number: u64) -> JsValue {
+pub(super) fn at(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
 

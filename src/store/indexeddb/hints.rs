@@ -1,5 +1,8 @@
 //! Telling those who wait for changes, in this tab and in others. A hint may be lost, so nobody relies on one.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 
@@ -8,7 +11,9 @@ use crate::store::feed::{Waiter, Waiters};
 
 /// Who waits here, and the way to the other tabs.
 pub(super) struct Hints {
-    waiters: std::rc::Rc<Waiters>,
+    waiters: Rc<Waiters>,
+    /// Another tab has told something since it was last asked whether one did.
+    heard: Rc<Cell<bool>>,
     /// None where the host has no such channels.
     channel: Option<Channel>,
     // Alive as long as it may be called.
@@ -18,17 +23,20 @@ pub(super) struct Hints {
 impl Hints {
     /// On the channel of a database.
     pub(super) fn of(database: &str) -> Self {
-        let waiters = std::rc::Rc::new(Waiters::default());
+        let (waiters, heard) = (Rc::new(Waiters::default()), Rc::new(Cell::new(false)));
         // Where a host has none, or refuses it, waiting looks once a second.
         let there = !host().broadcast_channel().is_undefined();
         let channel = there.then(|| Channel::new(&format!("runstate:{database}")).ok()).flatten();
-        let heard = waiters.clone();
+        let (waiting, hearing) = (waiters.clone(), heard.clone());
         let on_message = channel.as_ref().map(|channel| {
-            let closure: Closure<dyn FnMut()> = Closure::new(move || heard.wake());
+            let closure: Closure<dyn FnMut()> = Closure::new(move || {
+                hearing.set(true);
+                waiting.wake();
+            });
             channel.on_message(closure.as_ref());
             closure
         });
-        Self { waiters, channel, _on_message: on_message }
+        Self { waiters, heard, channel, _on_message: on_message }
     }
 
     /// Something was committed.
@@ -38,6 +46,11 @@ impl Hints {
             // A channel that was closed has nobody to tell.
             drop(channel.post(&JsValue::NULL));
         }
+    }
+
+    /// Whether another tab has told something since this was last asked.
+    pub(super) fn heard(&self) -> bool {
+        self.heard.replace(false)
     }
 
     /// Wakes those who wait in this tab.

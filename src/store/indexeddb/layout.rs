@@ -18,8 +18,12 @@ pub(super) const FEED: &str = "changes";
 /// The key of [`Identity`] in [`META`].
 pub(super) const IDENTITY: &str = "store";
 
-/// What this version writes, and the newest it reads.
-pub(super) const FORMAT: u64 = 1;
+/// The index of each object store of documents, over all their entries. Each begins with the slot of the index that it is an entry of: one index of
+/// the browser costs a third of what one for each of ours costs.
+pub(super) const ENTRIES: &str = "i";
+
+/// What this version writes, and the newest it reads. In format 1 each index was one of the browser's own.
+pub(super) const FORMAT: u64 = 2;
 
 /// What the store is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +44,7 @@ pub(super) struct Kept {
 /// An index that is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Slot {
-    /// Its name in the object store, and that of the member of `i` that it reads.
+    /// One character, with which its entries begin; in format 1 the name of an index of its own.
     pub(super) slot: String,
     /// For people.
     pub(super) name: String,
@@ -60,10 +64,10 @@ pub(super) struct Turnover {
     pub(super) collection: &'static Collection,
     /// It has no object store yet.
     pub(super) new: bool,
-    /// Indexes that are not asked for any more.
+    /// Slots of indexes that are not asked for any more.
     pub(super) dropped: Vec<String>,
-    /// Indexes that are to be made.
-    pub(super) added: Vec<String>,
+    /// Slots of indexes that are to be made.
+    pub(super) added: Vec<u8>,
     /// All indexes as they are then.
     pub(super) kept: Kept,
 }
@@ -93,6 +97,11 @@ impl Layout {
         })
     }
 
+    /// Whether this catalog can be used with it as it is.
+    pub(super) fn suits(&self, catalog: &Catalog) -> bool {
+        self.identity.format == FORMAT && self.turnover(catalog).is_empty()
+    }
+
     /// What must be done before this catalog can be used; nothing where all is as it asks.
     pub(super) fn turnover(&self, catalog: &Catalog) -> Vec<Turnover> {
         declared(catalog).filter_map(|collection| self.turnover_of(collection)).collect()
@@ -102,17 +111,20 @@ impl Layout {
         let projections = Projection::all(collection);
         let found = self.collections.get(collection.name);
         let before = found.map_or(&[][..], |kept| &kept.indexes);
-        let asked = |slot: &Slot| projections.iter().any(|projection| *projection.made_by == *slot.made_by);
+        let asked = |slot: &Slot| {
+            slot.prefix().is_some() && projections.iter().any(|projection| *projection.made_by == *slot.made_by)
+        };
         let (mut indexes, gone): (Vec<Slot>, Vec<Slot>) = before.iter().cloned().partition(asked);
-        let mut taken: BTreeSet<String> = before.iter().map(|slot| slot.slot.clone()).collect();
+        let mut taken: BTreeSet<u8> = before.iter().filter_map(Slot::prefix).collect();
         let mut added = Vec::new();
         for projection in &projections {
             if indexes.iter().any(|slot| *slot.made_by == *projection.made_by) {
                 continue;
             }
-            let slot = free_slot(&taken);
-            taken.insert(slot.clone());
-            added.push(slot.clone());
+            let prefix = free_slot(&taken);
+            taken.insert(prefix);
+            added.push(prefix);
+            let slot = char::from(prefix).to_string();
             indexes.push(Slot { slot, name: name(&projection.holds()), made_by: projection.made_by.to_string() });
         }
         let dropped: Vec<String> = gone.into_iter().map(|slot| slot.slot).collect();
@@ -123,23 +135,37 @@ impl Layout {
     }
 
     /// The indexes of a collection that are there and that its declaration asks for.
-    pub(super) fn indexes(&self, collection: &'static Collection) -> Vec<(String, Projection)> {
+    pub(super) fn indexes(&self, collection: &'static Collection) -> Vec<(u8, Projection)> {
         let Some(kept) = self.collections.get(collection.name) else { return Vec::new() };
         kept.indexes(collection)
     }
 }
 
 impl Kept {
-    pub(super) fn indexes(&self, collection: &'static Collection) -> Vec<(String, Projection)> {
-        let slot = |projection: &Projection| self.indexes.iter().find(|slot| *slot.made_by == *projection.made_by);
+    pub(super) fn indexes(&self, collection: &'static Collection) -> Vec<(u8, Projection)> {
+        let prefix = |projection: &Projection| {
+            let mut slots = self.indexes.iter().filter(|slot| *slot.made_by == *projection.made_by);
+            slots.find_map(Slot::prefix)
+        };
         let all = Projection::all(collection).into_iter();
-        all.filter_map(|projection| Some((slot(&projection)?.slot.clone(), projection))).collect()
+        all.filter_map(|projection| Some((prefix(&projection)?, projection))).collect()
     }
 }
 
-/// The first name that is free. Names of before are not used again in the same upgrade.
-fn free_slot(taken: &BTreeSet<String>) -> String {
-    (0..).map(|n: u32| format!("k{n}")).find(|slot| !taken.contains(slot)).unwrap_or_default()
+impl Slot {
+    /// What its entries begin with; none: it is of format 1, and has its entries elsewhere.
+    fn prefix(&self) -> Option<u8> {
+        let mut characters = self.slot.chars();
+        let first = characters.next().filter(|_| characters.next().is_none())?;
+        u8::try_from(u32::from(first)).ok()
+    }
+}
+
+/// The first slot that is free. Slots of before are not used again in the same upgrade; later all documents are written again with what they
+/// have then, and what is left of an index that is gone is gone with it.
+fn free_slot(taken: &BTreeSet<u8>) -> u8 {
+    // No collection has two hundred indexes. The last one must have a successor, at which its entries end.
+    (b'0'..u8::MAX).find(|slot| !taken.contains(slot)).unwrap_or(b'0')
 }
 
 fn name(holds: &Holds) -> String {

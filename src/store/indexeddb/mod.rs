@@ -3,30 +3,35 @@
 //!
 //! ```text
 //! runstate            "store" → { format, store: id }; "d.c" → { version, indexes: [{ slot, name, made_by }] }
-//! d.c                 one for each collection; key: the id's bytes → { id, rev, v, doc, crc, i: { k0: [entry, …], … } }
+//! d.c                 one for each collection; key: the id's bytes → { id, rev, v, doc, crc, i: [slot and entry, …] }
+//! end                 number of the last change → { one: 1 }; there is one such row
 //! changes             number of the last change → { last, commits: [{ command, changes: [[collection, id, revision], …] }, …] }
 //! ```
 //!
 //! # What holds, and why
 //!
 //! - **Answers are those of [`tables`](super::tables), not of the browser.** Entries of indexes are the bytes that tables keep in memory, projected
-//!   into each record (`i`) and indexed by the browser as they are; so ranges, orders and cursors are the same, and a question is answered by
+//!   into each record (`i`) and indexed by the browser as they are, all of a collection in one index; so ranges, orders and cursors are the same, and a question is answered by
 //!   the same code that answers it in memory. What that code lacks it wishes for, it is read in the same transaction, and the question is put
 //!   again ([`tables::window`](super::tables::window)): of an index the stretch that is needed, twice as much each time.
 //! - **An index is used only where it was made by the very declaration that asks for it** (`made_by`). Where one is missing the database is
 //!   raised by one version and the documents of the collection are written again with their entries, in the one transaction in which the
 //!   browser lets its shape be changed: all or nothing, with the documents as they were. Where nothing is missing opening changes nothing.
-//! - **A commit is two waves**: all that it rests on is asked for at once, judged, and all that it writes issued at once; only the end of the
-//!   transaction is waited for, with strict durability. What several want to commit meanwhile goes out together next.
+//! - **A commit is one wave where nobody else commits**: what it rests on is known from the commits before, so it is judged at once and written
+//!   blind, and the browser itself aborts it where the feed does not end where it was thought to (`fence`), or something is there that
+//!   should not be. Then, and where something is not known, it is two waves: all that it rests on is asked for at once, judged, and all
+//!   that it writes issued at once. Only the end of the transaction is waited for, with strict durability. What several want to commit meanwhile goes
+//!   out together next.
 //! - **A transaction that the browser aborts has changed nothing.** A connection that it closed is opened again; a commit that was under way
 //!   is made again, and its row in the ledger is asked first. Only where that cannot be asked is its outcome unknown.
 //! - **Nobody keeps others waiting.** When another tab wants to raise the database this one lets go at once and comes back at its next call, maybe
 //!   to find itself too old: then it can only read. Whom we wait for ourselves is told to us as blocked, and waited for so long.
 //! - **What is edited by hand is not believed**: a checksum over collection, id, revision, version and JSON, and an index that leads to a
-//!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed.
+//!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed, nor what the tab writes
+//!   over that knew the document before.
 //!
 //! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
-//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit` and `write`, `feed` and `hints` (changes), `port`.
+//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `port`.
 
 mod binding;
 mod bytes;
@@ -34,7 +39,9 @@ mod commit;
 mod connection;
 mod faults;
 mod feed;
+mod fence;
 mod hints;
+mod known;
 mod layout;
 mod open;
 mod port;

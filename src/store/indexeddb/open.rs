@@ -73,7 +73,7 @@ impl Inner {
                 None => self.open_handle().await?,
             };
             let newer = handle.layout.newer(&self.name, catalog);
-            if newer.is_some() || handle.layout.turnover(catalog).is_empty() {
+            if newer.is_some() || handle.layout.suits(catalog) {
                 return self.connect_to(handle, catalog, newer);
             }
             self.connection.borrow_mut().take();
@@ -214,7 +214,7 @@ impl Inner {
     async fn turn_over(&self, database: &Database, tx: &Tx, layout: &Layout, catalog: &Catalog) -> Result<(), Stop> {
         let ours = texts(&database.store_names()).iter().any(|store| store == META);
         let found = if ours { layout_in(tx).await? } else { None };
-        if found.is_none_or(|found| found.identity != layout.identity) {
+        if found.is_none_or(|found| found.identity.store != layout.identity.store) {
             return Err(deleted(&self.name).into());
         }
         turn_over(database, tx, layout, catalog).await

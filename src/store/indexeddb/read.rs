@@ -6,9 +6,10 @@ use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::binding::{Cursor, Readable, Request};
-use super::bytes::{bytes, key, range};
+use super::bytes::{bytes, key};
 use super::connection::{Connection, Place};
 use super::faults::Stop;
+use super::layout::ENTRIES;
 use super::results::{Opened, opened};
 use super::transaction::{Tx, answered};
 use crate::store::tables::window::{Fetched, Looked, Wish};
@@ -103,7 +104,7 @@ impl Connection {
     pub(super) fn readable(&self, tx: &Tx, place: &Place) -> Result<Readable, Stop> {
         Ok(match place {
             Place::Documents { collection } => tx.store(collection)?.unchecked_into(),
-            Place::Entries { collection, slot, .. } => tx.store(collection)?.index(slot)?,
+            Place::Entries { collection, .. } => tx.store(collection)?.index(ENTRIES)?,
         })
     }
 
@@ -115,15 +116,16 @@ impl Connection {
                 Some(Sent { part, request, asked: Asked::Document(id) })
             }
             Wish::Rows { part, from, to, way } => {
-                let readable = self.readable(tx, self.place(part)?)?;
+                let place = self.place(part)?;
+                let readable = self.readable(tx, place)?;
                 let mut count = pace.count();
                 let mut from = from;
                 if way == Way::Backward {
                     // The browser reads many forward only: it is looked first how far back they reach.
-                    from = back(&readable, &from, to.as_deref(), count).await?;
+                    from = back(&readable, place, from, to.as_deref(), count).await?;
                     count = 0;
                 }
-                let request = readable.get_all(&range(&from, to.as_deref())?, count)?;
+                let request = readable.get_all(&place.range(&from, to.as_deref())?, count)?;
                 Some(Sent { part, request, asked: Asked::Rows { from, to, count } })
             }
         })
@@ -167,36 +169,37 @@ impl Connection {
         let place = self.place(sent.part)?;
         let why = opened.into_iter().nth(nth).and_then(Result::err).unwrap_or_default();
         let Asked::Rows { from, to, .. } = &sent.asked else { return Ok(corrupt(place, "", why)) };
-        let id = nth_id(&self.readable(tx, place)?, (from, to.as_deref()), nth).await?;
+        let id = nth_id(&self.readable(tx, place)?, &place.range(from, to.as_deref())?, nth).await?;
         Ok(corrupt(place, &id, why))
     }
 }
 
 /// The id under which the `nth` record of a range stands. What a damaged record says of itself is not to be believed.
-pub(super) async fn nth_id(
-    readable: &Readable,
-    (from, to): (&[u8], Option<&[u8]>),
-    nth: usize,
-) -> Result<String, Stop> {
+pub(super) async fn nth_id(readable: &Readable, range: &JsValue, nth: usize) -> Result<String, Stop> {
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-    let request = readable.get_all_keys(&range(from, to)?, nth.saturating_add(1))?;
+    let request = readable.get_all_keys(range, nth.saturating_add(1))?;
     let name = Array::from(&answered(&request).await?).get(nth).as_string().unwrap_or_default();
     Ok(bytes(&name).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(name))
 }
 
 /// From which key on there are `count` rows up to the end; `from` where there are fewer.
-async fn back(readable: &Readable, from: &[u8], to: Option<&[u8]>, count: u32) -> Result<Vec<u8>, Stop> {
-    let request = readable.open_key_cursor(&range(from, to)?, "prev")?;
+async fn back(
+    readable: &Readable,
+    place: &Place,
+    from: Vec<u8>,
+    to: Option<&[u8]>,
+    count: u32,
+) -> Result<Vec<u8>, Stop> {
+    let request = readable.open_key_cursor(&place.range(&from, to)?, "prev")?;
     let mut found = answered(&request).await?;
     if count > 1 && !found.is_null() {
         found.unchecked_ref::<Cursor>().advance(count - 1)?;
         found = answered(&request).await?;
     }
     if found.is_null() {
-        return Ok(from.to_vec());
+        return Ok(from);
     }
-    let at = found.unchecked_ref::<Cursor>().key().as_string().and_then(|text| bytes(&text));
-    Ok(at.unwrap_or_else(|| from.to_vec()))
+    Ok(place.key(&found.unchecked_ref::<Cursor>().key()).unwrap_or(from))
 }
 
 fn weight(stored: &Stored) -> usize {

@@ -1,13 +1,12 @@
 //! A document as it stands in the database: `{ id, rev, v, doc, crc, i }`. `doc` is its JSON; `crc` seals the collection and all of these,
-//! so that what is edited by hand is never believed; `i` has its entries in each index, from which the browser makes its own.
+//! so that what is edited by hand is never believed; `i` has its entries in all indexes, from which the browser makes its one.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::bytes::key;
+use super::bytes::key_of;
 use crate::id::Revision;
 use crate::store::Stored;
 use crate::store::tables::Projection;
@@ -37,7 +36,7 @@ pub(super) struct Written<'a> {
     v: u32,
     doc: String,
     crc: u32,
-    i: BTreeMap<&'a str, Vec<String>>,
+    i: Vec<String>,
 }
 
 impl Record<'_> {
@@ -59,12 +58,15 @@ impl<'a> Written<'a> {
         collection: &str,
         id: &'a str,
         stored: &Stored,
-        indexes: impl Iterator<Item = (&'a str, &'a Projection)>,
+        indexes: impl Iterator<Item = (u8, &'a Projection)>,
     ) -> serde_json::Result<Self> {
         let (rev, v, doc) = (stored.revision.to_string(), stored.version, serde_json::to_string(&*stored.document)?);
         let crc = seal(collection, id, &rev, v, &doc);
-        let entries = |projection: &Projection| projection.keys(id, &stored.document).iter().map(|k| key(k)).collect();
-        let i = indexes.map(|(slot, projection)| (slot, entries(projection))).collect();
+        let entries = |(slot, projection): (u8, &Projection)| {
+            let keys = projection.keys(id, &stored.document).into_iter();
+            keys.map(move |entry| key_of([slot].into_iter().chain(entry)))
+        };
+        let i = indexes.flat_map(entries).collect();
         Ok(Self { id, rev, v, doc, crc, i })
     }
 }

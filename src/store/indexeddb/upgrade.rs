@@ -10,12 +10,14 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::binding::{Database, ObjectStore, texts};
 use super::bytes::{key, range};
 use super::faults::Stop;
-use super::layout::{FEED, IDENTITY, Kept, Layout, META, Turnover};
+use super::feed::Ending;
+use super::fence;
+use super::layout::{ENTRIES, FEED, FORMAT, IDENTITY, Identity, Kept, Layout, META, Turnover};
 use super::read::nth_id;
 use super::record::Written;
 use super::results::{json, opened};
 use super::transaction::{Mode, Tx, answered};
-use super::write::{put_json, put_records};
+use super::write::{Portion, Put, put_json};
 use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{Holds, Projection};
 use crate::store::{Error, Stored};
@@ -28,6 +30,7 @@ pub(super) async fn create(database: &Database, tx: &Tx, store: String) -> Resul
     let layout = Layout::new(store);
     database.create_store(META)?;
     database.create_store(FEED)?;
+    fence::build(database, 0)?;
     put_json(&tx.store(META)?, IDENTITY, &layout.identity)?;
     turn_over(database, tx, &layout, &Catalog::default()).await
 }
@@ -37,18 +40,25 @@ pub(super) async fn turn_over(database: &Database, tx: &Tx, layout: &Layout, cat
     for turnover in layout.turnover(catalog) {
         let collection = turnover.collection;
         let store = if turnover.new { database.create_store(collection.name)? } else { tx.store(collection.name)? };
-        // A name may be left from an upgrade by another version.
         let there = texts(&store.index_names());
+        // Of format 1, where each had an index of its own.
         for slot in turnover.dropped.iter().filter(|slot| there.contains(slot)) {
             store.delete_index(slot)?;
         }
         if !turnover.new && !turnover.added.is_empty() {
             rewrite(&store, &turnover).await?;
         }
-        for slot in &turnover.added {
-            store.create_index(slot, &format!("i.{slot}"), &one_each()?)?;
+        if !turnover.added.is_empty() && !there.iter().any(|name| name == ENTRIES) {
+            store.create_index(ENTRIES, ENTRIES, &one_each()?)?;
         }
         put_json(&tx.store(META)?, collection.name, &turnover.kept)?;
+    }
+    if layout.identity.format < FORMAT {
+        let ending = Ending::ask(tx)?;
+        ending.answered().await?;
+        fence::build(database, ending.last())?;
+        // Whoever knows less of it than this leaves it alone.
+        put_json(&tx.store(META)?, IDENTITY, &Identity { format: FORMAT, ..layout.identity.clone() })?;
     }
     Ok(())
 }
@@ -91,7 +101,7 @@ async fn documents(store: &ObjectStore, collection: &Collection, from: &[u8]) ->
         match document {
             Ok(document) => found.push(document),
             Err(why) => {
-                let id = nth_id(store, (from, None), nth).await?;
+                let id = nth_id(store, &range(from, None)?, nth).await?;
                 return Err(Error::Corrupt { at: format!("{}/{id}", collection.name), why }.into());
             }
         }
@@ -102,19 +112,20 @@ async fn documents(store: &ObjectStore, collection: &Collection, from: &[u8]) ->
 fn write(
     store: &ObjectStore,
     collection: &Collection,
-    indexes: &[(String, Projection)],
+    indexes: &[(u8, Projection)],
     found: &Found,
 ) -> Result<(), Stop> {
-    let slots = || indexes.iter().map(|(slot, projection)| (slot.as_str(), projection));
-    let mut records = Vec::with_capacity(found.len());
+    let slots = || indexes.iter().map(|(slot, projection)| (*slot, projection));
+    let mut portion = Portion::default();
     for (id, stored) in found {
         let unwritable = |e: serde_json::Error| Error::Corrupt {
             at: format!("{}/{id}", collection.name),
             why: format!("it cannot be written as JSON: {e}"),
         };
-        records.push((key(id.as_bytes()), Written::of(collection.name, id, stored, slots()).map_err(unwritable)?));
+        let record = Written::of(collection.name, id, stored, slots()).map_err(unwritable)?;
+        portion.add(store.clone(), Put::Over, &key(id.as_bytes()), &record)?;
     }
-    put_records(store, &records)
+    portion.put()
 }
 
 /// Who has which entry of unique indexes that are new.
@@ -123,7 +134,7 @@ struct Taken<'a> {
 }
 
 impl<'a> Taken<'a> {
-    fn of(added: &[String], indexes: &'a [(String, Projection)]) -> Self {
+    fn of(added: &[u8], indexes: &'a [(u8, Projection)]) -> Self {
         let new = indexes.iter().filter(|(slot, _)| added.contains(slot));
         let unique = new.filter_map(|(_, projection)| match projection.holds() {
             Holds::Entries { name, unique: true } => Some((projection, name, BTreeSet::new())),

@@ -18,14 +18,19 @@ use crate::value::Document;
 impl Tables {
     /// Tables that stand on `base`, without a catalog yet.
     pub fn over(base: Arc<dyn Base>, limits: Limits) -> Result<Self, Error> {
-        let mut tables =
-            Self { tables: BTreeMap::new(), catalog: Catalog::default(), limits, base: Some(base.clone()) };
+        let mut tables = Self { limits, base: Some(base.clone()), ..Self::default() };
         for (name, part) in base.collections() {
             let documents = Documents::over(base.clone(), part);
             tables.tables.insert(Cow::Owned(name), Table { documents, ..Table::default() });
         }
         tables.declare(&Catalog::default())?;
         Ok(tables)
+    }
+
+    /// Tables that only judge and answer: who keeps the entries of indexes elsewhere has no use for what a commit changes of them.
+    pub fn judging(mut self) -> Self {
+        self.judge_only = true;
+        self
     }
 
     /// Takes another catalog. Documents stay as they are; indexes whose declaration is new are built.

@@ -45,6 +45,8 @@ pub struct Tables {
     catalog: Catalog,
     limits: Limits,
     base: Option<Arc<dyn Base>>,
+    /// Nothing that they plan is applied to them.
+    judge_only: bool,
 }
 
 /// One collection.
@@ -188,7 +190,7 @@ impl Tables {
             && let Some(declared) = table.declared
         {
             let (old, new) = (before.map(|s| &*s.document), after.as_ref().map(|s| &*s.document));
-            entries = table.entry_changes(declared, old, new, touched);
+            entries = table.entry_changes(declared, old, new, touched, self.judge_only);
             let (was, is) = (old.and_then(|d| deadline(declared, d)), new.and_then(|d| deadline(declared, d)));
             if was != is {
                 deadlines = (was, is);
@@ -205,9 +207,11 @@ impl Table {
         old: Option<&Document>,
         new: Option<&Document>,
         touched: Option<&BTreeSet<&str>>,
+        judge_only: bool,
     ) -> Vec<EntryChange> {
         let indexes = self.indexes.iter().enumerate();
         let concerned = indexes
+            .filter(|(_, index)| index.declared.unique || !judge_only)
             .filter(|(_, index)| touched.is_none_or(|touched| paths(index).any(|path| touched.contains(top(path)))));
         concerned
             .filter_map(|(i, index)| {

@@ -73,7 +73,7 @@ impl<'a> Player<'a> {
             Err(error) => format!("{}: {}", error.code, error.message),
         };
         let stands = match self.cvm.show(&self.run).await {
-            Ok(view) => format!("{} {}", view.status.as_str(), view.state_hash),
+            Ok(view) => format!("{} {}", view.status.as_str(), view.state_hash.unwrap_or_default()),
             Err(error) if error.code == Code::NotFound => "not there".to_owned(),
             Err(error) => return Err(error),
         };

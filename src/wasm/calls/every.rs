@@ -24,7 +24,7 @@ macro_rules! call {
             "cvm.delete" runs::delete: CommandParams => ();
             "cvm.wake" runs::wake: ExecutionParams => ();
             "cvm.answer" runs::answer: AnswerParams => crate::domain::cvm::Reached;
-            "cvm.show" runs::show: ExecutionParams => crate::domain::cvm::ExecutionView;
+            "cvm.show" runs::show: ShowParams => crate::domain::cvm::ExecutionView;
             "cvm.glance" runs::glance: GlanceParams => crate::domain::cvm::Seen;
             "cvm.output" runs::output: ExecutionParams => Vec<String>;
             "cvm.stands" runs::stands: ExecutionParams => crate::domain::cvm::Standing;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::named;
 use crate::code::Code;
 use crate::domain::cvm::{ExecutionView, Reached, Seen, Standing, Start, Status};
-use crate::engine::{Due, Engine, Error, Listing, Summary};
+use crate::engine::{Due, Engine, Error, Listing, Place, Summary};
 use crate::limits::LogLevel;
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -118,8 +118,20 @@ pub(super) async fn wake(engine: &Engine, params: ExecutionParams) -> Result<(),
     engine.cvm().wake(&params.id).await
 }
 
-pub(super) async fn show(engine: &Engine, params: ExecutionParams) -> Result<ExecutionView, Error> {
-    engine.cvm().show(&params.id).await
+/// What is to be told of an execution.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
+pub struct ShowParams {
+    /// Its id.
+    pub id: String,
+    /// Its state hash too, which walks its whole heap; true where it is not said.
+    pub hash: Option<bool>,
+}
+
+pub(super) async fn show(engine: &Engine, params: ShowParams) -> Result<ExecutionView, Error> {
+    let cvm = engine.cvm();
+    if params.hash.unwrap_or(true) { cvm.show(&params.id).await } else { cvm.show_unhashed(&params.id).await }
 }
 
 pub(super) async fn output(engine: &Engine, params: ExecutionParams) -> Result<Vec<String>, Error> {
@@ -156,11 +168,13 @@ pub struct ListParams {
     pub program: Option<String>,
     /// At most so many, newest first; 100 where it is not said.
     pub limit: Option<u32>,
+    /// Only what comes behind this one: the last row of the page before.
+    pub after: Option<Place>,
 }
 
 pub(super) async fn list(engine: &Engine, params: ListParams) -> Result<Vec<Summary>, Error> {
-    let ListParams { status, program, limit } = params;
-    engine.cvm().list(&Listing { status, program, limit: Some(limit.unwrap_or(ROWS)) }).await
+    let ListParams { status, program, limit, after } = params;
+    engine.cvm().list(&Listing { status, program, limit: Some(limit.unwrap_or(ROWS)), after }).await
 }
 
 /// How many of the executions that have not come to their end.

@@ -11,13 +11,26 @@ export interface Listed {
   damage: RunstateError | null;
 }
 
+/** Executions that are read at once: a page of the list, between which the browser has its turns. */
+const PAGE = 500;
+
 /** The newest executions, at most `limit`, as far as they can be read. */
 export async function listed(rs: Runstate, limit: number): Promise<Listed> {
   try {
-    return { list: await rs.cvm.list({ limit }), damage: null };
+    return { list: await paged(rs, limit), damage: null };
   } catch (error) {
     if (!(error instanceof RunstateError) || error.code !== "corrupt") throw error;
     return { list: await salvaged(rs, limit), damage: error };
+  }
+}
+
+async function paged(rs: Runstate, limit: number): Promise<Summary[]> {
+  const list: Summary[] = [];
+  for (;;) {
+    const wanted = Math.min(PAGE, limit - list.length);
+    const page = await rs.cvm.list({ limit: wanted, after: list.at(-1) });
+    list.push(...page);
+    if (page.length < wanted || list.length >= limit) return list;
   }
 }
 

@@ -58,7 +58,7 @@ async function found(rs: Runstate, { attempt }: Ledger): Promise<Found> {
   return {
     calls: calls.rows,
     output: execution?.output ?? [],
-    watched: watched === null ? null : { hash: watched.stateHash, lastModified: watched.lastModified },
+    watched: watched === null ? null : { hash: watched.stateHash ?? "", lastModified: watched.lastModified },
   };
 }
 

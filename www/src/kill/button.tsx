@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 
 import { engine, session } from "../engine/session";
 import { tellError } from "../state/notices";
-import { watched } from "../run/watched";
+import { hashed, watched } from "../run/watched";
 import { Dialog } from "../ui/dialog";
 import { killThisTab, QUESTIONS, type Progress } from "./burst";
 
@@ -39,8 +39,8 @@ function Words() {
     if (rs === null || progress.value !== null) return;
     progress.value = { acknowledged: 0, of: 0 };
     const at = watched.peek();
-    const shown = at.state === "there" ? { id: at.id, hash: at.execution.stateHash } : null;
     try {
+      const shown = at.state === "there" ? { id: at.id, hash: at.execution.stateHash ?? (await hashed(rs, at.id)).hash } : null;
       await killThisTab(rs, shown, (now) => (progress.value = now));
     } catch (error) {
       progress.value = null;

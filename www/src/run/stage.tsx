@@ -3,10 +3,10 @@
 import { useSignal } from "@preact/signals";
 import type { ExecutionView as Execution } from "runstate";
 
-import { session } from "../engine/session";
+import { engine, session } from "../engine/session";
 import { Questions } from "../question/panel";
 import { showNew } from "../state/route";
-import { tell, warn } from "../state/notices";
+import { tell, tellError, warn } from "../state/notices";
 import { StatusPill } from "../ui/status";
 import { now } from "../ui/time";
 import { ago, count, duration, moment, plain } from "../ui/words";
@@ -16,7 +16,7 @@ import { Output } from "./output";
 import { Source } from "./source";
 import { Timeline } from "./timeline";
 import { Variables } from "./variables";
-import { watched, type Watched } from "./watched";
+import { hashed, watched, type Watched } from "./watched";
 
 export function Stage() {
   const at = watched.value;
@@ -117,36 +117,15 @@ function End({ execution }: { execution: Execution }) {
 
 /** The whole state in one number, and where it is kept. */
 function State({ execution }: { execution: Execution }) {
-  const { stateHash, lastModified, metrics } = execution;
+  const { lastModified, metrics } = execution;
   const store = session.value.state === "open" ? session.value.store : null;
-
-  async function copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(stateHash);
-      tell("Copied", "the state hash");
-    } catch {
-      warn("Not copied", `The browser does not let the page copy. The hash: ${stateHash}`);
-    }
-  }
 
   return (
     <section class="panel state" aria-labelledby="state-title" data-testid="state">
       <h3 id="state-title">
         Its whole state <span class="aside">{store?.durable === false ? "in memory only" : "is kept"}</span>
       </h3>
-      <p class="hash">
-        <button
-          type="button"
-          class="link"
-          onClick={() => void copy()}
-          title={`${stateHash} — the same wherever this execution is loaded. Press to copy.`}
-          data-testid="state-hash"
-          data-hash={stateHash}
-        >
-          <span class="hidden">State hash </span>
-          {stateHash.slice(0, 8)} {stateHash.slice(8, 16)} …
-        </button>
-      </p>
+      <Hash execution={execution} />
       <p class="facts">
         <span title={moment(lastModified)}>saved {ago(lastModified, now.value)}</span>
         <span>{count(metrics.ccCallsCount, "call")}</span>
@@ -154,5 +133,67 @@ function State({ execution }: { execution: Execution }) {
         {metrics.executionTimeMs > 0 ? <span>{duration(metrics.executionTimeMs)} of running</span> : null}
       </p>
     </section>
+  );
+}
+
+/** The state hash, to copy; where the heap is large, to ask for. */
+function Hash({ execution }: { execution: Execution }) {
+  const { id, lastModified, heapPages } = execution;
+  const asked = useSignal<{ lastModified: number; hash: string } | null>(null);
+  const asking = useSignal(false);
+  const hash = execution.stateHash ?? (asked.value?.lastModified === lastModified ? asked.value.hash : null);
+
+  async function ask(): Promise<void> {
+    const rs = engine();
+    if (rs === null || asking.value) return;
+    asking.value = true;
+    try {
+      asked.value = await hashed(rs, id);
+    } catch (error) {
+      tellError(error);
+    } finally {
+      asking.value = false;
+    }
+  }
+
+  async function copy(hash: string): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(hash);
+      tell("Copied", "the state hash");
+    } catch {
+      warn("Not copied", `The browser does not let the page copy. The hash: ${hash}`);
+    }
+  }
+
+  if (hash === null) {
+    return (
+      <p class="hash">
+        <button
+          type="button"
+          class="link"
+          disabled={asking.value}
+          onClick={() => void ask()}
+          title={`Its heap has ${heapPages.toLocaleString("en")} pages; the page stands still while they are walked.`}
+          data-testid="ask-state-hash"
+        >
+          {asking.value ? "Hashing its state …" : "Hash its state"}
+        </button>
+      </p>
+    );
+  }
+  return (
+    <p class="hash">
+      <button
+        type="button"
+        class="link"
+        onClick={() => void copy(hash)}
+        title={`${hash} — the same wherever this execution is loaded. Press to copy.`}
+        data-testid="state-hash"
+        data-hash={hash}
+      >
+        <span class="hidden">State hash </span>
+        {hash.slice(0, 8)} {hash.slice(8, 16)} …
+      </button>
+    </p>
   );
 }

@@ -23,6 +23,9 @@ const PAGE = 1_000;
 /** Most calls that the timeline shows. */
 const MOST_CALLS = 5_000;
 
+/** Pages of a heap up to which the state hash is shown unasked; beyond, whoever wants to see it waits for it. */
+const LIGHT_PAGES = 256;
+
 /** By execution, which keeps the version it began with; an id that is free again may be another's. */
 const sources = new Map<string, string>();
 
@@ -66,7 +69,7 @@ async function read(rs: Runstate, id: string): Promise<void> {
   let next: Watched;
   try {
     const run = await rs.cvm.run(id);
-    const execution = await run.show();
+    const execution = await shown(run);
     const calls = await allCalls(rs, id);
     const source = await sourceOf(run, execution.started);
     next = { state: "there", id, execution, calls, source };
@@ -79,6 +82,20 @@ async function read(rs: Runstate, id: string): Promise<void> {
   const before = watched.peek();
   watched.value = next;
   announce(before, next);
+}
+
+/** All of it; its state hash too, unless its heap is so large that the page would stand still for it. */
+async function shown(run: Run): Promise<Execution> {
+  const before = watched.peek();
+  const light = before.state === "there" && before.id === run.id && before.execution.heapPages <= LIGHT_PAGES;
+  const execution = await run.show({ hash: light });
+  return light || execution.heapPages > LIGHT_PAGES ? execution : run.show();
+}
+
+/** The state hash of an execution, however large its heap is, and when that was last written. */
+export async function hashed(rs: Runstate, id: string): Promise<{ hash: string; lastModified: number }> {
+  const { stateHash = "", lastModified } = await (await rs.cvm.run(id)).show();
+  return { hash: stateHash, lastModified };
 }
 
 async function allCalls(rs: Runstate, execution: string): Promise<CallRow[]> {

@@ -75,6 +75,15 @@ fn asked(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
 }
 
 #[test]
+fn a_later_page_of_a_list_reads_what_it_shows() {
+    let after = |n: usize| executions::Place { started: Timestamp::from_millis(n as i64), id: format!("e{n}") };
+    let listing = executions::Listing { limit: Some(2), after: Some(after(100)), ..Default::default() };
+    let (found, looked) = asked(&scene(), &executions::listed(&listing));
+    assert_eq!(found, ["e99", "e98"]);
+    assert!(looked <= 4, "{looked}");
+}
+
+#[test]
 fn what_has_ended_is_not_looked_at_for_what_is_active() {
     let (found, looked) = asked(&scene(), &executions::active(2));
     assert_eq!((found, looked), (vec!["e8".to_owned(), "e7".to_owned()], 9));

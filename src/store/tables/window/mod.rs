@@ -82,6 +82,25 @@ impl Fetched {
         self.documents.get(&part).is_some_and(|known| known.at(id.as_bytes()).is_some())
     }
 
+    /// Takes over what another one knows of the same state.
+    pub fn absorb(&mut self, other: Self) {
+        for (part, known) in other.documents {
+            self.documents.entry(part).or_default().rows.extend(known.rows);
+        }
+    }
+
+    /// It is not known any more what stands under an id.
+    pub fn forget(&mut self, part: usize, id: &str) {
+        if let Some(known) = self.documents.get_mut(&part) {
+            known.rows.remove(id.as_bytes());
+        }
+    }
+
+    /// How many documents are known one by one.
+    pub fn documents(&self) -> usize {
+        self.documents.values().map(|known| known.rows.len()).sum()
+    }
+
     /// An entry: its key, which ends in the id of its document.
     pub fn entry(&mut self, part: usize, key: &[u8], id: &Arc<str>) {
         self.entries.entry(part).or_default().rows.insert(key.into(), id.clone());
