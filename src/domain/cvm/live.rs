@@ -12,7 +12,7 @@ use super::{document, rows};
 use crate::code::Code;
 use crate::decision::{Change, Ctx, ReadSet, Rejection, View, WarmValue};
 use crate::schema::Key;
-use crate::value::{Document, Json, canonical};
+use crate::value::{self, Document, Json, canonical};
 use crate::vm;
 
 /// Largest JSON of stack and scopes that the head carries; more stands in rows of its own.
@@ -108,7 +108,7 @@ impl PageRef {
             (PageRef::Whole(_), [row]) => row.get("objects").cloned().ok_or_else(|| damaged("it has no objects")),
             _ => {
                 let text: String = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
-                serde_json::from_str(&text).map_err(|e| damaged(&e.to_string()))
+                value::parse(&text).map_err(|e| damaged(&e.to_string()))
             }
         }
     }
@@ -195,7 +195,7 @@ impl Live {
             .collect::<Result<_, _>>()?;
         let frames = match (&execution.frames, execution.heap.spill) {
             (Some(frames), _) => frames.clone(),
-            (None, Some(spill)) => serde_json::from_value(spill.read(view, &execution.id, FRAMES_PAGE)?)
+            (None, Some(spill)) => value::read(&spill.read(view, &execution.id, FRAMES_PAGE)?)
                 .map_err(|e| document::damaged(&key, &e.to_string()))?,
             (None, None) => return Err(document::damaged(&key, "its stack is nowhere")),
         };

@@ -13,7 +13,7 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::Catalog;
-use crate::value::{Json, canonical};
+use crate::value::{self, Json, canonical};
 
 /// Longest line that is read: a document of the largest size; times are longer as text than as numbers.
 pub(super) const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -145,7 +145,7 @@ impl<R: BufRead + Seek> LineReader<R> {
     }
 
     fn json(&self, line: &[u8]) -> Result<Json, Error> {
-        serde_json::from_slice(line).map_err(|e| self.damaged(&format!("this line is no JSON ({e})")))
+        value::parse_bytes(line).map_err(|e| self.damaged(&format!("this line is no JSON ({e})")))
     }
 
     fn damaged(&self, why: &str) -> Error {
@@ -155,8 +155,8 @@ impl<R: BufRead + Seek> LineReader<R> {
 
     /// The closing line, which must be right and the last one.
     fn end(&mut self, line: &Json) -> Result<Summary, Error> {
-        let end =
-            End::deserialize(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
+        let end: End =
+            value::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
         if let Some(hash) = self.hash.take()
             && hash_text(hash) != end.sha256
         {
@@ -190,7 +190,7 @@ impl<R: BufRead + Seek> Source for LineReader<R> {
             Err(_) => None,
         };
         let Some((_, line)) = first else { return Err(no_export(&self.name)) };
-        let header: Json = serde_json::from_slice(&line).map_err(|_| no_export(&self.name))?;
+        let header: Json = value::parse_bytes(&line).map_err(|_| no_export(&self.name))?;
         self.take_in(&line);
         Header::read(&header, &self.name)
     }

@@ -11,7 +11,7 @@ use super::bytes::key;
 use crate::id::Revision;
 use crate::store::Stored;
 use crate::store::tables::Projection;
-use crate::value::Document;
+use crate::value::{Json, parse, written};
 
 /// The members that are read back; entries are not.
 pub(super) const READ: [&str; 5] = ["id", "rev", "v", "doc", "crc"];
@@ -47,8 +47,8 @@ impl Record<'_> {
             return Err("its checksum does not fit what it holds".to_owned());
         }
         let revision = Revision::parse(&self.rev).ok_or_else(|| "its revision is none".to_owned())?;
-        let document: Document =
-            serde_json::from_str(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+        let document = parse(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+        let Json::Object(document) = document else { return Err("its JSON is no object".to_owned()) };
         Ok((Arc::from(&*self.id), Stored { revision, version: self.v, document: Arc::new(document) }))
     }
 }
@@ -61,7 +61,7 @@ impl<'a> Written<'a> {
         stored: &Stored,
         indexes: impl Iterator<Item = (&'a str, &'a Projection)>,
     ) -> serde_json::Result<Self> {
-        let (rev, v, doc) = (stored.revision.to_string(), stored.version, serde_json::to_string(&*stored.document)?);
+        let (rev, v, doc) = (stored.revision.to_string(), stored.version, written(&*stored.document)?);
         let crc = seal(collection, id, &rev, v, &doc);
         let entries = |projection: &Projection| projection.keys(id, &stored.document).iter().map(|k| key(k)).collect();
         let i = indexes.map(|(slot, projection)| (slot, entries(projection))).collect();

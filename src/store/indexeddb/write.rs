@@ -8,6 +8,7 @@ use super::binding::ObjectStore;
 use super::faults::Stop;
 use super::record::Written;
 use crate::store::Error;
+use crate::value::written;
 
 /// Bytes of text that cross at once, or one value that is larger.
 const PORTION: usize = 1024 * 1024;
@@ -46,5 +47,5 @@ fn put_portion(store: &ObjectStore, portion: &[(&str, String)]) -> Result<(), St
 fn text(key: &str, value: &impl Serialize) -> Result<String, Error> {
     let unwritable =
         |e: serde_json::Error| Error::Unavailable { what: format!("the record `{key}`"), why: e.to_string() };
-    serde_json::to_string(value).map_err(unwritable)
+    written(value).map_err(unwritable)
 }
