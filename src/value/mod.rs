@@ -4,9 +4,11 @@
 mod big;
 mod bounds;
 mod canonical;
+mod case;
 mod diff;
 mod distance;
 mod double;
+mod few;
 mod order;
 mod path;
 mod present;
@@ -18,9 +20,11 @@ mod words;
 
 pub use bounds::{Excess, check_plain, check_storable};
 pub use canonical::{canonical, number_text};
+pub use case::{lower_case, upper_case};
 pub use diff::{Difference, difference};
 pub use distance::edit_distance;
 pub use double::{double, exact_digits, shortest_digits};
+pub use few::{Few, FewOf};
 pub use order::{compare, same};
 pub use path::{Path, Segment, get};
 pub use present::present;

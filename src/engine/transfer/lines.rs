@@ -1,6 +1,5 @@
 //! An export as lines of JSON: a header, one document a line, and a closing line with counts and the hash of all before it.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::Catalog;
-use crate::value::{self, Json, canonical};
+use crate::value::{self, Few, Json, canonical};
 
 /// Longest line that is read: a document of the largest size; times are longer as text than as numbers.
 pub(super) const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -103,13 +102,13 @@ pub struct LineReader<R> {
     /// Of all that was read; `None` once something was passed over.
     hash: Option<Sha256>,
     /// Where each collection begins.
-    begins: BTreeMap<&'static str, (u64, u64)>,
+    begins: Few<&'static str, (u64, u64)>,
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
     /// Reads `from`, which is called `name` in errors; `catalog` says what documents may be.
     pub fn new(from: R, name: impl Into<String>, catalog: Catalog) -> Self {
-        let (name, begins) = (name.into(), BTreeMap::new());
+        let (name, begins) = (name.into(), Few::default());
         Self { from, name, catalog, line: 0, at: 0, hash: None, begins }
     }
 
@@ -210,7 +209,7 @@ impl<R: BufRead + Seek> Source for LineReader<R> {
         }
         let record = Record::read(&self.catalog, json).map_err(|why| self.damaged(&why))?;
         self.take_in(&line);
-        self.begins.entry(record.collection.name).or_insert((begin, self.line));
+        self.begins.or_insert_with(record.collection.name, || (begin, self.line));
         Ok(Item::Record(record))
     }
 }

@@ -27,6 +27,7 @@ use crate::store::tables::window::{Fetched, Wish};
 use crate::store::tables::{Commit, Pending, Planned, Tables};
 use crate::store::{Batch, COMMANDS, Error, Receipt, Stored};
 use crate::time::Timestamp;
+use crate::value::{Few, FewOf};
 
 /// Most commits in one transaction.
 const GROUP_COMMITS: usize = 1_024;
@@ -230,7 +231,8 @@ impl Connection {
         if let Err(error) = self.writable() {
             return Ok(group.iter().map(|_| Err(error.clone())).collect());
         }
-        let tx = Tx::begin(&self.handle.link.database, self.stores_of(group), Mode::Write).map_err(Stop::from)?;
+        let tx = Tx::begin(&self.handle.link.database, self.stores_of(group).keys().copied(), Mode::Write)
+            .map_err(Stop::from)?;
         let ended = self.commit_in(&tx, group).await;
         if ended.is_err() {
             tx.abort();
@@ -239,12 +241,12 @@ impl Connection {
     }
 
     /// The object stores that these touch.
-    fn stores_of<'a>(&'a self, group: &'a [Rc<Request>]) -> BTreeSet<&'a str> {
+    fn stores_of<'a>(&'a self, group: &'a [Rc<Request>]) -> FewOf<&'a str> {
         let batches = || group.iter().map(|request| &request.batch);
         let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
         let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
         let collections = written.chain(checked).filter(|collection| self.has(collection));
-        collections.chain([FEED, COMMANDS.name]).collect()
+        FewOf::of(collections.chain([FEED, COMMANDS.name]))
     }
 
     async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
@@ -293,7 +295,7 @@ impl Connection {
         for change in commits.iter().flat_map(|commit| &commit.changes) {
             states.insert(&change.key, change.after.as_ref());
         }
-        let mut records: BTreeMap<&str, Vec<(String, Written<'_>)>> = BTreeMap::new();
+        let mut records: Few<&str, Vec<(String, Written<'_>)>> = Few::default();
         for (at, after) in &states {
             let (collection, name) = (&*at.collection, key(at.id.as_bytes()));
             match after {
@@ -303,11 +305,11 @@ impl Connection {
                         |e: serde_json::Error| Error::Invalid { key: (*at).clone(), reason: e.to_string() };
                     let record =
                         Written::of(collection, &at.id, stored, self.indexes(collection)).map_err(unwritable)?;
-                    records.entry(collection).or_default().push((name, record));
+                    records.at(collection).push((name, record));
                 }
             }
         }
-        for (collection, records) in &records {
+        for (collection, records) in records.iter() {
             put_records(&tx.store(collection)?, records)?;
         }
         ending.write(tx, commits)

@@ -1,13 +1,12 @@
 //! What the database says of itself, in the object store `runstate`: `store` has its format and id; under the name of each collection stand the
 //! declared version and what each of its indexes was made by. From that and a catalog follows what an upgrade has to do.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::{Holds, Projection};
 use crate::store::{COMMANDS, Error};
+use crate::value::Few;
 
 /// The object store of all this. No collection has such a name.
 pub(super) const META: &str = "runstate";
@@ -52,7 +51,7 @@ pub(super) struct Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) identity: Identity,
-    pub(super) collections: BTreeMap<String, Kept>,
+    pub(super) collections: Few<String, Kept>,
 }
 
 /// What becomes of one collection.
@@ -76,7 +75,7 @@ pub(super) fn declared(catalog: &Catalog) -> impl Iterator<Item = &'static Colle
 impl Layout {
     /// A new store without collections.
     pub(super) fn new(store: String) -> Self {
-        Self { identity: Identity { format: FORMAT, store }, collections: BTreeMap::new() }
+        Self { identity: Identity { format: FORMAT, store }, collections: Few::default() }
     }
 
     /// Why a program with this catalog may only read.
@@ -104,14 +103,14 @@ impl Layout {
         let before = found.map_or(&[][..], |kept| &kept.indexes);
         let asked = |slot: &Slot| projections.iter().any(|projection| *projection.made_by == *slot.made_by);
         let (mut indexes, gone): (Vec<Slot>, Vec<Slot>) = before.iter().cloned().partition(asked);
-        let mut taken: BTreeSet<String> = before.iter().map(|slot| slot.slot.clone()).collect();
+        let mut taken: Vec<String> = before.iter().map(|slot| slot.slot.clone()).collect();
         let mut added = Vec::new();
         for projection in &projections {
             if indexes.iter().any(|slot| *slot.made_by == *projection.made_by) {
                 continue;
             }
             let slot = free_slot(&taken);
-            taken.insert(slot.clone());
+            taken.push(slot.clone());
             added.push(slot.clone());
             indexes.push(Slot { slot, name: name(&projection.holds()), made_by: projection.made_by.to_string() });
         }
@@ -138,7 +137,7 @@ impl Kept {
 }
 
 /// The first name that is free. Names of before are not used again in the same upgrade.
-fn free_slot(taken: &BTreeSet<String>) -> String {
+fn free_slot(taken: &[String]) -> String {
     (0..).map(|n: u32| format!("k{n}")).find(|slot| !taken.contains(slot)).unwrap_or_default()
 }
 
