@@ -2,6 +2,9 @@
 //! each pair of types. What grows with the data belongs in a tree.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
 
 /// Values by keys, in the order of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +136,19 @@ impl<K, V> IntoIterator for Few<K, V> {
     }
 }
 
+impl<K: Serialize, V: Serialize> Serialize for Few<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// A tree of these entries. It is filled one by one: to collect it would sort them first, by code of their own type.
+pub fn tree<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
+    let mut tree = BTreeMap::new();
+    tree.extend(entries);
+    tree
+}
+
 /// A set of few things: keys without values.
 pub type FewOf<K> = Few<K, ()>;
 
@@ -147,7 +163,6 @@ impl<K: Ord> FewOf<K> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
 
     proptest! {
         #[test]

@@ -12,7 +12,7 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::Catalog;
-use crate::value::{self, Few, Json, canonical};
+use crate::value::{self, Few, Json, Unfit, canonical};
 
 /// Longest line that is read: a document of the largest size; times are longer as text than as numbers.
 pub(super) const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -77,19 +77,31 @@ impl<W: Write> Sink for LineWriter<W> {
     }
 
     fn end(&mut self, summary: &Summary) -> Result<(), Error> {
-        let end = End { summary: summary.clone(), sha256: hash_text(self.hash.clone()) };
+        let end = End { summary: summary.clone(), seal: Seal { sha256: hash_text(self.hash.clone()) } };
         self.line(&canonical(&json!({"end": end})))?;
         self.to.flush().map_err(|e| io(&self.name, "written", &e))
     }
 }
 
 /// The closing line.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct End {
     #[serde(flatten)]
     summary: Summary,
+    #[serde(flatten)]
+    seal: Seal,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seal {
     /// Of all bytes before this line.
     sha256: String,
+}
+
+impl End {
+    fn read(line: &Json) -> Result<Self, Unfit> {
+        Ok(Self { summary: value::read(line)?, seal: value::read(line)? })
+    }
 }
 
 /// Reads an export from `R`, from the beginning or from the first document of a collection.
@@ -154,10 +166,9 @@ impl<R: BufRead + Seek> LineReader<R> {
 
     /// The closing line, which must be right and the last one.
     fn end(&mut self, line: &Json) -> Result<Summary, Error> {
-        let end: End =
-            value::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
+        let end = End::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
         if let Some(hash) = self.hash.take()
-            && hash_text(hash) != end.sha256
+            && hash_text(hash) != end.seal.sha256
         {
             return Err(self.damaged(EDITED));
         }

@@ -23,7 +23,7 @@ use super::record::Written;
 use super::transaction::{Mode, Tx};
 use super::write::put_records;
 use crate::schema::Key;
-use crate::store::tables::window::{Fetched, Wish};
+use crate::store::tables::window::Fetched;
 use crate::store::tables::{Commit, Pending, Planned, Tables};
 use crate::store::{Batch, COMMANDS, Error, Receipt, Stored};
 use crate::time::Timestamp;
@@ -253,7 +253,8 @@ impl Connection {
         let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(0)));
         let ending = Ending::ask(tx)?;
         // Batches of one group often touch the same.
-        let wishes: BTreeSet<Wish> = group.iter().flat_map(|request| self.tables.ahead(&request.batch)).collect();
+        let mut wishes = BTreeSet::new();
+        wishes.extend(group.iter().flat_map(|request| self.tables.ahead(&request.batch)));
         self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
         let mut end = ending.last();
 

@@ -2,7 +2,6 @@
 //! so that what is edited by hand is never believed; `i` has its entries in each index, from which the browser makes its own.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use super::bytes::key;
 use crate::id::Revision;
 use crate::store::Stored;
 use crate::store::tables::Projection;
-use crate::value::{Json, parse, written};
+use crate::value::{Crc32, Few, Json, parse, written};
 
 /// The members that are read back; entries are not.
 pub(super) const READ: [&str; 5] = ["id", "rev", "v", "doc", "crc"];
@@ -37,7 +36,7 @@ pub(super) struct Written<'a> {
     v: u32,
     doc: String,
     crc: u32,
-    i: BTreeMap<&'a str, Vec<String>>,
+    i: Few<&'a str, Vec<String>>,
 }
 
 impl Record<'_> {
@@ -71,10 +70,10 @@ impl<'a> Written<'a> {
 
 /// No two records have the same bytes here: ids and revisions have no control characters.
 fn seal(collection: &str, id: &str, rev: &str, v: u32, doc: &str) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut crc = Crc32::default();
     for part in [collection, id, rev, &v.to_string(), doc] {
-        hasher.update(part.as_bytes());
-        hasher.update(&[0]);
+        crc.update(part.as_bytes());
+        crc.update(&[0]);
     }
-    hasher.finalize()
+    crc.finish()
 }

@@ -68,7 +68,8 @@ impl List {
             // It ended before the range did.
             return;
         }
-        let there: BTreeSet<Arc<str>> = keys.iter().filter_map(|key| key.as_string().map(Arc::from)).collect();
+        let mut there = BTreeSet::new();
+        there.extend(keys.iter().filter_map(|key| key.as_string().map(Arc::<str>::from)));
         for id in self.ids.iter().filter(|id| !there.contains(key(id.as_bytes()).as_str())) {
             fetched.document(self.part, id, None);
         }

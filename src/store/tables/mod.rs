@@ -17,7 +17,6 @@ mod walk;
 pub mod window;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -215,7 +214,7 @@ impl Table {
                 let of =
                     |d: Option<&Document>| d.map(|d| keys::entries(declared, index.declared, d)).unwrap_or_default();
                 let (mut removed, mut added) = (of(old), of(new));
-                let stays: BTreeSet<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
+                let stays: Vec<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
                 removed.retain(|entry| !stays.contains(entry));
                 added.retain(|entry| !stays.contains(entry));
                 let unique = index.declared.unique;

