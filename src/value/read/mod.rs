@@ -1,6 +1,9 @@
 //! Types out of values that are lent. `serde_json` reads them as well, but gives every type the code of each form that a reader of any
 //! format may meet: records written as lists, names given as numbers. Here a record is an object, and a page loads only that.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::de::value::BorrowedStrDeserializer;
