@@ -197,11 +197,9 @@ impl Reader<'_> {
             }
         }
         let second = self.unit()?;
-        let both = 0x1_0000 + ((first - 0xd800) << 10) + second.wrapping_sub(0xdc00);
-        if (0xdc00..0xe000).contains(&second) {
-            return char::from_u32(both).ok_or_else(|| self.wrong(lone));
-        }
-        Err(self.wrong(lone))
+        let second = second.checked_sub(0xdc00).filter(|second| *second < 0x400);
+        let both = second.and_then(|second| char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + second));
+        both.ok_or_else(|| self.wrong(lone))
     }
 
     /// Four hexadecimal digits.
