@@ -1,5 +1,6 @@
-// Names every function of a WebAssembly module by its place in the order of their names, for `wasm-opt --reorder-functions-by-name`:
-// functions that were made from one generic source have like names and like bodies, and gzip sees no further back than 32 KiB.
+// Names every function of a WebAssembly module by the place it is to have, for `wasm-opt --reorder-functions-by-name`.
+
+import { alike } from "./alike.mjs";
 
 /** A reader of the binary format, over the bytes of a module. */
 class Reader {
@@ -34,23 +35,17 @@ class Reader {
 const FUNCTION = 0;
 const CUSTOM = 0;
 const IMPORTS = 2;
-const FUNCTIONS = 3;
+const CODE = 10;
 
-/** `bytes`: a module with its names. Returns it with functions named by rank. */
+/** `bytes`: a module. Returns it with each function named by its place, so that like ones stand together. */
 export function ranked(bytes) {
   const sections = sectionsOf(bytes);
-  const imported = importedFunctions(sections.find((section) => section.id === IMPORTS), bytes);
-  const functions = sections.find((section) => section.id === FUNCTIONS);
-  const count = functions ? new Reader(bytes, functions.from).number() : 0;
-  const names = namesOf(sections, bytes);
-  const places = Array.from({ length: count }, (_, index) => index + imported);
-  const key = (index) => (names.get(index) ?? "").replace(/::h[0-9a-f]{16}$/, "");
-  const keys = new Map(places.map((index) => [index, key(index)]));
-  const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-  places.sort((a, b) => compare(keys.get(a), keys.get(b)) || a - b);
-  const width = String(count).length;
-  const ranks = places.map((index, rank) => [index, String(rank).padStart(width, "0")]);
-  const kept = sections.filter((section) => section.name !== "name");
+  const section = (id) => sections.find((one) => one.id === id);
+  const imported = importedFunctions(section(IMPORTS), bytes);
+  const order = alike(bodiesOf(section(CODE), bytes));
+  const width = String(order.length).length;
+  const ranks = order.map((place, rank) => [place + imported, String(rank).padStart(width, "0")]);
+  const kept = sections.filter(({ name }) => name !== "name");
   return Buffer.concat([bytes.subarray(0, 8), ...kept.map((s) => bytes.subarray(s.begin, s.to)), nameSection(ranks)]);
 }
 
@@ -95,22 +90,14 @@ function importedFunctions(section, bytes) {
   return functions;
 }
 
-/** Names of functions by their index. */
-function namesOf(sections, bytes) {
-  const section = sections.find((one) => one.name === "name");
-  if (!section) throw new Error("the module has no names; build it without stripping them");
-  const reader = new Reader(bytes, section.body);
-  while (reader.at < section.to) {
-    const kind = reader.number();
-    const end = reader.number() + reader.at;
-    if (kind === 1) {
-      const names = new Map();
-      for (let left = reader.number(); left > 0; left--) names.set(reader.number(), reader.text());
-      return names;
-    }
-    reader.at = end;
-  }
-  return new Map();
+function bodiesOf(section, bytes) {
+  if (!section) return [];
+  const reader = new Reader(bytes, section.from);
+  return Array.from({ length: reader.number() }, () => {
+    const length = reader.number();
+    reader.at += length;
+    return bytes.subarray(reader.at - length, reader.at);
+  });
 }
 
 function nameSection(ranks) {

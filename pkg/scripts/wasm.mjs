@@ -63,7 +63,7 @@ const HAVE = [
 /** Small when packed, which is not small as it lies there: inlining and `-Oz` make bodies that are alike differ, and like bodies cost little. */
 function optimise(from, to) {
   const opt = (...words) => run("node_modules/.bin/wasm-opt", [...HAVE, ...words]);
-  opt("-O2", "--skip-pass=inlining-optimizing", "-g", from, "-o", to);
+  opt("-O2", "--skip-pass=inlining-optimizing", from, "-o", to);
   writeFileSync(to, ranked(readFileSync(to)));
   opt("--reorder-functions-by-name", "--strip-debug", "--strip-producers", to, "-o", to);
 }

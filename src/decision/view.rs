@@ -1,12 +1,12 @@
 //! What a decision may see: the documents and query results it asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::WarmValue;
 use crate::id::Revision;
 use crate::schema::{Key, Query};
-use crate::value::Document;
+use crate::value::{Document, Few};
 
 /// What a command asks to read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,7 +54,7 @@ pub struct Loaded {
 #[derive(Clone, Default)]
 pub struct View {
     documents: HashMap<Key, Option<Loaded>>,
-    answers: BTreeMap<&'static str, Answer>,
+    answers: Few<&'static str, Answer>,
     warm: HashMap<Key, WarmValue>,
 }
 

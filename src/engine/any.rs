@@ -1,14 +1,12 @@
 //! A command without its type: what drives commands is compiled once, not once for each. Here stands all that depends on the
 //! type; the outputs stay typed, kept beside the decision until they are told.
 
-use serde::Deserialize;
-
 use super::Error;
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id::{hex, sha256};
 use crate::marker::MaybeSync;
 use crate::schema::Key;
-use crate::value::{Json, canonical};
+use crate::value::{Json, canonical, read};
 
 /// A command, and what its last decision told.
 pub(super) struct Asked<'a, C: Command> {
@@ -71,8 +69,7 @@ impl<C: Command> AnyCommand for Asked<'_, C> {
     }
 
     fn recall(&mut self, result: Json) -> Result<(), String> {
-        // By reference, as documents are read: from owned values would be all that a second time.
-        self.output = Some(C::Output::deserialize(&result).map_err(|error| error.to_string())?);
+        self.output = Some(read(&result).map_err(|error| error.to_string())?);
         Ok(())
     }
 

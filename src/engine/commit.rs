@@ -12,7 +12,7 @@ use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::Key;
 use crate::store::{self, Batch, Check, Expect, Op, Write};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, difference};
+use crate::value::{Document, Json, difference, json_bytes};
 
 /// A command in the course of being decided.
 pub(super) struct Deciding<'a> {
@@ -62,7 +62,7 @@ impl Engine {
     ) -> Result<Came, store::Error> {
         let id = command.id;
         let result = asked.result().map_err(|why| wrong_result(id, &why))?;
-        if result.to_string().len() > LEDGER_RESULT_BYTES {
+        if json_bytes(&result) > LEDGER_RESULT_BYTES {
             return Err(wrong_result(id, "it is larger than 4 KiB"));
         }
         let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();

@@ -9,7 +9,7 @@ use crate::domain::cvm::EXECUTIONS;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
 use crate::store::{COMMANDS, Capabilities, Error as StoreError};
-use crate::value::Json;
+use crate::value::{Json, tree};
 
 /// What a store is and holds.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Engine {
         let count = |row: crate::value::Document| {
             Some((row.get(status)?.as_str()?.to_owned(), row.get("n").and_then(Json::as_u64)?))
         };
-        Ok(rows.into_iter().filter_map(count).collect())
+        Ok(tree(rows.into_iter().filter_map(count)))
     }
 
     async fn first_execution(&self, direction: Direction) -> Result<Option<Summary>, Error> {

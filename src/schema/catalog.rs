@@ -1,8 +1,7 @@
 //! The set of collections that an engine works with, checked once.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{Collection, Index, IndexKind, Kind, Presence};
+use crate::value::{Few, FewOf};
 
 /// A declaration that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +16,7 @@ pub struct CatalogError {
 /// Collections by name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    collections: BTreeMap<&'static str, &'static Collection>,
+    collections: Few<&'static str, &'static Collection>,
 }
 
 impl Catalog {
@@ -64,12 +63,12 @@ fn verify(collection: &Collection) -> Result<(), String> {
     if collection.version == 0 {
         return Err("versions begin at 1".to_owned());
     }
-    let mut fields = BTreeSet::new();
+    let mut fields = FewOf::default();
     for field in collection.fields {
         if field.name.starts_with('_') || field.name.split('.').any(str::is_empty) {
             return Err(format!("`{}` is no field name (names that begin with _ are reserved)", field.name));
         }
-        if !fields.insert(field.name) {
+        if fields.insert(field.name, ()).is_some() {
             return Err(format!("field `{}` is declared twice", field.name));
         }
         if let (Presence::Default(value), false) = (field.presence, field.values.is_empty())
@@ -78,9 +77,9 @@ fn verify(collection: &Collection) -> Result<(), String> {
             return Err(format!("the default of `{}` is none of its values", field.name));
         }
     }
-    let mut names = BTreeSet::new();
+    let mut names = FewOf::default();
     for index in collection.indexes {
-        if !names.insert(index.name()) {
+        if names.insert(index.name(), ()).is_some() {
             return Err(format!("index `{}` is declared twice", index.name()));
         }
         if index.fields.is_empty() || (index.kind == IndexKind::Each && index.fields.len() != 1) {
@@ -88,7 +87,7 @@ fn verify(collection: &Collection) -> Result<(), String> {
         }
         let partial = index.partial.iter().flat_map(|p| p.paths());
         if let Some(path) =
-            index.fields.iter().map(|(path, _)| *path).chain(partial).find(|path| !fields.contains(path))
+            index.fields.iter().map(|(path, _)| *path).chain(partial).find(|path| !fields.contains_key(path))
         {
             return Err(format!("index `{}` reads `{path}`, which is no declared field", index.name()));
         }

@@ -1,6 +1,5 @@
 //! The store in memory: as fast as it gets, gone with its process. Tests, previews, and the reference for every other store.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -11,7 +10,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::time::{Millis, Timestamp};
-use crate::value::Document;
+use crate::value::{Document, Few};
 
 /// A store in memory.
 ///
@@ -31,7 +30,7 @@ struct State {
     tables: Tables,
     feed: Feed,
     /// The newest version of each collection that was ever declared here.
-    versions: BTreeMap<&'static str, u32>,
+    versions: Few<&'static str, u32>,
     access: Access,
 }
 
@@ -46,7 +45,7 @@ enum Access {
 impl Default for State {
     fn default() -> Self {
         let tables = Tables::new(&Catalog::default(), Limits::default());
-        Self { tables, feed: Feed::default(), versions: BTreeMap::new(), access: Access::Open }
+        Self { tables, feed: Feed::default(), versions: Few::default(), access: Access::Open }
     }
 }
 

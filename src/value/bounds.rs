@@ -3,7 +3,7 @@
 
 use serde_json::Number;
 
-use super::{Json, json_bytes};
+use super::{Json, json_bytes, json_text};
 use crate::limits::{PLAIN_VALUE_BYTES, SAFE_INTEGER, VALUE_DEPTH};
 
 /// How a value is too much.
@@ -46,7 +46,7 @@ pub fn check_storable(value: &Json, levels: usize) -> Result<(), Excess> {
                 }
                 pending.extend(map.values().map(|item| (item, depth + 1)));
             }
-            Json::Number(number) if !exact(number) => return Err(Excess::Integer(number.to_string())),
+            Json::Number(number) if !exact(number) => return Err(Excess::Integer(json_text(value))),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
     }

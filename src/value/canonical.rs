@@ -1,7 +1,7 @@
 //! Canonical JSON (RFC 8785): one text for each value, whatever order its keys came in. Fingerprints and state hashes are
 //! taken over it.
 
-use super::{Json, sort_by};
+use super::{Json, sort_by, written};
 
 /// The canonical text of `value`: keys sorted by UTF-16 units, numbers as ECMAScript writes them, no white space.
 ///
@@ -23,10 +23,10 @@ fn write(value: &Json, out: &mut String) {
         Json::Number(n) => match n.as_i64() {
             // Beyond 2^53 the integer is written whole: rounding would give two values one text.
             Some(i) => out.push_str(&i.to_string()),
-            None => out.push_str(&n.as_f64().map_or_else(|| n.to_string(), number_text)),
+            None => out.push_str(&n.as_f64().map(number_text).unwrap_or_default()),
         },
         // serde_json escapes exactly what RFC 8785 asks for, in the short forms it asks for.
-        Json::String(s) => out.push_str(&Json::String(s.clone()).to_string()),
+        Json::String(s) => out.push_str(&quoted(s)),
         Json::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -45,13 +45,18 @@ fn write(value: &Json, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                out.push_str(&Json::String(key.clone()).to_string());
+                out.push_str(&quoted(key));
                 out.push(':');
                 write(&map[key], out);
             }
             out.push('}');
         }
     }
+}
+
+fn quoted(text: &str) -> String {
+    // There is no text that JSON cannot say.
+    written(text).unwrap_or_default()
 }
 
 /// A double as ECMAScript's `String(n)` writes it.

@@ -1,17 +1,45 @@
 //! Paths into documents: `state.status`, `heap.pages.17`. On the wire a path is a list, so that a key may contain a dot.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Document, Json};
 
 /// One step of a path: a key of an object or an index of a list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Segment {
     /// The element of a list.
     Index(u32),
     /// The value under a key.
     Key(String),
+}
+
+impl<'de> Deserialize<'de> for Segment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnySegment)
+    }
+}
+
+struct AnySegment;
+
+impl Visitor<'_> for AnySegment {
+    type Value = Segment;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an index or a key")
+    }
+
+    fn visit_u64<E: Error>(self, index: u64) -> Result<Segment, E> {
+        let wrong = |_| E::invalid_value(Unexpected::Unsigned(index), &self);
+        u32::try_from(index).map(Segment::Index).map_err(wrong)
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Segment, E> {
+        Ok(Segment::Key(key.to_owned()))
+    }
 }
 
 /// Where a value stands in a document.

@@ -23,5 +23,5 @@ impl std::io::Write for Counter {
 pub fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
     let mut counter = Counter(0);
     // What cannot be written as JSON is too large for every store.
-    serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
+    super::text::put(value, &mut counter).map_or(usize::MAX, |()| counter.0)
 }

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::globals::Ask;
 use super::op::Op;
 use super::program::{BytecodeError, Function, Instruction, Program, WireInstruction};
 use super::wire;
+use crate::value;
 
 /// Decodes instruction by instruction, with tables for what is named more than once.
 pub(super) struct Decoder {
@@ -203,7 +203,7 @@ impl Decoder {
 
     fn constant(&mut self, arg: &Arg<'_>) -> Decoded<u32> {
         let json = arg.json.unwrap_or(&Json::Null);
-        let key = json.to_string();
+        let key = value::json_text(json);
         if let Some(index) = self.constants.get(&key) {
             return Ok(*index);
         }
@@ -238,8 +238,8 @@ impl Decoder {
 
     fn function(&mut self, arg: &Arg<'_>) -> Decoded<Instruction> {
         let json = arg.json.ok_or_else(|| arg.wrong("a function description"))?;
-        let function =
-            Function::deserialize(json).map_err(|error| arg.wrong(&format!("a function description ({error})")))?;
+        let function: Function =
+            value::read(json).map_err(|error| arg.wrong(&format!("a function description ({error})")))?;
         let index = u32::try_from(self.program.functions.len()).unwrap_or(u32::MAX);
         self.program.functions.push(function);
         Ok(Instruction::Function(index))

@@ -1,6 +1,7 @@
 //! Numbers as JavaScript writes, reads and converts them.
 
 use super::text::{Str, Units};
+use crate::value::{double, exact_digits, shortest_digits};
 
 /// `String(number)`.
 pub fn to_text(number: f64) -> Str {
@@ -61,7 +62,7 @@ pub fn from_text(text: &Str) -> f64 {
     match ascii.as_str() {
         "Infinity" | "+Infinity" => f64::INFINITY,
         "-Infinity" => f64::NEG_INFINITY,
-        _ if decimal_length(bytes) == bytes.len() => ascii.parse().unwrap_or(f64::NAN),
+        _ if decimal_length(bytes) == bytes.len() => literal(&ascii),
         _ => f64::NAN,
     }
 }
@@ -105,11 +106,19 @@ fn decimal_length(bytes: &[u8]) -> usize {
     at
 }
 
+/// The value of a decimal literal already known to be one, with its sign.
+fn literal(text: &str) -> f64 {
+    match text.strip_prefix('-') {
+        Some(magnitude) => -double(magnitude),
+        None => double(text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
 /// The value of digits already known to be valid in `radix`.
 fn digits_value(digits: &[u8], radix: u32) -> f64 {
     let text = String::from_utf8_lossy(digits);
     if radix == 10 {
-        return text.parse().unwrap_or(f64::NAN);
+        return double(&text);
     }
     let text = text.trim_start_matches('0');
     // Above 2^53 a power of two radix must round once, at the end, to even.
@@ -174,7 +183,7 @@ pub fn parse_float(text: &Str) -> f64 {
     if unsigned.starts_with("Infinity") {
         return if ascii.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY };
     }
-    ascii.get(..decimal_length(ascii.as_bytes())).and_then(|t| t.parse().ok()).unwrap_or(f64::NAN)
+    ascii.get(..decimal_length(ascii.as_bytes())).filter(|t| !t.is_empty()).map_or(f64::NAN, literal)
 }
 
 /// The 32 bits of a number for bitwise operators.
@@ -206,18 +215,14 @@ pub fn power(base: f64, exponent: f64) -> f64 {
 
 /// Exact decimal digits of a positive finite number, rounded half up to `count` digits, and the exponent of the first one.
 fn decimal_digits(number: f64, count: usize) -> (Vec<u8>, i32) {
-    // 767 digits write any double exactly.
-    let exact = format!("{number:.780e}");
-    let (mantissa, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
-    let mut exponent: i32 = exponent.parse().unwrap_or(0);
-    let all: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').collect();
+    let (all, mut exponent) = exact_digits(number);
     let mut digits = all.get(..count).unwrap_or(&all).to_vec();
-    digits.resize(count, 0);
-    if all.get(count).is_some_and(|d| *d >= 5) {
+    digits.resize(count, b'0');
+    if all.get(count).is_some_and(|d| *d >= b'5') {
         let mut carry = true;
         for digit in digits.iter_mut().rev() {
-            if *digit == 9 {
-                *digit = 0;
+            if *digit == b'9' {
+                *digit = b'0';
             } else {
                 *digit += 1;
                 carry = false;
@@ -225,12 +230,12 @@ fn decimal_digits(number: f64, count: usize) -> (Vec<u8>, i32) {
             }
         }
         if carry {
-            digits.insert(0, 1);
+            digits.insert(0, b'1');
             digits.truncate(count.max(1));
             exponent += 1;
         }
     }
-    (digits.iter().map(|d| d + b'0').collect(), exponent)
+    (digits, exponent)
 }
 
 /// `number.toFixed(digits)` for 0 to 100 digits.
@@ -239,19 +244,16 @@ pub fn to_fixed(number: f64, digits: usize) -> Str {
         return to_text(number);
     }
     let magnitude = number.abs();
-    let exponent = if magnitude == 0.0 { 0 } else { magnitude.log10().floor() as i32 };
     let mut text = String::new();
-    // One digit more than needed decides the rounding; `format!` would round half to even.
     let (mut written, first) = if magnitude == 0.0 {
         (vec![b'0'; digits + 1], 0)
     } else {
-        let exact = format!("{magnitude:.780e}");
-        let first: i32 = exact.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(exponent);
+        let (exact, first) = exact_digits(magnitude);
         let wanted = first + 1 + digits as i32;
         match wanted {
             1.. => decimal_digits(magnitude, wanted as usize),
             // Rounds to 0 or to one unit of the last place.
-            0 if exact.as_bytes().first().is_some_and(|d| *d >= b'5') => (vec![b'1'], -(digits as i32)),
+            0 if exact.first().is_some_and(|d| *d >= b'5') => (vec![b'1'], -(digits as i32)),
             _ => (vec![b'0'], -(digits as i32)),
         }
     };
@@ -299,10 +301,8 @@ pub fn to_exponential(number: f64, digits: Option<usize>) -> Str {
             scientific(number < 0.0, &digits, exponent)
         }
         None => {
-            let shortest = format!("{magnitude:e}");
-            let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-            let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-            scientific(number < 0.0, &digits, exponent.parse().unwrap_or(0))
+            let (digits, exponent) = shortest_digits(magnitude);
+            scientific(number < 0.0, &digits, exponent)
         }
     }
 }

@@ -12,12 +12,13 @@ use super::table::Table;
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::wire;
+use crate::value::json_text;
 
 /// Reads, or says what it met instead.
 pub(super) type Read<T> = Result<T, String>;
 
 fn wrong<T>(expected: &str, json: &Json) -> Read<T> {
-    let mut found = json.to_string();
+    let mut found = json_text(json);
     if found.len() > 80 {
         found = found.chars().take(80).collect::<String>() + "…";
     }

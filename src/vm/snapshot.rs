@@ -219,8 +219,8 @@ impl Machine {
                     operands.extend(self.stack.get(at..base).unwrap_or(&[]).iter().map(|v| encoder.value(v)));
                     at = base + names.len();
                     let values = self.stack.get(base..at).unwrap_or(&[]);
-                    let variables: Map<String, Json> =
-                        names.iter().cloned().zip(values.iter().map(|v| encoder.value(v))).collect();
+                    let mut variables = Map::new();
+                    variables.extend(names.iter().cloned().zip(values.iter().map(|v| encoder.value(v))));
                     if index > 0 {
                         scope.insert("function".to_owned(), json!(self.function_name(frame.function)));
                         scope.insert("$function".to_owned(), json!(frame.function));

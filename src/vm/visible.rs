@@ -8,6 +8,7 @@ use super::limits::Exceeded;
 use super::machine::Machine;
 use super::step::written_name;
 use super::value::Value;
+use crate::value::json_bytes;
 
 /// Stands where something was cut.
 const CUT: &str = "…";
@@ -34,7 +35,7 @@ impl Machine {
             };
             let mut room = room;
             let json = self.outline(&value, &mut room, 0);
-            let size = json.to_string().len() + overhead;
+            let size = json_bytes(&json) + overhead;
             if size > left {
                 cut = true;
                 continue;
@@ -68,7 +69,7 @@ impl Machine {
                 break;
             };
             let json = self.outline(value, &mut room, 0);
-            let size = json.to_string().len() + 1;
+            let size = json_bytes(&json) + 1;
             if size + CUT.len() + 3 > left {
                 shown.push(json!(CUT));
                 break;

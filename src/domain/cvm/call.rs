@@ -16,7 +16,7 @@ use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Reference};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json, check_plain, json_bytes};
+use crate::value::{Document, Json, check_plain, json_bytes, json_text};
 use crate::vm::{CallRequest, Reply};
 
 /// The kind of `CC(...)`.
@@ -405,7 +405,7 @@ impl Call {
         match (self.kind.as_str(), self.request.deadline) {
             (COGNITIVE, _) => self.request.prompt.clone(),
             (TIMER, Some(until)) => format!("sleep until {until}"),
-            (tool, _) => format!("{tool} {}", shortened(&self.request.args.to_string(), 200)),
+            (tool, _) => format!("{tool} {}", shortened(&json_text(&self.request.args), 200)),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::code::Code;
 use crate::decision::{Loaded, Rejection};
 use crate::schema::Key;
-use crate::value::{Document, Json};
+use crate::value::{self, Document, Json};
 
 /// The document of an entity.
 pub(super) fn write<T: Serialize>(entity: &T) -> Result<Document, Rejection> {
@@ -19,7 +19,7 @@ pub(super) fn write<T: Serialize>(entity: &T) -> Result<Document, Rejection> {
 
 /// The entity of a document.
 pub(super) fn read<T: DeserializeOwned>(key: &Key, loaded: &Loaded) -> Result<T, Rejection> {
-    T::deserialize(loaded.document.as_ref()).map_err(|e| damaged(key, &e.to_string()))
+    value::read_document(&loaded.document).map_err(|e| damaged(key, &e.to_string()))
 }
 
 /// A document that contradicts its own rules.

@@ -1,9 +1,11 @@
 //! An execution in its live form: a machine with its heap. Read from the head and the page rows in force, kept warm between turns, and
 //! saved as the pages that changed. Warm and cold, it decides the same.
 
+use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::execution::{EXECUTIONS, Execution, State};
@@ -12,7 +14,7 @@ use super::{document, rows};
 use crate::code::Code;
 use crate::decision::{Change, Ctx, ReadSet, Rejection, View, WarmValue};
 use crate::schema::Key;
-use crate::value::{Document, Json, canonical};
+use crate::value::{self, Document, Json, Unfit, canonical};
 use crate::vm;
 
 /// Largest JSON of stack and scopes that the head carries; more stands in rows of its own.
@@ -42,18 +44,38 @@ impl Versions {
 
 /// Which pages are in force, and what else of the heap must be known to go on exactly.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Document")]
 pub(super) struct Heap {
     /// By page number.
     pub pages: Vec<PageRef>,
     /// Where stack and scopes stand, when not in the head.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spill: Option<PageRef>,
     /// Version of the newest rows of stack and scopes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub spilled: u64,
     /// The heap's own counters (`nextRef` and others).
     #[serde(flatten)]
     pub counters: Document,
+}
+
+/// What stands beside the counters.
+#[derive(Deserialize)]
+struct Rows {
+    pages: Vec<PageRef>,
+    spill: Option<PageRef>,
+    #[serde(default)]
+    spilled: u64,
+}
+
+impl TryFrom<Document> for Heap {
+    type Error = Unfit;
+
+    fn try_from(mut counters: Document) -> Result<Self, Unfit> {
+        let Rows { pages, spill, spilled } = value::read_document(&counters)?;
+        counters.retain(|name, _| !matches!(name.as_str(), "pages" | "spill" | "spilled"));
+        Ok(Self { pages, spill, spilled, counters })
+    }
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -61,13 +83,40 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// The version of a page in force, and its number of rows where that is not one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum PageRef {
     /// One row holds it.
     Whole(u64),
     /// So many rows hold it.
     Parts(u64, u32),
+}
+
+impl<'de> Deserialize<'de> for PageRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyPageRef)
+    }
+}
+
+struct AnyPageRef;
+
+impl<'de> Visitor<'de> for AnyPageRef {
+    type Value = PageRef;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a version, or a version and a number of rows")
+    }
+
+    fn visit_u64<E: de::Error>(self, version: u64) -> Result<PageRef, E> {
+        Ok(PageRef::Whole(version))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut both: A) -> Result<PageRef, A::Error> {
+        match (both.next_element()?, both.next_element()?) {
+            (Some(version), Some(parts)) => Ok(PageRef::Parts(version, parts)),
+            _ => Err(de::Error::invalid_type(Unexpected::Seq, &self)),
+        }
+    }
 }
 
 impl PageRef {
@@ -108,7 +157,7 @@ impl PageRef {
             (PageRef::Whole(_), [row]) => row.get("objects").cloned().ok_or_else(|| damaged("it has no objects")),
             _ => {
                 let text: String = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
-                serde_json::from_str(&text).map_err(|e| damaged(&e.to_string()))
+                value::parse(&text).map_err(|e| damaged(&e.to_string()))
             }
         }
     }
@@ -195,7 +244,7 @@ impl Live {
             .collect::<Result<_, _>>()?;
         let frames = match (&execution.frames, execution.heap.spill) {
             (Some(frames), _) => frames.clone(),
-            (None, Some(spill)) => serde_json::from_value(spill.read(view, &execution.id, FRAMES_PAGE)?)
+            (None, Some(spill)) => value::read(&spill.read(view, &execution.id, FRAMES_PAGE)?)
                 .map_err(|e| document::damaged(&key, &e.to_string()))?,
             (None, None) => return Err(document::damaged(&key, "its stack is nowhere")),
         };

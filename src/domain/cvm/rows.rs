@@ -8,7 +8,7 @@ use crate::decision::{Change, Ctx, Rejection};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Field, Index, Key, Reference, Ttl};
 use crate::time::Millis;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, json_text};
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
@@ -117,7 +117,7 @@ pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> K
 
 /// The rows of a page, and how many they are: one with its objects, or several with a part of its text each.
 pub(super) fn page(execution: &str, page: i64, version: u64, objects: Json) -> Result<(Vec<Change>, u32), Rejection> {
-    let text = objects.to_string();
+    let text = json_text(&objects);
     let row = |part: u32, rest: Json| {
         let key = page_key(execution, page, version, part);
         let mut row =

@@ -73,7 +73,7 @@ impl StoreUrl {
             return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
         };
         let nothing =
-            |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_uppercase()));
+            |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_ascii_uppercase()));
         match scheme {
             "memory" if rest.is_empty() => Ok(Self::Memory),
             "memory" => invalid(format!("`{url}`: a memory store has no name; write `memory:`")),

@@ -12,7 +12,7 @@ use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::{self, Expect, Op, Stored, Write};
 use crate::time::Timestamp;
-use crate::value::{Document, Json};
+use crate::value::{Document, Json, read_document};
 
 /// What stands under a command's id while it is staged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,8 +77,7 @@ impl Marker {
 
 impl Held {
     pub(super) fn read(key: Key, stored: Stored) -> Result<Self, store::Error> {
-        let marker = Marker::deserialize(&Json::Object(stored.document.as_ref().clone()))
-            .map_err(|error| damaged(&key, &error.to_string()))?;
+        let marker = read_document(&stored.document).map_err(|error| damaged(&key, &error.to_string()))?;
         Ok(Self { key, loaded: Loaded { revision: stored.revision, document: stored.document }, marker })
     }
 
@@ -155,8 +154,7 @@ impl Record {
     }
 
     pub(super) fn read(key: &Key, stored: &Stored) -> Result<Self, store::Error> {
-        Self::deserialize(&Json::Object(stored.document.as_ref().clone()))
-            .map_err(|error| damaged(key, &error.to_string()))
+        read_document(&stored.document).map_err(|error| damaged(key, &error.to_string()))
     }
 
     /// The rows that are to go, now that it has come to `adopted` or not.

@@ -1,6 +1,5 @@
 //! An export as lines of JSON: a header, one document a line, and a closing line with counts and the hash of all before it.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, Seek, SeekFrom, Write};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::Catalog;
-use crate::value::{Json, canonical};
+use crate::value::{self, Few, Json, Unfit, canonical};
 
 /// Longest line that is read: a document of the largest size; times are longer as text than as numbers.
 pub(super) const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
@@ -78,19 +77,31 @@ impl<W: Write> Sink for LineWriter<W> {
     }
 
     fn end(&mut self, summary: &Summary) -> Result<(), Error> {
-        let end = End { summary: summary.clone(), sha256: hash_text(self.hash.clone()) };
+        let end = End { summary: summary.clone(), seal: Seal { sha256: hash_text(self.hash.clone()) } };
         self.line(&canonical(&json!({"end": end})))?;
         self.to.flush().map_err(|e| io(&self.name, "written", &e))
     }
 }
 
 /// The closing line.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct End {
     #[serde(flatten)]
     summary: Summary,
+    #[serde(flatten)]
+    seal: Seal,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seal {
     /// Of all bytes before this line.
     sha256: String,
+}
+
+impl End {
+    fn read(line: &Json) -> Result<Self, Unfit> {
+        Ok(Self { summary: value::read(line)?, seal: value::read(line)? })
+    }
 }
 
 /// Reads an export from `R`, from the beginning or from the first document of a collection.
@@ -103,13 +114,13 @@ pub struct LineReader<R> {
     /// Of all that was read; `None` once something was passed over.
     hash: Option<Sha256>,
     /// Where each collection begins.
-    begins: BTreeMap<&'static str, (u64, u64)>,
+    begins: Few<&'static str, (u64, u64)>,
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
     /// Reads `from`, which is called `name` in errors; `catalog` says what documents may be.
     pub fn new(from: R, name: impl Into<String>, catalog: Catalog) -> Self {
-        let (name, begins) = (name.into(), BTreeMap::new());
+        let (name, begins) = (name.into(), Few::default());
         Self { from, name, catalog, line: 0, at: 0, hash: None, begins }
     }
 
@@ -145,7 +156,7 @@ impl<R: BufRead + Seek> LineReader<R> {
     }
 
     fn json(&self, line: &[u8]) -> Result<Json, Error> {
-        serde_json::from_slice(line).map_err(|e| self.damaged(&format!("this line is no JSON ({e})")))
+        value::parse_bytes(line).map_err(|e| self.damaged(&format!("this line is no JSON ({e})")))
     }
 
     fn damaged(&self, why: &str) -> Error {
@@ -155,10 +166,9 @@ impl<R: BufRead + Seek> LineReader<R> {
 
     /// The closing line, which must be right and the last one.
     fn end(&mut self, line: &Json) -> Result<Summary, Error> {
-        let end =
-            End::deserialize(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
+        let end = End::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
         if let Some(hash) = self.hash.take()
-            && hash_text(hash) != end.sha256
+            && hash_text(hash) != end.seal.sha256
         {
             return Err(self.damaged(EDITED));
         }
@@ -190,7 +200,7 @@ impl<R: BufRead + Seek> Source for LineReader<R> {
             Err(_) => None,
         };
         let Some((_, line)) = first else { return Err(no_export(&self.name)) };
-        let header: Json = serde_json::from_slice(&line).map_err(|_| no_export(&self.name))?;
+        let header: Json = value::parse_bytes(&line).map_err(|_| no_export(&self.name))?;
         self.take_in(&line);
         Header::read(&header, &self.name)
     }
@@ -210,7 +220,7 @@ impl<R: BufRead + Seek> Source for LineReader<R> {
         }
         let record = Record::read(&self.catalog, json).map_err(|why| self.damaged(&why))?;
         self.take_in(&line);
-        self.begins.entry(record.collection.name).or_insert((begin, self.line));
+        self.begins.or_insert_with(record.collection.name, || (begin, self.line));
         Ok(Item::Record(record))
     }
 }

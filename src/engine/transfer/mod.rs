@@ -29,7 +29,7 @@ use super::Error;
 use crate::code::Code;
 use crate::schema::Catalog;
 use crate::store;
-use crate::value::Json;
+use crate::value::{self, Json, tree};
 
 pub use import::{Checked, Checking, Imported, check};
 pub use lines::{LineReader, LineWriter};
@@ -66,7 +66,7 @@ pub enum Is {
 
 impl Header {
     fn of(catalog: &Catalog, at: crate::time::Timestamp) -> Self {
-        let collections = record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)).collect();
+        let collections = tree(record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
         Self { runstate: Is::Export, format: FORMAT, at: at.to_rfc3339(), collections }
     }
 
@@ -79,7 +79,7 @@ impl Header {
             Some(found) if found > FORMAT => {
                 Err(store::Error::NewerVersion { what: name.to_owned(), found, supported: FORMAT }.into())
             }
-            _ => Self::deserialize(header)
+            _ => value::read(header)
                 .map_err(|e| Error::new(Code::Corrupt, format!("{name}: its header is damaged ({e})"))),
         }
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Record;
 use crate::id::hex;
 use crate::store::COMMANDS;
+use crate::value::FewOf;
 
 /// What was moved, or is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,9 +43,9 @@ impl Summary {
         if self == found {
             return None;
         }
-        let names: std::collections::BTreeSet<&String> = self.counts.keys().chain(found.counts.keys()).collect();
+        let names = FewOf::of(self.counts.keys().chain(found.counts.keys()));
         let count = |summary: &Summary, name: &String| summary.counts.get(name).copied().unwrap_or_default();
-        let other = names.into_iter().find(|name| count(self, name) != count(found, name));
+        let other = names.keys().copied().find(|name| count(self, name) != count(found, name));
         Some(match other {
             Some(name) => {
                 format!("{} documents of {name} where {} were exported", count(found, name), count(self, name))

@@ -154,7 +154,8 @@ impl Rows {
         let paths = question.group_by.iter().map(|group| match group {
             Group::Field(path) | Group::Bucket(path, _) => path.clone(),
         });
-        let mut row: Document = paths.zip(self.values).collect();
+        let mut row = Document::new();
+        row.extend(paths.zip(self.values));
         for ((name, accumulator), number) in question.accumulators.iter().zip(self.numbers) {
             let number = match number {
                 Number::Count(count) => count.into(),

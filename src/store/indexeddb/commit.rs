@@ -21,10 +21,11 @@ use super::layout::FEED;
 use super::read::Pace;
 use super::transaction::{Mode, Tx};
 use super::write::Put;
-use crate::store::tables::window::{Fetched, Wish};
+use crate::store::tables::window::Fetched;
 use crate::store::tables::{Commit, Pending, Planned, Tables};
 use crate::store::{Batch, COMMANDS, Error, Receipt};
 use crate::time::Timestamp;
+use crate::value::FewOf;
 
 /// Most commits in one transaction.
 const GROUP_COMMITS: usize = 1_024;
@@ -246,7 +247,7 @@ impl Connection {
             return Ok(vec![Ok(receipt)]);
         }
         let stores = self.stores_of(group.iter().map(|request| &request.batch));
-        let tx = Tx::begin(&self.handle.link.database, stores, Mode::Write).map_err(Stop::from)?;
+        let tx = Tx::begin(&self.handle.link.database, stores.keys().copied(), Mode::Write).map_err(Stop::from)?;
         let ended = self.commit_in(&tx, group).await;
         if ended.is_err() {
             tx.abort();
@@ -255,19 +256,20 @@ impl Connection {
     }
 
     /// The object stores that these touch.
-    pub(super) fn stores_of<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> BTreeSet<&'a str> {
+    pub(super) fn stores_of<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> FewOf<&'a str> {
         let batches = || batches.clone();
         let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
         let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
         let collections = written.chain(checked).filter(|collection| self.has(collection));
-        collections.chain([FEED, FENCE, COMMANDS.name]).collect()
+        FewOf::of(collections.chain([FEED, FENCE, COMMANDS.name]))
     }
 
     async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
         let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(0)));
         let ending = Ending::ask(tx)?;
         // Batches of one group often touch the same.
-        let wishes: BTreeSet<Wish> = group.iter().flat_map(|request| self.tables.ahead(&request.batch)).collect();
+        let mut wishes = BTreeSet::new();
+        wishes.extend(group.iter().flat_map(|request| self.tables.ahead(&request.batch)));
         self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
         let begun = ending.last();
         let mut end = begun;

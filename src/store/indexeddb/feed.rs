@@ -15,6 +15,7 @@ use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::store::tables::Commit;
 use crate::store::{ChangeEvent, Changes, Error, Position};
+use crate::value;
 
 /// How many changes are kept for those that come back.
 const KEPT: u64 = 10_000;
@@ -117,7 +118,7 @@ pub(super) fn write(tx: &Tx, begun: u64, commits: &[Commit]) -> Result<u64, Stop
 }
 
 fn put(store: &ObjectStore, told: &Told) -> Result<(), Stop> {
-    let text = serde_json::to_string(told);
+    let text = value::written(told);
     let text = text.map_err(|e| Error::Unavailable { what: "the feed of changes".to_owned(), why: e.to_string() })?;
     store.put(&js_sys::JSON::parse(&text)?, &at(told.last))?;
     Ok(())
@@ -169,8 +170,8 @@ impl Connection {
 }
 
 fn told(list: &JsValue) -> Result<Vec<Told>, Error> {
-    let damaged = |e: serde_json::Error| Error::Corrupt { at: "the feed of changes".to_owned(), why: e.to_string() };
-    serde_json::from_value(json(list)).map_err(damaged)
+    let damaged = |e: value::Unfit| Error::Corrupt { at: "the feed of changes".to_owned(), why: e.to_string() };
+    value::read(&json(list)).map_err(damaged)
 }
 
 fn page(layout: &Layout, from: u64, later: &[Told], limit: usize) -> Changes {

@@ -115,7 +115,7 @@ impl Connection {
     /// The only wave. The fence comes first: behind it everything is written on what it was judged by, or nothing.
     async fn write_blind(&self, begun: u64, batch: &Batch, commits: &[Commit]) -> Result<usize, Failed> {
         let stores = self.stores_of([batch].into_iter());
-        let tx = Tx::begin(&self.handle.link.database, stores, Mode::Write).map_err(Stop::from)?;
+        let tx = Tx::begin(&self.handle.link.database, stores.keys().copied(), Mode::Write).map_err(Stop::from)?;
         let end = tx.end();
         let issued = self.issue_blind(&tx, begun, commits);
         if issued.is_err() {

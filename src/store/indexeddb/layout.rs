@@ -1,13 +1,12 @@
 //! What the database says of itself, in the object store `runstate`: `store` has its format and id; under the name of each collection stand the
 //! declared version and what each of its indexes was made by. From that and a catalog follows what an upgrade has to do.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Catalog, Collection};
 use crate::store::tables::{Holds, Projection};
 use crate::store::{COMMANDS, Error};
+use crate::value::Few;
 
 /// The object store of all this. No collection has such a name.
 pub(super) const META: &str = "runstate";
@@ -56,7 +55,7 @@ pub(super) struct Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) identity: Identity,
-    pub(super) collections: BTreeMap<String, Kept>,
+    pub(super) collections: Few<String, Kept>,
 }
 
 /// What becomes of one collection.
@@ -80,7 +79,7 @@ pub(super) fn declared(catalog: &Catalog) -> impl Iterator<Item = &'static Colle
 impl Layout {
     /// A new store without collections.
     pub(super) fn new(store: String) -> Self {
-        Self { identity: Identity { format: FORMAT, store }, collections: BTreeMap::new() }
+        Self { identity: Identity { format: FORMAT, store }, collections: Few::default() }
     }
 
     /// Why a program with this catalog may only read.
@@ -115,14 +114,14 @@ impl Layout {
             slot.prefix().is_some() && projections.iter().any(|projection| *projection.made_by == *slot.made_by)
         };
         let (mut indexes, gone): (Vec<Slot>, Vec<Slot>) = before.iter().cloned().partition(asked);
-        let mut taken: BTreeSet<u8> = before.iter().filter_map(Slot::prefix).collect();
+        let mut taken: Vec<u8> = before.iter().filter_map(Slot::prefix).collect();
         let mut added = Vec::new();
         for projection in &projections {
             if indexes.iter().any(|slot| *slot.made_by == *projection.made_by) {
                 continue;
             }
             let prefix = free_slot(&taken);
-            taken.insert(prefix);
+            taken.push(prefix);
             added.push(prefix);
             let slot = char::from(prefix).to_string();
             indexes.push(Slot { slot, name: name(&projection.holds()), made_by: projection.made_by.to_string() });
@@ -163,7 +162,7 @@ impl Slot {
 
 /// The first slot that is free. Slots of before are not used again in the same upgrade; later all documents are written again with what they
 /// have then, and what is left of an index that is gone is gone with it.
-fn free_slot(taken: &BTreeSet<u8>) -> u8 {
+fn free_slot(taken: &[u8]) -> u8 {
     // No collection has two hundred indexes. The last one must have a successor, at which its entries end.
     (b'0'..u8::MAX).find(|slot| !taken.contains(slot)).unwrap_or(b'0')
 }

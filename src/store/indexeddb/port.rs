@@ -1,7 +1,5 @@
 //! The store in IndexedDB as a [`Store`]: each method in terms of asking and committing.
 
-use std::collections::BTreeSet;
-
 use super::IndexedDb;
 use super::connection::Connection;
 use super::faults::Stop;
@@ -17,7 +15,7 @@ use crate::store::{
     Batch, COMMANDS, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored,
 };
 use crate::time::{Millis, Timestamp};
-use crate::value::Document;
+use crate::value::{Document, FewOf};
 
 /// So long at the most is waited for a hint before looking again: it may have been lost.
 const LOOK_AGAIN: i64 = 1_000;
@@ -26,17 +24,17 @@ impl Connection {
     /// Asks these collections, with what is known to be needed read at once.
     async fn read<T>(
         &self,
-        collections: BTreeSet<&str>,
+        collections: &[&str],
         ahead: Vec<Wish>,
         mut pace: Pace,
         question: impl Fn(&Tables) -> Result<T, Error>,
     ) -> Result<T, Stop> {
-        let stores: BTreeSet<&str> = collections.into_iter().filter(|collection| self.has(collection)).collect();
+        let stores = FewOf::of(collections.iter().copied().filter(|collection| self.has(collection)));
         if stores.is_empty() {
             // Nothing is there that could be read; the question says what that means.
             return Ok(question(&self.tables)?);
         }
-        let tx = Tx::begin(&self.handle.link.database, stores, Mode::Read)?;
+        let tx = Tx::begin(&self.handle.link.database, stores.keys().copied(), Mode::Read)?;
         let mut fetched = Fetched::default();
         self.fetch(&tx, &mut fetched, &mut pace, ahead).await?;
         self.ask(&tx, &mut fetched, &mut pace, question).await
@@ -96,10 +94,10 @@ impl Store for IndexedDb {
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
-                let collections = keys.iter().map(|key| &*key.collection).collect();
+                let collections: Vec<&str> = keys.iter().map(|key| &*key.collection).collect();
                 let ahead = keys.iter().filter_map(|key| connection.tables.wish(key)).collect();
                 let question = |tables: &Tables| keys.iter().map(|key| tables.get(key)).collect();
-                connection.read(collections, ahead, Pace::of(Some(1)), question).await
+                connection.read(&collections, ahead, Pace::of(Some(1)), question).await
             };
             self.inner.again(work).await.map_err(|stop| self.error(stop))
         })
@@ -109,8 +107,8 @@ impl Store for IndexedDb {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let pace = Pace::of(query.limit.map(|limit| limit as usize));
-                let collections = BTreeSet::from([query.collection.as_str()]);
-                connection.read(collections, Vec::new(), pace, |tables| tables.query(query)).await
+                let collections = [query.collection.as_str()];
+                connection.read(&collections, Vec::new(), pace, |tables| tables.query(query)).await
             };
             self.inner.again(work).await.map_err(|stop| self.error(stop))
         })
@@ -119,9 +117,9 @@ impl Store for IndexedDb {
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
-                let collections = BTreeSet::from([aggregate.collection.as_str()]);
+                let collections = [aggregate.collection.as_str()];
                 let question = |tables: &Tables| tables.aggregate(aggregate);
-                connection.read(collections, Vec::new(), Pace::of(None), question).await
+                connection.read(&collections, Vec::new(), Pace::of(None), question).await
             };
             self.inner.again(work).await.map_err(|stop| self.error(stop))
         })
@@ -137,7 +135,7 @@ impl Store for IndexedDb {
                 let row = Key::new(&COMMANDS, command.as_str());
                 let ahead = connection.tables.wish(&row).into_iter().collect();
                 let question = |tables: &Tables| tables.outcome(command);
-                connection.read(BTreeSet::from([COMMANDS.name]), ahead, Pace::of(Some(1)), question).await
+                connection.read(&[COMMANDS.name], ahead, Pace::of(Some(1)), question).await
             };
             self.inner.again(work).await.map_err(|stop| self.error(stop))
         })

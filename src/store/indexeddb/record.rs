@@ -10,7 +10,7 @@ use super::bytes::key_of;
 use crate::id::Revision;
 use crate::store::Stored;
 use crate::store::tables::Projection;
-use crate::value::Document;
+use crate::value::{Crc32, Json, parse, written};
 
 /// The members that are read back; entries are not.
 pub(super) const READ: [&str; 5] = ["id", "rev", "v", "doc", "crc"];
@@ -46,8 +46,8 @@ impl Record<'_> {
             return Err("its checksum does not fit what it holds".to_owned());
         }
         let revision = Revision::parse(&self.rev).ok_or_else(|| "its revision is none".to_owned())?;
-        let document: Document =
-            serde_json::from_str(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+        let document = parse(&self.doc).map_err(|e| format!("its JSON cannot be read: {e}"))?;
+        let Json::Object(document) = document else { return Err("its JSON is no object".to_owned()) };
         Ok((Arc::from(&*self.id), Stored { revision, version: self.v, document: Arc::new(document) }))
     }
 }
@@ -60,7 +60,7 @@ impl<'a> Written<'a> {
         stored: &Stored,
         indexes: impl Iterator<Item = (u8, &'a Projection)>,
     ) -> serde_json::Result<Self> {
-        let (rev, v, doc) = (stored.revision.to_string(), stored.version, serde_json::to_string(&*stored.document)?);
+        let (rev, v, doc) = (stored.revision.to_string(), stored.version, written(&*stored.document)?);
         let crc = seal(collection, id, &rev, v, &doc);
         let entries = |(slot, projection): (u8, &Projection)| {
             let keys = projection.keys(id, &stored.document).into_iter();
@@ -73,10 +73,10 @@ impl<'a> Written<'a> {
 
 /// No two records have the same bytes here: ids and revisions have no control characters.
 fn seal(collection: &str, id: &str, rev: &str, v: u32, doc: &str) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut crc = Crc32::default();
     for part in [collection, id, rev, &v.to_string(), doc] {
-        hasher.update(part.as_bytes());
-        hasher.update(&[0]);
+        crc.update(part.as_bytes());
+        crc.update(&[0]);
     }
-    hasher.finalize()
+    crc.finish()
 }

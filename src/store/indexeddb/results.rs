@@ -10,6 +10,7 @@ use wasm_bindgen::JsValue;
 use super::binding::stringify;
 use super::record::{READ, Record};
 use crate::store::Stored;
+use crate::value::{parse, read};
 
 /// A document, or what is wrong with its record.
 pub(super) type Opened = Result<(Arc<str>, Stored), String>;
@@ -18,8 +19,8 @@ pub(super) type Opened = Result<(Arc<str>, Stored), String>;
 pub(super) fn opened(lists: &Array, collections: &[&str]) -> Vec<Vec<Opened>> {
     let members: Array = READ.iter().map(|name| JsValue::from_str(name)).collect();
     let text = stringify(lists, &members).ok().and_then(|text| text.as_string());
-    let read = text.as_deref().and_then(|text| serde_json::from_str::<Vec<Vec<Record<'_>>>>(text).ok());
-    match read {
+    let all = text.as_deref().and_then(|text| parse(text).ok()).unwrap_or_default();
+    match read::<Vec<Vec<Record<'_>>>>(&all).ok() {
         Some(lists) => {
             let lists = lists.into_iter().zip(collections);
             lists.map(|(list, collection)| list.into_iter().map(|record| record.open(collection)).collect()).collect()
@@ -38,12 +39,13 @@ pub(super) fn opened(lists: &Array, collections: &[&str]) -> Vec<Vec<Opened>> {
 fn opened_alone(record: &JsValue, members: &Array, collection: &str) -> Opened {
     let text = stringify(record, members).ok().and_then(|text| text.as_string());
     let text = text.ok_or_else(|| "it holds what is no JSON".to_owned())?;
-    let record: Record<'_> = serde_json::from_str(&text).map_err(|e| format!("it is no record of a document: {e}"))?;
+    let record = parse(&text).map_err(|e| e.to_string())?;
+    let record: Record<'_> = read(&record).map_err(|e| format!("it is no record of a document: {e}"))?;
     record.open(collection)
 }
 
 /// A value as JSON; null where it is none.
 pub(super) fn json(value: &JsValue) -> Json {
     let text = stringify(value, &JsValue::UNDEFINED).ok().and_then(|text| text.as_string());
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    text.and_then(|text| parse(&text).ok()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Of many documents that are asked for at once, which are there at all: where most are new, one list of keys takes the place of a request for
 //! each of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use js_sys::Array;
@@ -12,6 +12,7 @@ use super::connection::Connection;
 use super::faults::Stop;
 use super::transaction::{Tx, answered};
 use crate::store::tables::window::{Fetched, Wish};
+use crate::value::Few;
 
 /// From so many documents of one collection on it is worth a round of its own.
 const MANY: usize = 32;
@@ -33,10 +34,10 @@ impl Connection {
         if wishes.len() < MANY {
             return Ok(wishes);
         }
-        let mut ids: BTreeMap<usize, BTreeSet<Arc<str>>> = BTreeMap::new();
+        let mut ids: Few<usize, BTreeSet<Arc<str>>> = Few::default();
         for wish in &wishes {
             if let Wish::Document { part, id } = wish {
-                ids.entry(*part).or_default().insert(id.clone());
+                ids.at(*part).insert(id.clone());
             }
         }
         let mut lists = Vec::new();
@@ -67,8 +68,9 @@ impl List {
             // It ended before the range did.
             return;
         }
-        let there: BTreeSet<String> = keys.iter().filter_map(|key| key.as_string()).collect();
-        for id in self.ids.iter().filter(|id| !there.contains(&key(id.as_bytes()))) {
+        let mut there = BTreeSet::new();
+        there.extend(keys.iter().filter_map(|key| key.as_string().map(Arc::<str>::from)));
+        for id in self.ids.iter().filter(|id| !there.contains(key(id.as_bytes()).as_str())) {
             fetched.document(self.part, id, None);
         }
     }

@@ -5,7 +5,6 @@
 //! transaction is still alive then. Awaiting anything else in the middle of one ends it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::Future;
 
 use js_sys::{Array, Object, Promise, Reflect};
@@ -14,6 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::binding::{Database, Event, ObjectStore, Request, Transaction, first_event};
 use super::faults::Fault;
+use crate::value::Few;
 
 /// What a transaction may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum Mode {
 /// A transaction that is alive.
 pub(super) struct Tx {
     raw: Transaction,
-    stores: RefCell<BTreeMap<String, ObjectStore>>,
+    stores: RefCell<Few<String, ObjectStore>>,
 }
 
 impl Tx {

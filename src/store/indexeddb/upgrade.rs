@@ -21,6 +21,7 @@ use super::write::{Portion, Put, put_json};
 use crate::schema::{Catalog, Collection, Key};
 use crate::store::tables::{Holds, Projection};
 use crate::store::{Error, Stored};
+use crate::value::{self, read};
 
 /// Documents that are in memory at once.
 const AT_ONCE: u32 = 256;
@@ -170,14 +171,14 @@ pub(super) async fn layout_in(tx: &Tx) -> Result<Option<Layout>, Stop> {
     let values = answered(&values).await?;
     let keys = Array::from(&keys.result());
     let mut layout = Layout::new(String::new());
-    let damaged = |key: &str, e: serde_json::Error| Error::Corrupt { at: format!("{META}/{key}"), why: e.to_string() };
+    let damaged = |key: &str, e: value::Unfit| Error::Corrupt { at: format!("{META}/{key}"), why: e.to_string() };
     let mut identity = None;
     for (key, value) in keys.iter().zip(Array::from(values.unchecked_ref()).iter()) {
         let (key, value) = (key.as_string().unwrap_or_default(), json(&value));
         if key == IDENTITY {
-            identity = Some(serde_json::from_value(value).map_err(|e| damaged(&key, e))?);
+            identity = Some(read(&value).map_err(|e| damaged(&key, e))?);
         } else {
-            let kept: Kept = serde_json::from_value(value).map_err(|e| damaged(&key, e))?;
+            let kept: Kept = read(&value).map_err(|e| damaged(&key, e))?;
             layout.collections.insert(key, kept);
         }
     }

@@ -15,6 +15,7 @@ use super::transaction::Tx;
 use crate::schema::Key;
 use crate::store::Error;
 use crate::store::tables::{Change, Commit};
+use crate::value::written;
 
 /// Bytes of text that cross at once, or one value that is larger.
 const PORTION: usize = 1024 * 1024;
@@ -102,5 +103,5 @@ impl Connection {
 fn text(key: &str, value: &impl Serialize) -> Result<String, Error> {
     let unwritable =
         |e: serde_json::Error| Error::Unavailable { what: format!("the record `{key}`"), why: e.to_string() };
-    serde_json::to_string(value).map_err(unwritable)
+    written(value).map_err(unwritable)
 }

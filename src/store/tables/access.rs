@@ -1,11 +1,9 @@
 //! Which index serves a question, and which stretch of it: equalities first, then one range, then the order asked for.
 
-use std::collections::BTreeMap;
-
 use super::index::{Entries, Stretch, after};
 use crate::schema::{Collection, Constant, Direction, Filter, IndexKind, Kind, Predicate, Sort, keys};
 use crate::store::eval::SortKey;
-use crate::value::{Json, same, sort_by, words};
+use crate::value::{Few, Json, same, sort_by, words};
 
 /// Most stretches that lists of values may multiply to; beyond it fewer fields of the index are used.
 const MOST_STRETCHES: usize = 64;
@@ -164,11 +162,11 @@ fn stretch(prefix: &[u8], least: &[u8], greatest: &[u8], direction: Direction) -
 #[derive(Default)]
 struct Known<'f> {
     /// The field equals one of these.
-    equal: BTreeMap<&'f str, Vec<&'f Json>>,
-    ranges: BTreeMap<&'f str, Range<'f>>,
-    contained: BTreeMap<&'f str, &'f Json>,
-    texts: BTreeMap<&'f str, &'f str>,
-    exists: BTreeMap<&'f str, bool>,
+    equal: Few<&'f str, Vec<&'f Json>>,
+    ranges: Few<&'f str, Range<'f>>,
+    contained: Few<&'f str, &'f Json>,
+    texts: Few<&'f str, &'f str>,
+    exists: Few<&'f str, bool>,
 }
 
 impl<'f> Known<'f> {
@@ -182,25 +180,25 @@ impl<'f> Known<'f> {
         match filter {
             Filter::And(all) => all.iter().for_each(|f| self.learn(f)),
             Filter::Eq(path, value) => {
-                self.equal.insert(path, vec![value]);
+                self.equal.insert(path.as_str(), vec![value]);
             }
             Filter::In(path, values) => {
-                self.equal.entry(path).or_insert_with(|| values.iter().collect());
+                self.equal.or_insert_with(path.as_str(), || values.iter().collect());
             }
             Filter::Lt(path, value) | Filter::Lte(path, value) => {
-                self.ranges.entry(path).or_default().most = Some(value);
+                self.ranges.at(path.as_str()).most = Some(value);
             }
             Filter::Gt(path, value) | Filter::Gte(path, value) => {
-                self.ranges.entry(path).or_default().least = Some(value);
+                self.ranges.at(path.as_str()).least = Some(value);
             }
             Filter::Contains(path, value) => {
-                self.contained.insert(path, value);
+                self.contained.insert(path.as_str(), value);
             }
             Filter::Exists(path, there) => {
-                self.exists.insert(path, *there);
+                self.exists.insert(path.as_str(), *there);
             }
             Filter::Text(path, text) => {
-                self.texts.insert(path, text);
+                self.texts.insert(path.as_str(), text);
             }
             Filter::All | Filter::Ne(..) | Filter::Or(_) | Filter::Not(_) => {}
         }

@@ -1,8 +1,6 @@
 //! What judging a batch will read, as far as that can be said before reading anything: a store whose calls are asynchronous asks for all
 //! of it at once.
 
-use std::collections::BTreeSet;
-
 use super::base::Way;
 use super::index::after;
 use super::plan::touched;
@@ -10,7 +8,7 @@ use super::window::Wish;
 use super::{Table, Tables, paths, top};
 use crate::schema::{Key, keys};
 use crate::store::{Batch, Op};
-use crate::value::Document;
+use crate::value::{Document, FewOf};
 
 impl Tables {
     /// The rows of their base that [`Tables::plan`] will ask for: the ledger's, what is written and checked, and who has the entries of
@@ -37,11 +35,11 @@ impl Tables {
 }
 
 impl Table {
-    fn unique_entries(&self, document: &Document, touched: Option<&BTreeSet<&str>>) -> Vec<Wish> {
+    fn unique_entries(&self, document: &Document, touched: Option<&FewOf<&str>>) -> Vec<Wish> {
         let Some(declared) = self.declared else { return Vec::new() };
         let concerned = self.indexes.iter().filter(|index| index.declared.unique).filter(|index| {
             // As a change of the document finds its entries.
-            touched.is_none_or(|touched| paths(index).any(|path| touched.contains(top(path))))
+            touched.is_none_or(|touched| paths(index).any(|path| touched.contains_key(top(path))))
         });
         let entries = concerned.filter_map(|index| Some((index.keys.part()?, index))).flat_map(|(part, index)| {
             let entries = keys::entries(declared, index.declared, document).into_iter();

@@ -2,7 +2,6 @@
 //! the very same declaration; then only what changed since the base is added to it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::projection::{Of, Projection};
 use super::{Expiry, Table, Tables};
 use crate::schema::{Catalog, Collection, Index, Key};
 use crate::store::{COMMANDS, Error, Limits};
-use crate::value::Document;
+use crate::value::{Document, Few};
 
 impl Tables {
     /// Tables that stand on `base`, without a catalog yet.
@@ -47,12 +46,12 @@ impl Tables {
     }
 
     fn take(&mut self, catalog: &Catalog, lacking: Lacking) -> Result<(), Error> {
-        let mut next: BTreeMap<Cow<'static, str>, Indexed> = BTreeMap::new();
+        let mut next: Few<Cow<'static, str>, Indexed> = Few::default();
         for declared in catalog.iter().chain([&COMMANDS]) {
             let table = self.tables.get(declared.name);
             next.insert(Cow::Borrowed(declared.name), self.indexed(table, declared, lacking)?);
         }
-        for (name, indexed) in &next {
+        for (name, indexed) in next.iter() {
             if let Some((id, index)) = indexed.clash(self.tables.get(name))? {
                 return Err(Error::UniqueViolation { key: Key { collection: name.clone(), id }, index });
             }
@@ -61,7 +60,7 @@ impl Tables {
             *table = Table { documents: std::mem::take(&mut table.documents), ..Table::default() };
         }
         for (name, indexed) in next {
-            let table = self.tables.entry(name).or_default();
+            let table = self.tables.at(name);
             indexed.put_in(table);
         }
         self.catalog = catalog.clone();

@@ -17,7 +17,6 @@ mod walk;
 pub mod window;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -27,7 +26,7 @@ use super::{COMMANDS, Error, Limits, Outcome, Stored};
 use crate::id::{CommandId, Revision};
 use crate::schema::{Catalog, Collection, Key, keys};
 use crate::time::Timestamp;
-use crate::value::{Document, get};
+use crate::value::{Document, Few, FewOf, get};
 
 pub use base::{Base, EntryKey, Part, Rows, Way};
 pub use plan::{Commit, Logged, LoggedEntry, LoggedOp, Pending, Planned};
@@ -41,7 +40,7 @@ pub use walk::{Holds, IndexPart, deadline_key, deadline_of, split};
 /// cannot fail. Between the two a store makes the commit durable.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
-    tables: BTreeMap<Cow<'static, str>, Table>,
+    tables: Few<Cow<'static, str>, Table>,
     catalog: Catalog,
     limits: Limits,
     base: Option<Arc<dyn Base>>,
@@ -155,7 +154,7 @@ impl Tables {
 
     fn apply_change(&mut self, change: Change) {
         let Change { key, before, after, entries, deadlines } = change;
-        let table = self.tables.entry(key.collection).or_default();
+        let table = self.tables.at(key.collection);
         debug_assert!(
             table.documents.get(&key.id).map_or(true, |stands| stands.map(|s| s.revision) == before),
             "planned on another state"
@@ -182,7 +181,7 @@ impl Tables {
         key: Key,
         before: Option<&Stored>,
         after: Option<Stored>,
-        touched: Option<&BTreeSet<&str>>,
+        touched: Option<&FewOf<&str>>,
     ) -> Change {
         let mut entries = Vec::new();
         let mut deadlines = (None, None);
@@ -206,19 +205,19 @@ impl Table {
         declared: &Collection,
         old: Option<&Document>,
         new: Option<&Document>,
-        touched: Option<&BTreeSet<&str>>,
+        touched: Option<&FewOf<&str>>,
         judge_only: bool,
     ) -> Vec<EntryChange> {
         let indexes = self.indexes.iter().enumerate();
-        let concerned = indexes
-            .filter(|(_, index)| index.declared.unique || !judge_only)
-            .filter(|(_, index)| touched.is_none_or(|touched| paths(index).any(|path| touched.contains(top(path)))));
+        let concerned = indexes.filter(|(_, index)| index.declared.unique || !judge_only).filter(|(_, index)| {
+            touched.is_none_or(|touched| paths(index).any(|path| touched.contains_key(top(path))))
+        });
         concerned
             .filter_map(|(i, index)| {
                 let of =
                     |d: Option<&Document>| d.map(|d| keys::entries(declared, index.declared, d)).unwrap_or_default();
                 let (mut removed, mut added) = (of(old), of(new));
-                let stays: BTreeSet<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
+                let stays: Vec<Vec<u8>> = removed.iter().filter(|e| added.contains(e)).cloned().collect();
                 removed.retain(|entry| !stays.contains(entry));
                 added.retain(|entry| !stays.contains(entry));
                 let unique = index.declared.unique;

@@ -1,7 +1,7 @@
 //! Judging batches: what a batch would do, found out without doing it. Costs what the batch changes, not what the tables hold.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Change, Tables};
@@ -10,7 +10,7 @@ use crate::schema::Key;
 use crate::store::batch::{ledger_row, next_revision};
 use crate::store::{Batch, COMMANDS, Error, Expect, Op, Outcome, Stored, Write};
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, Json, Segment};
+use crate::value::{Difference, Document, FewOf, Json, Segment};
 
 /// What a batch comes to.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl LoggedOp {
     }
 
     /// The top-level fields that it can change; none: any.
-    fn touched(&self) -> Option<BTreeSet<&str>> {
+    fn touched(&self) -> Option<FewOf<&str>> {
         if let LoggedOp::Change(difference) = self { Some(touched(difference)) } else { None }
     }
 }
@@ -282,13 +282,13 @@ fn taken(change: &Change) -> impl Iterator<Item = (Slot, Arc<str>)> {
 }
 
 /// The top-level fields that a difference can change.
-pub(super) fn touched(difference: &Difference) -> BTreeSet<&str> {
+pub(super) fn touched(difference: &Difference) -> FewOf<&str> {
     let paths = difference.unset.iter().chain(difference.set.iter().map(|(path, _)| path));
     let tops = paths.filter_map(|path| match path.0.first() {
         Some(Segment::Key(key)) => Some(key.as_str()),
         _ => None,
     });
-    tops.collect()
+    FewOf::of(tops)
 }
 
 /// A row of the ledger as the outcome it stands for.

@@ -69,10 +69,10 @@ impl Projection {
 
 /// All that the entries of an index follow from, as text: what differs here has other entries.
 fn made_by(collection: &Collection, index: &Index) -> String {
-    let mut text = format!("{ENCODING} {:?}", index.kind).to_lowercase();
+    let mut text = format!("{ENCODING} {:?}", index.kind).to_ascii_lowercase();
     for (path, direction) in index.fields {
         let sign = if *direction == Direction::Descending { '-' } else { '+' };
-        let kind = format!("{:?}", collection.kind_of(path)).to_lowercase();
+        let kind = format!("{:?}", collection.kind_of(path)).to_ascii_lowercase();
         // Writing to a text cannot fail.
         let _ = write!(text, " {path}{sign}{kind}");
     }

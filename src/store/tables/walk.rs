@@ -54,7 +54,7 @@ impl Tables {
     /// The indexes, by collection and as they are declared.
     pub fn indexes(&self) -> Vec<IndexPart> {
         let mut found = Vec::new();
-        for (name, table) in &self.tables {
+        for (name, table) in self.tables.iter() {
             let mut add = |holds: Holds, made_by: &Arc<str>| {
                 found.push(IndexPart { collection: name.to_string(), holds, made_by: made_by.clone() });
             };

@@ -8,6 +8,7 @@ use super::super::raise::{Raise, range_error, type_error};
 use super::super::sorting::Sorting;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
+use crate::value::sort_by;
 
 type Result = std::result::Result<Done, Raise>;
 
@@ -325,7 +326,7 @@ fn sort(machine: &mut Machine, args: &Args, at: HeapRef, out: Value) -> Result {
     // Each is compared about as often as the list can be halved.
     let units: u64 = keyed.iter().map(|(text, _)| 16 + text.len() as u64).sum();
     machine.owe(units * u64::from(keyed.len().max(2).ilog2()));
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    sort_by(&mut keyed, |a, b| a.0.cmp(&b.0));
     sorting.from = keyed.into_iter().map(|(_, value)| value).collect();
     if let Value::Ref(out) = out {
         machine.heap.set_elements(out, sorting.finished());

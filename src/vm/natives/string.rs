@@ -9,6 +9,7 @@ use super::super::number::{is_space, trimmed};
 use super::super::raise::{Raise, range_error, type_error};
 use super::super::text::Str;
 use super::super::value::Value;
+use crate::value::{lower_case, upper_case};
 
 type Result = std::result::Result<Done, Raise>;
 
@@ -148,8 +149,8 @@ pub(super) static ROWS: &[Row] = &[
         let count = machine.arg_integer(args, 1, rest)?.clamp(0.0, rest) as usize;
         cut(machine, text.slice(from, from + count))
     }),
-    ("String.prototype.toLowerCase", 0, |machine, args| case(machine, args, |text| text.to_lowercase())),
-    ("String.prototype.toUpperCase", 0, |machine, args| case(machine, args, |text| text.to_uppercase())),
+    ("String.prototype.toLowerCase", 0, |machine, args| case(machine, args, lower_case)),
+    ("String.prototype.toUpperCase", 0, |machine, args| case(machine, args, upper_case)),
     ("String.prototype.trim", 0, |machine, args| {
         let text = this(machine, args)?;
         let (from, to) = trimmed(text.units());

@@ -6,7 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::promise::promised;
 use crate::engine::{Engine, Error};
-use crate::value::Json;
+use crate::value::{self, Json};
 use crate::wasm::calls::{self, HandlerFailed, WorkerParams};
 use crate::work::{Failure, Signal, Task, Worker};
 
@@ -125,7 +125,7 @@ async fn handled(handler: Function, task: Task) -> Result<Json, Failure> {
 
 fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
     let text = answer.as_string().ok_or_else(|| Failure::new("the handler gave no JSON text"))?;
-    Ok(serde_json::from_str(&text)?)
+    Ok(value::parse(&text)?)
 }
 
 fn failure(thrown: &JsValue) -> Failure {

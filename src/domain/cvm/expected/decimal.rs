@@ -2,6 +2,8 @@
 
 use serde_json::Number;
 
+use crate::value::shortest_digits;
+
 /// `digits · 10^exponent`, never negative: the sign says nothing about being a multiple.
 #[derive(Clone, Copy)]
 struct Decimal {
@@ -22,12 +24,10 @@ impl Decimal {
         if let Some(digits) = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs)) {
             return Some(Self { digits, exponent: 0 });
         }
-        // The shortest digits that mean this double: `-1.25e-7`. There are at most 17 of them.
-        let text = format!("{:e}", number.as_f64()?.abs());
-        let (mantissa, exponent) = text.split_once('e')?;
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let exponent = exponent.parse::<i32>().ok()? - i32::try_from(fraction.len()).ok()?;
-        Some(Self { digits: format!("{whole}{fraction}").parse().ok()?, exponent })
+        // There are at most 17 of them.
+        let (digits, first) = shortest_digits(number.as_f64()?.abs());
+        let exponent = first + 1 - i32::try_from(digits.len()).ok()?;
+        Some(Self { digits: digits.iter().fold(0, |all, digit| all * 10 + u64::from(digit - b'0')), exponent })
     }
 
     fn is_multiple_of(self, step: Self) -> bool {

@@ -3,7 +3,7 @@
 
 use super::Schema;
 use super::misfit::{Misfit, cut, one_of, quoted, show};
-use crate::value::{Json, canonical, check_plain, same};
+use crate::value::{Json, canonical, check_plain, json_text, parse, same};
 
 /// What the program gets for an answer.
 ///
@@ -61,7 +61,7 @@ fn choose<'c>(choices: &'c [Json], answer: &Json) -> Option<&'c Json> {
 /// Whether `text` is the JSON of a choice that is no text.
 fn writes(choice: &Json, text: &str) -> bool {
     // Numbers are written in two ways: `3` and `3.0`. Nobody has to have bounded the depth of choices, and writing them is recursive.
-    let texts = || [canonical(choice), choice.to_string()];
+    let texts = || [canonical(choice), json_text(choice)];
     !choice.is_string() && check_plain(choice).is_ok() && texts().iter().any(|written| written == text)
 }
 
@@ -69,7 +69,7 @@ fn writes(choice: &Json, text: &str) -> bool {
 fn shaped(schema: &Schema, answer: &Json) -> Result<Json, Misfit> {
     let as_given = schema.check(answer);
     let Json::String(text) = answer else { return as_given.map(|()| answer.clone()) };
-    let parsed = match (&as_given, serde_json::from_str::<Json>(unwrapped(text))) {
+    let parsed = match (&as_given, parse(unwrapped(text))) {
         // A schema that speaks of members and elements means objects and lists, also where it forgets to say so.
         (Ok(()), Ok(parsed)) if schema.0.means_structure() && (parsed.is_object() || parsed.is_array()) => Ok(parsed),
         (Ok(()), _) => return Ok(answer.clone()),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::value::{Json, number_text};
+use crate::value::{Json, json_text, number_text};
 
 /// Characters of a text, or of a name, that are shown.
 const SHOWN: usize = 60;
@@ -47,9 +47,9 @@ impl std::error::Error for Misfit {}
 /// A value in a few words.
 pub(super) fn show(value: &Json) -> String {
     match value {
-        Json::Null | Json::Bool(_) => value.to_string(),
+        Json::Null | Json::Bool(_) => json_text(value),
         Json::Number(number) if number.is_f64() => number_text(number.as_f64().unwrap_or(0.0)),
-        Json::Number(number) => number.to_string(),
+        Json::Number(_) => json_text(value),
         Json::String(text) => quoted(text, SHOWN),
         Json::Array(items) => match items.len() {
             0 => "an empty list".to_owned(),
@@ -112,7 +112,7 @@ pub(super) fn listed(items: impl ExactSizeIterator<Item = String>, most: usize) 
 pub(super) fn quoted(text: &str, most: usize) -> String {
     let shown: String = text.chars().take(most).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", printable(&Json::String(shown).to_string()))
+    format!("{}{more}", printable(&json_text(&shown.into())))
 }
 
 /// A text cut to so many characters.

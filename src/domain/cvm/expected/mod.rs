@@ -20,10 +20,9 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::value::Json;
+use crate::value::{Few, Json};
 use crate::vm::TextPattern;
 
 pub use fit::fit;
@@ -83,7 +82,7 @@ struct Rules {
     list: Size,
     items: Option<Node>,
     object: Size,
-    properties: BTreeMap<String, Node>,
+    properties: Few<String, Node>,
     required: Vec<String>,
     /// `additionalProperties`
     others: Option<Node>,

@@ -12,7 +12,7 @@ use crate::domain::cvm::CC_HISTORY;
 use crate::engine::Error;
 use crate::schema::{Accumulator, Aggregate, Filter, Group};
 use crate::time::Millis;
-use crate::value::Document;
+use crate::value::{Document, tree};
 
 /// How calls end; `open`: they have not.
 const OUTCOMES: [&str; 6] = ["answered", "defaulted", "timed_out", "failed", "cancelled", "open"];
@@ -41,7 +41,7 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        let outcomes = OUTCOMES.iter().map(|outcome| ((*outcome).to_owned(), 0)).collect();
+        let outcomes = tree(OUTCOMES.iter().map(|outcome| ((*outcome).to_owned(), 0)));
         Self { calls: 0, answered: 0, avg_ms: None, max_ms: None, p50_ms: None, p95_ms: None, outcomes }
     }
 }

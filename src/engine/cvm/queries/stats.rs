@@ -12,7 +12,7 @@ use super::odd_answer;
 use crate::domain::cvm::{EXECUTIONS, Status};
 use crate::engine::Error;
 use crate::schema::{Accumulator, Aggregate, Filter, Group};
-use crate::value::Document;
+use crate::value::{Document, tree};
 
 /// A program in numbers, or all of them. They are of moments close to each other, not of one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ impl Cvm {
         let path = "state.status";
         let count = ("n".to_owned(), Accumulator::Count);
         let rows = self.engine.store().aggregate(&executions(program, Some(path), vec![count])).await?;
-        let mut statuses: BTreeMap<String, u64> = Status::ALL.iter().map(|name| ((*name).to_owned(), 0)).collect();
+        let mut statuses = tree(Status::ALL.iter().map(|name| ((*name).to_owned(), 0)));
         for row in rows {
             let count = Fields(&row).count("n").ok_or_else(|| odd_answer("number of executions"))?;
             *statuses.entry(group(&row, path)).or_default() += count;

@@ -17,7 +17,7 @@ use crate::engine::transfer::{Phase, Progress};
 use crate::engine::{Engine, Error};
 use crate::id::{CommandId, hex, sha256};
 use crate::time::Timestamp;
-use crate::value::{Json, canonical};
+use crate::value::{self, Json, canonical};
 use crate::vm::WireInstruction;
 
 /// Most bytes of one output file that are read.
@@ -122,7 +122,7 @@ impl Older {
                 continue;
             }
             let shown = path.display().to_string();
-            match super::read_json(&path).map(T::deserialize) {
+            match super::read_json(&path).map(|json| value::read(&json)) {
                 Ok(Ok(entity)) => found.push(entity),
                 Ok(Err(why)) => self.leave("file", &shown, &why.to_string()),
                 Err(error) if error.code == Code::Corrupt => {

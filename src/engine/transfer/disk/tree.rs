@@ -11,7 +11,6 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::json;
 
 use super::names::hashed;
@@ -22,7 +21,7 @@ use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
 use crate::engine::transfer::{Header, Item, Record, Sink, Source, Summary, record};
 use crate::schema::Catalog;
-use crate::value::Json;
+use crate::value::{self, Json};
 
 /// The file that says what a folder is, and what is in it.
 pub const MANIFEST: &str = "runstate-export.json";
@@ -121,7 +120,7 @@ impl TreeReader {
         let name = root.display().to_string();
         let header = Header::read(manifest.get("header").unwrap_or(&Json::Null), &name)?;
         header.fits(&catalog, &name)?;
-        let end = manifest.get("end").and_then(|end| Summary::deserialize(end).ok());
+        let end = manifest.get("end").and_then(|end| value::read::<Summary>(end).ok());
         let end = end.ok_or_else(|| damaged(&root.join(MANIFEST), "it does not say what the export holds"))?;
         let mut reader = Self { name, catalog, header, end, entries: Vec::new(), next: 0 };
         let order = record::collections(&reader.catalog);

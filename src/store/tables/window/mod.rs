@@ -10,6 +10,7 @@ mod scan;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,7 @@ use self::cover::Cover;
 use self::scan::Scan;
 use super::base::{Base, EntryKey, Part, Rows, Way};
 use crate::store::{Error, Stored};
+use crate::value::Few;
 
 /// Something that a question needs and that was not read yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,8 +55,8 @@ pub struct Pane {
 /// What one transaction has read so far, by the numbers of parts.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
-    documents: BTreeMap<usize, Known<Option<Stored>>>,
-    entries: BTreeMap<usize, Known<Arc<str>>>,
+    documents: Few<usize, Known<Option<Stored>>>,
+    entries: Few<usize, Known<Arc<str>>>,
     wish: Option<Wish>,
 }
 
@@ -74,7 +76,7 @@ impl<V> Default for Known<V> {
 impl Fetched {
     /// What stands under an id.
     pub fn document(&mut self, part: usize, id: &str, stored: Option<Stored>) {
-        self.documents.entry(part).or_default().rows.insert(id.as_bytes().into(), stored);
+        self.documents.at(part).rows.insert(id.as_bytes().into(), stored);
     }
 
     /// Whether it is known what stands under an id.
@@ -85,7 +87,7 @@ impl Fetched {
     /// Takes over what another one knows of the same state.
     pub fn absorb(&mut self, other: Self) {
         for (part, known) in other.documents {
-            self.documents.entry(part).or_default().rows.extend(known.rows);
+            self.documents.at(part).rows.extend(known.rows);
         }
     }
 
@@ -103,17 +105,17 @@ impl Fetched {
 
     /// An entry: its key, which ends in the id of its document.
     pub fn entry(&mut self, part: usize, key: &[u8], id: &Arc<str>) {
-        self.entries.entry(part).or_default().rows.insert(key.into(), id.clone());
+        self.entries.at(part).rows.insert(key.into(), id.clone());
     }
 
     /// All documents of a part from one id (included) to another (excluded; none: to the end) are known.
     pub fn all_documents(&mut self, part: usize, from: Vec<u8>, to: Option<Vec<u8>>) {
-        self.documents.entry(part).or_default().cover.add(from, to);
+        self.documents.at(part).cover.add(from, to);
     }
 
     /// The same of entries.
     pub fn all_entries(&mut self, part: usize, from: Vec<u8>, to: Option<Vec<u8>>) {
-        self.entries.entry(part).or_default().cover.add(from, to);
+        self.entries.at(part).cover.add(from, to);
     }
 }
 
@@ -137,10 +139,16 @@ pub enum Looked<T> {
 }
 
 /// A base through which tables look at what the transaction in hand has read.
-#[derive(Debug)]
 pub struct Window {
     panes: Vec<Pane>,
     fetched: Mutex<Fetched>,
+}
+
+/// All that was read would be much to say, and much to load for whoever can say it.
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window").finish_non_exhaustive()
+    }
 }
 
 impl Window {
