@@ -30,17 +30,26 @@ struct Ground {
     database: String,
 }
 
-/// `None`: there is no server, which is said.
+/// A store in one database. `None`: there is no server, which is said.
 async fn ground(test: &str, catalog: &Catalog) -> Option<Ground> {
+    opened(test, catalog, |base, name, query| format!("{base}/{name}?{query}")).await
+}
+
+/// A store that is spread over databases as systems before it were, whose names begin with the ground's.
+async fn spread(test: &str, catalog: &Catalog) -> Option<Ground> {
+    opened(test, catalog, |base, name, query| format!("{base}/?{query}&layout=seed&databasePrefix={name}_")).await
+}
+
+async fn opened(test: &str, catalog: &Catalog, url: fn(&str, &str, &str) -> String) -> Option<Ground> {
     static USED: AtomicU32 = AtomicU32::new(0);
     let Ok(server) = std::env::var("RUNSTATE_TEST_MONGODB") else {
         println!("skipped: {test}: RUNSTATE_TEST_MONGODB names no server; `cargo xtask test` does");
         return None;
     };
-    let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+    let (base, query) = server.split_once('?').unwrap_or((&server, "appName=tests"));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     let database = format!("a{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
-    let url = format!("{}/{database}?{query}", base.trim_end_matches('/'));
+    let url = url(base.trim_end_matches('/'), &database, query);
     let store = Mongo::open(&url, Options::default()).await.unwrap();
     store.migrate(catalog).await.unwrap();
     Some(Ground { store, server, database })

@@ -440,7 +440,7 @@ fn every_question_of_the_domain_is_served_by_an_index() {
             .sort("availableAt", Ascending)
             .limit(5);
         open.cursor = ground.store.query(&open).await.unwrap().cursor;
-        let open = asked("open calls, page two", open, "kind: 1, availableAt: 1", ByIndex, 23);
+        let open = asked("open calls, page two", open, "kind: 1, availableAt: 1", ByIndex, 28);
         try_all(&ground, vec![later, open]).await;
         count_by_index(&ground).await;
         sweep_by_index(&ground).await;

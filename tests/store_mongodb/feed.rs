@@ -4,13 +4,13 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use runstate::code::Code;
 use runstate::marker::BoxFuture;
-use runstate::schema::{Catalog, Collection, Direction::Ascending, Field, Index, Key};
+use runstate::schema::{Catalog, Collection, Direction::Ascending, Field, Index, Key, Query};
 use runstate::store::{Batch, ChangeEvent, Changes, Check, Error, Position, Store};
 use runstate::testing::join_all;
 use runstate::time::Millis;
 use serde_json::json;
 
-use super::{Ground, batch, ground, insert, on_tokio, put};
+use super::{Ground, batch, ground, insert, on_tokio, put, spread};
 
 const ROWS: Collection =
     Collection::new("feed.rows", 1).fields(&[Field::int("n").optional()]).indexes(&[Index::by(&[("n", Ascending)])]);
@@ -54,6 +54,37 @@ fn a_position_within_a_commit_knows_whose_it_is() {
             from = changes.next;
         }
         assert_eq!(ground.store.changes(Some(from), 1, Millis(0)).await.unwrap().events, []);
+    });
+}
+
+/// A collection of another domain.
+const OTHERS: Collection = Collection::new("other.rows", 1).fields(&[Field::int("n").optional()]);
+
+#[test]
+fn a_store_over_several_databases_has_one_feed() {
+    on_tokio(async {
+        let catalog = Catalog::new(&[&ROWS, &OTHERS]).unwrap();
+        let Some(ground) = spread("a_store_over_several_databases_has_one_feed", &catalog).await else { return };
+        // Another store on the same servers: its commits are nobody's business here.
+        let Some(strange) = spread("a_store_over_several_databases_has_one_feed", &catalog).await else { return };
+        let start = ground.store.changes(None, 10, Millis(0)).await.unwrap().next;
+        let both = |command| batch(command, vec![insert(&ROWS, "1", json!({})), insert(&OTHERS, "2", json!({"n": 2}))]);
+        strange.store.commit(both("strange")).await.unwrap();
+        ground.store.commit(both("ours")).await.unwrap();
+        let changes = ground.store.changes(Some(start), 10, Millis(0)).await.unwrap();
+        let keys: Vec<String> = changes.events.iter().map(|event| event.key.to_string()).collect();
+        assert_eq!(
+            (keys, told(&changes.events)),
+            (
+                vec!["feed.rows/1".to_owned(), "other.rows/2".to_owned()],
+                vec!["ours 1 1".to_owned(), "ours 2 1".to_owned()],
+            )
+        );
+        let found = ground.store.query(&Query::of(&OTHERS).eq("n", 2)).await.unwrap();
+        assert_eq!(found.rows.len(), 1);
+        let client = Client::with_uri_str(&ground.server).await.unwrap();
+        let other = client.database(&format!("{}_other", ground.database)).collection::<Document>("rows");
+        assert_eq!(other.count_documents(doc! {"n": 2}).await.unwrap(), 1);
     });
 }
 
