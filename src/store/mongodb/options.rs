@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mongodb::options::ClientOptions;
+use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 
 use super::names::Layout;
 use crate::store::Error;
@@ -60,6 +60,10 @@ pub(super) async fn read(url: &str) -> Result<Read, Error> {
     client.server_selection_timeout.get_or_insert(SELECTION);
     client.connect_timeout.get_or_insert(SELECTION);
     client.app_name.get_or_insert_with(|| "runstate".to_owned());
+    // What the store promises is not the URL's to lessen: it reads from the primary, and what it writes is with the majority.
+    client.selection_criteria = None;
+    client.read_concern = Some(ReadConcern::majority());
+    client.write_concern = Some(WriteConcern::majority());
     Ok(Read { client, layout, patience: own.patience.unwrap_or(PATIENCE) })
 }
 
@@ -104,7 +108,8 @@ fn patience(value: &str) -> Result<Duration, Error> {
 async fn refused(uri: &str, fault: &mongodb::error::Error) -> Error {
     let advice = "write `mongodb://HOST:PORT/DATABASE`; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
     let spoken = match without_secrets(uri) {
-        None => Some(fault.to_string()),
+        None if !uri.contains('@') => Some(fault.to_string()),
+        None => None,
         Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| fault.to_string()),
     };
     invalid(spoken.map_or_else(|| advice.to_owned(), |spoken| format!("{spoken}; {advice}")))
