@@ -113,7 +113,9 @@ impl StoreUrl {
             _ => {
                 let (url, rest) = (aloud(url), aloud(rest));
                 match nearest(scheme) {
-                    Some(known) => invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?")),
+                    Some(known) => {
+                        invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?"))
+                    }
                     None => invalid(format!("`{url}`: unknown store `{scheme}`; there are {}", SCHEMES.join(", "))),
                 }
             }

@@ -72,6 +72,8 @@ pub struct Mongo {
     id: String,
     declared: RwLock<Arc<Declarations>>,
     closed: AtomicBool,
+    /// Commits hold it to read; who closes waits for them.
+    under_way: async_lock::RwLock<()>,
 }
 
 /// The catalog, as this store keeps it.

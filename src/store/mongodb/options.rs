@@ -1,7 +1,10 @@
 //! The URL of a server: what is ours in it, what is the driver's, and what of it may be said aloud.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 
 use super::names::Layout;
@@ -17,10 +20,24 @@ const SELECTION: Duration = Duration::from_secs(10);
 const NOBODY: &str = "user:password";
 
 /// How a store is opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Where there is no store none is made: [`Error::Unavailable`].
     pub existing: bool,
+    /// Is told the name of every command that is sent to a server. For tests and figures of what a step costs; costs something itself.
+    pub on_command: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+}
+
+impl Options {
+    /// Hands the driver what has to be told.
+    pub(super) fn watch(&self, client: &mut ClientOptions) {
+        let Some(told) = self.on_command.clone() else { return };
+        client.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = event {
+                told(&started.command_name);
+            }
+        }));
+    }
 }
 
 /// What a URL says.
