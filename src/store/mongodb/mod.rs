@@ -25,18 +25,27 @@
 //! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`.
 
 mod aggregate;
+mod asking;
 mod changes;
 mod codec;
 mod commit;
+mod condition;
 mod decimal;
+mod expression;
 mod faults;
+mod filter;
+mod gather;
 mod migrate;
 mod names;
 mod open;
 mod options;
+mod place;
 mod port;
+mod pushed;
 mod query;
 mod read;
+mod sort;
+mod stream;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -67,6 +76,8 @@ pub struct Mongo {
     id: String,
     declared: RwLock<Arc<Declarations>>,
     closed: AtomicBool,
+    /// Change streams that stay open between two calls.
+    streams: changes::Streams,
 }
 
 /// The catalog, as this store keeps it.
