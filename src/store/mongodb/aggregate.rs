@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::Mongo;
-use super::asking::{BATCH, Stop};
+use super::again::Stop;
+use super::asking::BATCH;
 use super::codec::Declared;
 use super::filter::translate;
 use super::pushed::Pushed;
@@ -22,12 +23,12 @@ impl Mongo {
         let nothing = Aggregation::of(declared.collection, question)?;
         let doing = format!("counting in {}", question.collection);
         if let Some(pushed) = Pushed::of(&declared, question)
-            && let Some(rows) = self.asking(&doing, || self.counted(&declared, question, &pushed)).await?
+            && let Some(rows) = self.again(&doing, || Box::pin(self.counted(&declared, question, &pushed))).await?
         {
             // Over nothing there is a row too, which the server does not send.
             return if rows.is_empty() { nothing.rows() } else { Ok(rows) };
         }
-        self.asking(&doing, || self.count(&declared, question)).await
+        self.again(&doing, || Box::pin(self.count(&declared, question))).await
     }
 
     /// What the server counted. `None`: something among it that the reference counts otherwise.

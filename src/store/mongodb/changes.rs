@@ -7,7 +7,7 @@ use std::time::Duration;
 use mongodb::error::{Error as Fault, ErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::asking::Stop;
+use super::again::Stop;
 use super::stream::{Place, Stream};
 use super::{Mongo, faults};
 use crate::store::{Changes, Error, Position};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mongodb::bson::{Document as Doc, doc};
 
 use super::Mongo;
-use super::asking::{BATCH, Stop};
+use super::again::Stop;
+use super::asking::BATCH;
 use super::codec::Declared;
 use super::condition::Condition;
 use super::filter::translate;
@@ -27,7 +28,7 @@ impl Mongo {
         if query.limit == Some(0) {
             return Ok(Page::default());
         }
-        self.asking(&format!("querying {}", query.collection), || self.page(&plan)).await
+        self.again(&format!("querying {}", query.collection), || Box::pin(self.page(&plan))).await
     }
 
     /// What is declared of the collection that is asked.

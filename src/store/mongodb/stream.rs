@@ -8,7 +8,7 @@ use mongodb::bson::raw::{RawDocument, RawDocumentBuf};
 use mongodb::bson::{Bson, Document as Doc, Timestamp as At, doc};
 use mongodb::{ClientSession, Database};
 
-use super::asking::Stop;
+use super::again::Stop;
 use super::names::Layout;
 use super::{Declarations, Mongo};
 use crate::id::{CommandId, Revision};
@@ -191,7 +191,7 @@ impl Stream {
         let events = cursor.get_array(batch).map_err(|_| odd())?;
         self.drained = events.len() < BATCH;
         for event in events.iter().filter_map(Bson::as_document) {
-            self.waiting.push_back(RawDocumentBuf::try_from(event)?);
+            self.waiting.push_back(RawDocumentBuf::try_from(event).map_err(mongodb::error::Error::from)?);
         }
         self.behind = cursor.get_document("postBatchResumeToken").ok().and_then(token);
         if self.place == Place::Now

@@ -3,7 +3,7 @@
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 
 use super::Mongo;
-use super::asking::Stop;
+use super::again::Stop;
 use super::codec::Declared;
 use super::condition::{Asked, Condition};
 use super::filter::translate;
@@ -26,8 +26,8 @@ impl Mongo {
         let mut swept = 0;
         while swept < limit {
             let most = AT_ONCE.min(limit - swept);
-            let expired = self.asking(&doing, || self.expired(&declared, ttl, now, most)).await?;
-            let deleted = self.asking(&doing, || self.delete(collection, &expired)).await?;
+            let expired = self.again(&doing, || Box::pin(self.expired(&declared, ttl, now, most))).await?;
+            let deleted = self.again(&doing, || Box::pin(self.delete(collection, &expired))).await?;
             swept += deleted;
             // Others sweep too, and what was refreshed meanwhile stays.
             if expired.len() < most || deleted == 0 {
