@@ -38,13 +38,23 @@ impl Mongo {
             Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs() }),
         };
         let declared = RwLock::new(Arc::new(Declarations::default()));
-        let (closed, under_way) = (AtomicBool::new(false), async_lock::RwLock::new(()));
-        Ok(Self { client, layout, hosts, patience, id, declared, closed, under_way })
+        Ok(Self {
+            client,
+            layout,
+            hosts,
+            patience,
+            id,
+            declared,
+            closed: AtomicBool::new(false),
+            under_way: async_lock::RwLock::new(()),
+            streams: Default::default(),
+        })
     }
 
     /// Lets go of all connections, when what was sent before has ended.
     pub(super) async fn end(&self) {
         drop(self.under_way.write().await);
+        self.streams.clear();
         self.client.clone().shutdown().immediate(true).await;
     }
 }
