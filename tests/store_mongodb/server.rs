@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mongodb::bson::{Document, doc};
+
 /// A store on MongoDB needs a tokio runtime.
 pub fn on_tokio<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
@@ -27,10 +29,14 @@ pub fn database_of(url: &str) -> Option<String> {
 }
 
 /// Runs a command by hand, as an operator would, on the database that the URL names.
-pub async fn raw(url: &str, command: &str) -> serde_json::Value {
+pub async fn raw(url: &str, command: Document) -> Document {
     let client = mongodb::Client::with_uri_str(url).await.unwrap();
-    let command: serde_json::Map<String, serde_json::Value> = serde_json::from_str(command).unwrap();
-    let command = mongodb::bson::serialize_to_document(&command).unwrap();
-    let reply = client.database(&database_of(url).unwrap()).run_command(command).await.unwrap();
-    mongodb::bson::Bson::Document(reply).into_relaxed_extjson()
+    client.database(&database_of(url).unwrap()).run_command(command).await.unwrap()
+}
+
+/// The indexes of a collection.
+pub async fn indexes(url: &str, collection: &str) -> Vec<Document> {
+    let reply = raw(url, doc! {"listIndexes": collection}).await;
+    let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.iter().map(|index| index.as_document().unwrap().clone()).collect()
 }
