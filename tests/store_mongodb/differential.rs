@@ -124,8 +124,11 @@ async fn ask(random: &mut Random, seen: &mut Seen, store: &dyn Store, memory: &M
     let aggregate = random.aggregate();
     let expected = memory.aggregate(&aggregate).await;
     seen.agree("aggregate", &aggregate, store.aggregate(&aggregate).await, expected, same_rows);
-    let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
-    seen.agree("get", &keys, store.get(&keys).await, memory.get(&keys).await, PartialEq::eq);
+    // Reading by key waits for what the server does now and then only.
+    if random.below(8) == 0 {
+        let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();
+        seen.agree("get", &keys, store.get(&keys).await, memory.get(&keys).await, PartialEq::eq);
+    }
 }
 
 #[test]
