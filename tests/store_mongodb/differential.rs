@@ -96,7 +96,7 @@ async fn some_batch(random: &mut Random, memory: &Memory, nth: u64) -> Batch {
 }
 
 /// Numbers are the same by what they are worth.
-fn same_rows(found: &Vec<Document>, expected: &Vec<Document>) -> bool {
+fn same_rows(found: &[Document], expected: &[Document]) -> bool {
     let row = |found: &Document, expected: &Document| {
         found.len() == expected.len() && found.iter().zip(expected).all(|((a, x), (b, y))| a == b && same(x, y))
     };
@@ -123,7 +123,7 @@ async fn ask(random: &mut Random, seen: &mut Seen, store: &dyn Store, memory: &M
     }
     let aggregate = random.aggregate();
     let expected = memory.aggregate(&aggregate).await;
-    seen.agree("aggregate", &aggregate, store.aggregate(&aggregate).await, expected, same_rows);
+    seen.agree("aggregate", &aggregate, store.aggregate(&aggregate).await, expected, |a, b| same_rows(a, b));
     // Reading by key waits for what the server does now and then only.
     if random.below(8) == 0 {
         let keys: Vec<Key> = (0..3).map(|_| Key::new(&ITEMS, &random.id())).collect();

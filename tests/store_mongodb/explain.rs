@@ -43,7 +43,8 @@ fn asked(name: &'static str, query: Query, index: &'static str, order: Order, do
 /// What the server says of the last question to a collection.
 async fn profiled(database: &Database, collection: &str) -> Document {
     let profile = database.collection::<Document>("system.profile");
-    let ours = doc! {"ns": format!("{}.{collection}", database.name()), "op": {"$in": ["query", "command"]}};
+    // What only ends a cursor has no plan.
+    let ours = doc! {"ns": format!("{}.{collection}", database.name()), "planSummary": {"$exists": true}, "op": {"$in": ["query", "command"]}};
     profile.find_one(ours).sort(doc! {"$natural": -1}).await.unwrap().unwrap()
 }
 

@@ -62,7 +62,9 @@ impl Mongo {
         told: Option<u32>,
         rows: &mut Gathering<'_>,
     ) -> Result<bool, Stop> {
-        let mut found = self.find(&plan.query.collection, command, told.unwrap_or_else(|| plan.batch())).await?;
+        // A batch with room for one more than the limit ends the cursor; one that is just full does not.
+        let batch = told.map_or_else(|| plan.batch(), |told| told.saturating_add(1));
+        let mut found = self.find(&plan.query.collection, command, batch).await?;
         let mut came = 0;
         while !rows.is_full() && found.advance().await? {
             came += 1;
@@ -142,7 +144,7 @@ impl<'a> Plan<'a> {
             Sorted::ById => Some(limit),
             Sorted::By(_) => Some(limit.saturating_add(BEYOND)),
         }
-        .filter(|enough| i32::try_from(*enough).is_ok())
+        .filter(|enough| i32::try_from(enough.saturating_add(1)).is_ok())
     }
 
     fn gathering(&self) -> Gathering<'_> {
