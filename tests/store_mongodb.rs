@@ -5,6 +5,8 @@
 
 #[path = "store_mongodb/cost.rs"]
 mod cost;
+#[path = "store_mongodb/faults.rs"]
+mod faults;
 #[path = "store_mongodb/server.rs"]
 mod server;
 #[path = "store_mongodb/trouble.rs"]
