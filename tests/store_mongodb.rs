@@ -19,7 +19,7 @@ use runstate::store::mongodb::{Mongo, Options};
 use runstate::store::{Error, Store};
 use runstate::testing::conformance::Subject;
 
-use self::server::{fresh_url, on_tokio};
+use self::server::{fresh_url, on_server};
 
 async fn fresh() -> Subject {
     let url = fresh_url();
@@ -30,4 +30,4 @@ async fn fresh() -> Subject {
     })
 }
 
-runstate::conformance!(fresh, block_on = on_tokio);
+runstate::conformance!(fresh, block_on = on_server);

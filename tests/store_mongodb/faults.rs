@@ -12,7 +12,7 @@ use runstate::time::Timestamp;
 use runstate::value::Json;
 use serde_json::json;
 
-use super::server::{fresh_url, on_tokio};
+use super::server::{fresh_url, on_server};
 
 const C: Collection = Collection::new("t.c", 1);
 
@@ -75,7 +75,7 @@ impl Scene {
 
 /// Runs a test, one at a time: a server has one such failpoint.
 fn failing(test: &str, options: &str, run: impl AsyncFn(Scene)) {
-    on_tokio(async {
+    on_server(async {
         // Held across processes, since each test may have its own.
         let turn = std::fs::File::create(std::env::temp_dir().join("runstate-mongodb-failpoint")).unwrap();
         turn.lock().unwrap();
