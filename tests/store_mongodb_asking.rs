@@ -10,6 +10,10 @@ mod differential;
 mod explain;
 #[path = "store_mongodb/feed.rs"]
 mod feed;
+#[path = "store_mongodb/filled.rs"]
+mod filled;
+#[path = "store_mongodb/other_seeds.rs"]
+mod other_seeds;
 #[path = "store_mongodb/random.rs"]
 mod random;
 

@@ -7,28 +7,24 @@ use runstate::domain::cvm::{
     CC_HISTORY, COLLECTIONS, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS,
 };
 use runstate::schema::Direction::{Ascending, Descending};
-use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Constant, Filter, Group, Query};
-use runstate::schema::{Field, Index, Predicate, Ttl};
+use runstate::schema::{Accumulator, Aggregate, Catalog, Filter, Group, Query};
 use runstate::store::{Store, Write};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
-use serde_json::json;
 
-use super::{Ground, batch, ground, insert, on_tokio};
-
-/// Executions, and of each a few calls, rows of output and of its log.
-const MANY: i64 = 600;
+use super::filled::contents;
+use super::{Ground, batch, ground, on_tokio};
 
 /// Whether the server may sort what it found.
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+pub enum Order {
     ByIndex,
     Sorted,
 }
-use Order::{ByIndex, Sorted};
+pub use Order::{ByIndex, Sorted};
 
 /// A question, the index that serves it, and how many documents are read for it at the most.
-struct Asked {
+pub struct Asked {
     name: &'static str,
     query: Query,
     index: &'static str,
@@ -36,19 +32,19 @@ struct Asked {
     documents: i64,
 }
 
-fn asked(name: &'static str, query: Query, index: &'static str, order: Order, documents: i64) -> Asked {
+pub fn asked(name: &'static str, query: Query, index: &'static str, order: Order, documents: i64) -> Asked {
     Asked { name, query, index, order, documents }
 }
 
 /// What the server says of the last question to a collection.
-async fn profiled(database: &Database, collection: &str) -> Document {
+pub async fn profiled(database: &Database, collection: &str) -> Document {
     let profile = database.collection::<Document>("system.profile");
     // What only ends a cursor has no plan.
     let ours = doc! {"ns": format!("{}.{collection}", database.name()), "planSummary": {"$exists": true}, "op": {"$in": ["query", "command"]}};
     profile.find_one(ours).sort(doc! {"$natural": -1}).await.unwrap().unwrap()
 }
 
-fn number(profile: &Document, name: &str) -> i64 {
+pub fn number(profile: &Document, name: &str) -> i64 {
     match profile.get(name) {
         Some(Bson::Int32(number)) => i64::from(*number),
         Some(Bson::Int64(number)) => *number,
@@ -57,14 +53,14 @@ fn number(profile: &Document, name: &str) -> i64 {
 }
 
 /// The profile of a database whose contents are there.
-async fn watched(ground: &Ground) -> Database {
+pub async fn watched(ground: &Ground) -> Database {
     let client = Client::with_uri_str(&ground.server).await.unwrap();
     let database = client.database(&ground.database);
     database.run_command(doc! {"profile": 2}).await.unwrap();
     database
 }
 
-async fn try_all(ground: &Ground, table: Vec<Asked>) {
+pub async fn try_all(ground: &Ground, table: Vec<Asked>) {
     let database = watched(ground).await;
     let mut wrong = Vec::new();
     for Asked { name, query, index, order, documents } in table {
@@ -81,90 +77,13 @@ async fn try_all(ground: &Ground, table: Vec<Asked>) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-async fn fill(ground: &Ground, writes: Vec<Write>) {
+pub async fn fill(ground: &Ground, writes: Vec<Write>) {
     for (nth, some) in writes.chunks(1_000).enumerate() {
         ground.store.commit(batch(&format!("fill{nth}"), some.to_vec())).await.unwrap();
     }
 }
 
-fn execution(n: i64) -> Json {
-    let ended = n % 20 != 0;
-    let state = json!({
-        "pc": 1, "stack": [], "scopes": [], "output": [], "outputCount": 0,
-        "status": if ended { "complete" } else { "waiting_cc" },
-    });
-    let mut execution = json!({
-        "id": format!("e{n}"), "programId": format!("p{}", n % 10), "programName": format!("program {}", n % 10),
-        "programVersion": 1, "state": state, "started": n * 10, "lastModified": n * 10 + 5, "metrics": {"instructionsExecuted": n},
-        "random": null, "heap": {}, "outputDigest": "",
-    });
-    let (field, at) = if ended { ("completed", n * 10 + 5) } else { ("wakeAt", n * 10 + 7) };
-    execution[field] = at.into();
-    execution
-}
-
-/// The fourth call of an execution that waits is open.
-fn call(n: i64, step: i64) -> Json {
-    let open = n % 20 == 0 && step == 3;
-    let kind = if step % 2 == 1 { "cognitive" } else { "mail" };
-    let mut call = json!({
-        "id": format!("c{n}-{step}"), "executionId": format!("e{n}"), "programName": format!("program {}", n % 10), "step": step,
-        "kind": kind, "request": {"prompt": "?", "instructionId": 1, "timestamp": n * 10 + step},
-    });
-    if open {
-        call["availableAt"] = (n * 10 + step).into();
-        call["request"]["deadline"] = (1_000_000 + n).into();
-    } else {
-        call["outcome"] = "answered".into();
-        call["response"] = json!({"result": 1, "latencyMs": n % 97});
-    }
-    call
-}
-
-fn contents() -> Vec<Write> {
-    let mut writes = Vec::new();
-    let program = |id: &str, version: i64| {
-        json!({"id": format!("{id}-{version}"), "programId": id, "programVersion": version, "source": "", "bytecode": [],
-            "metadata": {"version": 1, "compiled": 0, "compiler": ""}, "created": version})
-    };
-    for n in 0..60 {
-        let (id, name) = (format!("p{n}"), format!("program {n}"));
-        let mut row = program(&id, 1);
-        row["id"] = id.as_str().into();
-        row["name"] = name.into();
-        row["modified"] = n.into();
-        writes.push(insert(&PROGRAMS, &id, row));
-        for version in 1..6 {
-            writes.push(insert(&PROGRAM_VERSIONS, &format!("{id}-{version}"), program(&id, version)));
-        }
-    }
-    for n in 0..MANY {
-        writes.push(insert(&EXECUTIONS, &format!("e{n}"), execution(n)));
-        for step in 0..4 {
-            let of = |id: &str| json!({"id": id, "executionId": format!("e{n}")});
-            writes.push(insert(&CC_HISTORY, &format!("c{n}-{step}"), call(n, step)));
-            let id = format!("o{n}-{step}");
-            let mut output = of(&id);
-            output["seq"] = step.into();
-            output["lines"] = json!(["x"]);
-            writes.push(insert(&OUTPUTS, &id, output));
-            let id = format!("h{n}-{step}");
-            let mut page = of(&id);
-            page["page"] = step.into();
-            page["version"] = 1.into();
-            writes.push(insert(&HEAP_PAGES, &id, page));
-            let id = format!("l{n}-{step}");
-            let mut line = of(&id);
-            line["timestamp"] = (n * 10 + step).into();
-            line["event"] = "cc_call".into();
-            line["details"] = json!({});
-            writes.push(insert(&EXECUTION_LOGS, &id, line));
-        }
-    }
-    writes
-}
-
-fn gte(path: &str, value: i64) -> Filter {
+pub fn gte(path: &str, value: i64) -> Filter {
     Filter::Gte(path.to_owned(), value.into())
 }
 
@@ -477,164 +396,4 @@ async fn sweep_by_index(ground: &Ground) {
     let profile = profiled(&database, EXECUTION_LOGS.name).await;
     assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { timestamp: 1 }");
     assert_eq!((number(&profile, "docsExamined"), profile.get_bool("hasSortStage").unwrap_or(false)), (16, false));
-}
-
-/// The seed of the AI apps.
-const RUNS: Collection = Collection::new("apps.executions", 1)
-    .fields(&[
-        Field::text("execution_id"),
-        Field::int("app_id"),
-        Field::text("app_name"),
-        Field::int("sub_app_id").optional(),
-        Field::text("user_id"),
-        Field::text("status"),
-        Field::timestamp("started_at"),
-    ])
-    .indexes(&[
-        Index::by(&[("execution_id", Ascending)]).unique(),
-        Index::by(&[("app_id", Ascending), ("sub_app_id", Ascending)]),
-        Index::by(&[("user_id", Ascending)]),
-        Index::by(&[("status", Ascending)]),
-        Index::by(&[("started_at", Descending)]),
-    ]);
-
-const STEPS: Collection = Collection::new("apps.execution_steps", 1)
-    .fields(&[Field::text("execution_id"), Field::int("step_id"), Field::text("status")])
-    .indexes(&[
-        Index::by(&[("execution_id", Ascending), ("step_id", Ascending)]).unique(),
-        Index::by(&[("status", Ascending)]),
-    ]);
-
-/// The seed of the orchestration of sessions.
-const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
-    .fields(&[
-        Field::text("session_id"),
-        Field::text("project_id"),
-        Field::text("machine_id"),
-        Field::text("status"),
-        Field::timestamp("last_heartbeat"),
-        Field::timestamp("completed_at").optional(),
-    ])
-    .indexes(&[
-        Index::by(&[("session_id", Ascending)]).unique(),
-        Index::by(&[("project_id", Ascending), ("status", Ascending)]),
-        Index::by(&[("machine_id", Ascending), ("status", Ascending)]),
-        Index::by(&[("last_heartbeat", Ascending)]),
-    ])
-    .ttl(Ttl {
-        field: "completed_at",
-        after: Millis::days(30),
-        partial: Some(Predicate::All(&[
-            Predicate::Exists("completed_at"),
-            Predicate::In("status", &[Constant::Text("completed"), Constant::Text("failed")]),
-        ])),
-    });
-
-#[test]
-fn every_question_of_the_other_seeds_is_served_by_an_index() {
-    on_tokio(async {
-        let catalog = Catalog::new(&[&RUNS, &STEPS, &SESSIONS]).unwrap();
-        let Some(ground) = ground("every_question_of_the_other_seeds_is_served_by_an_index", &catalog).await else {
-            return;
-        };
-        let mut writes = Vec::new();
-        for n in 0..800i64 {
-            let id = format!("x{n}");
-            let status = ["completed", "failed", "running", "active"][usize::try_from(n % 4).unwrap()];
-            writes.push(insert(
-                &RUNS,
-                &id,
-                json!({
-                    "execution_id": id, "app_id": n % 5, "app_name": format!("app {}", n % 5), "sub_app_id": n % 3,
-                    "user_id": format!("user {}", n % 40), "status": status, "started_at": n * 1_000,
-                }),
-            ));
-            for step in 0..3 {
-                writes.push(insert(
-                    &STEPS,
-                    &format!("{id}-{step}"),
-                    json!({"execution_id": id, "step_id": step, "status": status}),
-                ));
-            }
-            writes.push(insert(&SESSIONS, &id, json!({
-                "session_id": id, "project_id": format!("project {}", n % 20), "machine_id": format!("machine {}", n % 10),
-                "status": status, "last_heartbeat": n, "completed_at": n,
-            })));
-        }
-        fill(&ground, writes).await;
-        let (runs, sessions) = (|| Query::of(&RUNS), || Query::of(&SESSIONS));
-        try_all(
-            &ground,
-            vec![
-                asked(
-                    "latest of a user",
-                    runs().eq("user_id", "user 7").sort("started_at", Descending).limit(10),
-                    "user_id: 1|started_at: -1",
-                    Sorted,
-                    500,
-                ),
-                asked("by its id", runs().eq("execution_id", "x7").limit(1), "execution_id: 1", ByIndex, 1),
-                asked(
-                    "steps of an execution",
-                    Query::of(&STEPS).eq("execution_id", "x7").sort("step_id", Ascending),
-                    "execution_id: 1, step_id: 1",
-                    ByIndex,
-                    3,
-                ),
-                asked(
-                    "failed of the last day",
-                    runs().eq("status", "failed").filter(gte("started_at", 700_000)),
-                    "status: 1|started_at: -1",
-                    ByIndex,
-                    200,
-                ),
-                asked("of an app", runs().eq("app_id", 1).eq("sub_app_id", 2), "app_id: 1, sub_app_id: 1", ByIndex, 60),
-                asked("session by its id", sessions().eq("session_id", "x7").limit(1), "session_id: 1", ByIndex, 1),
-                asked(
-                    "sessions of a project",
-                    sessions().eq("project_id", "project 7").eq("status", "active"),
-                    "project_id: 1, status: 1",
-                    ByIndex,
-                    40,
-                ),
-                asked(
-                    "sessions of a machine",
-                    sessions().eq("machine_id", "machine 7").eq("status", "active"),
-                    "machine_id: 1, status: 1",
-                    ByIndex,
-                    80,
-                ),
-                asked(
-                    "not heard of",
-                    sessions()
-                        .filter(Filter::Lt("last_heartbeat".to_owned(), 9.into()))
-                        .sort("last_heartbeat", Ascending)
-                        .limit(5),
-                    "last_heartbeat: 1",
-                    ByIndex,
-                    22,
-                ),
-            ],
-        )
-        .await;
-        let rate = Filter::Eq("status".to_owned(), "completed".into());
-        let rate = Aggregate {
-            collection: RUNS.name.to_owned(),
-            filter: Filter::All,
-            group_by: vec![Group::Field("app_name".to_owned())],
-            accumulators: vec![
-                ("total".to_owned(), Accumulator::Count),
-                ("successful".to_owned(), Accumulator::CountIf(rate)),
-            ],
-        };
-        assert_eq!(ground.store.aggregate(&rate).await.unwrap().len(), 5);
-        let database = watched(&ground).await;
-        ground.store.aggregate(&rate).await.unwrap();
-        assert_eq!(number(&profiled(&database, RUNS.name).await, "nreturned"), 5, "counted on the server");
-        let swept =
-            ground.store.sweep(SESSIONS.name, Timestamp::from_millis(Millis::days(30).0 + 9), 100).await.unwrap();
-        assert_eq!(swept, 6, "completed and failed ones");
-        let profile = profiled(&database, SESSIONS.name).await;
-        assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { completed_at: 1 }");
-    });
 }
