@@ -244,8 +244,12 @@ impl Commit<'_> {
 
     /// Others were always faster.
     async fn contended(&self) -> Result<Receipt, Error> {
-        let conflict = self.told(Error::Conflict { key: self.first() });
-        self.repeat().await?.ok_or(conflict)
+        let repeated = self.repeat().await?;
+        repeated.ok_or_else(|| match self.in_doubt {
+            // Whoever is met again and again may be this command's own transaction, whose end is not known.
+            true => self.unknown("a transaction writes the same and does not end".to_owned()),
+            false => Error::Conflict { key: self.first() },
+        })
     }
 
     /// An error as it is told: while an end is in doubt nothing can be said but that.

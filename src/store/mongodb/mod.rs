@@ -21,13 +21,14 @@
 //!   What was changed by hand into nonsense is damage that names the document.
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
-//! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
+//! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
 //! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
 //! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
 mod asking;
+mod barrier;
 mod changed;
 mod changes;
 mod codec;
@@ -68,7 +69,7 @@ use self::names::Layout;
 use crate::schema::{Catalog, Collection};
 use crate::store::{COMMANDS, Error};
 
-pub use options::Options;
+pub use options::{OnCommand, Options};
 
 /// A store on a MongoDB replica set.
 pub struct Mongo {
@@ -84,6 +85,8 @@ pub struct Mongo {
     closed: AtomicBool,
     /// Commits hold it to read; who closes waits for them.
     under_way: async_lock::RwLock<()>,
+    /// What proves the time of the set.
+    barriers: barrier::Barriers,
     /// Change streams that stay open between two calls.
     streams: changes::Streams,
 }

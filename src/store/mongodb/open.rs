@@ -47,6 +47,7 @@ impl Mongo {
             declared,
             closed: AtomicBool::new(false),
             under_way: async_lock::RwLock::new(()),
+            barriers: Default::default(),
             streams: Default::default(),
         })
     }

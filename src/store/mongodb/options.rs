@@ -21,13 +21,16 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// What stands in place of user and password where a URL is only tried.
 const NOBODY: &str = "user:password";
 
+/// Hears the names of commands.
+pub type OnCommand = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How a store is opened.
 #[derive(Clone, Default)]
 pub struct Options {
     /// Where there is no store none is made: [`Error::Unavailable`].
     pub existing: bool,
     /// Is told the name of every command that is sent to a server. For tests and figures of what a step costs; costs something itself.
-    pub on_command: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub on_command: Option<OnCommand>,
 }
 
 impl Options {

@@ -5,24 +5,20 @@ use std::sync::Arc;
 
 use mongodb::Database;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Document as Bson, RawDocumentBuf, Timestamp, doc};
+use mongodb::bson::{Document as Bson, RawDocumentBuf, doc};
 use mongodb::error::Error as Fault;
 use tokio::task::{JoinError, JoinSet};
 
 use super::again::Stop;
 use super::codec::Declared;
 use super::names::META;
-use super::open::STORE;
 use super::transaction::{Transaction, operation_time, position};
-use super::{Declarations, Mongo, faults};
+use super::{Declarations, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
 use crate::store::{COMMANDS, Error, Outcome, Position, Stored};
 use crate::value::Json;
-
-/// The document that is written where somebody reads.
-const BARRIER: &str = "barrier";
 
 /// A row of the ledger, and a position after it.
 pub(super) struct LedgerRow {
@@ -80,40 +76,13 @@ impl Mongo {
         Ok(found)
     }
 
-    /// The server's time, told by a primary that was still the primary when it was asked: a write with the majority shows it. A linearizable
-    /// reading shows the same, but where one server is a set alone it waits for that one's next flush, a hundred times as long; it is for
-    /// users who may not write.
-    async fn now(&self) -> Result<Timestamp, Stop> {
-        let barrier = doc! {
-            "update": self.layout.place(META).collection,
-            "updates": [{"q": {"_id": BARRIER}, "u": {"$inc": {"readings": 1i64}}, "upsert": true}],
-            "writeConcern": {"w": "majority"},
-        };
-        let reply = match self.database(META).run_command(barrier).await {
-            Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, STORE).await?,
-            reply => reply?,
-        };
-        if let Ok(error) = reply.get_document("writeConcernError") {
-            let why = format!("the majority of the set did not confirm a reading ({error})");
-            return Err(Error::Unavailable { what: self.what("reading"), why }.into());
-        }
-        let gone = || {
-            let what = self.what("reading the time of the set");
-            Stop::Error(Error::Unavailable {
-                what,
-                why: "the server does not tell it; is it a replica set?".to_owned(),
-            })
-        };
-        operation_time(&reply).ok_or_else(gone)
-    }
-
     /// A task of ours that ended without an answer: the runtime stops.
     fn ended(&self, gone: &JoinError) -> Stop {
         Error::Unavailable { what: self.what("reading documents"), why: gone.to_string() }.into()
     }
 
     /// A document as no later primary can have changed it before this call.
-    async fn find_linearizable(&self, name: &str, id: &str) -> Result<Bson, Fault> {
+    pub(super) async fn find_linearizable(&self, name: &str, id: &str) -> Result<Bson, Fault> {
         let find = doc! {
             "find": self.layout.place(name).collection,
             "filter": {"_id": id},

@@ -98,7 +98,7 @@ struct Statements<'a> {
 }
 
 /// The keys whose documents must be looked at before `batch` can be written in this order.
-pub(super) fn unseen<'a>(batch: &'a Batch, order: Order) -> impl Iterator<Item = &'a Key> {
+pub(super) fn unseen(batch: &Batch, order: Order) -> impl Iterator<Item = &Key> {
     let needed = move |write: &&Write| {
         write.expect == Expect::Any || (order == Order::DeletedFirst && matches!(write.op, Op::Change { .. }))
     };
