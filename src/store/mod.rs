@@ -37,6 +37,8 @@ pub mod file;
 pub mod indexeddb;
 pub mod layer;
 mod memory;
+#[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
+pub mod mongodb;
 mod shape;
 pub mod tables;
 
