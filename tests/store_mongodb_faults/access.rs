@@ -122,12 +122,12 @@ async fn documents_changed_by_hand_into_nonsense_are_named_and_the_rest_is_read(
 async fn a_store_of_a_newer_program_is_read_and_not_written() {
     let Some(program) = program("store_mongodb_faults::access::a_store_of_a_newer_program") else { return };
     let servers = Servers::set(program, 1).await;
-    let (name, next) = (database("newer"), Collection::new("test.counters", 2).fields(&[Field::int("n")]));
+    const NEWER: Collection = Collection::new("test.counters", 2).fields(&[Field::int("n")]);
+    let name = database("newer");
     let url = servers.direct(0, &name);
     let store = load::open(&url).await;
     count(&store, 1, 0, "all").await;
-    let newer: &'static Collection = Box::leak(Box::new(next));
-    store.migrate(&Catalog::new(&[&ROWS, newer]).unwrap()).await.unwrap();
+    store.migrate(&Catalog::new(&[&ROWS, &NEWER]).unwrap()).await.unwrap();
     let older = Mongo::open(&url, Options::default()).await.unwrap();
     assert_eq!(older.migrate(&load::catalog()).await.unwrap_err().code(), Code::NewerVersion);
     check(&older, &[(1, 1)].into(), 0).await;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use runstate::code::Code;
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Field, Key, Query};
 use runstate::store::mongodb::{Mongo, Options};
@@ -62,7 +61,7 @@ pub async fn decided(store: &dyn Store, by: u64, n: u64, counter: &str) -> Resul
 }
 
 /// Commits it, decides again when somebody was faster, and goes on after whatever may be repeated. Tells what went wrong, by code.
-pub async fn count(store: &dyn Store, by: u64, n: u64, counter: &str) -> BTreeMap<Code, u64> {
+pub async fn count(store: &dyn Store, by: u64, n: u64, counter: &str) -> BTreeMap<String, u64> {
     let mut troubles = BTreeMap::new();
     let latest = Instant::now() + PATIENCE;
     loop {
@@ -73,7 +72,7 @@ pub async fn count(store: &dyn Store, by: u64, n: u64, counter: &str) -> BTreeMa
         let Err(error) = came else { return troubles };
         assert!(error.retryable(), "{by}-{n}: {error}");
         assert!(Instant::now() < latest, "{by}-{n} is not committed after {PATIENCE:?}: {error}");
-        *troubles.entry(error.code()).or_default() += 1;
+        *troubles.entry(error.code().to_string()).or_default() += 1;
     }
 }
 
@@ -96,7 +95,7 @@ pub struct Told {
     pub rows: u64,
     /// The longest that one command took.
     pub longest: Duration,
-    pub troubles: BTreeMap<Code, u64>,
+    pub troubles: BTreeMap<String, u64>,
 }
 
 impl Load {
@@ -134,7 +133,7 @@ impl Load {
         let told: BTreeMap<u64, Told> = self.tasks.join_all().await.into_iter().collect();
         let mut troubles = BTreeMap::new();
         for (code, n) in told.values().flat_map(|told| &told.troubles) {
-            *troubles.entry(*code).or_default() += n;
+            *troubles.entry(code.clone()).or_default() += n;
         }
         let longest = told.values().map(|told| told.longest).max().unwrap_or_default();
         Ended { rows: told.into_iter().map(|(by, told)| (by, told.rows)).collect(), longest, troubles }
@@ -148,7 +147,7 @@ pub struct Ended {
     pub rows: BTreeMap<u64, u64>,
     /// The longest that one command took.
     pub longest: Duration,
-    pub troubles: BTreeMap<Code, u64>,
+    pub troubles: BTreeMap<String, u64>,
 }
 
 async fn work(store: &dyn Store, by: u64, shared: &Shared) -> Told {

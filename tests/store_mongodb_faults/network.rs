@@ -30,7 +30,8 @@ async fn a_line_that_is_cut_and_replies_that_come_late_lose_and_double_nothing()
     for _ in 0..if full() { 150 } else { 15 } {
         load.advance(random.below(200) + 20).await;
         // Longer than a call may take, now and then: then its reply comes too late.
-        let span = Duration::from_millis(random.below(if random.below(4) == 0 { 3_000 } else { 300 }));
+        let most = if random.below(4) == 0 { 3_000 } else { 300 };
+        let span = Duration::from_millis(random.below(most));
         let late = random.below(3);
         if late == 0 {
             proxy.cut()

@@ -79,7 +79,7 @@ async fn sixty_four_workers_answer_each_of_very_many_once() {
     for (n, cvm) in (0..64).zip(processes.iter().cycle().cloned()) {
         starts.spawn(async move {
             for run in (n..many).step_by(64) {
-                cvm.start(&Start::of("program").id(format!("run-{run}")), None).await.unwrap();
+                cvm.start(&Start::of("program").id(&format!("run-{run}")), None).await.unwrap();
             }
         });
     }
