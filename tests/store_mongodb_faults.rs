@@ -18,9 +18,9 @@ mod linear;
 mod load;
 #[path = "store_mongodb_faults/network.rs"]
 mod network;
-#[path = "store_mongodb/proxy.rs"]
+#[path = "store_mongodb_faults/proxy.rs"]
 mod proxy;
-#[path = "store_mongodb/server.rs"]
+#[path = "store_mongodb_faults/server.rs"]
 mod server;
 #[path = "store_mongodb_faults/skew.rs"]
 mod skew;

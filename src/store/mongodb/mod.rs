@@ -24,12 +24,15 @@
 //! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
 //! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`.
 
+mod again;
 mod aggregate;
+mod changed;
 mod changes;
 mod codec;
 mod commit;
 mod decimal;
 mod faults;
+mod indexes;
 mod migrate;
 mod names;
 mod open;
@@ -37,7 +40,9 @@ mod options;
 mod port;
 mod query;
 mod read;
+mod statements;
 mod sweep;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -50,7 +55,7 @@ use mongodb::{Client, Database};
 
 use self::codec::Declared;
 use self::names::Layout;
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Collection};
 use crate::store::{COMMANDS, Error};
 
 pub use options::Options;
@@ -83,6 +88,12 @@ impl Declarations {
         let declared = catalog.iter().chain([&COMMANDS]);
         let collections = declared.map(|collection| (collection.name, Arc::new(Declared::of(collection)))).collect();
         Self { catalog: catalog.clone(), collections, illness: None }
+    }
+
+    /// What is known of the collection of that name, also where nothing is declared of it.
+    fn of_name(&self, name: &str) -> Arc<Declared> {
+        const UNDECLARED: Collection = Collection::new("an.undeclared_collection", 1);
+        self.collections.get(name).cloned().unwrap_or_else(|| Arc::new(Declared::of(&UNDECLARED)))
     }
 }
 
@@ -144,7 +155,11 @@ impl Mongo {
     async fn within<T>(&self, doing: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match tokio::time::timeout(self.patience, future).await {
             Ok(done) => done,
-            Err(_) => Err(Error::Timeout { what: self.what(doing), seconds: self.patience.as_secs() }),
+            Err(_) => Err(self.timeout(doing)),
         }
+    }
+
+    fn timeout(&self, doing: &str) -> Error {
+        Error::Timeout { what: self.what(doing), seconds: self.patience.as_secs() }
     }
 }
