@@ -18,3 +18,19 @@ pub fn fresh_url() -> String {
     let name = format!("t{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
     format!("{}/{name}?{query}", base.trim_end_matches('/'))
 }
+
+/// The database that a URL names.
+pub fn database_of(url: &str) -> Option<String> {
+    let base = url.split_once('?').map_or(url, |(base, _)| base);
+    let (_, rest) = base.split_once("://")?;
+    rest.split_once('/').map(|(_, name)| name.to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Runs a command by hand, as an operator would, on the database that the URL names.
+pub async fn raw(url: &str, command: &str) -> serde_json::Value {
+    let client = mongodb::Client::with_uri_str(url).await.unwrap();
+    let command: serde_json::Map<String, serde_json::Value> = serde_json::from_str(command).unwrap();
+    let command = mongodb::bson::serialize_to_document(&command).unwrap();
+    let reply = client.database(&database_of(url).unwrap()).run_command(command).await.unwrap();
+    mongodb::bson::Bson::Document(reply).into_relaxed_extjson()
+}

@@ -41,8 +41,9 @@ impl Wanted {
         let partial = match &index.partial {
             None => None,
             Some(predicate) => match stated(declared, predicate) {
-                // Others than unique ones only make questions faster, and may hold more.
                 None if index.unique => return Err(not_stated(declared, index)),
+                // Others than unique ones only make questions faster, and may hold more.
+                None => stated_nearly(predicate),
                 stated => stated,
             },
         };
@@ -158,6 +159,14 @@ fn stated(declared: &Declared, predicate: &Predicate) -> Option<Spec> {
     }
 }
 
+/// A condition that holds for some more. What is missing is null too, and that can be stated; whoever asks for what is missing says both.
+fn stated_nearly(predicate: &Predicate) -> Option<Spec> {
+    match predicate {
+        Predicate::Missing(path) => Some(doc! {*path: Bson::Null}),
+        _ => None,
+    }
+}
+
 fn every(declared: &Declared, predicates: &[Predicate]) -> Option<Vec<Spec>> {
     predicates.iter().map(|predicate| stated(declared, predicate)).collect()
 }
@@ -231,7 +240,7 @@ mod tests {
             specs,
             [
                 doc! {"name": "s_1_at_-1", "key": {"s": 1, "at": -1}, "unique": true, "partialFilterExpression": partial},
-                doc! {"name": "s_1", "key": {"s": 1}},
+                doc! {"name": "s_1", "key": {"s": 1}, "partialFilterExpression": {"at": Bson::Null}},
                 doc! {"name": "tags_1", "key": {"tags": 1}},
                 doc! {"name": "s_text", "key": {"s": "text"}, "default_language": "none", "language_override": NO_LANGUAGE},
                 doc! {"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": 2},

@@ -22,25 +22,35 @@
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
 //! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`.
+//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
+//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
+mod asking;
 mod changed;
 mod changes;
 mod codec;
 mod commit;
+mod condition;
 mod decimal;
+mod expression;
 mod faults;
+mod filter;
+mod gather;
 mod indexes;
 mod migrate;
 mod names;
 mod open;
 mod options;
+mod place;
 mod port;
+mod pushed;
 mod query;
 mod read;
+mod sort;
 mod statements;
+mod stream;
 mod sweep;
 mod transaction;
 
@@ -72,6 +82,10 @@ pub struct Mongo {
     id: String,
     declared: RwLock<Arc<Declarations>>,
     closed: AtomicBool,
+    /// Commits hold it to read; who closes waits for them.
+    under_way: async_lock::RwLock<()>,
+    /// Change streams that stay open between two calls.
+    streams: changes::Streams,
 }
 
 /// The catalog, as this store keeps it.
