@@ -50,10 +50,10 @@ async fn rights_are_few_and_what_lacks_is_told() {
     let url = |user: &str| servers.direct_by(servers.port(0), user, &name);
     let as_user = |error: Error, code: Code| {
         assert_eq!(error.code(), code, "{error}");
-        assert!(!error.to_string().contains("pass"), "{error}");
+        assert!(!error.to_string().contains("geheim"), "{error}");
     };
     as_user(refused(&url("")).await, Code::NotAuthorized);
-    as_user(refused(&url("root:wrong-pass@")).await, Code::NotAuthorized);
+    as_user(refused(&url("root:wrong-geheim@")).await, Code::NotAuthorized);
 
     // `readWrite` on the one database is enough for everything.
     servers.allow("service", "pa%ss@", on(&name, "readWrite")).await;
@@ -63,7 +63,7 @@ async fn rights_are_few_and_what_lacks_is_told() {
     count(&service, 1, 1, "all").await;
     assert_eq!(service.changes(Some(from), 10, Millis(1_000)).await.unwrap().events.len(), 2);
     check(&service, &[(1, 2)].into(), 0).await;
-    as_user(refused(&url("service:wrong-pass@")).await, Code::NotAuthorized);
+    as_user(refused(&url("service:wrong-geheim@")).await, Code::NotAuthorized);
 
     // Who may not make indexes can work where they are made, and is told where they are not.
     let privileges = doc! { "createRole": "works", "roles": [], "privileges": [{
@@ -71,8 +71,8 @@ async fn rights_are_few_and_what_lacks_is_told() {
         "actions": ["find", "insert", "update", "remove", "changeStream", "listIndexes", "listCollections"],
     }] };
     servers.command(0, "admin", privileges).await.unwrap();
-    servers.allow("narrow", "pass", doc! { "roles": ["works"] }).await;
-    let narrow = load::open(&url("narrow:pass@")).await;
+    servers.allow("narrow", "geheim", doc! { "roles": ["works"] }).await;
+    let narrow = load::open(&url("narrow:geheim@")).await;
     count(&narrow, 2, 0, "all").await;
     check(&narrow, &[(1, 2), (2, 1)].into(), 0).await;
     const MORE: Collection = Collection::new("test.more", 1)
@@ -81,8 +81,8 @@ async fn rights_are_few_and_what_lacks_is_told() {
     as_user(narrow.migrate(&Catalog::new(&[&ROWS, &COUNTERS, &MORE]).unwrap()).await.unwrap_err(), Code::NotAuthorized);
 
     // Who may only read reads.
-    servers.allow("reader", "pass", on(&name, "read")).await;
-    let reader = Mongo::open(&url("reader:pass@"), Options::default()).await.unwrap();
+    servers.allow("reader", "geheim", on(&name, "read")).await;
+    let reader = Mongo::open(&url("reader:geheim@"), Options::default()).await.unwrap();
     reader.migrate(&load::catalog()).await.unwrap();
     check(&reader, &[(1, 2), (2, 1)].into(), 0).await;
     let batch = load::decided(&reader, 3, 0, "all").await.unwrap();

@@ -89,6 +89,15 @@ impl List {
     }
 }
 
+/// An operation that was taken to be next.
+struct Lifted<S> {
+    op: usize,
+    /// The state it found.
+    before: S,
+    /// It changed nothing. Then nothing is won by taking it later: where it is put back no other is tried in its place.
+    only_seen: bool,
+}
+
 /// Says which operation found no place, where no order explains the history.
 pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
     let mut list = List::of(history);
@@ -96,7 +105,7 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
     let mut state = M::State::default();
     let mut lifted = vec![0u64; history.len().div_ceil(64)];
     let mut tried: HashSet<(Vec<u64>, M::State)> = HashSet::new();
-    let mut path: Vec<(usize, M::State)> = Vec::new();
+    let mut path: Vec<Lifted<M::State>> = Vec::new();
     let (mut at, mut deepest) = (list.next[EDGE], (usize::MAX, EDGE));
     while open > 0 {
         if let Entry::Call(op) = list.entries[at] {
@@ -104,7 +113,8 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
             lifted[op / 64] |= 1 << (op % 64);
             match came.filter(|came| tried.insert((lifted.clone(), came.clone()))) {
                 Some(came) => {
-                    path.push((op, std::mem::replace(&mut state, came)));
+                    let only_seen = came == state;
+                    path.push(Lifted { op, before: std::mem::replace(&mut state, came), only_seen });
                     open -= usize::from(history[op].returned.is_some());
                     list.lift(op);
                     at = list.next[EDGE];
@@ -120,12 +130,17 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
         if open < deepest.0 {
             deepest = (open, at);
         }
-        let Some((op, was)) = path.pop() else { return Err(stuck(history, &list, deepest)) };
-        state = was;
-        lifted[op / 64] &= !(1 << (op % 64));
-        open += usize::from(history[op].returned.is_some());
-        list.put_back(op);
-        at = list.next[list.places[op].0];
+        loop {
+            let Some(Lifted { op, before, only_seen }) = path.pop() else { return Err(stuck(history, &list, deepest)) };
+            state = before;
+            lifted[op / 64] &= !(1 << (op % 64));
+            open += usize::from(history[op].returned.is_some());
+            list.put_back(op);
+            if !only_seen {
+                at = list.next[list.places[op].0];
+                break;
+            }
+        }
     }
     Ok(())
 }
