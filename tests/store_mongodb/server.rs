@@ -3,9 +3,32 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A store on MongoDB needs a tokio runtime.
-pub fn on_tokio<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+use mongodb::bson::{Document, doc};
+
+/// Runs a test on a tokio runtime, which a store on MongoDB needs; where no server is named it is skipped, and says so.
+pub fn on_server<T: Passed>(test: impl Future<Output = T>) -> T {
+    if std::env::var_os("RUNSTATE_TEST_MONGODB").is_none() {
+        let name = std::thread::current().name().unwrap_or("store_mongodb").to_owned();
+        println!("skipped: {name}: RUNSTATE_TEST_MONGODB names no server");
+        return T::passed();
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+}
+
+/// What a test ends in that found nothing wrong.
+pub trait Passed {
+    /// That.
+    fn passed() -> Self;
+}
+
+impl Passed for () {
+    fn passed() -> Self {}
+}
+
+impl<E> Passed for Result<(), E> {
+    fn passed() -> Self {
+        Ok(())
+    }
 }
 
 /// The URL of a database that nobody else has used.
@@ -27,10 +50,14 @@ pub fn database_of(url: &str) -> Option<String> {
 }
 
 /// Runs a command by hand, as an operator would, on the database that the URL names.
-pub async fn raw(url: &str, command: &str) -> serde_json::Value {
+pub async fn raw(url: &str, command: Document) -> Document {
     let client = mongodb::Client::with_uri_str(url).await.unwrap();
-    let command: serde_json::Map<String, serde_json::Value> = serde_json::from_str(command).unwrap();
-    let command = mongodb::bson::serialize_to_document(&command).unwrap();
-    let reply = client.database(&database_of(url).unwrap()).run_command(command).await.unwrap();
-    mongodb::bson::Bson::Document(reply).into_relaxed_extjson()
+    client.database(&database_of(url).unwrap()).run_command(command).await.unwrap()
+}
+
+/// The indexes of a collection.
+pub async fn indexes(url: &str, collection: &str) -> Vec<Document> {
+    let reply = raw(url, doc! {"listIndexes": collection}).await;
+    let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.iter().map(|index| index.as_document().unwrap().clone()).collect()
 }

@@ -175,5 +175,31 @@ fn unreachable(message: &str) -> String {
     } else {
         "check that the servers run, that their names are right and can be resolved here, and that `replicaSet` names their set"
     };
-    format!("no server that could do it was found in time; {advice} ({message})")
+    let said = last_words(message).map(|said| format!(" (the last was told: {said})")).unwrap_or_default();
+    format!("no server that could do it was found in time; {advice}{said}")
+}
+
+/// What one server said, out of all that the driver knows of the set.
+fn last_words(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("Error: Kind: ")?;
+    Some(said.split_once(", labels:").map_or(said, |(said, _)| said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_server_that_was_not_found_its_last_words_are_told() {
+        let message = "Server selection timeout: No available servers. Topology: { Type: Single, Servers: [ { Address: h:1, Type: Unknown, \
+                       Error: Kind: I/O error: Connection refused (os error 111), labels: {}, source: None } ] }";
+        assert!(unreachable(message).ends_with("(the last was told: I/O error: Connection refused (os error 111))"));
+        assert!(unreachable("x").ends_with("names their set"));
+    }
+
+    #[test]
+    fn an_index_is_called_as_it_is_declared() {
+        let pattern = mongodb::bson::doc! {"programName": 1, "started": -1.0, "_id": 1};
+        assert_eq!(index_name(&pattern), "programName_started-_id");
+    }
 }

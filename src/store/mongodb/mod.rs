@@ -22,7 +22,7 @@
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
 //! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
+//! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
 //! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
 
 mod again;
