@@ -49,6 +49,9 @@ struct List {
 
 const EDGE: usize = 0;
 
+/// How many states are looked at: a search that takes longer says so instead of going on for ever.
+const MOST: usize = 2_000_000;
+
 impl List {
     fn of<O>(history: &[Event<O>]) -> Self {
         // Of what happened at one time calls come first: they overlap.
@@ -108,6 +111,9 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
     let mut path: Vec<Lifted<M::State>> = Vec::new();
     let (mut at, mut deepest) = (list.next[EDGE], (usize::MAX, EDGE));
     while open > 0 {
+        if tried.len() > MOST {
+            return Err(format!("undecided; {}", stuck(history, &list, deepest)));
+        }
         if let Entry::Call(op) = list.entries[at] {
             let came = M::step(&state, &history[op].op);
             lifted[op / 64] |= 1 << (op % 64);
