@@ -11,8 +11,6 @@ use crate::store::Error;
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// Another transaction writes the same document.
 pub(super) const WRITE_CONFLICT: i32 = 112;
-/// The server does not know the transaction, or no longer.
-pub(super) const NO_SUCH_TRANSACTION: i32 = 251;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const ILLEGAL_OPERATION: i32 = 20;
@@ -52,6 +50,11 @@ pub(super) fn lost(fault: &Fault) -> bool {
 /// The transaction was given up by the server and changed nothing; made anew it may succeed.
 pub(super) fn transient(fault: &Fault) -> bool {
     fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || number(fault) == Some(WRITE_CONFLICT) || lost(fault)
+}
+
+/// Who asks may not do that.
+pub(super) fn forbidden(fault: &Fault) -> bool {
+    number(fault) == Some(UNAUTHORIZED)
 }
 
 /// The same reading may succeed a moment later.
