@@ -26,7 +26,7 @@ async fn clocks_that_are_apart_cost_a_claim_and_never_an_answer() {
     let Some(program) = program("store_mongodb_faults::skew::clocks_that_are_apart") else { return };
     let servers = Servers::set(program, 1).await;
     let [right, ahead] = two(&servers.direct(0, &database("skew"))).await;
-    load(&right, r#"console.log(CC("who?")); sleep(1000); console.log("woke")"#).await;
+    load(&right, "program", r#"console.log(CC("who?")); sleep(1000); console.log("woke")"#).await;
     let kinds = ["cc".to_owned()];
     for (n, starts) in [&right, &ahead].into_iter().enumerate() {
         let run = format!("run-{n}");
