@@ -1,6 +1,7 @@
 //! Servers that a test starts itself, of the program that RUNSTATE_MONGOD names: sets of several nodes, with users or without, one that is
 //! no set. They end with the test, also where that is killed.
 #![allow(dead_code, reason = "no user of it uses all of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
