@@ -72,18 +72,20 @@ impl Declared {
         encode(self.mapping_at(steps), value)
     }
 
-    /// A document as the server keeps it.
+    /// A document as the server keeps it; without a schema version, where another one stands that is to stay.
     pub(super) fn encode_document(
         &self,
         key: &Key,
         revision: &Revision,
-        version: u32,
+        version: impl Into<Option<u32>>,
         document: &Document,
     ) -> Result<RawDocumentBuf, Error> {
         let mut whole = RawDocumentBuf::new();
         whole.append(cstr!("_id"), &*key.id);
         whole.append(REV, revision.to_string());
-        whole.append(VERSION, i64::from(version));
+        if let Some(version) = version.into() {
+            whole.append(VERSION, i32::try_from(version).map_or(RawBson::Int64(version.into()), RawBson::Int32));
+        }
         for (name, value) in document {
             if name == "id" && self.implied_id && *value == *key.id {
                 continue;

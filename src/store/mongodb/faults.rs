@@ -1,6 +1,9 @@
 //! What the driver and the server say when something fails, and what that means to who called.
 
-use mongodb::error::{Error as Fault, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
+use mongodb::bson::{Bson, Document as Reply};
+use mongodb::error::{
+    Error as Fault, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
 
 use crate::store::Error;
 
@@ -18,6 +21,9 @@ const NOT_A_REPLICA_SET: i32 = 123;
 const MAX_TIME_EXPIRED: i32 = 50;
 const TRANSACTION_TOO_LARGE: i32 = 388;
 const DOCUMENT_TOO_LARGE: i32 = 10_334;
+/// What an update would lead to, before and after it was applied.
+const UPDATE_TOO_LARGE: i32 = 17_419;
+const UPDATED_TOO_LARGE: i32 = 17_420;
 const DISK_FULL: i32 = 14_031;
 /// Change streams, on what is no replica set.
 const CHANGE_STREAM_UNSUPPORTED: i32 = 40_573;
@@ -48,6 +54,77 @@ pub(super) fn transient(fault: &Fault) -> bool {
     fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || number(fault) == Some(WRITE_CONFLICT) || lost(fault)
 }
 
+/// The same reading may succeed a moment later.
+pub(super) fn passing(fault: &Fault) -> bool {
+    // A snapshot that is not there yet, or no longer; a plan or cursor that was ended on the server's side.
+    const PASSING: [i32; 5] = [239, 246, 175, 237, 43];
+    lost(fault) || number(fault).is_some_and(|number| PASSING.contains(&number))
+}
+
+/// The end of a transaction that may have been its commit.
+pub(super) fn undecided(fault: &Fault) -> bool {
+    fault.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || lost(fault)
+}
+
+/// Why the server did not do what a command says, though it answered.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Refusal {
+    /// Some document is not there, or not at its revision.
+    Missed,
+    /// A document is there already.
+    Present {
+        /// Which statement of the command.
+        statement: usize,
+    },
+    /// A unique index has the entry already.
+    Taken {
+        /// Which statement of the command.
+        statement: usize,
+        /// The index, by its fields.
+        index: String,
+    },
+    /// Another transaction writes the same.
+    Contended,
+    /// Anything else: the server's number and words.
+    Other(i32, String),
+}
+
+/// What a reply says that went wrong.
+pub(super) fn refusal(reply: &Reply) -> Option<Refusal> {
+    let Some(Bson::Document(error)) = reply.get_array("writeErrors").ok()?.first() else { return None };
+    Some(refusal_of(error))
+}
+
+/// What an error says that was the answer to a whole command.
+pub(super) fn refused(fault: &Fault) -> Option<Refusal> {
+    if number(fault) != Some(DUPLICATE_KEY) {
+        return None;
+    }
+    let said = fault.server_response().and_then(|reply| Reply::try_from(&**reply).ok());
+    Some(said.map_or_else(|| Refusal::Other(DUPLICATE_KEY, words(fault)), |said| refusal_of(&said)))
+}
+
+fn refusal_of(error: &Reply) -> Refusal {
+    let number = error.get_i32("code").unwrap_or_default();
+    let statement = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok()).unwrap_or_default();
+    match (number, error.get_document("keyPattern")) {
+        (DUPLICATE_KEY, Ok(pattern)) if pattern.keys().eq(["_id"]) => Refusal::Present { statement },
+        (DUPLICATE_KEY, Ok(pattern)) => Refusal::Taken { statement, index: index_name(pattern) },
+        (WRITE_CONFLICT, _) => Refusal::Contended,
+        _ => Refusal::Other(number, error.get_str("errmsg").unwrap_or_default().to_owned()),
+    }
+}
+
+/// An index as declarations call it, by what the server says of its fields.
+pub(super) fn index_name(pattern: &Reply) -> String {
+    let part = |(path, direction): (&String, &Bson)| {
+        let path = if path == "_id" { "id" } else { path };
+        let descending = direction.as_i32() == Some(-1) || direction.as_f64() == Some(-1.0);
+        if descending { format!("{path}-") } else { path.to_owned() }
+    };
+    pattern.iter().map(part).collect::<Vec<_>>().join("_")
+}
+
 /// As callers are told; `what` says what was tried, on which servers.
 pub(super) fn error(fault: &Fault, what: &str) -> Error {
     let what = what.to_owned();
@@ -60,15 +137,19 @@ pub(super) fn error(fault: &Fault, what: &str) -> Error {
         ErrorKind::ServerSelection { message, .. } => return Error::Unavailable { what, why: unreachable(message) },
         _ => {}
     }
-    let why = words(fault);
-    match number(fault) {
+    numbered(number(fault), words(fault), what)
+}
+
+/// As callers are told of an error that the server numbers so.
+pub(super) fn numbered(number: Option<i32>, why: String, what: String) -> Error {
+    match number {
         Some(UNAUTHORIZED | AUTHENTICATION_FAILED) => Error::NotAuthorized { what, why },
         Some(NO_REPLICATION | NOT_A_REPLICA_SET | CHANGE_STREAM_UNSUPPORTED) => Error::NotAReplicaSet { what },
         Some(ILLEGAL_OPERATION) if why.contains("replica set") => Error::NotAReplicaSet { what },
         Some(MAX_TIME_EXPIRED) => {
             Error::Unavailable { what, why: format!("the server took too long ({why}); try again") }
         }
-        Some(TRANSACTION_TOO_LARGE | DOCUMENT_TOO_LARGE) => {
+        Some(TRANSACTION_TOO_LARGE | DOCUMENT_TOO_LARGE | UPDATE_TOO_LARGE | UPDATED_TOO_LARGE) => {
             Error::TooLarge { what, size: format!("more than the server takes ({why})"), limit: 16 * 1024 * 1024 }
         }
         Some(DISK_FULL) => Error::Full { what },

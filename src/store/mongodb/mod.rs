@@ -22,22 +22,37 @@
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
 //! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`.
+//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
+//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
 
+mod again;
 mod aggregate;
+mod asking;
+mod changed;
 mod changes;
 mod codec;
 mod commit;
+mod condition;
 mod decimal;
+mod expression;
 mod faults;
+mod filter;
+mod gather;
+mod indexes;
 mod migrate;
 mod names;
 mod open;
 mod options;
+mod place;
 mod port;
+mod pushed;
 mod query;
 mod read;
+mod sort;
+mod statements;
+mod stream;
 mod sweep;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -50,7 +65,7 @@ use mongodb::{Client, Database};
 
 use self::codec::Declared;
 use self::names::Layout;
-use crate::schema::Catalog;
+use crate::schema::{Catalog, Collection};
 use crate::store::{COMMANDS, Error};
 
 pub use options::Options;
@@ -67,6 +82,8 @@ pub struct Mongo {
     id: String,
     declared: RwLock<Arc<Declarations>>,
     closed: AtomicBool,
+    /// Change streams that stay open between two calls.
+    streams: changes::Streams,
 }
 
 /// The catalog, as this store keeps it.
@@ -83,6 +100,12 @@ impl Declarations {
         let declared = catalog.iter().chain([&COMMANDS]);
         let collections = declared.map(|collection| (collection.name, Arc::new(Declared::of(collection)))).collect();
         Self { catalog: catalog.clone(), collections, illness: None }
+    }
+
+    /// What is known of the collection of that name, also where nothing is declared of it.
+    fn of_name(&self, name: &str) -> Arc<Declared> {
+        const UNDECLARED: Collection = Collection::new("an.undeclared_collection", 1);
+        self.collections.get(name).cloned().unwrap_or_else(|| Arc::new(Declared::of(&UNDECLARED)))
     }
 }
 
@@ -144,7 +167,11 @@ impl Mongo {
     async fn within<T>(&self, doing: &str, future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         match tokio::time::timeout(self.patience, future).await {
             Ok(done) => done,
-            Err(_) => Err(Error::Timeout { what: self.what(doing), seconds: self.patience.as_secs() }),
+            Err(_) => Err(self.timeout(doing)),
         }
+    }
+
+    fn timeout(&self, doing: &str) -> Error {
+        Error::Timeout { what: self.what(doing), seconds: self.patience.as_secs() }
     }
 }

@@ -37,11 +37,21 @@ impl Mongo {
             Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs() }),
         };
         let declared = RwLock::new(Arc::new(Declarations::default()));
-        Ok(Self { client, layout, hosts, patience, id, declared, closed: AtomicBool::new(false) })
+        Ok(Self {
+            client,
+            layout,
+            hosts,
+            patience,
+            id,
+            declared,
+            closed: AtomicBool::new(false),
+            streams: Default::default(),
+        })
     }
 
     /// Lets go of all connections.
     pub(super) async fn end(&self) {
+        self.streams.clear();
         self.client.clone().shutdown().immediate(true).await;
     }
 }

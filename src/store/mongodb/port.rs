@@ -22,14 +22,14 @@ impl Store for Mongo {
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             self.usable()?;
-            self.within("preparing collections and indexes", self.do_migrate(catalog)).await
+            self.do_migrate(catalog).await
         })
     }
 
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(async move {
             self.usable()?;
-            self.within("reading documents", self.read(keys)).await
+            self.read(keys).await
         })
     }
 
@@ -57,7 +57,7 @@ impl Store for Mongo {
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
         Box::pin(async move {
             self.usable()?;
-            self.within("asking for a command's outcome", self.ask_outcome(command)).await
+            self.ask_outcome(command).await
         })
     }
 
