@@ -9,9 +9,20 @@ mod fields;
 mod read;
 mod rows;
 
+cfg_if::cfg_if! {
+    if #[cfg(feature = "mongodb")] {
+        mod mongodb;
+    } else {
+        #[path = "no_mongodb.rs"]
+        mod mongodb;
+    }
+}
+
 use crate::engine::Error;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
+
+pub use mongodb::OlderMongoDb;
 
 /// What is asked of such a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
