@@ -3,8 +3,12 @@
 // Helpers of tests are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_mongodb/cost.rs"]
+mod cost;
 #[path = "store_mongodb/server.rs"]
 mod server;
+#[path = "store_mongodb/trouble.rs"]
+mod trouble;
 
 use std::sync::Arc;
 

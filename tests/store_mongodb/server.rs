@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mongodb::bson::{Document, doc};
+
 /// A store on MongoDB needs a tokio runtime.
 pub fn on_tokio<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
@@ -17,4 +19,24 @@ pub fn fresh_url() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
     let name = format!("t{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
     format!("{}/{name}?{query}", base.trim_end_matches('/'))
+}
+
+/// The database that a URL names.
+pub fn database_of(url: &str) -> Option<String> {
+    let base = url.split_once('?').map_or(url, |(base, _)| base);
+    let (_, rest) = base.split_once("://")?;
+    rest.split_once('/').map(|(_, name)| name.to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Runs a command by hand, as an operator would, on the database that the URL names.
+pub async fn raw(url: &str, command: Document) -> Document {
+    let client = mongodb::Client::with_uri_str(url).await.unwrap();
+    client.database(&database_of(url).unwrap()).run_command(command).await.unwrap()
+}
+
+/// The indexes of a collection.
+pub async fn indexes(url: &str, collection: &str) -> Vec<Document> {
+    let reply = raw(url, doc! {"listIndexes": collection}).await;
+    let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.iter().map(|index| index.as_document().unwrap().clone()).collect()
 }

@@ -295,3 +295,6 @@ fn decimal_text(number: Decimal128) -> Result<Json, String> {
 fn name_of(value: RawBsonRef<'_>) -> String {
     format!("{:?}", value.element_type())
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,8 @@ pub struct Mongo {
     id: String,
     declared: RwLock<Arc<Declarations>>,
     closed: AtomicBool,
+    /// Commits hold it to read; who closes waits for them.
+    under_way: async_lock::RwLock<()>,
     /// Change streams that stay open between two calls.
     streams: changes::Streams,
 }

@@ -26,7 +26,8 @@ impl Mongo {
     /// [`Error::InvalidUrl`]: the URL is not understood. [`Error::NotAuthorized`], [`Error::NotAReplicaSet`], [`Error::Unavailable`]: the server
     /// refuses, is none of a replica set, or cannot be reached. [`Error::NewerVersion`]: a newer program made the store.
     pub async fn open(url: &str, options: Options) -> Result<Self, Error> {
-        let options::Read { client, layout, patience } = options::read(url).await?;
+        let options::Read { mut client, layout, patience } = options::read(url).await?;
+        options.watch(&mut client);
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let doing = format!("opening {}, on MongoDB at {hosts}", layout.describe());
         let failed = |fault: Fault| faults::error(&fault, &doing);
@@ -45,12 +46,14 @@ impl Mongo {
             id,
             declared,
             closed: AtomicBool::new(false),
+            under_way: async_lock::RwLock::new(()),
             streams: Default::default(),
         })
     }
 
-    /// Lets go of all connections.
+    /// Lets go of all connections, when what was sent before has ended.
     pub(super) async fn end(&self) {
+        drop(self.under_way.write().await);
         self.streams.clear();
         self.client.clone().shutdown().immediate(true).await;
     }

@@ -1,8 +1,11 @@
 //! The URL of a server: what is ours in it, what is the driver's, and what of it may be said aloud.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::options::ClientOptions;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 
 use super::names::Layout;
 use crate::store::Error;
@@ -17,10 +20,24 @@ const SELECTION: Duration = Duration::from_secs(10);
 const NOBODY: &str = "user:password";
 
 /// How a store is opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Where there is no store none is made: [`Error::Unavailable`].
     pub existing: bool,
+    /// Is told the name of every command that is sent to a server. For tests and figures of what a step costs; costs something itself.
+    pub on_command: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+}
+
+impl Options {
+    /// Hands the driver what has to be told.
+    pub(super) fn watch(&self, client: &mut ClientOptions) {
+        let Some(told) = self.on_command.clone() else { return };
+        client.command_event_handler = Some(EventHandler::callback(move |event| {
+            if let CommandEvent::Started(started) = event {
+                told(&started.command_name);
+            }
+        }));
+    }
 }
 
 /// What a URL says.
@@ -60,6 +77,10 @@ pub(super) async fn read(url: &str) -> Result<Read, Error> {
     client.server_selection_timeout.get_or_insert(SELECTION);
     client.connect_timeout.get_or_insert(SELECTION);
     client.app_name.get_or_insert_with(|| "runstate".to_owned());
+    // What the store promises is not the URL's to lessen: it reads from the primary, and what it writes is with the majority.
+    client.selection_criteria = None;
+    client.read_concern = Some(ReadConcern::majority());
+    client.write_concern = Some(WriteConcern::majority());
     Ok(Read { client, layout, patience: own.patience.unwrap_or(PATIENCE) })
 }
 
@@ -126,7 +147,8 @@ fn patience(value: &str) -> Result<Duration, Error> {
 async fn refused(uri: &str, fault: &mongodb::error::Error) -> Error {
     let advice = "write `mongodb://HOST:PORT/DATABASE`; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
     let spoken = match without_secrets(uri) {
-        None => Some(fault.to_string()),
+        None if !uri.contains('@') => Some(fault.to_string()),
+        None => None,
         Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| fault.to_string()),
     };
     invalid(spoken.map_or_else(|| advice.to_owned(), |spoken| format!("{spoken}; {advice}")))

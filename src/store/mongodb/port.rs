@@ -49,6 +49,7 @@ impl Store for Mongo {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
+            let _under_way = self.under_way.read().await;
             self.writable()?;
             self.do_commit(&batch).await
         })

@@ -80,7 +80,8 @@ impl Mongo {
             let find = doc! {
                 "find": place.collection,
                 "filter": {"_id": {"$in": ids}},
-                "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX),
+                // One more than there can be: then the server knows that there are no more, and is not asked again.
+                "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
                 "readConcern": {"level": "snapshot", "atClusterTime": at},
             };
             let (name, declared) = ((*name).to_owned(), declarations.of_name(name));
