@@ -22,7 +22,7 @@ use crate::engine::Error;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
 
-pub use mongodb::OlderMongoDb;
+pub use self::mongodb::OlderMongoDb;
 
 /// What is asked of such a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
