@@ -5,6 +5,9 @@
 mod fixtures;
 #[path = "older_database/memory.rs"]
 mod memory;
+#[cfg(feature = "mongodb")]
+#[path = "older_database/on_mongodb.rs"]
+mod on_mongodb;
 
 use std::sync::Arc;
 

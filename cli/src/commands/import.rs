@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use runstate::engine::open::Missing;
+use runstate::engine::open::{self, Missing};
 use runstate::engine::transfer::database::OlderMongoDb;
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
@@ -37,7 +37,7 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
         let lines = LineReader::new(BufReader::new(kept()?), "standard input", catalog.clone());
         return moved(global, lines, &catalog, out).await;
     }
-    if let Some(url) = database(from) {
+    if let Some(url) = database(from)? {
         if import.tree {
             return Err(failure::usage("a tree is a folder, and this names a server"));
         }
@@ -56,8 +56,16 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
 }
 
 /// The URL of a server, where `from` is one.
-fn database(from: &Path) -> Option<&str> {
-    from.to_str().filter(|from| from.starts_with("mongodb://") || from.starts_with("mongodb+srv://"))
+fn database(from: &Path) -> Result<Option<&str>, Failure> {
+    match from.to_str().filter(|from| from.contains("://")) {
+        Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
+        // It may hold a password, so it is not taken for the name of a file, and named.
+        Some(url) if !from.exists() => {
+            let shown = open::aloud(url);
+            Err(failure::usage(format!("`{shown}` is neither a file nor a database on MongoDB (mongodb://HOST/cvm)")))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Takes over a database of the older CVM.
