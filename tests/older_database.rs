@@ -101,8 +101,12 @@ async fn new_starts_take_the_source_compiled_anew() {
     let cvm = engine.cvm();
     let program = cvm.program("email_processor").await.unwrap();
     assert_eq!((program.summary.id.as_str(), program.summary.program_version), (EMAIL, Some(2)));
-    let (old, new) = (cvm.version("email_processor", 1).await.unwrap(), cvm.version("email_processor", 2).await.unwrap());
-    assert_eq!((old.bytecode.as_array().unwrap().len(), old.summary.compiler.as_deref()), (14, Some("cvm-compiler:1.0")));
+    let (old, new) =
+        (cvm.version("email_processor", 1).await.unwrap(), cvm.version("email_processor", 2).await.unwrap());
+    assert_eq!(
+        (old.bytecode.as_array().unwrap().len(), old.summary.compiler.as_deref()),
+        (14, Some("cvm-compiler:1.0"))
+    );
     assert_eq!(new.summary.compiler.as_deref(), Some("test"));
     assert_eq!(cvm.version_of(WAITS).await.unwrap().summary.program_version, Some(1));
     // The one whose source is none that compiles runs in what it came with.
@@ -150,9 +154,17 @@ async fn what_is_damaged_is_left_with_its_reason_and_nothing_else() {
         ("/executions/0/state/status", json!("dreaming"), "`state.status` is `dreaming`, which is none"),
         ("/executions/0/state/stack", json!(["left over"]), "scope 0 has 1 operands at instruction 5"),
         ("/executions/0/state/scopes", json!([{"variables": 5}]), "`variables` is a number"),
-        ("/executions/0/state/scopes", json!([{}, {"function": "f", "returnPc": 3}]), "in 1 functions that were called"),
+        (
+            "/executions/0/state/scopes",
+            json!([{}, {"function": "f", "returnPc": 3}]),
+            "in 1 functions that were called",
+        ),
         ("/executions/0/state/scopes/0/variables/email", nest, "level"),
-        ("/executions/0/programId", oid("65abcdef0000000000000099"), "its program 65abcdef0000000000000099 was not imported"),
+        (
+            "/executions/0/programId",
+            oid("65abcdef0000000000000099"),
+            "its program 65abcdef0000000000000099 was not imported",
+        ),
         ("/executions/0/programId", json!(long), "was not imported"),
         ("/executions/0/started", json!(5), "`started` is a number, and should be a date"),
         ("/executions/0/metrics/ccCallsCount", json!("many"), "`metrics.ccCallsCount` is text"),

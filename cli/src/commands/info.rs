@@ -116,7 +116,8 @@ fn of_store(name: &str, value: &Json) -> Vec<String> {
             .iter()
             .map(|(name, value)| match value {
                 Json::Object(inner) => {
-                    let inner: Vec<String> = inner.iter().map(|(name, value)| format!("{name} {}", one(value))).collect();
+                    let inner: Vec<String> =
+                        inner.iter().map(|(name, value)| format!("{name} {}", one(value))).collect();
                     format!("  {name}: {}", inner.join(", "))
                 }
                 value => format!("  {name}: {}", one(value)),

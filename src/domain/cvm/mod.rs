@@ -44,8 +44,8 @@ pub use call::{
     CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
 };
 pub use carried::{
-    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedPlace, CarriedQuestion, CarryEnded, CarryProgram, CarryRows,
-    CarryStanding, Kept, bytecode_hash,
+    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedPlace, CarriedQuestion, CarryEnded, CarryProgram,
+    CarryRows, CarryStanding, Kept, bytecode_hash,
 };
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,

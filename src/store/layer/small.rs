@@ -3,7 +3,9 @@
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Fact, Limits, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Fact, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, json_bytes};
 

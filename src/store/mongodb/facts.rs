@@ -40,7 +40,8 @@ impl Mongo {
 
     async fn server(&self) -> Result<String, Error> {
         let said = self.said("admin", doc! {"buildInfo": 1}).await?;
-        let version = said.as_ref().and_then(|said| said.get_str("version").ok()).unwrap_or("of a version it does not tell");
+        let version =
+            said.as_ref().and_then(|said| said.get_str("version").ok()).unwrap_or("of a version it does not tell");
         Ok(format!("MongoDB {version}"))
     }
 

@@ -97,11 +97,7 @@ impl ForeignRows {
     }
 }
 
-async fn timed<T>(
-    patience: Duration,
-    what: &str,
-    future: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Error> {
+async fn timed<T>(patience: Duration, what: &str, future: impl Future<Output = Result<T, Fault>>) -> Result<T, Error> {
     match tokio::time::timeout(patience, future).await {
         Ok(done) => done.map_err(|fault| faults::error(&fault, what)),
         Err(_) => Err(Error::Timeout { what: what.to_owned(), seconds: patience.as_secs() }),
@@ -162,7 +158,9 @@ fn json(value: RawBsonRef<'_>, level: usize) -> Result<Json, String> {
 fn instant(time: DateTime) -> Result<Json, String> {
     let text = Timestamp::from_millis(time.timestamp_millis()).to_rfc3339();
     // What is written and does not read back is a date beyond the years of four digits.
-    Timestamp::from_rfc3339(&text).map(|_| Json::String(text)).ok_or_else(|| "holds a date beyond all calendars".to_owned())
+    Timestamp::from_rfc3339(&text)
+        .map(|_| Json::String(text))
+        .ok_or_else(|| "holds a date beyond all calendars".to_owned())
 }
 
 #[cfg(test)]

@@ -115,8 +115,7 @@ impl Taking<'_> {
                 return Ok(());
             }
         };
-        let command =
-            CarryProgram { id, name, source, bytecode, compiler, created, modified, kept, description, tags };
+        let command = CarryProgram { id, name, source, bytecode, compiler, created, modified, kept, description, tags };
         match self.engine.carry_once(&command).await {
             Ok(loaded) => {
                 let taken = Taken { name: loaded.name.clone(), bytecode: verified };
@@ -222,7 +221,9 @@ impl Taking<'_> {
         }
         let name = self.from.name();
         Err(if self.ours > 0 {
-            let message = format!("{name} is a store of runstate, no database of the older CVM; export it: runstate --store URL export FILE");
+            let message = format!(
+                "{name} is a store of runstate, no database of the older CVM; export it: runstate --store URL export FILE"
+            );
             Error::new(Code::Unsupported, message)
         } else {
             Error::new(Code::NotFound, format!("{name} holds no programs and no executions of the older CVM"))

@@ -104,9 +104,15 @@ mod tests {
         let document = json!({"state": {"pc": "5", "status": "running", "at": "soon", "n": -1, "none": null}});
         let state = Fields::of(&document).unwrap().object("state").unwrap();
         assert_eq!(state.text("status"), Ok("running"));
-        assert_eq!(state.place("pc").unwrap_err(), "`state.pc` is text, and should be a whole number from 0 below 2^32");
+        assert_eq!(
+            state.place("pc").unwrap_err(),
+            "`state.pc` is text, and should be a whole number from 0 below 2^32"
+        );
         assert_eq!(state.time("at").unwrap_err(), "`state.at` is text, and should be a date");
-        assert_eq!(state.optional_whole("n").unwrap_err(), "`state.n` is a number, and should be a whole number from 0");
+        assert_eq!(
+            state.optional_whole("n").unwrap_err(),
+            "`state.n` is a number, and should be a whole number from 0"
+        );
         assert_eq!(state.text("none").unwrap_err(), "it has no `state.none`");
         assert_eq!(state.list("none"), Ok(&[][..]));
     }

@@ -144,9 +144,7 @@ impl Status {
                 let asked = waiting.optional_time("requestedAt")?.unwrap_or(modified);
                 Self::Waiting { prompt: waiting.text("prompt")?.to_owned(), asked }
             }
-            "complete" => {
-                Self::Complete { at: ended()?, result: fields.json("result").cloned().unwrap_or(Json::Null) }
-            }
+            "complete" => Self::Complete { at: ended()?, result: fields.json("result").cloned().unwrap_or(Json::Null) },
             "error" => {
                 let error = fields.optional_object("error")?;
                 let message = error.as_ref().map_or(Ok(None), |error| error.optional_text("message"))?;
@@ -166,7 +164,10 @@ fn globals(state: &Fields<'_>) -> Read<Document> {
     match state.list("scopes")? {
         [] => Ok(Document::new()),
         [global] => Fields::of(global).map_err(|_| "`state.scopes` holds what is no object")?.document("variables"),
-        more => Err(format!("it stands in {} functions that were called, which no bytecode here returns from", more.len() - 1)),
+        more => Err(format!(
+            "it stands in {} functions that were called, which no bytecode here returns from",
+            more.len() - 1
+        )),
     }
 }
 
@@ -182,7 +183,9 @@ fn shortened(text: &str) -> String {
 fn row(found: &Found) -> Read<Fields<'_>> {
     let fields = own(found)?;
     match found.document.as_ref().map_or(0, json_bytes) {
-        bytes if bytes > ROW_BYTES => Err(format!("it has {bytes} bytes of JSON; at most {ROW_BYTES} are kept in one row")),
+        bytes if bytes > ROW_BYTES => {
+            Err(format!("it has {bytes} bytes of JSON; at most {ROW_BYTES} are kept in one row"))
+        }
         _ => Ok(fields),
     }
 }

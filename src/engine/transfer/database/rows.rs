@@ -67,7 +67,12 @@ impl Batch {
 
 impl Taking<'_> {
     /// Takes over the calls of an execution, but for the one that is open.
-    pub(super) async fn calls(&mut self, execution: &str, program: &str, open: Option<Open<'_>>) -> Result<Calls, Error> {
+    pub(super) async fn calls(
+        &mut self,
+        execution: &str,
+        program: &str,
+        open: Option<Open<'_>>,
+    ) -> Result<Calls, Error> {
         let mut batch = Batch::of(execution, program);
         let mut waiting: Option<CarriedCall> = None;
         let mut closed = 0;
