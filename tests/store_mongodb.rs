@@ -5,6 +5,8 @@
 
 #[path = "store_mongodb/cost.rs"]
 mod cost;
+#[path = "store_mongodb/faults.rs"]
+mod faults;
 #[path = "store_mongodb/server.rs"]
 mod server;
 #[path = "store_mongodb/trouble.rs"]
@@ -17,7 +19,7 @@ use runstate::store::mongodb::{Mongo, Options};
 use runstate::store::{Error, Store};
 use runstate::testing::conformance::Subject;
 
-use self::server::{fresh_url, on_tokio};
+use self::server::{fresh_url, on_server};
 
 async fn fresh() -> Subject {
     let url = fresh_url();
@@ -28,4 +30,4 @@ async fn fresh() -> Subject {
     })
 }
 
-runstate::conformance!(fresh, block_on = on_tokio);
+runstate::conformance!(fresh, block_on = on_server);

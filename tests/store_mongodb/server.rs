@@ -5,9 +5,30 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use mongodb::bson::{Document, doc};
 
-/// A store on MongoDB needs a tokio runtime.
-pub fn on_tokio<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
+/// Runs a test on a tokio runtime, which a store on MongoDB needs; where no server is named it is skipped, and says so.
+pub fn on_server<T: Passed>(test: impl Future<Output = T>) -> T {
+    if std::env::var_os("RUNSTATE_TEST_MONGODB").is_none() {
+        let name = std::thread::current().name().unwrap_or("store_mongodb").to_owned();
+        println!("skipped: {name}: RUNSTATE_TEST_MONGODB names no server");
+        return T::passed();
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+}
+
+/// What a test ends in that found nothing wrong.
+pub trait Passed {
+    /// That.
+    fn passed() -> Self;
+}
+
+impl Passed for () {
+    fn passed() -> Self {}
+}
+
+impl<E> Passed for Result<(), E> {
+    fn passed() -> Self {
+        Ok(())
+    }
 }
 
 /// The URL of a database that nobody else has used.

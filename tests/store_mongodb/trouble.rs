@@ -6,7 +6,7 @@ use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, Options};
 use runstate::store::{Error, Store};
 
-use super::server::{fresh_url, indexes, on_tokio, raw};
+use super::server::{fresh_url, indexes, on_server, raw};
 
 async fn refused(url: &str) -> Error {
     match Mongo::open(url, Options::default()).await {
@@ -17,7 +17,7 @@ async fn refused(url: &str) -> Error {
 
 #[test]
 fn where_nobody_answers_it_says_where_and_not_with_which_password() {
-    on_tokio(async {
+    on_server(async {
         // Port 1 is nobody's.
         let url = "mongodb://ann:s%40cret%25@127.0.0.1:1/x?serverSelectionTimeoutMS=300";
         let error = refused(url).await;
@@ -31,7 +31,7 @@ fn where_nobody_answers_it_says_where_and_not_with_which_password() {
 
 #[test]
 fn where_there_is_no_store_none_is_made_unless_it_may() {
-    on_tokio(async {
+    on_server(async {
         let url = fresh_url();
         let existing = Options { existing: true, ..Options::default() };
         let error = Mongo::open(&url, existing.clone()).await.err().unwrap();
@@ -43,7 +43,7 @@ fn where_there_is_no_store_none_is_made_unless_it_may() {
 
 #[test]
 fn what_a_newer_program_made_is_refused() {
-    on_tokio(async {
+    on_server(async {
         let url = fresh_url();
         Mongo::open(&url, Options::default()).await.unwrap();
         let meta = async |change| {
@@ -65,7 +65,7 @@ const LATER: Collection = Collection::new("t.c", 1)
 
 #[test]
 fn indexes_of_operators_stay_and_ours_come_and_go() {
-    on_tokio(async {
+    on_server(async {
         let url = fresh_url();
         let store = Mongo::open(&url, Options::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
@@ -86,7 +86,7 @@ async fn names(url: &str) -> Vec<String> {
 
 #[test]
 fn a_document_that_was_made_nonsense_by_hand_is_named() {
-    on_tokio(async {
+    on_server(async {
         let url = fresh_url();
         let store = Mongo::open(&url, Options::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
@@ -101,7 +101,7 @@ fn a_document_that_was_made_nonsense_by_hand_is_named() {
 
 #[test]
 fn bare_names_stand_in_databases_of_their_domains() {
-    on_tokio(async {
+    on_server(async {
         let (base, query) =
             fresh_url().split_once('?').map(|(base, query)| (base.to_owned(), query.to_owned())).unwrap();
         let (server, name) = base.rsplit_once('/').unwrap();

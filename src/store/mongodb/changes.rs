@@ -138,7 +138,7 @@ fn ended(fault: &Fault) -> bool {
 /// The server keeps no changes from there on any more, or knows no such place.
 fn is_gone(fault: &Fault) -> bool {
     // Its log has lost it; a token that it never gave; and what it says to a token that it cannot even read.
-    const GONE: [i32; 4] = [136, 260, 280, 286];
+    const GONE: [i32; 5] = [15, 136, 260, 280, 286];
     const UNREADABLE: i32 = 10_000;
     let unread = |number: i32| number > UNREADABLE && !ended(fault) && !matches!(*fault.kind, ErrorKind::Io(_));
     let unsupported = 40_573;

@@ -11,8 +11,6 @@ use crate::store::Error;
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 /// Another transaction writes the same document.
 pub(super) const WRITE_CONFLICT: i32 = 112;
-/// The server does not know the transaction, or no longer.
-pub(super) const NO_SUCH_TRANSACTION: i32 = 251;
 const UNAUTHORIZED: i32 = 13;
 const AUTHENTICATION_FAILED: i32 = 18;
 const ILLEGAL_OPERATION: i32 = 20;
@@ -52,6 +50,11 @@ pub(super) fn lost(fault: &Fault) -> bool {
 /// The transaction was given up by the server and changed nothing; made anew it may succeed.
 pub(super) fn transient(fault: &Fault) -> bool {
     fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || number(fault) == Some(WRITE_CONFLICT) || lost(fault)
+}
+
+/// Who asks may not do that.
+pub(super) fn forbidden(fault: &Fault) -> bool {
+    number(fault) == Some(UNAUTHORIZED)
 }
 
 /// The same reading may succeed a moment later.
@@ -175,5 +178,31 @@ fn unreachable(message: &str) -> String {
     } else {
         "check that the servers run, that their names are right and can be resolved here, and that `replicaSet` names their set"
     };
-    format!("no server that could do it was found in time; {advice} ({message})")
+    let said = last_words(message).map(|said| format!(" (the last was told: {said})")).unwrap_or_default();
+    format!("no server that could do it was found in time; {advice}{said}")
+}
+
+/// What one server said, out of all that the driver knows of the set.
+fn last_words(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("Error: Kind: ")?;
+    Some(said.split_once(", labels:").map_or(said, |(said, _)| said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_server_that_was_not_found_its_last_words_are_told() {
+        let message = "Server selection timeout: No available servers. Topology: { Type: Single, Servers: [ { Address: h:1, Type: Unknown, \
+                       Error: Kind: I/O error: Connection refused (os error 111), labels: {}, source: None } ] }";
+        assert!(unreachable(message).ends_with("(the last was told: I/O error: Connection refused (os error 111))"));
+        assert!(unreachable("x").ends_with("names their set"));
+    }
+
+    #[test]
+    fn an_index_is_called_as_it_is_declared() {
+        let pattern = mongodb::bson::doc! {"programName": 1, "started": -1.0, "_id": 1};
+        assert_eq!(index_name(&pattern), "programName_started-_id");
+    }
 }

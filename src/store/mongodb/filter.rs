@@ -190,3 +190,136 @@ fn pattern(word: &str) -> Option<Regex> {
     let pattern = word.chars().take(WORD_CHARS).map(letter).collect::<Option<String>>()?;
     Some(Regex { pattern: pattern.as_str().try_into().ok()?, options: "".try_into().ok()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::DateTime;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::condition::Condition;
+    use super::*;
+    use crate::schema::{Collection, Field};
+
+    const C: Collection = Collection::new("t.c", 1).fields(&[
+        Field::id("id"),
+        Field::text("name").optional(),
+        Field::int("n").optional(),
+        Field::timestamp("at").optional(),
+        Field::decimal("cost").optional(),
+        Field::json("any").optional(),
+        Field::list("tags").optional(),
+        Field::object("meta").optional(),
+        Field::timestamp("meta.at").optional(),
+        Field::int("loose.n").optional(),
+    ]);
+
+    fn asked(filter: Filter) -> (Doc, bool) {
+        let Asked { condition, exact } = translate(&Declared::of(&C), &filter);
+        (condition.filter(), exact)
+    }
+
+    fn p(path: &str) -> String {
+        path.to_owned()
+    }
+
+    fn nothing() -> (Doc, bool) {
+        (Condition::Never.filter(), true)
+    }
+
+    #[test]
+    fn values_are_compared_as_they_are_kept() {
+        let at = |millis| Bson::from(DateTime::from_millis(millis));
+        assert_eq!(asked(Filter::Gte(p("at"), json!(5))), (doc! {"at": {"$gte": at(5)}}, true));
+        assert_eq!(asked(Filter::Gt(p("at"), json!(5.5))), (doc! {"at": {"$gt": at(5)}}, true));
+        assert_eq!(asked(Filter::Lt(p("at"), json!(5.5))), (doc! {"at": {"$lt": at(6)}}, true));
+        assert_eq!(asked(Filter::Gte(p("at"), json!(i64::MIN))), (doc! {"at": {"$gte": at(i64::MIN)}}, true));
+        assert_eq!(asked(Filter::Eq(p("at"), json!(5.5))), nothing());
+        assert_eq!(asked(Filter::Eq(p("at"), json!("5"))), nothing());
+        assert_eq!(asked(Filter::Eq(p("cost"), json!(5))), nothing());
+        assert_eq!(asked(Filter::Lt(p("cost"), json!("1e3"))), nothing());
+        assert_eq!(asked(Filter::Lt(p("n"), Json::Null)), nothing());
+        assert_eq!(asked(Filter::In(p("at"), vec![])), nothing());
+        assert_eq!(
+            asked(Filter::In(p("meta.at"), vec![Json::Null, json!(1), json!("x")])),
+            (doc! {"meta.at": {"$in": [Bson::Null, at(1)]}}, true)
+        );
+        // Beyond what is exact numbers are compared as doubles.
+        assert_eq!(asked(Filter::Eq(p("n"), json!(i64::MAX))), (doc! {"n": {"$eq": i64::MAX as f64}}, true));
+    }
+
+    #[test]
+    fn what_the_server_means_otherwise_is_asked_for_with_more() {
+        // A list may hold the value; the server finds it then too, and does not tell that it is not there.
+        assert_eq!(asked(Filter::Eq(p("any"), json!(1))), (doc! {"any": {"$eq": 1i64}}, false));
+        assert_eq!(asked(Filter::Ne(p("any"), json!(1))), (doc! {}, false));
+        assert_eq!(asked(Filter::Ne(p("n"), json!(1))), (doc! {"$nor": [{"n": {"$eq": 1i64}}]}, true));
+        // Whatever stands at `loose` may be a list, into which the server reaches.
+        assert_eq!(asked(Filter::Eq(p("loose.n"), json!(1))), (doc! {"loose.n": {"$eq": 1i64}}, false));
+        for filter in [Filter::Eq(p("loose.n"), Json::Null), Filter::Exists(p("loose.n"), false)] {
+            assert_eq!(asked(filter), (doc! {}, false));
+        }
+        // The order of keys is lost.
+        assert_eq!(asked(Filter::Eq(p("any"), json!([{}]))), (doc! {"any": {"$type": "array"}}, false));
+        for path in ["_rev", "_id.x", "", "a..b", "any.$x", "a\u{0}"] {
+            assert_eq!(asked(Filter::Eq(p(path), json!(1))), (doc! {}, false), "{path:?}");
+        }
+        assert_eq!(
+            asked(Filter::Text(p("name"), p("é k7"))).0,
+            doc! {"$and": [
+                {"name": {"$type": "string"}},
+                {"name": {"$regex": Regex { pattern: c_text(r"[kK\x{212A}]7"), options: c_text("") }}},
+            ]}
+        );
+    }
+
+    fn c_text(text: &str) -> mongodb::bson::raw::CString {
+        text.try_into().unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_so_that_partial_indexes_serve_it() {
+        let missing = (doc! {"n": {"$eq": Bson::Null, "$exists": false}}, true);
+        assert_eq!(asked(Filter::Exists(p("n"), false)), missing);
+        assert_eq!(asked(Filter::Not(Box::new(Filter::Exists(p("n"), true)))), missing);
+    }
+
+    #[test]
+    fn the_contrary_is_turned_round_inside() {
+        let either = Filter::Or(vec![Filter::Exists(p("n"), true), Filter::Eq(p("any"), json!(1))]);
+        let neither = (doc! {"n": {"$eq": Bson::Null, "$exists": false}}, false);
+        assert_eq!(asked(Filter::Not(Box::new(either))), neither);
+        assert_eq!(asked(Filter::Not(Box::new(Filter::All))), nothing());
+        assert_eq!(asked(Filter::Or(vec![])), nothing());
+        assert_eq!(asked(Filter::And(vec![Filter::Or(vec![]), Filter::Eq(p("any"), json!(1))])), nothing());
+    }
+
+    #[test]
+    fn the_own_id_is_found_where_it_stands() {
+        let left_out = doc! {"$and": [{"id": {"$exists": false}}, {"_id": {"$gt": "a"}}]};
+        let written = doc! {"$and": [{"id": {"$exists": true}}, {"id": {"$gt": "a"}}]};
+        assert_eq!(asked(Filter::Gt(p("id"), json!("a"))), (doc! {"$or": [left_out, written]}, true));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = (0..1_000).fold(Filter::Eq(p("n"), json!(1)), |inner, _| Filter::Or(vec![inner]));
+        assert_eq!(asked(deep), (doc! {}, false));
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_and_text_can_be_asked_for(path in "\\PC{0,4}(\\.\\PC{0,3}){0,2}\u{0}?", text in "\\PC{0,12}\u{0}?") {
+            for filter in [
+                Filter::Eq(path.clone(), json!(text)),
+                Filter::Exists(path.clone(), false),
+                Filter::Contains(path.clone(), json!({&text: [{&text: 1}]})),
+                Filter::Text(path.clone(), text.clone()),
+                Filter::Text(p("name"), text.clone()),
+            ] {
+                let (condition, _) = asked(filter);
+                prop_assert!(mongodb::bson::RawDocumentBuf::try_from(&condition).is_ok());
+            }
+        }
+    }
+}

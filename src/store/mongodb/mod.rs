@@ -15,14 +15,14 @@
 //! - **A check writes.** A snapshot does not see who changes what was only read, so what a commit rests on is touched (`_touch`).
 //! - **Whether a commit happened is asked, not guessed.** Where the end of a transaction has no answer it is sent again; where the server
 //!   no longer knows it the ledger is asked. Only where that cannot be done within the time the outcome is unknown.
-//! - **Replies are of one moment, and not of a former primary.** The meta document is read linearizably; at the time of that reading all
-//!   documents are read from one snapshot.
+//! - **Replies are of one moment, and not of a former primary.** A small write with the majority (`runstate.meta`, `barrier`) shows who is the primary
+//!   and at what time; at that time all documents are read from one snapshot. Who may only read asks linearizably instead.
 //! - **Documents are what people expect to see**: dates are dates, decimals decimals, objects objects; indexes bear the server's own names.
 //!   What was changed by hand into nonsense is damage that names the document.
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
 //! By file: `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `transaction`, `commit` and `statements`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
+//! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
 //! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
 
 mod again;

@@ -16,6 +16,8 @@ const DATABASE: &str = "runstate";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server is looked for unless told.
 const SELECTION: Duration = Duration::from_secs(10);
+/// How often a server is looked at unless told: one that comes back is not waited for much longer.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 /// What stands in place of user and password where a URL is only tried.
 const NOBODY: &str = "user:password";
 
@@ -76,6 +78,7 @@ pub(super) async fn read(url: &str) -> Result<Read, Error> {
     };
     client.server_selection_timeout.get_or_insert(SELECTION);
     client.connect_timeout.get_or_insert(SELECTION);
+    client.heartbeat_freq.get_or_insert(HEARTBEAT);
     client.app_name.get_or_insert_with(|| "runstate".to_owned());
     // What the store promises is not the URL's to lessen: it reads from the primary, and what it writes is with the majority.
     client.selection_criteria = None;

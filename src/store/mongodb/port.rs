@@ -36,7 +36,7 @@ impl Store for Mongo {
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(async move {
             self.usable()?;
-            self.within(&format!("querying {}", query.collection), self.ask_query(query)).await
+            self.ask_query(query).await
         })
     }
 

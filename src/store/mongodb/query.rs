@@ -13,7 +13,7 @@ use super::condition::Condition;
 use super::filter::translate;
 use super::gather::Gathering;
 use super::sort::Order;
-use crate::schema::{Filter, Query, RESERVED};
+use crate::schema::{Collection, Filter, Query, RESERVED};
 use crate::store::eval::Cursor;
 use crate::store::{Error, Page};
 
@@ -62,7 +62,9 @@ impl Mongo {
         told: Option<u32>,
         rows: &mut Gathering<'_>,
     ) -> Result<bool, Stop> {
-        let mut found = self.find(&plan.query.collection, command, told.unwrap_or_else(|| plan.batch())).await?;
+        // A batch with room for one more than the limit ends the cursor; one that is just full does not.
+        let batch = told.map_or_else(|| plan.batch(), |told| told.saturating_add(1));
+        let mut found = self.find(&plan.query.collection, command, batch).await?;
         let mut came = 0;
         while !rows.is_full() && found.advance().await? {
             came += 1;
@@ -111,6 +113,8 @@ impl<'a> Plan<'a> {
         let order = match query.limit {
             // All are kept anyway, and an index is chosen for what it finds alone.
             None => Sorted::Here,
+            // Nothing is to be sorted.
+            Some(_) if names_one(declared.collection, &query.filter) => Sorted::Here,
             Some(_) if query.sort.is_empty() => Sorted::ById,
             Some(_) if order.len() == 0 => Sorted::Here,
             Some(_) => Sorted::By(order),
@@ -140,7 +144,7 @@ impl<'a> Plan<'a> {
             Sorted::ById => Some(limit),
             Sorted::By(_) => Some(limit.saturating_add(BEYOND)),
         }
-        .filter(|enough| i32::try_from(*enough).is_ok())
+        .filter(|enough| i32::try_from(enough.saturating_add(1)).is_ok())
     }
 
     fn gathering(&self) -> Gathering<'_> {
@@ -156,6 +160,22 @@ impl<'a> Plan<'a> {
     fn batch(&self) -> u32 {
         let page = self.query.limit.filter(|_| !matches!(self.order, Sorted::Here));
         page.map_or(BATCH, |limit| limit.saturating_add(1 + BEYOND).min(BATCH))
+    }
+}
+
+/// Whether a unique index lets no more than one document match.
+fn names_one(collection: &Collection, filter: &Filter) -> bool {
+    let unique = collection.indexes.iter().filter(|index| index.unique && index.partial.is_none());
+    let mut whole = unique.map(|index| index.fields.iter().all(|(path, _)| pins(filter, path)));
+    whole.any(|whole| whole)
+}
+
+/// Whether one value only can stand at `path` of what matches.
+fn pins(filter: &Filter, path: &str) -> bool {
+    match filter {
+        Filter::Eq(at, _) => at == path,
+        Filter::And(all) => all.iter().any(|inner| pins(inner, path)),
+        _ => false,
     }
 }
 

@@ -7,7 +7,6 @@ use mongodb::Database;
 use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document as Bson, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::Error as Fault;
-use mongodb::options::ReadConcern;
 use tokio::task::{JoinError, JoinSet};
 
 use super::again::Stop;
@@ -15,12 +14,15 @@ use super::codec::Declared;
 use super::names::META;
 use super::open::STORE;
 use super::transaction::{Transaction, operation_time, position};
-use super::{Declarations, Mongo};
+use super::{Declarations, Mongo, faults};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
 use crate::store::{COMMANDS, Error, Outcome, Position, Stored};
 use crate::value::Json;
+
+/// The document that is written where somebody reads.
+const BARRIER: &str = "barrier";
 
 /// A row of the ledger, and a position after it.
 pub(super) struct LedgerRow {
@@ -43,30 +45,11 @@ impl Mongo {
         for key in keys.iter().filter(|key| may_be_there(key)) {
             asked.entry(&key.collection).or_default().push(&key.id);
         }
-        let found = match asked.iter().next() {
-            None => BTreeMap::new(),
-            Some((name, ids)) if asked.len() == 1 && ids.len() == 1 => {
-                let found = self.one(&declarations.of_name(name), name, ids).await?;
-                BTreeMap::from([(*name, found)])
-            }
-            Some(_) => self.several(&declarations, &asked).await?,
-        };
+        let found = if asked.is_empty() { BTreeMap::new() } else { self.several(&declarations, &asked).await? };
         Ok(keys.iter().map(|key| found.get(&*key.collection)?.get(&key.id).cloned()).collect())
     }
 
-    /// One document is of one moment by itself.
-    async fn one(&self, declared: &Declared, name: &str, ids: &[&str]) -> Result<Found, Stop> {
-        let id = ids.first().copied().unwrap_or_default();
-        let found = self.collection(name).find_one(doc! {"_id": id}).read_concern(ReadConcern::linearizable()).await?;
-        let mut documents = Found::new();
-        if let Some(found) = found {
-            let (id, stored) = declared.decode_document(&found)?;
-            documents.insert(id, stored);
-        }
-        Ok(documents)
-    }
-
-    /// Several are read from one snapshot, at a time that is no earlier than this call.
+    /// They are read from one snapshot, at a time that is no earlier than this call.
     async fn several<'a>(
         &self,
         declarations: &Declarations,
@@ -97,9 +80,23 @@ impl Mongo {
         Ok(found)
     }
 
-    /// The server's time, told by a primary that was still the primary when it was asked.
+    /// The server's time, told by a primary that was still the primary when it was asked: a write with the majority shows it. A linearizable
+    /// reading shows the same, but where one server is a set alone it waits for that one's next flush, a hundred times as long; it is for
+    /// users who may not write.
     async fn now(&self) -> Result<Timestamp, Stop> {
-        let reply = self.find_linearizable(META, STORE).await?;
+        let barrier = doc! {
+            "update": self.layout.place(META).collection,
+            "updates": [{"q": {"_id": BARRIER}, "u": {"$inc": {"readings": 1i64}}, "upsert": true}],
+            "writeConcern": {"w": "majority"},
+        };
+        let reply = match self.database(META).run_command(barrier).await {
+            Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, STORE).await?,
+            reply => reply?,
+        };
+        if let Ok(error) = reply.get_document("writeConcernError") {
+            let why = format!("the majority of the set did not confirm a reading ({error})");
+            return Err(Error::Unavailable { what: self.what("reading"), why }.into());
+        }
         let gone = || {
             let what = self.what("reading the time of the set");
             Stop::Error(Error::Unavailable {
@@ -130,7 +127,17 @@ impl Mongo {
     /// The row of a command in the ledger.
     pub(super) async fn ledger(&self, command: &CommandId) -> Result<Option<LedgerRow>, Error> {
         let ask = || -> BoxFuture<'_, Result<Bson, Stop>> {
-            Box::pin(async { Ok(self.find_linearizable(COMMANDS.name, command.as_str()).await?) })
+            Box::pin(async {
+                let at = self.now().await?;
+                let find = doc! {
+                    "find": self.layout.place(COMMANDS.name).collection,
+                    "filter": {"_id": command.as_str()},
+                    "limit": 1,
+                    "singleBatch": true,
+                    "readConcern": {"level": "majority", "afterClusterTime": at},
+                };
+                Ok(self.database(COMMANDS.name).run_command(find).await?)
+            })
         };
         let reply = self.again("asking the ledger", ask).await?;
         let Some(row) = first_of(&reply) else { return Ok(None) };

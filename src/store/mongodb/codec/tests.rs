@@ -118,8 +118,8 @@ fn what_no_server_takes_is_refused_before_it_is_sent() {
         Declared::of(&FREE).encode_document(&Key::new(&FREE, "a"), &revision(), 1, &fields(value)).map(|_| ())
     };
     assert!(matches!(encode(json!({"a\u{0}": 1})), Err(Error::Invalid { .. })));
-    // 8 MiB of JSON in small numbers are more than twice that here.
-    assert!(matches!(encode(vec![1; 4_000_000].into()), Err(Error::TooLarge { .. })));
+    // 3 MB of JSON in small numbers are more than five times that here.
+    assert!(matches!(encode(vec![1; 1_500_000].into()), Err(Error::TooLarge { .. })));
 }
 
 #[test]
