@@ -35,8 +35,10 @@ mod commit;
 mod condition;
 mod decimal;
 mod expression;
+mod facts;
 mod faults;
 mod filter;
+mod foreign;
 mod gather;
 mod indexes;
 mod migrate;
@@ -68,6 +70,7 @@ use self::names::Layout;
 use crate::schema::{Catalog, Collection};
 use crate::store::{COMMANDS, Error};
 
+pub use foreign::{Foreign, ForeignRow, ForeignRows};
 pub use options::Options;
 
 /// A store on a MongoDB replica set.
