@@ -26,10 +26,10 @@ const CLIENTS: [usize; 3] = [1, 16, 64];
 const SPAN: Duration = Duration::from_secs(2);
 const TURNS: usize = 3;
 
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who steps: ours, or by hand.
-pub trait Steps: Sized + Send + Sync + 'static {
+trait Steps: Sized + Send + Sync + 'static {
     /// A run that stands at its begin.
     type Run: Send + 'static;
 

@@ -100,7 +100,7 @@ async fn sixty_four_workers_answer_each_of_very_many_once() {
     println!("64 workers in 8 processes: {:.0} started/s, {:.0} answered/s", rate(started), rate(took));
     println!("trouble: {:?}", seen.trouble.lock().unwrap());
 
-    let calls = seen.calls.lock().unwrap();
+    let calls = std::mem::take(&mut *seen.calls.lock().unwrap());
     assert_eq!(calls.len(), many, "every call came to a worker");
     let twice: Vec<_> = calls.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
