@@ -264,7 +264,8 @@ impl Commit<'_> {
         let what = || self.store.what(&self.doing());
         match (&self.lost, self.in_doubt) {
             (None, true) => {
-                self.unknown(format!("its end had no answer within {} seconds", self.store.patience.as_secs()))
+                let doing = self.store.what("ending its transaction");
+                self.unknown(format!("{doing}: there was no answer within {} seconds", self.store.patience.as_secs()))
             }
             (Some(fault), true) => self.unknown(self.store.error(fault, "ending its transaction").to_string()),
             (Some(fault), false) => faults::error(fault, &what()),

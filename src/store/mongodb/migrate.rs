@@ -127,7 +127,7 @@ impl Mongo {
     }
 
     /// The indexes of a collection; `None`: there is no such collection.
-    async fn indexes(&self, name: &str) -> Result<Option<Vec<Spec>>, Error> {
+    pub(super) async fn indexes(&self, name: &str) -> Result<Option<Vec<Spec>>, Error> {
         let list = || -> BoxFuture<'_, Result<Option<Vec<Spec>>, Stop>> {
             Box::pin(async {
                 let place = self.layout.place(name);

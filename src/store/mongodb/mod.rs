@@ -36,8 +36,10 @@ mod commit;
 mod condition;
 mod decimal;
 mod expression;
+mod facts;
 mod faults;
 mod filter;
+mod foreign;
 mod gather;
 mod indexes;
 mod migrate;
@@ -69,6 +71,7 @@ use self::names::Layout;
 use crate::schema::{Catalog, Collection};
 use crate::store::{COMMANDS, Error};
 
+pub use foreign::{Foreign, ForeignRow, ForeignRows};
 pub use options::{OnCommand, Options};
 
 /// A store on a MongoDB replica set.

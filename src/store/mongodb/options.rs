@@ -90,6 +90,28 @@ pub(super) async fn read(url: &str) -> Result<Read, Error> {
     Ok(Read { client, layout, patience: own.patience.unwrap_or(PATIENCE) })
 }
 
+/// What the URL of a database says that is only read, and need be none of a store.
+pub(super) struct Foreign {
+    pub(super) client: ClientOptions,
+    /// The database in the path.
+    pub(super) named: Option<String>,
+    pub(super) prefix: String,
+    pub(super) patience: Duration,
+}
+
+/// Reads the URL of such a database.
+pub(super) async fn foreign(url: &str) -> Result<Foreign, Error> {
+    let (uri, own) = cut(url)?;
+    let mut client = match ClientOptions::parse(&uri).await {
+        Ok(client) => client,
+        Err(fault) => return Err(refused(&uri, &fault).await),
+    };
+    client.server_selection_timeout.get_or_insert(SELECTION);
+    client.connect_timeout.get_or_insert(SELECTION);
+    let (prefix, patience) = (own.prefix.unwrap_or_default(), own.patience.unwrap_or(PATIENCE));
+    Ok(Foreign { named: client.default_database.clone(), client, prefix, patience })
+}
+
 /// The URL without what is ours, and that.
 fn cut(url: &str) -> Result<(String, Own), Error> {
     let Some((base, query)) = url.split_once('?').filter(|(base, _)| !base.is_empty()) else {

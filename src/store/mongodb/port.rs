@@ -6,7 +6,7 @@ use super::Mongo;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -73,6 +73,13 @@ impl Store for Mongo {
         Box::pin(async move {
             self.writable()?;
             self.within(&format!("sweeping {collection}"), self.do_sweep(collection, now, limit)).await
+        })
+    }
+
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        Box::pin(async move {
+            self.usable()?;
+            self.within("looking at the server", self.ask_facts()).await
         })
     }
 
