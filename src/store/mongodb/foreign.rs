@@ -165,7 +165,7 @@ fn instant(time: DateTime) -> Result<Json, String> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::rawdoc;
+    use mongodb::bson::{RawBson, rawdoc};
     use serde_json::json;
 
     use super::*;
@@ -178,7 +178,7 @@ mod tests {
     fn documents_of_others_are_read_as_json() {
         let id = ObjectId::parse_str("65abcdef0000000000000001").unwrap();
         let (key, document) = read(&rawdoc! {
-            "_id": id, "at": DateTime::from_millis(0), "op": 6.0, "half": 0.5, "list": [{"ref": id}, 7_i64], "none": Bson::Null
+            "_id": id, "at": DateTime::from_millis(0), "op": 6.0, "half": 0.5, "list": [{"ref": id}, 7_i64], "none": RawBson::Null
         });
         assert_eq!(key, "65abcdef0000000000000001");
         let expected = json!({
