@@ -74,6 +74,12 @@ codes! {
     Unknown = "unknown_outcome",
     /// The store cannot be reached now.
     Unavailable = "unavailable",
+    /// The server refuses who asks: user, password or rights.
+    NotAuthorized = "not_authorized",
+    /// The server is no member of a replica set, and has no transactions.
+    NotAReplicaSet = "not_a_replica_set",
+    /// There was no answer in time; nothing was written.
+    Timeout = "timeout",
     /// No space is left.
     Full = "full",
     /// Stored data contradicts itself.

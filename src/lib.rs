@@ -48,6 +48,7 @@
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
 //! | `wasm` | the wasm-bindgen exports; with `file` its store on `node:fs`, where the host provides it | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
+//! | `mongodb` | the store on a MongoDB replica set, natively, on a runtime of tokio | |
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly of its own | |
 //! | `tracing` | what the engine tells of itself (conflicts, unknown outcomes, damage) as events of `tracing` | |
 //! | `typescript` | the types that cross to JavaScript, as TypeScript | |

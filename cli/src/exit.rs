@@ -128,7 +128,7 @@ mod tests {
         };
         insta::assert_snapshot!([Exit::WrongUse, Exit::Store, Exit::Rejected].map(of).join("\n"), @"
         2: compile_error usage io invalid_url
-        4: conflict unique_violation unknown_outcome unavailable full corrupt too_large read_only newer_version unsupported closed position_expired internal
+        4: conflict unique_violation unknown_outcome unavailable not_authorized not_a_replica_set timeout full corrupt too_large read_only newer_version unsupported closed position_expired internal
         5: illegal_transition not_found already_exists in_use invalid limit stale already_answered invalid_answer ambiguous_call deadline_passed stale_claim needs_recompile invalid_bytecode command_id_reused
         ");
     }

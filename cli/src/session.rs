@@ -144,7 +144,7 @@ impl Session {
 
     /// A command line in the same store, of words that need no quotes.
     pub fn line(&self, words: &str) -> String {
-        let store = self.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
+        let store = self.store.as_ref().map(|url| format!("--store {} ", repeated(url))).unwrap_or_default();
         format!("runstate {store}{words}")
     }
 }
@@ -203,6 +203,17 @@ fn environment() -> Environment {
     }
 }
 
+/// A store's URL in a command line that is to be copied: what holds a secret is not written again.
+fn repeated(url: &str) -> String {
+    let server = url.contains("://") && !url.starts_with("file:");
+    let secret = |option: &str| {
+        let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        name.contains("password") || name.contains("authmechanismproperties")
+    };
+    let hides = url.contains('@') || url.split_once('?').is_some_and(|(_, options)| options.split('&').any(secret));
+    if server && hides { "URL".to_owned() } else { quoted(url) }
+}
+
 /// `text` so that a shell reads it as one word.
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -215,6 +226,14 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_written_again() {
+        assert_eq!(repeated("file:a@b"), "file:a@b");
+        assert_eq!(repeated("mongodb://h/x?layout=seed"), "'mongodb://h/x?layout=seed'");
+        assert_eq!(repeated("mongodb://ann:secret@h/x"), "URL");
+        assert_eq!(repeated("mongodb://h/x?tls=true&tlsCertificateKeyFilePassword=secret"), "URL");
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_would_not_read_them_as_they_are() {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Engine, Error, Summary};
-use crate::domain::cvm::EXECUTIONS;
+use crate::domain::cvm::{EXECUTIONS, Status};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
-use crate::store::{COMMANDS, Capabilities, Error as StoreError};
+use crate::store::{COMMANDS, Capabilities, Error as StoreError, Fact};
 use crate::value::{Json, tree};
 
 /// What a store is and holds.
@@ -26,6 +26,10 @@ pub struct Info {
     pub oldest: Option<Summary>,
     /// The execution that was started last.
     pub newest: Option<Summary>,
+    /// Of those that wait for an answer, the one that was started first.
+    pub oldest_waiting: Option<Summary>,
+    /// What else the store tells of itself.
+    pub facts: Vec<Fact>,
 }
 
 /// A collection in a store.
@@ -48,13 +52,16 @@ impl Engine {
             let documents = self.count(collection).await?;
             collections.push(CollectionInfo { name: collection.name, version: collection.version, documents });
         }
+        let waiting = Filter::Eq("state.status".to_owned(), Status::WaitingCc.as_str().into());
         Ok(Info {
             capabilities: self.store().capabilities(),
             health: self.store().health(),
             collections,
             executions: self.statuses().await?,
-            oldest: self.first_execution(Ascending).await?,
-            newest: self.first_execution(Descending).await?,
+            oldest: self.first_execution(Filter::All, Ascending).await?,
+            newest: self.first_execution(Filter::All, Descending).await?,
+            oldest_waiting: self.first_execution(waiting, Ascending).await?,
+            facts: self.store().facts().await?,
         })
     }
 
@@ -76,8 +83,8 @@ impl Engine {
         Ok(tree(rows.into_iter().filter_map(count)))
     }
 
-    async fn first_execution(&self, direction: Direction) -> Result<Option<Summary>, Error> {
-        let query = Query::of(&EXECUTIONS).sort("started", direction).limit(1);
+    async fn first_execution(&self, filter: Filter, direction: Direction) -> Result<Option<Summary>, Error> {
+        let query = Query::of(&EXECUTIONS).filter(filter).sort("started", direction).limit(1);
         let page = self.store().query(&query).await?;
         Ok(page.rows.first().map(|row| Summary::of(&row.id, &row.stored.document)))
     }

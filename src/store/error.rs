@@ -60,6 +60,39 @@ pub enum Error {
         /// Why it failed and what to do.
         why: String,
     },
+    /// The server refuses who asks. Nothing was written.
+    #[error("{what}: not allowed ({why}); check user, password and the rights of that user")]
+    NotAuthorized {
+        /// What was tried, on what.
+        what: String,
+        /// What the server says.
+        why: String,
+    },
+    /// The server is none of a replica set, and has no transactions.
+    #[error(
+        "{what}: the server is no member of a replica set, so it has no transactions; start it with `--replSet`, also where it is one \
+         server alone, and initiate the set"
+    )]
+    NotAReplicaSet {
+        /// What was tried, on what.
+        what: String,
+    },
+    /// It took longer than the caller allows. Nothing was written.
+    #[error(
+        "{what}: there was no answer within {seconds} seconds; see whether the server is overloaded or cut off, then try again"
+    )]
+    Timeout {
+        /// What was tried, on what.
+        what: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The URL of a store is not understood.
+    #[error("the URL of the store is not understood: {why}")]
+    InvalidUrl {
+        /// What is wrong, without the parts that are secret.
+        why: String,
+    },
     /// No space is left. Reading and deleting still work.
     #[error("no space is left at {what}; nothing was written. Free some space and repeat")]
     Full {
@@ -126,6 +159,10 @@ impl Error {
             Error::Invalid { .. } | Error::InvalidQuery { .. } => Code::Invalid,
             Error::Unknown { .. } => Code::Unknown,
             Error::Unavailable { .. } => Code::Unavailable,
+            Error::NotAuthorized { .. } => Code::NotAuthorized,
+            Error::NotAReplicaSet { .. } => Code::NotAReplicaSet,
+            Error::Timeout { .. } => Code::Timeout,
+            Error::InvalidUrl { .. } => Code::InvalidUrl,
             Error::Full { .. } => Code::Full,
             Error::Corrupt { .. } => Code::Corrupt,
             Error::TooLarge { .. } => Code::TooLarge,
@@ -147,6 +184,13 @@ impl Error {
 
     /// Whether the same call may succeed later, with nothing changed by the caller.
     pub fn retryable(&self) -> bool {
-        matches!(self, Error::Conflict { .. } | Error::Unknown { .. } | Error::Unavailable { .. } | Error::Full { .. })
+        matches!(
+            self,
+            Error::Conflict { .. }
+                | Error::Unknown { .. }
+                | Error::Unavailable { .. }
+                | Error::Timeout { .. }
+                | Error::Full { .. }
+        )
     }
 }

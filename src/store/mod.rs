@@ -37,6 +37,8 @@ pub mod file;
 pub mod indexeddb;
 pub mod layer;
 mod memory;
+#[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
+pub mod mongodb;
 mod shape;
 pub mod tables;
 
@@ -178,6 +180,22 @@ pub struct Changes {
     pub next: Position,
 }
 
+/// Something that a store tells of itself, for people and for programs that show it to them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fact {
+    /// What it is: `server`, `indexesMissing`.
+    pub name: &'static str,
+    /// A text, a number, a list of them, or an object of these by name.
+    pub value: Json,
+}
+
+impl Fact {
+    /// Under that name.
+    pub fn new(name: &'static str, value: impl Into<Json>) -> Self {
+        Self { name, value: value.into() }
+    }
+}
+
 /// What every store promises.
 ///
 /// All methods may be called at once from several tasks. A method that fails with anything but [`Error::Unknown`] has
@@ -235,6 +253,12 @@ pub trait Store: MaybeSync {
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more
     /// than what is expired, also where the backend expires by itself. A sweep is no command and has no row in the ledger.
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>>;
+
+    /// What its keeper may want to know of it: the server, what stands there and how large it is. A store that has no more to tell than its
+    /// capabilities tells nothing.
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Flushes and ends. Every later call is [`Error::Closed`]; closing again is fine.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;

@@ -39,6 +39,7 @@ mod random;
 mod read;
 mod snapshot;
 mod sorting;
+mod standing;
 mod step;
 mod table;
 #[cfg(all(test, feature = "compiler"))]
@@ -56,3 +57,4 @@ pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
 pub(crate) use pattern::TextPattern;
 pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
 pub use snapshot::{RestoreError, Saved};
+pub use standing::Standing;

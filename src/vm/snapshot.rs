@@ -358,7 +358,7 @@ impl Machine {
 
     /// Checks every frame against what verification knows of the instruction it is at, so that a damaged or foreign state
     /// cannot make the interpreter take what is not there.
-    fn check_frames(&self) -> Read<()> {
+    pub(super) fn check_frames(&self) -> Read<()> {
         let program = &self.program;
         let Some(Frame::Code(_)) = self.frames.first() else { return Err("there is no global scope".to_owned()) };
         let Some(Frame::Code(_)) = self.frames.last() else { return Err("a built-in function is on top".to_owned()) };

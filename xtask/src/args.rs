@@ -9,7 +9,7 @@ Developer commands of runstate.
 Usage: cargo xtask <command>
 
   test [--full] [FILTER]  The gate: tools, format, lints, features, licences, Node, Chromium, the npm package and the demo
-                          page, tests, doc tests, examples, docs.
+                          page, tests (on a MongoDB of their own too), doc tests, examples, docs.
                           With FILTER only the tests whose name contains it (with nextest also whole files of
                           tests). FILTER may also be `chromium` (conformance there), `package` (the npm package in
                           projects of every kind) or `browser` (pages in Chromium).

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::figures;
 use crate::machine::Machine;
+use crate::mongodb::Server;
 use crate::package::Care;
 use crate::process::Call;
 use crate::report::Report;
@@ -20,9 +21,11 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
         return;
     }
     let (lines, to) = places(workspace);
+    let server = benches.iter().any(|bench| bench.name == "mongodb").then(|| Server::step(report)).flatten();
     for Target { package, name } in benches {
         report.step(&format!("bench: {name}"), |_| {
             let call = Call::cargo("bench --all-features --package").arg(&package).arg("--bench").arg(&name);
+            let call = server.iter().fold(call, |call, server| server.told_to(call));
             call.env("RUNSTATE_BENCH_FILE", &lines).run()
         });
     }

@@ -7,12 +7,14 @@ use crate::tools;
 /// The page gets neither the command line, nor the compiler, nor a native runtime.
 pub fn wasm_tree() -> Result<(), Error> {
     let words = format!("--target {} --no-default-features --features wasm", tools::WASM);
-    without(&words, &["clap", "oxc", "tokio"])
+    without(&words, &["clap", "oxc", "tokio"])?;
+    // Whatever is turned on: there are no sockets in a page.
+    without(&format!("--target {} --all-features", tools::WASM), &["clap", "tokio", "mongodb"])
 }
 
-/// Whoever links the library builds neither the command line nor the compiler.
+/// Whoever links the library builds neither the command line, nor the compiler, nor a driver.
 pub fn native_tree() -> Result<(), Error> {
-    without("--no-default-features --features file", &["clap", "oxc"])
+    without("--no-default-features --features file", &["clap", "oxc", "mongodb"])
 }
 
 fn without(words: &str, families: &[&str]) -> Result<(), Error> {

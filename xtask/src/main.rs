@@ -10,6 +10,7 @@ mod features;
 mod figures;
 mod licences;
 mod machine;
+mod mongodb;
 mod node;
 mod npm;
 mod package;
@@ -21,6 +22,7 @@ mod spdx;
 mod suite;
 mod tally;
 mod tools;
+mod wire;
 mod workspace;
 mod www;
 
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 
 use args::{Length, Request};
 use error::Error;
+use mongodb::Server;
 use package::{Care, Tried};
 use report::Report;
 use suite::Suite;
@@ -78,7 +81,8 @@ fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result<(),
         node::all(&node::folder(), report);
         package::all(packed, &Tried::ALL, report);
     }
-    Suite::new(workspace, length, packed.map(|_| node::folder()))?.all(report);
+    let server = Server::step(report);
+    Suite::new(workspace, length, packed.map(|_| node::folder()), server)?.all(report);
     checks::documentation(workspace, report);
     Ok(())
 }
@@ -98,7 +102,9 @@ fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Report
         }
         let built = needed.then(|| package::packed(workspace, Care::Quick, report)).flatten();
         let built = built.map(|_| node::folder());
-        Suite::new(workspace, length, built)?.only(filter, report);
+        // 42 MB for a test that asks for none would be a long wait.
+        let server = (filter.contains("mongo") || mongodb::present()).then(|| Server::step(report)).flatten();
+        Suite::new(workspace, length, built, server)?.only(filter, report);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::args::Length;
 use crate::error::Error;
+use crate::mongodb::Server;
 use crate::process::Call;
 use crate::report::Report;
 use crate::skips::Skip;
@@ -20,14 +21,20 @@ pub struct Suite<'a> {
     length: Length,
     seed: u64,
     node_package: Option<PathBuf>,
+    server: Option<Server>,
 }
 
 impl<'a> Suite<'a> {
     /// Says the seed, with which all random tests of the run can be repeated.
-    pub fn new(workspace: &'a Workspace, length: Length, node_package: Option<PathBuf>) -> Result<Self, Error> {
+    pub fn new(
+        workspace: &'a Workspace,
+        length: Length,
+        node_package: Option<PathBuf>,
+        server: Option<Server>,
+    ) -> Result<Self, Error> {
         let seed = seed::seed()?;
         println!("random tests run with seed {seed}; RUNSTATE_SEED={seed} repeats them");
-        Ok(Self { workspace, length, seed, node_package })
+        Ok(Self { workspace, length, seed, node_package, server })
     }
 
     /// Every test of the workspace, its doc tests and examples.
@@ -97,6 +104,9 @@ impl<'a> Suite<'a> {
         }
         if let (Some(_), Ok(chromium)) = (&self.node_package, tools::found(Path::new(tools::CHROMIUM))) {
             call = call.env("RUNSTATE_CHROMIUM", chromium);
+        }
+        if let Some(server) = &self.server {
+            call = server.told_to(call);
         }
         match tools::folder() {
             Ok(folder) => call.env("RUNSTATE_TOOLS", folder),

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::error::Error;
-use crate::npm;
 use crate::process::Call;
 use crate::report::Report;
 use crate::workspace::{Workspace, items};
+use crate::{mongodb, npm};
 
 pub const WASM: &str = "wasm32-unknown-unknown";
 
@@ -35,6 +35,7 @@ pub fn all(workspace: &Workspace, report: &mut Report) {
     report.step("tools: node", |_| node());
     report.step("tools: wasm-bindgen", |_| wasm_bindgen(workspace).map(drop));
     report.step("tools: chromium", |_| chromium());
+    report.step("tools: mongod", |_| mongodb::mongod().map(drop));
     report.step("tools: npm packages", |_| npm::all());
 }
 

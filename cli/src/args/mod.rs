@@ -38,7 +38,7 @@ pub struct Args {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// Where executions are kept: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else
+    /// Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else
     /// file:~/.cvm]
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
@@ -315,13 +315,15 @@ Examples:
     Export(Export),
     /// Read an export into a store, which is made where there is none
     ///
-    /// Takes files and folders that `export` wrote, and directories of the older CVM. All of it is checked before anything is written, and
+    /// Takes files and folders that `export` wrote, and what the older CVM kept: a directory, or a database on MongoDB, whose executions go on
+    /// where they stood. All of an export is checked before anything is written, and
     /// nothing that is there is overwritten. An import that was interrupted goes on when it is repeated.
     #[command(after_help = "\
 Examples:
   runstate --store file:new import backup.jsonl
   runstate --store file:new import --tree backup
   runstate --store file:new import ~/.cvm        a directory of the older CVM
+  runstate --store file:new import 'mongodb://host/cvm'        its database
 
 Exit codes: 4 the export is damaged, cut off or of a newer version, 5 something else is there already.")]
     Import(Import),

@@ -174,7 +174,7 @@ pub struct Export {
 /// An import.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// Where from: a file (`-`: standard input) or a folder
+    /// Where from: a file (`-`: standard input), a folder, or mongodb://HOST/cvm: a database of the older CVM
     #[arg(value_name = "FILE")]
     pub from: PathBuf,
     /// It is a folder that `export --tree` wrote

@@ -1,15 +1,17 @@
-//! `import`: an export into a store, or a directory of the older CVM.
+//! `import`: an export into a store, or what the older CVM kept: a directory, or a database on MongoDB.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use runstate::engine::open::Missing;
+use runstate::engine::open::{self, Missing};
+use runstate::engine::transfer::database::OlderMongoDb;
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
 use runstate::lang::compile;
 use runstate::limits::Settings;
 use runstate::schema::Catalog;
+use runstate::vm::WireInstruction;
 use serde_json::json;
 
 use super::is_stdio;
@@ -35,6 +37,12 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
         let lines = LineReader::new(BufReader::new(kept()?), "standard input", catalog.clone());
         return moved(global, lines, &catalog, out).await;
     }
+    if let Some(url) = database(from)? {
+        if import.tree {
+            return Err(failure::usage("a tree is a folder, and this names a server"));
+        }
+        return carried_from(global, url, out).await;
+    }
     if !from.is_dir() {
         if import.tree {
             return Err(failure::usage(format!("{} is no folder, so it is no tree", from.display())));
@@ -47,16 +55,43 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
     if Older::is(from) { carried(global, from, out).await } else { Err(unknown_folder(from)) }
 }
 
+/// The URL of a server, where `from` is one.
+fn database(from: &Path) -> Result<Option<&str>, Failure> {
+    match from.to_str().filter(|from| from.contains("://")) {
+        Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
+        // It may hold a password, so it is not taken for the name of a file, and named.
+        Some(url) if !from.exists() => {
+            let shown = open::aloud(url);
+            Err(failure::usage(format!("`{shown}` is neither a file nor a database on MongoDB (mongodb://HOST/cvm)")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Takes over a database of the older CVM.
+async fn carried_from(global: &Global, url: &str, out: Out) -> Result<Exit, Failure> {
+    // Before the store is opened: a server that is none leaves no store behind.
+    let older = OlderMongoDb::open(url).await?;
+    let bar = Bar::new(out);
+    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
+    let carrying = session.engine.carry_database(&older, compiled, |progress| bar.show(progress));
+    let carried = interrupt::unless(KEPT, carrying).await;
+    bar.clear();
+    session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
+}
+
+/// Bytecode of a source, and by what it was made.
+fn compiled(name: &str, source: &str) -> Result<(Vec<WireInstruction>, String), String> {
+    let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
+    Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
+}
+
 /// Takes over a directory of the older CVM.
 async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure> {
     let older = Older::read(from)?;
     let bar = Bar::new(out);
     let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
-    let compile = |name: &str, source: &str| {
-        let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
-        Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
-    };
-    let carried = interrupt::unless(KEPT, session.engine.carry(&older, compile, |progress| bar.show(progress))).await;
+    let carried = interrupt::unless(KEPT, session.engine.carry(&older, compiled, |progress| bar.show(progress))).await;
     bar.clear();
     session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
 }

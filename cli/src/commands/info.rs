@@ -1,5 +1,7 @@
 //! `info`: what a store is and holds.
 
+use std::collections::BTreeMap;
+
 use runstate::engine::open::StoreUrl;
 use runstate::engine::{Error, Info};
 use runstate::store::file::NativeFs;
@@ -74,6 +76,8 @@ fn told(session: &Session, info: &Info) -> Json {
         "executions": info.executions,
         "oldest": oldest,
         "newest": newest,
+        "oldestWaiting": info.oldest_waiting.as_ref().map(ToldSummary::from),
+        "facts": info.facts.iter().map(|fact| (fact.name, &fact.value)).collect::<BTreeMap<_, _>>(),
     })
 }
 
@@ -88,7 +92,8 @@ fn facts(session: &Session, info: &Info) -> Vec<String> {
     if let Some(last) = facts.last_mut().filter(|_| !statuses.is_empty()) {
         *last = fact("executions", &statuses.join(", "));
     }
-    for (name, execution) in [("oldest", &info.oldest), ("newest", &info.newest)] {
+    let named = [("oldest", &info.oldest), ("newest", &info.newest), ("waits longest", &info.oldest_waiting)];
+    for (name, execution) in named {
         facts.extend(execution.iter().map(|e| fact(name, &format!("{} ({}, started {})", e.id, e.status, e.started))));
     }
     facts.push("documents".to_owned());
@@ -97,7 +102,30 @@ fn facts(session: &Session, info: &Info) -> Vec<String> {
         let count = collection.documents.map_or_else(|| "?".to_owned(), |n| n.to_string());
         format!("  {:width$}  {count:>8}", collection.name)
     }));
+    facts.extend(info.facts.iter().flat_map(|fact| of_store(fact.name, &fact.value)));
     facts
+}
+
+/// What the store tells of itself: a value beside its name, several below it.
+fn of_store(name: &str, value: &Json) -> Vec<String> {
+    let one = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let below: Vec<String> = match value {
+        Json::Array(items) if items.is_empty() => return vec![format!("{name}: none")],
+        Json::Array(items) => items.iter().map(|item| format!("  {}", one(item))).collect(),
+        Json::Object(map) => map
+            .iter()
+            .map(|(name, value)| match value {
+                Json::Object(inner) => {
+                    let inner: Vec<String> =
+                        inner.iter().map(|(name, value)| format!("{name} {}", one(value))).collect();
+                    format!("  {name}: {}", inner.join(", "))
+                }
+                value => format!("  {name}: {}", one(value)),
+            })
+            .collect(),
+        value => return vec![format!("{name}: {}", one(value))],
+    };
+    std::iter::once(name.to_owned()).chain(below).collect()
 }
 
 fn abilities(info: &Info) -> String {

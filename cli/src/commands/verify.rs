@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
-use runstate::engine::open::{Missing, StoreUrl};
+use runstate::engine::open::{self, Missing, StoreUrl};
 use runstate::engine::{Error, Listing};
 use runstate::limits::Settings;
 use runstate::store::file::check::{Gravity, Report, Watch, files_on, repair_on, verify_on};
@@ -32,7 +32,8 @@ impl Folder {
         match StoreUrl::parse(&url)? {
             StoreUrl::File { directory, single_process } => Ok(Self { url, directory, single_process }),
             _ => {
-                let message = format!("`{url}` is no store on files; only those have files to {command}");
+                let message =
+                    format!("`{}` is no store on files; only those have files to {command}", open::aloud(&url));
                 Err(Error::new(Code::Unsupported, message).into())
             }
         }

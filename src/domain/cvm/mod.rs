@@ -13,7 +13,7 @@
 //! | `waited.rs` | the calls that an execution waits for, as they are read |
 //! | `close.rs` | what closing calls means for the execution that waits for them |
 //! | `expected/` | what an answer must look like |
-//! | `carried.rs` | what is taken over from a storage of the older CVM |
+//! | `carried/` | what is taken over from a storage of the older CVM |
 //! | `rows.rs` | what grows without end: output, heap pages, logs |
 //! | `live.rs` | an execution in its live form, from rows and back |
 //! | `turn.rs` | running a slice, and what it leaves to be written |
@@ -43,7 +43,10 @@ pub use answer::{Answer, Choice};
 pub use call::{
     CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
 };
-pub use carried::{CarriedEnd, CarryEnded, CarryProgram};
+pub use carried::{
+    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedPlace, CarriedQuestion, CarryEnded, CarryProgram,
+    CarryRows, CarryStanding, Kept, bytecode_hash,
+};
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
     Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,

@@ -23,7 +23,7 @@ const TAIL_LINES: usize = 100;
 const TAIL_BYTES: usize = 16 * 1024;
 
 /// Bytes of a call's context: enough to see where the program stands, little enough that a turn stays small.
-const CONTEXT_BYTES: usize = 4 * 1024;
+pub(super) const CONTEXT_BYTES: usize = 4 * 1024;
 
 /// Instructions of a slice where each has its row in the log.
 const TRACED: u64 = 256;

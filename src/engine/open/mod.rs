@@ -31,6 +31,15 @@ cfg_if::cfg_if! {
     }
 }
 
+cfg_if::cfg_if! {
+    if #[cfg(all(feature = "mongodb", not(target_family = "wasm")))] {
+        mod mongodb;
+    } else {
+        #[path = "no_mongodb.rs"]
+        mod mongodb;
+    }
+}
+
 /// A store named by a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -101,10 +110,15 @@ impl StoreUrl {
             "indexeddb" => Ok(Self::IndexedDb(rest.to_owned())),
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
-            _ => match nearest(scheme) {
-                Some(known) => invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?")),
-                None => invalid(format!("`{url}`: unknown store `{scheme}`; there are {}", SCHEMES.join(", "))),
-            },
+            _ => {
+                let (url, rest) = (aloud(url), aloud(rest));
+                match nearest(scheme) {
+                    Some(known) => {
+                        invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?"))
+                    }
+                    None => invalid(format!("`{url}`: unknown store `{scheme}`; there are {}", SCHEMES.join(", "))),
+                }
+            }
         }
     }
 }
@@ -144,9 +158,23 @@ pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
         StoreUrl::Memory => Ok(Opened { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(name) => indexeddb::open(&name, missing).await,
-        StoreUrl::MongoDb(_) => absent("MongoDB"),
+        StoreUrl::MongoDb(url) => mongodb::open(&url, missing).await,
         StoreUrl::Postgres(_) => absent("PostgreSQL"),
     }
+}
+
+/// A URL of a server as it may be repeated: without user and password. All up to the last `@` goes, since a password may hold one that
+/// should have been encoded.
+///
+/// ```
+/// use runstate::engine::open::aloud;
+/// assert_eq!(aloud("mongodb://ann:s@cret@host:27017/app"), "mongodb://…@host:27017/app");
+/// assert_eq!(aloud("mongodb://host/app"), "mongodb://host/app");
+/// ```
+pub fn aloud(url: &str) -> String {
+    let Some((secret, rest)) = url.rsplit_once('@') else { return url.to_owned() };
+    let shown = secret.find("//").map_or("", |at| &secret[..at + 2]);
+    format!("{shown}…@{rest}")
 }
 
 /// The scheme at most two letters away.
@@ -158,6 +186,14 @@ fn nearest(scheme: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        for url in ["mongo://ann:secret@h/x", "mongodbs://ann:se@cret@h/x", "redis:ann:secret@h"] {
+            let said = StoreUrl::parse(url).unwrap_err().message;
+            assert!(!said.contains("cret") && !said.contains("ann") && said.contains("…@h"), "{said}");
+        }
+    }
 
     #[test]
     fn urls_are_read_or_explained() {

@@ -11,6 +11,8 @@
 //! when it is repeated.
 
 #[cfg(not(target_family = "wasm"))]
+pub mod database;
+#[cfg(not(target_family = "wasm"))]
 pub mod disk;
 mod export;
 mod import;

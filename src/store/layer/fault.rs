@@ -10,7 +10,7 @@ use super::Method;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -181,6 +181,10 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
         Box::pin(self.call(Method::Sweep, self.inner.sweep(collection, now, limit)))
+    }
+
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        self.inner.facts()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -8,7 +8,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use super::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use super::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
@@ -81,6 +81,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
         (**self).sweep(collection, now, limit)
+    }
+
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        (**self).facts()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

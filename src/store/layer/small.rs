@@ -3,7 +3,9 @@
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Fact, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, json_bytes};
 
@@ -102,6 +104,10 @@ impl<S: Store> Store for Small<S> {
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
         self.inner.sweep(collection, now, limit)
+    }
+
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        self.inner.facts()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

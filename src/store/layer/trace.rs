@@ -7,7 +7,7 @@ use super::Method;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, json_bytes};
 
@@ -137,6 +137,10 @@ impl<S: Store> Store for Trace<S> {
             let swept = self.inner.sweep(collection, now, limit).await;
             self.count(Method::Sweep, swept, |swept| (*swept, 0))
         })
+    }
+
+    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+        self.inner.facts()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

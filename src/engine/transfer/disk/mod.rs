@@ -17,6 +17,7 @@ use crate::engine::transfer::lines::LINE_BYTES;
 use crate::schema::Catalog;
 use crate::value::Json;
 
+pub(super) use older::refused;
 pub use older::{Carried, CarriedProgram, Left, Older};
 pub use staged::{Existing, Staged};
 pub use tree::{MANIFEST, TreeReader, TreeWriter};

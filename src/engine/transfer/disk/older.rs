@@ -211,6 +211,9 @@ impl Engine {
             compiler,
             created,
             modified: program.updated.as_deref().map_or(Ok(created), instant)?,
+            kept: None,
+            description: None,
+            tags: Vec::new(),
         };
         Ok(self.carry_once(&command).await?.name)
     }
@@ -241,12 +244,14 @@ impl Engine {
             output: output.to_vec(),
             started,
             completed: execution.updated.as_deref().map_or(Ok(started), instant)?,
+            metrics: None,
+            place: None,
         };
         self.carry_once(&command).await.map(|_| ())
     }
 
     /// Executes under an id that follows from what is taken over, so that a repeat is answered from the first time.
-    async fn carry_once<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+    pub(in crate::engine::transfer) async fn carry_once<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
         let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
         let digest = hex(&sha256(&[C::NAME.as_bytes(), canonical(&value).as_bytes()])[..16]);
         Ok(self.execute_as(command, &CommandId::new(&format!("carry-{digest}"))?).await?.output)
@@ -254,7 +259,7 @@ impl Engine {
 }
 
 /// What is left because of `error`; an error of the store ends it all.
-fn refused(what: &'static str, id: &str, error: Error) -> Result<Left, Error> {
+pub(in crate::engine::transfer) fn refused(what: &'static str, id: &str, error: Error) -> Result<Left, Error> {
     let ours = matches!(
         error.code,
         Code::CompileError

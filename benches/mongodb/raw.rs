@@ -1,0 +1,85 @@
+//! The same rows by hand, as one writes it with the driver: one transaction of its typed calls, on a session that is used again.
+
+use mongodb::bson::{DateTime, Document, doc};
+use mongodb::options::{TransactionOptions, WriteConcern};
+use mongodb::{Client, ClientSession, Collection, Database};
+use runstate::id::{CommandId, Revision};
+
+use super::ours::LINE;
+use super::{Failure, Steps};
+
+pub struct Raw {
+    client: Client,
+    commands: Collection<Document>,
+    runs: Collection<Document>,
+    rows: Collection<Document>,
+}
+
+pub struct Run {
+    id: String,
+    n: i32,
+    revision: Revision,
+    session: ClientSession,
+}
+
+impl Raw {
+    pub async fn open(url: &str, database: &str) -> Result<Self, Failure> {
+        let client = Client::with_uri_str(url).await?;
+        let database: Database = client.database(database);
+        let [commands, runs, rows] = ["by_hand.commands", "by_hand.runs", "by_hand.rows"];
+        for name in [commands, runs, rows] {
+            database.create_collection(name).await?;
+        }
+        // The ledger is found by its time too, so that it can be swept.
+        let at = mongodb::IndexModel::builder().keys(doc! { "at": 1 }).build();
+        let [commands, runs, rows] = [commands, runs, rows].map(|name| database.collection(name));
+        commands.create_index(at).await?;
+        Ok(Self { client, commands, runs, rows })
+    }
+
+    pub async fn drop_all(&self, databases: &[&str]) -> Result<(), Failure> {
+        for database in databases {
+            self.client.database(database).drop().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Steps for Raw {
+    type Run = Run;
+
+    async fn begin(&self, id: &str) -> Result<Run, Failure> {
+        let revision = Revision::first(&CommandId::new(&format!("begin-{id}"))?, "by_hand.runs", id);
+        let run = doc! { "_id": id, "_rev": revision.to_string(), "_v": 1, "n": 0, "status": "running" };
+        self.runs.insert_one(run).await?;
+        Ok(Run { id: id.to_owned(), n: 0, revision, session: self.client.start_session().await? })
+    }
+
+    async fn step(&self, at: &mut Run) -> Result<(), Failure> {
+        at.n += 1;
+        let (n, next, session) = (at.n, at.revision.next(), &mut at.session);
+        let majority = TransactionOptions::builder().write_concern(WriteConcern::majority()).build();
+        session.start_transaction().with_options(majority).await?;
+        let command = format!("{}-{n}", at.id);
+        let revision = Revision::first(&CommandId::new(&command)?, "by_hand.commands", &command).to_string();
+        let when = DateTime::from_millis(1_705_744_800_000);
+        let ledger = doc! {
+            "_id": &command, "_rev": &revision, "_v": 1, "at": when, "fingerprint": "0123456789abcdef", "result": null,
+        };
+        self.commands.insert_one(ledger).session(&mut *session).await?;
+        let under = doc! { "_id": &at.id, "_rev": at.revision.to_string() };
+        let set = doc! { "$set": { "n": n, "_rev": next.to_string() } };
+        if self.runs.update_one(under, set).session(&mut *session).await?.matched_count != 1 {
+            return Err("somebody else has changed it".into());
+        }
+        let row = |part| {
+            doc! {
+                "_id": format!("{command}{part}"), "_rev": &revision, "_v": 1, "run": &at.id, "n": n, "line": LINE,
+            }
+        };
+        self.rows.insert_many([row("a"), row("b")]).session(&mut *session).await?;
+        session.commit_transaction().await?;
+        at.revision = next;
+        Ok(())
+    }
+}

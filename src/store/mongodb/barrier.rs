@@ -1,0 +1,87 @@
+//! The time of the set, proved by a write: a primary that was replaced meanwhile cannot confirm one, so what is read at that time is no
+//! older than the question.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_lock::Mutex;
+use mongodb::bson::{Document as Reply, Timestamp, doc};
+
+use super::again::Stop;
+use super::names::META;
+use super::open::STORE;
+use super::transaction::operation_time;
+use super::{Mongo, faults};
+use crate::store::Error;
+
+/// The document that is written where somebody reads.
+const BARRIER: &str = "barrier";
+
+/// Barriers of one process. Who comes while one is under way waits for the next, which serves all who have come by then.
+#[derive(Default)]
+pub(super) struct Barriers {
+    begun: AtomicU64,
+    /// The last one that held. Who has the lock raises the next.
+    last: Mutex<Option<Raised>>,
+}
+
+/// A barrier that held.
+#[derive(Clone, Copy)]
+struct Raised {
+    number: u64,
+    at: Timestamp,
+}
+
+impl Mongo {
+    /// A time of the set that is no earlier than this call.
+    pub(super) async fn now(&self) -> Result<Timestamp, Stop> {
+        let begun = self.barriers.begun.load(Ordering::Acquire);
+        let mut last = self.barriers.last.lock().await;
+        if let Some(Raised { at, .. }) = last.filter(|last| last.number > begun) {
+            return Ok(at);
+        }
+        let number = self.barriers.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let at = self.raise().await?;
+        *last = Some(Raised { number, at });
+        Ok(at)
+    }
+
+    /// A linearizable reading shows the same as the write, but where one server is a set alone it waits for that one's next flush, a hundred
+    /// times as long; it is for users who may not write.
+    async fn raise(&self) -> Result<Timestamp, Stop> {
+        let barrier = doc! {
+            "update": self.layout.place(META).collection,
+            "updates": [{"q": {"_id": BARRIER}, "u": {"$inc": {"readings": 1i64}}, "upsert": true}],
+            "writeConcern": {"w": "majority"},
+        };
+        let reply = match self.database(META).run_command(barrier).await {
+            Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, STORE).await?,
+            reply => reply?,
+        };
+        if let Some(why) = unproved(&reply) {
+            return Err(Error::Unavailable { what: self.what("reading"), why }.into());
+        }
+        operation_time(&reply).ok_or_else(|| {
+            let why = "the server does not tell its time; is it a replica set?".to_owned();
+            Error::Unavailable { what: self.what("reading"), why }.into()
+        })
+    }
+}
+
+/// Why an answer proves nothing.
+fn unproved(reply: &Reply) -> Option<String> {
+    let refused = reply.get_array("writeErrors").ok().and_then(|errors| errors.first().cloned());
+    let error = refused.or_else(|| reply.get("writeConcernError").cloned())?;
+    Some(format!("the set did not confirm a reading; try again ({error})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_write_that_the_majority_has_proves_anything() {
+        assert_eq!(unproved(&doc! {"ok": 1, "n": 1}), None);
+        assert!(unproved(&doc! {"ok": 1, "writeErrors": [{"code": 11_000}]}).is_some());
+        assert!(unproved(&doc! {"ok": 1, "n": 1, "writeConcernError": {"code": 64}}).is_some());
+    }
+}

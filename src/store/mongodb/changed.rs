@@ -1,0 +1,158 @@
+//! A change as an update of the server: what is set and unset, by path. Where a path cannot be said there, the document is replaced.
+
+use mongodb::bson::RawDocumentBuf;
+use mongodb::bson::raw::{CStr, RawArrayBuf, cstr};
+
+use super::codec::{Declared, REV};
+use crate::id::Revision;
+use crate::schema::Key;
+use crate::store::Error;
+use crate::value::{Difference, Document, Path, Segment};
+
+/// The statement that turns the document that `of` selects into `after`, under the revision `next`.
+pub(super) fn update(
+    declared: &Declared,
+    key: &Key,
+    of: RawDocumentBuf,
+    next: &Revision,
+    difference: &Difference,
+    after: &Document,
+) -> Result<RawDocumentBuf, Error> {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), of);
+    match by_paths(declared, next, difference) {
+        Some(update) => statement.append(cstr!("u"), update),
+        None => statement.append(cstr!("u"), whole(declared, key, next, after)?),
+    }
+    Ok(statement)
+}
+
+/// `$set` and `$unset`; `None`: some path cannot be said so.
+fn by_paths(declared: &Declared, next: &Revision, difference: &Difference) -> Option<RawDocumentBuf> {
+    let set: Vec<Vec<String>> = difference.set.iter().map(|(path, _)| steps(path)).collect::<Option<_>>()?;
+    let unset: Vec<Vec<String>> = difference.unset.iter().map(steps).collect::<Option<_>>()?;
+    let own_id = |steps: &&Vec<String>| declared.implied_id && steps.first().is_some_and(|first| first == "id");
+    if overlap(set.iter().chain(&unset).collect()) || set.iter().chain(&unset).any(|steps| own_id(&steps)) {
+        return None;
+    }
+    let mut values = RawDocumentBuf::new();
+    values.append(REV, next.to_string());
+    for (steps, (path, value)) in set.iter().zip(&difference.set) {
+        let value = declared.encode_at(keys(path), value)?;
+        values.append(<&CStr>::try_from(steps.join(".").as_str()).ok()?, value);
+    }
+    let mut update = RawDocumentBuf::new();
+    update.append(cstr!("$set"), values);
+    if !unset.is_empty() {
+        let mut gone = RawDocumentBuf::new();
+        for steps in &unset {
+            gone.append(<&CStr>::try_from(steps.join(".").as_str()).ok()?, "");
+        }
+        update.append(cstr!("$unset"), gone);
+    }
+    Some(update)
+}
+
+/// The steps of a path as the server takes them, where it can.
+fn steps(path: &Path) -> Option<Vec<String>> {
+    let step = |segment: &Segment| match segment {
+        Segment::Index(index) => Some(index.to_string()),
+        Segment::Key(key) if key.is_empty() || key.contains('.') || key.starts_with('$') => None,
+        Segment::Key(key) => Some(key.clone()),
+    };
+    path.0.iter().map(step).collect()
+}
+
+/// The steps as declarations name them. Nothing is declared within lists, and no field has an empty name.
+fn keys(path: &Path) -> impl Iterator<Item = &str> {
+    path.0.iter().map(|segment| match segment {
+        Segment::Key(key) => key.as_str(),
+        Segment::Index(_) => "",
+    })
+}
+
+/// Whether one path lies within another: the server refuses both in one update.
+fn overlap(mut paths: Vec<&Vec<String>>) -> bool {
+    paths.sort_unstable();
+    paths.windows(2).any(|pair| pair[1].starts_with(pair[0]))
+}
+
+/// The whole document, with the schema version that stands there: only the server knows it.
+fn whole(declared: &Declared, key: &Key, next: &Revision, after: &Document) -> Result<RawArrayBuf, Error> {
+    let mut document = declared.encode_document(key, next, None, after)?;
+    let mut literal = RawDocumentBuf::new();
+    literal.append(cstr!("$literal"), std::mem::take(&mut document));
+    let mut kept = RawDocumentBuf::new();
+    kept.append(cstr!("_v"), "$_v");
+    let mut merged = RawArrayBuf::new();
+    merged.push(literal);
+    merged.push(kept);
+    let mut merge = RawDocumentBuf::new();
+    merge.append(cstr!("$mergeObjects"), merged);
+    let mut replace = RawDocumentBuf::new();
+    replace.append(cstr!("$replaceWith"), merge);
+    let mut pipeline = RawArrayBuf::new();
+    pipeline.push(replace);
+    Ok(pipeline)
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Bson, Document as Update, doc};
+    use serde_json::json;
+
+    use super::*;
+    use crate::id::CommandId;
+    use crate::schema::{Collection, Field};
+    use crate::value::difference;
+
+    const C: Collection = Collection::new("t.c", 1).fields(&[Field::id("id"), Field::timestamp("state.at").optional()]);
+
+    /// The update from one document to another.
+    fn update_of(before: serde_json::Value, after: serde_json::Value) -> Bson {
+        let (before, after) = (before.as_object().unwrap(), after.as_object().unwrap());
+        let revision = Revision::first(&CommandId::new("c").unwrap(), C.name, "a");
+        let key = Key::new(&C, "a");
+        let difference = difference(before, after);
+        let statement = update(&Declared::of(&C), &key, RawDocumentBuf::new(), &revision, &difference, after).unwrap();
+        let mut statement = Update::try_from(&*statement).unwrap();
+        statement.remove("u").unwrap()
+    }
+
+    #[test]
+    fn paths_are_set_and_unset_in_the_types_that_are_declared() {
+        let before = json!({"state": {"at": 1, "s": "x"}, "list": [1, 2, 3, 4], "gone": 1});
+        let after = json!({"state": {"at": 2, "s": "x"}, "list": [1, 2, 3, 4, 5], "n": 2});
+        let Bson::Document(mut update) = update_of(before, after) else { panic!("not by paths") };
+        let set = update.get_document_mut("$set").unwrap();
+        assert!(set.remove("_rev").is_some());
+        let at = mongodb::bson::DateTime::from_millis(2);
+        assert_eq!(*set, doc! {"state.at": at, "list.4": 5, "n": 2});
+        assert_eq!(update.get_document("$unset").unwrap(), &doc! {"gone": ""});
+    }
+
+    #[test]
+    fn what_cannot_be_addressed_is_replaced() {
+        let replaced = |key: &str| {
+            let Bson::Array(pipeline) = update_of(json!({"o": {"k": 1, key: 1}}), json!({"o": {"k": 1, key: 2}}))
+            else {
+                panic!("{key:?} was addressed")
+            };
+            let text = format!("{pipeline:?}");
+            assert!(text.contains("$literal") && text.contains("$_v"), "{text}");
+        };
+        ["", "$x", "a.b"].into_iter().for_each(replaced);
+        assert!(matches!(update_of(json!({"id": "a"}), json!({"id": "b"})), Bson::Array(_)));
+    }
+
+    #[test]
+    fn paths_within_others_are_found() {
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let overlaps = |paths: &[&str]| {
+            let paths: Vec<_> = paths.iter().map(|text| path(text)).collect();
+            overlap(paths.iter().collect())
+        };
+        assert!(overlaps(&["a.b", "x", "a"]) && overlaps(&["a", "a"]) && overlaps(&["a", "a-b", "a.b"]));
+        assert!(!overlaps(&["a.b", "a.c", "ab"]));
+    }
+}

@@ -1,0 +1,134 @@
+//! Paths as the server walks them, and values as they stand in its documents. The server's paths reach into lists and ours do not, so a
+//! condition says the same only where no list can be on the way.
+
+use mongodb::bson::{Bson, DateTime};
+
+use super::codec::{Declared, encode_value};
+use super::decimal;
+use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
+use crate::schema::{Collection, Kind, Presence, RESERVED};
+use crate::value::Json;
+
+/// Where in a document the server is to look.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Place {
+    /// The dotted path.
+    pub(super) path: String,
+    /// What is declared there; undeclared fields are JSON.
+    pub(super) kind: Kind,
+    /// Whatever the path leads through is an object, or is not there.
+    pub(super) through_objects: bool,
+    /// Documents do not repeat their own id, so it may stand in `_id` instead.
+    pub(super) implied: bool,
+}
+
+impl Place {
+    /// `None`: the server has another idea of such a path (a field of the store itself, an empty step, a `$`), or none.
+    pub(super) fn of(declared: &Declared, path: &str) -> Option<Self> {
+        let collection = declared.collection;
+        let steps = path.split('.').count();
+        let reserved = path.split('.').next().is_none_or(|top| RESERVED.contains(&top));
+        let plain = |step: &str| !step.is_empty() && !step.starts_with('$') && !step.contains('\0');
+        if reserved || steps > DOCUMENT_DEPTH || !path.split('.').all(plain) {
+            return None;
+        }
+        Some(Self {
+            path: path.to_owned(),
+            kind: collection.kind_of(path),
+            through_objects: parents(path).all(|parent| is_object(collection, parent)),
+            implied: declared.implied_id && path == "id",
+        })
+    }
+
+    /// It holds one value of one kind, or null, or nothing: never a list, an object, or what is different from document to document.
+    pub(super) fn is_scalar(&self) -> bool {
+        !matches!(self.kind, Kind::Json | Kind::List | Kind::Object)
+    }
+
+    /// The server compares what stands here as we do.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_scalar() && self.through_objects
+    }
+}
+
+/// The paths of all that a path leads through.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('.').map(|(dot, _)| &path[..dot])
+}
+
+/// Whether only an object can stand at `path`: it is declared as one, or a field within it is required, which then is asked of whatever stands
+/// there.
+fn is_object(collection: &Collection, path: &str) -> bool {
+    let requires = |name: &str, presence| {
+        presence == Presence::Required && name.rsplit_once('.').is_some_and(|(parent, _)| parent == path)
+    };
+    collection.kind_of(path) == Kind::Object
+        || collection.fields.iter().any(|field| requires(field.name, field.presence))
+}
+
+/// How a value is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Eq,
+    Lt,
+    Lte,
+    Gt,
+    Gte,
+}
+
+impl Op {
+    /// In the server's language.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Op::Eq => "$eq",
+            Op::Lt => "$lt",
+            Op::Lte => "$lte",
+            Op::Gt => "$gt",
+            Op::Gte => "$gte",
+        }
+    }
+}
+
+/// A single value that is not null, as it is compared with what stands in fields of `kind`. `None`: with nothing there.
+pub(super) fn compared(kind: Kind, op: Op, value: &Json) -> Option<Bson> {
+    match (kind, value) {
+        (Kind::Timestamp, Json::Number(number)) => match number.as_i64() {
+            Some(millis) => Some(DateTime::from_millis(millis).into()),
+            None => between(op, number.as_f64()?),
+        },
+        (Kind::Timestamp, _) => None,
+        (Kind::Decimal, Json::String(text)) => decimal::encode(text).map(Bson::from),
+        (Kind::Decimal, _) => None,
+        (_, Json::Number(number)) => match number.as_i64() {
+            Some(whole) if whole.unsigned_abs() <= SAFE_INTEGER.unsigned_abs() => Some(whole.into()),
+            // The server would compare it more exactly than we do.
+            _ => number.as_f64().map(Bson::from),
+        },
+        _ => encode_value(Kind::Json, value),
+    }
+}
+
+/// Between two milliseconds no date stands, so the nearer one on the right side says the same.
+fn between(op: Op, millis: f64) -> Option<Bson> {
+    let whole = match op {
+        Op::Eq if millis.fract() != 0.0 => return None,
+        Op::Lt | Op::Gte => millis.ceil(),
+        Op::Eq | Op::Lte | Op::Gt => millis.floor(),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "whole, and saturating beyond all dates")]
+    Some(DateTime::from_millis(whole as i64).into())
+}
+
+/// A value of lists and texts, numbers, booleans and nulls. `None`: there is an object in it, which the server compares by the order of its
+/// keys.
+pub(super) fn without_objects(value: &Json) -> Option<Bson> {
+    let mut pending = vec![value];
+    while let Some(value) = pending.pop() {
+        match value {
+            Json::Object(_) => return None,
+            Json::Array(items) => pending.extend(items),
+            _ => {}
+        }
+    }
+    encode_value(Kind::Json, value)
+}

@@ -1,0 +1,198 @@
+//! Orders that the server keeps as we do, and the place of a cursor in them as a condition. The id is never part of what the server sorts
+//! by, since indexes do not end in it: rows that are equal otherwise are put in the order of their ids here.
+
+use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
+
+use super::codec::Declared;
+use super::condition::Condition;
+use super::decimal;
+use super::place::Place;
+use crate::schema::{Direction, Kind, Sort};
+use crate::store::eval::Cursor;
+
+/// As many fields as the server sorts by at most, and some less.
+const FIELDS: usize = 30;
+
+/// The leading fields of an order that the server sorts as we do.
+pub(super) struct Order {
+    fields: Vec<(Place, Direction)>,
+}
+
+impl Order {
+    /// What of `sort` the server can do.
+    pub(super) fn of(declared: &Declared, sort: &[Sort]) -> Self {
+        let pushed = |sort: &Sort| {
+            let place = Place::of(declared, &sort.field).filter(|place| place.is_plain() && !place.implied)?;
+            Some((place, sort.direction))
+        };
+        Self { fields: sort.iter().take(FIELDS).map_while(pushed).collect() }
+    }
+
+    /// How many fields they are.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// As the server is told.
+    pub(super) fn told(&self) -> Doc {
+        let mut order = Doc::new();
+        for (place, direction) in &self.fields {
+            // What is named again decides nothing more.
+            if !order.contains_key(&place.path) {
+                order.insert(place.path.clone(), if *direction == Direction::Ascending { 1 } else { -1 });
+            }
+        }
+        order
+    }
+
+    /// A condition for what stands at the cursor and behind it. One range of the first field, so that one walk over an index serves it.
+    pub(super) fn from(&self, cursor: &Cursor) -> Condition {
+        let keys = cursor.key.fields().iter();
+        let values = self.fields.iter().zip(keys).map_while(|((place, direction), key)| {
+            let value = value(place.kind, *direction, key)?;
+            Some((place.path.as_str(), *direction, value))
+        });
+        behind(&values.collect::<Vec<_>>())
+    }
+}
+
+fn behind(fields: &[(&str, Direction, Bson)]) -> Condition {
+    let Some(((path, direction, value), rest)) = fields.split_first() else { return Condition::Every };
+    let here = match (direction, value) {
+        (Direction::Ascending, Bson::Null) => Condition::Every,
+        (Direction::Ascending, value) => Condition::Where(doc! {*path: {"$gte": value}}),
+        (Direction::Descending, Bson::Null) => Condition::Where(doc! {*path: Bson::Null}),
+        // What is null or missing is not greater either, and comes last.
+        (Direction::Descending, value) => Condition::Where(doc! {*path: {"$not": {"$gt": value}}}),
+    };
+    if rest.is_empty() {
+        return here;
+    }
+    let beyond = match (direction, value) {
+        (Direction::Ascending, Bson::Null) => Condition::Where(doc! {*path: {"$ne": Bson::Null}}),
+        (Direction::Ascending, value) => Condition::Where(doc! {*path: {"$gt": value}}),
+        (Direction::Descending, Bson::Null) => Condition::Never,
+        (Direction::Descending, value) => Condition::Where(doc! {*path: {"$not": {"$gte": value}}}),
+    };
+    Condition::all([here, Condition::any([beyond, behind(rest)])])
+}
+
+/// The value that the bytes of a sort key stand for, as it is kept on the server. `None`: no value of a field that it sorts by.
+fn value(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson> {
+    let turned: Vec<u8> =
+        key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
+    match turned.split_first()? {
+        (0x05, []) => Some(Bson::Null),
+        (0x10, []) => Some(Bson::Boolean(false)),
+        (0x11, []) => Some(Bson::Boolean(true)),
+        (0x20, rest) if kind == Kind::Decimal => decimal(rest),
+        (0x20, rest) => number(kind, rest),
+        (0x30, rest) => text(rest).map(Bson::String),
+        _ => None,
+    }
+}
+
+fn number(kind: Kind, bytes: &[u8]) -> Option<Bson> {
+    let ordered = u64::from_be_bytes(bytes.try_into().ok()?);
+    let number = f64::from_bits(if ordered >> 63 == 1 { ordered ^ 1 << 63 } else { !ordered });
+    if kind != Kind::Timestamp {
+        return number.is_finite().then_some(Bson::Double(number));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "instants are whole, and far within")]
+    (number.fract() == 0.0).then(|| DateTime::from_millis(number as i64).into())
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let mut rest = bytes.strip_suffix(&[0x00, 0x01])?.iter();
+    let mut text = Vec::with_capacity(bytes.len());
+    while let Some(byte) = rest.next() {
+        if *byte == 0 && rest.next() != Some(&0xff) {
+            return None;
+        }
+        text.push(*byte);
+    }
+    String::from_utf8(text).ok()
+}
+
+/// See `schema/keys.rs`: a sign, then the exponent and the digits of 0.d1d2….
+fn decimal(bytes: &[u8]) -> Option<Bson> {
+    let (negative, magnitude) = match bytes.split_first()? {
+        (0, rest) => (true, rest.iter().map(|byte| !byte).collect()),
+        (1, []) => return decimal::encode("0").map(Bson::from),
+        (2, rest) => (false, rest.to_vec()),
+        _ => return None,
+    };
+    let (exponent, digits) = magnitude.strip_suffix(&[0])?.split_first()?;
+    let exponent = i32::from(*exponent) - 128;
+    let digit = |byte: &u8| byte.checked_sub(1).filter(|digit| *digit < 10).map(|digit| char::from(b'0' + digit));
+    let digits: String = digits.iter().map(digit).collect::<Option<_>>()?;
+    let text = match usize::try_from(exponent) {
+        Ok(0) | Err(_) => format!("0.{}{digits}", "0".repeat(usize::try_from(-exponent).ok()?)),
+        Ok(whole) if whole >= digits.len() => format!("{digits:0<whole$}"),
+        Ok(whole) => format!("{}.{}", &digits[..whole], &digits[whole..]),
+    };
+    decimal::encode(&format!("{}{text}", if negative { "-" } else { "" })).map(Bson::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::keys;
+    use crate::value::Json;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn again(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
+        super::value(kind, direction, &keys::encoded(kind, value, direction))
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_key_stands_for_is_read_from_it(
+            whole in -9_007_199_254_740_991i64..9_007_199_254_740_991,
+            text in "\\PC{0,6}\u{0}?[a\u{0}\u{1}]{0,3}",
+            mantissa in any::<i64>(),
+            scale in 0u32..19,
+            double in prop::num::f64::NORMAL,
+        ) {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let number = again(Kind::Int, direction, &json!(whole));
+                prop_assert_eq!(number, Some(Bson::Double(whole as f64)));
+                let instant = again(Kind::Timestamp, direction, &json!(whole));
+                prop_assert_eq!(instant, Some(DateTime::from_millis(whole).into()));
+                prop_assert_eq!(again(Kind::Float, direction, &json!(double)), Some(Bson::Double(double)));
+                prop_assert_eq!(again(Kind::Text, direction, &json!(text)), Some(Bson::String(text.clone())));
+                let number = rust_decimal::Decimal::new(mantissa, scale).normalize();
+                let found = again(Kind::Decimal, direction, &json!(number.to_string()));
+                let Some(Bson::Decimal128(found)) = found else { panic!("{found:?}") };
+                let found: rust_decimal::Decimal = decimal::decode(found).unwrap().parse().unwrap();
+                prop_assert_eq!(found, number);
+            }
+        }
+
+        #[test]
+        fn what_is_no_key_is_no_value(bytes in prop::collection::vec(any::<u8>(), 0..12)) {
+            for kind in [Kind::Text, Kind::Decimal, Kind::Timestamp, Kind::Bool] {
+                let _ = super::value(kind, Direction::Ascending, &bytes);
+                let _ = super::value(kind, Direction::Descending, &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn nulls_come_first_and_descending_last() {
+        use Direction::{Ascending, Descending};
+        let fields = |direction, value: Bson| behind(&[("a", direction, value), ("b", Ascending, 1.into())]);
+        assert_eq!(
+            fields(Ascending, Bson::Null),
+            Condition::Where(doc! {"$or": [{"a": {"$ne": Bson::Null}}, {"b": {"$gte": 1}}]})
+        );
+        assert_eq!(
+            fields(Descending, Bson::Null),
+            Condition::Where(doc! {"$and": [{"a": Bson::Null}, {"b": {"$gte": 1}}]})
+        );
+        let first = doc! {"a": {"$not": {"$gt": 5}}};
+        let rest = doc! {"$or": [{"a": {"$not": {"$gte": 5}}}, {"b": {"$gte": 1}}]};
+        assert_eq!(fields(Descending, 5.into()), Condition::Where(doc! {"$and": [first, rest]}));
+    }
+}

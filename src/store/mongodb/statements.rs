@@ -1,0 +1,259 @@
+//! A batch as commands of the server: all writes of one collection in one command, nothing read before.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::raw::{RawArrayBuf, cstr};
+use mongodb::bson::{Document as Bson, RawDocumentBuf};
+
+use super::Declarations;
+use super::changed::update;
+use super::codec::{Declared, REV};
+use super::faults::{self, Refusal};
+use crate::id::Revision;
+use crate::schema::Key;
+use crate::store::batch::next_revision;
+use crate::store::{Batch, Check, Error, Expect, Op, Stored, Write};
+
+/// The server takes 48 MB in one command.
+const COMMAND_BYTES: usize = 40 * 1024 * 1024;
+
+/// What stands under keys whose writes must know: those that expect anything, and those that are to be deleted first.
+pub(super) type Seen = BTreeMap<Key, Option<(Revision, u32)>>;
+
+/// In which order documents are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Each in its place. Unique indexes are judged after each document.
+    InPlace,
+    /// What is written over is deleted first and inserted again, so that unique indexes are judged on what there is after the batch.
+    DeletedFirst,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Delete,
+    Insert,
+    Update,
+}
+
+/// Statements of one kind on one collection.
+pub(super) struct Command<'a> {
+    /// Name of the collection.
+    pub(super) collection: &'a str,
+    verb: Verb,
+    statements: Vec<RawDocumentBuf>,
+    /// The document of each.
+    keys: Vec<&'a Key>,
+    bytes: usize,
+}
+
+impl<'a> Command<'a> {
+    fn of(collection: &'a str, verb: Verb) -> Self {
+        Self { collection, verb, statements: Vec::new(), keys: Vec::new(), bytes: 0 }
+    }
+
+    /// As it is sent, to the collection that has this name in its database.
+    pub(super) fn body(&self, name: &str) -> RawDocumentBuf {
+        let mut list = RawArrayBuf::new();
+        self.statements.iter().for_each(|statement| list.push(&**statement));
+        let mut body = RawDocumentBuf::new();
+        match self.verb {
+            Verb::Delete => {
+                body.append(cstr!("delete"), name);
+                body.append(cstr!("deletes"), list);
+            }
+            Verb::Insert => {
+                body.append(cstr!("insert"), name);
+                body.append(cstr!("documents"), list);
+            }
+            Verb::Update => {
+                body.append(cstr!("update"), name);
+                body.append(cstr!("updates"), list);
+            }
+        }
+        body
+    }
+
+    /// Whether every statement found what it expects.
+    pub(super) fn judge(&self, reply: &Bson) -> Result<(), Refusal> {
+        if let Some(refusal) = faults::refusal(reply) {
+            return Err(refusal);
+        }
+        let done = reply.get("n").and_then(super::open::whole).and_then(|n| usize::try_from(n).ok());
+        if done == Some(self.statements.len()) { Ok(()) } else { Err(Refusal::Missed) }
+    }
+
+    /// The document of that statement.
+    pub(super) fn key(&self, statement: usize) -> Option<&'a Key> {
+        self.keys.get(statement).or(self.keys.first()).copied()
+    }
+}
+
+/// The statements on one collection.
+#[derive(Default)]
+struct Statements<'a> {
+    deletes: Vec<(&'a Key, RawDocumentBuf)>,
+    inserts: Vec<(&'a Key, RawDocumentBuf)>,
+    updates: Vec<(&'a Key, RawDocumentBuf)>,
+}
+
+/// The keys whose documents must be looked at before `batch` can be written in this order.
+pub(super) fn unseen(batch: &Batch, order: Order) -> impl Iterator<Item = &Key> {
+    let needed = move |write: &&Write| {
+        write.expect == Expect::Any || (order == Order::DeletedFirst && matches!(write.op, Op::Change { .. }))
+    };
+    batch.writes.iter().filter(needed).map(|write| &write.key)
+}
+
+/// The commands of a batch, in the order in which they are run.
+pub(super) fn commands<'a>(
+    batch: &'a Batch,
+    declarations: &Declarations,
+    seen: &Seen,
+    order: Order,
+) -> Result<Vec<Command<'a>>, Error> {
+    let mut collections: BTreeMap<&'a str, Statements<'a>> = BTreeMap::new();
+    for write in &batch.writes {
+        let statements = collections.entry(&write.key.collection).or_default();
+        let declared = declarations.collections.get(&*write.key.collection);
+        // A batch that was checked names no other.
+        let declared = declared.ok_or_else(|| Error::Invalid {
+            key: write.key.clone(),
+            reason: "is of no declared collection".to_owned(),
+        })?;
+        statements.write(batch, write, declared, seen, order)?;
+    }
+    for check in &batch.checks {
+        collections.entry(&check.key.collection).or_default().check(batch, check);
+    }
+    Ok(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect())
+}
+
+impl<'a> Statements<'a> {
+    fn write(
+        &mut self,
+        batch: &Batch,
+        write: &'a Write,
+        declared: &Declared,
+        seen: &Seen,
+        order: Order,
+    ) -> Result<(), Error> {
+        let key = &write.key;
+        let seen = seen.get(key).and_then(Option::as_ref);
+        let before = match &write.expect {
+            Expect::Absent => None,
+            Expect::Revision(revision) => Some(revision),
+            Expect::Any => seen.map(|(revision, _)| revision),
+        };
+        let Some(before) = before else {
+            if let Op::Put { version, document } = &write.op {
+                let revision = next_revision(key, None, &batch.command);
+                self.inserts.push((key, declared.encode_document(key, &revision, *version, document)?));
+            }
+            return Ok(());
+        };
+        let (of_before, next) = (selector(key, before), before.next());
+        match (&write.op, order) {
+            (Op::Delete, _) => self.deletes.push((key, deletion(of_before))),
+            (Op::Put { version, document }, Order::InPlace) => {
+                let whole = declared.encode_document(key, &next, *version, document)?;
+                self.updates.push((key, replacement(of_before, whole)));
+            }
+            (Op::Change { difference, after }, Order::InPlace) => {
+                self.updates.push((key, update(declared, key, of_before, &next, difference, after)?));
+            }
+            (Op::Put { document, .. } | Op::Change { after: document, .. }, Order::DeletedFirst) => {
+                let version = match (&write.op, seen) {
+                    (Op::Put { version, .. }, _) => *version,
+                    (_, Some((_, version))) => *version,
+                    (_, None) => return Err(Error::Conflict { key: key.clone() }),
+                };
+                self.deletes.push((key, deletion(of_before)));
+                self.inserts.push((key, declared.encode_document(key, &next, version, document)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was only read is written too: a snapshot does not see who changes it meanwhile.
+    fn check(&mut self, batch: &Batch, check: &'a Check) {
+        let mut touch = RawDocumentBuf::new();
+        touch.append(cstr!("_touch"), batch.command.as_str());
+        let mut set = RawDocumentBuf::new();
+        set.append(cstr!("$set"), touch);
+        self.updates.push((&check.key, replacement(selector(&check.key, &check.revision), set)));
+    }
+
+    /// Deletions first, so that what they free can be taken. Where documents are both inserted and updated it is one command: the
+    /// insertions go along as upserts that match nothing.
+    fn into_commands(self, collection: &'a str) -> Vec<Command<'a>> {
+        let mut commands = Vec::new();
+        split(&mut commands, collection, Verb::Delete, self.deletes);
+        if self.updates.is_empty() {
+            split(&mut commands, collection, Verb::Insert, self.inserts);
+        } else {
+            let inserts = self.inserts.into_iter().map(|(key, document)| (key, insertion(key, document)));
+            split(&mut commands, collection, Verb::Update, self.updates.into_iter().chain(inserts).collect());
+        }
+        commands
+    }
+}
+
+/// As few commands as the server takes them in.
+fn split<'a>(
+    commands: &mut Vec<Command<'a>>,
+    collection: &'a str,
+    verb: Verb,
+    statements: Vec<(&'a Key, RawDocumentBuf)>,
+) {
+    let mut current = Command::of(collection, verb);
+    for (key, statement) in statements {
+        let bytes = statement.as_bytes().len();
+        if current.bytes + bytes > COMMAND_BYTES && !current.statements.is_empty() {
+            commands.push(std::mem::replace(&mut current, Command::of(collection, verb)));
+        }
+        current.bytes += bytes;
+        current.statements.push(statement);
+        current.keys.push(key);
+    }
+    if !current.statements.is_empty() {
+        commands.push(current);
+    }
+}
+
+/// The document at exactly that revision.
+fn selector(key: &Key, revision: &Revision) -> RawDocumentBuf {
+    let mut selector = RawDocumentBuf::new();
+    selector.append(cstr!("_id"), &*key.id);
+    selector.append(REV, revision.to_string());
+    selector
+}
+
+fn replacement(of: RawDocumentBuf, by: RawDocumentBuf) -> RawDocumentBuf {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), of);
+    statement.append(cstr!("u"), by);
+    statement
+}
+
+fn deletion(of: RawDocumentBuf) -> RawDocumentBuf {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), of);
+    statement.append(cstr!("limit"), 1);
+    statement
+}
+
+/// No revision is empty, so it inserts, and what is there already stops it.
+fn insertion(key: &Key, document: RawDocumentBuf) -> RawDocumentBuf {
+    let mut nothing = RawDocumentBuf::new();
+    nothing.append(cstr!("_id"), &*key.id);
+    nothing.append(REV, "");
+    let mut statement = replacement(nothing, document);
+    statement.append(cstr!("upsert"), true);
+    statement
+}
+
+/// What a document that was looked at is for [`Seen`].
+pub(super) fn seen_of(stored: &Stored) -> (Revision, u32) {
+    (stored.revision.clone(), stored.version)
+}

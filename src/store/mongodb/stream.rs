@@ -1,0 +1,303 @@
+//! A change stream that is open on the server: events as they come, and where it stands.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mongodb::bson::raw::{RawDocument, RawDocumentBuf};
+use mongodb::bson::{Bson, Document as Doc, Timestamp as At, doc};
+use mongodb::{ClientSession, Database};
+
+use super::again::Stop;
+use super::names::Layout;
+use super::{Declarations, Mongo};
+use crate::id::{CommandId, Revision};
+use crate::schema::Key;
+use crate::store::{COMMANDS, ChangeEvent, Error, Position};
+use crate::time::Millis;
+
+/// Events of one batch.
+const BATCH: usize = 1_000;
+
+/// Where in the order of commits somebody stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Place {
+    /// Nothing was told yet; what comes from now on is.
+    Now,
+    /// At a time of the server: what happened at that very moment is told too.
+    Time(At),
+    /// Behind an event, by the server's token; with the command whose transaction it belongs to.
+    Token(String, Option<(At, CommandId)>),
+}
+
+impl Place {
+    /// [`Error::PositionExpired`]: no store on MongoDB gave that position.
+    pub(super) fn parse(position: &Position) -> Result<Self, Error> {
+        let text = &position.0;
+        let place = match text.split_at_checked(1) {
+            Some(("t", time)) => time_of(time).map(Place::Time),
+            Some(("r", rest)) => token_of(rest),
+            _ => None,
+        };
+        place.ok_or(Error::PositionExpired)
+    }
+
+    pub(super) fn position(&self) -> Position {
+        Position(match self {
+            Place::Now => "now".to_owned(),
+            Place::Time(At { time, increment }) => format!("t{time}.{increment}"),
+            Place::Token(token, Some((At { time, increment }, command))) => {
+                format!("r{token}:{time}.{increment}:{command}")
+            }
+            Place::Token(token, None) => format!("r{token}"),
+        })
+    }
+
+    /// Where the server begins.
+    fn begin(&self) -> Doc {
+        match self {
+            Place::Now => Doc::new(),
+            Place::Time(at) => doc! {"startAtOperationTime": *at},
+            Place::Token(token, _) => doc! {"resumeAfter": {"_data": token}},
+        }
+    }
+}
+
+fn time_of(text: &str) -> Option<At> {
+    let (time, increment) = text.split_once('.')?;
+    Some(At { time: time.parse().ok()?, increment: increment.parse().ok()? })
+}
+
+fn token_of(text: &str) -> Option<Place> {
+    let (token, command) = match text.split_once(':') {
+        None => (text, None),
+        Some((token, rest)) => {
+            let (time, command) = rest.split_once(':')?;
+            (token, Some((time_of(time)?, CommandId::recorded(command).ok()?)))
+        }
+    };
+    let hexadecimal = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hexadecimal.then(|| Place::Token(token.to_owned(), command))
+}
+
+/// An open change stream.
+pub(super) struct Stream {
+    database: Database,
+    session: ClientSession,
+    cursor: i64,
+    /// What it tells of.
+    pub(super) declared: Arc<Declarations>,
+    layout: Layout,
+    /// Read, and not yet told.
+    waiting: VecDeque<RawDocumentBuf>,
+    /// Where it goes on when all that is waiting was told.
+    behind: Option<String>,
+    /// Behind the last event that was taken.
+    pub(super) place: Place,
+    /// The transaction whose row of the ledger came last.
+    current: Option<(At, CommandId)>,
+    /// The last batch had all there was.
+    drained: bool,
+}
+
+impl Mongo {
+    /// Opens a change stream.
+    pub(super) async fn open_stream(&self, place: &Place) -> Result<Stream, Stop> {
+        let declared = self.declarations();
+        let (database, begin) = match &self.layout {
+            Layout::One { database } => (self.client.database(database), place.begin()),
+            Layout::Seed { .. } => {
+                let mut begin = place.begin();
+                begin.insert("allChangesForCluster", true);
+                (self.client.database("admin"), begin)
+            }
+        };
+        let pipeline = vec![doc! {"$changeStream": begin}, doc! {"$match": of(&self.layout, &declared)}, shown()];
+        let command = doc! {
+            "aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX)},
+        };
+        let mut session = self.client.start_session().causal_consistency(false).await?;
+        let reply = database.run_command(command).session(&mut session).await?;
+        let current = match place {
+            Place::Token(_, current) => current.clone(),
+            Place::Now | Place::Time(_) => None,
+        };
+        let mut stream = Stream {
+            database,
+            session,
+            cursor: 0,
+            declared,
+            layout: self.layout.clone(),
+            waiting: VecDeque::new(),
+            behind: None,
+            place: place.clone(),
+            current,
+            drained: false,
+        };
+        stream.took(&reply, "firstBatch")?;
+        Ok(stream)
+    }
+}
+
+impl Stream {
+    /// Whether all that there was when the server was last asked has been taken.
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained && self.waiting.is_empty()
+    }
+
+    /// The next change that was read; none: the server has to be asked.
+    pub(super) fn next(&mut self) -> Result<Option<ChangeEvent>, Stop> {
+        while let Some(event) = self.waiting.pop_front() {
+            if let Some(told) = self.tell(&event)? {
+                return Ok(Some(told));
+            }
+        }
+        self.settle();
+        Ok(None)
+    }
+
+    /// Stands further than the last event where nothing is waiting, so that the position lasts as long as the server's log does.
+    pub(super) fn settle(&mut self) {
+        if self.waiting.is_empty()
+            && let Some(token) = self.behind.take()
+        {
+            self.stands_at(token);
+        }
+    }
+
+    /// Asks the server for more, which waits for it. What was read before must be taken.
+    pub(super) async fn read(&mut self, wait: Millis) -> Result<(), Stop> {
+        let command = doc! {
+            "getMore": self.cursor, "collection": "$cmd.aggregate", "batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX),
+            "maxTimeMS": wait.0.max(1),
+        };
+        let reply = self.database.run_command(command).session(&mut self.session).await?;
+        self.took(&reply, "nextBatch")
+    }
+
+    /// Tells the server that nobody asks it any more.
+    pub(super) async fn end(mut self) {
+        let command = doc! {"killCursors": "$cmd.aggregate", "cursors": [self.cursor]};
+        // What does not reach the server it does by itself after some minutes.
+        let ending = self.database.run_command(command).session(&mut self.session);
+        drop(tokio::time::timeout(Duration::from_secs(1), ending).await);
+    }
+
+    fn took(&mut self, reply: &Doc, batch: &str) -> Result<(), Stop> {
+        let odd =
+            || Error::Unavailable { what: "reading changes".to_owned(), why: "the server's answer is none".to_owned() };
+        let cursor = reply.get_document("cursor").map_err(|_| odd())?;
+        self.cursor = cursor.get_i64("id").map_err(|_| odd())?;
+        let events = cursor.get_array(batch).map_err(|_| odd())?;
+        self.drained = events.len() < BATCH;
+        for event in events.iter().filter_map(Bson::as_document) {
+            self.waiting.push_back(RawDocumentBuf::try_from(event).map_err(mongodb::error::Error::from)?);
+        }
+        self.behind = cursor.get_document("postBatchResumeToken").ok().and_then(token);
+        if self.place == Place::Now
+            && let Some(first) = self.waiting.front()
+        {
+            self.place = Place::Time(first.get_timestamp("clusterTime").map_err(|_| odd())?);
+        }
+        if self.waiting.is_empty() && self.cursor == 0 {
+            // The database was dropped.
+            return Err(Error::PositionExpired.into());
+        }
+        Ok(())
+    }
+
+    fn stands_at(&mut self, token: String) {
+        // Only within one transaction is it asked whose it is.
+        let current = self.current.take_if(|(at, _)| !is_of(&token, *at));
+        drop(current);
+        self.place = Place::Token(token, self.current.clone());
+    }
+
+    /// What an event tells; none: nothing, as touches and rows of the ledger do.
+    fn tell(&mut self, event: &RawDocument) -> Result<Option<ChangeEvent>, Stop> {
+        let kind = event.get_str("operationType").unwrap_or_default();
+        if kind == "invalidate" {
+            return Err(Error::PositionExpired.into());
+        }
+        let token = event.get_document("_id").ok().and_then(|id| id.get_str("_data").ok()).unwrap_or_default();
+        let told = self.change(kind, event);
+        self.stands_at(token.to_owned());
+        Ok(told.map(|(command, key, revision)| ChangeEvent { position: self.place.position(), command, key, revision }))
+    }
+
+    fn change(&mut self, kind: &str, event: &RawDocument) -> Option<(CommandId, Key, Option<Revision>)> {
+        let namespace = event.get_document("ns").ok()?;
+        let name = self.layout.name_of(namespace.get_str("db").ok()?, namespace.get_str("coll").ok()?)?;
+        let id = event.get_document("documentKey").ok()?.get_str("_id").ok()?;
+        let at = event.get_timestamp("clusterTime").ok()?;
+        if name == COMMANDS.name {
+            if kind == "insert" {
+                self.current = CommandId::recorded(id).ok().map(|command| (at, command));
+            }
+            return None;
+        }
+        let collection = self.declared.collections.get(name.as_str())?.collection;
+        let revision = |of: &RawDocument| of.get_str("_rev").ok().and_then(Revision::parse);
+        let revision = match kind {
+            "delete" => None,
+            // Without a revision it was written by another program.
+            "insert" | "replace" => Some(revision(event.get_document("fullDocument").ok()?)?),
+            // Without one it was touched only.
+            "update" => {
+                let updated = event.get_document("updateDescription").ok()?.get_document("updatedFields").ok()?;
+                Some(revision(updated)?)
+            }
+            _ => return None,
+        };
+        // What is of no transaction of ours is a sweep, the server's own included.
+        let command = self.current.as_ref().filter(|(time, _)| *time == at).map(|(_, command)| command.clone());
+        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, id), revision))
+    }
+}
+
+fn token(found: &Doc) -> Option<String> {
+    found.get_str("_data").ok().map(str::to_owned)
+}
+
+/// Whether a token is of that time, which it begins with.
+fn is_of(token: &str, At { time, increment }: At) -> bool {
+    token.get(..18).is_some_and(|begin| begin.eq_ignore_ascii_case(&format!("82{time:08X}{increment:08X}")))
+}
+
+/// Which events concern this store.
+fn of(layout: &Layout, declared: &Declarations) -> Doc {
+    let places = declared.collections.keys().map(|name| layout.place(name));
+    let ours = places.map(|place| Bson::from(doc! {"ns.db": place.database, "ns.coll": place.collection}));
+    doc! {"$or": ours.chain([doc! {"operationType": "invalidate"}.into()]).collect::<Vec<_>>()}
+}
+
+/// What is read of an event: never whole documents.
+fn shown() -> Doc {
+    doc! {"$project": {
+        "operationType": 1, "ns": 1, "documentKey._id": 1, "clusterTime": 1, "fullDocument._rev": 1,
+        "updateDescription.updatedFields._rev": 1,
+    }}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_as_it_was_told() {
+        let at = At { time: 1_795_221_651, increment: 4_009 };
+        let token = "826B00E89300000FA92B0229296E04".to_owned();
+        for place in [
+            Place::Time(at),
+            Place::Token(token.clone(), None),
+            Place::Token(token.clone(), Some((at, CommandId::recorded("a:b/c/2").unwrap()))),
+        ] {
+            assert_eq!(Place::parse(&place.position()), Ok(place));
+        }
+        assert!(is_of(&token, at));
+        assert!(!is_of(&token, At { increment: 4_010, ..at }));
+        for wrong in ["", "now", "t", "t1", "t1.x", "r", "rxyz", "r82:1.2", "r82:1:c", "é1", "12"] {
+            assert_eq!(Place::parse(&Position(wrong.to_owned())), Err(Error::PositionExpired), "{wrong}");
+        }
+    }
+}

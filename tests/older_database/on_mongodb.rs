@@ -1,0 +1,114 @@
+//! The same on a real server: the schema's shapes as its own programs write them, ObjectIds, dates and all.
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Binary, Bson, DateTime, Document as Spec, doc};
+use mongodb::{Client, Database};
+use runstate::engine::open::open;
+use runstate::engine::transfer::database::OlderMongoDb;
+use runstate::store::Store;
+use serde_json::Value as Json;
+
+use super::*;
+
+/// As a shell writes it: every number is a double.
+fn bson(value: &Json) -> Bson {
+    match value {
+        Json::Null => Bson::Null,
+        Json::Bool(flag) => Bson::Boolean(*flag),
+        Json::Number(number) => Bson::Double(number.as_f64().unwrap()),
+        Json::String(text) => Bson::String(text.clone()),
+        Json::Array(items) => items.iter().map(bson).collect::<Vec<_>>().into(),
+        Json::Object(map) => match (map.get("$oid"), map.get("$date")) {
+            (Some(hex), _) => ObjectId::parse_str(hex.as_str().unwrap()).unwrap().into(),
+            (_, Some(date)) => DateTime::parse_rfc3339_str(date.as_str().unwrap()).unwrap().into(),
+            _ => Bson::Document(spec(value)),
+        },
+    }
+}
+
+fn spec(value: &Json) -> Spec {
+    value.as_object().unwrap().iter().map(|(name, value)| (name.clone(), bson(value))).collect()
+}
+
+/// The server of the tests, and the URL of a database of one's own on it.
+fn server(test: &str) -> Option<(String, String, String)> {
+    let Ok(server) = std::env::var("RUNSTATE_TEST_MONGODB") else {
+        println!("skipped: {test}: RUNSTATE_TEST_MONGODB names no server");
+        return None;
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let name = format!("older{}_{now:x}", std::process::id());
+    let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+    let at = |name: &str| format!("{}/{name}?{query}", base.trim_end_matches('/'));
+    Some((at(&name), at(&format!("{name}_new")), name))
+}
+
+async fn written(url: &str, name: &str, data: &Data) -> Database {
+    let database = Client::with_uri_str(url).await.unwrap().database(name);
+    for (collection, rows) in [
+        ("programs", &data.programs),
+        ("executions", &data.executions),
+        ("cc_history", &data.cc_history),
+        ("execution_logs", &data.execution_logs),
+    ] {
+        database.collection::<Spec>(collection).insert_many(rows.iter().map(spec)).await.unwrap();
+    }
+    database
+}
+
+async fn carried(engine: &Engine, url: &str) -> Carried {
+    let compile = |_: &str, source: &str| match runstate::lang::compile("p.ts", source) {
+        Ok(compiled) => Ok((compiled.bytecode, "test".to_owned())),
+        Err(_) => Err("it is no program".to_owned()),
+    };
+    let older = OlderMongoDb::open(url).await.unwrap();
+    engine.carry_database(&older, compile, |_| {}).await.unwrap()
+}
+
+async fn over(store: Arc<dyn Store>) -> Engine {
+    Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_on_a_server_goes_on_in_memory_and_on_a_server() {
+    let Some((url, new, name)) = server("what_waits_on_a_server_goes_on_in_memory_and_on_a_server") else { return };
+    let database = written(&url, &name, &fixtures::data()).await;
+    let on_server = open(&new).await.unwrap();
+    for store in [Arc::new(Memory::new()) as Arc<dyn Store>, on_server] {
+        let engine = over(store).await;
+        let first = carried(&engine, &url).await;
+        assert_eq!(first.executions, [WAITS, HOLDS, RUNS, ENDED, FAILED], "{:?}", first.left);
+        assert_eq!(left(&first), [("compilation", PAIR), ("calls", "65abcdef00000000000000ff")]);
+        let cvm = engine.cvm();
+        assert_eq!(cvm.show(WAITS).await.unwrap().calls[0].call_id, OPEN_CALL);
+        assert_eq!(cvm.answer(WAITS, None, json!("very"), None, None).await.unwrap().status, Status::Complete);
+        assert_eq!(cvm.output(WAITS).await.unwrap(), ["Line 1", "test@example.com: very"]);
+        assert_eq!(cvm.list(&Default::default()).await.unwrap().len(), 5);
+        assert_eq!(cvm.logs(WAITS, None, None).await.unwrap().rows.len(), 2, "its own, and that of its end");
+        assert_eq!(carried(&engine, &url).await, first);
+        engine.store().close().await.unwrap();
+    }
+    database.drop().await.unwrap();
+    database.client().database(&format!("{name}_new")).drop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_json_is_left_and_names_its_field() {
+    let Some((url, _, name)) = server("what_has_no_json_is_left_and_names_its_field") else { return };
+    let database = written(&url, &name, &fixtures::data()).await;
+    let executions = database.collection::<Spec>("executions");
+    let waits = doc! {"_id": ObjectId::parse_str(WAITS).unwrap()};
+    let bytes = Binary { subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: vec![1] };
+    executions.update_one(waits, doc! {"$set": {"state.scopes.0.variables.email": bytes}}).await.unwrap();
+    let holds = doc! {"_id": ObjectId::parse_str(HOLDS).unwrap()};
+    executions.update_one(holds, doc! {"$set": {"metrics": {"ccCallsCount": f64::NAN}}}).await.unwrap();
+    executions.insert_one(doc! {"_id": "n".repeat(1_000_000), "state": {}}).await.unwrap();
+    executions.insert_one(doc! {"_id": 7, "state": {}}).await.unwrap();
+    let carried = carried(&engine().await, &url).await;
+    assert_eq!(carried.executions, [RUNS, ENDED, FAILED]);
+    let why = |id: &str| &carried.left.iter().find(|left| left.id == id).unwrap().why;
+    assert!(why(WAITS).starts_with("`state."), "{}", why(WAITS));
+    assert!(why(HOLDS).starts_with("`metrics.ccCallsCount` holds NaN"), "{}", why(HOLDS));
+    assert!(carried.left.iter().all(|left| left.id.len() < 1_000));
+    database.drop().await.unwrap();
+}

@@ -1,0 +1,33 @@
+//! The store on MongoDB under the conformance suite, on a real replica set: the one that `RUNSTATE_TEST_MONGODB` names.
+#![cfg(all(feature = "testing", feature = "mongodb"))]
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "store_mongodb/cost.rs"]
+mod cost;
+#[path = "store_mongodb/faults.rs"]
+mod faults;
+#[path = "store_mongodb/server.rs"]
+mod server;
+#[path = "store_mongodb/trouble.rs"]
+mod trouble;
+
+use std::sync::Arc;
+
+use runstate::marker::BoxFuture;
+use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::{Error, Store};
+use runstate::testing::conformance::Subject;
+
+use self::server::{fresh_url, on_server};
+
+async fn fresh() -> Subject {
+    let url = fresh_url();
+    let store = Mongo::open(&url, Options::default()).await.unwrap();
+    Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, Error>> {
+        let url = url.clone();
+        Box::pin(async move { Ok(Arc::new(Mongo::open(&url, Options::default()).await?) as Arc<dyn Store>) })
+    })
+}
+
+runstate::conformance!(fresh, block_on = on_server);

@@ -1,0 +1,101 @@
+//! What a commit costs in round trips: one for the ledger, one for each collection, one for the end; nothing is read.
+
+use std::sync::{Arc, Mutex};
+
+use runstate::id::CommandId;
+use runstate::schema::Direction::Ascending;
+use runstate::schema::{Catalog, Collection, Field, Index, Key};
+use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::{Batch, Check, Expect, Op, Store, Write};
+use runstate::time::Timestamp;
+use runstate::value::{Document, Json, difference};
+use serde_json::json;
+
+use super::server::{fresh_url, on_server};
+
+const HEADS: Collection =
+    Collection::new("cost.heads", 1).fields(&[Field::int("n").optional()]).indexes(&[Index::by(&[("n", Ascending)])]);
+const ROWS: Collection = Collection::new("cost.rows", 1).insert_only();
+
+#[derive(Clone, Default)]
+struct Sent(Arc<Mutex<Vec<String>>>);
+
+impl Sent {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    async fn open(&self) -> Mongo {
+        let sent = self.0.clone();
+        let on_command = Some(Arc::new(move |name: &str| sent.lock().unwrap().push(name.to_owned())) as Arc<_>);
+        let store = Mongo::open(&fresh_url(), Options { on_command, ..Options::default() }).await.unwrap();
+        store.migrate(&Catalog::new(&[&HEADS, &ROWS]).unwrap()).await.unwrap();
+        store
+    }
+}
+
+fn document(value: Json) -> Arc<Document> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+fn batch(command: &str, writes: Vec<Write>) -> Batch {
+    Batch {
+        command: CommandId::new(command).unwrap(),
+        fingerprint: "f".to_owned(),
+        at: Timestamp::from_millis(0),
+        result: Json::Null,
+        writes,
+        checks: Vec::new(),
+    }
+}
+
+fn insert(collection: &Collection, id: &str, value: Json) -> Write {
+    let op = Op::Put { version: 1, document: document(value) };
+    Write { key: Key::new(collection, id), expect: Expect::Absent, op }
+}
+
+#[test]
+fn a_commit_is_one_command_for_each_collection_and_two_more() {
+    on_server(async {
+        let sent = Sent::default();
+        let store = sent.open().await;
+        sent.take();
+        let first = vec![insert(&HEADS, "a", json!({"n": 1})), insert(&HEADS, "b", json!({"n": 1}))];
+        store.commit(batch("1", first)).await.unwrap();
+        assert_eq!(sent.take(), ["insert", "insert", "commitTransaction"]);
+
+        let keys = [Key::new(&HEADS, "a"), Key::new(&HEADS, "b")];
+        let found = store.get(&keys).await.unwrap();
+        assert_eq!(sent.take(), ["update", "find"]);
+        let (a, b) = (found[0].clone().unwrap(), found[1].clone().unwrap());
+        let after = document(json!({"n": 2}));
+        let change = Op::Change { difference: difference(&a.document, &after), after };
+        let mut step = batch(
+            "2",
+            vec![
+                Write { key: keys[0].clone(), expect: Expect::Revision(a.revision), op: change },
+                insert(&HEADS, "c", json!({"n": 3})),
+                insert(&ROWS, "r1", json!({"line": "x"})),
+                insert(&ROWS, "r2", json!({"line": "y"})),
+            ],
+        );
+        step.checks.push(Check { key: keys[1].clone(), revision: b.revision });
+        store.commit(step).await.unwrap();
+        assert_eq!(sent.take(), ["insert", "update", "insert", "commitTransaction"]);
+
+        store.get(&keys[..1]).await.unwrap();
+        assert_eq!(sent.take(), ["update", "find"]);
+    });
+}
+
+#[test]
+fn opening_what_is_prepared_makes_nothing() {
+    on_server(async {
+        let sent = Sent::default();
+        let store = sent.open().await;
+        assert!(sent.take().iter().any(|name| name == "createIndexes"));
+        store.migrate(&Catalog::new(&[&HEADS, &ROWS]).unwrap()).await.unwrap();
+        let names = sent.take();
+        assert!(names.iter().all(|name| name == "find" || name == "listIndexes"), "{names:?}");
+    });
+}

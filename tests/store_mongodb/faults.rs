@@ -1,0 +1,169 @@
+//! Servers that fail at chosen commands: by the server's own failpoints, for one test's connections alone. A server that has none
+//! (`enableTestCommands`) skips them.
+
+use std::sync::Arc;
+
+use mongodb::bson::{Document, doc};
+use runstate::id::CommandId;
+use runstate::schema::{Catalog, Collection, Key};
+use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::{Batch, Error, Expect, Op, Outcome, Receipt, Store, Write};
+use runstate::time::Timestamp;
+use runstate::value::Json;
+use serde_json::json;
+
+use super::server::{fresh_url, on_server};
+
+const C: Collection = Collection::new("t.c", 1);
+
+/// A store whose connections fail as they are told.
+struct Scene {
+    store: Mongo,
+    client: mongodb::Client,
+    name: String,
+}
+
+impl Scene {
+    /// `None`: this server cannot be made to fail.
+    async fn of(test: &str, options: &str) -> Option<Self> {
+        let url = fresh_url();
+        let name = url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
+        let store = Mongo::open(&format!("{url}&appName={name}&heartbeatFrequencyMS=500{options}"), Options::default())
+            .await
+            .unwrap();
+        store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
+        let client = mongodb::Client::with_uri_str(&url).await.unwrap();
+        let scene = Self { store, client, name };
+        if scene.configure(doc! {"mode": "off"}).await.is_err() {
+            println!("skipped: {test}: the server was started without enableTestCommands");
+            return None;
+        }
+        Some(scene)
+    }
+
+    async fn configure(&self, settings: Document) -> Result<Document, mongodb::error::Error> {
+        let mut command = doc! {"configureFailPoint": "failCommand"};
+        command.extend(settings);
+        self.client.database("admin").run_command(command).await
+    }
+
+    /// The next `times` of these commands fail so.
+    async fn fail(&self, commands: &[&str], times: i32, how: Document) {
+        let mut data = doc! {"failCommands": commands, "appName": &self.name};
+        data.extend(how);
+        self.configure(doc! {"mode": {"times": times}, "data": data}).await.unwrap();
+    }
+
+    async fn commit(&self, command: &str, id: &str, expect: Expect) -> Result<Receipt, Error> {
+        let document = Arc::new([("n".to_owned(), Json::from(command))].into_iter().collect());
+        let op = Op::Put { version: 1, document };
+        let batch = Batch {
+            command: CommandId::new(command).unwrap(),
+            fingerprint: "f".to_owned(),
+            at: Timestamp::from_millis(0),
+            result: json!(command),
+            writes: vec![Write { key: Key::new(&C, id), expect, op }],
+            checks: vec![],
+        };
+        self.store.commit(batch).await
+    }
+
+    async fn outcome(&self, command: &str) -> Outcome {
+        self.store.outcome(&CommandId::new(command).unwrap()).await.unwrap()
+    }
+}
+
+/// Runs a test, one at a time: a server has one such failpoint.
+fn failing(test: &str, options: &str, run: impl AsyncFn(Scene)) {
+    on_server(async {
+        // Held across processes, since each test may have its own.
+        let turn = std::fs::File::create(std::env::temp_dir().join("runstate-mongodb-failpoint")).unwrap();
+        turn.lock().unwrap();
+        if let Some(scene) = Scene::of(test, options).await {
+            run(scene).await;
+        }
+    });
+}
+
+#[test]
+fn an_end_without_an_answer_is_sent_again() {
+    failing("an_end_without_an_answer_is_sent_again", "", async |scene: Scene| {
+        scene.fail(&["commitTransaction"], 3, doc! {"closeConnection": true}).await;
+        let receipt = scene.commit("lost-before", "a", Expect::Absent).await.unwrap();
+        assert!(!receipt.replayed);
+        // Done, and then the answer is that nobody knows.
+        let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
+        scene.fail(&["commitTransaction"], 3, unknown).await;
+        let receipt = scene.commit("lost-after", "b", Expect::Absent).await.unwrap();
+        assert!(!receipt.replayed);
+        let stored = scene.store.get(&[Key::new(&C, "a"), Key::new(&C, "b")]).await.unwrap();
+        assert!(stored.iter().all(|found| found.as_ref().unwrap().revision.writes() == 1));
+    });
+}
+
+#[test]
+fn a_transaction_that_the_server_gave_up_is_made_again() {
+    failing("a_transaction_that_the_server_gave_up_is_made_again", "", async |scene: Scene| {
+        let gone = doc! {"errorCode": 251, "errorLabels": ["TransientTransactionError"]};
+        for (command, of) in [("at-ledger", "insert"), ("at-document", "insert"), ("at-end", "commitTransaction")] {
+            scene.fail(&[of], 2, gone.clone()).await;
+            assert!(!scene.commit(command, command, Expect::Absent).await.unwrap().replayed);
+        }
+        let busy = doc! {"errorCode": 112, "errorLabels": ["TransientTransactionError"]};
+        scene.fail(&["insert"], 3, busy.clone()).await;
+        scene.commit("busy", "busy", Expect::Absent).await.unwrap();
+        scene.fail(&["insert"], 1_000, busy).await;
+        let code = scene.commit("too-busy", "too-busy", Expect::Absent).await.unwrap_err().code();
+        assert_eq!(code.as_str(), "conflict");
+        assert_eq!(scene.outcome("too-busy").await, Outcome::Absent);
+    });
+}
+
+#[test]
+fn an_end_that_stays_without_an_answer_is_unknown_and_can_be_asked_for() {
+    let options = "&timeoutMS=1500";
+    failing("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: Scene| {
+        let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
+        scene.fail(&["commitTransaction"], 1_000_000, unknown).await;
+        let error = scene.commit("c", "a", Expect::Absent).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+        scene.configure(doc! {"mode": "off"}).await.unwrap();
+        assert!(matches!(scene.outcome("c").await, Outcome::Committed { .. }));
+        assert!(scene.commit("c", "a", Expect::Absent).await.unwrap().replayed);
+    });
+}
+
+#[test]
+fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
+    let options = "&timeoutMS=1500";
+    failing("what_fails_before_the_end_has_changed_nothing", options, async |scene: Scene| {
+        for (how, code) in [
+            (doc! {"errorCode": 13}, "not_authorized"),
+            (doc! {"errorCode": 14_031}, "full"),
+            (doc! {"errorCode": 388}, "too_large"),
+            (doc! {"closeConnection": true}, "unavailable"),
+            (doc! {"errorCode": 10_107}, "unavailable"),
+            (doc! {"blockConnection": true, "blockTimeMS": 4_000}, "timeout"),
+        ] {
+            scene.fail(&["insert"], 1_000_000, how.clone()).await;
+            let error = scene.commit(code, code, Expect::Absent).await.unwrap_err();
+            assert_eq!(error.code().as_str(), code, "{how}: {error}");
+            scene.configure(doc! {"mode": "off"}).await.unwrap();
+            assert_eq!(scene.outcome(code).await, Outcome::Absent);
+        }
+    });
+}
+
+#[test]
+fn reading_survives_servers_that_go_away() {
+    failing("reading_survives_servers_that_go_away", "", async |scene: Scene| {
+        scene.commit("c", "a", Expect::Absent).await.unwrap();
+        for keys in [&["a"][..], &["a", "b"]] {
+            let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
+            for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
+                scene.fail(&["find", "update"], 3, how).await;
+                assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
+            }
+        }
+    });
+}

@@ -1,0 +1,172 @@
+//! The questions that the seeds of other systems ask, as far as their collections are declared here.
+
+use runstate::schema::Direction::{Ascending, Descending};
+use runstate::schema::{
+    Accumulator, Aggregate, Catalog, Collection, Constant, Field, Filter, Group, Index, Predicate, Query, Ttl,
+};
+use runstate::store::Store;
+use runstate::time::{Millis, Timestamp};
+use serde_json::json;
+
+use super::explain::{ByIndex, Sorted, asked, fill, gte, number, profiled, try_all, watched};
+use super::{ground, insert, on_tokio};
+
+/// The seed of the AI apps.
+const RUNS: Collection = Collection::new("apps.executions", 1)
+    .fields(&[
+        Field::text("execution_id"),
+        Field::int("app_id"),
+        Field::text("app_name"),
+        Field::int("sub_app_id").optional(),
+        Field::text("user_id"),
+        Field::text("status"),
+        Field::timestamp("started_at"),
+    ])
+    .indexes(&[
+        Index::by(&[("execution_id", Ascending)]).unique(),
+        Index::by(&[("app_id", Ascending), ("sub_app_id", Ascending)]),
+        Index::by(&[("user_id", Ascending)]),
+        Index::by(&[("status", Ascending)]),
+        Index::by(&[("started_at", Descending)]),
+    ]);
+
+const STEPS: Collection = Collection::new("apps.execution_steps", 1)
+    .fields(&[Field::text("execution_id"), Field::int("step_id"), Field::text("status")])
+    .indexes(&[
+        Index::by(&[("execution_id", Ascending), ("step_id", Ascending)]).unique(),
+        Index::by(&[("status", Ascending)]),
+    ]);
+
+/// The seed of the orchestration of sessions.
+const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
+    .fields(&[
+        Field::text("session_id"),
+        Field::text("project_id"),
+        Field::text("machine_id"),
+        Field::text("status"),
+        Field::timestamp("last_heartbeat"),
+        Field::timestamp("completed_at").optional(),
+    ])
+    .indexes(&[
+        Index::by(&[("session_id", Ascending)]).unique(),
+        Index::by(&[("project_id", Ascending), ("status", Ascending)]),
+        Index::by(&[("machine_id", Ascending), ("status", Ascending)]),
+        Index::by(&[("last_heartbeat", Ascending)]),
+    ])
+    .ttl(Ttl {
+        field: "completed_at",
+        after: Millis::days(30),
+        partial: Some(Predicate::All(&[
+            Predicate::Exists("completed_at"),
+            Predicate::In("status", &[Constant::Text("completed"), Constant::Text("failed")]),
+        ])),
+    });
+
+#[test]
+fn every_question_of_the_other_seeds_is_served_by_an_index() {
+    on_tokio(async {
+        let catalog = Catalog::new(&[&RUNS, &STEPS, &SESSIONS]).unwrap();
+        let Some(ground) = ground("every_question_of_the_other_seeds_is_served_by_an_index", &catalog).await else {
+            return;
+        };
+        let mut writes = Vec::new();
+        for n in 0..800i64 {
+            let id = format!("x{n}");
+            let status = ["completed", "failed", "running", "active"][usize::try_from(n % 4).unwrap()];
+            writes.push(insert(
+                &RUNS,
+                &id,
+                json!({
+                    "execution_id": id, "app_id": n % 5, "app_name": format!("app {}", n % 5), "sub_app_id": n % 3,
+                    "user_id": format!("user {}", n % 40), "status": status, "started_at": n * 1_000,
+                }),
+            ));
+            for step in 0..3 {
+                writes.push(insert(
+                    &STEPS,
+                    &format!("{id}-{step}"),
+                    json!({"execution_id": id, "step_id": step, "status": status}),
+                ));
+            }
+            writes.push(insert(&SESSIONS, &id, json!({
+                "session_id": id, "project_id": format!("project {}", n % 20), "machine_id": format!("machine {}", n % 10),
+                "status": status, "last_heartbeat": n, "completed_at": n,
+            })));
+        }
+        fill(&ground, writes).await;
+        let (runs, sessions) = (|| Query::of(&RUNS), || Query::of(&SESSIONS));
+        try_all(
+            &ground,
+            vec![
+                asked(
+                    "latest of a user",
+                    runs().eq("user_id", "user 7").sort("started_at", Descending).limit(10),
+                    "user_id: 1|started_at: -1",
+                    Sorted,
+                    500,
+                ),
+                asked("by its id", runs().eq("execution_id", "x7").limit(1), "execution_id: 1", ByIndex, 1),
+                asked(
+                    "steps of an execution",
+                    Query::of(&STEPS).eq("execution_id", "x7").sort("step_id", Ascending),
+                    "execution_id: 1, step_id: 1",
+                    ByIndex,
+                    3,
+                ),
+                asked(
+                    "failed of the last day",
+                    runs().eq("status", "failed").filter(gte("started_at", 700_000)),
+                    "status: 1|started_at: -1",
+                    ByIndex,
+                    200,
+                ),
+                asked("of an app", runs().eq("app_id", 1).eq("sub_app_id", 2), "app_id: 1, sub_app_id: 1", ByIndex, 60),
+                asked("session by its id", sessions().eq("session_id", "x7").limit(1), "session_id: 1", ByIndex, 1),
+                asked(
+                    "sessions of a project",
+                    sessions().eq("project_id", "project 7").eq("status", "active"),
+                    "project_id: 1, status: 1",
+                    ByIndex,
+                    40,
+                ),
+                asked(
+                    "sessions of a machine",
+                    sessions().eq("machine_id", "machine 7").eq("status", "active"),
+                    "machine_id: 1, status: 1",
+                    ByIndex,
+                    80,
+                ),
+                asked(
+                    "not heard of",
+                    sessions()
+                        .filter(Filter::Lt("last_heartbeat".to_owned(), 9.into()))
+                        .sort("last_heartbeat", Ascending)
+                        .limit(5),
+                    "last_heartbeat: 1",
+                    ByIndex,
+                    22,
+                ),
+            ],
+        )
+        .await;
+        let rate = Filter::Eq("status".to_owned(), "completed".into());
+        let rate = Aggregate {
+            collection: RUNS.name.to_owned(),
+            filter: Filter::All,
+            group_by: vec![Group::Field("app_name".to_owned())],
+            accumulators: vec![
+                ("total".to_owned(), Accumulator::Count),
+                ("successful".to_owned(), Accumulator::CountIf(rate)),
+            ],
+        };
+        assert_eq!(ground.store.aggregate(&rate).await.unwrap().len(), 5);
+        let database = watched(&ground).await;
+        ground.store.aggregate(&rate).await.unwrap();
+        assert_eq!(number(&profiled(&database, RUNS.name).await, "nreturned"), 5, "counted on the server");
+        let swept =
+            ground.store.sweep(SESSIONS.name, Timestamp::from_millis(Millis::days(30).0 + 9), 100).await.unwrap();
+        assert_eq!(swept, 6, "completed and failed ones");
+        let profile = profiled(&database, SESSIONS.name).await;
+        assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { completed_at: 1 }");
+    });
+}

@@ -1,0 +1,63 @@
+//! The server that tests use, and databases of their own on it.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mongodb::bson::{Document, doc};
+
+/// Runs a test on a tokio runtime, which a store on MongoDB needs; where no server is named it is skipped, and says so.
+pub fn on_server<T: Passed>(test: impl Future<Output = T>) -> T {
+    if std::env::var_os("RUNSTATE_TEST_MONGODB").is_none() {
+        let name = std::thread::current().name().unwrap_or("store_mongodb").to_owned();
+        println!("skipped: {name}: RUNSTATE_TEST_MONGODB names no server");
+        return T::passed();
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+}
+
+/// What a test ends in that found nothing wrong.
+pub trait Passed {
+    /// That.
+    fn passed() -> Self;
+}
+
+impl Passed for () {
+    fn passed() -> Self {}
+}
+
+impl<E> Passed for Result<(), E> {
+    fn passed() -> Self {
+        Ok(())
+    }
+}
+
+/// The URL of a database that nobody else has used.
+pub fn fresh_url() -> String {
+    static USED: AtomicU32 = AtomicU32::new(0);
+    let server =
+        std::env::var("RUNSTATE_TEST_MONGODB").unwrap_or_else(|_| panic!("RUNSTATE_TEST_MONGODB names no server"));
+    let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let name = format!("t{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
+    format!("{}/{name}?{query}", base.trim_end_matches('/'))
+}
+
+/// The database that a URL names.
+pub fn database_of(url: &str) -> Option<String> {
+    let base = url.split_once('?').map_or(url, |(base, _)| base);
+    let (_, rest) = base.split_once("://")?;
+    rest.split_once('/').map(|(_, name)| name.to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Runs a command by hand, as an operator would, on the database that the URL names.
+pub async fn raw(url: &str, command: Document) -> Document {
+    let client = mongodb::Client::with_uri_str(url).await.unwrap();
+    client.database(&database_of(url).unwrap()).run_command(command).await.unwrap()
+}
+
+/// The indexes of a collection.
+pub async fn indexes(url: &str, collection: &str) -> Vec<Document> {
+    let reply = raw(url, doc! {"listIndexes": collection}).await;
+    let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
+    batch.iter().map(|index| index.as_document().unwrap().clone()).collect()
+}

@@ -1,0 +1,49 @@
+//! The store on MongoDB on servers that are killed, cut off, guarded or none of a replica set, and under clients that are killed: nothing that
+//! was acknowledged is lost, nothing is done twice, and every error says what it is.
+#![cfg(unix)]
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "store_mongodb_faults/access.rs"]
+mod access;
+#[path = "store_mongodb_faults/checker.rs"]
+mod checker;
+#[path = "store_mongodb_faults/crash.rs"]
+mod crash;
+#[path = "store_mongodb_faults/failover.rs"]
+mod failover;
+#[path = "store_mongodb_faults/linear.rs"]
+mod linear;
+#[path = "store_mongodb_faults/load.rs"]
+mod load;
+#[path = "store_mongodb_faults/network.rs"]
+mod network;
+#[path = "store_mongodb_faults/proxy.rs"]
+mod proxy;
+#[path = "store_mongodb_faults/server.rs"]
+mod server;
+#[path = "store_mongodb_faults/skew.rs"]
+mod skew;
+#[path = "store_mongodb_faults/workers.rs"]
+mod workers;
+
+/// Whether the long form was asked for.
+fn full() -> bool {
+    std::env::var_os("RUNSTATE_FULL").is_some()
+}
+
+/// Numbers that follow from the seed of the run, which is printed.
+struct Random(u64);
+
+impl Random {
+    fn seeded() -> Self {
+        let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
+        println!("seed {seed} (RUNSTATE_SEED=… runs others)");
+        Self(seed)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound.max(1)
+    }
+}

@@ -1,0 +1,113 @@
+//! A line between client and server that is cut and holds replies back; a server that dies while it commits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runstate::code::Code;
+use runstate::store::mongodb::Mongo;
+use runstate::store::{Outcome, Store};
+
+use super::load::{self, Load, check};
+use super::proxy::{Proxy, Then};
+use super::server::{Servers, database, program};
+use super::{Random, full};
+
+/// A store behind a line that can be cut, on a set of one node.
+async fn behind(servers: &Servers, proxy: &Proxy, patience: u64) -> Arc<Mongo> {
+    let url = servers.direct_by(proxy.port, "", &database("line"));
+    let url = format!("{url}&timeoutMS={patience}&serverSelectionTimeoutMS={patience}&connectTimeoutMS=1000");
+    Arc::new(load::open(&url).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_is_cut_and_replies_that_come_late_lose_and_double_nothing() {
+    let Some(program) = program("store_mongodb_faults::network::a_line_that_is_cut") else { return };
+    let servers = Servers::set(program, 1).await;
+    let proxy = Proxy::to(servers.port(0));
+    let store = behind(&servers, &proxy, 2_000).await;
+    let load = Load::start(&store, 8);
+    let mut random = Random::seeded();
+    for _ in 0..if full() { 150 } else { 15 } {
+        load.advance(random.below(200) + 20).await;
+        // Longer than a call may take, now and then: then its reply comes too late.
+        let most = if random.below(4) == 0 { 3_000 } else { 300 };
+        let span = Duration::from_millis(random.below(most));
+        let late = random.below(3);
+        if late == 0 {
+            proxy.cut()
+        } else {
+            proxy.hold()
+        }
+        tokio::time::sleep(span).await;
+        if late == 2 {
+            proxy.cut();
+        }
+        proxy.release();
+    }
+    load.advance(50).await;
+    let ended = load.stop().await;
+    println!("{ended:?}");
+    check(&*store, &ended.rows, 0).await;
+}
+
+/// Starts a commit, and does `then` to it as its end is sent.
+async fn broken_at_the_end(
+    then: Then,
+    revive: bool,
+) -> Option<(Servers, Proxy, Arc<Mongo>, Result<(), runstate::store::Error>)> {
+    let mut servers = Servers::set(program("store_mongodb_faults::network::the_end_of_a_commit")?, 1).await;
+    let proxy = Proxy::to(servers.port(0));
+    let store = behind(&servers, &proxy, 3_000).await;
+    load::count(&*store, 1, 0, "all").await;
+    let batch = load::decided(&*store, 1, 1, "all").await.unwrap();
+    proxy.watch(b"commitTransaction", then);
+    let committing = tokio::spawn({
+        let store = store.clone();
+        async move { store.commit(batch).await.map(drop) }
+    });
+    proxy.seen().await;
+    servers.kill(0);
+    proxy.cut();
+    if revive {
+        servers.start(0);
+        servers.primary().await;
+        proxy.release();
+    }
+    let came = committing.await.unwrap();
+    if !revive {
+        servers.start(0);
+        servers.primary().await;
+        proxy.release();
+    }
+    Some((servers, proxy, store, came))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dies_in_the_end_of_a_commit_leaves_it_unknown_and_a_repeat_does_it_once() {
+    for then in [Then::HoldReply, Then::Cut] {
+        let Some((_servers, _proxy, store, came)) = broken_at_the_end(then, false).await else { return };
+        let error = came.unwrap_err();
+        assert!(matches!(error.code(), Code::Unknown), "{error}");
+        assert!(error.to_string().contains("127.0.0.1"), "{error}");
+        load::count(&*store, 1, 1, "all").await;
+        load::count(&*store, 1, 2, "all").await;
+        check(&*store, &[(1, 3)].into(), 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_back_within_the_time_is_asked_and_nobody_notices() {
+    for then in [Then::HoldReply, Then::Cut] {
+        let Some((_servers, _proxy, store, came)) = broken_at_the_end(then, true).await else { return };
+        // A node of a set alone needs some of the time to be elected again.
+        assert!(
+            came.as_ref().is_ok_and(|()| true) || came.as_ref().is_err_and(|e| e.code() == Code::Unknown),
+            "{came:?}"
+        );
+        if came.is_ok() {
+            assert!(matches!(store.outcome(&load::command(1, 1)).await.unwrap(), Outcome::Committed { .. }));
+        }
+        load::count(&*store, 1, 1, "all").await;
+        check(&*store, &[(1, 2)].into(), 0).await;
+    }
+}

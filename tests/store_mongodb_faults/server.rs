@@ -1,0 +1,280 @@
+//! Servers that a test starts itself, of the program that RUNSTATE_MONGOD names: sets of several nodes, with users or without, one that is
+//! no set. They end with the test, also where that is killed.
+#![allow(dead_code, reason = "no user of it uses all of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use tempfile::TempDir;
+
+/// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
+const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 --oplogSize 128 \
+    --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
+    --setParameter transactionLifetimeLimitSeconds=3";
+
+const KEEPER: &str = include_str!("keep.sh");
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who may do everything, where there are users.
+const ROOT: &str = "root:root-secret@";
+
+/// The server's program; without one the test that asks says that it is skipped.
+pub fn program(test: &str) -> Option<PathBuf> {
+    let found = std::env::var_os("RUNSTATE_MONGOD").map(PathBuf::from);
+    if found.is_none() {
+        println!("skipped: {test}: RUNSTATE_MONGOD names no server; `cargo xtask test` does");
+    }
+    found
+}
+
+/// Several servers, or one.
+pub struct Servers {
+    nodes: Vec<Node>,
+    program: PathBuf,
+    words: Vec<String>,
+    /// `user:password@` of whoever may do everything.
+    root: &'static str,
+    folder: TempDir,
+}
+
+/// One server. It has the same port and data whenever it runs.
+struct Node {
+    port: u16,
+    data: PathBuf,
+    /// Its client, beside all others.
+    client: Client,
+    keeper: Option<Keeper>,
+}
+
+/// Who ends the server when we are gone.
+struct Keeper {
+    child: Child,
+    /// The server's process id.
+    process: String,
+}
+
+impl Servers {
+    /// A replica set of so many nodes, the first of which is primary when it can be.
+    pub async fn set(program: PathBuf, size: usize) -> Self {
+        let servers = Self::started(program, size, &["--replSet", "rs0"]).await;
+        servers.initiate().await;
+        servers
+    }
+
+    /// A set of one node that lets in only whom it knows: `root` with everything, and whom [`Servers::allow`] adds.
+    pub async fn guarded(program: PathBuf) -> Self {
+        let mut servers = Self::started(program, 0, &["--replSet", "rs0", "--keyFile"]).await;
+        let key = servers.folder.path().join("key");
+        fs::write(&key, "bm8gc2VjcmV0IGF0IGFsbA==").unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        servers.words.push(key.to_string_lossy().into_owned());
+        servers.add().await;
+        servers.initiate().await;
+        let root = doc! { "createUser": "root", "pwd": "root-secret", "roles": ["root"] };
+        servers.command(0, "admin", root).await.unwrap();
+        servers.root = ROOT;
+        servers.nodes[0].client = client(&servers.direct(0, "")).await;
+        servers
+    }
+
+    /// A server that is no replica set.
+    pub async fn standalone(program: PathBuf) -> Self {
+        Self::started(program, 1, &[]).await
+    }
+
+    async fn started(program: PathBuf, size: usize, words: &[&str]) -> Self {
+        let words = WORDS.split_whitespace().chain(words.iter().copied()).map(str::to_owned).collect();
+        let folder = tempfile::Builder::new().prefix("runstate-mongod-").tempdir().unwrap();
+        let mut servers = Self { nodes: Vec::new(), program, words, root: "", folder };
+        for _ in 0..size {
+            servers.add().await;
+        }
+        servers
+    }
+
+    async fn add(&mut self) {
+        let data = self.folder.path().join(self.nodes.len().to_string());
+        fs::create_dir(&data).unwrap();
+        let port = free_port();
+        let client = client(&format!("mongodb://127.0.0.1:{port}/?directConnection=true")).await;
+        self.nodes.push(Node { port, data, client, keeper: None });
+        self.start(self.nodes.len() - 1);
+    }
+
+    async fn initiate(&self) {
+        let member = |(n, node): (usize, &Node)| {
+            doc! { "_id": n as i32, "host": format!("127.0.0.1:{}", node.port), "priority": if n == 0 { 2 } else { 1 } }
+        };
+        let members: Vec<Document> = self.nodes.iter().enumerate().map(member).collect();
+        let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
+        let config = doc! { "_id": "rs0", "members": members, "settings": settings };
+        for node in 0..self.nodes.len() {
+            until("it answers", async || self.hello(node).await).await;
+        }
+        self.command(0, "admin", doc! { "replSetInitiate": config }).await.unwrap();
+        self.primary().await;
+        for node in 0..self.nodes.len() {
+            self.caught_up(node).await;
+        }
+    }
+
+    /// Starts a node that does not run.
+    pub fn start(&mut self, node: usize) {
+        let Node { port, data, keeper, .. } = &mut self.nodes[node];
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(KEEPER).arg("keep").arg("-").arg(&self.program).args(&self.words);
+        command.arg("--dbpath").arg(&*data).arg("--port").arg(port.to_string());
+        command.arg("--logappend").arg("--logpath").arg(data.join("log"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut process).unwrap();
+        *keeper = Some(Keeper { child, process: process.trim().to_owned() });
+    }
+
+    /// A node stands still: it neither ends nor answers.
+    pub fn pause(&self, node: usize) {
+        self.nodes[node].signal("-STOP");
+    }
+
+    /// A node goes on where it stood, and learns only then what happened meanwhile.
+    pub fn resume(&self, node: usize) {
+        self.nodes[node].signal("-CONT");
+    }
+
+    /// Kills a node with -9, and waits until it is gone.
+    pub fn kill(&mut self, node: usize) {
+        self.nodes[node].kill();
+    }
+
+    /// Which node takes writes; waits until one does.
+    pub async fn primary(&self) -> usize {
+        let one = async || {
+            for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].keeper.is_some()) {
+                let hello = self.hello(node).await;
+                if hello.is_some_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or_default()) {
+                    return Some(node);
+                }
+            }
+            None
+        };
+        until("one node is primary", one).await
+    }
+
+    /// Waits until a node is part of the set again.
+    pub async fn caught_up(&self, node: usize) {
+        let there = |hello: &Document| {
+            ["secondary", "isWritablePrimary"].iter().any(|what| hello.get_bool(what).unwrap_or_default())
+        };
+        until("it has caught up", async || self.hello(node).await.filter(there)).await;
+    }
+
+    /// The primary gives way to another.
+    pub async fn step_down(&self) {
+        let primary = self.primary().await;
+        // It closes connections while it answers: whether this was said or not is seen by who is primary.
+        let _ = self.command(primary, "admin", doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2 }).await;
+    }
+
+    async fn hello(&self, node: usize) -> Option<Document> {
+        self.command(node, "admin", doc! { "hello": 1 }).await.ok()
+    }
+
+    /// Adds a user of the database `admin`.
+    pub async fn allow(&self, user: &str, password: &str, roles: Document) {
+        let roles = roles.get_array("roles").unwrap().clone();
+        self.command(0, "admin", doc! { "createUser": user, "pwd": password, "roles": roles }).await.unwrap();
+    }
+
+    pub async fn command(&self, node: usize, database: &str, command: Document) -> mongodb::error::Result<Document> {
+        self.nodes[node].client.database(database).run_command(command).await
+    }
+
+    /// A client of a node alone, which may do everything.
+    pub fn client(&self, node: usize) -> Client {
+        self.nodes[node].client.clone()
+    }
+
+    pub fn port(&self, node: usize) -> u16 {
+        self.nodes[node].port
+    }
+
+    /// The URL of the whole set.
+    pub fn url(&self, database: &str) -> String {
+        let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        format!("mongodb://{}{}/{database}?replicaSet=rs0{}", self.root, hosts.join(","), self.source())
+    }
+
+    /// The URL of one node.
+    pub fn direct(&self, node: usize, database: &str) -> String {
+        self.direct_by(self.nodes[node].port, self.root, database)
+    }
+
+    /// The URL of one node by the port of whoever stands before it, as `user:password@`.
+    pub fn direct_by(&self, port: u16, user: &str, database: &str) -> String {
+        let source = if user.is_empty() { "" } else { "&authSource=admin" };
+        format!("mongodb://{user}127.0.0.1:{port}/{database}?directConnection=true{source}")
+    }
+
+    fn source(&self) -> &'static str {
+        if self.root.is_empty() { "" } else { "&authSource=admin" }
+    }
+}
+
+impl Node {
+    fn kill(&mut self) {
+        if let Some(mut keeper) = self.keeper.take() {
+            // The keeper's stdin closes, and it ends the server.
+            drop(keeper.child.stdin.take());
+            keeper.child.wait().unwrap();
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = &self.keeper.as_ref().unwrap().process;
+        assert!(Command::new("kill").args([signal, process]).status().unwrap().success());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A client that does not wait long for a server that is not there.
+pub async fn client(url: &str) -> Client {
+    Client::with_uri_str(format!("{url}&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000")).await.unwrap()
+}
+
+/// Asks until there is an answer, for as long as a server may take.
+pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let latest = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < latest, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A database's name that nobody else uses.
+pub fn database(test: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    format!("{test}_{now}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
