@@ -7,7 +7,7 @@ const KB = 1000;
 
 /** Bytes as gzip: what it is to be, and what it may be until it is that; none: nobody pays for it in a page. */
 const BUDGETS = {
-  "runstate_bg.wasm": { target: 300 * KB, most: 636 * KB },
+  "runstate_bg.wasm": { target: 300 * KB, most: 645 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, most: 350 * KB },
   "runstate_node_bg.wasm": undefined,
   "runstate_testing_bg.wasm": undefined,
