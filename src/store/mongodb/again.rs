@@ -18,6 +18,8 @@ pub(super) enum Stop {
     Error(Error),
     /// An error of the driver, to be told or tried again.
     Fault(Fault),
+    /// What a server answered that may be different a moment later; the error to tell when it stays so.
+    Again(Error),
 }
 
 impl From<Error> for Stop {
@@ -42,17 +44,20 @@ impl Mongo {
         let deadline = Instant::now() + self.patience;
         let (mut losses, mut lost) = (0, None);
         loop {
-            match timeout_at(deadline, work()).await {
+            let error = match timeout_at(deadline, work()).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(Stop::Error(error))) => return Err(error),
-                Ok(Err(Stop::Fault(fault))) if faults::passing(&fault) && Instant::now() < deadline => {
-                    losses += 1;
-                    lost = Some(fault);
-                    pause(losses + 2, AFTER_LOSS).await;
-                }
+                Ok(Err(Stop::Fault(fault))) if faults::passing(&fault) => self.error(&fault, doing),
                 Ok(Err(Stop::Fault(fault))) => return Err(self.error(&fault, doing)),
-                Err(_) => return Err(lost.map_or_else(|| self.timeout(doing), |fault| self.error(&fault, doing))),
+                Ok(Err(Stop::Again(error))) => error,
+                Err(_) => return Err(lost.unwrap_or_else(|| self.timeout(doing))),
+            };
+            if Instant::now() >= deadline {
+                return Err(error);
             }
+            losses += 1;
+            lost = Some(error);
+            pause(losses + 2, AFTER_LOSS).await;
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_lock::Mutex;
-use mongodb::bson::{Document as Reply, Timestamp, doc};
+use mongodb::bson::{Bson, Document as Reply, Timestamp, doc};
 
 use super::again::Stop;
 use super::names::META;
@@ -57,8 +57,10 @@ impl Mongo {
             Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, STORE).await?,
             reply => reply?,
         };
-        if let Some(why) = unproved(&reply) {
-            return Err(Error::Unavailable { what: self.what("reading"), why }.into());
+        if let Some((number, why)) = unproved(&reply) {
+            let error = Error::Unavailable { what: self.what("reading"), why };
+            // A primary that gives way answers its last writes so: the next one proves it.
+            return Err(if faults::unconfirmed(number) { Stop::Again(error) } else { Stop::Error(error) });
         }
         operation_time(&reply).ok_or_else(|| {
             let why = "the server does not tell its time; is it a replica set?".to_owned();
@@ -67,11 +69,14 @@ impl Mongo {
     }
 }
 
-/// Why an answer proves nothing.
-fn unproved(reply: &Reply) -> Option<String> {
-    let refused = reply.get_array("writeErrors").ok().and_then(|errors| errors.first().cloned());
-    let error = refused.or_else(|| reply.get("writeConcernError").cloned())?;
-    Some(format!("the set did not confirm a reading; try again ({error})"))
+/// Why an answer proves nothing: the server's number, and words.
+fn unproved(reply: &Reply) -> Option<(i32, String)> {
+    let refused = reply.get_array("writeErrors").ok().and_then(|errors| errors.first());
+    let error = refused.or_else(|| reply.get("writeConcernError"))?;
+    let said = |name: &str| error.as_document().and_then(|error| error.get(name));
+    let number = said("code").and_then(Bson::as_i32).unwrap_or_default();
+    let words = said("errmsg").and_then(Bson::as_str).unwrap_or_default();
+    Some((number, format!("the set did not confirm a reading; try again (the server says: {words} ({number}))")))
 }
 
 #[cfg(test)]
@@ -80,8 +85,12 @@ mod tests {
 
     #[test]
     fn only_a_write_that_the_majority_has_proves_anything() {
-        assert_eq!(unproved(&doc! {"ok": 1, "n": 1}), None);
-        assert!(unproved(&doc! {"ok": 1, "writeErrors": [{"code": 11_000}]}).is_some());
-        assert!(unproved(&doc! {"ok": 1, "n": 1, "writeConcernError": {"code": 64}}).is_some());
+        let number = |reply| unproved(&reply).map(|(number, _)| number);
+        assert_eq!(number(doc! {"ok": 1, "n": 1}), None);
+        assert_eq!(number(doc! {"ok": 1, "writeErrors": [{"code": 11_000}]}), Some(11_000));
+        let (number, why) =
+            unproved(&doc! {"ok": 1, "n": 1, "writeConcernError": {"code": 11_602, "errmsg": "interrupted"}}).unwrap();
+        assert!(faults::unconfirmed(number) && why.contains("interrupted"), "{number}: {why}");
+        assert!(!faults::unconfirmed(14_031));
     }
 }

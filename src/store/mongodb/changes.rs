@@ -66,7 +66,7 @@ impl Mongo {
         loop {
             let fault = match self.changes_from(&mut place, limit, until).await {
                 Ok(changes) => return Ok(changes),
-                Err(Stop::Error(error)) => return Err(error),
+                Err(Stop::Error(error) | Stop::Again(error)) => return Err(error),
                 Err(Stop::Fault(fault)) => fault,
             };
             self.usable()?;

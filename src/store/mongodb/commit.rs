@@ -54,7 +54,7 @@ impl From<Fault> for Stop {
 impl From<again::Stop> for Stop {
     fn from(stop: again::Stop) -> Self {
         match stop {
-            again::Stop::Error(error) => Stop::Error(error),
+            again::Stop::Error(error) | again::Stop::Again(error) => Stop::Error(error),
             again::Stop::Fault(fault) => fault.into(),
         }
     }

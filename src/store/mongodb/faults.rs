@@ -38,13 +38,24 @@ pub(super) fn number(fault: &Fault) -> Option<i32> {
 
 /// The connection was lost, or the server is not the primary any more, or stops: the same may succeed on another one.
 pub(super) fn lost(fault: &Fault) -> bool {
+    match &*fault.kind {
+        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. } => true,
+        _ => number(fault).is_some_and(elsewhere),
+    }
+}
+
+/// The server that said so is not the one to ask, or will be again.
+fn elsewhere(number: i32) -> bool {
     // Not primary (with and without its former names), stepping down, shutting down, recovering; hosts and networks.
     const ELSEWHERE: [i32; 15] =
         [6, 7, 89, 91, 189, 262, 9001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 63, 150];
-    match &*fault.kind {
-        ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. } => true,
-        _ => number(fault).is_some_and(|number| ELSEWHERE.contains(&number)),
-    }
+    ELSEWHERE.contains(&number)
+}
+
+/// A small write that the server took, and says this of, may be confirmed when it is made again.
+pub(super) fn unconfirmed(number: i32) -> bool {
+    // Another one met it, made the document first, or the majority was not there in time.
+    elsewhere(number) || [WRITE_CONFLICT, DUPLICATE_KEY, 64].contains(&number)
 }
 
 /// The transaction was given up by the server and changed nothing; made anew it may succeed.
