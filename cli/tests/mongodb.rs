@@ -59,7 +59,7 @@ fn executions_are_run_answered_looked_at_and_deleted() {
     on.scene.run_with(&["--store", &on.url, "resume", "g1"], "yes\n").ended(0);
     assert_eq!(on.json(&["show", "g1"])["result"], serde_json::json!({"name": "Ada", "fine": "yes"}));
     assert!(on.run(&["logs", "g1", "--json"]).ended(0).values().len() >= 3);
-    assert!(on.run(&["calls", "--execution", "g1", "--json"]).ended(0).out.contains("Who is there?"));
+    assert!(on.run(&["calls", "g1", "--json"]).ended(0).out.contains("Who is there?"));
     on.run(&["stats"]).ended(0);
     on.run(&["programs"]).ended(0);
     on.run(&["program", "show", "greet"]).ended(0);

@@ -12,7 +12,9 @@ fn an_unknown_scheme_is_told_with_the_nearest_one() {
     scene.run(&["list", "--store", "data"]).ended(2).explains(&["did you mean `file:data`?"]);
     scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&["unknown store `redis`", "memory, file"]);
     scene.run(&["list", "--store", "file:data?fast"]).ended(2).explains(&["fast", "single_process"]);
-    scene.run(&["list", "--store", "mongodb://x"]).ended(4).explains(&["no MongoDB store yet"]);
+    let why = if cfg!(feature = "mongodb") { "no server" } else { "no store on MongoDB" };
+    let nobody = "mongodb://127.0.0.1:9/x?serverSelectionTimeoutMS=300";
+    scene.run(&["list", "--store", nobody]).ended(4).explains(&[why]);
     scene.run(&["list", "--store", "postgres://x"]).ended(4).explains(&["no PostgreSQL store yet"]);
     scene.run(&["list", "--store", "indexeddb:x"]).ended(4).explains(&["no store in IndexedDB"]);
     scene.run(&["list", "--store", "memory"]).ended(2).explains(&["did you mean `memory:`?"]);
@@ -56,7 +58,7 @@ fn the_environment_names_the_store() {
     with("HOME", scene.path().to_str().unwrap()).ended(0);
     assert!(scene.path().join(".cvm/runstate.json").exists());
     with("CVM_STORAGE_TYPE", "mongodb").ended(2).explains(&["MONGODB_URI"]);
-    let said = with("RUNSTATE_STORE", "mongodb://ann:secret@host").ended(4);
+    let said = with("RUNSTATE_STORE", "mongodb://ann:secret@127.0.0.1:9/x?serverSelectionTimeoutMS=300").ended(4);
     assert!(!said.err.contains("secret"), "{}", said.err);
     with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file", "mongodb"]);
 }
