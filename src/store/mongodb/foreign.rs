@@ -182,7 +182,7 @@ mod tests {
         });
         assert_eq!(key, "65abcdef0000000000000001");
         let expected = json!({
-            "_id": key, "at": "1970-01-01T00:00:00.000Z", "op": 6, "half": 0.5, "list": [{"ref": key}, 7], "none": null
+            "_id": key, "at": "1970-01-01T00:00:00Z", "op": 6, "half": 0.5, "list": [{"ref": key}, 7], "none": null
         });
         assert_eq!(document, Ok(expected));
         assert!(document_of(6.0).is_i64());
