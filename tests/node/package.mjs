@@ -17,3 +17,8 @@ export const wasm = await import(new URL("build/runstate_testing.js", place));
 
 wasm.initSync({ module: readFileSync(new URL("dist/runstate_testing_bg.wasm", place)) });
 wasm.provideFiles(files);
+
+/** What Rust writes as null is not given in JavaScript. */
+export function given(options) {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null));
+}

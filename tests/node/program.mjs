@@ -3,11 +3,11 @@
 
 import { readFileSync } from "node:fs";
 
-import { runstate } from "./package.mjs";
+import { given, runstate } from "./package.mjs";
 
 const { load, start, answers } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3]);
-await rs.cvm.load(load);
+await rs.cvm.load(given(load));
 const run = await rs.cvm.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
 for (const answer of answers) {
   const { calls } = await run.show();

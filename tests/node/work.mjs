@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
-import { runstate } from "./package.mjs";
+import { given, runstate } from "./package.mjs";
 
 const { load, start } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3], { timers: "off" });
 const { cvm } = rs;
-await cvm.load(load);
+await cvm.load(given(load));
 const run = await cvm.start(start.program, { id: start.id });
 
 await run.answer("small", { key: "size", by: "somebody" });
