@@ -10,6 +10,7 @@ mod raw;
 #[path = "../../tests/store_mongodb_faults/server.rs"]
 mod server;
 mod trips;
+mod workers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,11 +18,14 @@ use std::time::{Duration, Instant};
 use figures::{Figure, Figures, ms, share};
 use ours::Ours;
 use raw::Raw;
-use trips::Trips;
+use trips::{Counted, Trips};
 
 const STEPS: usize = 1_500;
 const WARM_UP: usize = 150;
 const CLIENTS: [usize; 3] = [1, 16, 64];
+const WORKERS: [usize; 2] = [8, 64];
+/// What workers have to answer.
+const CALLS: usize = 1_000;
 /// How long all clients step, in turns.
 const SPAN: Duration = Duration::from_secs(2);
 const TURNS: usize = 3;
@@ -65,26 +69,47 @@ async fn bench(url: &str) -> Result<(), Failure> {
         throughput(&ours, &raw, clients, &mut figures).await?;
     }
     let trips = Trips::of(url).await?;
-    let mut run = ours.begin("trips").await?;
-    let step = trips.each(100, async || ours.step(&mut run).await).await?;
-    let mut run = raw.begin("trips").await?;
-    let by_hand = trips.each(100, async || raw.step(&mut run).await).await?;
-    figures.add(Figure::new("round trips of a step", "", step.all).raw(by_hand.all).ratio_at_most(1.0))?;
-    let mut answers = ours::Answers::begin(&with_database(url, &format!("{name}_runs"))?).await?;
-    answers.answer().await?;
-    let (mut times, mut answered) = (Vec::new(), trips.begin().await?);
-    for _ in 0..100 {
-        let begun = Instant::now();
-        answers.answer().await?;
-        times.push(begun.elapsed());
-        answered.steps += 1;
+    let (step, by_hand) = (trips_of(&trips, &*ours).await?, trips_of(&trips, &*raw).await?);
+    figures.add(Figure::new("round trips of a step", "", step.all()).raw(by_hand.all()).ratio_at_most(1.0))?;
+    answers(&trips, &with_database(url, &format!("{name}_runs"))?, &mut figures).await?;
+    for many in WORKERS {
+        let name = format!("{name}_workers_{many}");
+        let begun = trips.counted().await?;
+        let rates = workers::answer(&with_database(url, &name)?, many, CALLS).await?;
+        println!("{:<44} {}", "commands of a start and an answer", trips.since(&begun, CALLS as u32).await?.by_name());
+        figures.add(Figure::new(format!("starts by {many} clients"), "starts/s", rates.started))?;
+        figures.add(Figure::new(format!("answers of {many} workers"), "answers/s", rates.answered))?;
+        raw.drop_all(&[&name]).await?;
     }
-    let answered = trips.end(answered).await?;
-    println!("{:<44} {}", "commands of a warm answer", answered.by_name);
-    figures.add(Figure::ms("answer of a warm execution, p50", share(&mut times, 0.5)))?;
-    figures.add(Figure::new("round trips of a warm answer", "", answered.all))?;
-    figures.add(Figure::new("reads of a warm answer", "", answered.reads).at_most(0.0))?;
     raw.drop_all(&[&name, &format!("{name}_runs")]).await
+}
+
+async fn trips_of<S: Steps>(trips: &Trips, steps: &S) -> Result<Counted, Failure> {
+    let (mut run, mut counted) = (steps.begin("trips").await?, Counted::default());
+    for _ in 0..100 {
+        trips.count(&mut counted, steps.step(&mut run)).await?;
+    }
+    Ok(counted)
+}
+
+/// An execution that is answered by the process that knows it: two changes, a line of output and two of the log.
+async fn answers(trips: &Trips, url: &str, figures: &mut Figures) -> Result<(), Failure> {
+    let answers = ours::Answers::begin(url).await?;
+    let (mut times, mut counted) = (Vec::new(), Counted::default());
+    for n in 0..STEPS + WARM_UP {
+        let call = answers.open().await?;
+        let begun = Instant::now();
+        if n < WARM_UP {
+            trips.count(&mut counted, answers.answer(&call)).await?;
+        } else {
+            answers.answer(&call).await?;
+            times.push(begun.elapsed());
+        }
+    }
+    println!("{:<44} {}", "commands of a warm answer", counted.by_name());
+    figures.add(Figure::ms("answer of a warm execution, p50", share(&mut times, 0.5)))?;
+    figures.add(Figure::new("round trips of a warm answer", "", counted.all()))?;
+    Ok(figures.add(Figure::new("reads of a warm answer", "", counted.reads()).at_most(0.0))?)
 }
 
 async fn latency(ours: &Ours, raw: &Raw, figures: &mut Figures) -> Result<(), Failure> {

@@ -106,8 +106,13 @@ impl Answers {
         Ok(Self(cvm))
     }
 
-    pub async fn answer(&mut self) -> Result<(), Failure> {
-        self.0.answer("run", None, "yes".into(), None, None).await?;
+    /// The call that it waits for, as whoever answers has seen it.
+    pub async fn open(&self) -> Result<String, Failure> {
+        Ok(self.0.stands("run").await?.call.ok_or("it asks nothing")?)
+    }
+
+    pub async fn answer(&self, call: &str) -> Result<(), Failure> {
+        self.0.answer("run", Some(call), "yes".into(), None, None).await?;
         Ok(())
     }
 }

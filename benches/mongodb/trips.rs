@@ -8,21 +8,35 @@ use mongodb::bson::{Bson, Document, doc};
 use super::Failure;
 
 const READS: [&str; 4] = ["find", "aggregate", "getMore", "count"];
-const WRITES: [&str; 5] = ["insert", "update", "delete", "findAndModify", "commitTransaction"];
+const WRITES: [&str; 6] = ["insert", "update", "delete", "findAndModify", "commitTransaction", "abortTransaction"];
 
 pub struct Trips(Client);
 
-/// What the server had counted, and how many steps were made since.
-pub struct Begun {
-    counted: BTreeMap<&'static str, i64>,
-    pub steps: u32,
+/// Commands of several steps.
+#[derive(Default)]
+pub struct Counted {
+    steps: u32,
+    commands: BTreeMap<&'static str, i64>,
 }
 
-/// Commands of one step.
-pub struct Commands {
-    pub all: f64,
-    pub reads: f64,
-    pub by_name: String,
+impl Counted {
+    fn each(&self, name: &str) -> f64 {
+        self.commands.get(name).map_or(0.0, |n| *n as f64 / f64::from(self.steps))
+    }
+
+    /// Commands of one step.
+    pub fn all(&self) -> f64 {
+        READS.iter().chain(&WRITES).map(|name| self.each(name)).sum()
+    }
+
+    pub fn reads(&self) -> f64 {
+        READS.iter().map(|name| self.each(name)).sum()
+    }
+
+    pub fn by_name(&self) -> String {
+        let each = self.commands.keys().map(|name| (name, self.each(name))).filter(|(_, n)| *n > 0.0);
+        each.map(|(name, n)| format!("{name} {n:.2}")).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Trips {
@@ -30,36 +44,30 @@ impl Trips {
         Ok(Self(Client::with_uri_str(url).await?))
     }
 
-    pub async fn begin(&self) -> Result<Begun, Failure> {
-        Ok(Begun { counted: self.counted().await?, steps: 0 })
-    }
-
-    pub async fn end(&self, begun: Begun) -> Result<Commands, Failure> {
-        let counted = self.counted().await?;
-        let of = |name: &str| {
-            let more = counted.get(name).unwrap_or(&0) - begun.counted.get(name).unwrap_or(&0);
-            more as f64 / f64::from(begun.steps)
-        };
-        let reads = READS.iter().map(|name| of(name)).sum();
-        let each = READS.iter().chain(&WRITES).filter(|name| of(name) > 0.0);
-        let by_name = each.map(|name| format!("{name} {:.2}", of(name))).collect::<Vec<_>>().join(", ");
-        Ok(Commands { all: reads + WRITES.iter().map(|name| of(name)).sum::<f64>(), reads, by_name })
-    }
-
-    pub async fn each(
+    /// Makes `step`, and adds what reached the server meanwhile.
+    pub async fn count<T>(
         &self,
-        steps: u32,
-        mut step: impl AsyncFnMut() -> Result<(), Failure>,
-    ) -> Result<Commands, Failure> {
-        let mut begun = self.begin().await?;
-        for _ in 0..steps {
-            step().await?;
-            begun.steps += 1;
+        counted: &mut Counted,
+        step: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let before = self.counted().await?;
+        let came = step.await?;
+        let more = self.since(&before, 1).await?;
+        for (name, n) in more.commands {
+            *counted.commands.entry(name).or_default() += n;
         }
-        self.end(begun).await
+        counted.steps += 1;
+        Ok(came)
     }
 
-    async fn counted(&self) -> Result<BTreeMap<&'static str, i64>, Failure> {
+    /// What reached the server since it had counted so many, in so many steps.
+    pub async fn since(&self, before: &BTreeMap<&'static str, i64>, steps: u32) -> Result<Counted, Failure> {
+        let more = |(name, n)| (name, n - before.get(name).unwrap_or(&0));
+        Ok(Counted { steps, commands: self.counted().await?.into_iter().map(more).collect() })
+    }
+
+    /// What the server has counted.
+    pub async fn counted(&self) -> Result<BTreeMap<&'static str, i64>, Failure> {
         let status = self.0.database("admin").run_command(doc! { "serverStatus": 1 }).await?;
         let commands = status.get_document("metrics")?.get_document("commands")?;
         let total = |name| commands.get_document(name).ok().and_then(|of: &Document| of.get("total").and_then(number));

@@ -18,6 +18,8 @@ pub struct Ctx {
     pub most_writes: usize,
     /// Measures how long programs run; no decision may rest on it.
     pub stopwatch: Option<Stopwatch>,
+    /// How often it was decided before, on what others have changed since.
+    pub attempt: u32,
     command: CommandId,
     ids: u64,
 }
@@ -25,7 +27,7 @@ pub struct Ctx {
 impl Ctx {
     /// The surroundings of `command` at `now`.
     pub fn new(command: CommandId, now: Timestamp, settings: Settings) -> Self {
-        Self { now, settings, most_writes: usize::MAX, stopwatch: None, command, ids: 0 }
+        Self { now, settings, most_writes: usize::MAX, stopwatch: None, attempt: 0, command, ids: 0 }
     }
 
     /// The command that is decided.

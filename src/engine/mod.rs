@@ -5,6 +5,7 @@ mod any;
 mod cache;
 mod changes;
 mod commit;
+mod crowd;
 mod cvm;
 mod error;
 mod host;
@@ -31,6 +32,7 @@ use crate::time::{Millis, Timestamp};
 use any::{AnyCommand, Asked, fingerprint};
 use cache::Cache;
 use commit::Deciding;
+use crowd::Crowd;
 use load::From;
 
 pub use cvm::{
@@ -70,6 +72,7 @@ struct Shared {
     cache: Cache,
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
     hints: Mutex<Vec<Arc<dyn Listener>>>,
+    crowd: Crowd,
 }
 
 /// What a command came to.
@@ -136,14 +139,19 @@ impl Engine {
             Err(error) => return Err(error.into()),
         }
         log::opened(&*store);
-        let (cache, queues, hints) = Default::default();
+        let (cache, queues, hints, crowd) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-        Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints }) })
+        Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints, crowd }) })
     }
 
     /// The store.
     pub fn store(&self) -> &dyn Store {
         &*self.shared.store
+    }
+
+    /// How many contend for work.
+    fn crowd(&self) -> &Crowd {
+        &self.shared.crowd
     }
 
     /// What the owner chose.
@@ -244,6 +252,7 @@ impl Engine {
             let view = self.load(command, from, &more).await?;
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
+            ctx.attempt = attempt;
             ctx.most_writes = self.shared.store.capabilities().batch_writes;
             let decided = match command.decide(&view, &mut ctx) {
                 // Each time it asks for something new, so this ends; `load` bounds it.

@@ -56,7 +56,7 @@ pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Pro
 pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
 pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
-pub use work::{Backoff, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, Release};
+pub use work::{Backoff, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, LOOKED_AT, Of, Release};
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =

@@ -285,14 +285,20 @@ impl Command for ShowCall {
 
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<ShownCall>, Rejection> {
         let (_, call) = Call::find(view, &self.id)?;
-        Ok(Decision::of(ShownCall {
+        Ok(Decision::of(ShownCall::from(call)))
+    }
+}
+
+impl From<Call> for ShownCall {
+    fn from(call: Call) -> Self {
+        Self {
             execution: call.execution_id.clone(),
             program_name: call.program_name.clone(),
             outcome: call.outcome,
             response: call.response.clone(),
             error: call.error.clone(),
             call: OpenCall::from(call),
-        }))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, TIMER, i
 use super::close;
 use super::early::Row;
 use super::execution::{EXECUTIONS, Execution, Reached, Status};
+use super::show::ShownCall;
 use crate::code::Code;
 use crate::decision::{Command, Ctx, Decision, Loaded, ReadSet, Rejection, View};
 use crate::limits::SAFE_INTEGER;
@@ -16,8 +17,9 @@ use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::{Millis, Timestamp};
 
-/// How many calls of each kind a claimer looks at; it picks one of them at random, so that many claimers seldom meet at one.
-const LOOKED_AT: u32 = 16;
+/// How many calls of each kind a claimer looks at, at the least and at the most; it picks one of them at random, so that many claimers
+/// seldom meet at one.
+pub const LOOKED_AT: std::ops::RangeInclusive<u32> = 16..=256;
 
 /// The answers to the queries of a claim, one for each kind.
 const KINDS: [&str; 16] = [
@@ -46,6 +48,23 @@ pub struct Claim {
     /// Only what is available at this moment: the host's time.
     #[serde(skip)]
     pub at: Timestamp,
+    /// Among how many calls of each kind one is picked, within [`LOOKED_AT`]: more where many claim at once.
+    #[serde(skip)]
+    pub among: u32,
+}
+
+/// What a claim came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claiming {
+    /// The claim; `None`: nothing is open.
+    pub claimed: Option<Claimed>,
+    /// What was claimed, where it was now: a repeat is told the claim alone.
+    #[serde(skip)]
+    pub shown: Option<Box<ShownCall>>,
+    /// How often others were faster.
+    #[serde(skip)]
+    pub lost: u32,
 }
 
 /// What a worker may claim.
@@ -217,7 +236,7 @@ impl Claim {
 
 impl Command for Claim {
     const NAME: &'static str = "cvm.claim";
-    type Output = Option<Claimed>;
+    type Output = Claiming;
 
     fn reads(&self, _: &View) -> ReadSet {
         let kinds = match &self.of {
@@ -231,12 +250,12 @@ impl Command for Claim {
                 .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
                 .filter(in_time(self.at))
                 .sort("availableAt", Ascending)
-                .limit(LOOKED_AT)
+                .limit(self.among.clamp(*LOOKED_AT.start(), *LOOKED_AT.end()))
         };
         KINDS.iter().zip(kinds).fold(ReadSet::none(), |reads, (name, kind)| reads.query(name, available(kind)))
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Claimed>>, Rejection> {
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Claiming>, Rejection> {
         check_lease(self.lease)?;
         check_name("owner", Some(&self.owner))?;
         if let Of::Kinds(kinds) = &self.of {
@@ -252,7 +271,7 @@ impl Command for Claim {
         let now = ctx.now;
         let mut candidates = self.candidates(view, now);
         if candidates.is_empty() {
-            return Ok(Decision::of(None));
+            return Ok(Decision::of(Claiming::default()));
         }
         let [a, b, c, d, ..] = ctx.seed("claim");
         let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
@@ -276,7 +295,9 @@ impl Command for Claim {
         };
         call.claim = Some(claim);
         call.available_at = Some(until);
-        Ok(Decision::of(Some(claimed)).change(call.update(&found)?))
+        let change = call.update(&found)?;
+        let claiming = Claiming { claimed: Some(claimed), shown: Some(Box::new(call.into())), lost: ctx.attempt };
+        Ok(Decision::of(claiming).change(change))
     }
 }
 

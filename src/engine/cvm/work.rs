@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Cvm;
 use crate::code::Code;
 use crate::domain::cvm::{
-    Answer, CC_HISTORY, CallError, Choice, Claim, Claimed, Fail, FailedCall, Heartbeat, Of, OpenCall, Reached, Release,
-    ShowCall, ShownCall, in_time,
+    Answer, CC_HISTORY, CallError, Choice, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, Of, OpenCall,
+    Reached, Release, ShowCall, ShownCall, in_time,
 };
 use crate::engine::{Error, Executed, Origin};
 use crate::id::CommandId;
@@ -52,14 +52,24 @@ impl Cvm {
         lease: Millis,
         id: Option<&CommandId>,
     ) -> Result<Option<Work>, Error> {
-        let claim = Claim { of, owner: owner.to_owned(), lease, at: self.engine.now() };
-        let Some(claimed) = self.execute(&claim, id).await?.output else { return Ok(None) };
-        match self.engine.ask(&ShowCall { id: claimed.call.clone() }).await {
-            Ok(ShownCall { call, program_name, error, .. }) => Ok(Some(Work { call, program_name, claimed, error })),
-            // Cancelled and deleted in between: nothing is left to do.
-            Err(error) if error.code == Code::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let among = self.engine.crowd();
+        let claim = Claim { of, owner: owner.to_owned(), lease, at: self.engine.now(), among: among.size() };
+        let Claiming { claimed, shown, lost } = self.execute(&claim, id).await?.output;
+        let Some(claimed) = claimed else { return Ok(None) };
+        let shown = match shown {
+            Some(shown) => {
+                among.met(lost);
+                *shown
+            }
+            None => match self.engine.ask(&ShowCall { id: claimed.call.clone() }).await {
+                Ok(shown) => shown,
+                // Cancelled and deleted in between: nothing is left to do.
+                Err(error) if error.code == Code::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        let ShownCall { call, program_name, error, .. } = shown;
+        Ok(Some(Work { call, program_name, claimed, error }))
     }
 
     /// When an open call of these kinds may be taken next, a moment that has passed: now; `None`: none is open. One that another worker holds is

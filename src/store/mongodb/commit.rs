@@ -11,15 +11,18 @@ use tokio::time::{Instant, timeout_at};
 use super::again::{self, AFTER_LOSS, pause};
 use super::faults::{self, Refusal};
 use super::port::CAPABILITIES;
-use super::statements::{Command, Order, Seen, commands, seen_of, unseen};
+use super::statements::{Command, Order, Seen, checks, commands, seen_of, unseen};
 use super::transaction::Transaction;
 use super::{Declarations, Mongo};
 use crate::schema::Key;
 use crate::store::batch::next_revision;
 use crate::store::{Batch, COMMANDS, Error, Op, Receipt};
 
-/// How often a transaction that met another one is made again before its caller is told.
+/// How often a transaction that met another one is made again before its caller is told, where the other may leave all as it is: it only
+/// checks, or it is this command's own, of an earlier attempt.
 const CONTENTIONS: u32 = 16;
+/// The same where the other most likely changes what this one was decided on.
+const LOST: u32 = 2;
 /// What is waited at the most after meeting another transaction.
 const AFTER_CONTENTION: Duration = Duration::from_millis(30);
 
@@ -29,12 +32,14 @@ enum Stop {
     Error(Error),
     /// A unique index refused it; maybe only since it is asked before all is written.
     Taken(Error),
+    /// What it rests on is not there any more; not judged beside the ledger: it may be the repeat of what was done.
+    Outdated(Error),
     /// The ledger has the command.
     Repeat,
     /// The server gave it up, or something failed on the way.
     Fault(Fault),
-    /// Another transaction writes the same.
-    Contended,
+    /// Another transaction writes the same; how often to try again.
+    Contended(u32),
     /// The time is up.
     Late,
 }
@@ -47,7 +52,11 @@ impl From<Error> for Stop {
 
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
-        if faults::number(&fault) == Some(faults::WRITE_CONFLICT) { Stop::Contended } else { Stop::Fault(fault) }
+        if faults::number(&fault) == Some(faults::WRITE_CONFLICT) {
+            Stop::Contended(CONTENTIONS)
+        } else {
+            Stop::Fault(fault)
+        }
     }
 }
 
@@ -100,6 +109,10 @@ impl Mongo {
 
 impl Commit<'_> {
     async fn run(&mut self) -> Result<Receipt, Error> {
+        // Before a transaction begins: what others have written since then would stop it.
+        let turns = &self.store.turns;
+        let turn = timeout_at(self.deadline, turns.take(turns.awaited(self.batch))).await;
+        let _turn = turn.map_err(|_| self.late())?;
         let (mut contentions, mut losses) = (0, 0);
         loop {
             match self.attempt().await {
@@ -114,8 +127,9 @@ impl Commit<'_> {
                 }
                 Err(Stop::Taken(_)) => self.order = Order::DeletedFirst,
                 Err(Stop::Error(error)) => return Err(self.told(error)),
-                Err(Stop::Contended) if contentions == CONTENTIONS => return self.contended().await,
-                Err(Stop::Contended) => {
+                Err(Stop::Outdated(error)) => return self.outdated(error).await,
+                Err(Stop::Contended(most)) if contentions >= most => return self.contended().await,
+                Err(Stop::Contended(_)) => {
                     contentions += 1;
                     pause(contentions, AFTER_CONTENTION).await;
                 }
@@ -146,12 +160,19 @@ impl Commit<'_> {
         Ok(Receipt { position: transaction.position(), result: self.batch.result.clone(), replayed: false })
     }
 
-    /// All that the transaction writes: the row of the ledger first.
+    /// All that the transaction writes: what many rest on first, since there it most likely fails; then the row of the ledger.
     async fn write(&self, transaction: &mut Transaction) -> Result<(), Stop> {
+        for command in checks(self.batch) {
+            let checked = self.run_command(transaction, &command, CONTENTIONS).await;
+            checked.map_err(|stop| match stop {
+                Stop::Error(error @ Error::Conflict { .. }) => Stop::Outdated(error),
+                stop => stop,
+            })?;
+        }
         self.write_ledger(transaction).await?;
         let seen = self.look(transaction).await?;
         for command in commands(self.batch, self.declarations, &seen, self.order)? {
-            self.run_command(transaction, &command).await?;
+            self.run_command(transaction, &command, LOST).await?;
         }
         Ok(())
     }
@@ -174,7 +195,7 @@ impl Commit<'_> {
         };
         match refusal {
             None => Ok(()),
-            Some(Refusal::Contended) => Err(Stop::Contended),
+            Some(Refusal::Contended) => Err(Stop::Contended(CONTENTIONS)),
             Some(Refusal::Other(number, why)) => {
                 Err(faults::numbered(Some(number), why, self.store.what(&self.doing())).into())
             }
@@ -192,11 +213,18 @@ impl Commit<'_> {
         Ok(seen)
     }
 
-    async fn run_command(&self, transaction: &mut Transaction, command: &Command<'_>) -> Result<(), Stop> {
+    /// Runs one of its commands; `contentions`: how often it is worth meeting another transaction there.
+    async fn run_command(
+        &self,
+        transaction: &mut Transaction,
+        command: &Command<'_>,
+        contentions: u32,
+    ) -> Result<(), Stop> {
         let place = self.store.layout.place(command.collection);
         let database = self.store.client.database(&place.database);
         let refusal = match transaction.run(&database, command.body(&place.collection)).await {
             Ok(reply) => command.judge(&reply).err(),
+            Err(fault) if faults::number(&fault) == Some(faults::WRITE_CONFLICT) => Some(Refusal::Contended),
             Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
         };
         let Some(refusal) = refusal else { return Ok(()) };
@@ -205,7 +233,7 @@ impl Commit<'_> {
             Refusal::Missed => Stop::Error(Error::Conflict { key: key(0) }),
             Refusal::Present { statement } => Stop::Error(Error::Conflict { key: key(statement) }),
             Refusal::Taken { statement, index } => Stop::Taken(Error::UniqueViolation { key: key(statement), index }),
-            Refusal::Contended => Stop::Contended,
+            Refusal::Contended => Stop::Contended(contentions),
             Refusal::Other(number, why) => {
                 let what = self.store.what(&format!("writing {} for {}", key(0), self.doing()));
                 faults::numbered(Some(number), why, what).into()
@@ -240,6 +268,12 @@ impl Commit<'_> {
     async fn repeat(&self) -> Result<Option<Receipt>, Error> {
         let asked = timeout_at(self.deadline, self.store.replay(self.batch, !self.in_doubt)).await;
         asked.unwrap_or_else(|_| Err(self.late())).map_err(|error| self.told(error))
+    }
+
+    /// What it rests on has changed, unless it was committed before.
+    async fn outdated(&self, error: Error) -> Result<Receipt, Error> {
+        let repeated = self.repeat().await?;
+        repeated.ok_or_else(|| if self.in_doubt { self.unknown(error.to_string()) } else { error })
     }
 
     /// Others were always faster.

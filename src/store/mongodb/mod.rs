@@ -56,6 +56,7 @@ mod statements;
 mod stream;
 mod sweep;
 mod transaction;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -90,6 +91,8 @@ pub struct Mongo {
     under_way: async_lock::RwLock<()>,
     /// What proves the time of the set.
     barriers: barrier::Barriers,
+    /// Who waits for whom, where several write the same.
+    turns: turns::Turns,
     /// Change streams that stay open between two calls.
     streams: changes::Streams,
 }

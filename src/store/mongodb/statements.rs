@@ -123,10 +123,24 @@ pub(super) fn commands<'a>(
         })?;
         statements.write(batch, write, declared, seen, order)?;
     }
-    for check in &batch.checks {
+    for check in batch.checks.iter().filter(|check| is_written(batch, check)) {
         collections.entry(&check.key.collection).or_default().check(batch, check);
     }
     Ok(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect())
+}
+
+/// The checks of documents of collections that `batch` does not write; the others go along with what is written there.
+pub(super) fn checks(batch: &Batch) -> Vec<Command<'_>> {
+    let mut collections: BTreeMap<&str, Statements<'_>> = BTreeMap::new();
+    for check in batch.checks.iter().filter(|check| !is_written(batch, check)) {
+        collections.entry(&check.key.collection).or_default().check(batch, check);
+    }
+    collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect()
+}
+
+/// Whether `batch` writes to the collection of `check`.
+fn is_written(batch: &Batch, check: &Check) -> bool {
+    batch.writes.iter().any(|write| write.key.collection == check.key.collection)
 }
 
 impl<'a> Statements<'a> {
