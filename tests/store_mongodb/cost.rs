@@ -89,6 +89,50 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
 }
 
 #[test]
+fn deleting_whatever_stands_there_is_one_command_and_checks_come_first() {
+    on_server(async {
+        let sent = Sent::default();
+        let store = sent.open().await;
+        let rows = (0..300).map(|n| insert(&ROWS, &format!("r{n}"), json!({"line": "x"}))).collect();
+        store.commit(batch("1", rows)).await.unwrap();
+        store.commit(batch("2", vec![insert(&HEADS, "a", json!({"n": 1}))])).await.unwrap();
+        let head = Key::new(&HEADS, "a");
+        let revision = store.get(std::slice::from_ref(&head)).await.unwrap()[0].clone().unwrap().revision;
+        sent.take();
+        let delete = |n: u32| Write { key: Key::new(&ROWS, &format!("r{n}")), expect: Expect::Any, op: Op::Delete };
+        // Some of them are not there.
+        let mut deletion = batch("3", (100..400).map(delete).collect());
+        deletion.checks.push(Check { key: head.clone(), revision: revision.clone() });
+        store.commit(deletion).await.unwrap();
+        assert_eq!(sent.take(), ["update", "insert", "delete", "commitTransaction"]);
+        let left = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().rows;
+        assert_eq!(left.len(), 100);
+
+        let op = |n: u32| Op::Put { version: 1, document: document(json!({"n": n})) };
+        let put = |n: u32| Write { key: Key::new(&HEADS, &format!("h{n}")), expect: Expect::Any, op: op(n) };
+        store.commit(batch("first", (50..100).map(put).collect())).await.unwrap();
+        sent.take();
+        store.commit(batch("4", (50..150).map(put).collect())).await.unwrap();
+        assert_eq!(sent.take(), ["insert", "find", "update", "commitTransaction"]);
+        let writes = async |id: &str| {
+            let found = store.get(&[Key::new(&HEADS, id)]).await.unwrap().remove(0).unwrap();
+            (found.document["n"].clone(), found.revision.writes())
+        };
+        assert_eq!(writes("h50").await, (json!(50), 2));
+        assert_eq!(writes("h149").await, (json!(149), 1));
+
+        // A repeat is answered though what it checks has changed since.
+        store.commit(batch("5", vec![Write { key: head.clone(), expect: Expect::Any, op: Op::Delete }])).await.unwrap();
+        let mut repeat = batch("3", (100..400).map(delete).collect());
+        repeat.checks.push(Check { key: head.clone(), revision: revision.clone() });
+        assert!(store.commit(repeat).await.unwrap().replayed);
+        let mut late = batch("6", vec![insert(&ROWS, "late", json!({"line": "x"}))]);
+        late.checks.push(Check { key: head, revision });
+        assert_eq!(store.commit(late).await.unwrap_err().code().as_str(), "conflict");
+    });
+}
+
+#[test]
 fn opening_what_is_prepared_makes_nothing() {
     on_server(async {
         let sent = Sent::default();

@@ -112,10 +112,53 @@ fn a_transaction_that_the_server_gave_up_is_made_again() {
         let busy = doc! {"errorCode": 112, "errorLabels": ["TransientTransactionError"]};
         scene.fail(&["insert"], 3, busy.clone()).await;
         scene.commit("busy", "busy", Expect::Absent).await.unwrap();
-        scene.fail(&["insert"], 1_000, busy).await;
-        let code = scene.commit("too-busy", "too-busy", Expect::Absent).await.unwrap_err().code();
-        assert_eq!(code.as_str(), "conflict");
+        // Somebody else writes the document, and takes his time.
+        let mut other = scene.client.start_session().await.unwrap();
+        other.start_transaction().await.unwrap();
+        let of_c = scene.client.database(&scene.name).collection::<Document>(C.name);
+        of_c.update_one(doc! {"_id": "busy"}, doc! {"$set": {"_touch": "x"}}).session(&mut other).await.unwrap();
+        let revision = scene.store.get(&[Key::new(&C, "busy")]).await.unwrap().remove(0).unwrap().revision;
+        let lost = scene.commit("too-busy", "busy", Expect::Revision(revision.clone())).await.unwrap_err();
+        assert_eq!(lost.code().as_str(), "conflict", "{lost}");
         assert_eq!(scene.outcome("too-busy").await, Outcome::Absent);
+        other.abort_transaction().await.unwrap();
+        scene.commit("too-busy", "busy", Expect::Revision(revision)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done() {
+    let test = "an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done";
+    failing(test, "&timeoutMS=2000", async |scene: Scene| {
+        // Committed, and then interrupted while it waited for the majority; or the answer of a server that may know too little.
+        for (n, how) in [
+            doc! {"writeConcernError": {"code": 11_601, "errmsg": "interrupted"}},
+            doc! {"writeConcernError": {"code": 251, "errmsg": "no such transaction"}},
+            doc! {"writeConcernError": {"code": 100, "errmsg": "not enough members"}},
+            doc! {"errorCode": 251, "errorLabels": []},
+            doc! {"errorCode": 225},
+            doc! {"errorCode": 8_000},
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            scene.fail(&["commitTransaction"], 2, how.clone()).await;
+            let name = format!("c{n}");
+            let receipt = scene.commit(&name, &name, Expect::Absent).await;
+            assert!(receipt.is_ok(), "{how}: {receipt:?}");
+            let found = scene.store.get(&[Key::new(&C, &name)]).await.unwrap().remove(0).unwrap();
+            assert_eq!(found.revision.writes(), 1, "{how}");
+        }
+        // Nobody ever says what became of it.
+        scene.fail(&["commitTransaction"], 1_000_000, doc! {"errorCode": 225}).await;
+        let error = scene.commit("open", "open", Expect::Absent).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+        scene.configure(doc! {"mode": "off"}).await.unwrap();
+        assert_eq!(scene.outcome("open").await, Outcome::Absent);
+        // Its transaction is still there, and may be committed: nothing else can be said until the server ends it.
+        let error = scene.commit("open", "open", Expect::Absent).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+        assert!(error.to_string().contains("another transaction of the same command"), "{error}");
     });
 }
 

@@ -1,6 +1,7 @@
 //! Committing: one transaction, whose first write is the row of the ledger; again where the server gave it up, and asked about where
 //! its end had no answer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mongodb::bson::RawDocumentBuf;
@@ -9,9 +10,9 @@ use mongodb::error::Error as Fault;
 use tokio::time::{Instant, timeout_at};
 
 use super::again::{self, AFTER_LOSS, pause};
-use super::faults::{self, Refusal};
+use super::faults::{self, End, Refusal};
 use super::port::CAPABILITIES;
-use super::statements::{Command, Order, Seen, checks, commands, seen_of, unseen};
+use super::statements::{Command, Order, Seen, checks, commands, unseen};
 use super::transaction::Transaction;
 use super::{Declarations, Mongo};
 use crate::schema::Key;
@@ -34,12 +35,14 @@ enum Stop {
     Taken(Error),
     /// What it rests on is not there any more; not judged beside the ledger: it may be the repeat of what was done.
     Outdated(Error),
-    /// The ledger has the command.
+    /// The ledger has the command, or may have it.
     Repeat,
     /// The server gave it up, or something failed on the way.
     Fault(Fault),
     /// Another transaction writes the same; how often to try again.
     Contended(u32),
+    /// Another transaction writes the row of the ledger: it is of this very command, and may be committed.
+    Twin,
     /// The time is up.
     Late,
 }
@@ -69,6 +72,9 @@ impl From<again::Stop> for Stop {
     }
 }
 
+/// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
+const OPEN_ENDS: u32 = 4;
+
 /// One commit, over all its attempts.
 struct Commit<'a> {
     store: &'a Mongo,
@@ -78,6 +84,8 @@ struct Commit<'a> {
     order: Order,
     /// An end of a transaction was sent and not answered: it may have been committed.
     in_doubt: bool,
+    /// The last attempt met another transaction of the same command.
+    has_twin: bool,
     /// What went wrong last on the way to the server.
     lost: Option<Fault>,
 }
@@ -92,8 +100,16 @@ impl Mongo {
         }
         let deadline = Instant::now() + self.patience;
         let (order, lost) = (Order::InPlace, None);
-        let mut commit =
-            Commit { store: self, batch, declarations: &declarations, deadline, order, in_doubt: false, lost };
+        let mut commit = Commit {
+            store: self,
+            batch,
+            declarations: &declarations,
+            deadline,
+            order,
+            in_doubt: false,
+            has_twin: false,
+            lost,
+        };
         commit.run().await
     }
 
@@ -119,8 +135,11 @@ impl Commit<'_> {
                 Ok(receipt) => return Ok(receipt),
                 Err(Stop::Repeat) => match self.repeat().await? {
                     Some(receipt) => return Ok(receipt),
-                    // It was there a moment ago; its time in the ledger ended just now.
-                    None => losses += 1,
+                    // Its time in the ledger ended just now; or it was in doubt, and was not committed so far.
+                    None => {
+                        losses += 1;
+                        pause(losses, AFTER_LOSS).await;
+                    }
                 },
                 Err(Stop::Taken(error)) if self.order == Order::DeletedFirst || !self.rewrites(&error) => {
                     return Err(self.told(error));
@@ -132,6 +151,11 @@ impl Commit<'_> {
                 Err(Stop::Contended(_)) => {
                     contentions += 1;
                     pause(contentions, AFTER_CONTENTION).await;
+                }
+                Err(Stop::Twin) => {
+                    losses += 1;
+                    self.has_twin = true;
+                    pause(losses, AFTER_LOSS).await;
                 }
                 Err(Stop::Fault(fault)) if faults::transient(&fault) => {
                     losses += 1;
@@ -146,6 +170,10 @@ impl Commit<'_> {
 
     /// One transaction, from its beginning to its end.
     async fn attempt(&mut self) -> Result<Receipt, Stop> {
+        if Instant::now() >= self.deadline {
+            return Err(Stop::Late);
+        }
+        self.has_twin = false;
         let deadline = self.deadline;
         let mut transaction = timeout_at(deadline, self.store.begin()).await.map_err(|_| Stop::Late)??;
         // Where the time is up the transaction is dropped, and aborted.
@@ -191,11 +219,12 @@ impl Commit<'_> {
         insert.append(cstr!("documents"), rows);
         let refusal = match transaction.run(&self.store.database(COMMANDS.name), insert).await {
             Ok(reply) => faults::refusal(&reply),
+            Err(fault) if faults::number(&fault) == Some(faults::WRITE_CONFLICT) => Some(Refusal::Contended),
             Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
         };
         match refusal {
             None => Ok(()),
-            Some(Refusal::Contended) => Err(Stop::Contended(CONTENTIONS)),
+            Some(Refusal::Contended) => Err(Stop::Twin),
             Some(Refusal::Other(number, why)) => {
                 Err(faults::numbered(Some(number), why, self.store.what(&self.doing())).into())
             }
@@ -205,10 +234,13 @@ impl Commit<'_> {
 
     /// What stands where that must be known before writing.
     async fn look(&self, transaction: &mut Transaction) -> Result<Seen, Stop> {
-        let mut seen = Seen::new();
+        let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for key in unseen(self.batch, self.order) {
-            let found = self.store.find_in(transaction, self.declarations, key).await?;
-            seen.insert(key.clone(), found.as_ref().map(seen_of));
+            asked.entry(&key.collection).or_default().push(&key.id);
+        }
+        let mut seen = Seen::new();
+        for (collection, ids) in asked {
+            self.store.find_in(transaction, self.declarations, collection, &ids, &mut seen).await?;
         }
         Ok(seen)
     }
@@ -250,17 +282,22 @@ impl Commit<'_> {
             match timeout_at(self.deadline, transaction.commit()).await {
                 Err(_) => return Err(Stop::Late),
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(fault)) if faults::undecided(&fault) => {
-                    losses += 1;
-                    self.lost = Some(fault);
-                    let waited = timeout_at(self.deadline, pause(losses + 2, AFTER_LOSS)).await;
-                    waited.map_err(|_| Stop::Late)?;
-                }
-                Ok(Err(fault)) => {
-                    // An answer at last: this transaction was not committed, or the server knows nothing of it. Then the ledger does.
-                    self.in_doubt = doubt || losses > 0;
-                    return Err(fault.into());
-                }
+                Ok(Err(fault)) => match faults::end(&fault) {
+                    End::Open if losses >= OPEN_ENDS => {
+                        self.lost = Some(fault);
+                        return Err(Stop::Repeat);
+                    }
+                    End::Unanswered | End::Open => {
+                        losses += 1;
+                        self.lost = Some(fault);
+                        let waited = timeout_at(self.deadline, pause(losses + 2, AFTER_LOSS)).await;
+                        waited.map_err(|_| Stop::Late)?;
+                    }
+                    End::Dead => {
+                        self.in_doubt = doubt || losses > 0;
+                        return Err(fault.into());
+                    }
+                },
             }
         }
     }
@@ -296,6 +333,10 @@ impl Commit<'_> {
 
     fn late(&self) -> Error {
         let what = || self.store.what(&self.doing());
+        if self.has_twin {
+            let doing = self.store.what("waiting for another transaction of the same command");
+            return self.unknown(format!("{doing}: it did not end within {} seconds", self.store.patience.as_secs()));
+        }
         match (&self.lost, self.in_doubt) {
             (None, true) => {
                 let doing = self.store.what("ending its transaction");

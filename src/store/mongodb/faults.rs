@@ -75,9 +75,29 @@ pub(super) fn passing(fault: &Fault) -> bool {
     lost(fault) || number(fault).is_some_and(|number| PASSING.contains(&number))
 }
 
-/// The end of a transaction that may have been its commit.
-pub(super) fn undecided(fault: &Fault) -> bool {
-    fault.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || lost(fault)
+/// What came of sending the end of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nobody knows; the same end may be sent again.
+    Unanswered,
+    /// The server says that it was given up.
+    Dead,
+    /// An answer that says neither: it may have been committed. The driver sends an end twice and tells the second answer alone, and a
+    /// server that knows of no such transaction may itself be one that is to lose what it knows.
+    Open,
+}
+
+/// What an error in answer to the end of a transaction says of it.
+pub(super) fn end(fault: &Fault) -> End {
+    // It was committed where the answer came from; only that the majority has it is not confirmed.
+    let unconfirmed = matches!(&*fault.kind, ErrorKind::Write(WriteFailure::WriteConcernError(_)));
+    if fault.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || unconfirmed || lost(fault) {
+        End::Unanswered
+    } else if fault.contains_label(TRANSIENT_TRANSACTION_ERROR) || number(fault) == Some(WRITE_CONFLICT) {
+        End::Dead
+    } else {
+        End::Open
+    }
 }
 
 /// Why the server did not do what a command says, though it answered.

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mongodb::Database;
-use mongodb::bson::raw::cstr;
-use mongodb::bson::{Document as Bson, RawDocumentBuf, doc};
+use mongodb::bson::{Document as Bson, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as Fault;
 use tokio::task::{JoinError, JoinSet};
 
 use super::again::Stop;
 use super::codec::Declared;
 use super::names::META;
+use super::statements::Seen;
 use super::transaction::{Transaction, operation_time, position};
 use super::{Declarations, Mongo};
 use crate::id::CommandId;
@@ -124,24 +124,31 @@ impl Mongo {
         })
     }
 
-    /// The document that a transaction sees under `key`.
+    /// What a transaction sees under these ids, of which it tells revision and version alone.
     pub(super) async fn find_in(
         &self,
         transaction: &mut Transaction,
         declarations: &Declarations,
-        key: &Key,
-    ) -> Result<Option<Stored>, Stop> {
-        let place = self.layout.place(&key.collection);
-        let mut selector = RawDocumentBuf::new();
-        selector.append(cstr!("_id"), &*key.id);
-        let mut find = RawDocumentBuf::new();
-        find.append(cstr!("find"), place.collection);
-        find.append(cstr!("filter"), selector);
-        find.append(cstr!("limit"), 1);
-        find.append(cstr!("singleBatch"), true);
+        collection: &str,
+        ids: &[&str],
+        seen: &mut Seen,
+    ) -> Result<(), Stop> {
+        let place = self.layout.place(collection);
+        let find = rawdoc! {
+            "find": place.collection,
+            "filter": {"_id": {"$in": ids.iter().copied().collect::<RawArrayBuf>()}},
+            "projection": {"_rev": 1, "_v": 1},
+            // All of them come at once: they are small.
+            "batchSize": i32::try_from(ids.len()).unwrap_or(i32::MAX).saturating_add(1),
+            "singleBatch": true,
+        };
         let reply = transaction.run(&self.client.database(&place.database), find).await?;
-        let Some(found) = first_of(&reply) else { return Ok(None) };
-        Ok(Some(declarations.of_name(&key.collection).decode_document(&found)?.1))
+        let declared = declarations.of_name(collection);
+        for found in batch_of(&reply) {
+            let (id, stored) = declared.decode_document(&found)?;
+            seen.insert(Key { collection: collection.to_owned().into(), id }, (stored.revision, stored.version));
+        }
+        Ok(())
     }
 }
 
@@ -158,8 +165,14 @@ async fn read_all(database: &Database, find: Bson, declared: &Declared) -> Resul
 
 /// The first document in a reply.
 fn first_of(reply: &Bson) -> Option<RawDocumentBuf> {
-    let batch = reply.get_document("cursor").ok()?.get_array("firstBatch").ok()?;
-    RawDocumentBuf::try_from(batch.first()?.as_document()?).ok()
+    batch_of(reply).next()
+}
+
+/// The documents in a reply.
+fn batch_of(reply: &Bson) -> impl Iterator<Item = RawDocumentBuf> {
+    let batch = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_array("firstBatch").ok());
+    let documents = batch.into_iter().flatten().filter_map(|found| found.as_document());
+    documents.filter_map(|document| RawDocumentBuf::try_from(document).ok())
 }
 
 /// Whether a document of a catalog can be named so. Others are nowhere, and no server need be asked.

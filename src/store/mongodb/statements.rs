@@ -12,13 +12,13 @@ use super::faults::{self, Refusal};
 use crate::id::Revision;
 use crate::schema::Key;
 use crate::store::batch::next_revision;
-use crate::store::{Batch, Check, Error, Expect, Op, Stored, Write};
+use crate::store::{Batch, Check, Error, Expect, Op, Write};
 
 /// The server takes 48 MB in one command.
 const COMMAND_BYTES: usize = 40 * 1024 * 1024;
 
-/// What stands under keys whose writes must know: those that expect anything, and those that are to be deleted first.
-pub(super) type Seen = BTreeMap<Key, Option<(Revision, u32)>>;
+/// Revision and version of what stands under keys whose writes must know: what is put over anything, and what is to be deleted first.
+pub(super) type Seen = BTreeMap<Key, (Revision, u32)>;
 
 /// In which order documents are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,14 @@ pub(super) struct Command<'a> {
     statements: Vec<RawDocumentBuf>,
     /// The document of each.
     keys: Vec<&'a Key>,
+    /// Statements that need not find anything.
+    vain: usize,
     bytes: usize,
 }
 
 impl<'a> Command<'a> {
     fn of(collection: &'a str, verb: Verb) -> Self {
-        Self { collection, verb, statements: Vec::new(), keys: Vec::new(), bytes: 0 }
+        Self { collection, verb, statements: Vec::new(), keys: Vec::new(), vain: 0, bytes: 0 }
     }
 
     /// As it is sent, to the collection that has this name in its database.
@@ -80,7 +82,8 @@ impl<'a> Command<'a> {
             return Err(refusal);
         }
         let done = reply.get("n").and_then(super::open::whole).and_then(|n| usize::try_from(n).ok());
-        if done == Some(self.statements.len()) { Ok(()) } else { Err(Refusal::Missed) }
+        let due = self.statements.len() - self.vain..=self.statements.len();
+        if done.is_some_and(|done| due.contains(&done)) { Ok(()) } else { Err(Refusal::Missed) }
     }
 
     /// The document of that statement.
@@ -92,6 +95,8 @@ impl<'a> Command<'a> {
 /// The statements on one collection.
 #[derive(Default)]
 struct Statements<'a> {
+    /// Deletions of whatever stands there, which may be nothing.
+    removals: Vec<(&'a Key, RawDocumentBuf)>,
     deletes: Vec<(&'a Key, RawDocumentBuf)>,
     inserts: Vec<(&'a Key, RawDocumentBuf)>,
     updates: Vec<(&'a Key, RawDocumentBuf)>,
@@ -99,8 +104,11 @@ struct Statements<'a> {
 
 /// The keys whose documents must be looked at before `batch` can be written in this order.
 pub(super) fn unseen(batch: &Batch, order: Order) -> impl Iterator<Item = &Key> {
-    let needed = move |write: &&Write| {
-        write.expect == Expect::Any || (order == Order::DeletedFirst && matches!(write.op, Op::Change { .. }))
+    let needed = move |write: &&Write| match write.op {
+        Op::Put { .. } => write.expect == Expect::Any,
+        Op::Change { .. } => write.expect == Expect::Any || order == Order::DeletedFirst,
+        // Whatever stands there goes.
+        Op::Delete => false,
     };
     batch.writes.iter().filter(needed).map(|write| &write.key)
 }
@@ -153,7 +161,11 @@ impl<'a> Statements<'a> {
         order: Order,
     ) -> Result<(), Error> {
         let key = &write.key;
-        let seen = seen.get(key).and_then(Option::as_ref);
+        let seen = seen.get(key);
+        if write.op == Op::Delete && write.expect == Expect::Any {
+            self.removals.push((key, deletion(whatever(key))));
+            return Ok(());
+        }
         let before = match &write.expect {
             Expect::Absent => None,
             Expect::Revision(revision) => Some(revision),
@@ -202,6 +214,9 @@ impl<'a> Statements<'a> {
     /// insertions go along as upserts that match nothing.
     fn into_commands(self, collection: &'a str) -> Vec<Command<'a>> {
         let mut commands = Vec::new();
+        split(&mut commands, collection, Verb::Delete, self.removals);
+        // What finds too little among these does not count; the others must find all, and are commands of their own.
+        commands.iter_mut().for_each(|command| command.vain = command.statements.len());
         split(&mut commands, collection, Verb::Delete, self.deletes);
         if self.updates.is_empty() {
             split(&mut commands, collection, Verb::Insert, self.inserts);
@@ -243,6 +258,13 @@ fn selector(key: &Key, revision: &Revision) -> RawDocumentBuf {
     selector
 }
 
+/// The document at any revision.
+fn whatever(key: &Key) -> RawDocumentBuf {
+    let mut selector = RawDocumentBuf::new();
+    selector.append(cstr!("_id"), &*key.id);
+    selector
+}
+
 fn replacement(of: RawDocumentBuf, by: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = RawDocumentBuf::new();
     statement.append(cstr!("q"), of);
@@ -265,9 +287,4 @@ fn insertion(key: &Key, document: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = replacement(nothing, document);
     statement.append(cstr!("upsert"), true);
     statement
-}
-
-/// What a document that was looked at is for [`Seen`].
-pub(super) fn seen_of(stored: &Stored) -> (Revision, u32) {
-    (stored.revision.clone(), stored.version)
 }
