@@ -143,7 +143,11 @@ impl Commit<'_> {
             return Err(stop);
         }
         self.end(&mut transaction).await?;
-        Ok(Receipt { position: transaction.position(), result: self.batch.result.clone(), replayed: false })
+        Ok(Receipt {
+            position: self.store.position(transaction.begun()),
+            result: self.batch.result.clone(),
+            replayed: false,
+        })
     }
 
     /// All that the transaction writes: the row of the ledger first.

@@ -10,75 +10,15 @@ use mongodb::{ClientSession, Database};
 
 use super::again::Stop;
 use super::names::Layout;
+use super::position::{Place, is_of};
 use super::{Declarations, Mongo};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::{COMMANDS, ChangeEvent, Error, Position};
+use crate::store::{COMMANDS, ChangeEvent, Error};
 use crate::time::Millis;
 
 /// Events of one batch.
 const BATCH: usize = 1_000;
-
-/// Where in the order of commits somebody stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Place {
-    /// Nothing was told yet; what comes from now on is.
-    Now,
-    /// At a time of the server: what happened at that very moment is told too.
-    Time(At),
-    /// Behind an event, by the server's token; with the command whose transaction it belongs to.
-    Token(String, Option<(At, CommandId)>),
-}
-
-impl Place {
-    /// [`Error::PositionExpired`]: no store on MongoDB gave that position.
-    pub(super) fn parse(position: &Position) -> Result<Self, Error> {
-        let text = &position.0;
-        let place = match text.split_at_checked(1) {
-            Some(("t", time)) => time_of(time).map(Place::Time),
-            Some(("r", rest)) => token_of(rest),
-            _ => None,
-        };
-        place.ok_or(Error::PositionExpired)
-    }
-
-    pub(super) fn position(&self) -> Position {
-        Position(match self {
-            Place::Now => "now".to_owned(),
-            Place::Time(At { time, increment }) => format!("t{time}.{increment}"),
-            Place::Token(token, Some((At { time, increment }, command))) => {
-                format!("r{token}:{time}.{increment}:{command}")
-            }
-            Place::Token(token, None) => format!("r{token}"),
-        })
-    }
-
-    /// Where the server begins.
-    fn begin(&self) -> Doc {
-        match self {
-            Place::Now => Doc::new(),
-            Place::Time(at) => doc! {"startAtOperationTime": *at},
-            Place::Token(token, _) => doc! {"resumeAfter": {"_data": token}},
-        }
-    }
-}
-
-fn time_of(text: &str) -> Option<At> {
-    let (time, increment) = text.split_once('.')?;
-    Some(At { time: time.parse().ok()?, increment: increment.parse().ok()? })
-}
-
-fn token_of(text: &str) -> Option<Place> {
-    let (token, command) = match text.split_once(':') {
-        None => (text, None),
-        Some((token, rest)) => {
-            let (time, command) = rest.split_once(':')?;
-            (token, Some((time_of(time)?, CommandId::recorded(command).ok()?)))
-        }
-    };
-    let hexadecimal = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hexadecimal.then(|| Place::Token(token.to_owned(), command))
-}
 
 /// An open change stream.
 pub(super) struct Stream {
@@ -88,6 +28,8 @@ pub(super) struct Stream {
     /// What it tells of.
     pub(super) declared: Arc<Declarations>,
     layout: Layout,
+    /// What positions begin with.
+    sign: String,
     /// Read, and not yet told.
     waiting: VecDeque<RawDocumentBuf>,
     /// Where it goes on when all that is waiting was told.
@@ -118,6 +60,9 @@ impl Mongo {
         };
         let mut session = self.client.start_session().causal_consistency(false).await?;
         let reply = database.run_command(command).session(&mut session).await?;
+        if place.is_ahead_of(&reply) {
+            return Err(Error::PositionExpired.into());
+        }
         let current = match place {
             Place::Token(_, current) => current.clone(),
             Place::Now | Place::Time(_) => None,
@@ -128,6 +73,7 @@ impl Mongo {
             cursor: 0,
             declared,
             layout: self.layout.clone(),
+            sign: self.sign().to_owned(),
             waiting: VecDeque::new(),
             behind: None,
             place: place.clone(),
@@ -222,7 +168,12 @@ impl Stream {
         let token = event.get_document("_id").ok().and_then(|id| id.get_str("_data").ok()).unwrap_or_default();
         let told = self.change(kind, event);
         self.stands_at(token.to_owned());
-        Ok(told.map(|(command, key, revision)| ChangeEvent { position: self.place.position(), command, key, revision }))
+        Ok(told.map(|(command, key, revision)| ChangeEvent {
+            position: self.place.position(&self.sign),
+            command,
+            key,
+            revision,
+        }))
     }
 
     fn change(&mut self, kind: &str, event: &RawDocument) -> Option<(CommandId, Key, Option<Revision>)> {
@@ -259,11 +210,6 @@ fn token(found: &Doc) -> Option<String> {
     found.get_str("_data").ok().map(str::to_owned)
 }
 
-/// Whether a token is of that time, which it begins with.
-fn is_of(token: &str, At { time, increment }: At) -> bool {
-    token.get(..18).is_some_and(|begin| begin.eq_ignore_ascii_case(&format!("82{time:08X}{increment:08X}")))
-}
-
 /// Which events concern this store.
 fn of(layout: &Layout, declared: &Declarations) -> Doc {
     let places = declared.collections.keys().map(|name| layout.place(name));
@@ -277,27 +223,4 @@ fn shown() -> Doc {
         "operationType": 1, "ns": 1, "documentKey._id": 1, "clusterTime": 1, "fullDocument._rev": 1,
         "updateDescription.updatedFields._rev": 1,
     }}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_position_is_read_as_it_was_told() {
-        let at = At { time: 1_795_221_651, increment: 4_009 };
-        let token = "826B00E89300000FA92B0229296E04".to_owned();
-        for place in [
-            Place::Time(at),
-            Place::Token(token.clone(), None),
-            Place::Token(token.clone(), Some((at, CommandId::recorded("a:b/c/2").unwrap()))),
-        ] {
-            assert_eq!(Place::parse(&place.position()), Ok(place));
-        }
-        assert!(is_of(&token, at));
-        assert!(!is_of(&token, At { increment: 4_010, ..at }));
-        for wrong in ["", "now", "t", "t1", "t1.x", "r", "rxyz", "r82:1.2", "r82:1:c", "é1", "12"] {
-            assert_eq!(Place::parse(&Position(wrong.to_owned())), Err(Error::PositionExpired), "{wrong}");
-        }
-    }
 }
