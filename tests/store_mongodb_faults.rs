@@ -12,6 +12,8 @@ mod checker;
 mod crash;
 #[path = "store_mongodb_faults/failover.rs"]
 mod failover;
+#[path = "store_mongodb_faults/feed.rs"]
+mod feed;
 #[path = "store_mongodb_faults/linear.rs"]
 mod linear;
 #[path = "store_mongodb_faults/load.rs"]

@@ -16,9 +16,11 @@ use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
 /// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
-const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 --oplogSize 128 \
+const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
     --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=3";
+
+const SET: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
 const KEEPER: &str = include_str!("keep.sh");
 
@@ -65,14 +67,21 @@ struct Keeper {
 impl Servers {
     /// A replica set of so many nodes, the first of which is primary when it can be.
     pub async fn set(program: PathBuf, size: usize) -> Self {
-        let servers = Self::started(program, size, &["--replSet", "rs0"]).await;
+        let servers = Self::started(program, size, &SET).await;
+        servers.initiate().await;
+        servers
+    }
+
+    /// A set of one node that keeps its log of changes no longer than it must.
+    pub async fn forgetful(program: PathBuf) -> Self {
+        let servers = Self::started(program, 1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await;
         servers.initiate().await;
         servers
     }
 
     /// A set of one node that lets in only whom it knows: `root` with everything, and whom [`Servers::allow`] adds.
     pub async fn guarded(program: PathBuf) -> Self {
-        let mut servers = Self::started(program, 0, &["--replSet", "rs0", "--keyFile"]).await;
+        let mut servers = Self::started(program, 0, &[&SET[..], &["--keyFile"]].concat()).await;
         let key = servers.folder.path().join("key");
         fs::write(&key, "bm8gc2VjcmV0IGF0IGFsbA==").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,6 +1,6 @@
 //! A change stream that is open on the server: events as they come, and where it stands.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::time::Millis;
 /// Events of one batch.
 const BATCH: usize = 1_000;
 
+/// A document by its place on the server: database, collection, `_id`.
+type Written = (String, String, String);
+
 /// An open change stream.
 pub(super) struct Stream {
     database: Database,
@@ -38,6 +41,8 @@ pub(super) struct Stream {
     pub(super) place: Place,
     /// The transaction whose row of the ledger came last.
     current: Option<(At, CommandId)>,
+    /// What that transaction deletes and inserts again, once it is known: a change to whoever follows.
+    rewritten: Option<(At, HashSet<Written>)>,
     /// The last batch had all there was.
     drained: bool,
 }
@@ -78,6 +83,7 @@ impl Mongo {
             behind: None,
             place: place.clone(),
             current,
+            rewritten: None,
             drained: false,
         };
         stream.took(&reply, "firstBatch")?;
@@ -93,13 +99,41 @@ impl Stream {
 
     /// The next change that was read; none: the server has to be asked.
     pub(super) fn next(&mut self) -> Result<Option<ChangeEvent>, Stop> {
-        while let Some(event) = self.waiting.pop_front() {
+        while self.knows_the_next()
+            && let Some(event) = self.waiting.pop_front()
+        {
             if let Some(told) = self.tell(&event)? {
                 return Ok(Some(told));
             }
         }
         self.settle();
         Ok(None)
+    }
+
+    /// Whether the next event can be told. A deletion may be half of a change: then the insertion is in the same transaction, and has to be read
+    /// before.
+    fn knows_the_next(&mut self) -> bool {
+        let Some(at) = self.waiting.front().filter(|event| kind(event) == "delete").and_then(|event| time(event))
+        else {
+            return true;
+        };
+        let known = self.rewritten.as_ref().is_some_and(|(of, _)| *of == at);
+        if known || self.current.as_ref().is_none_or(|(of, _)| *of != at) {
+            return true;
+        }
+        if !self.drained && self.waiting.back().and_then(|event| time(event)) == Some(at) {
+            return false;
+        }
+        let of_it = self.waiting.iter().take_while(|event| time(event) == Some(at));
+        let inserted = of_it.filter(|event| kind(event) == "insert").filter_map(|event| written(event));
+        self.rewritten = Some((at, inserted.collect()));
+        true
+    }
+
+    /// Whether an event is the first half of a change.
+    fn is_rewritten(&self, event: &RawDocument) -> bool {
+        let of_it = self.rewritten.as_ref().filter(|(at, _)| time(event) == Some(*at));
+        of_it.is_some_and(|(_, rewritten)| written(event).is_some_and(|document| rewritten.contains(&document)))
     }
 
     /// Stands further than the last event where nothing is waiting, so that the position lasts as long as the server's log does.
@@ -111,7 +145,7 @@ impl Stream {
         }
     }
 
-    /// Asks the server for more, which waits for it. What was read before must be taken.
+    /// Asks the server for more, which waits for it. What was read before must be taken, as far as it can be told.
     pub(super) async fn read(&mut self, wait: Millis) -> Result<(), Stop> {
         let command = doc! {
             "getMore": self.cursor, "collection": "$cmd.aggregate", "batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX),
@@ -156,12 +190,15 @@ impl Stream {
         // Only within one transaction is it asked whose it is.
         let current = self.current.take_if(|(at, _)| !is_of(&token, *at));
         drop(current);
+        if self.current.is_none() {
+            self.rewritten = None;
+        }
         self.place = Place::Token(token, self.current.clone());
     }
 
     /// What an event tells; none: nothing, as touches and rows of the ledger do.
     fn tell(&mut self, event: &RawDocument) -> Result<Option<ChangeEvent>, Stop> {
-        let kind = event.get_str("operationType").unwrap_or_default();
+        let kind = kind(event);
         if kind == "invalidate" {
             return Err(Error::PositionExpired.into());
         }
@@ -177,19 +214,18 @@ impl Stream {
     }
 
     fn change(&mut self, kind: &str, event: &RawDocument) -> Option<(CommandId, Key, Option<Revision>)> {
-        let namespace = event.get_document("ns").ok()?;
-        let name = self.layout.name_of(namespace.get_str("db").ok()?, namespace.get_str("coll").ok()?)?;
-        let id = event.get_document("documentKey").ok()?.get_str("_id").ok()?;
-        let at = event.get_timestamp("clusterTime").ok()?;
+        let (database, collection, id) = written(event)?;
+        let (name, at) = (self.layout.name_of(&database, &collection)?, time(event)?);
         if name == COMMANDS.name {
             if kind == "insert" {
-                self.current = CommandId::recorded(id).ok().map(|command| (at, command));
+                self.current = CommandId::recorded(&id).ok().map(|command| (at, command));
             }
             return None;
         }
         let collection = self.declared.collections.get(name.as_str())?.collection;
         let revision = |of: &RawDocument| of.get_str("_rev").ok().and_then(Revision::parse);
         let revision = match kind {
+            "delete" if self.is_rewritten(event) => return None,
             "delete" => None,
             // Without a revision it was written by another program.
             "insert" | "replace" => Some(revision(event.get_document("fullDocument").ok()?)?),
@@ -202,8 +238,22 @@ impl Stream {
         };
         // What is of no transaction of ours is a sweep, the server's own included.
         let command = self.current.as_ref().filter(|(time, _)| *time == at).map(|(_, command)| command.clone());
-        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, id), revision))
+        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, &id), revision))
     }
+}
+
+fn kind(event: &RawDocument) -> &str {
+    event.get_str("operationType").unwrap_or_default()
+}
+
+fn time(event: &RawDocument) -> Option<At> {
+    event.get_timestamp("clusterTime").ok()
+}
+
+fn written(event: &RawDocument) -> Option<Written> {
+    let namespace = event.get_document("ns").ok()?;
+    let text = |of: &RawDocument, name| of.get_str(name).ok().map(str::to_owned);
+    Some((text(namespace, "db")?, text(namespace, "coll")?, text(event.get_document("documentKey").ok()?, "_id")?))
 }
 
 fn token(found: &Doc) -> Option<String> {
