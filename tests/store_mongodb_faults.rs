@@ -22,6 +22,8 @@ mod load;
 mod network;
 #[path = "store_mongodb_faults/proxy.rs"]
 mod proxy;
+#[path = "store_mongodb_faults/readers.rs"]
+mod readers;
 #[path = "store_mongodb_faults/register.rs"]
 mod register;
 #[path = "store_mongodb_faults/server.rs"]
