@@ -6,6 +6,9 @@ use super::Mongo;
 use crate::id::CommandId;
 use crate::store::{Error, Position};
 
+/// So many seconds ahead of its time a server can have told no place.
+const AHEAD: u32 = 10;
+
 /// Where in the order of commits somebody stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Place {
@@ -52,9 +55,10 @@ impl Place {
     }
 
     /// The server has not come there yet, as its answer says: it was set back to an earlier time, or is another one with a copy of this store.
+    /// Where nothing happens a place is one tick ahead of the time, so it has to be some seconds.
     pub(super) fn is_ahead_of(&self, reply: &Doc) -> bool {
         let now = reply.get_document("$clusterTime").and_then(|time| time.get_timestamp("clusterTime"));
-        matches!((self.time(), now), (Some(at), Ok(now)) if (at.time, at.increment) > (now.time, now.increment))
+        matches!((self.time(), now), (Some(at), Ok(now)) if at.time > now.time.saturating_add(AHEAD))
     }
 
     /// Where the server begins.
@@ -137,9 +141,13 @@ mod tests {
     fn a_token_begins_with_its_time() {
         assert!(is_of(TOKEN, AT));
         assert!(!is_of(TOKEN, At { increment: 4_010, ..AT }));
-        let now = |increment| doc! {"$clusterTime": {"clusterTime": At { increment, ..AT }}};
+    }
+
+    #[test]
+    fn only_what_no_server_can_have_told_is_ahead_of_it() {
+        let now = |time| doc! {"$clusterTime": {"clusterTime": At { time, increment: 1 }}};
         let place = Place::Token(TOKEN.to_owned(), None);
-        assert!(place.is_ahead_of(&now(4_008)));
-        assert!(!place.is_ahead_of(&now(4_009)) && !place.is_ahead_of(&doc! {}));
+        assert!(place.is_ahead_of(&now(AT.time - AHEAD - 1)));
+        assert!(!place.is_ahead_of(&now(AT.time)) && !place.is_ahead_of(&doc! {}));
     }
 }
