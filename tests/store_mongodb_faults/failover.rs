@@ -51,3 +51,29 @@ async fn a_primary_that_is_killed_under_load_costs_seconds_and_nothing_else() {
     check(&load::open(&url).await, &ended.rows, 0).await;
     assert!(*longest < Duration::from_secs(30), "{longest:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_falls_silent_is_not_waited_for() {
+    let Some(program) = program("store_mongodb_faults::failover::a_primary_that_falls_silent") else { return };
+    let servers = Servers::set(program, 3).await;
+    // How soon it is given up follows from how long a connection may take.
+    let url = format!("{}&connectTimeoutMS=2000", servers.url(&database("silent")));
+    let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
+    let readers = Readers::start(&stores).await;
+    let load = Load::start(&stores[0], 8);
+    load.advance(100).await;
+    let primary = servers.primary().await;
+    servers.pause(primary);
+    let stall = load.advance(1).await;
+    load.advance(100).await;
+    servers.resume(primary);
+    servers.caught_up(primary).await;
+    load.advance(100).await;
+    let ended = load.stop().await;
+    println!(
+        "a primary fell silent: nothing was acknowledged for {stall:.1?}; one command took at most {:.1?}; {:?}",
+        ended.longest, ended.troubles
+    );
+    readers.stop(&ended.rows).await;
+    check(&*stores[0], &ended.rows, 0).await;
+}
