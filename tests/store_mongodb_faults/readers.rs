@@ -68,7 +68,7 @@ impl Readers {
         let many = self.committing.await.unwrap();
         for Seen { what, times, longest } in self.reading.join_all().await {
             println!("{what}: {times} times, at most {longest:.1?}");
-            assert!(times > 10, "{what}");
+            assert!(times > 0, "{what}");
         }
         self.last.store(true, Ordering::SeqCst);
         for Told { limit, events } in self.following.join_all().await {
