@@ -74,11 +74,14 @@ async fn broken_at_the_end(program: PathBuf, then: Then, revive: bool) -> Broken
     load::count(&*store, 1, 0, "all").await;
     let batch = load::decided(&*store, 1, 1, "all").await.unwrap();
     proxy.watch(b"commitTransaction", then);
-    let committing = tokio::spawn({
+    let mut committing = tokio::spawn({
         let store = store.clone();
         async move { store.commit(batch).await.map(drop) }
     });
-    proxy.seen().await;
+    tokio::select! {
+        () = proxy.seen() => {}
+        came = &mut committing => panic!("it came to this before its end was sent: {came:?}"),
+    }
     servers.kill(0);
     proxy.cut();
     if revive {
