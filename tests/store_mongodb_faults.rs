@@ -12,6 +12,8 @@ mod checker;
 mod crash;
 #[path = "store_mongodb_faults/failover.rs"]
 mod failover;
+#[path = "store_mongodb_faults/feed.rs"]
+mod feed;
 #[path = "store_mongodb_faults/linear.rs"]
 mod linear;
 #[path = "store_mongodb_faults/load.rs"]
@@ -20,6 +22,10 @@ mod load;
 mod network;
 #[path = "store_mongodb_faults/proxy.rs"]
 mod proxy;
+#[path = "store_mongodb_faults/readers.rs"]
+mod readers;
+#[path = "store_mongodb_faults/register.rs"]
+mod register;
 #[path = "store_mongodb_faults/server.rs"]
 mod server;
 #[path = "store_mongodb_faults/skew.rs"]

@@ -1,6 +1,7 @@
 //! What many clients do to one document at once, while primaries give way, stand still and die, could have happened one after the other. So
-//! could inserts beside reads of all that may be there.
+//! could insertions and deletions beside reads of all that may be there. Also where nobody was told whether a commit happened.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,52 +14,37 @@ use tokio::task::JoinSet;
 
 use super::checker::{self, Event, Model};
 use super::load::{self, COUNTERS, ROWS, batch, document};
+use super::proxy::{Proxy, Then};
+use super::register::{self, Done};
 use super::server::{Servers, database, program};
 use super::{Random, full};
 
 const CLIENTS: u64 = 16;
 
-/// A document, or none, by the one number in it. Every write brings a number of its own.
-struct Register;
+/// How long a call may take where ends of commits are withheld, in milliseconds: less than the server leaves a transaction.
+const PATIENCE: u64 = 2_000;
 
-#[derive(Debug)]
-enum Done {
-    Read(Option<u64>),
-    /// It was written where this stood.
-    Swap(Option<u64>, u64),
-    /// It was written whatever stood there.
-    Write(u64),
-}
+/// How many documents there may be.
+const MEMBERS: u64 = 32;
 
-impl Model for Register {
-    type State = Option<u64>;
-    type Op = Done;
-
-    fn step(state: &Option<u64>, op: &Done) -> Option<Option<u64>> {
-        match *op {
-            Done::Read(seen) => (seen == *state).then_some(seen),
-            Done::Swap(from, to) => (from == *state).then_some(Some(to)),
-            Done::Write(to) => Some(Some(to)),
-        }
-    }
-}
-
-/// Documents that are inserted, by bits.
+/// Documents that are inserted and deleted, by bits.
 struct Set;
 
 #[derive(Debug)]
 enum Found {
     Insert(u32),
-    All(u128),
+    Delete(u32),
+    All(u32),
 }
 
 impl Model for Set {
-    type State = u128;
+    type State = u32;
     type Op = Found;
 
-    fn step(state: &u128, op: &Found) -> Option<u128> {
+    fn step(state: &u32, op: &Found) -> Option<u32> {
         match *op {
-            Found::Insert(n) => (state & (1 << n) == 0).then_some(state | (1 << n)),
+            Found::Insert(bit) => (state & bit == 0).then_some(state | bit),
+            Found::Delete(bit) => (state & bit != 0).then_some(state & !bit),
             Found::All(seen) => (seen == *state).then_some(seen),
         }
     }
@@ -119,10 +105,9 @@ async fn registers(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec
         events.push(Event { op: Done::Read(seen), called, returned: Some(shared.now()) });
         let to = shared.next();
         let expect = found.map_or(Expect::Absent, |found| Expect::Revision(found.revision));
-        // Few write whatever is there: what fits everywhere is what the search takes long over, where many wait at once.
-        let (expect, done) = match random.below(64) {
-            0..32 => continue,
-            32 => (Expect::Any, Done::Write(to)),
+        let (expect, done) = match random.below(4) {
+            0 | 1 => continue,
+            2 => (Expect::Any, Done::Write(to)),
             _ => (expect, Done::Swap(seen, to)),
         };
         let op = Op::Put { version: 1, document: document(&[("n", to)]) };
@@ -131,15 +116,11 @@ async fn registers(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec
     events
 }
 
-/// Inserts a document, and reads all that may be there.
+/// Reads all that may be there, and inserts or deletes one of them.
 async fn sets(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec<Event<Found>> {
-    let keys: Vec<Key> = (0..128).map(|n| Key::new(&ROWS, &format!("set-{n}"))).collect();
+    let keys: Vec<Key> = (0..MEMBERS).map(|n| Key::new(&ROWS, &format!("set-{n}"))).collect();
     let mut events = Vec::new();
     while shared.goes_on() {
-        let n = random.below(128);
-        let op = Op::Put { version: 1, document: document(&[("by", 0), ("n", n)]) };
-        let write = Write { key: keys[n as usize].clone(), expect: Expect::Absent, op };
-        events.extend(shared.commit(&store, Found::Insert(n as u32), write).await);
         let called = shared.now();
         let found = match store.get(&keys).await {
             Ok(found) => found,
@@ -148,12 +129,55 @@ async fn sets(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec<Even
         };
         let seen = found.iter().enumerate().filter(|(_, found)| found.is_some()).map(|(n, _)| 1 << n).sum();
         events.push(Event { op: Found::All(seen), called, returned: Some(shared.now()) });
+        let n = random.below(MEMBERS);
+        let (op, expect, done) = match &found[n as usize] {
+            Some(found) => (Op::Delete, Expect::Revision(found.revision.clone()), Found::Delete(1 << n)),
+            None => {
+                let document = document(&[("by", 0), ("n", n)]);
+                (Op::Put { version: 1, document }, Expect::Absent, Found::Insert(1 << n))
+            }
+        };
+        events.extend(shared.commit(&store, done, Write { key: keys[n as usize].clone(), expect, op }).await);
     }
     events
 }
 
+/// Clients that work until they are told to stop.
+struct Clients<O> {
+    shared: Shared,
+    tasks: JoinSet<Vec<Event<O>>>,
+}
+
+impl<O: Send + 'static> Clients<O> {
+    /// On two stores, as if those were two processes: each has connections of its own.
+    fn start<F>(stores: &[Arc<Mongo>; 2], random: &mut Random, client: impl Fn(Arc<Mongo>, Shared, Random) -> F) -> Self
+    where
+        F: Future<Output = Vec<Event<O>>> + Send + 'static,
+    {
+        let (shared, mut tasks) = (Shared::new(), JoinSet::new());
+        for n in 0..CLIENTS {
+            let random = Random(random.below(u64::MAX));
+            tasks.spawn(client(stores[(n % 2) as usize].clone(), shared.clone(), random));
+        }
+        Self { shared, tasks }
+    }
+
+    /// Their history.
+    async fn stop(self) -> Vec<Event<O>> {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.tasks.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// Two stores on the same servers.
+async fn two(urls: [String; 2]) -> [Arc<Mongo>; 2] {
+    let [one, other] = urls;
+    [Arc::new(load::open(&one).await), Arc::new(load::open(&other).await)]
+}
+
 /// Runs clients while `faults` things happen to the set; their history.
-async fn history<O, F>(
+async fn in_trouble<O, F>(
     servers: &mut Servers,
     random: &mut Random,
     faults: usize,
@@ -164,21 +188,12 @@ where
     F: Future<Output = Vec<Event<O>>> + Send + 'static,
 {
     let url = format!("{}&timeoutMS=15000", servers.url(&database("linear")));
-    // As two processes, each with connections of its own.
-    let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
-    let shared = Shared::new();
-    let mut clients = JoinSet::new();
-    for n in 0..CLIENTS {
-        let random = Random(random.below(u64::MAX));
-        clients.spawn(client(stores[(n % 2) as usize].clone(), shared.clone(), random));
-    }
+    let clients = Clients::start(&two([url.clone(), url]).await, random, client);
     for _ in 0..faults {
         tokio::time::sleep(Duration::from_millis(500 + random.below(1_000))).await;
         trouble(servers, random.below(3)).await;
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    shared.stop.store(true, Ordering::SeqCst);
-    clients.join_all().await.into_iter().flatten().collect()
+    clients.stop().await
 }
 
 /// Something happens to the primary.
@@ -201,16 +216,61 @@ async fn trouble(servers: &mut Servers, which: u64) {
     servers.caught_up(primary).await;
 }
 
-fn judge<M: Model>(history: &[Event<M::Op>]) {
-    let unknown = history.iter().filter(|event| event.returned.is_none()).count();
-    println!("{} operations of {CLIENTS} clients at once, {unknown} of them with unknown end", history.len());
+/// Runs clients, each half of them behind a line of its own, which breaks `faults` times as a commit ends; their history.
+async fn in_doubt<O, F>(
+    servers: &Servers,
+    random: &mut Random,
+    faults: usize,
+    client: impl Fn(Arc<Mongo>, Shared, Random) -> F,
+) -> Vec<Event<O>>
+where
+    O: Send + 'static,
+    F: Future<Output = Vec<Event<O>>> + Send + 'static,
+{
+    let name = database("doubt");
+    let lines = [Proxy::to(servers.port(0)), Proxy::to(servers.port(0))];
+    let url = |line: &Proxy| format!("{}&timeoutMS={PATIENCE}", servers.direct_by(line.port, "", &name));
+    let clients = Clients::start(&two([url(&lines[0]), url(&lines[1])]).await, random, client);
+    for n in 0..faults {
+        tokio::time::sleep(Duration::from_millis(random.below(500))).await;
+        let line = &lines[n % 2];
+        line.watch(b"commitTransaction", [Then::HoldReply, Then::HoldRequest, Then::Cut][n % 3]);
+        line.seen().await;
+        // Who waits for that commit gives up before; what still arrives then arrives late.
+        tokio::time::sleep(Duration::from_millis(PATIENCE + 300)).await;
+        line.release();
+    }
+    clients.stop().await
+}
+
+/// Fails where no order explains the history, and shows it.
+fn judge<O: Debug>(history: &[Event<O>], check: impl FnOnce(&[Event<O>]) -> Result<(), String>) {
     assert!(history.len() > 200, "{}", history.len());
-    if let Err(why) = checker::check::<M>(history) {
+    if let Err(why) = check(history) {
         let mut history: Vec<_> = history.iter().collect();
         history.sort_by_key(|event| event.called);
         history.iter().for_each(|event| println!("{event:?}"));
         panic!("{why}");
     }
+}
+
+fn judge_register(history: &[Event<Done>]) -> usize {
+    let unknown = history.iter().filter(|event| event.returned.is_none()).count();
+    let happened = register::happened(history).iter().filter(|event| event.returned.is_none()).count();
+    let blind = history.iter().filter(|event| matches!(event.op, Done::Write(_))).count();
+    println!(
+        "{} operations of {CLIENTS} clients at once, {blind} blind writes; {unknown} with unknown end, {happened} of which happened",
+        history.len()
+    );
+    judge(history, register::check);
+    unknown
+}
+
+fn judge_set(history: &[Event<Found>]) -> usize {
+    let unknown = history.iter().filter(|event| event.returned.is_none()).count();
+    println!("{} operations of {CLIENTS} clients at once, {unknown} with unknown end", history.len());
+    judge(history, checker::check::<Set>);
+    unknown
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,16 +279,30 @@ async fn one_document_under_sixteen_clients_is_linearizable() {
     let mut servers = Servers::set(program, 3).await;
     let mut random = Random::seeded();
     for _ in 0..if full() { 5 } else { 1 } {
-        judge::<Register>(&history(&mut servers, &mut random, if full() { 8 } else { 4 }, registers).await);
+        judge_register(&in_trouble(&mut servers, &mut random, if full() { 8 } else { 4 }, registers).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn inserts_and_reads_of_all_are_linearizable() {
+async fn inserts_deletions_and_reads_of_all_are_linearizable() {
     let Some(program) = program("store_mongodb_faults::linear::inserts") else { return };
     let mut servers = Servers::set(program, 3).await;
     let mut random = Random::seeded();
     for _ in 0..if full() { 5 } else { 1 } {
-        judge::<Set>(&history(&mut servers, &mut random, if full() { 4 } else { 2 }, sets).await);
+        judge_set(&in_trouble(&mut servers, &mut random, if full() { 4 } else { 2 }, sets).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_with_unknown_end_happen_once_late_or_never() {
+    let Some(program) = program("store_mongodb_faults::linear::commits_with_unknown_end") else { return };
+    let servers = Servers::set(program, 1).await;
+    let mut random = Random::seeded();
+    for _ in 0..if full() { 10 } else { 1 } {
+        let registers = in_doubt(&servers, &mut random, if full() { 12 } else { 3 }, registers).await;
+        let sets = in_doubt(&servers, &mut random, 3, sets).await;
+        for unknown in [judge_register(&registers), judge_set(&sets)] {
+            assert!(unknown > 0, "the end of a commit was withheld for longer than a call may take");
+        }
     }
 }

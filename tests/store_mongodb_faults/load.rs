@@ -16,6 +16,9 @@ use tokio::task::JoinSet;
 
 pub const ROWS: Collection = Collection::new("test.rows", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 pub const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::int("n")]);
+/// Many of which are inserted at once.
+pub const PARTS: Collection =
+    Collection::new("test.parts", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 
 /// Until a command must have been committed, whatever breaks meanwhile.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -27,7 +30,7 @@ pub async fn open(url: &str) -> Mongo {
 }
 
 pub fn catalog() -> Catalog {
-    Catalog::new(&[&ROWS, &COUNTERS]).unwrap()
+    Catalog::new(&[&ROWS, &COUNTERS, &PARTS]).unwrap()
 }
 
 pub fn document(fields: &[(&str, u64)]) -> Arc<Document> {

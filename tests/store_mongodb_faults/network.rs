@@ -1,11 +1,12 @@
 //! A line between client and server that is cut and holds replies back; a server that dies while it commits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runstate::code::Code;
 use runstate::store::mongodb::Mongo;
-use runstate::store::{Outcome, Store};
+use runstate::store::{Error, Outcome, Store};
 
 use super::load::{self, Load, check};
 use super::proxy::{Proxy, Then};
@@ -50,22 +51,37 @@ async fn a_line_that_is_cut_and_replies_that_come_late_lose_and_double_nothing()
     check(&*store, &ended.rows, 0).await;
 }
 
+/// A commit that was broken at its end, and what it was told.
+struct Broken {
+    _servers: Servers,
+    _proxy: Proxy,
+    store: Arc<Mongo>,
+    came: Result<(), Error>,
+}
+
+/// Two of them, at once since each waits for as long as a call may take: one whose end arrives, and one whose end does not.
+async fn two_broken_at_the_end(revive: bool) -> Option<[Broken; 2]> {
+    let program = program("store_mongodb_faults::network::the_end_of_a_commit")?;
+    let broken = |then| broken_at_the_end(program.clone(), then, revive);
+    Some(tokio::join!(broken(Then::HoldReply), broken(Then::Cut)).into())
+}
+
 /// Starts a commit, and does `then` to it as its end is sent.
-async fn broken_at_the_end(
-    then: Then,
-    revive: bool,
-) -> Option<(Servers, Proxy, Arc<Mongo>, Result<(), runstate::store::Error>)> {
-    let mut servers = Servers::set(program("store_mongodb_faults::network::the_end_of_a_commit")?, 1).await;
+async fn broken_at_the_end(program: PathBuf, then: Then, revive: bool) -> Broken {
+    let mut servers = Servers::set(program, 1).await;
     let proxy = Proxy::to(servers.port(0));
     let store = behind(&servers, &proxy, 3_000).await;
     load::count(&*store, 1, 0, "all").await;
     let batch = load::decided(&*store, 1, 1, "all").await.unwrap();
     proxy.watch(b"commitTransaction", then);
-    let committing = tokio::spawn({
+    let mut committing = tokio::spawn({
         let store = store.clone();
         async move { store.commit(batch).await.map(drop) }
     });
-    proxy.seen().await;
+    tokio::select! {
+        () = proxy.seen() => {}
+        came = &mut committing => panic!("it came to this before its end was sent: {came:?}"),
+    }
     servers.kill(0);
     proxy.cut();
     if revive {
@@ -79,26 +95,26 @@ async fn broken_at_the_end(
         servers.primary().await;
         proxy.release();
     }
-    Some((servers, proxy, store, came))
+    Broken { _servers: servers, _proxy: proxy, store, came }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_in_the_end_of_a_commit_leaves_it_unknown_and_a_repeat_does_it_once() {
-    for then in [Then::HoldReply, Then::Cut] {
-        let Some((_servers, _proxy, store, came)) = broken_at_the_end(then, false).await else { return };
-        let error = came.unwrap_err();
+    let Some(broken) = two_broken_at_the_end(false).await else { return };
+    for Broken { store, came, .. } in &broken {
+        let error = came.as_ref().unwrap_err();
         assert!(matches!(error.code(), Code::Unknown), "{error}");
         assert!(error.to_string().contains("127.0.0.1"), "{error}");
-        load::count(&*store, 1, 1, "all").await;
-        load::count(&*store, 1, 2, "all").await;
-        check(&*store, &[(1, 3)].into(), 0).await;
+        load::count(&**store, 1, 1, "all").await;
+        load::count(&**store, 1, 2, "all").await;
+        check(&**store, &[(1, 3)].into(), 0).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_back_within_the_time_is_asked_and_nobody_notices() {
-    for then in [Then::HoldReply, Then::Cut] {
-        let Some((_servers, _proxy, store, came)) = broken_at_the_end(then, true).await else { return };
+    let Some(broken) = two_broken_at_the_end(true).await else { return };
+    for Broken { store, came, .. } in &broken {
         // A node of a set alone needs some of the time to be elected again.
         assert!(
             came.as_ref().is_ok_and(|()| true) || came.as_ref().is_err_and(|e| e.code() == Code::Unknown),
@@ -107,7 +123,7 @@ async fn a_server_that_is_back_within_the_time_is_asked_and_nobody_notices() {
         if came.is_ok() {
             assert!(matches!(store.outcome(&load::command(1, 1)).await.unwrap(), Outcome::Committed { .. }));
         }
-        load::count(&*store, 1, 1, "all").await;
-        check(&*store, &[(1, 2)].into(), 0).await;
+        load::count(&**store, 1, 1, "all").await;
+        check(&**store, &[(1, 2)].into(), 0).await;
     }
 }

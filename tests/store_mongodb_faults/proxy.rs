@@ -41,6 +41,8 @@ enum State {
 pub enum Then {
     /// It goes on to the server, whose reply is held.
     HoldReply,
+    /// It arrives late: when the line is released.
+    HoldRequest,
     /// It never arrives; the line is cut.
     Cut,
 }
@@ -133,11 +135,18 @@ impl Shared {
         let Some((_, then)) = watched else { return line.state != State::Cut };
         (line.watched, line.seen) = (None, true);
         line.state = State::Held;
-        drop(line);
-        if then == Then::Cut {
-            self.cut();
+        match then {
+            Then::HoldReply => true,
+            Then::HoldRequest => {
+                let held = self.changed.wait_while(line, |line| line.state == State::Held);
+                held.unwrap().state == State::Open
+            }
+            Then::Cut => {
+                drop(line);
+                self.cut();
+                false
+            }
         }
-        then == Then::HoldReply
     }
 
     /// Whether a reply may pass, once nothing holds it.

@@ -16,9 +16,11 @@ use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
 /// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
-const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 --oplogSize 128 \
+const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
     --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=3";
+
+const SET: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
 const KEEPER: &str = include_str!("keep.sh");
 
@@ -50,8 +52,8 @@ pub struct Servers {
 struct Node {
     port: u16,
     data: PathBuf,
-    /// Its client, beside all others.
-    client: Client,
+    /// Its client, beside all others; made when it listens.
+    client: Option<Client>,
     keeper: Option<Keeper>,
 }
 
@@ -65,14 +67,21 @@ struct Keeper {
 impl Servers {
     /// A replica set of so many nodes, the first of which is primary when it can be.
     pub async fn set(program: PathBuf, size: usize) -> Self {
-        let servers = Self::started(program, size, &["--replSet", "rs0"]).await;
+        let servers = Self::started(program, size, &SET).await;
+        servers.initiate().await;
+        servers
+    }
+
+    /// A set of one node that keeps its log of changes no longer than it must.
+    pub async fn forgetful(program: PathBuf) -> Self {
+        let servers = Self::started(program, 1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await;
         servers.initiate().await;
         servers
     }
 
     /// A set of one node that lets in only whom it knows: `root` with everything, and whom [`Servers::allow`] adds.
     pub async fn guarded(program: PathBuf) -> Self {
-        let mut servers = Self::started(program, 0, &["--replSet", "rs0", "--keyFile"]).await;
+        let mut servers = Self::started(program, 0, &[&SET[..], &["--keyFile"]].concat()).await;
         let key = servers.folder.path().join("key");
         fs::write(&key, "bm8gc2VjcmV0IGF0IGFsbA==").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -82,7 +91,7 @@ impl Servers {
         let root = doc! { "createUser": "root", "pwd": "root-secret", "roles": ["root"] };
         servers.command(0, "admin", root).await.unwrap();
         servers.root = ROOT;
-        servers.nodes[0].client = client(&servers.direct(0, "")).await;
+        servers.nodes[0].client = Some(client(&servers.direct(0, "")).await);
         servers
     }
 
@@ -105,9 +114,11 @@ impl Servers {
         let data = self.folder.path().join(self.nodes.len().to_string());
         fs::create_dir(&data).unwrap();
         let port = free_port();
-        let client = client(&format!("mongodb://127.0.0.1:{port}/?directConnection=true")).await;
-        self.nodes.push(Node { port, data, client, keeper: None });
-        self.start(self.nodes.len() - 1);
+        self.nodes.push(Node { port, data, client: None, keeper: None });
+        let node = self.nodes.len() - 1;
+        self.start(node);
+        until("it listens", async || self.listens(node).await).await;
+        self.nodes[node].client = Some(client(&self.direct(node, "")).await);
     }
 
     async fn initiate(&self) {
@@ -184,7 +195,13 @@ impl Servers {
         let _ = self.command(primary, "admin", doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2 }).await;
     }
 
+    /// Asked before the driver is: one that finds nobody waits half a second before it looks again.
+    async fn listens(&self, node: usize) -> Option<()> {
+        tokio::net::TcpStream::connect(("127.0.0.1", self.nodes[node].port)).await.ok().map(drop)
+    }
+
     async fn hello(&self, node: usize) -> Option<Document> {
+        self.listens(node).await?;
         self.command(node, "admin", doc! { "hello": 1 }).await.ok()
     }
 
@@ -195,12 +212,12 @@ impl Servers {
     }
 
     pub async fn command(&self, node: usize, database: &str, command: Document) -> mongodb::error::Result<Document> {
-        self.nodes[node].client.database(database).run_command(command).await
+        self.client(node).database(database).run_command(command).await
     }
 
     /// A client of a node alone, which may do everything.
     pub fn client(&self, node: usize) -> Client {
-        self.nodes[node].client.clone()
+        self.nodes[node].client.clone().unwrap()
     }
 
     pub fn port(&self, node: usize) -> u16 {
@@ -263,7 +280,7 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < latest, "waited too long until {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -8,7 +8,8 @@ use mongodb::error::{Error as Fault, ErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::again::Stop;
-use super::stream::{Place, Stream};
+use super::position::Place;
+use super::stream::Stream;
 use super::{Mongo, faults};
 use crate::store::{Changes, Error, Position};
 use crate::time::Millis;
@@ -57,7 +58,7 @@ impl Mongo {
         limit: usize,
         wait: Millis,
     ) -> Result<Changes, Error> {
-        let mut place = from.as_ref().map_or(Ok(Place::Now), Place::parse)?;
+        let mut place = from.as_ref().map_or(Ok(Place::Now), |from| Place::parse(self.sign(), from))?;
         if let (Some(next), 0) = (from, limit) {
             return Ok(Changes { events: Vec::new(), next });
         }
@@ -104,7 +105,7 @@ impl Mongo {
             let millis = Millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
             match self.patiently(wait, stream.read(millis)).await {
                 // What was seen is told; the next call finds the fault again if it lasts.
-                Err(_) if !events.is_empty() => return Ok(Changes { events, next: place.position() }),
+                Err(_) if !events.is_empty() => return Ok(Changes { events, next: place.position(self.sign()) }),
                 read => read?,
             }
             if left.is_zero() && stream.is_drained() {
@@ -116,7 +117,7 @@ impl Mongo {
         if let Some(other) = self.streams.keep(stream) {
             other.end().await;
         }
-        Ok(Changes { events, next: place.position() })
+        Ok(Changes { events, next: place.position(self.sign()) })
     }
 
     /// What an answer of the server comes to, which may take that much longer than others.

@@ -185,7 +185,11 @@ impl Commit<'_> {
             return Err(stop);
         }
         self.end(&mut transaction).await?;
-        Ok(Receipt { position: transaction.position(), result: self.batch.result.clone(), replayed: false })
+        Ok(Receipt {
+            position: self.store.position(transaction.begun()),
+            result: self.batch.result.clone(),
+            replayed: false,
+        })
     }
 
     /// All that the transaction writes: what many rest on first, since there it most likely fails; then the row of the ledger.

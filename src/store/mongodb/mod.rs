@@ -23,7 +23,7 @@
 //!
 //! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
 //! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
-//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `stream` and `changes`.
+//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `position`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
@@ -48,6 +48,7 @@ mod open;
 mod options;
 mod place;
 mod port;
+mod position;
 mod pushed;
 mod query;
 mod read;

@@ -12,7 +12,7 @@ use super::again::Stop;
 use super::codec::Declared;
 use super::names::META;
 use super::statements::Seen;
-use super::transaction::{Transaction, operation_time, position};
+use super::transaction::{Transaction, operation_time};
 use super::{Declarations, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
@@ -113,7 +113,7 @@ impl Mongo {
         let (_, stored) = Declared::of(&COMMANDS).decode_document(&row)?;
         let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
         let result = stored.document.get("result").cloned().unwrap_or_default();
-        Ok(Some(LedgerRow { fingerprint, result, position: position(operation_time(&reply)) }))
+        Ok(Some(LedgerRow { fingerprint, result, position: self.position(operation_time(&reply)) }))
     }
 
     /// What became of a command.

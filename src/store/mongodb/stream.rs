@@ -1,6 +1,6 @@
 //! A change stream that is open on the server: events as they come, and where it stands.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,75 +10,18 @@ use mongodb::{ClientSession, Database};
 
 use super::again::Stop;
 use super::names::Layout;
+use super::position::{Place, is_of};
 use super::{Declarations, Mongo};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::{COMMANDS, ChangeEvent, Error, Position};
+use crate::store::{COMMANDS, ChangeEvent, Error};
 use crate::time::Millis;
 
 /// Events of one batch.
 const BATCH: usize = 1_000;
 
-/// Where in the order of commits somebody stands.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Place {
-    /// Nothing was told yet; what comes from now on is.
-    Now,
-    /// At a time of the server: what happened at that very moment is told too.
-    Time(At),
-    /// Behind an event, by the server's token; with the command whose transaction it belongs to.
-    Token(String, Option<(At, CommandId)>),
-}
-
-impl Place {
-    /// [`Error::PositionExpired`]: no store on MongoDB gave that position.
-    pub(super) fn parse(position: &Position) -> Result<Self, Error> {
-        let text = &position.0;
-        let place = match text.split_at_checked(1) {
-            Some(("t", time)) => time_of(time).map(Place::Time),
-            Some(("r", rest)) => token_of(rest),
-            _ => None,
-        };
-        place.ok_or(Error::PositionExpired)
-    }
-
-    pub(super) fn position(&self) -> Position {
-        Position(match self {
-            Place::Now => "now".to_owned(),
-            Place::Time(At { time, increment }) => format!("t{time}.{increment}"),
-            Place::Token(token, Some((At { time, increment }, command))) => {
-                format!("r{token}:{time}.{increment}:{command}")
-            }
-            Place::Token(token, None) => format!("r{token}"),
-        })
-    }
-
-    /// Where the server begins.
-    fn begin(&self) -> Doc {
-        match self {
-            Place::Now => Doc::new(),
-            Place::Time(at) => doc! {"startAtOperationTime": *at},
-            Place::Token(token, _) => doc! {"resumeAfter": {"_data": token}},
-        }
-    }
-}
-
-fn time_of(text: &str) -> Option<At> {
-    let (time, increment) = text.split_once('.')?;
-    Some(At { time: time.parse().ok()?, increment: increment.parse().ok()? })
-}
-
-fn token_of(text: &str) -> Option<Place> {
-    let (token, command) = match text.split_once(':') {
-        None => (text, None),
-        Some((token, rest)) => {
-            let (time, command) = rest.split_once(':')?;
-            (token, Some((time_of(time)?, CommandId::recorded(command).ok()?)))
-        }
-    };
-    let hexadecimal = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hexadecimal.then(|| Place::Token(token.to_owned(), command))
-}
+/// A document by its place on the server: database, collection, `_id`.
+type Written = (String, String, String);
 
 /// An open change stream.
 pub(super) struct Stream {
@@ -88,6 +31,8 @@ pub(super) struct Stream {
     /// What it tells of.
     pub(super) declared: Arc<Declarations>,
     layout: Layout,
+    /// What positions begin with.
+    sign: String,
     /// Read, and not yet told.
     waiting: VecDeque<RawDocumentBuf>,
     /// Where it goes on when all that is waiting was told.
@@ -96,6 +41,8 @@ pub(super) struct Stream {
     pub(super) place: Place,
     /// The transaction whose row of the ledger came last.
     current: Option<(At, CommandId)>,
+    /// What that transaction deletes and inserts again, once it is known: a change to whoever follows.
+    rewritten: Option<(At, HashSet<Written>)>,
     /// The last batch had all there was.
     drained: bool,
 }
@@ -118,6 +65,9 @@ impl Mongo {
         };
         let mut session = self.client.start_session().causal_consistency(false).await?;
         let reply = database.run_command(command).session(&mut session).await?;
+        if place.is_ahead_of(&reply) {
+            return Err(Error::PositionExpired.into());
+        }
         let current = match place {
             Place::Token(_, current) => current.clone(),
             Place::Now | Place::Time(_) => None,
@@ -128,10 +78,12 @@ impl Mongo {
             cursor: 0,
             declared,
             layout: self.layout.clone(),
+            sign: self.sign().to_owned(),
             waiting: VecDeque::new(),
             behind: None,
             place: place.clone(),
             current,
+            rewritten: None,
             drained: false,
         };
         stream.took(&reply, "firstBatch")?;
@@ -147,13 +99,41 @@ impl Stream {
 
     /// The next change that was read; none: the server has to be asked.
     pub(super) fn next(&mut self) -> Result<Option<ChangeEvent>, Stop> {
-        while let Some(event) = self.waiting.pop_front() {
+        while self.knows_the_next()
+            && let Some(event) = self.waiting.pop_front()
+        {
             if let Some(told) = self.tell(&event)? {
                 return Ok(Some(told));
             }
         }
         self.settle();
         Ok(None)
+    }
+
+    /// Whether the next event can be told. A deletion may be half of a change: then the insertion is in the same transaction, and has to be read
+    /// before.
+    fn knows_the_next(&mut self) -> bool {
+        let Some(at) = self.waiting.front().filter(|event| kind(event) == "delete").and_then(|event| time(event))
+        else {
+            return true;
+        };
+        let known = self.rewritten.as_ref().is_some_and(|(of, _)| *of == at);
+        if known || self.current.as_ref().is_none_or(|(of, _)| *of != at) {
+            return true;
+        }
+        if !self.drained && self.waiting.back().and_then(|event| time(event)) == Some(at) {
+            return false;
+        }
+        let of_it = self.waiting.iter().take_while(|event| time(event) == Some(at));
+        let inserted = of_it.filter(|event| kind(event) == "insert").filter_map(|event| written(event));
+        self.rewritten = Some((at, inserted.collect()));
+        true
+    }
+
+    /// Whether an event is the first half of a change.
+    fn is_rewritten(&self, event: &RawDocument) -> bool {
+        let of_it = self.rewritten.as_ref().filter(|(at, _)| time(event) == Some(*at));
+        of_it.is_some_and(|(_, rewritten)| written(event).is_some_and(|document| rewritten.contains(&document)))
     }
 
     /// Stands further than the last event where nothing is waiting, so that the position lasts as long as the server's log does.
@@ -165,7 +145,7 @@ impl Stream {
         }
     }
 
-    /// Asks the server for more, which waits for it. What was read before must be taken.
+    /// Asks the server for more, which waits for it. What was read before must be taken, as far as it can be told.
     pub(super) async fn read(&mut self, wait: Millis) -> Result<(), Stop> {
         let command = doc! {
             "getMore": self.cursor, "collection": "$cmd.aggregate", "batchSize": i32::try_from(BATCH).unwrap_or(i32::MAX),
@@ -210,35 +190,42 @@ impl Stream {
         // Only within one transaction is it asked whose it is.
         let current = self.current.take_if(|(at, _)| !is_of(&token, *at));
         drop(current);
+        if self.current.is_none() {
+            self.rewritten = None;
+        }
         self.place = Place::Token(token, self.current.clone());
     }
 
     /// What an event tells; none: nothing, as touches and rows of the ledger do.
     fn tell(&mut self, event: &RawDocument) -> Result<Option<ChangeEvent>, Stop> {
-        let kind = event.get_str("operationType").unwrap_or_default();
+        let kind = kind(event);
         if kind == "invalidate" {
             return Err(Error::PositionExpired.into());
         }
         let token = event.get_document("_id").ok().and_then(|id| id.get_str("_data").ok()).unwrap_or_default();
         let told = self.change(kind, event);
         self.stands_at(token.to_owned());
-        Ok(told.map(|(command, key, revision)| ChangeEvent { position: self.place.position(), command, key, revision }))
+        Ok(told.map(|(command, key, revision)| ChangeEvent {
+            position: self.place.position(&self.sign),
+            command,
+            key,
+            revision,
+        }))
     }
 
     fn change(&mut self, kind: &str, event: &RawDocument) -> Option<(CommandId, Key, Option<Revision>)> {
-        let namespace = event.get_document("ns").ok()?;
-        let name = self.layout.name_of(namespace.get_str("db").ok()?, namespace.get_str("coll").ok()?)?;
-        let id = event.get_document("documentKey").ok()?.get_str("_id").ok()?;
-        let at = event.get_timestamp("clusterTime").ok()?;
+        let (database, collection, id) = written(event)?;
+        let (name, at) = (self.layout.name_of(&database, &collection)?, time(event)?);
         if name == COMMANDS.name {
             if kind == "insert" {
-                self.current = CommandId::recorded(id).ok().map(|command| (at, command));
+                self.current = CommandId::recorded(&id).ok().map(|command| (at, command));
             }
             return None;
         }
         let collection = self.declared.collections.get(name.as_str())?.collection;
         let revision = |of: &RawDocument| of.get_str("_rev").ok().and_then(Revision::parse);
         let revision = match kind {
+            "delete" if self.is_rewritten(event) => return None,
             "delete" => None,
             // Without a revision it was written by another program.
             "insert" | "replace" => Some(revision(event.get_document("fullDocument").ok()?)?),
@@ -251,17 +238,26 @@ impl Stream {
         };
         // What is of no transaction of ours is a sweep, the server's own included.
         let command = self.current.as_ref().filter(|(time, _)| *time == at).map(|(_, command)| command.clone());
-        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, id), revision))
+        Some((command.unwrap_or_else(CommandId::sweep), Key::new(collection, &id), revision))
     }
+}
+
+fn kind(event: &RawDocument) -> &str {
+    event.get_str("operationType").unwrap_or_default()
+}
+
+fn time(event: &RawDocument) -> Option<At> {
+    event.get_timestamp("clusterTime").ok()
+}
+
+fn written(event: &RawDocument) -> Option<Written> {
+    let namespace = event.get_document("ns").ok()?;
+    let text = |of: &RawDocument, name| of.get_str(name).ok().map(str::to_owned);
+    Some((text(namespace, "db")?, text(namespace, "coll")?, text(event.get_document("documentKey").ok()?, "_id")?))
 }
 
 fn token(found: &Doc) -> Option<String> {
     found.get_str("_data").ok().map(str::to_owned)
-}
-
-/// Whether a token is of that time, which it begins with.
-fn is_of(token: &str, At { time, increment }: At) -> bool {
-    token.get(..18).is_some_and(|begin| begin.eq_ignore_ascii_case(&format!("82{time:08X}{increment:08X}")))
 }
 
 /// Which events concern this store.
@@ -277,27 +273,4 @@ fn shown() -> Doc {
         "operationType": 1, "ns": 1, "documentKey._id": 1, "clusterTime": 1, "fullDocument._rev": 1,
         "updateDescription.updatedFields._rev": 1,
     }}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_position_is_read_as_it_was_told() {
-        let at = At { time: 1_795_221_651, increment: 4_009 };
-        let token = "826B00E89300000FA92B0229296E04".to_owned();
-        for place in [
-            Place::Time(at),
-            Place::Token(token.clone(), None),
-            Place::Token(token.clone(), Some((at, CommandId::recorded("a:b/c/2").unwrap()))),
-        ] {
-            assert_eq!(Place::parse(&place.position()), Ok(place));
-        }
-        assert!(is_of(&token, at));
-        assert!(!is_of(&token, At { increment: 4_010, ..at }));
-        for wrong in ["", "now", "t", "t1", "t1.x", "r", "rxyz", "r82:1.2", "r82:1:c", "é1", "12"] {
-            assert_eq!(Place::parse(&Position(wrong.to_owned())), Err(Error::PositionExpired), "{wrong}");
-        }
-    }
 }

@@ -6,7 +6,6 @@ use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConc
 use mongodb::{ClientSession, Database};
 
 use super::Mongo;
-use crate::store::Position;
 
 /// Commands that happen together or not at all.
 pub(super) struct Transaction {
@@ -49,19 +48,13 @@ impl Transaction {
         drop(self.session.abort_transaction().await);
     }
 
-    /// A position before all that it does.
-    pub(super) fn position(&self) -> Position {
-        position(self.begun)
+    /// A time of the server before all that it does.
+    pub(super) fn begun(&self) -> Option<Timestamp> {
+        self.begun
     }
 }
 
 /// The server's time in a reply.
 pub(super) fn operation_time(reply: &Bson) -> Option<Timestamp> {
     reply.get_timestamp("operationTime").ok()
-}
-
-/// The position of the feed at a time of the server.
-pub(super) fn position(time: Option<Timestamp>) -> Position {
-    let Timestamp { time, increment } = time.unwrap_or(Timestamp { time: 0, increment: 0 });
-    Position(format!("t{time}.{increment}"))
 }
