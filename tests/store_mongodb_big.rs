@@ -1,0 +1,163 @@
+//! Executions far larger than one document of MongoDB may be, on a real server: they run, stop, go on in another process and are deleted,
+//! and no document comes near the server's bound. The server is the one that `RUNSTATE_TEST_MONGODB` names.
+#![cfg(all(feature = "compiler", feature = "mongodb", feature = "testing"))]
+// Helpers of tests are tests.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[allow(dead_code, reason = "shared with the suite, which uses more of it")]
+#[path = "store_mongodb/server.rs"]
+mod server;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mongodb::bson::{Document, doc};
+use runstate::domain::cvm::{Load, Reached, Start, Status};
+use runstate::engine::{Cvm, Engine};
+use runstate::id::CommandId;
+use runstate::limits::Settings;
+use runstate::store::Store;
+use runstate::store::mongodb::{Mongo, Options};
+use runstate::testing::SimHost;
+use serde_json::json;
+
+use self::server::{fresh_url, on_server, raw};
+
+/// What no document may be larger than.
+const LARGEST: i64 = 8 * 1024 * 1024;
+
+/// Prints and keeps as much as its input says, asks, changes some of it, and asks again.
+const SOURCE: &str = r#"
+function main(input) {
+    for (let i = 0; i < input.lines; i++) console.log("line", i);
+    const kept = [];
+    const filler = "é".repeat(input.chars / 2);
+    for (let i = 0; i < input.texts; i++) kept.push({ i, text: i + filler });
+    const first = CC("first?");
+    for (let i = 0; i < input.texts; i += 5) kept[i].text = i + first + filler;
+    const second = CC("second?");
+    let same = 0;
+    for (const one of kept) if (one.text === one.i + (one.i % 5 === 0 ? first : "") + filler) same += 1;
+    console.log(first, second, same);
+    return same;
+}
+"#;
+
+/// How much of everything.
+struct Size {
+    lines: u64,
+    texts: u64,
+    /// Bytes of each text, near enough.
+    chars: u64,
+}
+
+impl Size {
+    /// The long form is as large as the machine takes: 256 MiB of heap at one time, and a fifth of it once more.
+    fn of_this_run() -> Self {
+        match std::env::var_os("RUNSTATE_FULL") {
+            Some(_) => Self { lines: 1_000_000, texts: 62_000, chars: 4_000 },
+            None => Self { lines: 20_000, texts: 4_300, chars: 4_000 },
+        }
+    }
+}
+
+/// A process on a store.
+async fn process(store: Arc<dyn Store>, host: &SimHost) -> Cvm {
+    let catalog = runstate::domain::catalog().unwrap();
+    Engine::new(store, Arc::new(host.clone()), catalog, Settings::default()).await.unwrap().cvm()
+}
+
+async fn on(url: &str) -> Arc<dyn Store> {
+    Arc::new(Mongo::open(url, Options::default()).await.unwrap())
+}
+
+async fn started(cvm: &Cvm, size: &Size) -> Reached {
+    let bytecode = runstate::lang::compile("large.ts", SOURCE).unwrap().bytecode;
+    cvm.load(&Load::new("large", SOURCE, bytecode), Some(&id("load"))).await.unwrap();
+    let input = json!({"lines": size.lines, "texts": size.texts, "chars": size.chars});
+    cvm.start(&Start::of("large").id("run").input(input), Some(&id("start"))).await.unwrap()
+}
+
+async fn answered(cvm: &Cvm, answer: &str) -> Reached {
+    cvm.answer("run", None, answer.into(), None, Some(&id(answer))).await.unwrap()
+}
+
+fn id(text: &str) -> CommandId {
+    CommandId::new(text).unwrap()
+}
+
+/// Of each collection how many documents there are, how many bytes they have, and how many the largest has.
+async fn sizes(url: &str) -> Vec<(String, i64, i64, i64)> {
+    let listed = raw(url, doc! {"listCollections": 1, "nameOnly": true}).await;
+    let listed = listed.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
+    let mut sizes = Vec::new();
+    for listed in listed {
+        let name = listed.as_document().unwrap().get_str("name").unwrap().to_owned();
+        let size = doc! {"$bsonSize": "$$ROOT"};
+        let group = doc! {"_id": null, "n": {"$sum": 1}, "bytes": {"$sum": size.clone()}, "largest": {"$max": size}};
+        let asked = raw(url, doc! {"aggregate": &name, "pipeline": [{"$group": group}], "cursor": {}}).await;
+        let found = asked.get_document("cursor").unwrap().get_array("firstBatch").unwrap().clone();
+        let Some(found) = found.first().and_then(|found| found.as_document()) else { continue };
+        let number = |field: &str| whole(found, field);
+        sizes.push((name, number("n"), number("bytes"), number("largest")));
+    }
+    sizes
+}
+
+fn whole(found: &Document, field: &str) -> i64 {
+    found.get_i64(field).or_else(|_| found.get_i32(field).map(i64::from)).unwrap()
+}
+
+/// All bytes there are, after none of the documents was found too large.
+async fn expect_small(url: &str) -> i64 {
+    let sizes = sizes(url).await;
+    for (name, documents, bytes, largest) in &sizes {
+        println!("{name}: {documents} documents, {bytes} bytes, the largest {largest}");
+        assert!(*largest < LARGEST, "a document of {name} has {largest} bytes");
+    }
+    sizes.iter().map(|(.., bytes, _)| bytes).sum()
+}
+
+#[test]
+fn an_execution_larger_than_a_document_may_be_runs_goes_on_elsewhere_and_is_deleted() {
+    on_server(async {
+        let (size, url, host, begun) = (Size::of_this_run(), fresh_url(), SimHost::default(), Instant::now());
+        let told = |what: &str| println!("{what}: {:?}, {}", begun.elapsed(), memory());
+        let cvm = process(on(&url).await, &host).await;
+        assert_eq!(started(&cvm, &size).await.status, Status::WaitingCc);
+        told("started");
+        let bytes = expect_small(&url).await;
+        assert!(bytes > 16 * 1024 * 1024, "{bytes}");
+        assert_eq!(answered(&cvm, "one").await.status, Status::WaitingCc);
+        told("answered warm");
+        expect_small(&url).await;
+        drop(cvm);
+
+        // What is left stands in the documents alone.
+        let cvm = process(on(&url).await, &host).await;
+        assert_eq!(answered(&cvm, "two").await.status, Status::Complete);
+        told("answered cold");
+        let output = cvm.output("run").await.unwrap();
+        let last = format!("one two {}", size.texts);
+        assert_eq!((output.len() as u64, output.last()), (size.lines + 1, Some(&last)));
+        assert!((0..size.lines).zip(&output).all(|(i, line)| *line == format!("line {i}")));
+        assert_eq!(cvm.show_unhashed("run").await.unwrap().result, json!(size.texts));
+        expect_small(&url).await;
+        drop(output);
+
+        cvm.delete("run", Some(&id("delete"))).await.unwrap();
+        told("deleted");
+        for (name, documents, ..) in sizes(&url).await {
+            let of_executions = ["executions", "heap_pages", "outputs", "cc_history", "execution_logs", "staged"];
+            assert!(!of_executions.iter().any(|of| name.contains(of)), "{documents} documents of {name} are left");
+        }
+        raw(&url, doc! {"dropDatabase": 1}).await;
+    });
+}
+
+/// The most memory that this process had at one time, where the system tells.
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let most = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    most.split_whitespace().collect::<Vec<_>>().join(" ")
+}
