@@ -8,17 +8,22 @@
 #[path = "store_mongodb/server.rs"]
 mod server;
 
+use std::io::{BufReader, Cursor};
 use std::sync::Arc;
 use std::time::Instant;
 
 use mongodb::bson::{Document, doc};
-use runstate::domain::cvm::{Load, Reached, Start, Status};
+use runstate::code::Code;
+use runstate::domain::cvm::{CC_HISTORY, Load, Reached, Start, Status};
+use runstate::engine::transfer::{LineReader, LineWriter, check};
 use runstate::engine::{Cvm, Engine};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::store::Store;
+use runstate::schema::Key;
 use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
 use runstate::testing::SimHost;
+use runstate::time::Timestamp;
 use serde_json::json;
 
 use self::server::{fresh_url, on_server, raw};
@@ -62,9 +67,9 @@ impl Size {
 }
 
 /// A process on a store.
-async fn process(store: Arc<dyn Store>, host: &SimHost) -> Cvm {
+async fn process(store: Arc<dyn Store>, host: &SimHost) -> Engine {
     let catalog = runstate::domain::catalog().unwrap();
-    Engine::new(store, Arc::new(host.clone()), catalog, Settings::default()).await.unwrap().cvm()
+    Engine::new(store, Arc::new(host.clone()), catalog, Settings::default()).await.unwrap()
 }
 
 async fn on(url: &str) -> Arc<dyn Store> {
@@ -123,7 +128,7 @@ fn an_execution_larger_than_a_document_may_be_runs_goes_on_elsewhere_and_is_dele
     on_server(async {
         let (size, url, host, begun) = (Size::of_this_run(), fresh_url(), SimHost::default(), Instant::now());
         let told = |what: &str| println!("{what}: {:?}, {}", begun.elapsed(), memory());
-        let cvm = process(on(&url).await, &host).await;
+        let cvm = process(on(&url).await, &host).await.cvm();
         assert_eq!(started(&cvm, &size).await.status, Status::WaitingCc);
         told("started");
         let bytes = expect_small(&url).await;
@@ -134,7 +139,7 @@ fn an_execution_larger_than_a_document_may_be_runs_goes_on_elsewhere_and_is_dele
         drop(cvm);
 
         // What is left stands in the documents alone.
-        let cvm = process(on(&url).await, &host).await;
+        let cvm = process(on(&url).await, &host).await.cvm();
         assert_eq!(answered(&cvm, "two").await.status, Status::Complete);
         told("answered cold");
         let output = cvm.output("run").await.unwrap();
@@ -150,6 +155,45 @@ fn an_execution_larger_than_a_document_may_be_runs_goes_on_elsewhere_and_is_dele
         for (name, documents, ..) in sizes(&url).await {
             let of_executions = ["executions", "heap_pages", "outputs", "cc_history", "execution_logs", "staged"];
             assert!(!of_executions.iter().any(|of| name.contains(of)), "{documents} documents of {name} are left");
+        }
+        raw(&url, doc! {"dropDatabase": 1}).await;
+    });
+}
+
+/// A call of `run` whose answer is a list of so many small numbers: six times as long on the server as in an export.
+fn call_with(numbers: usize) -> Batch {
+    let document = json!({
+        "id": "call", "executionId": "run", "programName": "large", "step": 1, "kind": "cognitive", "outcome": "answered",
+        "request": {"prompt": "?", "instructionId": 1, "timestamp": 1}, "response": {"result": vec![1; numbers], "latencyMs": 1},
+    });
+    let op = Op::Put { version: CC_HISTORY.version, document: Arc::new(document.as_object().unwrap().clone()) };
+    let writes = vec![Write { key: Key::new(&CC_HISTORY, "call"), expect: Expect::Absent, op }];
+    let (command, fingerprint, at) = (id("call"), "call".to_owned(), Timestamp::from_millis(0));
+    Batch { command, fingerprint, at, result: json!(null), writes, checks: Vec::new() }
+}
+
+#[test]
+fn an_import_with_a_document_that_only_this_server_finds_too_large_leaves_nothing_there() {
+    on_server(async {
+        let memory: Arc<dyn Store> = Arc::new(Memory::new());
+        let (first, url) = (process(memory.clone(), &SimHost::default()).await, fresh_url());
+        let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
+        first.cvm().load(&Load::new("asks", "CC('?')", bytecode), None).await.unwrap();
+        first.cvm().start(&Start::of("asks").id("small"), None).await.unwrap();
+        // As JSON it is small enough for any store.
+        memory.commit(call_with(1_600_000)).await.unwrap();
+        let mut bytes = Vec::new();
+        first.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
+
+        let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
+        let mut source = LineReader::new(BufReader::new(Cursor::new(&bytes)), "memory", catalog.clone());
+        let checked = check(&mut source, &catalog, |_| {}).unwrap();
+        let second = process(on(&url).await, &SimHost::default()).await;
+        let error = second.import(&mut source, &checked, |_| {}).await.unwrap_err();
+        assert_eq!(error.code, Code::TooLarge, "{error}");
+        assert!(error.message.contains("cvm.cc_history/call"), "{error}");
+        for (name, documents, ..) in sizes(&url).await {
+            assert!(name.starts_with("runstate."), "{documents} documents of {name} are left");
         }
         raw(&url, doc! {"dropDatabase": 1}).await;
     });
