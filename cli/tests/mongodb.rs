@@ -7,6 +7,8 @@ mod support;
 
 #[path = "mongodb/moving.rs"]
 mod moving;
+#[path = "mongodb/secrets.rs"]
+mod secrets;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
