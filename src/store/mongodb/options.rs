@@ -231,7 +231,7 @@ mod tests {
             "mongodb://ann:secret@h/?nonsense=1",
             "mongodb://ann:secret:cret@h/",
             "mongodb://h/?authMechanismProperties=secret",
-            "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:s@cret",
+            "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:s@cret",
             "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:a,secret",
             "mongodb://h:port/?tlsCertificateKeyFilePassword=secret",
         ] {
