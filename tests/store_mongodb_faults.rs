@@ -20,6 +20,8 @@ mod load;
 mod network;
 #[path = "store_mongodb_faults/proxy.rs"]
 mod proxy;
+#[path = "store_mongodb_faults/roles.rs"]
+mod roles;
 #[path = "store_mongodb_faults/server.rs"]
 mod server;
 #[path = "store_mongodb_faults/skew.rs"]
