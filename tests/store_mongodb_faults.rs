@@ -6,6 +6,8 @@
 
 #[path = "store_mongodb_faults/access.rs"]
 mod access;
+#[path = "store_mongodb_faults/building.rs"]
+mod building;
 #[path = "store_mongodb_faults/checker.rs"]
 mod checker;
 #[path = "store_mongodb_faults/crash.rs"]
