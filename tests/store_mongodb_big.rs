@@ -10,13 +10,14 @@ mod server;
 
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mongodb::bson::{Document, doc};
 use runstate::code::Code;
 use runstate::domain::cvm::{CC_HISTORY, Load, Reached, Start, Status};
-use runstate::engine::transfer::{LineReader, LineWriter, check};
-use runstate::engine::{Cvm, Engine};
+use runstate::engine::transfer::{Header, LineReader, LineWriter, Record, Sink, Summary, check};
+use runstate::engine::{Cvm, Engine, Error};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::Key;
@@ -196,6 +197,73 @@ fn an_import_with_a_document_that_only_this_server_finds_too_large_leaves_nothin
             assert!(name.starts_with("runstate."), "{documents} documents of {name} are left");
         }
         raw(&url, doc! {"dropDatabase": 1}).await;
+    });
+}
+
+/// A sink while whose first document comes somebody writes to the store.
+struct Busy<S> {
+    inner: S,
+    runs: Option<Cvm>,
+}
+
+impl<S: Sink> Sink for Busy<S> {
+    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+        self.inner.begin(header)
+    }
+
+    fn put(&mut self, record: &Record, line: &str) -> Result<(), Error> {
+        if let Some(runs) = self.runs.take() {
+            let (handle, pause) = (tokio::runtime::Handle::current(), runs.pause("run-1", None));
+            tokio::task::block_in_place(|| handle.block_on(pause))?;
+        }
+        self.inner.put(record, line)
+    }
+
+    fn end(&mut self, summary: &Summary) -> Result<(), Error> {
+        self.inner.end(summary)
+    }
+}
+
+/// Writes to a database of somebody else, until it is told to stop.
+async fn other_work(url: String, stop: Arc<AtomicBool>) -> u64 {
+    let mut done = 0;
+    while !stop.load(Ordering::Relaxed) {
+        raw(&url, doc! {"insert": "others", "documents": [{"n": 1}]}).await;
+        done += 1;
+    }
+    done
+}
+
+#[test]
+fn an_export_is_not_in_the_way_of_what_others_do_on_the_server_nor_of_who_reads() {
+    on_server(async {
+        let (url, host) = (fresh_url(), SimHost::default());
+        let engine = process(on(&url).await, &host).await;
+        let bytecode = runstate::lang::compile("asks.ts", "CC('?')").unwrap().bytecode;
+        engine.cvm().load(&Load::new("asks", "CC('?')", bytecode), None).await.unwrap();
+        for n in 0..5 {
+            engine.cvm().start(&Start::of("asks").id(&format!("run-{n}")), None).await.unwrap();
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let others = tokio::spawn(other_work(fresh_url(), stop.clone()));
+        // Whoever reads by key writes a little too, to prove that the primary is one.
+        let (reader, until) = (process(on(&url).await, &host).await, stop.clone());
+        let reads = tokio::spawn(async move {
+            while !until.load(Ordering::Relaxed) {
+                reader.cvm().show_unhashed("run-1").await.unwrap();
+            }
+        });
+        for _ in 0..5 {
+            let mut bytes = Vec::new();
+            // It cannot begin again.
+            engine.export(&mut LineWriter::new(&mut bytes, "a pipe"), |_| {}).await.unwrap();
+        }
+        let inner = LineWriter::new(Vec::new(), "a pipe");
+        let error = engine.export(&mut Busy { inner, runs: Some(engine.cvm()) }, |_| {}).await.unwrap_err();
+        assert_eq!(error.code, Code::Conflict, "{error}");
+        stop.store(true, Ordering::Relaxed);
+        assert!(others.await.unwrap() > 0);
+        reads.await.unwrap();
     });
 }
 
