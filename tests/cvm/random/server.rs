@@ -144,5 +144,5 @@ fn nor_does_one_on_a_server_whose_connections_are_cut() {
         return;
     };
     let wanted = ["connection cut", "Start", "outcome answered", "told the same"].map(str::to_owned);
-    search(1, 40, &wanted, || Ground::Server(Box::new(Database::of(&server))));
+    search(3, 40, &wanted, || Ground::Server(Box::new(Database::of(&server))));
 }
