@@ -6,6 +6,8 @@
 
 #[path = "store_mongodb_faults/access.rs"]
 mod access;
+#[path = "store_mongodb_faults/building.rs"]
+mod building;
 #[path = "store_mongodb_faults/checker.rs"]
 mod checker;
 #[path = "store_mongodb_faults/crash.rs"]
@@ -26,6 +28,8 @@ mod proxy;
 mod readers;
 #[path = "store_mongodb_faults/register.rs"]
 mod register;
+#[path = "store_mongodb_faults/roles.rs"]
+mod roles;
 #[path = "store_mongodb_faults/server.rs"]
 mod server;
 #[path = "store_mongodb_faults/skew.rs"]

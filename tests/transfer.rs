@@ -12,10 +12,10 @@ use runstate::engine::transfer::{Header, Imported, LineReader, LineWriter, Recor
 use runstate::engine::{self, Cvm, Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::schema::Key;
+use runstate::schema::{Key, Query};
 use runstate::store::file::{FileStore, Options};
-use runstate::store::layer::{Fault, FaultStore, Method};
-use runstate::store::{Error, Memory, Store};
+use runstate::store::layer::{Fault, FaultStore, Method, Small};
+use runstate::store::{COMMANDS, Error, Limits, Memory, Store};
 use runstate::time::Millis;
 
 const ASKS: &str = "const kept = []; for (let i = 0; i < 100; i++) kept.push({ i, f: () => i });
@@ -259,6 +259,81 @@ async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execu
         }
     }
     assert!(seen.iter().filter(|fine| !**fine).count() > 8, "{seen:?}");
+}
+
+/// That nothing at all stands there which an export would tell.
+async fn expect_empty(engine: &Engine) {
+    let (_, there) = export(engine).await;
+    assert_eq!(there.total(), 0, "{:?}", there.counts);
+}
+
+/// Three executions that wait.
+async fn three() -> (Engine, Vec<u8>, Summary) {
+    let first = memory().await;
+    let runs = loaded(&first, "asks", ASKS).await;
+    for name in ["a", "b", "c"] {
+        runs.start(&Start::of("asks").id(name), Some(&id(name))).await.unwrap();
+    }
+    let (bytes, exported) = export(&first).await;
+    (first, bytes, exported)
+}
+
+#[tokio::test]
+async fn what_a_store_finds_too_large_is_told_before_anything_is_written() {
+    let (first, ..) = three().await;
+    let source = format!("console.log('{}')", "x".repeat(40_000));
+    loaded(&first, "large", &source).await;
+    let (bytes, _) = export(&first).await;
+    let few = Limits { document_bytes: 32 * 1024, batch_bytes: 64 * 1024, batch_writes: 100 };
+    let disk: Arc<dyn Store> = Arc::new(Memory::new());
+    let second = over(Arc::new(Small::new(disk.clone(), few))).await;
+    let error = import(&second, &bytes).await.unwrap_err();
+    assert_eq!(error.code, Code::TooLarge, "{error}");
+    assert!(error.message.contains("cvm.program"), "{error}");
+    expect_empty(&second).await;
+    // Nothing was begun either.
+    assert_eq!(disk.query(&Query::of(&COMMANDS)).await.unwrap().rows.len(), 0);
+}
+
+#[tokio::test]
+async fn an_import_that_is_refused_halfway_leaves_nothing_and_can_be_made_again() {
+    let (_, bytes, exported) = three().await;
+    let refusals = [
+        Error::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 },
+        Error::UniqueViolation { key: Key::new(&EXECUTIONS, "b"), index: "name".into() },
+    ];
+    for refusal in refusals {
+        let mut left = 0;
+        for nth in 1..=6 {
+            let store = Arc::new(FaultStore::new(Memory::new()));
+            let second = over(store.clone()).await;
+            store.plan(Method::Commit, nth, Fault::Before(refusal.clone()));
+            let error = import(&second, &bytes).await.unwrap_err();
+            assert!(matches!(error.code, Code::TooLarge | Code::AlreadyExists), "{nth}: {error}");
+            left += usize::from(store.calls(Method::Commit) > nth);
+            expect_empty(&second).await;
+            store.heal();
+            assert_eq!(import(&second, &bytes).await.unwrap().summary, exported, "{nth}");
+        }
+        assert_eq!(left, 5, "there was something to be taken back");
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_refused_import_stays() {
+    let (_, bytes, exported) = three().await;
+    let store = Arc::new(FaultStore::new(Memory::new()));
+    let second = over(store.clone()).await;
+    store.plan(Method::Commit, 3, Fault::DieAfter);
+    import(&second, &bytes).await.unwrap_err();
+    store.heal();
+    let (_, before) = export(&second).await;
+    assert!(before.total() > 0);
+    let refusal = Error::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 };
+    store.plan(Method::Commit, 2, Fault::Before(refusal));
+    import(&second, &bytes).await.unwrap_err();
+    assert_eq!(export(&second).await.1, before);
+    assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
 }
 
 async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, Summary), runstate::engine::Error> {

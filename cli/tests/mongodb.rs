@@ -5,6 +5,13 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[path = "mongodb/moving.rs"]
+mod moving;
+#[path = "mongodb/secrets.rs"]
+mod secrets;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use serde_json::Value as Json;
 use support::{FAILS, GREET, SUM, Said, Scene};
 
@@ -20,10 +27,19 @@ impl OnServer {
             println!("skipped: {test}: RUNSTATE_TEST_MONGODB names no server");
             return None;
         };
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
         let (base, query) = server.split_once('?').unwrap_or((&server, ""));
-        let url = format!("{}/cli{}_{now:x}?{query}", base.trim_end_matches('/'), std::process::id());
+        let url = format!("{}/cli{}_{next}_{now:x}?{query}", base.trim_end_matches('/'), std::process::id());
         Some(Self { scene: Scene::new(), url })
+    }
+
+    /// The URL of another store on the server, with each domain in a database of its own.
+    fn in_domains(&self) -> String {
+        let (server, rest) = self.url.rsplit_once('/').unwrap();
+        let (name, query) = rest.split_once('?').unwrap();
+        format!("{server}/?layout=seed&databasePrefix={}_&{query}", &name[name.len() - 20..])
     }
 
     fn run(&self, args: &[&str]) -> Said {

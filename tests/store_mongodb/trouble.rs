@@ -1,10 +1,13 @@
 //! What goes wrong before anything is stored, and what is said of it.
 
 use mongodb::bson::doc;
+use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
 use runstate::store::mongodb::{Mongo, Options};
-use runstate::store::{Error, Store};
+use runstate::store::{Batch, Error, Expect, Op, Store, Write};
+use runstate::time::Timestamp;
+use runstate::value::Json;
 
 use super::server::{fresh_url, indexes, on_server, raw};
 
@@ -110,5 +113,46 @@ fn bare_names_stand_in_databases_of_their_domains() {
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let domain = format!("{server}/{}_t?{query}", &name[name.len() - 12..]);
         assert_eq!(indexes(&domain, "c").await.len(), 2);
+    });
+}
+
+/// A batch on documents with long lists of small numbers, which are six times as long on the server as in JSON.
+fn of_lists(command: &str, write: impl Fn(usize) -> (Expect, usize)) -> Batch {
+    let writes = (0..8).map(|n| {
+        let (expect, numbers) = write(n);
+        let document = [("list".to_owned(), Json::from(vec![n; numbers]))].into_iter().collect();
+        let op = Op::Put { version: 1, document: std::sync::Arc::new(document) };
+        Write { key: Key::new(&LATER, &format!("l{n}")), expect, op }
+    });
+    Batch {
+        command: CommandId::new(command).unwrap(),
+        fingerprint: "lists".into(),
+        at: Timestamp::from_millis(1_705_744_800_000),
+        result: Json::Null,
+        writes: writes.collect(),
+        checks: Vec::new(),
+    }
+}
+
+#[test]
+fn a_batch_larger_than_one_command_may_be_is_committed_by_several() {
+    on_server(async {
+        let store = Mongo::open(&fresh_url(), Options::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&LATER]).unwrap()).await.unwrap();
+        store.commit(of_lists("inserts", |_| (Expect::Absent, 300_000))).await.unwrap();
+        let keys: Vec<Key> = (0..8).map(|n| Key::new(&LATER, &format!("l{n}"))).collect();
+        let found = store.get(&keys).await.unwrap();
+        let revision = |n: usize| found[n].as_ref().unwrap().revision.clone();
+        store.commit(of_lists("updates", |n| (Expect::Revision(revision(n)), 300_001))).await.unwrap();
+        let lengths = store.get(&keys).await.unwrap();
+        let lengths = lengths.iter().map(|found| found.as_ref().unwrap().document["list"].as_array().unwrap().len());
+        assert_eq!(lengths.collect::<Vec<_>>(), [300_001; 8]);
+        // One alone is more than a document may be there.
+        let refused = store.commit(of_lists("too large", |n| (Expect::Any, if n == 0 { 1_700_000 } else { 1 }))).await;
+        assert_eq!(refused.unwrap_err().code().as_str(), "too_large");
+        assert_eq!(
+            store.get(&keys[1..2]).await.unwrap()[0].as_ref().unwrap().document["list"].as_array().unwrap().len(),
+            300_001
+        );
     });
 }

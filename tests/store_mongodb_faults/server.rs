@@ -95,6 +95,13 @@ impl Servers {
         servers
     }
 
+    /// A set of one node that fails where a test tells it to.
+    pub async fn obedient(program: PathBuf) -> Self {
+        let servers = Self::started(program, 1, &["--replSet", "rs0", "--setParameter", "enableTestCommands=1"]).await;
+        servers.initiate().await;
+        servers
+    }
+
     /// A server that is no replica set.
     pub async fn standalone(program: PathBuf) -> Self {
         Self::started(program, 1, &[]).await

@@ -6,12 +6,13 @@ use std::path::Path;
 use runstate::domain::cvm::EXECUTIONS;
 use runstate::engine::Host;
 use runstate::engine::SystemHost;
+use runstate::engine::open;
 use runstate::engine::transfer::disk::{Existing, Staged, TreeWriter, file_writer, finish};
 use runstate::engine::transfer::{LineWriter, Selection, Summary};
 use runstate::schema::Key;
 use serde_json::json;
 
-use super::is_stdio;
+use super::{is_stdio, meant_as_url};
 use crate::args::Export;
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
@@ -24,6 +25,13 @@ const KEPT: &str = "no export was made";
 
 /// That the command can be meant.
 pub fn check(export: &Export, json: bool) -> Result<(), Failure> {
+    if let Some(url) = meant_as_url(&export.to) {
+        let message = format!(
+            "`{}` is no file; into another store it goes by: runstate export - | runstate --store URL import -",
+            open::aloud(url)
+        );
+        return Err(failure::usage(message));
+    }
     match is_stdio(&export.to) {
         true if export.tree => Err(failure::usage("a tree is a folder; name one in place of `-`")),
         true if json => Err(failure::usage("--json and the export both want standard output; export to a file")),

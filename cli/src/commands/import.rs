@@ -14,7 +14,7 @@ use runstate::schema::Catalog;
 use runstate::vm::WireInstruction;
 use serde_json::json;
 
-use super::is_stdio;
+use super::{is_stdio, meant_as_url};
 use crate::args::{Global, Import};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
@@ -57,7 +57,7 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
 
 /// The URL of a server, where `from` is one.
 fn database(from: &Path) -> Result<Option<&str>, Failure> {
-    match from.to_str().filter(|from| from.contains("://")) {
+    match meant_as_url(from) {
         Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
         // It may hold a password, so it is not taken for the name of a file, and named.
         Some(url) if !from.exists() => {

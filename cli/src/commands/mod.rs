@@ -211,6 +211,14 @@ fn named(these: These) -> Result<named::Named, Failure> {
     named::Named::new(these.ids, these.writing.command_id.as_deref())
 }
 
+/// What was meant as the URL of a server, where the name of a file is taken: right or mistyped, it may hold a password, so it is not named as a
+/// file would be.
+fn meant_as_url(name: &Path) -> Option<&str> {
+    let name = name.to_str()?;
+    let mistyped = || name.starts_with("mongodb") && (name.contains('@') || name.contains("//"));
+    (name.contains("://") || mistyped()).then_some(name)
+}
+
 /// Whether a path means standard input or output.
 fn is_stdio(path: &Path) -> bool {
     path.as_os_str() == "-"

@@ -1,10 +1,13 @@
 //! Which store the environment asks for, by the variables of the systems that runstate carries on.
 
+use std::fmt;
+
+use super::aloud;
 use crate::code::Code;
 use crate::engine::Error;
 
 /// The environment variables that name a store, as the host read them; empty counts as not set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment {
     /// `RUNSTATE_STORE`: a store URL; wins over the others.
     pub runstate_store: Option<String>,
@@ -16,6 +19,20 @@ pub struct Environment {
     pub mongodb_uri: Option<String>,
     /// The person's home directory.
     pub home: Option<String>,
+}
+
+/// URLs are told as they may be repeated.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = |url: &Option<String>| url.as_deref().map(aloud);
+        f.debug_struct("Environment")
+            .field("runstate_store", &url(&self.runstate_store))
+            .field("cvm_storage_type", &self.cvm_storage_type)
+            .field("cvm_data_dir", &self.cvm_data_dir)
+            .field("mongodb_uri", &url(&self.mongodb_uri))
+            .field("home", &self.home)
+            .finish()
+    }
 }
 
 /// The URL of the store that the environment asks for: `file:~/.cvm` where it says nothing.

@@ -41,7 +41,7 @@ cfg_if::cfg_if! {
 }
 
 /// A store named by a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// In this process, gone with it.
     Memory,
@@ -58,6 +58,20 @@ pub enum StoreUrl {
     MongoDb(String),
     /// On a PostgreSQL server.
     Postgres(String),
+}
+
+/// What is written where a program fails may hold no password.
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("Memory"),
+            Self::File { directory, single_process } => {
+                write!(f, "File({directory:?}, single process: {single_process})")
+            }
+            Self::IndexedDb(name) => write!(f, "IndexedDb({name:?})"),
+            Self::MongoDb(url) | Self::Postgres(url) => write!(f, "Server({:?})", aloud(url)),
+        }
+    }
 }
 
 const SCHEMES: [&str; 6] = ["memory", "file", "indexeddb", "mongodb", "mongodb+srv", "postgres"];
@@ -78,6 +92,9 @@ impl StoreUrl {
             }
             if url == "memory" {
                 return invalid("`memory` is no store URL; did you mean `memory:`?".to_owned());
+            }
+            if url.contains("//") {
+                return invalid(format!("`{}` is no store URL; a scheme and `:` are missing", aloud(url)));
             }
             return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
         };
@@ -163,18 +180,25 @@ pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
     }
 }
 
-/// A URL of a server as it may be repeated: without user and password. All up to the last `@` goes, since a password may hold one that
-/// should have been encoded.
+/// A URL of a server as it may be repeated: without user, password and options. All up to the last `@` goes, since a password may hold
+/// one that should have been encoded; where that may as well be part of an option, nothing is left.
 ///
 /// ```
 /// use runstate::engine::open::aloud;
-/// assert_eq!(aloud("mongodb://ann:s@cret@host:27017/app"), "mongodb://…@host:27017/app");
+/// assert_eq!(aloud("mongodb://ann:s@cret@host:27017/app?tls=true"), "mongodb://…@host:27017/app?…");
 /// assert_eq!(aloud("mongodb://host/app"), "mongodb://host/app");
 /// ```
 pub fn aloud(url: &str) -> String {
-    let Some((secret, rest)) = url.rsplit_once('@') else { return url.to_owned() };
-    let shown = secret.find("//").map_or("", |at| &secret[..at + 2]);
-    format!("{shown}…@{rest}")
+    let (begin, rest) = url.split_at(url.find("//").map_or(0, |at| at + 2));
+    let (secret, shown) = rest.rsplit_once('@').map_or(("", rest), |(secret, shown)| (secret, shown));
+    if secret.contains('?') {
+        return format!("{begin}…");
+    }
+    let user = if shown.len() < rest.len() { "…@" } else { "" };
+    match shown.split_once('?') {
+        Some((place, _)) => format!("{begin}{user}{place}?…"),
+        None => format!("{begin}{user}{shown}"),
+    }
 }
 
 /// The scheme at most two letters away.
@@ -193,6 +217,15 @@ mod tests {
             let said = StoreUrl::parse(url).unwrap_err().message;
             assert!(!said.contains("cret") && !said.contains("ann") && said.contains("…@h"), "{said}");
         }
+        for url in ["mongo://h/x?token=secret", "mongo://h?token=s@cret", "mongo//h/x?token=secret"] {
+            let said = StoreUrl::parse(url).unwrap_err().message;
+            assert!(!said.contains("cret"), "{said}");
+        }
+        let debug = format!("{:?}", StoreUrl::parse("mongodb://ann:secret@h/x?tlsCertificateKeyFilePassword=secret"));
+        assert!(!debug.contains("secret") && !debug.contains("ann") && debug.contains("…@h/x?…"), "{debug}");
+        let of = |url: &str| Some(url.to_owned());
+        let environment = Environment { mongodb_uri: of("mongodb://ann:secret@h"), ..Environment::default() };
+        assert!(!format!("{environment:?}").contains("secret"));
     }
 
     #[test]

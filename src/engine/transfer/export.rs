@@ -63,7 +63,7 @@ impl Engine {
                 }
             }
             let summary = exporting.tally.summary();
-            if selected.stands(&self.selected(selection).await?) {
+            if self.stands(&selected, selection).await? {
                 sink.end(&summary)?;
                 return Ok(summary);
             }

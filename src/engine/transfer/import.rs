@@ -1,8 +1,10 @@
-//! Into a store: all is checked first, then compared, then written (`write.rs`), then read again.
+//! Into a store: all is checked first, then compared, then written (`write.rs`), then read again. What is refused halfway is taken back
+//! (`undo.rs`).
 
 use std::sync::Arc;
 
 use super::tally::Tally;
+use super::write::judge_fit;
 use super::{Item, Phase, Progress, Record, Source, Summary, record};
 use crate::code::Code;
 use crate::engine::{Engine, Error};
@@ -122,7 +124,8 @@ impl Engine {
     /// Writes what `source` holds into the store. `checked` came of [`check`] on it.
     ///
     /// What is there and equal is passed over, so an import that was cut off goes on when it is repeated; what is there and differs is
-    /// [`Code::AlreadyExists`], found before anything is written. In the end all is read again from the store and its hash compared.
+    /// [`Code::AlreadyExists`], found before anything is written, and so is what is too large here. Where the store refuses something only when
+    /// it is written, what was written before is removed again. In the end all is read again from the store and its hash compared.
     pub async fn import<S: Source>(
         &self,
         source: &mut S,
@@ -155,13 +158,19 @@ impl Engine {
         let mut others = Others::default();
         while let Some(chunk) = chunks.next()? {
             done += chunk.len() as u64;
-            for (record, found) in chunk.iter().zip(self.found(&chunk).await?) {
+            let mut new = Vec::new();
+            let found = self.found(&chunk).await?;
+            for (record, found) in chunk.into_iter().zip(found) {
                 if let Found::Absent = found {
-                    absent += 1;
                     if others.may_be(self, record.collection).await? {
-                        self.judge_unique(record).await?;
+                        self.judge_unique(&record).await?;
                     }
+                    new.push(record);
                 }
+            }
+            absent += new.len() as u64;
+            for batch in self.batches(new) {
+                judge_fit(&batch, &self.shared.catalog, self.store().capabilities().limits(), self.now())?;
             }
             progress(done);
             self.give_way().await;
@@ -261,10 +270,14 @@ fn of_store(record: &Record, stored: Stored) -> Record {
     Record { version: stored.version, document: stored.document, ..record.clone() }
 }
 
+/// Equal as they are written: stores may tell `1.0` as `1`.
+pub(super) fn same(record: &Record, stored: &Stored) -> bool {
+    Arc::ptr_eq(&stored.document, &record.document) || of_store(record, stored.clone()).line() == record.line()
+}
+
 fn judge(record: &Record, stored: Option<Stored>) -> Result<Found, Error> {
     let Some(stored) = stored else { return Ok(Found::Absent) };
-    // Equal as they are written: stores may tell `1.0` as `1`.
-    if Arc::ptr_eq(&stored.document, &record.document) || of_store(record, stored).line() == record.line() {
+    if same(record, &stored) {
         return Ok(Found::Same);
     }
     let message = match record.collection.name == COMMANDS.name {

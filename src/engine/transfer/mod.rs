@@ -20,6 +20,7 @@ mod lines;
 mod record;
 mod select;
 mod tally;
+mod undo;
 mod write;
 
 use std::collections::BTreeMap;

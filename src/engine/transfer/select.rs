@@ -6,7 +6,8 @@ use crate::code::Code;
 use crate::engine::{Engine, Error};
 use crate::id::Revision;
 use crate::schema::{Catalog, Collection, Filter, Key, Presence, Query, Reference};
-use crate::store::{COMMANDS, Position};
+use crate::store::{self, COMMANDS, Position};
+use crate::time::Millis;
 use crate::value;
 
 /// What of a store is moved.
@@ -22,8 +23,8 @@ pub enum Selection {
 
 /// A selection as it stood when it was looked up.
 pub(super) enum Selected {
-    /// All, at this position of the store; what has no feed of changes always stands in the same place.
-    All(Option<Position>),
+    /// All, at this position of the store, with so many rows in the ledger; what has no feed of changes always stands in the same place.
+    All(Option<Position>, Option<u64>),
     /// This document.
     One(Box<Record>, Revision),
 }
@@ -41,7 +42,7 @@ impl Engine {
     /// Looks a selection up.
     pub(super) async fn selected(&self, selection: &Selection) -> Result<Selected, Error> {
         let key = match selection {
-            Selection::All => return Ok(Selected::All(self.position().await?)),
+            Selection::All => return Ok(Selected::All(self.position().await?, self.count(&COMMANDS).await?)),
             Selection::One(key) => key,
         };
         let refused = |code, why: &str| {
@@ -62,16 +63,31 @@ impl Engine {
     }
 }
 
-impl Selected {
+impl Engine {
     /// Whether it is still what it was. Rows that come to a document are told by the document: it is written with them.
-    pub fn stands(&self, now: &Selected) -> bool {
-        match (self, now) {
-            (Self::All(then), Self::All(now)) => then == now,
-            (Self::One(_, then), Self::One(_, now)) => then == now,
-            _ => false,
+    pub(super) async fn stands(&self, selected: &Selected, selection: &Selection) -> Result<bool, Error> {
+        match (selected, self.selected(selection).await?) {
+            (Selected::One(_, then), Selected::One(_, now)) => Ok(*then == now),
+            (Selected::All(then, rows), Selected::All(now, rows_now)) => match then {
+                Some(position) if now != *then => Ok(*rows == rows_now && self.is_still(position).await?),
+                _ => Ok(true),
+            },
+            _ => Ok(false),
         }
     }
 
+    /// Whether no document was written since. Positions alone do not tell: that of a server moves on with whatever happens there, be it in
+    /// databases of others.
+    async fn is_still(&self, since: &Position) -> Result<bool, Error> {
+        match self.store().changes(Some(since.clone()), 1, Millis(0)).await {
+            Ok(changes) => Ok(changes.events.is_empty()),
+            Err(store::Error::PositionExpired) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Selected {
     /// What of `collection` is part of it.
     pub fn part(&self, collection: &'static Collection) -> Part<'_> {
         let Self::One(record, _) = self else { return Part::Found(Query::of(collection)) };

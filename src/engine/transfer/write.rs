@@ -7,13 +7,14 @@ use std::task::Poll;
 use serde_json::json;
 
 use super::import::{Chunks, Found, exists};
+use super::undo::{self, Written};
 use super::{Checked, OWN, Record, Source, record};
 use crate::code::Code;
 use crate::engine::{Engine, Error};
 use crate::id::{CommandId, hex, sha256};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Collection};
-use crate::store::{self, Batch, COMMANDS, Expect, Op, Write};
+use crate::store::{self, Batch, COMMANDS, Expect, Limits, Op, Write};
 use crate::time::Timestamp;
 use crate::value::{Json, json_bytes};
 
@@ -27,41 +28,58 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const AT_ONCE: usize = 64;
 
 /// How often a batch is judged again because somebody else wrote meanwhile.
-const ATTEMPTS: u32 = 16;
+pub(super) const ATTEMPTS: u32 = 16;
 
 impl Engine {
     /// Writes what is absent: what others hang on comes last, so that half an import shows nothing that lacks its parts, and the ledger
-    /// after all. How much was written.
+    /// after all. How much was written. Where a document is refused nothing is left of it.
     pub(super) async fn write_all<S: Source>(
         &self,
         source: &mut S,
         checked: &Checked,
         mut progress: impl FnMut(u64),
     ) -> Result<u64, Error> {
-        let (mut written, mut done) = (0, 0);
+        let mut written = Written::default();
+        match self.write_documents(source, checked, &mut written, &mut progress).await {
+            Err(error) if undo::refused(&error) => return Err(self.take_back(source, &written, error).await),
+            done => done?,
+        }
+        let (mut rows, mut done) = (0, checked.summary().documents());
+        let mut chunks = Chunks::of(source, &COMMANDS)?;
+        while let Some(chunk) = chunks.next()? {
+            done += chunk.len() as u64;
+            rows += self.write_ledger(&chunk).await?;
+            progress(done);
+            self.give_way().await;
+        }
+        Ok(written.count() + rows)
+    }
+
+    /// All but the ledger. `written` says what it was, also where it came to no end.
+    async fn write_documents<S: Source>(
+        &self,
+        source: &mut S,
+        checked: &Checked,
+        written: &mut Written,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), Error> {
+        let mut done = 0;
         for collection in parts_first(&self.shared.catalog) {
             let mut chunks = Chunks::of(source, collection)?;
             while let Some(chunk) = chunks.next()? {
                 done += chunk.len() as u64;
                 for batch in self.batches(chunk) {
-                    written += self.write(&batch, &checked.summary().contents).await?;
+                    written.add(collection, self.write(&batch, &checked.summary().contents).await?);
                 }
                 progress(done);
                 self.give_way().await;
             }
         }
-        let mut chunks = Chunks::of(source, &COMMANDS)?;
-        while let Some(chunk) = chunks.next()? {
-            done += chunk.len() as u64;
-            written += self.write_ledger(&chunk).await?;
-            progress(done);
-            self.give_way().await;
-        }
-        Ok(written)
+        Ok(())
     }
 
     /// Cuts documents into what one batch may hold here.
-    fn batches(&self, records: Vec<Record>) -> Vec<Vec<Record>> {
+    pub(super) fn batches(&self, records: Vec<Record>) -> Vec<Vec<Record>> {
         let limits = self.store().capabilities().limits();
         let (most, most_bytes) = (BATCH_WRITES.min(limits.batch_writes), BATCH_BYTES.min(limits.batch_bytes));
         let mut batches: Vec<Vec<Record>> = Vec::new();
@@ -82,22 +100,23 @@ impl Engine {
         batches
     }
 
-    /// Writes those of `records` that are absent; how many.
-    async fn write(&self, records: &[Record], of: &str) -> Result<u64, Error> {
-        let mut life = 0;
+    /// Writes those of `records` that are absent; which ones.
+    async fn write(&self, records: &[Record], of: &str) -> Result<Vec<bool>, Error> {
+        let (mut life, mut first) = (0, None);
         for _ in 0..ATTEMPTS {
-            let found = self.found(records).await?;
+            let is_absent: Vec<bool> =
+                self.found(records).await?.iter().map(|found| matches!(found, Found::Absent)).collect();
+            let ours = first.get_or_insert_with(|| is_absent.clone());
             let absent: Vec<&Record> =
-                records.iter().zip(found).filter(|(_, found)| matches!(found, Found::Absent)).map(|(r, _)| r).collect();
+                records.iter().zip(&is_absent).filter(|(_, absent)| **absent).map(|(record, _)| record).collect();
             if absent.is_empty() {
-                return Ok(0);
+                return Ok(std::mem::take(ours));
             }
             let batch = insertion(&absent, of, life, self.now())?;
-            let count = absent.len() as u64;
             match self.store().commit(batch).await {
                 // Written under this id before, and deleted since: it begins another life.
                 Ok(receipt) if receipt.replayed => life += 1,
-                Ok(_) => return Ok(count),
+                Ok(_) => return Ok(std::mem::take(ours)),
                 // Somebody wrote there, or it was written after all: what is there is judged again, under the same id.
                 Err(store::Error::Conflict { .. } | store::Error::Unknown { .. }) => {}
                 Err(store::Error::UniqueViolation { key, index }) => {
@@ -143,6 +162,14 @@ fn unknown(row: &Record) -> Error {
     Error { retryable: true, ..Error::new(Code::Unknown, message) }
 }
 
+/// That a store which takes batches so large takes all of `records`, as far as that needs no asking.
+pub(super) fn judge_fit(records: &[Record], catalog: &Catalog, limits: Limits, at: Timestamp) -> Result<(), Error> {
+    let (rows, documents): (Vec<&Record>, Vec<&Record>) =
+        records.iter().partition(|record| record.collection.name == COMMANDS.name);
+    insertion(&documents, "", 0, at)?.check(catalog, limits)?;
+    rows.into_iter().try_for_each(|row| Ok(repeated(row)?.check(catalog, limits)?))
+}
+
 /// The batch that inserts `records`. The same documents of the same export have the same id, so a commit whose end was not seen is not
 /// made twice.
 fn insertion(records: &[&Record], of: &str, life: u32, at: Timestamp) -> Result<Batch, Error> {
@@ -181,7 +208,7 @@ fn repeated(row: &Record) -> Result<Batch, Error> {
 }
 
 /// Collections in such an order that what refers to others comes before them.
-fn parts_first(catalog: &Catalog) -> Vec<&'static Collection> {
+pub(super) fn parts_first(catalog: &Catalog) -> Vec<&'static Collection> {
     let mut left = record::collections(catalog);
     left.retain(|collection| collection.name != COMMANDS.name);
     let mut ordered = Vec::new();

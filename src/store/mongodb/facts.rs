@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::Mongo;
 use super::codec::Declared;
-use super::indexes::wanted;
+use super::indexes::{Wanted, wanted};
+use super::migrate::Listed;
 use crate::store::{Error, Fact};
 use crate::value::{Document, Json};
 
@@ -80,35 +81,50 @@ impl Mongo {
         Ok((!sizes.is_empty()).then(|| Fact::new("sizes", Json::Object(sizes))))
     }
 
-    /// Which indexes are as declared, which are missing, and which others made.
-    async fn index_facts(&self) -> Result<[Fact; 3], Error> {
-        let (mut declared, mut missing, mut foreign) = (0u64, Vec::new(), Vec::new());
+    /// Which indexes are as declared, which are missing, which others made, and which ones are being built.
+    async fn index_facts(&self) -> Result<Vec<Fact>, Error> {
+        let mut all = Compared::default();
         for (name, one) in &self.declarations().collections {
-            let found = self.compared(name, one).await?;
-            declared += found.0;
-            missing.extend(found.1);
-            foreign.extend(found.2);
+            self.compare(name, one, &mut all).await?;
         }
-        Ok([
-            Fact::new("indexesAsDeclared", declared),
-            Fact::new("indexesMissing", json!(missing)),
-            Fact::new("indexesOfOthers", json!(foreign)),
-        ])
+        let mut facts = vec![
+            Fact::new("indexesAsDeclared", all.declared),
+            Fact::new("indexesMissing", json!(all.missing)),
+            Fact::new("indexesOfOthers", json!(all.foreign)),
+        ];
+        if !all.unfinished.is_empty() {
+            facts.push(Fact::new("indexesBeingBuilt", json!(all.unfinished)));
+        }
+        Ok(facts)
     }
 
-    async fn compared(&self, name: &str, declared: &Declared) -> Result<(u64, Vec<String>, Vec<String>), Error> {
+    async fn compare(&self, name: &str, declared: &Declared, all: &mut Compared) -> Result<(), Error> {
         let wanted = wanted(declared)?;
-        let there = self.indexes(name).await?.unwrap_or_default();
-        let is_there = |index: &&super::indexes::Wanted| there.iter().any(|found| index.is(found));
-        let missing = wanted.iter().filter(|index| !is_there(index)).map(|index| format!("{name}.{}", index.name));
-        let others = there
+        let Listed { ready, unfinished } = self.indexes(name).await?.unwrap_or_default();
+        let is_there = |index: &&Wanted| ready.iter().any(|found| index.is(found));
+        let named = |index: &str| format!("{name}.{index}");
+        all.declared += wanted.iter().filter(is_there).count() as u64;
+        all.missing.extend(wanted.iter().filter(|index| !is_there(index)).map(|index| named(&index.name)));
+        let others = ready
             .iter()
             .filter(|found| !wanted.iter().any(|index| index.is(found)))
             .filter_map(|found| found.get_str("name").ok())
-            .filter(|index| *index != "_id_")
-            .map(|index| format!("{name}.{index}"));
-        Ok((wanted.iter().filter(is_there).count() as u64, missing.collect(), others.collect()))
+            .filter(|index| *index != "_id_");
+        all.foreign.extend(others.map(named));
+        all.unfinished.extend(unfinished.iter().map(|index| named(index)));
+        Ok(())
     }
+}
+
+/// What is declared, beside what stands there.
+#[derive(Default)]
+struct Compared {
+    /// How many indexes are as they are declared.
+    declared: u64,
+    missing: Vec<String>,
+    foreign: Vec<String>,
+    /// Of the missing ones, and of others', those that the server is building.
+    unfinished: Vec<String>,
 }
 
 /// A number as the server may tell it.

@@ -177,7 +177,12 @@ pub(super) fn error(fault: &Fault, what: &str) -> Error {
 /// As callers are told of an error that the server numbers so.
 pub(super) fn numbered(number: Option<i32>, why: String, what: String) -> Error {
     match number {
-        Some(UNAUTHORIZED | AUTHENTICATION_FAILED) => Error::NotAuthorized { what, why },
+        Some(UNAUTHORIZED) => {
+            let why =
+                format!("{}; the rights that are enough are in docs/mongodb.md, under Roles", without_command(&why));
+            Error::NotAuthorized { what, why }
+        }
+        Some(AUTHENTICATION_FAILED) => Error::NotAuthorized { what, why },
         Some(NO_REPLICATION | NOT_A_REPLICA_SET | CHANGE_STREAM_UNSUPPORTED) => Error::NotAReplicaSet { what },
         Some(ILLEGAL_OPERATION) if why.contains("replica set") => Error::NotAReplicaSet { what },
         Some(MAX_TIME_EXPIRED) => {
@@ -200,6 +205,15 @@ fn words(fault: &Fault) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// What the server says of a command that it refuses, without repeating the command, which may hold whole documents.
+fn without_command(words: &str) -> String {
+    let Some((before, command)) = words.split_once("execute command { ") else { return words.to_owned() };
+    let name = command.split(':').next().unwrap_or_default();
+    // Behind the command come the number and name of the error.
+    let number = command.rfind('(').map_or("", |at| &command[at..]);
+    format!("{before}execute the command `{name}` {number}")
 }
 
 fn unreachable(message: &str) -> String {
@@ -229,6 +243,14 @@ mod tests {
                        Error: Kind: I/O error: Connection refused (os error 111), labels: {}, source: None } ] }";
         assert!(unreachable(message).ends_with("(the last was told: I/O error: Connection refused (os error 111))"));
         assert!(unreachable("x").ends_with("names their set"));
+    }
+
+    #[test]
+    fn a_command_that_is_refused_is_named_and_not_repeated() {
+        let words = "the server says: not authorized on app to execute command { insert: \"c\", documents: [ { a: \"(private)\" } ] } (13 Unauthorized)";
+        let said = "the server says: not authorized on app to execute the command `insert` (13 Unauthorized)";
+        assert_eq!(without_command(words), said);
+        assert_eq!(without_command("not allowed"), "not allowed");
     }
 
     #[test]

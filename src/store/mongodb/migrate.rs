@@ -31,6 +31,24 @@ struct Kept {
     version: i64,
     /// The indexes that were made by this store.
     indexes: Vec<Spec>,
+    /// Those that it has begun to make: whoever stops meanwhile has not made them for nobody.
+    making: Vec<Spec>,
+}
+
+impl Kept {
+    /// Whether this store made that index.
+    fn has(&self, found: &Spec) -> bool {
+        self.indexes.iter().chain(&self.making).any(|made| same_name(made, found))
+    }
+}
+
+/// The indexes of a collection.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// Those that hold.
+    pub(super) ready: Vec<Spec>,
+    /// Names of those that the server is building, and that say nothing yet.
+    pub(super) unfinished: Vec<String>,
 }
 
 /// What has to be done to one collection.
@@ -48,8 +66,23 @@ struct Turnover {
     kept: Option<Kept>,
 }
 
+/// Why indexes were not made.
+enum Stopped {
+    /// The server has none of them, and will not.
+    Refused(Error),
+    /// The server may be at it, and go on.
+    Begun(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Refused(error)
+    }
+}
+
 impl Mongo {
-    /// Takes a catalog. Indexes are built as long as it takes; everything else within the time of one call.
+    /// Takes a catalog. An index that is built longer than a call may take is told as [`Error::Unavailable`]: the server goes on by itself, and who
+    /// comes again waits for the same one.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), Error> {
         let mut declarations = Declarations::of(catalog);
         let kept = self.kept().await?;
@@ -62,6 +95,7 @@ impl Mongo {
         for declared in declarations.collections.values() {
             turnovers.push(self.turnover(declared.clone(), kept.get(declared.collection.name)).await?);
         }
+        self.announce(&turnovers).await?;
         self.make(&turnovers).await?;
         for turnover in &turnovers {
             self.drop_indexes(turnover.declared.collection.name, &turnover.dropped).await?;
@@ -86,9 +120,11 @@ impl Mongo {
         while cursor.advance().await? {
             let entry = cursor.deserialize_current()?;
             if let (Ok(name), Some(version)) = (entry.get_str("_id"), entry.get("version").and_then(open::whole)) {
-                let indexes = entry.get_array("indexes").map(Vec::as_slice).unwrap_or_default();
-                let indexes = indexes.iter().filter_map(Bson::as_document).cloned().collect();
-                found.insert(name.to_owned(), Kept { version, indexes });
+                let list = |field: &str| {
+                    let indexes = entry.get_array(field).map(Vec::as_slice).unwrap_or_default();
+                    indexes.iter().filter_map(Bson::as_document).cloned().collect()
+                };
+                found.insert(name.to_owned(), Kept { version, indexes: list("indexes"), making: list("making") });
             }
         }
         Ok(found)
@@ -99,8 +135,9 @@ impl Mongo {
         let name = declared.collection.name;
         let there = self.indexes(name).await?;
         let missing = there.is_none();
-        let there = there.unwrap_or_default();
-        let ours = |found: &Spec| kept.is_some_and(|kept| kept.indexes.iter().any(|made| same_name(made, found)));
+        // One that is being built is asked for again, and so waited for.
+        let there = there.unwrap_or_default().ready;
+        let ours = |found: &Spec| kept.is_some_and(|kept| kept.has(found));
         let mut turnover =
             Turnover { declared, missing, made: Vec::new(), replaced: Vec::new(), dropped: Vec::new(), kept: None };
         let mut records = Vec::new();
@@ -121,19 +158,23 @@ impl Mongo {
         let unwanted = there.iter().filter(|found| ours(found) && !wanted.iter().any(|index| index.is(found)));
         let unwanted = unwanted.filter(|found| !turnover.replaced.contains(found));
         turnover.dropped = unwanted.filter_map(|found| found.get_str("name").ok()).map(str::to_owned).collect();
-        let now = Kept { version: i64::from(turnover.declared.collection.version), indexes: records };
-        turnover.kept = (kept != Some(&now)).then_some(now);
+        let version = i64::from(turnover.declared.collection.version);
+        let now = Kept { version, indexes: records, making: Vec::new() };
+        // What was begun and is there by now is no news.
+        let known = kept.is_some_and(|kept| (kept.version, &kept.indexes) == (now.version, &now.indexes));
+        turnover.kept = (!known).then_some(now);
         Ok(turnover)
     }
 
     /// The indexes of a collection; `None`: there is no such collection.
-    pub(super) async fn indexes(&self, name: &str) -> Result<Option<Vec<Spec>>, Error> {
-        let list = || -> BoxFuture<'_, Result<Option<Vec<Spec>>, Stop>> {
+    pub(super) async fn indexes(&self, name: &str) -> Result<Option<Listed>, Error> {
+        let list = || -> BoxFuture<'_, Result<Option<Listed>, Stop>> {
             Box::pin(async {
                 let place = self.layout.place(name);
-                let list = doc! {"listIndexes": place.collection, "cursor": {"batchSize": 10_000}};
+                let batch = doc! {"batchSize": 10_000};
+                let list = doc! {"listIndexes": place.collection, "cursor": batch, "includeBuildUUIDs": true};
                 match self.client.database(&place.database).run_command(list).await {
-                    Ok(reply) => Ok(Some(first_batch(&reply))),
+                    Ok(reply) => Ok(Some(listed(&reply))),
                     Err(fault) if faults::number(&fault) == Some(NAMESPACE_NOT_FOUND) => Ok(None),
                     Err(fault) => Err(fault.into()),
                 }
@@ -142,22 +183,50 @@ impl Mongo {
         self.again(&format!("listing the indexes of {name}"), list).await
     }
 
-    /// Makes what is missing, everywhere or nowhere.
+    /// Remembers what is about to be made: who comes after one that stopped halfway knows whose it is.
+    async fn announce(&self, turnovers: &[Turnover]) -> Result<(), Error> {
+        let place = self.layout.place(META);
+        let meta = self.client.database(&place.database).collection::<Spec>(&place.collection);
+        for turnover in turnovers.iter().filter(|turnover| !turnover.made.is_empty()) {
+            let (name, making) = (turnover.declared.collection.name, turnover.made.iter().map(Wanted::record));
+            let update =
+                doc! {"$set": {"making": making.collect::<Vec<_>>()}, "$setOnInsert": {"version": 0i64, "indexes": []}};
+            let asked =
+                meta.update_one(doc! {"_id": name}, update).upsert(true).write_concern(WriteConcern::majority());
+            let doing = format!("remembering the indexes of {name}");
+            let done = async {
+                match asked.await {
+                    // Another began with the same at the same time.
+                    Err(fault) if faults::number(&fault) == Some(faults::DUPLICATE_KEY) => Ok(()),
+                    done => done.map(drop).map_err(|fault| self.error(&fault, &doing)),
+                }
+            };
+            self.within(&doing, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes what is missing, everywhere or nowhere; but what takes the server longer stays begun.
     async fn make(&self, turnovers: &[Turnover]) -> Result<(), Error> {
         for (done, turnover) in turnovers.iter().enumerate() {
             if let Err(error) = self.make_in(turnover).await {
+                let error = match error {
+                    Stopped::Refused(error) => error,
+                    Stopped::Begun(error) => return Err(error),
+                };
                 for made in turnovers.iter().take(done) {
                     self.unmake(made).await;
                 }
                 // Of the failed ones the server made none.
                 self.put_back(turnover).await;
+                self.forget(turnovers).await;
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn make_in(&self, turnover: &Turnover) -> Result<(), Error> {
+    async fn make_in(&self, turnover: &Turnover) -> Result<(), Stopped> {
         let name = turnover.declared.collection.name;
         if turnover.missing {
             self.create_collection(name).await?;
@@ -171,24 +240,38 @@ impl Mongo {
     async fn create_collection(&self, name: &str) -> Result<(), Error> {
         let place = self.layout.place(name);
         let create = doc! {"create": place.collection, "writeConcern": {"w": "majority"}};
-        match self.client.database(&place.database).run_command(create).await {
-            Err(fault) if faults::number(&fault) != Some(NAMESPACE_EXISTS) => {
-                Err(self.error(&fault, &format!("making the collection {name}")))
-            }
-            _ => Ok(()),
-        }
+        self.done(&place.database, create, &format!("making the collection {name}"), NAMESPACE_EXISTS).await
     }
 
-    async fn create_indexes(&self, name: &str, specs: Vec<Spec>) -> Result<(), Error> {
+    async fn create_indexes(&self, name: &str, specs: Vec<Spec>) -> Result<(), Stopped> {
         if specs.is_empty() {
             return Ok(());
         }
         let place = self.layout.place(name);
         let create = doc! {"createIndexes": place.collection, "indexes": specs, "writeConcern": {"w": "majority"}};
-        match self.client.database(&place.database).run_command(create).await {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(self.not_made(name, &fault).await),
+        let database = self.client.database(&place.database);
+        let run = async { database.run_command(create).await };
+        match tokio::time::timeout(self.patience, run).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(fault)) if faults::lost(&fault) => Err(Stopped::Begun(self.not_made(name, &fault).await)),
+            Ok(Err(fault)) => Err(Stopped::Refused(self.not_made(name, &fault).await)),
+            Err(_) => Err(Stopped::Begun(self.unfinished(name).await)),
         }
+    }
+
+    /// Why indexes are not there yet. Where the server does not even list them, it does not answer at all.
+    async fn unfinished(&self, name: &str) -> Error {
+        let what = self.what(&format!("making the indexes of {name}"));
+        let building = match self.indexes(name).await {
+            Ok(listed) => listed.unwrap_or_default().unfinished.join(", "),
+            Err(error) => return error,
+        };
+        let seconds = self.patience.as_secs();
+        let why = format!(
+            "the server is still building them after {seconds} seconds ({building}), and goes on by itself; start again \
+             later, or let a call take longer with `timeoutMS`"
+        );
+        Error::Unavailable { what, why }
     }
 
     async fn not_made(&self, name: &str, fault: &Fault) -> Error {
@@ -224,12 +307,19 @@ impl Mongo {
         }
         let place = self.layout.place(name);
         let drop = doc! {"dropIndexes": place.collection, "index": names, "writeConcern": {"w": "majority"}};
-        match self.client.database(&place.database).run_command(drop).await {
-            Err(fault) if faults::number(&fault) != Some(INDEX_NOT_FOUND) => {
-                Err(self.error(&fault, &format!("dropping indexes of {name}")))
+        self.done(&place.database, drop, &format!("dropping indexes of {name}"), INDEX_NOT_FOUND).await
+    }
+
+    /// Runs a command within the time of one call; an error of the number `fine` says that it was done before.
+    async fn done(&self, database: &str, command: Spec, doing: &str, fine: i32) -> Result<(), Error> {
+        let database = self.client.database(database);
+        let run = async {
+            match database.run_command(command).await {
+                Err(fault) if faults::number(&fault) != Some(fine) => Err(self.error(&fault, doing)),
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        };
+        self.within(doing, run).await
     }
 
     /// Undoes what was made, as far as it can be: an index too many harms less than to tell of that in place of the first error.
@@ -245,13 +335,26 @@ impl Mongo {
         drop(self.create_indexes(turnover.declared.collection.name, turnover.replaced.clone()).await);
     }
 
+    /// Forgets what is not made after all. Where that fails too, what somebody else makes under such a name later is taken for ours.
+    async fn forget(&self, turnovers: &[Turnover]) {
+        let place = self.layout.place(META);
+        let names: Vec<&str> = turnovers.iter().map(|turnover| turnover.declared.collection.name).collect();
+        let update = doc! {"q": {"_id": {"$in": names}}, "u": {"$unset": {"making": ""}}, "multi": true};
+        let command = doc! {"update": place.collection, "updates": [update], "writeConcern": {"w": "majority"}};
+        drop(self.done(&place.database, command, "forgetting what was not made", NAMESPACE_NOT_FOUND).await);
+    }
+
     /// Remembers what was made, unless a newer program was here meanwhile.
     async fn keep(&self, name: &'static str, version: u32, kept: &Kept) -> Result<(), Error> {
         let place = self.layout.place(META);
         let meta = self.client.database(&place.database).collection::<Spec>(&place.collection);
         let selector = doc! {"_id": name, "version": {"$lte": kept.version}};
-        let update = doc! {"$set": {"version": kept.version, "indexes": kept.indexes.clone()}};
-        match meta.update_one(selector, update).upsert(true).write_concern(WriteConcern::majority()).await {
+        let set = doc! {"version": kept.version, "indexes": kept.indexes.clone()};
+        let update = doc! {"$set": set, "$unset": {"making": ""}};
+        let asked = meta.update_one(selector, update).upsert(true).write_concern(WriteConcern::majority());
+        let doing = format!("remembering the declaration of {name}");
+        let asked = tokio::time::timeout(self.patience, async { asked.await }).await;
+        match asked.map_err(|_| self.timeout(&doing))? {
             Ok(_) => Ok(()),
             Err(fault) if faults::number(&fault) == Some(faults::DUPLICATE_KEY) => {
                 let found = self.kept().await?.get(name).map_or(0, |kept| kept.version);
@@ -261,7 +364,7 @@ impl Mongo {
                 }
                 Err(newer_than(name, found, version))
             }
-            Err(fault) => Err(self.error(&fault, &format!("remembering the declaration of {name}"))),
+            Err(fault) => Err(self.error(&fault, &doing)),
         }
     }
 }
@@ -283,7 +386,15 @@ fn same_name(one: &Spec, other: &Spec) -> bool {
     matches!((one.get_str("name"), other.get_str("name")), (Ok(one), Ok(other)) if one == other)
 }
 
-fn first_batch(reply: &Spec) -> Vec<Spec> {
+/// What a server lists. One that it is building is told with the id of its building, where that is asked for.
+fn listed(reply: &Spec) -> Listed {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-    batch.map(|batch| batch.iter().filter_map(Bson::as_document).cloned().collect()).unwrap_or_default()
+    let mut listed = Listed::default();
+    for found in batch.map(Vec::as_slice).unwrap_or_default().iter().filter_map(Bson::as_document) {
+        match found.get_document("spec") {
+            Ok(spec) => listed.unfinished.extend(spec.get_str("name").map(str::to_owned)),
+            Err(_) => listed.ready.push(found.clone()),
+        }
+    }
+    listed
 }

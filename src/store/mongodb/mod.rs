@@ -2,7 +2,8 @@
 //! charge.
 //!
 //! ```text
-//! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, made }] }
+//! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
+//!                       making: those that were begun }
 //! runstate.commands   the ledger: one row for each commit, for seven days
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```

@@ -21,6 +21,9 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// What stands in place of user and password where a URL is only tried.
 const NOBODY: &str = "user:password";
 
+/// What the names of options have in them that hold a secret.
+const SECRETS: [&str; 5] = ["password", "authmechanismproperties", "proxyusername", "token", "secret"];
+
 /// Hears the names of commands.
 pub type OnCommand = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -149,23 +152,41 @@ fn patience(value: &str) -> Result<Duration, Error> {
 }
 
 /// Why the driver does not take the URL. Its words may quote any part of it, so they are repeated only where the same is wrong without
-/// user and password.
+/// what is secret in it.
 async fn refused(uri: &str, fault: &mongodb::error::Error) -> Error {
     let advice = "write `mongodb://HOST:PORT/DATABASE`; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
     let spoken = match without_secrets(uri) {
-        None if !uri.contains('@') => Some(fault.to_string()),
-        None => None,
+        Some(harmless) if harmless == uri => Some(fault.to_string()),
         Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| fault.to_string()),
+        None => None,
     };
     invalid(spoken.map_or_else(|| advice.to_owned(), |spoken| format!("{spoken}; {advice}")))
 }
 
-/// The URL with nobody in place of user and password; `None` where it has none.
+/// The URL with others in place of user, password and what options hide; `None` where it cannot be told what of it that is.
 fn without_secrets(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     // All up to the last `@`, since a password may hold what should have been encoded.
-    let (_, harmless) = rest.rsplit_once('@')?;
-    Some(format!("{scheme}://{NOBODY}@{harmless}"))
+    let (user, harmless) = match rest.rsplit_once('@') {
+        Some((user, _)) if user.contains('?') => return None,
+        Some((_, harmless)) => (format!("{NOBODY}@"), harmless),
+        None => (String::new(), rest),
+    };
+    let (base, options) = harmless.split_once('?').map_or((harmless, None), |(base, options)| (base, Some(options)));
+    let options = options.map(|options| options.split('&').map(harmless_option).collect::<Vec<_>>().join("&"));
+    let options = options.map(|options| format!("?{options}")).unwrap_or_default();
+    Some(format!("{scheme}://{user}{base}{options}"))
+}
+
+/// An option, with nothing in place of what it hides.
+fn harmless_option(option: &str) -> &str {
+    let name = option.split('=').next().unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    match SECRETS.iter().any(|secret| lower.contains(secret)) {
+        true if lower == "authmechanismproperties" => "authMechanismProperties=NAME:value",
+        true => name,
+        false => option,
+    }
 }
 
 fn invalid(why: String) -> Error {
@@ -209,6 +230,10 @@ mod tests {
             "mongodb://ann:secret@h:port/x",
             "mongodb://ann:secret@h/?nonsense=1",
             "mongodb://ann:secret:cret@h/",
+            "mongodb://h/?authMechanismProperties=secret",
+            "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:s@cret",
+            "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:a,secret",
+            "mongodb://h:port/?tlsCertificateKeyFilePassword=secret",
         ] {
             let Err(error) = read(uri).await else { panic!("{uri} was taken") };
             let said = error.to_string();

@@ -14,8 +14,12 @@ use crate::schema::Key;
 use crate::store::batch::next_revision;
 use crate::store::{Batch, Check, Error, Expect, Op, Write};
 
-/// The server takes 48 MB in one command.
-const COMMAND_BYTES: usize = 40 * 1024 * 1024;
+/// A command is one document to the server, with 16 KiB more than documents may have. What it bears besides statements (names, session, times)
+/// is far below the rest.
+const COMMAND_BYTES: usize = 16 * 1024 * 1024 - 64 * 1024;
+
+/// What a list takes for one of its elements, beside it: its kind, and its place as text.
+const PLACE_BYTES: usize = 8;
 
 /// Revision and version of what stands under keys whose writes must know: what is put over anything, and what is to be deleted first.
 pub(super) type Seen = BTreeMap<Key, (Revision, u32)>;
@@ -237,7 +241,7 @@ fn split<'a>(
 ) {
     let mut current = Command::of(collection, verb);
     for (key, statement) in statements {
-        let bytes = statement.as_bytes().len();
+        let bytes = statement.as_bytes().len() + PLACE_BYTES;
         if current.bytes + bytes > COMMAND_BYTES && !current.statements.is_empty() {
             commands.push(std::mem::replace(&mut current, Command::of(collection, verb)));
         }

@@ -1,4 +1,4 @@
-//! What processes stand on: a store in memory that they share, or files on a disk that fails.
+//! What processes stand on: a store in memory that they share, files on a disk that fails, or a server elsewhere.
 
 use std::sync::Arc;
 
@@ -13,6 +13,17 @@ use super::step::{Step, Trouble};
 pub enum Ground {
     Memory(Arc<dyn Store>),
     Files(Disk),
+    Server(Box<dyn Server>),
+}
+
+/// A server that processes reach by connections of their own.
+pub trait Server {
+    /// The store, as a process of its own opens it.
+    fn open(&self) -> Arc<dyn Store>;
+    /// Something on the way to it fails in the next such call, whoever makes it.
+    fn cut(&self, step: &Step, trouble: Trouble);
+    /// Nothing fails any more; whether it did.
+    fn heal(&self) -> bool;
 }
 
 /// Calls of files in which a process can die, or the power fail.
@@ -23,6 +34,7 @@ impl Ground {
     pub fn open(&self) -> (Arc<dyn Store>, Option<FaultFs>) {
         let disk = match self {
             Ground::Memory(store) => return (store.clone(), None),
+            Ground::Server(server) => return (server.open(), None),
             Ground::Files(disk) => disk,
         };
         let snapshots = SnapshotPolicy { files: 40, ..SnapshotPolicy::default() };
@@ -30,8 +42,18 @@ impl Ground {
         (Arc::new(block_on(FileStore::open_on(fs.clone(), options)).unwrap()), Some(fs))
     }
 
-    /// The process dies, or all of them do, in the next such call.
-    pub fn break_down(&self, fs: &FaultFs, step: &Step, trouble: Trouble) {
+    /// What the ground itself has of that trouble: the process dies, or all of them do, in the next such call, or a connection is cut. `false`: it
+    /// has none.
+    pub fn break_down(&self, fs: Option<&FaultFs>, step: &Step, trouble: Trouble) -> bool {
+        match (self, fs) {
+            (Ground::Files(disk), Some(fs)) => Self::break_disk(disk, fs, step, trouble),
+            (Ground::Server(server), _) => server.cut(step, trouble),
+            _ => return false,
+        }
+        true
+    }
+
+    fn break_disk(disk: &Disk, fs: &FaultFs, step: &Step, trouble: Trouble) {
         let fault = match (trouble, step.more % 3) {
             (Trouble::DiesBefore, 0) => disk::Fault::PowerBefore(Survivors::Some(step.more as u64)),
             (Trouble::DiesBefore, _) => disk::Fault::StopBefore,
@@ -41,14 +63,16 @@ impl Ground {
             (Trouble::Unreachable, _) => disk::Fault::ErrorBefore,
             (Trouble::LostAnswer, _) => disk::Fault::ErrorAfter,
         };
-        if let Ground::Files(disk) = self {
-            disk.fail_next(fs, CALLS[step.pick % CALLS.len()], fault);
-        }
+        disk.fail_next(fs, CALLS[step.pick % CALLS.len()], fault);
     }
 
-    pub fn heal(&self) {
-        if let Ground::Files(disk) = self {
-            disk.heal();
+    /// Nothing fails any more; whether a connection was cut.
+    pub fn heal(&self) -> bool {
+        match self {
+            Ground::Memory(_) => {}
+            Ground::Files(disk) => disk.heal(),
+            Ground::Server(server) => return server.heal(),
         }
+        false
     }
 }

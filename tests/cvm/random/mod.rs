@@ -3,9 +3,13 @@
 
 mod choose;
 mod ground;
+#[cfg(feature = "mongodb")]
+mod line;
 mod model;
 mod programs;
 mod run;
+#[cfg(feature = "mongodb")]
+mod server;
 mod step;
 
 use std::collections::BTreeMap;

@@ -190,15 +190,17 @@ impl Run {
                 Trouble::DiesBefore => Fault::DieBefore,
                 Trouble::DiesAfter => Fault::DieAfter,
             };
-            match &process.fs {
-                Some(fs) if !step.more.is_multiple_of(4) => self.ground.break_down(fs, step, trouble),
-                _ => process.store.plan(method, nth, fault),
+            let broken = !step.more.is_multiple_of(4) && self.ground.break_down(process.fs.as_ref(), step, trouble);
+            if !broken {
+                process.store.plan(method, nth, fault);
             }
         }
         let sent = block_on(command.send(&process.cvm, id));
         // Shown where the run fails.
         println!("{id} by {}: {command:?}: {:?}", step.process, sent.as_ref().map_err(|error| error.code));
-        self.ground.heal();
+        if self.ground.heal() {
+            self.count("connection cut");
+        }
         if self.bury(step.process) {
             return None;
         }

@@ -1,0 +1,142 @@
+//! What of a URL is nobody's business is in nothing that any command says.
+
+use super::OnServer;
+use super::support::{SUM, Said, Scene};
+
+/// Stands wherever a URL holds a secret.
+const SECRET: &str = "Hidden7f3";
+
+/// All commands that have to do with a store, as they are called.
+const COMMANDS: [&[&str]; 28] = [
+    &["run", "sum.ts", "--input", "{}"],
+    &["load", "sum.ts"],
+    &["programs"],
+    &["program", "show", "sum"],
+    &["stats"],
+    &["start", "sum"],
+    &["next", "x"],
+    &["resume", "x"],
+    &["list"],
+    &["show", "x"],
+    &["output", "x"],
+    &["logs", "x"],
+    &["pause", "x"],
+    &["unpause", "x"],
+    &["cancel", "x"],
+    &["retry", "x"],
+    &["delete", "x", "--yes"],
+    &["answer", "x", "--text", "y"],
+    &["calls"],
+    &["work", "--kind", "cc", "--exec", "true", "--drain"],
+    &["tick"],
+    &["info"],
+    &["export", "out.jsonl"],
+    &["import", "whole.jsonl"],
+    &["sweep", "--yes"],
+    &["verify"],
+    &["repair"],
+    &["compact"],
+];
+
+/// URLs that hold the secret, each in another place, of a database on a server: `host:port/name`.
+fn urls(at: &str) -> Vec<String> {
+    let wait = "serverSelectionTimeoutMS=150&connectTimeoutMS=150&directConnection=true";
+    let s = SECRET;
+    let fits = [
+        // As it should be, where nobody listens and where nobody knows such a user.
+        format!("mongodb://{s}:{s}%40%25@127.0.0.1:1/app?{wait}"),
+        format!("mongodb://ann:{s}%40%25@{at}?{wait}"),
+        format!("mongodb://ann:{s}@{at}?{wait}&authMechanism=PLAIN&authSource=%24external"),
+        format!(
+            "mongodb://ann:{s}@{at}?{wait}&authMechanism=MONGODB-AWS&authMechanismProperties=AWS_SESSION_TOKEN:{s}"
+        ),
+        format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword={s}"),
+        format!("mongodb://{at}?{wait}&tls=true&tlsCertificateKeyFile=none.pem&tlsCertificateKeyFilePassword={s}"),
+        format!("mongodb://{at}?{wait}&proxyHost=127.0.0.1&proxyUsername={s}&proxyPassword={s}"),
+    ];
+    let wrong = [
+        // With what should have been encoded, and with what is wrong beside it.
+        format!("mongodb://ann:{s}%zz@{at}?{wait}"),
+        format!("mongodb://ann:a@{s}@{at}?{wait}"),
+        format!("mongodb://ann:a/{s}@{at}?{wait}"),
+        format!("mongodb://ann:a?{s}@{at}?{wait}"),
+        format!("mongodb://ann:a#{s}@{at}?{wait}"),
+        format!("mongodb://ann:a:{s}@{at}?{wait}"),
+        format!("mongodb://ann:{s}@127.0.0.1:port/app?{wait}"),
+        format!("mongodb://ann:{s}@{at}?{wait}&nonsense=1"),
+        format!("mongodb://ann:{s}@{at}?layout=seed&{wait}"),
+        format!("mongodb://ann:{s}@{at}?layout={s}"),
+        format!("mongodb://{at}?{wait}&authMechanismProperties={s}"),
+        format!("mongodb://{at}?{wait}&authMechanismProperties=AWS_SESSION_TOKEN:a,{s}"),
+        format!("mongodb://{at}?{wait}&authMechanismProperties=AWS_SESSION_TOKEN:a@{s}"),
+        format!("mongodb://{at}?{wait}&authmechanismproperties=ALLOWED_HOSTS:{s}"),
+        format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword={s}&tlsCertificateKeyFilePassword={s}"),
+        format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword=a@{s}"),
+        format!("mongodb://{at}?{wait}&tls=false&tlsCertificateKeyFilePassword={s}"),
+        format!("mongodb://{at}?{wait}&password={s}"),
+        format!("mongodb+srv://ann:{s}@127.0.0.1:7/app"),
+        format!("mongo://ann:{s}@{at}?tlsCertificateKeyFilePassword={s}"),
+        format!("mongo://{at}?tlsCertificateKeyFilePassword=a@{s}"),
+        format!("MONGODB://ann:{s}@{at}"),
+        format!("mongodb:ann:{s}@{at}"),
+        format!("mongodb//ann:{s}@{at}"),
+        format!("postgres://ann:{s}@{at}?sslpassword={s}"),
+        format!("http://ann:{s}@{at}?token={s}"),
+    ];
+    fits.into_iter().chain(wrong).collect()
+}
+
+fn expect_silent(url: &str, args: &[&str], said: &Said) {
+    for text in [&said.out, &said.err] {
+        assert!(!text.contains(SECRET), "{args:?} on {url} says: {text}");
+    }
+    let silent = said.code != Some(0) && said.err.is_empty() && said.out.is_empty();
+    assert!(!silent, "{args:?} on {url} does not say why it failed");
+}
+
+fn scene() -> Scene {
+    let scene = Scene::with("sum", SUM);
+    scene.run(&["export", "whole.jsonl"]).ended(0);
+    scene
+}
+
+#[test]
+fn every_command_is_gone_through() {
+    let help = scene().run(&["--help"]).ended(0).out;
+    let commands =
+        help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with(char::is_alphabetic));
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_once("  ").map(|(name, _)| name)).collect();
+    assert!(commands.len() >= COMMANDS.len(), "{commands:?}");
+    for command in
+        commands.into_iter().filter(|command| !["completions", "help"].contains(command) && !command.contains(' '))
+    {
+        assert!(COMMANDS.iter().any(|args| args[0] == command), "{command}");
+    }
+}
+
+#[test]
+fn no_command_tells_what_a_url_hides() {
+    let Some(on) = OnServer::of("no_command_tells_what_a_url_hides") else { return };
+    let database = on.url.split_once("://").and_then(|(_, rest)| rest.split('?').next()).unwrap();
+    let (scene, urls) = (scene(), urls(database));
+    let on = |url: &str, args: &[&str]| expect_silent(url, args, &scene.run(&[&["--store", url], args].concat()));
+    // Each command with the first, and each URL with those that open a store, or look at the URL itself.
+    let each = |url: &String| {
+        for args in [&["info"][..], &["import", "whole.jsonl", "--json"], &["verify"]] {
+            on(url, args);
+        }
+        for args in [&["import", url.as_str()][..], &["export", url], &["export", "--tree", url]] {
+            expect_silent(url, args, &scene.run(args));
+        }
+        let mut command = scene.command(&["programs"]);
+        command.env_remove("RUNSTATE_STORE").env("CVM_STORAGE_TYPE", "mongodb").env("MONGODB_URI", url);
+        expect_silent(url, &["MONGODB_URI"], &command.output().unwrap().into());
+    };
+    std::thread::scope(|scope| {
+        // They wait more than they work.
+        for some in urls.chunks(urls.len().div_ceil(4)) {
+            scope.spawn(|| some.iter().for_each(each));
+        }
+        COMMANDS.iter().for_each(|args| on(&urls[0], args));
+    });
+}
