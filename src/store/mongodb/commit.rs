@@ -175,7 +175,7 @@ impl Commit<'_> {
         }
         self.has_twin = false;
         let deadline = self.deadline;
-        let mut transaction = timeout_at(deadline, self.store.begin()).await.map_err(|_| Stop::Late)??;
+        let mut transaction = timeout_at(deadline, self.store.begin(deadline)).await.map_err(|_| Stop::Late)??;
         // Where the time is up the transaction is dropped, and aborted.
         let written = timeout_at(deadline, self.write(&mut transaction)).await.map_err(|_| Stop::Late)?;
         if let Err(stop) = written {
@@ -285,7 +285,10 @@ impl Commit<'_> {
             let doubt = std::mem::replace(&mut self.in_doubt, true);
             match timeout_at(self.deadline, transaction.commit()).await {
                 Err(_) => return Err(Stop::Late),
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(confirmed)) => {
+                    confirmed.into_iter().for_each(|time| self.store.clock.confirmed(time));
+                    return Ok(());
+                }
                 Ok(Err(fault)) => match faults::end(&fault) {
                     End::Open if losses >= OPEN_ENDS => {
                         self.lost = Some(fault);

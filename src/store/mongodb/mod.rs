@@ -32,6 +32,7 @@ mod asking;
 mod barrier;
 mod changed;
 mod changes;
+mod clock;
 mod codec;
 mod commit;
 mod condition;
@@ -78,6 +79,7 @@ pub use foreign::{Foreign, ForeignRow, ForeignRows};
 pub use options::{OnCommand, Options};
 
 /// A store on a MongoDB replica set.
+#[derive(Clone)]
 pub struct Mongo {
     client: Client,
     layout: Layout,
@@ -87,16 +89,18 @@ pub struct Mongo {
     patience: Duration,
     /// The store's id: another one in every store.
     id: String,
-    declared: RwLock<Arc<Declarations>>,
-    closed: AtomicBool,
+    declared: Arc<RwLock<Arc<Declarations>>>,
+    closed: Arc<AtomicBool>,
     /// Commits hold it to read; who closes waits for them.
-    under_way: async_lock::RwLock<()>,
+    under_way: Arc<async_lock::RwLock<()>>,
     /// What proves the time of the set.
-    barriers: barrier::Barriers,
+    barriers: Arc<barrier::Barriers>,
+    /// How far the set is known to be.
+    clock: Arc<clock::Clock>,
     /// Who waits for whom, where several write the same.
-    turns: turns::Turns,
+    turns: Arc<turns::Turns>,
     /// Change streams that stay open between two calls.
-    streams: changes::Streams,
+    streams: Arc<changes::Streams>,
 }
 
 /// The catalog, as this store keeps it.

@@ -37,7 +37,7 @@ impl Mongo {
             Ok(found) => found?,
             Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs() }),
         };
-        let declared = RwLock::new(Arc::new(Declarations::default()));
+        let declared = Arc::new(RwLock::new(Arc::new(Declarations::default())));
         Ok(Self {
             client,
             layout,
@@ -45,9 +45,10 @@ impl Mongo {
             patience,
             id,
             declared,
-            closed: AtomicBool::new(false),
-            under_way: async_lock::RwLock::new(()),
+            closed: Arc::new(AtomicBool::new(false)),
+            under_way: Arc::default(),
             barriers: Default::default(),
+            clock: Default::default(),
             turns: Default::default(),
             streams: Default::default(),
         })
