@@ -78,6 +78,7 @@ pub struct ProgramVersion {
 
 /// `cvm.programs`.
 pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
+    .much_checked()
     .fields(&[
         Field::id("id"),
         Field::text("name").max(id_bytes()),

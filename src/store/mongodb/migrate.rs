@@ -10,7 +10,7 @@ use mongodb::options::{ReadConcern, WriteConcern};
 use super::again::Stop;
 use super::codec::Declared;
 use super::indexes::{Wanted, wanted};
-use super::names::META;
+use super::names::{HOLDS, META};
 use super::{Declarations, Mongo, faults, open};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
@@ -230,6 +230,9 @@ impl Mongo {
         let name = turnover.declared.collection.name;
         if turnover.missing {
             self.create_collection(name).await?;
+            if turnover.declared.collection.much_checked {
+                self.create_collection(HOLDS).await?;
+            }
         }
         let in_the_way = turnover.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
         self.drop_indexes(name, &in_the_way.collect::<Vec<_>>()).await?;

@@ -5,6 +5,7 @@
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
 //!                       making: those that were begun }
 //! runstate.commands   the ledger: one row for each commit, for seven days
+//! runstate.holds      { _id: "d.c/id#n", of: revision, by: command }: by what documents are checked that many check
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
 //!
@@ -13,7 +14,9 @@
 //! - **A commit is one transaction that begins with the row of the ledger.** Of many repeats at once one inserts it; the others find it and
 //!   answer from it. Nothing is read first: an update under `_rev` matches one document or is a conflict. All writes of one collection
 //!   are one command, so a step is one round trip for the ledger, one for each collection, one for the end.
-//! - **A check writes.** A snapshot does not see who changes what was only read, so what a commit rests on is touched (`_touch`).
+//! - **A check writes.** A snapshot does not see who changes what was only read, so what a commit rests on is touched (`_touch`); what very many
+//!   rest on is checked by one of several holds, so that they are not in each other's way (`holds`). Checks come first in a transaction, and
+//!   who checks or claims the same in one process waits for his turn there (`turns`).
 //! - **Whether a commit happened is asked, not guessed.** Where the end of a transaction has no answer it is sent again; where the server
 //!   no longer knows it the ledger is asked. Only where that cannot be done within the time the outcome is unknown.
 //! - **Replies are of one moment, and not of a former primary.** A small write with the majority (`runstate.meta`, `barrier`) shows who is the primary
@@ -23,7 +26,7 @@
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
 //! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
+//! (errors of the server), `again`, `transaction`, `commit`, `turns`, `holds`, `statements` and `changed`, `clock`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
 //! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `position`, `stream` and `changes`.
 
 mod again;
@@ -43,6 +46,7 @@ mod faults;
 mod filter;
 mod foreign;
 mod gather;
+mod holds;
 mod indexes;
 mod migrate;
 mod names;
@@ -99,6 +103,8 @@ pub struct Mongo {
     clock: Arc<clock::Clock>,
     /// Who waits for whom, where several write the same.
     turns: Arc<turns::Turns>,
+    /// By what documents are checked on which many rest.
+    holds: Arc<holds::Holds>,
     /// Change streams that stay open between two calls.
     streams: Arc<changes::Streams>,
 }

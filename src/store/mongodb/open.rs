@@ -50,6 +50,7 @@ impl Mongo {
             barriers: Default::default(),
             clock: Default::default(),
             turns: Default::default(),
+            holds: Default::default(),
             streams: Default::default(),
         })
     }
