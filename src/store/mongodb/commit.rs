@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::again::{self, AFTER_LOSS, pause};
 use super::faults::{self, End, Refusal};
+use super::lifetime;
 use super::port::CAPABILITIES;
 use super::statements::{Command, Order, Seen, checks, commands, unseen};
 use super::transaction::Transaction;
@@ -215,7 +216,9 @@ impl Commit<'_> {
         let declared = declared
             .ok_or_else(|| Error::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
         let revision = next_revision(&key, None, &self.batch.command);
-        let row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
+        let mut row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
+        let kept = self.store.time.of(self.batch.at);
+        row.append(cstr!("_kept"), kept);
         let mut rows = RawArrayBuf::new();
         rows.push(row);
         let mut insert = RawDocumentBuf::new();
@@ -227,7 +230,13 @@ impl Commit<'_> {
             Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
         };
         match refusal {
-            None => Ok(()),
+            None => match transaction.begun() {
+                Some(now) if !lifetime::is_of_now(kept, now) => {
+                    self.store.time.is(now);
+                    Err(Stop::Repeat)
+                }
+                _ => Ok(()),
+            },
             Some(Refusal::Contended) => Err(Stop::Twin),
             Some(Refusal::Other(number, why)) => {
                 Err(faults::numbered(Some(number), why, self.store.what(&self.doing())).into())

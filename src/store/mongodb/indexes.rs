@@ -111,7 +111,7 @@ impl Wanted {
 /// Documents expire by an index too, where the server can state which ones; else [`Store::sweep`](crate::store::Store::sweep) finds them by
 /// a plain one, and nothing expires by itself that should stay.
 fn add_expiry(declared: &Declared, ttl: &Ttl, wanted: &mut Vec<Wanted>) {
-    let key = doc! {ttl.field: 1};
+    let key = doc! {declared.expires_by(ttl): 1};
     let partial = ttl.partial.as_ref().map(|predicate| stated(declared, predicate));
     let mut options = Spec::new();
     if partial != Some(None) {

@@ -174,7 +174,10 @@ impl Mongo {
                 let batch = doc! {"batchSize": 10_000};
                 let list = doc! {"listIndexes": place.collection, "cursor": batch, "includeBuildUUIDs": true};
                 match self.client.database(&place.database).run_command(list).await {
-                    Ok(reply) => Ok(Some(listed(&reply))),
+                    Ok(reply) => {
+                        self.time.saw(&reply);
+                        Ok(Some(listed(&reply)))
+                    }
                     Err(fault) if faults::number(&fault) == Some(NAMESPACE_NOT_FOUND) => Ok(None),
                     Err(fault) => Err(fault.into()),
                 }
@@ -252,7 +255,10 @@ impl Mongo {
         let database = self.client.database(&place.database);
         let run = async { database.run_command(create).await };
         match tokio::time::timeout(self.patience, run).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(reply)) => {
+                self.time.saw(&reply);
+                Ok(())
+            }
             Ok(Err(fault)) if faults::lost(&fault) => Err(Stopped::Begun(self.not_made(name, &fault).await)),
             Ok(Err(fault)) => Err(Stopped::Refused(self.not_made(name, &fault).await)),
             Err(_) => Err(Stopped::Begun(self.unfinished(name).await)),

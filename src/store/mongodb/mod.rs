@@ -4,7 +4,7 @@
 //! ```text
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
 //!                       making: those that were begun }
-//! runstate.commands   the ledger: one row for each commit, for seven days
+//! runstate.commands   the ledger: one row for each commit, for seven days of the server's time (`_kept`)
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
 //!
@@ -24,7 +24,7 @@
 //!
 //! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
 //! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
-//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `position`, `stream` and `changes`.
+//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep` and `lifetime`, `position`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
@@ -43,6 +43,7 @@ mod filter;
 mod foreign;
 mod gather;
 mod indexes;
+mod lifetime;
 mod migrate;
 mod names;
 mod open;
@@ -93,6 +94,8 @@ pub struct Mongo {
     under_way: async_lock::RwLock<()>,
     /// What proves the time of the set.
     barriers: barrier::Barriers,
+    /// By which rows of the ledger live.
+    time: lifetime::ServerTime,
     /// Who waits for whom, where several write the same.
     turns: turns::Turns,
     /// Change streams that stay open between two calls.

@@ -5,6 +5,7 @@ use mongodb::bson::{Bson, DateTime};
 
 use super::codec::{Declared, encode_value};
 use super::decimal;
+use super::lifetime::KEPT;
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 use crate::schema::{Collection, Kind, Presence, RESERVED};
 use crate::value::Json;
@@ -27,7 +28,8 @@ impl Place {
     pub(super) fn of(declared: &Declared, path: &str) -> Option<Self> {
         let collection = declared.collection;
         let steps = path.split('.').count();
-        let reserved = path.split('.').next().is_none_or(|top| RESERVED.contains(&top));
+        let reserved = |top: &str| RESERVED.contains(&top) || declared.is_ledger() && top == KEPT;
+        let reserved = path.split('.').next().is_none_or(reserved);
         let plain = |step: &str| !step.is_empty() && !step.starts_with('$') && !step.contains('\0');
         if reserved || steps > DOCUMENT_DEPTH || !path.split('.').all(plain) {
             return None;

@@ -1,12 +1,14 @@
-//! Deleting what is expired. The server does so by itself too, once a minute and by its own clock; a sweep goes by the time it is told.
+//! Deleting what is expired. The server does so by itself too, once a minute and by its own clock; a sweep goes by the time it is told, but for
+//! the ledger, of which no host's clock decides what all others forget.
 
-use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
+use mongodb::bson::{Bson, Document as Doc, doc};
 
 use super::Mongo;
 use super::again::Stop;
 use super::codec::Declared;
 use super::condition::{Asked, Condition};
 use super::filter::translate;
+use super::lifetime::{date, millis};
 use super::query::{only, top};
 use crate::id::Revision;
 use crate::schema::{Filter, Predicate, Ttl};
@@ -23,6 +25,7 @@ impl Mongo {
         let Some(declared) = self.declared(collection) else { return Ok(0) };
         let Some(ttl) = &declared.collection.ttl else { return Ok(0) };
         let doing = format!("sweeping {collection}");
+        let now = if declared.is_ledger() { self.server_time(&doing).await?.min(now) } else { now };
         let mut swept = 0;
         while swept < limit {
             let most = AT_ONCE.min(limit - swept);
@@ -37,6 +40,12 @@ impl Mongo {
         Ok(swept)
     }
 
+    /// The time by which rows of the ledger live, whatever a host takes it for.
+    async fn server_time(&self, doing: &str) -> Result<Timestamp, Error> {
+        let now = self.again(doing, || Box::pin(self.now())).await?;
+        Ok(Timestamp::from_millis(millis(now)))
+    }
+
     /// Up to `most` documents that are expired, as they stand.
     async fn expired(
         &self,
@@ -46,11 +55,11 @@ impl Mongo {
         most: usize,
     ) -> Result<Vec<(String, Revision)>, Stop> {
         let partial = ttl.partial.as_ref().map_or(Asked::every(), |partial| translate(declared, &filter(partial)));
-        let by = DateTime::from_millis((now - ttl.after).as_millis());
-        let filter = Condition::all([Condition::Where(doc! {ttl.field: {"$lte": by}}), partial.condition]).filter();
+        let (field, by) = (declared.expires_by(ttl), date(now - ttl.after));
+        let filter = Condition::all([Condition::Where(doc! {field: {"$lte": by}}), partial.condition]).filter();
         let read = ttl.partial.iter().flat_map(Predicate::paths).chain([ttl.field]).map(top);
         let batch = u32::try_from(most).unwrap_or(u32::MAX);
-        let mut command = doc! {"filter": filter, "sort": {ttl.field: 1}, "projection": only(read)};
+        let mut command = doc! {"filter": filter, "sort": {field: 1}, "projection": only(read)};
         if partial.exact {
             command.insert("limit", batch);
         }
@@ -58,7 +67,7 @@ impl Mongo {
         let mut expired = Vec::new();
         while expired.len() < most && found.advance().await? {
             let (id, stored) = declared.decode_document(found.current())?;
-            if is_expired(ttl, &stored, now) {
+            if declared.is_ledger() || is_expired(ttl, &stored, now) {
                 expired.push((id.to_string(), stored.revision));
             }
         }
