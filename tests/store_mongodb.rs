@@ -13,6 +13,8 @@ mod ledger;
 mod server;
 #[path = "store_mongodb/trouble.rs"]
 mod trouble;
+#[path = "store_mongodb/versions.rs"]
+mod versions;
 
 use std::sync::Arc;
 

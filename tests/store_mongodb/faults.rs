@@ -204,7 +204,7 @@ fn reading_survives_servers_that_go_away() {
         for keys in [&["a"][..], &["a", "b"]] {
             let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
             for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
-                scene.fail(&["find", "update"], 3, how).await;
+                scene.fail(&["find", "findAndModify"], 3, how).await;
                 assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
             }
         }

@@ -93,7 +93,7 @@ struct Commit<'a> {
 
 impl Mongo {
     pub(super) async fn do_commit(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let declarations = self.declarations();
+        let declarations = self.declared_for_writing().await?;
         if let Err(refused) = batch.check(&declarations.catalog, CAPABILITIES.limits()) {
             // A repeat is answered, whatever it holds.
             let asked = self.replay(batch, true).await?;

@@ -22,7 +22,7 @@
 //!   What was changed by hand into nonsense is damage that names the document.
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
-//! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
+//! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate`, `indexes` and `meta`, `codec` and `decimal` (documents), `faults`
 //! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
 //! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep` and `lifetime`, `position`, `stream` and `changes`.
 
@@ -44,6 +44,7 @@ mod foreign;
 mod gather;
 mod indexes;
 mod lifetime;
+mod meta;
 mod migrate;
 mod names;
 mod open;
@@ -94,6 +95,8 @@ pub struct Mongo {
     under_way: async_lock::RwLock<()>,
     /// What proves the time of the set.
     barriers: barrier::Barriers,
+    /// Whether what is declared still holds is asked from time to time.
+    asked: meta::Asked,
     /// By which rows of the ledger live.
     time: lifetime::ServerTime,
     /// Who waits for whom, where several write the same.
@@ -103,19 +106,21 @@ pub struct Mongo {
 }
 
 /// The catalog, as this store keeps it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Declarations {
     catalog: Catalog,
     collections: BTreeMap<&'static str, Arc<Declared>>,
     /// Why the store can only be read.
     illness: Option<Error>,
+    /// Stands for the versions that the store had when that was judged.
+    sign: String,
 }
 
 impl Declarations {
     fn of(catalog: &Catalog) -> Self {
         let declared = catalog.iter().chain([&COMMANDS]);
         let collections = declared.map(|collection| (collection.name, Arc::new(Declared::of(collection)))).collect();
-        Self { catalog: catalog.clone(), collections, illness: None }
+        Self { catalog: catalog.clone(), collections, illness: None, sign: String::new() }
     }
 
     /// What is known of the collection of that name, also where nothing is declared of it.

@@ -48,6 +48,7 @@ impl Mongo {
             closed: AtomicBool::new(false),
             under_way: async_lock::RwLock::new(()),
             barriers: Default::default(),
+            asked: Default::default(),
             time: Default::default(),
             turns: Default::default(),
             streams: Default::default(),
