@@ -1,7 +1,9 @@
 //! Deleting what is expired. The server does so by itself too, once a minute and by its own clock; a sweep goes by the time it is told, but for
 //! the ledger, of which no host's clock decides what all others forget.
 
-use mongodb::bson::{Bson, Document as Doc, doc};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mongodb::bson::{Bson, doc};
 
 use super::Mongo;
 use super::again::Stop;
@@ -30,7 +32,8 @@ impl Mongo {
         while swept < limit {
             let most = AT_ONCE.min(limit - swept);
             let expired = self.again(&doing, || Box::pin(self.expired(&declared, ttl, now, most))).await?;
-            let deleted = self.again(&doing, || Box::pin(self.delete(collection, &expired))).await?;
+            let begun = AtomicBool::new(false);
+            let deleted = self.again(&doing, || Box::pin(self.delete(collection, &expired, &begun))).await?;
             swept += deleted;
             // Others sweep too, and what was refreshed meanwhile stays.
             if expired.len() < most || deleted == 0 {
@@ -74,11 +77,18 @@ impl Mongo {
         Ok(expired)
     }
 
-    /// Deletes documents that are still what they were; how many.
-    async fn delete(&self, collection: &str, documents: &[(String, Revision)]) -> Result<usize, Stop> {
+    /// Deletes documents that are still what they were; how many. Where that was begun before, those that are gone by now are counted: they
+    /// went by the first deletion, whose answer was lost.
+    async fn delete(
+        &self,
+        collection: &str,
+        documents: &[(String, Revision)],
+        begun: &AtomicBool,
+    ) -> Result<usize, Stop> {
         if documents.is_empty() {
             return Ok(0);
         }
+        let is_again = begun.swap(true, Ordering::Relaxed);
         let one = |(id, revision): &(String, Revision)| -> Bson {
             doc! {"q": {"_id": id, "_rev": revision.to_string()}, "limit": 1}.into()
         };
@@ -88,12 +98,24 @@ impl Mongo {
             "delete": place.collection, "deletes": deletes, "ordered": false, "writeConcern": {"w": "majority"},
         };
         let reply = self.client.database(&place.database).run_command(command).await?;
-        match refused(&reply) {
-            Some(why) => {
-                Err(Stop::Error(Error::Unavailable { what: self.what(&format!("sweeping {collection}")), why }))
-            }
-            None => Ok(reply.get("n").and_then(count).unwrap_or(0)),
+        self.confirmed(&reply, &format!("sweeping {collection}"))?;
+        if is_again {
+            return Ok(documents.len().saturating_sub(self.standing(collection, documents).await?));
         }
+        Ok(reply.get("n").and_then(count).unwrap_or(0))
+    }
+
+    /// How many of these documents are there, at whatever revision.
+    async fn standing(&self, collection: &str, documents: &[(String, Revision)]) -> Result<usize, Stop> {
+        let ids: Vec<&str> = documents.iter().map(|(id, _)| id.as_str()).collect();
+        let batch = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let command = doc! {"filter": {"_id": {"$in": ids}}, "projection": {"_id": 1}};
+        let mut found = self.find(collection, command, batch).await?;
+        let mut standing = 0;
+        while found.advance().await? {
+            standing += 1;
+        }
+        Ok(standing)
     }
 }
 
@@ -101,13 +123,6 @@ fn is_expired(ttl: &Ttl, stored: &Stored, now: Timestamp) -> bool {
     let at = get(&stored.document, ttl.field).and_then(crate::value::Json::as_i64);
     ttl.partial.as_ref().is_none_or(|partial| partial.holds(&stored.document))
         && at.is_some_and(|at| Timestamp::from_millis(at) + ttl.after <= now)
-}
-
-/// What the server did not do, though it answered.
-fn refused(reply: &Doc) -> Option<String> {
-    let error = reply.get_array("writeErrors").ok().and_then(|errors| errors.first().cloned());
-    let error = error.or_else(|| reply.get("writeConcernError").cloned())?;
-    Some(format!("not all was deleted; sweep again ({error})"))
 }
 
 fn count(number: &Bson) -> Option<usize> {
