@@ -9,6 +9,8 @@ mod cost;
 mod faults;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
+#[path = "store_mongodb/replaced.rs"]
+mod replaced;
 #[path = "store_mongodb/server.rs"]
 mod server;
 #[path = "store_mongodb/trouble.rs"]

@@ -279,6 +279,7 @@ impl Commit<'_> {
             Refusal::Present { statement } => Stop::Error(Error::Conflict { key: key(statement) }),
             Refusal::Taken { statement, index } => Stop::Taken(Error::UniqueViolation { key: key(statement), index }),
             Refusal::Contended => Stop::Contended(contentions),
+            Refusal::Other(faults::PARALLEL_LISTS, reason) => Error::Invalid { key: key(0), reason }.into(),
             Refusal::Other(number, why) => {
                 let what = self.store.what(&format!("writing {} for {}", key(0), self.doing()));
                 faults::numbered(Some(number), why, what).into()

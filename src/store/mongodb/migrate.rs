@@ -39,7 +39,7 @@ struct Turnover {
     missing: bool,
     /// Indexes to be made.
     made: Vec<Wanted>,
-    /// Indexes of the same names that stand in their way: ours, by an older declaration.
+    /// Indexes that cannot stand beside them: ours, by an older declaration.
     replaced: Vec<Spec>,
     /// Indexes of ours that nothing declares any more.
     dropped: Vec<String>,
@@ -108,14 +108,17 @@ impl Mongo {
         for index in &wanted {
             match there.iter().find(|found| index.is(found)) {
                 // One that an operator made serves as well, and stays the operator's.
-                Some(found) => records.extend(ours(found).then(|| index.record())),
+                Some(found) => {
+                    let name = found.get_str("name").unwrap_or(&index.name);
+                    records.extend(ours(found).then(|| index.named(name).record()));
+                }
                 None => {
-                    let in_the_way = there
-                        .iter()
-                        .filter(|found| found.get_str("name").is_ok_and(|name| name == index.name) && ours(found));
-                    turnover.replaced.extend(in_the_way.cloned());
-                    turnover.made.push(index.clone());
+                    turnover.replaced.extend(there.iter().filter(|found| ours(found) && index.clashes(found)).cloned());
+                    // Another one that we made of the same name stays until this one is there: what is unique is so all the while.
+                    let stays = |found: &&Spec| ours(found) && !turnover.replaced.contains(found);
+                    let index = index.beside(|name| there.iter().filter(stays).any(|found| is_named(found, name)));
                     records.push(index.record());
+                    turnover.made.push(index);
                 }
             }
         }
@@ -308,6 +311,10 @@ impl Mongo {
         let command = doc! {"update": place.collection, "updates": [update], "writeConcern": {"w": "majority"}};
         drop(self.done(&place.database, command, "forgetting what was not made", NAMESPACE_NOT_FOUND).await);
     }
+}
+
+fn is_named(index: &Spec, name: &str) -> bool {
+    index.get_str("name").is_ok_and(|own| own == name)
 }
 
 /// What a server lists. One that it is building is told with the id of its building, where that is asked for.

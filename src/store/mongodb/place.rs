@@ -58,6 +58,12 @@ fn parents(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(dot, _)| &path[..dot])
 }
 
+/// The places on the way to `path`, itself among them, where a list may stand.
+pub(super) fn may_be_lists<'a>(collection: &'a Collection, path: &'a str) -> impl Iterator<Item = &'a str> {
+    let itself = matches!(collection.kind_of(path), Kind::Json | Kind::List).then_some(path);
+    parents(path).filter(|parent| !is_object(collection, parent)).chain(itself)
+}
+
 /// Whether only an object can stand at `path`: it is declared as one, or a field within it is required, which then is asked of whatever stands
 /// there.
 fn is_object(collection: &Collection, path: &str) -> bool {
