@@ -9,10 +9,16 @@ mod cost;
 mod faults;
 #[path = "store_mongodb/holds.rs"]
 mod holds;
+#[path = "store_mongodb/ledger.rs"]
+mod ledger;
+#[path = "store_mongodb/replaced.rs"]
+mod replaced;
 #[path = "store_mongodb/server.rs"]
 mod server;
 #[path = "store_mongodb/trouble.rs"]
 mod trouble;
+#[path = "store_mongodb/versions.rs"]
+mod versions;
 
 use std::sync::Arc;
 

@@ -251,7 +251,9 @@ pub trait Store: MaybeSync {
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>>;
 
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more
-    /// than what is expired, also where the backend expires by itself. A sweep is no command and has no row in the ledger.
+    /// than what is expired, also where the backend expires by itself. A sweep is no command and has no row in the ledger. Rows of the
+    /// ledger live by the backend's clock where it expires by itself ([`Capabilities::native_ttl`]): one host's wrong clock must not make all
+    /// others forget.
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>>;
 
     /// What its keeper may want to know of it: the server, what stands there and how large it is. A store that has no more to tell than its

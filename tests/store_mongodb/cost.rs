@@ -66,7 +66,7 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
 
         let keys = [Key::new(&HEADS, "a"), Key::new(&HEADS, "b")];
         let found = store.get(&keys).await.unwrap();
-        assert_eq!(sent.take(), ["update", "find"]);
+        assert_eq!(sent.take(), ["findAndModify", "find"]);
         let (a, b) = (found[0].clone().unwrap(), found[1].clone().unwrap());
         let after = document(json!({"n": 2}));
         let change = Op::Change { difference: difference(&a.document, &after), after };
@@ -84,7 +84,7 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
         assert_eq!(sent.take(), ["insert", "update", "insert", "commitTransaction"]);
 
         store.get(&keys[..1]).await.unwrap();
-        assert_eq!(sent.take(), ["update", "find"]);
+        assert_eq!(sent.take(), ["findAndModify", "find"]);
     });
 }
 

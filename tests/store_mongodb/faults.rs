@@ -6,16 +6,22 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 use runstate::id::CommandId;
-use runstate::schema::{Catalog, Collection, Key};
+use runstate::schema::Direction::Ascending;
+use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
 use runstate::store::mongodb::{Mongo, Options};
 use runstate::store::{Batch, Error, Expect, Op, Outcome, Receipt, Store, Write};
-use runstate::time::Timestamp;
+use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
 
 use super::server::{fresh_url, on_server};
 
 const C: Collection = Collection::new("t.c", 1);
+const LEASES: Collection = Collection::new("t.leases", 1)
+    .fields(&[Field::timestamp("until").optional(), Field::text("n").optional()])
+    .indexes(&[Index::by(&[("n", Ascending)])])
+    .ttl(Ttl { field: "until", after: Millis(1), partial: None });
+const UNINDEXED: Collection = Collection::new("t.leases", 1);
 
 /// A store whose connections fail as they are told.
 struct Scene {
@@ -224,9 +230,50 @@ fn reading_survives_servers_that_go_away() {
         for keys in [&["a"][..], &["a", "b"]] {
             let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
             for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
-                scene.fail(&["find", "update"], 3, how).await;
+                scene.fail(&["find", "findAndModify"], 3, how).await;
                 assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
             }
+        }
+    });
+}
+
+#[test]
+fn a_sweep_whose_answer_is_lost_tells_all_that_went() {
+    failing("a_sweep_whose_answer_is_lost_tells_all_that_went", "", async |scene: Scene| {
+        scene.store.migrate(&Catalog::new(&[&C, &LEASES]).unwrap()).await.unwrap();
+        let unconfirmed = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
+        for (command, how) in [("done", unconfirmed), ("undone", doc! {"closeConnection": true})] {
+            let lease = |n: i64| {
+                let document = Arc::new([("until".to_owned(), Json::from(n))].into_iter().collect());
+                let op = Op::Put { version: 1, document };
+                Write { key: Key::new(&LEASES, &format!("{command}{n}")), expect: Expect::Absent, op }
+            };
+            let batch = Batch {
+                command: CommandId::new(command).unwrap(),
+                fingerprint: "f".to_owned(),
+                at: Timestamp::from_millis(0),
+                result: json!(null),
+                writes: (1..8).map(lease).collect(),
+                checks: vec![],
+            };
+            scene.store.commit(batch).await.unwrap();
+            let sweep = async |now| scene.store.sweep(LEASES.name, Timestamp::from_millis(now), 100).await.unwrap();
+            scene.fail(&["delete"], 2, how).await;
+            assert_eq!(sweep(6).await, 5, "{command}");
+            assert_eq!(sweep(100).await, 2, "{command}");
+        }
+    });
+}
+
+#[test]
+fn declaring_survives_servers_that_go_away() {
+    failing("declaring_survives_servers_that_go_away", "", async |scene: Scene| {
+        for of in [&LEASES, &UNINDEXED] {
+            for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}] {
+                scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, how).await;
+                scene.store.migrate(&Catalog::new(&[&C, of]).unwrap()).await.unwrap();
+            }
+            scene.configure(doc! {"mode": "off"}).await.unwrap();
         }
     });
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 /// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
 const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
-    --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
+    --setParameter ttlMonitorEnabled=false --setParameter ttlMonitorSleepSecs=1 --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=3";
 
 const SET: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];

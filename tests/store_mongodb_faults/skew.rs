@@ -1,14 +1,18 @@
-//! Two processes whose clocks are an hour apart: who claims what is decided by tokens, not by clocks.
+//! Processes whose clocks are wrong: who claims what is decided by tokens and not by clocks, and the ledger forgets by the server's.
 
 use std::sync::Arc;
 
+use mongodb::bson::{DateTime, Document, doc};
 use runstate::code::Code;
 use runstate::domain::cvm::{Start, Status};
 use runstate::engine::{Cvm, Pace};
+use runstate::store::Store;
+use runstate::store::mongodb::{Mongo, Options};
 use runstate::testing::SimHost;
-use runstate::time::Millis;
+use runstate::time::{Millis, Timestamp};
 
-use super::server::{Servers, database, program};
+use super::load::{batch, catalog, command};
+use super::server::{Servers, database, program, until};
 use super::workers::{load, process};
 
 const LEASE: Millis = Millis::minutes(1);
@@ -58,4 +62,34 @@ async fn clocks_that_are_apart_cost_a_claim_and_never_an_answer() {
     }
     let status = ahead.stands("run-0").await.unwrap().reached.status;
     assert!(matches!(status, Status::Complete | Status::WaitingCc), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_command_of_a_host_whose_clock_stands_at_nought_is_remembered() {
+    let Some(program) = program("store_mongodb_faults::skew::a_command_of_a_host") else { return };
+    let servers = Servers::set(program, 1).await;
+    let name = database("nought");
+    let url = servers.direct(0, &name);
+    let [prepares, store] = [Mongo::open(&url, Options::default()), Mongo::open(&url, Options::default())];
+    let (prepares, store) = (prepares.await.unwrap(), store.await.unwrap());
+    prepares.migrate(&catalog()).await.unwrap();
+    store.migrate(&catalog()).await.unwrap();
+    let at_nought = || {
+        let mut batch = batch(command(1, 1), Vec::new());
+        batch.at = Timestamp::from_millis(0);
+        batch
+    };
+    assert!(!store.commit(at_nought()).await.unwrap().replayed);
+    // What is expired goes, once a second.
+    let others = servers.client(0).database(&name).collection::<Document>("others");
+    let expires =
+        doc! { "createIndexes": "others", "indexes": [{ "name": "at", "key": { "at": 1 }, "expireAfterSeconds": 1 }] };
+    servers.command(0, &name, expires).await.unwrap();
+    let sweeps = doc! { "setParameter": 1, "ttlMonitorEnabled": true };
+    servers.command(0, "admin", sweeps).await.unwrap();
+    for _ in 0..2 {
+        others.insert_one(doc! { "at": DateTime::from_millis(0) }).await.unwrap();
+        until("it is gone", async || (others.count_documents(doc! {}).await.unwrap() == 0).then_some(())).await;
+    }
+    assert!(store.commit(at_nought()).await.unwrap().replayed);
 }

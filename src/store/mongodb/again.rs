@@ -35,6 +35,14 @@ impl From<Fault> for Stop {
 }
 
 impl Mongo {
+    /// Why something stopped, for whom it is not done again.
+    pub(super) fn stopped(&self, stop: Stop, doing: &str) -> Error {
+        match stop {
+            Stop::Error(error) | Stop::Again(error) => error,
+            Stop::Fault(fault) => self.error(&fault, doing),
+        }
+    }
+
     /// What `work` comes to; where a server was lost it is done again.
     pub(super) async fn again<'a, T>(
         &'a self,

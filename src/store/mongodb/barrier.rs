@@ -7,14 +7,15 @@ use async_lock::Mutex;
 use mongodb::bson::{Bson, Document as Reply, Timestamp, doc};
 
 use super::again::Stop;
+use super::meta::sign_in;
 use super::names::META;
-use super::open::STORE;
+use super::read::first_of;
 use super::transaction::operation_time;
 use super::{Mongo, faults};
 use crate::store::Error;
 
 /// The document that is written where somebody reads.
-const BARRIER: &str = "barrier";
+pub(super) const BARRIER: &str = "barrier";
 
 /// Barriers of one process. Who comes while one is under way waits for the next, which serves all who have come by then.
 #[derive(Default)]
@@ -50,23 +51,34 @@ impl Mongo {
     /// times as long; it is for users who may not write.
     async fn raise(&self) -> Result<Timestamp, Stop> {
         let barrier = doc! {
-            "update": self.layout.place(META).collection,
-            "updates": [{"q": {"_id": BARRIER}, "u": {"$inc": {"readings": 1i64}}, "upsert": true}],
+            "findAndModify": self.layout.place(META).collection,
+            "query": {"_id": BARRIER}, "update": {"$inc": {"readings": 1i64}}, "upsert": true, "new": true,
             "writeConcern": {"w": "majority"},
         };
         let reply = match self.database(META).run_command(barrier).await {
-            Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, STORE).await?,
+            Err(fault) if faults::forbidden(&fault) => self.find_linearizable(META, BARRIER).await?,
+            // Two made it at the same time.
+            Err(fault) if faults::number(&fault).is_some_and(faults::unconfirmed) => {
+                return Err(Stop::Again(self.error(&fault, "reading")));
+            }
             reply => reply?,
         };
-        if let Some((number, why)) = unproved(&reply) {
-            let error = Error::Unavailable { what: self.what("reading"), why };
-            // A primary that gives way answers its last writes so: the next one proves it.
-            return Err(if faults::unconfirmed(number) { Stop::Again(error) } else { Stop::Error(error) });
-        }
+        self.confirmed(&reply, "reading")?;
+        let found = first_of(&reply).and_then(|found| Reply::try_from(&found).ok());
+        self.heed(sign_in(reply.get_document("value").ok().or(found.as_ref()))).await?;
         operation_time(&reply).ok_or_else(|| {
             let why = "the server does not tell its time; is it a replica set?".to_owned();
             Error::Unavailable { what: self.what("reading"), why }.into()
         })
+    }
+}
+
+impl Mongo {
+    /// Unless the majority has what a reply tells of as done. A primary that gives way answers its last writes so: the next one proves it.
+    pub(super) fn confirmed(&self, reply: &Reply, doing: &str) -> Result<(), Stop> {
+        let Some((number, why)) = unproved(reply) else { return Ok(()) };
+        let error = Error::Unavailable { what: self.what(doing), why };
+        Err(if faults::unconfirmed(number) { Stop::Again(error) } else { Stop::Error(error) })
     }
 }
 
@@ -77,7 +89,7 @@ fn unproved(reply: &Reply) -> Option<(i32, String)> {
     let said = |name: &str| error.as_document().and_then(|error| error.get(name));
     let number = said("code").and_then(Bson::as_i32).unwrap_or_default();
     let words = said("errmsg").and_then(Bson::as_str).unwrap_or_default();
-    Some((number, format!("the set did not confirm a reading; try again (the server says: {words} ({number}))")))
+    Some((number, format!("the set did not confirm it; try again (the server says: {words} ({number}))")))
 }
 
 #[cfg(test)]

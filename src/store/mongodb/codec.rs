@@ -8,10 +8,11 @@ use mongodb::bson::raw::{CStr, RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDo
 use mongodb::bson::{Bson, DateTime, Decimal128};
 
 use super::decimal;
+use super::lifetime::KEPT;
 use crate::id::Revision;
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{Collection, Field, Key, Kind, Presence};
-use crate::store::{Error, Stored};
+use crate::schema::{Collection, Field, Key, Kind, Presence, Ttl};
+use crate::store::{COMMANDS, Error, Stored};
 use crate::value::{Document, Json};
 
 /// The largest document that is sent: the server takes 16 MiB, and keeps something for itself.
@@ -60,6 +61,16 @@ impl Declared {
         let own = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
         let implied_id = collection.fields.iter().find(own).is_some_and(|field| field.presence == Presence::Required);
         Self { collection, implied_id, mapping: Mapping::of(collection.fields) }
+    }
+
+    /// Its rows bear the server's time, and live by it.
+    pub(super) fn is_ledger(&self) -> bool {
+        self.collection.name == COMMANDS.name
+    }
+
+    /// The field by which documents expire that do so by `ttl`.
+    pub(super) fn expires_by(&self, ttl: &Ttl) -> &'static str {
+        if self.is_ledger() { KEPT } else { ttl.field }
     }
 
     /// What is declared at the end of these steps and below it, through objects only.
@@ -117,6 +128,7 @@ impl Declared {
                 "_rev" => head.revision = Some(value),
                 "_v" => head.version = Some(value),
                 "_touch" => {}
+                KEPT if self.is_ledger() => {}
                 name => {
                     let value = decode(self.mapping.inner.get(name), value)
                         .map_err(|why| self.damaged(head.id(), format!("the field `{name}` {why}")))?;

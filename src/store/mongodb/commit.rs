@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::again::{self, AFTER_LOSS, pause};
 use super::faults::{self, End, Refusal};
+use super::lifetime;
 use super::names::HOLDS;
 use super::port::CAPABILITIES;
 use super::statements::{By, Command, Order, Seen, checked_by, checks, commands, holds_of, unseen};
@@ -100,7 +101,7 @@ struct Commit<'a> {
 
 impl Mongo {
     pub(super) async fn do_commit(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let declarations = self.declarations();
+        let declarations = self.declared_for_writing().await?;
         if let Err(refused) = batch.check(&declarations.catalog, CAPABILITIES.limits()) {
             // A repeat is answered, whatever it holds.
             let asked = self.replay(batch, true).await?;
@@ -241,7 +242,9 @@ impl Commit<'_> {
         let declared = declared
             .ok_or_else(|| Error::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
         let revision = next_revision(&key, None, &self.batch.command);
-        let row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
+        let mut row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
+        let kept = self.store.time.of(self.batch.at);
+        row.append(cstr!("_kept"), kept);
         let mut rows = RawArrayBuf::new();
         rows.push(row);
         let mut insert = RawDocumentBuf::new();
@@ -253,7 +256,13 @@ impl Commit<'_> {
             Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
         };
         match refusal {
-            None => Ok(()),
+            None => match transaction.begun() {
+                Some(now) if !lifetime::is_of_now(kept, now) => {
+                    self.store.time.is(now);
+                    Err(Stop::Repeat)
+                }
+                _ => Ok(()),
+            },
             Some(Refusal::Contended) => Err(Stop::Twin),
             Some(Refusal::Other(number, why)) => {
                 Err(faults::numbered(Some(number), why, self.store.what(&self.doing())).into())
@@ -296,6 +305,7 @@ impl Commit<'_> {
             Refusal::Present { statement } => Stop::Error(Error::Conflict { key: key(statement) }),
             Refusal::Taken { statement, index } => Stop::Taken(Error::UniqueViolation { key: key(statement), index }),
             Refusal::Contended => Stop::Contended(contentions),
+            Refusal::Other(faults::PARALLEL_LISTS, reason) => Error::Invalid { key: key(0), reason }.into(),
             Refusal::Other(number, why) => {
                 let what = self.store.what(&format!("writing {} for {}", key(0), self.doing()));
                 faults::numbered(Some(number), why, what).into()

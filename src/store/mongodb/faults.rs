@@ -22,6 +22,8 @@ const DOCUMENT_TOO_LARGE: i32 = 10_334;
 /// What an update would lead to, before and after it was applied.
 const UPDATE_TOO_LARGE: i32 = 17_419;
 const UPDATED_TOO_LARGE: i32 = 17_420;
+/// Two lists in one document, of which an index reads both.
+pub(super) const PARALLEL_LISTS: i32 = 171;
 const DISK_FULL: i32 = 14_031;
 /// Change streams, on what is no replica set.
 const CHANGE_STREAM_UNSUPPORTED: i32 = 40_573;

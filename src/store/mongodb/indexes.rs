@@ -3,7 +3,8 @@
 use mongodb::bson::{Bson, Document as Spec, doc};
 
 use super::codec::{Declared, encode_value};
-use crate::schema::{Constant, Direction, Index, IndexKind, Kind, Predicate, Ttl};
+use super::place::may_be_lists;
+use crate::schema::{Collection, Constant, Direction, Index, IndexKind, Kind, Predicate, Ttl};
 use crate::store::Error;
 
 /// An index as the server is told of it.
@@ -18,17 +19,23 @@ pub(super) struct Wanted {
 }
 
 /// The options that make an index another one.
-const TELLING: [&str; 4] = ["unique", "partialFilterExpression", "expireAfterSeconds", "default_language"];
+const TELLING: [&str; 3] = ["unique", "partialFilterExpression", "expireAfterSeconds"];
 
-/// A field that no document has: the server reads the language of a text from it, and must not read `language`.
-const NO_LANGUAGE: &str = "_runstate_language";
+/// Those of them by which the server tells two indexes of the same fields apart: both may stand at once.
+const APART: [&str; 2] = ["unique", "partialFilterExpression"];
 
 /// The indexes that a collection needs.
 pub(super) fn wanted(declared: &Declared) -> Result<Vec<Wanted>, Error> {
-    let mut wanted = Vec::new();
+    let mut found = Vec::new();
     for index in declared.collection.indexes {
-        wanted.extend(Wanted::of(declared, index)?);
+        found.extend(Wanted::of(declared, index)?.map(|wanted| (wanted.key.len() < index.fields.len(), wanted)));
     }
+    // What is left of an index may be another one.
+    let is_spare = |n: usize, of: &Wanted| {
+        found.iter().enumerate().any(|(m, (is_part, other))| other.name == of.name && (!is_part || m < n))
+    };
+    let parts = found.iter().enumerate().filter(|(n, (is_part, one))| !is_part || !is_spare(*n, one));
+    let mut wanted: Vec<Wanted> = parts.map(|(_, (_, one))| one.clone()).collect();
     if let Some(ttl) = &declared.collection.ttl {
         add_expiry(declared, ttl, &mut wanted);
     }
@@ -36,8 +43,12 @@ pub(super) fn wanted(declared: &Declared) -> Result<Vec<Wanted>, Error> {
 }
 
 impl Wanted {
-    /// `None`: the server has it anyway.
+    /// `None`: the server has it anyway, or nothing is asked of it. Words are looked for by patterns, since the server has its own idea of them, and
+    /// takes only one index of them a collection.
     fn of(declared: &Declared, index: &Index) -> Result<Option<Self>, Error> {
+        if index.kind == IndexKind::Text {
+            return Ok(None);
+        }
         let partial = match &index.partial {
             None => None,
             Some(predicate) => match stated(declared, predicate) {
@@ -48,14 +59,10 @@ impl Wanted {
             },
         };
         let mut key = Spec::new();
-        for (path, direction) in index.fields {
+        let most = if index.unique { index.fields.len() } else { before_second_list(declared.collection, index) };
+        for (path, direction) in index.fields.iter().take(most) {
             let path = if declared.implied_id && *path == "id" { "_id" } else { *path };
-            let value = match (index.kind, direction) {
-                (IndexKind::Text, _) => Bson::from("text"),
-                (_, Direction::Ascending) => Bson::from(1),
-                (_, Direction::Descending) => Bson::from(-1),
-            };
-            key.insert(path, value);
+            key.insert(path, if *direction == Direction::Ascending { 1 } else { -1 });
         }
         if key.len() == 1 && key.contains_key("_id") {
             return Ok(None);
@@ -66,10 +73,6 @@ impl Wanted {
         }
         if let Some(partial) = partial {
             options.insert("partialFilterExpression", partial);
-        }
-        if index.kind == IndexKind::Text {
-            options.insert("default_language", "none");
-            options.insert("language_override", NO_LANGUAGE);
         }
         Ok(Some(Self { name: name_of(&key), key, options }))
     }
@@ -91,18 +94,28 @@ impl Wanted {
         self.same_key(found) && TELLING.iter().all(|option| same(self.options.get(option), found.get(option)))
     }
 
+    /// Whether that index of the server, though another one, cannot stand beside this.
+    pub(super) fn clashes(&self, found: &Spec) -> bool {
+        self.same_key(found) && APART.iter().all(|option| same(self.options.get(option), found.get(option)))
+    }
+
+    /// The same under that name of the server's.
+    pub(super) fn named(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
+    }
+
+    /// The same under its own name, or where that is taken under one like it.
+    pub(super) fn beside(&self, is_taken: impl Fn(&str) -> bool) -> Self {
+        let (mut index, mut number) = (self.clone(), 1);
+        while is_taken(&index.name) {
+            number += 1;
+            index.name = format!("{}_{number}", self.name);
+        }
+        index
+    }
+
     fn same_key(&self, found: &Spec) -> bool {
         let Ok(key) = found.get_document("key") else { return false };
-        if key.contains_key("_fts") {
-            let weights = found.get_document("weights").map(|weights| weights.keys().collect::<Vec<_>>());
-            let mut words: Vec<&String> = self.key.keys().collect();
-            words.sort();
-            return self.options.contains_key("default_language")
-                && weights.is_ok_and(|mut weights| {
-                    weights.sort();
-                    weights == words
-                });
-        }
         let directions = |key: &Spec| key.iter().map(|(path, value)| (path.clone(), number(value))).collect::<Vec<_>>();
         directions(key) == directions(&self.key)
     }
@@ -111,7 +124,7 @@ impl Wanted {
 /// Documents expire by an index too, where the server can state which ones; else [`Store::sweep`](crate::store::Store::sweep) finds them by
 /// a plain one, and nothing expires by itself that should stay.
 fn add_expiry(declared: &Declared, ttl: &Ttl, wanted: &mut Vec<Wanted>) {
-    let key = doc! {ttl.field: 1};
+    let key = doc! {declared.expires_by(ttl): 1};
     let partial = ttl.partial.as_ref().map(|predicate| stated(declared, predicate));
     let mut options = Spec::new();
     if partial != Some(None) {
@@ -134,12 +147,29 @@ fn add_expiry(declared: &Declared, ttl: &Ttl, wanted: &mut Vec<Wanted>) {
     wanted.push(Wanted { name, key, options });
 }
 
+/// How many of an index's fields the server can take: of those in one document only one may be a list, and where two are it refuses the document.
+/// What is left serves as well, but for speed.
+fn before_second_list(collection: &Collection, index: &Index) -> usize {
+    let mut lists: Vec<&str> = Vec::new();
+    for (n, (path, _)) in index.fields.iter().enumerate() {
+        let own: Vec<&str> = may_be_lists(collection, path).collect();
+        let apart = |one: &str, other: &str| !leads_to(one, other) && !leads_to(other, one);
+        if own.iter().any(|own| lists.iter().any(|list| apart(list, own))) {
+            return n;
+        }
+        lists.extend(own);
+    }
+    index.fields.len()
+}
+
+/// Whether `path` is, or leads through, `part`.
+fn leads_to(part: &str, path: &str) -> bool {
+    path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 /// The server's default name.
 fn name_of(key: &Spec) -> String {
-    let parts = key.iter().map(|(path, value)| match value {
-        Bson::String(kind) => format!("{path}_{kind}"),
-        direction => format!("{path}_{direction}"),
-    });
+    let parts = key.iter().map(|(path, direction)| format!("{path}_{direction}"));
     parts.collect::<Vec<_>>().join("_")
 }
 
@@ -207,7 +237,7 @@ fn not_stated(declared: &Declared, index: &Index) -> Error {
 mod tests {
     use super::*;
     use crate::schema::Direction::{Ascending, Descending};
-    use crate::schema::{Collection, Field};
+    use crate::schema::Field;
     use crate::time::Millis;
 
     const C: Collection = Collection::new("t.c", 1)
@@ -242,10 +272,39 @@ mod tests {
                 doc! {"name": "s_1_at_-1", "key": {"s": 1, "at": -1}, "unique": true, "partialFilterExpression": partial},
                 doc! {"name": "s_1", "key": {"s": 1}, "partialFilterExpression": {"at": Bson::Null}},
                 doc! {"name": "tags_1", "key": {"tags": 1}},
-                doc! {"name": "s_text", "key": {"s": "text"}, "default_language": "none", "language_override": NO_LANGUAGE},
                 doc! {"name": "at_1", "key": {"at": 1}, "expireAfterSeconds": 2},
             ]
         );
+    }
+
+    #[test]
+    fn of_what_may_be_lists_an_index_has_one() {
+        const LISTS: Collection = Collection::new("t.l", 1)
+            .fields(&[
+                Field::json("any").optional(),
+                Field::list("tags").optional(),
+                Field::text("s").optional(),
+                Field::text("a.b").optional(),
+                Field::text("a.c").optional(),
+                Field::text("o.b"),
+            ])
+            .indexes(&[
+                Index::by(&[
+                    ("s", Ascending),
+                    ("any", Ascending),
+                    ("o.b", Ascending),
+                    ("tags", Ascending),
+                    ("s", Ascending),
+                ]),
+                Index::by(&[("a.b", Ascending), ("a.c", Ascending), ("s", Ascending)]),
+                Index::by(&[("any", Ascending), ("a.b", Ascending)]),
+                Index::by(&[("any", Descending), ("tags", Ascending)]),
+                Index::by(&[("any", Ascending), ("tags", Ascending)]),
+                Index::by(&[("any", Descending)]),
+            ]);
+        let found = wanted(&Declared::of(&LISTS)).unwrap();
+        let names: Vec<&str> = found.iter().map(|index| index.name.as_str()).collect();
+        assert_eq!(names, ["s_1_any_1_o.b_1", "a.b_1_a.c_1_s_1", "any_1", "any_-1"]);
     }
 
     #[test]
@@ -261,7 +320,7 @@ mod tests {
 
     #[test]
     fn an_index_is_known_by_what_it_does_and_not_by_its_name() {
-        let found = &wanted(&Declared::of(&C)).unwrap()[4];
+        let found = &wanted(&Declared::of(&C)).unwrap()[3];
         let other = |seconds: Bson| doc! {"v": 2, "key": {"at": 1.0}, "name": "mine", "expireAfterSeconds": seconds};
         assert!(found.is(&other(Bson::Int64(2))) && found.is(&other(Bson::Double(2.0))));
         assert!(!found.is(&other(Bson::Int32(3))) && !found.is(&doc! {"key": {"at": 1}, "name": "at_1"}));

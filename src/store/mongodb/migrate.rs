@@ -1,17 +1,15 @@
 //! Making collections and indexes as a catalog declares them. What is there already is only looked at, so that a user without the
 //! right to make indexes can start on a database that was prepared.
 
-use std::collections::BTreeMap;
-
 use mongodb::bson::{Bson, Document as Spec, doc};
 use mongodb::error::Error as Fault;
-use mongodb::options::{ReadConcern, WriteConcern};
 
 use super::again::Stop;
 use super::codec::Declared;
 use super::indexes::{Wanted, wanted};
+use super::meta::Kept;
 use super::names::{HOLDS, META};
-use super::{Declarations, Mongo, faults, open};
+use super::{Declarations, Mongo, faults};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
 use crate::store::Error;
@@ -24,23 +22,6 @@ const NAMESPACE_EXISTS: i32 = 48;
 const INDEX_NOT_FOUND: i32 = 27;
 /// An index of that name, or on those fields, is another one.
 const INDEX_CONFLICTS: [i32; 2] = [85, 86];
-
-/// What is kept of a collection in the meta collection.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Kept {
-    version: i64,
-    /// The indexes that were made by this store.
-    indexes: Vec<Spec>,
-    /// Those that it has begun to make: whoever stops meanwhile has not made them for nobody.
-    making: Vec<Spec>,
-}
-
-impl Kept {
-    /// Whether this store made that index.
-    fn has(&self, found: &Spec) -> bool {
-        self.indexes.iter().chain(&self.making).any(|made| same_name(made, found))
-    }
-}
 
 /// The indexes of a collection.
 #[derive(Default)]
@@ -58,7 +39,7 @@ struct Turnover {
     missing: bool,
     /// Indexes to be made.
     made: Vec<Wanted>,
-    /// Indexes of the same names that stand in their way: ours, by an older declaration.
+    /// Indexes that cannot stand beside them: ours, by an older declaration.
     replaced: Vec<Spec>,
     /// Indexes of ours that nothing declares any more.
     dropped: Vec<String>,
@@ -85,17 +66,19 @@ impl Mongo {
     /// comes again waits for the same one.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), Error> {
         let mut declarations = Declarations::of(catalog);
-        let kept = self.kept().await?;
-        if let Some(newer) = newer(catalog, &kept) {
+        let remembered = self.remembered().await?;
+        declarations.sign = remembered.told();
+        if let Some(newer) = remembered.newer_than(catalog) {
             declarations.illness = Some(newer.clone());
             self.declare(declarations);
             return Err(newer);
         }
         let mut turnovers = Vec::new();
         for declared in declarations.collections.values() {
-            turnovers.push(self.turnover(declared.clone(), kept.get(declared.collection.name)).await?);
+            turnovers
+                .push(self.turnover(declared.clone(), remembered.collections.get(declared.collection.name)).await?);
         }
-        self.announce(&turnovers).await?;
+        self.announce_all(&turnovers).await?;
         self.make(&turnovers).await?;
         for turnover in &turnovers {
             self.drop_indexes(turnover.declared.collection.name, &turnover.dropped).await?;
@@ -103,31 +86,12 @@ impl Mongo {
                 self.keep(turnover.declared.collection.name, turnover.declared.collection.version, kept).await?;
             }
         }
-        self.declare(declarations);
-        Ok(())
-    }
-
-    /// What the meta collection says of all collections.
-    async fn kept(&self) -> Result<BTreeMap<String, Kept>, Error> {
-        self.again("reading what the store says of itself", || Box::pin(self.kept_once())).await
-    }
-
-    async fn kept_once(&self) -> Result<BTreeMap<String, Kept>, Stop> {
-        let place = self.layout.place(META);
-        let meta = self.client.database(&place.database).collection::<Spec>(&place.collection);
-        let mut cursor = meta.find(doc! {}).read_concern(ReadConcern::majority()).await?;
-        let mut found = BTreeMap::new();
-        while cursor.advance().await? {
-            let entry = cursor.deserialize_current()?;
-            if let (Ok(name), Some(version)) = (entry.get_str("_id"), entry.get("version").and_then(open::whole)) {
-                let list = |field: &str| {
-                    let indexes = entry.get_array(field).map(Vec::as_slice).unwrap_or_default();
-                    indexes.iter().filter_map(Bson::as_document).cloned().collect()
-                };
-                found.insert(name.to_owned(), Kept { version, indexes: list("indexes"), making: list("making") });
-            }
+        if !remembered.is_told() || turnovers.iter().any(|turnover| turnover.kept.is_some()) {
+            declarations.sign = self.tell_versions(catalog).await?;
         }
-        Ok(found)
+        self.declare(declarations);
+        self.asked.now();
+        Ok(())
     }
 
     async fn turnover(&self, declared: std::sync::Arc<Declared>, kept: Option<&Kept>) -> Result<Turnover, Error> {
@@ -144,14 +108,17 @@ impl Mongo {
         for index in &wanted {
             match there.iter().find(|found| index.is(found)) {
                 // One that an operator made serves as well, and stays the operator's.
-                Some(found) => records.extend(ours(found).then(|| index.record())),
+                Some(found) => {
+                    let name = found.get_str("name").unwrap_or(&index.name);
+                    records.extend(ours(found).then(|| index.named(name).record()));
+                }
                 None => {
-                    let in_the_way = there
-                        .iter()
-                        .filter(|found| found.get_str("name").is_ok_and(|name| name == index.name) && ours(found));
-                    turnover.replaced.extend(in_the_way.cloned());
-                    turnover.made.push(index.clone());
+                    turnover.replaced.extend(there.iter().filter(|found| ours(found) && index.clashes(found)).cloned());
+                    // Another one that we made of the same name stays until this one is there: what is unique is so all the while.
+                    let stays = |found: &&Spec| ours(found) && !turnover.replaced.contains(found);
+                    let index = index.beside(|name| there.iter().filter(stays).any(|found| is_named(found, name)));
                     records.push(index.record());
+                    turnover.made.push(index);
                 }
             }
         }
@@ -174,7 +141,10 @@ impl Mongo {
                 let batch = doc! {"batchSize": 10_000};
                 let list = doc! {"listIndexes": place.collection, "cursor": batch, "includeBuildUUIDs": true};
                 match self.client.database(&place.database).run_command(list).await {
-                    Ok(reply) => Ok(Some(listed(&reply))),
+                    Ok(reply) => {
+                        self.time.saw(&reply);
+                        Ok(Some(listed(&reply)))
+                    }
                     Err(fault) if faults::number(&fault) == Some(NAMESPACE_NOT_FOUND) => Ok(None),
                     Err(fault) => Err(fault.into()),
                 }
@@ -183,25 +153,10 @@ impl Mongo {
         self.again(&format!("listing the indexes of {name}"), list).await
     }
 
-    /// Remembers what is about to be made: who comes after one that stopped halfway knows whose it is.
-    async fn announce(&self, turnovers: &[Turnover]) -> Result<(), Error> {
-        let place = self.layout.place(META);
-        let meta = self.client.database(&place.database).collection::<Spec>(&place.collection);
+    async fn announce_all(&self, turnovers: &[Turnover]) -> Result<(), Error> {
         for turnover in turnovers.iter().filter(|turnover| !turnover.made.is_empty()) {
-            let (name, making) = (turnover.declared.collection.name, turnover.made.iter().map(Wanted::record));
-            let update =
-                doc! {"$set": {"making": making.collect::<Vec<_>>()}, "$setOnInsert": {"version": 0i64, "indexes": []}};
-            let asked =
-                meta.update_one(doc! {"_id": name}, update).upsert(true).write_concern(WriteConcern::majority());
-            let doing = format!("remembering the indexes of {name}");
-            let done = async {
-                match asked.await {
-                    // Another began with the same at the same time.
-                    Err(fault) if faults::number(&fault) == Some(faults::DUPLICATE_KEY) => Ok(()),
-                    done => done.map(drop).map_err(|fault| self.error(&fault, &doing)),
-                }
-            };
-            self.within(&doing, done).await?;
+            let making: Vec<Spec> = turnover.made.iter().map(Wanted::record).collect();
+            self.announce(turnover.declared.collection.name, &making).await?;
         }
         Ok(())
     }
@@ -255,7 +210,11 @@ impl Mongo {
         let database = self.client.database(&place.database);
         let run = async { database.run_command(create).await };
         match tokio::time::timeout(self.patience, run).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(reply)) => {
+                self.time.saw(&reply);
+                let doing = format!("making the indexes of {name}");
+                self.confirmed(&reply, &doing).map_err(|stop| Stopped::Begun(self.stopped(stop, &doing)))
+            }
             Ok(Err(fault)) if faults::lost(&fault) => Err(Stopped::Begun(self.not_made(name, &fault).await)),
             Ok(Err(fault)) => Err(Stopped::Refused(self.not_made(name, &fault).await)),
             Err(_) => Err(Stopped::Begun(self.unfinished(name).await)),
@@ -294,14 +253,19 @@ impl Mongo {
         let said = fault.server_response().and_then(|reply| Spec::try_from(&**reply).ok()).unwrap_or_default();
         let index = said.get_document("keyPattern").map(faults::index_name).unwrap_or_default();
         let sharing = said.get_document("keyValue").cloned().unwrap_or_default();
-        let found = self.collection(name).find(sharing).projection(doc! {"_id": 1}).limit(2).await;
-        let mut id = "?".to_owned();
-        if let Ok(mut cursor) = found {
-            while let Ok(true) = cursor.advance().await {
-                id = cursor.current().get_str("_id").unwrap_or("?").to_owned();
-            }
-        }
+        let named = self.again("looking for what shares an entry", || Box::pin(self.last_of(name, &sharing))).await;
+        let id = named.ok().flatten().unwrap_or_else(|| "?".to_owned());
         Error::UniqueViolation { key: Key { collection: name.to_owned().into(), id: id.into() }, index }
+    }
+
+    /// The second of the documents that such values stand in.
+    async fn last_of(&self, name: &str, values: &Spec) -> Result<Option<String>, Stop> {
+        let mut cursor = self.collection(name).find(values.clone()).projection(doc! {"_id": 1}).limit(2).await?;
+        let mut id = None;
+        while cursor.advance().await? {
+            id = cursor.current().get_str("_id").ok().map(str::to_owned);
+        }
+        Ok(id)
     }
 
     async fn drop_indexes(&self, name: &str, names: &[String]) -> Result<(), Error> {
@@ -316,13 +280,17 @@ impl Mongo {
     /// Runs a command within the time of one call; an error of the number `fine` says that it was done before.
     async fn done(&self, database: &str, command: Spec, doing: &str, fine: i32) -> Result<(), Error> {
         let database = self.client.database(database);
-        let run = async {
-            match database.run_command(command).await {
-                Err(fault) if faults::number(&fault) != Some(fine) => Err(self.error(&fault, doing)),
-                _ => Ok(()),
-            }
+        let run = || -> BoxFuture<'_, Result<(), Stop>> {
+            let run = database.run_command(command.clone());
+            Box::pin(async {
+                match run.await {
+                    Ok(reply) => self.confirmed(&reply, doing),
+                    Err(fault) if faults::number(&fault) == Some(fine) => Ok(()),
+                    Err(fault) => Err(fault.into()),
+                }
+            })
         };
-        self.within(doing, run).await
+        self.again(doing, run).await
     }
 
     /// Undoes what was made, as far as it can be: an index too many harms less than to tell of that in place of the first error.
@@ -346,47 +314,10 @@ impl Mongo {
         let command = doc! {"update": place.collection, "updates": [update], "writeConcern": {"w": "majority"}};
         drop(self.done(&place.database, command, "forgetting what was not made", NAMESPACE_NOT_FOUND).await);
     }
-
-    /// Remembers what was made, unless a newer program was here meanwhile.
-    async fn keep(&self, name: &'static str, version: u32, kept: &Kept) -> Result<(), Error> {
-        let place = self.layout.place(META);
-        let meta = self.client.database(&place.database).collection::<Spec>(&place.collection);
-        let selector = doc! {"_id": name, "version": {"$lte": kept.version}};
-        let set = doc! {"version": kept.version, "indexes": kept.indexes.clone()};
-        let update = doc! {"$set": set, "$unset": {"making": ""}};
-        let asked = meta.update_one(selector, update).upsert(true).write_concern(WriteConcern::majority());
-        let doing = format!("remembering the declaration of {name}");
-        let asked = tokio::time::timeout(self.patience, async { asked.await }).await;
-        match asked.map_err(|_| self.timeout(&doing))? {
-            Ok(_) => Ok(()),
-            Err(fault) if faults::number(&fault) == Some(faults::DUPLICATE_KEY) => {
-                let found = self.kept().await?.get(name).map_or(0, |kept| kept.version);
-                if found <= kept.version {
-                    // Another declared the same at the same time.
-                    return Ok(());
-                }
-                Err(newer_than(name, found, version))
-            }
-            Err(fault) => Err(self.error(&fault, &doing)),
-        }
-    }
 }
 
-/// The first collection that a newer program declared.
-fn newer(catalog: &Catalog, kept: &BTreeMap<String, Kept>) -> Option<Error> {
-    catalog.iter().find_map(|collection| {
-        let found = kept.get(collection.name)?.version;
-        (found > i64::from(collection.version)).then(|| newer_than(collection.name, found, collection.version))
-    })
-}
-
-fn newer_than(name: &str, found: i64, supported: u32) -> Error {
-    let what = format!("collection {name}");
-    Error::NewerVersion { what, found: found.unsigned_abs(), supported: supported.into() }
-}
-
-fn same_name(one: &Spec, other: &Spec) -> bool {
-    matches!((one.get_str("name"), other.get_str("name")), (Ok(one), Ok(other)) if one == other)
+fn is_named(index: &Spec, name: &str) -> bool {
+    index.get_str("name").is_ok_and(|own| own == name)
 }
 
 /// What a server lists. One that it is building is told with the id of its building, where that is asked for.

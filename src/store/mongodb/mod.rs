@@ -4,7 +4,7 @@
 //! ```text
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
 //!                       making: those that were begun }
-//! runstate.commands   the ledger: one row for each commit, for seven days
+//! runstate.commands   the ledger: one row for each commit, for seven days of the server's time (`_kept`)
 //! runstate.holds      { _id: "d.c/id#n", of: revision, by: command }: by what documents are checked that many check
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
@@ -25,9 +25,10 @@
 //!   What was changed by hand into nonsense is damage that names the document.
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
-//! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate` and `indexes`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `again`, `transaction`, `commit`, `turns`, `holds`, `statements` and `changed`, `clock`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
-//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep`, `position`, `stream` and `changes`.
+//! By file: `barrier` and `clock`, `options` (the URL), `names` (where collections stand), `open`, `migrate`, `indexes` and `meta`, `codec` and `decimal`
+//! (documents), `faults` (errors of the server), `again`, `transaction`, `commit`, `turns`, `holds`, `statements` and `changed`, `read`, `port`; `place`,
+//! `condition`, `filter`, `sort` and `expression` (what is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`,
+//! `sweep` and `lifetime`, `position`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
@@ -48,6 +49,8 @@ mod foreign;
 mod gather;
 mod holds;
 mod indexes;
+mod lifetime;
+mod meta;
 mod migrate;
 mod names;
 mod open;
@@ -101,6 +104,10 @@ pub struct Mongo {
     barriers: Arc<barrier::Barriers>,
     /// How far the set is known to be.
     clock: Arc<clock::Clock>,
+    /// Whether what is declared still holds is asked from time to time.
+    asked: Arc<meta::Asked>,
+    /// By which rows of the ledger live.
+    time: Arc<lifetime::ServerTime>,
     /// Who waits for whom, where several write the same.
     turns: Arc<turns::Turns>,
     /// By what documents are checked on which many rest.
@@ -110,19 +117,21 @@ pub struct Mongo {
 }
 
 /// The catalog, as this store keeps it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Declarations {
     catalog: Catalog,
     collections: BTreeMap<&'static str, Arc<Declared>>,
     /// Why the store can only be read.
     illness: Option<Error>,
+    /// Stands for the versions that the store had when that was judged.
+    sign: String,
 }
 
 impl Declarations {
     fn of(catalog: &Catalog) -> Self {
         let declared = catalog.iter().chain([&COMMANDS]);
         let collections = declared.map(|collection| (collection.name, Arc::new(Declared::of(collection)))).collect();
-        Self { catalog: catalog.clone(), collections, illness: None }
+        Self { catalog: catalog.clone(), collections, illness: None, sign: String::new() }
     }
 
     /// What is known of the collection of that name, also where nothing is declared of it.

@@ -49,6 +49,8 @@ impl Mongo {
             under_way: Arc::default(),
             barriers: Default::default(),
             clock: Default::default(),
+            asked: Default::default(),
+            time: Default::default(),
             turns: Default::default(),
             holds: Default::default(),
             streams: Default::default(),

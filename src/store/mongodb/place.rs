@@ -5,6 +5,7 @@ use mongodb::bson::{Bson, DateTime};
 
 use super::codec::{Declared, encode_value};
 use super::decimal;
+use super::lifetime::KEPT;
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
 use crate::schema::{Collection, Kind, Presence, RESERVED};
 use crate::value::Json;
@@ -27,7 +28,8 @@ impl Place {
     pub(super) fn of(declared: &Declared, path: &str) -> Option<Self> {
         let collection = declared.collection;
         let steps = path.split('.').count();
-        let reserved = path.split('.').next().is_none_or(|top| RESERVED.contains(&top));
+        let reserved = |top: &str| RESERVED.contains(&top) || declared.is_ledger() && top == KEPT;
+        let reserved = path.split('.').next().is_none_or(reserved);
         let plain = |step: &str| !step.is_empty() && !step.starts_with('$') && !step.contains('\0');
         if reserved || steps > DOCUMENT_DEPTH || !path.split('.').all(plain) {
             return None;
@@ -54,6 +56,12 @@ impl Place {
 /// The paths of all that a path leads through.
 fn parents(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(dot, _)| &path[..dot])
+}
+
+/// The places on the way to `path`, itself among them, where a list may stand.
+pub(super) fn may_be_lists<'a>(collection: &'a Collection, path: &'a str) -> impl Iterator<Item = &'a str> {
+    let itself = matches!(collection.kind_of(path), Kind::Json | Kind::List).then_some(path);
+    parents(path).filter(|parent| !is_object(collection, parent)).chain(itself)
 }
 
 /// Whether only an object can stand at `path`: it is declared as one, or a field within it is required, which then is asked of whatever stands

@@ -164,7 +164,7 @@ async fn read_all(database: &Database, find: Bson, declared: &Declared) -> Resul
 }
 
 /// The first document in a reply.
-fn first_of(reply: &Bson) -> Option<RawDocumentBuf> {
+pub(super) fn first_of(reply: &Bson) -> Option<RawDocumentBuf> {
     batch_of(reply).next()
 }
 

@@ -80,6 +80,10 @@ pub(super) async fn the_ledger_is_a_collection(subject: &Subject) -> Verdict {
     ensure_eq!(s.ids(&Query::of(&COMMANDS).eq("fingerprint", "fingerprint of c")).await?, ["c"]);
     let expires = at + Millis::days(7);
     ensure_eq!(s.store.sweep(COMMANDS.name, expires - Millis(1), 10).await?, 0);
+    if s.store.capabilities().native_ttl {
+        // It lives by the clock of the backend, which nobody sets here.
+        return Ok(());
+    }
     ensure_eq!(s.store.sweep(COMMANDS.name, expires, 10).await?, 1);
     ensure_eq!(s.store.get(&[Key::new(&COMMANDS, "c")]).await?, vec![None]);
     ensure_eq!(s.store.outcome(&first.command).await?, Outcome::Absent);

@@ -33,8 +33,15 @@ struct Database {
 }
 
 /// Commands of the server, as they stand on the line, at which connections are cut.
-const COMMANDS: [&[u8]; 6] =
-    [b"\x02insert\0", b"\x02update\0", b"\x02delete\0", b"commitTransaction\0", b"\x02find\0", b"\x02aggregate\0"];
+const COMMANDS: [&[u8]; 7] = [
+    b"\x02insert\0",
+    b"\x02update\0",
+    b"\x02delete\0",
+    b"commitTransaction\0",
+    b"\x02findAndModify\0",
+    b"\x02find\0",
+    b"\x02aggregate\0",
+];
 
 impl Database {
     fn of(server: &str) -> Self {

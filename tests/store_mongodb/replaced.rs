@@ -1,0 +1,105 @@
+//! Indexes that another declaration takes the place of, and such as the server cannot keep as they are declared.
+
+use std::sync::{Arc, Mutex};
+
+use mongodb::bson::doc;
+use runstate::code::Code;
+use runstate::id::CommandId;
+use runstate::schema::Direction::Ascending;
+use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query};
+use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::{Batch, Error, Expect, Op, Receipt, Store, Write};
+use runstate::time::Timestamp;
+use runstate::value::Json;
+use serde_json::json;
+
+use super::server::{fresh_url, indexes, on_server, raw};
+
+const FIELDS: &[Field] = &[Field::text("a").optional(), Field::text("b").optional()];
+const SOME: Collection = Collection::new("t.c", 1)
+    .fields(FIELDS)
+    .indexes(&[Index::by(&[("a", Ascending)]).unique().partial(Predicate::Exists("b"))]);
+const ALL: Collection = Collection::new("t.c", 1).fields(FIELDS).indexes(&[Index::by(&[("a", Ascending)]).unique()]);
+const LISTS: Collection = Collection::new("t.lists", 1)
+    .fields(&[
+        Field::json("any").optional(),
+        Field::list("tags").optional(),
+        Field::text("s").optional(),
+        Field::text("t").optional(),
+    ])
+    .indexes(&[
+        Index::by(&[("any", Ascending), ("tags", Ascending)]),
+        Index::text(&[("s", Ascending)]),
+        Index::text(&[("t", Ascending)]),
+    ]);
+
+async fn put(store: &Mongo, of: &Collection, id: &str, document: Json) -> Result<Receipt, Error> {
+    let op = Op::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
+    let batch = Batch {
+        command: CommandId::new(&format!("put {id}")).unwrap(),
+        fingerprint: "f".to_owned(),
+        at: Timestamp::from_millis(0),
+        result: Json::Null,
+        writes: vec![Write { key: Key::new(of, id), expect: Expect::Any, op }],
+        checks: Vec::new(),
+    };
+    store.commit(batch).await
+}
+
+async fn names(url: &str, collection: &str) -> Vec<String> {
+    indexes(url, collection).await.iter().map(|index| index.get_str("name").unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_unique_stays_so_while_its_index_is_replaced() {
+    on_server(async {
+        let url = fresh_url();
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let told = sent.clone();
+        let on_command = Some(Arc::new(move |name: &str| told.lock().unwrap().push(name.to_owned())) as Arc<_>);
+        let store = Mongo::open(&url, Options { on_command, ..Options::default() }).await.unwrap();
+        let declare = async |of| store.migrate(&Catalog::new(&[of]).unwrap()).await;
+        let made = || {
+            let mut names = std::mem::take(&mut *sent.lock().unwrap());
+            names.retain(|name| name.ends_with("Indexes") && name != "listIndexes");
+            names
+        };
+        declare(&SOME).await.unwrap();
+        for id in ["1", "2"] {
+            put(&store, &SOME, id, json!({"a": "same"})).await.unwrap();
+        }
+        made();
+        // The older one is never gone.
+        assert_eq!(declare(&ALL).await.unwrap_err().code(), Code::UniqueViolation);
+        assert_eq!(made(), ["createIndexes"]);
+        assert_eq!(names(&url, "t.c").await, ["_id_", "a_1"]);
+        raw(&url, doc! {"update": "t.c", "updates": [{"q": {"_id": "2"}, "u": {"$set": {"a": "other"}}}]}).await;
+        declare(&ALL).await.unwrap();
+        assert_eq!(made(), ["createIndexes", "dropIndexes"]);
+        assert_eq!(names(&url, "t.c").await, ["_id_", "a_1_2"]);
+        declare(&ALL).await.unwrap();
+        assert!(made().is_empty());
+        let taken = put(&store, &ALL, "3", json!({"a": "same"})).await.unwrap_err();
+        assert_eq!(taken.code(), Code::UniqueViolation);
+        declare(&SOME).await.unwrap();
+        assert_eq!(made(), ["createIndexes", "dropIndexes"]);
+        assert_eq!(names(&url, "t.c").await, ["_id_", "a_1"]);
+    });
+}
+
+#[test]
+fn documents_with_several_lists_are_kept_whatever_indexes_read_them() {
+    on_server(async {
+        let url = fresh_url();
+        let store = Mongo::open(&url, Options::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&LISTS]).unwrap()).await.unwrap();
+        assert_eq!(names(&url, "t.lists").await, ["_id_", "any_1"]);
+        put(&store, &LISTS, "1", json!({"any": [1, 2], "tags": ["x", "y"], "s": "some words"})).await.unwrap();
+        assert_eq!(store.query(&Query::of(&LISTS)).await.unwrap().rows.len(), 1);
+        // An operator's index is another matter: no repeating helps.
+        let parallel = doc! {"name": "parallel", "key": {"other": 1, "tags": 1}};
+        raw(&url, doc! {"createIndexes": "t.lists", "indexes": [parallel]}).await;
+        let refused = put(&store, &LISTS, "2", json!({"other": [1], "tags": ["x"]})).await.unwrap_err();
+        assert_eq!((refused.code(), refused.retryable()), (Code::Invalid, false), "{refused}");
+    });
+}
