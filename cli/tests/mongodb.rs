@@ -209,6 +209,8 @@ fn a_url_that_can_lead_nowhere_is_wrong_use() {
         assert_eq!(said.error_code(), "invalid_url", "{url}");
         assert!(!said.out.contains("labels:") && said.out.contains(r#""retryable":false"#), "{}", said.out);
     }
+    let from = format!("{}&tlsCAFile=none.pem&tls=true", on.url);
+    on.scene.run(&["--store", "memory:", "import", &from]).ended(2).explains(&["none.pem"]);
 }
 
 #[test]
