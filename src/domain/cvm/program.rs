@@ -110,6 +110,7 @@ pub const PROGRAM_VERSIONS: Collection = Collection::new("cvm.program_versions",
         Field::text("source"),
         Field::list("bytecode"),
         Field::object("metadata"),
+        Field::timestamp("metadata.compiled").optional(),
         Field::timestamp("created"),
     ])
     .indexes(&[Index::by(&[("programId", Ascending), ("programVersion", Ascending)]).unique()])
