@@ -150,6 +150,31 @@ fn an_execution_with_a_damaged_call_can_be_cancelled() {
     assert!(cancelled == Ok(Status::Cancelled), "{cancelled:?}");
 }
 
+/// A head that was copied by hand, as people do in a database, waits for a call of the execution that it was copied from.
+#[test]
+fn what_is_done_to_a_copied_head_leaves_the_other_execution_alone() {
+    let mut scene = Scene::of(r#"console.log(CC("?"))"#);
+    let mut copy = scene.dump()["cvm.executions/run"].1.clone();
+    copy["id"] = json!("copy");
+    put(&mut scene, &EXECUTIONS, "copy", &copy);
+    let shown = block_on(scene.cvm().show("copy")).unwrap_err();
+    assert!(shown.code == Code::Corrupt && shown.message.contains("is of another execution"), "{shown}");
+    assert_eq!(block_on(scene.cvm().cancel("copy", None)).unwrap().status, Status::Cancelled);
+    scene.answer("yes").expect(Status::Complete).expect_output(["yes"]);
+}
+
+/// A call that is gone is no mistake of who looks at its execution.
+#[test]
+fn a_call_that_is_gone_is_told_as_damage_of_what_waits_for_it() {
+    let mut scene = Scene::of(r#"CC("?")"#);
+    let mut head = scene.dump()["cvm.executions/run"].1.clone();
+    head["ccWaiting"]["callId"] = json!("gone");
+    put(&mut scene, &EXECUTIONS, "run", &head);
+    let shown = block_on(scene.cvm().show("run")).unwrap_err();
+    assert!(shown.code == Code::Corrupt && shown.message.contains("call `gone`, which is not there"), "{shown}");
+    assert_eq!(block_on(scene.cvm().cancel("run", None)).unwrap().status, Status::Cancelled);
+}
+
 /// A program that was half removed when its process died is loaded again: what it says is its newest version must be there.
 #[test]
 fn a_program_half_removed_and_loaded_again_runs() {

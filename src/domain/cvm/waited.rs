@@ -32,10 +32,7 @@ pub(super) fn with_open_calls(reads: ReadSet, view: &View, execution: &str) -> R
 pub(super) fn waited_for(view: &View, execution: &Execution) -> Result<Vec<(Loaded, Call)>, Rejection> {
     let Some(waiting) = execution.open_call() else { return Ok(Vec::new()) };
     let calls = match execution.together {
-        0 | 1 => {
-            let (found, call) = Call::find(view, &waiting.call_id)?;
-            vec![(found.clone(), call)]
-        }
+        0 | 1 => vec![the_one(view, execution, &waiting.call_id)?],
         _ => rows_together(view)?,
     };
     let open = calls.iter().filter(|(_, call)| call.outcome.is_none()).count();
@@ -45,6 +42,18 @@ pub(super) fn waited_for(view: &View, execution: &Execution) -> Result<Vec<(Load
         return Err(Rejection::Torn(format!("{found} calls of {asked}, {open} open where {known} are expected")));
     }
     Ok(calls)
+}
+
+/// The one call that the execution waits for. That it is not there, or is another's, is damage: nobody has named it but the head.
+fn the_one(view: &View, execution: &Execution, id: &str) -> Result<(Loaded, Call), Rejection> {
+    let key = Key::new(&EXECUTIONS, &execution.id);
+    let damaged = |why: &str| document::damaged(&key, &format!("it waits for call `{id}`, which {why}"));
+    match Call::find(view, id) {
+        Ok((found, call)) if call.execution_id == execution.id => Ok((found.clone(), call)),
+        Ok(_) => Err(damaged("is of another execution")),
+        Err(Rejection::NotFound { .. }) => Err(damaged("is not there")),
+        Err(other) => Err(other),
+    }
 }
 
 fn rows_together(view: &View) -> Result<Vec<(Loaded, Call)>, Rejection> {
