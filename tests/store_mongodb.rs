@@ -7,6 +7,8 @@
 mod cost;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
+#[path = "store_mongodb/holds.rs"]
+mod holds;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
 #[path = "store_mongodb/replaced.rs"]

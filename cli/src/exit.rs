@@ -1,5 +1,8 @@
 //! How the process ends: exit codes, and what is said of a command line that was not understood.
 
+use std::borrow::Cow;
+use std::io::Write;
+
 use clap::error::ErrorKind;
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
@@ -7,6 +10,7 @@ use runstate::engine::Error;
 
 use crate::colour::When;
 use crate::failure::Failure;
+use crate::masked::masked;
 use crate::print::Out;
 
 /// Exit codes; each is a promise to scripts.
@@ -110,8 +114,12 @@ pub fn wrong_use(error: &clap::Error) -> Exit {
         let message = text.trim().trim_start_matches("error: ");
         return Out::new(true, When::Never).failure(&Failure::from(Error::new(Code::Usage, message)));
     }
+    let text = error.render().to_string();
     // Nothing can be done where even this cannot be said.
-    let _ = error.print();
+    let _ = match masked(&text) {
+        Cow::Borrowed(_) => error.print(),
+        Cow::Owned(masked) => write!(std::io::stderr(), "{masked}"),
+    };
     Exit::WrongUse
 }
 

@@ -16,7 +16,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick"]),
-    ("Stores", &["info", "export", "import", "sweep", "verify", "repair", "compact"]),
+    ("Stores", &["info", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
 

@@ -14,6 +14,7 @@ mod granted;
 mod help;
 mod interrupt;
 mod lines;
+mod masked;
 mod moment;
 mod pages;
 mod print;

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::colour::{Paint, Role, When};
 use crate::exit::Exit;
 use crate::failure::{Failure, io as io_failure};
+use crate::masked::masked;
 use crate::prompt;
 
 /// What the caller reads.
@@ -124,12 +125,12 @@ impl Out {
         if self.json {
             let mut object = json!(error);
             object[what] = json!(id);
-            self.value(&json!({ "error": object }))?;
+            self.value(&json!({ "error": told(object) }))?;
         } else {
             let named = error.message.contains(&format!("`{id}`"));
-            let about = if named { String::new() } else { format!("{}: ", visible(id)) };
+            let about = if named { String::new() } else { format!("{}: ", visible(&masked(id))) };
             let wrong = self.stderr.text(Role::Failed, "error:");
-            write(io::stderr().lock(), &[&wrong, " ", &about, &visible(&error.message), "\n"])?;
+            write(io::stderr().lock(), &[&wrong, " ", &about, &visible(&masked(&error.message)), "\n"])?;
         }
         Ok(exit)
     }
@@ -141,10 +142,13 @@ impl Out {
             Failure::OutputClosed => Ok(()),
             Failure::Interrupted(_) if self.json => self.value(&json!({ "interrupted": true })),
             Failure::Interrupted(kept) => write(io::stderr().lock(), &["\ninterrupted; ", kept, "\n"]),
-            failure if self.json => self.value(&json!({ "error": as_json(failure) })),
-            Failure::Error(error) => write(io::stderr().lock(), &[&wrong, " ", &visible(&error.message), "\n"]),
+            failure if self.json => self.value(&json!({ "error": told(as_json(failure)) })),
+            Failure::Error(error) => {
+                write(io::stderr().lock(), &[&wrong, " ", &visible(&masked(&error.message)), "\n"])
+            }
             Failure::Driving { error, go_on, .. } => {
-                write(io::stderr().lock(), &[&wrong, " ", &visible(&error.message), "\n", &visible(go_on), "\n"])
+                let (message, go_on) = (masked(&error.message), masked(go_on));
+                write(io::stderr().lock(), &[&wrong, " ", &visible(&message), "\n", &visible(&go_on), "\n"])
             }
             Failure::Compile(found) => write(io::stderr().lock(), &[&visible(&diagnostics(found))]),
         };
@@ -176,6 +180,17 @@ fn write(mut to: impl Write, parts: &[&str]) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::OutputClosed,
         _ => io_failure("standard output cannot be written", &error),
     })
+}
+
+/// An error as it may be told: what it repeats of the command line may be a URL.
+fn told(mut error: serde_json::Value) -> serde_json::Value {
+    let texts = error.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+    for text in texts {
+        if let serde_json::Value::String(text) = text {
+            *text = masked(text).into_owned();
+        }
+    }
+    error
 }
 
 fn as_json(failure: &Failure) -> serde_json::Value {

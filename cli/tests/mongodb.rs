@@ -178,6 +178,42 @@ fn the_environment_names_the_server_and_a_password_is_never_told() {
 }
 
 #[test]
+fn a_new_database_is_prepared_before_anything_is_in_it() {
+    let Some(on) = OnServer::of("a_new_database_is_prepared_before_anything_is_in_it") else { return };
+    on.run(&["programs"]).ended(4).explains(&["there is no store", "nothing was made", "load or run a program"]);
+    for _ in 0..2 {
+        assert_eq!(on.json(&["prepare"])["ready"], true);
+    }
+    let facts = &on.json(&["info"])["facts"];
+    assert_eq!(facts["indexesMissing"], serde_json::json!([]));
+    assert!(facts["indexesAsDeclared"].as_u64().unwrap() > 15, "{facts}");
+    assert!(on.run(&["programs", "--json"]).ended(0).values().is_empty());
+}
+
+#[test]
+fn a_url_that_can_lead_nowhere_is_wrong_use() {
+    let Some(on) = OnServer::of("a_url_that_can_lead_nowhere_is_wrong_use") else { return };
+    on.run(&["prepare"]).ended(0);
+    let (server, rest) = on.url.rsplit_once('/').unwrap();
+    let (name, query) = rest.split_once('?').unwrap();
+    for url in [
+        format!("{}&tlsCAFile=none.pem&tls=true", on.url),
+        format!("{}&nonsense=1", on.url),
+        format!("{}&timeoutMS=18446744073709551615", on.url),
+        format!("{server}/{}?{query}", name.to_uppercase()),
+        format!("{server}/admin?{query}"),
+        format!("{server}/config?{query}"),
+        format!("{server}/a.b?{query}"),
+    ] {
+        let said = on.scene.run(&["--store", &url, "prepare", "--json"]).ended(2);
+        assert_eq!(said.error_code(), "invalid_url", "{url}");
+        assert!(!said.out.contains("labels:") && said.out.contains(r#""retryable":false"#), "{}", said.out);
+    }
+    let from = format!("{}&tlsCAFile=none.pem&tls=true", on.url);
+    on.scene.run(&["--store", "memory:", "import", &from]).ended(2).explains(&["none.pem"]);
+}
+
+#[test]
 fn a_database_without_anything_of_the_older_cvm_is_told() {
     let Some(on) = OnServer::of("a_database_without_anything_of_the_older_cvm_is_told") else { return };
     let said = on.scene.run(&["--store", "memory:", "import", &on.url]);

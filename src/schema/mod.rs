@@ -47,6 +47,8 @@ pub struct Collection {
     pub references: &'static [Reference],
     /// Documents are inserted and deleted, never changed.
     pub insert_only: bool,
+    /// Many commits at once check the same document, and few change one: a hint for stores where checking is writing.
+    pub much_checked: bool,
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -161,7 +163,16 @@ pub struct Reference {
 impl Collection {
     /// A collection without fields, indexes or retention yet.
     pub const fn new(name: &'static str, version: u32) -> Self {
-        Self { name, version, fields: &[], indexes: &[], ttl: None, references: &[], insert_only: false }
+        Self {
+            name,
+            version,
+            fields: &[],
+            indexes: &[],
+            ttl: None,
+            references: &[],
+            insert_only: false,
+            much_checked: false,
+        }
     }
 
     /// With these fields.
@@ -191,6 +202,12 @@ impl Collection {
     /// Its documents never change.
     pub const fn insert_only(mut self) -> Self {
         self.insert_only = true;
+        self
+    }
+
+    /// Many rest on each of its documents, and few change one.
+    pub const fn much_checked(mut self) -> Self {
+        self.much_checked = true;
         self
     }
 

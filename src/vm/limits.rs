@@ -46,7 +46,7 @@ impl Default for Limits {
             instructions: 10_000_000_000,
             frames: 10_000,
             stack: 1_000_000,
-            heap_bytes: 256 << 20,
+            heap_bytes: 512 << 20,
             text_units: 1 << 26,
             output_bytes: 64 << 20,
             call_bytes: 1 << 20,

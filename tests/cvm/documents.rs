@@ -6,9 +6,9 @@ use std::sync::Arc;
 use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, HEAP_PAGES, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
 use runstate::engine::{COLLECTIONS as STAGING, STAGED_ROWS};
 use runstate::limits::Settings;
-use runstate::schema::{Collection, Query};
+use runstate::schema::{Collection, Kind, Query};
 use runstate::store::Store;
-use runstate::testing::block_on;
+use runstate::testing::{SimClock, block_on};
 use runstate::value::{Document, Json};
 
 /// A document with its revision.
@@ -23,6 +23,9 @@ pub struct Found {
 pub struct Documents {
     all: BTreeMap<&'static str, BTreeMap<String, Found>>,
 }
+
+/// What programs and callers put into documents, and tokens that are made of the time but tell none.
+const NO_MOMENTS: [&str; 8] = ["args", "default", "result", "input", "variables", "details", "state", "token"];
 
 const OF_EXECUTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
 
@@ -112,6 +115,12 @@ impl Documents {
                 if self.head(execution).is_none() && !staged.contains(name.as_str()) {
                     wrong.push(format!("{name} belongs to nothing: {execution}"));
                 }
+            }
+        }
+        for of in [&EXECUTIONS, &CC_HISTORY, &EXECUTION_LOGS, &PROGRAMS, &PROGRAM_VERSIONS] {
+            for (id, row) in self.each(of) {
+                let fields = row.document.iter().flat_map(|(name, value)| undeclared_moments(of, name, value));
+                wrong.extend(fields.map(|field| format!("{}/{id}: {field} is a moment and not declared so", of.name)));
             }
         }
         for (id, row) in self.each(&CC_HISTORY) {
@@ -240,6 +249,23 @@ fn wrong_call(row: &Found) -> Option<&'static str> {
     }
     let takable = outcome.is_empty() && !timer;
     (row.has("availableAt") != takable).then_some("whether workers may take it")
+}
+
+/// The fields at and below a path that hold a moment and are not declared as one: stores that know dates keep them as numbers.
+fn undeclared_moments(of: &Collection, path: &str, value: &Json) -> Vec<String> {
+    if NO_MOMENTS.contains(&path.rsplit('.').next().unwrap_or(path)) {
+        return Vec::new();
+    }
+    if let Json::Object(fields) = value {
+        return fields
+            .iter()
+            .flat_map(|(name, value)| undeclared_moments(of, &format!("{path}.{name}"), value))
+            .collect();
+    }
+    let now = SimClock::default().now().as_millis();
+    let moment = value.as_i64().is_some_and(|number| number >= now);
+    let declared = of.fields.iter().any(|field| field.name == path && field.kind == Kind::Timestamp);
+    if moment && !declared { vec![path.to_owned()] } else { Vec::new() }
 }
 
 /// What of a head says how it stands.

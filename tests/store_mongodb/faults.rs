@@ -2,6 +2,7 @@
 //! (`enableTestCommands`) skips them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 use runstate::id::CommandId;
@@ -165,6 +166,25 @@ fn an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done() {
         let error = scene.commit("open", "open", Expect::Absent).await.unwrap_err();
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
         assert!(error.to_string().contains("another transaction of the same command"), "{error}");
+    });
+}
+
+#[test]
+fn a_caller_who_goes_away_leaves_nothing_under_way() {
+    failing("a_caller_who_goes_away_leaves_nothing_under_way", "", async |scene: Scene| {
+        scene.commit("first", "a", Expect::Absent).await.unwrap();
+        let revision = scene.store.get(&[Key::new(&C, "a")]).await.unwrap().remove(0).unwrap().revision;
+        scene.fail(&["insert"], 1, doc! {"blockConnection": true, "blockTimeMS": 1_000}).await;
+        let going = scene.commit("going", "a", Expect::Revision(revision.clone()));
+        assert!(tokio::time::timeout(Duration::from_millis(300), going).await.is_err());
+        // Nobody has to repeat it.
+        let until = Instant::now() + Duration::from_secs(8);
+        while scene.outcome("going").await == Outcome::Absent {
+            assert!(Instant::now() < until, "it hangs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let late = scene.commit("late", "a", Expect::Revision(revision)).await.unwrap_err();
+        assert_eq!(late.code().as_str(), "conflict");
     });
 }
 

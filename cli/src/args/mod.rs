@@ -38,8 +38,8 @@ pub struct Args {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else
-    /// file:~/.cvm]
+    /// Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR,
+    /// MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm]
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
     /// Print one JSON value a line, errors included, on standard output
@@ -302,6 +302,15 @@ Examples:
     /// Tell what a store is and holds: collections, executions by status, health
     #[command(after_help = "Examples:\n  runstate info\n  runstate info --store file:data --json")]
     Info,
+    /// Make a store where there is none, and all that this version needs in it
+    ///
+    /// Whatever makes executions does so too. This is for who may not: on a server the right to make collections and indexes may be another
+    /// user's than the one that works with them.
+    #[command(after_help = "\
+Examples:
+  runstate prepare --store file:data
+  runstate prepare --store mongodb://host/app")]
+    Prepare,
     /// Write all that a store holds into a file, for another store of any kind
     ///
     /// Every program, execution, answer, line of output and command goes along, so that an execution continues exactly where it is wherever

@@ -15,6 +15,7 @@ mod logs;
 mod named;
 mod next;
 mod output;
+mod prepare;
 mod program;
 mod programs;
 mod resume;
@@ -145,6 +146,10 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Info => {
             let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
             session.end(info::execute(&session).await).await
+        }
+        Command::Prepare => {
+            let session = Session::open(&global, Missing::Create, settings(None)?, out).await?;
+            session.end(prepare::execute(&session)).await
         }
         Command::Export(export) => {
             export::check(&export, out.json())?;

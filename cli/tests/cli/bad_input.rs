@@ -228,3 +228,19 @@ fn a_pipe_that_nobody_writes_to_counts_as_nobody() {
     let _open = child.stdin.take();
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
+
+#[test]
+fn a_url_where_none_belongs_is_not_repeated_with_its_password() {
+    let scene = Scene::with("greet", GREET);
+    let url = "mongodb://ann:secret@host/app?tlsCertificateKeyFilePassword=secret";
+    for args in [&["info"][..], &[], &["list", "--limit"], &["run"], &["show"], &["delete", "--yes"]] {
+        for json in [&[][..], &["--json"]] {
+            let said = scene.run(&[args, &[url], json].concat());
+            let all = format!("{}{}", said.out, said.err);
+            assert!(
+                said.code != Some(0) && !all.contains("secret") && all.contains("mongodb://…@host/app?…"),
+                "{args:?}: {all}"
+            );
+        }
+    }
+}

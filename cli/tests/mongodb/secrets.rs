@@ -7,7 +7,7 @@ use super::support::{SUM, Said, Scene};
 const SECRET: &str = "Hidden7f3";
 
 /// All commands that have to do with a store, as they are called.
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 29] = [
     &["run", "sum.ts", "--input", "{}"],
     &["load", "sum.ts"],
     &["programs"],
@@ -30,12 +30,31 @@ const COMMANDS: [&[&str]; 28] = [
     &["work", "--kind", "cc", "--exec", "true", "--drain"],
     &["tick"],
     &["info"],
+    &["prepare"],
     &["export", "out.jsonl"],
     &["import", "whole.jsonl"],
     &["sweep", "--yes"],
     &["verify"],
     &["repair"],
     &["compact"],
+];
+
+/// Where a URL is taken for something else, or for nothing: each with the URL behind it.
+const MISPLACED: [&[&str]; 14] = [
+    &[],
+    &["info"],
+    &["list", "--status"],
+    &["list", "--limit"],
+    &["program", "show", "sum", "--version"],
+    &["help"],
+    &["completions"],
+    &["show"],
+    &["output"],
+    &["delete", "--yes"],
+    &["start"],
+    &["run"],
+    &["load"],
+    &["answer", "x", "--text", "y", "--call"],
 ];
 
 /// URLs that hold the secret, each in another place, of a database on a server: `host:port/name`.
@@ -73,6 +92,9 @@ fn urls(at: &str) -> Vec<String> {
         format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword={s}&tlsCertificateKeyFilePassword={s}"),
         format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword=a@{s}"),
         format!("mongodb://{at}?{wait}&tls=false&tlsCertificateKeyFilePassword={s}"),
+        format!("mongodb://{at}?{wait}&tlsCertificateKeyFilePassword=a&{s}"),
+        format!("mongodb://{at}?{wait}&authMechanismProperties=AWS_SESSION_TOKEN:a&{s}"),
+        format!("mongodb://{at}?{wait}&authMechanismProperties=AWS_SESSION_TOKEN:a&{s}=1"),
         format!("mongodb://{at}?{wait}&password={s}"),
         format!("mongodb+srv://ann:{s}@127.0.0.1:7/app"),
         format!("mongo://ann:{s}@{at}?tlsCertificateKeyFilePassword={s}"),
@@ -127,6 +149,12 @@ fn no_command_tells_what_a_url_hides() {
         }
         for args in [&["import", url.as_str()][..], &["export", url], &["export", "--tree", url]] {
             expect_silent(url, args, &scene.run(args));
+        }
+        for args in MISPLACED {
+            for json in [&[][..], &["--json"]] {
+                let args = [args, &[url.as_str()], json].concat();
+                expect_silent(url, &args, &scene.run(&[&["--store", "memory:"], &args[..]].concat()));
+            }
         }
         let mut command = scene.command(&["programs"]);
         command.env_remove("RUNSTATE_STORE").env("CVM_STORAGE_TYPE", "mongodb").env("MONGODB_URI", url);

@@ -194,10 +194,13 @@ pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
         Field::timestamp("request.timestamp").optional(),
         Field::timestamp("request.deadline").optional(),
         Field::object("response").optional(),
+        Field::timestamp("response.timestamp").optional(),
         Field::text("outcome").optional().one_of(CallOutcome::ALL),
         Field::object("error").optional(),
+        Field::timestamp("error.timestamp").optional(),
         Field::object("context").optional(),
         Field::object("claim").optional(),
+        Field::timestamp("claim.until").optional(),
     ])
     .indexes(&[
         Index::by(&[("executionId", Ascending), ("step", Ascending)]),

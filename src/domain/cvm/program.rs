@@ -78,6 +78,7 @@ pub struct ProgramVersion {
 
 /// `cvm.programs`.
 pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
+    .much_checked()
     .fields(&[
         Field::id("id"),
         Field::text("name").max(id_bytes()),
@@ -109,6 +110,7 @@ pub const PROGRAM_VERSIONS: Collection = Collection::new("cvm.program_versions",
         Field::text("source"),
         Field::list("bytecode"),
         Field::object("metadata"),
+        Field::timestamp("metadata.compiled").optional(),
         Field::timestamp("created"),
     ])
     .indexes(&[Index::by(&[("programId", Ascending), ("programVersion", Ascending)]).unique()])

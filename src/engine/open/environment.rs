@@ -49,7 +49,11 @@ pub fn store_url(environment: &Environment) -> Result<String, Error> {
             (None, None) => usage("no store is named and there is no home directory; use --store file:DIR"),
         },
         Some("mongodb") => match set(&environment.mongodb_uri) {
-            Some(uri) => Ok(uri),
+            Some(uri) if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") => Ok(uri),
+            Some(uri) => usage(&format!(
+                "MONGODB_URI is `{}`, which names no MongoDB server; write mongodb://HOST/DATABASE",
+                aloud(&uri)
+            )),
             None => usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server"),
         },
         Some(other) => usage(&format!("CVM_STORAGE_TYPE is `{other}`; there are `file` and `mongodb`")),
@@ -99,6 +103,13 @@ mod tests {
         assert_eq!(store_url(&directory).unwrap(), "file:d");
         let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };
         assert!(store_url(&mongo).unwrap_err().message.contains("MONGODB_URI"));
+        for uri in ["h:27017/app", "file:data", "mongo://ann:secret@h/app"] {
+            let said = store_url(&Environment { mongodb_uri: Some(uri.into()), ..mongo.clone() }).unwrap_err();
+            assert!(said.code == Code::Usage && said.message.contains("names no MongoDB server"), "{said}");
+            assert!(!said.message.contains("secret"), "{said}");
+        }
+        let server = Environment { mongodb_uri: Some("mongodb+srv://h/app".into()), ..mongo.clone() };
+        assert_eq!(store_url(&server).unwrap(), "mongodb+srv://h/app");
         let named = Environment { runstate_store: Some("memory:".into()), ..mongo };
         assert_eq!(store_url(&named).unwrap(), "memory:");
     }

@@ -29,7 +29,7 @@ impl Mongo {
     }
 
     async fn cursor(&self, database: &str, mut command: Doc, batch: u32) -> Result<Cursor<RawDocumentBuf>, Stop> {
-        command.insert("readConcern", doc! {"level": "snapshot"});
+        command.insert("readConcern", self.clock.read_concern());
         // The server gives up too when nobody waits any more.
         command.insert("maxTimeMS", i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX).max(1));
         let cursor = self.client.database(database).run_cursor_command(command).batch_size(batch).await?;

@@ -42,6 +42,7 @@ impl Mongo {
         }
         let number = self.barriers.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let at = self.raise().await?;
+        self.clock.confirmed(at);
         *last = Some(Raised { number, at });
         Ok(at)
     }

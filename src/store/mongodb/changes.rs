@@ -58,7 +58,11 @@ impl Mongo {
         limit: usize,
         wait: Millis,
     ) -> Result<Changes, Error> {
-        let mut place = from.as_ref().map_or(Ok(Place::Now), |from| Place::parse(self.sign(), from))?;
+        let mut place = match &from {
+            Some(from) => Place::parse(self.sign(), from)?,
+            // A time that is confirmed: what the server has applied so far it may yet lose, and another be at that time with other commits.
+            None => Place::Time(self.again(DOING, || Box::pin(self.now())).await?),
+        };
         if let (Some(next), 0) = (from, limit) {
             return Ok(Changes { events: Vec::new(), next });
         }
@@ -72,7 +76,7 @@ impl Mongo {
             };
             self.usable()?;
             let begun = *trouble.get_or_insert_with(Instant::now);
-            if is_gone(&fault) && place != Place::Now {
+            if is_gone(&fault) {
                 return Err(Error::PositionExpired);
             }
             if !ended(&fault) || begun.elapsed() > self.patience {

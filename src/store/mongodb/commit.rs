@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use super::again::{self, AFTER_LOSS, pause};
 use super::faults::{self, End, Refusal};
 use super::lifetime;
+use super::names::HOLDS;
 use super::port::CAPABILITIES;
-use super::statements::{Command, Order, Seen, checks, commands, unseen};
+use super::statements::{By, Command, Order, Seen, checked_by, checks, commands, holds_of, unseen};
 use super::transaction::Transaction;
 use super::{Declarations, Mongo};
 use crate::schema::Key;
@@ -36,6 +37,8 @@ enum Stop {
     Taken(Error),
     /// What it rests on is not there any more; not judged beside the ledger: it may be the repeat of what was done.
     Outdated(Error),
+    /// A document that many check has not the hold that this process uses.
+    Unheld,
     /// The ledger has the command, or may have it.
     Repeat,
     /// The server gave it up, or something failed on the way.
@@ -73,6 +76,9 @@ impl From<again::Stop> for Stop {
     }
 }
 
+/// How long who finds no hold waits at the most before he makes one: that many doublings of a millisecond.
+const UNHELD: u32 = 4;
+
 /// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
 const OPEN_ENDS: u32 = 4;
 
@@ -83,6 +89,8 @@ struct Commit<'a> {
     declarations: &'a Declarations,
     deadline: Instant,
     order: Order,
+    /// How documents are checked that many check.
+    by: By,
     /// An end of a transaction was sent and not answered: it may have been committed.
     in_doubt: bool,
     /// The last attempt met another transaction of the same command.
@@ -107,6 +115,7 @@ impl Mongo {
             declarations: &declarations,
             deadline,
             order,
+            by: By::Hold(self.holds.pick()),
             in_doubt: false,
             has_twin: false,
             lost,
@@ -127,8 +136,10 @@ impl Mongo {
 impl Commit<'_> {
     async fn run(&mut self) -> Result<Receipt, Error> {
         // Before a transaction begins: what others have written since then would stop it.
+        let (By::Hold(hold) | By::Touch(hold)) = self.by;
         let turns = &self.store.turns;
-        let turn = timeout_at(self.deadline, turns.take(turns.awaited(self.batch))).await;
+        let awaited = turns.awaited(self.batch, |key| checked_by(self.declarations, key, hold));
+        let turn = timeout_at(self.deadline, turns.take(awaited)).await;
         let _turn = turn.map_err(|_| self.late())?;
         let (mut contentions, mut losses) = (0, 0);
         loop {
@@ -147,11 +158,19 @@ impl Commit<'_> {
                 }
                 Err(Stop::Taken(_)) => self.order = Order::DeletedFirst,
                 Err(Stop::Error(error)) => return Err(self.told(error)),
+                Err(Stop::Unheld) => {
+                    self.by = By::Touch(hold);
+                    // Whoever took it is about to change the document, and goes first.
+                    pause(UNHELD, AFTER_CONTENTION).await;
+                }
                 Err(Stop::Outdated(error)) => return self.outdated(error).await,
                 Err(Stop::Contended(most)) if contentions >= most => return self.contended().await,
                 Err(Stop::Contended(_)) => {
                     contentions += 1;
+                    // Whoever was faster may have made it.
+                    self.by = By::Hold(hold);
                     pause(contentions, AFTER_CONTENTION).await;
+                    self.let_go().await;
                 }
                 Err(Stop::Twin) => {
                     losses += 1;
@@ -176,7 +195,7 @@ impl Commit<'_> {
         }
         self.has_twin = false;
         let deadline = self.deadline;
-        let mut transaction = timeout_at(deadline, self.store.begin()).await.map_err(|_| Stop::Late)??;
+        let mut transaction = timeout_at(deadline, self.store.begin(deadline)).await.map_err(|_| Stop::Late)??;
         // Where the time is up the transaction is dropped, and aborted.
         let written = timeout_at(deadline, self.write(&mut transaction)).await.map_err(|_| Stop::Late)?;
         if let Err(stop) = written {
@@ -195,17 +214,24 @@ impl Commit<'_> {
 
     /// All that the transaction writes: what many rest on first, since there it most likely fails; then the row of the ledger.
     async fn write(&self, transaction: &mut Transaction) -> Result<(), Stop> {
-        for command in checks(self.batch) {
+        for command in checks(self.batch, self.declarations, self.by) {
             let checked = self.run_command(transaction, &command, CONTENTIONS).await;
-            checked.map_err(|stop| match stop {
-                Stop::Error(error @ Error::Conflict { .. }) => Stop::Outdated(error),
-                stop => stop,
+            checked.map_err(|stop| match (stop, self.by) {
+                (Stop::Error(Error::Conflict { .. }), By::Hold(_)) if command.is_of_holds() => Stop::Unheld,
+                // Two make the same hold at once.
+                (Stop::Error(Error::Conflict { .. }), By::Touch(_)) if command.is_of_holds() => {
+                    Stop::Contended(CONTENTIONS)
+                }
+                (Stop::Error(error @ Error::Conflict { .. }), _) => Stop::Outdated(error),
+                (stop, _) => stop,
             })?;
         }
         self.write_ledger(transaction).await?;
         let seen = self.look(transaction).await?;
         for command in commands(self.batch, self.declarations, &seen, self.order)? {
-            self.run_command(transaction, &command, LOST).await?;
+            // Who only checks leaves all as it is.
+            let most = if command.is_much_checked(self.declarations) { CONTENTIONS } else { LOST };
+            self.run_command(transaction, &command, most).await?;
         }
         Ok(())
     }
@@ -287,6 +313,15 @@ impl Commit<'_> {
         })
     }
 
+    /// Takes the holds from documents that are to be changed, so that those who check them for ever do not keep this one from it: they must
+    /// make them again. Outside of any transaction the server waits for who has them. Holds may go at any time, so nothing is lost
+    /// where this fails.
+    async fn let_go(&self) {
+        let Some(deletion) = holds_of(self.batch, self.declarations) else { return };
+        let deletion = deletion.body(&self.store.layout.place(HOLDS).collection);
+        drop(timeout_at(self.deadline, self.store.database(HOLDS).run_raw_command(deletion)).await);
+    }
+
     /// Sends the end of the transaction until there is an answer to it.
     async fn end(&mut self, transaction: &mut Transaction) -> Result<(), Stop> {
         let mut losses = 0;
@@ -295,7 +330,10 @@ impl Commit<'_> {
             let doubt = std::mem::replace(&mut self.in_doubt, true);
             match timeout_at(self.deadline, transaction.commit()).await {
                 Err(_) => return Err(Stop::Late),
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(confirmed)) => {
+                    confirmed.into_iter().for_each(|time| self.store.clock.confirmed(time));
+                    return Ok(());
+                }
                 Ok(Err(fault)) => match faults::end(&fault) {
                     End::Open if losses >= OPEN_ENDS => {
                         self.lost = Some(fault);

@@ -42,8 +42,7 @@ impl Foreign {
         let options::Foreign { client, named, prefix, patience } = options::foreign(url).await?;
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let name = named.unwrap_or_else(|| format!("{prefix}{database}"));
-        let client = Client::with_options(client)
-            .map_err(|fault| faults::error(&fault, &format!("connecting to MongoDB at {hosts}")))?;
+        let client = Client::with_options(client).map_err(|fault| Error::InvalidUrl { why: options::words(&fault) })?;
         Ok(Self { database: client.database(&name), name, hosts, patience })
     }
 

@@ -8,7 +8,7 @@ use super::again::Stop;
 use super::codec::Declared;
 use super::indexes::{Wanted, wanted};
 use super::meta::Kept;
-use super::names::META;
+use super::names::{HOLDS, META};
 use super::{Declarations, Mongo, faults};
 use crate::marker::BoxFuture;
 use crate::schema::{Catalog, Key};
@@ -191,6 +191,9 @@ impl Mongo {
         let name = turnover.declared.collection.name;
         if turnover.missing {
             self.create_collection(name).await?;
+            if turnover.declared.collection.much_checked {
+                self.create_collection(HOLDS).await?;
+            }
         }
         let in_the_way = turnover.replaced.iter().filter_map(|index| index.get_str("name").ok().map(str::to_owned));
         self.drop_indexes(name, &in_the_way.collect::<Vec<_>>()).await?;

@@ -5,6 +5,7 @@
 //! runstate.meta       { _id: "store", format, store: id }; { _id: "d.c", version, indexes: [{ name, key, options }],
 //!                       making: those that were begun }
 //! runstate.commands   the ledger: one row for each commit, for seven days of the server's time (`_kept`)
+//! runstate.holds      { _id: "d.c/id#n", of: revision, by: command }: by what documents are checked that many check
 //! d.c                 one for each collection: { _id: key, _rev, _v, …fields }
 //! ```
 //!
@@ -13,7 +14,9 @@
 //! - **A commit is one transaction that begins with the row of the ledger.** Of many repeats at once one inserts it; the others find it and
 //!   answer from it. Nothing is read first: an update under `_rev` matches one document or is a conflict. All writes of one collection
 //!   are one command, so a step is one round trip for the ledger, one for each collection, one for the end.
-//! - **A check writes.** A snapshot does not see who changes what was only read, so what a commit rests on is touched (`_touch`).
+//! - **A check writes.** A snapshot does not see who changes what was only read, so what a commit rests on is touched (`_touch`); what very many
+//!   rest on is checked by one of several holds, so that they are not in each other's way (`holds`). Checks come first in a transaction, and
+//!   who checks or claims the same in one process waits for his turn there (`turns`).
 //! - **Whether a commit happened is asked, not guessed.** Where the end of a transaction has no answer it is sent again; where the server
 //!   no longer knows it the ledger is asked. Only where that cannot be done within the time the outcome is unknown.
 //! - **Replies are of one moment, and not of a former primary.** A small write with the majority (`runstate.meta`, `barrier`) shows who is the primary
@@ -22,9 +25,10 @@
 //!   What was changed by hand into nonsense is damage that names the document.
 //! - **Everything ends.** Each call has a time; its error says what was tried, on which servers, and never with which password.
 //!
-//! By file: `barrier`, `options` (the URL), `names` (where collections stand), `open`, `migrate`, `indexes` and `meta`, `codec` and `decimal` (documents), `faults`
-//! (errors of the server), `again`, `transaction`, `commit`, `statements` and `changed`, `read`, `port`; `place`, `condition`, `filter`, `sort` and `expression` (what
-//! is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`, `sweep` and `lifetime`, `position`, `stream` and `changes`.
+//! By file: `barrier` and `clock`, `options` (the URL), `names` (where collections stand), `open`, `migrate`, `indexes` and `meta`, `codec` and `decimal`
+//! (documents), `faults` (errors of the server), `again`, `transaction`, `commit`, `turns`, `holds`, `statements` and `changed`, `read`, `port`; `place`,
+//! `condition`, `filter`, `sort` and `expression` (what is asked, in the server's language), `asking`, `query` and `gather`, `aggregate` and `pushed`,
+//! `sweep` and `lifetime`, `position`, `stream` and `changes`.
 
 mod again;
 mod aggregate;
@@ -32,6 +36,7 @@ mod asking;
 mod barrier;
 mod changed;
 mod changes;
+mod clock;
 mod codec;
 mod commit;
 mod condition;
@@ -42,6 +47,7 @@ mod faults;
 mod filter;
 mod foreign;
 mod gather;
+mod holds;
 mod indexes;
 mod lifetime;
 mod meta;
@@ -80,6 +86,7 @@ pub use foreign::{Foreign, ForeignRow, ForeignRows};
 pub use options::{OnCommand, Options};
 
 /// A store on a MongoDB replica set.
+#[derive(Clone)]
 pub struct Mongo {
     client: Client,
     layout: Layout,
@@ -89,20 +96,24 @@ pub struct Mongo {
     patience: Duration,
     /// The store's id: another one in every store.
     id: String,
-    declared: RwLock<Arc<Declarations>>,
-    closed: AtomicBool,
+    declared: Arc<RwLock<Arc<Declarations>>>,
+    closed: Arc<AtomicBool>,
     /// Commits hold it to read; who closes waits for them.
-    under_way: async_lock::RwLock<()>,
+    under_way: Arc<async_lock::RwLock<()>>,
     /// What proves the time of the set.
-    barriers: barrier::Barriers,
+    barriers: Arc<barrier::Barriers>,
+    /// How far the set is known to be.
+    clock: Arc<clock::Clock>,
     /// Whether what is declared still holds is asked from time to time.
-    asked: meta::Asked,
+    asked: Arc<meta::Asked>,
     /// By which rows of the ledger live.
-    time: lifetime::ServerTime,
+    time: Arc<lifetime::ServerTime>,
     /// Who waits for whom, where several write the same.
-    turns: turns::Turns,
+    turns: Arc<turns::Turns>,
+    /// By what documents are checked on which many rest.
+    holds: Arc<holds::Holds>,
     /// Change streams that stay open between two calls.
-    streams: changes::Streams,
+    streams: Arc<changes::Streams>,
 }
 
 /// The catalog, as this store keeps it.

@@ -28,6 +28,9 @@ pub(super) struct Place {
 /// have this name.
 pub(super) const META: &str = "runstate.meta";
 
+/// By what documents are checked that many check at once. No collection of a catalog may have this name either.
+pub(super) const HOLDS: &str = "runstate.holds";
+
 impl Layout {
     /// Where the collection of that name stands.
     pub(super) fn place(&self, name: &str) -> Place {
@@ -68,7 +71,7 @@ mod tests {
         let seed = Layout::Seed { prefix: "test_".into() };
         assert_eq!(seed.place("cvm.programs"), Place { database: "test_cvm".into(), collection: "programs".into() });
         for layout in [one, seed] {
-            for name in ["cvm.programs", "runstate.commands", META] {
+            for name in ["cvm.programs", "runstate.commands", META, HOLDS] {
                 let place = layout.place(name);
                 assert_eq!(layout.name_of(&place.database, &place.collection).as_deref(), Some(name));
             }

@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// What this version writes, and the newest it reads.
 const FORMAT: i64 = 1;
 
+/// The server takes no database of that name, or has one whose name differs in capitals only.
+const UNFIT: [Option<i32>; 2] = [Some(73), Some(13_297)];
+
 /// The meta document of the store itself.
 pub(super) const STORE: &str = "store";
 
@@ -30,14 +33,14 @@ impl Mongo {
         options.watch(&mut client);
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let doing = format!("opening {}, on MongoDB at {hosts}", layout.describe());
-        let failed = |fault: Fault| faults::error(&fault, &doing);
-        let client = Client::with_options(client).map_err(failed)?;
+        // No server was asked yet: what is wrong here is what the URL says, certificates that are not there for one.
+        let client = Client::with_options(client).map_err(|fault| Error::InvalidUrl { why: options::words(&fault) })?;
         let opening = find(&client, &layout, &options, &doing);
         let id = match tokio::time::timeout(patience, opening).await {
             Ok(found) => found?,
-            Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs() }),
+            Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs().max(1) }),
         };
-        let declared = RwLock::new(Arc::new(Declarations::default()));
+        let declared = Arc::new(RwLock::new(Arc::new(Declarations::default())));
         Ok(Self {
             client,
             layout,
@@ -45,12 +48,14 @@ impl Mongo {
             patience,
             id,
             declared,
-            closed: AtomicBool::new(false),
-            under_way: async_lock::RwLock::new(()),
+            closed: Arc::new(AtomicBool::new(false)),
+            under_way: Arc::default(),
             barriers: Default::default(),
+            clock: Default::default(),
             asked: Default::default(),
             time: Default::default(),
             turns: Default::default(),
+            holds: Default::default(),
             streams: Default::default(),
         })
     }
@@ -75,7 +80,10 @@ async fn find(client: &Client, layout: &Layout, options: &Options, doing: &str) 
         return identity(&found, &place);
     }
     if options.existing {
-        let why = format!("there is no store in {}", layout.describe());
+        let why = format!(
+            "there is no store in {}; nothing was made; look at the name, or load or run a program to make one",
+            layout.describe()
+        );
         return Err(Error::Unavailable { what: doing.to_owned(), why });
     }
     let made = meta
@@ -90,6 +98,9 @@ async fn find(client: &Client, layout: &Layout, options: &Options, doing: &str) 
             let found =
                 meta.find_one(doc! {"_id": STORE}).read_concern(ReadConcern::majority()).await.map_err(failed)?;
             identity(&found.unwrap_or_default(), &place)
+        }
+        Err(fault) if UNFIT.contains(&faults::number(&fault)) => {
+            Err(Error::InvalidUrl { why: failed(fault).to_string() })
         }
         Err(fault) => Err(failed(fault)),
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mongodb::error::{Error as Fault, ErrorKind};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
@@ -18,11 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SELECTION: Duration = Duration::from_secs(10);
 /// How often a server is looked at unless told: one that comes back is not waited for much longer.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+/// The longest that one call may take, in milliseconds: servers take no more as a bound of theirs.
+const LONGEST: u64 = 2_147_483_647;
+/// Bytes of a name of a database.
+const LONGEST_NAME: usize = 63;
 /// What stands in place of user and password where a URL is only tried.
 const NOBODY: &str = "user:password";
 
 /// What the names of options have in them that hold a secret.
 const SECRETS: [&str; 5] = ["password", "authmechanismproperties", "proxyusername", "token", "secret"];
+
+const AMPERSAND: &str = "a `&` within a value is written as %26";
 
 /// Hears the names of commands.
 pub type OnCommand = Arc<dyn Fn(&str) + Send + Sync>;
@@ -71,6 +78,7 @@ pub(super) async fn read(url: &str) -> Result<Read, Error> {
         Err(fault) => return Err(refused(&uri, &fault).await),
     };
     let named = client.default_database.clone();
+    named.as_deref().map_or(Ok(()), can_be_database)?;
     let layout = match (own.seed, named, own.prefix) {
         (true, Some(name), _) => {
             let why = format!(
@@ -123,14 +131,18 @@ fn cut(url: &str) -> Result<(String, Own), Error> {
     let mut own = Own::default();
     let mut kept = Vec::new();
     for option in query.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        match name {
+        // It is not repeated: what stands behind a `&` in a secret looks so too.
+        let nameless = || invalid(format!("an option is no `NAME=VALUE`; {AMPERSAND}"));
+        let (name, value) = option.split_once('=').ok_or_else(nameless)?;
+        // Drivers do not tell capitals in the names of options from small letters.
+        match name.to_ascii_lowercase().as_str() {
             "layout" => match value {
                 "seed" => own.seed = true,
                 _ => return Err(invalid("there is `layout=seed`, and no other layout".to_owned())),
             },
-            "databasePrefix" => own.prefix = Some(prefix(value)?),
-            "timeoutMS" => own.patience = Some(patience(value)?),
+            "databaseprefix" => own.prefix = Some(prefix(value)?),
+            "timeoutms" => own.patience = Some(patience(value)?),
+            "compressors" => return Err(invalid("nothing is compressed here; leave `compressors` out".to_owned())),
             _ => kept.push(option),
         }
     }
@@ -147,20 +159,59 @@ fn prefix(value: &str) -> Result<String, Error> {
 }
 
 fn patience(value: &str) -> Result<Duration, Error> {
-    let millis = value.parse().ok().filter(|millis| *millis > 0);
-    millis.map(Duration::from_millis).ok_or_else(|| invalid("`timeoutMS` is a number of milliseconds".to_owned()))
+    let millis = value.parse().ok().filter(|millis| (1..=LONGEST).contains(millis));
+    let wrong = || invalid(format!("`timeoutMS` is a number of milliseconds, 1 to {LONGEST}"));
+    millis.map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// What the server would only say when it is asked, and of its own databases not at all.
+fn can_be_database(name: &str) -> Result<(), Error> {
+    let why = match name {
+        "admin" | "config" | "local" => "is the server's own",
+        _ if name.contains('.') => "has a `.`, which no name of a database may have",
+        _ if name.len() > LONGEST_NAME => "is longer than 63 bytes",
+        _ => return Ok(()),
+    };
+    Err(invalid(format!("the database `{name}` in its path {why}; take another name")))
 }
 
 /// Why the driver does not take the URL. Its words may quote any part of it, so they are repeated only where the same is wrong without
 /// what is secret in it.
-async fn refused(uri: &str, fault: &mongodb::error::Error) -> Error {
-    let advice = "write `mongodb://HOST:PORT/DATABASE`; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
+async fn refused(uri: &str, fault: &Fault) -> Error {
     let spoken = match without_secrets(uri) {
-        Some(harmless) if harmless == uri => Some(fault.to_string()),
-        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| fault.to_string()),
+        Some(harmless) if harmless == uri => Some(words(fault)),
+        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| words(&fault)),
         None => None,
     };
-    invalid(spoken.map_or_else(|| advice.to_owned(), |spoken| format!("{spoken}; {advice}")))
+    match (&*fault.kind, spoken) {
+        (ErrorKind::DnsResolve { .. }, Some(why)) => {
+            Error::Unavailable { what: "looking up the servers of the URL".to_owned(), why }
+        }
+        (_, Some(spoken)) => invalid(format!("{spoken}; {}", advice(uri))),
+        (_, None) => invalid(advice(uri)),
+    }
+}
+
+/// How a URL is written, as far as this one has such parts.
+fn advice(uri: &str) -> String {
+    let mut advice = "write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`".to_owned();
+    if uri.contains('@') {
+        advice += "; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
+    }
+    if uri.split(['?', '&']).any(is_secret) {
+        advice = format!("{advice}; {AMPERSAND}");
+    }
+    advice
+}
+
+/// What the driver says, without what it says around it.
+pub(super) fn words(fault: &Fault) -> String {
+    match &*fault.kind {
+        ErrorKind::InvalidArgument { message, .. }
+        | ErrorKind::DnsResolve { message, .. }
+        | ErrorKind::InvalidTlsConfig { message, .. } => message.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// The URL with others in place of user, password and what options hide; `None` where it cannot be told what of it that is.
@@ -173,20 +224,17 @@ fn without_secrets(uri: &str) -> Option<String> {
         None => (String::new(), rest),
     };
     let (base, options) = harmless.split_once('?').map_or((harmless, None), |(base, options)| (base, Some(options)));
-    let options = options.map(|options| options.split('&').map(harmless_option).collect::<Vec<_>>().join("&"));
-    let options = options.map(|options| format!("?{options}")).unwrap_or_default();
+    // From the first secret on, since a `&` in it makes the rest of it look like options of their own.
+    let harmless =
+        |options: &str| options.split('&').take_while(|option| !is_secret(option)).collect::<Vec<_>>().join("&");
+    let options = options.map(|options| format!("?{}", harmless(options))).unwrap_or_default();
     Some(format!("{scheme}://{user}{base}{options}"))
 }
 
-/// An option, with nothing in place of what it hides.
-fn harmless_option(option: &str) -> &str {
-    let name = option.split('=').next().unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    match SECRETS.iter().any(|secret| lower.contains(secret)) {
-        true if lower == "authmechanismproperties" => "authMechanismProperties=NAME:value",
-        true => name,
-        false => option,
-    }
+/// Whether what an option says is nobody's business.
+fn is_secret(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    SECRETS.iter().any(|secret| name.contains(secret))
 }
 
 fn invalid(why: String) -> Error {
@@ -200,10 +248,13 @@ mod tests {
     #[test]
     fn what_is_ours_is_cut_out() {
         let url = "mongodb://h/?w=majority&layout=seed&databasePrefix=t_&timeoutMS=1500&maxPoolSize=3";
-        let own = Own { seed: true, prefix: Some("t_".into()), patience: Some(Duration::from_millis(1500)) };
-        assert_eq!(cut(url).unwrap(), ("mongodb://h/?w=majority&maxPoolSize=3".into(), own));
+        let own = || Own { seed: true, prefix: Some("t_".into()), patience: Some(Duration::from_millis(1500)) };
+        assert_eq!(cut(url).unwrap(), ("mongodb://h/?w=majority&maxPoolSize=3".into(), own()));
         assert_eq!(cut("mongodb://h/x?layout=seed").unwrap().0, "mongodb://h/x");
-        for wrong in ["layout=flat", "databasePrefix=a/b", "timeoutMS=0", "timeoutMS=soon"] {
+        assert_eq!(cut("mongodb://h/?Layout=seed&databaseprefix=t_&timeoutms=1500").unwrap().1, own());
+        let wrong =
+            ["layout=flat", "databasePrefix=a/b", "timeoutMS=0", "timeoutMS=soon", "timeoutMS=2147483648", "tls"];
+        for wrong in wrong.iter().chain(&["compressors=zstd"]) {
             assert!(matches!(cut(&format!("mongodb://h/?{wrong}")), Err(Error::InvalidUrl { .. })), "{wrong}");
         }
     }
@@ -234,11 +285,47 @@ mod tests {
             "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:s@cret",
             "mongodb://h/?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:a,secret",
             "mongodb://h:port/?tlsCertificateKeyFilePassword=secret",
+            "mongodb://h/?tlsCertificateKeyFilePassword=se&cret",
+            "mongodb://h/?tlsCertificateKeyFilePassword=se&cret=1",
+            "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret",
+            "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret=1&nonsense=1",
         ] {
             let Err(error) = read(uri).await else { panic!("{uri} was taken") };
             let said = error.to_string();
             assert!(!said.contains("cret") && !said.contains("ann"), "{uri}: {said}");
             assert_eq!(error.code(), crate::code::Code::InvalidUrl);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_in_the_words_that_say_it() {
+        let said = async |url| match read(url).await {
+            Ok(_) => panic!("{url} was taken"),
+            Err(error) => error,
+        };
+        assert_eq!(
+            said("mongodb://h/?nonsense=1").await.to_string(),
+            "the URL of the store is not understood: nonsense is an invalid option; write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`"
+        );
+        for (url, words) in [
+            ("mongodb://h/admin", "is the server's own"),
+            ("mongodb://h/a.b", "has a `.`"),
+            ("mongodb://h/?tlsCertificateKeyFilePassword=se&cret", "written as %26"),
+            ("mongodb://ann:se@cret@h/x", "written as %25, %40"),
+        ] {
+            assert!(said(url).await.to_string().contains(words), "{}", said(url).await);
+        }
+        let long = format!("mongodb://h/{}", "x".repeat(64));
+        assert!(said(&long).await.to_string().contains("longer than 63 bytes"));
+    }
+
+    #[tokio::test]
+    async fn servers_that_cannot_be_looked_up_may_be_later() {
+        let Err(error) = read("mongodb+srv://ann:secret@nowhere.runstate.invalid/app").await else { panic!() };
+        assert_eq!(error.code(), crate::code::Code::Unavailable);
+        assert!(
+            !error.to_string().contains("secret") && error.to_string().contains("nowhere.runstate.invalid"),
+            "{error}"
+        );
     }
 }

@@ -49,9 +49,15 @@ impl Store for Mongo {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
-            let _under_way = self.under_way.read().await;
+            let under_way = self.under_way.read_arc().await;
             self.writable()?;
-            self.do_commit(&batch).await
+            let (store, command) = (self.clone(), batch.command.clone());
+            // In a task of its own: a caller who goes away leaves no transaction open, which others would meet until the server ends it.
+            let committing = tokio::spawn(async move {
+                let _under_way = under_way;
+                store.do_commit(&batch).await
+            });
+            committing.await.unwrap_or_else(|gone| Err(Error::Unknown { command, why: gone.to_string() }))
         })
     }
 

@@ -12,8 +12,6 @@ const AHEAD: u32 = 10;
 /// Where in the order of commits somebody stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Place {
-    /// Nothing was told yet; what comes from now on is.
-    Now,
     /// At a time of the server: what happened at that very moment is told too.
     Time(At),
     /// Behind an event, by the server's token; with the command whose transaction it belongs to.
@@ -36,7 +34,6 @@ impl Place {
     /// As a text, with the sign of the store, so that none of another store is taken for one of this.
     pub(super) fn position(&self, sign: &str) -> Position {
         Position(match self {
-            Place::Now => format!("{sign}.now"),
             Place::Time(At { time, increment }) => format!("{sign}.t{time}.{increment}"),
             Place::Token(token, Some((At { time, increment }, command))) => {
                 format!("{sign}.r{token}:{time}.{increment}:{command}")
@@ -48,7 +45,6 @@ impl Place {
     /// The time of the server there.
     fn time(&self) -> Option<At> {
         match self {
-            Place::Now => None,
             Place::Time(at) => Some(*at),
             Place::Token(token, _) => begin_of(token),
         }
@@ -64,7 +60,6 @@ impl Place {
     /// Where the server begins.
     pub(super) fn begin(&self) -> Doc {
         match self {
-            Place::Now => Doc::new(),
             Place::Time(at) => doc! {"startAtOperationTime": *at},
             Place::Token(token, _) => doc! {"resumeAfter": {"_data": token}},
         }

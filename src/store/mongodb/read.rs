@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::again::Stop;
 use super::codec::Declared;
-use super::names::META;
+use super::names::{HOLDS, META};
 use super::statements::Seen;
 use super::transaction::{Transaction, operation_time};
 use super::{Declarations, Mongo};
@@ -198,7 +198,8 @@ fn batch_of(reply: &Bson) -> impl Iterator<Item = RawDocumentBuf> {
 /// Whether a document of a catalog can be named so. Others are nowhere, and no server need be asked.
 fn may_be_there(key: &Key) -> bool {
     let part = |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    key.collection.split_once('.').is_some_and(|(domain, name)| part(domain) && part(name)) && key.collection != META
+    let own = [META, HOLDS].contains(&&*key.collection);
+    key.collection.split_once('.').is_some_and(|(domain, name)| part(domain) && part(name)) && !own
 }
 
 fn reading(keys: &[Key]) -> String {

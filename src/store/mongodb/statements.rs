@@ -9,6 +9,8 @@ use super::Declarations;
 use super::changed::update;
 use super::codec::{Declared, REV};
 use super::faults::{self, Refusal};
+use super::holds::{self, Hold};
+use super::names::HOLDS;
 use crate::id::Revision;
 use crate::schema::Key;
 use crate::store::batch::next_revision;
@@ -48,7 +50,7 @@ pub(super) struct Command<'a> {
     statements: Vec<RawDocumentBuf>,
     /// The document of each.
     keys: Vec<&'a Key>,
-    /// Statements that need not find anything.
+    /// Statements that may find nothing, one document, or several.
     vain: usize,
     bytes: usize,
 }
@@ -86,8 +88,19 @@ impl<'a> Command<'a> {
             return Err(refusal);
         }
         let done = reply.get("n").and_then(super::open::whole).and_then(|n| usize::try_from(n).ok());
-        let due = self.statements.len() - self.vain..=self.statements.len();
-        if done.is_some_and(|done| due.contains(&done)) { Ok(()) } else { Err(Refusal::Missed) }
+        let due = self.statements.len() - self.vain;
+        if done.is_some_and(|done| done >= due) { Ok(()) } else { Err(Refusal::Missed) }
+    }
+
+    /// Whether others check what it writes, many at once.
+    pub(super) fn is_much_checked(&self, declarations: &Declarations) -> bool {
+        let declared = || declarations.collections.get(self.collection);
+        self.is_of_holds() || declared().is_some_and(|declared| declared.collection.much_checked)
+    }
+
+    /// Whether it is about holds, not about the documents themselves.
+    pub(super) fn is_of_holds(&self) -> bool {
+        self.collection == HOLDS
     }
 
     /// The document of that statement.
@@ -135,19 +148,65 @@ pub(super) fn commands<'a>(
         })?;
         statements.write(batch, write, declared, seen, order)?;
     }
+    // First of all: who meets somebody there begins anew.
+    let mut all: Vec<Command<'a>> = holds_of(batch, declarations).into_iter().collect();
     for check in batch.checks.iter().filter(|check| is_written(batch, check)) {
         collections.entry(&check.key.collection).or_default().check(batch, check);
     }
-    Ok(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect())
+    all.extend(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)));
+    Ok(all)
 }
 
-/// The checks of documents of collections that `batch` does not write; the others go along with what is written there.
-pub(super) fn checks(batch: &Batch) -> Vec<Command<'_>> {
+/// The removal of the holds of those documents that `batch` changes and many check.
+pub(super) fn holds_of<'a>(batch: &'a Batch, declarations: &Declarations) -> Option<Command<'a>> {
+    let over = batch.writes.iter().filter(|write| write.expect != Expect::Absent);
+    let keys = over.map(|write| &write.key).filter(|key| is_much_checked(declarations, key));
+    let mut statements = Statements::default();
+    statements.removals.extend(keys.map(|key| (key, holds::removal(key))));
+    statements.into_commands(HOLDS).pop()
+}
+
+/// The checks of documents of collections that `batch` does not write; the others go along with what is written there. `by`: the hold by
+/// which documents are checked that many check.
+pub(super) fn checks<'a>(batch: &'a Batch, declarations: &Declarations, by: By) -> Vec<Command<'a>> {
     let mut collections: BTreeMap<&str, Statements<'_>> = BTreeMap::new();
     for check in batch.checks.iter().filter(|check| !is_written(batch, check)) {
-        collections.entry(&check.key.collection).or_default().check(batch, check);
+        let (key, revision, command) = (&check.key, &check.revision, &batch.command);
+        if !is_much_checked(declarations, key) {
+            collections.entry(&key.collection).or_default().check(batch, check);
+            continue;
+        }
+        let hold = match by {
+            By::Hold(hold) => hold.check(key, revision, command),
+            By::Touch(hold) => {
+                collections.entry(&key.collection).or_default().check(batch, check);
+                hold.make(key, revision, command)
+            }
+        };
+        collections.entry(HOLDS).or_default().updates.push((key, hold));
     }
     collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect()
+}
+
+/// How documents are checked that many check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// By their hold alone.
+    Hold(Hold),
+    /// As others are, and the hold is made for the next one.
+    Touch(Hold),
+}
+
+/// The document that is written to check the one under `key`.
+pub(super) fn checked_by(declarations: &Declarations, key: &Key, hold: Hold) -> Key {
+    match is_much_checked(declarations, key) {
+        true => Key { collection: HOLDS.into(), id: hold.id(key).into() },
+        false => key.clone(),
+    }
+}
+
+fn is_much_checked(declarations: &Declarations, key: &Key) -> bool {
+    declarations.collections.get(&*key.collection).is_some_and(|declared| declared.collection.much_checked)
 }
 
 /// Whether `batch` writes to the collection of `check`.

@@ -70,7 +70,7 @@ impl Mongo {
         }
         let current = match place {
             Place::Token(_, current) => current.clone(),
-            Place::Now | Place::Time(_) => None,
+            Place::Time(_) => None,
         };
         let mut stream = Stream {
             database,
@@ -174,11 +174,6 @@ impl Stream {
             self.waiting.push_back(RawDocumentBuf::try_from(event).map_err(mongodb::error::Error::from)?);
         }
         self.behind = cursor.get_document("postBatchResumeToken").ok().and_then(token);
-        if self.place == Place::Now
-            && let Some(first) = self.waiting.front()
-        {
-            self.place = Place::Time(first.get_timestamp("clusterTime").map_err(|_| odd())?);
-        }
         if self.waiting.is_empty() && self.cursor == 0 {
             // The database was dropped.
             return Err(Error::PositionExpired.into());

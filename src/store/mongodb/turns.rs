@@ -1,5 +1,5 @@
 //! Commits of one process that write the same document wait for each other here: at the server one of two is refused, and begins anew
-//! from its first statement. What many rest on (a program that many start) would otherwise be written by few and tried by all.
+//! from its first statement. What many rest on would otherwise be written by few and tried by all.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -22,19 +22,20 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// The documents for which `batch` has to wait its turn: those that it checks, and those it writes that others check now.
-    pub(super) fn awaited<'a>(&self, batch: &'a Batch) -> BTreeSet<&'a Key> {
+    /// The documents for which `batch` has to wait its turn: those that it checks (`checked` says by which), and those it writes that others
+    /// check now.
+    pub(super) fn awaited(&self, batch: &Batch, checked: impl Fn(&Key) -> Key) -> BTreeSet<Key> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let checked = |key: &Key| entries.get(key).is_some_and(|turn| turn.strong_count() > 0);
-        let written = batch.writes.iter().map(|write| &write.key).filter(|key| checked(key));
-        batch.checks.iter().map(|check| &check.key).chain(written).collect()
+        let is_checked = |key: &&Key| entries.get(*key).is_some_and(|turn| turn.strong_count() > 0);
+        let written = batch.writes.iter().map(|write| &write.key).filter(is_checked).cloned();
+        batch.checks.iter().map(|check| checked(&check.key)).chain(written).collect()
     }
 
     /// Waits until no other commit of this process is at any of `keys`. In their order, so that nobody waits in a ring.
-    pub(super) async fn take(&self, keys: BTreeSet<&Key>) -> Turn {
+    pub(super) async fn take(&self, keys: BTreeSet<Key>) -> Turn {
         let mut held = Vec::with_capacity(keys.len());
         for key in keys {
-            held.push(self.entry(key).lock_arc().await);
+            held.push(self.entry(&key).lock_arc().await);
         }
         Turn { _held: held }
     }

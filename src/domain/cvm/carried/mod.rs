@@ -178,12 +178,7 @@ impl Command for CarryEnded {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let program = Key::new(&PROGRAMS, &self.program_id);
-        let reads = ReadSet::key(Key::new(&EXECUTIONS, &self.id)).and(program.clone());
-        match view.get(&program) {
-            Some(_) => reads.and(version_key(&self.program_id, 1)),
-            None => reads,
-        }
+        place_of(view, &self.id, &self.program_id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
@@ -238,6 +233,16 @@ fn absent(view: &View, id: &str) -> Result<Key, Rejection> {
     match view.get(&key) {
         Some(_) => Err(Rejection::AlreadyExists { what: "execution", id: id.to_owned() }),
         None => Ok(key),
+    }
+}
+
+/// What has to be read where an execution is to stand: whether one is there, and the program as it was carried over.
+fn place_of(view: &View, execution: &str, program: &str) -> ReadSet {
+    let key = Key::new(&PROGRAMS, program);
+    let reads = ReadSet::key(Key::new(&EXECUTIONS, execution)).and(key.clone());
+    match view.get(&key) {
+        Some(_) => reads.and(version_key(program, 1)),
+        None => reads,
     }
 }
 

@@ -8,8 +8,8 @@ use super::super::execution::{EXECUTIONS, Execution, Metrics, Reached, State};
 use super::super::live::{self, Live};
 use super::super::program::{Decoded, version_key};
 use super::super::turn::{self, Written};
-use super::super::{close, document, program};
-use super::{absent, begun, program_of};
+use super::super::{close, document};
+use super::{absent, begun, place_of, program_of};
 use crate::decision::{Change, Command, Ctx, Decision, Hint, ReadSet, Rejection, View};
 use crate::id;
 use crate::schema::Key;
@@ -116,12 +116,7 @@ impl Command for CarryStanding {
     }
 
     fn reads(&self, view: &View) -> ReadSet {
-        let program = Key::new(&program::PROGRAMS, &self.program_id);
-        let reads = ReadSet::key(Key::new(&EXECUTIONS, &self.id)).and(program.clone());
-        match view.get(&program) {
-            Some(_) => reads.and(version_key(&self.program_id, 1)),
-            None => reads,
-        }
+        place_of(view, &self.id, &self.program_id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
