@@ -110,7 +110,11 @@ impl Random {
             9 => (i64::try_from(self.below(4_000)).unwrap() - 100).into(),
             10 | 11 => (0..self.below(3)).map(|_| self.value()).collect(),
             12 => self.one(&[json!({}), json!({"k": 1}), json!({"k": {"l": 1}, "n": 2}), json!({"at": 5, "n": 1})]),
-            13 => json!([{"k": 1}, {"at": 5}]),
+            13 => self.one(&[
+                json!([{"k": 1}, {"at": 5}]),
+                json!([9_007_199_254_740_993i64]),
+                json!([9_007_199_254_740_992.0]),
+            ]),
             _ => self.below(3).into(),
         }
     }

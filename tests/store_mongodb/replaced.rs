@@ -33,10 +33,13 @@ const LISTS: Collection = Collection::new("t.lists", 1)
         Index::text(&[("t", Ascending)]),
     ]);
 
+const OWN: Collection =
+    Collection::new("t.own", 1).fields(&[Field::id("id")]).indexes(&[Index::by(&[("id", Ascending)]).unique()]);
+
 async fn put(store: &Mongo, of: &Collection, id: &str, document: Json) -> Result<Receipt, Error> {
     let op = Op::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
     let batch = Batch {
-        command: CommandId::new(&format!("put {id}")).unwrap(),
+        command: CommandId::new(&format!("put-{}", id.trim_start_matches('0'))).unwrap(),
         fingerprint: "f".to_owned(),
         at: Timestamp::from_millis(0),
         result: Json::Null,
@@ -101,5 +104,35 @@ fn documents_with_several_lists_are_kept_whatever_indexes_read_them() {
         raw(&url, doc! {"createIndexes": "t.lists", "indexes": [parallel]}).await;
         let refused = put(&store, &LISTS, "2", json!({"other": [1], "tags": ["x"]})).await.unwrap_err();
         assert_eq!((refused.code(), refused.retryable()), (Code::Invalid, false), "{refused}");
+    });
+}
+
+#[test]
+fn an_id_in_documents_is_unique_where_that_is_declared() {
+    on_server(async {
+        let store = Mongo::open(&fresh_url(), Options::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&OWN]).unwrap()).await.unwrap();
+        put(&store, &OWN, "k1", json!({"id": "x"})).await.unwrap();
+        put(&store, &OWN, "y", json!({"id": "y"})).await.unwrap();
+        for (key, id) in [("k2", "x"), ("k3", "y")] {
+            let taken = put(&store, &OWN, key, json!({"id": id})).await.unwrap_err();
+            assert_eq!(taken.code(), Code::UniqueViolation, "{taken}");
+        }
+    });
+}
+
+#[test]
+fn more_ids_than_one_command_holds_are_read_by_several() {
+    on_server(async {
+        let store = Mongo::open(&fresh_url(), Options::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&LISTS]).unwrap()).await.unwrap();
+        let id = |n: usize| format!("{n:0>195}");
+        for n in [0, 84_999] {
+            put(&store, &LISTS, &id(n), json!({"any": n})).await.unwrap();
+        }
+        let keys: Vec<Key> = (0..85_000).map(|n| Key::new(&LISTS, &id(n))).collect();
+        let found = store.get(&keys).await.unwrap();
+        assert_eq!(found.iter().filter(|found| found.is_some()).count(), 2);
+        assert_eq!(found[84_999].as_ref().unwrap().document["any"], 84_999);
     });
 }

@@ -11,7 +11,7 @@ use super::decimal;
 use super::lifetime::KEPT;
 use crate::id::Revision;
 use crate::limits::SAFE_INTEGER;
-use crate::schema::{Collection, Field, Key, Kind, Presence, Ttl};
+use crate::schema::{Collection, Field, Index, Key, Kind, Presence, Ttl};
 use crate::store::{COMMANDS, Error, Stored};
 use crate::value::{Document, Json};
 
@@ -59,7 +59,10 @@ impl Declared {
     /// How documents of `collection` are kept.
     pub(super) fn of(collection: &'static Collection) -> Self {
         let own = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
-        let implied_id = collection.fields.iter().find(own).is_some_and(|field| field.presence == Presence::Required);
+        let is_required = collection.fields.iter().find(own).is_some_and(|field| field.presence == Presence::Required);
+        // Where it is to be unique the server must find it in one place, since documents may say another id than their key's.
+        let is_unique = |index: &Index| index.unique && index.fields.iter().any(|(path, _)| *path == "id");
+        let implied_id = is_required && !collection.indexes.iter().any(is_unique);
         Self { collection, implied_id, mapping: Mapping::of(collection.fields) }
     }
 

@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, Document as Doc, Regex, doc};
 
 use super::codec::Declared;
 use super::condition::Asked;
-use super::place::{Op, Place, compared, without_objects};
+use super::place::{Op, Place, alike, compared};
 use crate::schema::{Filter, Kind};
 use crate::value::{Json, words};
 
@@ -76,7 +76,7 @@ impl Translation<'_> {
                 said(place, doc! {"$eq": Bson::Null, "$exists": true}, place.through_objects)
             }
             (Json::Null, _) => said(place, doc! {"$exists": true}, false),
-            (Json::Array(_), _) => match without_objects(value) {
+            (Json::Array(_), _) => match alike(value) {
                 Some(list) => said(place, doc! {"$eq": list}, false),
                 None => said(place, doc! {"$type": "array"}, false),
             },
@@ -111,7 +111,7 @@ fn equal(place: &Place, value: &Json) -> Asked {
         Json::Null if !place.through_objects => Asked::UNSAID,
         Json::Null => said(place, doc! {"$eq": Bson::Null}, place.is_scalar()),
         Json::Array(_) | Json::Object(_) if place.is_scalar() => Asked::NEVER,
-        Json::Array(_) => match without_objects(value) {
+        Json::Array(_) => match alike(value) {
             Some(list) => said(place, doc! {"$eq": list}, false),
             None => said(place, doc! {"$type": "array"}, false),
         },

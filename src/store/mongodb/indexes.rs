@@ -269,6 +269,7 @@ mod tests {
         assert_eq!(
             specs,
             [
+                doc! {"name": "id_1", "key": {"id": 1}, "unique": true},
                 doc! {"name": "s_1_at_-1", "key": {"s": 1, "at": -1}, "unique": true, "partialFilterExpression": partial},
                 doc! {"name": "s_1", "key": {"s": 1}, "partialFilterExpression": {"at": Bson::Null}},
                 doc! {"name": "tags_1", "key": {"tags": 1}},
@@ -320,7 +321,7 @@ mod tests {
 
     #[test]
     fn an_index_is_known_by_what_it_does_and_not_by_its_name() {
-        let found = &wanted(&Declared::of(&C)).unwrap()[3];
+        let found = &wanted(&Declared::of(&C)).unwrap()[4];
         let other = |seconds: Bson| doc! {"v": 2, "key": {"at": 1.0}, "name": "mine", "expireAfterSeconds": seconds};
         assert!(found.is(&other(Bson::Int64(2))) && found.is(&other(Bson::Double(2.0))));
         assert!(!found.is(&other(Bson::Int32(3))) && !found.is(&doc! {"key": {"at": 1}, "name": "at_1"}));

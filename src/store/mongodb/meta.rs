@@ -54,8 +54,9 @@ impl Kept {
 impl Remembered {
     /// Another one for other versions.
     fn sign(&self) -> String {
-        let version = |(name, kept): (&String, &Kept)| format!("{name} {}\n", kept.version);
-        let versions: String = self.collections.iter().map(version).collect();
+        // What was only begun has no version yet.
+        let declared = self.collections.iter().filter(|(_, kept)| kept.version > 0);
+        let versions: String = declared.map(|(name, kept)| format!("{name} {}\n", kept.version)).collect();
         hex(&sha256(&[versions.as_bytes()])[..8])
     }
 

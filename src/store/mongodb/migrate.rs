@@ -86,8 +86,14 @@ impl Mongo {
                 self.keep(turnover.declared.collection.name, turnover.declared.collection.version, kept).await?;
             }
         }
-        if !remembered.is_told() || turnovers.iter().any(|turnover| turnover.kept.is_some()) {
-            declarations.sign = self.tell_versions(catalog).await?;
+        let is_new = turnovers.iter().any(|turnover| turnover.kept.is_some());
+        if is_new || !remembered.is_told() {
+            match self.tell_versions(catalog).await {
+                Ok(sign) => declarations.sign = sign,
+                // It is of another who stopped before; whoever may write tells it.
+                Err(Error::NotAuthorized { .. }) if !is_new => {}
+                Err(error) => return Err(error),
+            }
         }
         self.declare(declarations);
         self.asked.now();

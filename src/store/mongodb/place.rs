@@ -108,12 +108,17 @@ pub(super) fn compared(kind: Kind, op: Op, value: &Json) -> Option<Bson> {
         (Kind::Decimal, Json::String(text)) => decimal::encode(text).map(Bson::from),
         (Kind::Decimal, _) => None,
         (_, Json::Number(number)) => match number.as_i64() {
-            Some(whole) if whole.unsigned_abs() <= SAFE_INTEGER.unsigned_abs() => Some(whole.into()),
+            Some(whole) if !is_beyond(whole) => Some(whole.into()),
             // The server would compare it more exactly than we do.
             _ => number.as_f64().map(Bson::from),
         },
         _ => encode_value(Kind::Json, value),
     }
+}
+
+/// Whether some integers near it are the same as doubles.
+fn is_beyond(whole: i64) -> bool {
+    whole.unsigned_abs() > SAFE_INTEGER.unsigned_abs()
 }
 
 /// Between two milliseconds no date stands, so the nearer one on the right side says the same.
@@ -127,16 +132,34 @@ fn between(op: Op, millis: f64) -> Option<Bson> {
     Some(DateTime::from_millis(whole as i64).into())
 }
 
-/// A value of lists and texts, numbers, booleans and nulls. `None`: there is an object in it, which the server compares by the order of its
-/// keys.
-pub(super) fn without_objects(value: &Json) -> Option<Bson> {
+/// A value of lists and texts, numbers, booleans and nulls. `None`: the server has another idea of what is equal to it. There is an object in
+/// it, which it compares by the order of its keys, or an integer that it would compare more exactly than we do.
+pub(super) fn alike(value: &Json) -> Option<Bson> {
     let mut pending = vec![value];
     while let Some(value) = pending.pop() {
         match value {
             Json::Object(_) => return None,
             Json::Array(items) => pending.extend(items),
+            Json::Number(number) if number.as_i64().is_some_and(is_beyond) => return None,
             _ => {}
         }
     }
     encode_value(Kind::Json, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_server_takes_for_equal_too_is_compared_there() {
+        for same in [json!([1, "x", null, [true]]), json!([0.5, 9_007_199_254_740_992.0]), json!([u64::MAX])] {
+            assert!(alike(&same).is_some(), "{same}");
+        }
+        for other in [json!([{"k": 1}]), json!([[9_007_199_254_740_993i64]]), json!([i64::MIN])] {
+            assert_eq!(alike(&other), None, "{other}");
+        }
+    }
 }

@@ -27,6 +27,11 @@ pub(super) struct LedgerRow {
     pub(super) position: Position,
 }
 
+/// What ids take at the most in one command, which is a document to the server.
+const IDS_BYTES: usize = 8 * 1024 * 1024;
+/// What one takes in a list beside its own bytes.
+const BESIDE_AN_ID: usize = 16;
+
 type Found = BTreeMap<Arc<str>, Stored>;
 
 impl Mongo {
@@ -53,7 +58,7 @@ impl Mongo {
     ) -> Result<BTreeMap<&'a str, Found>, Stop> {
         let at = self.now().await?;
         let mut readings = JoinSet::new();
-        for (name, ids) in asked {
+        for (name, ids) in asked.iter().flat_map(|(name, ids)| parts(ids).into_iter().map(move |part| (name, part))) {
             let place = self.layout.place(name);
             let database = self.client.database(&place.database);
             let find = doc! {
@@ -70,7 +75,7 @@ impl Mongo {
         while let Some(read) = readings.join_next().await {
             let (name, documents) = read.map_err(|gone| self.ended(&gone))??;
             if let Some((name, _)) = asked.get_key_value(name.as_str()) {
-                found.insert(*name, documents);
+                found.entry(*name).or_insert_with(Found::new).extend(documents);
             }
         }
         Ok(found)
@@ -150,6 +155,21 @@ impl Mongo {
         }
         Ok(())
     }
+}
+
+/// As few parts as the server takes each in one command.
+fn parts<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
+    let (mut parts, mut begin, mut bytes) = (Vec::new(), 0, 0);
+    for (n, id) in ids.iter().enumerate() {
+        let more = id.len() + BESIDE_AN_ID;
+        if bytes + more > IDS_BYTES && n > begin {
+            parts.push(&ids[begin..n]);
+            (begin, bytes) = (n, 0);
+        }
+        bytes += more;
+    }
+    parts.push(&ids[begin..]);
+    parts
 }
 
 /// All documents that a command finds.
