@@ -1131,12 +1131,25 @@ export interface CvmCcHistoryDocument {
     timestamp?: number | null;
     /** Milliseconds since 1970, UTC. */
     deadline?: number | null;
+    [key: string]: unknown;
   } | null;
-  response?: { [key: string]: Json } | null;
+  response?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   outcome?: "answered" | "defaulted" | "timed_out" | "failed" | "cancelled" | null;
-  error?: { [key: string]: Json } | null;
+  error?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   context?: { [key: string]: Json } | null;
-  claim?: { [key: string]: Json } | null;
+  claim?: {
+    /** Milliseconds since 1970, UTC. */
+    until?: number | null;
+    [key: string]: unknown;
+  } | null;
 }
 
 /** A document of `cvm.execution_logs`, version 1 of its schema. */
@@ -1162,8 +1175,13 @@ export interface CvmExecutionsDocument {
     status: "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled";
     output: Json[];
     outputCount: number;
+    [key: string]: unknown;
   };
-  ccWaiting?: { [key: string]: Json } | null;
+  ccWaiting?: {
+    /** Milliseconds since 1970, UTC. */
+    requestedAt?: number | null;
+    [key: string]: unknown;
+  } | null;
   /** Milliseconds since 1970, UTC. */
   started: number;
   /** Milliseconds since 1970, UTC. */
@@ -1171,11 +1189,22 @@ export interface CvmExecutionsDocument {
   /** Milliseconds since 1970, UTC. */
   lastModified: number;
   metrics: { [key: string]: Json };
-  error?: { [key: string]: Json } | null;
+  error?: {
+    /** Milliseconds since 1970, UTC. */
+    timestamp?: number | null;
+    [key: string]: unknown;
+  } | null;
   result?: Json | null;
   input?: Json | null;
   parentId?: string | null;
-  pausedFrom?: { [key: string]: Json } | null;
+  pausedFrom?: {
+    ccWaiting?: {
+      /** Milliseconds since 1970, UTC. */
+      requestedAt?: number | null;
+      [key: string]: unknown;
+    } | null;
+    [key: string]: unknown;
+  } | null;
   random: Json;
   heap: { [key: string]: Json };
   outputDigest: string;
@@ -1212,7 +1241,11 @@ export interface CvmProgramVersionsDocument {
   programVersion: number;
   source: string;
   bytecode: Json[];
-  metadata: { [key: string]: Json };
+  metadata: {
+    /** Milliseconds since 1970, UTC. */
+    compiled?: number | null;
+    [key: string]: unknown;
+  };
   /** Milliseconds since 1970, UTC. */
   created: number;
 }
@@ -1229,6 +1262,7 @@ export interface CvmProgramsDocument {
     /** Milliseconds since 1970, UTC. */
     compiled: number;
     compiler: string;
+    [key: string]: unknown;
   };
   /** Milliseconds since 1970, UTC. */
   created: number;

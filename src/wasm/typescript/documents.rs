@@ -44,7 +44,13 @@ fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> Strin
     let holds = match field.kind {
         Kind::Object => {
             let inner = fields(collection, &format!("{}.", field.name), depth + 1);
-            if inner.is_empty() { "{ [key: string]: Json }".to_owned() } else { format!("{{\n{inner}{indent}}}") }
+            // What is declared of an object is seldom all that it holds.
+            let others = "  [key: string]: unknown;";
+            if inner.is_empty() {
+                "{ [key: string]: Json }".to_owned()
+            } else {
+                format!("{{\n{inner}{indent}{others}\n{indent}}}")
+            }
         }
         kind => holds(kind, field.values),
     };
