@@ -26,6 +26,10 @@ use crate::store::{Batch, COMMANDS, Error, Op, Receipt};
 const CONTENTIONS: u32 = 16;
 /// The same where the other most likely changes what this one was decided on.
 const LOST: u32 = 2;
+/// How long who finds no hold waits at the most before he makes one: that many doublings of a millisecond.
+const UNHELD: u32 = 4;
+/// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
+const OPEN_ENDS: u32 = 4;
 /// What is waited at the most after meeting another transaction.
 const AFTER_CONTENTION: Duration = Duration::from_millis(30);
 
@@ -75,12 +79,6 @@ impl From<again::Stop> for Stop {
         }
     }
 }
-
-/// How long who finds no hold waits at the most before he makes one: that many doublings of a millisecond.
-const UNHELD: u32 = 4;
-
-/// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
-const OPEN_ENDS: u32 = 4;
 
 /// One commit, over all its attempts.
 struct Commit<'a> {
@@ -317,9 +315,10 @@ impl Commit<'_> {
     /// make them again. Outside of any transaction the server waits for who has them. Holds may go at any time, so nothing is lost
     /// where this fails.
     async fn let_go(&self) {
-        let Some(deletion) = holds_of(self.batch, self.declarations) else { return };
-        let deletion = deletion.body(&self.store.layout.place(HOLDS).collection);
-        drop(timeout_at(self.deadline, self.store.database(HOLDS).run_raw_command(deletion)).await);
+        let (database, place) = (self.store.database(HOLDS), self.store.layout.place(HOLDS));
+        for removal in holds_of(self.batch, self.declarations) {
+            drop(timeout_at(self.deadline, database.run_raw_command(removal.body(&place.collection))).await);
+        }
     }
 
     /// Sends the end of the transaction until there is an answer to it.

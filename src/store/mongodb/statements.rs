@@ -149,7 +149,7 @@ pub(super) fn commands<'a>(
         statements.write(batch, write, declared, seen, order)?;
     }
     // First of all: who meets somebody there begins anew.
-    let mut all: Vec<Command<'a>> = holds_of(batch, declarations).into_iter().collect();
+    let mut all = holds_of(batch, declarations);
     for check in batch.checks.iter().filter(|check| is_written(batch, check)) {
         collections.entry(&check.key.collection).or_default().check(batch, check);
     }
@@ -157,13 +157,13 @@ pub(super) fn commands<'a>(
     Ok(all)
 }
 
-/// The removal of the holds of those documents that `batch` changes and many check.
-pub(super) fn holds_of<'a>(batch: &'a Batch, declarations: &Declarations) -> Option<Command<'a>> {
+/// The removal of the holds of all documents that `batch` changes and many check.
+pub(super) fn holds_of<'a>(batch: &'a Batch, declarations: &Declarations) -> Vec<Command<'a>> {
     let over = batch.writes.iter().filter(|write| write.expect != Expect::Absent);
     let keys = over.map(|write| &write.key).filter(|key| is_much_checked(declarations, key));
     let mut statements = Statements::default();
     statements.removals.extend(keys.map(|key| (key, holds::removal(key))));
-    statements.into_commands(HOLDS).pop()
+    statements.into_commands(HOLDS)
 }
 
 /// The checks of documents of collections that `batch` does not write; the others go along with what is written there. `by`: the hold by
@@ -350,4 +350,39 @@ fn insertion(key: &Key, document: RawDocumentBuf) -> RawDocumentBuf {
     let mut statement = replacement(nothing, document);
     statement.append(cstr!("upsert"), true);
     statement
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::id::CommandId;
+    use crate::schema::{Catalog, Collection};
+    use crate::time::Timestamp;
+    use crate::value::Json;
+
+    const LEADS: Collection = Collection::new("test.leads", 1).much_checked();
+    const OTHERS: Collection = Collection::new("test.others", 1);
+
+    fn deletion_of(keys: impl Iterator<Item = Key>) -> Batch {
+        let writes = keys.map(|key| Write { key, expect: Expect::Any, op: Op::Delete }).collect();
+        let (command, at) = (CommandId::new("c").unwrap(), Timestamp::default());
+        Batch { command, fingerprint: "f".to_owned(), at, result: Json::Null, writes, checks: Vec::new() }
+    }
+
+    /// A hold that stays lets commits rest on what was changed.
+    #[test]
+    fn the_holds_of_all_that_is_changed_are_removed_however_many_commands_that_takes() {
+        let declarations = Declarations::of(&Catalog::new(&[&LEADS, &OTHERS]).unwrap());
+        let long = "x".repeat(900);
+        let lead = |n: usize| Key::new(&LEADS, &format!("{long}{n}"));
+        let batch = deletion_of((0..2_000).map(lead).chain([Key::new(&OTHERS, "other")]));
+        let commands = holds_of(&batch, &declarations);
+        assert!(commands.len() > 1 && commands.iter().all(Command::is_of_holds));
+        let removed: BTreeSet<&Key> = commands.iter().flat_map(|command| command.keys.iter().copied()).collect();
+        assert_eq!(removed, (0..2_000).map(lead).collect::<Vec<_>>().iter().collect());
+        let all = super::commands(&batch, &declarations, &Seen::new(), Order::InPlace).unwrap();
+        assert_eq!(all.iter().filter(|command| command.is_of_holds()).count(), commands.len());
+    }
 }
