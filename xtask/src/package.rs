@@ -1,167 +1,197 @@
-//! The npm package, which `pkg/scripts/build.mjs` builds, and what is tried with it packed: fresh projects of every kind, and pages in a
-//! real browser.
+//! The npm package, which `pkg/scripts/build.mjs` builds: as it is shipped, into `pkg`, and as the tests use it, into the target folder.
+//! And what is tried with it: conformance in Node, fresh projects of every kind, pages in a real browser.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::npm;
 use crate::process::Call;
-use crate::report::Report;
+use crate::step::Step;
 use crate::tally::Tally;
+use crate::times::TestTime;
 use crate::tools;
 use crate::workspace::Workspace;
+use crate::{npm, wasm};
 
-/// How much is done to it.
+/// Where tests find the package: `package.json`, `dist`, and `build` with the glue of its WebAssembly.
+pub const FOLDER: &str = "RUNSTATE_NODE_PACKAGE";
+
+/// Where tests find it packed.
+const PACKED: &str = "RUNSTATE_PACKED";
+
+/// How the package is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Care {
-    /// As it compiles soonest, and with the checks of a debug build.
-    Quick,
+pub enum Build {
+    /// One WebAssembly with all features for all entries, which tests share.
+    ForTests,
     /// As it is shipped.
     Shipped,
     /// As it is shipped; and content, entries and types of the packed file are looked over.
     Checked,
 }
 
-impl Care {
-    fn flag(self) -> Option<&'static str> {
-        match self {
-            Self::Quick => Some("--dev"),
-            Self::Shipped => None,
-            Self::Checked => Some("--check"),
-        }
-    }
-}
-
-/// What the build writes last; it begins by removing all of it.
+/// What the shipping build writes last; it begins by removing all of it.
 const LAST: &str = "pkg/dist/types/index.d.ts";
 
-/// What can be tried with the package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tried {
-    /// In fresh projects of every kind.
-    Projects,
-    /// In pages of a real browser.
-    Pages,
-}
+/// What the tests use of `pkg`.
+const USED: [&str; 4] = ["build", "dist", "package.json", "test"];
 
-impl Tried {
-    pub const ALL: [Self; 2] = [Self::Projects, Self::Pages];
-
-    /// By the word that asks for it alone: `cargo xtask test browser`.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tried| tried.word() == word)
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Projects => "package",
-            Self::Pages => "browser",
-        }
-    }
-}
-
-/// Builds the package into `pkg/dist`.
-pub fn build(workspace: &Workspace, care: Care) -> Result<(), Error> {
-    tools::node()?;
-    tools::wasm_target()?;
-    npm::install("pkg")?;
+/// Builds the package into `pkg`.
+pub fn build(workspace: &Workspace, build: Build, step: &mut Step) -> Result<(), Error> {
+    tools::node(step)?;
+    npm::install("pkg", step)?;
     let call = Call::new("node").arg("pkg/scripts/build.mjs");
-    let call = care.flag().into_iter().fold(call, Call::arg);
-    call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace)?).run()
-}
-
-/// Builds and packs it; the packed file, where there is one: a package that is larger than it may be can be tried all the same.
-pub fn packed(workspace: &Workspace, care: Care, report: &mut Report) -> Option<PathBuf> {
-    let mut packed = None;
-    report.step("package", |_| {
-        let built = build(workspace, care);
-        if built.is_ok() || Path::new(LAST).is_file() {
-            packed = Some(pack(workspace)?);
-        }
-        built
-    });
-    packed
-}
-
-/// Tries what is asked with the packed file.
-pub fn all(packed: &Path, asked: &[Tried], report: &mut Report) {
-    if asked.contains(&Tried::Projects) {
-        report.step("package tests", |report| {
-            tools::chromium()?;
-            npm::install("tests/package")?;
-            npm::install("tests/browser")?;
-            tests("tests/package", packed, report)
-        });
-    }
-    if asked.contains(&Tried::Pages) {
-        report.step("demo page", |_| page(packed));
-        report.step("browser tests", |report| {
-            tools::chromium()?;
-            npm::install("tests/browser")?;
-            tests("tests/browser", packed, report)
-        });
+    let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
+    match build {
+        Build::ForTests => call.arg("--test").arg(&wasm::module(workspace).to_string_lossy()).run(step),
+        Build::Shipped => call.run(step),
+        Build::Checked => call.arg("--check").run(step),
     }
 }
 
-/// Packs what was built, as npm would publish it, into the target folder; the file's name says no version, so that others can name it.
-pub fn pack(workspace: &Workspace) -> Result<PathBuf, Error> {
-    let folder = Path::new(workspace.target_folder()).join("npm");
-    let failed = |path: &Path| {
-        let path = path.display().to_string();
-        move |source| Error::File { path, source }
-    };
-    // What an earlier run left is no part of this one. It need not be there.
-    let _ = std::fs::remove_dir_all(&folder);
+/// Builds the package that tests use: [`test_folder`] and [`test_packed`].
+pub fn build_for_tests(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    let folder = test_folder(workspace);
+    // If the build fails, no test may find the package of an earlier one.
+    remove(&folder)?;
+    build(workspace, Build::ForTests, step)?;
     std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
-    let call = Call::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&folder.to_string_lossy());
-    let name = call.output()?;
-    let (from, to) = (folder.join(name.trim()), folder.join("runstate.tgz"));
-    std::fs::rename(&from, &to).map_err(failed(&from))?;
-    Ok(to)
+    for name in USED {
+        let call = Call::new("cp").arg("-r").arg(&format!("pkg/{name}"));
+        call.arg(&folder.to_string_lossy()).run(step)?;
+    }
+    pack(&test_packed(workspace), step)
 }
 
-/// Builds the demo page on the packed package.
-pub fn page(packed: &Path) -> Result<(), Error> {
-    npm::install("www")?;
-    unpack(packed, Path::new("www/node_modules/runstate"))?;
-    Call::new("npm").words("run build --prefix www").run()
+/// Builds and packs the package that is shipped: [`packed`]. One that is larger than it may be is packed all the same, so that it can be tried.
+pub fn build_shipped(workspace: &Workspace, build_as: Build, step: &mut Step) -> Result<(), Error> {
+    let built = build(workspace, build_as, step);
+    if built.is_ok() || Path::new(LAST).is_file() {
+        pack(&packed(workspace), step)?;
+    }
+    built
+}
+
+/// The folder of the package that tests use.
+pub fn test_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("npm/test")
+}
+
+/// The package that tests use, packed.
+pub fn test_packed(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("npm/test.tgz")
+}
+
+/// The package that is shipped, packed.
+pub fn packed(workspace: &Workspace) -> PathBuf {
+    workspace.target().join("npm/runstate.tgz")
+}
+
+/// Packs `pkg`, as npm would publish it; the file's name says no version, so that others can name it.
+fn pack(to: &Path, step: &mut Step) -> Result<(), Error> {
+    let aside = to.with_extension("packing");
+    empty(&aside)?;
+    let call = Call::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&aside.to_string_lossy());
+    let name = call.output()?;
+    let from = aside.join(name.trim());
+    std::fs::rename(&from, to).and_then(|()| std::fs::remove_dir_all(&aside)).map_err(failed(&from))?;
+    step.say(to.display());
+    Ok(())
+}
+
+/// A folder with nothing in it: what an earlier run left is no part of this one.
+fn empty(folder: &Path) -> Result<(), Error> {
+    remove(folder)?;
+    std::fs::create_dir_all(folder).map_err(failed(folder))
+}
+
+fn remove(folder: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let path = path.display().to_string();
+    move |source| Error::File { path, source }
+}
+
+/// The conformance suite in Node, over `node:fs`.
+pub fn conformance(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    let folder = test_folder(workspace);
+    let script = Call::new("node").arg("tests/node/conformance.mjs").arg(&folder.to_string_lossy());
+    script.read_lines(step, |step, line| step.count(Tally::from_libtest(line).unwrap_or_default()))
+}
+
+/// The package's own tests.
+pub fn own_tests(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    node_tests(&test_folder(workspace).join("test"), None, step)
+}
+
+/// The packed package in fresh projects of every kind.
+pub fn in_projects(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    tools::chromium(step)?;
+    npm::install("tests/package", step)?;
+    npm::install("tests/browser", step)?;
+    node_tests(Path::new("tests/package"), Some(&packed(workspace)), step)
+}
+
+/// The packed package and the demo page in a real browser.
+pub fn in_pages(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    tools::chromium(step)?;
+    npm::install("tests/browser", step)?;
+    node_tests(Path::new("tests/browser"), Some(&test_packed(workspace)), step)
+}
+
+/// Builds the demo page on a packed package.
+pub fn page(packed: &Path, step: &mut Step) -> Result<(), Error> {
+    npm::install("www", step)?;
+    unpack(packed, Path::new("www/node_modules/runstate"), step)?;
+    Call::new("npm").words("run build --prefix www").run(step)
+}
+
+/// The demo page's own tests.
+pub fn page_tests(step: &mut Step) -> Result<(), Error> {
+    let call = Call::new("npm").words("test --prefix www");
+    call.read_lines(step, |step, line| read_node(step, "www", line))
 }
 
 /// Puts the packed package where `npm install` would, and asks no registry for it.
-fn unpack(packed: &Path, to: &Path) -> Result<(), Error> {
-    let failed = |source| Error::File { path: to.display().to_string(), source };
-    let linked = to.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    match if linked { std::fs::remove_file(to) } else { std::fs::remove_dir_all(to) } {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+fn unpack(packed: &Path, to: &Path, step: &mut Step) -> Result<(), Error> {
+    if to.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+        std::fs::remove_file(to).map_err(failed(to))?;
     }
-    std::fs::create_dir_all(to).map_err(failed)?;
+    empty(to)?;
     let call = Call::new("tar").words("--extract --strip-components=1 --file").arg(&packed.to_string_lossy());
-    call.arg("--directory").arg(&to.to_string_lossy()).run()
+    call.arg("--directory").arg(&to.to_string_lossy()).run(step)
 }
 
-/// Runs the tests of a folder with Node; each file is a process of its own, and one runs at a time: browsers want the cores for
-/// themselves.
-fn tests(folder: &str, packed: &Path, report: &mut Report) -> Result<(), Error> {
-    let call = Call::new("node").words("--test --test-reporter spec --test-concurrency 1");
-    let call = files(folder)?.iter().fold(call, |call, file| call.arg(&file.to_string_lossy()));
-    call.env("RUNSTATE_PACKED", packed).read_lines(|line| report.count(Tally::from_node(line).unwrap_or_default()))
+/// Runs the test files of a folder. Files run one after the other: browsers and installations take what two cores have.
+fn node_tests(folder: &Path, packed: Option<&Path>, step: &mut Step) -> Result<(), Error> {
+    let call = Call::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
+    let call = packed.into_iter().fold(call, |call, packed| call.env(PACKED, packed));
+    let call = test_files(folder)?.iter().fold(call, |call, file| call.arg(file));
+    let group = folder.display().to_string();
+    call.read_lines(step, |step, line| read_node(step, &group, line))
 }
 
-/// The files of tests in a folder, in order.
-fn files(folder: &str) -> Result<Vec<PathBuf>, Error> {
-    let failed = |source| Error::File { path: folder.to_owned(), source };
-    let entries = std::fs::read_dir(folder).map_err(failed)?;
+fn read_node(step: &mut Step, group: &str, line: &str) {
+    step.count(Tally::from_node(line).unwrap_or_default());
+    step.tests.extend(TestTime::from_node(group, line));
+}
+
+/// `*.test.mjs` of a folder, in the order of their names.
+fn test_files(folder: &Path) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.to_string_lossy().ends_with(".test.mjs") {
-            files.push(path);
+    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
+        let name = entry.map_err(failed(folder))?.path().to_string_lossy().into_owned();
+        if name.ends_with(".test.mjs") {
+            files.push(name);
         }
     }
     files.sort();
     if files.is_empty() {
-        return Err(Error::Broken(vec![format!("{folder} has no tests")]));
+        return Err(Error::Broken(vec![format!("{} has no tests", folder.display())]));
     }
     Ok(files)
 }

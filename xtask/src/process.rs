@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use crate::error::Error;
+use crate::step::Step;
 
 /// One call of a program.
 pub struct Call {
@@ -48,38 +50,64 @@ impl Call {
         self
     }
 
-    /// Runs with its output, errors included, on our stdout: what happened stays in order wherever that goes.
-    pub fn run(mut self) -> Result<(), Error> {
-        println!("$ {}{}", self.shown_environment, self.shown);
-        let status = self.command.stderr(io::stdout()).status();
-        self.done(status)
+    /// It runs in another folder than the root of the workspace.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
     }
 
-    /// Like [`Call::run`], and shows each line of its stdout to `read` as well.
-    pub fn read_lines(mut self, mut read: impl FnMut(&str)) -> Result<(), Error> {
-        println!("$ {}{}", self.shown_environment, self.shown);
-        let mut child = match self.command.stdout(Stdio::piped()).stderr(io::stdout()).spawn() {
+    /// Runs with its output, errors included, where `step` writes.
+    pub fn run(mut self, step: &mut Step) -> Result<(), Error> {
+        let status = self.start(step);
+        self.finish(status)
+    }
+
+    /// Like [`Call::run`], where a failure is one of the answers.
+    pub fn status(mut self, step: &mut Step) -> Result<ExitStatus, Error> {
+        self.start(step).map_err(|source| Error::Start { call: self.shown, source })
+    }
+
+    fn start(&mut self, step: &mut Step) -> io::Result<ExitStatus> {
+        self.announce(step);
+        let (out, err) = (step.stdio()?, step.stdio()?);
+        self.command.stdout(out).stderr(err).status()
+    }
+
+    /// Like [`Call::run`], and passes each line of its stdout to `read` as well.
+    pub fn read_lines(self, step: &mut Step, mut read: impl FnMut(&mut Step, &str)) -> Result<(), Error> {
+        self.read_quietly(step, |step, line| {
+            step.say(line);
+            read(step, line);
+        })
+    }
+
+    /// Passes each line of its stdout to `read`, which shows what is for people.
+    pub fn read_quietly(mut self, step: &mut Step, mut read: impl FnMut(&mut Step, &str)) -> Result<(), Error> {
+        self.announce(step);
+        let child = step.stdio().and_then(|err| self.command.stdout(Stdio::piped()).stderr(err).spawn());
+        let mut child = match child {
             Ok(child) => child,
             Err(source) => return Err(Error::Start { call: self.shown, source }),
         };
         if let Some(stdout) = child.stdout.take() {
             // Tests may print what is not UTF-8; that is no reason to stop reading.
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line);
-                println!("{line}");
-                read(&line);
+                read(step, &String::from_utf8_lossy(&line));
             }
         }
         let status = child.wait();
-        self.done(status)
+        self.finish(status)
     }
 
-    /// Runs quietly and answers with its stdout; its stderr stays visible.
+    /// Runs quietly and returns its stdout; its stderr is shown if it fails.
     pub fn output(mut self) -> Result<String, Error> {
-        match self.command.stderr(Stdio::inherit()).output() {
+        match self.command.output() {
             Ok(output) => {
+                if !output.status.success() {
+                    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+                }
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                self.done(Ok(output.status)).map(|()| text)
+                self.finish(Ok(output.status)).map(|()| text)
             }
             Err(source) => Err(Error::Start { call: self.shown, source }),
         }
@@ -90,7 +118,11 @@ impl Call {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    fn done(self, status: io::Result<ExitStatus>) -> Result<(), Error> {
+    fn announce(&self, step: &mut Step) {
+        step.say(format_args!("$ {}{}", self.shown_environment, self.shown));
+    }
+
+    fn finish(self, status: io::Result<ExitStatus>) -> Result<(), Error> {
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Error::Failed { call: self.shown, status }),

@@ -1,126 +1,170 @@
-//! The tests: nextest where it is installed, else `cargo test`; doc tests always with `cargo test`; examples are built.
+//! The native tests: nextest where it is to be had, else `cargo test`; doc tests always with `cargo test`; examples are built.
 
 use std::path::{Path, PathBuf};
 
 use crate::args::Length;
 use crate::error::Error;
+use crate::junit::Junit;
 use crate::mongodb::Server;
 use crate::process::Call;
-use crate::report::Report;
 use crate::skips::Skip;
+use crate::step::Step;
 use crate::tally::Tally;
+use crate::wheel::{MONGOD, NEXTEST};
 use crate::workspace::Workspace;
-use crate::{node, seed, tools};
+use crate::{package, seed, tools};
 
 /// How many cases a property test gets in a full run, where it does not say itself.
 const FULL_CASES: &str = "4096";
 
-/// One run of the tests: what is tested, for how long, by which seed.
+/// What is built for all tests of the workspace.
+const ALL: &str = "--workspace --all-features";
+
+/// Unit tests, and the stores that need no server.
+const QUICK: &str = "--workspace --all-features --lib --bins --test store_memory --test store_file";
+
+/// Which tests run.
+#[derive(Debug, Clone, Copy)]
+pub enum Selection<'a> {
+    All,
+    /// [`QUICK`].
+    Quick,
+    /// Those with this in their names, and whole files with this in theirs.
+    Named(&'a str),
+}
+
+/// One run of the tests: for how long, by which seed, with which parts beside it.
 pub struct Suite<'a> {
     workspace: &'a Workspace,
     length: Length,
     seed: u64,
-    node_package: Option<PathBuf>,
-    server: Option<Server>,
+    package: bool,
 }
 
 impl<'a> Suite<'a> {
-    /// Says the seed, with which all random tests of the run can be repeated.
-    pub fn new(
-        workspace: &'a Workspace,
-        length: Length,
-        node_package: Option<PathBuf>,
-        server: Option<Server>,
-    ) -> Result<Self, Error> {
-        let seed = seed::seed()?;
-        println!("random tests run with seed {seed}; RUNSTATE_SEED={seed} repeats them");
-        Ok(Self { workspace, length, seed, node_package, server })
+    /// `package`: the package that tests use is built by this run, not left by an earlier one.
+    pub fn new(workspace: &'a Workspace, length: Length, package: bool) -> Result<Self, Error> {
+        Ok(Self { workspace, length, seed: seed::seed()?, package })
     }
 
-    /// Every test of the workspace, its doc tests and examples.
-    pub fn all(&self, report: &mut Report) {
-        report.step("tests", |report| self.run(None, report));
-        report.step("doc tests", |report| {
-            libtest(self.with_environment(Call::cargo("test --workspace --all-features --doc")), report)
-        });
-        report.step("examples", |_| Call::cargo("build --workspace --all-features --examples").run());
-    }
-
-    /// Only the tests whose name contains `filter`, and no doc tests: the short way while one thing is written.
-    pub fn only(&self, filter: &str, report: &mut Report) {
-        report.step(&format!("tests: {filter}"), |report| {
-            self.run(Some(filter), report)?;
-            if report.tally() == Tally::default() {
-                return Err(Error::Broken(vec![format!("no test has a name with `{filter}`")]));
-            }
-            Ok(())
-        });
-    }
-
-    fn run(&self, filter: Option<&str>, report: &mut Report) -> Result<(), Error> {
-        if tools::nextest() {
-            return self.nextest(filter, report);
+    /// Compiles the tests, so that this is seen apart from running them.
+    pub fn build(&self, step: &mut Step) -> Result<(), Error> {
+        match self.nextest(step) {
+            Some(nextest) => nextest.words("run --no-run --cargo-quiet").words(ALL).run(step),
+            None => Call::cargo("test --no-run --lib --bins --tests").words(ALL).run(step),
         }
-        // Passing tests must show their output, else a skip would be unheard.
-        let call = Call::cargo("test --workspace --all-features --lib --bins --tests --no-fail-fast");
-        let call = filter.into_iter().fold(call, Call::arg).words("-- --show-output");
-        libtest(self.with_environment(call), report)
     }
 
-    /// nextest keeps the output of passing tests in its report and off the screen; skips are read from there.
-    fn nextest(&self, filter: Option<&str>, report: &mut Report) -> Result<(), Error> {
-        let profile = match self.length {
-            Length::Short => "default",
-            Length::Full => "full",
+    /// Runs them; those that need a server of MongoDB or the npm package say that they are skipped where it is not there.
+    pub fn run(&self, selection: Selection<'_>, step: &mut Step) -> Result<(), Error> {
+        step.say(format_args!("random tests run with seed {0}; RUNSTATE_SEED={0} repeats them", self.seed));
+        // 42 MB for a test that asks for none would be a long wait.
+        let wanted = match selection {
+            Selection::All => true,
+            Selection::Quick => false,
+            Selection::Named(filter) => filter.contains("mongo") || MONGOD.present().is_some(),
         };
-        let junit = format!("{}/nextest/{profile}/junit.xml", self.workspace.target_folder());
+        let server = if wanted { self.server(step) } else { None };
+        let environment = |call| self.environment(call, server.as_ref());
+        let Some(nextest) = self.nextest(step) else {
+            let call = Call::cargo("test --no-fail-fast");
+            let call = match selection {
+                Selection::All => call.words(ALL).words("--lib --bins --tests"),
+                Selection::Quick => call.words(QUICK),
+                Selection::Named(filter) => call.words(ALL).words("--lib --bins --tests").arg(filter),
+            };
+            // Passing tests must show their output, else a skip would be unheard.
+            return libtest(environment(call.words("-- --show-output")), step);
+        };
+        let profile = match self.length {
+            Length::Full => "full",
+            Length::Short => "default",
+        };
+        // nextest keeps its reports in the checkout, wherever the target folder is.
+        let junit = Path::new("target/nextest").join(profile).join("junit.xml");
         // A report of an earlier run would be taken for this one's if the build fails. It need not be there.
         let _ = std::fs::remove_file(&junit);
-        let call = Call::cargo("nextest run --workspace --all-features --no-tests pass --profile").arg(profile);
-        let names_file = |filter: &str| self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
-        let call = match filter {
-            // nextest refuses a filter on files that are not there.
-            Some(filter) if names_file(filter) => call.arg("-E").arg(&format!("test({filter}) | binary(~{filter})")),
-            Some(filter) => call.arg(filter),
-            None => call,
+        let call = nextest.words("run --no-tests pass --profile").arg(profile);
+        let call = match selection {
+            Selection::All => call.words(ALL),
+            Selection::Quick => call.words(QUICK),
+            Selection::Named(filter) => {
+                let file = self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
+                // nextest refuses a filter on files that are not there.
+                let files = if file { format!(" | binary(~{filter})") } else { String::new() };
+                call.words(ALL).arg("-E").arg(&format!("test({filter}){files}"))
+            }
         };
-        let result = self.with_environment(call).run();
+        let result = environment(call).run(step);
+        // nextest keeps the output of passing tests in its report; skips are read from there.
         if let Ok(text) = std::fs::read_to_string(&junit) {
-            report.count(Tally::from_junit(&text).unwrap_or_default());
-            Skip::from_junit(&text).into_iter().for_each(|skip| report.skip(skip));
+            let report = Junit::parse(&text);
+            step.count(report.tally);
+            step.tests.extend(report.tests);
+            report.skips.into_iter().for_each(|skip| step.skip(skip));
         }
-        result
+        result?;
+        match selection {
+            Selection::Named(filter) if step.tally == Tally::default() => {
+                Err(Error::Broken(vec![format!("no test has a name with `{filter}`")]))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// What random tests read; proptest takes the same seed, so that one number repeats a whole run.
-    fn with_environment(&self, mut call: Call) -> Call {
+    /// The doc tests of the library.
+    pub fn doc_tests(&self, step: &mut Step) -> Result<(), Error> {
+        libtest(self.environment(Call::cargo("test --workspace --all-features --doc"), None), step)
+    }
+
+    fn nextest(&self, step: &mut Step) -> Option<Call> {
+        match tools::subcommand(&NEXTEST, step) {
+            Ok(program) => Some(Call::new(program).arg("nextest")),
+            Err(error) => {
+                step.say(format_args!(
+                    "{error}; `cargo test` is used instead, and times of single tests are not known"
+                ));
+                None
+            }
+        }
+    }
+
+    fn server(&self, step: &mut Step) -> Option<Server> {
+        match Server::start(step) {
+            Ok(server) => Some(server),
+            Err(error) => {
+                step.skip(Skip { what: "tests on MongoDB".into(), why: error.to_string() });
+                None
+            }
+        }
+    }
+
+    /// What tests read; proptest takes the same seed, so that one number repeats a whole run.
+    fn environment(&self, mut call: Call, server: Option<&Server>) -> Call {
         let seed = self.seed.to_string();
         call = call.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
         if self.length == Length::Full {
             call = call.env("RUNSTATE_FULL", "1").env("PROPTEST_CASES", FULL_CASES);
         }
-        if let Some(package) = &self.node_package {
-            call = call.env(node::PACKAGE, package);
+        let package: PathBuf = package::test_folder(self.workspace);
+        if self.package && package.is_dir() {
+            call = call.env(package::FOLDER, package);
+            if let Ok(chromium) = tools::found(Path::new(tools::CHROMIUM)) {
+                call = call.env("RUNSTATE_CHROMIUM", chromium);
+            }
         }
-        if let (Some(_), Ok(chromium)) = (&self.node_package, tools::found(Path::new(tools::CHROMIUM))) {
-            call = call.env("RUNSTATE_CHROMIUM", chromium);
-        }
-        if let Some(server) = &self.server {
-            call = server.told_to(call);
-        }
-        match tools::folder() {
-            Ok(folder) => call.env("RUNSTATE_TOOLS", folder),
-            // Without a home there is no folder of tools; the step `tools` has said so.
-            Err(_) => call,
+        match server {
+            Some(server) => server.environment(call),
+            None => call,
         }
     }
 }
 
-fn libtest(call: Call, report: &mut Report) -> Result<(), Error> {
-    call.read_lines(|line| {
-        report.count(Tally::from_libtest(line).unwrap_or_default());
+fn libtest(call: Call, step: &mut Step) -> Result<(), Error> {
+    call.read_lines(step, |step, line| {
+        step.count(Tally::from_libtest(line).unwrap_or_default());
         if let Some(skip) = Skip::from_line(line) {
-            report.skip(skip);
+            step.skip(skip);
         }
     })
 }

@@ -1,4 +1,4 @@
-//! How many tests ran, read from what the runners print.
+//! How many tests ran and how long they took, read from what the runners print.
 
 use std::ops::AddAssign;
 
@@ -33,15 +33,6 @@ impl Tally {
             _ => None,
         }
     }
-
-    /// The head of a JUnit report: `<testsuites … tests="5" failures="1" errors="0" …>`.
-    pub fn from_junit(report: &str) -> Option<Self> {
-        let head = report.split_once("<testsuites ")?.1.split_once('>')?.0;
-        let count =
-            |name: &str| -> Option<u64> { head.split_once(&format!("{name}=\""))?.1.split_once('"')?.0.parse().ok() };
-        let failed = count("failures")? + count("errors")?;
-        Some(Self { passed: count("tests")?.saturating_sub(failed), failed })
-    }
 }
 
 #[cfg(test)]
@@ -56,9 +47,5 @@ mod tests {
         assert_eq!(Tally::from_node("ℹ pass 12"), Some(Tally { passed: 12, failed: 0 }));
         assert_eq!(Tally::from_node("ℹ cancelled 1"), Some(Tally { passed: 0, failed: 1 }));
         assert_eq!(Tally::from_node("ℹ suites 1"), None);
-        let report =
-            r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1"><testsuite"#;
-        assert_eq!(Tally::from_junit(report), Some(Tally { passed: 5, failed: 2 }));
-        assert_eq!(Tally::from_junit(""), None);
     }
 }

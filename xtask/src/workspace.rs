@@ -1,5 +1,7 @@
 //! The checkout: its root, and what cargo knows about its packages.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::error::Error;
@@ -20,7 +22,7 @@ impl Workspace {
     /// Finds the checkout above the current folder and makes its root the current folder, so that every call runs there.
     pub fn find() -> Result<Self, Error> {
         let root = Call::cargo("locate-project --workspace --message-format plain").output()?;
-        let manifest = std::path::Path::new(root.trim());
+        let manifest = Path::new(root.trim());
         let Some(folder) = manifest.parent() else {
             return Err(Error::Form { what: "the root of the workspace".into(), why: "it has no folder".into() });
         };
@@ -31,8 +33,9 @@ impl Workspace {
         Ok(Self { metadata: serde_json::from_str(&text).map_err(form)? })
     }
 
-    pub fn target_folder(&self) -> &str {
-        self.metadata["target_directory"].as_str().unwrap_or("target")
+    /// The target folder, absolute.
+    pub fn target(&self) -> &Path {
+        Path::new(self.metadata["target_directory"].as_str().unwrap_or("target"))
     }
 
     /// The targets of one kind (`bench`, `example`) in all packages of the workspace.
