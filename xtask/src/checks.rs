@@ -3,12 +3,9 @@
 use crate::error::Error;
 use crate::process::Call;
 use crate::step::Step;
-use crate::wheel::{DENY, HACK};
+use crate::wheel::DENY;
 use crate::workspace::Workspace;
 use crate::{lint, tools};
-
-/// Features that a native program may turn on one by one; the others are for WebAssembly, which is built with them.
-const NATIVE_FEATURES: &str = "compiler,file,mongodb,testing,tracing";
 
 pub fn format(step: &mut Step) -> Result<(), Error> {
     Call::cargo("fmt --all --check").run(step)
@@ -22,14 +19,15 @@ pub fn lock_file(step: &mut Step) -> Result<(), Error> {
     Call::new("git").words("diff --exit-code --stat -- Cargo.lock").run(step)
 }
 
-/// The library with no feature and with each one alone, and both programs as the README builds them: the lints know only all features
-/// together. A warning is an error.
-pub fn features(step: &mut Step) -> Result<(), Error> {
-    let hack = tools::subcommand(&HACK, step)?;
-    let call =
-        Call::new(hack).words("hack check --each-feature --exclude-all-features --package runstate --include-features");
-    lint::without_warnings(call.arg(NATIVE_FEATURES), step)?;
-    lint::without_warnings(Call::cargo("check --package runstate-cli --all-targets"), step)
+/// The library with no feature and with each one that native programs can turn on, and the command line as the README builds it: the lints
+/// know only all features together. (`cargo hack` checks a workspace's default members instead of its root package.)
+pub fn features(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+    let check = || Call::cargo("check --package runstate --no-default-features");
+    lint::without_warnings(check(), step)?;
+    for feature in workspace.native_features() {
+        lint::without_warnings(check().arg("--features").arg(&feature), step)?;
+    }
+    lint::without_warnings(Call::cargo("check --package runstate --package runstate-cli --all-targets"), step)
 }
 
 /// The documentation of the library; the programs' is what they say themselves with `--help`.

@@ -7,7 +7,7 @@ use crate::package::{self, Build};
 use crate::report::Report;
 use crate::schedule::{self, Lock, Task};
 use crate::suite::{Selection, Suite};
-use crate::wheel::{DENY, HACK, MONGOD, NEXTEST};
+use crate::wheel::{DENY, MONGOD, NEXTEST};
 use crate::workspace::Workspace;
 use crate::{checks, features, lint, mutations, npm, tools, wasm};
 
@@ -42,7 +42,7 @@ pub fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result
             .after(&["tests: build"])
             .locks(&[Lock::Native]),
     ]);
-    tasks.extend(check_tasks());
+    tasks.extend(check_tasks(workspace));
     if length == Length::Full {
         tasks.push(
             Task::new("mutations", |step| mutations::run(workspace, step)).after(&["tests"]).locks(&[Lock::Native]),
@@ -53,19 +53,19 @@ pub fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result
 
 /// All that is checked without running the product.
 pub fn checks(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
-    schedule::run(check_tasks(), &workspace.target().join("xtask"), report)
+    schedule::run(check_tasks(workspace), &workspace.target().join("xtask"), report)
 }
 
 const LINTS: &str = "lints";
 const WASM: &str = "WebAssembly: build, lints";
 
-fn check_tasks<'a>() -> Vec<Task<'a>> {
+fn check_tasks(workspace: &Workspace) -> Vec<Task<'_>> {
     vec![
         Task::new(LINTS, lint::native).locks(&[Lock::Native]),
         Task::new(WASM, wasm::build).locks(&[Lock::Wasm]),
         Task::new("format", checks::format),
         Task::new("lock file", checks::lock_file),
-        Task::new("features", checks::features).after(&[LINTS]).locks(&[Lock::Native]),
+        Task::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
         Task::new("dependencies: wasm", features::wasm_tree),
         Task::new("dependencies: library", features::native_tree),
         Task::new("licences", checks::licences).after(&[LINTS]),
@@ -81,7 +81,7 @@ fn tools(workspace: &Workspace) -> Vec<Task<'_>> {
     vec![
         Task::new("tools: toolchain", tools::toolchain),
         Task::new("tools: wheels", |step| {
-            [NEXTEST, DENY, HACK].iter().try_for_each(|wheel| tools::subcommand(wheel, step).map(drop))?;
+            [NEXTEST, DENY].iter().try_for_each(|wheel| tools::subcommand(wheel, step).map(drop))?;
             MONGOD.get(step).map(drop)
         }),
         Task::new("tools: Debian packages", |step| {

