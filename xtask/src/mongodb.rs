@@ -25,6 +25,9 @@ const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTig
 /// Until a server that was started must answer, and be what it is made to be.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many ports are tried: another program may take one between the question which is free and the start of the server.
+const ATTEMPTS: u32 = 5;
+
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = path.display().to_string();
     move |source| Error::File { path, source }
@@ -41,10 +44,22 @@ impl Server {
     /// Starts one; it ends when this is dropped, and when this process ends.
     pub fn start(step: &mut Step) -> Result<Self, Error> {
         let program = MONGOD.get(step)?;
+        for _ in 0..ATTEMPTS {
+            match Self::start_on(free_port()?, &program, step)? {
+                Some(server) => return Ok(server),
+                None => step.say("its port was taken meanwhile by another program"),
+            }
+        }
+        Err(Error::Broken(vec![format!(
+            "mongod: {ATTEMPTS} free ports were taken by other programs before it could use them"
+        )]))
+    }
+
+    /// None: the port is in use by now.
+    fn start_on(port: u16, program: &Path, step: &mut Step) -> Result<Option<Self>, Error> {
         let folder = temporary()?;
-        let port = free_port()?;
         let mut keeper = Command::new("sh");
-        keeper.arg("-c").arg(KEEPER).arg("keep").arg(&folder).arg(&program).args(WORDS.split_whitespace());
+        keeper.arg("-c").arg(KEEPER).arg("keep").arg(&folder).arg(program).args(WORDS.split_whitespace());
         keeper
             .arg("--dbpath")
             .arg(&folder)
@@ -56,10 +71,14 @@ impl Server {
         let keeper = keeper.map_err(|source| Error::Start { call: "mongod".into(), source })?;
         let url = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
         // From here on whatever fails ends the server with it.
-        let server = Self { program, url, keeper };
-        initiated(port).map_err(|why| with_log(why, &folder))?;
+        let server = Self { program: program.to_owned(), url, keeper };
+        let until = Instant::now() + PATIENCE;
+        if !listens(&folder, until)? {
+            return Ok(None);
+        }
+        initiate(port, until).map_err(|why| with_log(why, &folder))?;
         step.say(format_args!("a replica set of one node: {}", server.url));
-        Ok(server)
+        Ok(Some(server))
     }
 
     /// A call with what it needs to reach the server, and to start others like it.
@@ -76,18 +95,34 @@ impl Drop for Server {
     }
 }
 
+/// Whether it listens on its port; false where the port is in use. Its log is asked, not the port: somebody else might answer there.
+fn listens(folder: &Path, until: Instant) -> Result<bool, Error> {
+    loop {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        if log.contains("Waiting for connections") {
+            return Ok(true);
+        }
+        if log.contains("Address already in use") {
+            return Ok(false);
+        }
+        if Instant::now() > until {
+            return Err(with_log(Error::Broken(vec!["mongod does not start".into()]), folder));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Makes a set of the one node, and waits until it takes writes.
-fn initiated(port: u16) -> Result<(), Error> {
+fn initiate(port: u16, until: Instant) -> Result<(), Error> {
     let config = json!({
         "_id": "rs0",
         "members": [{"_id": 0, "host": format!("127.0.0.1:{port}")}],
         "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
     });
-    let until = Instant::now() + PATIENCE;
     loop {
-        // Told again what it is told already it only says so.
-        let told = wire::command(port, "replSetInitiate", &config);
-        let hello = told.and_then(|_| wire::command(port, "hello", &Value::from(1)));
+        // A repeated initiation is refused and changes nothing.
+        let initiated = wire::command(port, "replSetInitiate", &config);
+        let hello = initiated.and_then(|_| wire::command(port, "hello", &Value::from(1)));
         if hello.as_ref().is_ok_and(|reply| wire::says_yes(reply, "isWritablePrimary")) {
             return Ok(());
         }

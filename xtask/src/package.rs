@@ -33,7 +33,7 @@ pub enum Build {
 const LAST: &str = "pkg/dist/types/index.d.ts";
 
 /// What the tests use of `pkg`.
-const USED: [&str; 4] = ["build", "dist", "package.json", "test"];
+const USED: [&str; 5] = ["build", "dist", "package.json", "src", "test"];
 
 /// Builds the package into `pkg`.
 pub fn build(workspace: &Workspace, build: Build, step: &mut Step) -> Result<(), Error> {
@@ -59,6 +59,8 @@ pub fn build_for_tests(workspace: &Workspace, step: &mut Step) -> Result<(), Err
         let call = Call::new("cp").arg("-r").arg(&format!("pkg/{name}"));
         call.arg(&folder.to_string_lossy()).run(step)?;
     }
+    let tools = std::env::current_dir().unwrap_or_default().join("pkg/node_modules");
+    Call::new("ln").arg("-s").arg(&tools.to_string_lossy()).arg(&folder.to_string_lossy()).run(step)?;
     pack(&test_packed(workspace), step)
 }
 

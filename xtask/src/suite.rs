@@ -84,7 +84,10 @@ impl<'a> Suite<'a> {
         let junit = Path::new("target/nextest").join(profile).join("junit.xml");
         // A report of an earlier run would be taken for this one's if the build fails. It need not be there.
         let _ = std::fs::remove_file(&junit);
-        let call = nextest.words("run --no-tests pass --profile").arg(profile);
+        // One more than cores: some tests wait for a server or a browser.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+        let call = nextest.words("run --no-tests pass --profile").arg(profile).arg("--test-threads");
+        let call = call.arg(&threads.to_string());
         let call = match selection {
             Selection::All => call.words(ALL),
             Selection::Quick => call.words(QUICK),
