@@ -2,6 +2,12 @@
 //! runs the conformance suite in it, and tells these tests where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[cfg(target_os = "linux")]
+#[path = "node/durability.rs"]
+mod durability;
+#[cfg(target_os = "linux")]
+mod syscalls;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};

@@ -3,6 +3,8 @@
 // Helpers of tests are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_file/durability.rs"]
+mod durability;
 #[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;
@@ -12,6 +14,8 @@ mod formats;
 mod full;
 #[path = "store_file/processes.rs"]
 mod processes;
+#[cfg(target_os = "linux")]
+mod syscalls;
 #[path = "store_file/tasks.rs"]
 mod tasks;
 

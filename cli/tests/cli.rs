@@ -9,6 +9,8 @@ mod calls;
 mod commands;
 #[path = "cli/due.rs"]
 mod due;
+#[path = "cli/durability.rs"]
+mod durability;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/follow.rs"]
@@ -29,6 +31,9 @@ mod shapes;
 mod stores;
 #[path = "cli/support.rs"]
 mod support;
+#[cfg(target_os = "linux")]
+#[path = "../../tests/syscalls/mod.rs"]
+mod syscalls;
 #[path = "cli/tables.rs"]
 mod tables;
 #[path = "cli/terminal.rs"]

@@ -41,6 +41,45 @@ fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
     }
 }
 
+/// A scan finds rows that contradict the directory. A read by key sees only the one block that the directory names.
+#[test]
+fn no_flipped_bit_of_a_large_snapshot_hides_a_document_from_its_key() {
+    let bytes = small();
+    // Opens it as a file that is too large to be checked as a whole.
+    let read = |bytes: &[u8]| {
+        let (_, base) = open_damaged(Arc::new(Bytes(bytes.to_vec())), 9, "s", "it").ok()?;
+        Tables::over(base, Limits::default()).ok()
+    };
+    let whole = read(&bytes).unwrap();
+    let document = |row: Result<_, Error>| {
+        let (collection, id, stored): (&str, Arc<str>, _) = row.unwrap();
+        (Key { collection: collection.to_owned().into(), id }, stored)
+    };
+    let documents: Vec<_> = whole.iter().map(document).collect();
+    assert_eq!(documents.len(), 7);
+    // Each block has a checksum of its own: one bit of a byte stands for all there.
+    let text = std::str::from_utf8(&bytes).unwrap();
+    let blocks = text.find('\n').unwrap()..text.find("\n{\"c\":\"runstate.commands\",\"rows\"").unwrap();
+    let bits_of = |at: usize| if blocks.contains(&at) { at % 8..at % 8 + 1 } else { 0..8 };
+    let (mut refused, mut opened) = (0, 0);
+    for (at, bit) in (0..bytes.len()).flat_map(|at| bits_of(at).map(move |bit| (at, bit))) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        let Some(tables) = read(&flipped) else {
+            refused += 1;
+            continue;
+        };
+        opened += 1;
+        for (key, stored) in &documents {
+            match tables.get(key) {
+                Ok(read) => assert_eq!(read.as_ref(), Some(stored), "byte {at}, bit {bit}: {key:?}"),
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "byte {at}, bit {bit}: {error}"),
+            }
+        }
+    }
+    assert!(refused > 0 && opened > 0, "{refused} were refused, {opened} were opened");
+}
+
 #[test]
 fn a_directory_that_lies_is_an_error_and_never_a_panic() {
     let bytes = small();
