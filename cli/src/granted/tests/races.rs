@@ -1,14 +1,14 @@
 //! Somebody swaps folders, files and links while they are looked at.
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::process::Command;
+use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::special::pipe;
 use super::*;
 
 const ROUNDS: usize = 6_000;
@@ -100,14 +100,6 @@ fn a_file_that_turns_into_a_link_is_neither_read_nor_written_through() {
     scene.assert_outside_is_untouched();
 }
 
-/// A pipe with both ends open, so that opening one of them neither waits nor fails.
-fn pipe(scene: &Scene) -> (PathBuf, fs::File) {
-    let path = scene.at("pipe");
-    assert!(Command::new("mkfifo").args(["-m", "622"]).arg(&path).status().unwrap().success());
-    let both = fs::File::options().read(true).write(true).open(&path).unwrap();
-    (path, both)
-}
-
 #[test]
 fn a_file_that_turns_into_a_pipe_is_not_read_as_a_pipe() {
     let scene = Scene::new();
@@ -123,33 +115,6 @@ fn a_file_that_turns_into_a_pipe_is_not_read_as_a_pipe() {
     let mut left = [0; 64];
     let length = end.read(&mut left).unwrap();
     assert_eq!(str::from_utf8(&left[..length]).unwrap(), "from the pipe to the end");
-}
-
-#[test]
-fn a_file_that_turns_into_a_pipe_is_written_with_the_mode_of_the_file() {
-    let scene = Scene::new();
-    let (pipe, _end) = pipe(&scene);
-    let file = scene.file("a.txt", "inside");
-    let for_its_owner = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(&file, for_its_owner.clone()).unwrap();
-    // What is written takes the place of either, so both are made anew.
-    let swap = |round: usize| {
-        let new = scene.at("new");
-        if round % 2 == 0 {
-            fs::hard_link(&pipe, &new).unwrap();
-        } else {
-            fs::write(&new, "inside").unwrap();
-            fs::set_permissions(&new, for_its_owner.clone()).unwrap();
-        }
-        fs::rename(new, &file).unwrap();
-    };
-    let written = while_swapping(swap, |_| {
-        scene.write("a.txt", "inside")?;
-        let left = fs::symlink_metadata(&file).unwrap();
-        Ok((left.is_file(), left.mode() & 0o777))
-    });
-    assert!(written.iter().flatten().all(|(is_file, mode)| !is_file || *mode == 0o600));
-    assert_raced(&written);
 }
 
 #[test]
