@@ -3,14 +3,22 @@
 // Helpers of tests are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_mongodb/concerns.rs"]
+mod concerns;
 #[path = "store_mongodb/cost.rs"]
 mod cost;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
 #[path = "store_mongodb/holds.rs"]
 mod holds;
+#[path = "store_mongodb/interleavings.rs"]
+mod interleavings;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
+#[path = "store_mongodb/recorded.rs"]
+mod recorded;
+#[path = "store_mongodb/recorder.rs"]
+mod recorder;
 #[path = "store_mongodb/replaced.rs"]
 mod replaced;
 #[path = "store_mongodb/server.rs"]

@@ -1,6 +1,11 @@
 //! Moving between stores of different kinds, through the library.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "transfer/unfaithful.rs"]
+mod unfaithful;
+#[path = "transfer/verification.rs"]
+mod verification;
+
 use std::future::Future;
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod blind;
 mod browser;
 mod changes;
 mod conformance;
+mod durability;
 mod same;
 mod scene;
 mod trouble;

@@ -14,6 +14,7 @@ use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
 
+use super::recorder::{Exchange, Recorder};
 use super::server::{fresh_url, on_server};
 
 const C: Collection = Collection::new("t.c", 1);
@@ -26,6 +27,7 @@ const UNINDEXED: Collection = Collection::new("t.leases", 1);
 /// A store whose connections fail as they are told.
 struct Scene {
     store: Mongo,
+    recorder: Recorder,
     client: mongodb::Client,
     name: String,
 }
@@ -35,12 +37,12 @@ impl Scene {
     async fn of(test: &str, options: &str) -> Option<Self> {
         let url = fresh_url();
         let name = url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
-        let store = Mongo::open(&format!("{url}&appName={name}&heartbeatFrequencyMS=500{options}"), Options::default())
-            .await
-            .unwrap();
+        let recorder = Recorder::before(&url);
+        let by = format!("{}&appName={name}&heartbeatFrequencyMS=500{options}", recorder.url());
+        let store = Mongo::open(&by, Options::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let client = mongodb::Client::with_uri_str(&url).await.unwrap();
-        let scene = Self { store, client, name };
+        let scene = Self { store, recorder, client, name };
         if scene.configure(doc! {"mode": "off"}).await.is_err() {
             println!("skipped: {test}: the server was started without enableTestCommands");
             return None;
@@ -236,6 +238,45 @@ fn reading_survives_servers_that_go_away() {
                 assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
             }
         }
+    });
+}
+
+#[test]
+fn a_barrier_that_the_majority_did_not_confirm_is_raised_again() {
+    let test = "a_barrier_that_the_majority_did_not_confirm_is_raised_again";
+    failing(test, "", async |scene: Scene| {
+        let keys = [Key::new(&C, "a")];
+        scene.commit("c", "a", Expect::Absent).await.unwrap();
+        for number in [64, 91, 11_602] {
+            let unconfirmed = doc! {"writeConcernError": {"code": number, "errmsg": "not replicated"}};
+            scene.fail(&["findAndModify"], 2, unconfirmed).await;
+            scene.recorder.take();
+            assert!(scene.store.get(&keys).await.unwrap()[0].is_some());
+            let sent = scene.recorder.take();
+            let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+            assert_eq!(names, ["findAndModify", "findAndModify", "findAndModify", "find"], "{number}");
+        }
+        // Where no repeating helps it is told.
+        let full = doc! {"writeConcernError": {"code": 14_031, "errmsg": "no space"}};
+        scene.fail(&["findAndModify"], 1, full).await;
+        let error = scene.store.get(&keys).await.unwrap_err();
+        assert!(error.to_string().contains("the set did not confirm it"), "{error}");
+    });
+}
+
+#[test]
+fn a_user_who_may_only_read_reads_linearizably_before_a_snapshot() {
+    let test = "a_user_who_may_only_read_reads_linearizably_before_a_snapshot";
+    failing(test, "", async |scene: Scene| {
+        scene.commit("c", "a", Expect::Absent).await.unwrap();
+        scene.fail(&["findAndModify"], 1, doc! {"errorCode": 13}).await;
+        scene.recorder.take();
+        assert!(scene.store.get(&[Key::new(&C, "a")]).await.unwrap()[0].is_some());
+        let sent = scene.recorder.take();
+        let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        assert_eq!(names, ["findAndModify", "find", "find"]);
+        assert_eq!(sent[1].read_concern(), doc! {"level": "linearizable"});
+        assert_eq!(sent[2].read_concern(), doc! {"level": "snapshot", "atClusterTime": sent[1].operation_time()});
     });
 }
 

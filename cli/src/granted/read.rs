@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cap_fs_ext::OpenOptionsSyncExt;
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use runstate::value::json_bytes;
 use serde_json::Value as Json;
 
@@ -18,9 +18,7 @@ pub(super) fn text(root: &Dir, path: &Path) -> Result<Json, Fault> {
     if bytes > TEXT_BYTES as u64 {
         return Err(too_large(&format!("{bytes} bytes"), TEXT_BYTES));
     }
-    let file = root.open_with(path, OpenOptions::new().read(true).nonblock(true))?;
-    // And again, since that may be another file by now.
-    plain(&file.metadata()?)?;
+    let (file, _) = open(root, path, OpenOptions::new().read(true))?;
     // Files that are made up as they are read have no size before.
     let bytes = bounded::read(file, TEXT_BYTES)?
         .ok_or_else(|| too_large(&format!("more than {TEXT_BYTES} bytes"), TEXT_BYTES))?;
@@ -33,6 +31,15 @@ pub(super) fn text(root: &Dir, path: &Path) -> Result<Json, Fault> {
         ..=TEXT_BYTES => Ok(text),
         bytes => Err(too_large(&format!("{bytes} bytes as JSON"), TEXT_BYTES)),
     }
+}
+
+/// Opens the file at `path` without waiting for the other end of a pipe, and checks what it has opened: another file may have taken the place of
+/// the one that was checked before.
+pub(super) fn open(root: &Dir, path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata), Fault> {
+    let file = root.open_with(path, options.nonblock(true))?;
+    let known = file.metadata()?;
+    plain(&known)?;
+    Ok((file, known))
 }
 
 /// What is known of a file, where it is one: pipes, sockets and devices are refused.

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cap_fs_ext::OpenOptionsSyncExt;
 use cap_std::fs::{Dir, File, Metadata, OpenOptions};
 use runstate::value::json_bytes;
 
-use super::read::plain;
+use super::read::{open, plain};
 use super::refused::{Fault, too_large};
 use super::{TEXT_BYTES, modes};
 
@@ -54,9 +53,7 @@ fn former(root: &Dir, path: &Path) -> Result<Option<Metadata>, Fault> {
         Err(error) => return Err(error.into()),
     };
     // Replacing asks for rights on the folder alone; that the file may be written is for the system to say.
-    let file = root.open_with(path, OpenOptions::new().write(true).nonblock(true))?;
-    let known = file.metadata()?;
-    plain(&known)?;
+    let (_, known) = open(root, path, OpenOptions::new().write(true))?;
     Ok(Some(known))
 }
 

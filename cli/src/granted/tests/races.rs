@@ -1,5 +1,6 @@
 //! Somebody swaps folders, files and links while they are looked at.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::thread;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::special::pipe;
 use super::*;
 
 const ROUNDS: usize = 6_000;
@@ -96,6 +98,23 @@ fn a_file_that_turns_into_a_link_is_neither_read_nor_written_through() {
     assert!(found.iter().flatten().all(|text| text == "inside"));
     assert_raced(&found);
     scene.assert_outside_is_untouched();
+}
+
+#[test]
+fn a_file_that_turns_into_a_pipe_is_not_read_as_a_pipe() {
+    let scene = Scene::new();
+    let (pipe, mut end) = pipe(&scene);
+    end.write_all(b"from the pipe").unwrap();
+    let file = scene.file("a.txt", "inside");
+    let swap = |_: usize| renameat_with(CWD, &file, CWD, &pipe, RenameFlags::EXCHANGE).unwrap();
+    let found = while_swapping(swap, |_| scene.read("a.txt"));
+    assert!(found.iter().flatten().all(|text| text == "inside"));
+    assert_raced(&found);
+    // Nothing was taken out of the pipe.
+    end.write_all(b" to the end").unwrap();
+    let mut left = [0; 64];
+    let length = end.read(&mut left).unwrap();
+    assert_eq!(str::from_utf8(&left[..length]).unwrap(), "from the pipe to the end");
 }
 
 #[test]

@@ -8,7 +8,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+
+use super::super::refused::Fault;
 use super::*;
+use crate::granted::read;
 
 const NOT_PLAIN: &str = "it is not a plain file";
 
@@ -36,15 +41,37 @@ fn pipes_and_sockets_are_not_waited_for() {
     assert!(fs::metadata(scene.at("pipe")).unwrap().file_type().is_fifo());
 }
 
+/// A pipe called `pipe`, open for both reading and writing, so that neither end waits.
+pub fn pipe(scene: &Scene) -> (PathBuf, fs::File) {
+    let pipe = scene.at("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let both = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    (pipe, both)
+}
+
 #[test]
 fn a_pipe_with_somebody_at_its_other_end_is_no_file_either() {
     let scene = Scene::new();
-    let pipe = scene.at("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // Open for both, so that neither end waits.
-    let _both = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let (_, _both) = pipe(&scene);
     assert_refused(at_once(&scene.grants, |grants| read(grants, "pipe")), ErrorName::Error, NOT_PLAIN);
     assert_refused(at_once(&scene.grants, |grants| write(grants, "pipe", "a")), ErrorName::Error, NOT_PLAIN);
+}
+
+#[test]
+fn file_that_is_opened_is_checked_whatever_was_there_before() {
+    let scene = Scene::new();
+    let (_, _both) = pipe(&scene);
+    scene.file("a.txt", "inside");
+    fs::create_dir(scene.at("folder")).unwrap();
+    let root = Dir::open_ambient_dir(scene.at("."), ambient_authority()).unwrap();
+    for options in [OpenOptions::new().read(true), OpenOptions::new().write(true)] {
+        let (_, known) = read::open(&root, Path::new("a.txt"), options).unwrap();
+        assert_eq!(known.len(), 6);
+        let refused = read::open(&root, Path::new("pipe"), options).unwrap_err();
+        assert!(matches!(&refused, Fault::Unfit(why) if why == NOT_PLAIN), "{refused:?}");
+    }
+    let refused = read::open(&root, Path::new("folder"), OpenOptions::new().read(true)).unwrap_err();
+    assert!(matches!(&refused, Fault::Unfit(why) if why == "it is a folder"), "{refused:?}");
 }
 
 #[test]

@@ -1,0 +1,163 @@
+//! Read and write concerns of all that is sent to the server: each write waits for the majority, each read names the moment it is of.
+
+use std::collections::BTreeSet;
+
+use mongodb::bson::{Timestamp as ClusterTime, doc};
+use runstate::id::CommandId;
+use runstate::schema::Direction::{Ascending, Descending};
+use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Index, Key, Query};
+use runstate::store::{Expect, Store};
+use runstate::time::{Millis, Timestamp};
+use serde_json::json;
+
+use super::recorded::{HEADS, LEADS, ROWS, Scene, insert, put};
+use super::recorder::Exchange;
+use super::server::on_server;
+
+const OTHER_HEADS: Collection = Collection { indexes: &[Index::by(&[("n", Descending)])], ..HEADS };
+const UNIQUE_HEADS: Collection = Collection { indexes: &[Index::by(&[("n", Ascending)]).unique()], ..HEADS };
+
+/// What changes something, on its own or in a transaction.
+const WRITES: [&str; 7] = ["insert", "update", "delete", "findAndModify", "create", "createIndexes", "dropIndexes"];
+
+fn count() -> Aggregate {
+    Aggregate {
+        collection: HEADS.name.to_owned(),
+        filter: Filter::All,
+        group_by: Vec::new(),
+        accumulators: vec![("count".to_owned(), Accumulator::Count)],
+    }
+}
+
+/// Whether it is one of several in a transaction, whose end decides for all.
+fn is_in_transaction(exchange: &Exchange) -> bool {
+    exchange.command.contains_key("autocommit") && exchange.name() != "commitTransaction"
+}
+
+/// All that is sent from opening a store on, by a URL that asks for less than the store promises.
+async fn exercised() -> Vec<Exchange> {
+    let scene = Scene::new("&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred").await;
+    let inserts = vec![insert(&HEADS, "a", json!({"n": 1})), insert(&LEADS, "l", json!({}))];
+    scene.commit("insert", inserts, vec![]).await;
+    let twins = ["b", "c"].map(|id| insert(&HEADS, id, json!({"n": 2, "at": 0})));
+    scene.commit("expire", twins.into(), vec![]).await;
+    let checks = vec![scene.check(&HEADS, "a").await, scene.check(&LEADS, "l").await];
+    scene.commit("check", vec![insert(&ROWS, "r", json!({}))], checks).await;
+    scene.commit("change", vec![put(&LEADS, "l", Expect::Any, json!({"n": 1}))], vec![]).await;
+    scene.store.outcome(&CommandId::new("change").unwrap()).await.unwrap();
+    scene.store.query(&Query::of(&HEADS)).await.unwrap();
+    scene.store.aggregate(&count()).await.unwrap();
+    // A catalog that is refused, and one that replaces an index.
+    scene.store.migrate(&Catalog::new(&[&UNIQUE_HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap_err();
+    scene.store.migrate(&Catalog::new(&[&OTHER_HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap();
+    assert_eq!(scene.store.sweep(HEADS.name, Timestamp::from_millis(5_000), 10).await.unwrap(), 2);
+    scene.recorder.take()
+}
+
+#[test]
+fn every_write_waits_for_the_majority_whatever_the_url_says() {
+    on_server(async {
+        let sent = exercised().await;
+        let ends = |exchange: &&Exchange| WRITES.contains(&exchange.name()) || exchange.name() == "commitTransaction";
+        let (mut names, mut wrong) = (BTreeSet::new(), Vec::new());
+        for exchange in sent.iter().filter(ends).filter(|exchange| !is_in_transaction(exchange)) {
+            names.insert(exchange.name());
+            let concern = exchange.command.get_document("writeConcern").cloned().unwrap_or_default();
+            if concern.get_str("w").ok() != Some("majority") || concern.contains_key("j") {
+                wrong.push(exchange.command.to_string());
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let expected =
+            ["commitTransaction", "create", "createIndexes", "delete", "dropIndexes", "findAndModify", "update"];
+        assert_eq!(Vec::from_iter(names), expected);
+        // All of a commit is in its transaction.
+        assert!(sent.iter().filter(|exchange| exchange.name() == "insert").all(is_in_transaction));
+    });
+}
+
+#[test]
+fn every_read_is_of_what_the_majority_has_whatever_the_url_says() {
+    on_server(async {
+        let sent = exercised().await;
+        let begins = sent.iter().filter(|exchange| exchange.command.contains_key("startTransaction"));
+        let begins: BTreeSet<String> = begins.map(|begin| begin.read_concern().to_string()).collect();
+        assert_eq!(Vec::from_iter(begins), [doc! {"level": "snapshot"}.to_string()]);
+        let reads = sent.iter().filter(|exchange| ["find", "aggregate"].contains(&exchange.name()));
+        let level = |read: &Exchange| read.read_concern().get_str("level").unwrap_or("none").to_owned();
+        let levels: BTreeSet<String> = reads.filter(|read| !is_in_transaction(read)).map(level).collect();
+        assert_eq!(Vec::from_iter(levels), ["majority", "snapshot"]);
+        for exchange in &sent {
+            let preference = exchange.command.get_document("$readPreference").and_then(|said| said.get_str("mode"));
+            assert!(preference.is_err() || preference.is_ok_and(|mode| mode.starts_with("primary")), "{exchange:?}");
+        }
+    });
+}
+
+#[test]
+fn documents_and_ledger_are_read_at_the_time_of_the_barrier() {
+    on_server(async {
+        let scene = Scene::new("").await;
+        scene.commit("one", vec![insert(&HEADS, "a", json!({})), insert(&ROWS, "r", json!({}))], vec![]).await;
+        scene.recorder.take();
+        scene.store.get(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")]).await.unwrap();
+        let sent = scene.recorder.take();
+        let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        assert_eq!(names, ["findAndModify", "find", "find"]);
+        let at = sent[0].operation_time();
+        for find in &sent[1..] {
+            assert_eq!(find.read_concern(), doc! {"level": "snapshot", "atClusterTime": at});
+        }
+
+        scene.store.outcome(&CommandId::new("one").unwrap()).await.unwrap();
+        let sent = scene.recorder.take();
+        let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        assert_eq!(names, ["findAndModify", "find"]);
+        assert_eq!(sent[1].command.get_str("find").ok(), Some("runstate.commands"));
+        let concern = doc! {"level": "majority", "afterClusterTime": sent[0].operation_time()};
+        assert_eq!(sent[1].read_concern(), concern);
+    });
+}
+
+#[test]
+fn queries_and_counts_see_what_was_confirmed_before() {
+    on_server(async {
+        let scene = Scene::new("").await;
+        let asked = async || {
+            scene.recorder.take();
+            scene.store.query(&Query::of(&HEADS)).await.unwrap();
+            scene.store.query(&Query::of(&HEADS).sort("n", Ascending).limit(1)).await.unwrap();
+            scene.store.aggregate(&count()).await.unwrap();
+            let sent = scene.sent(&["find", "aggregate"]);
+            let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+            assert_eq!(names, ["find", "find", "aggregate"]);
+            sent.iter().map(Exchange::read_concern).collect::<Vec<_>>()
+        };
+        let after = |time: ClusterTime| vec![doc! {"level": "snapshot", "afterClusterTime": time}; 3];
+
+        scene.recorder.take();
+        scene.commit("one", vec![insert(&HEADS, "a", json!({}))], vec![]).await;
+        let committed = scene.sent(&["commitTransaction"]);
+        assert_eq!(asked().await, after(committed[0].operation_time()));
+
+        scene.recorder.take();
+        scene.store.get(&[Key::new(&HEADS, "a")]).await.unwrap();
+        let barrier = scene.sent(&["findAndModify"]);
+        assert_eq!(asked().await, after(barrier[0].operation_time()));
+    });
+}
+
+#[test]
+fn a_feed_begins_at_the_time_of_the_barrier() {
+    on_server(async {
+        let scene = Scene::new("").await;
+        scene.recorder.take();
+        scene.store.changes(None, 1, Millis(0)).await.unwrap();
+        let sent = scene.sent(&["findAndModify", "aggregate"]);
+        let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
+        assert_eq!(names, ["findAndModify", "aggregate"]);
+        let pipeline = sent[1].command.get_array("pipeline").unwrap();
+        let begin = pipeline[0].as_document().unwrap().get_document("$changeStream").unwrap();
+        assert_eq!(begin.get_timestamp("startAtOperationTime").ok(), Some(sent[0].operation_time()));
+    });
+}

@@ -1,0 +1,168 @@
+//! A proxy before the server that records each command with its reply, and holds replies back where a test says so. It runs on threads of its own.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use mongodb::bson::{Document, Timestamp};
+
+/// The kind of messages that carry commands and replies.
+const OP_MSG: i32 = 2013;
+
+/// Commands of the driver itself, which come at any time.
+const OWN: [&str; 5] = ["hello", "isMaster", "ismaster", "killCursors", "endSessions"];
+
+/// A command, and its reply.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub command: Document,
+    /// `None`: there is none so far.
+    pub reply: Option<Document>,
+}
+
+impl Exchange {
+    /// The name of the command.
+    pub fn name(&self) -> &str {
+        self.command.keys().next().unwrap()
+    }
+
+    pub fn read_concern(&self) -> Document {
+        let concern = self.command.get_document("readConcern");
+        concern.unwrap_or_else(|_| panic!("{} has no read concern", self.command)).clone()
+    }
+
+    /// The time of the set in the reply.
+    pub fn operation_time(&self) -> Timestamp {
+        self.reply.as_ref().unwrap().get_timestamp("operationTime").unwrap()
+    }
+}
+
+pub struct Recorder {
+    url: String,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// By the ids of requests, in the order in which they were sent.
+    exchanges: Vec<(i32, Exchange)>,
+    /// Replies to commands of this name wait.
+    held: Option<&'static str>,
+}
+
+impl Recorder {
+    /// Stands before the one server that a URL names.
+    pub fn before(url: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (server, path) = rest.split_once('/').unwrap();
+        let (user, host) = server.rsplit_once('@').map_or(("", server), |(user, host)| (&server[..=user.len()], host));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("{scheme}://{user}{}/{path}", listener.local_addr().unwrap());
+        let (shared, host) = (Arc::<Shared>::default(), host.to_owned());
+        let inner = shared.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                inner.connect(client, &host);
+            }
+        });
+        Self { url, shared }
+    }
+
+    /// The URL of the server, by way of this.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All that was sent since the last call.
+    pub fn take(&self) -> Vec<Exchange> {
+        std::mem::take(&mut self.shared.state().exchanges).into_iter().map(|(_, exchange)| exchange).collect()
+    }
+
+    /// From now on replies to commands of that name wait.
+    pub fn hold(&self, name: &'static str) {
+        self.shared.state().held = Some(name);
+    }
+
+    /// Lets go of what waits.
+    pub fn release(&self) {
+        self.shared.state().held = None;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until a command of that name was sent.
+    pub async fn sent(&self, name: &str) {
+        let is_sent = || self.shared.state().exchanges.iter().any(|(_, exchange)| exchange.name() == name);
+        while !is_sent() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn connect(self: &Arc<Self>, client: TcpStream, server: &str) {
+        let server = TcpStream::connect(server).unwrap();
+        for stream in [&client, &server] {
+            stream.set_nodelay(true).unwrap();
+        }
+        let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        let (requests, replies) = (self.clone(), self.clone());
+        std::thread::spawn(move || copy(client, to_server, |message| requests.request(message)));
+        std::thread::spawn(move || copy(server, to_client, |message| replies.reply(message)));
+    }
+
+    fn request(&self, message: &[u8]) {
+        let Some(command) = document(message) else { return };
+        let exchange = Exchange { command, reply: None };
+        if !OWN.contains(&exchange.name()) {
+            self.state().exchanges.push((number(message, 4), exchange));
+        }
+    }
+
+    fn reply(&self, message: &[u8]) {
+        let of = number(message, 8);
+        let mut state = self.state();
+        let Some((_, exchange)) = state.exchanges.iter_mut().rev().find(|(id, _)| *id == of) else { return };
+        exchange.reply = document(message);
+        let name = exchange.name().to_owned();
+        drop(self.changed.wait_while(state, |state| state.held == Some(&*name)).unwrap());
+    }
+}
+
+/// Copies message by message until either end is closed; then both are.
+fn copy(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(&[u8])) {
+    let mut length = [0; 4];
+    while from.read_exact(&mut length).is_ok() {
+        let mut message = length.to_vec();
+        message.resize(i32::from_le_bytes(length) as usize, 0);
+        if from.read_exact(&mut message[4..]).is_err() {
+            break;
+        }
+        pass(&message);
+        if to.write_all(&message).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
+
+/// One of the numbers in the header of a message: its length, its id, the id of what it replies to, its kind.
+fn number(message: &[u8], at: usize) -> i32 {
+    i32::from_le_bytes(message[at..at + 4].try_into().unwrap())
+}
+
+/// The command or reply in a message, which is its first section.
+fn document(message: &[u8]) -> Option<Document> {
+    let is_document = number(message, 12) == OP_MSG && message[20] == 0;
+    is_document.then(|| Document::from_reader(&message[21..]).unwrap())
+}
