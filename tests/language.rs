@@ -98,8 +98,8 @@ fn a_program_stopped_anywhere_goes_on_as_if_it_had_not() {
         if matches!(whole.ending, Ending::Refused(_)) {
             continue;
         }
-        // Some 150 stops each: where they fall differs from program to program, so that all kinds of places are met.
-        for fuel in [whole.instructions / 150 + 1, whole.instructions / 31 + 2] {
+        // Some 70 stops each: where they fall differs from program to program, so that all kinds of places are met.
+        for fuel in [whole.instructions / 70 + 1, whole.instructions / 19 + 2] {
             let parts = run::in_parts(&case, fuel);
             assert_eq!(
                 (&parts.lines, &parts.ending),

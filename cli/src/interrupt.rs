@@ -95,19 +95,41 @@ async fn pressed(begins: mpsc::Sender<()>) -> io::Result<()> {
     .await
 }
 
-/// Comes back with ctrl-c, and with what service managers send to end a process; `false`: signals cannot be had here.
-pub async fn told_to_stop() -> bool {
+/// Ctrl-c, and the signal by which service managers end a process. Signals are received from the registration on, also between two waits.
+pub struct StopSignals {
     #[cfg(unix)]
-    {
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+impl StopSignals {
+    /// Registers the handlers. `None`: the system offers no signals to this process, so ctrl-c ends it.
+    #[cfg(unix)]
+    pub fn register() -> Option<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut ended) = signal(SignalKind::terminate()) else { return false };
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
-            told = ended.recv() => told.is_some(),
-        }
+        let interrupt = signal(SignalKind::interrupt()).ok()?;
+        Some(Self { interrupt, terminate: signal(SignalKind::terminate()).ok()? })
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.is_ok()
+
+    /// Registers the handler. `None`: the system offers no signals to this process, so ctrl-c ends it.
+    #[cfg(windows)]
+    pub fn register() -> Option<Self> {
+        Some(Self { interrupt: tokio::signal::windows::ctrl_c().ok()? })
+    }
+
+    /// Waits for the next signal; `false`: no further signal can arrive.
+    pub async fn next(&mut self) -> bool {
+        #[cfg(unix)]
+        tokio::select! {
+            received = self.interrupt.recv() => received.is_some(),
+            received = self.terminate.recv() => received.is_some(),
+        }
+        #[cfg(windows)]
+        self.interrupt.recv().await.is_some()
+    }
 }
 
 /// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.
@@ -148,5 +170,21 @@ mod tests {
           (if it does not exist, nothing was saved yet: run it again)
         ");
         assert!(kept(None, true).contains("ends with the process"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn signals_between_two_waits_are_received() {
+        use std::time::Duration;
+
+        use rustix::process::{Signal, getpid, kill_process};
+
+        let mut signals = StopSignals::register().unwrap();
+        for signal in [Signal::INT, Signal::INT, Signal::TERM] {
+            // Nobody waits while the signal arrives.
+            kill_process(getpid(), signal).unwrap();
+            let received = tokio::time::timeout(Duration::from_secs(60), signals.next()).await;
+            assert_eq!(received, Ok(true), "{signal:?}");
+        }
     }
 }

@@ -156,7 +156,7 @@ test("an aborted signal ends the waiting with its reason", async (t) => {
     run.lines({ signal: ends.signal }).next(),
   ];
   setTimeout(() => ends.abort(reason), 20);
-  for (const wait of waits) await assert.rejects(wait, reason);
+  await Promise.all(waits.map((wait) => assert.rejects(wait, reason)));
 });
 
 test("a handle is disposed of by `await using`", async () => {

@@ -91,7 +91,8 @@ test("calls are claimed, kept, given back and completed by hand", async (t) => {
   const first = await rs.cvm.claim({ kinds: ["add"], owner: "node" });
   assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
   assert.equal(await rs.cvm.claim({ kinds: ["add"], owner: "another" }), null);
-  assert.ok((await rs.cvm.heartbeat(first, 60_000)) > Date.now() + 50_000);
+  const beat = Date.now();
+  assert.ok((await rs.cvm.heartbeat(first, 60_000)) >= beat + 60_000);
   await rs.cvm.release(first);
   const again = await rs.cvm.claim({ call: first.claimed.call, owner: "node" });
   await refused(rs.cvm.complete(first, 4), "stale_claim");

@@ -43,18 +43,27 @@ async function fillForm(question) {
   }
 }
 
+/** How many questions of an example are answered as a person does; one of the examples asks a hundred. */
+const BY_HAND = 25;
+
+/** In the page: answers the questions that are left with the first choice of each. */
+async function answerRest(id) {
+  for await (const question of (await rs.cvm.run(id)).questions()) await question.answer(question.choices[0]);
+}
+
 for (const name of EXAMPLES) {
   test(`the example ${name} runs to its end`, () =>
     withBrowser(async (browser) => {
       const page = await visit(browser, server.url);
-      await runExample(page, name);
-      for (;;) {
+      const id = await runExample(page, name);
+      for (let answered = 0; ; answered++) {
         await page.waitForFunction(() => {
           const status = document.querySelector('[data-testid="status"]')?.getAttribute("data-status");
           return ["complete", "error"].includes(status) || document.querySelector('[data-testid="question"]') !== null;
         });
         if ((await page.getByTestId("question").count()) === 0) break;
-        await answerOne(page);
+        if (answered < BY_HAND) await answerOne(page);
+        else await page.evaluate(answerRest, id);
       }
       await reaches(page, "complete");
       assert.notEqual((await page.getByTestId("output-lines").innerText()).trim(), "");
@@ -104,7 +113,7 @@ test("a tab that kills itself has lost nothing when it comes back", () =>
     await page.getByTestId("kill").click();
     await page.getByTestId("kill-now").click();
     const after = page.getByTestId("afterlife");
-    await after.waitFor({ timeout: 60_000 });
+    await after.waitFor();
     await page.waitForFunction(() => document.querySelector('[data-testid="afterlife"]')?.hasAttribute("data-holds"));
     const said = await after.evaluate(({ dataset }) => ({ ...dataset }));
     assert.equal(said.holds, "true", JSON.stringify(said));

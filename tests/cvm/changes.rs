@@ -104,7 +104,7 @@ fn what_others_write_does_not_end_the_wait() {
             let waiting = threads.spawn(|| {
                 // Files are read on the threads of a runtime.
                 let _entered = runtime.as_ref().map(|runtime| runtime.enter());
-                block_on(cvm.changes(Some(from), &of("mine"), Millis::seconds(60))).unwrap()
+                block_on(cvm.changes(Some(from), &of("mine"), Millis::minutes(60))).unwrap()
             });
             answer(&scene, "other", 1_000);
             answer(&scene, "other", 1_000);

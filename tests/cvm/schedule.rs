@@ -1,9 +1,10 @@
 //! Every order in which processes can reach one store. A process is a future that waits before each of its calls to the store until it is
-//! its turn; whose turn it is is chosen, so an order is a list of choices, and all of them can be gone through.
+//! its turn; whose turn it is is chosen, so an order is a list of choices, and all of them can be gone through. Or the one order of which a test
+//! is about is given: all have decided before the first of them commits.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use runstate::id::CommandId;
@@ -20,16 +21,60 @@ use crate::world::{full, seed};
 pub struct Yielding {
     store: Arc<dyn Store>,
     ready: bool,
+    gate: Option<Gate>,
 }
 
 impl Yielding {
     pub fn over(store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Self { store, ready: false })
+        Arc::new(Self { store, ready: false, gate: None })
     }
 
     /// Over a store that knows its collections: to declare them once more takes longer than a race.
     pub fn over_ready(store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Self { store, ready: true })
+        Arc::new(Self { store, ready: true, gate: None })
+    }
+
+    /// As [`Yielding::over_ready`], and the first commit waits at the gate.
+    pub fn gated(store: Arc<dyn Store>, gate: Gate) -> Arc<dyn Store> {
+        Arc::new(Self { store, ready: true, gate: Some(gate) })
+    }
+}
+
+/// Where the first commit of a process waits until the other processes have one too; then they pass in a given order.
+pub struct Gate {
+    /// Which of them passes as how-manyth.
+    place: usize,
+    processes: usize,
+    has_passed: AtomicBool,
+    shared: Arc<Passing>,
+}
+
+/// What the gates of one race share.
+#[derive(Default)]
+struct Passing {
+    arrived: AtomicUsize,
+    passed: AtomicUsize,
+}
+
+impl Gate {
+    /// The gates of processes that pass in the order of these places.
+    pub fn in_order<const N: usize>(places: [usize; N]) -> [Self; N] {
+        let shared = Arc::new(Passing::default());
+        places.map(|place| Self { place, processes: N, has_passed: AtomicBool::new(false), shared: shared.clone() })
+    }
+
+    async fn pass<T>(&self, commit: impl Future<Output = T>) -> T {
+        if self.has_passed.swap(true, Ordering::SeqCst) {
+            return commit.await;
+        }
+        let Passing { arrived, passed } = &*self.shared;
+        arrived.fetch_add(1, Ordering::SeqCst);
+        while arrived.load(Ordering::SeqCst) < self.processes || passed.load(Ordering::SeqCst) != self.place {
+            yield_now().await;
+        }
+        let committed = commit.await;
+        passed.fetch_add(1, Ordering::SeqCst);
+        committed
     }
 }
 
@@ -66,7 +111,10 @@ impl Store for Yielding {
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
             yield_now().await;
-            self.store.commit(batch).await
+            match &self.gate {
+                Some(gate) => gate.pass(self.store.commit(batch)).await,
+                None => self.store.commit(batch).await,
+            }
         })
     }
 
@@ -104,6 +152,8 @@ pub struct Choices {
     steady: usize,
     /// What was chosen, of how many.
     taken: Vec<(usize, usize)>,
+    /// Tasks in the order of their ends.
+    ended: Vec<usize>,
 }
 
 impl Choices {
@@ -111,7 +161,7 @@ impl Choices {
     pub fn random(race: &'static str, seed: u64) -> Self {
         // Some are interrupted all the time, some now and then.
         let steady = (seed % 8) as usize;
-        Self { race, prefix: Vec::new(), random: Some(SimIds::new(seed)), steady, taken: Vec::new() }
+        Self { race, prefix: Vec::new(), random: Some(SimIds::new(seed)), steady, taken: Vec::new(), ended: Vec::new() }
     }
 
     /// One of so many.
@@ -139,8 +189,16 @@ impl Choices {
                 many => many[self.choose(many.len())],
             };
             tasks[last].go_on();
+            if tasks[last].output.is_some() {
+                self.ended.push(last);
+            }
         }
         tasks.into_iter().map(|task| task.output.expect("somebody waits for ever")).collect()
+    }
+
+    /// The task that ended first.
+    pub fn first_to_end(&self) -> usize {
+        self.ended[0]
     }
 }
 
@@ -187,8 +245,21 @@ impl<'a, T> Task<'a, T> {
 
 /// Goes through the orders of a race, those first in which the processes interrupt each other least often (Musuvathi and Qadeer, "Iterative
 /// context bounding for systematic testing of multithreaded programs", 2007), and random ones in between, until all were gone through or
-/// there were `rounds` (many more in the long form).
-pub fn explore(race: &'static str, rounds: usize, mut round: impl FnMut(&mut Choices)) {
+/// there were `rounds` (many more in the long form). How often each outcome occurred.
+pub fn explore<T: Ord + std::fmt::Debug>(
+    race: &'static str,
+    rounds: usize,
+    mut round: impl FnMut(&mut Choices) -> T,
+) -> BTreeMap<T, usize> {
+    let mut outcomes = BTreeMap::new();
+    let mut round = |choices: &mut Choices| *outcomes.entry(round(choices)).or_default() += 1;
+    let gone_through = explore_rounds(race, rounds, &mut round);
+    println!("{race}: {gone_through} {outcomes:?}");
+    outcomes
+}
+
+/// Goes through the orders; says how many.
+fn explore_rounds(race: &'static str, rounds: usize, round: &mut impl FnMut(&mut Choices)) -> String {
     let rounds = if full() { rounds * 20 } else { rounds };
     let seed = seed();
     let mut orders = VecDeque::from([Vec::new()]);
@@ -198,18 +269,17 @@ pub fn explore(race: &'static str, rounds: usize, mut round: impl FnMut(&mut Cho
             continue;
         }
         let Some(prefix) = orders.pop_front() else {
-            println!("{race}: all of its orders, in {n} rounds");
-            return;
+            return format!("all of its orders, in {n} rounds");
         };
         let begun = prefix.len();
-        let mut choices = Choices { race, prefix, random: None, steady: 0, taken: Vec::new() };
+        let mut choices = Choices { race, prefix, random: None, steady: 0, taken: Vec::new(), ended: Vec::new() };
         round(&mut choices);
         // More than that are never come to.
         if orders.len() < rounds {
             orders.extend(following(&choices.taken, begun));
         }
     }
-    println!("{race}: {rounds} rounds");
+    format!("{rounds} rounds")
 }
 
 /// The orders that are this one up to somewhere behind its `begun` choices, and there take another choice.

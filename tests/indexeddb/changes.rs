@@ -1,19 +1,22 @@
 //! The feed of changes between handles, as tabs have them, and how far it reaches back.
 
-use js_sys::Date;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use runstate::store::{Position, Store};
 use runstate::testing::join_all;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::Bent;
+use super::browser::{Bent, run};
 use super::scene::{ITEMS, NOTES, catalog, code, commit, put};
 use super::{name, opened};
 
-async fn waited(from: &super::IndexedDb, writer: &super::IndexedDb) -> (usize, f64) {
+/// How many events reach one who waits for what another one commits.
+async fn waited(from: &super::IndexedDb, writer: &super::IndexedDb) -> usize {
     let start = from.changes(None, 1, Millis(0)).await.unwrap().next;
-    let begun = Date::now();
     let waiting = Box::pin(async { from.changes(Some(start), 9, Millis::minutes(1)).await.unwrap().events.len() });
     let writing = Box::pin(async {
         // The other one looks first, and finds nothing.
@@ -21,9 +24,27 @@ async fn waited(from: &super::IndexedDb, writer: &super::IndexedDb) -> (usize, f
         commit(writer, "c", vec![put(&NOTES, "a", json!({}))]).await.unwrap();
         0
     });
-    let found = join_all(vec![waiting as runstate::marker::BoxFuture<'_, usize>, writing]).await[0];
-    (found, Date::now() - begun)
+    let mut both = pin!(join_all(vec![waiting as runstate::marker::BoxFuture<'_, usize>, writing]));
+    let mut late = pin!(run("await new Promise((end) => setTimeout(end, 120_000))", ""));
+    poll_fn(|cx| match both.as_mut().poll(cx) {
+        Poll::Ready(found) => Poll::Ready(found[0]),
+        Poll::Pending => late.as_mut().poll(cx).map(|_| panic!("nothing is heard")),
+    })
+    .await
 }
+
+/// Timers of some seconds never end, so that nobody looks again by the clock.
+const HOLD_TIMERS: &str = "
+    globalThis.timers = globalThis.setTimeout;
+    const held = (ms) => ms >= 500 && ms < 10_000;
+    globalThis.setTimeout = (act, ms, ...given) => globalThis.timers(act, held(ms) ? 2 ** 31 - 1 : ms, ...given);";
+const LET_TIMERS_END: &str = "globalThis.setTimeout = globalThis.timers";
+
+/// Timers of some seconds end soon, so that whoever looks again by the clock does so soon.
+const SHORTEN_TIMERS: &str = "
+    globalThis.timers = globalThis.setTimeout;
+    const long = (ms) => ms >= 500 && ms < 10_000;
+    globalThis.setTimeout = (act, ms, ...given) => globalThis.timers(act, long(ms) ? ms / 20 : ms, ...given);";
 
 #[wasm_bindgen_test]
 async fn another_tab_is_heard_at_once() {
@@ -31,10 +52,8 @@ async fn another_tab_is_heard_at_once() {
     let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let (found, took) = waited(&one, &two).await;
-    assert_eq!(found, 1);
-    // Without the hint it would have looked again after a second.
-    assert!(took < 900.0, "{took} ms");
+    let _held = Bent::by(HOLD_TIMERS, LET_TIMERS_END).await;
+    assert_eq!(waited(&one, &two).await, 1);
 }
 
 #[wasm_bindgen_test]
@@ -47,7 +66,8 @@ async fn without_channels_it_is_looked_again() {
     let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let (found, _) = waited(&one, &two).await;
+    let _soon = Bent::by(SHORTEN_TIMERS, LET_TIMERS_END).await;
+    let found = waited(&one, &two).await;
     drop(bent);
     assert_eq!(found, 1);
 }

@@ -68,21 +68,29 @@ async fn a_database_of_something_else_is_left_alone() {
 
 #[wasm_bindgen_test]
 async fn who_does_not_let_go_is_waited_for_so_long() {
-    let name = name();
-    begun(&name).await.close().await.unwrap();
-    // An older page that does not hear that the database is to be changed.
-    run("globalThis.held = await settled(indexedDB.open(name))", &name).await;
-    let options = Options { patience: Millis(200), ..Options::default() };
-    let store = IndexedDb::open(&name, options).await.unwrap();
-    let error = store.migrate(&next_catalog()).await.unwrap_err();
-    assert_eq!(error.code().as_str(), "unavailable");
-    assert!(error.to_string().contains("another tab or window has it open"), "{error}");
-    // Who opens it meanwhile stands behind the change that cannot begin.
-    let error = store.migrate(&next_catalog()).await.unwrap_err();
-    assert!(error.to_string().contains("does not answer"), "{error}");
-    run("globalThis.held.close()", &name).await;
-    store.migrate(&next_catalog()).await.unwrap();
-    assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+    // A busy browser may take longer to open anything, and to say who holds the database up.
+    for patience in [200, 2_000, 20_000] {
+        let name = name();
+        begun(&name).await.close().await.unwrap();
+        // An older page that does not hear that the database is to be changed.
+        run("globalThis.held = await settled(indexedDB.open(name))", &name).await;
+        let options = Options { patience: Millis(patience), ..Options::default() };
+        let came = match IndexedDb::open(&name, options).await {
+            Ok(store) => (store.migrate(&next_catalog()).await, store.migrate(&next_catalog()).await),
+            Err(error) => (Err(error.clone()), Err(error)),
+        };
+        run("globalThis.held.close()", &name).await;
+        let (first, second) = (came.0.unwrap_err(), came.1.unwrap_err());
+        assert_eq!([first.code().as_str(), second.code().as_str()], ["unavailable"; 2]);
+        // Who comes second stands behind the change that cannot begin.
+        let of_others = first.to_string().contains("another tab or window has it open");
+        if of_others && second.to_string().contains("does not answer") {
+            let store = opened(&name).await.unwrap();
+            store.migrate(&next_catalog()).await.unwrap();
+            return assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
+        }
+        assert!(patience < 20_000, "{first}; {second}");
+    }
 }
 
 /// Remembers every connection that is opened, so that it can be closed as the browser closes it.

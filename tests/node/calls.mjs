@@ -27,11 +27,16 @@ const lines = (store, params = {}) => {
   return store.export(JSON.stringify(params), sink).then((summary) => ({ text: parts.join(""), summary: JSON.parse(summary) }));
 };
 
+/** How long something may take on a busy machine, in ms. */
+const PATIENCE_MS = 120_000;
+
 /** Until `look` gives something; a worker's doing has no promise to wait for. */
 async function until(look) {
+  const giveUp = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();
     if (found) return found;
+    assert.ok(Date.now() < giveUp, `it never came to: ${look}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
@@ -207,7 +212,11 @@ const tests = {
     let turns = 0;
     const timer = setInterval(() => (turns += 1), 1);
     // Nothing in here waits for anything but the engine.
-    while (turns < 3) await call("cvm.answer", { id, answer: "again" });
+    const giveUp = Date.now() + PATIENCE_MS;
+    while (turns < 3) {
+      await call("cvm.answer", { id, answer: "again" });
+      assert.ok(Date.now() < giveUp, "no timer gets its turn");
+    }
     clearInterval(timer);
   },
 

@@ -21,7 +21,8 @@ const owner = "node";
 const first = await cvm.claim({ kinds: ["add"], owner });
 assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
 assert.equal(await cvm.claim({ kinds: ["add"], owner: "another" }), null);
-assert.ok((await cvm.heartbeat(first, 60_000)) > Date.now() + 50_000);
+const beat = Date.now();
+assert.ok((await cvm.heartbeat(first, 60_000)) >= beat + 60_000);
 await cvm.release(first);
 const again = await cvm.claim({ call: first.claimed.call, owner });
 await assert.rejects(cvm.complete(first, 4), { code: "stale_claim" });
@@ -34,6 +35,8 @@ assert.equal(reached.status, "waiting_cc");
 const due = await cvm.nextDue();
 const soon = await cvm.runDue();
 assert.deepEqual([soon.failed, soon.more], [[], false]);
+// On a busy machine its time may have come meanwhile.
+if (Date.now() < due) assert.equal(soon.woken, 0);
 for (let left = due - Date.now(); left >= 0; left = due - Date.now()) await wait(left + 1);
 await cvm.runDue();
 

@@ -1,7 +1,11 @@
 //! Many tasks, and callers who stop waiting.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use super::{FileStore, Options, on_tokio};
 use runstate::id::CommandId;
@@ -16,6 +20,9 @@ const NOTES: Collection = Collection::new("demo.notes", 1)
     .indexes(&[Index::by(&[("title", Ascending)]).unique()]);
 
 pub const CATALOG: fn() -> Catalog = || Catalog::new(&[&NOTES]).unwrap();
+
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A batch that inserts one note under a command of the same name.
 pub fn insert(id: &str, title: &str) -> Batch {
@@ -60,33 +67,59 @@ fn many_tasks_on_two_handles_lose_nothing() {
     });
 }
 
+/// Polls a future at most so many times, then drops it. `None`: it had not ended.
+async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut polls) = (pin!(future), 0);
+    poll_fn(|cx| {
+        if polls == times {
+            return Poll::Ready(None);
+        }
+        polls += 1;
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if polls == times => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
 #[test]
 fn a_caller_who_stops_waiting_leaves_a_whole_store() {
     let folder = tempfile::tempdir().unwrap();
     on_tokio(async {
         let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
         store.migrate(&CATALOG()).await.unwrap();
-        for i in 0..100u64 {
-            let id = format!("{i}");
-            // Some stop before anything happened, some in the middle of the system calls, some too late.
-            let waited = tokio::time::timeout(Duration::from_micros(i * 15), store.commit(insert(&id, &id))).await;
-            let command = CommandId::new(&id).unwrap();
-            match waited {
-                Ok(receipt) => drop(receipt.unwrap()),
-                // What was under way may still arrive; the same id again is the same command.
-                Err(_) => drop(store.commit(insert(&id, &id)).await.unwrap()),
+        let mut commits = 0;
+        for round in 0..10 {
+            // Stops before anything happened, then at each wait for system calls in turn, until one comes to its end.
+            for polls in 0.. {
+                let id = format!("{round}-{polls}");
+                let waited = polled(polls, store.commit(insert(&id, &id))).await;
+                let command = CommandId::new(&id).unwrap();
+                let has_ended = waited.is_some();
+                match waited {
+                    Some(receipt) => drop(receipt.unwrap()),
+                    // What was under way may still arrive; the same id again is the same command.
+                    None => drop(store.commit(insert(&id, &id)).await.unwrap()),
+                }
+                assert!(matches!(store.outcome(&command).await.unwrap(), Outcome::Committed { .. }));
+                commits += 1;
+                if has_ended {
+                    assert!(polls > 1, "it waits at least once");
+                    break;
+                }
             }
-            assert!(matches!(store.outcome(&command).await.unwrap(), Outcome::Committed { .. }));
         }
         let again = FileStore::open(folder.path(), Options::default()).await.unwrap();
         again.migrate(&CATALOG()).await.unwrap();
         assert_eq!(again.health(), None);
-        assert_eq!(again.query(&Query::of(&NOTES)).await.unwrap().rows.len(), 100);
+        assert_eq!(again.query(&Query::of(&NOTES)).await.unwrap().rows.len(), commits);
     });
 }
 
 #[test]
-fn a_waiter_is_told_of_a_commit_at_once_and_of_another_process_soon() {
+fn a_waiter_receives_its_own_commits_and_those_of_other_processes() {
     let folder = tempfile::tempdir().unwrap();
     on_tokio(async {
         let own = Arc::new(FileStore::open(folder.path(), Options::default()).await.unwrap());
@@ -95,11 +128,23 @@ fn a_waiter_is_told_of_a_commit_at_once_and_of_another_process_soon() {
         other.migrate(&CATALOG()).await.unwrap();
         for (n, writer) in [&*own, &other].into_iter().enumerate() {
             let from = own.changes(None, 1, Millis(0)).await.unwrap().next;
-            let waiter = own.clone();
-            let waiting = tokio::spawn(async move { waiter.changes(Some(from), 10, Millis(20_000)).await });
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            let (waiter, polls) = (own.clone(), Arc::new(AtomicUsize::new(0)));
+            let counted = polls.clone();
+            let mut waiting = Box::pin(async move { waiter.changes(Some(from), 10, Millis::minutes(60)).await });
+            let waiting = tokio::spawn(poll_fn(move |cx| {
+                let polled = waiting.as_mut().poll(cx);
+                counted.fetch_add(1, Ordering::SeqCst);
+                polled
+            }));
+            // The first poll begins to look at the folder, the second one finds nothing there: from then on it waits.
+            let deadline = Instant::now() + PATIENCE;
+            while polls.load(Ordering::SeqCst) < 2 {
+                assert!(Instant::now() < deadline, "it does not look");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(!waiting.is_finished());
             writer.commit(insert(&format!("w{n}"), &format!("w{n}"))).await.unwrap();
-            let found = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap().unwrap();
+            let found = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
             assert_eq!(found.events.len(), 1);
         }
     });

@@ -1,5 +1,7 @@
 //! The feed of changes, where it is more than what every store promises.
 
+use std::time::{Duration, Instant};
+
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use runstate::code::Code;
@@ -114,6 +116,22 @@ fn only_what_was_committed_to_a_document_is_told() {
     });
 }
 
+/// Comes back when the server holds a request for the next changes of the database open.
+async fn reading_is_open(ground: &Ground) {
+    let client = Client::with_uri_str(&ground.server).await.unwrap();
+    let of_database = doc! {"$regex": format!("^{}\\.", ground.database)};
+    let asked = doc! {"currentOp": 1, "op": "getmore", "ns": of_database};
+    let latest = Instant::now() + Duration::from_secs(120);
+    loop {
+        let told = client.database("admin").run_command(asked.clone()).await.unwrap();
+        if !told.get_array("inprog").unwrap().is_empty() {
+            return;
+        }
+        assert!(Instant::now() < latest, "nobody waits for changes");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[test]
 fn a_commit_is_told_from_its_own_receipt_and_to_who_waits() {
     on_tokio(async {
@@ -122,7 +140,7 @@ fn a_commit_is_told_from_its_own_receipt_and_to_who_waits() {
         };
         let waiting = ground.store.changes(Some(start.clone()), 10, Millis::minutes(1));
         let writing = async {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            reading_is_open(&ground).await;
             ground.store.commit(rows("c", &["1"])).await.unwrap()
         };
         let (waited, receipt) = tokio::join!(waiting, writing);

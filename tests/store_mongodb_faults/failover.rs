@@ -1,7 +1,6 @@
 //! A set of three nodes whose primary is killed again and again, or gives way, while commands are committed, documents read and changes followed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::full;
 use super::load::{self, Load, check};
@@ -9,9 +8,9 @@ use super::readers::Readers;
 use super::server::{Servers, database, program};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_is_killed_under_load_costs_seconds_and_nothing_else() {
-    let Some(program) = program("store_mongodb_faults::failover::a_primary_that_is_killed") else { return };
-    let (kills, many) = if full() { (10, 300) } else { (2, 100) };
+async fn primaries_killed_and_stepped_down_under_load_lose_and_double_nothing() {
+    let Some(program) = program("store_mongodb_faults::failover::primaries_killed") else { return };
+    let (kills, many) = if full() { (10, 300) } else { (1, 100) };
     let mut servers = Servers::set(program, 3).await;
     let url = servers.url(&database("failover"));
     let stores = [Arc::new(load::open(&url).await), Arc::new(load::open(&url).await)];
@@ -49,7 +48,6 @@ async fn a_primary_that_is_killed_under_load_costs_seconds_and_nothing_else() {
     check(&*stores[0], &ended.rows, 0).await;
     // Who comes from elsewhere finds the same.
     check(&load::open(&url).await, &ended.rows, 0).await;
-    assert!(*longest < Duration::from_secs(30), "{longest:?}");
 }
 
 /// The set itself takes some ten seconds until it confirms writes again: its other members still ask the silent one. Reading goes on before.
@@ -69,8 +67,7 @@ async fn a_primary_that_falls_silent_and_comes_back_tells_nothing_that_is_not_so
         println!("a primary fell silent: nothing was acknowledged for {:.1?}", load.advance(1).await);
         load.advance(100).await;
     } else {
-        // Longer than an election takes.
-        tokio::time::sleep(Duration::from_millis(4_500)).await;
+        servers.primary_besides(primary).await;
     }
     servers.resume(primary);
     servers.caught_up(primary).await;

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use runstate::id::CommandId;
 use runstate::schema::Key;
@@ -22,7 +22,7 @@ use super::{Random, full};
 const CLIENTS: u64 = 16;
 
 /// How long a call may take where ends of commits are withheld, in milliseconds: less than the server leaves a transaction.
-const PATIENCE: u64 = 2_000;
+const PATIENCE: u64 = 1_000;
 
 /// How many documents there may be.
 const MEMBERS: u64 = 32;
@@ -55,12 +55,16 @@ impl Model for Set {
 struct Shared {
     begun: Instant,
     next: Arc<AtomicU64>,
+    /// How many commits were acknowledged, and how many were not and may have happened.
+    acknowledged: Arc<AtomicU64>,
+    unknown: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
 impl Shared {
     fn new() -> Self {
-        Self { begun: Instant::now(), next: Arc::default(), stop: Arc::default() }
+        let [next, acknowledged, unknown] = Default::default();
+        Self { begun: Instant::now(), next, acknowledged, unknown, stop: Arc::default() }
     }
 
     fn now(&self) -> u64 {
@@ -81,8 +85,15 @@ impl Shared {
         let batch: Batch = batch(command, vec![write]);
         let called = self.now();
         match store.commit(batch).await {
-            Ok(_) => Some(Event { op, called, returned: Some(self.now()) }),
-            Err(Error::Unknown { .. }) => Some(Event { op, called, returned: None }),
+            Ok(_) => {
+                let returned = Some(self.now());
+                self.acknowledged.fetch_add(1, Ordering::SeqCst);
+                Some(Event { op, called, returned })
+            }
+            Err(Error::Unknown { .. }) => {
+                self.unknown.fetch_add(1, Ordering::SeqCst);
+                Some(Event { op, called, returned: None })
+            }
             // These promise that nothing was written, and the history does not stand if it was.
             Err(error) if error.retryable() => None,
             Err(error) => panic!("{error}"),
@@ -162,9 +173,25 @@ impl<O: Send + 'static> Clients<O> {
         Self { shared, tasks }
     }
 
-    /// Their history.
+    /// Waits until so many more commits were acknowledged.
+    async fn advance(&self, by: u64) {
+        let acknowledged = || self.shared.acknowledged.load(Ordering::SeqCst);
+        let until = acknowledged() + by;
+        super::server::until("commits are acknowledged", async || (acknowledged() >= until).then_some(())).await;
+    }
+
+    /// Waits until a commit ends of which nobody knows whether it happened.
+    async fn one_is_unknown(&self, before: u64) {
+        super::server::until("a commit is unknown", async || (self.unknown() > before).then_some(())).await;
+    }
+
+    fn unknown(&self) -> u64 {
+        self.shared.unknown.load(Ordering::SeqCst)
+    }
+
+    /// Their history, after some more commits.
     async fn stop(self) -> Vec<Event<O>> {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.advance(50).await;
         self.shared.stop.store(true, Ordering::SeqCst);
         self.tasks.join_all().await.into_iter().flatten().collect()
     }
@@ -176,7 +203,7 @@ async fn two(urls: [String; 2]) -> [Arc<Mongo>; 2] {
     [Arc::new(load::open(&one).await), Arc::new(load::open(&other).await)]
 }
 
-/// Runs clients while `faults` things happen to the set; their history.
+/// Runs clients while each of the troubles comes to the set, so many in all; their history.
 async fn in_trouble<O, F>(
     servers: &mut Servers,
     random: &mut Random,
@@ -189,17 +216,17 @@ where
 {
     let url = format!("{}&timeoutMS=15000", servers.url(&database("linear")));
     let clients = Clients::start(&two([url.clone(), url]).await, random, client);
-    for _ in 0..faults {
-        tokio::time::sleep(Duration::from_millis(500 + random.below(1_000))).await;
-        trouble(servers, random.below(3)).await;
+    for n in 0..faults {
+        clients.advance(20 + random.below(100)).await;
+        trouble(servers, n).await;
     }
     clients.stop().await
 }
 
 /// Something happens to the primary.
-async fn trouble(servers: &mut Servers, which: u64) {
+async fn trouble(servers: &mut Servers, which: usize) {
     let primary = servers.primary().await;
-    match which {
+    match which % 3 {
         0 => servers.step_down().await,
         1 => {
             servers.kill(primary);
@@ -207,9 +234,9 @@ async fn trouble(servers: &mut Servers, which: u64) {
             servers.start(primary);
         }
         _ => {
-            // Longer than an election takes: when it goes on it does not know yet that it is primary no more.
+            // When it goes on it does not know yet that it is primary no more.
             servers.pause(primary);
-            tokio::time::sleep(Duration::from_millis(4_500)).await;
+            servers.primary_besides(primary).await;
             servers.resume(primary);
         }
     }
@@ -228,16 +255,18 @@ where
     F: Future<Output = Vec<Event<O>>> + Send + 'static,
 {
     let name = database("doubt");
+    // Who opens it later finds it prepared, which takes less than a call may take.
+    load::open(&servers.direct(0, &name)).await;
     let lines = [Proxy::to(servers.port(0)), Proxy::to(servers.port(0))];
     let url = |line: &Proxy| format!("{}&timeoutMS={PATIENCE}", servers.direct_by(line.port, "", &name));
     let clients = Clients::start(&two([url(&lines[0]), url(&lines[1])]).await, random, client);
     for n in 0..faults {
-        tokio::time::sleep(Duration::from_millis(random.below(500))).await;
-        let line = &lines[n % 2];
+        clients.advance(random.below(100)).await;
+        let (line, unknown) = (&lines[n % 2], clients.unknown());
         line.watch(b"commitTransaction", [Then::HoldReply, Then::HoldRequest, Then::Cut][n % 3]);
         line.seen().await;
-        // Who waits for that commit gives up before; what still arrives then arrives late.
-        tokio::time::sleep(Duration::from_millis(PATIENCE + 300)).await;
+        // Its client gives up; what still arrives then arrives late.
+        clients.one_is_unknown(unknown).await;
         line.release();
     }
     clients.stop().await
@@ -279,7 +308,7 @@ async fn one_document_under_sixteen_clients_is_linearizable() {
     let mut servers = Servers::set(program, 3).await;
     let mut random = Random::seeded();
     for _ in 0..if full() { 5 } else { 1 } {
-        judge_register(&in_trouble(&mut servers, &mut random, if full() { 8 } else { 4 }, registers).await);
+        judge_register(&in_trouble(&mut servers, &mut random, if full() { 9 } else { 3 }, registers).await);
     }
 }
 
@@ -289,7 +318,7 @@ async fn inserts_deletions_and_reads_of_all_are_linearizable() {
     let mut servers = Servers::set(program, 3).await;
     let mut random = Random::seeded();
     for _ in 0..if full() { 5 } else { 1 } {
-        judge_set(&in_trouble(&mut servers, &mut random, if full() { 4 } else { 2 }, sets).await);
+        judge_set(&in_trouble(&mut servers, &mut random, if full() { 6 } else { 2 }, sets).await);
     }
 }
 

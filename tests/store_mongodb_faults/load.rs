@@ -21,7 +21,7 @@ pub const PARTS: Collection =
     Collection::new("test.parts", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 
 /// Until a command must have been committed, whatever breaks meanwhile.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub async fn open(url: &str) -> Mongo {
     let store = Mongo::open(url, Options::default()).await.unwrap();
@@ -63,19 +63,23 @@ pub async fn decided(store: &dyn Store, by: u64, n: u64, counter: &str) -> Resul
     Ok(batch(command(by, n), vec![row, Write { key: counter, expect, op }]))
 }
 
-/// Commits it, decides again when somebody was faster, and goes on after whatever may be repeated. Tells what went wrong, by code.
-pub async fn count(store: &dyn Store, by: u64, n: u64, counter: &str) -> BTreeMap<String, u64> {
-    let mut troubles = BTreeMap::new();
+/// Commits it, decides again when somebody was faster, and goes on after whatever may be repeated.
+pub async fn count(store: &dyn Store, by: u64, n: u64, counter: &str) {
+    count_through(store, by, n, counter, |_| ()).await;
+}
+
+/// As [`count`]; `failed` is called with each error.
+async fn count_through(store: &dyn Store, by: u64, n: u64, counter: &str, mut failed: impl FnMut(&Error)) {
     let latest = Instant::now() + PATIENCE;
     loop {
         let came = match decided(store, by, n, counter).await {
             Ok(batch) => store.commit(batch).await.map(drop),
             Err(error) => Err(error),
         };
-        let Err(error) = came else { return troubles };
+        let Err(error) = came else { return };
         assert!(error.retryable(), "{by}-{n}: {error}");
         assert!(Instant::now() < latest, "{by}-{n} is not committed after {PATIENCE:?}: {error}");
-        *troubles.entry(error.code().to_string()).or_default() += 1;
+        failed(&error);
     }
 }
 
@@ -88,6 +92,8 @@ pub struct Load {
 #[derive(Default)]
 struct Shared {
     acknowledged: AtomicU64,
+    /// Commands that failed and were repeated.
+    failed: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -130,6 +136,11 @@ impl Load {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// How many commands have failed and were repeated.
+    pub fn failed(&self) -> u64 {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+
     /// Ends all tasks when they have done what they are at.
     pub async fn stop(self) -> Ended {
         self.shared.stop.store(true, Ordering::Relaxed);
@@ -157,9 +168,11 @@ async fn work(store: &dyn Store, by: u64, shared: &Shared) -> Told {
     let mut told = Told::default();
     while !shared.stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        for (code, n) in count(store, by, told.rows, &format!("of-{by}")).await {
-            *told.troubles.entry(code).or_default() += n;
-        }
+        let failed = |error: &Error| {
+            *told.troubles.entry(error.code().to_string()).or_default() += 1;
+            shared.failed.fetch_add(1, Ordering::Relaxed);
+        };
+        count_through(store, by, told.rows, &format!("of-{by}"), failed).await;
         told.longest = told.longest.max(begun.elapsed());
         told.rows += 1;
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);

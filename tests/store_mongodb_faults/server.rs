@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mongodb::Client;
@@ -24,7 +25,8 @@ const SET: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
 const KEEPER: &str = include_str!("keep.sh");
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long something may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Who may do everything, where there are users.
 const ROOT: &str = "root:root-secret@";
@@ -175,8 +177,18 @@ impl Servers {
 
     /// Which node takes writes; waits until one does.
     pub async fn primary(&self) -> usize {
+        self.primary_of(|_| true).await
+    }
+
+    /// Waits until another node takes writes than one that does not answer.
+    pub async fn primary_besides(&self, silent: usize) -> usize {
+        self.primary_of(|node| node != silent).await
+    }
+
+    async fn primary_of(&self, may_be: impl Fn(usize) -> bool) -> usize {
+        let runs = |node: &usize| self.nodes[*node].keeper.is_some() && may_be(*node);
         let one = async || {
-            for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].keeper.is_some()) {
+            for node in (0..self.nodes.len()).filter(runs) {
                 let hello = self.hello(node).await;
                 if hello.is_some_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or_default()) {
                     return Some(node);
@@ -185,6 +197,15 @@ impl Servers {
             None
         };
         until("one node is primary", one).await
+    }
+
+    /// Waits until no transaction of a client that is gone is open on a node.
+    pub async fn no_transaction_is_open(&self, node: usize) {
+        let none = async || {
+            let status = self.command(node, "admin", doc! { "serverStatus": 1 }).await.ok()?;
+            (status.get_document("transactions").ok()?.get_i64("currentOpen").ok()? == 0).then_some(())
+        };
+        until("no transaction is open", none).await;
     }
 
     /// Waits until a node is part of the set again.
@@ -293,12 +314,20 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
 
 /// A database's name that nobody else uses.
 pub fn database(test: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
     format!("{test}_{now}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A free port that the system gives to no outgoing connection: it is still free when its server is killed and started again.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_240;
+    const MANY: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = (0..MANY).map(|_| std::process::id() * 37 + NEXT.fetch_add(1, Ordering::Relaxed));
+    let free = ports.find_map(|port| {
+        let port = u16::try_from(FIRST + port % MANY).unwrap();
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.unwrap()
 }

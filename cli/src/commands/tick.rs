@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt;
+use crate::interrupt::StopSignals;
 use crate::print::Out;
 use crate::session::Session;
 
@@ -59,7 +59,14 @@ async fn go_on(session: &Session) -> Result<Exit, Failure> {
         Told::Trouble(error) => teller.trouble(error, out),
         _ => {}
     });
-    worker.run(async { _ = interrupt::told_to_stop().await }).await?;
+    let signals = StopSignals::register();
+    let stop = async {
+        match signals {
+            Some(mut signals) => _ = signals.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    worker.run(stop).await?;
     Ok(Exit::Done)
 }
 

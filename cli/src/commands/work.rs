@@ -13,7 +13,7 @@ use crate::exec::{self, Exec, Unanswered, Wanted};
 use crate::exit::Exit;
 use crate::failure::{self, Failure};
 use crate::granted::{Grants, KINDS};
-use crate::interrupt;
+use crate::interrupt::StopSignals;
 use crate::moment::to_the_second;
 use crate::print::Out;
 use crate::session::Session;
@@ -138,9 +138,10 @@ impl Stops {
     /// Hears ctrl-c, and what service managers send.
     fn watch(out: Out) -> Self {
         let stops = Self { times: Arc::new(watch::Sender::new(0)), why: Arc::default() };
+        let Some(mut signals) = StopSignals::register() else { return stops };
         let told = stops.clone();
         tokio::spawn(async move {
-            while interrupt::told_to_stop().await {
+            while signals.next().await {
                 told.times.send_modify(|times| *times = times.saturating_add(1));
                 out.remark(match told.times() {
                     1 => "\nending what runs; ctrl-c again gives it back",

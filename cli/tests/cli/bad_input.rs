@@ -213,11 +213,11 @@ fn an_infinite_recursion_stops_at_its_limit() {
 }
 
 #[test]
-fn a_text_that_doubles_for_ever_stops_at_its_limit() {
+fn a_text_that_grows_for_ever_stops_at_its_limit() {
     let scene = Scene::new();
-    scene.file("doubles.ts", "let text = 'x'\nwhile (true) text = text + text\n");
-    scene.run(&["run", "doubles.ts", "--id", "d"]).ended(1).explains(&["d failed at line 2"]);
-    assert_eq!(scene.status("d"), "error");
+    scene.file("grows.ts", "let text = 'x'\nwhile (true) text = text.repeat(1000)\n");
+    scene.run(&["run", "grows.ts", "--id", "g"]).ended(1).explains(&["g failed at line 2", "string length limit"]);
+    assert_eq!(scene.status("g"), "error");
 }
 
 #[test]

@@ -1,30 +1,28 @@
 //! What is due, and what is kept no longer.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::support::Scene;
 
-const NAP: &str = "function main() { sleep(300); return 'awake' }";
+const NAP: &str = "function main() { sleep(1); return 'awake' }";
 
-fn nap() -> Scene {
-    let scene = Scene::with("nap", NAP);
-    scene.run(&["start", "nap", "--id", "n"]).ended(3);
+/// A program that starts and whose first timer is due when this returns.
+fn started(name: &str, source: &str, id: &str) -> Scene {
+    let scene = Scene::with(name, source);
+    scene.run(&["start", name, "--id", id]).ended(3);
+    // The timer of one millisecond began before the process that started it ended.
+    std::thread::sleep(Duration::from_millis(2));
     scene
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: not after 30 seconds");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn nap() -> Scene {
+    started("nap", NAP, "n")
 }
 
 #[test]
 fn a_tick_does_what_is_due() {
     let scene = nap();
-    until("it is over", || scene.run(&["tick"]).ended(0).out == "1 execution went on\n");
+    assert_eq!(scene.run(&["tick"]).ended(0).out, "1 execution went on\n");
     assert_eq!(scene.status("n"), "complete");
     assert_eq!(scene.run(&["tick"]).ended(0).out, "nothing is due\n");
     let told = scene.run(&["tick", "--json"]).ended(0).json();
@@ -33,9 +31,7 @@ fn a_tick_does_what_is_due() {
 
 #[test]
 fn a_tick_ends_though_programs_set_one_timer_after_the_other() {
-    let scene = Scene::with("clock", "while (true) sleep(1)");
-    scene.run(&["start", "clock", "--id", "c"]).ended(3);
-    std::thread::sleep(Duration::from_millis(20));
+    let scene = started("clock", "while (true) sleep(1)", "c");
     scene.run(&["tick"]).ended(0);
     assert_eq!(scene.status("c"), "waiting_cc");
 }
@@ -43,22 +39,25 @@ fn a_tick_ends_though_programs_set_one_timer_after_the_other() {
 #[cfg(unix)]
 #[test]
 fn one_that_follows_goes_on_until_ctrl_c() {
+    use super::support::{Signal, send};
+
     let scene = nap();
-    let child = scene.spawn(&["tick", "--follow"], Stdio::null());
-    // Looking does not wake it: only the other process does.
-    let watched = || std::fs::read_dir(scene.path().join("store/commits")).map_or(0, Iterator::count);
-    let before = watched();
-    until("it is woken", || watched() > before);
-    let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    let said = super::support::Said::from(child.wait_with_output().unwrap()).ended(0);
-    said.explains(&["1 execution went on"]);
+    let mut follows = scene.begin(&["tick", "--follow"], std::process::Stdio::null());
+    // No other command runs until then: nothing else does what is due.
+    follows.until_it_says("1 execution went on");
+    // This timer begins while the process follows.
+    scene.file("later.ts", "function main() { sleep(200); return 'awake' }");
+    scene.run(&["load", "later.ts"]).ended(0);
+    scene.run(&["start", "later", "--id", "l"]).ended(3);
+    follows.until_it_says("1 execution went on");
+    send(Signal::INT, follows.pid());
+    follows.end().ended(0);
+    assert_eq!((scene.status("n"), scene.status("l")), ("complete".to_owned(), "complete".to_owned()));
 }
 
 #[test]
 fn every_command_that_works_with_executions_does_what_is_due() {
     let scene = nap();
-    std::thread::sleep(Duration::from_millis(350));
     assert_eq!(scene.run(&["list", "--json"]).ended(0).json()["status"], "complete");
 }
 

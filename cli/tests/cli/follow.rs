@@ -85,7 +85,7 @@ fn ctrl_c_ends_it_and_touches_nothing() {
     let before = scene.show("g");
     let mut followed = Followed::of(&scene, &["g"]);
     assert_eq!(followed.line(), "Hello, Ada\n");
-    super::interrupt::interrupt(followed.child.id());
+    super::support::send(super::support::Signal::INT, followed.child.id());
     assert_eq!(followed.end().ended(130).out, "");
     assert_eq!(scene.show("g"), before);
 }

@@ -1,9 +1,17 @@
 //! A folder with a store and some programs, the binary run in it, and what it said.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use rustix::process::Pid;
+#[cfg(unix)]
+pub use rustix::process::Signal;
 
 use runstate::engine::open::open;
 use runstate::engine::{Engine, SystemHost};
@@ -30,6 +38,26 @@ pub const FAILS: &str = "console.log('before')\nlet nothing = null\nconsole.log(
 
 /// Never ends.
 pub const FOREVER: &str = "let n = 0; while (true) { n += 1 }";
+
+/// How long a condition may take on a busy machine before the test fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Polls until the condition holds.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+#[track_caller]
+pub fn send(signal: Signal, pid: u32) {
+    rustix::process::kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+}
 
 pub struct Scene {
     folder: TempDir,
@@ -105,6 +133,20 @@ impl Scene {
         self.command(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The binary, whose standard error is read while it runs.
+    pub fn begin(&self, args: &[&str], stdin: Stdio) -> Running {
+        let mut child = self.spawn(args, stdin);
+        let (stdout, stderr) = (child.stdout.take().unwrap(), BufReader::new(child.stderr.take().unwrap()));
+        let out = std::thread::spawn(move || {
+            let (mut stdout, mut text) = (stdout, String::new());
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let (lines, read) = channel();
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        Running { child, out, lines: read, err: String::new() }
+    }
+
     /// An engine of this process over the store, for what no command does.
     pub async fn engine(&self) -> Engine {
         let store = open(&format!("file:{}", self.path().join("store").display())).await.unwrap();
@@ -120,6 +162,61 @@ impl Scene {
     /// The status of the execution.
     pub fn status(&self, id: &str) -> String {
         self.show(id)["status"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The binary while it runs.
+pub struct Running {
+    child: Child,
+    out: JoinHandle<String>,
+    lines: Receiver<String>,
+    /// The lines of standard error that were read so far.
+    err: String,
+}
+
+impl Running {
+    /// Waits until a line on standard error contains `words`.
+    #[track_caller]
+    pub fn until_it_says(&mut self, words: &str) {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.err += &format!("{line}\n");
+                    if line.contains(words) {
+                        return;
+                    }
+                }
+                Err(error) => panic!("`{words}` is missing ({error}) in: {}", self.err),
+            }
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end. Its standard input stays open until then.
+    pub fn end(mut self) -> Said {
+        let (stdin, deadline) = (self.child.stdin.take(), Instant::now() + PATIENCE);
+        let code = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+                None => {
+                    self.child.kill().unwrap();
+                    panic!("it does not end within {PATIENCE:?}: {}", self.err);
+                }
+            }
+        };
+        drop(stdin);
+        let out = self.out.join().unwrap();
+        self.err.extend(self.lines.iter().map(|line| line + "\n"));
+        Said { code, out, err: self.err }
+    }
+
+    /// Writes to its standard input, which stays open.
+    pub fn writes(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 }
 

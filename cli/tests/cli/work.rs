@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::support::{GREET, Said, Scene};
+use super::support::{GREET, Said, Scene, Signal, send, until};
 
 /// One question.
 const ONE: &str = r#"function main() { const a = CC("one?"); console.log("got", a); return a; }"#;
@@ -17,18 +16,6 @@ const TOOL: &str = r#"
 function main() {
   try { return call("search", { for: "x" }); } catch (e) { return e.name + ": " + e.message; }
 }"#;
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}: not after 60 seconds");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn kill(child: &Child, signal: &str) {
-    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-}
 
 /// Whether a process runs still. One that nobody has waited for yet does not.
 fn is_there(pid: &str) -> bool {
@@ -112,11 +99,11 @@ fn a_failure_is_tried_again_and_again_until_its_program_is_told() {
 }
 
 #[test]
-fn what_fails_twice_may_succeed_the_third_time() {
+fn a_call_that_failed_once_may_succeed_later() {
     let scene = with(ONE, &["a"]);
-    let exec = "echo x >> tries; [ $(wc -l < tries) -lt 3 ] && exit 1; echo done";
+    let exec = "echo x >> tries; [ $(wc -l < tries) -lt 2 ] && exit 1; echo done";
     scene.work(exec, &[]).ended(0);
-    assert_eq!((lines(&scene, "tries").len(), scene.result("a")), (3, "done".into()));
+    assert_eq!((lines(&scene, "tries").len(), scene.result("a")), (2, "done".into()));
 }
 
 #[test]
@@ -132,31 +119,42 @@ fn a_command_that_is_missing_ends_the_worker_and_costs_the_call_nothing() {
 }
 
 #[test]
-fn one_that_hangs_or_floods_is_ended_with_all_it_has_started() {
-    let scene = with(TOOL, &["a", "b"]);
-    let exec = "case $RUNSTATE_EXECUTION in a) sleep 1000 & echo $! > pid; sleep 1000;; b) head -c 1000000000 /dev/zero;; esac";
-    let worker = ["work", "--kind", "search", "--drain", "--attempts", "1", "--timeout", "2s", "--exec", exec];
-    let begun = Instant::now();
-    scene.run(&worker).ended(0);
-    assert!(begun.elapsed() < Duration::from_secs(30));
-    assert_eq!(scene.result("a"), "CallError: the command did not end within 2 s");
-    assert_eq!(scene.result("b"), "CallError: the command printed more than 1048576 bytes");
-    let pid = lines(&scene, "pid").remove(0);
-    until("it ends", || !is_there(&pid));
+fn a_command_that_hangs_is_ended_with_all_it_started() {
+    let scene = Scene::with("program", TOOL);
+    // A busy machine may take longer to start the command than the command may take.
+    for (timeout, seconds) in [("500ms", "0.5"), ("5s", "5"), ("50s", "50")] {
+        scene.run(&["start", "program", "--id", timeout]).ended(3);
+        let exec = "sleep 1000 & echo $! > pid; sleep 1000";
+        let worker = ["work", "--kind", "search", "--drain", "--attempts", "1", "--timeout", timeout, "--exec", exec];
+        scene.run(&worker).ended(0);
+        assert_eq!(scene.result(timeout), format!("CallError: the command did not end within {seconds} s"));
+        if let Some(pid) = lines(&scene, "pid").first() {
+            return until("what it started ends", || !is_there(pid));
+        }
+    }
+    panic!("the command did not start");
+}
+
+#[test]
+fn a_command_that_prints_too_much_is_ended() {
+    let scene = with(TOOL, &["a"]);
+    let exec = "head -c 1000000000 /dev/zero";
+    scene.run(&["work", "--kind", "search", "--drain", "--attempts", "1", "--exec", exec]).ended(0);
+    assert_eq!(scene.result("a"), "CallError: the command printed more than 1048576 bytes");
 }
 
 #[test]
 fn another_worker_takes_over_from_one_that_was_killed() {
     let scene = with(ONE, &["a"]);
-    let first = ["work", "--kind", "cc", "--lease", "2s", "--exec", "echo x > begun; exec sleep 30"];
-    let mut first = scene.spawn(&first, Stdio::null());
-    until("it begins", || scene.path().join("begun").exists());
-    kill(&first, "-KILL");
+    let exec = "echo $$ > begun; exec sleep 1000";
+    let mut first = scene.spawn(&["work", "--kind", "cc", "--lease", "500ms", "--exec", exec], Stdio::null());
+    until("it begins", || !lines(&scene, "begun").is_empty());
+    send(Signal::KILL, first.id());
     first.wait().unwrap();
-    let begun = Instant::now();
     scene.work("echo second $RUNSTATE_ATTEMPT", &[]).ended(0);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(scene.result("a"), "second 2");
+    // Nothing ends the command of a worker that is killed outright.
+    send(Signal::KILL, lines(&scene, "begun")[0].parse().unwrap());
 }
 
 #[test]
@@ -167,7 +165,8 @@ fn two_workers_do_a_hundred_calls_once_each() {
       function main() { return CC.all(questions).length; }"#;
     let scene = with(source, &["a", "b"]);
     let exec = "echo $RUNSTATE_CALL >> calls; cat";
-    let worker = ["work", "--kind", "cc", "--drain", "--concurrency", "4", "--exec", exec];
+    // No worker stands still for as long as its lease, however busy the machine is.
+    let worker = ["work", "--kind", "cc", "--drain", "--concurrency", "4", "--lease", "1h", "--exec", exec];
     let workers: Vec<Child> = (0..2).map(|_| scene.spawn(&worker, Stdio::null())).collect();
     for worker in workers {
         Said::from(worker.wait_with_output().unwrap()).ended(0);
@@ -180,20 +179,19 @@ fn two_workers_do_a_hundred_calls_once_each() {
 #[test]
 fn ctrl_c_lets_what_runs_end_and_a_second_one_gives_it_back() {
     let scene = with(ONE, &["a"]);
-    let worker = |exec: &str| scene.spawn(&["work", "--kind", "cc", "--exec", exec], Stdio::null());
-    let stubborn = worker("echo x > begun; sleep 1000");
+    let worker = |exec: &str| scene.begin(&["work", "--kind", "cc", "--exec", exec], Stdio::null());
+    let mut stubborn = worker("echo x > begun; sleep 1000");
     until("it begins", || scene.path().join("begun").exists());
-    kill(&stubborn, "-INT");
-    std::thread::sleep(Duration::from_millis(500));
-    kill(&stubborn, "-INT");
-    let said = Said::from(stubborn.wait_with_output().unwrap()).ended(130);
-    said.explains(&["ending what runs", "giving back what runs", "released a call 1"]);
-    let patient = worker("echo x > second; while [ ! -e go ]; do sleep 0.1; done; echo patient $RUNSTATE_ATTEMPT");
+    send(Signal::INT, stubborn.pid());
+    stubborn.until_it_says("ending what runs");
+    send(Signal::INT, stubborn.pid());
+    stubborn.end().ended(130).explains(&["giving back what runs", "released a call 1"]);
+    let mut patient = worker("echo x > second; while [ ! -e go ]; do sleep 0.1; done; echo patient $RUNSTATE_ATTEMPT");
     until("it begins", || scene.path().join("second").exists());
-    kill(&patient, "-INT");
+    send(Signal::INT, patient.pid());
+    patient.until_it_says("ending what runs");
     scene.file("go", "");
-    let said = Said::from(patient.wait_with_output().unwrap()).ended(0);
-    said.explains(&["ending what runs", "answered a call 1"]);
+    patient.end().ended(0).explains(&["answered a call 1"]);
     assert_eq!(scene.result("a"), "patient 1");
 }
 
@@ -245,7 +243,7 @@ fn ctrl_c_ends_the_command_that_was_to_answer() {
     let run = ["run", "one.ts", "--id", "o", "--answer-with", "echo $$ > pid; sleep 1000"];
     let child = scene.spawn(&run, Stdio::null());
     until("it is asked", || !lines(&scene, "pid").is_empty());
-    kill(&child, "-INT");
+    send(Signal::INT, child.id());
     Said::from(child.wait_with_output().unwrap()).ended(130).explains(&["runstate resume o"]);
     let pid = lines(&scene, "pid").remove(0);
     until("it ends", || !is_there(&pid));
@@ -291,11 +289,17 @@ fn the_examples_come_to_their_end_with_their_answers() {
 #[test]
 fn a_run_waits_for_its_timers_and_says_until_when() {
     let scene = Scene::new();
-    scene.file("nap.ts", r#"function main() { console.log("before"); sleep(1500); console.log("after"); return 1 }"#);
-    let begun = Instant::now();
+    let source = r#"
+      function main() {
+        const begun = Date.now();
+        console.log("before");
+        sleep(200);
+        console.log("after");
+        return Date.now() - begun >= 200;
+      }"#;
+    scene.file("nap.ts", source);
     let said = scene.run(&["run", "nap.ts", "--id", "n"]).ended(0);
-    assert!(begun.elapsed() >= Duration::from_millis(1500));
-    assert_eq!(said.out, "before\nafter\n= 1\n");
+    assert_eq!(said.out, "before\nafter\n= true\n");
     said.explains(&["n sleeps until "]);
 }
 
@@ -303,10 +307,10 @@ fn a_run_waits_for_its_timers_and_says_until_when() {
 fn ctrl_c_leaves_a_run_at_its_timer() {
     let scene = Scene::new();
     scene.file("long.ts", "sleep(3600000)");
-    let child = scene.spawn(&["run", "long.ts", "--id", "l"], Stdio::null());
-    until("it sleeps", || scene.run(&["show", "l"]).code == Some(0));
-    kill(&child, "-INT");
-    Said::from(child.wait_with_output().unwrap()).ended(130).explains(&["runstate resume l"]);
+    let mut run = scene.begin(&["run", "long.ts", "--id", "l"], Stdio::null());
+    run.until_it_says("l sleeps until ");
+    send(Signal::INT, run.pid());
+    run.end().ended(130).explains(&["runstate resume l"]);
     assert_eq!(scene.status("l"), "waiting_cc");
     scene.run(&["next", "l"]).ended(3).explains(&["l sleeps until ", "runstate resume l"]);
 }
@@ -317,18 +321,16 @@ fn a_tool_that_nobody_serves_is_waited_for_by_nobody() {
     scene.file("tool.ts", TOOL);
     let said = scene.run(&["run", "tool.ts", "--id", "t"]).ended(3);
     said.explains(&["t waits for a worker: runstate work --kind search --exec CMD"]);
-    let worker =
-        ["work", "--kind", "search", "--exec", "echo x > begun; while [ ! -e go ]; do sleep 0.1; done; echo 7"];
-    let worker = scene.spawn(&worker, Stdio::null());
+    let exec = "echo x > begun; while [ ! -e go ]; do sleep 0.1; done; echo 7";
+    let worker = scene.begin(&["work", "--kind", "search", "--owner", "w", "--exec", exec], Stdio::null());
     until("it begins", || scene.path().join("begun").exists());
     // A worker holds it: that is waited for.
-    let resumed = scene.spawn(&["resume", "t"], Stdio::null());
-    std::thread::sleep(Duration::from_millis(300));
+    let mut resumed = scene.begin(&["resume", "t"], Stdio::null());
+    resumed.until_it_says("w works on what t asks");
     scene.file("go", "");
-    let said = Said::from(resumed.wait_with_output().unwrap()).ended(0);
-    assert_eq!(said.out, "= 7\n");
-    kill(&worker, "-TERM");
-    Said::from(worker.wait_with_output().unwrap()).ended(0);
+    assert_eq!(resumed.end().ended(0).out, "= 7\n");
+    send(Signal::TERM, worker.pid());
+    worker.end().ended(0);
 }
 
 #[test]

@@ -409,7 +409,7 @@ fn what_is_well_formed_is_what_regress_accepts() {
     ];
     let text = Str::new("aé-^z0A\u{1}(]\\c {1}\u{3b1}Z1x4");
     let mut accepted = 0;
-    for _ in 0..20_000 {
+    for _ in 0..6_000 {
         let pattern: String = (0..=next(7)).map(|_| tokens[next(tokens.len())]).collect();
         for flags in ["", "i", "u", "iu"] {
             let unicode = flags.contains('u');
@@ -428,7 +428,7 @@ fn what_is_well_formed_is_what_regress_accepts() {
             }
         }
     }
-    assert!(accepted > 5_000, "{accepted}");
+    assert!(accepted > 1_500, "{accepted}");
 }
 
 #[test]

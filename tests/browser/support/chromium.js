@@ -20,7 +20,7 @@ const ARGS = [
 ];
 
 /** How long a page is waited for: long, since machines are shared. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 const executablePath = process.env.RUNSTATE_CHROMIUM ?? "/usr/bin/chromium";
 

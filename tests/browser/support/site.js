@@ -47,7 +47,7 @@ export async function load(page, url) {
 }
 
 /** How long a condition is waited for, in ms: long, since machines are shared; nothing is measured by it. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /** Asks the page again and again until `look`, which may be asynchronous there, says something true; that. */
 export async function until(page, look, argument) {

@@ -8,15 +8,17 @@ mod overtaken;
 mod threads;
 mod workers;
 
+use std::collections::BTreeMap;
+
 use runstate::code::Code;
 use runstate::domain::cvm::{Load, Status};
 use runstate::engine::{Cvm, Error, Pace};
 use runstate::marker::BoxFuture;
-use runstate::testing::{block_on, yield_now};
+use runstate::testing::{block_on, join_all, yield_now};
 use runstate::time::Millis;
 
 use crate::documents::Documents;
-use crate::schedule::{Choices, Yielding};
+use crate::schedule::{Choices, Gate, Yielding};
 use crate::world::{World, start};
 
 /// Rounds of a race in the ordinary run, unless it has fewer orders.
@@ -54,6 +56,19 @@ impl Race {
         race
     }
 
+    /// As [`Race::started`]; both decide before the first of them commits, which is `one` where `places` is `[0, 1]`.
+    fn gated(load: &Load, places: [usize; 2]) -> Self {
+        let race = Self::started(load);
+        let process = |gate| race.world.process_over(Yielding::gated(race.world.disk.clone(), gate));
+        let [one, other] = Gate::in_order(places).map(process);
+        Self { one, other, ..race }
+    }
+
+    /// Runs both at once; what decides is the gate.
+    fn run_gated(&self, tasks: [BoxFuture<'_, Told>; 2]) -> [&'static str; 2] {
+        block_on(join_all(tasks.into_iter().collect())).into_iter().map(word).collect::<Vec<_>>().try_into().unwrap()
+    }
+
     fn run<const N: usize>(&self, choices: &mut Choices, tasks: [BoxFuture<'_, Told>; N]) -> [Told; N] {
         let told = choices.run(tasks.into_iter().collect());
         told.try_into().unwrap()
@@ -69,6 +84,16 @@ impl Race {
     fn call(&self) -> String {
         block_on(self.world.process().stands("run")).unwrap().call.unwrap()
     }
+}
+
+/// What somebody was told, in a word.
+fn word(told: Told) -> &'static str {
+    told.map_or_else(Code::as_str, |()| "done")
+}
+
+/// The outcomes that occurred at all.
+fn occurred<T>(outcomes: BTreeMap<T, usize>) -> Vec<T> {
+    outcomes.into_keys().collect()
 }
 
 fn own(lines: &[&str]) -> Vec<String> {

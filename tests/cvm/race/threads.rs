@@ -21,7 +21,7 @@ async fn who_asks_and_who_answers_by_key_never_miss_each_other_on_threads() {
     }
     let [asker, answerer] = [&processes[0], &processes[1]];
     asker.load(&program("program", KEYED), None).await.unwrap();
-    for n in 0..if full() { 10_000 } else { 1_000 } {
+    for n in 0..if full() { 10_000 } else { 300 } {
         let id = format!("run-{n}");
         asker.start(&Start::of("program").id(&id), None).await.unwrap();
         let (asks, answers, of) = (asker.clone(), answerer.clone(), id.clone());

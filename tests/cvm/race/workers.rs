@@ -21,7 +21,7 @@ fn two_who_claim_get_what_nobody_else_has() {
     let one = program("program", r#"console.log(CC("q?"));"#);
     let two = program("program", r#"console.log(CC.all([{ prompt: "a" }, { prompt: "b" }]).join());"#);
     for (load, calls) in [(one, 1), (two, 2)] {
-        explore("claim, claim", ROUNDS / 2, |choices| {
+        let first = explore("claim, claim", ROUNDS / 2, |choices| {
             let race = Race::started(&load);
             let claims = std::sync::Mutex::new(Vec::new());
             let claim = |cvm: Cvm, owner: &'static str| {
@@ -34,18 +34,20 @@ fn two_who_claim_get_what_nobody_else_has() {
             };
             let both = [claim(race.one.clone(), "one"), claim(race.other.clone(), "other")];
             assert_eq!(race.run(choices, both), [Ok(()), Ok(())]);
-            let mut claimed = claims.into_inner().unwrap();
-            claimed.dedup();
-            assert_eq!(claimed.len(), calls);
+            let claimed = claims.into_inner().unwrap();
+            let distinct: std::collections::BTreeSet<&String> = claimed.iter().collect();
+            assert_eq!((claimed.len(), distinct.len()), (calls, calls), "{claimed:?}");
             race.world.check();
+            choices.first_to_end()
         });
+        assert_eq!(occurred(first), [0, 1]);
     }
 }
 
 #[test]
 fn of_a_late_worker_and_the_one_who_took_over_one_counts() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
-    explore("complete, take over and complete", ROUNDS, |choices| {
+    let outcomes = explore("complete, take over and complete", ROUNDS, |choices| {
         let race = Race::started(&load);
         let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
         let call = late.call.clone();
@@ -77,7 +79,10 @@ fn of_a_late_worker_and_the_one_who_took_over_one_counts() {
             ([Ok(()), Ok(())], _) => assert_eq!((output, taken), (own(&["new"]), true), "given back and taken"),
             other => panic!("{other:?} {output:?}"),
         }
+        (end, told_of.map(word))
     });
+    let (late, new) = (["done", "done"], ["stale_claim", "done"]);
+    assert_eq!(occurred(outcomes), [(0, late), (0, new), (1, late), (1, new), (2, late), (2, new)]);
 }
 
 fn fail(claimed: &runstate::domain::cvm::Claimed, retry: Option<runstate::domain::cvm::Backoff>) -> Fail {
@@ -88,7 +93,7 @@ fn fail(claimed: &runstate::domain::cvm::Claimed, retry: Option<runstate::domain
 #[test]
 fn an_answer_from_elsewhere_and_a_worker_never_both_count() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
-    explore("complete, answer", ROUNDS, |choices| {
+    let outcomes = explore("complete, answer", ROUNDS, |choices| {
         let race = Race::started(&load);
         let claimed = block_on(race.one.claim(&kinds(), "worker", LEASE)).unwrap().unwrap().claimed;
         let beat = choices.choose(2) == 0;
@@ -98,14 +103,18 @@ fn an_answer_from_elsewhere_and_a_worker_never_both_count() {
             }
             told(race.one.complete(&claimed, "worker".into(), None, None).await)
         };
-        match race.run(choices, [act(worker), act(answer_call(&race.other, &claimed.call, "person"))]) {
+        let told_of = race.run(choices, [act(worker), act(answer_call(&race.other, &claimed.call, "person"))]);
+        match told_of {
             [Ok(()), Err(Code::AlreadyAnswered)] => drop(race.expect(Status::WaitingCc, &["worker"])),
             [Err(Code::AlreadyAnswered | Code::StaleClaim), Ok(())] => {
                 drop(race.expect(Status::WaitingCc, &["person"]));
             }
             other => panic!("{other:?}"),
         }
+        told_of.map(word)
     });
+    let expected = [["already_answered", "done"], ["done", "already_answered"], ["stale_claim", "done"]];
+    assert_eq!(occurred(outcomes), expected);
 }
 
 #[test]

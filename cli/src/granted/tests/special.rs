@@ -22,7 +22,7 @@ fn at_once<T: Send + 'static>(grants: &Grants, call: impl FnOnce(&Grants) -> T +
     let (done, result) = mpsc::channel();
     let grants = grants.clone();
     thread::spawn(move || done.send(call(&grants)));
-    result.recv_timeout(Duration::from_secs(20)).expect("it does not wait")
+    result.recv_timeout(Duration::from_secs(120)).expect("it does not wait")
 }
 
 #[test]

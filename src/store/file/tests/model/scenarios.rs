@@ -308,22 +308,33 @@ fn full() -> bool {
     std::env::var_os("RUNSTATE_FULL").is_some()
 }
 
+/// Goes along so many random ways of it.
+fn holds_along(scenario: &Scenario, walks: u64) -> Searched {
+    let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    eprintln!("RUNSTATE_SEED={seed}");
+    let walked = scenario.walk(seed, walks);
+    let searched = walked.unwrap_or_else(|found| panic!("seed {seed}: {}\n{}", found.why, found.trace.join("\n")));
+    eprintln!("{searched}");
+    searched
+}
+
+/// Exhaustively in the long run, which takes minutes, and along random ways in the short one.
 #[test]
-fn larger_scenarios_hold_in_the_full_run() {
-    if full() {
-        holds(&two_who_create());
-        holds(&two_who_create_and_commit());
-        holds(&a_light_sleeper_who(&[Commit(1)]));
-        holds(&two_who_compact_and_lose_power());
+fn larger_scenarios_hold() {
+    let larger = [
+        two_who_create(),
+        two_who_create_and_commit(),
+        a_light_sleeper_who(&[Commit(1)]),
+        two_who_compact_and_lose_power(),
+    ];
+    for scenario in larger {
+        let searched = if full() { holds(&scenario) } else { holds_along(&scenario, 10) };
+        assert!(searched.states > 100, "{searched}");
     }
 }
 
 #[test]
 fn a_crowd_holds_along_random_ways() {
-    let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    eprintln!("RUNSTATE_SEED={seed}");
-    let walked = a_crowd().walk(seed, if full() { 3_000 } else { 20 });
-    let searched = walked.unwrap_or_else(|found| panic!("seed {seed}: {}\n{}", found.why, found.trace.join("\n")));
-    eprintln!("{searched}");
+    let searched = holds_along(&a_crowd(), if full() { 3_000 } else { 20 });
     assert!(searched.states > 500, "{searched}");
 }
