@@ -38,9 +38,9 @@ fn table() -> Vec<Case> {
 }
 
 /// Compares all cases with Node and reports every difference at once.
-fn compare(cases: &[Case]) {
+fn compare(test: &str, cases: &[Case]) {
     let Some(expected) = run::node(cases) else {
-        println!("skipped: there is no node on this machine");
+        println!("skipped: language::{test}: there is no node on this machine");
         assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
         return;
     };
@@ -73,7 +73,7 @@ fn difference(case: &Case, expected: &Outcome, found: &Outcome) -> String {
 
 #[test]
 fn programs_mean_what_node_means() {
-    compare(&table());
+    compare("programs_mean_what_node_means", &table());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn generated_programs_mean_what_node_means() {
             ..Case::default()
         })
         .collect();
-    compare(&cases);
+    compare("generated_programs_mean_what_node_means", &cases);
 }
 
 #[test]

@@ -27,9 +27,12 @@ fn url_in(arg: &str) -> Option<&str> {
             .rfind(|c| !letter(c))
             .map_or(0, |before| before + arg[before..].chars().next().map_or(0, char::len_utf8))
     };
-    let begin = arg.find("://").map(scheme).or_else(|| arg.to_ascii_lowercase().find("mongodb"))?;
+    // The name of a server's kind may stand before a `://` that is part of a password.
+    let lower = arg.to_ascii_lowercase();
+    let named = ["mongo", "postgres"].iter().filter_map(|kind| lower.find(kind)).min();
+    let begin = arg.find("://").map(scheme).into_iter().chain(named).min()?;
     let url = arg.get(begin..)?;
-    let server = ["mongo", "postgres"].iter().any(|kind| url.to_ascii_lowercase().contains(kind));
+    let server = named.is_some();
     let hides = url.contains('@') || (server && url.contains('?'));
     (hides && !url.starts_with("file:")).then_some(url)
 }
@@ -61,6 +64,37 @@ mod tests {
         }
         let beside = "--storemongodb://ann:secret@h";
         assert_eq!(said(&format!("unexpected '{beside}'"), beside), "unexpected '--storemongodb://…@h'");
+    }
+
+    /// Passwords in three parts, with what may separate the parts of a URL between them.
+    fn passwords() -> impl Iterator<Item = String> {
+        const BETWEEN: [&str; 14] = ["", "@", "?", "?w=", "&", "&w=", "/", "//", "://", ":", "#", "%", "=", ","];
+        BETWEEN.iter().flat_map(|one| BETWEEN.iter().map(move |other| format!("pw1{one}pw2{other}pw3")))
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_repeated_from_the_command_line() {
+        for password in passwords() {
+            for place in [
+                "mongodb://us1r:{}@h/x",
+                "mongodb+srv://us1r:{}@h/x?w=1",
+                "mongodb:us1r:{}@h/x",
+                "mongo:us1r:{}@h/x",
+                "mongodb//us1r:{}@h/x",
+                "postgres://us1r:{}@h/x",
+                "https://us1r:{}@h/x",
+                "mongodb://h/x?tlsCertificateKeyFilePassword={}",
+            ] {
+                let url = place.replace("{}", &password);
+                for arg in [url.clone(), format!("--limit={url}"), format!("--store{url}")] {
+                    for text in [format!("unexpected argument '{arg}' found"), format!("invalid value '{url}'")] {
+                        let said = said(&text, &arg);
+                        let silent = !["us1r", "pw1", "pw2", "pw3"].iter().any(|part| said.contains(part));
+                        assert!(silent, "{arg}: {said}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -208,7 +208,9 @@ fn repeated(url: &str) -> String {
     let server = url.contains("://") && !url.starts_with("file:");
     let secret = |option: &str| {
         let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        name.contains("password") || name.contains("authmechanismproperties")
+        ["password", "authmechanismproperties", "proxyusername", "token", "secret"]
+            .iter()
+            .any(|part| name.contains(part))
     };
     let hides = url.contains('@') || url.split_once('?').is_some_and(|(_, options)| options.split('&').any(secret));
     if server && hides { "URL".to_owned() } else { quoted(url) }
@@ -232,6 +234,8 @@ mod tests {
         assert_eq!(repeated("file:a@b"), "file:a@b");
         assert_eq!(repeated("mongodb://h/x?layout=seed"), "'mongodb://h/x?layout=seed'");
         assert_eq!(repeated("mongodb://ann:secret@h/x"), "URL");
+        assert_eq!(repeated("mongodb://ann:se@cret?w=1@h/x"), "URL");
+        assert_eq!(repeated("mongodb://h/x?proxyHost=h&proxyUsername=ann"), "URL");
         assert_eq!(repeated("mongodb://h/x?tls=true&tlsCertificateKeyFilePassword=secret"), "URL");
     }
 

@@ -156,3 +156,17 @@ test("a damaged store is found out by verify", (t) => {
   assert.equal(JSON.parse(runstate("verify", "--json").stdout).ok, false);
   assert.equal(runstate("--store", "memory:", "verify").status, 4);
 });
+
+test("no error repeats the password of a URL", (t) => {
+  const { env, runstate } = place(t);
+  for (const url of ["mongodb://us1r:a@hidden?w=1@h/app", "mongodb://us1r:a?hidden@h/app", "mongodb:us1r:hidden//a@h/app", "mongo://us1r:hidden@h/app"]) {
+    for (const verb of [["verify"], ["list"], ["show", "x"]]) {
+      for (const json of [[], ["--json"]]) {
+        const { status, stdout, stderr } = runstate("--store", url, ...verb, ...json);
+        assert.ok([2, 4].includes(status) && !/hidden|us1r/.test(stdout + stderr), `${verb} on ${url}: ${stdout}${stderr}`);
+      }
+    }
+    Object.assign(env, { RUNSTATE_STORE: "", CVM_STORAGE_TYPE: "mongodb", MONGODB_URI: url });
+    assert.doesNotMatch(runstate("verify").stderr, /hidden|us1r/);
+  }
+});

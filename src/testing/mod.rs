@@ -21,5 +21,5 @@ pub use clock::{SimClock, SimIds};
 pub use host::SimHost;
 pub use notes::Notes;
 pub use run::{block_on, join_all, yield_now};
-pub use script::{Played, Script};
+pub use script::{Act, Played, Script, ScriptStep, StepOutcome};
 pub use timed::TimedHost;

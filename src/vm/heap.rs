@@ -241,6 +241,20 @@ impl Heap {
         self.pages.iter().map(|p| usize::from(p.live)).sum()
     }
 
+    /// All that a snapshot keeps beside the pages.
+    #[cfg(test)]
+    pub fn counters(&self) -> [(&'static str, u64); 6] {
+        let Heap { cursors: [small, chunks], allocated, live, claimed, limit, pages: _, owned: _ } = self;
+        [
+            ("heap.cursor of entries", u64::from(*small)),
+            ("heap.cursor of chunks", u64::from(*chunks)),
+            ("heap.allocated", *allocated),
+            ("heap.live", *live),
+            ("heap.claimed", *claimed),
+            ("heap.limit", *limit),
+        ]
+    }
+
     /// Makes all pages shareable again, so that a copy costs nothing, and weighs those that changed.
     pub fn seal(&mut self) {
         for number in std::mem::take(&mut self.owned) {

@@ -1,7 +1,7 @@
 //! What is due: executions left by dead processes, deletions left half done, retention, expired rows; and programs that are removed.
 
 use runstate::code::Code;
-use runstate::domain::cvm::{Delete, Start, Status};
+use runstate::domain::cvm::{Delete, Reached, Start, Status, Wake, Woken};
 use runstate::engine::Pace;
 use runstate::limits::Settings;
 use runstate::store::{Batch, Expect, Memory, Op, Write};
@@ -30,6 +30,69 @@ fn an_execution_left_by_a_dead_process_goes_on_after_its_lease() {
     assert_eq!(scene.after(Millis(1)).woken, 1);
     scene.expect(Status::Complete).expect_output(["1999000"]);
     assert!(scene.after(Millis(0)).is_nothing());
+}
+
+/// A running execution is left alone until the lease of the process that runs it has expired; then anyone takes it over.
+#[test]
+fn wake_leaves_an_execution_alone_while_its_lease_lasts() {
+    let settings = Settings { slice_instructions: 1_000, ..Settings::default() };
+    let scene = with(settings, "let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
+    // Another process runs it: it has saved its first slice.
+    block_on(scene.cold_engine().execute(&Start::of("program").id("run"))).unwrap();
+    let wake = |hand_back| block_on(scene.engine().execute(&Wake { id: "run".to_owned(), hand_back })).unwrap();
+    let running = Reached { id: "run".to_owned(), status: Status::Running };
+    let before = scene.dump();
+    for span in [0, 15_000, 14_999] {
+        scene.host.clock.advance(Millis(span));
+        for hand_back in [false, true] {
+            let left_alone = Woken { reached: Some(running.clone()), was_due: false, deleting: None };
+            assert_eq!(wake(hand_back), left_alone);
+        }
+        block_on(scene.cvm().wake("run")).unwrap();
+        assert_eq!(before, scene.dump());
+    }
+    scene.host.clock.advance(Millis(1));
+    assert_eq!(wake(false), Woken { reached: Some(running), was_due: true, deleting: None });
+    assert!(scene.show().metrics.instructions_executed >= 2_000);
+    // Whoever took it over has a lease of its own.
+    scene.host.clock.advance(Millis(29_999));
+    assert!(!wake(false).was_due);
+}
+
+/// What is not due is not touched, whatever the status of the execution.
+#[test]
+fn wake_changes_nothing_where_nothing_is_due() {
+    let open = |source: &str| {
+        let scene = Scene::of(source);
+        (scene, Some(Status::WaitingCc))
+    };
+    let paused = |source: &str| {
+        let scene = Scene::of(source);
+        block_on(scene.cvm().pause("run", None)).unwrap();
+        (scene, Some(Status::Paused))
+    };
+    let deleted = |(scene, _): (Scene, Option<Status>)| {
+        block_on(scene.cvm().cancel("run", None)).unwrap();
+        block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
+        (scene, None)
+    };
+    for (what, (scene, status)) in [
+        ("a call without a deadline", open(r#"CC("?")"#)),
+        ("a deadline that is to come", open(r#"CC("?", { timeoutMs: 60000 })"#)),
+        ("a paused execution whose deadline has passed", paused(r#"CC("?", { timeoutMs: 20000 })"#)),
+        ("a complete execution", (Scene::of("1"), Some(Status::Complete))),
+        ("a failed execution", (Scene::of("throw new Error('x')"), Some(Status::Error))),
+        ("a deletion under way", deleted(open(r#"CC("?")"#))),
+        ("no execution", (Scene::new(), None)),
+    ] {
+        scene.host.clock.advance(Millis(29_999));
+        let before = scene.dump();
+        let reached = status.map(|status| Reached { id: "run".to_owned(), status });
+        let wake = Wake { id: "run".to_owned(), hand_back: false };
+        let woken = block_on(scene.engine().execute(&wake)).unwrap();
+        assert_eq!(woken, Woken { reached, was_due: false, deleting: None }, "{what}");
+        assert_eq!(before, scene.dump(), "{what}");
+    }
 }
 
 #[test]

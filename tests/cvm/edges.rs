@@ -8,9 +8,8 @@ use runstate::code::Code;
 use runstate::domain::cvm::{CC_HISTORY, Delete, EXECUTIONS, Start, Status};
 use runstate::engine::{Due, Pace, STAGED, Work};
 use runstate::limits::Settings;
-use runstate::schema::{Collection, Key};
 use runstate::store::layer::{Fault, FaultStore, Method, Small, yield_now};
-use runstate::store::{Batch, Expect, Limits, Memory, Op, Write};
+use runstate::store::{Limits, Memory};
 use runstate::testing::block_on;
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
@@ -24,21 +23,6 @@ const LEASE: Millis = Millis::seconds(30);
 fn claim(scene: &Scene, kinds: &[&str]) -> Result<Option<Work>, runstate::engine::Error> {
     let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
     block_on(scene.cvm().claim(&kinds, "worker", LEASE))
-}
-
-/// Writes a document as an import, another program or a mistake would.
-fn put(scene: &mut Scene, collection: &'static Collection, id: &str, document: &Json) {
-    let key = Key::new(collection, id);
-    let op = Op::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
-    let batch = Batch {
-        command: scene.command(),
-        fingerprint: "by hand".into(),
-        at: scene.host.clock.now(),
-        result: Json::Null,
-        writes: vec![Write { key, expect: Expect::Any, op }],
-        checks: vec![],
-    };
-    block_on(scene.store.commit(batch)).unwrap();
 }
 
 /// Executions that rest keep calls whose deadline has passed at the head of the queue: nobody may answer them, and nobody closes them.
@@ -67,7 +51,7 @@ fn a_damaged_call_holds_up_no_other() {
     let mut scene = Scene::of(r#"CC.all(["a?", { tool: "search" }])"#);
     let row =
         json!({"id": "bad", "executionId": "gone", "programName": "p", "kind": "cc", "availableAt": 1, "request": {}});
-    put(&mut scene, &CC_HISTORY, "bad", &row);
+    scene.put(&CC_HISTORY, "bad", &row);
     let found = claim(&scene, &["search", "cc"]).map(|work| work.is_some());
     assert!(found == Ok(true), "{found:?}");
 }
@@ -120,7 +104,7 @@ fn what_was_woken_for_nothing_is_not_due_again() {
     let mut scene = Scene::of(r#"CC("?", { timeoutMs: 3600000 })"#);
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head["wakeAt"] = json!(1);
-    put(&mut scene, &EXECUTIONS, "run", &head);
+    scene.put(&EXECUTIONS, "run", &head);
     scene.after(Millis(0));
     let now = scene.host.clock.now();
     let next: Option<Timestamp> = block_on(scene.cvm().next_due()).unwrap();
@@ -131,7 +115,7 @@ fn what_was_woken_for_nothing_is_not_due_again() {
 #[test]
 fn a_damaged_marker_holds_up_no_sweeping() {
     let mut scene = Scene::of("sleep(1000); console.log(1); CC('?')");
-    put(&mut scene, &STAGED, "m", &json!({"id": "m", "at": 1, "attempt": "a", "batches": -1, "state": "staging"}));
+    scene.put(&STAGED, "m", &json!({"id": "m", "at": 1, "attempt": "a", "batches": -1, "state": "staging"}));
     scene.host.clock.advance(Millis::days(40));
     let due: Result<Due, _> = block_on(scene.cvm().run_due(1_000, Pace::Stop));
     scene.expect_output(["1"]);
@@ -145,7 +129,7 @@ fn an_execution_with_a_damaged_call_can_be_cancelled() {
     let call = scene.call_id();
     let mut row = scene.dump()[&format!("cvm.cc_history/{call}")].1.clone();
     row["context"] = json!({});
-    put(&mut scene, &CC_HISTORY, &call, &row);
+    scene.put(&CC_HISTORY, &call, &row);
     let cancelled = block_on(scene.cvm().cancel("run", None)).map(|reached| reached.status);
     assert!(cancelled == Ok(Status::Cancelled), "{cancelled:?}");
 }
@@ -156,7 +140,7 @@ fn what_is_done_to_a_copied_head_leaves_the_other_execution_alone() {
     let mut scene = Scene::of(r#"console.log(CC("?"))"#);
     let mut copy = scene.dump()["cvm.executions/run"].1.clone();
     copy["id"] = json!("copy");
-    put(&mut scene, &EXECUTIONS, "copy", &copy);
+    scene.put(&EXECUTIONS, "copy", &copy);
     let shown = block_on(scene.cvm().show("copy")).unwrap_err();
     assert!(shown.code == Code::Corrupt && shown.message.contains("is of another execution"), "{shown}");
     assert_eq!(block_on(scene.cvm().cancel("copy", None)).unwrap().status, Status::Cancelled);
@@ -169,7 +153,7 @@ fn a_call_that_is_gone_is_told_as_damage_of_what_waits_for_it() {
     let mut scene = Scene::of(r#"CC("?")"#);
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head["ccWaiting"]["callId"] = json!("gone");
-    put(&mut scene, &EXECUTIONS, "run", &head);
+    scene.put(&EXECUTIONS, "run", &head);
     let shown = block_on(scene.cvm().show("run")).unwrap_err();
     assert!(shown.code == Code::Corrupt && shown.message.contains("call `gone`, which is not there"), "{shown}");
     assert_eq!(block_on(scene.cvm().cancel("run", None)).unwrap().status, Status::Cancelled);
@@ -201,7 +185,7 @@ fn a_hostile_call_ends_no_worker() {
     row["executionId"] = json!("nobody");
     row["availableAt"] = json!(1);
     row["claim"] = json!({"token": 9_007_199_254_740_991i64, "until": 1, "attempts": 1});
-    put(&mut scene, &CC_HISTORY, "hostile", &row);
+    scene.put(&CC_HISTORY, "hostile", &row);
     let worker = Worker::new(scene.cvm(), "worker").without_due().handle("cc", 1, async |_: Task| Ok("yes".into()));
     let ended = block_on(worker.run(async {
         for _ in 0..10_000 {
@@ -222,7 +206,7 @@ fn a_deletion_left_by_an_earlier_program_is_gone_on_with() {
     block_on(scene.engine().execute(&Delete::of("run"))).unwrap();
     let mut head = scene.dump()["cvm.executions/run"].1.clone();
     head.as_object_mut().unwrap().remove("wakeAt");
-    put(&mut scene, &EXECUTIONS, "run", &head);
+    scene.put(&EXECUTIONS, "run", &head);
     scene.after(Millis::days(8));
     assert_eq!((scene.count("executions"), block_on(scene.cvm().next_due()).unwrap()), (0, None));
 }

@@ -8,8 +8,8 @@ use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, ExecutionView, Load, Loaded
 use runstate::engine::{Cvm, Due, Engine, Error, Pace};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
-use runstate::schema::{Key, Query};
-use runstate::store::{Memory, Store};
+use runstate::schema::{Collection, Key, Query};
+use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -151,6 +151,21 @@ impl Scene {
             }
         }
         all
+    }
+
+    /// Writes a document as an import, another program or a mistake would.
+    pub fn put(&mut self, collection: &'static Collection, id: &str, document: &Json) {
+        let key = Key::new(collection, id);
+        let op = Op::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
+        let batch = Batch {
+            command: self.command(),
+            fingerprint: "by hand".into(),
+            at: self.host.clock.now(),
+            result: Json::Null,
+            writes: vec![Write { key, expect: Expect::Any, op }],
+            checks: vec![],
+        };
+        block_on(self.store.commit(batch)).unwrap();
     }
 
     /// How many rows of a collection there are.

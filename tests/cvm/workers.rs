@@ -1,10 +1,11 @@
 //! Workers: claims, leases, fencing tokens, failures and retries.
 
 use runstate::code::Code;
-use runstate::domain::cvm::{Backoff, Fail, Status};
+use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail, Status};
 use runstate::engine::Work;
 use runstate::testing::block_on;
 use runstate::time::Millis;
+use runstate::value::Json;
 use serde_json::json;
 
 use crate::scene::{Scene, code};
@@ -119,25 +120,125 @@ fn a_failure_without_retry_throws_under_its_name() {
     assert_eq!(scene.show().error.unwrap().name, "PermissionError");
 }
 
+/// Claims the call of this id.
+fn claim_call(scene: &Scene, call: &str, owner: &str) -> Option<Work> {
+    block_on(scene.cvm().claim_call(call, owner, LEASE)).unwrap()
+}
+
 #[test]
-fn only_what_is_open_is_handed_out() {
-    let scene = Scene::of(r#"CC.all(["a", { tool: "other" }, { prompt: "b", timeoutMs: 1000 }]); sleep(5)"#);
-    let a = claim(&scene, "one").unwrap();
-    let b = claim(&scene, "one").unwrap();
-    assert_ne!(a.claimed.call, b.claimed.call);
-    assert_eq!(claim(&scene, "one"), None);
-    // Its deadline passes: nobody is given what nobody may answer.
-    scene.host.clock.advance(Millis::minutes(1));
-    assert_eq!(claim(&scene, "two").unwrap().call.prompt, "a");
-    assert_eq!(claim(&scene, "two"), None);
-    let one = |call: &str| block_on(scene.cvm().claim_call(call, "three", LEASE)).unwrap();
-    assert_eq!(one(&a.claimed.call), None, "another has it");
-    let other = scene.show().calls.into_iter().find(|call| call.kind == "other").unwrap();
-    assert_eq!(one(&other.call_id).unwrap().call.kind, "other");
-    let kinds = |kinds: &[&str]| kinds.iter().map(|&kind| kind.to_owned()).collect::<Vec<_>>();
-    assert_eq!(code(block_on(scene.cvm().claim(&kinds(&["timer"]), "x", LEASE))), Code::Invalid);
-    assert_eq!(code(block_on(scene.cvm().claim(&kinds(&["t"; 17]), "x", LEASE))), Code::Limit);
-    assert_eq!(code(block_on(scene.cvm().claim(&kinds(&["t"]), "x", Millis(0)))), Code::Invalid);
+fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
+    let mut scene = Scene::of(
+        r#"CC.all(["a", { prompt: "b", timeoutMs: 60000, default: "late" }, { tool: "other" }]); sleep(60000)"#,
+    );
+    let calls = scene.show().calls;
+    let [a, b, other] = [0, 1, 2].map(|n| calls[n].call_id.as_str());
+    assert_eq!(claim_call(&scene, "no-such-call", "one"), None);
+
+    // Another worker holds the call until its lease expires.
+    let first = claim_call(&scene, a, "one").unwrap();
+    assert_eq!(claim_call(&scene, a, "two"), None);
+    scene.host.clock.advance(Millis(LEASE.0 - 1));
+    assert_eq!(claim_call(&scene, a, "two"), None);
+    scene.host.clock.advance(Millis(1));
+    let second = claim_call(&scene, a, "two").unwrap();
+    assert!(second.claimed.token > first.claimed.token);
+
+    // Of the kinds asked for only `b` is left.
+    assert_eq!(claim(&scene, "three").unwrap().claimed.call, b);
+    assert_eq!(claim(&scene, "four"), None);
+    assert_eq!(claim_call(&scene, other, "four").unwrap().call.kind, "other");
+
+    // All leases have expired, and so has the deadline of `b`.
+    scene.host.clock.advance(LEASE);
+    assert_eq!(claim_call(&scene, b, "five"), None);
+    let third = claim(&scene, "five").unwrap();
+    assert_eq!(third.claimed.call, a);
+    assert_eq!(claim(&scene, "six"), None);
+
+    // An answered call and a timer are never claimed, whatever the time.
+    block_on(scene.cvm().complete(&third.claimed, "done".into(), None, None)).unwrap();
+    let other = claim_call(&scene, other, "six").unwrap();
+    block_on(scene.cvm().complete(&other.claimed, "done".into(), None, None)).unwrap();
+    scene.after(Millis(0));
+    let timer = scene.show().calls.remove(0);
+    assert_eq!(timer.kind, "timer");
+    scene.host.clock.advance(Millis::seconds(59));
+    for call in [a, b, &timer.call_id] {
+        assert_eq!(claim_call(&scene, call, "seven"), None, "{call}");
+    }
+}
+
+/// Each row differs in one point from a call that is claimed.
+#[test]
+fn each_reason_alone_keeps_a_call_from_being_claimed() {
+    let scene = Scene::of(r#"CC("?")"#);
+    let asked = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
+    // Writing the row takes a second of the scene's time.
+    let now = scene.host.clock.now().as_millis() + 1_000;
+    let at = |millis: i64| json!({"availableAt": millis});
+    let claim = |token: u64| json!({"claim": {"token": token, "until": 1, "attempts": 1}});
+    let deadline = |millis: i64| {
+        let mut request = asked["request"].clone();
+        request["deadline"] = json!(millis);
+        json!({"request": request})
+    };
+    let early = json!({"key": "k", "outcome": "answered", "request": null, "availableAt": now,
+        "response": {"result": "yes", "timestamp": 1}});
+    let last_token = (1 << 53) - 1;
+    for (what, differs, claimed) in [
+        ("an open call", json!({}), true),
+        ("a call that was answered", json!({"outcome": "answered"}), false),
+        ("a call that was cancelled", json!({"outcome": "cancelled"}), false),
+        ("a call that is available now", at(now), true),
+        ("a call that is available later", at(now + 1), false),
+        ("a call that is never available", json!({"availableAt": null}), false),
+        ("a call before its deadline", deadline(now + 1), true),
+        ("a call at its deadline", deadline(now), false),
+        ("a call under the last token but one", claim(last_token - 1), true),
+        ("a call under the last token", claim(last_token), false),
+        ("an early answer", early, false),
+        ("a row that cannot be read", json!({"request": {}}), false),
+    ] {
+        let mut row = asked.clone();
+        row["id"] = json!("one");
+        for (field, value) in differs.as_object().unwrap() {
+            match value {
+                Json::Null => drop(row.as_object_mut().unwrap().remove(field)),
+                value => row[field] = value.clone(),
+            }
+        }
+        let mut scene = Scene::of(r#"CC("?")"#);
+        scene.put(&CC_HISTORY, "one", &row);
+        assert_eq!(scene.host.clock.now().as_millis(), now);
+        assert_eq!(claim_call(&scene, "one", "worker").is_some(), claimed, "{what}");
+    }
+}
+
+#[test]
+fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
+    let scene = Scene::of(r#"CC("?")"#);
+    let before = scene.dump();
+    let claim = |kinds: &[&str], owner: &str, lease: Millis| {
+        let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
+        block_on(scene.cvm().claim(&kinds, owner, lease)).map_err(|error| (error.code, error.message))
+    };
+    let (day, long) = (Millis::days(30), "x".repeat(201));
+    for (kinds, owner, lease, code, words) in [
+        (&["t"][..], "w", Millis(0), Code::Invalid, "lease"),
+        (&["t"], "w", Millis(-1), Code::Invalid, "lease"),
+        (&["t"], "w", Millis(day.0 + 1), Code::Invalid, "lease"),
+        (&["t"], "", LEASE, Code::Invalid, "owner"),
+        (&["t"], &long, LEASE, Code::Invalid, "owner"),
+        (&["t", "timer"], "w", LEASE, Code::Invalid, "timers"),
+        (&["t"; 17], "w", LEASE, Code::Limit, "17 kinds"),
+    ] {
+        let (found, message) = claim(kinds, owner, lease).unwrap_err();
+        assert!(found == code && message.contains(words), "{kinds:?}, {owner:?}, {lease:?}: {found} {message}");
+    }
+    for (kinds, owner, lease) in [(&["t"; 16][..], "w", Millis(1)), (&["t"], &long[1..], day)] {
+        assert_eq!(claim(kinds, owner, lease), Ok(None), "{kinds:?}, {owner:?}, {lease:?}");
+    }
+    assert_eq!(before, scene.dump());
 }
 
 #[test]

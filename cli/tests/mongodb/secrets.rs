@@ -80,6 +80,9 @@ fn urls(at: &str) -> Vec<String> {
         format!("mongodb://ann:a/{s}@{at}?{wait}"),
         format!("mongodb://ann:a?{s}@{at}?{wait}"),
         format!("mongodb://ann:a#{s}@{at}?{wait}"),
+        // With both `@` and `?`: the driver would read a part of them as the host.
+        format!("mongodb://ann:a@{s}?w=1@{at}?{wait}"),
+        format!("mongodb://ann:a@b?{s}=1@{at}?{wait}"),
         format!("mongodb://ann:a:{s}@{at}?{wait}"),
         format!("mongodb://ann:{s}@127.0.0.1:port/app?{wait}"),
         format!("mongodb://ann:{s}@{at}?{wait}&nonsense=1"),

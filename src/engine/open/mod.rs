@@ -127,8 +127,15 @@ impl StoreUrl {
             "indexeddb" => Ok(Self::IndexedDb(rest.to_owned())),
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
+            _ if !is_scheme(scheme) => {
+                invalid(format!("`{}` is no store URL; a scheme and `:` are missing", aloud(url)))
+            }
             _ => {
-                let (url, rest) = (aloud(url), aloud(rest));
+                let rest = match rest.strip_prefix("//") {
+                    Some(rest) => without_secrets("//", rest),
+                    None => without_secrets("", rest),
+                };
+                let url = aloud(url);
                 match nearest(scheme) {
                     Some(known) => {
                         invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?"))
@@ -189,7 +196,14 @@ pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
 /// assert_eq!(aloud("mongodb://host/app"), "mongodb://host/app");
 /// ```
 pub fn aloud(url: &str) -> String {
-    let (begin, rest) = url.split_at(url.find("//").map_or(0, |at| at + 2));
+    // A password may hold `//` too, so only a scheme stands before them.
+    let begins = |at: &usize| is_scheme(url[..*at].strip_suffix(':').unwrap_or(&url[..*at]));
+    let (begin, rest) = url.split_at(url.find("//").filter(begins).map_or(0, |at| at + 2));
+    without_secrets(begin, rest)
+}
+
+/// `rest`, which begins with what a server may ask for, without that; behind `begin`.
+fn without_secrets(begin: &str, rest: &str) -> String {
     let (secret, shown) = rest.rsplit_once('@').map_or(("", rest), |(secret, shown)| (secret, shown));
     if secret.contains('?') {
         return format!("{begin}…");
@@ -199,6 +213,11 @@ pub fn aloud(url: &str) -> String {
         Some((place, _)) => format!("{begin}{user}{place}?…"),
         None => format!("{begin}{user}{shown}"),
     }
+}
+
+/// Whether `text` can be the scheme of a URL.
+fn is_scheme(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// The scheme at most two letters away.
@@ -226,6 +245,51 @@ mod tests {
         let of = |url: &str| Some(url.to_owned());
         let environment = Environment { mongodb_uri: of("mongodb://ann:secret@h"), ..Environment::default() };
         assert!(!format!("{environment:?}").contains("secret"));
+    }
+
+    /// Passwords in three parts, with what may separate the parts of a URL between them.
+    fn passwords() -> impl Iterator<Item = String> {
+        const BETWEEN: [&str; 14] = ["", "@", "?", "?w=", "&", "&w=", "/", "//", "://", ":", "#", "%", "=", ","];
+        BETWEEN.iter().flat_map(|one| BETWEEN.iter().map(move |other| format!("pw1{one}pw2{other}pw3")))
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_in_an_error_or_in_debug_output() {
+        let places = [
+            "mongodb://us1r:{}@h/app",
+            "mongodb://us1r:{}@h/app?w=1&appName=a@b",
+            "mongodb+srv://us1r:{}@h/app",
+            "postgres://us1r:{}@h/app",
+            "mongodb:us1r:{}@h/app",
+            "mongodb//us1r:{}@h/app",
+            "//us1r:{}@h/app",
+            "mongo://us1r:{}@h/app",
+            "mongo:us1r:{}@h/app",
+            "mongodbs:us1r:{}@h/app",
+            "MONGODB://us1r:{}@h/app?w=1",
+            "redis:us1r:{}@h",
+            "http://{}@h/app?token=us1r",
+            "mongo://h/app?password={}",
+        ];
+        for password in passwords() {
+            for place in places {
+                let url = place.replace("{}", &password);
+                let environment = Environment { mongodb_uri: Some(url.clone()), ..Environment::default() };
+                let mongodb = Environment { cvm_storage_type: Some("mongodb".into()), ..environment.clone() };
+                let mut said = vec![aloud(&url), format!("{environment:?}")];
+                said.extend(store_url(&mongodb).err().map(|error| error.to_string()));
+                said.push(match StoreUrl::parse(&url) {
+                    Ok(parsed) => format!("{parsed:?}"),
+                    Err(error) => error.to_string(),
+                });
+                for said in said {
+                    assert!(!["us1r", "pw1", "pw2", "pw3"].iter().any(|part| said.contains(part)), "{url}: {said}");
+                }
+            }
+            // A name before the first `:` may be a scheme.
+            let said = StoreUrl::parse(&format!("mongo:{password}@h/app")).unwrap_err().message;
+            assert!(!["pw1", "pw2", "pw3"].iter().any(|part| said.contains(part)), "{password}: {said}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ const NOBODY: &str = "user:password";
 const SECRETS: [&str; 5] = ["password", "authmechanismproperties", "proxyusername", "token", "secret"];
 
 const AMPERSAND: &str = "a `&` within a value is written as %26";
+const AT: &str = "an `@` within a value is written as %40";
 
 /// Hears the names of commands.
 pub type OnCommand = Arc<dyn Fn(&str) + Send + Sync>;
@@ -125,6 +126,10 @@ pub(super) async fn foreign(url: &str) -> Result<Foreign, Error> {
 
 /// The URL without what is ours, and that.
 fn cut(url: &str) -> Result<(String, Own), Error> {
+    // An `@` behind the `?`: part of a password may be where the driver reads the host, which errors name.
+    if without_secrets(url).is_none() {
+        return Err(invalid(format!("{}; {AT}", advice(url))));
+    }
     let Some((base, query)) = url.split_once('?').filter(|(base, _)| !base.is_empty()) else {
         return Ok((url.to_owned(), Own::default()));
     };
@@ -295,6 +300,64 @@ mod tests {
             assert!(!said.contains("cret") && !said.contains("ann"), "{uri}: {said}");
             assert_eq!(error.code(), crate::code::Code::InvalidUrl);
         }
+    }
+
+    /// Passwords in three parts, with what may separate the parts of a URL between them. The first part can be a port.
+    fn passwords() -> impl Iterator<Item = String> {
+        const BETWEEN: [&str; 16] =
+            ["", "@", "?", "?w=", "?appName=", "&", "&w=", "/", "//", "://", ":", "#", "%", "=", ",", "["];
+        BETWEEN.iter().flat_map(|one| BETWEEN.iter().map(move |other| format!("41977{one}pw2k{other}pw3j")))
+    }
+
+    /// Where a URL holds a secret, and what may be wrong beside it.
+    const PLACES: [&str; 11] = [
+        "mongodb://us1r:{}@h/app",
+        "mongodb://us1r:{}@h:port/app",
+        "mongodb://us1r:{}@h/a.b",
+        "mongodb://us1r:{}@h/app?nonsense=1",
+        "mongodb://us1r:{}@h/app?layout=seed",
+        "mongodb://us1r:{}@h/app?appName=a@b",
+        "mongodb://{}@h/app",
+        "mongodb://h/app?tlsCertificateKeyFilePassword={}",
+        "mongodb://h/app?tlsCertificateKeyFilePassword={}&nonsense=1",
+        "mongodb://h/app?nonsense=1&authMechanismProperties=AWS_SESSION_TOKEN:{}",
+        "mongodb://h:port/app?proxyHost=h&proxyUsername=us1r&proxyPassword={}",
+    ];
+
+    fn expect_silent(url: &str, said: &str) {
+        let lower = said.to_ascii_lowercase();
+        for secret in ["us1r", "41977", "pw2k", "pw3j"] {
+            assert!(!lower.contains(secret), "{url}: {said}");
+        }
+    }
+
+    /// What the driver takes for a host or a database is repeated by later errors.
+    #[tokio::test]
+    async fn no_part_of_a_password_is_in_an_error_or_is_read_as_a_host() {
+        let (mut refused, mut taken) = (0, 0);
+        for password in passwords() {
+            for place in PLACES {
+                let url = place.replace("{}", &password);
+                match read(&url).await {
+                    Err(error) => {
+                        assert_eq!(error.code(), crate::code::Code::InvalidUrl, "{url}");
+                        expect_silent(&url, &error.to_string());
+                        refused += 1;
+                    }
+                    Ok(read) => {
+                        let hosts: Vec<String> = read.client.hosts.iter().map(ToString::to_string).collect();
+                        assert_eq!(hosts, ["h:27017"], "{url}");
+                        expect_silent(&url, &read.layout.describe());
+                        taken += 1;
+                    }
+                }
+                match foreign(&url).await {
+                    Err(error) => expect_silent(&url, &error.to_string()),
+                    Ok(read) => expect_silent(&url, &format!("{:?} {:?}", read.client.hosts, read.named)),
+                }
+            }
+        }
+        assert!(refused > 2_000 && taken > 20, "{refused} refused, {taken} taken");
     }
 
     #[tokio::test]

@@ -1,8 +1,13 @@
 //! What a step does: by chance, some more often than others.
 
+use serde::{Deserialize, Serialize};
+
 use crate::testing::SimIds;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a step of a script does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each is the command or query of its name")]
 pub enum Act {
     Load,
     Start,
@@ -55,7 +60,12 @@ const OFTEN: [(usize, Act); 22] = [
 ];
 
 impl Act {
-    pub fn by_chance(chance: &SimIds) -> Self {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        OFTEN.into_iter().map(|(_, act)| act)
+    }
+
+    pub(super) fn by_chance(chance: &SimIds) -> Self {
         let mut drawn = chance.below(OFTEN.iter().map(|(often, _)| often).sum());
         for (often, act) in OFTEN {
             if drawn < often {

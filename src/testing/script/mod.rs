@@ -1,12 +1,15 @@
 //! A script of commands that follows from a seed alone, on a simulated host: wherever it is played, on whatever store, each step must come
-//! to the same, and the documents be the same in the end. What a step does is in `act.rs`, who does it in `player.rs`.
+//! to the same, and the documents be the same in the end. What a step does is in `act.rs`, what it came to in `step.rs`, who does it in
+//! `player.rs`.
 
 mod act;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub mod export;
 mod player;
 mod seen;
+mod step;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +19,9 @@ use crate::engine::Error;
 use crate::store::Store;
 
 use player::Player;
+
+pub use act::Act;
+pub use step::{ScriptStep, StepOutcome};
 
 /// A script.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,8 +37,8 @@ pub struct Script {
 /// What a script came to. Two that are equal have done the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Played {
-    /// A line for each step: what was done, what came of it, and how the execution stood then, by the hash of its state.
-    pub steps: Vec<String>,
+    /// The steps, each with what came of it.
+    pub steps: Vec<ScriptStep>,
     /// A line for each document of the store in the end, of whatever collection, with its revision.
     pub documents: Vec<String>,
 }
@@ -66,8 +72,8 @@ impl Played {
     }
 }
 
-fn parted(what: &str, ours: &[String], theirs: &[String]) -> Option<String> {
+fn parted<T: PartialEq + Display>(what: &str, ours: &[T], theirs: &[T]) -> Option<String> {
     let at = (0..ours.len().max(theirs.len())).find(|n| ours.get(*n) != theirs.get(*n))?;
-    let line = |lines: &[String]| lines.get(at).map_or("nothing".to_owned(), String::clone);
+    let line = |lines: &[T]| lines.get(at).map_or("nothing".to_owned(), T::to_string);
     Some(format!("{what} {at} is\n  {}\nhere, and there\n  {}", line(ours), line(theirs)))
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::Script;
 use super::act::Act;
-use super::seen::{self, told};
+use super::seen;
+use super::step::{ScriptStep, StepOutcome};
 use crate::code::Code;
 use crate::domain;
 use crate::domain::cvm::{Backoff, Claimed, Fail, Load, Of, OpenCall, Start};
@@ -60,33 +62,35 @@ impl<'a> Player<'a> {
         Ok(Self { script, store, host, cvm, chance: SimIds::new(script.seed), run, n, held, sent })
     }
 
-    /// Does the next step, and tells it.
-    pub async fn step(&mut self, n: u32) -> Result<String, Error> {
-        self.n = n;
+    /// Does the next step.
+    pub async fn step(&mut self, number: u32) -> Result<ScriptStep, Error> {
+        self.n = number;
         self.host.clock.advance(Millis::seconds(1));
         let act = Act::by_chance(&self.chance);
         self.run = format!("run-{}", self.chance.below(RUNS));
-        let came = match self.act(act).await {
-            Ok(result) => canonical(&result),
+        let outcome = match self.act(act).await {
+            Ok(Some(result)) => StepOutcome::Applied { result: canonical(&result) },
+            Ok(None) => StepOutcome::Idle,
             // What is refused is refused alike everywhere; what failed would have to be looked at.
             Err(error) if is_trouble(error.code) => return Err(error),
-            Err(error) => format!("{}: {}", error.code, error.message),
+            Err(error) => StepOutcome::Rejected { code: error.code.as_str().to_owned(), message: error.message },
         };
-        let stands = match self.cvm.show(&self.run).await {
-            Ok(view) => format!("{} {}", view.status.as_str(), view.state_hash.unwrap_or_default()),
-            Err(error) if error.code == Code::NotFound => "not there".to_owned(),
+        let (status, state_hash) = match self.cvm.show(&self.run).await {
+            Ok(view) => (Some(view.status), view.state_hash),
+            Err(error) if error.code == Code::NotFound => (None, None),
             Err(error) => return Err(error),
         };
-        Ok(format!("{n} {act:?} {}: {came}; {stands}", self.run))
+        Ok(ScriptStep { number, act, execution: self.run.clone(), outcome, status, state_hash })
     }
 
-    async fn act(&mut self, act: Act) -> Result<Json, Error> {
+    /// `None`: there is nothing to do.
+    async fn act(&mut self, act: Act) -> Result<Option<Json>, Error> {
         let (cvm, run, id) = (self.cvm.clone(), self.run.clone(), command(&format!("step-{}", self.n))?);
         let id = Some(&id);
         match act {
             Act::Load => self.load_another(id).await,
             Act::Start => self.start().await,
-            Act::Next => told(cvm.next(&run, id).await),
+            Act::Next => result(cvm.next(&run, id).await),
             Act::Answer => self.answer_some_call().await,
             Act::AnswerKey => {
                 let (key, answer) = (["k", "k", "x", "nobody asks"][self.chance.below(4)], self.something());
@@ -94,53 +98,56 @@ impl<'a> Player<'a> {
             }
             Act::AnswerWrong => {
                 let call = self.some_call().await?.map(|call| call.call_id);
-                told(cvm.answer(&run, call.as_deref(), json!({"no": ["answer"]}), None, id).await)
+                result(cvm.answer(&run, call.as_deref(), json!({"no": ["answer"]}), None, id).await)
             }
-            Act::Pause => told(cvm.pause(&run, id).await),
-            Act::Unpause => told(cvm.unpause(&run, id).await),
-            Act::Cancel => told(cvm.cancel(&run, id).await),
-            Act::Retry => told(cvm.retry(&run, id).await),
-            Act::Delete => told(cvm.delete(&run, id).await),
+            Act::Pause => result(cvm.pause(&run, id).await),
+            Act::Unpause => result(cvm.unpause(&run, id).await),
+            Act::Cancel => result(cvm.cancel(&run, id).await),
+            Act::Retry => result(cvm.retry(&run, id).await),
+            Act::Delete => result(cvm.delete(&run, id).await),
             Act::Claim => self.claim(id).await,
             Act::Heartbeat | Act::Complete | Act::Fail | Act::FailAgain | Act::Release => self.work(act, id).await,
-            Act::RunDue => told(cvm.run_due(50, if self.n.is_multiple_of(3) { Pace::Slice } else { Pace::Stop }).await),
+            Act::RunDue => {
+                let due = cvm.run_due(50, if self.n.is_multiple_of(3) { Pace::Slice } else { Pace::Stop }).await?;
+                if due.is_nothing() { Ok(None) } else { result(Ok(due)) }
+            }
             Act::Pass => {
                 let spans = [1, 900, 5_000, 21_000, 61_000, 3_700_000, 90_000_000];
-                Ok(json!(self.host.clock.advance(Millis(spans[self.chance.below(spans.len())]))))
+                result(Ok(self.host.clock.advance(Millis(spans[self.chance.below(spans.len())]))))
             }
             Act::Repeat => match self.chance.below(self.sent.len().max(1)) {
                 which if which < self.sent.len() => {
                     let (id, sent) = self.sent[which].clone();
                     self.submit(&sent, &command(&id)?).await
                 }
-                _ => Ok(Json::Null),
+                _ => Ok(None),
             },
-            Act::Look => seen::look(&cvm, self.chance.below(seen::LOOKS)).await,
+            Act::Look => seen::look(&cvm, self.chance.below(seen::LOOKS)).await.map(Some),
             Act::Restart => {
                 self.cvm = engine(&self.store, &self.host).await?.cvm();
-                Ok(Json::Null)
+                Ok(Some(Json::Null))
             }
         }
     }
 
     /// One of the programs with another source, which is its next version.
-    async fn load_another(&mut self, id: Option<&CommandId>) -> Result<Json, Error> {
-        let Some(load) = self.some_program().cloned() else { return Ok(Json::Null) };
-        told(self.cvm.load(&Load { source: format!("{}// {}\n", load.source, self.n), ..load }, id).await)
+    async fn load_another(&mut self, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
+        let Some(load) = self.some_program().cloned() else { return Ok(None) };
+        result(self.cvm.load(&Load { source: format!("{}// {}\n", load.source, self.n), ..load }, id).await)
     }
 
     fn some_program(&self) -> Option<&Load> {
         self.script.programs.get(self.chance.below(self.script.programs.len()))
     }
 
-    async fn start(&mut self) -> Result<Json, Error> {
+    async fn start(&mut self) -> Result<Option<Json>, Error> {
         let program = self.some_program().map_or("missing", |program| &program.name).to_owned();
         let start = Start::of(&program).id(&self.run).input(self.something());
         self.send(Done::Start(start)).await
     }
 
     /// Answers a call as it wants to be answered.
-    async fn answer_some_call(&mut self) -> Result<Json, Error> {
+    async fn answer_some_call(&mut self) -> Result<Option<Json>, Error> {
         let (call, answer) = match self.some_call().await? {
             Some(call) => (Some(call.call_id.clone()), self.fitting(&call)),
             None => (None, self.something()),
@@ -148,58 +155,57 @@ impl<'a> Player<'a> {
         self.send(Done::Answer { run: self.run.clone(), call, answer }).await
     }
 
-    async fn send(&mut self, sent: Done) -> Result<Json, Error> {
+    async fn send(&mut self, sent: Done) -> Result<Option<Json>, Error> {
         let id = format!("step-{}", self.n);
         self.sent.push((id.clone(), sent.clone()));
         self.submit(&sent, &command(&id)?).await
     }
 
-    async fn submit(&self, sent: &Done, id: &CommandId) -> Result<Json, Error> {
+    async fn submit(&self, sent: &Done, id: &CommandId) -> Result<Option<Json>, Error> {
         let id = Some(id);
         match sent {
-            Done::Start(start) => told(self.cvm.start(start, id).await),
+            Done::Start(start) => result(self.cvm.start(start, id).await),
             Done::Answer { run, call, answer } => {
-                told(self.cvm.answer(run, call.as_deref(), answer.clone(), None, id).await)
+                result(self.cvm.answer(run, call.as_deref(), answer.clone(), None, id).await)
             }
             Done::AnswerKey { run, key, answer } => {
-                told(self.cvm.answer_key(run, key, 1, answer.clone(), Some("early".to_owned()), id).await)
+                result(self.cvm.answer_key(run, key, 1, answer.clone(), Some("early".to_owned()), id).await)
             }
         }
     }
 
-    async fn claim(&mut self, id: Option<&CommandId>) -> Result<Json, Error> {
+    async fn claim(&mut self, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
         let kinds: &[&str] = [&["cc"][..], &["search"], &["cc", "search", "write"]][self.chance.below(3)];
         let of = Of::Kinds(kinds.iter().map(|kind| (*kind).to_owned()).collect());
         let work = self.cvm.claim_as(of, &format!("worker-{}", self.chance.below(2)), LEASE, id).await?;
-        if let Some(work) = &work {
-            self.run.clone_from(&work.claimed.execution);
-            self.held.push(work.claimed.clone());
-        }
-        told(Ok(work.map(|work| work.claimed)))
+        let Some(work) = work else { return Ok(None) };
+        self.run.clone_from(&work.claimed.execution);
+        self.held.push(work.claimed.clone());
+        result(Ok(work.claimed))
     }
 
     /// What a worker does with something it has claimed, some time ago perhaps.
-    async fn work(&mut self, act: Act, id: Option<&CommandId>) -> Result<Json, Error> {
+    async fn work(&mut self, act: Act, id: Option<&CommandId>) -> Result<Option<Json>, Error> {
         let recent = self.held.len().saturating_sub(4);
         let Some(claimed) = self.held.get(recent + self.chance.below(self.held.len() - recent)).cloned() else {
-            return Ok(Json::Null);
+            return Ok(None);
         };
         self.run.clone_from(&claimed.execution);
         match act {
-            Act::Heartbeat => told(self.cvm.heartbeat(&claimed, LEASE).await),
-            Act::Release => told(self.cvm.release(&claimed).await),
+            Act::Heartbeat => result(self.cvm.heartbeat(&claimed, LEASE).await),
+            Act::Release => result(self.cvm.release(&claimed).await),
             Act::Complete => {
                 let calls = self.cvm.show(&self.run).await?.calls;
                 let call = calls.into_iter().find(|call| call.call_id == claimed.call);
                 let answer = call.map_or(Json::Null, |call| self.fitting(&call));
-                told(self.cvm.complete(&claimed, answer, Some("worker".to_owned()), id).await)
+                result(self.cvm.complete(&claimed, answer, Some("worker".to_owned()), id).await)
             }
             _ => {
                 let backoff = Backoff { attempts: 2, initial: Millis::seconds(4), longest: Millis::minutes(1) };
                 let Claimed { execution, call, token, .. } = claimed;
                 let message = "it broke".to_owned();
                 let retry = (act == Act::FailAgain).then_some(backoff);
-                told(self.cvm.fail(&Fail { execution, call, token, message, name: None, retry, by: None }, id).await)
+                result(self.cvm.fail(&Fail { execution, call, token, message, name: None, retry, by: None }, id).await)
             }
         }
     }
@@ -236,6 +242,11 @@ impl<'a> Player<'a> {
             _ => json!(format!("answer {n}")),
         }
     }
+}
+
+/// What the engine returned, as JSON.
+fn result<T: Serialize>(result: Result<T, Error>) -> Result<Option<Json>, Error> {
+    seen::told(result).map(Some)
 }
 
 async fn engine(store: &Arc<dyn Store>, host: &SimHost) -> Result<Engine, Error> {

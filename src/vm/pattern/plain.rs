@@ -59,9 +59,25 @@ mod tests {
         let mut steps = 0;
         let simple = TextPattern::new("[0-9]$").unwrap();
         assert_eq!(simple.is_in(&"x".repeat(100_000), &mut steps), Ok(false));
+        // Without the limit it ends after some million steps.
         let mut steps = 100_000;
         let hostile = TextPattern::new("^(a+)+$").unwrap();
-        assert_eq!(hostile.is_in(&format!("{}b", "a".repeat(100)), &mut steps), Err(Exceeded::MatchSteps));
+        assert_eq!(hostile.is_in(&format!("{}b", "a".repeat(20)), &mut steps), Err(Exceeded::MatchSteps));
         assert_eq!(steps, 0);
+    }
+
+    #[test]
+    fn steps_beyond_eight_a_unit_are_taken_from_those_that_are_left() {
+        let backtracks = TextPattern::new("^(a+)+$").unwrap();
+        let text = format!("{}b", "a".repeat(10));
+        let mut steps = 100_000;
+        assert_eq!(backtracks.is_in(&text, &mut steps), Ok(false));
+        let taken = 100_000 - steps;
+        assert!(taken > 1_000, "{taken}");
+        // What is left is as little as a second match takes, and then one step less.
+        for (left, found) in [(taken, Ok(false)), (taken - 1, Err(Exceeded::MatchSteps))] {
+            let mut steps = left;
+            assert_eq!((backtracks.is_in(&text, &mut steps), steps), (found, 0));
+        }
     }
 }

@@ -247,29 +247,134 @@ fn random_patterns_match_as_in_regress() {
     }
 }
 
+fn compiled(pattern: &str) -> Pattern {
+    Pattern::new(&Str::new(pattern), &Str::empty()).unwrap_or_else(|error| panic!("/{pattern}/: {error}"))
+}
+
+/// The steps that looking for the first match takes.
+fn cost(pattern: &str, text: &str) -> u64 {
+    let mut budget = Budget { steps: 1 << 32, granted: 1 << 32 };
+    compiled(pattern).find(&Str::new(text), 0, false, &mut budget).unwrap();
+    budget.taken()
+}
+
+/// An execution owes the steps of its matches as instructions, so what something costs never changes.
 #[test]
-fn what_backtracks_without_end_is_stopped() {
-    for (pattern, text) in [
-        ("(a+)+$", "a".repeat(40) + "b"),
-        ("(a|a)*$", "a".repeat(40) + "b"),
-        ("(a*)*\\1b", "a".repeat(40)),
-        ("a*a*a*a*a*b", "a".repeat(5000)),
-        ("(?:(?:a{0,1000}){0,1000}){0,1000}b", "a".repeat(3000)),
-        ("(?=(a+)+$)x", "a".repeat(40) + "b"),
-        ("(?:a|b)*", "ab".repeat(3_000_000)),
-        ("(?:){4000000000}b", "a".to_owned()),
+fn each_kind_of_work_costs_its_steps() {
+    let a = |count: usize| "a".repeat(count);
+    let b = || "b".to_owned();
+    for (what, (pattern, text), (less_pattern, less), steps) in [
+        ("a run: a quarter of a step for each character", ("^a*$", a(4_000)), ("^a*$", a(0)), 1_000),
+        ("a run of a fixed length", ("^a{4000}$", a(4_000)), ("^a{4}$", a(4)), 1_000 - 1),
+        // Behind the failure 4,000 characters are searched for another beginning.
+        ("a run that is too short", ("ba{4001}", b() + &a(4_000)), ("ba{5}", b() + &a(4)), 1_000 - 1 + 500),
+        ("a lazy run: two steps for each character", ("^a*?$", a(1_000)), ("^a*?$", a(0)), 2 * 1_000),
+        (
+            "a back reference: a step for each unit",
+            ("^(a*)b\\1$", a(400) + "b" + &a(400)),
+            ("^(a*)b\\1$", b()),
+            100 + 400,
+        ),
+        (
+            "a back reference whose first unit differs",
+            ("^(a*)b(?:\\1|)", a(400) + "b" + &"c".repeat(400)),
+            ("^(a*)b(?:\\1|)", b()),
+            100 + 400,
+        ),
+        ("the search for the first unit: an eighth of a step", ("b", a(8_000) + "b"), ("b", b()), 1_000),
+        ("the search for a first unit that does not occur", ("b", a(8_000)), ("b", a(0)), 1_000),
+        ("each beginning: a step, two that are tried, and one back", ("[b]", a(1_000)), ("[b]", a(0)), 4 * 1_000),
     ] {
-        let pattern = Pattern::new(&Str::new(pattern), &Str::empty()).unwrap();
-        let text = Str::new(&text);
-        let found = pattern.find(&text, 0, false, &mut Budget::of(1 << 20, &text));
-        assert!(matches!(found, Err(Exceeded::MatchSteps)), "{pattern:?}");
+        assert_eq!(cost(pattern, &text) - cost(less_pattern, &less), steps, "{what}");
     }
-    // What is long and harmless is not.
+}
+
+/// Without a limit each of these ends within some million steps, so that this fails and does not hang where none is kept.
+#[test]
+fn backtracking_ends_at_the_limit() {
+    for (pattern, text) in [
+        ("(a+)+$", "a".repeat(16) + "b"),
+        ("(a|a)*$", "a".repeat(15) + "b"),
+        ("(a*)*\\1b", "a".repeat(14)),
+        ("a*a*a*a*a*b", "a".repeat(24)),
+        ("(?:(?:a{0,9}){0,9}){0,9}b", "a".repeat(9)),
+        ("(?=(a+)+$)x", "a".repeat(16) + "b"),
+        ("(?:){200000}b", "a".to_owned()),
+    ] {
+        let whole = cost(pattern, &text);
+        assert!((100_000..5_000_000).contains(&whole), "/{pattern}/: {whole} steps");
+        let mut budget = Budget { steps: 10_000, granted: 10_000 };
+        let found = compiled(pattern).find(&Str::new(&text), 0, false, &mut budget);
+        assert!(matches!(found, Err(Exceeded::MatchSteps)), "/{pattern}/: {found:?}");
+        assert_eq!(budget.taken(), 10_000);
+    }
+}
+
+#[test]
+fn a_match_fails_where_the_budget_lacks_a_step() {
+    for (pattern, text) in [
+        ("a", "a"),
+        ("[ab]c", "xac"),
+        ("a*b", "aaab"),
+        ("^a+?b$", "aaab"),
+        ("(a)|b", "b"),
+        ("\\bab\\B", "abc"),
+        ("(?:a|ab)(?:c|bcd)", "abcd"),
+        ("(a+)+$", "aaab"),
+        ("(?=a)a", "a"),
+        ("(?!b)a", "a"),
+        ("(?<=a)b", "ab"),
+        ("(a)\\1", "aa"),
+        ("(?:ab){2,3}", "ababab"),
+        ("(?:ab){2,3}?c", "ababc"),
+    ] {
+        let (text, compiled) = (Str::new(text), compiled(pattern));
+        let find = |steps: u64| {
+            let mut budget = Budget { steps, granted: steps };
+            (compiled.find(&text, 0, false, &mut budget), budget.taken())
+        };
+        let (found, cost) = find(1 << 20);
+        assert!(cost > 2, "/{pattern}/ takes {cost} steps");
+        assert_eq!(find(cost), (found, cost), "/{pattern}/");
+        for steps in 0..cost {
+            assert_eq!(find(steps), (Err(Exceeded::MatchSteps), steps), "/{pattern}/");
+        }
+    }
+}
+
+#[test]
+fn a_trail_of_choices_that_is_too_long_ends_a_match() {
+    let text = Str::new(&"ab".repeat(3_000_000));
+    let found = compiled("(?:a|b)*").find(&text, 0, false, &mut Budget::of(1 << 20, &text));
+    assert!(matches!(found, Err(Exceeded::MatchSteps)));
+}
+
+#[test]
+fn a_long_text_is_matched_within_the_budget() {
     let text = Str::new(&("word, ".repeat(50_000) + "\"" + &"y".repeat(500) + "\""));
     for pattern in ["\\w+", "(\\w+), ", "\"(?:[^\"\\\\]|\\\\.)*\"", "[^,]*", "\\s+$", "^.*$", "x"] {
-        let compiled = Pattern::new(&Str::new(pattern), &Str::empty()).unwrap();
-        assert!(compiled.find_all(&text, false, &mut Budget::of(1 << 20, &text)).is_ok(), "{pattern}");
+        let found = compiled(pattern).find_all(&text, false, &mut Budget::of(1 << 20, &text));
+        assert!(found.is_ok(), "{pattern}");
     }
+}
+
+#[test]
+fn all_matches_share_a_budget_and_cost_eight_steps_a_group() {
+    let cost = |pattern: &str, text: &str| {
+        let mut budget = Budget { steps: 1 << 32, granted: 1 << 32 };
+        compiled(pattern).find_all(&Str::new(text), false, &mut budget).unwrap();
+        budget.taken()
+    };
+    // Each of a hundred matches takes five steps and eight for the whole; a group two steps more and eight.
+    let text = "a".repeat(100);
+    assert_eq!(cost("[a]", &text) - cost("[a]", ""), 100 * (5 + 8));
+    assert_eq!(cost("([a])", &text) - cost("([a])", ""), 100 * (7 + 16));
+    let text = Str::new("0123456789");
+    assert_eq!(Budget::of(100, &text).steps, 100 + 16 * 10);
+}
+
+#[test]
+fn brackets_nested_too_deep_are_refused() {
     let deep = "(".repeat(100_000) + &")".repeat(100_000);
     assert!(Pattern::new(&Str::new(&deep), &Str::empty()).is_err());
 }

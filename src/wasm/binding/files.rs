@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::promise::promised;
 use crate::code::Code;
 use crate::engine::Error;
-use crate::engine::open::StoreUrl;
+use crate::engine::open::{StoreUrl, aloud};
 use crate::store::file::{NodeFiles, NodeFs, check};
 use crate::wasm::calls;
 
@@ -21,7 +21,7 @@ pub fn provide_files(files: Option<NodeFiles>) {
 pub fn verify_files(url: String) -> Promise {
     promised(async move {
         let StoreUrl::File { directory, single_process } = StoreUrl::parse(&url)? else {
-            let message = format!("`{url}` is no store on files; only those have files to verify");
+            let message = format!("`{}` is no store on files; only those have files to verify", aloud(&url));
             return Err(Error::new(Code::Unsupported, message));
         };
         let no_files = || Error::new(Code::Unsupported, "this host has no files");

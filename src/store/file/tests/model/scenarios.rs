@@ -308,33 +308,45 @@ fn full() -> bool {
     std::env::var_os("RUNSTATE_FULL").is_some()
 }
 
-/// Goes along so many random ways of it.
-fn holds_along(scenario: &Scenario, walks: u64) -> Searched {
+/// The seed of random walks; it is printed.
+fn seed() -> u64 {
     let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     eprintln!("RUNSTATE_SEED={seed}");
+    seed
+}
+
+/// Goes along random ways.
+fn walks(scenario: &Scenario, walks: u64) -> Searched {
+    let seed = seed();
     let walked = scenario.walk(seed, walks);
     let searched = walked.unwrap_or_else(|found| panic!("seed {seed}: {}\n{}", found.why, found.trace.join("\n")));
     eprintln!("{searched}");
     searched
 }
 
-/// Exhaustively in the long run, which takes minutes, and along random ways in the short one.
-#[test]
-fn larger_scenarios_hold() {
-    let larger = [
-        two_who_create(),
-        two_who_create_and_commit(),
-        a_light_sleeper_who(&[Commit(1)]),
-        two_who_compact_and_lose_power(),
-    ];
-    for scenario in larger {
-        let searched = if full() { holds(&scenario) } else { holds_along(&scenario, 10) };
-        assert!(searched.states > 100, "{searched}");
-    }
+/// Random ways through a large scenario in the short run.
+const WALKS: u64 = 40;
+
+/// Of a scenario that takes long to go through: some random ways in the short run, all of it in the full run.
+macro_rules! hold_in_part {
+    ($($name:ident: $scenario:expr, $least:expr;)+) => {
+        $(#[test]
+        fn $name() {
+            let searched = if full() { holds(&$scenario) } else { walks(&$scenario, WALKS) };
+            assert!(searched.states > $least, "{searched}");
+        })+
+    };
+}
+
+hold_in_part! {
+    two_processes_create_a_store_at_once: two_who_create(), 100;
+    two_processes_create_a_store_and_commit: two_who_create_and_commit(), 100;
+    a_process_that_sleeps_anywhere_commits: a_light_sleeper_who(&[Commit(1)]), 100;
+    two_processes_compact_and_the_power_fails: two_who_compact_and_lose_power(), 100;
 }
 
 #[test]
 fn a_crowd_holds_along_random_ways() {
-    let searched = holds_along(&a_crowd(), if full() { 3_000 } else { 20 });
+    let searched = walks(&a_crowd(), if full() { 3_000 } else { 20 });
     assert!(searched.states > 500, "{searched}");
 }

@@ -1,0 +1,147 @@
+//! Saved states that were damaged: each is refused with a reason, or is a state like any other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::super::{Limits, Machine, Stop};
+use super::state::{expect_same, state_of};
+use super::{TURN, restored, start};
+
+/// A machine that waits for an answer within a callback within a function.
+const NESTED: &str = "function f(x) { const y = [x, 2].map(z => CC('q' + z)); return y } CC('k', { key: 'k' }); f(1)";
+
+const SORTS: &str = "CC('first'); [2, 1, 3].sort((a, b) => (CC('s'), a - b))";
+
+/// A machine at its second question.
+fn waiting(source: &str) -> Machine {
+    let mut machine = start(source);
+    machine.run(u64::MAX, &TURN);
+    machine.answer(&json!("a")).unwrap();
+    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)), "{source}");
+    machine
+}
+
+/// All that is saved of a machine: `saved` and `pages`.
+fn whole(machine: &Machine) -> Json {
+    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    json!({ "saved": machine.save(), "pages": pages })
+}
+
+/// Restores a machine; `Err`: why it is refused.
+fn restore(of: &Machine, whole: &Json, limits: Limits) -> Result<Machine, String> {
+    let saved = serde_json::from_value(whole["saved"].clone()).map_err(|error| error.to_string())?;
+    let pages = whole["pages"].as_array().ok_or("no pages")?;
+    Machine::restore(Arc::clone(&of.program), &saved, pages, limits).map_err(|error| error.message)
+}
+
+#[test]
+fn a_damaged_state_is_refused_with_what_is_wrong_with_it() {
+    let nested = waiting(NESTED);
+    let sorts = waiting(SORTS);
+    let (scopes, stack) = (nested.save().scopes, nested.save().stack);
+    let without_top = json!(&scopes.as_array().unwrap()[..scopes.as_array().unwrap().len() - 1]);
+    let more = json!([stack.as_array().unwrap().as_slice(), &[json!(1)]].concat());
+    for (of, path, damage, why) in [
+        (&nested, "/pages", json!([]), "0 pages of the heap where 1 belong"),
+        (&nested, "/pages/0", json!(vec![Json::Null; 65]), "page 0 holds more than 64 entries"),
+        (&nested, "/pages/0", json!({}), "expected a list"),
+        (&nested, "/pages/0/1", json!(["z"]), "page 0: expected a heap entry"),
+        (&nested, "/saved/heap/pageCount", json!(2), "1 pages of the heap where 2 belong"),
+        (&nested, "/saved/heap/allocated", json!(-1), "expected a whole number"),
+        (&nested, "/saved/heap/claimed", json!("many"), "expected a whole number"),
+        (&nested, "/saved/heap/cursors", json!(1), "expected a list"),
+        (&nested, "/saved/random/0", json!("not hexadecimal"), "invalid digit"),
+        (&nested, "/saved/machine/keys", json!(4_000_000_000_u32), "the counts of keys are nowhere"),
+        (&nested, "/saved/machine/instructions", Json::Null, "expected a whole number"),
+        (&nested, "/saved/pc", json!(4_000_000), "which no path leads to"),
+        (&nested, "/saved/pc", json!(1), "is at instruction 1 of another function"),
+        (&nested, "/saved/stack", more, "operands at instruction"),
+        (&nested, "/saved/scopes", json!([]), "there is no global scope"),
+        (&nested, "/saved/scopes", without_top, "a built-in function is on top"),
+        (&nested, "/saved/scopes/1/variables", json!({}), "scope 1 lacks the variable x"),
+        (&nested, "/saved/scopes/1/$function", json!(99), "scope 1 is of function 99, which the program does not have"),
+        (&nested, "/saved/scopes/1/$base", json!(0), "scope 1 lies within the one before"),
+        (&nested, "/saved/scopes/1/$base", json!(4_000_000), "scope 1 begins above the stack"),
+        (&nested, "/saved/scopes/2/$waiting/kind", json!("wait"), "no built-in function waits as wait"),
+        (&nested, "/saved/scopes/2/$waiting/top", json!(0), "scope 2 lies outside the stack"),
+        (&sorts, "/saved/scopes/1/$waiting/sorting/width", json!(0), "a sort that cannot go on"),
+    ] {
+        let mut damaged = whole(of);
+        *damaged.pointer_mut(path).unwrap_or_else(|| panic!("there is no {path}")) = damage.clone();
+        let refused = restore(of, &damaged, Limits::default()).map(|_| ()).unwrap_err();
+        assert!(refused.contains(why), "{path} = {damage}: {refused}");
+    }
+}
+
+#[test]
+fn a_damaged_state_that_is_taken_goes_on_as_its_own_snapshot_does() {
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+    for source in [
+        "class A { x = [1, 2].map(y => CC('q' + y)) } const m = new Map([[1, 2]]); for (const [k] of m) console.log(k, new A())",
+        "const a = CC.all(['a', { prompt: 'b', key: 'k' }]); console.log(a)",
+        "console.log(1, call('t', { a: [1] }, { key: 'k', timeoutMs: 5 }))",
+    ] {
+        damage_each_place(source, &mut outcomes);
+    }
+    for outcome in ["refused", "failed", "went on"] {
+        assert!(outcomes.get(outcome).is_some_and(|times| *times > 5), "{outcomes:?}");
+    }
+}
+
+/// Puts something else into each place of a saved state in turn.
+fn damage_each_place(source: &str, outcomes: &mut BTreeMap<&str, usize>) {
+    let mut machine = start(source);
+    machine.run(u64::MAX, &TURN);
+    let whole = whole(&machine);
+    let mut paths = Vec::new();
+    collect_paths(&whole, String::new(), &mut paths);
+    let kinds = [json!(0), json!({"$ref": 3}), json!(4_000_000_000u32), Json::Null, json!(1), json!("x"), json!([])];
+    for (index, path) in paths.into_iter().enumerate() {
+        for damage in [&kinds[index % 7], &kinds[(index + 3) % 7]] {
+            let mut damaged = whole.clone();
+            *damaged.pointer_mut(&path).unwrap() = damage.clone();
+            let limits = Limits { instructions: 100_000, heap_bytes: 1 << 20, ..Limits::default() };
+            let outcome = match restore(&machine, &damaged, limits) {
+                Err(why) => {
+                    assert!(!why.is_empty(), "{path} = {damage}");
+                    "refused"
+                }
+                Ok(one) => goes_on(one),
+            };
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+    }
+}
+
+/// Runs a machine beside one that was restored from its snapshot.
+fn goes_on(mut one: Machine) -> &'static str {
+    let mut other = restored(&one);
+    expect_same(&state_of(&one), &state_of(&other));
+    assert_eq!(one.answer(&json!("a")), other.answer(&json!("a")));
+    let stops = (one.run(1_000, &TURN), other.run(1_000, &TURN));
+    assert_eq!(stops.0, stops.1);
+    expect_same(&state_of(&one), &state_of(&other));
+    assert_eq!((one.save(), one.hash_parts()), (other.save(), other.hash_parts()));
+    if matches!(stops.0, Stop::Failed(_)) { "failed" } else { "went on" }
+}
+
+fn collect_paths(json: &Json, path: String, paths: &mut Vec<String>) {
+    match json {
+        Json::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect_paths(item, format!("{path}/{index}"), paths);
+            }
+        }
+        Json::Object(members) => {
+            for (key, member) in members {
+                collect_paths(member, format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), paths);
+            }
+        }
+        _ => {}
+    }
+    if !path.is_empty() {
+        paths.push(path);
+    }
+}
