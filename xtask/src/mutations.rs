@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::mongodb::Server;
 use crate::process::Call;
 use crate::step::Step;
 use crate::tally::Tally;
@@ -44,6 +45,7 @@ pub fn run(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
     let folder = workspace.target().join("mutations");
     let tree = folder.join("tree");
     copy(&tree)?;
+    let server = Server::start(step)?;
     let mut broken = Vec::new();
     for mutation in &mutations {
         let path = tree.join(&mutation.file);
@@ -51,7 +53,7 @@ pub fn run(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
         let planted = mutation.planted(&original).map_err(|why| Error::Broken(vec![why]))?;
         step.say(format_args!("\n--- {}", mutation.name));
         fs::write(&path, planted).map_err(failed(&path))?;
-        let seen = mutation.check.fails(&tree, &folder.join("target"), step);
+        let seen = mutation.check.fails(&tree, &folder.join("target"), &server, step);
         fs::write(&path, original).map_err(failed(&path))?;
         match seen? {
             true => step.count(Tally { passed: 1, failed: 0 }),
@@ -81,13 +83,13 @@ impl Check {
     }
 
     /// Whether the test runs and fails.
-    fn fails(&self, tree: &Path, target: &Path, step: &mut Step) -> Result<bool, Error> {
+    fn fails(&self, tree: &Path, target: &Path, server: &Server, step: &mut Step) -> Result<bool, Error> {
         match self {
             Self::Test { package, target: of, test } => {
                 let nextest = Call::new(tools::subcommand(&NEXTEST, step)?);
                 let call = nextest.words("nextest run --all-features --no-fail-fast --package").arg(package).words(of);
                 let call = call.arg("-E").arg(&format!("test(={test})"));
-                let status = call.folder(tree).env("CARGO_TARGET_DIR", target).status(step)?;
+                let status = server.environment(call).folder(tree).env("CARGO_TARGET_DIR", target).status(step)?;
                 match status.code() {
                     Some(0) => Ok(false),
                     Some(TESTS_FAILED) => Ok(true),
