@@ -161,3 +161,20 @@ fn a_feed_begins_at_the_time_of_the_barrier() {
         assert_eq!(begin.get_timestamp("startAtOperationTime").ok(), Some(sent[0].operation_time()));
     });
 }
+
+#[test]
+fn transactions_and_queries_end_on_the_server_when_nobody_waits() {
+    on_server(async {
+        let sent = exercised().await;
+        let is_query = |exchange: &Exchange| {
+            let is_of_documents = |name: &str| exchange.command.get_str(name).is_ok_and(|of| of == HEADS.name);
+            is_of_documents("aggregate") || (is_of_documents("find") && exchange.command.contains_key("allowDiskUse"))
+        };
+        let bounded: Vec<&Exchange> = sent.iter().filter(|it| is_in_transaction(it) || is_query(it)).collect();
+        assert!(bounded.iter().any(|it| is_query(it)) && bounded.iter().any(|it| is_in_transaction(it)));
+        for exchange in bounded.iter().filter(|exchange| exchange.name() != "abortTransaction") {
+            let most = exchange.command.get_i64("maxTimeMS").unwrap_or_else(|_| panic!("{}", exchange.command));
+            assert!((1..=30_500).contains(&most), "{}", exchange.command);
+        }
+    });
+}

@@ -346,3 +346,25 @@ fn declaring_survives_servers_that_go_away() {
         }
     });
 }
+
+#[test]
+fn a_declaration_that_the_majority_did_not_confirm_is_not_taken_for_made() {
+    let test = "a_declaration_that_the_majority_did_not_confirm_is_not_taken_for_made";
+    failing(test, "", async |scene: Scene| {
+        let (indexed, unindexed) = [&LEASES, &UNINDEXED].map(|of| Catalog::new(&[&C, of]).unwrap()).into();
+        let unconfirmed = || doc! {"writeConcernError": {"code": 64, "errmsg": "not replicated"}};
+        let sent = |name: &str| scene.recorder.take().iter().filter(|exchange| exchange.name() == name).count();
+
+        // The server goes on by itself, so what it has begun is neither undone nor asked for again at once.
+        scene.fail(&["createIndexes"], 1, unconfirmed()).await;
+        let error = scene.store.migrate(&indexed).await.unwrap_err();
+        assert!(error.to_string().contains("the set did not confirm it"), "{error}");
+        assert_eq!((error.code().as_str(), sent("dropIndexes")), ("unavailable", 0));
+        scene.store.migrate(&indexed).await.unwrap();
+
+        scene.recorder.take();
+        scene.fail(&["dropIndexes"], 1, unconfirmed()).await;
+        scene.store.migrate(&unindexed).await.unwrap();
+        assert_eq!(sent("dropIndexes"), 2);
+    });
+}

@@ -66,15 +66,14 @@ fn line_of(lines: &[String], collection: &Collection, id: &str) -> usize {
     lines.iter().position(is_here).unwrap()
 }
 
-/// What is altered, in which document, and how.
-type Alteration = (&'static str, &'static Collection, &'static str, fn(&mut Json));
+type Edit = fn(&mut Json);
 
 #[tokio::test]
 async fn altered_contents_are_refused_where_counts_and_file_hash_fit() {
     let (_, bytes, exported) = three().await;
     let unaltered = altered(&bytes, |lines| edit(lines, &EXECUTIONS, "b", |_| {}));
     assert_eq!(import(&memory().await, &unaltered).await.unwrap().summary, exported);
-    let alterations: [Alteration; 4] = [
+    let alterations: [(&str, &Collection, &str, Edit); 4] = [
         ("a field", &EXECUTIONS, "b", |record| record["document"]["programName"] = "other".into()),
         ("a member more", &EXECUTIONS, "b", |record| record["document"]["more"] = 1.into()),
         ("the id", &EXECUTIONS, "c", |record| record["id"] = "d".into()),
