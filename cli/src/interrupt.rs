@@ -178,13 +178,18 @@ mod tests {
         use std::time::Duration;
 
         use rustix::process::{Signal, getpid, kill_process};
+        use tokio::signal::unix::{SignalKind, signal};
+        use tokio::time::timeout;
 
+        const PATIENCE: Duration = Duration::from_secs(60);
         let mut signals = StopSignals::register().unwrap();
-        for signal in [Signal::INT, Signal::INT, Signal::TERM] {
-            // Nobody waits while the signal arrives.
-            kill_process(getpid(), signal).unwrap();
-            let received = tokio::time::timeout(Duration::from_secs(60), signals.next()).await;
-            assert_eq!(received, Ok(true), "{signal:?}");
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        for (sent, kind) in [(Signal::INT, interrupt), (Signal::INT, interrupt), (Signal::TERM, terminate)] {
+            // It is delivered to another listener first, while nobody waits for the next signal.
+            let mut other = signal(kind).unwrap();
+            kill_process(getpid(), sent).unwrap();
+            timeout(PATIENCE, other.recv()).await.unwrap();
+            assert_eq!(timeout(PATIENCE, signals.next()).await, Ok(true), "{sent:?}");
         }
     }
 }

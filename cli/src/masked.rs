@@ -87,11 +87,9 @@ mod tests {
             ] {
                 let url = place.replace("{}", &password);
                 for arg in [url.clone(), format!("--limit={url}"), format!("--store{url}")] {
-                    for text in [format!("unexpected argument '{arg}' found"), format!("invalid value '{url}'")] {
-                        let said = said(&text, &arg);
-                        let silent = !["us1r", "pw1", "pw2", "pw3"].iter().any(|part| said.contains(part));
-                        assert!(silent, "{arg}: {said}");
-                    }
+                    let said = said(&format!("unexpected argument '{arg}' found"), &arg);
+                    let silent = !["us1r", "pw1", "pw2", "pw3"].iter().any(|part| said.contains(part));
+                    assert!(silent, "{arg}: {said}");
                 }
             }
         }

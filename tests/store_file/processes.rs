@@ -127,7 +127,7 @@ impl Worker {
     fn advance(&mut self, by: u64) {
         let next = self.next + by;
         while self.next < next {
-            self.next = self.counted.recv_timeout(PATIENCE).expect("it counts on") + 1;
+            self.next = self.counted.recv_timeout(PATIENCE).unwrap() + 1;
         }
     }
 

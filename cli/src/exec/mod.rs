@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     /// Longer than any of these commands takes on a busy machine.
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn answer_within(timeout: Duration, line: &str) -> (Result<String, Unanswered>, Vec<String>) {
         let exec = Exec { line: line.to_owned(), timeout };
