@@ -159,11 +159,7 @@ mod tests {
             assert_ne!(planted, original, "{}", mutation.name);
             let name = mutation.check.test();
             let name = name.rsplit("::").next().unwrap();
-            let declared = match &mutation.check {
-                Check::Test { .. } => sources.contains(&format!("fn {name}(")),
-                Check::Gate { .. } => sources.contains(name),
-            };
-            assert!(declared, "{}: there is no test `{name}`", mutation.name);
+            assert!(sources.contains(name), "{}: there is no test `{name}`", mutation.name);
         }
     }
 
