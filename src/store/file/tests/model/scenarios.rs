@@ -47,7 +47,7 @@ pub fn two_who_create() -> Scenario {
     }
 }
 
-/// Takes minutes.
+/// Takes seconds.
 pub fn two_who_create_and_commit() -> Scenario {
     Scenario {
         processes: vec![(After(0), vec![Open, Commit(0)]), (After(0), vec![Open, Commit(1)])],
@@ -237,7 +237,7 @@ pub fn two_who_make_an_identity() -> Scenario {
     }
 }
 
-/// Takes minutes: with the power.
+/// Takes seconds: with the power.
 pub fn two_who_compact_and_lose_power() -> Scenario {
     Scenario { powers: 1, ..two_who_compact() }
 }
@@ -325,7 +325,7 @@ fn walks(scenario: &Scenario, walks: u64) -> Searched {
 }
 
 /// Random ways through a large scenario in the short run.
-const WALKS: u64 = 40;
+const WALKS: u64 = 200;
 
 /// Of a scenario that takes long to go through: some random ways in the short run, all of it in the full run.
 macro_rules! hold_in_part {
