@@ -105,6 +105,7 @@ pub fn wasm_bindgen(workspace: &Workspace, step: &mut Step) -> Result<PathBuf, E
             // Not in release: that takes four times as long to build, and the output is the same.
             let call =
                 Call::cargo("install wasm-bindgen-cli --no-default-features --debug --force --version").arg(version);
+            let call = call.env("CARGO_PROFILE_DEV_DEBUG", "false");
             let missing = |error: Error| Error::Missing { what: "wasm-bindgen".to_owned(), why: error.to_string() };
             call.arg("--root").arg(&root.to_string_lossy()).run(step).map_err(missing)?;
             root.join("bin/wasm-bindgen")

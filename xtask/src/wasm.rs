@@ -12,9 +12,6 @@ use crate::{lint, tools};
 /// The test files that run in a page: in a window, and in a worker.
 pub const PAGES: [&str; 2] = ["indexeddb_window", "indexeddb_worker"];
 
-/// What is built; the profile is in `Cargo.toml`.
-const PROFILE: &str = "page";
-
 /// Lints and builds the library with all features, and the tests that run in a page.
 pub fn build(step: &mut Step) -> Result<(), Error> {
     tools::wasm_target(step)?;
@@ -25,7 +22,7 @@ pub fn build(step: &mut Step) -> Result<(), Error> {
 
 /// The built module.
 pub fn module(workspace: &Workspace) -> PathBuf {
-    workspace.target().join(tools::WASM).join(PROFILE).join("runstate.wasm")
+    workspace.target().join(tools::WASM).join("debug/runstate.wasm")
 }
 
 /// Runs one of [`PAGES`].
@@ -45,7 +42,8 @@ pub fn test(workspace: &Workspace, name: &str, step: &mut Step) -> Result<(), Er
     Ok(())
 }
 
-/// The same package, features and profile each time, so that nothing is built twice.
+/// The same package, features and profile each time, so that nothing is built twice. In the profile of development macros are compiled once
+/// for native code and for this.
 fn words(call: Call) -> Call {
-    call.words("--package runstate --all-features --profile").arg(PROFILE).words("--target").arg(tools::WASM)
+    call.words("--package runstate --all-features --target").arg(tools::WASM)
 }
