@@ -2,6 +2,7 @@
 //
 //   node scripts/build.mjs                what is shipped
 //   node scripts/build.mjs --check        what is shipped, and whether the packed package is as it should be
+//   node scripts/build.mjs --check MODULE the same; MODULE, built with all features, serves as the one for tests of users
 //   node scripts/build.mjs --test MODULE  what tests use: MODULE, built with all features, as each of its modules
 //   node scripts/build.mjs --face         JavaScript and types alone, over the WebAssembly that was built before
 //
@@ -15,9 +16,9 @@ import { within } from "./sizes.mjs";
 import { modules, shared } from "./wasm.mjs";
 
 const [flag, module, ...rest] = process.argv.slice(2);
-const known = [undefined, "--check", "--test", "--face"].includes(flag);
-if (!known || (flag === "--test") !== (module !== undefined) || rest.length > 0) {
-  console.error("build.mjs: usage: build.mjs [--check | --test MODULE | --face]");
+const known = module === undefined ? [undefined, "--check", "--face"] : ["--check", "--test"];
+if (!known.includes(flag) || rest.length > 0) {
+  console.error("build.mjs: usage: build.mjs [--check [MODULE] | --test MODULE | --face]");
   process.exit(2);
 }
 
@@ -26,7 +27,7 @@ if (flag !== "--face") {
   // Written last: what is there afterwards tells that all of it was built.
   rmSync("dist/types", { recursive: true, force: true });
   if (flag === "--test") shared(module);
-  else modules();
+  else modules(module);
 }
 await face();
 for (const licence of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${licence}`, licence);

@@ -9,12 +9,14 @@ import { output, run } from "./run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 
-/** Each is a file of its own, loaded only by the entries that need it. */
+const TESTING = "runstate_testing";
+
+/** Each is a file of its own, loaded only by the entries that need it. What pages download is made small. */
 const MODULES = [
-  { name: "runstate", features: "wasm,indexeddb" },
-  { name: "runstate_node", features: "wasm,file" },
-  { name: "runstate_compiler", features: "wasm-compiler" },
-  { name: "runstate_testing", features: "wasm,file,indexeddb,testing" },
+  { name: "runstate", features: "wasm,indexeddb", optimise: small },
+  { name: "runstate_node", features: "wasm,file", optimise: fast },
+  { name: "runstate_compiler", features: "wasm-compiler", optimise: small },
+  { name: TESTING, features: "wasm,file,indexeddb,testing", optimise: stripped },
 ];
 
 /** For tests: one module with all features, built already, serves as each of them. */
@@ -29,17 +31,18 @@ export function shared(built) {
   }
 }
 
-/** Builds all modules as they are shipped. */
-export function modules() {
+/** Builds all modules as they are shipped; `testing`: one with all features that serves as the one for tests of users, where that is built already. */
+export function modules(testing) {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
   );
   const known = packages.find(({ name }) => name === "runstate").features;
   const program = wasmBindgen();
   start();
-  for (const { name, features } of MODULES) {
-    cargo(features.split(",").filter((feature) => feature in known));
-    bindgen(program, name, join(target, TARGET, "dist", "runstate.wasm"));
+  for (const { name, features, optimise } of MODULES) {
+    const built = name === TESTING ? testing : undefined;
+    if (built === undefined) cargo(features.split(",").filter((feature) => feature in known));
+    bindgen(program, name, built ?? join(target, TARGET, "dist", "runstate.wasm"));
     optimise(`build/${name}_bg.wasm`, `dist/${name}_bg.wasm`);
   }
 }
@@ -76,12 +79,27 @@ const HAVE = [
   "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
-/** Small when packed, which is not small as it lies there: inlining and `-Oz` make bodies that are alike differ, and like bodies cost little. */
-function optimise(from, to) {
-  const opt = (...words) => run("node_modules/.bin/wasm-opt", [...HAVE, ...words]);
-  opt("-O2", "--skip-pass=inlining-optimizing", from, "-o", to);
+const STRIP = ["--strip-debug", "--strip-producers"];
+
+/** A program runs up to a quarter faster. Inlining, as `-Oz`, makes bodies that are alike differ, and like bodies cost little when packed. */
+const FAST = ["-O2", "--skip-pass=inlining-optimizing"];
+
+function small(from, to) {
+  opt(...FAST, from, "-o", to);
   writeFileSync(to, ranked(readFileSync(to)));
-  opt("--reorder-functions-by-name", "--strip-debug", "--strip-producers", to, "-o", to);
+  opt("--reorder-functions-by-name", ...STRIP, to, "-o", to);
+}
+
+function fast(from, to) {
+  opt(...FAST, ...STRIP, from, "-o", to);
+}
+
+function stripped(from, to) {
+  opt(...STRIP, from, "-o", to);
+}
+
+function opt(...words) {
+  run("node_modules/.bin/wasm-opt", [...HAVE, ...words]);
 }
 
 /** The program that xtask installed, of the version that the lock file names: it must equal the crate's. */

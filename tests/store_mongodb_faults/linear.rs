@@ -13,7 +13,7 @@ use runstate::store::{Batch, Error, Expect, Op, Store, Write};
 use tokio::task::JoinSet;
 
 use super::checker::{self, Event, Model};
-use super::load::{self, COUNTERS, ROWS, batch, document};
+use super::load::{self, COUNTERS, REST, ROWS, batch, document};
 use super::proxy::{Proxy, Then};
 use super::register::{self, Done};
 use super::server::{Servers, database, program};
@@ -106,6 +106,7 @@ async fn registers(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec
     let key = Key::new(&COUNTERS, "register");
     let mut events = Vec::new();
     while shared.goes_on() {
+        tokio::time::sleep(REST).await;
         let called = shared.now();
         let found = match store.get(std::slice::from_ref(&key)).await {
             Ok(mut found) => found.remove(0),
@@ -132,6 +133,7 @@ async fn sets(store: Arc<Mongo>, shared: Shared, mut random: Random) -> Vec<Even
     let keys: Vec<Key> = (0..MEMBERS).map(|n| Key::new(&ROWS, &format!("set-{n}"))).collect();
     let mut events = Vec::new();
     while shared.goes_on() {
+        tokio::time::sleep(REST).await;
         let called = shared.now();
         let found = match store.get(&keys).await {
             Ok(found) => found,

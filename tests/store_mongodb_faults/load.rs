@@ -20,6 +20,9 @@ pub const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Fi
 pub const PARTS: Collection =
     Collection::new("test.parts", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 
+/// How long a client rests between commands, so that servers elect and catch up on cores that are not taken by clients.
+pub const REST: Duration = Duration::from_millis(5);
+
 /// Until a command must have been committed, whatever breaks meanwhile.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -176,6 +179,7 @@ async fn work(store: &dyn Store, by: u64, shared: &Shared) -> Told {
         told.longest = told.longest.max(begun.elapsed());
         told.rows += 1;
         shared.acknowledged.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(REST).await;
     }
     told
 }

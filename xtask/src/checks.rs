@@ -30,9 +30,10 @@ pub fn features(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
     lint::without_warnings(Call::cargo("check --package runstate --package runstate-cli --all-targets"), step)
 }
 
-/// The documentation of the library; the programs' is what they say themselves with `--help`.
+/// The documentation of the library; the programs' is what they say themselves with `--help`. Of the whole workspace, so that dependencies have
+/// the features that the lints checked them with.
 pub fn documentation(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
-    Call::cargo("doc --package runstate --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings").run(step)?;
+    Call::cargo("doc --workspace --lib --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings").run(step)?;
     step.say(format_args!("written to {}/doc/runstate/index.html", workspace.target().display()));
     Ok(())
 }

@@ -27,6 +27,8 @@ pub enum Build {
     Shipped,
     /// As it is shipped; and content, entries and types of the packed file are looked over.
     Checked,
+    /// The same, but the module for tests of users is the one of [`Build::ForTests`]: as it is shipped it takes a minute to build.
+    CheckedInShort,
 }
 
 /// What the shipping build writes last; it begins by removing all of it.
@@ -41,10 +43,12 @@ pub fn build(workspace: &Workspace, build: Build, step: &mut Step) -> Result<(),
     npm::install("pkg", step)?;
     let call = Call::new("node").arg("pkg/scripts/build.mjs");
     let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
+    let module = wasm::module(workspace).to_string_lossy().into_owned();
     match build {
-        Build::ForTests => call.arg("--test").arg(&wasm::module(workspace).to_string_lossy()).run(step),
+        Build::ForTests => call.arg("--test").arg(&module).run(step),
         Build::Shipped => call.run(step),
         Build::Checked => call.arg("--check").run(step),
+        Build::CheckedInShort => call.arg("--check").arg(&module).run(step),
     }
 }
 
