@@ -9,7 +9,8 @@ import { output, run } from "./run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 
-const TESTING = "runstate_testing";
+/** The module for tests of users. */
+export const TESTING = "runstate_testing";
 
 /** Each is a file of its own, loaded only by the entries that need it. What pages download is made small. */
 const MODULES = [

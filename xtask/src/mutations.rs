@@ -55,13 +55,17 @@ pub fn run(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
         fs::write(&path, planted).map_err(failed(&path))?;
         let seen = mutation.check.fails(&tree, &folder.join("target"), &server, step);
         fs::write(&path, original).map_err(failed(&path))?;
-        match seen? {
-            true => step.count(Tally { passed: 1, failed: 0 }),
-            false => {
-                step.count(Tally { passed: 0, failed: 1 });
-                broken.push(format!("{}: no test saw it ({})", mutation.name, mutation.check.test()));
+        // What cannot be built hides no later one.
+        let why = match seen {
+            Ok(true) => {
+                step.count(Tally { passed: 1, failed: 0 });
+                continue;
             }
-        }
+            Ok(false) => format!("no test saw it ({})", mutation.check.test()),
+            Err(error) => error.to_string(),
+        };
+        step.count(Tally { passed: 0, failed: 1 });
+        broken.push(format!("{}: {why}", mutation.name));
     }
     if broken.is_empty() { Ok(()) } else { Err(Error::Broken(broken)) }
 }

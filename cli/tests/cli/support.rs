@@ -135,8 +135,8 @@ impl Scene {
 
     /// The binary, whose standard error is read while it runs.
     pub fn begin(&self, args: &[&str], stdin: Stdio) -> Running {
-        let mut child = self.spawn(args, stdin);
-        let (stdout, stderr) = (child.stdout.take().unwrap(), BufReader::new(child.stderr.take().unwrap()));
+        let mut child = Killed(self.spawn(args, stdin));
+        let (stdout, stderr) = (child.0.stdout.take().unwrap(), BufReader::new(child.0.stderr.take().unwrap()));
         let out = std::thread::spawn(move || {
             let (mut stdout, mut text) = (stdout, String::new());
             stdout.read_to_string(&mut text).unwrap();
@@ -165,9 +165,19 @@ impl Scene {
     }
 }
 
+/// A child that does not outlive its test: one that has not ended when the test fails is killed.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The binary while it runs.
 pub struct Running {
-    child: Child,
+    child: Killed,
     out: JoinHandle<String>,
     lines: Receiver<String>,
     /// The lines of standard error that were read so far.
@@ -192,20 +202,17 @@ impl Running {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits for its end. Its standard input stays open until then.
     pub fn end(mut self) -> Said {
-        let (stdin, deadline) = (self.child.stdin.take(), Instant::now() + PATIENCE);
+        let (stdin, deadline) = (self.child.0.stdin.take(), Instant::now() + PATIENCE);
         let code = loop {
-            match self.child.try_wait().unwrap() {
+            match self.child.0.try_wait().unwrap() {
                 Some(status) => break status.code(),
                 None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-                None => {
-                    self.child.kill().unwrap();
-                    panic!("it does not end within {PATIENCE:?}: {}", self.err);
-                }
+                None => panic!("it does not end within {PATIENCE:?}: {}", self.err),
             }
         };
         drop(stdin);
@@ -216,7 +223,7 @@ impl Running {
 
     /// Writes to its standard input, which stays open.
     pub fn writes(&mut self, text: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+        self.child.0.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 }
 
