@@ -1,6 +1,6 @@
 //! What goes wrong before anything is stored, and what is said of it.
 
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
@@ -9,7 +9,7 @@ use runstate::store::{Batch, Error, Expect, Op, Store, Write};
 use runstate::time::Timestamp;
 use runstate::value::Json;
 
-use super::server::{fresh_url, indexes, on_server, raw};
+use super::server::{database_of, fresh_url, indexes, on_server, raw};
 
 async fn refused(url: &str) -> Error {
     match Mongo::open(url, Options::default()).await {
@@ -80,6 +80,36 @@ fn indexes_of_operators_stay_and_ours_come_and_go() {
     });
 }
 
+#[test]
+fn who_claims_what_another_claims_is_answered_when_that_one_ends() {
+    on_server(async {
+        let url = fresh_url();
+        let store = Mongo::open(&url, Options::default()).await.unwrap();
+        store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
+        let client = mongodb::Client::with_uri_str(&url).await.unwrap();
+        let of_c = client.database(&database_of(&url).unwrap()).collection::<Document>(C.name);
+        for (place, keeps, answer) in [("1", false, "ok"), ("2", true, "unique_violation")] {
+            let mut other = client.start_session().await.unwrap();
+            other.start_transaction().await.unwrap();
+            of_c.insert_one(doc! {"_id": format!("other {place}"), "a": place}).session(&mut other).await.unwrap();
+            let (store, claim) = (store.clone(), claim_of(place));
+            let mut claimed = tokio::spawn(async move { store.commit(claim).await });
+            let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut claimed).await;
+            assert!(early.is_err(), "answered while the other may still keep or leave it: {early:?}");
+            if keeps { other.commit_transaction().await } else { other.abort_transaction().await }.unwrap();
+            let said = claimed.await.unwrap();
+            assert_eq!(said.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"), answer, "{said:?}");
+        }
+    });
+}
+
+/// A new document that claims the only place of that name.
+fn claim_of(place: &str) -> Batch {
+    let document = [("a".to_owned(), Json::from(place))].into_iter().collect();
+    let op = Op::Put { version: 1, document: std::sync::Arc::new(document) };
+    batch(&format!("claim {place}"), vec![Write { key: Key::new(&C, place), expect: Expect::Absent, op }])
+}
+
 async fn names(url: &str) -> Vec<String> {
     let found = indexes(url, "t.c").await;
     let mut names: Vec<String> = found.iter().map(|index| index.get_str("name").unwrap().to_owned()).collect();
@@ -124,12 +154,16 @@ fn of_lists(command: &str, write: impl Fn(usize) -> (Expect, usize)) -> Batch {
         let op = Op::Put { version: 1, document: std::sync::Arc::new(document) };
         Write { key: Key::new(&LATER, &format!("l{n}")), expect, op }
     });
+    batch(command, writes.collect())
+}
+
+fn batch(command: &str, writes: Vec<Write>) -> Batch {
     Batch {
         command: CommandId::new(command).unwrap(),
-        fingerprint: "lists".into(),
+        fingerprint: "trouble".into(),
         at: Timestamp::from_millis(1_705_744_800_000),
         result: Json::Null,
-        writes: writes.collect(),
+        writes,
         checks: Vec::new(),
     }
 }

@@ -98,6 +98,11 @@ impl<'a> Command<'a> {
         self.is_of_holds() || declared().is_some_and(|declared| declared.collection.much_checked)
     }
 
+    /// Whether it writes new documents.
+    pub(super) fn inserts(&self) -> bool {
+        self.verb == Verb::Insert
+    }
+
     /// Whether it is about holds, not about the documents themselves.
     pub(super) fn is_of_holds(&self) -> bool {
         self.collection == HOLDS
