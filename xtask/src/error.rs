@@ -22,6 +22,24 @@ pub enum Error {
     Missing { what: String, why: String },
 }
 
+impl Error {
+    /// What attempts came to that were all made: what failed, else all that is missing.
+    pub fn of_all(attempts: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let errors = attempts.into_iter().filter_map(Result::err);
+        errors.reduce(Self::worse).map_or(Ok(()), Err)
+    }
+
+    fn worse(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missing { what, why }, Self::Missing { what: also, why: because }) => {
+                Self::Missing { what: format!("{what}, {also}"), why: format!("{why}; {because}") }
+            }
+            (Self::Missing { .. }, failed) => failed,
+            (failed, _) => failed,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,6 +59,23 @@ impl std::error::Error for Error {
         match self {
             Self::Start { source, .. } | Self::File { source, .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn all_that_is_missing_is_named_and_what_failed_is_not_hidden_by_it() {
+        let missing = |what: &str| Err(Error::Missing { what: what.into(), why: format!("no {what}") });
+        let said = |attempts: Vec<Result<(), Error>>| Error::of_all(attempts).map_err(|error| error.to_string());
+        assert_eq!(said(vec![Ok(()), Ok(())]), Ok(()));
+        assert_eq!(said(vec![missing("a"), Ok(()), missing("b")]), Err("a, b is missing: no a; no b".into()));
+        let failed = || Err(Error::Usage("wrong".into()));
+        for attempts in [vec![missing("a"), failed()], vec![failed(), missing("a")]] {
+            assert_eq!(said(attempts), Err("wrong; see cargo xtask --help".into()));
         }
     }
 }

