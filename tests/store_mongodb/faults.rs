@@ -56,19 +56,35 @@ impl Scene {
         self.client.database("admin").run_command(command).await
     }
 
-    /// The next `times` of these commands fail so.
-    async fn fail(&self, commands: &[&str], times: i32, how: Document) {
+    /// The next `times` of these commands fail so. Returns how many were made to fail before.
+    async fn fail(&self, commands: &[&str], times: i32, how: Document) -> i64 {
         let mut data = doc! {"failCommands": commands, "appName": &self.name};
         data.extend(how);
-        self.configure(doc! {"mode": {"times": times}, "data": data}).await.unwrap();
+        self.counted(doc! {"mode": {"times": times}, "data": data}).await
     }
 
-    /// How often commands were made to fail before; settles with [`Scene::entered`].
-    async fn fail_counted(&self, commands: &[&str], how: Document) -> i64 {
-        let mut data = doc! {"failCommands": commands, "appName": &self.name};
-        data.extend(how);
-        let told = self.configure(doc! {"mode": {"times": 1}, "data": data}).await.unwrap();
+    /// No command fails any more. Returns how many were made to fail so far.
+    async fn heal(&self) -> i64 {
+        self.counted(doc! {"mode": "off"}).await
+    }
+
+    async fn counted(&self, settings: Document) -> i64 {
+        let told = self.configure(settings).await.unwrap();
         told.get_i64("count").or_else(|_| told.get_i32("count").map(i64::from)).unwrap()
+    }
+
+    /// What is said of a commit whose commands of this name all fail so, and the id of its command. A busy machine may use up the time
+    /// before any of them is sent: then nothing was tried, and another commit is.
+    async fn refusal(&self, name: &str, how: &Document) -> (String, Error) {
+        for n in 0..20 {
+            let before = self.fail(&[name], 1_000_000, how.clone()).await;
+            let command = format!("{name}-{before}-{n}");
+            let error = self.commit(&command, &command, Expect::Absent).await.unwrap_err();
+            if self.heal().await > before || error.code().as_str() != "timeout" {
+                return (command, error);
+            }
+        }
+        panic!("the time was always up before `{name}` was sent");
     }
 
     /// Comes back when one more command than `before` is made to fail.
@@ -152,7 +168,7 @@ fn a_transaction_that_the_server_gave_up_is_made_again() {
 #[test]
 fn an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done() {
     let test = "an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done";
-    failing(test, "&timeoutMS=2000", async |scene: Scene| {
+    failing(test, "&timeoutMS=3000", async |scene: Scene| {
         // Committed, and then interrupted while it waited for the majority; or the answer of a server that may know too little.
         for (n, how) in [
             doc! {"writeConcernError": {"code": 11_601, "errmsg": "interrupted"}},
@@ -173,14 +189,12 @@ fn an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done() {
             assert_eq!(found.revision.writes(), 1, "{how}");
         }
         // Nobody ever says what became of it.
-        scene.fail(&["commitTransaction"], 1_000_000, doc! {"errorCode": 225}).await;
-        let error = scene.commit("open", "open", Expect::Absent).await.unwrap_err();
+        let (open, error) = scene.refusal("commitTransaction", &doc! {"errorCode": 225}).await;
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
-        scene.configure(doc! {"mode": "off"}).await.unwrap();
-        assert_eq!(scene.outcome("open").await, Outcome::Absent);
+        assert_eq!(scene.outcome(&open).await, Outcome::Absent);
         // Its transaction is still there, and may be committed: nothing else can be said until the server ends it, which it also does where
         // the next one is of the same session.
-        if let Err(error) = scene.commit("open", "open", Expect::Absent).await {
+        if let Err(error) = scene.commit(&open, &open, Expect::Absent).await {
             assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
             assert!(error.to_string().contains("another transaction of the same command"), "{error}");
         }
@@ -195,7 +209,7 @@ fn a_caller_who_goes_away_leaves_nothing_under_way() {
         // The caller goes away while the server works on it. A busy machine may hold the caller up until the server is done.
         for (n, block) in [300, 3_000, 30_000].into_iter().enumerate() {
             let before = revision().await;
-            let count = scene.fail_counted(&["insert"], doc! {"blockConnection": true, "blockTimeMS": block}).await;
+            let count = scene.fail(&["insert"], 1, doc! {"blockConnection": true, "blockTimeMS": block}).await;
             let going = format!("going-{n}");
             tokio::select! {
                 biased;
@@ -220,21 +234,19 @@ fn a_caller_who_goes_away_leaves_nothing_under_way() {
 
 #[test]
 fn an_end_that_stays_without_an_answer_is_unknown_and_can_be_asked_for() {
-    let options = "&timeoutMS=1500";
+    let options = "&timeoutMS=3000";
     failing("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: Scene| {
         let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
-        scene.fail(&["commitTransaction"], 1_000_000, unknown).await;
-        let error = scene.commit("c", "a", Expect::Absent).await.unwrap_err();
+        let (command, error) = scene.refusal("commitTransaction", &unknown).await;
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
-        scene.configure(doc! {"mode": "off"}).await.unwrap();
-        assert!(matches!(scene.outcome("c").await, Outcome::Committed { .. }));
-        assert!(scene.commit("c", "a", Expect::Absent).await.unwrap().replayed);
+        assert!(matches!(scene.outcome(&command).await, Outcome::Committed { .. }));
+        assert!(scene.commit(&command, &command, Expect::Absent).await.unwrap().replayed);
     });
 }
 
 #[test]
 fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
-    let options = "&timeoutMS=1500";
+    let options = "&timeoutMS=3000";
     failing("what_fails_before_the_end_has_changed_nothing", options, async |scene: Scene| {
         for (how, code) in [
             (doc! {"errorCode": 13}, "not_authorized"),
@@ -242,13 +254,11 @@ fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
             (doc! {"errorCode": 388}, "too_large"),
             (doc! {"closeConnection": true}, "unavailable"),
             (doc! {"errorCode": 10_107}, "unavailable"),
-            (doc! {"blockConnection": true, "blockTimeMS": 2_500}, "timeout"),
+            (doc! {"blockConnection": true, "blockTimeMS": 4_000}, "timeout"),
         ] {
-            scene.fail(&["insert"], 1_000_000, how.clone()).await;
-            let error = scene.commit(code, code, Expect::Absent).await.unwrap_err();
+            let (command, error) = scene.refusal("insert", &how).await;
             assert_eq!(error.code().as_str(), code, "{how}: {error}");
-            scene.configure(doc! {"mode": "off"}).await.unwrap();
-            assert_eq!(scene.outcome(code).await, Outcome::Absent);
+            assert_eq!(scene.outcome(&command).await, Outcome::Absent);
         }
     });
 }
@@ -342,7 +352,7 @@ fn declaring_survives_servers_that_go_away() {
                 scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, how).await;
                 scene.store.migrate(&Catalog::new(&[&C, of]).unwrap()).await.unwrap();
             }
-            scene.configure(doc! {"mode": "off"}).await.unwrap();
+            scene.heal().await;
         }
     });
 }
