@@ -93,8 +93,9 @@ impl<'a> Access<'a> {
         sort: &[Sort],
     ) -> Option<(Worth, Self)> {
         let (path, direction) = index.declared.fields.first()?;
-        // Elsewhere than in a list a contained value has no entry.
-        let element = (collection.kind_of(path) == Kind::List).then(|| known.contained.get(path)).flatten()?;
+        // Elsewhere than in a list a contained value has no entry; null may be no element, but what stands in the place of the list.
+        let is_list = collection.kind_of(path) == Kind::List;
+        let element = known.contained.get(path).filter(|value| is_list && !value.is_null())?;
         Some(Self::under(index, keys::encoded(Kind::Json, element, *direction), sort))
     }
 

@@ -72,11 +72,11 @@ fn value() -> impl Strategy<Value = Json> {
 }
 
 fn document() -> impl Strategy<Value = Document> {
-    let tags = prop::collection::vec(value(), 0..3);
+    let tags = prop_oneof![9 => prop::collection::vec(value(), 0..3).prop_map(Json::from), 1 => Just(Json::Null)];
     let fields =
         (prop::option::of(value()), prop::option::of(value()), prop::option::of(tags), prop::option::of(-3i64..9));
     fields.prop_map(|(a, b, tags, at)| {
-        let fields = [("a", a), ("b", b), ("tags", tags.map(Json::from)), ("at", at.map(Json::from))];
+        let fields = [("a", a), ("b", b), ("tags", tags), ("at", at.map(Json::from))];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
 }
