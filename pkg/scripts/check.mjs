@@ -17,14 +17,14 @@ const CONTENT = [
 /** Entries that are no code. */
 const BYTES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm"];
 
-/** Packs and checks; throws where something is wrong. `notAsShipped`: modules that were built for tests. */
-export async function check(notAsShipped) {
+/** Packs and checks; throws on the first failure. `testModules`: files that were built for tests and may contain local paths. */
+export async function check(testModules) {
   const folder = mkdtempSync(join(tmpdir(), "runstate-pack-"));
   try {
     const [packed] = JSON.parse(output("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]));
     const paths = packed.files.map(({ path }) => path);
     content(paths);
-    nobodysFolders(paths.filter((path) => !notAsShipped.includes(path)));
+    nobodysFolders(paths.filter((path) => !testModules.includes(path)));
     const file = join(folder, packed.filename);
     run("node_modules/.bin/publint", ["--strict", file]);
     // There is one form of the code, modules, which `require` loads too (Node 20.19 and later); types are there for both (scripts/require.mjs).

@@ -5,7 +5,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const KB = 1000;
 
-/** Bytes as gzip: what it is to be, and what it may be until it is that. Nobody pays for the others in a page. */
+/** Gzip sizes in bytes: the target, and the limit until the target is reached. Only modules that pages download have a budget. */
 const BUDGETS = {
   "runstate_bg.wasm": { target: 300 * KB, most: 645 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, most: 350 * KB },

@@ -14,10 +14,10 @@ export const TESTING = "runstate_testing";
 
 /** Each is a file of its own, loaded only by the entries that need it. What pages download is made small. */
 const MODULES = [
-  { name: "runstate", features: "wasm,indexeddb", optimise: small },
-  { name: "runstate_node", features: "wasm,file", optimise: fast },
-  { name: "runstate_compiler", features: "wasm-compiler", optimise: small },
-  { name: TESTING, features: "wasm,file,indexeddb,testing", optimise: stripped },
+  { name: "runstate", features: "wasm,indexeddb", optimise: optimiseForSize },
+  { name: "runstate_node", features: "wasm,file", optimise: optimiseForSpeed },
+  { name: "runstate_compiler", features: "wasm-compiler", optimise: optimiseForSize },
+  { name: TESTING, features: "wasm,file,indexeddb,testing", optimise: strip },
 ];
 
 /** For tests: one module with all features, built already, serves as each of them. */
@@ -32,7 +32,7 @@ export function shared(built) {
   }
 }
 
-/** Builds all modules as they are shipped; `testing`: one with all features that serves as the one for tests of users, where that is built already. */
+/** Builds all modules as they are shipped. `testing`: path of a module that was built with all features; it replaces the build of the testing module. */
 export function modules(testing) {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
@@ -82,20 +82,20 @@ const HAVE = [
 
 const STRIP = ["--strip-debug", "--strip-producers"];
 
-/** A program runs up to a quarter faster. Inlining, as `-Oz`, makes bodies that are alike differ, and like bodies cost little when packed. */
+/** Programs run up to a quarter faster than without. No inlining and no `-Oz`: both make similar function bodies differ, which compresses worse. */
 const FAST = ["-O2", "--skip-pass=inlining-optimizing"];
 
-function small(from, to) {
+function optimiseForSize(from, to) {
   opt(...FAST, from, "-o", to);
   writeFileSync(to, ranked(readFileSync(to)));
   opt("--reorder-functions-by-name", ...STRIP, to, "-o", to);
 }
 
-function fast(from, to) {
+function optimiseForSpeed(from, to) {
   opt(...FAST, ...STRIP, from, "-o", to);
 }
 
-function stripped(from, to) {
+function strip(from, to) {
   opt(...STRIP, from, "-o", to);
 }
 

@@ -56,35 +56,35 @@ impl Scene {
         self.client.database("admin").run_command(command).await
     }
 
-    /// The next `times` of these commands fail so. Returns how many were made to fail before.
+    /// Makes the next `times` of these commands fail. Returns the number of failures before.
     async fn fail(&self, commands: &[&str], times: i32, how: Document) -> i64 {
         let mut data = doc! {"failCommands": commands, "appName": &self.name};
         data.extend(how);
-        self.counted(doc! {"mode": {"times": times}, "data": data}).await
+        self.set_failpoint(doc! {"mode": {"times": times}, "data": data}).await
     }
 
-    /// No command fails any more. Returns how many were made to fail so far.
-    async fn heal(&self) -> i64 {
-        self.counted(doc! {"mode": "off"}).await
+    /// Turns the failpoint off. Returns the number of failures so far.
+    async fn stop_failing(&self) -> i64 {
+        self.set_failpoint(doc! {"mode": "off"}).await
     }
 
-    async fn counted(&self, settings: Document) -> i64 {
-        let told = self.configure(settings).await.unwrap();
-        told.get_i64("count").or_else(|_| told.get_i32("count").map(i64::from)).unwrap()
+    async fn set_failpoint(&self, settings: Document) -> i64 {
+        let reply = self.configure(settings).await.unwrap();
+        reply.get_i64("count").or_else(|_| reply.get_i32("count").map(i64::from)).unwrap()
     }
 
-    /// What is said of a commit whose commands of this name all fail so, and the id of its command. A busy machine may use up the time
-    /// before any of them is sent: then nothing was tried, and another commit is.
-    async fn refusal(&self, name: &str, how: &Document) -> (String, Error) {
+    /// Commits while all server commands of this name fail. Returns the command id and the error. On a busy machine the time limit may
+    /// pass before the first of them is sent; then the failure was not exercised, and another commit is made.
+    async fn commit_failing(&self, name: &str, how: &Document) -> (String, Error) {
         for n in 0..20 {
             let before = self.fail(&[name], 1_000_000, how.clone()).await;
             let command = format!("{name}-{before}-{n}");
             let error = self.commit(&command, &command, Expect::Absent).await.unwrap_err();
-            if self.heal().await > before || error.code().as_str() != "timeout" {
+            if self.stop_failing().await > before || error.code().as_str() != "timeout" {
                 return (command, error);
             }
         }
-        panic!("the time was always up before `{name}` was sent");
+        panic!("the time limit always passed before `{name}` was sent");
     }
 
     /// Comes back when one more command than `before` is made to fail.
@@ -189,7 +189,7 @@ fn an_end_that_is_answered_with_an_error_is_never_told_as_nothing_done() {
             assert_eq!(found.revision.writes(), 1, "{how}");
         }
         // Nobody ever says what became of it.
-        let (open, error) = scene.refusal("commitTransaction", &doc! {"errorCode": 225}).await;
+        let (open, error) = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}).await;
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
         assert_eq!(scene.outcome(&open).await, Outcome::Absent);
         // Its transaction is still there, and may be committed: nothing else can be said until the server ends it, which it also does where
@@ -237,7 +237,7 @@ fn an_end_that_stays_without_an_answer_is_unknown_and_can_be_asked_for() {
     let options = "&timeoutMS=3000";
     failing("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: Scene| {
         let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
-        let (command, error) = scene.refusal("commitTransaction", &unknown).await;
+        let (command, error) = scene.commit_failing("commitTransaction", &unknown).await;
         assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
         assert!(matches!(scene.outcome(&command).await, Outcome::Committed { .. }));
         assert!(scene.commit(&command, &command, Expect::Absent).await.unwrap().replayed);
@@ -256,7 +256,7 @@ fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
             (doc! {"errorCode": 10_107}, "unavailable"),
             (doc! {"blockConnection": true, "blockTimeMS": 4_000}, "timeout"),
         ] {
-            let (command, error) = scene.refusal("insert", &how).await;
+            let (command, error) = scene.commit_failing("insert", &how).await;
             assert_eq!(error.code().as_str(), code, "{how}: {error}");
             assert_eq!(scene.outcome(&command).await, Outcome::Absent);
         }
@@ -352,7 +352,7 @@ fn declaring_survives_servers_that_go_away() {
                 scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, how).await;
                 scene.store.migrate(&Catalog::new(&[&C, of]).unwrap()).await.unwrap();
             }
-            scene.heal().await;
+            scene.stop_failing().await;
         }
     });
 }

@@ -81,7 +81,7 @@ fn indexes_of_operators_stay_and_ours_come_and_go() {
 }
 
 #[test]
-fn who_claims_what_another_claims_is_answered_when_that_one_ends() {
+fn an_insert_waits_until_a_concurrent_insert_of_its_unique_entry_ends() {
     on_server(async {
         let url = fresh_url();
         let store = Mongo::open(&url, Options::default()).await.unwrap();
@@ -92,22 +92,22 @@ fn who_claims_what_another_claims_is_answered_when_that_one_ends() {
             let mut other = client.start_session().await.unwrap();
             other.start_transaction().await.unwrap();
             of_c.insert_one(doc! {"_id": format!("other {place}"), "a": place}).session(&mut other).await.unwrap();
-            let (store, claim) = (store.clone(), claim_of(place));
-            let mut claimed = tokio::spawn(async move { store.commit(claim).await });
-            let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut claimed).await;
-            assert!(early.is_err(), "answered while the other may still keep or leave it: {early:?}");
+            let (store, insertion) = (store.clone(), insertion(place));
+            let mut pending = tokio::spawn(async move { store.commit(insertion).await });
+            let early = tokio::time::timeout(std::time::Duration::from_millis(200), &mut pending).await;
+            assert!(early.is_err(), "answered before the concurrent transaction ended: {early:?}");
             if keeps { other.commit_transaction().await } else { other.abort_transaction().await }.unwrap();
-            let said = claimed.await.unwrap();
-            assert_eq!(said.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"), answer, "{said:?}");
+            let result = pending.await.unwrap();
+            assert_eq!(result.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok"), answer, "{result:?}");
         }
     });
 }
 
-/// A new document that claims the only place of that name.
-fn claim_of(place: &str) -> Batch {
+/// Inserts a document with the unique entry `place`.
+fn insertion(place: &str) -> Batch {
     let document = [("a".to_owned(), Json::from(place))].into_iter().collect();
     let op = Op::Put { version: 1, document: std::sync::Arc::new(document) };
-    batch(&format!("claim {place}"), vec![Write { key: Key::new(&C, place), expect: Expect::Absent, op }])
+    batch(&format!("insert {place}"), vec![Write { key: Key::new(&C, place), expect: Expect::Absent, op }])
 }
 
 async fn names(url: &str) -> Vec<String> {

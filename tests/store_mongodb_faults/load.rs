@@ -20,7 +20,7 @@ pub const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Fi
 pub const PARTS: Collection =
     Collection::new("test.parts", 1).fields(&[Field::int("by"), Field::int("n")]).insert_only();
 
-/// How long a client rests between commands, so that servers elect and catch up on cores that are not taken by clients.
+/// Pause of a client between two commands. It leaves processor time to the servers for elections and replication.
 pub const REST: Duration = Duration::from_millis(5);
 
 /// Until a command must have been committed, whatever breaks meanwhile.

@@ -30,8 +30,7 @@ pub fn features(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
     lint::without_warnings(Call::cargo("check --package runstate --package runstate-cli --all-targets"), step)
 }
 
-/// The documentation of the library; the programs' is what they say themselves with `--help`. Of the whole workspace, so that dependencies have
-/// the features that the lints checked them with.
+/// Builds the documentation of the libraries. `--workspace` gives dependencies the features that the lints used, so they are not checked again.
 pub fn documentation(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
     Call::cargo("doc --workspace --lib --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings").run(step)?;
     step.say(format_args!("written to {}/doc/runstate/index.html", workspace.target().display()));

@@ -23,13 +23,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// What attempts came to that were all made: what failed, else all that is missing.
-    pub fn of_all(attempts: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+    /// Combines the results of independent attempts. A failure comes before missing tools; of those all are named.
+    pub fn combine(attempts: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
         let errors = attempts.into_iter().filter_map(Result::err);
-        errors.reduce(Self::worse).map_or(Ok(()), Err)
+        errors.reduce(Self::merge).map_or(Ok(()), Err)
     }
 
-    fn worse(self, other: Self) -> Self {
+    fn merge(self, other: Self) -> Self {
         match (self, other) {
             (Self::Missing { what, why }, Self::Missing { what: also, why: because }) => {
                 Self::Missing { what: format!("{what}, {also}"), why: format!("{why}; {because}") }
@@ -68,14 +68,14 @@ mod tests {
     use super::Error;
 
     #[test]
-    fn all_that_is_missing_is_named_and_what_failed_is_not_hidden_by_it() {
+    fn combined_errors_name_every_missing_tool_and_prefer_failures() {
         let missing = |what: &str| Err(Error::Missing { what: what.into(), why: format!("no {what}") });
-        let said = |attempts: Vec<Result<(), Error>>| Error::of_all(attempts).map_err(|error| error.to_string());
-        assert_eq!(said(vec![Ok(()), Ok(())]), Ok(()));
-        assert_eq!(said(vec![missing("a"), Ok(()), missing("b")]), Err("a, b is missing: no a; no b".into()));
+        let message = |attempts: Vec<Result<(), Error>>| Error::combine(attempts).map_err(|error| error.to_string());
+        assert_eq!(message(vec![Ok(()), Ok(())]), Ok(()));
+        assert_eq!(message(vec![missing("a"), Ok(()), missing("b")]), Err("a, b is missing: no a; no b".into()));
         let failed = || Err(Error::Usage("wrong".into()));
         for attempts in [vec![missing("a"), failed()], vec![failed(), missing("a")]] {
-            assert_eq!(said(attempts), Err("wrong; see cargo xtask --help".into()));
+            assert_eq!(message(attempts), Err("wrong; see cargo xtask --help".into()));
         }
     }
 }

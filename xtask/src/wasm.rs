@@ -42,8 +42,8 @@ pub fn test(workspace: &Workspace, name: &str, step: &mut Step) -> Result<(), Er
     Ok(())
 }
 
-/// The same package, features and profile each time, so that nothing is built twice. In the profile of development macros are compiled once
-/// for native code and for this.
+/// The same package, features and profile each time, so that nothing is built twice. The development profile shares
+/// compiled macros with native builds.
 fn words(call: Call) -> Call {
     call.words("--package runstate --all-features --target").arg(tools::WASM)
 }

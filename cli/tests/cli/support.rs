@@ -135,7 +135,7 @@ impl Scene {
 
     /// The binary, whose standard error is read while it runs.
     pub fn begin(&self, args: &[&str], stdin: Stdio) -> Running {
-        let mut child = Killed(self.spawn(args, stdin));
+        let mut child = ChildGuard(self.spawn(args, stdin));
         let (stdout, stderr) = (child.0.stdout.take().unwrap(), BufReader::new(child.0.stderr.take().unwrap()));
         let out = std::thread::spawn(move || {
             let (mut stdout, mut text) = (stdout, String::new());
@@ -165,10 +165,10 @@ impl Scene {
     }
 }
 
-/// A child that does not outlive its test: one that has not ended when the test fails is killed.
-struct Killed(Child);
+/// Kills its child process when it is dropped, so that a failed test leaves no process behind.
+struct ChildGuard(Child);
 
-impl Drop for Killed {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -177,7 +177,7 @@ impl Drop for Killed {
 
 /// The binary while it runs.
 pub struct Running {
-    child: Killed,
+    child: ChildGuard,
     out: JoinHandle<String>,
     lines: Receiver<String>,
     /// The lines of standard error that were read so far.

@@ -26,8 +26,8 @@ use crate::store::{Batch, COMMANDS, Error, Op, Receipt};
 const CONTENTIONS: u32 = 16;
 /// The same where the other most likely changes what this one was decided on.
 const LOST: u32 = 2;
-/// The same where a document is new: that nothing stands there is still so, and whether the other keeps its place shows when it ends.
-const UNDECIDED: u32 = 64;
+/// The same for an insert: until the other transaction ends, neither the document nor its unique entries exist. About one second in all.
+const INSERT_CONTENTIONS: u32 = 64;
 /// How long who finds no hold waits at the most before he makes one: that many doublings of a millisecond.
 const UNHELD: u32 = 4;
 /// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
@@ -230,9 +230,9 @@ impl Commit<'_> {
         let seen = self.look(transaction).await?;
         for command in commands(self.batch, self.declarations, &seen, self.order)? {
             let most = if command.inserts() {
-                UNDECIDED
+                INSERT_CONTENTIONS
             } else if command.is_much_checked(self.declarations) {
-                // Who only checks leaves all as it is.
+                // A check leaves the document as it is.
                 CONTENTIONS
             } else {
                 LOST

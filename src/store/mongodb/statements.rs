@@ -98,7 +98,7 @@ impl<'a> Command<'a> {
         self.is_of_holds() || declared().is_some_and(|declared| declared.collection.much_checked)
     }
 
-    /// Whether it writes new documents.
+    /// Whether the command inserts new documents.
     pub(super) fn inserts(&self) -> bool {
         self.verb == Verb::Insert
     }

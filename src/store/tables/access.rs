@@ -93,7 +93,7 @@ impl<'a> Access<'a> {
         sort: &[Sort],
     ) -> Option<(Worth, Self)> {
         let (path, direction) = index.declared.fields.first()?;
-        // Elsewhere than in a list a contained value has no entry; null may be no element, but what stands in the place of the list.
+        // An element index has entries for lists only. A field that is null contains null and has no entry.
         let is_list = collection.kind_of(path) == Kind::List;
         let element = known.contained.get(path).filter(|value| is_list && !value.is_null())?;
         Some(Self::under(index, keys::encoded(Kind::Json, element, *direction), sort))
