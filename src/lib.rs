@@ -52,7 +52,8 @@
 //! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly of its own | |
 //! | `tracing` | what the engine tells of itself (conflicts, unknown outcomes, damage) as events of `tracing` | |
 //! | `typescript` | the types that cross to JavaScript, as TypeScript | |
-//! | `testing` | the conformance suite any store can run, a simulated host, faults | |
+//! | `simulation` | simulated time and entropy; in WebAssembly the worlds of `runstate/testing` | |
+//! | `testing` | the conformance suite any store can run, faults; turns on `simulation` | |
 //!
 //! The store in memory is always there. Futures are `Send` natively, and are not in a page.
 
@@ -67,7 +68,7 @@ pub mod limits;
 pub mod marker;
 pub mod schema;
 pub mod store;
-#[cfg(feature = "testing")]
+#[cfg(feature = "simulation")]
 pub mod testing;
 pub mod time;
 pub mod value;

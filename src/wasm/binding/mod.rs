@@ -32,7 +32,7 @@ pub use panics::on_panic;
 pub use serving::Serving;
 
 // For what else is exported: the worlds of tests.
-#[cfg(all(feature = "wasm", feature = "testing"))]
+#[cfg(all(feature = "wasm", feature = "simulation"))]
 pub(crate) use {promise::promised, thrown::thrown};
 
 /// The version of this library.
