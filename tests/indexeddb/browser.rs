@@ -54,3 +54,18 @@ impl Drop for Bent {
         Function::new_no_args(self.0).call0(&JsValue::NULL).unwrap();
     }
 }
+
+/// Does something to each transaction that writes, given as the body of a function of `tx`, once.
+pub fn meddle(body: &str) -> String {
+    format!(
+        "globalThis.begin = IDBDatabase.prototype.transaction;
+         let left = 1;
+         IDBDatabase.prototype.transaction = function (...given) {{
+             const tx = globalThis.begin.apply(this, given);
+             if (given[1] === 'readwrite' && left-- > 0) ((tx) => {{ {body} }})(tx);
+             return tx;
+         }};"
+    )
+}
+/// Undoes [`meddle`].
+pub const MEDDLE_NO_MORE: &str = "IDBDatabase.prototype.transaction = globalThis.begin";

@@ -7,6 +7,7 @@ mod conformance;
 mod durability;
 mod same;
 mod scene;
+mod space;
 mod trouble;
 mod upgrades;
 

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Predicate, Query, Ttl};
+use runstate::store::indexeddb::IndexedDb;
 use runstate::store::{Batch, Error, Expect, Op, Receipt, Store, Stored, Write};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::{Document, Json};
+use serde_json::json;
+
+use super::opened;
 
 const FIELDS: &[Field] = &[
     Field::text("name").optional(),
@@ -80,4 +84,12 @@ pub async fn ids(store: &dyn Store, query: Query) -> Result<Vec<String>, Error> 
 
 pub fn code<T>(answer: &Result<T, Error>) -> &'static str {
     answer.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok")
+}
+
+/// A store with the note `a`.
+pub async fn begun(name: &str) -> IndexedDb {
+    let store = opened(name).await.unwrap();
+    store.migrate(&catalog()).await.unwrap();
+    commit(&store, "begin", vec![put(&NOTES, "a", json!({"line": "1"}))]).await.unwrap();
+    store
 }

@@ -145,6 +145,18 @@ extern "C" {
     #[wasm_bindgen(method, structural)]
     pub fn close(this: &Channel);
 
+    /// `StorageManager`, where the host has one.
+    pub type StorageManager;
+    #[wasm_bindgen(method, structural, catch)]
+    pub fn estimate(this: &StorageManager) -> Result<Promise, JsValue>;
+
+    /// `StorageEstimate`.
+    pub type Estimate;
+    #[wasm_bindgen(method, structural, getter)]
+    pub fn quota(this: &Estimate) -> Option<f64>;
+    #[wasm_bindgen(method, structural, getter)]
+    pub fn usage(this: &Estimate) -> Option<f64>;
+
     /// A `DOMException`, or whatever was thrown.
     pub type Exception;
     #[wasm_bindgen(method, structural, getter)]

@@ -18,6 +18,7 @@ use super::faults::Stop;
 use super::feed::{self, Ending, position};
 use super::fence::{self, FENCE};
 use super::layout::FEED;
+use super::quota;
 use super::read::Pace;
 use super::transaction::{Mode, Tx};
 use super::write::Put;
@@ -116,6 +117,7 @@ impl From<Stop> for Failed {
 impl Inner {
     pub(super) async fn commit(self: &Rc<Self>, batch: Batch) -> Result<Receipt, Error> {
         self.usable()?;
+        quota::check(batch.bytes(), &self.name).await?;
         let request = Rc::new(Request { batch, answer: RefCell::default(), answered: Event::new() });
         self.queue.waiting.borrow_mut().push_back(request.clone());
         if !self.queue.busy.replace(true) {
@@ -165,6 +167,7 @@ impl Inner {
             let failed = match self.connected().await {
                 Ok(connection) => match self.commit_on(&connection, group).await {
                     Ok(answers) => {
+                        self.full.set(false);
                         if answers.iter().flatten().any(|receipt| !receipt.replayed) {
                             self.hints.tell();
                         }
@@ -180,6 +183,7 @@ impl Inner {
                 Err(stop) => Failed { stop, wrote: false },
             };
             // What an aborted transaction wrote is gone, but of a connection that was lost it is not known how far it came.
+            self.full.set(self.full.get() || failed.stop.full());
             let lost = failed.stop.lost();
             wrote |= failed.wrote && lost;
             if !lost || tries >= TRIES {

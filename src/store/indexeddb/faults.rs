@@ -3,6 +3,7 @@
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::binding::Exception;
+use super::quota;
 use crate::store::Error;
 
 /// Why a call of the browser failed.
@@ -51,12 +52,17 @@ impl From<JsValue> for Fault {
 
 const ABORTED: &str = "AbortError";
 
+/// Words of browsers for a full disk, in small letters. Chromium, seen on a full disk: `DataError: Failed to write blobs (IOError)` of large values,
+/// `UnknownError: Connection is closing because of: IO error: … FILE_ERROR_NO_SPACE` of small ones, and `Encountered full disk while opening backing
+/// store`. SQLite, below Firefox and Safari: `database or disk is full`.
+const NO_SPACE: [&str; 5] = ["failed to write blobs", "no_space", "no space", "full disk", "disk is full"];
+
 impl Fault {
     /// The connection is closed or about to be, or the database has changed under it: with another one it may go on.
     pub(super) fn lost(&self) -> bool {
         // `InvalidStateError`: a call on a connection that is closed. `NotFoundError`: a collection that is not there any more.
         // `UnknownError`: what transactions under way end in where the browser itself closes a connection, or its storage fails.
-        matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
+        !self.full() && matches!(self.name.as_str(), "InvalidStateError" | "NotFoundError" | "UnknownError" | ABORTED)
     }
 
     /// Something was added where something stood.
@@ -69,20 +75,25 @@ impl Fault {
         self.name == "VersionError"
     }
 
-    /// There is no space for it.
+    /// There is no space for it. A quota that is used up has a name of its own; of a disk that is full only the message says so.
     pub(super) fn full(&self) -> bool {
-        self.name == "QuotaExceededError"
+        let message = self.message.to_ascii_lowercase();
+        self.name == "QuotaExceededError" || NO_SPACE.iter().any(|words| message.contains(words))
     }
 
     /// As callers are told.
     pub(super) fn into_error(self, database: &str) -> Error {
         if self.full() {
-            return Error::Full { what: format!("the database `{database}` of this browser") };
+            return quota::full(database);
         }
         let Self { name, message } = self;
         let why = match name.as_str() {
             "SecurityError" => {
                 format!("the browser refuses storage to this page, as it does in some private windows ({message})")
+            }
+            // A disk that is full is one of the causes.
+            _ if message.contains("backing store") => {
+                format!("the browser says: {message} ({name}); if its disk is full, free some space")
             }
             _ => format!("the browser says: {message} ({name})"),
         };
@@ -106,6 +117,11 @@ impl Stop {
     /// As [`Fault::lost`].
     pub(super) fn lost(&self) -> bool {
         matches!(self, Stop::Fault(fault) if fault.lost())
+    }
+
+    /// As [`Fault::full`].
+    pub(super) fn full(&self) -> bool {
+        matches!(self, Stop::Fault(fault) if fault.full())
     }
 }
 

@@ -31,7 +31,7 @@
 //!   over that knew the document before.
 //!
 //! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
-//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `port`.
+//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `quota` (the space that is left), `port`.
 
 mod binding;
 mod bytes;
@@ -45,6 +45,7 @@ mod known;
 mod layout;
 mod open;
 mod port;
+mod quota;
 mod read;
 mod record;
 mod results;
@@ -97,6 +98,8 @@ struct Inner {
     opening: Mutex<()>,
     queue: Queue,
     hints: Hints,
+    /// The last commit found no space.
+    full: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -114,6 +117,7 @@ impl IndexedDb {
             opening: Mutex::new(()),
             queue: Queue::default(),
             hints: Hints::of(name),
+            full: Cell::new(false),
             closed: Cell::new(false),
         };
         inner.connected().await.map_err(|stop| stop.into_error(name))?;

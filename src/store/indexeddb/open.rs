@@ -17,6 +17,7 @@ use super::binding::{Database, Event, Factory, Request, first_event, host, rando
 use super::connection::{Connection, Handle, Link};
 use super::faults::{Fault, Stop, what};
 use super::layout::{Layout, META};
+use super::quota;
 use super::transaction::Tx;
 use super::upgrade::{create, layout_in, read_layout, turn_over};
 use crate::id::uuid_v7;
@@ -49,7 +50,11 @@ impl Inner {
             return Ok(connection);
         }
         let catalog = self.catalog.borrow().clone();
-        self.connect(&catalog).await
+        match self.connect(&catalog).await {
+            // Chromium closes a database whose disk is full. Until there is space it cannot open it again and does not say why.
+            Err(Stop::Fault(fault)) if self.full.get() && fault.lost() => Err(quota::full(&self.name).into()),
+            connected => connected,
+        }
     }
 
     /// Takes another catalog.
