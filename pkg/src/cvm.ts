@@ -7,7 +7,9 @@ import {
   type Shape, anything, count, flag, given, list, moment, needed, options as checked, placed, rows, span, text as aText, texts,
 } from "./given.js";
 import type { PlainOf } from "./json.js";
-import { BY, COMMAND, type CommandOptions, LIMIT, PAGE, type PageOptions, WAIT, type WaitOptions, maybe, text } from "./options.js";
+import {
+  BY, COMMAND, type CommandOptions, LIMIT, LOG_LEVEL, PAGE, type PageOptions, STATUS, THINGS, WAIT, type WaitOptions, maybe, text,
+} from "./options.js";
 import { plain } from "./plain.js";
 import { Run } from "./run.js";
 import type {
@@ -69,7 +71,7 @@ export interface StartOptions<I = unknown> extends CommandOptions {
 const LOAD: Shape<Load> = {
   name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts,
 };
-const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: aText, ...COMMAND };
+const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, ...COMMAND };
 /** Which executions are listed. */
 export interface ListOptions extends WaitOptions {
   /** Only those of this status. */
@@ -82,7 +84,7 @@ export interface ListOptions extends WaitOptions {
   after?: Pick<ExecutionSummary, "id" | "started"> | undefined;
 }
 
-const LIST: Shape<ListOptions> = { status: aText, program: aText, after: placed, ...LIMIT };
+const LIST: Shape<ListOptions> = { status: STATUS, program: aText, after: placed, ...LIMIT };
 const OF_PROGRAM: Shape<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
 
 
@@ -123,7 +125,7 @@ export class Cvm {
     if (bytecode !== undefined) return { bytecode, compiler };
     const compile = this.#engine.compile;
     if (compile === undefined) {
-      const message = "there is no compiler here; give `bytecode`, or provide one (`runstate/compiler`)";
+      const message = "there is no compiler here; give `bytecode`, or provide one: `init(wasm, { compilerWasm })`";
       throw new RunstateError({ code: "unsupported", message });
     }
     return compile(name, source);
@@ -244,7 +246,7 @@ export class Cvm {
   changes(
     of: { things?: Thing[]; executions?: string[]; from?: string } & WaitOptions = {},
   ): AsyncIterable<CvmChange> {
-    const { things, executions, from, signal } = checked("cvm.changes", of, { things: texts, executions: texts, from: aText, ...WAIT });
+    const { things, executions, from, signal } = checked("cvm.changes", of, { things: THINGS, executions: texts, from: aText, ...WAIT });
     const engine = this.#engine;
     return each(new Feed((at, waitMs) => engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from));
   }

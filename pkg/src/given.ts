@@ -62,10 +62,16 @@ export function whole(least: number, most: number): Kind {
   return { what: `a whole number from ${least} to ${most}`, fits: (value) => isWhole(value) && value >= least && value <= most };
 }
 
-/** One of a few words. */
-export function oneOf(...words: readonly string[]): Kind {
-  const quoted = words.map((word) => `\`${word}\``);
-  return { what: `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`, fits: (value) => words.includes(value as string) };
+/** One of the words of a type. `words` has all of them and no other, or it does not compile. */
+export function oneOf<W extends string>(words: Readonly<Record<W, true>>): Kind {
+  const quoted = Object.keys(words).map((word) => `\`${word}\``);
+  const fits = (value: unknown) => typeof value === "string" && Object.hasOwn(words, value);
+  return { what: `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`, fits };
+}
+
+/** A list of them. */
+export function listOf(one: Kind): Kind {
+  return { what: `a list, each ${one.what}`, fits: (value) => Array.isArray(value) && value.every(one.fits) };
 }
 
 /** An object of its own. */

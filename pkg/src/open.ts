@@ -4,10 +4,10 @@ import { untilAborted } from "./abort.js";
 import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
 import { type Compile, Engine } from "./engine.js";
-import { type Shape, flag, oneOf, options as checked, span, text as aText } from "./given.js";
+import { type Shape, flag, oneOf, options as checked, span } from "./given.js";
 import { crossing } from "./halves.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
-import { WAIT, text } from "./options.js";
+import { LOG_LEVEL, WAIT, text } from "./options.js";
 import { Runstate } from "./runstate.js";
 import type { LogLevel } from "./wire.js";
 
@@ -34,9 +34,9 @@ export interface OpenOptions {
 
 const OPEN: Shape<OpenOptions> = {
   retentionMs: span,
-  logLevel: aText,
-  timers: oneOf("auto", "off"),
-  log: oneOf("error", "warn", "info", "debug"),
+  logLevel: LOG_LEVEL,
+  timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
+  log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
   mustExist: flag,
   requestPersistence: flag,
   ...WAIT,

@@ -1,6 +1,7 @@
 // Options that many methods take.
 
-import { type Kind, type Shape, given, rows, signal, text as aText } from "./given.js";
+import { type Kind, type Shape, given, listOf, oneOf, rows, signal, text as aText } from "./given.js";
+import type { LogLevel, Status, Thing } from "./wire.js";
 
 /** What everything that writes takes. */
 export interface CommandOptions {
@@ -30,6 +31,10 @@ export const BY: Shape<{ by?: string } & CommandOptions> = { by: aText, ...COMMA
 export const WAIT: Shape<WaitOptions> = { signal };
 export const LIMIT: Shape<{ limit?: number } & WaitOptions> = { limit: rows, ...WAIT };
 export const PAGE: Shape<PageOptions> = { cursor: aText, ...LIMIT };
+
+export const LOG_LEVEL = oneOf<LogLevel>({ off: true, calls: true, instructions: true });
+export const STATUS = oneOf<Status>({ running: true, waiting_cc: true, paused: true, complete: true, error: true, cancelled: true });
+export const THINGS = listOf(oneOf<Thing>({ program: true, version: true, execution: true, call: true, output: true, log: true }));
 
 /** `value`, where it is a text; callers without types may give anything. */
 export function text(value: unknown, what: string): string {

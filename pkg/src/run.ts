@@ -3,9 +3,9 @@
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
 import { Feed, each } from "./feed.js";
-import { type Shape, count, flag, given, index, options as checked, text, texts } from "./given.js";
+import { type Shape, count, flag, given, index, options as checked, text } from "./given.js";
 import type { Json, PlainOf } from "./json.js";
-import { COMMAND, type CommandOptions, LIMIT, WAIT, type WaitOptions } from "./options.js";
+import { COMMAND, type CommandOptions, LIMIT, THINGS, WAIT, type WaitOptions } from "./options.js";
 import { plain } from "./plain.js";
 import { Question } from "./question.js";
 import { leavable } from "./stream.js";
@@ -140,7 +140,7 @@ export class Run {
 
   /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */
   changes(options: { things?: Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
-    const { things, from, signal } = checked("run.changes", options, { things: texts, from: text, ...WAIT });
+    const { things, from, signal } = checked("run.changes", options, { things: THINGS, from: text, ...WAIT });
     return each(this.#feed(things, signal, from));
   }
 

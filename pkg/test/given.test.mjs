@@ -19,8 +19,8 @@ test("options are refused by their name, with what they may be", async () => {
     [{ retentionMs: null }, /`retentionMs` is .* not null$/],
     [{ log: "loud" }, /^open: `log` is `error`, `warn`, `info` or `debug`, not "loud"$/],
     [{ timers: "sometimes" }, /^open: `timers` is `auto` or `off`, not "sometimes"$/],
-    [{ logLevel: 1 }, /^open: `logLevel` is a string, not 1$/],
-    [{ logLevel: "loud" }, /loud.*calls/],
+    [{ logLevel: 1 }, /^open: `logLevel` is `off`, `calls` or `instructions`, not 1$/],
+    [{ logLevel: "debug" }, /^open: `logLevel` is `off`, `calls` or `instructions`, not "debug"$/],
     [{ mustExist: "yes" }, /`mustExist` is true or false, not "yes"$/],
     [{ requestPersistence: 1 }, /`requestPersistence` is true or false, not 1$/],
     [{ signal: {} }, /`signal` is an AbortSignal, not \{\}$/],
@@ -50,7 +50,8 @@ test("a refusal rejects, names the method that was called, and does nothing", as
     [rs.cvm.run(), /^the id of an execution is a string, not undefined$/],
     [rs.cvm.list({ limit: -1 }), /^cvm\.list: `limit` is a whole number from 0 to 4294967295, not -1$/],
     [rs.cvm.list({ limit: 1.5 }), /not 1\.5$/],
-    [rs.cvm.list({ status: "finished" }), /finished.*complete/],
+    [rs.cvm.list({ status: "finished" }), /^cvm\.list: `status` is `running`, .* or `cancelled`, not "finished"$/],
+    [rs.cvm.start("program", { logLevel: "loud" }), /^cvm\.start: `logLevel` is `off`, `calls` or `instructions`, not "loud"$/],
     [rs.cvm.calls({ open: 1 }), /^cvm\.calls: `open` is true or false, not 1$/],
     [rs.cvm.history(), /^the name of a program is a string/],
     [rs.cvm.version("program", 0), /^the version of a program is a whole number from 1 to /],
@@ -77,7 +78,7 @@ test("a refusal rejects, names the method that was called, and does nothing", as
   ];
   for (const [promise, message] of cases) assert.match((await refused(promise, "usage")).message, message);
   assert.throws(() => rs.changes({ colection: "x" }), { code: "usage", message: /did you mean `collection`\?$/ });
-  assert.throws(() => rs.cvm.changes({ things: "call" }), { code: "usage", message: /`things` is a list of strings/ });
+  assert.throws(() => rs.cvm.changes({ things: "call" }), { code: "usage", message: /`things` is a list, each `program`, / });
   assert.throws(() => run.questions({ signals: 1 }), { code: "usage", message: /did you mean `signal`\?$/ });
   assert.equal((await rs.cvm.list()).length, 1, "nothing was started");
   assert.equal((await run.refresh()).status, "waiting_cc");
