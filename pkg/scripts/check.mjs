@@ -8,28 +8,26 @@ import { output, run } from "./run.mjs";
 
 /** All that is in the packed package; chunks and declarations by their folder. */
 const CONTENT = [
-  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json",
-  "dist/browser.js", "dist/cli.js", "dist/compiler-browser.js", "dist/compiler-node.js", "dist/node.js", "dist/slim.js", "dist/slim-node.js",
-  "dist/testing-browser.js", "dist/testing-node.js",
-  "dist/runstate_bg.wasm", "dist/runstate_node_bg.wasm", "dist/runstate_compiler_bg.wasm", "dist/runstate_testing_bg.wasm",
+  "LICENSE-APACHE", "LICENSE-MIT", "README.md", "package.json", "runstate.d.ts",
+  ...["browser", "cli", "compiler-browser", "slim", "testing-browser"].map((name) => `dist/${name}.js`),
+  ...["compiler-node", "node", "slim-node", "testing-node"].flatMap((name) => [`dist/${name}.js`, `dist/${name}.cjs`]),
+  "dist/runstate_bg.wasm", "dist/runstate_node_bg.wasm", "dist/runstate_compiler_bg.wasm",
 ];
 
-/** Entries that are no code. */
-const BYTES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm"];
+/** Entries that no program imports: bytes, and what programs of the machine find. */
+const BYTES = ["./runstate.wasm", "./node.wasm", "./compiler.wasm", "./program"];
 
-/** Packs and checks; throws on the first failure. `testModules`: files that were built for tests and may contain local paths. */
-export async function check(testModules) {
+/** Packs and checks; throws on the first failure. */
+export async function check() {
   const folder = mkdtempSync(join(tmpdir(), "runstate-pack-"));
   try {
     const [packed] = JSON.parse(output("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]));
     const paths = packed.files.map(({ path }) => path);
     content(paths);
-    nobodysFolders(paths.filter((path) => !testModules.includes(path)));
+    nobodysFolders(paths);
     const file = join(folder, packed.filename);
     run("node_modules/.bin/publint", ["--strict", file]);
-    // There is one form of the code, modules, which `require` loads too (Node 20.19 and later); types are there for both (scripts/require.mjs).
-    const known = ["--ignore-rules", "cjs-resolves-to-esm", "false-cjs"];
-    run("node_modules/.bin/attw", ["--profile", "node16", ...known, "--exclude-entrypoints", ...BYTES, "--", file]);
+    run("node_modules/.bin/attw", ["--exclude-entrypoints", ...BYTES, "--", file]);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -42,7 +40,7 @@ function nobodysFolders(paths) {
 }
 
 function content(paths) {
-  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.js|types\/.*\.d\.c?ts)$/.test(path)).sort();
+  const rest = paths.filter((path) => !/^dist\/(chunk-[A-Z0-9]+\.c?js|[\w-]+\.js\.map|types\/.*\.d\.c?ts)$/.test(path)).sort();
   const wrong = [
     ...CONTENT.filter((path) => !rest.includes(path)).map((path) => `${path} is missing`),
     ...rest.filter((path) => !CONTENT.includes(path)).map((path) => `${path} should not be there`),

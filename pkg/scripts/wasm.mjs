@@ -1,6 +1,6 @@
 // The WebAssembly modules of the package: cargo → wasm-bindgen → wasm-opt. The glue goes to build/, the modules to dist/.
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -9,16 +9,18 @@ import { output, run } from "./run.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 
-/** The module for tests of users. */
-export const TESTING = "runstate_testing";
+/** The glue of the worlds of `runstate/testing`: that of Node a second time, since it begins an instance of its own of the same WebAssembly. */
+const TESTING = { name: "runstate_testing", of: "runstate_node" };
 
 /** Each is a file of its own, loaded only by the entries that need it. What pages download is made small. */
 const MODULES = [
   { name: "runstate", features: "wasm,indexeddb", optimise: optimiseForSize },
-  { name: "runstate_node", features: "wasm,file", optimise: optimiseForSpeed },
+  { name: "runstate_node", features: "wasm,file,simulation", optimise: optimiseForSpeed },
   { name: "runstate_compiler", features: "wasm-compiler", optimise: optimiseForSize },
-  { name: TESTING, features: "wasm,file,indexeddb,testing", optimise: strip },
 ];
+
+/** What benches call, which is not shipped: it stays in build/. */
+const BENCH = { name: "runstate_bench", features: "wasm,testing", optimise: optimiseForSize };
 
 /** For tests: one module with all features, built already, serves as each of them. */
 export function shared(built) {
@@ -27,30 +29,36 @@ export function shared(built) {
   bindgen(wasmBindgen(), first, built);
   copyFileSync(`build/${first}_bg.wasm`, `dist/${first}_bg.wasm`);
   for (const { name } of others) {
-    for (const end of [".js", ".d.ts", "_bg.wasm.d.ts"]) copyFileSync(`build/${first}${end}`, `build/${name}${end}`);
+    copyGlue(first, name);
     copyFileSync(`build/${first}_bg.wasm`, `dist/${name}_bg.wasm`);
   }
+  copyGlue(first, TESTING.name);
 }
 
-/** Builds all modules as they are shipped. `testing`: path of a module that was built with all features; it replaces the build of the testing module. */
-export function modules(testing) {
+function copyGlue(from, to) {
+  for (const end of [".js", ".d.ts"]) copyFileSync(`build/${from}${end}`, `build/${to}${end}`);
+}
+
+/** Builds all modules as they are shipped; `benches`: and the one that benches call. */
+export function modules({ benches = false } = {}) {
   const { packages, target_directory: target } = JSON.parse(
     output("cargo", ["metadata", "--format-version", "1", "--no-deps"], { maxBuffer: 1 << 26 }),
   );
   const known = packages.find(({ name }) => name === "runstate").features;
   const program = wasmBindgen();
   start();
-  for (const { name, features, optimise } of MODULES) {
-    const built = name === TESTING ? testing : undefined;
-    if (built === undefined) cargo(features.split(",").filter((feature) => feature in known));
-    bindgen(program, name, built ?? join(target, TARGET, "dist", "runstate.wasm"));
-    optimise(`build/${name}_bg.wasm`, `dist/${name}_bg.wasm`);
+  for (const { name, features, optimise } of benches ? [...MODULES, BENCH] : MODULES) {
+    cargo(features.split(",").filter((feature) => feature in known));
+    bindgen(program, name, join(target, TARGET, "dist", "runstate.wasm"));
+    optimise(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);
   }
+  copyGlue(TESTING.of, TESTING.name);
 }
 
 function start() {
   rmSync("build", { recursive: true, force: true });
   for (const folder of ["build", "dist"]) mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync("dist").filter((name) => name.endsWith(".wasm"))) rmSync(join("dist", name));
 }
 
 function bindgen(program, name, built) {
@@ -93,10 +101,6 @@ function optimiseForSize(from, to) {
 
 function optimiseForSpeed(from, to) {
   opt(...FAST, ...STRIP, from, "-o", to);
-}
-
-function strip(from, to) {
-  opt(...STRIP, from, "-o", to);
 }
 
 function opt(...words) {

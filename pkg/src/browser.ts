@@ -3,6 +3,7 @@
 import { type OpenOptions, openOn } from "./open.js";
 import { runtime } from "./runtime.js";
 import type { Runstate } from "./runstate.js";
+import { PAGE, compileWasm, locate } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 export * from "./index.js";
@@ -10,7 +11,7 @@ export { version } from "./version.js";
 
 const host = {
   instance: runtime,
-  begin: () => runtime.begin((glue) => glue.default({ module_or_path: new URL("./runstate_bg.wasm", import.meta.url) })),
+  begin: () => runtime.begin(async () => compileWasm(PAGE, locate(PAGE, () => new URL("./runstate_bg.wasm", import.meta.url)))),
   async compile(name: string, source: string): Promise<CompiledSource> {
     const { compile } = await import("./compiler-browser.js");
     return compile(name, source);

@@ -1,49 +1,35 @@
-// The compiler's WebAssembly behind `compile`: what the entries (compiler-node.ts, compiler-browser.ts) have in common.
+// The compiler's WebAssembly behind `compile`: the common part of the entries (compiler-node.ts, compiler-browser.ts) and of `compilerWasm` of
+// `runstate/slim`. All of them share one instance.
 
-import { RunstateError, toldError } from "./errors.js";
+import * as glue from "../build/runstate_compiler.js";
+import { type AnyGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
 import { text } from "./options.js";
+import { COMPILER, compileWasm } from "./wasm.js";
 import type { CompiledSource } from "./wire.js";
 
 /** What the glue of the compiler exports. */
-export interface CompilerGlue {
+interface CompilerGlue extends AnyGlue {
   compile(name: string, source: string): string;
-  onPanic(told: (message: string) => void): void;
 }
+
+const instance = new Instance<CompilerGlue>(glue, COMPILER);
 
 /** The compiler, loaded or not. */
 export class Compiler {
-  #begun: Promise<void> | undefined;
-  #defect: RunstateError | undefined;
+  /** `bring` loads the WebAssembly, unless `init` did. */
+  constructor(private readonly bring: () => Promise<WasmModule>) {}
 
-  constructor(
-    private readonly glue: CompilerGlue,
-    private readonly init: () => unknown,
-  ) {}
-
-  /** Loads it, once; what failed (a page without network) may be tried again. */
-  readonly load = (): Promise<void> => {
-    this.#begun ??= this.#begin().catch((error: unknown) => {
-      this.#begun = undefined;
-      throw error;
-    });
-    return this.#begun;
+  readonly load = async (): Promise<void> => {
+    await instance.begin(this.bring);
   };
 
-  async #begin(): Promise<void> {
-    await this.init();
-    this.glue.onPanic((message) => {
-      this.#defect = new RunstateError({ code: "internal", message: `a defect of the compiler ended it: ${message}; load it anew` });
-    });
-  }
+  readonly init = async (source: WasmSource): Promise<void> => {
+    await instance.begin(() => compileWasm(COMPILER, source));
+  };
 
   readonly compile = async (name: string, source: string): Promise<CompiledSource> => {
     const given = [text(name, "the name of a program"), text(source, "the source of a program")] as const;
-    await this.load();
-    if (this.#defect !== undefined) throw this.#defect;
-    try {
-      return JSON.parse(this.glue.compile(...given)) as CompiledSource;
-    } catch (thrown) {
-      throw this.#defect ?? toldError(thrown);
-    }
+    const { compile } = await instance.begin(this.bring);
+    return JSON.parse(instance.runNow(() => compile(...given))) as CompiledSource;
   };
 }

@@ -4,6 +4,7 @@
 import { defectIsTold } from "./defect.js";
 import { RunstateError, toldError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
+import { type WasmFile, explainRefusal } from "./wasm.js";
 
 /** An open store, as the WebAssembly exports it; params and results are JSON text. */
 export interface RawRunstate {
@@ -23,12 +24,15 @@ export interface RawServing {
   readonly done: Promise<void>;
 }
 
-/** What the glue of the WebAssembly exports. */
-export interface Glue {
-  default(source: { module_or_path: WasmSource }): Promise<unknown>;
-  initSync(source: { module: WasmBytes | WasmModule }): unknown;
+/** What the glue of each WebAssembly exports. */
+export interface AnyGlue {
+  default(source: { module_or_path: WasmModule }): Promise<unknown>;
   version(): string;
   onPanic(told: (message: string) => void): void;
+}
+
+/** What the glue of a runtime exports. */
+export interface Glue extends AnyGlue {
   provideFiles?(files: NodeFiles | undefined): void;
   verifyFiles(url: string): Promise<string>;
   logTo?(sink: (level: string, message: string) => void, level: string): void;
@@ -51,18 +55,22 @@ export interface Fetched {
 /** Where the WebAssembly comes from: its address, a response, its bytes or its module. */
 export type WasmSource = string | URL | WasmBytes | Fetched | WasmModule | Promise<WasmBytes | Fetched | WasmModule>;
 
-/** The WebAssembly, begun or not. */
-export class Instance<G extends Glue = Glue> {
+/** A WebAssembly, begun or not. */
+export class Instance<G extends AnyGlue = Glue> {
   #begun: Promise<G> | undefined;
   #defect: string | undefined;
   /** Those who wait, told when the WebAssembly dies: what they wait for would never come. */
   readonly #waiting = new Set<(refusal: RunstateError) => void>();
 
-  constructor(private readonly glue: G) {}
+  constructor(
+    private readonly glue: G,
+    /** Which one it is. */
+    readonly file: WasmFile,
+  ) {}
 
-  /** Begins it with `init`, once; a beginning that failed (a page without network) may be tried again. */
-  begin(init: (glue: G) => unknown): Promise<G> {
-    this.#begun ??= this.#begin(init).catch((error: unknown) => {
+  /** Begins it with the module that `load` brings, once; a beginning that failed (a page without network) may be tried again. */
+  begin(load: () => Promise<WasmModule>): Promise<G> {
+    this.#begun ??= this.#begin(load).catch((error: unknown) => {
       this.#begun = undefined;
       throw error;
     });
@@ -74,8 +82,11 @@ export class Instance<G extends Glue = Glue> {
     return this.#begun;
   }
 
-  async #begin(init: (glue: G) => unknown): Promise<G> {
-    await init(this.glue);
+  async #begin(load: () => Promise<WasmModule>): Promise<G> {
+    const module = await load();
+    await this.glue.default({ module_or_path: module }).catch((error: unknown) => {
+      throw explainRefusal(this.file, "the module", error);
+    });
     this.glue.onPanic((message) => this.#die(message));
     return this.glue;
   }

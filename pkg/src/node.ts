@@ -1,14 +1,14 @@
 // `runstate` in Node, Deno and Bun, and `runstate/node`: the WebAssembly is read beside this file, `file:` stores are kept over node:fs.
 // Nothing is awaited while this module loads, so that `require("runstate")` works.
 
-import { readFileSync } from "node:fs";
-
 import { files } from "./node/files.js";
 import { atHome } from "./node/home.js";
+import { readWasm } from "./node/wasm.js";
 import { type OpenOptions, openOn } from "./open.js";
 import { text } from "./options.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
+import { NODE } from "./wasm.js";
 import type { CompiledSource, FilesReport } from "./wire.js";
 
 export * from "./index.js";
@@ -17,11 +17,11 @@ export { version } from "./version.js";
 
 const host = {
   instance: runtime,
-  begin: () =>
-    runtime.begin((glue) => {
-      glue.initSync({ module: readFileSync(new URL("./runstate_node_bg.wasm", import.meta.url)) });
-      glue.provideFiles?.(files);
-    }),
+  async begin() {
+    const glue = await runtime.begin(() => readWasm(NODE, () => new URL("./runstate_node_bg.wasm", import.meta.url)));
+    glue.provideFiles?.(files);
+    return glue;
+  },
   async compile(name: string, source: string): Promise<CompiledSource> {
     const { compile } = await import("./compiler-node.js");
     return compile(name, source);

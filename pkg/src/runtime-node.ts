@@ -2,6 +2,7 @@
 
 import * as glue from "../build/runstate_node.js";
 import { type Glue, Instance } from "./instance.js";
+import { NODE } from "./wasm.js";
 
 /** The runtime. */
-export const runtime: Instance = new Instance(glue as unknown as Glue);
+export const runtime: Instance = new Instance(glue as unknown as Glue, NODE);

@@ -2,6 +2,7 @@
 
 import * as glue from "../build/runstate.js";
 import { type Glue, Instance } from "./instance.js";
+import { PAGE } from "./wasm.js";
 
 /** The runtime. */
-export const runtime: Instance = new Instance(glue as unknown as Glue);
+export const runtime: Instance = new Instance(glue as unknown as Glue, PAGE);

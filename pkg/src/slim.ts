@@ -3,6 +3,8 @@
 // import wasm from "runstate/runstate.wasm?url";
 // import { init, open } from "runstate/slim";
 // await init(fetch(wasm));
+//
+// With the bytes of both, for hosts that fetch nothing: await init(runtime, { compilerWasm: compiler });
 
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";

@@ -1,16 +1,18 @@
 // What `runstate/testing` exports: worlds for the tests of programs, with their own time, chance and faults.
 
+import * as glue from "../build/runstate_testing.js";
 import { Cvm } from "./cvm.js";
 import { usage } from "./errors.js";
-import { Instance, type Glue, type RawRunstate } from "./instance.js";
-import { type Shape, count, given, moment, needed, options as checked, passing, text, whole } from "./given.js";
+import { Instance, type Glue, type RawRunstate, type WasmModule } from "./instance.js";
+import { type Shape, count, given, moment, needed, oneOf, options as checked, passing, whole } from "./given.js";
 import { type Host, type OpenOptions, opened, opening } from "./open.js";
 import type { Runstate } from "./runstate.js";
+import { NODE } from "./wasm.js";
 
 export * from "./index.js";
 
-/** What the glue of the testing WebAssembly exports beside that of the runtime. */
-export interface TestingGlue extends Glue {
+/** What the glue of the WebAssembly for Node exports beside that of pages. */
+interface TestingGlue extends Glue {
   World: new (now: number, seed: number) => RawWorld;
 }
 
@@ -50,7 +52,11 @@ export interface Fault {
 }
 
 const WORLD: Shape<WorldOptions> = { now: moment, seed: whole(0, 2 ** 32 - 1) };
-const FAULT: Shape<Fault> = { on: needed(text), nth: count, fault: needed(text) };
+const FAULT: Shape<Fault> = {
+  on: needed(oneOf<StoreMethod>({ get: true, query: true, aggregate: true, commit: true, outcome: true, changes: true })),
+  nth: count,
+  fault: needed(oneOf<Fault["fault"]>({ unavailable: true, full: true, lost: true, dies_before: true, dies_after: true })),
+};
 
 const NOW = Date.UTC(2024, 0, 20, 10);
 
@@ -155,12 +161,20 @@ export class World {
 /** A world; see {@link World}. */
 export declare function simulated(options?: WorldOptions): Promise<World>;
 
-/** Makes worlds on a host; each entry has its own. @internal */
-export function worlds(glue: TestingGlue, init: (glue: TestingGlue) => unknown, compile: Host["compile"]): typeof simulated {
-  const instance = new Instance(glue);
+/**
+ * Makes worlds on a host; each entry has its own. They run in the WebAssembly for Node, begun once more: a defect that a test asks for is not one of the
+ * stores that `runstate` has open beside. @internal
+ */
+export function worlds(
+  load: () => Promise<WasmModule>,
+  compile: Host["compile"],
+  provide: (glue: Glue) => void = () => {},
+): typeof simulated {
+  const instance = new Instance(glue as unknown as TestingGlue, NODE);
   return async (options = {}) => {
     const { now = NOW, seed = 0 } = checked("simulated", options, WORLD);
-    const begun = await instance.begin(init);
-    return new World({ instance, begin: () => instance.begin(init), compile }, new begun.World(now, seed));
+    const begun = await instance.begin(load);
+    provide(begun);
+    return new World({ instance, begin: () => instance.begin(load), compile }, new begun.World(now, seed));
   };
 }

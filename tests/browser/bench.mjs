@@ -58,8 +58,8 @@ async function sizes() {
 /** One pure transition of an execution, as in the bench `transition`; and, in memory, one question answered and the next one asked. */
 async function transition(page) {
   const pure = await page.evaluate(async () => {
-    const { default: load, makeTransitions } = await import("/glue/runstate_testing.js");
-    await load({ module_or_path: "/runstate/dist/runstate_testing_bg.wasm" });
+    const { default: load, makeTransitions } = await import("/glue/runstate_bench.js");
+    await load({ module_or_path: "/glue/runstate_bench_bg.wasm" });
     makeTransitions(500);
     return Array.from({ length: 15 }, () => {
       const begun = performance.now();

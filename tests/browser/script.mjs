@@ -17,7 +17,7 @@ try {
     await page.goto(`${server.url}blank.html`);
     return page.evaluate(async (script) => {
       const { default: load, playScript } = await import("/package/build/runstate_testing.js");
-      await load({ module_or_path: "/package/dist/runstate_testing_bg.wasm" });
+      await load({ module_or_path: "/package/dist/runstate_node_bg.wasm" });
       return playScript("indexeddb:script", script);
     }, script);
   });

@@ -15,7 +15,7 @@ export const { files } = runstate;
 /** The WebAssembly itself. */
 export const wasm = await import(new URL("build/runstate_testing.js", place));
 
-wasm.initSync({ module: readFileSync(new URL("dist/runstate_testing_bg.wasm", place)) });
+wasm.initSync({ module: readFileSync(new URL("dist/runstate_node_bg.wasm", place)) });
 wasm.provideFiles(files);
 
 /** What Rust writes as null is not given in JavaScript. */

@@ -36,7 +36,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, report: &mut Report) {
 pub fn browser(workspace: &Workspace, report: &mut Report) {
     let (lines, to) = places(workspace);
     let packed = package::packed(workspace);
-    report.step("package", |step| package::build_shipped(workspace, Build::Shipped, step));
+    report.step("package", |step| package::build_shipped(workspace, Build::WithBenches, step));
     report.step("demo page", |step| package::page(&packed, step));
     report.step("bench: browser", |step| {
         tools::chromium(step)?;

@@ -15,10 +15,6 @@ use crate::{checks, features, lint, mutations, npm, tools, wasm};
 pub fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result<(), Error> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);
-    let checked = match length {
-        Length::Full => Build::Checked,
-        Length::Short => Build::CheckedInShort,
-    };
     let mut tasks = tools(workspace);
     tasks.extend([
         Task::new("package for tests", |step| package::build_for_tests(workspace, step))
@@ -26,7 +22,7 @@ pub fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result
             .locks(&[Lock::Package]),
         Task::new("tests: build", |step| suite.build(step)).after(&[LINTS, "tools: wheels"]).locks(&[Lock::Native]),
         Task::new("tests", |step| suite.run(Selection::All, step)).after(&["tests: build", "package for tests"]),
-        Task::new("package", |step| package::build_shipped(workspace, checked, step))
+        Task::new("package", |step| package::build_shipped(workspace, Build::Checked, step))
             .after(&["package for tests"])
             .locks(&[Lock::Package]),
         Task::new("demo page", |step| package::page(test_packed, step)).after(&["package for tests"]),

@@ -27,8 +27,8 @@ pub enum Build {
     Shipped,
     /// As it is shipped; and content, entries and types of the packed file are looked over.
     Checked,
-    /// The same, but with the testing module of [`Build::ForTests`], whose shipping build takes a minute.
-    CheckedInShort,
+    /// As it is shipped; and beside it the WebAssembly that benches call.
+    WithBenches,
 }
 
 /// What the shipping build writes last; it begins by removing all of it.
@@ -48,7 +48,7 @@ pub fn build(workspace: &Workspace, build: Build, step: &mut Step) -> Result<(),
         Build::ForTests => call.arg("--test").arg(&module).run(step),
         Build::Shipped => call.run(step),
         Build::Checked => call.arg("--check").run(step),
-        Build::CheckedInShort => call.arg("--check").arg(&module).run(step),
+        Build::WithBenches => call.arg("--benches").run(step),
     }
 }
 
