@@ -58,6 +58,30 @@ test("a store that one wrote opens in the others", async (t) => {
   assert.equal(await here.run(tool("bun"), "run", "bun.js"), "complete node deno bun\n");
 });
 
+test("Jest, CommonJS", async (t) => {
+  const tests = `
+const { simulated } = require("runstate/testing");
+const { open, RunstateError } = require("runstate");
+
+test("a week passes", async () => {
+  const world = await simulated();
+  const rs = await world.open("memory:");
+  await rs.cvm.load({ name: "nap", source: 'sleep(7 * 86_400_000); console.log("rested")' });
+  const run = await rs.cvm.start("nap");
+  await world.advance(7 * 86_400_000);
+  expect(await run.output()).toEqual(["rested"]);
+});
+
+test("a store on files, and its errors", async () => {
+  const rs = await open("file:store");
+  await expect(rs.cvm.run("nobody")).rejects.toThrow(RunstateError);
+  await rs.close();
+});
+`;
+  const here = await project(t, { "nap.test.js": tests, "jest.config.js": "module.exports = { cache: false };" }, { type: "commonjs" });
+  await here.run(tool("jest"), "--rootDir", here.folder, "--runInBand");
+});
+
 test("npx runstate", async (t) => {
   const here = await project(t, { "greet.ts": 'console.log("Hello, " + CC("Who?") + "!");\n' });
   const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);

@@ -7,43 +7,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 
-import { withBrowser } from "../browser/support/chromium.js";
-import { serve } from "../browser/support/serve.js";
+import { html, served, visit } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 import { SAID, esm } from "./support/tour.js";
 
 const SAYS = 'document.title = "ready";\nglobalThis.said = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
-const html = (src) => `<!doctype html><title>tour</title><link rel="icon" href="data:,"><script type="module" src="${src}"></script>`;
-
-/** What the page at `url` says in the end, and what it complains about. */
-function visit(url) {
-  return withBrowser(async (browser) => {
-    const page = await browser.newPage();
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("requestfailed", (request) => complaints.push(`${request.url()}: ${request.failure()?.errorText}`));
-    page.on("response", (response) => response.status() >= 400 && complaints.push(`${response.url()}: ${response.status()}`));
-    await page.goto(url);
-    try {
-      await page.waitForFunction(() => globalThis.said !== undefined);
-      return await page.evaluate(() => globalThis.said);
-    } catch (error) {
-      throw new Error(`${error.message}\n${complaints.join("\n")}`, { cause: error });
-    } finally {
-      assert.deepEqual(complaints, []);
-    }
-  });
-}
-
-/** Serves a folder while `act` runs. */
-async function served(folders, act) {
-  const server = await serve(folders);
-  try {
-    return await act(server.url);
-  } finally {
-    await server.stop();
-  }
-}
 
 test("Vite, while developing", async (t) => {
   const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(SAYS) });
@@ -94,7 +62,7 @@ test("a web worker", async (t) => {
 
 test("no bundler, an import map", async (t) => {
   const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
-  const page = `<!doctype html><title>tour</title><link rel="icon" href="data:,"><script type="importmap">${map}</script><script type="module" src="/main.js"></script>`;
+  const page = html("/main.js", { head: `<script type="importmap">${map}</script>` });
   const here = await project(t, { "index.html": page, "main.js": esm(SAYS) });
   await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
 });

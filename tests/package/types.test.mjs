@@ -119,3 +119,37 @@ open("memory:").then(async (rs) => {
     assert.equal(await here.run("node", "main.js"), "complete [ 'Ada' ]\n");
   });
 }
+
+/** What `module: commonjs` alone means to TypeScript 5: an older way of finding modules, which reads no `exports`. */
+test("TypeScript that becomes CommonJS, commonjs", async (t) => {
+  const main = `
+import { open } from "runstate/node";
+import { RunstateError } from "runstate";
+
+open("memory:").then(async (rs) => {
+  await rs.cvm.load({ name: "greet", source: "console.log(CC('who?'))" });
+  const run = await rs.cvm.start("greet");
+  for await (const question of run.questions()) await question.answer("Ada");
+  console.log(run.status, await run.output());
+  await rs.cvm.run("nobody").catch((error) => console.log(error instanceof RunstateError && error.code));
+  await rs.close();
+});
+`;
+  const files = { "use.ts": USE, "main.ts": main, "entries.ts": ENTRIES, "tsconfig.json": config("commonjs", undefined, { types: ["node"], noEmit: false }) };
+  const here = await project(t, files, { type: "commonjs", types: true });
+  assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
+  assert.equal(await here.run("node", "main.js"), "complete [ 'Ada' ]\nnot_found\n");
+});
+
+test("what programs find is declared for editors", async (t) => {
+  const program = `/// <reference types="runstate/program" />
+const name: string = CC("Who?");
+const size: "small" | "large" = CC("Which?", { choices: ["small", "large"] });
+sleep(1000);
+console.log(name, size, call("search", { q: name }));
+// @ts-expect-error: it is none of them
+const other: "medium" = CC("Which?", { choices: ["small", "large"] });
+`;
+  const here = await project(t, { "program.ts": program, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022"] }) });
+  assert.equal(await here.run(tool("tsc"), "--project", "."), "");
+});

@@ -20,5 +20,8 @@ async function tour(url) {
 /** As a module. */
 export const esm = (then) => `import { open } from "runstate";\n${BODY}\n${then}\n`;
 
+/** As a module that begins the package by `runstate/slim` first, with what `begin` says. */
+export const slim = (begin, then) => `import { init, open } from "runstate/slim";\n${begin}\n${BODY}\n${then}\n`;
+
 /** For `require`. */
 export const cjs = (then) => `const { open } = require("runstate");\n${BODY}\n${then}\n`;
