@@ -1,4 +1,4 @@
-// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, a tab that is killed, no network, and
+// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, no network, and
 // people who need a screen reader.
 
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/demo.js";
+import { EXAMPLES, demo, keptOffline, opened, reaches, runExample, visit } from "./support/demo.js";
 
 let server;
 before(async () => void (server = await demo()));
@@ -107,31 +107,12 @@ test("an answer in a second tab is seen in the first", () =>
     );
   }));
 
-test("a tab that kills itself has lost nothing when it comes back", () =>
-  withBrowser(async (browser) => {
-    const page = await visit(browser, server.url);
-    await page.getByTestId("kill").click();
-    await page.getByTestId("kill-now").click();
-    const after = page.getByTestId("afterlife");
-    await after.waitFor();
-    await page.waitForFunction(() => document.querySelector('[data-testid="afterlife"]')?.hasAttribute("data-holds"));
-    const said = await after.evaluate(({ dataset }) => ({ ...dataset }));
-    assert.equal(said.holds, "true", JSON.stringify(said));
-    assert.ok(Number(said.acknowledged) > 0, JSON.stringify(said));
-    assert.deepEqual([said.lost, said.twice], ["0", "0"]);
-  }));
-
 test("it works without a network once it was loaded", () =>
   withBrowser(async (browser) => {
     const offline = await demo();
     const page = await visit(browser, offline.url);
-    await page.evaluate(async () => {
-      await navigator.serviceWorker.ready;
-      // The worker has what it needs when it controls the page; the compiler too, which only a run would load.
-      if (navigator.serviceWorker.controller === null) {
-        await new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }));
-      }
-    });
+    // The compiler too, which only a run would load.
+    await keptOffline(page);
     await offline.stop();
     await page.reload();
     await opened(page);

@@ -1,10 +1,14 @@
-// Makes the service worker: `build/worker.js` with the list of the files that were built, so that all of them are there offline, also
-// those that the first visit never asked for (the compiler, the editor).
+// Makes the service worker: `build/worker.js` with the lists of the files that were built, so that all of them are there offline, also those that the
+// first visit never asked for (the compiler, the editor).
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin, ResolvedConfig } from "vite";
+
+import { ASSETS } from "./cache.ts";
+import { PACKED } from "./pack.ts";
+import { ARCHIVE } from "./source.ts";
 
 export function offline(): Plugin {
   let config: ResolvedConfig;
@@ -18,10 +22,9 @@ export function offline(): Plugin {
       // After Vite's own, which writes index.html.
       order: "post",
       handler(_, bundle) {
-        const built = Object.entries(bundle).map(([name, file]) => ({
-          name,
-          bytes: file.type === "chunk" ? file.code : file.source,
-        }));
+        const built = Object.entries(bundle)
+          .map(([name, file]) => ({ name, bytes: file.type === "chunk" ? file.code : file.source }))
+          .filter(({ name }) => name !== ARCHIVE.slice("./".length));
         const fixed = readdirSync(config.publicDir).map((name) => ({
           name,
           bytes: readFileSync(join(config.publicDir, name)),
@@ -29,9 +32,21 @@ export function offline(): Plugin {
         const files = [...built, ...fixed].sort((a, b) => (a.name < b.name ? -1 : 1));
         const version = createHash("sha256");
         for (const { name, bytes } of files) version.update(name).update("\0").update(bytes).update("\0");
-        const worker = readFileSync(join(config.root, "build/worker.js"), "utf8")
-          .replace("__VERSION__", version.digest("hex").slice(0, 16))
-          .replace("__FILES__", JSON.stringify(files.map((file) => file.name)));
+        const names = files.map(({ name }) => name);
+        // What is packed is kept packed.
+        const packed = names.filter((name) => names.includes(name + PACKED)).map((name) => [name, name + PACKED]);
+        const kept = names.filter((name) => !names.includes(name + PACKED));
+        const isAsset = (name: string) => name.startsWith(`${config.build.assetsDir}/`);
+        const lists = {
+          __VERSION__: version.digest("hex").slice(0, 16),
+          __ASSETS_CACHE__: ASSETS,
+          __ASSETS__: JSON.stringify(kept.filter(isAsset)),
+          __PACKED__: JSON.stringify(Object.fromEntries(packed)),
+          // The page itself last: see the worker.
+          __FIXED__: JSON.stringify([...kept.filter((name) => !isAsset(name) && name !== "index.html"), "./"]),
+        };
+        let worker = readFileSync(join(config.root, "build/worker.js"), "utf8");
+        for (const [mark, value] of Object.entries(lists)) worker = worker.replace(mark, value);
         this.emitFile({ type: "asset", fileName: "sw.js", source: worker });
       },
     },

@@ -7,13 +7,14 @@ import { render } from "preact";
 
 import { listen } from "./engine/changes";
 import { begin, recheck } from "./engine/session";
+import { engineKept } from "./engine/wasm";
 import { follow } from "./executions/known";
 import { look } from "./kill/afterlife";
 import { App } from "./page/app";
 import { followDriver } from "./page/driver";
 import { listenToKeys } from "./page/shortcuts";
+import { completeOffline } from "./page/offline";
 import { measure } from "./page/storage";
-import { keepOffline } from "./page/update";
 import { watch } from "./run/watched";
 import { notices, tellError } from "./state/notices";
 
@@ -25,8 +26,13 @@ declare global {
 }
 
 const opening = begin();
+// What else there is is downloaded when the engine has had the line.
+void engineKept().then(completeOffline, () => undefined);
 const root = document.getElementById("app");
-if (root !== null) render(<App />, root);
+if (root !== null) {
+  root.replaceChildren();
+  render(<App />, root);
+}
 listenToKeys();
 void opening.then((store) => {
   if (store === null) return;
@@ -41,5 +47,4 @@ void opening.then((store) => {
   measure();
   // What is wrong with one command may be wrong with all of them.
   effect(() => void (notices.value.some(({ kind }) => kind === "bad") && recheck()));
-  void keepOffline();
 });

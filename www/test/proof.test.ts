@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import type { Ledger } from "../src/kill/ledger";
-import { holds, prove } from "../src/kill/proof";
+import { holds, prove, verdict } from "../src/kill/proof";
 
 const line = (n: number) => ({ key: `q-${n}`, answer: `answer ${n}` });
 const row = (n: number) => ({ key: `q-${n}`, result: `answer ${n}`, outcome: "answered" });
@@ -53,4 +53,14 @@ test("what was looked at must be what it was, unless somebody went on with it me
   assert.deepEqual(fate({ hash: "other", lastModified: 15 }), ["went on", true]);
   assert.deepEqual(fate({ hash: "other", lastModified: 5 }), ["lost", false]);
   assert.deepEqual(fate(null), ["lost", false]);
+});
+
+test("the outcome is one line", () => {
+  const said = (calls: ReturnType<typeof row>[], lines = output) =>
+    verdict(prove(ledger, { calls, output: lines, watched }));
+  assert.equal(said([row(1), row(2)]), "Killed: all 2 saved answers are there");
+  assert.equal(said([row(1)]), "Killed: 1 of 2 saved answers is lost");
+  assert.equal(said([row(1), row(2)], [...output, "answer 1"]), "Killed: the program got 1 answer twice");
+  const none = { ...ledger, sent: [], acknowledged: [] };
+  assert.equal(verdict(prove(none, { calls: [], output: [], watched })), "Killed before the first answer was saved");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ago, bytes, count, duration, plain } from "../src/ui/words";
+import { ago, bytes, count, duration, plain, sentences } from "../src/ui/words";
 
 test("durations have two units at most", () => {
   const said = [0, 999, 1_000, 61_000, 3_600_000, 90_061_000].map(duration);
@@ -21,4 +21,9 @@ test("sizes, counts, values", () => {
   assert.deepEqual([0, 999, 1_500, 12_345_678].map(bytes), ["0 B", "999 B", "1.5 kB", "12 MB"]);
   assert.deepEqual([count(1, "call"), count(10_000, "call")], ["1 call", "10,000 calls"]);
   assert.deepEqual([plain("a"), plain(null), plain({ a: [1] }), plain(undefined)], ["a", "null", '{"a":[1]}', ""]);
+});
+
+test("parts become sentences", () => {
+  assert.equal(sentences("it has ended", "", "Try again."), "It has ended. Try again.");
+  assert.equal(sentences(), "");
 });

@@ -3,11 +3,12 @@
 import { fileURLToPath } from "node:url";
 
 import { serve } from "./serve.js";
+import { until } from "./site.js";
 
 const DIST = fileURLToPath(new URL("../../../www/dist", import.meta.url));
 
-/** Serves the page on a free port. */
-export const demo = () => serve({ "/": DIST });
+/** Serves the page on a free port; `options` are those of `serve`. */
+export const demo = (options) => serve({ "/": DIST }, options);
 
 /** Which of the examples it has. */
 export const EXAMPLES = ["code_review", "interview", "triage"];
@@ -24,6 +25,9 @@ export async function visit(browser, url) {
 
 /** Comes back when the page has its store. */
 export const opened = (page) => page.waitForFunction(() => window.rs !== undefined);
+
+/** Comes back when everything is kept for later visits: the page itself is kept last. */
+export const keptOffline = (page) => until(page, async () => (await caches.match("./")) !== undefined);
 
 /** Picks an example and runs it; the id of its execution when it is shown. */
 export async function runExample(page, name) {

@@ -3,6 +3,7 @@
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
+import { gzipSync } from "node:zlib";
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -16,20 +17,34 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** Frames without an origin of their own may load modules too. */
-const HEADERS = { "cache-control": "no-store", "access-control-allow-origin": "*" };
+/** What most servers send with gzip. */
+const COMPRESSED = /^text|javascript|json|svg/;
 
 /**
  * Serves each path of `folders` from its folder: `{ "/": "www/dist", "/pkg/": "pkg/dist" }`; the longest that fits is taken.
  * `url` ends with a slash. `stop` ends it at once, also where connections are open.
+ *
+ * `cache`: what is said about caches. `compress`: texts are sent with gzip. `sent` is called with the path of each answer and its bytes on the line.
+ * `hold` gives for some paths what is awaited after half of the bytes.
  */
-export async function serve(folders) {
+export async function serve(folders, { cache = "no-store", compress = false, sent = () => {}, hold = () => undefined } = {}) {
   const mounts = Object.entries(folders).sort(([a], [b]) => b.length - a.length);
-  const server = createServer((request, response) => {
-    answer(mounts, request).then(
-      ({ type, body }) => response.writeHead(200, { "content-type": type, ...HEADERS }).end(body),
-      () => response.writeHead(404, { "content-type": "text/plain" }).end("not there"),
-    );
+  const server = createServer(async (request, response) => {
+    const { type, body: plain } = await answer(mounts, request).catch(() => ({}));
+    if (plain === undefined) return response.writeHead(404, { "content-type": "text/plain" }).end("not there");
+    const packed = compress && COMPRESSED.test(type);
+    const body = packed ? gzipSync(plain) : plain;
+    // Frames without an origin of their own may load modules too.
+    const headers = { "content-type": type, "content-length": body.length, "cache-control": cache, "access-control-allow-origin": "*" };
+    response.writeHead(200, packed ? { ...headers, "content-encoding": "gzip" } : headers);
+    const { pathname } = new URL(request.url, "http://localhost");
+    sent(pathname, body.length);
+    const held = hold(pathname);
+    if (held !== undefined) {
+      response.write(body.subarray(0, body.length / 2));
+      await held;
+    }
+    response.end(held === undefined ? body : body.subarray(body.length / 2));
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const stop = () =>

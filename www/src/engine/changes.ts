@@ -1,7 +1,7 @@
 // What others and we ourselves commit, told to the parts of the page: one stream for all of it, gathered over a moment so that a burst
 // of a thousand commits makes a few repaints.
 
-import { RunstateError, type CvmChange, type Runstate } from "runstate";
+import { RunstateError, type CvmChange, type Runstate } from "runstate/slim";
 
 /** What happened since the last telling. */
 export interface News {

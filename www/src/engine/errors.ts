@@ -1,6 +1,6 @@
 // What went wrong, for people: what happened, and what to do about it.
 
-import { RunstateError } from "runstate";
+import { RunstateError } from "runstate/slim";
 
 /** An error in words. */
 export interface Explanation {

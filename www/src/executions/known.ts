@@ -1,7 +1,7 @@
 // All executions, newest first, kept in step with what every tab does. Which of them are shown is `filter.ts`.
 
 import { signal } from "@preact/signals";
-import { RunstateError, type Runstate, type Summary } from "runstate";
+import { RunstateError, type Runstate, type Summary } from "runstate/slim";
 
 import { onNews, type News } from "../engine/changes";
 import { tellError } from "../state/notices";

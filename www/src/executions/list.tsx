@@ -4,6 +4,7 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import type { Status, Summary } from "runstate";
 
 import { ImportButton } from "../page/import";
+import { StorageLine } from "../page/storage-line";
 import { inTab } from "../state/kept";
 import { hrefOf, route, show, showNew } from "../state/route";
 import { now } from "../ui/time";
@@ -129,6 +130,7 @@ export function ExecutionList() {
           render={(index) => <Row summary={shown.value[index]} selected={index === selected.value} />}
         />
       )}
+      <StorageLine />
     </nav>
   );
 }

@@ -1,7 +1,7 @@
 // The list of executions of a store with damaged rows. A list that meets one is refused as a whole; lists of one status, or of one program,
 // are refused only where it is among theirs. What neither shows is what shares both with a damaged row.
 
-import { RunstateError, type Runstate, type Summary } from "runstate";
+import { RunstateError, type Runstate, type Summary } from "runstate/slim";
 
 import { STATUSES } from "../ui/words";
 

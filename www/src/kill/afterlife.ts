@@ -1,13 +1,13 @@
-// The new life of a tab that was killed: looks for what its former life left, and proves what the store made of it. It is proved once, at the
-// first look: later anybody may go on with those executions, or delete them.
+// After a death, of the engine in a worker or of the whole tab: compares what was acknowledged before with what the store has. It is proved once, at
+// the first look: later anybody may go on with those executions, or delete them.
 
 import { signal } from "@preact/signals";
-import { RunstateError, type ExecutionView, type Runstate } from "runstate";
+import { RunstateError, type ExecutionView, type Runstate } from "runstate/slim";
 
+import { callsOf } from "../run/watched";
 import { inBrowser } from "../state/kept";
 import { tellError } from "../state/notices";
-import { LOCK } from "./burst";
-import { clear, left, type Ledger } from "./ledger";
+import { clear, left, LOCK, type Ledger } from "./ledger";
 import { prove, type Found, type Proof } from "./proof";
 
 /** How long a burst of another tab is waited for, in milliseconds. */
@@ -22,12 +22,12 @@ export interface Afterlife {
 
 export const afterlife = signal<Afterlife | null>(null);
 
-/** Proves what there is to be proved. */
+/** Proves what a tab left that died in the middle of a burst. */
 export async function look(rs: Runstate): Promise<void> {
   if (left() === null) return;
   try {
-    // Whoever is still writing holds the lock; a dead tab has let go of it.
-    await navigator.locks.request(LOCK, { signal: AbortSignal.timeout(PATIENCE_MS) }, () => lookAlone(rs));
+    // A burst that is under way holds the lock; a dead tab has let go of it.
+    await navigator.locks.request(LOCK, { signal: AbortSignal.timeout(PATIENCE_MS) }, () => examine(rs));
   } catch (error) {
     // Another tab is in the middle of it: that one proves it.
     if (error instanceof DOMException && error.name === "TimeoutError") return;
@@ -40,7 +40,8 @@ export function dismiss(): void {
   afterlife.value = null;
 }
 
-async function lookAlone(rs: Runstate): Promise<void> {
+/** Proves what the last burst left, for whoever holds its lock. */
+export async function examine(rs: Runstate): Promise<void> {
   const ledger = left();
   if (ledger === null || ledger.attempt.store !== rs.url) return;
   const known = inBrowser.json(PROOF) as Proof | null;
@@ -50,24 +51,32 @@ async function lookAlone(rs: Runstate): Promise<void> {
 }
 
 async function found(rs: Runstate, { attempt }: Ledger): Promise<Found> {
-  const [execution, calls, watched] = await Promise.all([
-    shown(rs, attempt.execution),
-    rs.cvm.calls({ execution: attempt.execution, limit: 1_000 }),
+  const [calls, output, watched] = await Promise.all([
+    callsOf(rs, attempt.execution),
+    outputOf(rs, attempt.execution),
     attempt.watched === null ? null : shown(rs, attempt.watched.id),
   ]);
   return {
-    calls: calls.rows,
-    output: execution?.output ?? [],
+    calls,
+    output,
     watched: watched === null ? null : { hash: watched.stateHash ?? "", lastModified: watched.lastModified },
   };
 }
 
 /** An execution; null: it is not there. */
-async function shown(rs: Runstate, id: string): Promise<ExecutionView | null> {
+function shown(rs: Runstate, id: string): Promise<ExecutionView | null> {
+  return unlessGone(async () => (await rs.cvm.run(id)).show(), null);
+}
+
+function outputOf(rs: Runstate, id: string): Promise<string[]> {
+  return unlessGone(async () => (await rs.cvm.run(id)).output(), []);
+}
+
+async function unlessGone<T>(read: () => Promise<T>, otherwise: T): Promise<T> {
   try {
-    return await (await rs.cvm.run(id)).show();
+    return await read();
   } catch (error) {
-    if (error instanceof RunstateError && error.code === "not_found") return null;
+    if (error instanceof RunstateError && error.code === "not_found") return otherwise;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-// What the page says after it was killed: how much was acknowledged, and that all of it is there.
+// The proof after a death, in one line: whether all that was acknowledged is there. The line opens to the details.
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
@@ -7,15 +7,15 @@ import { engine } from "../engine/session";
 import { attempt } from "../state/notices";
 import { hrefOf } from "../state/route";
 import { mainPart, useFocusGuard } from "../ui/focus";
-import { duration } from "../ui/words";
+import { count, duration } from "../ui/words";
 import { afterlife, dismiss, type Afterlife } from "./afterlife";
 import { finish } from "./burst";
-import { holds, type Proof } from "./proof";
+import { holds, verdict, type Proof } from "./proof";
 
 /** What became of the execution that was looked at. */
 const WATCHED = {
   same: "is exactly what it was: its state hash is still ",
-  "went on": "was gone on with by somebody else.",
+  "went on": "was continued elsewhere meanwhile.",
   lost: "is not what it was.",
 };
 
@@ -46,54 +46,58 @@ function Banner({ ledger, proof }: Afterlife) {
   return (
     <section
       class={`afterlife ${well ? "good" : "bad"}`}
-      aria-labelledby="afterlife-title"
+      aria-label="After the kill"
       data-testid="afterlife"
       data-acknowledged={proof.acknowledged}
       data-lost={proof.lost.length}
       data-twice={proof.twice.length}
+      data-under-way={proof.underWay}
       data-holds={well}
     >
-      <h2 id="afterlife-title">
-        {tried.killed === null ? "A tab died in the middle of a burst" : "This tab was killed"}
-        {well ? ", and nothing was lost" : ", and the promise was broken"}
-      </h2>
-      <ul>
-        <li>
-          <strong>{proof.acknowledged}</strong> {proof.acknowledged === 1 ? "answer was" : "answers were"} acknowledged
-          {tried.killed === null ? "" : ` in the ${duration(tried.killed - tried.begun)} before its death`};{" "}
-          {fate(proof)}
-        </li>
-        {proof.underWay === 0 ? null : <li>{underWay(proof)}</li>}
-        {tried.watched === null ? null : (
+      <details open={!well}>
+        <summary>
+          <strong>{verdict(proof)}</strong>
+        </summary>
+        <ul>
           <li>
-            {tried.watched.id}, which was shown meanwhile, {WATCHED[proof.watched ?? "same"]}
-            {proof.watched === "same" ? <code>{tried.watched.hash.slice(0, 12)}…</code> : null}
+            {count(proof.acknowledged, "answer")} {proof.acknowledged === 1 ? "was" : "were"} acknowledged
+            {tried.killed === null
+              ? " before the tab died"
+              : ` in the ${duration(tried.killed - tried.begun)} before the engine was killed`}
+            ; {fate(proof)}
           </li>
-        )}
-      </ul>
-      <p class="banner-actions">
-        <a href={hrefOf(tried.execution)} data-testid="show-killed">
-          Look at it
-        </a>
-        <button
-          type="button"
-          class="link"
-          aria-disabled={busy.value}
-          onClick={() => void answerRest()}
-          data-testid="finish-killed"
-        >
-          {busy.value ? "Answering…" : "Answer the rest"}
-        </button>
-        <button type="button" class="link" onClick={dismiss} data-testid="dismiss-afterlife">
-          Close
-        </button>
-      </p>
+          {proof.underWay === 0 ? null : <li>{underWay(proof)}</li>}
+          {tried.watched === null ? null : (
+            <li>
+              {tried.watched.id}, which was shown meanwhile, {WATCHED[proof.watched ?? "same"]}
+              {proof.watched === "same" ? <code>{tried.watched.hash.slice(0, 12)}…</code> : null}
+            </li>
+          )}
+        </ul>
+        <p class="banner-actions">
+          <a class="action" href={hrefOf(tried.execution)} data-testid="show-killed">
+            Look at it
+          </a>
+          <button
+            type="button"
+            class="link"
+            aria-disabled={busy.value}
+            onClick={() => void answerRest()}
+            data-testid="finish-killed"
+          >
+            {busy.value ? "Answering…" : "Answer the rest"}
+          </button>
+        </p>
+      </details>
+      <button type="button" class="quiet" aria-label="Close" onClick={dismiss} data-testid="dismiss-afterlife">
+        ✕
+      </button>
     </section>
   );
 }
 
-function fate({ acknowledged, lost, twice }: Proof): string {
-  if (lost.length === 0 && twice.length === 0) return `all ${acknowledged} are there, none twice.`;
+function fate({ lost, twice }: Proof): string {
+  if (lost.length === 0 && twice.length === 0) return "all of them are there, none twice.";
   const parts = [
     lost.length > 0 ? `${lost.length} are lost` : "",
     twice.length > 0 ? `${twice.length} are there twice` : "",
@@ -102,7 +106,6 @@ function fate({ acknowledged, lost, twice }: Proof): string {
 }
 
 function underWay({ underWay: sent, kept }: Proof): string {
-  if (sent === 1)
-    return `One more was under way, and nobody had been told that it was kept: it was${kept === 1 ? "" : " not"}.`;
-  return `${sent} more were under way, and nobody had been told that they were kept: ${kept === 0 ? "none" : kept} of them ${kept === 1 ? "was" : "were"}.`;
+  const fates = sent === 1 ? (kept === 1 ? "it is kept" : "it is not kept") : `${kept} of them are kept`;
+  return `${count(sent, "more answer")} ${sent === 1 ? "was" : "were"} being saved at that moment and not yet acknowledged: ${fates}.`;
 }

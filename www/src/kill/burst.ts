@@ -1,109 +1,166 @@
-// A burst of two hundred answers, as fast as the store commits them, and the death of the document in its middle: no store is closed,
-// no commit is waited for, nobody is told.
+// A burst of answers in a worker, and the death of its engine in the middle: no store is closed, no commit is waited for.
 
+import { signal } from "@preact/signals";
 import type { Runstate } from "runstate";
 
+import { engineModule } from "../engine/wasm";
 import { randomWord, tabName } from "../engine/session";
-import { acknowledged, begin, killed, sent, type Attempt } from "./ledger";
+import { examine } from "./afterlife";
+import { WorkerEngine } from "./engine";
+import { acknowledged, begin, clear, killed, LOCK, sent, type Attempt, type Line } from "./ledger";
 
-/** Questions that the program asks. */
-export const QUESTIONS = 200;
+/** How a burst goes. */
+export interface Plan {
+  questions: number;
+  /** The pause after each answer, in milliseconds. */
+  pauseMs: number;
+  /** After how many acknowledged answers the engine is killed; null: the visitor kills the tab. */
+  killAfter: number | null;
+}
+
+/** How far a burst is. */
+export type Burst =
+  | { at: "none" }
+  | { at: "starting" }
+  | { at: "answering"; saved: number; plan: Plan }
+  | { at: "killed"; saved: number }
+  | { at: "proved"; saved: number; execution: string };
+
+export const burst = signal<Burst>({ at: "none" });
 
 /** Answers that are under way at once: the program asks one at a time, the others come before they are asked. */
 const AT_ONCE = 3;
 
-/** One burst at a time, in whichever tab; and a tab that is dead holds it no more. */
-export const LOCK = "runstate-www:burst";
+/** How long a step is shown before the next, in milliseconds. */
+const STEP_MS = 900;
 
-const NAME = "kill-this-tab";
+/** The kill comes within so many milliseconds after an answer, wherever the next one is then. */
+const SPREAD_MS = 4;
 
-const SOURCE = `// Asked ${QUESTIONS} times, while the tab that answers is killed. The lines below must show each answer once.
+const NAME = "kill-test";
+
+/** A burst that is killed at a random place. */
+export function randomPlan(): Plan {
+  return { questions: 200, pauseMs: 0, killAfter: 40 + randomBelow(80) };
+}
+
+/** A burst that is long enough for a visitor to kill the tab. */
+export const LONG_PLAN: Plan = { questions: 1_000, pauseMs: 60, killAfter: null };
+
+/** Whether a burst is under way. */
+export function isRunning({ at }: Burst): boolean {
+  return at !== "none" && at !== "proved";
+}
+
+/** Plays a burst from its start to the proof. `watched`: the execution that is looked at, which must not change. */
+export async function play(rs: Runstate, plan: Plan, watched: Attempt["watched"]): Promise<void> {
+  burst.value = { at: "starting" };
+  try {
+    await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
+      if (lock === null) throw new Error("another tab of this page is in the middle of it");
+      const execution = await start(rs, plan);
+      await step();
+      const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
+      const { saved, isKilled } = await answerAndKill(attempt, plan);
+      burst.value = isKilled ? { at: "killed", saved } : { at: "none" };
+      if (!isKilled) return clear();
+      await step();
+      await examine(rs);
+      burst.value = { at: "proved", saved, execution };
+    });
+  } catch (error) {
+    burst.value = { at: "none" };
+    throw error;
+  }
+}
+
+/** Ends a burst that waits for its visitor, as the visitor would. */
+export const killNow = signal<(() => void) | null>(null);
+
+/** Answers what a burst left open, so that it comes to its end. */
+export async function finish(rs: Runstate, execution: string): Promise<void> {
+  const run = await rs.cvm.run(execution);
+  for await (const question of run.questions()) await question.answer(answerTo(question.key ?? ""), { by: tabName });
+}
+
+async function start(rs: Runstate, plan: Plan): Promise<string> {
+  await rs.cvm.load({ name: NAME, source: sourceOf(plan) });
+  const id = `${NAME}-${randomWord(5)}`;
+  await rs.cvm.start(NAME, { id });
+  return id;
+}
+
+/** Answers, and kills the engine meanwhile; or all questions are answered before. */
+async function answerAndKill(attempt: Attempt, plan: Plan): Promise<{ saved: number; isKilled: boolean }> {
+  const { store, execution } = attempt;
+  const engine = await WorkerEngine.open({ module: await engineModule(), store, execution, by: tabName });
+  let isKilled = false;
+  const kill = () => {
+    isKilled = true;
+    engine.kill();
+    killed(attempt, Date.now());
+  };
+  begin(attempt);
+  killNow.value = kill;
+  let saved = 0;
+  const onSaved = () => {
+    saved += 1;
+    burst.value = { at: "answering", saved, plan };
+    if (saved === plan.killAfter) setTimeout(kill, Math.random() * SPREAD_MS);
+  };
+  try {
+    burst.value = { at: "answering", saved, plan };
+    await answerAll(engine, plan, onSaved);
+  } catch (error) {
+    clear();
+    throw error;
+  } finally {
+    killNow.value = null;
+    engine.kill();
+  }
+  return { saved, isKilled };
+}
+
+/** Answers until there are no more questions, or the engine is killed. */
+async function answerAll(engine: WorkerEngine, { questions, pauseMs }: Plan, onSaved: () => void): Promise<void> {
+  let next = 1;
+  async function lane(): Promise<void> {
+    while (next <= questions) {
+      const line: Line = { key: `q-${next}`, answer: answerTo(`q-${next}`) };
+      next += 1;
+      sent(line);
+      if (!(await engine.answer(line))) return;
+      acknowledged(line);
+      onSaved();
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
+/** Every answer is another text, so that one that is there twice is seen. */
+function answerTo(key: string): string {
+  return `answer to ${key} (${randomWord(6)})`;
+}
+
+function sourceOf({ questions }: Plan): string {
+  return `// Asks ${questions} questions. Its engine is killed while the answers are saved; the output must show each answer once.
 
 function main() {
   let answers = 0;
-  for (let i = 1; i <= ${QUESTIONS}; i++) {
-    console.log(CC(\`Question \${i} of ${QUESTIONS}\`, { key: \`q-\${i}\` }));
+  for (let i = 1; i <= ${questions}; i++) {
+    console.log(CC(\`Question \${i} of ${questions}\`, { key: \`q-\${i}\` }));
     answers += 1;
   }
   return { answers };
 }
 `;
-
-/** The fewest and the most acknowledged answers before the death. */
-const DEATH = { earliest: 40, latest: 120 };
-
-export interface Progress {
-  acknowledged: number;
-  /** How many it will be when the tab dies. */
-  of: number;
 }
 
-/** Starts the program and answers until the tab dies. Rejects where that fails; else it never comes back. */
-export async function killThisTab(
-  rs: Runstate,
-  watched: Attempt["watched"],
-  told: (progress: Progress) => void,
-): Promise<never> {
-  return navigator.locks.request(LOCK, async () => {
-    await rs.cvm.load({ name: NAME, source: SOURCE });
-    const execution = `${NAME}-${randomWord(5)}`;
-    await rs.cvm.start(NAME, { id: execution });
-    const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
-    begin(attempt);
-    const deathAt =
-      DEATH.earliest + ((crypto.getRandomValues(new Uint8Array(1))[0] ?? 0) % (DEATH.latest - DEATH.earliest));
-    let count = 0;
-    await answers(rs, execution, 1, (line) => {
-      acknowledged(line);
-      count += 1;
-      told({ acknowledged: count, of: deathAt });
-      if (count === deathAt) die(attempt);
-    });
-    // All questions are answered and the browser has still not let go of the page.
-    return new Promise<never>(() => undefined);
-  });
+function step(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, STEP_MS));
 }
 
-/** Answers what a burst left open, so that it comes to its end. */
-export async function finish(rs: Runstate, execution: string): Promise<void> {
-  const { rows } = await rs.cvm.calls({ execution, limit: 1_000 });
-  const answered = new Set(rows.filter(({ result }) => result !== undefined).map(({ key }) => key));
-  for (let question = 1; question <= QUESTIONS; question += 1) {
-    if (!answered.has(`q-${question}`)) await answerOne(rs, execution, question, () => undefined);
-  }
-}
-
-async function answers(
-  rs: Runstate,
-  execution: string,
-  from: number,
-  told: (line: { key: string; answer: string }) => void,
-): Promise<void> {
-  let next = from;
-  async function one(): Promise<void> {
-    while (next <= QUESTIONS) {
-      next += 1;
-      await answerOne(rs, execution, next - 1, told);
-    }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, one));
-}
-
-async function answerOne(
-  rs: Runstate,
-  execution: string,
-  question: number,
-  told: (line: { key: string; answer: string }) => void,
-): Promise<void> {
-  const line = { key: `q-${question}`, answer: `answer ${question} (${randomWord(6)})` };
-  const run = await rs.cvm.run(execution);
-  sent(line);
-  await run.answer(line.answer, { key: line.key, by: tabName });
-  told(line);
-}
-
-/** The document goes, with commits under way. It comes back at the same address: that is the new life. */
-function die(attempt: Attempt): void {
-  killed(attempt, Date.now());
-  location.reload();
+function randomBelow(limit: number): number {
+  return (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0) % limit;
 }

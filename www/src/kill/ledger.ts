@@ -1,18 +1,21 @@
-// What was acknowledged before this tab was killed, written down outside of the store, so that the store can be held to it. Each line
-// is there when `acknowledged` returns; a death in the middle loses none.
+// What was acknowledged before an engine was killed, written down outside of the store, so that the store can be held to it. Each line is there when
+// `acknowledged` returns; a death of the tab in the middle loses none.
 
 import { signal } from "@preact/signals";
 
 import { inBrowser } from "../state/kept";
 
-/** A burst of answers in whose middle the tab is killed. */
+/** One burst at a time, in whichever tab; a tab that is dead holds the lock no more. */
+export const LOCK = "runstate-www:burst";
+
+/** A burst of answers in whose middle the engine is killed. */
 export interface Attempt {
   /** The store that it wrote to. */
   store: string;
   execution: string;
   /** When it began, in milliseconds since 1970. */
   begun: number;
-  /** When the tab was killed. */
+  /** When the engine was killed; null: the whole tab died, or is alive. */
   killed: number | null;
   /** The execution that was looked at meanwhile, and its state hash: it must not have changed. */
   watched: { id: string; hash: string } | null;
@@ -35,7 +38,7 @@ const KEYS = ["kill.attempt", "kill.sent", "kill.acknowledged", "kill.proof"];
 /** Deaths that are remembered for the lifelines. */
 const REMEMBERED = 50;
 
-/** When tabs were killed, the newest last. */
+/** When engines were killed, the newest last. */
 export const deaths = signal<number[]>(keptDeaths());
 
 export function begin(attempt: Attempt): void {
@@ -53,7 +56,7 @@ export function acknowledged(line: Line): void {
   append("kill.acknowledged", line);
 }
 
-/** Writes down that the tab dies now. */
+/** Writes down that the engine was killed. */
 export function killed(attempt: Attempt, at: number): void {
   inBrowser.set("kill.attempt", JSON.stringify({ ...attempt, killed: at }));
   deaths.value = [...deaths.value, at].slice(-REMEMBERED);

@@ -2,6 +2,7 @@
 
 import type { CallRow } from "runstate";
 
+import { count } from "../ui/words";
 import type { Attempt, Ledger, Line } from "./ledger";
 
 /** What the store has of an execution. */
@@ -50,6 +51,17 @@ export function prove(ledger: Ledger, found: Found): Proof {
 /** Whether the promise was kept. */
 export function holds({ lost, twice, watched }: Proof): boolean {
   return lost.length === 0 && twice.length === 0 && watched !== "lost";
+}
+
+/** The outcome in one line. */
+export function verdict(proof: Proof): string {
+  const { acknowledged, lost, twice, watched } = proof;
+  const saved = count(acknowledged, "saved answer");
+  if (lost.length > 0) return `Killed: ${lost.length} of ${saved} ${lost.length === 1 ? "is" : "are"} lost`;
+  if (twice.length > 0) return `Killed: the program got ${count(twice.length, "answer")} twice`;
+  if (watched === "lost") return "Killed: the execution that was shown has changed";
+  if (acknowledged === 0) return "Killed before the first answer was saved";
+  return acknowledged === 1 ? "Killed: the saved answer is there" : `Killed: all ${saved} are there`;
 }
 
 function fateOf({ watched, begun }: Attempt, found: Found["watched"]): Proof["watched"] {

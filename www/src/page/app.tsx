@@ -10,9 +10,10 @@ import { Program } from "../program/editor";
 import { Stage } from "../run/stage";
 import { route } from "../state/route";
 import { Header } from "./header";
+import { Hero } from "./hero";
 import { DropPlace } from "./import";
+import { EngineProgress } from "./loading";
 import { Notices } from "./notices";
-import { ThePromise } from "./promise";
 import { Help } from "./shortcuts";
 import { UpdateBanner } from "./update";
 
@@ -23,7 +24,7 @@ export function App() {
   const place = at.at === "execution" ? at.id : "";
 
   useEffect(() => {
-    document.title = place === "" ? "runstate: programs that stop to ask" : `${place} – runstate`;
+    document.title = place === "" ? "runstate: durable execution in your browser tab" : `${place} – runstate`;
     // Whoever came from another place reads on from the top of this one.
     main.current?.scrollTo({ top: 0 });
     // What was pressed to come here may be gone.
@@ -42,15 +43,18 @@ export function App() {
         <UpdateBanner />
         <AfterlifeBanner />
       </div>
-      <div class="columns">
-        <main id="main" ref={main} tabIndex={-1} class={at.at === "new" ? "at-new" : "at-execution"}>
-          {at.at === "new" ? (
+      <div class="columns" data-at={at.at}>
+        <main id="main" ref={main} tabIndex={-1} class={at.at === "execution" ? "at-execution" : "at-new"}>
+          {at.at === "execution" ? (
             <>
-              <ThePromise />
-              <Program />
+              <EngineProgress />
+              <Stage />
             </>
           ) : (
-            <Stage />
+            <>
+              <Hero />
+              <Program />
+            </>
           )}
         </main>
         <ExecutionList />

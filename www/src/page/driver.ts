@@ -1,7 +1,7 @@
 // Which tab drives the timers, as a signal.
 
 import { signal } from "@preact/signals";
-import { RunstateError, type Runstate } from "runstate";
+import { RunstateError, type Runstate } from "runstate/slim";
 
 import { tellError } from "../state/notices";
 

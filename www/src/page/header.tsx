@@ -1,14 +1,12 @@
-// The top of the page: what it is, how its store stands, who drives the timers, and the button that kills the tab.
+// The top of the page: its name, the way to the list on a phone, theme and keys, and the button that kills the engine.
 
 import { signal } from "@preact/signals";
 
-import { session, tabName } from "../engine/session";
+import { session } from "../engine/session";
 import { KillButton } from "../kill/button";
-import { tell, warn } from "../state/notices";
+import { LIST, route } from "../state/route";
 import { nextTheme, theme } from "../state/theme";
-import { bytes } from "../ui/words";
-import { driving } from "./driver";
-import { persist, room } from "./storage";
+import { SOURCE } from "./links";
 import { helpOpen } from "./shortcuts";
 
 /** Whether there is no network. */
@@ -20,7 +18,7 @@ const THEMES = { system: "◐", light: "☀", dark: "☾" } as const;
 export function Header() {
   return (
     <header class="top">
-      <a class="brand" href="#/new" aria-label="runstate: to the editor">
+      <a class="brand" href="#/new" aria-label="runstate: to the start">
         <svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true">
           <rect width="32" height="32" rx="7" fill="#0f766e" />
           <path d="M7 16h9" stroke="#ccfbf1" stroke-width="3" stroke-linecap="round" />
@@ -28,17 +26,21 @@ export function Header() {
         </svg>
         <h1>runstate</h1>
       </a>
-      <p class="tagline">Programs that stop to ask, and never lose their place</p>
-      <div class="chips">
-        <Store />
-        <DriverBadge />
-        {offline.value ? (
-          <span class="chip" data-testid="offline">
-            Offline: all of it works
-          </span>
-        ) : null}
-      </div>
-      <div class="tools">
+      <Chips />
+      <nav class="tools" aria-label="Page">
+        <a
+          class="tool to-list"
+          href={LIST}
+          aria-current={route.value.at === "list" ? "page" : undefined}
+          data-testid="to-list"
+        >
+          Executions
+        </a>
+        {SOURCE === null ? null : (
+          <a class="tool to-source" href={SOURCE}>
+            Source
+          </a>
+        )}
         <button
           type="button"
           class="icon"
@@ -51,7 +53,7 @@ export function Header() {
         </button>
         <button
           type="button"
-          class="icon"
+          class="icon keyboard"
           onClick={() => (helpOpen.value = true)}
           aria-label="Keyboard shortcuts"
           title="Keyboard shortcuts ( ? )"
@@ -60,70 +62,21 @@ export function Header() {
           ?
         </button>
         <KillButton />
-      </div>
+      </nav>
     </header>
   );
 }
 
-function Store() {
+function Chips() {
   const now = session.value;
-  if (now.state !== "open")
-    return <span class="chip">{now.state === "opening" ? "Opening the store…" : "No store"}</span>;
-  if (!now.store.durable) {
-    return (
-      <span class="chip warn" data-testid="store">
-        In memory
-      </span>
-    );
-  }
-  const space = room.value;
   return (
-    <>
-      <span class="chip" title={`The store of this page: ${now.store.url}`} data-testid="store">
-        IndexedDB
-        {space === null ? null : <span data-testid="storage-used"> {bytes(space.used)}</span>}
-      </span>
-      {space === null ? null : space.persisted ? (
-        <span class="chip" title="The browser never clears it by itself." data-testid="persisted">
-          Persistent
+    <div class="chips">
+      {offline.value ? (
+        <span class="chip" data-testid="offline">
+          Offline: all of it works
         </span>
-      ) : (
-        <button
-          type="button"
-          class="chip"
-          title="The browser may clear it when the disk is full. Press to ask it not to."
-          onClick={() => void askToPersist()}
-          data-testid="persist"
-        >
-          Best effort
-        </button>
-      )}
-    </>
-  );
-}
-
-async function askToPersist(): Promise<void> {
-  if (await persist()) tell("Persistent now", "The browser never clears it by itself.");
-  else
-    warn(
-      "The browser did not agree",
-      "It keeps the data all the same, unless the disk gets full. Bookmarked and installed pages fare better.",
-    );
-}
-
-function DriverBadge() {
-  if (session.value.state !== "open") return null;
-  const leads = driving.value === "leading";
-  const words = leads ? "This tab drives the timers" : "Another tab drives the timers";
-  if (driving.value === "off") return null;
-  return (
-    <span
-      class={`chip ${leads ? "lead" : ""}`}
-      title={`This is ${tabName}. One tab wakes sleepers and passes deadlines; when it dies another takes over.`}
-      data-testid="driver"
-      data-state={driving.value}
-    >
-      {words}
-    </span>
+      ) : null}
+      {now.state === "open" && !now.store.durable ? <span class="chip warn">Nothing is kept</span> : null}
+    </div>
   );
 }

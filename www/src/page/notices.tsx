@@ -22,10 +22,11 @@ export function Notices() {
             data-testid="notice"
             data-kind={kind}
           >
-            <p>
-              <strong>{title}</strong> {text}
-            </p>
-            <button type="button" class="quiet" aria-label="Close" onClick={() => dismiss(id)}>
+            <div class="toast-words">
+              <strong data-testid="notice-title">{title}</strong>
+              {text === "" ? null : <p data-testid="notice-text">{text}</p>}
+            </div>
+            <button type="button" class="quiet icon" aria-label="Close" onClick={() => dismiss(id)}>
               ✕
             </button>
           </div>

@@ -31,7 +31,7 @@ const SHORTCUTS: Shortcut[] = [
   { keys: ["r"], does: "Retry what failed", act: () => press("retry") },
   { keys: ["x"], does: "Export the execution", act: () => press("export") },
   { keys: ["d"], does: "Delete the execution (asks first)", act: () => press("delete") },
-  { keys: ["!"], does: "Kill this tab (asks first)", act: () => (asked.value = true) },
+  { keys: ["!"], does: "Kill it in the middle of a save (asks first)", act: () => (asked.value = true) },
   { keys: ["t"], does: "Light, dark, or as the system has it", act: nextTheme },
   { keys: ["?"], does: "Show this list", act: () => (helpOpen.value = true) },
 ];
@@ -73,11 +73,6 @@ export function Help() {
           <dd>Run the program, in the editor</dd>
         </div>
       </dl>
-      <div class="dialog-actions">
-        <button type="button" onClick={() => (helpOpen.value = false)} autofocus>
-          Close
-        </button>
-      </div>
     </Dialog>
   );
 }

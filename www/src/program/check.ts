@@ -1,5 +1,6 @@
 // What the compiler says while errors are being mended. It is asked only after a program was refused: until then it need not be loaded.
 
+import { compile } from "../engine/compiler";
 import { diagnosticsOf, type Diagnostic } from "./diagnostics";
 
 /** How long nothing must be typed before it is asked, in milliseconds. */
@@ -31,7 +32,6 @@ export class Checks {
 /** What is wrong with a source; null: the compiler could not be asked. */
 async function diagnose(name: string, source: string): Promise<Diagnostic[] | null> {
   try {
-    const { compile } = await import("runstate/compiler");
     await compile(name, source);
     return [];
   } catch (error) {

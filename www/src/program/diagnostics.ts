@@ -1,6 +1,6 @@
 // What the compiler says, read from its error.
 
-import { RunstateError } from "runstate";
+import { RunstateError } from "runstate/slim";
 
 /** One thing that is wrong with a source. Lines and columns count from 1. */
 export interface Diagnostic {

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 
 import { inBrowser } from "../state/kept";
 import { EXAMPLES } from "./examples";
+import { nameOf } from "./names";
 
 export interface ProgramDraft {
   name: string;
@@ -20,6 +21,11 @@ export const draft = signal<ProgramDraft>(kept());
 export function write(part: Partial<ProgramDraft>): void {
   draft.value = { ...draft.value, ...part };
   inBrowser.set(KEY, JSON.stringify(draft.value));
+}
+
+/** Changes the source. What was made from an example gets a name of its own. */
+export function writeSource(source: string): void {
+  write({ source, name: nameOf(source, draft.value.name, EXAMPLES) });
 }
 
 /** Whether it is something that nobody could get back by picking an example. */

@@ -3,15 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 
+import { compilerComing } from "../engine/compiler";
 import { engine, session } from "../engine/session";
 import { explain } from "../engine/errors";
 import { speak } from "../state/notices";
-import { count } from "../ui/words";
+import { count, sentences } from "../ui/words";
 import { Checks } from "./check";
 import type { Editor } from "./codemirror";
 import { diagnosticsOf, type Diagnostic } from "./diagnostics";
-import { draft, isOwnWork, write } from "./draft";
+import { draft, isOwnWork, write, writeSource } from "./draft";
 import { EXAMPLES, type Example } from "./examples";
+import { loadEditor } from "./load";
 import { start } from "./start";
 
 export function Program() {
@@ -35,7 +37,7 @@ export function Program() {
   }
 
   function typed(source: string): void {
-    write({ source });
+    writeSource(source);
     failed.value = "";
     if (problems.value.length > 0) checks.soon(draft.value.name, source);
   }
@@ -68,7 +70,7 @@ export function Program() {
     say(found ?? []);
     editor.current?.show(found ?? []);
     const { title, what, todo } = explain(error);
-    failed.value = found === null ? [title, what, todo].filter((part) => part !== "").join(". ") : "";
+    failed.value = found === null ? sentences(title, what, todo) : "";
     speak(found === null ? failed.value : `${count(found.length, "error")}. ${found[0]?.message ?? ""}`);
   }
 
@@ -82,7 +84,7 @@ export function Program() {
           aria-disabled={busy.value || session.value.state !== "open"}
           data-testid="run"
         >
-          {busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
+          {compilerComing.value ? "Loading the compiler…" : busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>
       </div>
       <Examples current={draft.value.source} onUse={use} />
@@ -170,7 +172,7 @@ function Text({
   useEffect(() => {
     let made: Editor | null = null;
     let gone = false;
-    void import("./codemirror").then(({ edit }) => {
+    void loadEditor().then(({ edit }) => {
       if (gone || host.current === null) return;
       const had = host.current.contains(document.activeElement);
       made = edit(host.current, draft.peek().source, label, onText);

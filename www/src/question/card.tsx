@@ -3,12 +3,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { RunstateError, type ExecutionView as Execution, type Json, type OpenCall } from "runstate";
+import { RunstateError, type ExecutionView as Execution, type Json, type OpenCall } from "runstate/slim";
 
 import { engine, tabName } from "../engine/session";
 import { explain } from "../engine/errors";
 import { speak, tell } from "../state/notices";
-import { clock, plain } from "../ui/words";
+import { clock, plain, sentences } from "../ui/words";
 import { Buttons } from "./buttons";
 import { Deadline } from "./deadline";
 import { forget } from "./drafts";
@@ -58,10 +58,10 @@ export function Card({ execution, call, first, onLine }: CardProps) {
 
   function refused(error: unknown): void {
     const { title, what, todo } = explain(error);
-    const words = `${title}: ${what}. ${todo}`;
+    const words = sentences(`${title}: ${what}`, todo);
     // Who is too late finds the card gone, so the page says it elsewhere.
     if (alive.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = words;
-    else tell(title, `${what}. ${todo}`);
+    else tell(title, sentences(what, todo));
     speak(words);
   }
 

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { ExecutionView as Execution } from "runstate";
 
 import type { SourceView } from "../program/codemirror";
+import { loadEditor } from "../program/load";
 
 export interface SourceProps {
   execution: Execution;
@@ -22,7 +23,7 @@ export function Source({ execution, source, reveal }: SourceProps) {
 
   useEffect(() => {
     let gone = false;
-    void import("../program/codemirror").then(({ showSource }) => {
+    void loadEditor().then(({ showSource }) => {
       if (gone || host.current === null || source === null) return;
       view.current = showSource(host.current, source, `Source of ${execution.programName}`);
       ready.value = true;

@@ -1,7 +1,7 @@
 // The execution that is looked at, all of it as of one moment, kept in step with what every tab does.
 
 import { effect, signal } from "@preact/signals";
-import { RunstateError, type CallRow, type ExecutionView as Execution, type Run, type Runstate } from "runstate";
+import { RunstateError, type CallRow, type ExecutionView as Execution, type Run, type Runstate } from "runstate/slim";
 
 import { onNews } from "../engine/changes";
 import { explain, type Explanation } from "../engine/errors";
@@ -50,7 +50,7 @@ export function watch(rs: Runstate): void {
 
   effect(() => {
     const at = route.value;
-    if (at.at === "new") {
+    if (at.at !== "execution") {
       watched.value = { state: "none" };
       return;
     }
@@ -70,7 +70,7 @@ async function read(rs: Runstate, id: string): Promise<void> {
   try {
     const run = await rs.cvm.run(id);
     const execution = await shown(run);
-    const calls = await allCalls(rs, id);
+    const calls = await callsOf(rs, id);
     const source = await sourceOf(run, execution.started);
     next = { state: "there", id, execution, calls, source };
   } catch (error) {
@@ -98,7 +98,8 @@ export async function hashed(rs: Runstate, id: string): Promise<{ hash: string; 
   return { hash: stateHash, lastModified };
 }
 
-async function allCalls(rs: Runstate, execution: string): Promise<CallRow[]> {
+/** The calls of an execution, in the order they were asked. */
+export async function callsOf(rs: Runstate, execution: string): Promise<CallRow[]> {
   const all: CallRow[] = [];
   let cursor: string | undefined;
   do {

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 
 import { explain } from "../engine/errors";
+import { sentences } from "../ui/words";
 
 export interface Notice {
   id: number;
@@ -35,7 +36,7 @@ export function warn(title: string, text: string): void {
 /** Says what went wrong, and what to do. */
 export function tellError(error: unknown): void {
   const { title, what, todo } = explain(error);
-  add({ kind: "bad", title, text: [what, todo].filter((part) => part !== "").join(" — ") });
+  add({ kind: "bad", title, text: sentences(what, todo) });
 }
 
 export function dismiss(id: number): void {

@@ -1,8 +1,12 @@
-// Which execution is looked at: it stands in the address, so that a reload, a bookmark or another tab shows the same.
+// What is looked at: it stands in the address, so that a reload, a bookmark or another tab shows the same. The list is beside everything else where
+// there is room, and a place of its own on a phone.
 
 import { signal } from "@preact/signals";
 
-export type Route = { at: "new" } | { at: "execution"; id: string };
+export type Route = { at: "new" } | { at: "list" } | { at: "execution"; id: string };
+
+/** The address of the list. */
+export const LIST = "#/executions";
 
 export const route = signal<Route>(parse(location.hash));
 
@@ -12,6 +16,7 @@ addEventListener("hashchange", () => {
 
 /** Reads the part of an address behind `#`. */
 export function parse(hash: string): Route {
+  if (hash === LIST) return { at: "list" };
   const found = /^#\/x\/(.+)$/.exec(hash)?.[1];
   if (found === undefined) return { at: "new" };
   try {

@@ -1,4 +1,4 @@
-// A modal dialog of the browser's own: it holds the focus, closes with Escape and gives the focus back.
+// A modal dialog of the browser's own: it holds the focus, closes with its button or Escape, and gives the focus back.
 
 import { useSignalEffect, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -36,7 +36,18 @@ export function Dialog({ open, title, testid, children }: DialogProps) {
       data-testid={testid}
     >
       <div class="dialog-body">
-        <h2 id={id}>{title}</h2>
+        <div class="dialog-head">
+          <h2 id={id}>{title}</h2>
+          <button
+            type="button"
+            class="quiet icon"
+            aria-label="Close"
+            onClick={() => (open.value = false)}
+            data-testid="close-dialog"
+          >
+            ✕
+          </button>
+        </div>
         {open.value ? children : null}
       </div>
     </dialog>

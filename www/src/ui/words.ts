@@ -57,6 +57,14 @@ export function plain(value: Json | undefined): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
+/** Parts, each one made a sentence; empty ones are left out. */
+export function sentences(...parts: string[]): string {
+  return parts
+    .filter((part) => part !== "")
+    .map((part) => `${part.charAt(0).toUpperCase()}${part.slice(1)}${/[.!?…]$/.test(part) ? "" : "."}`)
+    .join(" ");
+}
+
 const STATUS: Record<Status, string> = {
   running: "Running",
   waiting_cc: "Waiting",

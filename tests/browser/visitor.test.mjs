@@ -1,0 +1,165 @@
+// The demo page as a first visitor finds it: what is downloaded, what it says, what can be pressed, on a desk and on a phone.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { withBrowser } from "./support/chromium.js";
+import { EXAMPLES, demo, keptOffline, opened, runExample, visit } from "./support/demo.js";
+
+const PHONE = { width: 360, height: 740 };
+
+/** Bytes of a first visit at most, with all that is kept for later ones. */
+const MOST_BYTES = 1_200_000;
+
+let server;
+before(async () => void (server = await demo()));
+after(() => server?.stop());
+
+test("a first visit downloads each file once, and at most 1.2 MB", () =>
+  withBrowser(async (browser) => {
+    const downloads = [];
+    const counting = await demo({ cache: "no-cache", compress: true, sent: (path, bytes) => downloads.push({ path, bytes }) });
+    try {
+      const page = await visit(browser, counting.url);
+      await runExample(page, "review");
+      await page.getByTestId("question").first().waitFor();
+      await keptOffline(page);
+      const asked = downloads.map(({ path }) => path).filter((path) => path.startsWith("/assets/"));
+      assert.deepEqual(asked.filter((path, at) => asked.indexOf(path) !== at), [], "nothing is downloaded twice");
+      const bytes = downloads.reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.ok(bytes <= MOST_BYTES, `${bytes} bytes: ${JSON.stringify(downloads)}`);
+      downloads.length = 0;
+      await page.reload();
+      await opened(page);
+      assert.deepEqual(downloads.filter(({ path }) => path !== "/sw.js"), [], "a later visit downloads nothing");
+    } finally {
+      await counting.stop();
+    }
+  }));
+
+test("a slow line shows how much of the engine is there", () =>
+  withBrowser(async (browser) => {
+    let release;
+    const rest = new Promise((resolve) => (release = resolve));
+    const slow = await demo({ hold: (path) => (/runstate_bg-.*\.wasm/.test(path) ? rest : undefined) });
+    try {
+      const page = await browser.newPage();
+      await page.goto(slow.url);
+      await page.waitForFunction(() => Number(document.querySelector('[data-testid="engine-progress"]')?.dataset.percent) > 0);
+      const percent = Number(await page.getByTestId("engine-progress").getAttribute("data-percent"));
+      assert.ok(percent > 20 && percent < 80, `half of it is there, and the page says ${percent} %`);
+      release();
+      await page.getByTestId("play").waitFor();
+      await opened(page);
+    } finally {
+      release();
+      await slow.stop();
+    }
+  }));
+
+test("the first screen says what this is, how to get it and what to press", () =>
+  withBrowser(async (browser) => {
+    for (const viewport of [PHONE, { width: 1280, height: 800 }]) {
+      const page = await visit(browser, server.url);
+      await page.setViewportSize(viewport);
+      const hero = page.getByTestId("hero");
+      assert.match(await hero.innerText(), /durable execution in your browser tab/i);
+      assert.match(await hero.innerText(), /npm i runstate/);
+      const { y, height } = await page.getByTestId("play").boundingBox();
+      assert.ok(y + height < viewport.height && height >= 48, "the large button is on the first screen");
+      const link = await page.getByTestId("source-link").evaluate(({ href }) => href);
+      // A repository is elsewhere, and tests ask no address elsewhere.
+      if (link.startsWith(server.url)) assert.equal((await page.request.head(link)).status(), 200, link);
+      else assert.match(link, /^https?:/);
+      assert.doesNotMatch(await page.locator("header").innerText(), /IndexedDB|best effort|timers/i);
+    }
+  }));
+
+test("on a phone the list of executions is one press away", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.setViewportSize(PHONE);
+    const id = await runExample(page, "review");
+    await page.getByTestId("question").first().waitFor();
+    assert.equal(await page.getByTestId("executions").isVisible(), false);
+    await page.getByTestId("to-list").click();
+    const row = page.locator(`[data-testid="execution-row"][data-id="${id}"]`);
+    const { y } = await row.boundingBox();
+    assert.ok(y < PHONE.height, "the row is on the screen");
+    await row.click();
+    await page.getByTestId("question").first().waitFor();
+    assert.equal(await page.getByTestId("executions").isVisible(), false);
+  }));
+
+test("what is pressed on a phone is at least 44 px high and wide", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.setViewportSize(PHONE);
+    const found = [await tooSmall(page, "the start")];
+    await page.getByTestId("kill").click();
+    found.push(await tooSmall(page, "the kill dialog"));
+    await page.getByTestId("close-dialog").click();
+    for (const name of ["review", ...EXAMPLES]) {
+      await runExample(page, name);
+      await page.getByTestId("question").first().waitFor();
+      found.push(await tooSmall(page, name));
+    }
+    await page.getByTestId("to-list").click();
+    found.push(await tooSmall(page, "the list"));
+    assert.deepEqual(found.flat(), []);
+  }));
+
+test("every dialog is closed by its button and by Escape", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await runExample(page, "review");
+    await page.getByTestId("question").first().waitFor();
+    for (const [opener, dialog] of [["kill", "kill-dialog"], ["help", "help-dialog"], ["action-delete", "delete-dialog"]]) {
+      const shown = page.locator(`dialog[open][data-testid="${dialog}"]`);
+      for (const close of [() => shown.getByTestId("close-dialog").click(), () => page.keyboard.press("Escape")]) {
+        await page.getByTestId(opener).click();
+        await shown.waitFor();
+        await close();
+        await shown.waitFor({ state: "hidden" });
+      }
+    }
+  }));
+
+test("a toast has its title and its text on lines of their own", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.getByTestId("install").click();
+    const title = await page.getByTestId("notice-title").boundingBox();
+    const text = await page.getByTestId("notice-text").boundingBox();
+    assert.ok(text.y >= title.y + title.height, JSON.stringify({ title, text }));
+  }));
+
+test("a program of one's own has a name of its own", () =>
+  withBrowser(async (browser) => {
+    const page = await visit(browser, server.url);
+    await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
+    assert.equal(await page.getByTestId("program-name").inputValue(), "review");
+    await page.getByTestId("editor-text").click();
+    await page.keyboard.press("ControlOrMeta+End");
+    await page.keyboard.type("// mine");
+    assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
+    await page.getByTestId("run").click();
+    await page.getByTestId("question").first().waitFor();
+    assert.match(await page.getByTestId("execution-title").innerText(), /^my-review/);
+  }));
+
+/** What is visible, can be pressed, and is smaller than a finger. */
+async function tooSmall(page, where) {
+  const found = await page.evaluate(() => {
+    const all = document.querySelectorAll("a[href], button, input, select, textarea, summary");
+    // A dialog that is open covers the rest; a label is pressed for its box.
+    const dialog = document.querySelector("dialog[open]");
+    return [...all]
+      .filter((element) => (dialog ?? document).contains(element) && element.closest(".skip, .cm-editor") === null && element.checkVisibility())
+      .map((element) => (/^(radio|checkbox)$/.test(element.type) ? (element.closest("label") ?? element) : element))
+      .map((element) => ({ element, ...element.getBoundingClientRect().toJSON() }))
+      .filter(({ width, height }) => width < 44 || height < 44)
+      .map(({ element, width, height }) => `${element.outerHTML.slice(0, 90)}: ${Math.round(width)} × ${Math.round(height)}`);
+  });
+  return found.map((one) => `${where}: ${one}`);
+}

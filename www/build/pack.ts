@@ -1,0 +1,25 @@
+// Packs each WebAssembly with gzip beside itself. Many web servers send .wasm as it is, three times as large; and of a packed file the size on the
+// line is known, which a bar of progress needs. The page and the service worker unpack it.
+
+import { gzipSync } from "node:zlib";
+import type { Plugin } from "vite";
+
+/** What the name of a packed file has more. Not `.gz`: some servers declare that as an encoding, and browsers would unpack it unasked. */
+export const PACKED = ".gzip";
+
+export function pack(): Plugin {
+  return {
+    name: "pack",
+    apply: "build",
+    generateBundle: {
+      // Before Vite writes index.html, which names one of them.
+      order: "pre",
+      handler(_, bundle) {
+        for (const [name, file] of Object.entries(bundle)) {
+          if (file.type !== "asset" || !name.endsWith(".wasm")) continue;
+          this.emitFile({ type: "asset", fileName: name + PACKED, source: gzipSync(file.source, { level: 9 }) });
+        }
+      },
+    },
+  };
+}

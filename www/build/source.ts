@@ -1,0 +1,49 @@
+// Where the page's link to the source code leads: to the repository that the package names; where it names none, to an archive of this tree beside the
+// page.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Plugin } from "vite";
+
+/** The archive, as the page names it. */
+export const ARCHIVE = "./source.tar.gz";
+
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export function source(): Plugin {
+  let archive: Buffer | null = null;
+  return {
+    name: "source",
+    config({ root = process.cwd() }, { command }) {
+      const repository = repositoryIn(readFileSync(join(root, "node_modules/runstate/package.json"), "utf8"));
+      if (repository === null && command === "build") archive = archived(root);
+      const link = repository ?? (archive === null ? null : ARCHIVE);
+      return { define: { __SOURCE__: JSON.stringify(link) } };
+    },
+    generateBundle() {
+      if (archive !== null) this.emitFile({ type: "asset", fileName: ARCHIVE.slice("./".length), source: archive });
+    },
+  };
+}
+
+/** The address of the repository that a package.json names; null: none that a browser can open. */
+export function repositoryIn(text: string): string | null {
+  const { repository } = JSON.parse(text) as { repository?: string | { url?: string } };
+  const url = (typeof repository === "string" ? repository : repository?.url) ?? "";
+  const address = url.replace(/^git\+/, "").replace(/\.git$/, "");
+  return /^https?:\/\//.test(address) ? address : null;
+}
+
+/** The files of this tree as of its last commit; null: it is not in a repository. */
+function archived(root: string): Buffer | null {
+  try {
+    return execFileSync("git", ["archive", "--format=tar.gz", "--prefix=runstate/", "HEAD"], {
+      cwd: join(root, ".."),
+      maxBuffer: MOST_BYTES,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  } catch {
+    return null;
+  }
+}
