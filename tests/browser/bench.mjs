@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { withBrowser } from "./support/chromium.js";
-import { demo } from "./support/demo.js";
+import { demo, keptOffline, runExample, visit } from "./support/demo.js";
 import { site, tab, unpacked } from "./support/site.js";
 
 /** Says a figure and notes it. `most`, `least`: what it may be; `target`: how people read that. */
@@ -160,8 +160,9 @@ async function steps(page) {
   figure({ name: "IndexedDB, 1,000 commands at once", unit: "ms", value: atOnce[0], raw: at(sorted(raw), 0.5) * 1000 });
 }
 
-/** The demo page: how soon it answers, and how a list of 10,000 executions scrolls. */
+/** The demo page: the size of a first visit, the time to its first answer, the scrolling of 10,000 executions. */
 async function page() {
+  await firstVisit();
   const server = await demo();
   try {
     await withBrowser(async (browser) => {
@@ -179,6 +180,23 @@ async function page() {
   } finally {
     await server.stop();
   }
+}
+
+/** The size of a first visit, with all files that are kept for later ones, from a server that compresses texts. */
+async function firstVisit() {
+  let bytes = 0;
+  const server = await demo({ cache: "no-cache", compress: true, sent: (_, more) => (bytes += more) });
+  try {
+    await withBrowser(async (browser) => {
+      const page = await visit(browser, server.url);
+      await runExample(page, "review");
+      await page.getByTestId("question").first().waitFor();
+      await keptOffline(page);
+    });
+  } finally {
+    await server.stop();
+  }
+  figure({ name: "page, a first visit downloads", unit: "KB", value: bytes / 1000, most: 1200 });
 }
 
 async function scroll(page, url) {

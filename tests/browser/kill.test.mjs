@@ -10,7 +10,7 @@ let server;
 before(async () => void (server = await demo()));
 after(() => server?.stop());
 
-/** What the line after a kill says. */
+/** The figures of the line after a kill. */
 const proofOf = async (page) => {
   const line = page.getByTestId("afterlife");
   await line.waitFor();
@@ -43,7 +43,7 @@ test("the large button kills an engine in mid-save and finds every answer", () =
     assert.deepEqual(page.troubles, []);
   }));
 
-test("the kill of the dialog leaves what is shown as it was and ends in one line", () =>
+test("a kill leaves the shown execution unchanged and ends in one line", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.evaluate(async () => {

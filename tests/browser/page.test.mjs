@@ -1,5 +1,5 @@
-// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, no network, and
-// people who need a screen reader.
+// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, and people who need a screen
+// reader.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { EXAMPLES, demo, keptOffline, opened, reaches, runExample, visit } from "./support/demo.js";
+import { EXAMPLES, demo, opened, reaches, runExample, visit } from "./support/demo.js";
 
 let server;
 before(async () => void (server = await demo()));
@@ -105,24 +105,6 @@ test("an answer in a second tab is seen in the first", () =>
       ([row, status]) => document.querySelector(row)?.getAttribute("data-status") === status,
       [row, await second.getByTestId("status").first().getAttribute("data-status")],
     );
-  }));
-
-test("it works without a network once it was loaded", () =>
-  withBrowser(async (browser) => {
-    const offline = await demo();
-    const page = await visit(browser, offline.url);
-    // The compiler too, which only a run would load.
-    await keptOffline(page);
-    await offline.stop();
-    await page.reload();
-    await opened(page);
-    const id = await runExample(page, "code_review");
-    await page.getByTestId("question").first().waitFor();
-    await page.reload();
-    await opened(page);
-    await page.getByTestId("question").first().waitFor();
-    assert.ok(page.url().endsWith(encodeURIComponent(id)));
-    assert.deepEqual(page.troubles, []);
   }));
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");

@@ -1,5 +1,5 @@
-// Makes the service worker: `build/worker.js` with the lists of the files that were built, so that all of them are there offline, also those that the
-// first visit never asked for (the compiler, the editor).
+// Makes the service worker: `build/worker.js` with the lists of the files that were built, so that all of them are there offline, also
+// those that the first visit never asked for (the compiler, the editor).
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -33,7 +33,7 @@ export function offline(): Plugin {
         const version = createHash("sha256");
         for (const { name, bytes } of files) version.update(name).update("\0").update(bytes).update("\0");
         const names = files.map(({ name }) => name);
-        // What is packed is kept packed.
+        // Packed files stay packed in the cache.
         const packed = names.filter((name) => names.includes(name + PACKED)).map((name) => [name, name + PACKED]);
         const kept = names.filter((name) => !names.includes(name + PACKED));
         const isAsset = (name: string) => name.startsWith(`${config.build.assetsDir}/`);

@@ -1,10 +1,10 @@
-// Packs each WebAssembly with gzip beside itself. Many web servers send .wasm as it is, three times as large; and of a packed file the size on the
-// line is known, which a bar of progress needs. The page and the service worker unpack it.
+// Packs each WebAssembly with gzip beside itself. Many web servers send .wasm unpacked, three times as large; and a bar of progress
+// needs the size on the line, which is known of a packed file alone. The page and the service worker unpack it.
 
 import { gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
-/** What the name of a packed file has more. Not `.gz`: some servers declare that as an encoding, and browsers would unpack it unasked. */
+/** The suffix of a packed file. Not `.gz`: some servers declare that as an encoding, and browsers would unpack it unasked. */
 export const PACKED = ".gzip";
 
 export function pack(): Plugin {

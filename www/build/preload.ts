@@ -1,12 +1,12 @@
-// Lets the browser fetch the engine's WebAssembly while it still reads the scripts that ask for it. The link also says to the page where it is, and
-// its size.
+// Lets the browser fetch the engine's WebAssembly while it still reads the scripts that ask for it. The link also says to the page
+// where it is, and its size.
 
 import type { Plugin } from "vite";
 
 import { PACKED } from "./pack.ts";
 
-/** The engine; the compiler's (`runstate_compiler_bg`) is fetched when it is needed. */
-const ENGINE = /runstate_bg-[^/]*\.wasm$/;
+/** The engine; the compiler's (`runstate_compiler_bg`) is fetched when it is needed. Where both are the same it may have either name. */
+const ENGINE = "runstate_bg.wasm";
 
 export function preload(): Plugin {
   return {
@@ -15,9 +15,13 @@ export function preload(): Plugin {
     transformIndexHtml: {
       order: "post",
       handler(_, { bundle }) {
-        const engine = Object.entries(bundle ?? {}).find(([name]) => name.endsWith(PACKED) && ENGINE.test(name.slice(0, -PACKED.length)));
-        if (engine === undefined || engine[1].type !== "asset") throw new Error("the engine's WebAssembly is not in what was built");
-        const [name, { source }] = engine;
+        const files = bundle ?? {};
+        const engine = Object.keys(files).find((name) => {
+          const file = files[name];
+          return file?.type === "asset" && file.names.includes(ENGINE);
+        });
+        const packed = files[`${engine}${PACKED}`];
+        if (packed?.type !== "asset") throw new Error(`${ENGINE} is not among the files that were built`);
         return [
           {
             tag: "link",
@@ -28,8 +32,8 @@ export function preload(): Plugin {
               as: "fetch",
               crossorigin: true,
               fetchpriority: "low",
-              href: `./${name}`,
-              "data-bytes": String(source.length),
+              href: `./${packed.fileName}`,
+              "data-bytes": String(packed.source.length),
             },
             injectTo: "head",
           },

@@ -1,5 +1,5 @@
-// Where the page's link to the source code leads: to the repository that the package names; where it names none, to an archive of this tree beside the
-// page.
+// The target of the page's link to the source code: the repository that the package names; where it names none, an archive of this
+// tree beside the page.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

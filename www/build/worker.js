@@ -1,7 +1,7 @@
-// The service worker: after the first visit the page opens without a network, and no file is downloaded twice. Files that are named by their content
-// are kept as they pass by; the page says when its own downloads are done, and the rest follows. The page itself is kept last, in a cache
-// of its version: it is opened from there only when all that it needs is there too. A page that is open keeps the version it was opened
-// with, since the old worker stays until its last tab is gone.
+// The service worker: after the first visit the page opens without a network, and no file is downloaded twice. Files that are named by
+// their content are kept as they pass by. The page sends a message when its own downloads are done, and the rest follows. The page
+// itself is kept last, in a cache of its version: it is opened from there only when all of its files are there too. An open page keeps
+// the version it was opened with, since the old worker stays until its last tab is gone.
 
 const PAGE_CACHE = "runstate-www-__VERSION__";
 const ASSETS_CACHE = "__ASSETS_CACHE__";
@@ -18,7 +18,7 @@ const FIXED = __FIXED__;
 const SCOPE = new URL("./", self.location.href).pathname;
 
 self.addEventListener("install", (event) => {
-  // The first worker begins at once, so that what the page asks for next is kept. A newer one has everything before it may take over.
+  // The first worker begins at once and keeps the next downloads of the page. A newer one has every file before it may take over.
   if (self.registration.active !== null) event.waitUntil(complete());
 });
 
@@ -59,7 +59,7 @@ async function load(name) {
   const cache = await caches.open(ASSETS_CACHE);
   const kept = await cache.match(name, { ignoreVary: true });
   if (kept !== undefined) return kept;
-  // What the browser still has is never stale: the name is made from the content.
+  // A copy in the browser's own cache is never stale: the name is made from the content.
   const response = await fetch(name, { cache: "force-cache" });
   if (response.ok) await cache.put(name, response.clone());
   return response;
@@ -71,7 +71,7 @@ function unpacked(response) {
   return new Response(body, { headers: { "content-type": "application/wasm" } });
 }
 
-/** Downloads what is not here yet, one file after the other, so that the page has the line. */
+/** Downloads the missing files, one after the other: the page shares the line. */
 async function complete() {
   for (const name of ASSETS) {
     const { ok, status } = await asset(name);

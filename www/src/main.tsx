@@ -26,7 +26,7 @@ declare global {
 }
 
 const opening = begin();
-// What else there is is downloaded when the engine has had the line.
+// The other files follow the engine.
 void engineKept().then(completeOffline, () => undefined);
 const root = document.getElementById("app");
 if (root !== null) {

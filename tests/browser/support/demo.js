@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { serve } from "./serve.js";
 import { until } from "./site.js";
 
-const DIST = fileURLToPath(new URL("../../../www/dist", import.meta.url));
+/** The page, as it was built. */
+export const DIST = fileURLToPath(new URL("../../../www/dist", import.meta.url));
 
 /** Serves the page on a free port; `options` are those of `serve`. */
 export const demo = (options) => serve({ "/": DIST }, options);

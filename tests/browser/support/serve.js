@@ -17,15 +17,15 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** What most servers send with gzip. */
+/** Types that most servers send with gzip. */
 const COMPRESSED = /^text|javascript|json|svg/;
 
 /**
  * Serves each path of `folders` from its folder: `{ "/": "www/dist", "/pkg/": "pkg/dist" }`; the longest that fits is taken.
  * `url` ends with a slash. `stop` ends it at once, also where connections are open.
  *
- * `cache`: what is said about caches. `compress`: texts are sent with gzip. `sent` is called with the path of each answer and its bytes on the line.
- * `hold` gives for some paths what is awaited after half of the bytes.
+ * `cache` is the header `cache-control`. `compress`: texts are sent with gzip. `sent` is called with the path of each answer and its
+ * bytes on the line. `hold` returns a promise for some paths: the second half of the bytes waits for it.
  */
 export async function serve(folders, { cache = "no-store", compress = false, sent = () => {}, hold = () => undefined } = {}) {
   const mounts = Object.entries(folders).sort(([a], [b]) => b.length - a.length);

@@ -1,5 +1,5 @@
-// After a death, of the engine in a worker or of the whole tab: compares what was acknowledged before with what the store has. It is proved once, at
-// the first look: later anybody may go on with those executions, or delete them.
+// After a death, of the engine in a worker or of the whole tab: compares the answers that were acknowledged before with those in the
+// store. It is proved once, at the first look: later those executions may be continued or deleted.
 
 import { signal } from "@preact/signals";
 import { RunstateError, type ExecutionView, type Runstate } from "runstate/slim";
@@ -22,7 +22,7 @@ export interface Afterlife {
 
 export const afterlife = signal<Afterlife | null>(null);
 
-/** Proves what a tab left that died in the middle of a burst. */
+/** Proves the burst in whose middle a tab died. */
 export async function look(rs: Runstate): Promise<void> {
   if (left() === null) return;
   try {
@@ -40,7 +40,7 @@ export function dismiss(): void {
   afterlife.value = null;
 }
 
-/** Proves what the last burst left, for whoever holds its lock. */
+/** Proves the last burst. The caller holds the lock of bursts. */
 export async function examine(rs: Runstate): Promise<void> {
   const ledger = left();
   if (ledger === null || ledger.attempt.store !== rs.url) return;

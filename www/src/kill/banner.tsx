@@ -106,6 +106,6 @@ function fate({ lost, twice }: Proof): string {
 }
 
 function underWay({ underWay: sent, kept }: Proof): string {
-  const fates = sent === 1 ? (kept === 1 ? "it is kept" : "it is not kept") : `${kept} of them are kept`;
+  const fates = kept === 0 ? "not kept" : kept === sent ? "kept" : `${kept} of them kept`;
   return `${count(sent, "more answer")} ${sent === 1 ? "was" : "were"} being saved at that moment and not yet acknowledged: ${fates}.`;
 }

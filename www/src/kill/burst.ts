@@ -52,7 +52,7 @@ export function isRunning({ at }: Burst): boolean {
   return at !== "none" && at !== "proved";
 }
 
-/** Plays a burst from its start to the proof. `watched`: the execution that is looked at, which must not change. */
+/** Plays a burst from its start to the proof. `watched`: the shown execution, which must not change. */
 export async function play(rs: Runstate, plan: Plan, watched: Attempt["watched"]): Promise<void> {
   burst.value = { at: "starting" };
   try {

@@ -31,7 +31,7 @@ export function KillButton() {
   );
 }
 
-/** Plays a burst, and holds the execution that is shown to what it was. Whether it was played. */
+/** Plays a burst, which must leave the shown execution unchanged. Whether it was played. */
 export async function playHere(plan: Plan): Promise<boolean> {
   const rs = engine();
   if (rs === null || isRunning(burst.peek())) return false;
@@ -83,7 +83,6 @@ function Words() {
           class="danger solid"
           onClick={() => void start(randomPlan())}
           data-testid="kill-now"
-          autofocus
         >
           Kill the engine
         </button>
@@ -99,7 +98,7 @@ function Words() {
           End the browser in the task manager, or with <code>kill -9</code>.
         </li>
       </ul>
-      <p>Then open this page again: its first line says what became of the answers.</p>
+      <p>Then open this page again: its first line gives the count of answers that are there.</p>
       <div class="dialog-actions">
         <button type="button" onClick={() => void start(LONG_PLAN)} data-testid="kill-yourself">
           Start saving

@@ -1,11 +1,11 @@
-// An engine of its own in a worker, on the page's database, and its death: the worker is terminated wherever it is, between two instructions, with
-// transactions under way. Nothing is closed, and the engine learns nothing of it.
+// A second engine in a worker, on the page's database, and its death: the worker is terminated between any two instructions, with
+// transactions under way. Nothing is closed, and the engine gets no notice.
 
 import { RunstateError, type ErrorInit } from "runstate/slim";
 
 import type { Line } from "./ledger";
 
-/** What the worker needs to begin. */
+/** The first order of a worker. */
 export interface Opening {
   module: WebAssembly.Module;
   store: string;
@@ -14,10 +14,10 @@ export interface Opening {
   by: string;
 }
 
-/** What the page sends to the worker. */
+/** A message from the page to the worker. */
 export type Order = { open: Opening } | { answer: Line };
 
-/** What the worker sends to the page: `of` is the key of an answer, or "" for the opening. */
+/** A message from the worker to the page: `of` is the key of an answer, or "" for the opening. */
 export type Report = { of: string; error: ErrorInit | null };
 
 interface Reply {

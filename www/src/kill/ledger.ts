@@ -1,5 +1,5 @@
-// What was acknowledged before an engine was killed, written down outside of the store, so that the store can be held to it. Each line is there when
-// `acknowledged` returns; a death of the tab in the middle loses none.
+// The answers that were acknowledged before an engine was killed, written down outside of the store and compared with it later. Each
+// line is there when `acknowledged` returns; a death of the tab loses none.
 
 import { signal } from "@preact/signals";
 

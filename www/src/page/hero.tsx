@@ -1,4 +1,4 @@
-// What a first visitor sees: what this is, how to get it, and one button that plays the story.
+// The start of the page for a first visitor: one sentence, the command that installs the package, and one button that plays the story.
 
 import { compilerComing } from "../engine/compiler";
 import { session } from "../engine/session";
@@ -13,6 +13,9 @@ import { EngineProgress } from "./loading";
 
 type Fate = "ahead" | "now" | "done";
 
+/** The step that a burst is at, from 0; 4: it is over. */
+const POSITION: Record<Burst["at"], number> = { none: -1, starting: 0, answering: 1, killed: 2, proved: 4 };
+
 export function Hero() {
   const now = session.value;
   const running = isRunning(burst.value);
@@ -20,7 +23,7 @@ export function Hero() {
   return (
     <section class="hero" aria-labelledby="hero-title" data-testid="hero">
       <h2 id="hero-title">
-        Durable execution in your browser tab: close it mid-question, come back next week, it resumes.
+        Durable execution in your browser tab: close it <span>mid-question,</span> come back next week, it resumes.
       </h2>
       <p class="hero-why">
         Your program stops to ask a person or a model, and waits for minutes or months. Every variable is saved before
@@ -81,18 +84,18 @@ function Install() {
   );
 }
 
-/** The four steps, each with what it came to. */
+/** The four steps, each with its outcome. */
 function Story() {
   const now = burst.value;
   const saved = "saved" in now ? now.saved : 0;
   const steps: [title: string, words: string][] = [
     ["Run", now.at === "starting" && compilerComing.value ? "Loading the compiler …" : "A program starts, and asks 200 questions."],
     ["Answer", saved > 0 ? `${saved} answers saved.` : "Each answer is saved before the next question."],
-    ["Kill", "Its engine is terminated in the middle of a save."],
+    ["Kill", `Its engine ${POSITION[now.at] < 2 ? "is" : "was"} terminated in the middle of a save.`],
     ["Still there", outcome(now)],
   ];
   return (
-    <ol class="story" aria-label="What the button plays" data-testid="story" data-at={now.at}>
+    <ol class="story" aria-label="The story of the button" data-testid="story" data-at={now.at}>
       {steps.map(([title, words], index) => (
         <li key={title} data-fate={fateOf(now, index)}>
           <strong>{title}</strong>
@@ -108,8 +111,6 @@ function Story() {
   );
 }
 
-const POSITION: Record<Burst["at"], number> = { none: -1, starting: 0, answering: 1, killed: 2, proved: 4 };
-
 function fateOf({ at }: Burst, index: number): Fate {
   const position = POSITION[at];
   return index < position ? "done" : index === position ? "now" : "ahead";
@@ -117,6 +118,6 @@ function fateOf({ at }: Burst, index: number): Fate {
 
 function outcome(now: Burst): string {
   const proof = afterlife.value?.proof;
-  if (now.at !== "proved" || proof === undefined) return "Opened again, it has every answer once, and goes on.";
+  if (now.at !== "proved" || proof === undefined) return "Opened again, it has every answer once, and continues.";
   return holds(proof) ? `All ${proof.acknowledged} answers, none twice. It waits for the next.` : "Not all of it: see the line above.";
 }

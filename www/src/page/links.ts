@@ -1,6 +1,6 @@
-// What the page links to, and how the package is installed.
+// The source code, and the command that installs the package.
 
-/** The source code; null: nobody knows where it is. */
+/** The address of the source code; null: it is unknown. */
 export const SOURCE = __SOURCE__;
 
 export const INSTALL = "npm i runstate";

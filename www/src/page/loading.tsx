@@ -1,4 +1,4 @@
-// How far the engine is, while its download takes long.
+// The progress of the engine's download.
 
 import { session } from "../engine/session";
 import { downloaded } from "../engine/wasm";

@@ -1,4 +1,4 @@
-// The service worker: makes the page open without a network, and keeps what was downloaded.
+// The service worker: it keeps downloads, and opens the page without a network.
 
 import { signal } from "@preact/signals";
 
@@ -14,7 +14,7 @@ const container = import.meta.env.PROD && "serviceWorker" in navigator ? navigat
 /** Comes to its end when downloads pass through the worker, which keeps them; or when there will be none. */
 export const kept: Promise<void> = register();
 
-/** Lets the worker download what the page has not asked for. */
+/** Lets the worker download the files that the page has not asked for. */
 export async function completeOffline(): Promise<void> {
   await kept;
   container?.controller?.postMessage("complete");

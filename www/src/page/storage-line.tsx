@@ -1,4 +1,4 @@
-// Where the data is kept, how much room it takes, and which tab drives the timers: below the list, for those who look for it.
+// The store's address and size, and the tab that drives the timers: details below the list.
 
 import { session, tabName } from "../engine/session";
 import { tell, warn } from "../state/notices";

@@ -23,7 +23,7 @@ export function write(part: Partial<ProgramDraft>): void {
   inBrowser.set(KEY, JSON.stringify(draft.value));
 }
 
-/** Changes the source. What was made from an example gets a name of its own. */
+/** Changes the source. A changed example gets a name of its own. */
 export function writeSource(source: string): void {
   write({ source, name: nameOf(source, draft.value.name, EXAMPLES) });
 }

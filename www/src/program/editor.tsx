@@ -84,7 +84,8 @@ export function Program() {
           aria-disabled={busy.value || session.value.state !== "open"}
           data-testid="run"
         >
-          {compilerComing.value ? "Loading the compiler…" : busy.value ? "Compiling…" : "Run"} <kbd aria-hidden="true">Ctrl ↵</kbd>
+          {compilerComing.value ? "Loading the compiler…" : busy.value ? "Compiling…" : "Run"}{" "}
+          <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>
       </div>
       <Examples current={draft.value.source} onUse={use} />

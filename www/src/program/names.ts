@@ -1,5 +1,5 @@
-// What a program is called, until somebody names it: an example by its own name, and what was made of it by another, so that it never becomes a
-// version of the example.
+// The names of programs, until the visitor types one. An example has its own name. A changed example has another one: it never becomes
+// a version of the example.
 
 import type { Example } from "./examples";
 

@@ -99,7 +99,7 @@ export function Actions({ execution }: { execution: Execution }) {
           if you are not sure.
         </p>
         <div class="dialog-actions">
-          <button type="button" onClick={() => (asking.value = false)} autofocus>
+          <button type="button" onClick={() => (asking.value = false)}>
             Keep it
           </button>
           <button type="button" class="danger solid" onClick={() => void remove()} data-testid="confirm-delete">

@@ -1,4 +1,4 @@
-// The life of an execution at a glance: a dot for each call, in the order they were asked, and a cross wherever a tab was killed
+// The life of an execution at a glance: a dot for each call, in the order they were asked, and a cross wherever an engine was killed
 // meanwhile. The list of calls says the same in words, so this is for the eye alone.
 
 import type { CallRow, ExecutionView as Execution } from "runstate";
@@ -42,6 +42,6 @@ function marksOf(execution: Execution, calls: CallRow[], killed: number[]): Mark
   const until = execution.completed ?? Infinity;
   const deaths = killed
     .filter((at) => at > execution.started && at < until)
-    .map((at) => ({ at, what: "death", title: "The tab was killed here" }));
+    .map((at) => ({ at, what: "death", title: "The engine was killed here" }));
   return [...asked, ...deaths].sort((a, b) => a.at - b.at);
 }

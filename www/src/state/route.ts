@@ -1,5 +1,5 @@
-// What is looked at: it stands in the address, so that a reload, a bookmark or another tab shows the same. The list is beside everything else where
-// there is room, and a place of its own on a phone.
+// The shown part of the page. It is in the address, so that a reload, a bookmark or another tab shows the same. The list is beside
+// everything else where there is room, and a part of its own on a phone.
 
 import { signal } from "@preact/signals";
 

@@ -1,0 +1,87 @@
+// The service worker of the demo page: no file is downloaded twice, the page opens without a network, and a newer version waits for
+// the visitor.
+
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { withBrowser } from "./support/chromium.js";
+import { DIST, demo, keptOffline, opened, runExample, visit } from "./support/demo.js";
+import { serve } from "./support/serve.js";
+
+/** Bytes of a first visit at most, without the WebAssembly, which is larger in tests. The bench measures the shipped page as a whole. */
+const MOST_BYTES = 250_000;
+
+test("a first visit downloads each file once, and a later one nothing", () =>
+  withBrowser(async (browser) => {
+    const downloads = [];
+    const counting = await demo({ cache: "no-cache", compress: true, sent: (path, bytes) => downloads.push({ path, bytes }) });
+    try {
+      const page = await visit(browser, counting.url);
+      await runExample(page, "review");
+      await page.getByTestId("question").first().waitFor();
+      await keptOffline(page);
+      const asked = downloads.map(({ path }) => path).filter((path) => path.startsWith("/assets/"));
+      assert.deepEqual(asked.filter((path, at) => asked.indexOf(path) !== at), [], "no file is downloaded twice");
+      const bytes = downloads.filter(({ path }) => !path.includes(".wasm")).reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.ok(bytes <= MOST_BYTES, `${bytes} bytes: ${JSON.stringify(downloads)}`);
+      downloads.length = 0;
+      await page.reload();
+      await opened(page);
+      assert.deepEqual(downloads.filter(({ path }) => path !== "/sw.js"), [], "a later visit downloads nothing");
+    } finally {
+      await counting.stop();
+    }
+  }));
+
+test("it works without a network once it was loaded", () =>
+  withBrowser(async (browser) => {
+    const offline = await demo();
+    const page = await visit(browser, offline.url);
+    // The compiler too, which only a run would load.
+    await keptOffline(page);
+    await offline.stop();
+    await page.reload();
+    await opened(page);
+    const id = await runExample(page, "code_review");
+    await page.getByTestId("question").first().waitFor();
+    await page.reload();
+    await opened(page);
+    await page.getByTestId("question").first().waitFor();
+    assert.ok(page.url().endsWith(encodeURIComponent(id)));
+    assert.deepEqual(page.troubles, []);
+  }));
+
+test("a newer version waits for the visitor and downloads no file again", () =>
+  withBrowser(async (browser) => {
+    const folder = await mkdtemp(join(tmpdir(), "runstate-demo-"));
+    const downloads = [];
+    await cp(DIST, folder, { recursive: true });
+    const server = await serve({ "/": folder }, { cache: "no-cache", sent: (path) => downloads.push(path) });
+    try {
+      const page = await visit(browser, server.url);
+      await keptOffline(page);
+      downloads.length = 0;
+      await replace(join(folder, "sw.js"), /runstate-www-[0-9a-f]{16}/, "runstate-www-0000000000000000");
+      await replace(join(folder, "index.html"), "</head>", '<meta name="version" content="newer" /></head>');
+      await page.reload();
+      await opened(page);
+      const isNewer = () => page.evaluate(() => document.querySelector('meta[name="version"]') !== null);
+      assert.equal(await isNewer(), false, "the version that was kept is opened");
+      await page.getByTestId("update").getByRole("button").click();
+      await page.waitForFunction(() => document.querySelector('meta[name="version"]') !== null && window.rs !== undefined);
+      assert.deepEqual(downloads.filter((path) => path.startsWith("/assets/")), []);
+    } finally {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }));
+
+async function replace(file, old, text) {
+  const before = await readFile(file, "utf8");
+  const after = before.replace(old, text);
+  assert.notEqual(after, before, `${file} has no ${old}`);
+  await writeFile(file, after);
+}
