@@ -1,6 +1,6 @@
 // Opening the store that the page works on: IndexedDB where the browser has it, else memory, and then the page says so.
 
-import { initWith, open, RunstateError, type Runstate } from "runstate/slim";
+import { init, open, RunstateError, type Runstate } from "runstate/slim";
 
 import { compile } from "./compiler";
 import { explain, type Explanation } from "./errors";
@@ -27,7 +27,7 @@ export function storeUrl(search: string): string {
 
 /** Opens the store of this page. Rejects only where not even memory is left. */
 export async function openStore(url: string): Promise<Opened> {
-  await initWith(await engineModule(), { compile });
+  await init(await engineModule(), { compile });
   try {
     const rs = await open(url);
     const problem = await rs.health();

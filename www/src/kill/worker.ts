@@ -1,6 +1,6 @@
 // The worker of `WorkerEngine`: opens the database as any tab does, and answers one question for each order.
 
-import { initWith, open, RunstateError, type ErrorInit, type Run } from "runstate/slim";
+import { init, open, RunstateError, type ErrorInit, type Run } from "runstate/slim";
 
 import type { Opening, Order, Report } from "./engine";
 
@@ -13,7 +13,7 @@ addEventListener("message", ({ data }: MessageEvent<Order>) => {
 });
 
 async function begin({ module, store, execution, by }: Opening): Promise<void> {
-  await initWith(module);
+  await init(module);
   const rs = await open(store, { mustExist: true, timers: "off" });
   run = await rs.cvm.run(execution);
   author = by;

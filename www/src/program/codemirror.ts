@@ -22,7 +22,7 @@ import type { Diagnostic } from "./diagnostics";
 const common: Extension[] = [
   lineNumbers(),
   highlightSpecialChars(),
-  // Not `javascript()`: its completions are a third of the page.
+  // Not `javascript()`, which brings completions that are not used.
   typescriptLanguage,
   syntaxHighlighting(classHighlighter),
   EditorView.lineWrapping,
