@@ -5,7 +5,7 @@ use super::{Engine, Error};
 use crate::code::Code;
 use crate::decision::{Loaded, ReadSet, View};
 use crate::schema::Key;
-use crate::store::Stored;
+use crate::store::{Freshness, Stored};
 
 /// Rounds of reading before a command counts as one that never has enough.
 const ROUNDS: usize = 32;
@@ -33,6 +33,7 @@ impl Engine {
         let (mut view, mut from) = (View::default(), asked);
         let mut fetched: Vec<Key> = Vec::new();
         let (mut rounds, mut overtaken) = (0, 0);
+        let mut looked = false;
         while rounds < ROUNDS && overtaken < OVERTAKEN {
             let ReadSet { keys, queries } = view.missing(more.iter().cloned().fold(command.reads(&view), ReadSet::and));
             if keys.is_empty() && queries.is_empty() {
@@ -43,6 +44,10 @@ impl Engine {
                 fetched.extend(view.keys().filter(|key| !self.lasts(key)).cloned());
                 from = From::Store;
             }
+            // The commit checks the revisions of what a command read by key. All else has to be no older than the command, which the first
+            // look sees to.
+            let validated = looked || (asked == From::Cache && queries.is_empty());
+            let freshness = if validated { Freshness::Validated } else { Freshness::Linearizable };
             let before = fetched.len();
             for key in keys {
                 let may_be_remembered = from == From::Cache || (asked == From::Cache && self.lasts(&key));
@@ -51,10 +56,16 @@ impl Engine {
                     None => fetched.push(key),
                 }
             }
-            let moved = fetched.len() > before && self.fetch(&fetched, &mut view).await?;
+            let mut moved = false;
+            if fetched.len() > before {
+                moved = self.fetch(&fetched, freshness, &mut view).await?;
+                looked |= freshness == Freshness::Linearizable;
+            }
             *(if moved { &mut overtaken } else { &mut rounds }) += 1;
             for (name, query) in queries {
-                let page = self.shared.store.query(&query).await?;
+                let freshness = if looked { Freshness::Validated } else { Freshness::Linearizable };
+                let page = self.shared.store.query_with(&query, freshness).await?;
+                looked = true;
                 let row = |row: crate::store::Row| {
                     (Key { collection: query.collection.clone().into(), id: row.id }, loaded(row.stored))
                 };
@@ -75,8 +86,8 @@ impl Engine {
     }
 
     /// Reads all of them in one snapshot; whether one that had been read before was another one then.
-    async fn fetch(&self, keys: &[Key], view: &mut View) -> Result<bool, Error> {
-        let found = self.shared.store.get(keys).await?;
+    async fn fetch(&self, keys: &[Key], freshness: Freshness, view: &mut View) -> Result<bool, Error> {
+        let found = self.shared.store.get_with(keys, freshness).await?;
         let mut moved = false;
         for (key, stored) in keys.iter().zip(found) {
             let found = stored.map(loaded);

@@ -196,6 +196,16 @@ impl Fact {
     }
 }
 
+/// How fresh a read has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// It sees every commit that was acknowledged before it began.
+    Linearizable,
+    /// It sees at least what earlier reads and commits of this store object saw, in the order in which they were made. For what is read after a
+    /// linearizable read of the same question, and for decisions whose commit checks the revisions.
+    Validated,
+}
+
 /// What every store promises.
 ///
 /// All methods may be called at once from several tasks. A method that fails with anything but [`Error::Unknown`] has
@@ -226,6 +236,22 @@ pub trait Store: MaybeSync {
     /// [`Error::InvalidQuery`]: the collection is not declared, or the cursor is none of this query. A cursor names a place in the
     /// order, so it stays right whatever is written between two pages.
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>>;
+
+    /// As [`Store::get`], as fresh as asked. A store may read fresher than that.
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        let _ = freshness;
+        self.get(keys)
+    }
+
+    /// As [`Store::query`], as fresh as asked. A store may read fresher than that.
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, Error>> {
+        let _ = freshness;
+        self.query(query)
+    }
 
     /// Numbers over the documents that match: one row a group, in the order of the group values; without groups one row, also
     /// over nothing. A row holds group values under their paths and numbers under their names ([`eval::aggregate`]).

@@ -11,7 +11,9 @@ use super::{FileStore, Next};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Freshness, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -62,6 +64,18 @@ impl<F: Fs + 'static> Store for FileStore<F> {
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(self.inner.current(|log| log.tables.query(query)))
+    }
+
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        Box::pin(self.inner.read(freshness, |log| keys.iter().map(|key| log.tables.get(key)).collect()))
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, Error>> {
+        Box::pin(self.inner.read(freshness, |log| log.tables.query(query)))
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {

@@ -5,7 +5,7 @@ use super::load::Load;
 use super::log::{Followed, Log};
 use super::steps::{CatchUp, Dirty, highest_snapshot};
 use super::{Inner, Next};
-use crate::store::{Error, Limits};
+use crate::store::{Error, Freshness, Limits};
 
 impl<F: Fs> Inner<F> {
     /// Damage that is found while reading makes the store read-only, as damage that is found when it is opened does.
@@ -19,6 +19,26 @@ impl<F: Fs> Inner<F> {
     /// Rule 7: reads the state as it is now, with everything that others committed before this was called.
     pub(super) async fn current<T>(&self, read: impl Fn(&Log) -> Result<T, Error>) -> Result<T, Error> {
         self.fresh(read).await?.map_err(|error| self.seen(error))
+    }
+
+    /// As [`Self::current`]; a validated read takes the state as it is known, unless some of it may not be durable yet.
+    pub(super) async fn read<T>(
+        &self,
+        freshness: Freshness,
+        read: impl Fn(&Log) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if freshness == Freshness::Validated {
+            self.usable()?;
+            let log = self.log();
+            // A block of a snapshot that another process removed meanwhile may not be readable; the newer snapshot is.
+            if log.damage.is_none()
+                && log.dirty == Dirty::No
+                && let Ok(found) = read(&log)
+            {
+                return Ok(found);
+            }
+        }
+        self.current(read).await
     }
 
     async fn fresh<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {

@@ -8,7 +8,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use super::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
+use super::{Batch, Capabilities, Changes, Error, Fact, Freshness, Outcome, Page, Position, Receipt, Store, Stored};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
@@ -61,6 +61,18 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
         (**self).query(query)
+    }
+
+    fn get_with<'a>(
+        &'a self,
+        keys: &'a [Key],
+        freshness: Freshness,
+    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        (**self).get_with(keys, freshness)
+    }
+
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, Error>> {
+        (**self).query_with(query, freshness)
     }
 
     fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {

@@ -1,6 +1,8 @@
 //! A block of a snapshot: its bytes, checked, and its rows, each parsed when it is asked for first. And the blocks that were used last.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::directory::BlockAt;
@@ -14,6 +16,8 @@ pub struct Block<T> {
     rows: Vec<(usize, OnceLock<T>)>,
     kind: Kind,
     collection: Arc<str>,
+    /// Bytes of the lines that are parsed.
+    parsed: AtomicUsize,
 }
 
 /// What is wrong with a block, and at which byte of the file.
@@ -38,9 +42,9 @@ impl<T: Row> Block<T> {
         if starts.len() != rows {
             return Err((at, format!("it has {} rows and should have {rows}", starts.len())));
         }
-        let block = Self { at, raw, rows: starts, kind, collection };
-        match block.row(0).transpose()? {
-            Some(first) if first.key() == &*says.first => Ok(block),
+        let block = Self { at, raw, rows: starts, kind, collection, parsed: AtomicUsize::new(0) };
+        match block.key(0).transpose()? {
+            Some(first) if *first == *says.first => Ok(block),
             _ => Err((at, "it does not begin with what the directory says".to_owned())),
         }
     }
@@ -56,12 +60,29 @@ impl<T: Row> Block<T> {
         if let Some(row) = parsed.get() {
             return Some(Ok(row));
         }
-        let end = self.rows.get(at + 1).map_or(self.raw.len(), |(next, _)| *next);
-        let line = self.raw.get(*start..end).unwrap_or_default();
+        let line = self.line(at);
         match T::parse(line, self.kind, &self.collection) {
-            Ok(row) => Some(Ok(parsed.get_or_init(|| row))),
+            Ok(row) => {
+                self.parsed.fetch_add(line.len(), Ordering::Relaxed);
+                Some(Ok(parsed.get_or_init(|| row)))
+            }
             Err(why) => Some(Err((self.at.saturating_add(*start as u64), why))),
         }
+    }
+
+    /// The key of the row at a place; the rest of the row is not parsed. None: there are fewer.
+    fn key(&self, at: usize) -> Option<Result<Cow<'_, [u8]>, Flaw>> {
+        let (start, parsed) = self.rows.get(at)?;
+        if let Some(row) = parsed.get() {
+            return Some(Ok(Cow::Borrowed(row.key())));
+        }
+        Some(T::parse_key(self.line(at), self.kind).map_err(|why| (self.at.saturating_add(*start as u64), why)))
+    }
+
+    fn line(&self, at: usize) -> &[u8] {
+        let start = self.rows.get(at).map_or(self.raw.len(), |(start, _)| *start);
+        let end = self.rows.get(at + 1).map_or(self.raw.len(), |(next, _)| *next);
+        self.raw.get(start..end).unwrap_or_default()
     }
 
     /// How many rows at the beginning have a key for which this holds.
@@ -69,8 +90,8 @@ impl<T: Row> Block<T> {
         let (mut low, mut high) = (0, self.rows.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            let Some(row) = self.row(middle) else { break };
-            if holds(row?.key()) {
+            let Some(key) = self.key(middle) else { break };
+            if holds(&key?) {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -80,8 +101,9 @@ impl<T: Row> Block<T> {
     }
 
     fn weight(&self) -> usize {
-        // Parsed rows weigh some three times what their text does; a row that is not parsed yet has its place.
-        self.raw.len() * 4 + self.rows.len() * size_of::<(usize, OnceLock<T>)>() + 256
+        // A parsed row takes some three times what its text does.
+        let parsed = 3 * self.parsed.load(Ordering::Relaxed);
+        self.raw.len() + parsed + self.rows.len() * size_of::<(usize, OnceLock<T>)>() + 256
     }
 }
 
@@ -100,6 +122,8 @@ struct Used<T> {
 struct Kept<T> {
     block: Arc<Block<T>>,
     used: u64,
+    /// As it was counted; it grows with the rows that are parsed.
+    weight: usize,
 }
 
 impl<T: Row> Cache<T> {
@@ -114,7 +138,12 @@ impl<T: Row> Cache<T> {
         let clock = used.clock;
         let kept = used.blocks.get_mut(&place)?;
         kept.used = clock;
-        Some(kept.block.clone())
+        let block = kept.block.clone();
+        let weight = block.weight();
+        let before = std::mem::replace(&mut kept.weight, weight);
+        used.weight += weight.saturating_sub(before);
+        used.shrink(self.bytes);
+        Some(block)
     }
 
     /// Keeps a block, and lets those go that were not used for longest.
@@ -125,15 +154,22 @@ impl<T: Row> Cache<T> {
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.clock += 1;
-        let kept = Kept { block: block.clone(), used: used.clock };
+        let kept = Kept { block: block.clone(), used: used.clock, weight };
         used.weight += weight;
         if let Some(replaced) = used.blocks.insert(place, kept) {
-            used.weight -= replaced.block.weight();
+            used.weight -= replaced.weight;
         }
-        while used.weight > self.bytes {
-            let oldest = used.blocks.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| *place);
-            let Some(gone) = oldest.and_then(|place| used.blocks.remove(&place)) else { break };
-            used.weight -= gone.block.weight();
+        used.shrink(self.bytes);
+    }
+}
+
+impl<T> Used<T> {
+    /// Lets blocks go that were not used for longest, down to so many bytes.
+    fn shrink(&mut self, bytes: usize) {
+        while self.weight > bytes {
+            let oldest = self.blocks.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| *place);
+            let Some(gone) = oldest.and_then(|place| self.blocks.remove(&place)) else { break };
+            self.weight -= gone.weight;
         }
     }
 }

@@ -20,6 +20,13 @@ struct DocumentLine<'a> {
     doc: Arc<Document>,
 }
 
+/// The id of a document; its other fields are skipped.
+#[derive(Deserialize)]
+struct IdLine<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct EntryLine<'a> {
     k: Cow<'a, str>,
@@ -45,6 +52,9 @@ pub trait Row: Clone {
     /// Reads the line of a row of `collection`; the error says what is wrong with it.
     fn parse(line: &[u8], kind: Kind, collection: &str) -> Result<Self, String>;
 
+    /// Reads the key alone.
+    fn parse_key(line: &[u8], kind: Kind) -> Result<Cow<'_, [u8]>, String>;
+
     /// What rows are sorted by.
     fn key(&self) -> &[u8];
 }
@@ -65,6 +75,14 @@ impl Row for DocumentRow {
         Ok((line.id.into(), Stored { revision: line.rev, version: line.v, document: line.doc }))
     }
 
+    fn parse_key(line: &[u8], _: Kind) -> Result<Cow<'_, [u8]>, String> {
+        let IdLine { id } = serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
+        Ok(match id {
+            Cow::Borrowed(id) => Cow::Borrowed(id.as_bytes()),
+            Cow::Owned(id) => Cow::Owned(id.into_bytes()),
+        })
+    }
+
     fn key(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -82,6 +100,11 @@ impl Row for EntryRow {
         };
         key.extend_from_slice(id.as_bytes());
         Ok((key.into(), id.into()))
+    }
+
+    fn parse_key(line: &[u8], kind: Kind) -> Result<Cow<'_, [u8]>, String> {
+        let (key, _) = Self::parse(line, kind, "")?;
+        Ok(Cow::Owned(key.to_vec()))
     }
 
     fn key(&self) -> &[u8] {

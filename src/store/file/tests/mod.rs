@@ -25,7 +25,7 @@ use super::{FileStore, Options, SnapshotPolicy};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key, Query, Ttl};
-use crate::store::{Batch, Error, Expect, Op, Outcome, Receipt, Store, Stored, Write};
+use crate::store::{Batch, Error, Expect, Freshness, Op, Outcome, Receipt, Store, Stored, Write};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, difference};
 

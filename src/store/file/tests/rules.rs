@@ -440,3 +440,19 @@ fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
     assert_eq!((b.health(), ids(&b)), (None, vec!["0".to_owned(), "1".to_owned(), "late".to_owned()]));
     assert_eq!(ids(&a), ids(&b));
 }
+
+#[test]
+fn validated_read_makes_no_call_and_is_no_older_than_the_last_read() {
+    let disk = Disk::new();
+    let ((a, _), (b, _)) = (open(&disk), open(&disk));
+    let has = |freshness| done(a.get_with(&[note("1")], freshness)).unwrap()[0].is_some();
+    assert!(!has(Freshness::Linearizable));
+    commit(&b, "b", vec![insert("1", "x")]).unwrap();
+    let calls = disk.calls();
+    assert!(!has(Freshness::Validated));
+    assert_eq!(disk.calls(), calls);
+    assert!(has(Freshness::Linearizable));
+    let calls = disk.calls();
+    assert!(has(Freshness::Validated));
+    assert_eq!(disk.calls(), calls);
+}
