@@ -39,6 +39,17 @@ pub const LEDGER_DAYS: i64 = 7;
 /// Integers beyond this are not exact in JavaScript, and some stores keep no others, so those of documents stop here: 2^53 - 1.
 pub const SAFE_INTEGER: i64 = (1 << 53) - 1;
 
+/// Bytes that the heap of an execution may be allowed to take.
+pub const HEAP_BYTES: std::ops::RangeInclusive<u64> = 1024 * 1024..=4 * 1024 * 1024 * 1024;
+
+/// Whether a heap may be allowed so many bytes; the error says what is wrong with them.
+pub(crate) fn check_heap_bytes(bytes: u64) -> Result<(), String> {
+    if HEAP_BYTES.contains(&bytes) {
+        return Ok(());
+    }
+    Err(format!("it is {bytes}, expected {} to {}", HEAP_BYTES.start(), HEAP_BYTES.end()))
+}
+
 /// How often a command is decided again after a conflict before its caller is told.
 pub const DECIDE_ATTEMPTS: u32 = 64;
 
@@ -67,6 +78,9 @@ pub struct Settings {
     pub run_lease: crate::time::Millis,
     /// Instructions that one execution may run in all.
     pub execution_instructions: u64,
+    /// Bytes that the heap of an execution may take where it does not say itself. A process that runs one execution at this limit stays below three
+    /// times as much plus 50 MB.
+    pub heap_bytes: u64,
     /// What executions log where they do not say themselves.
     pub log_level: LogLevel,
     /// How long a finished execution is kept, with everything that belongs to it; `None`: for ever.
@@ -80,6 +94,7 @@ impl Default for Settings {
             slice_bytes: 16 * 1024 * 1024,
             run_lease: crate::time::Millis::seconds(30),
             execution_instructions: 10_000_000_000,
+            heap_bytes: 64 * 1024 * 1024,
             log_level: LogLevel::Calls,
             retention: None,
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error, SystemHost};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
@@ -54,7 +54,7 @@ impl Command for Add {
             None => Change::Insert { key: key.clone(), document },
         };
         let mut decision = Decision::of(n).change(change);
-        decision.warm.push((key, Arc::new(n)));
+        decision.warm.push((key, CachedValue::new(n, 8)));
         Ok(decision)
     }
 }

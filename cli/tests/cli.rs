@@ -19,6 +19,9 @@ mod follow;
 mod interrupt;
 #[path = "cli/logs.rs"]
 mod logs;
+#[cfg(unix)]
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/moving.rs"]
 mod moving;
 #[path = "cli/programs.rs"]

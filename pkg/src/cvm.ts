@@ -4,7 +4,7 @@ import type { Engine } from "./engine.js";
 import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
 import {
-  type Shape, anything, count, flag, given, list, moment, needed, options as checked, placed, rows, span, text as aText, texts,
+  type Shape, anything, count, flag, given, heap, list, moment, needed, options as checked, placed, rows, span, text as aText, texts,
 } from "./given.js";
 import type { PlainOf } from "./json.js";
 import {
@@ -66,12 +66,14 @@ export interface StartOptions<I = unknown> extends CommandOptions {
   id?: string;
   /** How much of it is logged, where it is not as the store was opened with. */
   logLevel?: LogLevel;
+  /** Bytes that its heap may take, where it is not as the store was opened with; 1 MiB to 4 GiB. */
+  heapBytes?: number;
 }
 
 const LOAD: Shape<Load> = {
   name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts,
 };
-const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, ...COMMAND };
+const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes: heap, ...COMMAND };
 /** Which executions are listed. */
 export interface ListOptions extends WaitOptions {
   /** Only those of this status. */

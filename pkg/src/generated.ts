@@ -723,6 +723,8 @@ export type OpenParams = {
   retentionMs?: Millis | null,
   /** What executions log where they do not say themselves. */
   logLevel?: LogLevel | null,
+  /** Bytes that the heap of an execution may take, where it does not say itself; 67,108,864 where it is not said. */
+  heapBytes?: number | null,
   /** Instructions of a program between two of its saves; 250,000 where it is not said. */
   sliceInstructions?: number | null,
   /** Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said. */
@@ -936,6 +938,8 @@ export type StartParams = {
   input?: Json | null,
   /** How much it logs, where it is not as the store was opened with. */
   logLevel?: LogLevel | null,
+  /** Bytes that its heap may take, where it is not as the store was opened with. */
+  heapBytes?: number | null,
   /** The id of the command; the same id again is answered with the first result. */
   commandId?: string | null,
 };
@@ -1209,12 +1213,13 @@ export interface CvmExecutionsDocument {
   heap: { [key: string]: Json };
   outputDigest: string;
   logLevel?: string | null;
+  heapBytes?: number | null;
   /** Milliseconds since 1970, UTC. */
   wakeAt?: number | null;
   deleting?: boolean | null;
 }
 
-/** A document of `cvm.heap_pages`, version 1 of its schema. */
+/** A document of `cvm.heap_pages`, version 2 of its schema. */
 export interface CvmHeapPagesDocument {
   id: string;
   executionId: string;

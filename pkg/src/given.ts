@@ -40,6 +40,8 @@ export const rows: Kind = whole(0, MOST);
 export const count: Kind = whole(1, MOST);
 export const index: Kind = { what: "a whole number from 0 on", fits: (value) => isWhole(value) && value >= 0 };
 export const span: Kind = { what: "a whole number of milliseconds, 0 or more", fits: index.fits };
+/** Bytes of a heap; the range is that of `limits::HEAP_BYTES`. */
+export const heap: Kind = whole(2 ** 20, 2 ** 32);
 /** Time that passes, which need not be whole. */
 export const passing: Kind = {
   what: "a number of milliseconds, 0 or more",

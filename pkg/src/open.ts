@@ -4,7 +4,7 @@ import { untilAborted } from "./abort.js";
 import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
 import { type Compile, Engine } from "./engine.js";
-import { type Shape, flag, oneOf, options as checked, span } from "./given.js";
+import { type Shape, flag, heap, oneOf, options as checked, span } from "./given.js";
 import { crossing } from "./halves.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
 import { LOG_LEVEL, WAIT, text } from "./options.js";
@@ -17,6 +17,8 @@ export interface OpenOptions {
   retentionMs?: number;
   /** How much of executions is logged, where they do not say themselves; `calls`. */
   logLevel?: LogLevel;
+  /** Bytes that the heap of an execution may take, where its start does not say; 67,108,864. */
+  heapBytes?: number;
   /**
    * `auto`: timers, deadlines and what dead processes left are driven by this process, or by one of the tabs that have the database open.
    * `off`: you call {@link Cvm.runDue}.
@@ -35,6 +37,7 @@ export interface OpenOptions {
 const OPEN: Shape<OpenOptions> = {
   retentionMs: span,
   logLevel: LOG_LEVEL,
+  heapBytes: heap,
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
   mustExist: flag,
@@ -72,8 +75,8 @@ export async function openOn(host: Host, url: string, options: OpenOptions = {})
 /** What the WebAssembly is told when it opens a store, as JSON text; refuses what is given otherwise than it may be. */
 export function opening(url: string, options: OpenOptions): string {
   text(url, "the URL of a store");
-  const { retentionMs, logLevel, mustExist } = checked("open", options, OPEN);
-  return crossing("open", { retentionMs, logLevel, mustExist });
+  const { retentionMs, logLevel, heapBytes, mustExist } = checked("open", options, OPEN);
+  return crossing("open", { retentionMs, logLevel, heapBytes, mustExist });
 }
 
 /** The face of a store that the WebAssembly has opened. */

@@ -20,8 +20,26 @@ pub use lifecycle::{Lifecycle, table};
 pub use rejection::Rejection;
 pub use view::{Loaded, ReadSet, View};
 
-/// What a decision keeps of a document in its live form, equal to what decoding the document would give. Never changed, only cloned.
-pub type WarmValue = Arc<dyn Any + Send + Sync>;
+/// The decoded form of a document, which the engine keeps beside it. It equals what decoding the document would give, and is never changed.
+#[derive(Clone)]
+pub struct CachedValue {
+    value: Arc<dyn Any + Send + Sync>,
+    /// Bytes that it takes, near enough.
+    pub bytes: u64,
+}
+
+impl CachedValue {
+    /// A value that takes so many bytes.
+    pub fn new<T: Any + Send + Sync>(value: T, bytes: u64) -> Self {
+        Self { value: Arc::new(value), bytes }
+    }
+
+    /// The value, if it is of this type.
+    #[must_use]
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.value.downcast_ref()
+    }
+}
 
 /// What a command came to, and what has to be written for it to be so.
 pub struct Decision<O> {
@@ -34,7 +52,7 @@ pub struct Decision<O> {
     /// Told to whoever listens after the commit. Only hints: they may be lost.
     pub hints: Vec<Hint>,
     /// The live forms of documents as they are after this decision.
-    pub warm: Vec<(Key, WarmValue)>,
+    pub warm: Vec<(Key, CachedValue)>,
 }
 
 /// One change to a document.

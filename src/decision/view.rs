@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::WarmValue;
+use super::CachedValue;
 use crate::id::Revision;
 use crate::schema::{Key, Query};
 use crate::value::{Document, Few};
@@ -55,7 +55,7 @@ pub struct Loaded {
 pub struct View {
     documents: HashMap<Key, Option<Loaded>>,
     answers: Few<&'static str, Answer>,
-    warm: HashMap<Key, WarmValue>,
+    warm: HashMap<Key, CachedValue>,
 }
 
 impl View {
@@ -81,11 +81,11 @@ impl View {
 
     /// The live form of the document under `key`, where one is held for the revision that was read.
     pub fn warm<T: 'static>(&self, key: &Key) -> Option<&T> {
-        self.warm.get(key)?.downcast_ref()
+        self.warm.get(key)?.get()
     }
 
     /// Puts what was read under `key`. A live form of an earlier revision is dropped.
-    pub fn put(&mut self, key: Key, found: Option<Loaded>, warm: Option<WarmValue>) {
+    pub fn put(&mut self, key: Key, found: Option<Loaded>, warm: Option<CachedValue>) {
         match (warm, &found) {
             (Some(warm), Some(_)) => self.warm.insert(key.clone(), warm),
             _ => self.warm.remove(&key),

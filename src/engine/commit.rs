@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::any::AnyCommand;
 use super::{Came, Engine, Origin};
-use crate::decision::{Change, Decision, Loaded, View, WarmValue};
+use crate::decision::{CachedValue, Change, Decision, Loaded, View};
 use crate::id::{CommandId, Revision};
 use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::Key;
@@ -159,7 +159,7 @@ impl Engine {
         Write { key, expect: Expect::Absent, op: Op::Put { version, document } }
     }
 
-    fn remember(&self, after: Vec<(Key, Option<Loaded>)>, warm: Vec<(Key, WarmValue)>, view: &View) {
+    fn remember(&self, after: Vec<(Key, Option<Loaded>)>, warm: Vec<(Key, CachedValue)>, view: &View) {
         let mut warm: HashMap<Key, _> = warm.into_iter().collect();
         for (key, loaded) in after {
             let warm = warm.remove(&key);

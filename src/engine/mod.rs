@@ -23,10 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::code::Code;
 use crate::decision::{Command, Ctx, Hint, Loaded, Rejection, View};
 use crate::id::CommandId;
-use crate::limits::{DECIDE_ATTEMPTS, Settings};
+use crate::limits::{self, DECIDE_ATTEMPTS, Settings};
 use crate::marker::MaybeSync;
 use crate::schema::{Catalog, Key};
-use crate::store::{self, Outcome, Store};
+use crate::store::{self, Freshness, Outcome, Store};
 use crate::time::{Millis, Timestamp};
 
 use any::{AnyCommand, Asked, fingerprint};
@@ -126,6 +126,8 @@ impl Engine {
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
+        limits::check_heap_bytes(settings.heap_bytes)
+            .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
         let catalog = staging::catalog(&catalog)?;
         match store.migrate(&catalog).await {
             Ok(()) => {}
@@ -347,7 +349,7 @@ impl Engine {
     async fn still_stands(&self, view: &View) -> Result<bool, Error> {
         let read: Vec<(&Key, &Loaded)> = view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
         let keys: Vec<Key> = read.iter().map(|(key, _)| (*key).clone()).collect();
-        let found = self.shared.store.get(&keys).await?;
+        let found = self.shared.store.get_with(&keys, Freshness::Validated).await?;
         let same = |read: &Loaded, now: &Option<store::Stored>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };

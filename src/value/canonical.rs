@@ -11,11 +11,12 @@ use super::{Json, sort_by, written};
 /// ```
 pub fn canonical(value: &Json) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    canonical_into(value, &mut out);
     out
 }
 
-fn write(value: &Json, out: &mut String) {
+/// Appends the canonical text of `value`.
+pub fn canonical_into(value: &Json, out: &mut String) {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),
@@ -33,7 +34,7 @@ fn write(value: &Json, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                write(item, out);
+                canonical_into(item, out);
             }
             out.push(']');
         }
@@ -47,7 +48,7 @@ fn write(value: &Json, out: &mut String) {
                 }
                 out.push_str(&quoted(key));
                 out.push(':');
-                write(&map[key], out);
+                canonical_into(&map[key], out);
             }
             out.push('}');
         }

@@ -20,7 +20,7 @@ mod text;
 mod words;
 
 pub use bounds::{Excess, check_plain, check_storable};
-pub use canonical::{canonical, number_text};
+pub use canonical::{canonical, canonical_into, number_text};
 pub use case::{lower_case, upper_case};
 pub use crc::Crc32;
 pub use diff::{Difference, difference};
@@ -31,7 +31,7 @@ pub use order::{compare, same};
 pub use path::{Path, Segment, get};
 pub use present::present;
 pub use read::{Unfit, read, read_document};
-pub use size::json_bytes;
+pub use size::{json_bytes, memory_bytes};
 pub use sorted::sort_by;
 pub use text::{Malformed, json_text, parse, parse_bytes, written};
 pub use words::words;

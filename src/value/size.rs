@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::Document;
+use super::Json;
+
 struct Counter(usize);
 
 impl std::io::Write for Counter {
@@ -13,6 +16,25 @@ impl std::io::Write for Counter {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Bytes that a document takes in memory, near enough: a small map has a node for eleven entries.
+pub fn memory_bytes(document: &Document) -> u64 {
+    const NODE: usize = 640;
+    const VALUE: usize = 32;
+    fn map(map: &Document) -> usize {
+        let entries: usize = map.iter().map(|(key, entry)| 16 + key.len() + value(entry)).sum();
+        entries + NODE * map.len().div_ceil(8)
+    }
+    fn value(json: &Json) -> usize {
+        match json {
+            Json::String(text) => 16 + text.len(),
+            Json::Array(items) => 16 + items.iter().map(|item| VALUE + value(item)).sum::<usize>(),
+            Json::Object(object) => map(object),
+            Json::Number(_) | Json::Null | Json::Bool(_) => 0,
+        }
+    }
+    map(document) as u64
 }
 
 /// How many bytes the JSON of `value` has.

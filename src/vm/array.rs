@@ -6,6 +6,7 @@ use super::heap::Heap;
 use super::limits::Exceeded;
 use super::table::Table;
 use super::value::{HeapRef, Value};
+use super::weight::VALUE;
 
 /// Elements of a chunk.
 pub const CHUNK: usize = 128;
@@ -62,14 +63,6 @@ impl Array {
             Elements::Small(values) => values.len(),
             Elements::Large(large) => large.len as usize,
         }
-    }
-
-    pub(super) fn weight(&self) -> u64 {
-        self.extra.as_ref().map_or(0, |t| t.weight())
-            + match &self.elements {
-                Elements::Small(values) => values.iter().map(Value::weight).sum(),
-                Elements::Large(large) => 4 * large.chunks.len() as u64,
-            }
     }
 
     pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
@@ -182,8 +175,9 @@ impl Heap {
                     return Ok(());
                 }
                 if index == values.len() && index < SMALL {
+                    let weight = value.weight();
                     values.push(value);
-                    self.charge(16);
+                    self.charge(2 * VALUE + weight);
                     return Ok(());
                 }
             }
@@ -216,7 +210,7 @@ impl Heap {
         if len >= MAX_LENGTH {
             return Err(Exceeded::ArrayLength);
         }
-        self.charge(16);
+        self.charge(2 * VALUE + value.weight());
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => {
                 if values.len() < SMALL {
@@ -299,12 +293,12 @@ impl Heap {
         if len < now {
             self.shorten(at, len);
         } else if len > now {
-            self.room(16 * (len - now) as u64)?;
+            self.room(VALUE * (len - now) as u64)?;
             if len <= SMALL {
                 if let Some(Elements::Small(values)) = self.array_mut(at).map(|a| &mut a.elements) {
                     values.resize(len, Value::Hole);
                 }
-                self.charge(16 * (len - now) as u64);
+                self.charge(VALUE * (len - now) as u64);
             } else {
                 for _ in now..len {
                     self.push(at, Value::Hole)?;
@@ -373,7 +367,7 @@ impl Heap {
         for chunk in old {
             self.free(chunk);
         }
-        self.charge(16 * values.len() as u64);
+        self.charge(VALUE * values.len() as u64);
         let elements = self.elements_of(values);
         if let Some(array) = self.array_mut(at) {
             array.elements = elements;

@@ -11,13 +11,15 @@ use super::raise::Raise;
 use super::value::{HeapRef, Value};
 
 /// Below this much nothing is collected.
-const THRESHOLD: u64 = 4 << 20;
+const THRESHOLD: u64 = 8 << 20;
 
 impl Heap {
     /// Whether it is time to collect.
     #[inline]
     pub fn wants_collection(&self) -> bool {
-        self.allocated > self.live.max(THRESHOLD) || self.claimed > self.live.max(self.limit / 4)
+        // Garbage and live data together stay below one and a half times the limit.
+        let most = THRESHOLD.max(self.limit / 2);
+        self.allocated > self.live.clamp(THRESHOLD, most) || self.claimed > self.live.max(self.limit / 4)
     }
 
     /// Checks that so many bytes may be taken at once.
@@ -62,9 +64,7 @@ impl Machine {
     fn weight(&self) -> u64 {
         let mut weight = self.heap.weight();
         self.each_root(&mut |value| {
-            if let Value::Text(_) = value {
-                weight = weight.saturating_add(value.weight());
-            }
+            weight = weight.saturating_add(value.weight());
         });
         weight
     }
@@ -121,19 +121,20 @@ impl Machine {
         let mut marks = vec![0u64; self.heap.page_count() as usize];
         let mut open: Vec<HeapRef> = Vec::new();
         let mut live: u64 = 0;
-        let mark = |value: &Value, marks: &mut Vec<u64>, open: &mut Vec<HeapRef>| {
-            if let Value::Ref(at) = value
-                && let Some(page) = marks.get_mut((at.0 / PAGE) as usize)
-                && *page & (1 << (at.0 % PAGE)) == 0
-            {
-                *page |= 1 << (at.0 % PAGE);
-                open.push(*at);
+        let mark = |value: &Value, marks: &mut Vec<u64>, open: &mut Vec<HeapRef>| match value {
+            Value::Ref(at) => {
+                if let Some(page) = marks.get_mut((at.0 / PAGE) as usize)
+                    && *page & (1 << (at.0 % PAGE)) == 0
+                {
+                    *page |= 1 << (at.0 % PAGE);
+                    open.push(*at);
+                }
             }
+            Value::Text(text) => text.flat_form(),
+            _ => {}
         };
         self.each_root(&mut |value| {
-            if let Value::Text(_) = value {
-                live += value.weight();
-            }
+            live += value.weight();
             mark(value, &mut marks, &mut open);
         });
         while let Some(at) = open.pop() {

@@ -8,7 +8,7 @@ use super::limits::Exceeded;
 use super::machine::Machine;
 use super::number;
 use super::raise::{Hint, Raise, type_error};
-use super::text::Str;
+use super::text::{ROPE, Str};
 use super::value::{HeapRef, Value};
 
 /// Levels of arrays in arrays that become text.
@@ -243,7 +243,7 @@ impl Machine {
     pub(super) fn concat(&mut self, a: &Str, b: &Str) -> Result<Str, Raise> {
         self.check_text(a.len() + b.len())?;
         // What is shared with the left half was counted when that was made.
-        self.heap.charge(32 + b.len() as u64);
+        self.heap.charge(ROPE + b.len() as u64);
         self.heap.claim(a.len() as u64);
         Ok(Str::concat(a, b))
     }

@@ -1,39 +1,44 @@
-//! Values and heap entries in their saved form, and back. The table of forms is at the top of `snapshot.rs`.
+//! Values and heap entries in their saved form. The table of forms is at the top of `snapshot.rs`. Entries are written as text at once: a tree
+//! of JSON values takes thirty times the memory.
 //!
 //! The same encoder writes the canonical form for the state hash: references are renumbered in the order in which they
 //! are met, and a large container reads as what it holds and not as its chunks.
 
 use std::collections::HashMap;
+use std::fmt::{Display, Write};
 
 use serde_json::{Value as Json, json};
 
 use super::array::{Array, Elements};
-use super::entry::Entry;
+use super::entry::{Entry, Pairs};
 use super::heap::Heap;
-use super::object::{Bound, Closure, Object};
+use super::object::{Closure, Object};
 use super::table::{Table, TableParts};
 use super::text::Units;
 use super::value::{HeapRef, Value};
 use super::wire;
+use crate::value::canonical_into;
 
 /// Writes values and entries.
 pub(super) struct Encoder<'a> {
     heap: &'a Heap,
     /// New numbers in order of meeting, where the form is canonical.
     numbers: Option<HashMap<HeapRef, u32>>,
-    /// Met and not written yet.
-    pub(super) open: Vec<HeapRef>,
+    /// Met, in this order.
+    pub(super) met: Vec<HeapRef>,
+    /// What is written, as canonical JSON.
+    pub(super) text: String,
 }
 
 impl<'a> Encoder<'a> {
     /// For a snapshot: references as they are.
     pub(super) fn exact(heap: &'a Heap) -> Encoder<'a> {
-        Encoder { heap, numbers: None, open: Vec::new() }
+        Encoder { heap, numbers: None, met: Vec::new(), text: String::new() }
     }
 
     /// For the state hash.
     pub(super) fn canonical(heap: &'a Heap) -> Encoder<'a> {
-        Encoder { heap, numbers: Some(HashMap::new()), open: Vec::new() }
+        Encoder { heap, numbers: Some(HashMap::new()), met: Vec::new(), text: String::new() }
     }
 
     fn logical(&self) -> bool {
@@ -41,13 +46,16 @@ impl<'a> Encoder<'a> {
     }
 
     pub(super) fn reference(&mut self, at: HeapRef) -> Json {
-        let Some(numbers) = &mut self.numbers else { return json!(at.0) };
+        json!(self.number(at))
+    }
+
+    fn number(&mut self, at: HeapRef) -> u32 {
+        let Some(numbers) = &mut self.numbers else { return at.0 };
         let next = numbers.len() as u32 + 1;
-        let number = *numbers.entry(at).or_insert_with(|| {
-            self.open.push(at);
+        *numbers.entry(at).or_insert_with(|| {
+            self.met.push(at);
             next
-        });
-        json!(number)
+        })
     }
 
     pub(super) fn value(&mut self, value: &Value) -> Json {
@@ -71,74 +79,138 @@ impl<'a> Encoder<'a> {
         Json::Array(values.into_iter().map(|value| self.value(value)).collect())
     }
 
-    /// A value that may be missing: an empty list, which no value is.
-    pub(super) fn optional(&mut self, value: Option<&Value>) -> Json {
-        value.map_or(json!([]), |value| self.value(value))
-    }
-
-    fn optional_reference(&mut self, at: Option<HeapRef>) -> Json {
-        at.map_or(json!(0), |at| self.reference(at))
-    }
-
-    fn pairs<'v>(&mut self, pairs: impl IntoIterator<Item = &'v (Value, Value)>) -> Json {
-        let mut list = Vec::new();
-        for (key, value) in pairs {
-            list.push(self.value(key));
-            list.push(self.value(value));
+    fn write_value(&mut self, value: &Value) {
+        if let Value::Ref(at) = value {
+            let number = self.number(*at);
+            self.write(&format_args!("{{\"$ref\":{number}}}"));
+        } else {
+            let json = self.value(value);
+            canonical_into(&json, &mut self.text);
         }
-        Json::Array(list)
     }
 
-    fn table(&mut self, table: &Table) -> Json {
+    fn write(&mut self, what: &dyn Display) {
+        // Text takes whatever is written to it.
+        let _ = write!(self.text, "{what}");
+    }
+
+    /// A list in brackets.
+    fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Self, T)) {
+        self.text.push('[');
+        for (index, each) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.text.push(',');
+            }
+            item(self, each);
+        }
+        self.text.push(']');
+    }
+
+    fn write_values<'v>(&mut self, values: impl IntoIterator<Item = &'v Value>) {
+        self.list(values, Self::write_value);
+    }
+
+    fn write_numbers(&mut self, numbers: impl IntoIterator<Item = u32>) {
+        self.list(numbers, |encoder, number| encoder.write(&number));
+    }
+
+    fn write_references(&mut self, references: &[HeapRef]) {
+        self.list(references, |encoder, at| encoder.write_reference(Some(*at)));
+    }
+
+    /// A reference that may be missing: 0, which no reference is.
+    fn write_reference(&mut self, at: Option<HeapRef>) {
+        let number = at.map_or(0, |at| self.number(at));
+        self.write(&number);
+    }
+
+    /// A value that may be missing: an empty list, which no value is.
+    fn write_optional(&mut self, value: Option<&Value>) {
+        match value {
+            Some(value) => self.write_value(value),
+            None => self.text.push_str("[]"),
+        }
+    }
+
+    fn write_pairs<'v>(&mut self, pairs: impl IntoIterator<Item = &'v (Value, Value)>) {
+        self.write_values(pairs.into_iter().flat_map(|(key, value)| [key, value]));
+    }
+
+    fn write_numbered<'v>(
+        &mut self,
+        next: u32,
+        numbers: impl IntoIterator<Item = u32>,
+        pairs: impl IntoIterator<Item = &'v (Value, Value)>,
+    ) {
+        self.write(&format_args!("{{\"next\":{next},\"numbers\":"));
+        self.write_numbers(numbers);
+        self.text.push_str(",\"pairs\":");
+        self.write_pairs(pairs);
+        self.text.push('}');
+    }
+
+    fn write_table(&mut self, table: &Table) {
         match table.parts() {
-            TableParts::Small(pairs, None) if !self.logical() => self.pairs(pairs),
+            TableParts::Small(pairs, None) if !self.logical() => self.write_pairs(pairs),
             TableParts::Small(pairs, Some((next, numbers))) => {
-                json!({ "next": next, "numbers": numbers, "pairs": self.pairs(pairs) })
+                self.write_numbered(next, numbers.iter().copied(), pairs)
             }
             TableParts::Large(len, chunks, next) if !self.logical() => {
-                let chunks: Vec<u32> = chunks.iter().map(|at| at.0).collect();
-                json!({ "len": len, "chunks": chunks, "next": next })
+                self.text.push_str("{\"chunks\":");
+                self.write_references(chunks);
+                let next = json!(next);
+                self.write(&format_args!(",\"len\":{len},\"next\":{next}}}"));
             }
             TableParts::Large(_, chunks, Some(next)) => {
-                let mut numbers = Vec::new();
-                for chunk in chunks {
-                    if let Entry::Pairs(part) = self.heap.get(*chunk) {
-                        numbers.extend_from_slice(&part.numbers);
-                    }
-                }
-                let mut pairs = Vec::new();
-                self.heap.table_each(table, |key, value| pairs.push((key.clone(), value.clone())));
-                json!({ "next": next, "numbers": numbers, "pairs": self.pairs(&pairs) })
+                let parts: Vec<&Pairs> = chunks
+                    .iter()
+                    .filter_map(
+                        |chunk| if let Entry::Pairs(part) = self.heap.get(*chunk) { Some(&**part) } else { None },
+                    )
+                    .collect();
+                let numbers = parts.iter().flat_map(|part| part.numbers.iter().copied());
+                self.write_numbered(next, numbers, parts.iter().flat_map(|part| &part.items));
             }
             _ => {
                 let entries = self.heap.table_entries(table);
-                self.pairs(&entries)
+                self.write_pairs(&entries);
             }
         }
     }
 
-    fn array(&mut self, at: HeapRef, array: &Array) -> Json {
-        let extra = array.extra.as_ref().map_or(Json::Null, |table| self.table(table));
-        match &array.elements {
-            Elements::Large(large) if !self.logical() => {
-                let chunks: Vec<u32> = large.chunks.iter().map(|at| at.0).collect();
-                json!(["A", array.frozen, extra, large.start, large.len, chunks])
-            }
-            _ => {
-                let elements = self.heap.elements(at);
-                json!(["a", array.frozen, extra, self.values(&elements)])
-            }
+    fn write_array(&mut self, at: HeapRef, array: &Array) {
+        let large = match &array.elements {
+            Elements::Large(large) if !self.logical() => Some(large),
+            _ => None,
+        };
+        let form = if large.is_some() { "A" } else { "a" };
+        self.write(&format_args!("[\"{form}\",{},", array.frozen));
+        match &array.extra {
+            Some(table) => self.write_table(table),
+            None => self.text.push_str("null"),
         }
+        self.text.push(',');
+        if let Some(large) = large {
+            self.write(&format_args!("{},{},", large.start, large.len));
+            self.write_references(&large.chunks);
+        } else {
+            let elements = self.heap.elements(at);
+            self.write_values(&elements);
+        }
+        self.text.push(']');
     }
 
-    fn object(&mut self, object: &Object) -> [Json; 3] {
+    fn write_object(&mut self, object: &Object) {
         let flags = u8::from(object.frozen) | u8::from(object.prototype) << 1;
-        [json!(flags), self.optional_reference(object.proto), self.table(&object.table)]
+        self.write(&format_args!("{flags},"));
+        self.write_reference(object.proto);
+        self.text.push(',');
+        self.write_table(&object.table);
     }
 
-    fn closure(&mut self, closure: &Closure) -> Json {
-        let captures: Vec<Json> = closure.captures.iter().map(|at| self.reference(*at)).collect();
-        let mut parts = vec![json!("f"), json!(closure.function), Json::Array(captures)];
+    fn write_closure(&mut self, closure: &Closure) {
+        self.write(&format_args!("[\"f\",{},", closure.function));
+        self.write_references(&closure.captures);
         // Most functions have nothing more.
         let plain = closure.this.is_none()
             && closure.home.is_none()
@@ -146,55 +218,91 @@ impl<'a> Encoder<'a> {
             && closure.table.is_empty()
             && closure.hidden.is_empty();
         if !plain {
-            parts.push(self.optional(closure.this.as_ref()));
-            parts.push(self.optional_reference(closure.home));
-            parts.push(Json::Bool(closure.fixed));
-            parts.push(match &closure.class {
-                None => Json::Null,
+            self.text.push(',');
+            self.write_optional(closure.this.as_ref());
+            self.text.push(',');
+            self.write_reference(closure.home);
+            self.write(&format_args!(",{},", closure.fixed));
+            match &closure.class {
+                None => self.text.push_str("null"),
                 Some(class) => {
-                    let prototype = self.reference(class.prototype);
-                    let parent = self.optional(class.parent.as_ref());
-                    json!([prototype, parent, self.optional_reference(class.fields)])
+                    self.text.push('[');
+                    self.write_reference(Some(class.prototype));
+                    self.text.push(',');
+                    self.write_optional(class.parent.as_ref());
+                    self.text.push(',');
+                    self.write_reference(class.fields);
+                    self.text.push(']');
                 }
-            });
-            parts.push(self.table(&closure.table));
-            parts.push(self.table(&closure.hidden));
+            }
+            self.text.push(',');
+            self.write_table(&closure.table);
+            self.text.push(',');
+            self.write_table(&closure.hidden);
         }
-        Json::Array(parts)
+        self.text.push(']');
     }
 
-    fn bound(&mut self, bound: &Bound) -> Json {
-        json!(["b", self.value(&bound.target), self.value(&bound.this), self.values(&bound.args)])
-    }
-
-    /// An entry of the heap; null where there is none.
-    pub(super) fn entry(&mut self, at: HeapRef) -> Json {
+    /// Writes an entry of the heap; null where there is none.
+    pub(super) fn write_entry(&mut self, at: HeapRef) {
         match self.heap.get(at) {
-            Entry::Free => Json::Null,
-            Entry::Cell(value) => json!(["c", self.value(value)]),
-            Entry::Array(array) => self.array(at, array),
+            Entry::Free => return self.text.push_str("null"),
+            Entry::Array(array) => return self.write_array(at, array),
+            Entry::Closure(closure) => return self.write_closure(closure),
+            Entry::Cell(value) => {
+                self.text.push_str("[\"c\",");
+                self.write_value(value);
+            }
             Entry::Object(object) => {
-                let [flags, proto, table] = self.object(object);
-                json!(["o", flags, proto, table])
+                self.text.push_str("[\"o\",");
+                self.write_object(object);
             }
-            Entry::Closure(closure) => self.closure(closure),
             Entry::Error(error) => {
-                let hidden = self.table(&error.hidden);
-                let [flags, proto, table] = self.object(&error.object);
-                json!(["e", error.kind.name(), hidden, flags, proto, table])
+                self.write(&format_args!("[\"e\",\"{}\",", error.kind.name()));
+                self.write_table(&error.hidden);
+                self.text.push(',');
+                self.write_object(&error.object);
             }
-            Entry::Map(table) => json!(["m", self.table(table)]),
-            Entry::Set(table) => json!(["s", self.table(table)]),
+            Entry::Map(table) => {
+                self.text.push_str("[\"m\",");
+                self.write_table(table);
+            }
+            Entry::Set(table) => {
+                self.text.push_str("[\"s\",");
+                self.write_table(table);
+            }
             Entry::Cursor(cursor) => {
-                json!(["i", self.value(&cursor.source), cursor.yields.name(), cursor.position])
+                self.text.push_str("[\"i\",");
+                self.write_value(&cursor.source);
+                self.write(&format_args!(",\"{}\",{}", cursor.yields.name(), cursor.position));
             }
             Entry::RegExp(regexp) => {
-                let source = self.value(&Value::Text(regexp.source.clone()));
-                json!(["r", source, regexp.flags.to_utf8(), wire::number(regexp.last_index)])
+                self.text.push_str("[\"r\",");
+                for part in [&regexp.source, &regexp.flags] {
+                    self.write_value(&Value::Text(part.clone()));
+                    self.text.push(',');
+                }
+                canonical_into(&wire::number(regexp.last_index), &mut self.text);
             }
-            Entry::Bound(bound) => self.bound(bound),
-            Entry::Chunk(values) => json!(["k", self.values(values)]),
-            Entry::Pairs(pairs) => json!(["p", self.pairs(&pairs.items), pairs.numbers]),
+            Entry::Bound(bound) => {
+                self.text.push_str("[\"b\",");
+                self.write_value(&bound.target);
+                self.text.push(',');
+                self.write_value(&bound.this);
+                self.text.push(',');
+                self.write_values(&bound.args);
+            }
+            Entry::Chunk(values) => {
+                self.text.push_str("[\"k\",");
+                self.write_values(values);
+            }
+            Entry::Pairs(pairs) => {
+                self.text.push_str("[\"p\",");
+                self.write_pairs(&pairs.items);
+                self.text.push(',');
+                self.write_numbers(pairs.numbers.iter().copied());
+            }
         }
+        self.text.push(']');
     }
 }

@@ -53,27 +53,6 @@ impl Entry {
         matches!(self, Entry::Chunk(_) | Entry::Pairs(_))
     }
 
-    /// Bytes it takes, counted alike on every machine: as a snapshot would write it, not as an allocator would.
-    pub fn weight(&self) -> u64 {
-        48 + match self {
-            Entry::Free => 0,
-            Entry::Cell(value) => value.weight(),
-            Entry::Array(array) => array.weight(),
-            Entry::Object(object) => object.table.weight(),
-            Entry::Closure(closure) => {
-                let this = closure.this.as_ref().map_or(0, Value::weight);
-                64 + this + 8 * closure.captures.len() as u64 + closure.table.weight() + closure.hidden.weight()
-            }
-            Entry::Error(error) => 64 + error.hidden.weight() + error.object.table.weight(),
-            Entry::Map(table) | Entry::Set(table) => table.weight(),
-            Entry::Cursor(cursor) => 48 + cursor.source.weight(),
-            Entry::Bound(bound) => 48 + bound.this.weight() + bound.args.iter().map(Value::weight).sum::<u64>(),
-            Entry::RegExp(regexp) => 64 + regexp.source.len() as u64,
-            Entry::Chunk(values) => values.iter().map(Value::weight).sum(),
-            Entry::Pairs(pairs) => pairs.items.iter().map(|(k, v)| k.weight() + v.weight()).sum(),
-        }
-    }
-
     /// Shows every value inside to `visit`. References that are not values are shown as such.
     pub fn each(&self, visit: &mut dyn FnMut(&Value)) {
         match self {

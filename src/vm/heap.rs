@@ -208,7 +208,7 @@ impl Heap {
         self.claimed += bytes;
     }
 
-    /// What all pages weigh as a snapshot writes them, garbage included. The heap is sealed.
+    /// Bytes that all pages take, garbage included. The heap is sealed.
     pub fn weight(&self) -> u64 {
         self.pages.iter().map(|page| page.weight).sum()
     }

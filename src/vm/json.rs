@@ -379,8 +379,12 @@ pub(super) struct Left {
 impl Left {
     fn take(&mut self, value: &Value) -> Result<(), Exceeded> {
         let text = if let Value::Text(text) = value { text.len() as u64 } else { 0 };
-        // Written, a value may be one byte; held, it is far more.
-        let least = if matches!(self.limit, Exceeded::HeapBytes) { 32 } else { 1 };
+        // Written, a value may be one byte. Held as JSON it takes far more, most of all an object with a few members.
+        let least = match (self.limit, value) {
+            (Exceeded::HeapBytes, Value::Ref(_)) => 400,
+            (Exceeded::HeapBytes, _) => 32,
+            _ => 1,
+        };
         self.bytes = self.bytes.checked_sub(text + least).ok_or(self.limit)?;
         Ok(())
     }

@@ -18,7 +18,7 @@ pub struct Limits {
     pub frames: u32,
     /// Values on the stack: operands and variables of all frames.
     pub stack: u32,
-    /// Bytes of the heap, counted as a snapshot would write them.
+    /// Bytes that the heap takes.
     pub heap_bytes: u64,
     /// UTF-16 units of one text.
     pub text_units: u32,
@@ -46,7 +46,7 @@ impl Default for Limits {
             instructions: 10_000_000_000,
             frames: 10_000,
             stack: 1_000_000,
-            heap_bytes: 512 << 20,
+            heap_bytes: 64 << 20,
             text_units: 1 << 26,
             output_bytes: 64 << 20,
             call_bytes: 1 << 20,

@@ -175,6 +175,14 @@ impl Linked {
             fused: fuse::fused(&program.code),
         }
     }
+
+    /// The names as texts.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Str> {
+        self.names.iter().filter_map(|name| match &name.key {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
 }
 
 /// A machine: a program, and where it stands in it.

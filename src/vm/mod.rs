@@ -50,6 +50,7 @@ mod unwind;
 mod value;
 mod verify;
 mod visible;
+mod weight;
 pub mod wire;
 
 pub use limits::{Exceeded, Limits, MAX_OPEN_CALLS, MAX_TOGETHER_BYTES};

@@ -6,6 +6,7 @@ use super::entry::Entry;
 use super::machine::{Linked, Machine};
 use super::object::Object;
 use super::value::Value;
+use super::weight::PAIR;
 
 impl Machine {
     /// `target.name` of an own property.
@@ -42,7 +43,7 @@ impl Machine {
                 if !object.table.quick_append(&name.key, value) {
                     return false;
                 }
-                self.heap.charge(32 + name.key.weight());
+                self.heap.charge(2 * PAIR + value.weight());
             }
         }
         true

@@ -40,9 +40,10 @@ use super::machine::{Asked, Machine, OpenCall};
 use super::open::read_asked;
 use super::program::Program;
 use super::random::Random;
-use super::read::{self, Read};
+use super::read::{self, Read, Reader};
 use super::sorting::Sorting;
 use super::value::HeapRef;
+use crate::value::canonical_into;
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,10 +123,16 @@ impl Machine {
         self.heap.dirty_pages()
     }
 
-    /// What these pages weigh, near enough as they are written.
+    /// Bytes of these pages and of the output that waits to be taken.
     #[must_use]
     pub fn dirty_bytes(&self) -> u64 {
-        self.heap.dirty_weight()
+        self.heap.dirty_weight() + self.output.iter().map(|line| line.len() as u64).sum::<u64>()
+    }
+
+    /// Bytes that the heap takes, garbage included. The machine has stopped.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        self.heap.weight()
     }
 
     /// Number of pages of the heap.
@@ -134,17 +141,27 @@ impl Machine {
         self.heap.page_count()
     }
 
-    /// A page of the heap: a list of entries, null for free places.
+    /// The JSON text of a page of the heap: a list of entries, null for free places. A page is a text in its row because a tree of small
+    /// JSON values takes thirty times the memory of its text.
     #[must_use]
-    pub fn encode_page(&self, page: u32) -> Json {
+    pub fn encode_page(&self, page: u32) -> String {
         let mut encoder = Encoder::exact(&self.heap);
-        let places = 0..self.heap.page(page).len() as u32;
-        let mut entries: Vec<Json> = places.map(|slot| encoder.entry(HeapRef(page * PAGE + slot))).collect();
-        // Free places at the end say nothing.
-        while entries.last().is_some_and(Json::is_null) {
-            entries.pop();
+        encoder.text.push('[');
+        let mut end = encoder.text.len();
+        for slot in 0..self.heap.page(page).len() as u32 {
+            let at = HeapRef(page * PAGE + slot);
+            if slot > 0 {
+                encoder.text.push(',');
+            }
+            encoder.write_entry(at);
+            // Free places at the end say nothing.
+            if !matches!(self.heap.get(at), Entry::Free) {
+                end = encoder.text.len();
+            }
         }
-        Json::Array(entries)
+        encoder.text.truncate(end);
+        encoder.text.push(']');
+        encoder.text
     }
 
     /// Forgets which pages changed: they are saved.
@@ -152,14 +169,15 @@ impl Machine {
         self.heap.mark_clean();
     }
 
-    /// A machine as it was saved. `pages` are by number; null is an empty page.
+    /// A machine as it was saved. `pages` are by number, each taken when the one before it is read; null is an empty page, and an error is why
+    /// a page cannot be had.
     ///
     /// # Errors
     /// A state that is damaged or belongs to another program.
     pub fn restore(
         program: Arc<Program>,
         saved: &Saved,
-        pages: &[Json],
+        pages: impl IntoIterator<Item = Result<Json, String>>,
         limits: Limits,
     ) -> Result<Machine, RestoreError> {
         let mut machine = Machine::blank(program, limits);
@@ -167,10 +185,9 @@ impl Machine {
         Ok(machine)
     }
 
-    /// What the state hash is taken of: frames, operands, variables, everything reachable from them renumbered in the
+    /// Writes what the state hash is taken of, as canonical JSON: frames, operands, variables, everything reachable from them renumbered in the
     /// order in which it is met, the state of `Math.random` and the open call.
-    #[must_use]
-    pub fn hash_parts(&self) -> Json {
+    pub fn write_state(&self, text: &mut String) {
         let mut encoder = Encoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
@@ -179,26 +196,33 @@ impl Machine {
             call["operands"] = encoder.values(&open.operands);
         }
         let keys = (self.keys != HeapRef::NONE).then(|| encoder.reference(self.keys));
-        let mut heap = Vec::new();
+        let part = |text: &mut String, name: &str, value: &Json| {
+            text.push_str(name);
+            canonical_into(value, text);
+        };
+        part(text, "{\"call\":", &call);
+        text.push_str(",\"heap\":[");
+        encoder.text = std::mem::take(text);
         let mut written = 0;
-        while let Some(at) = encoder.open.get(written).copied() {
+        while let Some(at) = encoder.met.get(written).copied() {
+            if written > 0 {
+                encoder.text.push(',');
+            }
             written += 1;
-            heap.push(encoder.entry(at));
+            encoder.write_entry(at);
         }
-        let mut parts = json!({
-            "pc": self.pc,
-            "stack": stack,
-            "scopes": scopes,
-            "heap": heap,
-            "random": random_of(&self.random),
-            "call": call,
-            "pending": pending,
-        });
+        *text = encoder.text;
+        text.push(']');
         // A state without keys has the hash that it always had.
         if let Some(keys) = keys {
-            parts["keys"] = keys;
+            part(text, ",\"keys\":", &keys);
         }
-        parts
+        part(text, ",\"pc\":", &json!(self.pc));
+        part(text, ",\"pending\":", &pending);
+        part(text, ",\"random\":", &random_of(&self.random));
+        part(text, ",\"scopes\":", &scopes);
+        part(text, ",\"stack\":", &stack);
+        text.push('}');
     }
 
     /// The frames, and the values of the stack that are no variables.
@@ -251,19 +275,21 @@ impl Machine {
         (Json::Array(scopes), Json::Array(operands))
     }
 
-    fn read(&mut self, saved: &Saved, pages: &[Json]) -> Read<()> {
+    fn read(&mut self, saved: &Saved, pages: impl IntoIterator<Item = Read<Json>>) -> Read<()> {
         let count = read::number(&saved.heap["pageCount"])? as usize;
-        if pages.len() != count {
-            return Err(format!("{} pages of the heap where {count} belong", pages.len()));
-        }
-        let mut heap = Vec::with_capacity(count);
-        for (number, page) in pages.iter().enumerate() {
-            let entries = if page.is_null() { &[][..] } else { read::list(page)? };
+        let mut heap = Vec::new();
+        let mut reader = Reader::new(self.linked.texts());
+        for (number, page) in pages.into_iter().enumerate() {
+            let page = page.map_err(|message| format!("page {number}: {message}"))?;
+            let entries = if page.is_null() { &[][..] } else { read::list(&page)? };
             if entries.len() > PAGE as usize {
                 return Err(format!("page {number} holds more than {PAGE} entries"));
             }
-            let entries = entries.iter().map(read::entry).collect::<Read<Vec<_>>>();
+            let entries = entries.iter().map(|entry| reader.entry(entry)).collect::<Read<Vec<_>>>();
             heap.push(entries.map_err(|message| format!("page {number}: {message}"))?);
+        }
+        if heap.len() != count {
+            return Err(format!("{} pages of the heap, expected {count}", heap.len()));
         }
         self.heap = Heap::from_pages(heap);
         self.heap.index_tables();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::entry::{Entry, Pairs};
 use super::heap::Heap;
 use super::value::{HeapRef, Key, KeyHashing, Value};
+use super::weight::PAIR;
 use std::hash::BuildHasher;
 
 /// Entries of a chunk.
@@ -138,13 +139,6 @@ impl Table {
     /// A large table as a snapshot kept it. [`Heap::index_tables`] finishes it when all pages are there.
     pub fn from_large(len: u32, chunks: Vec<HeapRef>, next: Option<u32>) -> Table {
         Table { form: Form::Large(Box::new(Large { len, chunks, next, shards: Arc::new(Vec::new()) })) }
-    }
-
-    pub(super) fn weight(&self) -> u64 {
-        match &self.form {
-            Form::Small(pairs, _) => pairs.iter().map(|(k, v)| k.weight() + v.weight()).sum(),
-            Form::Large(large) => 4 * large.chunks.len() as u64,
-        }
     }
 
     pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
@@ -329,7 +323,7 @@ impl Heap {
     }
 
     fn table_append(&mut self, at: HeapRef, which: Which, key: Value, value: Value) {
-        self.charge(32 + key.weight());
+        self.charge(2 * PAIR + key.key_weight(0) + value.weight());
         let Some(table) = self.table_mut(at, which) else { return };
         match &mut table.form {
             Form::Small(pairs, extra) if pairs.len() < SMALL => {

@@ -14,6 +14,12 @@ const SHORT: usize = 22;
 /// Below this length a concatenation is copied at once: a rope of tiny pieces costs more than it saves.
 const COPY_BELOW: usize = 128;
 
+/// Bytes of a text's node, with what an allocator adds.
+const NODE: u64 = 64;
+
+/// Bytes of the node of a concatenation with its halves.
+pub const ROPE: u64 = 2 * NODE;
+
 /// Up to this length a text is looked for by trying every place.
 const NAIVE: usize = 32;
 
@@ -23,6 +29,8 @@ pub struct Str(Arc<Node>);
 
 struct Node {
     len: u32,
+    /// [`saved_bytes`] of the units; not kept for short texts.
+    saved: u32,
     /// Whether some unit lies above U+00FF.
     wide: bool,
     body: Body,
@@ -104,12 +112,40 @@ impl Str {
     }
 
     fn flat(flat: Flat) -> Str {
-        let (len, wide) = match &flat {
-            Flat::Short(len, _) => (u32::from(*len), false),
-            Flat::Latin(bytes) => (bytes.len() as u32, false),
-            Flat::Wide(units) => (units.len() as u32, true),
+        let (len, saved, wide) = match &flat {
+            Flat::Short(len, _) => (u32::from(*len), 0, false),
+            Flat::Latin(bytes) => (bytes.len() as u32, saved_bytes(Units::Latin(bytes)), false),
+            Flat::Wide(units) => (units.len() as u32, saved_bytes(Units::Wide(units)), true),
         };
-        Str(Arc::new(Node { len, wide, body: Body::Flat(flat) }))
+        Str(Arc::new(Node { len, saved, wide, body: Body::Flat(flat) }))
+    }
+
+    /// Whether its units fit into its node.
+    #[inline]
+    pub fn is_short(&self) -> bool {
+        matches!(self.0.body, Body::Flat(Flat::Short(..)))
+    }
+
+    /// Bytes of the text where a snapshot writes it: at most nine per unit, and the same for a rope and its flat form.
+    fn saved(&self) -> u32 {
+        match &self.0.body {
+            Body::Flat(Flat::Short(len, bytes)) => {
+                saved_bytes(Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)))
+            }
+            _ => self.0.saved,
+        }
+    }
+
+    /// Bytes that the text takes: its node, and what is larger, its units in memory or in a snapshot.
+    #[inline]
+    pub fn weight(&self) -> u64 {
+        let len = u64::from(self.0.len);
+        let units = match self.0.wide {
+            true => 2 * len,
+            false if len <= SHORT as u64 => 0,
+            false => len,
+        };
+        NODE + units.max(self.0.saved.into())
     }
 
     /// Number of units.
@@ -139,6 +175,15 @@ impl Str {
                 Some(flat) => flat.units(),
                 None => self.flatten(rope),
             },
+        }
+    }
+
+    /// Gives up the parts of a concatenation: a text that is appended to again and again would keep a node for each of its parts.
+    pub fn flat_form(&self) {
+        if let Body::Rope(rope) = &self.0.body
+            && rope.flat.get().is_none()
+        {
+            self.flatten(rope);
         }
     }
 
@@ -176,7 +221,8 @@ impl Str {
             let wide = left.0.wide || right.0.wide;
             let parts = Mutex::new(Some((left.clone(), right.clone())));
             let rope = Box::new(Rope { flat: OnceLock::new(), parts });
-            return Str(Arc::new(Node { len: len as u32, wide, body: Body::Rope(rope) }));
+            let saved = left.saved().saturating_add(right.saved());
+            return Str(Arc::new(Node { len: len as u32, saved, wide, body: Body::Rope(rope) }));
         }
         match (left.units(), right.units()) {
             (Units::Latin(a), Units::Latin(b)) if len <= SHORT => {
@@ -250,6 +296,37 @@ impl Str {
             }
             _ => None,
         }
+    }
+}
+
+/// Bytes of units where a snapshot writes them: as JSON text within the text of a page. Each unit counts for itself, so that the bytes of a
+/// concatenation are the sum of its parts; half of a surrogate pair counts as a lone one.
+fn saved_bytes(units: Units<'_>) -> u32 {
+    fn narrow(byte: u8) -> u32 {
+        match byte {
+            b'"' | b'\\' => 4,
+            0 => 9,
+            1..0x20 => 7,
+            0x20..0x80 => 1,
+            0x80.. => 2,
+        }
+    }
+    let wide = |unit: u16| match u8::try_from(unit) {
+        Ok(byte) => narrow(byte),
+        Err(_) if unit < 0x800 => 2,
+        Err(_) if (0xd800..0xe000).contains(&unit) => 9,
+        Err(_) => 3,
+    };
+    match units {
+        Units::Latin(bytes) => {
+            // Most texts have no unit that is escaped, and this is found for sixteen at a time.
+            let plain = |byte: &u8| (0x20..0x80).contains(byte) && *byte != b'"' && *byte != b'\\';
+            if bytes.iter().fold(true, |all, byte| all & plain(byte)) {
+                return bytes.len() as u32;
+            }
+            bytes.iter().map(|byte| narrow(*byte)).fold(0, u32::saturating_add)
+        }
+        Units::Wide(units) => units.iter().map(|unit| wide(*unit)).fold(0, u32::saturating_add),
     }
 }
 
@@ -531,6 +608,35 @@ mod tests {
             [("0", Some(0)), ("10", Some(10)), ("01", None), ("-1", None), ("4294967295", None), ("1.5", None)]
         {
             assert_eq!(Str::new(text).array_index(), index, "{text}");
+        }
+    }
+
+    #[test]
+    fn weight_is_the_same_for_a_rope_and_its_flat_form() {
+        let parts = ["plain", "\u{1}\n", "\"\\", "é", "α", "😀", &"x".repeat(200), &"\u{1}".repeat(30)];
+        for left in parts {
+            for right in parts {
+                let rope = Str::concat(&Str::concat(&Str::new(left), &Str::new(&"y".repeat(130))), &Str::new(right));
+                let flat = Str::from_units(&rope.units().iter().collect::<Vec<u16>>());
+                assert_eq!(rope.weight(), flat.weight(), "{left:?} {right:?}");
+            }
+        }
+        // The halves of a pair that meet count as they did apart.
+        let high = Str::from_units(&[b"z".repeat(130).iter().map(|b| u16::from(*b)).collect(), vec![0xd83d]].concat());
+        let pair = Str::concat(&high, &Str::from_units(&[0xde00]));
+        let flat = Str::from_units(&pair.units().iter().collect::<Vec<u16>>());
+        assert_eq!(pair.weight(), flat.weight());
+    }
+
+    #[test]
+    fn weight_covers_the_units_and_their_saved_form() {
+        for text in ["x", "\u{1}", "\"", "\\", "é", "α", "€", "\u{0}"] {
+            let text = Str::new(&text.repeat(1_000));
+            let page =
+                serde_json::to_string(&crate::vm::wire::text(&text.units().iter().collect::<Vec<u16>>())).unwrap();
+            let row = serde_json::to_string(&page).unwrap();
+            let (weight, least) = (text.weight() as usize, row.len() - 4);
+            assert!(weight + 64 >= least, "{text:?} weighs {weight}, {least} bytes are saved");
         }
     }
 

@@ -100,15 +100,6 @@ impl Value {
             value => value,
         }
     }
-
-    /// What the value weighs beside its sixteen bytes, as a snapshot would count it.
-    #[inline]
-    pub fn weight(&self) -> u64 {
-        match self {
-            Value::Text(text) => 16 + text.len() as u64,
-            _ => 16,
-        }
-    }
 }
 
 impl From<bool> for Value {

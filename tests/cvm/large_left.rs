@@ -38,7 +38,7 @@ async fn again(large: &Cvm) -> Result<Reached, Error> {
 
 /// A cleaner that removes row by row.
 fn slow_cleaner(disk: &Arc<dyn Store>, host: &SimHost) -> (Watched, Engine) {
-    let few = Limits { batch_writes: 2, ..limits(8) };
+    let few = Limits { batch_writes: 2, ..limits(12) };
     let store = Arc::new(FaultStore::new(Small::new(disk.clone(), few)));
     let engine = Engine::new(store.clone(), Arc::new(host.clone()), catalog(), Settings::default());
     (store, block_on(engine).unwrap())

@@ -33,7 +33,7 @@ pub fn objects(objects: u64, text: u64) -> Json {
 
 /// What a turn of three or more batches of [`Process`] changes.
 pub fn some() -> Json {
-    objects(300, 0)
+    objects(450, 0)
 }
 
 pub fn limits(kib: usize) -> Limits {
@@ -42,7 +42,7 @@ pub fn limits(kib: usize) -> Limits {
 
 pub type Watched = Arc<FaultStore<Small<Arc<dyn Store>>>>;
 
-/// A process of its own on a disk that takes 8 KiB at once.
+/// A process of its own on a disk that takes 12 KiB at once.
 pub struct Process {
     pub store: Watched,
     pub engine: Engine,
@@ -50,7 +50,7 @@ pub struct Process {
 
 impl Process {
     pub fn on(disk: &Arc<dyn Store>, host: &SimHost) -> Self {
-        let store = Arc::new(FaultStore::new(Small::new(disk.clone(), limits(8))));
+        let store = Arc::new(FaultStore::new(Small::new(disk.clone(), limits(12))));
         let host = Arc::new(host.clone());
         let catalog = runstate::domain::catalog().unwrap();
         let engine = block_on(Engine::new(store.clone(), host, catalog, Settings::default())).unwrap();

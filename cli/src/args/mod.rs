@@ -11,7 +11,7 @@ use clap_complete::Shell;
 use crate::colour::When;
 
 pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
-pub use parts::{Answering, Export, Given, Import, List, Logging, Of, Running, Sweeping, These, Working, Writing};
+pub use parts::{Answering, Export, Given, Import, List, Of, Running, Starting, Sweeping, These, Working, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
 #[derive(Debug, Parser)]
@@ -84,7 +84,7 @@ Examples:
         #[command(flatten)]
         answering: Answering,
         #[command(flatten)]
-        logging: Logging,
+        starting: Starting,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]
@@ -124,7 +124,7 @@ Examples:
         #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
         input: Option<String>,
         #[command(flatten)]
-        logging: Logging,
+        starting: Starting,
         #[command(flatten)]
         writing: Writing,
         #[command(flatten)]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use runstate::domain::cvm::Status;
+use runstate::domain::cvm::{Start, Status};
+use runstate::limits::LogLevel;
+use serde_json::Value as Json;
 
 use super::Level;
 use crate::granted::Allow;
@@ -28,12 +30,29 @@ pub struct Running {
     pub max_instructions: Option<u64>,
 }
 
-/// What everything that starts executions takes.
+/// Options of an execution that are stored with it.
 #[derive(Debug, clap::Args)]
-pub struct Logging {
-    /// How much the execution logs [default: RUNSTATE_LOG_LEVEL of whoever runs it, else calls]
+pub struct Starting {
+    /// How much the execution logs [default: RUNSTATE_LOG_LEVEL of the process that runs it, else calls]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<Level>,
+    /// Stop with an error where its objects, arrays and texts take more memory, as 16MiB [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub heap_limit: Option<bytesize::ByteSize>,
+}
+
+impl Starting {
+    /// The start of `program` with these options.
+    pub fn start(&self, program: String, id: Option<String>, input: Option<Json>) -> Start {
+        Start {
+            id,
+            program,
+            input,
+            log_level: self.log_level.map(LogLevel::from),
+            heap_bytes: self.heap_limit.map(|size| size.as_u64()),
+            parent: None,
+        }
+    }
 }
 
 /// Which call is answered.

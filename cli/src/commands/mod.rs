@@ -31,10 +31,10 @@ mod work;
 use std::path::Path;
 
 use clap::ValueEnum;
-use runstate::domain::cvm::{Load, Start};
+use runstate::domain::cvm::Load;
 use runstate::engine::open::Missing;
 use runstate::id::CommandId;
-use runstate::limits::{LogLevel, Settings};
+use runstate::limits::Settings;
 use serde_json::Value as Json;
 
 use crate::args::{Args, Command, Global, Level, Program, Running, These};
@@ -55,11 +55,10 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
         Ok::<_, Failure>(session)
     };
     match command {
-        Command::Run { file, name, id, input, answering, logging, writing, running } => {
+        Command::Run { file, name, id, input, answering, starting, writing, running } => {
             let load = crate::compile::program(&file, name.as_deref())?;
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
-            let log_level = logging.log_level.map(LogLevel::from);
-            let run = run::Run { load, id, input, log_level, answering, command };
+            let run = run::Run { load, id, input, starting, answering, command };
             let session = open(Missing::Create, Some(&running)).await?;
             session.end(run.execute(&session).await).await
         }
@@ -70,10 +69,9 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Create, None).await?;
             session.end(load::execute(&session, &load, command.as_ref()).await).await
         }
-        Command::Start { name, id, input, logging, writing, running } => {
+        Command::Start { name, id, input, starting, writing, running } => {
             let (input, command) = (input_of(input.as_deref())?, command_id(&writing)?);
-            let log_level = logging.log_level.map(LogLevel::from);
-            let start = Start { id, program: name, input, log_level, parent: None };
+            let start = starting.start(name, id, input);
             let session = open(Missing::Refuse, Some(&running)).await?;
             session.end(start::execute(&session, start, command).await).await
         }

@@ -1,13 +1,12 @@
 //! `run`: from a source to the end of its execution.
 
-use runstate::domain::cvm::{Load, Start};
+use runstate::domain::cvm::Load;
 use runstate::id::CommandId;
-use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
 use super::start;
 use crate::answers::Answers;
-use crate::args::Answering;
+use crate::args::{Answering, Starting};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -21,8 +20,8 @@ pub struct Run {
     pub id: Option<String>,
     /// The program's `input`.
     pub input: Option<Json>,
-    /// How much it logs.
-    pub log_level: Option<LogLevel>,
+    /// What is stored with the execution.
+    pub starting: Starting,
     /// Who answers.
     pub answering: Answering,
     /// Names the start. Loading the same source again changes nothing anyway, and an answer names its call.
@@ -36,7 +35,7 @@ impl Run {
         let (mut answers, grants) = (Answers::of(&self.answering)?, self.answering.allow.grants()?);
         let program = session.cvm.load(&self.load, None).await?.name;
         let interrupt = Interrupt::watch(session.out);
-        let start = Start { id: self.id, program, input: self.input, log_level: self.log_level, parent: None };
+        let start = self.starting.start(program, self.id, self.input);
         let reached = start::begin(session, &interrupt, start, self.command.as_ref()).await?;
         session.drive(&reached.id, &mut answers, &grants, 0).await
     }

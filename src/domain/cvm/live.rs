@@ -12,9 +12,9 @@ use super::execution::{EXECUTIONS, Execution, State};
 use super::program::{Decoded, version_key};
 use super::{document, rows};
 use crate::code::Code;
-use crate::decision::{Change, Ctx, ReadSet, Rejection, View, WarmValue};
+use crate::decision::{CachedValue, Change, Ctx, ReadSet, Rejection, View};
 use crate::schema::Key;
-use crate::value::{self, Document, Json, Unfit, canonical};
+use crate::value::{self, Document, Json, Unfit, canonical, canonical_into};
 use crate::vm;
 
 /// Largest JSON of stack and scopes that the head carries; more stands in rows of its own.
@@ -120,8 +120,13 @@ impl<'de> Visitor<'de> for AnyPageRef {
 }
 
 impl PageRef {
-    fn of(version: u64, parts: u32, whole: bool) -> Self {
-        if whole { PageRef::Whole(version) } else { PageRef::Parts(version, parts) }
+    /// To rows of this version.
+    fn to(version: u64, rows: usize) -> Self {
+        if rows == 1 {
+            PageRef::Whole(version)
+        } else {
+            PageRef::Parts(version, u32::try_from(rows).unwrap_or(u32::MAX))
+        }
     }
 
     fn version(self) -> u64 {
@@ -142,24 +147,13 @@ impl PageRef {
         self.keys(execution, page).map(|key| Change::Retire { key })
     }
 
-    /// What the rows hold.
-    fn read(self, view: &View, execution: &str, page: i64) -> Result<Json, Rejection> {
-        let rows: Vec<&Document> = self
-            .keys(execution, page)
-            .map(|key| {
-                view.get(&key).map(|row| &*row.document).ok_or_else(|| Rejection::Torn(format!("{key} is missing")))
-            })
-            .collect::<Result<_, _>>()?;
-        let damaged = |why: &str| {
-            Rejection::domain(Code::Corrupt, format!("page {page} of execution {execution} is damaged: {why}"))
+    /// The rows of the page.
+    fn rows<'v>(self, view: &'v View, execution: &str, page: i64) -> Result<Vec<&'v Document>, Rejection> {
+        let row = |key| match view.get(&key) {
+            Some(row) => Ok(&*row.document),
+            None => Err(Rejection::Torn(format!("{key} is missing"))),
         };
-        match (self, rows.as_slice()) {
-            (PageRef::Whole(_), [row]) => row.get("objects").cloned().ok_or_else(|| damaged("it has no objects")),
-            _ => {
-                let text: String = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
-                value::parse(&text).map_err(|e| damaged(&e.to_string()))
-            }
-        }
+        self.keys(execution, page).map(row).collect()
     }
 }
 
@@ -220,32 +214,29 @@ pub(super) fn heap_rows(execution: &Execution, most: usize) -> Vec<Key> {
 
 impl Live {
     /// A new machine at the first instruction.
-    pub fn start(decoded: &Decoded, input: &Json, ctx: &Ctx) -> Result<Self, Rejection> {
-        let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits(ctx))
+    pub fn start(decoded: &Decoded, input: &Json, heap_bytes: Option<u64>, ctx: &Ctx) -> Result<Self, Rejection> {
+        let limits = limits(heap_bytes, ctx);
+        let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits)
             .map_err(|failure| Rejection::Invalid { field: "input".to_owned(), reason: failure.message })?;
         Ok(Self { machine, program_hash: decoded.hash.clone() })
     }
 
     /// The machine of `execution`: the one held for the revision that was read, else from its rows.
     pub fn of(view: &View, execution: &Execution, ctx: &Ctx) -> Result<Self, Rejection> {
-        Self::loaded(view, execution, limits(ctx))
-    }
-
-    /// As [`Live::of`], for looking only.
-    pub fn loaded(view: &View, execution: &Execution, limits: vm::Limits) -> Result<Self, Rejection> {
         let key = Key::new(&EXECUTIONS, &execution.id);
         if let Some(warm) = view.warm::<Warm>(&key) {
             return Ok(warm.live.clone());
         }
         let decoded = Decoded::of(view, &version_key(&execution.program_id, execution.program_version))?;
-        let pages: Vec<Json> = (0..)
+        let pages: Vec<Vec<&Document>> = (0..)
             .zip(&execution.heap.pages)
-            .map(|(page, reference)| reference.read(view, &execution.id, page))
+            .map(|(page, reference)| reference.rows(view, &execution.id, page))
             .collect::<Result<_, _>>()?;
         let frames = match (&execution.frames, execution.heap.spill) {
             (Some(frames), _) => frames.clone(),
-            (None, Some(spill)) => value::read(&spill.read(view, &execution.id, FRAMES_PAGE)?)
-                .map_err(|e| document::damaged(&key, &e.to_string()))?,
+            (None, Some(spill)) => rows::page_json(&spill.rows(view, &execution.id, FRAMES_PAGE)?)
+                .and_then(|frames| value::read(&frames).map_err(|e| e.to_string()))
+                .map_err(|why| document::damaged(&key, &why))?,
             (None, None) => return Err(document::damaged(&key, "its stack is nowhere")),
         };
         let saved = vm::Saved {
@@ -256,7 +247,8 @@ impl Live {
             random: execution.random.clone(),
             machine: frames.machine,
         };
-        let machine = vm::Machine::restore(decoded.program, &saved, &pages, limits)
+        let pages = pages.iter().map(|rows| rows::page_json(rows));
+        let machine = vm::Machine::restore(decoded.program, &saved, pages, limits(execution.heap_bytes, ctx))
             .map_err(|e| document::damaged(&key, &e.to_string()))?;
         Ok(Self { machine, program_hash: decoded.hash })
     }
@@ -274,9 +266,10 @@ impl Live {
     }
 
     /// What the engine is to keep of it: nothing where the execution has ended, since whoever looks at it then can wait for its rows.
-    pub fn keep(self, key: Key, execution: Execution) -> Option<(Key, WarmValue)> {
+    pub fn keep(self, key: Key, execution: Execution) -> Option<(Key, CachedValue)> {
         let going_on = matches!(execution.state, State::Running { .. } | State::Waiting(_) | State::Paused(_));
-        going_on.then(|| -> (Key, WarmValue) { (key, Arc::new(Warm { execution, live: self })) })
+        let bytes = self.machine.heap_bytes();
+        going_on.then(|| (key, CachedValue::new(Warm { execution, live: self }, bytes)))
     }
 
     /// Puts the machine's state into the head, and returns the changes of rows: new versions of the pages that changed, the old ones gone.
@@ -291,24 +284,21 @@ impl Live {
             // Version 0 is a place that was only made for a page behind it.
             let old = heap.pages.get(index).copied().filter(|old| old.version() > 0);
             let version = versions.after(old.map_or(0, PageRef::version));
-            let (rows, parts) = rows::page(&id, i64::from(page), version, self.machine.encode_page(page))?;
-            let whole = rows
-                .iter()
-                .any(|row| matches!(row, Change::Stage { document, .. } if document.contains_key("objects")));
-            changes.extend(rows);
+            let rows = rows::page(&id, i64::from(page), version, &self.machine.encode_page(page))?;
             changes.extend(old.into_iter().flat_map(|old| old.retire(&id, i64::from(page))));
             // Pages between the last one known and this one are new too, and come in this very loop.
             heap.pages.resize(heap.pages.len().max(index + 1), PageRef::Whole(0));
-            heap.pages[index] = PageRef::of(version, parts, whole);
+            heap.pages[index] = PageRef::to(version, rows.len());
+            changes.extend(rows);
         }
         self.machine.mark_clean();
         changes.extend(heap.spill.take().into_iter().flat_map(|old| old.retire(&id, FRAMES_PAGE)));
         let frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
-        let text = serde_json::to_value(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
-        if size(&text) > FRAMES_BYTES {
+        let text = value::written(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
+        if text.len() > FRAMES_BYTES {
             heap.spilled = versions.after(heap.spilled);
-            let (rows, parts) = rows::page(&id, FRAMES_PAGE, heap.spilled, text)?;
-            heap.spill = Some(PageRef::Parts(heap.spilled, parts));
+            let rows = rows::page(&id, FRAMES_PAGE, heap.spilled, &text)?;
+            heap.spill = Some(PageRef::to(heap.spilled, rows.len()));
             changes.extend(rows);
             execution.frames = None;
         } else {
@@ -325,38 +315,28 @@ impl Live {
     /// The state hash: what the execution is, wherever it is loaded. No times, no ids; but the state of its random source, whose seed
     /// comes from the command that started it. Two starts of one program have one hash only under one command id.
     pub fn state_hash(&self, execution: &Execution, calls: &Json) -> String {
-        let parts = json!({
-            "program": &*self.program_hash,
-            "status": execution.state.status().as_str(),
-            "machine": self.machine.hash_parts(),
-            "calls": calls,
-            "output": execution.output_digest,
-        });
-        crate::id::hex(&crate::id::sha256(&[canonical(&parts).as_bytes()]))
-    }
-}
-
-/// The limits of a machine under these settings.
-pub(super) fn limits(ctx: &Ctx) -> vm::Limits {
-    vm::Limits { instructions: ctx.settings.execution_instructions, ..vm::Limits::default() }
-}
-
-/// Bytes of the value's JSON, near enough, without writing it.
-fn size(value: &Json) -> usize {
-    let mut size = 0;
-    let mut pending = vec![value];
-    while let Some(value) = pending.pop() {
-        size += 4;
-        match value {
-            Json::String(text) => size += text.len(),
-            Json::Array(items) => pending.extend(items),
-            Json::Object(map) => {
-                size += map.keys().map(|key| key.len() + 4).sum::<usize>();
-                pending.extend(map.values());
-            }
-            Json::Number(_) => size += 8,
-            Json::Null | Json::Bool(_) => {}
+        // The fields in canonical order; the machine is written at once, since as JSON values it takes many times the memory.
+        let mut text = String::from("{\"calls\":");
+        canonical_into(calls, &mut text);
+        text.push_str(",\"machine\":");
+        self.machine.write_state(&mut text);
+        for (name, value) in [
+            ("output", json!(execution.output_digest)),
+            ("program", json!(&*self.program_hash)),
+            ("status", json!(execution.state.status().as_str())),
+        ] {
+            text.push_str(&format!(",\"{name}\":{}", canonical(&value)));
         }
+        text.push('}');
+        crate::id::hex(&crate::id::sha256(&[text.as_bytes()]))
     }
-    size
+}
+
+/// The limits of a machine under these settings; `heap_bytes` as its execution says.
+pub(super) fn limits(heap_bytes: Option<u64>, ctx: &Ctx) -> vm::Limits {
+    vm::Limits {
+        instructions: ctx.settings.execution_instructions,
+        heap_bytes: heap_bytes.unwrap_or(ctx.settings.heap_bytes),
+        ..vm::Limits::default()
+    }
 }

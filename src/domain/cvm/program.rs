@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{document, row_id};
 use crate::code::Code;
-use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id::{self, hex, sha256};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Query, Reference};
@@ -281,5 +281,11 @@ impl Decoded {
         let bytecode = row.document.get("bytecode").unwrap_or(&Json::Null);
         let hash = hex(&sha256(&[canonical(bytecode).as_bytes()]));
         Ok(Self { program: Arc::new(program), hash: hash.into() })
+    }
+
+    /// As the engine keeps it beside its row.
+    pub fn cached(self) -> CachedValue {
+        let bytes = 64 * self.program.code.len() as u64;
+        CachedValue::new(self, bytes)
     }
 }

@@ -1,6 +1,8 @@
 //! The rows of an execution that grow without end, so that its head never does: output, heap pages, logs. All are inserted and
 //! deleted, never changed.
 
+use std::borrow::Cow;
+
 use serde_json::json;
 
 use super::{document, row_id};
@@ -8,7 +10,7 @@ use crate::decision::{Change, Ctx, Rejection};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Field, Index, Key, Reference, Ttl};
 use crate::time::Millis;
-use crate::value::{Document, Json, json_text};
+use crate::value::{self, Document, Json};
 
 /// `cvm.outputs`: all lines of output, in order of `seq`.
 pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
@@ -23,9 +25,10 @@ pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
     .insert_only();
 
-/// `cvm.heap_pages`: pages of the heap; the head says which version of each is in force, and what it does not name nobody sees. A page too large for one row is
-/// several, each with a `part` of its JSON in `text`; page -1 is stack and scopes where they are too large for the head.
-pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 1)
+/// `cvm.heap_pages`: pages of the heap. The head names the version of each page in force; rows that it does not name are invisible. `text` is the
+/// JSON text of a page. A page too large for one row is several, each with a `part` of the text. Page -1 is stack and scopes where they are too
+/// large for the head. Rows of before 0.2 hold a page as a list (`objects`).
+pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 2)
     .fields(&[
         Field::id("id"),
         Field::id("executionId"),
@@ -115,23 +118,33 @@ pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> K
     Key::new(&HEAP_PAGES, &id)
 }
 
-/// The rows of a page, and how many they are: one with its objects, or several with a part of its text each.
-pub(super) fn page(execution: &str, page: i64, version: u64, objects: Json) -> Result<(Vec<Change>, u32), Rejection> {
-    let text = json_text(&objects);
-    let row = |part: u32, rest: Json| {
+/// The rows of a page with this JSON text. More than one has a `part` each.
+pub(super) fn page(execution: &str, page: i64, version: u64, text: &str) -> Result<Vec<Change>, Rejection> {
+    let parts = split(text);
+    let several = parts.len() > 1;
+    let row = |(part, text): (u32, &str)| {
         let key = page_key(execution, page, version, part);
-        let mut row =
-            document::write(&json!({"id": &*key.id, "executionId": execution, "page": page, "version": version}))?;
-        row.extend(document::write(&rest)?);
+        let mut row = document::write(
+            &json!({"id": &*key.id, "executionId": execution, "page": page, "version": version, "text": text}),
+        )?;
+        if several {
+            row.insert("part".to_owned(), part.into());
+        }
         Ok(Change::Stage { key, document: row })
     };
-    if text.len() <= PART_BYTES && objects.is_array() {
-        return Ok((vec![row(0, json!({"objects": objects}))?], 1));
+    (0..).zip(parts).map(row).collect()
+}
+
+/// The JSON that the rows of a page hold.
+pub(super) fn page_json(rows: &[&Document]) -> Result<Json, String> {
+    if let [row] = rows
+        && let Some(objects) = row.get("objects")
+    {
+        return Ok(objects.clone());
     }
-    let parts = split(&text);
-    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-    let rows = (0..count).zip(parts).map(|(part, text)| row(part, json!({"part": part, "text": text})));
-    Ok((rows.collect::<Result<_, _>>()?, count))
+    let texts: Vec<&str> = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
+    let text = if let [text] = texts.as_slice() { Cow::Borrowed(*text) } else { Cow::Owned(texts.concat()) };
+    value::parse(&text).map_err(|error| error.to_string())
 }
 
 /// Cuts text into parts of at most [`PART_BYTES`], between characters.

@@ -24,6 +24,9 @@ use set::Set;
 /// Brackets within brackets that a pattern may have: who reads it calls himself for each.
 const NESTING: usize = 200;
 
+/// Bytes of a step in a list that grows by doubling.
+const STEP: usize = 96;
+
 /// A pattern ready to match.
 #[derive(Debug)]
 pub struct Pattern {
@@ -36,6 +39,15 @@ pub struct Pattern {
     flags: Flags,
     /// The unit every match begins with, where that is known.
     first: Option<u16>,
+}
+
+impl Pattern {
+    /// Bytes that the pattern takes, near enough.
+    pub fn weight(&self) -> u64 {
+        let names: usize = self.names.iter().map(|(name, _)| 48 + name.len()).sum();
+        let sets: usize = self.sets.iter().map(Set::weight).sum();
+        (128 + STEP * self.code.len() + names + sets) as u64
+    }
 }
 
 /// What the flags say of matching.

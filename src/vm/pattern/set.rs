@@ -13,6 +13,13 @@ pub(super) struct Set {
     latin: [u64; 4],
 }
 
+impl Set {
+    /// Bytes that the set takes, near enough.
+    pub(super) fn weight(&self) -> usize {
+        80 + 4 * self.members.len()
+    }
+}
+
 /// `[A-Za-z0-9_]`
 pub(super) fn is_word(point: u32) -> bool {
     u8::try_from(point).is_ok_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -13,6 +13,11 @@ impl Spans {
         Self(edges)
     }
 
+    /// Number of places where membership begins or ends.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Where membership begins and ends in turn.
     #[cfg(test)]
     pub(super) fn edges(&self) -> &[u32] {

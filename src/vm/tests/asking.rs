@@ -261,8 +261,8 @@ fn calls_are_counted_by_key_in_the_heap_however_many_keys_there_are() {
     // The garbage of the loop is collected meanwhile, the counts are not.
     assert_eq!(one(machine.run(u64::MAX, &TURN)).key, named("key 0", 4));
     assert!(machine.save().machine.to_string().len() < 500, "the counts are no part of the head");
-    let (with, without) = (machine.hash_parts(), start("CC('q')").hash_parts());
-    assert!(with.get("keys").is_some() && without.get("keys").is_none(), "a state without keys keeps its hash");
+    let (with, without) = (super::state_text(&machine), super::state_text(&start("CC('q')")));
+    assert!(with.contains("\"keys\":") && !without.contains("\"keys\":"), "a state without keys keeps its hash");
 }
 
 #[test]
@@ -341,11 +341,12 @@ fn a_state_with_open_calls_that_do_not_fit_is_refused() {
     let source = "const q = ['a', { prompt: 'b', key: 'k' }]; console.log(CC.all(q), call('t'))";
     let mut machine = start(source);
     several(machine.run(u64::MAX, &TURN));
-    let pages: Vec<Json> = (0..machine.page_count()).map(|page| machine.encode_page(page)).collect();
+    let pages = super::pages(&machine);
     let restore = |change: &dyn Fn(&mut Json)| {
         let mut saved = machine.save();
         change(&mut saved.machine);
-        Machine::restore(program(source), &saved, &pages, Limits::default()).map(|mut machine| machine.run(1, &TURN))
+        let pages = pages.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
+        Machine::restore(program(source), &saved, pages, Limits::default()).map(|mut machine| machine.run(1, &TURN))
     };
     assert!(matches!(restore(&|_| ()), Ok(Stop::Calls(_))));
     assert!(restore(&|m| m["call"]["together"] = json!(3)).is_err());

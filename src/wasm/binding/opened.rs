@@ -31,7 +31,7 @@ impl Runstate {
 
 #[wasm_bindgen]
 impl Runstate {
-    /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, sliceInstructions?, sliceBytes?, mustExist? }`.
+    /// Opens the store that `url` names. `options`: `{ retentionMs?, logLevel?, heapBytes?, sliceInstructions?, sliceBytes?, mustExist? }`.
     #[wasm_bindgen(unchecked_return_type = "Promise<Runstate>")]
     pub fn open(url: String, options: String) -> Promise {
         promised(async move {

@@ -26,6 +26,8 @@ pub struct OpenParams {
     pub retention_ms: Option<Millis>,
     /// What executions log where they do not say themselves.
     pub log_level: Option<LogLevel>,
+    /// Bytes that the heap of an execution may take, where it does not say itself; 67,108,864 where it is not said.
+    pub heap_bytes: Option<u64>,
     /// Instructions of a program between two of its saves; 250,000 where it is not said.
     pub slice_instructions: Option<u64>,
     /// Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said.
@@ -46,6 +48,7 @@ impl OpenParams {
         Settings {
             retention: self.retention_ms,
             log_level: self.log_level.unwrap_or(default.log_level),
+            heap_bytes: self.heap_bytes.unwrap_or(default.heap_bytes),
             slice_instructions: self.slice_instructions.unwrap_or(SLICE).max(1),
             slice_bytes: self.slice_bytes.unwrap_or(SLICE_BYTES),
             ..default

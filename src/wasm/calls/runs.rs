@@ -27,14 +27,16 @@ pub struct StartParams {
     pub input: Option<Json>,
     /// How much it logs, where it is not as the store was opened with.
     pub log_level: Option<LogLevel>,
+    /// Bytes that its heap may take, where it is not as the store was opened with.
+    pub heap_bytes: Option<u64>,
     /// The id of the command; the same id again is answered with the first result.
     pub command_id: Option<String>,
 }
 
 pub(super) async fn start(engine: &Engine, params: StartParams) -> Result<Reached, Error> {
-    let StartParams { program, id, input, log_level, command_id } = params;
+    let StartParams { program, id, input, log_level, heap_bytes, command_id } = params;
     let command = named(command_id.as_ref())?;
-    engine.cvm().start(&Start { id, program, input, log_level, parent: None }, command.as_ref()).await
+    engine.cvm().start(&Start { id, program, input, log_level, heap_bytes, parent: None }, command.as_ref()).await
 }
 
 /// What to answer. Of several open calls either `call` or `key` says which one.

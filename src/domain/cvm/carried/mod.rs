@@ -188,7 +188,7 @@ impl Command for CarryEnded {
         let program = program_of(view, &self.program_id)?;
         let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
         let state = self.state()?;
-        let mut live = Live::start(&decoded, &Json::Null, ctx)?;
+        let mut live = Live::start(&decoded, &Json::Null, None, ctx)?;
         let metrics = self.metrics.unwrap_or_default();
         let begun = begun(&self.id, program, state, self.started);
         let mut execution = Execution { metrics, last_modified: self.completed, ..begun };
@@ -276,5 +276,6 @@ fn begun(id: &str, program: Program, state: State, started: Timestamp) -> Execut
         together: 0,
         together_bytes: 0,
         log_level: None,
+        heap_bytes: None,
     }
 }

@@ -130,7 +130,7 @@ impl Command for CarryStanding {
             return Err(invalid("bytecode", reason));
         }
         let standing = self.standing();
-        let machine = vm::Machine::standing(decoded.program, ctx.seed("random"), live::limits(ctx), &standing);
+        let machine = vm::Machine::standing(decoded.program, ctx.seed("random"), live::limits(None, ctx), &standing);
         let machine = machine.map_err(|wrong| invalid("state", wrong.message))?;
         let mut live = Live { machine, program_hash: decoded.hash };
         // Whoever ran it is gone: it is due at once.

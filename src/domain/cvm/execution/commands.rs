@@ -11,7 +11,7 @@ use super::{CcWaiting, EXECUTIONS, End, Event, Execution, Metrics, State, Status
 use crate::code::Code;
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id;
-use crate::limits::LogLevel;
+use crate::limits::{LogLevel, check_heap_bytes};
 use crate::schema::Key;
 use crate::time::Millis;
 use crate::value::{Json, check_plain};
@@ -38,6 +38,10 @@ pub struct Start {
     pub input: Option<Json>,
     /// Overrides the engine's level of logging.
     pub log_level: Option<LogLevel>,
+    /// Bytes that its heap may take; `None`: as the engine's settings say.
+    // Left out where it is none: the fingerprint of a start stays what it was before there was this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap_bytes: Option<u64>,
     /// The execution that starts this one.
     pub parent: Option<String>,
 }
@@ -45,7 +49,7 @@ pub struct Start {
 impl Start {
     /// The newest version of `program`, under an id of its own, without input.
     pub fn of(program: &str) -> Self {
-        Self { id: None, program: program.to_owned(), input: None, log_level: None, parent: None }
+        Self { id: None, program: program.to_owned(), input: None, log_level: None, heap_bytes: None, parent: None }
     }
 
     /// Under this id.
@@ -150,6 +154,9 @@ impl Command for Start {
         if view.get(&key).is_some() {
             return Err(Rejection::AlreadyExists { what: "execution", id });
         }
+        self.heap_bytes
+            .map_or(Ok(()), check_heap_bytes)
+            .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
         let Some([(program_key, found), ..]) = view.rows("program") else {
             let hint = "; load it first, or list what is there".to_owned();
             return Err(Rejection::NotFound { what: "program", id: self.program.clone(), hint });
@@ -169,7 +176,7 @@ impl Command for Start {
         let decoded_key = version_key(&program.id, program.program_version);
         let decoded = program::Decoded::of(view, &decoded_key)?;
         let input = self.input.clone().unwrap_or(Json::Null);
-        let mut live = Live::start(&decoded, &input, ctx)?;
+        let mut live = Live::start(&decoded, &input, self.heap_bytes, ctx)?;
         let mut execution = Execution {
             id: id.clone(),
             program_id: program.id,
@@ -190,6 +197,7 @@ impl Command for Start {
             random: Json::Null,
             heap: Heap::default(),
             log_level: self.log_level,
+            heap_bytes: self.heap_bytes,
             together: 0,
             together_bytes: 0,
         };
@@ -198,7 +206,7 @@ impl Command for Start {
         let mut decision = Decision::of(execution.reached()).change(insert).check(program_key.clone(), found);
         decision.changes.extend(changes.changes);
         decision.hints = changes.hints;
-        decision.warm = vec![(decoded_key, std::sync::Arc::new(decoded))];
+        decision.warm = vec![(decoded_key, decoded.cached())];
         decision.warm.extend(live.keep(key, execution));
         Ok(decision)
     }

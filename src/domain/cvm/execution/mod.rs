@@ -66,6 +66,8 @@ pub struct Execution {
     pub(super) heap: Heap,
     /// Overrides the engine's level.
     pub log_level: Option<LogLevel>,
+    /// Bytes that its heap may take; `None`: as the engine's settings say.
+    pub heap_bytes: Option<u64>,
     /// How many calls it asked together when it last asked.
     pub(super) together: u32,
     /// Bytes of the answers to these that are in, as JSON.
@@ -206,6 +208,7 @@ pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 1)
         Field::object("heap"),
         Field::text("outputDigest"),
         Field::text("logLevel").optional(),
+        Field::int("heapBytes").optional(),
         Field::timestamp("wakeAt").optional(),
         Field::bool("deleting").optional(),
     ])

@@ -60,6 +60,7 @@ impl Execution {
             heap: self.heap.clone(),
             output_digest: self.output_digest.clone(),
             log_level: self.log_level,
+            heap_bytes: self.heap_bytes,
             wake_at: self.wake_at(),
             deleting,
         })
@@ -110,6 +111,7 @@ impl Execution {
             random: wire.random,
             heap: wire.heap,
             log_level: wire.log_level,
+            heap_bytes: wire.heap_bytes,
             together: wire.state.together,
             together_bytes: wire.state.together_bytes,
         })
@@ -147,6 +149,8 @@ struct Wire {
     output_digest: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_level: Option<LogLevel>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heap_bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wake_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
