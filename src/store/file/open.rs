@@ -121,7 +121,8 @@ fn not_a_store(root: &str, others: &[&str]) -> Error {
         [first, second, third, rest @ ..] => format!("{first}, {second}, {third} and {} more", rest.len()),
         _ => String::new(),
     };
-    let hint = if others.contains(&"metadata.json") && others.contains(&"programs") {
+    let has = |name| others.contains(&name);
+    let hint = if has("programs") && (has("executions") || has("metadata.json")) {
         format!(
             "it looks like the data of the older CVM; import it into a new store: runstate --store file:NEW import '{root}'"
         )

@@ -34,10 +34,14 @@ fn a_folder_with_other_files_is_refused_and_left_alone() {
 
 #[test]
 fn the_data_of_the_older_cvm_is_recognised() {
-    let disk = Disk::new();
-    disk.edit("metadata.json", Some(b"{}"));
-    disk.edit("programs/a.json", Some(b"{}"));
-    assert!(refusal(&disk).to_string().contains("older CVM"));
+    for files in [["metadata.json", "programs/a.json"], ["executions/e.json", "programs/a.json"]] {
+        let disk = Disk::new();
+        for file in files {
+            disk.edit(file, Some(b"{}"));
+        }
+        let said = refusal(&disk).to_string();
+        assert!(said.contains("older CVM") && said.contains("import 'store'"), "{said}");
+    }
 }
 
 #[test]
