@@ -1,6 +1,8 @@
 //! A database of the older CVM, written by hand in its schema's own shapes: taken over, listed, gone on with.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "older_database/directory.rs"]
+mod directory;
 #[path = "older_database/fixtures.rs"]
 mod fixtures;
 #[path = "older_database/memory.rs"]
@@ -14,12 +16,17 @@ use std::sync::Arc;
 use fixtures::{Data, EMAIL, ENDED, FAILED, HOLDS, OPEN_CALL, PAIR, RUNS, WAITS, date, oid};
 use memory::Documents;
 use runstate::code::Code;
-use runstate::domain::{self, cvm::Status};
+use runstate::domain::{
+    self,
+    cvm::{EXECUTIONS, Start, Status},
+};
 use runstate::engine::transfer::disk::{Carried, Left};
 use runstate::engine::{Engine, Error, Pace, SystemHost};
 use runstate::limits::Settings;
+use runstate::schema::Key;
 use runstate::store::Memory;
 use runstate::time::Millis;
+use runstate::vm::WireInstruction;
 use serde_json::{Value as Json, json};
 
 async fn engine() -> Engine {
@@ -28,12 +35,15 @@ async fn engine() -> Engine {
         .unwrap()
 }
 
-async fn carry(engine: &Engine, data: Data) -> Result<Carried, Error> {
-    let compile = |name: &str, source: &str| match runstate::lang::compile(&format!("{name}.ts"), source) {
+fn compiled(name: &str, source: &str) -> Result<(Vec<WireInstruction>, String), String> {
+    match runstate::lang::compile(&format!("{name}.ts"), source) {
         Ok(compiled) => Ok((compiled.bytecode, "test".to_owned())),
         Err(_) => Err("it is no program".to_owned()),
-    };
-    engine.carry_database(&Documents::of(data), compile, |_| {}).await
+    }
+}
+
+async fn carry(engine: &Engine, data: Data) -> Result<Carried, Error> {
+    engine.carry_database(&Documents::of(data), compiled, |_| {}).await
 }
 
 fn left(carried: &Carried) -> Vec<(&str, &str)> {
@@ -80,7 +90,113 @@ async fn what_had_ended_keeps_its_output_and_error() {
     assert_eq!(cvm.output(ENDED).await.unwrap(), ["Line 1", "Line 2"]);
     let failed = cvm.show(FAILED).await.unwrap();
     let error = failed.error.unwrap();
-    assert_eq!((error.message.as_str(), error.line, error.instruction), ("Undefined variable: xyz", 10, 7));
+    assert_eq!((error.message.as_str(), error.line, error.pc), ("Undefined variable: xyz", 10, 7));
+    assert_eq!(error.instruction, json!({"op": 3, "arg": "xyz"}));
+    assert_eq!(error.stack, ["value1", "value2"]);
+}
+
+/// The execution's own document.
+async fn head(engine: &Engine, id: &str) -> Json {
+    let key = Key::new(&EXECUTIONS, id);
+    let found = engine.store().get(&[key]).await.unwrap().remove(0).unwrap();
+    json!(*found.document)
+}
+
+#[tokio::test]
+async fn what_had_ended_keeps_its_variables_and_operands() {
+    let engine = engine().await;
+    carry(&engine, fixtures::data()).await.unwrap();
+    let ended = head(&engine, ENDED).await;
+    let variables = &ended["state"]["scopes"][0]["variables"];
+    assert_eq!((&variables["email"], &variables["result"]), (&json!("test@example.com"), &json!("urgent")));
+    assert!(variables["unused"]["$ref"].is_u64(), "{variables}");
+    assert_eq!(ended["state"]["pc"], 13);
+    let failed = head(&engine, FAILED).await;
+    assert_eq!(failed["state"]["stack"], json!(["value1", "value2"]));
+    assert_eq!((&failed["state"]["pc"], &failed["state"]["scopes"][0]["variables"]["xyz1"]), (&json!(7), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_run_here_is_kept_with_its_ended_executions() {
+    let mut program = fixtures::email();
+    (program["source"], program["bytecode"]) = (json!("print Hello"), json!([{"op": "ITER_START"}]));
+    let [mut ended, waits] = [fixtures::waits(), fixtures::waits()];
+    (ended["_id"], ended["state"]["status"]) = (oid(ENDED), json!("complete"));
+    let data = Data { programs: vec![program], executions: vec![ended, waits], ..Data::default() };
+    let engine = engine().await;
+    let carried = carry(&engine, data).await.unwrap();
+    assert_eq!(
+        (&carried.executions[..], left(&carried)),
+        (&[ENDED.to_owned()][..], vec![("compilation", EMAIL), ("execution", WAITS)])
+    );
+    let cvm = engine.cvm();
+    assert_eq!(cvm.output(ENDED).await.unwrap(), ["Line 1"]);
+    assert_eq!(head(&engine, ENDED).await["state"]["scopes"][0]["variables"]["email"], "test@example.com");
+    assert_eq!(cvm.program("email_processor").await.unwrap().source, "print Hello");
+    assert_eq!(cvm.start(&Start::of("email_processor"), None).await.unwrap_err().code, Code::NeedsRecompile);
+}
+
+/// One program and one execution of it.
+fn one(program: Json, execution: Json) -> Data {
+    Data { programs: vec![program], executions: vec![execution], ..Data::default() }
+}
+
+/// A failed execution of [`fixtures::email`], with what differs in its state and error.
+fn failed_with(state: Json, error: Json) -> Data {
+    let mut execution = fixtures::waits();
+    let fields = execution.as_object_mut().unwrap();
+    fields.remove("ccWaiting");
+    fields.insert("error".to_owned(), error);
+    let own = fields["state"].as_object_mut().unwrap();
+    own.insert("status".to_owned(), json!("error"));
+    own.extend(state.as_object().unwrap().clone());
+    one(fixtures::email(), execution)
+}
+
+#[tokio::test]
+async fn retry_of_an_imported_failure_resumes_at_the_failing_instruction() {
+    let variables = json!([{"variables": {"email": "test@example.com", "result": "late"}}]);
+    let operands = json!(["test@example.com: "]);
+    let cases = [
+        (json!({"pc": 10, "stack": operands, "scopes": variables}), json!({"message": "down", "line": 4})),
+        // It had counted on before it failed.
+        (
+            json!({"pc": 11, "stack": operands, "scopes": variables}),
+            json!({"message": "down", "instruction": {"op": 3, "arg": "result"}}),
+        ),
+        // It had popped the operands before it failed.
+        (
+            json!({"pc": 11, "stack": [], "scopes": variables}),
+            json!({"message": "down", "instruction": {"op": 5}, "stack": ["test@example.com: ", "late"]}),
+        ),
+        // Operands that a loop left behind are below.
+        (json!({"pc": 10, "stack": [1, null, "test@example.com: "], "scopes": variables}), json!({"message": "down"})),
+    ];
+    for (state, error) in cases {
+        let engine = engine().await;
+        let carried = carry(&engine, failed_with(state.clone(), error)).await.unwrap();
+        assert_eq!(carried.executions, [WAITS], "{state}: {carried:?}");
+        let cvm = engine.cvm();
+        assert_eq!(cvm.show(WAITS).await.unwrap().status, Status::Error);
+        assert_eq!(cvm.retry(WAITS, None).await.unwrap().status, Status::Complete, "{state}");
+        assert_eq!(cvm.output(WAITS).await.unwrap(), ["Line 1", "test@example.com: late"], "{state}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_run_is_kept_and_its_retry_refused_with_the_reason() {
+    let state = json!({"pc": 99, "stack": ["a", {"b": 2}], "scopes": [{"variables": {"email": "e", "list": [1]}}]});
+    let engine = engine().await;
+    carry(&engine, failed_with(state, json!({"message": "down"}))).await.unwrap();
+    let cvm = engine.cvm();
+    let refused = cvm.retry(WAITS, None).await.unwrap_err();
+    assert_eq!(refused.code, Code::IllegalTransition);
+    assert!(refused.message.contains("instruction 99") && refused.message.contains("start its program again"));
+    let kept = head(&engine, WAITS).await;
+    assert_eq!((&kept["state"]["pc"], &kept["state"]["stack"][0]), (&json!(99), &json!("a")));
+    assert_eq!(kept["state"]["scopes"][0]["variables"]["email"], "e");
+    assert_eq!(cvm.show(WAITS).await.unwrap().state_hash.map(|hash| hash.len()), Some(64));
+    cvm.delete(WAITS, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -145,14 +261,14 @@ async fn what_is_damaged_is_left_with_its_reason_and_nothing_else() {
     }
     let cases: Vec<(&str, Json, &str)> = vec![
         ("/executions/0/state", Json::Null, "it has no `state`"),
-        ("/executions/0/state", json!("waiting"), "`state` is text, and should be an object"),
+        ("/executions/0/state", json!("waiting"), "`state` is `waiting`, which is none"),
+        ("/executions/0/state", json!(5), "`state` is a number, and should be an object"),
         ("/executions/0/state/pc", json!("5"), "`state.pc` is text"),
         ("/executions/0/state/pc", json!(-1), "`state.pc` is a number"),
         ("/executions/0/state/pc", json!(6), "it stands at instruction 6 and waits at instruction 5"),
         ("/executions/0/ccWaiting", Json::Null, "it has no `ccWaiting`"),
         ("/executions/0/ccWaiting/prompt", Json::Null, "it has no `ccWaiting.prompt`"),
         ("/executions/0/state/status", json!("dreaming"), "`state.status` is `dreaming`, which is none"),
-        ("/executions/0/state/stack", json!(["left over"]), "scope 0 has 1 operands at instruction 5"),
         ("/executions/0/state/scopes", json!([{"variables": 5}]), "`variables` is a number"),
         (
             "/executions/0/state/scopes",
@@ -169,7 +285,8 @@ async fn what_is_damaged_is_left_with_its_reason_and_nothing_else() {
         ("/executions/0/started", json!(5), "`started` is a number, and should be a date"),
         ("/executions/0/metrics/ccCallsCount", json!("many"), "`metrics.ccCallsCount` is text"),
         ("/programs/0/bytecode/5/op", json!(250), "no operation has the number 250"),
-        ("/programs/0/bytecode/5/op", json!("CC"), "instruction 5 of its bytecode is none"),
+        ("/programs/0/bytecode/5/op", json!("ITER_NEXT"), "no operation here means what `ITER_NEXT` meant"),
+        ("/programs/0/bytecode/5/op", json!([]), "instruction 5 of its bytecode is none"),
         ("/programs/0/bytecode/5/op", json!(2), "operands where"),
         ("/programs/0/bytecode/13", json!({"op": 16, "arg": 14}), "past the end"),
         ("/programs/0/bytecode/6", json!({"op": 16, "arg": 4}), "operands"),
@@ -213,6 +330,38 @@ async fn rows_that_are_damaged_do_not_hold_up_their_execution() {
     ] {
         assert!(told.contains(&row), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn operands_that_a_loop_left_behind_do_not_hold_up_an_execution() {
+    let mut waits = fixtures::waits();
+    waits["state"]["stack"] = json!(["left over", 7]);
+    let engine = engine().await;
+    carry(&engine, one(fixtures::email(), waits)).await.unwrap();
+    let cvm = engine.cvm();
+    assert_eq!(cvm.answer(WAITS, None, json!("very"), None, None).await.unwrap().status, Status::Complete);
+    assert_eq!(cvm.output(WAITS).await.unwrap(), ["Line 1", "test@example.com: very"]);
+    assert_eq!(head(&engine, WAITS).await["state"]["stack"], json!(["left over", 7]));
+}
+
+#[tokio::test]
+async fn variables_that_nothing_reads_are_kept() {
+    let engine = engine().await;
+    carry(&engine, fixtures::data()).await.unwrap();
+    let waits = head(&engine, WAITS).await;
+    assert!(waits["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{waits}");
+    engine.cvm().answer(WAITS, None, json!("very"), None, None).await.unwrap();
+    let ended = head(&engine, WAITS).await;
+    assert!(ended["state"]["scopes"][0]["variables"]["unused"]["$ref"].is_u64(), "{ended}");
+}
+
+#[tokio::test]
+async fn fields_that_are_not_known_are_named() {
+    let mut waits = fixtures::waits();
+    waits["attempts"] = json!(3);
+    let carried = carry(&engine().await, one(fixtures::email(), waits)).await.unwrap();
+    assert_eq!(left(&carried), [("fields", WAITS)]);
+    assert!(carried.left[0].why.contains("`attempts`"), "{:?}", carried.left);
 }
 
 #[tokio::test]

@@ -32,7 +32,8 @@ struct ToldError<'a> {
     name: &'a str,
     line: u32,
     column: u32,
-    instruction: u32,
+    pc: u32,
+    instruction: &'a Json,
     stack: &'a [String],
     timestamp: String,
 }
@@ -93,9 +94,9 @@ impl<'a> From<&'a ExecutionView> for Told<'a> {
 
 impl<'a> From<&'a ProgramError> for ToldError<'a> {
     fn from(error: &'a ProgramError) -> Self {
-        let ProgramError { message, name, line, column, instruction, stack, timestamp } = error;
-        let (line, column, instruction) = (*line, *column, *instruction);
-        Self { message, name, line, column, instruction, stack, timestamp: timestamp.to_rfc3339() }
+        let ProgramError { message, name, line, column, pc, instruction, stack, timestamp } = error;
+        let (line, column, pc) = (*line, *column, *pc);
+        Self { message, name, line, column, pc, instruction, stack, timestamp: timestamp.to_rfc3339() }
     }
 }
 

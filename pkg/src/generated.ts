@@ -760,9 +760,11 @@ export type ProgramError = {
   line: number,
   /** Column of the source, from 1. */
   column: number,
-  /** The failing instruction. */
-  instruction: number,
-  /** Where from, innermost first. */
+  /** Index of the failing instruction. */
+  pc: number,
+  /** The failing instruction: `{"op":n}`, with `"arg"` where it has one; null where it is not known. */
+  instruction: Json,
+  /** The calls that led there, innermost first: `at f (line:column)`. Of an imported execution the operands that the older CVM saved. */
   stack: Array<string>,
   /** When. */
   timestamp: Timestamp,

@@ -11,16 +11,22 @@ impl Machine {
     /// The next instruction as it travels: `{"op":n}`, with `"arg"` where it has one. Of a function only name and entry are told.
     #[must_use]
     pub fn instruction(&self) -> Json {
-        let Some(instruction) = self.program.code.get(self.pc as usize) else { return Json::Null };
-        let (op, arg) = self.program.travelling(self.pc, *instruction);
+        self.program.instruction(self.pc)
+    }
+}
+
+impl Program {
+    /// The instruction of that index, as [`Machine::instruction`] shows it; null past the end.
+    #[must_use]
+    pub fn instruction(&self, at: u32) -> Json {
+        let Some(instruction) = self.code.get(at as usize) else { return Json::Null };
+        let (op, arg) = self.travelling(at, *instruction);
         match arg {
             Some(arg) => json!({ "op": op.code(), "arg": arg }),
             None => json!({ "op": op.code() }),
         }
     }
-}
 
-impl Program {
     /// The operation and the argument of an instruction.
     fn travelling(&self, at: u32, instruction: Instruction) -> (Op, Option<Json>) {
         use Instruction as I;

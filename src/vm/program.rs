@@ -1,7 +1,7 @@
 //! Bytecode as it travels and as it runs. The wire form is read in `decode.rs`, and nothing that passed `Program::decode` can jump wildly, name a slot that is not there or underflow the operand stack.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -313,6 +313,19 @@ impl Program {
         let mut program = decoder.program;
         verify::verify(&mut program)?;
         Ok(program)
+    }
+
+    /// A program written by hand that only halts. It names no globals, so any may be put into it.
+    #[must_use]
+    pub fn halting() -> Arc<Program> {
+        static HALTING: LazyLock<Arc<Program>> = LazyLock::new(|| {
+            let mut program = Decoder::new(&[]).program;
+            program.code.push(Instruction::Halt);
+            program.places.push(Place::default());
+            (program.depths, program.owners) = (vec![Some(0)], vec![0]);
+            Arc::new(program)
+        });
+        Arc::clone(&HALTING)
     }
 
     /// The operation, line and column of an instruction for messages; zeroes past the end.

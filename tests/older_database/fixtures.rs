@@ -101,7 +101,10 @@ fn runs() -> Json {
 fn ended() -> Json {
     json!({
         "_id": oid(ENDED), "programId": oid(EMAIL), "programName": "email_processor",
-        "state": {"pc": 13, "stack": [], "scopes": [{"variables": {}}], "status": "complete", "output": ["Line 1", "Line 2"]},
+        "state": {
+            "pc": 13, "stack": [], "scopes": [{"variables": {"email": "test@example.com", "result": "urgent", "unused": [1, {"a": null}]}}],
+            "status": "complete", "output": ["Line 1", "Line 2"]
+        },
         "started": date("2024-01-20T10:00:00Z"), "completed": date("2024-01-20T10:05:00Z"),
         "lastModified": date("2024-01-20T10:05:00Z"),
         "metrics": {"instructionsExecuted": 150, "ccCallsCount": 3, "executionTimeMs": 5000}
@@ -111,7 +114,7 @@ fn ended() -> Json {
 fn failed() -> Json {
     json!({
         "_id": oid(FAILED), "programId": oid(EMAIL), "programName": "email_processor",
-        "state": {"pc": 7, "stack": ["value1", "value2"], "scopes": [{"variables": {}}], "status": "error", "output": []},
+        "state": {"pc": 7, "stack": ["value1", "value2"], "scopes": [{"variables": {"xyz1": 1}}], "status": "error", "output": []},
         "started": date("2024-01-20T10:00:00Z"), "completed": date("2024-01-20T10:05:00Z"),
         "lastModified": date("2024-01-20T10:05:00Z"),
         "error": {

@@ -57,12 +57,8 @@ async fn written(url: &str, name: &str, data: &Data) -> Database {
 }
 
 async fn carried(engine: &Engine, url: &str) -> Carried {
-    let compile = |_: &str, source: &str| match runstate::lang::compile("p.ts", source) {
-        Ok(compiled) => Ok((compiled.bytecode, "test".to_owned())),
-        Err(_) => Err("it is no program".to_owned()),
-    };
     let older = OlderMongoDb::open(url).await.unwrap();
-    engine.carry_database(&older, compile, |_| {}).await.unwrap()
+    engine.carry_database(&older, compiled, |_| {}).await.unwrap()
 }
 
 async fn over(store: Arc<dyn Store>) -> Engine {
@@ -110,5 +106,52 @@ async fn what_has_no_json_is_left_and_names_its_field() {
     assert!(why(WAITS).starts_with("`state."), "{}", why(WAITS));
     assert!(why(HOLDS).starts_with("`metrics.ccCallsCount` holds NaN"), "{}", why(HOLDS));
     assert!(carried.left.iter().all(|left| left.id.len() < 1_000));
+    database.drop().await.unwrap();
+}
+
+/// The form of the last versions: ids of its own, output in a collection, the status as a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_the_last_version_comes_along() {
+    let Some((url, _, name)) = server("a_database_of_the_last_version_comes_along") else { return };
+    let at = date("2024-01-20T10:00:00Z");
+    let code = json!([
+        {"op": "PUSH", "arg": "Name?"}, {"op": "CC"}, {"op": "STORE", "arg": "name"}, {"op": "LOAD", "arg": "name"},
+        {"op": "PRINT"}, {"op": "HALT"}
+    ]);
+    let program =
+        json!({"id": "greet", "name": "greet", "source": "console.log(CC('Name?'))", "bytecode": code, "created": at});
+    let execution = |id: &str, state: &str, pc: u32| {
+        let variables = json!({"name": "Ada"});
+        json!({"id": id, "programId": "greet", "state": state, "pc": pc, "stack": [], "variables": variables, "created": at})
+    };
+    let (ended, mut asks) = (execution("ended", "COMPLETED", 5), execution("asks", "AWAITING_COGNITIVE_RESULT", 1));
+    asks["ccPrompt"] = json!("Name?");
+    let data = Data { programs: vec![program], executions: vec![ended, asks], ..Data::default() };
+    let database = Client::with_uri_str(&url).await.unwrap().database(&name);
+    for (collection, rows) in [
+        ("programs", data.programs),
+        ("executions", data.executions),
+        ("outputs", vec![json!({"executionId": "ended", "lines": ["Ada", ""]})]),
+        (
+            "history",
+            vec![
+                json!({"executionId": "ended", "step": -1, "pc": 1, "instruction": "CC_RESULT", "stack": ["Ada"], "timestamp": at}),
+            ],
+        ),
+    ] {
+        database.collection::<Spec>(collection).insert_many(rows.iter().map(spec)).await.unwrap();
+    }
+    let engine = engine().await;
+    let carried = carried(&engine, &url).await;
+    assert_eq!(
+        (&carried.executions[..], left(&carried)),
+        (&["ended", "asks"].map(String::from)[..], vec![("history", "ended")])
+    );
+    let cvm = engine.cvm();
+    assert_eq!(cvm.output("ended").await.unwrap(), ["Ada", ""]);
+    assert_eq!(head(&engine, "ended").await["state"]["scopes"][0]["variables"]["name"], "Ada");
+    assert_eq!(cvm.latency(Some("greet")).await.unwrap().answered, 1);
+    cvm.answer("asks", None, json!("Bob"), None, None).await.unwrap();
+    assert_eq!(cvm.output("asks").await.unwrap(), ["Bob"]);
     database.drop().await.unwrap();
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
 use runstate::engine::open::{self, Missing};
-use runstate::engine::transfer::database::OlderMongoDb;
+use runstate::engine::transfer::database::{OlderDatabase, OlderMongoDb};
 use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
 use runstate::engine::transfer::{Imported, LineReader, Source, check};
 use runstate::lang::compile;
@@ -41,7 +41,8 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
         if import.tree {
             return Err(failure::usage("a tree is a folder, and this names a server"));
         }
-        return carried_from(global, url, out).await;
+        // Before the store is opened: a server that is none leaves no store behind.
+        return carried(global, &OlderMongoDb::open(url).await?, out).await;
     }
     if !from.is_dir() {
         if import.tree {
@@ -52,7 +53,7 @@ pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit,
     if from.join(MANIFEST).exists() || import.tree {
         return moved(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
     }
-    if Older::is(from) { carried(global, from, out).await } else { Err(unknown_folder(from)) }
+    if Older::is(from) { carried(global, &Older::open(from)?, out).await } else { Err(unknown_folder(from)) }
 }
 
 /// The URL of a server, where `from` is one.
@@ -68,13 +69,11 @@ fn database(from: &Path) -> Result<Option<&str>, Failure> {
     }
 }
 
-/// Takes over a database of the older CVM.
-async fn carried_from(global: &Global, url: &str, out: Out) -> Result<Exit, Failure> {
-    // Before the store is opened: a server that is none leaves no store behind.
-    let older = OlderMongoDb::open(url).await?;
+/// Takes over what an older CVM kept.
+async fn carried(global: &Global, older: &dyn OlderDatabase, out: Out) -> Result<Exit, Failure> {
     let bar = Bar::new(out);
     let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
-    let carrying = session.engine.carry_database(&older, compiled, |progress| bar.show(progress));
+    let carrying = session.engine.carry_database(older, compiled, |progress| bar.show(progress));
     let carried = interrupt::unless(KEPT, carrying).await;
     bar.clear();
     session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
@@ -86,16 +85,6 @@ fn compiled(name: &str, source: &str) -> Result<(Vec<WireInstruction>, String), 
     Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
 }
 
-/// Takes over a directory of the older CVM.
-async fn carried(global: &Global, from: &Path, out: Out) -> Result<Exit, Failure> {
-    let older = Older::read(from)?;
-    let bar = Bar::new(out);
-    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
-    let carried = interrupt::unless(KEPT, session.engine.carry(&older, compiled, |progress| bar.show(progress))).await;
-    bar.clear();
-    session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
-}
-
 fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
     let Carried { programs, executions, left } = carried;
     if session.out.json() {
@@ -104,7 +93,7 @@ fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
     }
     session.out.line(&format!("{} programs and {} executions imported", programs.len(), executions.len()))?;
     if !left.is_empty() {
-        session.out.line(&format!("{} not imported:", left.len()))?;
+        session.out.line(&format!("{} not imported, or not all of it:", left.len()))?;
         let lines: Vec<String> =
             left.iter().map(|l| format!("  {} {}: {}", l.what, l.id, indented(&l.why, 4))).collect();
         session.out.lines(&lines)?;

@@ -125,7 +125,9 @@ fn instruction(details: &Json) -> String {
     let arg = instruction.get("arg").map(Json::to_string).unwrap_or_default();
     let done = format!("{} {arg}", operation(instruction));
     let took = details["executionTimeUs"].as_u64().map(|us| format!("  {us}us")).unwrap_or_default();
-    format!("{:>5}  {done:<24}  {}{took}", details["pc"].to_string(), details["stackAfter"])
+    // Of an imported history it is not known whether they were there before or after.
+    let operands = details.get("stackAfter").or_else(|| details.get("stack")).unwrap_or(&Json::Null);
+    format!("{:>5}  {done:<24}  {operands}{took}", details["pc"].to_string())
 }
 
 #[cfg(test)]

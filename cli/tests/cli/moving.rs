@@ -147,7 +147,7 @@ fn a_damaged_file_is_refused_before_anything_is_written() {
     refused([&lines[..3], &lines[4..]].concat().join("\n") + "\n", &["wrong.jsonl"]);
     refused(whole.replacen("\"format\":1", "\"format\":2", 1), &["format version 2", "newer runstate"]);
     refused(
-        whole.replacen("\"cvm.executions\":1", "\"cvm.executions\":7", 1),
+        whole.replacen("\"cvm.executions\":2", "\"cvm.executions\":7", 1),
         &["cvm.executions", "version 7", "newer runstate"],
     );
     refused(format!("{whole}more\n"), &["behind the closing line"]);
@@ -376,10 +376,7 @@ fn older(scene: &Scene) {
 fn a_directory_of_the_older_cvm_is_taken_over_and_what_is_not_is_told() {
     let scene = Scene::new();
     older(&scene);
-    scene
-        .run(&["list", "--store", "file:old"])
-        .ended(4)
-        .explains(&["older CVM", "runstate --store file:NEW import 'old'"]);
+    refused_as_a_store(&scene, "old");
     let said = scene.run(&["import", "old"]).ended(0);
     insta::assert_snapshot!(said.out);
     let done = scene.show("done");
@@ -393,12 +390,86 @@ fn a_directory_of_the_older_cvm_is_taken_over_and_what_is_not_is_told() {
     scene.run(&["start", "greeter", "--id", "new"]).ended(3);
     scene.run(&["start", "greet2", "--id", "other"]).ended(3);
     let again = scene.run(&["import", "old", "--json"]).ended(0).json();
-    assert_eq!(again["executions"], serde_json::json!(["done", "failed"]));
-    assert_eq!(again["left"].as_array().unwrap().len(), 6);
+    assert_eq!(again["executions"], serde_json::json!(["done", "failed", "of_broken"]));
+    assert_eq!(again["left"].as_array().unwrap().len(), 5);
+    // Its bytecode is not one that runs here, so it is kept for reading.
+    scene.run(&["retry", "failed"]).ended(5).explains(&["cannot run here", "start its program again"]);
     // What was taken over moves on as everything does.
     scene.run(&["export", "all.jsonl"]).ended(0);
     scene.run(&in_store("file:new", &["import", "all.jsonl"])).ended(0);
     assert_eq!(scene.run(&in_store("file:new", &["show", "done", "--json"])).ended(0).json(), done);
+}
+
+/// A directory of the older CVM is no store, and the refusal names the command that imports it.
+fn refused_as_a_store(scene: &Scene, directory: &str) {
+    let import = format!("runstate --store file:NEW import '{directory}'");
+    scene.run(&["list", "--store", &format!("file:{directory}")]).ended(4).explains(&["older CVM", &import]);
+    let mut command = scene.command(&["list"]);
+    let said: Said = command.env_remove("RUNSTATE_STORE").env("CVM_DATA_DIR", directory).output().unwrap().into();
+    said.ended(4).explains(&["older CVM", &import]);
+}
+
+#[test]
+fn a_directory_in_the_first_layout_of_the_older_cvm_is_imported_whole() {
+    let scene = Scene::new();
+    let at = "2024-01-20T10:00:00.000Z";
+    let write = |path: &str, document: Json| {
+        let path = scene.path().join("seed").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, document.to_string()).unwrap();
+    };
+    let bytecode = serde_json::json!([
+        {"op": 1, "arg": "Name?"}, {"op": 6}, {"op": 4, "arg": "name"}, {"op": 1, "arg": "Hello, "}, {"op": 3, "arg": "name"},
+        {"op": 5}, {"op": 7}, {"op": 255}
+    ]);
+    let source = "const name = CC('Name?');\nconsole.log('Hello, ' + name);";
+    let program =
+        serde_json::json!({"id": "greet", "name": "greet", "source": source, "bytecode": bytecode, "created": at});
+    write("programs/greet.json", program);
+    let execution = |id: &str, state: &str, pc: u32, more: Json| {
+        let mut execution = serde_json::json!({
+            "id": id, "programId": "greet", "state": state, "pc": pc, "stack": [], "variables": {"name": "Ada"}, "output": [],
+            "created": at, "updated": at
+        });
+        execution.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        write(&format!("executions/{id}.json"), execution);
+    };
+    execution("ended", "complete", 7, serde_json::json!({"output": ["Hello, Ada"]}));
+    execution("waits", "waiting_cc", 1, serde_json::json!({"stack": ["Name?"], "variables": {}}));
+    let error = serde_json::json!({"message": "down", "instruction": {"op": 3, "arg": "name"}, "stack": ["Hello, "]});
+    execution("failed", "error", 4, serde_json::json!({"stack": ["Hello, "], "error": error}));
+    let entry = serde_json::json!({
+        "executionId": "ended", "step": 1, "pc": 1, "instruction": {"op": 6}, "stack": ["Name?"], "variables": {}, "timestamp": at
+    });
+    write(&format!("history/ended/{at}-1.json"), entry);
+
+    refused_as_a_store(&scene, "seed");
+    let imported = scene.run(&["import", "seed", "--json"]).ended(0).json();
+    assert_eq!(imported["executions"], serde_json::json!(["ended", "failed", "waits"]));
+    assert_eq!(imported["left"].as_array().unwrap().len(), 1, "{imported}");
+    assert_eq!(scene.show("ended")["output"], serde_json::json!(["Hello, Ada"]));
+    assert!(scene.run(&["logs", "ended"]).ended(0).out.contains("[\"Name?\"]"));
+    let failed = &scene.show("failed")["error"];
+    assert_eq!(
+        (&failed["pc"], &failed["instruction"]["op"], &failed["instruction"]["arg"]),
+        (&4.into(), &3.into(), &"name".into())
+    );
+    assert_eq!(failed["stack"], serde_json::json!(["Hello, "]));
+    scene.run(&["export", "--tree", "tree"]).ended(0);
+    for (id, field, expected) in [
+        ("ended", "variables", serde_json::json!({"input": null, "name": "Ada"})),
+        ("ended", "pc", 7.into()),
+        ("failed", "stack", serde_json::json!(["Hello, "])),
+    ] {
+        let path = scene.path().join(format!("tree/executions/{id}.json"));
+        let exported: Json = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        assert_eq!(exported[field], expected, "{id}");
+    }
+    scene.run(&["retry", "failed"]).ended(0);
+    assert_eq!(scene.show("failed")["output"], serde_json::json!(["Hello, Ada"]));
+    scene.run(&["answer", "waits", "--text", "Bob"]).ended(0);
+    assert_eq!(scene.show("waits")["output"], serde_json::json!(["Hello, Bob"]));
+    scene.run(&["verify"]).ended(0);
 }
 
 #[test]

@@ -315,7 +315,7 @@ pub fn redact(value: &mut Json) {
             for (name, value) in map {
                 match name.as_str() {
                     // What the compiler makes of a source may become better.
-                    "executionTimeMs" | "instructionsExecuted" | "instruction" | "bytes" | "commitBytes" => {
+                    "executionTimeMs" | "instructionsExecuted" | "instruction" | "pc" | "bytes" | "commitBytes" => {
                         *value = "[n]".into()
                     }
                     _ => redact(value),

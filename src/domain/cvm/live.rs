@@ -178,7 +178,12 @@ impl Frames {
 pub(super) struct Live {
     pub machine: vm::Machine,
     pub program_hash: Arc<str>,
+    /// Why it cannot run; the machine only holds the variables and operands then. `None`: it can.
+    unable: Option<Arc<str>>,
 }
+
+/// Under this name the saved machine says why it cannot run.
+const UNABLE: &str = "unable";
 
 /// What is kept beside an execution's document: its typed and its live form.
 pub(super) struct Warm {
@@ -218,11 +223,43 @@ impl Live {
         let limits = limits(heap_bytes, ctx);
         let machine = vm::Machine::start(decoded.program.clone(), input, ctx.seed("random"), limits)
             .map_err(|failure| Rejection::Invalid { field: "input".to_owned(), reason: failure.message })?;
-        Ok(Self { machine, program_hash: decoded.hash.clone() })
+        Ok(Self::new(machine, decoded.hash.clone()))
     }
 
-    /// The machine of `execution`: the one held for the revision that was read, else from its rows.
+    /// A machine that can run, of the program with this hash.
+    pub fn new(machine: vm::Machine, program_hash: Arc<str>) -> Self {
+        Self { machine, program_hash, unable: None }
+    }
+
+    /// The variables and operands of an imported execution whose program cannot be where it ended. They are kept by a machine of a program
+    /// that only halts.
+    pub fn kept(
+        program_hash: Arc<str>,
+        seed: [u8; 32],
+        limits: vm::Limits,
+        standing: &vm::Standing<'_>,
+        unable: &str,
+    ) -> Result<Self, vm::RestoreError> {
+        let standing = vm::Standing { pc: 0, prompt: None, ..*standing };
+        let machine = vm::Machine::standing(vm::Program::halting(), seed, limits, &standing)?;
+        Ok(Self { machine, program_hash, unable: Some(unable.into()) })
+    }
+
+    /// The machine of `execution` to run it: the one held for the revision that was read, else from its rows.
     pub fn of(view: &View, execution: &Execution, ctx: &Ctx) -> Result<Self, Rejection> {
+        let live = Self::loaded(view, execution, ctx)?;
+        if let Some(why) = &live.unable {
+            let message = format!(
+                "execution `{}` was imported as it ended and cannot run here: {why}; start its program again instead",
+                execution.id
+            );
+            return Err(Rejection::domain(Code::IllegalTransition, message));
+        }
+        Ok(live)
+    }
+
+    /// As [`Live::of`], for looking only.
+    pub fn loaded(view: &View, execution: &Execution, ctx: &Ctx) -> Result<Self, Rejection> {
         let key = Key::new(&EXECUTIONS, &execution.id);
         if let Some(warm) = view.warm::<Warm>(&key) {
             return Ok(warm.live.clone());
@@ -239,8 +276,9 @@ impl Live {
                 .map_err(|why| document::damaged(&key, &why))?,
             (None, None) => return Err(document::damaged(&key, "its stack is nowhere")),
         };
+        let unable: Option<Arc<str>> = frames.machine.get(UNABLE).and_then(Json::as_str).map(Arc::from);
         let saved = vm::Saved {
-            pc: execution.pc,
+            pc: if unable.is_some() { 0 } else { execution.pc },
             stack: frames.stack,
             scopes: frames.scopes,
             heap: Json::Object(execution.heap.counters.clone()),
@@ -248,9 +286,10 @@ impl Live {
             machine: frames.machine,
         };
         let pages = pages.iter().map(|rows| rows::page_json(rows));
-        let machine = vm::Machine::restore(decoded.program, &saved, pages, limits(execution.heap_bytes, ctx))
+        let program = if unable.is_some() { vm::Program::halting() } else { decoded.program };
+        let machine = vm::Machine::restore(program, &saved, pages, limits(execution.heap_bytes, ctx))
             .map_err(|e| document::damaged(&key, &e.to_string()))?;
-        Ok(Self { machine, program_hash: decoded.hash })
+        Ok(Self { machine, program_hash: decoded.hash, unable })
     }
 
     /// Tells what became of the open calls; an answer that the machine cannot take is refused.
@@ -293,7 +332,10 @@ impl Live {
         }
         self.machine.mark_clean();
         changes.extend(heap.spill.take().into_iter().flat_map(|old| old.retire(&id, FRAMES_PAGE)));
-        let frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
+        let mut frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
+        if let Some(why) = &self.unable {
+            frames.machine[UNABLE] = Json::from(&**why);
+        }
         let text = value::written(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
         if text.len() > FRAMES_BYTES {
             heap.spilled = versions.after(heap.spilled);

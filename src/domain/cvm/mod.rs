@@ -44,12 +44,12 @@ pub use call::{
     CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
 };
 pub use carried::{
-    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedPlace, CarriedQuestion, CarryEnded, CarryProgram,
+    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedQuestion, CarryEnded, CarryProgram, CarryReady,
     CarryRows, CarryStanding, Kept, bytecode_hash,
 };
 pub use execution::{
-    Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, Metrics, Pause, ProgramError,
-    Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,
+    Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, ImportedFailure, Metrics, Pause,
+    ProgramError, Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,
 };
 pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};

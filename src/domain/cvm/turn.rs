@@ -208,7 +208,7 @@ fn end(
             End::Complete(ctx.now, result)
         }
         Stop::Failed(failure) => {
-            let error = ProgramError::of(failure, ctx.now).bounded();
+            let error = ProgramError::of(failure, live.machine.instruction(), ctx.now).bounded();
             log("error", error.to_json(), ctx)?;
             End::Failed(error)
         }

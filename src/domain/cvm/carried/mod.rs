@@ -1,26 +1,32 @@
-//! What is taken over from a storage of the older CVM: programs, compiled anew, and executions that had ended. One that had not
-//! ended goes on where its bytecode is one that runs here (`standing.rs`); a directory's stands in the middle of other bytecode and cannot be
-//! carried over. Rows are in `rows.rs`.
+//! The import of what the older CVM stored: programs, compiled anew, and their executions. An execution that had ended is in `ended.rs`,
+//! one that waits or runs in `standing.rs`. Rows are in `rows.rs`.
 
+mod ended;
 mod rows;
 mod standing;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::document;
-use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, State};
-use super::live::{Heap, Live};
-use super::program::{Decoded, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
-use super::turn::{self, Written};
+use super::execution::{EXECUTIONS, Execution, Metrics, State};
+use super::live::Heap;
+use super::program::{LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id;
 use crate::schema::Key;
 use crate::time::Timestamp;
-use crate::value::{Json, check_plain};
+use crate::value::Json;
 use crate::vm::{self, BYTECODE_VERSION, WireInstruction};
 
+pub use ended::{CarriedEnd, CarryEnded};
 pub use rows::{CarriedAnswer, CarriedCall, CarriedLog, CarryRows};
-pub use standing::{CarriedQuestion, CarryStanding, bytecode_hash};
+pub use standing::{CarriedQuestion, CarryReady, CarryStanding, bytecode_hash};
+
+/// The bytecode version of a program that came without any that runs here: older than all, so that starting it asks for its source again.
+const UNRUNNABLE_VERSION: u32 = 0;
+
+/// All bytecode that such a program has.
+const HALT: WireInstruction = WireInstruction { op: 255, arg: None, line: 0, column: None };
 
 /// Takes over a program with its id and times. One of the same id and source is there already; where its name is taken by another,
 /// which the older storage allowed, its id is its name.
@@ -32,7 +38,7 @@ pub struct CarryProgram {
     pub name: String,
     /// Its source.
     pub source: String,
-    /// What the source was compiled to now; verified here.
+    /// What the source was compiled to now; verified here. Empty: it does not compile, and nothing starts until another source is loaded.
     pub bytecode: Vec<WireInstruction>,
     /// By what it was compiled.
     pub compiler: String,
@@ -83,7 +89,11 @@ impl Command for CarryProgram {
                 false => Err(Rejection::AlreadyExists { what: "program", id: self.id.clone() }),
             };
         }
-        for bytecode in self.kept.iter().map(|kept| &kept.bytecode).chain([&self.bytecode]) {
+        let (bytecode, version) = match self.bytecode.is_empty() {
+            true => (vec![HALT], UNRUNNABLE_VERSION),
+            false => (self.bytecode.clone(), BYTECODE_VERSION),
+        };
+        for bytecode in self.kept.iter().map(|kept| &kept.bytecode).chain([&bytecode]) {
             vm::Program::decode(bytecode)
                 .map_err(|e| Rejection::domain(crate::code::Code::InvalidBytecode, e.to_string()))?;
         }
@@ -100,8 +110,8 @@ impl Command for CarryProgram {
             name: name.clone(),
             description: self.description.clone(),
             source: self.source.clone(),
-            bytecode: self.bytecode.clone(),
-            metadata: Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() },
+            bytecode,
+            metadata: Metadata { version, compiled: ctx.now, compiler: self.compiler.clone() },
             created: self.created,
             modified: self.modified,
             tags: self.tags.clone(),
@@ -123,103 +133,6 @@ impl Kept {
         let Metadata { version, .. } = program.metadata;
         let metadata = Metadata { version, compiled: self.compiled, compiler: self.compiler.clone() };
         Program { bytecode: self.bytecode.clone(), metadata, program_version: 1, ..program }
-    }
-}
-
-/// Takes over an execution that had ended: its output, its result or error, its times. Its machine is not known any more; it is given
-/// one that has not begun, so that a failed one that is tried again runs anew.
-#[derive(Clone, Debug, Serialize)]
-pub struct CarryEnded {
-    /// Its id.
-    pub id: String,
-    /// Its program, which is here.
-    pub program_id: String,
-    /// How it ended.
-    pub end: CarriedEnd,
-    /// All it had printed.
-    pub output: Vec<String>,
-    /// When it was started.
-    pub started: Timestamp,
-    /// When it ended.
-    pub completed: Timestamp,
-    /// Its counters, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<Metrics>,
-    /// Where it failed, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<CarriedPlace>,
-}
-
-/// Where an execution had failed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CarriedPlace {
-    /// Line of the source, from 1; 0 where it is not known.
-    pub line: u32,
-    /// The failing instruction.
-    pub instruction: u32,
-}
-
-/// How an execution of the older CVM had ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CarriedEnd {
-    /// With this value.
-    Complete(Json),
-    /// With this error.
-    Failed(String),
-}
-
-impl Command for CarryEnded {
-    const NAME: &'static str = "cvm.carry_ended";
-    type Output = Reached;
-
-    fn subject(&self) -> Option<Key> {
-        Some(Key::new(&EXECUTIONS, &self.id))
-    }
-
-    fn reads(&self, view: &View) -> ReadSet {
-        place_of(view, &self.id, &self.program_id)
-    }
-
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
-        id::check(&self.id).map_err(|e| invalid("id", e.to_string()))?;
-        let key = absent(view, &self.id)?;
-        let program = program_of(view, &self.program_id)?;
-        let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
-        let state = self.state()?;
-        let mut live = Live::start(&decoded, &Json::Null, None, ctx)?;
-        let metrics = self.metrics.unwrap_or_default();
-        let begun = begun(&self.id, program, state, self.started);
-        let mut execution = Execution { metrics, last_modified: self.completed, ..begun };
-        let mut written = Written::default();
-        turn::print(&mut execution, &self.output, &mut written)?;
-        let pages = live.save(&mut execution, ctx)?;
-        let insert = Change::Insert { key, document: execution.to_document()? };
-        let mut decision = Decision::of(execution.reached()).change(insert);
-        decision.changes.extend(written.changes);
-        decision.changes.extend(pages);
-        Ok(decision)
-    }
-}
-
-impl CarryEnded {
-    fn state(&self) -> Result<State, Rejection> {
-        let at = self.completed;
-        Ok(match &self.end {
-            CarriedEnd::Complete(result) => {
-                check_plain(result)
-                    .map_err(|e| Rejection::Invalid { field: "result".to_owned(), reason: e.to_string() })?;
-                State::Complete { at, result: result.clone() }
-            }
-            CarriedEnd::Failed(message) => {
-                let mut error = ProgramError::carried(message, at).bounded();
-                if let Some(place) = &self.place {
-                    (error.line, error.instruction) = (place.line, place.instruction);
-                }
-                State::Failed { at, error }
-            }
-        })
     }
 }
 

@@ -44,6 +44,54 @@ pub struct CarryStanding {
     pub metrics: Metrics,
 }
 
+/// Takes over an execution that has not begun: it begins with version 1 of its program, and is due at once.
+#[derive(Clone, Debug, Serialize)]
+pub struct CarryReady {
+    /// Its id.
+    pub id: String,
+    /// Its program, which is here.
+    pub program_id: String,
+    /// What was printed under its id.
+    pub output: Vec<String>,
+    /// When it was made.
+    pub started: Timestamp,
+    /// When it was last written.
+    pub last_modified: Timestamp,
+}
+
+impl Command for CarryReady {
+    const NAME: &'static str = "cvm.carry_ready";
+    type Output = Reached;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.id))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        place_of(view, &self.id, &self.program_id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
+        let wrong = |e: id::InvalidId| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() };
+        id::check(&self.id).map_err(wrong)?;
+        let key = absent(view, &self.id)?;
+        let program = program_of(view, &self.program_id)?;
+        let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
+        let mut live = Live::start(&decoded, &Json::Null, ctx)?;
+        let mut execution = begun(&self.id, program, State::Running { lease_until: ctx.now }, self.started);
+        execution.last_modified = self.last_modified;
+        let mut written = Written::default();
+        turn::print(&mut execution, &self.output, &mut written)?;
+        let pages = live.save(&mut execution, ctx)?;
+        let insert = Change::Insert { key, document: execution.to_document()? };
+        let mut decision = Decision::of(execution.reached()).change(insert);
+        decision.changes.extend(written.changes);
+        decision.changes.extend(pages);
+        decision.hints.push(Hint::Due);
+        Ok(decision)
+    }
+}
+
 /// A question that nobody had answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct CarriedQuestion {
@@ -132,7 +180,7 @@ impl Command for CarryStanding {
         let standing = self.standing();
         let machine = vm::Machine::standing(decoded.program, ctx.seed("random"), live::limits(None, ctx), &standing);
         let machine = machine.map_err(|wrong| invalid("state", wrong.message))?;
-        let mut live = Live { machine, program_hash: decoded.hash };
+        let mut live = Live::new(machine, decoded.hash);
         // Whoever ran it is gone: it is due at once.
         let running = State::Running { lease_until: ctx.now };
         let mut execution = Execution { metrics: self.metrics, ..begun(&self.id, program, running, self.started) };

@@ -22,7 +22,7 @@ use crate::value::Json;
 
 pub use commands::{Cancel, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
 pub use delete::{Delete, DeleteRows, Deleted, UpTo};
-pub use error::ProgramError;
+pub use error::{ImportedFailure, ProgramError};
 pub use lifecycle::{End, Event};
 
 /// An execution.
@@ -176,8 +176,8 @@ pub enum Status {
     Cancelled,
 }
 
-/// `cvm.executions`.
-pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 1)
+/// `cvm.executions`. In version 1 `error.instruction` was an index; documents of it are read all the same (`error.rs`).
+pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
     .fields(&[
         Field::id("id"),
         Field::id("programId"),

@@ -1,17 +1,21 @@
 //! Taking it over: programs, then each execution with its rows before it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::read::{self, Execution, Program, Status};
-use super::rows::Open;
+use super::rows::{Calls, Open};
 use super::{Ask, OlderDatabase};
 use crate::code::Code;
 use crate::domain::cvm::{
-    CarriedEnd, CarriedQuestion, CarryEnded, CarryProgram, CarryStanding, Kept, Metrics, bytecode_hash,
+    CarriedEnd, CarriedQuestion, CarryEnded, CarryProgram, CarryReady, CarryStanding, ImportedFailure, Kept, Metrics,
+    bytecode_hash,
 };
 use crate::engine::transfer::disk::{Carried, CarriedProgram, Left, refused};
 use crate::engine::transfer::{Phase, Progress};
 use crate::engine::{Engine, Error};
+use crate::time::Timestamp;
+use crate::value::{Document, Json};
 use crate::vm::{self, WireInstruction};
 
 /// What is under way.
@@ -30,7 +34,15 @@ pub(super) struct Taking<'a> {
 struct Taken {
     name: String,
     /// The bytecode that it came with; or why nothing can go on in it.
-    bytecode: Result<Vec<WireInstruction>, String>,
+    bytecode: Result<Arc<Original>, String>,
+    /// Whether it can be started.
+    starts: bool,
+}
+
+/// Bytecode that a program came with.
+struct Original {
+    wire: Vec<WireInstruction>,
+    decoded: vm::Program,
 }
 
 impl Engine {
@@ -51,10 +63,11 @@ impl Engine {
             carried: Carried::default(),
             ours: 0,
         };
-        let mut done = 0;
+        taking.carried.left = from.strangers();
+        let (mut done, of) = (0, from.total());
         let mut step = || {
             done += 1;
-            progress(Progress { phase: Phase::Write, done, of: None });
+            progress(Progress { phase: Phase::Write, done, of });
         };
         taking.programs(&compile, &mut step).await?;
         taking.executions(&mut step).await?;
@@ -66,6 +79,12 @@ impl Engine {
 impl Taking<'_> {
     pub(super) fn leave(&mut self, what: &'static str, id: &str, why: String) {
         self.carried.left.push(Left { what, id: shown(id), why });
+    }
+
+    fn leave_fields(&mut self, id: &str, names: &[String]) {
+        if !names.is_empty() {
+            self.leave("fields", id, format!("`{}` are not known here", names.join("`, `")));
+        }
     }
 
     async fn programs(
@@ -93,13 +112,15 @@ impl Taking<'_> {
         program: Program,
         compile: impl Fn(&str, &str) -> Result<(Vec<WireInstruction>, String), String>,
     ) -> Result<(), Error> {
-        let Program { id, name, description, source, bytecode, compiler, compiled, created, modified, tags } = program;
-        let verified = bytecode.and_then(|bytecode| match vm::Program::decode(&bytecode) {
-            Ok(_) => Ok(bytecode),
+        let Program { id, name, description, source, bytecode, compiler, compiled, created, modified, tags, unknown } =
+            program;
+        self.leave_fields(&id, &unknown);
+        let verified = bytecode.and_then(|wire| match vm::Program::decode(&wire) {
+            Ok(decoded) => Ok(Arc::new(Original { wire, decoded })),
             Err(wrong) => Err(wrong.to_string()),
         });
         let anew = if source.trim().is_empty() { Err("it has no source".to_owned()) } else { compile(&name, &source) };
-        let kept = verified.as_ref().ok().cloned();
+        let kept = verified.as_ref().ok().map(|original| original.wire.clone());
         let (bytecode, compiler, kept) = match (anew, kept) {
             (Ok((bytecode, by)), Some(kept)) if bytecode != kept => {
                 (bytecode, by, Some(Kept { bytecode: kept, compiler, compiled }))
@@ -110,15 +131,20 @@ impl Taking<'_> {
                 (kept, compiler, None)
             }
             (Err(why), None) => {
-                let bytecode = verified.err().unwrap_or_default();
-                self.leave("program", &id, format!("{why}; and {bytecode}"));
-                return Ok(());
+                let bytecode = verified.as_ref().err().map_or("", String::as_str);
+                self.leave(
+                    "compilation",
+                    &id,
+                    format!("nothing starts it until another source is loaded: {why}; and {bytecode}"),
+                );
+                (Vec::new(), compiler, None)
             }
         };
         let command = CarryProgram { id, name, source, bytecode, compiler, created, modified, kept, description, tags };
+        let starts = !command.bytecode.is_empty();
         match self.engine.carry_once(&command).await {
             Ok(loaded) => {
-                let taken = Taken { name: loaded.name.clone(), bytecode: verified };
+                let taken = Taken { name: loaded.name.clone(), bytecode: verified, starts };
                 self.programs.insert(command.id.clone(), taken);
                 self.carried.programs.push(CarriedProgram { id: command.id, name: loaded.name });
             }
@@ -130,7 +156,7 @@ impl Taking<'_> {
     async fn executions(&mut self, step: &mut impl FnMut()) -> Result<(), Error> {
         let mut rows = self.from.ask(Ask::Executions).await?;
         while let Some(found) = rows.next().await? {
-            self.seen.insert(found.id.clone());
+            self.seen.insert(read::own_id(&found).to_owned());
             if read::is_ours(&found) {
                 self.ours += 1;
                 continue;
@@ -138,80 +164,153 @@ impl Taking<'_> {
             match Execution::read(&found) {
                 Ok(execution) => {
                     let id = execution.id.clone();
+                    let unknown = execution.unknown.clone();
                     match self.execution(execution).await {
-                        Ok(()) => self.carried.executions.push(id),
+                        Ok(()) => {
+                            self.leave_fields(&id, &unknown);
+                            self.carried.executions.push(id);
+                        }
                         Err(error) => self.carried.left.push(refused("execution", &shown(&id), error)?),
                     }
                 }
-                Err(why) => self.leave("execution", &found.id, why),
+                Err(why) => self.leave("execution", read::own_id(&found), why),
             }
             step();
         }
         Ok(())
     }
 
-    async fn execution(&mut self, execution: Execution) -> Result<(), Error> {
+    async fn execution(&mut self, mut execution: Execution) -> Result<(), Error> {
         let Some(program) = self.programs.get(&execution.program) else {
             let message = format!("its program {} was not imported", shown(&execution.program));
             return Err(Error::new(Code::NotFound, message));
         };
-        let name = program.name.clone();
-        let Execution { id, status, output, started, modified, metrics, program: program_id, .. } = execution;
-        let (end, completed, place) = match status {
-            Status::Complete { at, result } => (CarriedEnd::Complete(result), at, None),
-            Status::Failed { at, message, place } => (CarriedEnd::Failed(message), at, Some(place)),
-            Status::Waiting { .. } | Status::Running => {
-                let (pc, stack) = (execution.pc, execution.stack);
-                let question = match status {
-                    Status::Waiting { prompt, asked } => Some(CarriedQuestion { call: None, prompt, asked }),
-                    _ => None,
-                };
-                let (bytecode, variables) = (String::new(), execution.variables.map_err(cannot)?);
-                let last_modified = modified;
-                return self
-                    .standing(
-                        CarryStanding {
-                            id,
-                            program_id,
-                            bytecode,
-                            pc,
-                            stack,
-                            variables,
-                            question,
-                            output,
-                            started,
-                            last_modified,
-                            metrics,
-                        },
-                        &name,
-                    )
-                    .await;
+        let (name, original, starts) = (program.name.clone(), program.bytecode.clone(), program.starts);
+        let beside = self.output(&execution.id).await?;
+        // Versions that began to keep it beside left the earlier lines where they were.
+        if execution.output != beside {
+            execution.output.extend(beside);
+        }
+        let original = original.as_ref().map(|original| &**original).map_err(String::as_str);
+        let status = std::mem::replace(&mut execution.status, Status::Ready);
+        match status {
+            Status::Ready if !starts => Err(cannot("its program cannot be started")),
+            Status::Ready => self.ready(execution, &name).await,
+            Status::Running => self.standing(execution, None, &name, original).await,
+            Status::Waiting { prompt, asked } => {
+                let asked = |prompt| Some(CarriedQuestion { call: None, prompt, asked });
+                let original = original.map_err(unrunnable)?;
+                let prompt = prompt.or_else(|| original.decoded.question(execution.pc, &execution.stack));
+                let prompt =
+                    prompt.ok_or_else(|| cannot("it has no `ccPrompt`, and nothing else says what it asks"))?;
+                self.standing(execution, asked(prompt), &name, Ok(original)).await
             }
-        };
-        let calls = self.calls(&id, &name, None).await?;
-        self.logs(&id, &name).await?;
-        let metrics = Some(counted(metrics, calls.closed));
-        let command = CarryEnded { id, program_id, end, output, started, completed, metrics, place };
+            Status::Complete { at, result } => {
+                self.ended(execution, CarriedEnd::Complete(result), at, &name, original).await
+            }
+            Status::Failed { at, failure } => {
+                self.ended(execution, CarriedEnd::Failed(failure), at, &name, original).await
+            }
+        }
+    }
+
+    async fn ended(
+        &mut self,
+        execution: Execution,
+        end: CarriedEnd,
+        completed: Timestamp,
+        program: &str,
+        original: Result<&Original, &str>,
+    ) -> Result<(), Error> {
+        let Execution { id, program: program_id, pc, stack, variables, calls, output, started, metrics, .. } =
+            execution;
+        let variables = variables.unwrap_or_else(|why| {
+            self.leave("variables", &id, why);
+            Document::new()
+        });
+        if calls > 0 {
+            self.leave("variables", &id, format!("those of {calls} functions that were being called are not kept"));
+        }
+        let closed = self.rows(&id, program, original.ok(), None).await?.closed;
+        let metrics = counted(metrics, closed);
+        let unable = original.err().map(|why| format!("its program came with bytecode that does not run here ({why})"));
+        let mut command =
+            CarryEnded { id, program_id, end, unable, pc, stack, variables, output, started, completed, metrics };
+        if let (CarriedEnd::Failed(failure), Ok(original)) = (&command.end, original) {
+            let found = failed_at(original, &command, failure);
+            if let Some(found) = found {
+                (command.pc, command.stack) = found;
+            }
+        }
+        self.engine.carry_once(&command).await.map(|_| ())
+    }
+
+    /// Takes over an execution that has not begun: it is due.
+    async fn ready(&mut self, execution: Execution, program: &str) -> Result<(), Error> {
+        let Execution { id, program: program_id, output, started, modified, .. } = execution;
+        self.rows(&id, program, None, None).await?;
+        let command = CarryReady { id, program_id, output, started, last_modified: modified };
         self.engine.carry_once(&command).await.map(|_| ())
     }
 
     /// Takes over an execution that had not ended. Whether its machine can stand there is found out before any row is written.
-    async fn standing(&mut self, mut standing: CarryStanding, program: &str) -> Result<(), Error> {
-        let taken = self.programs.get(&standing.program_id);
-        let bytecode = taken.map_or(Err("it is not here"), |taken| taken.bytecode.as_ref().map_err(String::as_str));
-        let bytecode =
-            bytecode.map_err(|why| cannot(format!("the bytecode that it stands in cannot be run here: {why}")))?;
-        standing.check(bytecode).map_err(cannot)?;
-        standing.bytecode = bytecode_hash(bytecode)?;
-        let open = standing.question.as_ref().map(|question| Open { pc: standing.pc, prompt: &question.prompt });
-        let calls = self.calls(&standing.id, program, open).await?;
-        self.logs(&standing.id, program).await?;
+    async fn standing(
+        &mut self,
+        execution: Execution,
+        question: Option<CarriedQuestion>,
+        program: &str,
+        original: Result<&Original, &str>,
+    ) -> Result<(), Error> {
+        let original = original.map_err(unrunnable)?;
+        let Execution { id, program: program_id, pc, stack, variables, calls, output, started, .. } = execution;
+        if calls > 0 {
+            return Err(cannot(format!(
+                "it stands in {calls} functions that were called, which no bytecode here returns from"
+            )));
+        }
+        if execution.shared
+            && variables.iter().flat_map(Document::values).chain(&stack).any(|v| v.is_array() || v.is_object())
+        {
+            return Err(cannot(format!("its variables share arrays and objects in a heap; {ELSEWHERE}")));
+        }
+        let mut standing = CarryStanding {
+            id,
+            program_id,
+            bytecode: bytecode_hash(&original.wire)?,
+            pc,
+            stack,
+            variables: variables.map_err(cannot)?,
+            question,
+            output,
+            started,
+            last_modified: execution.modified,
+            metrics: execution.metrics,
+        };
+        standing.check(&original.wire).map_err(|why| cannot(format!("{why}; {ELSEWHERE}")))?;
+        let open = standing.question.as_ref().map(|question| Open { pc, prompt: &question.prompt });
+        let calls = self.rows(&standing.id, program, Some(original), open).await?;
         let asked = u64::from(standing.question.is_some());
         standing.metrics = counted(standing.metrics, calls.closed + asked);
         if let Some(question) = &mut standing.question {
             question.call = calls.open;
         }
         self.engine.carry_once(&standing).await.map(|_| ())
+    }
+
+    /// Takes over the calls, the log and the history of an execution.
+    async fn rows(
+        &mut self,
+        id: &str,
+        program: &str,
+        original: Option<&Original>,
+        open: Option<Open<'_>>,
+    ) -> Result<Calls, Error> {
+        let waits_at = open.as_ref().map(|open| open.pc);
+        let mut calls = self.calls(id, program, open).await?;
+        self.logs(id, program).await?;
+        let decoded = original.map(|original| &original.decoded);
+        calls.closed = self.history(id, program, decoded, waits_at, calls.closed).await?;
+        Ok(calls)
     }
 
     fn end(self) -> Result<Carried, Error> {
@@ -229,6 +328,26 @@ impl Taking<'_> {
             Error::new(Code::NotFound, format!("{name} holds no programs and no executions of the older CVM"))
         })
     }
+}
+
+/// What can be done about an execution that cannot go on here.
+const ELSEWHERE: &str = "finish it in the older CVM, or start its program again here";
+
+fn unrunnable(why: &str) -> Error {
+    cannot(format!("the bytecode that it stands in cannot be run here: {why}; {ELSEWHERE}"))
+}
+
+/// Where a machine of the program can be that failed so, and its operands. The older CVM may have counted on already, or popped operands.
+fn failed_at(original: &Original, ended: &CarryEnded, failure: &ImportedFailure) -> Option<(u32, Vec<Json>)> {
+    let is_named = |pc: u32| {
+        let instruction = original.decoded.instruction(pc);
+        ["op", "arg"].iter().all(|part| instruction.get(part) == failure.instruction.get(part))
+    };
+    let before = ended.pc.checked_sub(1).filter(|before| is_named(*before) && !is_named(ended.pc));
+    let pc = before.unwrap_or(ended.pc);
+    let enough = original.decoded.depth(pc)?;
+    let stacks = [&ended.stack, &failure.stack];
+    stacks.into_iter().find(|stack| stack.len() >= enough).map(|stack| (pc, stack.clone()))
 }
 
 fn cannot(why: impl Into<String>) -> Error {

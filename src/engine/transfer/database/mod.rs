@@ -1,4 +1,5 @@
-//! A database of the older CVM: `programs`, `executions`, `cc_history` and `execution_logs`, written by other programs or by hand.
+//! What an older CVM stored: `programs`, `executions`, `cc_history` and `execution_logs`, and beside them `outputs` and `history`, in a
+//! database or in a folder.
 //!
 //! A program is compiled anew for what is started from now on; the bytecode it came with stays as its first version, and executions that
 //! have not ended go on in it, where they stood: they wait for their answer, or run on from their last save. What cannot be taken over is
@@ -6,6 +7,8 @@
 
 mod carry;
 mod fields;
+mod heap;
+mod history;
 mod read;
 mod rows;
 
@@ -19,6 +22,7 @@ cfg_if::cfg_if! {
 }
 
 use crate::engine::Error;
+use crate::engine::transfer::disk::Left;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
 
@@ -39,6 +43,19 @@ pub enum Ask<'a> {
     CallOwners,
     /// The same of the log.
     LogOwners,
+}
+
+/// What some versions of the older CVM kept beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside<'a> {
+    /// Lines that one execution printed: rows with `lines`.
+    Output(&'a str),
+    /// The history of one execution, in the order of `timestamp` and `step`.
+    History(&'a str),
+    /// Which executions the output is of, as [`Ask::CallOwners`].
+    OutputOwners,
+    /// Which executions the history is of.
+    HistoryOwners,
 }
 
 /// A document that was found.
@@ -62,4 +79,25 @@ pub trait OlderDatabase: MaybeSync {
     fn name(&self) -> &str;
     /// Asks it. A collection that is not there is empty.
     fn ask<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>>;
+    /// Asks for what may be kept beside.
+    fn beside<'a>(&'a self, _: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
+        Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Rows>) })
+    }
+    /// How many programs and executions there are, where that is known.
+    fn total(&self) -> Option<u64> {
+        None
+    }
+    /// What is there and is not part of such a database.
+    fn strangers(&self) -> Vec<Left> {
+        Vec::new()
+    }
+}
+
+/// No rows.
+struct Nothing;
+
+impl Rows for Nothing {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
 }

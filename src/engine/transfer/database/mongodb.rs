@@ -1,6 +1,6 @@
 //! A database of the older CVM on a MongoDB server.
 
-use super::{Ask, Found, OlderDatabase, Rows};
+use super::{Ask, Beside, Found, OlderDatabase, Rows};
 use crate::engine::Error;
 use crate::marker::BoxFuture;
 use crate::store::mongodb::{Foreign, ForeignRows};
@@ -45,13 +45,15 @@ impl Rows for Told {
     }
 }
 
+/// The field by which rows say whose they are.
+const OWNER: &str = "executionId";
+
 impl OlderDatabase for OlderMongoDb {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn ask<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
-        const OWNER: &str = "executionId";
         let database = &self.database;
         Box::pin(async move {
             Ok(Box::new(match ask {
@@ -65,6 +67,19 @@ impl OlderDatabase for OlderMongoDb {
                 }
                 Ask::CallOwners => Told::Owners(database.owners("cc_history", OWNER).await?),
                 Ask::LogOwners => Told::Owners(database.owners("execution_logs", OWNER).await?),
+            }) as Box<dyn Rows>)
+        })
+    }
+    fn beside<'a>(&'a self, beside: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
+        let database = &self.database;
+        Box::pin(async move {
+            Ok(Box::new(match beside {
+                Beside::Output(owner) => Told::Documents(database.find("outputs", Some((OWNER, owner)), "_id").await?),
+                Beside::History(owner) => {
+                    Told::Documents(database.find("history", Some((OWNER, owner)), "timestamp").await?)
+                }
+                Beside::OutputOwners => Told::Owners(database.owners("outputs", OWNER).await?),
+                Beside::HistoryOwners => Told::Owners(database.owners("history", OWNER).await?),
             }) as Box<dyn Rows>)
         })
     }

@@ -1,12 +1,16 @@
 //! Documents of the older CVM's database, read into what the domain takes over.
 
 use super::Found;
-use super::fields::{Fields, Read};
-use crate::domain::cvm::{CarriedAnswer, CarriedCall, CarriedLog, CarriedPlace, Metrics};
+use super::fields::Fields;
+use super::heap::Heap;
+use crate::domain::cvm::{CarriedAnswer, CarriedCall, CarriedLog, ImportedFailure, Metrics};
 use crate::id;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, check_plain, json_bytes};
 use crate::vm::WireInstruction;
+use crate::vm::op::Op;
+
+pub(super) use super::fields::Read;
 
 /// Bytes of JSON of one row: what more has is no document for every store.
 const ROW_BYTES: usize = 4 * 1024 * 1024;
@@ -23,6 +27,8 @@ pub(super) struct Program {
     pub(super) created: Timestamp,
     pub(super) modified: Timestamp,
     pub(super) tags: Vec<String>,
+    /// Fields that are not known here.
+    pub(super) unknown: Vec<String>,
 }
 
 /// An execution.
@@ -32,24 +38,85 @@ pub(super) struct Execution {
     pub(super) status: Status,
     pub(super) pc: u32,
     pub(super) stack: Vec<Json>,
+    /// Those of the global scope.
     pub(super) variables: Read<Document>,
+    /// Scopes of functions that were called.
+    pub(super) calls: usize,
     pub(super) output: Vec<String>,
     pub(super) started: Timestamp,
     pub(super) modified: Timestamp,
     pub(super) metrics: Metrics,
+    /// Its arrays and objects are in a heap, where several variables may share one.
+    pub(super) shared: bool,
+    /// Fields that are not known here.
+    pub(super) unknown: Vec<String>,
 }
 
 /// What it was doing.
 pub(super) enum Status {
+    Ready,
     Running,
-    Waiting { prompt: String, asked: Timestamp },
+    Waiting { prompt: Option<String>, asked: Timestamp },
     Complete { at: Timestamp, result: Json },
-    Failed { at: Timestamp, message: String, place: CarriedPlace },
+    Failed { at: Timestamp, failure: ImportedFailure },
+}
+
+/// Fields of an execution that are read, or say nothing that others do not.
+const EXECUTION: &[&str] = &[
+    "_id",
+    "id",
+    "programId",
+    "programName",
+    "state",
+    "status",
+    "pc",
+    "stack",
+    "scopes",
+    "variables",
+    "output",
+    "heap",
+    "ccWaiting",
+    "ccPrompt",
+    "started",
+    "created",
+    "completed",
+    "lastModified",
+    "updated",
+    "metrics",
+    "error",
+    "result",
+    "returnValue",
+];
+
+/// Fields of an execution's `state`.
+const STATE: &[&str] = &["pc", "stack", "scopes", "variables", "status", "output"];
+
+/// Fields of a program.
+const PROGRAM: &[&str] =
+    &["_id", "id", "name", "description", "source", "bytecode", "metadata", "created", "modified", "updated", "tags"];
+
+/// The fields that are not among the known ones and say something.
+fn unknown(document: &Json, known: &[&str], path: &str) -> Vec<String> {
+    let says_nothing = |value: &Json| match value {
+        Json::Null => true,
+        Json::Array(items) => items.is_empty(),
+        Json::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    let fields = document.as_object().into_iter().flatten();
+    let unknown = fields.filter(|(name, value)| !known.contains(&name.as_str()) && !says_nothing(value));
+    unknown.map(|(name, _)| format!("{path}{name}")).collect()
 }
 
 fn own(found: &Found) -> Read<Fields<'_>> {
-    id::check(&found.id).map_err(|why| why.to_string())?;
+    id::check(own_id(found)).map_err(|why| why.to_string())?;
     Fields::of(found.document.as_ref().map_err(Clone::clone)?)
+}
+
+/// The id that others refer to: its own where it has one beside the key of the database.
+pub(super) fn own_id(found: &Found) -> &str {
+    let own = found.document.as_ref().ok().and_then(|document| document.get("id")?.as_str());
+    own.filter(|id| !id.is_empty()).unwrap_or(&found.id)
 }
 
 /// Whether a document was written by this library, which keeps its revision in it.
@@ -65,13 +132,14 @@ impl Program {
             Some(metadata) => (metadata.optional_time("compiled")?, metadata.optional_text("compiler")?),
             None => (None, None),
         };
-        let (created, modified) = (fields.optional_time("created")?, fields.optional_time("modified")?);
+        let created = fields.optional_time("created")?;
+        let modified = fields.optional_time("modified")?.or(fields.optional_time("updated")?);
         let created = created.or(modified).or(compiled).or_else(|| made(&found.id));
         let created = created.ok_or("it has no `created`")?;
         let tags = fields.list("tags")?.iter().map(|tag| tag.as_str().map(str::to_owned));
         Ok(Self {
-            id: found.id.clone(),
-            name: fields.optional_text("name")?.filter(|name| !name.is_empty()).unwrap_or(&found.id).to_owned(),
+            id: own_id(found).to_owned(),
+            name: fields.optional_text("name")?.filter(|name| !name.is_empty()).unwrap_or(own_id(found)).to_owned(),
             description: fields.optional_text("description")?.map(str::to_owned),
             source: fields.optional_text("source")?.unwrap_or_default().to_owned(),
             bytecode: instructions(&fields),
@@ -80,6 +148,7 @@ impl Program {
             created,
             modified: modified.unwrap_or(created),
             tags: tags.collect::<Option<_>>().ok_or("`tags` holds what is no text")?,
+            unknown: found.document.as_ref().map_or_else(|_| Vec::new(), |document| unknown(document, PROGRAM, "")),
         })
     }
 }
@@ -90,10 +159,43 @@ fn instructions(fields: &Fields<'_>) -> Read<Vec<WireInstruction>> {
         return Err("it has no `bytecode`".to_owned());
     }
     let instruction = |(at, json): (usize, &Json)| {
-        let read = <WireInstruction as serde::Deserialize>::deserialize(json);
+        let read = match json.get("op").and_then(Json::as_str) {
+            Some(name) => numbered(json, name),
+            None => <WireInstruction as serde::Deserialize>::deserialize(json).map_err(|why| why.to_string()),
+        };
         read.map_err(|why| format!("instruction {at} of its bytecode is none ({why})"))
     };
     bytecode.iter().enumerate().map(instruction).collect()
+}
+
+/// An instruction that names its operation, where one here means the same.
+fn numbered(json: &Json, name: &str) -> Read<WireInstruction> {
+    let op = match name {
+        "PUSH" => Op::Push,
+        "POP" => Op::Pop,
+        "DUP" => Op::Dup,
+        "SWAP" => Op::Swap,
+        "LOAD" => Op::Load,
+        "STORE" => Op::Store,
+        "CONCAT" => Op::Concat,
+        "ADD" => Op::Add,
+        "SUB" => Op::Sub,
+        "MUL" => Op::Mul,
+        "DIV" => Op::Div,
+        "EQ_STRICT" => Op::Eq,
+        "NEQ_STRICT" => Op::Neq,
+        "JUMP" => Op::Jump,
+        "JUMP_IF" | "JUMP_IF_TRUE" => Op::JumpIf,
+        "JUMP_IF_FALSE" => Op::JumpIfN,
+        "CC" => Op::Cc,
+        "PRINT" => Op::Print,
+        "RETURN" => Op::Return,
+        "HALT" => Op::Halt,
+        _ => return Err(format!("no operation here means what `{}` meant", shortened(name))),
+    };
+    let line = json.get("line").and_then(Json::as_u64).and_then(|line| u32::try_from(line).ok());
+    let arg = json.get("arg").filter(|arg| !arg.is_null() || op == Op::Push).cloned();
+    Ok(WireInstruction { op: op.code().into(), arg, line: line.unwrap_or(0), column: None })
 }
 
 /// The time that an ObjectId bears.
@@ -103,21 +205,40 @@ fn made(id: &str) -> Option<Timestamp> {
 }
 
 impl Execution {
+    /// Reads either form: with `state` as an object, or with its fields beside a `state` that is a text.
     pub(super) fn read(found: &Found) -> Read<Self> {
         let fields = own(found)?;
-        let state = fields.object("state")?;
-        let started = fields.optional_time("started")?.or_else(|| made(&found.id)).ok_or("it has no `started`")?;
-        let modified = fields.optional_time("lastModified")?.unwrap_or(started);
+        let document = found.document.as_ref().map_err(Clone::clone)?;
+        let flat = fields.json("state").is_some_and(Json::is_string);
+        let state = if flat { own(found)? } else { fields.object("state")? };
+        let started = fields.optional_time("started")?.or(fields.optional_time("created")?);
+        let started = started.or_else(|| made(&found.id)).ok_or("it has no `started`")?;
+        let modified = fields.optional_time("lastModified")?.or(fields.optional_time("updated")?).unwrap_or(started);
         let metrics = fields.optional_object("metrics")?;
         let metric = |name| metrics.as_ref().map_or(Ok(None), |metrics| metrics.optional_whole(name));
         let time = i64::try_from(metric("executionTimeMs")?.unwrap_or(0)).unwrap_or(i64::MAX);
+        let heap = Heap::of(document);
+        // The status words of the schema are of documents whose values are JSON.
+        let words = ["running", "waiting_cc", "complete", "error"];
+        let is_schema = document.get("heap").is_none()
+            && fields.json("state").is_none_or(|state| state.as_str().is_none_or(|state| words.contains(&state)));
+        let plain = |value: &Json| if is_schema { value.clone() } else { heap.plain(value) };
+        let variables = globals(&state).map(|globals| {
+            let plain = globals.iter().map(|(name, value)| (name.clone(), plain(value)));
+            Document::from_iter(plain)
+        });
+        let mut unknown = unknown(document, EXECUTION, "");
+        if !flat {
+            unknown.extend(self::unknown(&document["state"], STATE, "state."));
+        }
         Ok(Self {
-            id: found.id.clone(),
+            id: own_id(found).to_owned(),
             program: fields.text("programId")?.to_owned(),
-            status: Status::read(&fields, &state, modified)?,
+            status: Status::read(&fields, &state, flat, modified, plain)?,
             pc: state.optional_place("pc")?.unwrap_or(0),
-            stack: state.list("stack")?.to_vec(),
-            variables: globals(&state),
+            stack: state.list("stack")?.iter().map(plain).collect(),
+            variables,
+            calls: state.list("scopes")?.len().saturating_sub(1),
             output: state.list("output")?.iter().map(line).collect(),
             started,
             modified,
@@ -126,48 +247,75 @@ impl Execution {
                 cc_calls_count: metric("ccCallsCount")?.unwrap_or(0),
                 execution_time_ms: time,
             },
+            shared: heap.is_shared(),
+            unknown,
         })
     }
 }
 
 impl Status {
-    fn read(fields: &Fields<'_>, state: &Fields<'_>, modified: Timestamp) -> Read<Self> {
+    fn read(
+        fields: &Fields<'_>,
+        state: &Fields<'_>,
+        flat: bool,
+        modified: Timestamp,
+        plain: impl Fn(&Json) -> Json,
+    ) -> Read<Self> {
         let ended = || Ok::<_, String>(fields.optional_time("completed")?.unwrap_or(modified));
-        Ok(match state.text("status")? {
+        let (name, status) =
+            if flat { ("state", fields.text("state")?) } else { ("state.status", state.text("status")?) };
+        Ok(match status.to_ascii_lowercase().as_str() {
+            "ready" => Self::Ready,
             "running" => Self::Running,
-            "waiting_cc" => {
-                let waiting = fields.object("ccWaiting")?;
-                let (pc, asks) = (state.place("pc")?, waiting.optional_place("instructionId")?);
+            "waiting_cc" | "awaiting_cognitive_result" => {
+                let pc = state.place("pc")?;
+                let waiting = fields.optional_object("ccWaiting")?;
+                let Some(waiting) = waiting else {
+                    let prompt = fields.optional_text("ccPrompt")?.map(str::to_owned);
+                    return match flat {
+                        true => Ok(Self::Waiting { prompt, asked: modified }),
+                        false => Err("it has no `ccWaiting`".to_owned()),
+                    };
+                };
+                let asks = waiting.optional_place("instructionId")?;
                 if let Some(asks) = asks.filter(|asks| *asks != pc) {
                     return Err(format!("it stands at instruction {pc} and waits at instruction {asks}"));
                 }
                 let asked = waiting.optional_time("requestedAt")?.unwrap_or(modified);
-                Self::Waiting { prompt: waiting.text("prompt")?.to_owned(), asked }
+                Self::Waiting { prompt: Some(waiting.text("prompt")?.to_owned()), asked }
             }
-            "complete" => Self::Complete { at: ended()?, result: fields.json("result").cloned().unwrap_or(Json::Null) },
-            "error" => {
-                let error = fields.optional_object("error")?;
-                let message = error.as_ref().map_or(Ok(None), |error| error.optional_text("message"))?;
-                let line = error.as_ref().map_or(Ok(None), |error| error.optional_place("line"))?;
-                let instruction = state.optional_place("pc")?.unwrap_or(0);
-                let place = CarriedPlace { line: line.unwrap_or(0), instruction };
-                let message = message.unwrap_or("the older CVM does not say why").to_owned();
-                Self::Failed { at: ended()?, message, place }
+            "complete" | "completed" => {
+                let result = fields.json("result").or(fields.json("returnValue"));
+                Self::Complete { at: ended()?, result: result.map_or(Json::Null, plain) }
             }
-            other => return Err(format!("`state.status` is `{}`, which is none", shortened(other))),
+            "error" | "failed" => Self::Failed { at: ended()?, failure: failure(fields)? },
+            _ => return Err(format!("`{name}` is `{}`, which is none", shortened(status))),
         })
     }
+}
+
+/// Why it failed: an object, or no more than a message.
+fn failure(fields: &Fields<'_>) -> Read<ImportedFailure> {
+    let unknown = || "the older CVM does not say why".to_owned();
+    if let Some(message) = fields.json("error").and_then(Json::as_str) {
+        return Ok(ImportedFailure { message: message.to_owned(), ..ImportedFailure::default() });
+    }
+    let Some(error) = fields.optional_object("error")? else {
+        return Ok(ImportedFailure { message: unknown(), ..ImportedFailure::default() });
+    };
+    Ok(ImportedFailure {
+        message: error.optional_text("message")?.map_or_else(unknown, str::to_owned),
+        line: error.optional_place("line")?.unwrap_or(0),
+        instruction: error.json("instruction").cloned().unwrap_or_default(),
+        stack: error.list("stack")?.to_vec(),
+    })
 }
 
 /// The variables of the global scope.
 fn globals(state: &Fields<'_>) -> Read<Document> {
     match state.list("scopes")? {
-        [] => Ok(Document::new()),
-        [global] => Fields::of(global).map_err(|_| "`state.scopes` holds what is no object")?.document("variables"),
-        more => Err(format!(
-            "it stands in {} functions that were called, which no bytecode here returns from",
-            more.len() - 1
-        )),
+        [] => state.document("variables"),
+        [global, ..] => Fields::of(global).map_err(|_| "`state.scopes` holds what is no object")?.document("variables"),
     }
 }
 
@@ -176,11 +324,16 @@ fn line(printed: &Json) -> String {
     printed.as_str().map_or_else(|| printed.to_string(), str::to_owned)
 }
 
+/// Lines that are kept beside an execution.
+pub(super) fn lines(found: &Found) -> Read<Vec<String>> {
+    Ok(own(found)?.list("lines")?.iter().map(line).collect())
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-fn row(found: &Found) -> Read<Fields<'_>> {
+pub(super) fn row(found: &Found) -> Read<Fields<'_>> {
     let fields = own(found)?;
     match found.document.as_ref().map_or(0, json_bytes) {
         bytes if bytes > ROW_BYTES => {

@@ -1,7 +1,7 @@
 //! The rows of one execution, written in batches before their execution.
 
 use super::carry::Taking;
-use super::{Ask, read};
+use super::{Ask, Beside, read};
 use crate::domain::cvm::{CarriedCall, CarriedLog, CarryRows};
 use crate::engine::Error;
 use crate::value::json_bytes;
@@ -27,13 +27,13 @@ pub(super) struct Calls {
 }
 
 /// Rows that are gathered until they are a batch.
-struct Batch {
+pub(super) struct Batch {
     rows: CarryRows,
     bytes: usize,
 }
 
 impl Batch {
-    fn of(execution: &str, program_name: &str) -> Self {
+    pub(super) fn of(execution: &str, program_name: &str) -> Self {
         let (execution, program_name) = (execution.to_owned(), program_name.to_owned());
         Self { rows: CarryRows { execution, program_name, calls: Vec::new(), logs: Vec::new() }, bytes: 0 }
     }
@@ -42,7 +42,7 @@ impl Batch {
         self.rows.calls.len() + self.rows.logs.len() >= ROWS || self.bytes >= BYTES
     }
 
-    async fn write(&mut self, taking: &Taking<'_>) -> Result<(), Error> {
+    pub(super) async fn write(&mut self, taking: &Taking<'_>) -> Result<(), Error> {
         if !self.rows.calls.is_empty() || !self.rows.logs.is_empty() {
             taking.engine.carry_once(&self.rows).await?;
             self.rows.calls.clear();
@@ -52,13 +52,13 @@ impl Batch {
         Ok(())
     }
 
-    async fn call(&mut self, call: CarriedCall, taking: &Taking<'_>) -> Result<(), Error> {
+    pub(super) async fn call(&mut self, call: CarriedCall, taking: &Taking<'_>) -> Result<(), Error> {
         self.bytes += json_bytes(&call);
         self.rows.calls.push(call);
         if self.is_full() { self.write(taking).await } else { Ok(()) }
     }
 
-    async fn log(&mut self, log: CarriedLog, taking: &Taking<'_>) -> Result<(), Error> {
+    pub(super) async fn log(&mut self, log: CarriedLog, taking: &Taking<'_>) -> Result<(), Error> {
         self.bytes += json_bytes(&log);
         self.rows.logs.push(log);
         if self.is_full() { self.write(taking).await } else { Ok(()) }
@@ -116,10 +116,30 @@ impl Taking<'_> {
         batch.write(self).await
     }
 
+    /// The lines of an execution that are kept beside it.
+    pub(super) async fn output(&mut self, execution: &str) -> Result<Vec<String>, Error> {
+        let mut lines = Vec::new();
+        let mut rows = self.from.beside(Beside::Output(execution)).await?;
+        while let Some(found) = rows.next().await? {
+            match read::lines(&found) {
+                Ok(more) => lines.extend(more),
+                Err(why) => self.leave("output", execution, why),
+            }
+        }
+        Ok(lines)
+    }
+
     /// Tells of rows whose execution is not there.
     pub(super) async fn strays(&mut self) -> Result<(), Error> {
+        let beside = [(Beside::OutputOwners, "output"), (Beside::HistoryOwners, "history")];
+        let mut kinds = Vec::new();
         for (ask, what) in [(Ask::CallOwners, "calls"), (Ask::LogOwners, "log rows")] {
-            let mut owners = self.from.ask(ask).await?;
+            kinds.push((self.from.ask(ask).await?, what));
+        }
+        for (ask, what) in beside {
+            kinds.push((self.from.beside(ask).await?, what));
+        }
+        for (mut owners, what) in kinds {
             while let Some(owner) = owners.next().await? {
                 if !self.seen.contains(&owner.id) {
                     let count = owner.document.map_or_else(|_| "some".to_owned(), |count| count.to_string());

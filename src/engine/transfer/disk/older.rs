@@ -1,34 +1,37 @@
-//! A directory of the older CVM: `programs/{id}.json`, `executions/{id}.json`, `outputs/{id}.output`, `metadata.json`.
+//! A directory of the older CVM, in the layout of any of its versions:
 //!
-//! Programs are compiled anew, since the older bytecode is another one. Executions that had ended come with their output and result.
-//! Those that had not are told, each by its name: they stand in the middle of bytecode that nothing here runs.
+//! | file | what |
+//! |---|---|
+//! | `programs/{id}.json` | a program |
+//! | `executions/{id}.json` | an execution; early versions kept its output in it |
+//! | `outputs/{id}.output` | its output, line by line |
+//! | `history/{id}/{timestamp}-{step}.json` | an entry of its history |
+//! | `metadata.json` | which execution was chosen last: nothing here needs it |
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::json;
 
-use super::{damaged, io};
+use super::io;
 use crate::code::Code;
 use crate::decision::Command;
-use crate::domain::cvm::{CarriedEnd, CarryEnded, CarryProgram};
-use crate::engine::transfer::{Phase, Progress};
+use crate::engine::transfer::database::{Ask, Beside, Found, OlderDatabase, Rows};
 use crate::engine::{Engine, Error};
 use crate::id::{CommandId, hex, sha256};
-use crate::time::Timestamp;
-use crate::value::{self, Json, canonical};
-use crate::vm::WireInstruction;
+use crate::marker::BoxFuture;
+use crate::value::canonical;
 
 /// Most bytes of one output file that are read.
 const OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a directory of the older CVM holds.
-#[derive(Clone, Debug, Default)]
+/// A directory of the older CVM. Its files are read one by one, when they are asked for.
+#[derive(Clone, Debug)]
 pub struct Older {
-    programs: Vec<OlderProgram>,
-    executions: Vec<(OlderExecution, Vec<String>)>,
-    left: Vec<Left>,
+    root: PathBuf,
+    name: String,
 }
 
 /// What came of taking over a directory of the older CVM.
@@ -51,44 +54,15 @@ pub struct CarriedProgram {
     pub name: String,
 }
 
-/// Something that could not be taken over, and why.
+/// Something that could not be taken over, or not as it was, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Left {
-    /// `program`, `execution`, or a file.
+    /// What it is: `program`, `compilation`, `execution`, `fields`, `call`, `history`, `file` and the like.
     pub what: &'static str,
     /// Its id or name.
     pub id: String,
     /// Why.
     pub why: String,
-}
-
-/// Only what is used of it.
-#[derive(Clone, Debug, Deserialize)]
-struct OlderProgram {
-    id: String,
-    #[serde(default)]
-    name: String,
-    source: String,
-    created: String,
-    #[serde(default)]
-    updated: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OlderExecution {
-    id: String,
-    program_id: String,
-    state: String,
-    created: String,
-    #[serde(default)]
-    updated: Option<String>,
-    #[serde(default)]
-    error: Option<Json>,
-    #[serde(default)]
-    cc_prompt: Option<String>,
-    #[serde(default)]
-    return_value: Json,
 }
 
 impl Older {
@@ -100,156 +74,151 @@ impl Older {
         root.join("programs").is_dir() && root.join("executions").is_dir() && !ours
     }
 
-    /// Reads it. A file that cannot be understood is told as left; one that cannot be read is an error.
-    pub fn read(root: &Path) -> Result<Self, Error> {
-        let mut older = Self::default();
-        older.programs = older.entities(&root.join("programs"))?;
-        let executions: Vec<OlderExecution> = older.entities(&root.join("executions"))?;
-        for execution in executions {
-            let output = output(&root.join("outputs"), &execution.id)?;
-            older.executions.push((execution, output));
-        }
-        older.strangers(root)?;
+    /// The directory `root`. What stands in it is looked at now, so that one that cannot be read is an error before anything is written.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let older = Self { root: root.to_owned(), name: root.display().to_string() };
+        older.found_strangers()?;
         Ok(older)
     }
 
-    fn entities<T: for<'de> Deserialize<'de>>(&mut self, folder: &Path) -> Result<Vec<T>, Error> {
-        let mut found = Vec::new();
-        for name in names(folder)? {
-            let path = folder.join(&name);
-            if !name.ends_with(".json") {
-                self.leave("file", &path.display().to_string(), "it is no file of the older CVM");
-                continue;
+    /// The documents in a folder by the names of their files.
+    fn documents(&self, folder: &str) -> Result<Files, Error> {
+        let folder = self.root.join(folder);
+        let names: Vec<String> = names(&folder)?.into_iter().filter(|name| name.ends_with(".json")).collect();
+        Ok(Files { folder, names: names.into_iter() })
+    }
+
+    /// The entries of an execution's history in the order of time and step, as their files are named.
+    fn history(&self, execution: &str) -> Result<Files, Error> {
+        let Some(folder) = component(execution) else { return Ok(Files::default()) };
+        let mut files = self.documents(&format!("history/{folder}"))?;
+        let mut names: Vec<String> = files.names.collect();
+        names.sort_by_cached_key(|name| place(name));
+        files.names = names.into_iter();
+        Ok(files)
+    }
+
+    /// Which executions there is output of.
+    fn output_owners(&self) -> Result<Vec<Found>, Error> {
+        let names = names(&self.root.join("outputs"))?;
+        let ids = names.iter().filter_map(|name| name.strip_suffix(".output"));
+        // How many lines is known once they are read.
+        Ok(ids.map(|id| Found { id: id.to_owned(), document: Err("it was not read".to_owned()) }).collect())
+    }
+
+    /// Which executions there is history of, and how many entries.
+    fn history_owners(&self) -> Result<Vec<Found>, Error> {
+        let folder = self.root.join("history");
+        let mut owners = Vec::new();
+        for name in names(&folder)?.into_iter().filter(|name| folder.join(name).is_dir()) {
+            let count = self.history(&name)?.names.len();
+            owners.push(Found { id: name, document: Ok(json!(count)) });
+        }
+        Ok(owners)
+    }
+
+    /// Files that are not part of such a directory.
+    fn found_strangers(&self) -> Result<Vec<Left>, Error> {
+        let mut left = Vec::new();
+        let mut look = |folder: &Path, is_known: &dyn Fn(&str) -> bool| -> Result<(), Error> {
+            for name in names(folder)?.into_iter().filter(|name| !is_known(name)) {
+                let (id, why) = (folder.join(name).display().to_string(), "it is no part of the older CVM's data");
+                left.push(Left { what: "file", id, why: why.to_owned() });
             }
-            let shown = path.display().to_string();
-            match super::read_json(&path).map(|json| value::read(&json)) {
-                Ok(Ok(entity)) => found.push(entity),
-                Ok(Err(why)) => self.leave("file", &shown, &why.to_string()),
-                Err(error) if error.code == Code::Corrupt => {
-                    let why = error.message.strip_prefix(&format!("{shown}: ")).unwrap_or(&error.message).to_owned();
-                    self.leave("file", &shown, &why);
+            Ok(())
+        };
+        let is_root = |name: &str| matches!(name, "programs" | "executions" | "outputs" | "history" | "metadata.json");
+        let is_json = |name: &str| name.ends_with(".json");
+        look(&self.root, &is_root)?;
+        look(&self.root.join("programs"), &is_json)?;
+        look(&self.root.join("executions"), &is_json)?;
+        look(&self.root.join("outputs"), &|name| name.ends_with(".output"))?;
+        let history = self.root.join("history");
+        look(&history, &|name| history.join(name).is_dir())?;
+        for execution in names(&history)?.iter().map(|name| history.join(name)).filter(|path| path.is_dir()) {
+            look(&execution, &is_json)?;
+        }
+        Ok(left)
+    }
+}
+
+impl OlderDatabase for Older {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ask<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
+        Box::pin(async move {
+            Ok(match ask {
+                Ask::Programs => Box::new(self.documents("programs")?) as Box<dyn Rows>,
+                Ask::Executions => Box::new(self.documents("executions")?),
+                Ask::Calls(_) | Ask::Logs(_) | Ask::CallOwners | Ask::LogOwners => Box::new(Files::default()),
+            })
+        })
+    }
+
+    fn beside<'a>(&'a self, beside: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
+        Box::pin(async move {
+            let listed = |rows: Vec<Found>| Box::new(Listed(rows.into_iter())) as Box<dyn Rows>;
+            Ok(match beside {
+                Beside::Output(execution) => {
+                    let document = match output(&self.root, execution) {
+                        Ok(lines) => Ok(json!({ "lines": lines })),
+                        Err(error) if error.code == Code::Corrupt => Err(error.message),
+                        Err(error) => return Err(error),
+                    };
+                    listed(vec![Found { id: execution.to_owned(), document }])
                 }
+                Beside::History(execution) => Box::new(self.history(execution)?),
+                Beside::OutputOwners => listed(self.output_owners()?),
+                Beside::HistoryOwners => listed(self.history_owners()?),
+            })
+        })
+    }
+
+    fn total(&self) -> Option<u64> {
+        let count = |folder| self.documents(folder).map(|files| files.names.len() as u64).ok();
+        Some(count("programs")? + count("executions")?)
+    }
+
+    fn strangers(&self) -> Vec<Left> {
+        self.found_strangers().unwrap_or_default()
+    }
+}
+
+/// Files of JSON in a folder.
+#[derive(Default)]
+struct Files {
+    folder: PathBuf,
+    names: std::vec::IntoIter<String>,
+}
+
+impl Rows for Files {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, Error>> {
+        let next = self.names.next().map(|name| {
+            let path = self.folder.join(&name);
+            let document = match super::read_json(&path) {
+                Ok(document) => Ok(document),
+                Err(error) if error.code == Code::Corrupt => Err(error.message),
                 Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
+            };
+            Ok(Found { id: name.strip_suffix(".json").unwrap_or(&name).to_owned(), document })
+        });
+        Box::pin(async move { next.transpose() })
     }
+}
 
-    /// What stands beside, and outputs of executions that are not there.
-    fn strangers(&mut self, root: &Path) -> Result<(), Error> {
-        for name in names(root)? {
-            if !matches!(name.as_str(), "programs" | "executions" | "outputs" | "metadata.json") {
-                self.leave("file", &root.join(name).display().to_string(), "it is no part of the older CVM's data");
-            }
-        }
-        for name in names(&root.join("outputs"))? {
-            let owned =
-                self.executions.iter().any(|(execution, _)| name.strip_suffix(".output") == Some(&execution.id));
-            if !owned {
-                self.leave(
-                    "file",
-                    &root.join("outputs").join(name).display().to_string(),
-                    "it is the output of nothing here",
-                );
-            }
-        }
-        Ok(())
-    }
+/// Documents that were made at once.
+struct Listed(std::vec::IntoIter<Found>);
 
-    fn leave(&mut self, what: &'static str, id: &str, why: &str) {
-        self.left.push(Left { what, id: id.to_owned(), why: why.to_owned() });
+impl Rows for Listed {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, Error>> {
+        let next = self.0.next();
+        Box::pin(async move { Ok(next) })
     }
 }
 
 impl Engine {
-    /// Takes over what is in a directory of the older CVM; `compile` makes bytecode of a source, or says why it cannot.
-    ///
-    /// Repeated, it does nothing again. What cannot be taken over is told in [`Carried::left`].
-    pub async fn carry(
-        &self,
-        older: &Older,
-        compile: impl Fn(&str, &str) -> Result<(Vec<WireInstruction>, String), String>,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Carried, Error> {
-        let mut carried = Carried { left: older.left.clone(), ..Carried::default() };
-        let of = Some((older.programs.len() + older.executions.len()) as u64);
-        let mut done = 0;
-        let mut step = || {
-            done += 1;
-            progress(Progress { phase: Phase::Write, done, of });
-        };
-        for program in &older.programs {
-            match self.carry_program(program, &compile).await {
-                Ok(name) => carried.programs.push(CarriedProgram { id: program.id.clone(), name }),
-                Err(error) => carried.left.push(refused("program", &program.id, error)?),
-            }
-            step();
-        }
-        for (execution, output) in &older.executions {
-            match self.carry_execution(execution, output).await {
-                Ok(()) => carried.executions.push(execution.id.clone()),
-                Err(error) => carried.left.push(refused("execution", &execution.id, error)?),
-            }
-            step();
-        }
-        Ok(carried)
-    }
-
-    async fn carry_program(
-        &self,
-        program: &OlderProgram,
-        compile: impl Fn(&str, &str) -> Result<(Vec<WireInstruction>, String), String>,
-    ) -> Result<String, Error> {
-        let name = if program.name.is_empty() { &program.id } else { &program.name };
-        let (bytecode, compiler) = compile(name, &program.source).map_err(|why| Error::new(Code::CompileError, why))?;
-        let created = instant(&program.created)?;
-        let command = CarryProgram {
-            id: program.id.clone(),
-            name: name.clone(),
-            source: program.source.clone(),
-            bytecode,
-            compiler,
-            created,
-            modified: program.updated.as_deref().map_or(Ok(created), instant)?,
-            kept: None,
-            description: None,
-            tags: Vec::new(),
-        };
-        Ok(self.carry_once(&command).await?.name)
-    }
-
-    async fn carry_execution(&self, execution: &OlderExecution, output: &[String]) -> Result<(), Error> {
-        let failure = || match &execution.error {
-            Some(Json::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => "the older CVM does not say why".to_owned(),
-        };
-        let end = match execution.state.as_str() {
-            "COMPLETED" => CarriedEnd::Complete(execution.return_value.clone()),
-            "ERROR" => CarriedEnd::Failed(failure()),
-            other => {
-                let waits =
-                    execution.cc_prompt.as_ref().map(|prompt| format!(" (it asks: {prompt})")).unwrap_or_default();
-                let message = format!(
-                    "it is {other}{waits}, in the middle of the older CVM's bytecode; finish it there, or start its program anew here"
-                );
-                return Err(Error::new(Code::Unsupported, message));
-            }
-        };
-        let started = instant(&execution.created)?;
-        let command = CarryEnded {
-            id: execution.id.clone(),
-            program_id: execution.program_id.clone(),
-            end,
-            output: output.to_vec(),
-            started,
-            completed: execution.updated.as_deref().map_or(Ok(started), instant)?,
-            metrics: None,
-            place: None,
-        };
-        self.carry_once(&command).await.map(|_| ())
-    }
-
     /// Executes under an id that follows from what is taken over, so that a repeat is answered from the first time.
     pub(in crate::engine::transfer) async fn carry_once<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
         let value = serde_json::to_value(command).map_err(|e| Error::internal(e.to_string()))?;
@@ -274,28 +243,36 @@ pub(in crate::engine::transfer) fn refused(what: &'static str, id: &str, error: 
     if ours { Ok(Left { what, id: id.to_owned(), why: error.message }) } else { Err(error) }
 }
 
-fn instant(text: &str) -> Result<Timestamp, Error> {
-    Timestamp::from_rfc3339(text).ok_or_else(|| Error::new(Code::Invalid, format!("`{text}` is no time")))
+/// A name that stays in its folder.
+fn component(name: &str) -> Option<&str> {
+    Path::new(name).file_name().filter(|own| *own == name).map(|_| name)
+}
+
+/// The time and the step by which the file of an entry is named: `{timestamp}-{step}.json`, the step -1 of an answer included.
+fn place(name: &str) -> (String, i64, String) {
+    let stem = name.strip_suffix(".json").unwrap_or(name);
+    let (time, step) = stem.rsplit_once('-').unwrap_or((stem, ""));
+    let step = step.parse().unwrap_or(0);
+    match time.strip_suffix('-') {
+        // Of one moment, an answer comes after what asked for it.
+        Some(time) => (time.to_owned(), i64::MAX, name.to_owned()),
+        None => (time.to_owned(), step, name.to_owned()),
+    }
 }
 
 /// The lines of an execution's output. A name that would leave the folder has none.
-fn output(folder: &Path, id: &str) -> Result<Vec<String>, Error> {
+fn output(root: &Path, id: &str) -> Result<Vec<String>, Error> {
     let name = format!("{id}.output");
-    if Path::new(&name).file_name().is_none_or(|own| own != name.as_str()) {
-        return Ok(Vec::new());
-    }
-    let path = folder.join(name);
+    let Some(name) = component(&name) else { return Ok(Vec::new()) };
+    let path = root.join("outputs").join(name);
     let mut bytes = Vec::new();
     match File::open(&path).and_then(|file| file.take(OUTPUT_BYTES as u64 + 1).read_to_end(&mut bytes)) {
-        Ok(_) if bytes.len() > OUTPUT_BYTES => Err(damaged(&path, "it is larger than 64 MiB")),
+        Ok(_) if bytes.len() > OUTPUT_BYTES => Err(super::damaged(&path, "it is larger than 64 MiB")),
+        Ok(_) if bytes.is_empty() => Ok(Vec::new()),
         Ok(_) => {
             let text = String::from_utf8_lossy(&bytes);
             let text = text.strip_suffix('\n').unwrap_or(&text);
-            Ok(if text.is_empty() && bytes.is_empty() {
-                Vec::new()
-            } else {
-                text.split('\n').map(str::to_owned).collect()
-            })
+            Ok(text.split('\n').map(str::to_owned).collect())
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(io(&path, "read", &e)),
@@ -318,4 +295,29 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_read_in_the_order_of_time_and_step() {
+        let mut names = [
+            "2024-01-20T10:00:01.000Z-10.json",
+            "2024-01-20T10:00:01.000Z--1.json",
+            "2024-01-20T10:00:01.000Z-9.json",
+            "2024-01-20T10:00:00.000Z-11.json",
+        ];
+        names.sort_by_cached_key(|name| place(name));
+        assert_eq!(
+            names,
+            [
+                "2024-01-20T10:00:00.000Z-11.json",
+                "2024-01-20T10:00:01.000Z-9.json",
+                "2024-01-20T10:00:01.000Z-10.json",
+                "2024-01-20T10:00:01.000Z--1.json",
+            ]
+        );
+    }
 }
