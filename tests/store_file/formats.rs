@@ -56,6 +56,25 @@ async fn a_store_of_a_snapshot_and_a_commit() {
     assert_eq!(shown("r2").await["status"], "waiting_cc");
 }
 
+/// An execution that failed, of a version in which `error.instruction` was an index. It is shown, tried again, written anew and deleted.
+#[tokio::test]
+async fn a_store_whose_errors_name_their_instruction_by_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files-1-failed"), folder.path());
+    let engine = engine(folder.path()).await;
+    assert_eq!(engine.store().health(), None);
+    let shown = async || serde_json::to_value(engine.cvm().show("f1").await.unwrap()).unwrap();
+    let before = shown().await;
+    assert_eq!(before["stateHash"], "0245c618b52bcc845f5959af4cd3a01aeee46da8a708e1739197f4e6aa461800");
+    assert_eq!((&before["error"]["pc"], &before["error"]["instruction"]), (&16.into(), &serde_json::Value::Null));
+    assert_eq!(before["error"]["message"], "Cannot read properties of null (reading 'name')");
+    engine.cvm().retry("f1", None).await.unwrap();
+    let after = shown().await;
+    assert_eq!((&after["status"], &after["error"]["pc"]), (&"error".into(), &16.into()));
+    assert!(after["error"]["instruction"]["op"].is_u64(), "{after}");
+    engine.cvm().delete("f1", None).await.unwrap();
+}
+
 /// What this program would write into an older store first, the versions of its collections, must not keep anybody from looking at a damaged one.
 #[tokio::test]
 async fn an_older_store_that_is_damaged_can_be_looked_at() {
