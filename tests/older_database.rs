@@ -55,7 +55,9 @@ async fn what_waits_is_answered_and_runs_to_its_end() {
     let engine = engine().await;
     let carried = carry(&engine, fixtures::data()).await.unwrap();
     assert_eq!(carried.executions, [WAITS, HOLDS, RUNS, ENDED, FAILED]);
-    assert_eq!(left(&carried), [("compilation", PAIR), ("calls", "65abcdef00000000000000ff")]);
+    let expected = [("compilation", PAIR), ("log rows", WAITS), ("calls", "65abcdef00000000000000ff")];
+    assert_eq!(left(&carried), expected);
+    assert!(carried.left[1].why.contains("1 of 1 are older than 30 days"), "{:?}", carried.left);
     let cvm = engine.cvm();
 
     let waiting = cvm.active(10).await.unwrap();
@@ -358,10 +360,14 @@ async fn variables_that_nothing_reads_are_kept() {
 #[tokio::test]
 async fn fields_that_are_not_known_are_named() {
     let mut waits = fixtures::waits();
-    waits["attempts"] = json!(3);
-    let carried = carry(&engine().await, one(fixtures::email(), waits)).await.unwrap();
+    (waits["attempts"], waits["state"]["fuel"]) = (json!(3), json!(5));
+    let mut data = one(fixtures::email(), waits);
+    data.cc_history = fixtures::data().cc_history[..2].to_vec();
+    (data.cc_history[1]["model"], data.cc_history[1]["response"]["tokens"]) = (json!("m"), json!(7));
+    let carried = carry(&engine().await, data).await.unwrap();
     assert_eq!(left(&carried), [("fields", WAITS)]);
-    assert!(carried.left[0].why.contains("`attempts`"), "{:?}", carried.left);
+    let named = "not known here: `attempts`, `state.fuel`, `cc_history.model`, `cc_history.response.tokens`";
+    assert_eq!(carried.left[0].why, named);
 }
 
 #[tokio::test]

@@ -154,7 +154,8 @@ fn an_execution_larger_than_a_document_may_be_runs_goes_on_elsewhere_and_is_dele
         cvm.delete("run", Some(&id("delete"))).await.unwrap();
         told("deleted");
         for (name, documents, ..) in sizes(&url).await {
-            let of_executions = ["executions", "heap_pages", "outputs", "cc_history", "execution_logs", "staged"];
+            let of_executions =
+                ["executions", "heap_pages", "outputs", "cc_history", "execution_logs", "history", "staged"];
             assert!(!of_executions.iter().any(|of| name.contains(of)), "{documents} documents of {name} are left");
         }
         raw(&url, doc! {"dropDatabase": 1}).await;

@@ -645,7 +645,7 @@ export type LogRow = {
   id: string,
   /** When. */
   timestamp: Timestamp,
-  /** What: `instruction`, `cc_call`, `error`, `complete`. */
+  /** What: `instruction`, `cc_call`, `error`, `complete`; `history` of an entry that an older CVM recorded and that was imported. */
   event: string,
   /** More, by what it is. */
   details: Json,
@@ -1168,7 +1168,7 @@ export interface CvmExecutionLogsDocument {
   details: { [key: string]: Json };
 }
 
-/** A document of `cvm.executions`, version 1 of its schema. */
+/** A document of `cvm.executions`, version 2 of its schema. */
 export interface CvmExecutionsDocument {
   id: string;
   programId: string;
@@ -1230,6 +1230,19 @@ export interface CvmHeapPagesDocument {
   objects?: Json[] | null;
   part?: number | null;
   text?: string | null;
+}
+
+/** A document of `cvm.history`, version 1 of its schema. */
+export interface CvmHistoryDocument {
+  id: string;
+  executionId: string;
+  step: number;
+  pc: number;
+  instruction: Json;
+  stack: Json[];
+  variables: { [key: string]: Json };
+  /** Milliseconds since 1970, UTC. */
+  timestamp: number;
 }
 
 /** A document of `cvm.outputs`, version 1 of its schema. */
@@ -1313,6 +1326,7 @@ export interface Documents {
   "cvm.execution_logs": CvmExecutionLogsDocument;
   "cvm.executions": CvmExecutionsDocument;
   "cvm.heap_pages": CvmHeapPagesDocument;
+  "cvm.history": CvmHistoryDocument;
   "cvm.outputs": CvmOutputsDocument;
   "cvm.program_versions": CvmProgramVersionsDocument;
   "cvm.programs": CvmProgramsDocument;

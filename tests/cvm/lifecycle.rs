@@ -83,7 +83,7 @@ fn deleting_removes_every_row_and_frees_the_id() {
     assert_eq!(code(block_on(scene.cvm().delete("run", None))), Code::IllegalTransition);
     scene.answer("1").answer("2").expect(Status::Complete);
     block_on(scene.cvm().delete("run", None)).unwrap();
-    for gone in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs"] {
+    for gone in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs", "history"] {
         assert_eq!(scene.count(gone), 0, "{gone}");
     }
     assert_eq!(code(block_on(scene.cvm().show("run"))), Code::NotFound);

@@ -1,9 +1,13 @@
 //! Directories of the older CVM, in the layouts of its versions.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 
+use runstate::domain::cvm::HISTORY;
 use runstate::engine::CallListing;
 use runstate::engine::transfer::disk::Older;
+use runstate::schema::Query;
 use tempfile::TempDir;
 
 use super::*;
@@ -154,7 +158,7 @@ async fn an_execution_beside_its_state_that_had_ended_keeps_everything() {
 }
 
 #[tokio::test]
-async fn history_becomes_rows_of_the_log_and_calls() {
+async fn history_is_kept_and_its_answers_become_calls() {
     let directory = Directory::new();
     directory.email();
     directory.execution("ended", "complete", json!({"pc": 13, "output": ["Line 1"]}));
@@ -170,14 +174,15 @@ async fn history_becomes_rows_of_the_log_and_calls() {
     directory.entry("gone", 1, 1, json!({})).file("history/ended/torn.json", "{");
     let engine = engine().await;
     let carried = directory.carry(&engine).await;
-    assert_eq!(
-        left(&carried),
-        [("history entry", "torn"), ("history", "ended"), ("history", "waits"), ("history", "gone")]
-    );
-    assert!(carried.left[1].why.contains("next sweep"), "{:?}", carried.left);
+    assert_eq!(left(&carried), [("history entry", "torn"), ("history", "gone")]);
+    engine.sweep(engine.now(), 100).await.unwrap();
     let rows = engine.cvm().logs("ended", None, None).await.unwrap().rows;
     let steps: Vec<&Json> = rows.iter().map(|row| &row.details["step"]).collect();
     assert_eq!(steps, [8, 9, 10]);
+    assert!(rows.iter().all(|row| row.event == "history"), "{rows:?}");
+    let first = engine.cvm().logs("ended", None, Some(2)).await.unwrap();
+    let rest = engine.cvm().logs("ended", first.next.as_deref(), Some(2)).await.unwrap();
+    assert_eq!((&[first.rows, rest.rows].concat(), first.more, rest.more), (&rows, true, false));
     assert_eq!(rows[1].details["variables"], json!({"email": "e"}));
     assert_eq!(rows[1].details["stack"], json!(["Is this email urgent?"]));
     let question = "Is this email urgent?".to_owned();
@@ -186,6 +191,9 @@ async fn history_becomes_rows_of_the_log_and_calls() {
     assert_eq!(calls(&engine, "waits").await, [answered, (2, question, String::new())]);
     assert_eq!(engine.cvm().latency(None).await.unwrap().max_ms, Some(Millis(1000)));
     assert_eq!(directory.carry(&engine).await, carried);
+    engine.cvm().delete("ended", None).await.unwrap();
+    let left = engine.store().query(&Query::of(&HISTORY).eq("executionId", "ended")).await.unwrap();
+    assert!(left.rows.is_empty(), "{:?}", left.rows);
 }
 
 #[tokio::test]
@@ -222,7 +230,8 @@ async fn a_directory_of_the_last_version_comes_along() {
     directory.file("outputs/lost.output", "?\n");
     let engine = engine().await;
     let carried = directory.carry(&engine).await;
-    assert_eq!(left(&carried), [("fields", "asks"), ("output", "lost")]);
+    let metadata = directory.0.path().join("metadata.json").display().to_string();
+    assert_eq!(left(&carried), [("file", metadata.as_str()), ("fields", "asks"), ("output", "lost")]);
     let cvm = engine.cvm();
     let view = cvm.show("ended").await.unwrap();
     assert_eq!((&view.result, &view.output[..]), (&json!(["a", 1]), &["Hello, Ada", "", "end"].map(String::from)[..]));
@@ -240,4 +249,71 @@ async fn names_that_would_leave_the_directory_have_no_output_and_no_history() {
     let carried = directory.carry(&engine).await;
     assert_eq!(carried.executions, ["../secret"]);
     assert_eq!(engine.cvm().output("../secret").await.unwrap(), [""; 0]);
+}
+
+/// All files below a folder with their contents; no contents of a file of more than a MiB, and of what is not a file.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        }
+        let is_small = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < 1 << 20);
+        found.insert(path.clone(), is_small.then(|| fs::read(&path).unwrap()));
+    }
+    found
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_cannot_be_read_are_named_and_the_others_are_imported() {
+    use std::os::unix::fs::symlink;
+
+    let directory = Directory::new();
+    directory.email().execution("ended", "complete", json!({"pc": 13})).execution("half", "complete", json!({}));
+    let executions = directory.0.path().join("executions");
+    let whole = fs::read_to_string(executions.join("half.json")).unwrap();
+    directory.file("executions/half.json", &whole[..whole.len() / 2]);
+    directory.file("executions/twin.json", &whole.replace("half", "ended"));
+    directory.file("executions/deep.json", &"[".repeat(10_000)).file("executions/empty.json", "");
+    directory.file("executions/temporary.json.tmp", &whole).file("notes.txt", "?");
+    fs::create_dir(executions.join("folder.json")).unwrap();
+    fs::create_dir_all(directory.0.path().join("outputs/ended.output")).unwrap();
+    fs::File::create(executions.join("huge.json")).unwrap().set_len(1 << 30).unwrap();
+    symlink("nowhere.json", executions.join("dangling.json")).unwrap();
+    symlink("/dev/zero", executions.join("endless.json")).unwrap();
+    let linked = directory.0.path().join("linked");
+    fs::write(&linked, whole.replace("half", "linked")).unwrap();
+    symlink(&linked, executions.join("linked.json")).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(executions.join("pipe.json")).status().unwrap();
+    assert!(pipe.success());
+
+    let before = contents(directory.0.path());
+    let engine = engine().await;
+    let carried = directory.carry(&engine).await;
+    assert_eq!(carried.executions, ["ended", "linked"]);
+    let file = |name: &str| directory.0.path().join(name).display().to_string();
+    let expected = [
+        ("file", file("linked"), "not part of the older CVM's data"),
+        ("file", file("notes.txt"), "not part of the older CVM's data"),
+        ("file", file("executions/temporary.json.tmp"), "not part of the older CVM's data"),
+        ("execution", "dangling".to_owned(), "No such file"),
+        ("execution", "deep".to_owned(), "no JSON"),
+        ("execution", "empty".to_owned(), "no JSON"),
+        ("output", "ended".to_owned(), "not a file"),
+        ("execution", "endless".to_owned(), "not a file"),
+        ("execution", "folder".to_owned(), "not a file"),
+        ("execution", "half".to_owned(), "no JSON"),
+        ("execution", "huge".to_owned(), "more than"),
+        ("execution", "pipe".to_owned(), "not a file"),
+        ("execution", "twin".to_owned(), "its id ended is that of another one"),
+    ];
+    for (left, (what, id, why)) in carried.left.iter().zip(&expected) {
+        assert_eq!((left.what, &left.id), (*what, id), "{:?}", carried.left);
+        assert!(left.why.contains(why), "{left:?}");
+    }
+    assert_eq!(carried.left.len(), expected.len(), "{:?}", carried.left);
+    assert_eq!(directory.carry(&engine).await, carried);
+    assert_eq!(contents(directory.0.path()), before, "the import changed the directory");
 }

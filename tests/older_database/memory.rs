@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use runstate::engine::Error;
-use runstate::engine::transfer::database::{Ask, Found, OlderDatabase, Rows};
+use runstate::engine::transfer::database::{Ask, Found, OlderDatabase, RowKind, Rows};
 use runstate::marker::BoxFuture;
 use serde_json::Value as Json;
 
@@ -21,6 +21,14 @@ impl Documents {
             cc_history: plain(data.cc_history),
             execution_logs: plain(data.execution_logs),
         })
+    }
+
+    fn rows(&self, kind: RowKind) -> &[Json] {
+        match kind {
+            RowKind::Calls => &self.0.cc_history,
+            RowKind::Logs => &self.0.execution_logs,
+            RowKind::Output | RowKind::History => &[],
+        }
     }
 
     fn owners(rows: &[Json]) -> Vec<Found> {
@@ -68,14 +76,12 @@ impl OlderDatabase for Documents {
         let found = match ask {
             Ask::Programs => all(&self.0.programs),
             Ask::Executions => all(&self.0.executions),
-            Ask::Calls(owner) => {
-                let mut calls = of(&self.0.cc_history, owner);
-                calls.sort_by_key(|call| call["request"]["timestamp"].as_str().unwrap_or_default().to_owned());
-                all(&calls)
+            Ask::Rows(kind, owner) => {
+                let mut rows = of(self.rows(kind), owner);
+                rows.sort_by_key(|row| row["request"]["timestamp"].as_str().unwrap_or_default().to_owned());
+                all(&rows)
             }
-            Ask::Logs(owner) => all(&of(&self.0.execution_logs, owner)),
-            Ask::CallOwners => Self::owners(&self.0.cc_history),
-            Ask::LogOwners => Self::owners(&self.0.execution_logs),
+            Ask::Owners(kind) => Self::owners(self.rows(kind)),
         };
         Box::pin(async move { Ok(Box::new(Listed(found.into_iter())) as Box<dyn Rows>) })
     }

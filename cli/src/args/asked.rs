@@ -149,6 +149,8 @@ pub enum OfEvent {
     Error,
     /// It came to its end
     Complete,
+    /// An older CVM recorded it, and it was imported
+    History,
 }
 
 impl OfEvent {
@@ -159,6 +161,7 @@ impl OfEvent {
             OfEvent::CcCall => "cc_call",
             OfEvent::Error => "error",
             OfEvent::Complete => "complete",
+            OfEvent::History => "history",
         }
     }
 }

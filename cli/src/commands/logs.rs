@@ -104,7 +104,7 @@ fn line(row: &LogRow) -> String {
 fn said(event: &str, details: &Json) -> String {
     let text = |name: &str| details[name].as_str().unwrap_or_default();
     match event {
-        "instruction" => instruction(details),
+        "instruction" | "history" => instruction(details),
         "cc_call" => format!("call {} (line {})", text("callId"), details["line"]),
         "error" if details.get("dropped").is_some() => {
             format!("the {} under `{}` was dropped: {}", text("dropped"), text("key"), text("message"))

@@ -44,8 +44,8 @@ pub use call::{
     CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
 };
 pub use carried::{
-    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedQuestion, CarryEnded, CarryProgram, CarryReady,
-    CarryRows, CarryStanding, Kept, bytecode_hash,
+    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedQuestion, CarriedStep, CarryEnded, CarryProgram,
+    CarryReady, CarryRows, CarryStanding, Kept, bytecode_hash,
 };
 pub use execution::{
     Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, ImportedFailure, Metrics, Pause,
@@ -54,13 +54,13 @@ pub use execution::{
 pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use remove::{RemoveProgram, RemovedProgram};
-pub use rows::{EXECUTION_LOGS, HEAP_PAGES, OUTPUTS};
+pub use rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
 pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
 pub use work::{Backoff, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, LOOKED_AT, Of, Release};
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =
-    &[&PROGRAMS, &PROGRAM_VERSIONS, &EXECUTIONS, &OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
+    &[&PROGRAMS, &PROGRAM_VERSIONS, &EXECUTIONS, &OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS, &HISTORY];
 
 /// The id of a row that is named by what it is: the same parts, the same row, whoever writes it first.
 fn row_id(parts: &[&str]) -> String {

@@ -1,4 +1,4 @@
-//! The rows of an execution that grow without end, so that its head never does: output, heap pages, logs. All are inserted and
+//! The rows of an execution that grow without end, so that its head never does: output, heap pages, logs, history. All are inserted and
 //! deleted, never changed.
 
 use std::borrow::Cow;
@@ -53,6 +53,23 @@ pub const EXECUTION_LOGS: Collection = Collection::new("cvm.execution_logs", 1)
     ])
     .indexes(&[Index::by(&[("executionId", Ascending), ("timestamp", Ascending)]), Index::by(&[("event", Ascending)])])
     .ttl(Ttl { field: "timestamp", after: Millis::days(30), partial: None })
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.history`: what an older CVM recorded of an execution, step by step. It is imported, never written here, and kept as long as its
+/// execution.
+pub const HISTORY: Collection = Collection::new("cvm.history", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("step"),
+        Field::int("pc"),
+        Field::json("instruction"),
+        Field::list("stack"),
+        Field::object("variables"),
+        Field::timestamp("timestamp"),
+    ])
+    .indexes(&[Index::by(&[("executionId", Ascending), ("timestamp", Ascending)])])
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
     .insert_only();
 

@@ -164,6 +164,7 @@ mod tests {
         cvm.execution_logs where {"eq":["executionId","x"]}
         cvm.executions/x
         cvm.heap_pages where {"eq":["executionId","x"]}
+        cvm.history where {"eq":["executionId","x"]}
         cvm.outputs where {"eq":["executionId","x"]}
         cvm.program_versions where {"and":[{"eq":["programId","p"]},{"eq":["programVersion",2]}]}
         "#);

@@ -19,7 +19,7 @@ use crate::value::Json;
 use crate::vm::{self, BYTECODE_VERSION, WireInstruction};
 
 pub use ended::{CarriedEnd, CarryEnded};
-pub use rows::{CarriedAnswer, CarriedCall, CarriedLog, CarryRows};
+pub use rows::{CarriedAnswer, CarriedCall, CarriedLog, CarriedStep, CarryRows};
 pub use standing::{CarriedQuestion, CarryReady, CarryStanding, bytecode_hash};
 
 /// The bytecode version of a program that came without any that runs here: older than all, so that starting it asks for its source again.

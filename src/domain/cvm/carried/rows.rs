@@ -1,11 +1,11 @@
-//! Rows of an execution that is taken over: the calls it made and its log. They are written before their execution, so that what is there
+//! Rows of an execution that is taken over: the calls it made, its log and its history. They are written before their execution, so that what is there
 //! has all its rows.
 
 use serde::Serialize;
 
 use super::super::call::{CC_HISTORY, COGNITIVE, Call, CallOutcome, Context, Request, Response};
 use super::super::document;
-use super::super::rows::EXECUTION_LOGS;
+use super::super::rows::{EXECUTION_LOGS, HISTORY};
 use super::absent;
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id;
@@ -24,6 +24,9 @@ pub struct CarryRows {
     pub calls: Vec<CarriedCall>,
     /// Rows of its log.
     pub logs: Vec<CarriedLog>,
+    /// Entries of its history.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<CarriedStep>,
 }
 
 /// A call that an execution made.
@@ -71,6 +74,25 @@ pub struct CarriedLog {
     pub details: Document,
 }
 
+/// An entry of the history.
+#[derive(Clone, Debug, Serialize)]
+pub struct CarriedStep {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The number that the older CVM gave it; -1 of some that record an answer.
+    pub step: i64,
+    /// Index of the instruction.
+    pub pc: u32,
+    /// The instruction, as it was recorded.
+    pub instruction: Json,
+    /// The operands, the top last.
+    pub stack: Vec<Json>,
+    /// The globals by name.
+    pub variables: Document,
+}
+
 impl CarriedCall {
     fn row(&self, rows: &CarryRows) -> Result<Call, Rejection> {
         let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
@@ -114,7 +136,8 @@ impl CarriedCall {
 impl CarryRows {
     fn keys(&self) -> impl Iterator<Item = Key> {
         let calls = self.calls.iter().map(|call| Key::new(&CC_HISTORY, &call.id));
-        calls.chain(self.logs.iter().map(|log| Key::new(&EXECUTION_LOGS, &log.id)))
+        let logs = self.logs.iter().map(|log| Key::new(&EXECUTION_LOGS, &log.id));
+        calls.chain(logs).chain(self.history.iter().map(|step| Key::new(&HISTORY, &step.id)))
     }
 
     fn log(&self, log: &CarriedLog) -> Result<Change, Rejection> {
@@ -122,6 +145,15 @@ impl CarryRows {
             "id": log.id, "executionId": self.execution, "timestamp": log.at, "event": log.event, "details": log.details
         });
         Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &log.id), document: document::write(&row)? })
+    }
+
+    fn step(&self, entry: &CarriedStep) -> Result<Change, Rejection> {
+        let CarriedStep { id, at, step, pc, instruction, stack, variables } = entry;
+        let row = serde_json::json!({
+            "id": id, "executionId": self.execution, "timestamp": at, "step": step, "pc": pc, "instruction": instruction,
+            "stack": stack, "variables": variables
+        });
+        Ok(Change::Append { key: Key::new(&HISTORY, id), document: document::write(&row)? })
     }
 }
 
@@ -135,7 +167,7 @@ impl Command for CarryRows {
 
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<u64>, Rejection> {
         absent(view, &self.execution)?;
-        let mut changes = Vec::with_capacity(self.calls.len() + self.logs.len());
+        let mut changes = Vec::with_capacity(self.calls.len() + self.logs.len() + self.history.len());
         for call in &self.calls {
             let call = call.row(self)?;
             if view.get(&call.key()).is_none() {
@@ -145,6 +177,11 @@ impl Command for CarryRows {
         for log in &self.logs {
             if view.get(&Key::new(&EXECUTION_LOGS, &log.id)).is_none() {
                 changes.push(self.log(log)?);
+            }
+        }
+        for step in &self.history {
+            if view.get(&Key::new(&HISTORY, &step.id)).is_none() {
+                changes.push(self.step(step)?);
             }
         }
         let mut decision = Decision::of(changes.len() as u64);

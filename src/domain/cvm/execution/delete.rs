@@ -142,6 +142,7 @@ impl Command for DeleteRows {
             .query("pages", rows(&HEAP_PAGES))
             .query("calls", calls)
             .query("logs", logs)
+            .query("history", rows(&rows::HISTORY))
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Deleted>, Rejection> {
@@ -159,8 +160,10 @@ impl Command for DeleteRows {
             }
             return Err(Rejection::Stale { what: format!("the deletion of `{}` was never begun", self.id) });
         }
-        let rows: Vec<&(Key, Loaded)> =
-            ["outputs", "pages", "calls", "logs"].iter().flat_map(|name| view.rows(name).unwrap_or_default()).collect();
+        let rows: Vec<&(Key, Loaded)> = ["outputs", "pages", "calls", "logs", "history"]
+            .iter()
+            .flat_map(|name| view.rows(name).unwrap_or_default())
+            .collect();
         // The head goes last: its id is free only when nothing of it is left. It was marked in a commit before, so nobody adds rows any
         // more while the last ones are looked for.
         if rows.is_empty() && self.from != UpTo::default() {

@@ -6,11 +6,11 @@ use super::super::Cvm;
 use super::fields::Fields;
 use super::rows;
 use crate::code::Code;
-use crate::domain::cvm::EXECUTION_LOGS;
+use crate::domain::cvm::{EXECUTION_LOGS, HISTORY};
 use crate::engine::Error;
 use crate::limits::SAFE_INTEGER;
 use crate::schema::Direction::Ascending;
-use crate::schema::{Filter, Query};
+use crate::schema::{Collection, Filter, Query};
 use crate::store::Row;
 use crate::time::Timestamp;
 use crate::value::Json;
@@ -24,7 +24,7 @@ pub struct LogRow {
     pub id: String,
     /// When.
     pub timestamp: Timestamp,
-    /// What: `instruction`, `cc_call`, `error`, `complete`.
+    /// What: `instruction`, `cc_call`, `error`, `complete`; `history` of an entry that an older CVM recorded and that was imported.
     pub event: String,
     /// More, by what it is.
     pub details: Json,
@@ -51,13 +51,17 @@ impl Cvm {
     /// millisecond of the last one, may stand before what was seen. Who must not miss one takes [`Cvm::changes`].
     pub async fn logs(&self, execution: &str, after: Option<&str>, limit: Option<u32>) -> Result<LogPage, Error> {
         let place = after.map(Place::parse).transpose()?;
-        let page = self.engine.store().query(&logs(execution, place.as_ref(), limit)).await?;
-        let last = page.rows.last().and_then(Place::of);
-        Ok(LogPage {
-            rows: page.rows.iter().map(LogRow::of).collect(),
-            next: last.or(place).map(|place| place.to_text()),
-            more: page.cursor.is_some(),
-        })
+        let (mut found, mut more) = (Vec::new(), false);
+        for collection in [&HISTORY, &EXECUTION_LOGS] {
+            let page = self.engine.store().query(&logs(collection, execution, place.as_ref(), limit)).await?;
+            more |= page.cursor.is_some();
+            found.extend(page.rows.iter().map(|row| LogRow::read(collection, row)));
+        }
+        found.sort_by(|one, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
+        more |= found.len() > rows(limit) as usize;
+        found.truncate(rows(limit) as usize);
+        let last = found.last().map(|row| Place { timestamp: row.timestamp, id: row.id.clone() });
+        Ok(LogPage { next: last.or(place).map(|place| place.to_text()), rows: found, more })
     }
 }
 
@@ -68,11 +72,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn of(row: &Row) -> Option<Self> {
-        let timestamp = Fields(&row.stored.document).time("timestamp")?;
-        Some(Self { timestamp, id: row.id.to_string() })
-    }
-
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         let parts = text.split_once(':').and_then(|(time, id)| Some((time.parse().ok()?, id)));
         let (time, id) = parts.ok_or_else(|| {
@@ -97,25 +96,28 @@ impl Place {
     }
 }
 
-pub(super) fn logs(execution: &str, after: Option<&Place>, limit: Option<u32>) -> Query {
+pub(super) fn logs(
+    collection: &'static Collection,
+    execution: &str,
+    after: Option<&Place>,
+    limit: Option<u32>,
+) -> Query {
     // What has no time has no place in the order, and who goes on behind it would begin anew.
     let timed = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
     let behind = after.map_or_else(timed, Place::behind);
-    Query::of(&EXECUTION_LOGS)
-        .eq("executionId", execution)
-        .filter(behind)
-        .sort("timestamp", Ascending)
-        .limit(rows(limit))
+    Query::of(collection).eq("executionId", execution).filter(behind).sort("timestamp", Ascending).limit(rows(limit))
 }
 
 impl LogRow {
-    fn of(row: &Row) -> Self {
+    fn read(collection: &Collection, row: &Row) -> Self {
         let fields = Fields(&row.stored.document);
-        Self {
-            id: row.id.to_string(),
-            timestamp: fields.time("timestamp").unwrap_or_default(),
-            event: fields.text("event").unwrap_or_default(),
-            details: fields.json("details").unwrap_or_default(),
-        }
+        let (event, details) = if collection.name == HISTORY.name {
+            let names = ["step", "pc", "instruction", "stack", "variables"];
+            let details = names.into_iter().map(|name| (name.to_owned(), fields.json(name).unwrap_or_default()));
+            ("history".to_owned(), details.collect())
+        } else {
+            (fields.text("event").unwrap_or_default(), fields.json("details").unwrap_or_default())
+        };
+        Self { id: row.id.to_string(), timestamp: fields.time("timestamp").unwrap_or_default(), event, details }
     }
 }

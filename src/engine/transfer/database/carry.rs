@@ -1,8 +1,9 @@
 //! Taking it over: programs, then each execution with its rows before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::heap::CUT;
 use super::read::{self, Execution, Program, Status};
 use super::rows::{Calls, Open};
 use super::{Ask, OlderDatabase};
@@ -24,6 +25,8 @@ pub(super) struct Taking<'a> {
     pub(super) from: &'a dyn OlderDatabase,
     /// Ids of all executions that were met.
     pub(super) seen: HashSet<String>,
+    /// Fields of the rows of the execution at hand that are not known here.
+    pub(super) unknown: BTreeSet<String>,
     programs: HashMap<String, Taken>,
     carried: Carried,
     /// Documents of this library that were met and left alone.
@@ -59,11 +62,12 @@ impl Engine {
             engine: self,
             from,
             seen: HashSet::new(),
+            unknown: BTreeSet::new(),
             programs: HashMap::new(),
             carried: Carried::default(),
             ours: 0,
         };
-        taking.carried.left = from.strangers();
+        taking.carried.left = from.unknown_files();
         let (mut done, of) = (0, from.total());
         let mut step = || {
             done += 1;
@@ -71,7 +75,7 @@ impl Engine {
         };
         taking.programs(&compile, &mut step).await?;
         taking.executions(&mut step).await?;
-        taking.strays().await?;
+        taking.orphans().await?;
         taking.end()
     }
 }
@@ -83,7 +87,7 @@ impl Taking<'_> {
 
     fn leave_fields(&mut self, id: &str, names: &[String]) {
         if !names.is_empty() {
-            self.leave("fields", id, format!("`{}` are not known here", names.join("`, `")));
+            self.leave("fields", id, format!("not known here: `{}`", names.join("`, `")));
         }
     }
 
@@ -99,6 +103,9 @@ impl Taking<'_> {
                 continue;
             }
             match Program::read(&found) {
+                Ok(program) if self.programs.contains_key(&program.id) => {
+                    self.leave("program", &found.id, duplicate(&program.id))
+                }
                 Ok(program) => self.program(program, &compile).await?,
                 Err(why) => self.leave("program", &found.id, why),
             }
@@ -156,18 +163,27 @@ impl Taking<'_> {
     async fn executions(&mut self, step: &mut impl FnMut()) -> Result<(), Error> {
         let mut rows = self.from.ask(Ask::Executions).await?;
         while let Some(found) = rows.next().await? {
-            self.seen.insert(read::own_id(&found).to_owned());
+            let is_new = self.seen.insert(read::own_id(&found).to_owned());
             if read::is_ours(&found) {
                 self.ours += 1;
                 continue;
             }
             match Execution::read(&found) {
+                Ok(execution) if !is_new => self.leave("execution", &found.id, duplicate(&execution.id)),
                 Ok(execution) => {
                     let id = execution.id.clone();
-                    let unknown = execution.unknown.clone();
+                    let (mut unknown, cuts) = (execution.unknown.clone(), execution.cuts);
+                    self.unknown.clear();
                     match self.execution(execution).await {
                         Ok(()) => {
+                            unknown.extend(std::mem::take(&mut self.unknown));
                             self.leave_fields(&id, &unknown);
+                            if cuts {
+                                let why = format!(
+                                    "objects that hold themselves, that its heap lacks, or that are too many, are `{CUT}` here"
+                                );
+                                self.leave("values", &id, why);
+                            }
                             self.carried.executions.push(id);
                         }
                         Err(error) => self.carried.left.push(refused("execution", &shown(&id), error)?),
@@ -268,9 +284,7 @@ impl Taking<'_> {
                 "it stands in {calls} functions that were called, which no bytecode here returns from"
             )));
         }
-        if execution.shared
-            && variables.iter().flat_map(Document::values).chain(&stack).any(|v| v.is_array() || v.is_object())
-        {
+        if execution.shares || execution.cuts {
             return Err(cannot(format!("its variables share arrays and objects in a heap; {ELSEWHERE}")));
         }
         let mut standing = CarryStanding {
@@ -348,6 +362,11 @@ fn failed_at(original: &Original, ended: &CarryEnded, failure: &ImportedFailure)
     let enough = original.decoded.depth(pc)?;
     let stacks = [&ended.stack, &failure.stack];
     stacks.into_iter().find(|stack| stack.len() >= enough).map(|stack| (pc, stack.clone()))
+}
+
+/// Why a second document of one id is left out.
+fn duplicate(id: &str) -> String {
+    format!("its id {} is that of another one", shown(id))
 }
 
 fn cannot(why: impl Into<String>) -> Error {

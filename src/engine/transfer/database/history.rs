@@ -1,32 +1,20 @@
-//! The history of an execution, entry by entry: what the machine did at a step, with its operands and variables. Each entry becomes a row of
-//! the log. What was asked and answered becomes a call too, which is kept as long as its execution.
-
-use serde_json::json;
+//! The history of an execution, entry by entry: what the machine did at a step, with its operands and variables. What was asked and answered
+//! becomes a call too.
 
 use super::Found;
 use super::carry::Taking;
 use super::read::{self, Read};
 use super::rows::Batch;
-use super::{Beside, fields::Fields};
-use crate::domain::cvm::{CarriedAnswer, CarriedCall, CarriedLog, EXECUTION_LOGS};
+use super::{Ask, RowKind, fields::Fields};
+use crate::domain::cvm::{CarriedAnswer, CarriedCall, CarriedStep};
 use crate::engine::Error;
 use crate::id::{hex, sha256};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json, check_plain};
+use crate::value::{Json, check_plain};
 use crate::vm;
 
 /// The instruction of an entry that only says what was answered.
 const ANSWERED: &str = "CC_RESULT";
-
-/// An entry.
-struct Entry {
-    step: Json,
-    pc: u32,
-    instruction: Json,
-    stack: Vec<Json>,
-    variables: Document,
-    at: Timestamp,
-}
 
 /// The entries of one execution, as far as they were read.
 struct History<'a> {
@@ -34,16 +22,17 @@ struct History<'a> {
     /// Its program in the bytecode that it came with, where that runs here.
     program: Option<&'a vm::Program>,
     entries: u64,
-    expired: u64,
     /// Asked, and not answered so far.
     asked: Option<CarriedCall>,
 }
 
-impl Entry {
+impl CarriedStep {
+    /// Its id is given later.
     fn read(found: &Found) -> Read<Self> {
         let fields: Fields<'_> = read::row(found)?;
         Ok(Self {
-            step: fields.json("step").cloned().unwrap_or_default(),
+            id: String::new(),
+            step: fields.optional("step", "a whole number", Json::as_i64)?.unwrap_or(0),
             pc: fields.optional_place("pc")?.unwrap_or(0),
             instruction: fields.json("instruction").cloned().unwrap_or_default(),
             stack: fields.list("stack")?.to_vec(),
@@ -68,19 +57,10 @@ impl Entry {
 }
 
 impl History<'_> {
-    /// The row of the log for an entry. Its id keeps the order of entries of one moment.
-    fn log(&mut self, entry: &Entry, kept_since: Timestamp) -> CarriedLog {
+    /// Counts an entry and gives it an id, which keeps the order of entries of one moment.
+    fn add(&mut self, entry: &mut CarriedStep) {
         self.entries += 1;
-        self.expired += u64::from(entry.at < kept_since);
-        let Entry { step, pc, instruction, stack, variables, at } = entry;
-        let details =
-            json!({"step": step, "pc": pc, "instruction": instruction, "stack": stack, "variables": variables});
-        CarriedLog {
-            id: format!("{:08}-{}", self.entries, self.row("history")),
-            at: *at,
-            event: "instruction".to_owned(),
-            details: details.as_object().cloned().unwrap_or_default(),
-        }
+        entry.id = format!("{:08}-{}", self.entries, self.row("history"));
     }
 
     fn row(&self, what: &str) -> String {
@@ -88,7 +68,7 @@ impl History<'_> {
     }
 
     /// The call that an entry ends: the one before it that was asked and is answered now, or never was.
-    fn ended(&mut self, entry: &Entry) -> Option<CarriedCall> {
+    fn ended(&mut self, entry: &CarriedStep) -> Option<CarriedCall> {
         let answered =
             entry.is_answer() || self.asked.as_ref().is_some_and(|call| call.pc.checked_add(1) == Some(entry.pc));
         let result = entry.stack.last().filter(|result| answered && check_plain(result).is_ok());
@@ -107,7 +87,7 @@ impl History<'_> {
     }
 
     /// The call that an entry is of, asked with these operands.
-    fn call(&self, entry: &Entry, operands: &[Json]) -> CarriedCall {
+    fn call(&self, entry: &CarriedStep, operands: &[Json]) -> CarriedCall {
         let prompt = self.program.and_then(|program| program.question(entry.pc, operands));
         CarriedCall {
             id: format!("{}-{:08}", self.row("call"), self.entries),
@@ -137,34 +117,32 @@ impl Taking<'_> {
         waits_at: Option<u32>,
         mut closed: u64,
     ) -> Result<u64, Error> {
-        let kept = EXECUTION_LOGS.ttl.map_or(Millis(0), |ttl| ttl.after);
-        let kept_since = self.engine.now() - kept;
-        let mut history = History { execution, program, entries: 0, expired: 0, asked: None };
+        let mut history = History { execution, program, entries: 0, asked: None };
         let mut batch = Batch::of(execution, program_name);
         // Calls with rows of their own are not told twice.
         let calls_are_rows = closed > 0;
-        let mut rows = self.from.beside(Beside::History(execution)).await?;
+        let mut rows = self.from.ask(Ask::Rows(RowKind::History, execution)).await?;
         while let Some(found) = rows.next().await? {
-            let entry = match Entry::read(&found) {
+            self.note_unknown(RowKind::History, &found);
+            let mut entry = match CarriedStep::read(&found) {
                 Ok(entry) => entry,
                 Err(why) => {
                     self.leave("history entry", &found.id, why);
                     continue;
                 }
             };
-            let log = history.log(&entry, kept_since);
-            batch.log(log, self).await?;
-            if calls_are_rows {
-                continue;
+            history.add(&mut entry);
+            if !calls_are_rows {
+                if let Some(mut call) = history.ended(&entry) {
+                    closed += 1;
+                    call.step = closed;
+                    batch.call(call, self).await?;
+                }
+                if entry.asks(program) {
+                    history.asked = Some(history.call(&entry, &entry.stack));
+                }
             }
-            if let Some(mut call) = history.ended(&entry) {
-                closed += 1;
-                call.step = closed;
-                batch.call(call, self).await?;
-            }
-            if entry.asks(program) {
-                history.asked = Some(history.call(&entry, &entry.stack));
-            }
+            batch.step(entry, self).await?;
         }
         if let Some(mut call) = history.asked.take().filter(|call| Some(call.pc) != waits_at) {
             closed += 1;
@@ -172,15 +150,6 @@ impl Taking<'_> {
             batch.call(call, self).await?;
         }
         batch.write(self).await?;
-        if history.expired > 0 {
-            let why = format!(
-                "{} of {} entries are in the log now and leave it with the next sweep: they are older than the {} days that a log is kept",
-                history.expired,
-                history.entries,
-                kept.0 / Millis::days(1).0
-            );
-            self.leave("history", execution, why);
-        }
         Ok(closed)
     }
 }

@@ -35,27 +35,38 @@ pub enum Ask<'a> {
     Programs,
     /// All executions.
     Executions,
-    /// The calls of one execution, in the order of `request.timestamp`.
-    Calls(&'a str),
-    /// The log of one execution.
-    Logs(&'a str),
-    /// Which executions the calls are of: one row for each, with how many as its document.
-    CallOwners,
-    /// The same of the log.
-    LogOwners,
+    /// The rows of one execution.
+    Rows(RowKind, &'a str),
+    /// The executions that have rows: one document for each, with the number of its rows.
+    Owners(RowKind),
 }
 
-/// What some versions of the older CVM kept beside.
+/// The rows that an execution has beside its own document. Each version of the older CVM kept some of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beside<'a> {
-    /// Lines that one execution printed: rows with `lines`.
-    Output(&'a str),
-    /// The history of one execution, in the order of `timestamp` and `step`.
-    History(&'a str),
-    /// Which executions the output is of, as [`Ask::CallOwners`].
-    OutputOwners,
-    /// Which executions the history is of.
-    HistoryOwners,
+pub enum RowKind {
+    /// Calls, in the order of `request.timestamp`.
+    Calls,
+    /// Its log.
+    Logs,
+    /// Lines that it printed: rows with `lines`.
+    Output,
+    /// Its history, in the order of `timestamp` and `step`.
+    History,
+}
+
+impl RowKind {
+    /// Every kind.
+    pub const ALL: [RowKind; 4] = [RowKind::Calls, RowKind::Logs, RowKind::Output, RowKind::History];
+
+    /// The collection that holds them.
+    pub const fn collection(self) -> &'static str {
+        match self {
+            RowKind::Calls => "cc_history",
+            RowKind::Logs => "execution_logs",
+            RowKind::Output => "outputs",
+            RowKind::History => "history",
+        }
+    }
 }
 
 /// A document that was found.
@@ -79,25 +90,12 @@ pub trait OlderDatabase: MaybeSync {
     fn name(&self) -> &str;
     /// Asks it. A collection that is not there is empty.
     fn ask<'a>(&'a self, ask: Ask<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>>;
-    /// Asks for what may be kept beside.
-    fn beside<'a>(&'a self, _: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
-        Box::pin(async { Ok(Box::new(Nothing) as Box<dyn Rows>) })
-    }
     /// How many programs and executions there are, where that is known.
     fn total(&self) -> Option<u64> {
         None
     }
-    /// What is there and is not part of such a database.
-    fn strangers(&self) -> Vec<Left> {
+    /// Files that are not part of such a database.
+    fn unknown_files(&self) -> Vec<Left> {
         Vec::new()
-    }
-}
-
-/// No rows.
-struct Nothing;
-
-impl Rows for Nothing {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, Error>> {
-        Box::pin(async { Ok(None) })
     }
 }

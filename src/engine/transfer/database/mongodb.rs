@@ -1,6 +1,6 @@
 //! A database of the older CVM on a MongoDB server.
 
-use super::{Ask, Beside, Found, OlderDatabase, Rows};
+use super::{Ask, Found, OlderDatabase, RowKind, Rows};
 use crate::engine::Error;
 use crate::marker::BoxFuture;
 use crate::store::mongodb::{Foreign, ForeignRows};
@@ -59,27 +59,15 @@ impl OlderDatabase for OlderMongoDb {
             Ok(Box::new(match ask {
                 Ask::Programs => Told::Documents(database.find("programs", None, "_id").await?),
                 Ask::Executions => Told::Documents(database.find("executions", None, "_id").await?),
-                Ask::Calls(owner) => {
-                    Told::Documents(database.find("cc_history", Some((OWNER, owner)), "request.timestamp").await?)
+                Ask::Rows(kind, owner) => {
+                    let order = match kind {
+                        RowKind::Calls => "request.timestamp",
+                        RowKind::Logs | RowKind::History => "timestamp",
+                        RowKind::Output => "_id",
+                    };
+                    Told::Documents(database.find(kind.collection(), Some((OWNER, owner)), order).await?)
                 }
-                Ask::Logs(owner) => {
-                    Told::Documents(database.find("execution_logs", Some((OWNER, owner)), "timestamp").await?)
-                }
-                Ask::CallOwners => Told::Owners(database.owners("cc_history", OWNER).await?),
-                Ask::LogOwners => Told::Owners(database.owners("execution_logs", OWNER).await?),
-            }) as Box<dyn Rows>)
-        })
-    }
-    fn beside<'a>(&'a self, beside: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
-        let database = &self.database;
-        Box::pin(async move {
-            Ok(Box::new(match beside {
-                Beside::Output(owner) => Told::Documents(database.find("outputs", Some((OWNER, owner)), "_id").await?),
-                Beside::History(owner) => {
-                    Told::Documents(database.find("history", Some((OWNER, owner)), "timestamp").await?)
-                }
-                Beside::OutputOwners => Told::Owners(database.owners("outputs", OWNER).await?),
-                Beside::HistoryOwners => Told::Owners(database.owners("history", OWNER).await?),
+                Ask::Owners(kind) => Told::Owners(database.owners(kind.collection(), OWNER).await?),
             }) as Box<dyn Rows>)
         })
     }

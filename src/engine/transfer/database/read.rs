@@ -5,8 +5,9 @@ use super::fields::Fields;
 use super::heap::Heap;
 use crate::domain::cvm::{CarriedAnswer, CarriedCall, CarriedLog, ImportedFailure, Metrics};
 use crate::id;
+use crate::limits::DOCUMENT_DEPTH;
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Json, check_plain, json_bytes};
+use crate::value::{Document, Json, check_plain, check_storable, json_bytes};
 use crate::vm::WireInstruction;
 use crate::vm::op::Op;
 
@@ -46,8 +47,10 @@ pub(super) struct Execution {
     pub(super) started: Timestamp,
     pub(super) modified: Timestamp,
     pub(super) metrics: Metrics,
-    /// Its arrays and objects are in a heap, where several variables may share one.
-    pub(super) shared: bool,
+    /// Several of its values shared an array or object of its heap.
+    pub(super) shares: bool,
+    /// A value of its heap was cut.
+    pub(super) cuts: bool,
     /// Fields that are not known here.
     pub(super) unknown: Vec<String>,
 }
@@ -96,7 +99,7 @@ const PROGRAM: &[&str] =
     &["_id", "id", "name", "description", "source", "bytecode", "metadata", "created", "modified", "updated", "tags"];
 
 /// The fields that are not among the known ones and say something.
-fn unknown(document: &Json, known: &[&str], path: &str) -> Vec<String> {
+pub(super) fn unknown(document: &Json, known: &[&str], path: &str) -> Vec<String> {
     let says_nothing = |value: &Json| match value {
         Json::Null => true,
         Json::Array(items) => items.is_empty(),
@@ -231,12 +234,14 @@ impl Execution {
         if !flat {
             unknown.extend(self::unknown(&document["state"], STATE, "state."));
         }
+        let status = Status::read(&fields, &state, flat, modified, plain)?;
+        let stack = state.list("stack")?.iter().map(plain).collect();
         Ok(Self {
             id: own_id(found).to_owned(),
             program: fields.text("programId")?.to_owned(),
-            status: Status::read(&fields, &state, flat, modified, plain)?,
+            status,
             pc: state.optional_place("pc")?.unwrap_or(0),
-            stack: state.list("stack")?.iter().map(plain).collect(),
+            stack,
             variables,
             calls: state.list("scopes")?.len().saturating_sub(1),
             output: state.list("output")?.iter().map(line).collect(),
@@ -247,7 +252,8 @@ impl Execution {
                 cc_calls_count: metric("ccCallsCount")?.unwrap_or(0),
                 execution_time_ms: time,
             },
-            shared: heap.is_shared(),
+            shares: heap.shares(),
+            cuts: heap.cuts(),
             unknown,
         })
     }
@@ -335,7 +341,10 @@ fn shortened(text: &str) -> String {
 
 pub(super) fn row(found: &Found) -> Read<Fields<'_>> {
     let fields = own(found)?;
-    match found.document.as_ref().map_or(0, json_bytes) {
+    let document = found.document.as_ref().map_err(Clone::clone)?;
+    // The depth first: what measures the JSON is recursive.
+    check_storable(document, DOCUMENT_DEPTH - 1).map_err(|excess| excess.to_string())?;
+    match json_bytes(document) {
         bytes if bytes > ROW_BYTES => {
             Err(format!("it has {bytes} bytes of JSON; at most {ROW_BYTES} are kept in one row"))
         }

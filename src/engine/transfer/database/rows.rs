@@ -1,9 +1,10 @@
 //! The rows of one execution, written in batches before their execution.
 
 use super::carry::Taking;
-use super::{Ask, Beside, read};
-use crate::domain::cvm::{CarriedCall, CarriedLog, CarryRows};
+use super::{Ask, Found, RowKind, read};
+use crate::domain::cvm::{CarriedCall, CarriedLog, CarriedStep, CarryRows, EXECUTION_LOGS};
 use crate::engine::Error;
+use crate::time::Millis;
 use crate::value::json_bytes;
 
 /// Rows that one command writes.
@@ -35,37 +36,82 @@ pub(super) struct Batch {
 impl Batch {
     pub(super) fn of(execution: &str, program_name: &str) -> Self {
         let (execution, program_name) = (execution.to_owned(), program_name.to_owned());
-        Self { rows: CarryRows { execution, program_name, calls: Vec::new(), logs: Vec::new() }, bytes: 0 }
+        Self {
+            rows: CarryRows { execution, program_name, calls: Vec::new(), logs: Vec::new(), history: Vec::new() },
+            bytes: 0,
+        }
     }
 
-    fn is_full(&self) -> bool {
-        self.rows.calls.len() + self.rows.logs.len() >= ROWS || self.bytes >= BYTES
+    fn len(&self) -> usize {
+        self.rows.calls.len() + self.rows.logs.len() + self.rows.history.len()
     }
 
     pub(super) async fn write(&mut self, taking: &Taking<'_>) -> Result<(), Error> {
-        if !self.rows.calls.is_empty() || !self.rows.logs.is_empty() {
+        if self.len() > 0 {
             taking.engine.carry_once(&self.rows).await?;
             self.rows.calls.clear();
             self.rows.logs.clear();
+            self.rows.history.clear();
             self.bytes = 0;
         }
         Ok(())
     }
 
+    /// Writes the batch where one more row of that size made it full.
+    async fn grow(&mut self, bytes: usize, taking: &Taking<'_>) -> Result<(), Error> {
+        self.bytes += bytes;
+        if self.len() >= ROWS || self.bytes >= BYTES { self.write(taking).await } else { Ok(()) }
+    }
+
     pub(super) async fn call(&mut self, call: CarriedCall, taking: &Taking<'_>) -> Result<(), Error> {
-        self.bytes += json_bytes(&call);
+        let bytes = json_bytes(&call);
         self.rows.calls.push(call);
-        if self.is_full() { self.write(taking).await } else { Ok(()) }
+        self.grow(bytes, taking).await
     }
 
     pub(super) async fn log(&mut self, log: CarriedLog, taking: &Taking<'_>) -> Result<(), Error> {
-        self.bytes += json_bytes(&log);
+        let bytes = json_bytes(&log);
         self.rows.logs.push(log);
-        if self.is_full() { self.write(taking).await } else { Ok(()) }
+        self.grow(bytes, taking).await
+    }
+
+    pub(super) async fn step(&mut self, step: CarriedStep, taking: &Taking<'_>) -> Result<(), Error> {
+        let bytes = json_bytes(&step);
+        self.rows.history.push(step);
+        self.grow(bytes, taking).await
+    }
+}
+
+/// The fields of a row that are read, or say nothing that others do not: at its top, and in its objects.
+const fn known_fields(kind: RowKind) -> &'static [(&'static str, &'static [&'static str])] {
+    match kind {
+        RowKind::Calls => &[
+            ("", &["_id", "id", "executionId", "programName", "request", "response", "context"]),
+            ("request", &["prompt", "instructionId", "timestamp"]),
+            ("response", &["result", "timestamp", "latencyMs"]),
+            ("context", &["pc", "variables"]),
+        ],
+        RowKind::Logs => &[("", &["_id", "id", "executionId", "timestamp", "event", "details"])],
+        RowKind::Output => &[("", &["_id", "id", "executionId", "lines"])],
+        RowKind::History => {
+            &[("", &["_id", "id", "executionId", "timestamp", "step", "pc", "instruction", "stack", "variables"])]
+        }
     }
 }
 
 impl Taking<'_> {
+    /// Notes the fields of a row that are not known here.
+    pub(super) fn note_unknown(&mut self, kind: RowKind, found: &Found) {
+        let Ok(document) = &found.document else { return };
+        for (object, names) in known_fields(kind) {
+            let (part, path) = match *object {
+                "" => (Some(document), format!("{}.", kind.collection())),
+                object => (document.get(object), format!("{}.{object}.", kind.collection())),
+            };
+            self.unknown.extend(part.into_iter().flat_map(|part| read::unknown(part, names, &path)));
+        }
+    }
+
     /// Takes over the calls of an execution, but for the one that is open.
     pub(super) async fn calls(
         &mut self,
@@ -76,8 +122,9 @@ impl Taking<'_> {
         let mut batch = Batch::of(execution, program);
         let mut waiting: Option<CarriedCall> = None;
         let mut closed = 0;
-        let mut rows = self.from.ask(Ask::Calls(execution)).await?;
+        let mut rows = self.from.ask(Ask::Rows(RowKind::Calls, execution)).await?;
         while let Some(found) = rows.next().await? {
+            self.note_unknown(RowKind::Calls, &found);
             let mut call = match read::call(&found) {
                 Ok(call) => call,
                 Err(why) => {
@@ -103,15 +150,28 @@ impl Taking<'_> {
         Ok(Calls { closed, open: waiting.map(|call| call.id) })
     }
 
-    /// Takes over the log of an execution.
+    /// Takes over the log of an execution. It counts the rows that have expired here.
     pub(super) async fn logs(&mut self, execution: &str, program: &str) -> Result<(), Error> {
         let mut batch = Batch::of(execution, program);
-        let mut rows = self.from.ask(Ask::Logs(execution)).await?;
+        let kept = EXECUTION_LOGS.ttl.map_or(Millis(0), |ttl| ttl.after);
+        let since = self.engine.now() - kept;
+        let (mut count, mut expired) = (0_u64, 0_u64);
+        let mut rows = self.from.ask(Ask::Rows(RowKind::Logs, execution)).await?;
         while let Some(found) = rows.next().await? {
+            self.note_unknown(RowKind::Logs, &found);
             match read::log(&found) {
-                Ok(log) => batch.log(log, self).await?,
+                Ok(log) => {
+                    count += 1;
+                    expired += u64::from(log.at <= since);
+                    batch.log(log, self).await?;
+                }
                 Err(why) => self.leave("log row", &found.id, why),
             }
+        }
+        if expired > 0 {
+            let days = kept.0 / Millis::days(1).0;
+            let why = format!("{expired} of {count} are older than {days} days, so the next sweep removes them");
+            self.leave("log rows", execution, why);
         }
         batch.write(self).await
     }
@@ -119,8 +179,9 @@ impl Taking<'_> {
     /// The lines of an execution that are kept beside it.
     pub(super) async fn output(&mut self, execution: &str) -> Result<Vec<String>, Error> {
         let mut lines = Vec::new();
-        let mut rows = self.from.beside(Beside::Output(execution)).await?;
+        let mut rows = self.from.ask(Ask::Rows(RowKind::Output, execution)).await?;
         while let Some(found) = rows.next().await? {
+            self.note_unknown(RowKind::Output, &found);
             match read::lines(&found) {
                 Ok(more) => lines.extend(more),
                 Err(why) => self.leave("output", execution, why),
@@ -129,17 +190,16 @@ impl Taking<'_> {
         Ok(lines)
     }
 
-    /// Tells of rows whose execution is not there.
-    pub(super) async fn strays(&mut self) -> Result<(), Error> {
-        let beside = [(Beside::OutputOwners, "output"), (Beside::HistoryOwners, "history")];
-        let mut kinds = Vec::new();
-        for (ask, what) in [(Ask::CallOwners, "calls"), (Ask::LogOwners, "log rows")] {
-            kinds.push((self.from.ask(ask).await?, what));
-        }
-        for (ask, what) in beside {
-            kinds.push((self.from.beside(ask).await?, what));
-        }
-        for (mut owners, what) in kinds {
+    /// Names the rows whose execution is not there.
+    pub(super) async fn orphans(&mut self) -> Result<(), Error> {
+        for kind in RowKind::ALL {
+            let what = match kind {
+                RowKind::Calls => "calls",
+                RowKind::Logs => "log rows",
+                RowKind::Output => "output",
+                RowKind::History => "history",
+            };
+            let mut owners = self.from.ask(Ask::Owners(kind)).await?;
             while let Some(owner) = owners.next().await? {
                 if !self.seen.contains(&owner.id) {
                     let count = owner.document.map_or_else(|_| "some".to_owned(), |count| count.to_string());

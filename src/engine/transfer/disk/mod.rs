@@ -58,13 +58,25 @@ fn io(path: &Path, done: &str, error: &std::io::Error) -> Error {
 
 /// A file of JSON, no larger than any of ours.
 fn read_json(path: &Path) -> Result<Json, Error> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LINE_BYTES as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|e| io(path, "read", &e))?;
-    if bytes.len() > LINE_BYTES {
-        return Err(damaged(path, "it is larger than any document"));
-    }
+    let bytes = read_file(path, LINE_BYTES)?;
     serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is no JSON ({e})")))
+}
+
+/// The bytes of a file that has at most so many. Pipes and devices, which never end, are refused.
+fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Error> {
+    let failed = |e: std::io::Error| io(path, "read", &e);
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(damaged(path, "it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    if metadata.len() <= most as u64 {
+        File::open(path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    }
+    if metadata.len().max(bytes.len() as u64) > most as u64 {
+        return Err(damaged(path, &format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
 }
 
 fn damaged(path: &Path, why: &str) -> Error {

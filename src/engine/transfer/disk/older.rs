@@ -6,10 +6,12 @@
 //! | `executions/{id}.json` | an execution; early versions kept its output in it |
 //! | `outputs/{id}.output` | its output, line by line |
 //! | `history/{id}/{timestamp}-{step}.json` | an entry of its history |
-//! | `metadata.json` | which execution was chosen last: nothing here needs it |
+//! | `metadata.json` | the id of the execution that was chosen last: not imported |
+//!
+//! Each file that is not imported is reported.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,11 +20,17 @@ use serde_json::json;
 use super::io;
 use crate::code::Code;
 use crate::decision::Command;
-use crate::engine::transfer::database::{Ask, Beside, Found, OlderDatabase, Rows};
+use crate::engine::transfer::database::{Ask, Found, OlderDatabase, RowKind, Rows};
 use crate::engine::{Engine, Error};
 use crate::id::{CommandId, hex, sha256};
 use crate::marker::BoxFuture;
 use crate::value::canonical;
+
+/// Ends the names of files of JSON.
+const JSON: &str = ".json";
+
+/// Ends the names of files of output.
+const OUTPUT: &str = ".output";
 
 /// Most bytes of one output file that are read.
 const OUTPUT_BYTES: usize = 64 * 1024 * 1024;
@@ -32,6 +40,8 @@ const OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 pub struct Older {
     root: PathBuf,
     name: String,
+    /// The files that are not part of its data.
+    unknown: Vec<Left>,
 }
 
 /// What came of taking over a directory of the older CVM.
@@ -74,17 +84,15 @@ impl Older {
         root.join("programs").is_dir() && root.join("executions").is_dir() && !ours
     }
 
-    /// The directory `root`. What stands in it is looked at now, so that one that cannot be read is an error before anything is written.
+    /// The directory `root`. Its folders are listed now, so that one that cannot be read is an error before anything is written.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        let older = Self { root: root.to_owned(), name: root.display().to_string() };
-        older.found_strangers()?;
-        Ok(older)
+        Ok(Self { root: root.to_owned(), name: root.display().to_string(), unknown: unknown_files(root)? })
     }
 
     /// The documents in a folder by the names of their files.
     fn documents(&self, folder: &str) -> Result<Files, Error> {
         let folder = self.root.join(folder);
-        let names: Vec<String> = names(&folder)?.into_iter().filter(|name| name.ends_with(".json")).collect();
+        let names: Vec<String> = names(&folder)?.into_iter().filter(|name| name.ends_with(JSON)).collect();
         Ok(Files { folder, names: names.into_iter() })
     }
 
@@ -98,47 +106,38 @@ impl Older {
         Ok(files)
     }
 
-    /// Which executions there is output of.
-    fn output_owners(&self) -> Result<Vec<Found>, Error> {
-        let names = names(&self.root.join("outputs"))?;
-        let ids = names.iter().filter_map(|name| name.strip_suffix(".output"));
-        // How many lines is known once they are read.
-        Ok(ids.map(|id| Found { id: id.to_owned(), document: Err("it was not read".to_owned()) }).collect())
-    }
-
-    /// Which executions there is history of, and how many entries.
-    fn history_owners(&self) -> Result<Vec<Found>, Error> {
-        let folder = self.root.join("history");
+    /// The executions that have rows of a kind.
+    fn owners(&self, kind: RowKind) -> Result<Vec<Found>, Error> {
+        let folder = self.root.join(kind.collection());
         let mut owners = Vec::new();
-        for name in names(&folder)?.into_iter().filter(|name| folder.join(name).is_dir()) {
-            let count = self.history(&name)?.names.len();
-            owners.push(Found { id: name, document: Ok(json!(count)) });
+        for name in names(&folder)? {
+            if kind == RowKind::History && folder.join(&name).is_dir() {
+                let count = self.history(&name)?.names.len();
+                owners.push(Found { id: name, document: Ok(json!(count)) });
+            } else if let (RowKind::Output, Some(id)) = (kind, name.strip_suffix(OUTPUT)) {
+                owners.push(Found { id: id.to_owned(), document: Err("it was not read".to_owned()) });
+            }
         }
         Ok(owners)
     }
 
-    /// Files that are not part of such a directory.
-    fn found_strangers(&self) -> Result<Vec<Left>, Error> {
-        let mut left = Vec::new();
-        let mut look = |folder: &Path, is_known: &dyn Fn(&str) -> bool| -> Result<(), Error> {
-            for name in names(folder)?.into_iter().filter(|name| !is_known(name)) {
-                let (id, why) = (folder.join(name).display().to_string(), "it is no part of the older CVM's data");
-                left.push(Left { what: "file", id, why: why.to_owned() });
-            }
-            Ok(())
-        };
-        let is_root = |name: &str| matches!(name, "programs" | "executions" | "outputs" | "history" | "metadata.json");
-        let is_json = |name: &str| name.ends_with(".json");
-        look(&self.root, &is_root)?;
-        look(&self.root.join("programs"), &is_json)?;
-        look(&self.root.join("executions"), &is_json)?;
-        look(&self.root.join("outputs"), &|name| name.ends_with(".output"))?;
-        let history = self.root.join("history");
-        look(&history, &|name| history.join(name).is_dir())?;
-        for execution in names(&history)?.iter().map(|name| history.join(name)).filter(|path| path.is_dir()) {
-            look(&execution, &is_json)?;
+    /// The output of an execution. An id that would leave the folder has none.
+    fn output(&self, execution: &str) -> Result<Vec<Found>, Error> {
+        let name = format!("{execution}{OUTPUT}");
+        let path = self.root.join(RowKind::Output.collection()).join(&name);
+        if component(&name).is_none() || path.symlink_metadata().is_err() {
+            return Ok(Vec::new());
         }
-        Ok(left)
+        let document = skip_unreadable(&path, super::read_file(&path, OUTPUT_BYTES))?.map(|bytes| {
+            let text = String::from_utf8_lossy(&bytes);
+            // One line is empty text; no line is no text.
+            let lines: Vec<&str> = match text.strip_suffix('\n').unwrap_or(&text) {
+                "" if text.is_empty() => Vec::new(),
+                text => text.split('\n').collect(),
+            };
+            json!({ "lines": lines })
+        });
+        Ok(vec![Found { id: execution.to_owned(), document }])
     }
 }
 
@@ -152,26 +151,10 @@ impl OlderDatabase for Older {
             Ok(match ask {
                 Ask::Programs => Box::new(self.documents("programs")?) as Box<dyn Rows>,
                 Ask::Executions => Box::new(self.documents("executions")?),
-                Ask::Calls(_) | Ask::Logs(_) | Ask::CallOwners | Ask::LogOwners => Box::new(Files::default()),
-            })
-        })
-    }
-
-    fn beside<'a>(&'a self, beside: Beside<'a>) -> BoxFuture<'a, Result<Box<dyn Rows + 'a>, Error>> {
-        Box::pin(async move {
-            let listed = |rows: Vec<Found>| Box::new(Listed(rows.into_iter())) as Box<dyn Rows>;
-            Ok(match beside {
-                Beside::Output(execution) => {
-                    let document = match output(&self.root, execution) {
-                        Ok(lines) => Ok(json!({ "lines": lines })),
-                        Err(error) if error.code == Code::Corrupt => Err(error.message),
-                        Err(error) => return Err(error),
-                    };
-                    listed(vec![Found { id: execution.to_owned(), document }])
-                }
-                Beside::History(execution) => Box::new(self.history(execution)?),
-                Beside::OutputOwners => listed(self.output_owners()?),
-                Beside::HistoryOwners => listed(self.history_owners()?),
+                Ask::Rows(RowKind::Output, execution) => Box::new(Listed(self.output(execution)?.into_iter())),
+                Ask::Rows(RowKind::History, execution) => Box::new(self.history(execution)?),
+                Ask::Owners(kind) => Box::new(Listed(self.owners(kind)?.into_iter())),
+                Ask::Rows(RowKind::Calls | RowKind::Logs, _) => Box::new(Files::default()),
             })
         })
     }
@@ -181,8 +164,8 @@ impl OlderDatabase for Older {
         Some(count("programs")? + count("executions")?)
     }
 
-    fn strangers(&self) -> Vec<Left> {
-        self.found_strangers().unwrap_or_default()
+    fn unknown_files(&self) -> Vec<Left> {
+        self.unknown.clone()
     }
 }
 
@@ -197,12 +180,8 @@ impl Rows for Files {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Found>, Error>> {
         let next = self.names.next().map(|name| {
             let path = self.folder.join(&name);
-            let document = match super::read_json(&path) {
-                Ok(document) => Ok(document),
-                Err(error) if error.code == Code::Corrupt => Err(error.message),
-                Err(error) => return Err(error),
-            };
-            Ok(Found { id: name.strip_suffix(".json").unwrap_or(&name).to_owned(), document })
+            let document = skip_unreadable(&path, super::read_json(&path))?;
+            Ok(Found { id: name.strip_suffix(JSON).unwrap_or(&name).to_owned(), document })
         });
         Box::pin(async move { next.transpose() })
     }
@@ -250,7 +229,7 @@ fn component(name: &str) -> Option<&str> {
 
 /// The time and the step by which the file of an entry is named: `{timestamp}-{step}.json`, the step -1 of an answer included.
 fn place(name: &str) -> (String, i64, String) {
-    let stem = name.strip_suffix(".json").unwrap_or(name);
+    let stem = name.strip_suffix(JSON).unwrap_or(name);
     let (time, step) = stem.rsplit_once('-').unwrap_or((stem, ""));
     let step = step.parse().unwrap_or(0);
     match time.strip_suffix('-') {
@@ -260,23 +239,40 @@ fn place(name: &str) -> (String, i64, String) {
     }
 }
 
-/// The lines of an execution's output. A name that would leave the folder has none.
-fn output(root: &Path, id: &str) -> Result<Vec<String>, Error> {
-    let name = format!("{id}.output");
-    let Some(name) = component(&name) else { return Ok(Vec::new()) };
-    let path = root.join("outputs").join(name);
-    let mut bytes = Vec::new();
-    match File::open(&path).and_then(|file| file.take(OUTPUT_BYTES as u64 + 1).read_to_end(&mut bytes)) {
-        Ok(_) if bytes.len() > OUTPUT_BYTES => Err(super::damaged(&path, "it is larger than 64 MiB")),
-        Ok(_) if bytes.is_empty() => Ok(Vec::new()),
-        Ok(_) => {
-            let text = String::from_utf8_lossy(&bytes);
-            let text = text.strip_suffix('\n').unwrap_or(&text);
-            Ok(text.split('\n').map(str::to_owned).collect())
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(io(&path, "read", &e)),
+/// What was read of a file, or why it is left out: it is damaged, not a file, a link that leads nowhere, or gone by now.
+fn skip_unreadable<T>(path: &Path, read: Result<T, Error>) -> Result<Result<T, String>, Error> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
+        Err(error) if error.code == Code::Corrupt || !path.exists() => Ok(Err(error.message)),
+        Err(error) => Err(error),
     }
+}
+
+/// Files below `root` that are not imported, whatever is in them.
+fn unknown_files(root: &Path) -> Result<Vec<Left>, Error> {
+    let [outputs, history] = [RowKind::Output, RowKind::History].map(RowKind::collection);
+    let mut left = Vec::new();
+    let mut add = |folder: &Path, is_known: &dyn Fn(&str) -> bool| -> Result<(), Error> {
+        for name in names(folder)?.into_iter().filter(|name| !is_known(name)) {
+            let why = match name.as_str() {
+                "metadata.json" => "nothing here needs the id of the execution that was chosen last",
+                _ => "it is not part of the older CVM's data",
+            };
+            left.push(Left { what: "file", id: folder.join(name).display().to_string(), why: why.to_owned() });
+        }
+        Ok(())
+    };
+    let is_json = |name: &str| name.ends_with(JSON);
+    add(root, &|name| ["programs", "executions", outputs, history].contains(&name))?;
+    add(&root.join("programs"), &is_json)?;
+    add(&root.join("executions"), &is_json)?;
+    add(&root.join(outputs), &|name| name.ends_with(OUTPUT))?;
+    let history = root.join(history);
+    add(&history, &|name| history.join(name).is_dir())?;
+    for execution in names(&history)?.iter().map(|name| history.join(name)).filter(|path| path.is_dir()) {
+        add(&execution, &is_json)?;
+    }
+    Ok(left)
 }
 
 /// What stands in a folder, in order; nothing where it is not there.
