@@ -333,8 +333,10 @@ impl Live {
         self.machine.mark_clean();
         changes.extend(heap.spill.take().into_iter().flat_map(|old| old.retire(&id, FRAMES_PAGE)));
         let mut frames = Frames { stack: saved.stack, scopes: saved.scopes, machine: saved.machine };
-        if let Some(why) = &self.unable {
-            frames.machine[UNABLE] = Json::from(&**why);
+        match &self.unable {
+            // The instruction at which it ended stays: that of the machine says nothing.
+            Some(why) => frames.machine[UNABLE] = Json::from(&**why),
+            None => execution.pc = saved.pc,
         }
         let text = value::written(&frames).map_err(|e| Rejection::domain(Code::Internal, e.to_string()))?;
         if text.len() > FRAMES_BYTES {
@@ -349,7 +351,6 @@ impl Live {
         if let Json::Object(counters) = saved.heap {
             heap.counters = counters;
         }
-        execution.pc = saved.pc;
         execution.random = saved.random;
         Ok(changes)
     }

@@ -5,13 +5,12 @@
 
 use serde::Serialize;
 
-use super::super::execution::{EXECUTIONS, ImportedFailure, Metrics, ProgramError, Reached, State};
+use super::super::execution::{EXECUTIONS, Execution, ImportedFailure, Metrics, ProgramError, Reached, State};
 use super::super::live::{self, Live};
-use super::super::program::{Decoded, version_key};
-use super::super::turn::{self, Written};
-use super::{absent, begun, place_of, program_of};
-use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
-use crate::id;
+use super::super::program::Decoded;
+use super::super::turn::Written;
+use super::{begin, insert, place_of};
+use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::schema::Key;
 use crate::time::Timestamp;
 use crate::value::{Document, Json, check_plain, check_storable};
@@ -71,23 +70,13 @@ impl Command for CarryEnded {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
-        id::check(&self.id).map_err(|e| invalid("id", e.to_string()))?;
-        let key = absent(view, &self.id)?;
-        let program = program_of(view, &self.program_id)?;
-        let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
-        let mut execution = begun(&self.id, program, self.state(&decoded.program)?, self.started);
-        (execution.metrics, execution.last_modified) = (self.metrics, self.completed);
-        let mut live = self.live(&decoded, ctx).map_err(|wrong| invalid("state", wrong.message))?;
-        let mut written = Written::default();
-        turn::print(&mut execution, &self.output, &mut written)?;
-        let pages = live.save(&mut execution, ctx)?;
-        execution.pc = self.pc;
-        let insert = Change::Insert { key, document: execution.to_document()? };
-        let mut decision = Decision::of(execution.reached()).change(insert);
-        decision.changes.extend(written.changes);
-        decision.changes.extend(pages);
-        Ok(decision)
+        let (begun, decoded) = begin(view, &self.id, &self.program_id, self.started, ctx)?;
+        let state = self.state(&decoded.program)?;
+        let live = self.live(&decoded, ctx);
+        let live = live.map_err(|e| Rejection::Invalid { field: "state".to_owned(), reason: e.message })?;
+        let (pc, metrics, last_modified) = (self.pc, self.metrics, self.completed);
+        let execution = Execution { state, pc, metrics, last_modified, ..begun };
+        insert(execution, live, &self.output, Written::default(), ctx)
     }
 }
 
@@ -126,11 +115,11 @@ impl CarryEnded {
         let seed = ctx.seed("random");
         let machine = match &self.unable {
             Some(why) => Err(why.clone()),
-            None => vm::Machine::standing(program.clone(), seed, live::limits(ctx), &standing).map_err(|e| e.message),
+            None => vm::Machine::standing(program.clone(), seed, live::limits(None, ctx), &standing).map_err(|e| e.message),
         };
         match machine {
             Ok(machine) => Ok(Live::new(machine, hash.clone())),
-            Err(why) => Live::kept(hash.clone(), seed, live::limits(ctx), &standing, &why),
+            Err(why) => Live::kept(hash.clone(), seed, live::limits(None, ctx), &standing, &why),
         }
     }
 }

@@ -8,9 +8,10 @@ mod standing;
 use serde::Serialize;
 
 use super::document;
-use super::execution::{EXECUTIONS, Execution, Metrics, State};
-use super::live::Heap;
-use super::program::{LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
+use super::execution::{EXECUTIONS, Execution, Metrics, Reached, State};
+use super::live::{Heap, Live};
+use super::program::{Decoded, LoadedProgram, Metadata, PROGRAMS, Program, by_name, version_key};
+use super::turn::{self, Written};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use crate::id;
 use crate::schema::Key;
@@ -140,12 +141,11 @@ fn execution_key(id: &str) -> Key {
     Key::new(&EXECUTIONS, id)
 }
 
-/// The key of an execution that is not here yet.
-fn absent(view: &View, id: &str) -> Result<Key, Rejection> {
-    let key = execution_key(id);
-    match view.get(&key) {
+/// Whether an execution is not here yet.
+fn absent(view: &View, id: &str) -> Result<(), Rejection> {
+    match view.get(&execution_key(id)) {
         Some(_) => Err(Rejection::AlreadyExists { what: "execution", id: id.to_owned() }),
-        None => Ok(key),
+        None => Ok(()),
     }
 }
 
@@ -165,14 +165,24 @@ fn program_of(view: &View, id: &str) -> Result<Program, Rejection> {
     document::read(&key, view.get(&key).ok_or_else(missing)?)
 }
 
-/// An execution on version 1 of `program`, before anything is known of its machine.
-fn begun(id: &str, program: Program, state: State, started: Timestamp) -> Execution {
-    Execution {
+/// An execution that is not here yet, on version 1 of its program, and that version. It runs and is due at once: the process that ran it is gone.
+fn begin(
+    view: &View,
+    id: &str,
+    program: &str,
+    started: Timestamp,
+    ctx: &Ctx,
+) -> Result<(Execution, Decoded), Rejection> {
+    id::check(id).map_err(|e| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() })?;
+    absent(view, id)?;
+    let program = program_of(view, program)?;
+    let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
+    let execution = Execution {
         id: id.to_owned(),
         program_id: program.id,
         program_name: program.name,
         program_version: 1,
-        state,
+        state: State::Running { lease_until: ctx.now },
         pc: 0,
         frames: None,
         output: Vec::new(),
@@ -190,5 +200,23 @@ fn begun(id: &str, program: Program, state: State, started: Timestamp) -> Execut
         together_bytes: 0,
         log_level: None,
         heap_bytes: None,
-    }
+    };
+    Ok((execution, decoded))
+}
+
+/// Inserts an execution with its machine, all it had printed, and the rows of `written`.
+fn insert(
+    mut execution: Execution,
+    mut live: Live,
+    output: &[String],
+    mut written: Written,
+    ctx: &mut Ctx,
+) -> Result<Decision<Reached>, Rejection> {
+    turn::print(&mut execution, output, &mut written)?;
+    let pages = live.save(&mut execution, ctx)?;
+    let insert = Change::Insert { key: execution_key(&execution.id), document: execution.to_document()? };
+    let mut decision = Decision::of(execution.reached()).change(insert);
+    decision.changes.extend(written.changes);
+    decision.changes.extend(pages);
+    Ok(decision)
 }

@@ -6,11 +6,10 @@ use serde::Serialize;
 use super::super::call::{COGNITIVE, Call, Context, Request};
 use super::super::execution::{EXECUTIONS, Execution, Metrics, Reached, State};
 use super::super::live::{self, Live};
-use super::super::program::{Decoded, version_key};
 use super::super::turn::{self, Written};
 use super::super::{close, document};
-use super::{absent, begun, place_of, program_of};
-use crate::decision::{Change, Command, Ctx, Decision, Hint, ReadSet, Rejection, View};
+use super::{begin, insert, place_of};
+use crate::decision::{Command, Ctx, Decision, Hint, ReadSet, Rejection, View};
 use crate::id;
 use crate::schema::Key;
 use crate::time::Timestamp;
@@ -72,21 +71,10 @@ impl Command for CarryReady {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let wrong = |e: id::InvalidId| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() };
-        id::check(&self.id).map_err(wrong)?;
-        let key = absent(view, &self.id)?;
-        let program = program_of(view, &self.program_id)?;
-        let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
-        let mut live = Live::start(&decoded, &Json::Null, ctx)?;
-        let mut execution = begun(&self.id, program, State::Running { lease_until: ctx.now }, self.started);
-        execution.last_modified = self.last_modified;
-        let mut written = Written::default();
-        turn::print(&mut execution, &self.output, &mut written)?;
-        let pages = live.save(&mut execution, ctx)?;
-        let insert = Change::Insert { key, document: execution.to_document()? };
-        let mut decision = Decision::of(execution.reached()).change(insert);
-        decision.changes.extend(written.changes);
-        decision.changes.extend(pages);
+        let (begun, decoded) = begin(view, &self.id, &self.program_id, self.started, ctx)?;
+        let live = Live::start(&decoded, &Json::Null, None, ctx)?;
+        let execution = Execution { last_modified: self.last_modified, ..begun };
+        let mut decision = insert(execution, live, &self.output, Written::default(), ctx)?;
         decision.hints.push(Hint::Due);
         Ok(decision)
     }
@@ -169,10 +157,7 @@ impl Command for CarryStanding {
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
         let invalid = |field: &str, reason: String| Rejection::Invalid { field: field.to_owned(), reason };
-        id::check(&self.id).map_err(|e| invalid("id", e.to_string()))?;
-        let key = absent(view, &self.id)?;
-        let program = program_of(view, &self.program_id)?;
-        let decoded = Decoded::of(view, &version_key(&program.id, 1))?;
+        let (begun, decoded) = begin(view, &self.id, &self.program_id, self.started, ctx)?;
         if *decoded.hash != *self.bytecode {
             let reason = "version 1 of its program here has other bytecode than it began on".to_owned();
             return Err(invalid("bytecode", reason));
@@ -180,11 +165,8 @@ impl Command for CarryStanding {
         let standing = self.standing();
         let machine = vm::Machine::standing(decoded.program, ctx.seed("random"), live::limits(None, ctx), &standing);
         let machine = machine.map_err(|wrong| invalid("state", wrong.message))?;
-        let mut live = Live::new(machine, decoded.hash);
-        // Whoever ran it is gone: it is due at once.
-        let running = State::Running { lease_until: ctx.now };
-        let mut execution = Execution { metrics: self.metrics, ..begun(&self.id, program, running, self.started) };
-        execution.last_modified = self.last_modified;
+        let live = Live::new(machine, decoded.hash);
+        let mut execution = Execution { metrics: self.metrics, last_modified: self.last_modified, ..begun };
         let mut written = Written::default();
         let mut hint = Hint::Due;
         if let Some(question) = &self.question {
@@ -194,12 +176,7 @@ impl Command for CarryStanding {
             execution.state = close::waiting_for(&[call]).map_or(execution.state, State::Waiting);
             hint = Hint::CallOpen { kind: COGNITIVE.to_owned() };
         }
-        turn::print(&mut execution, &self.output, &mut written)?;
-        let pages = live.save(&mut execution, ctx)?;
-        let insert = Change::Insert { key: key.clone(), document: execution.to_document()? };
-        let mut decision = Decision::of(execution.reached()).change(insert);
-        decision.changes.extend(written.changes);
-        decision.changes.extend(pages);
+        let mut decision = insert(execution, live, &self.output, written, ctx)?;
         decision.hints.push(hint);
         Ok(decision)
     }
