@@ -115,7 +115,7 @@ fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection
 
 fn state_hash(view: &View, execution: &Execution, ctx: &Ctx) -> Result<String, Rejection> {
     let calls = calls_of_state(view, execution)?;
-    Ok(Live::of(view, execution, ctx)?.state_hash(execution, &calls))
+    Ok(Live::loaded(view, execution, ctx)?.state_hash(execution, &calls))
 }
 
 /// What of the calls is part of the state: what is asked, and what has become of it while others of them are open. No times, no ids.
