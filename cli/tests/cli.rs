@@ -15,6 +15,9 @@ mod durability;
 mod examples;
 #[path = "cli/follow.rs"]
 mod follow;
+#[cfg(unix)]
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
 #[path = "cli/logs.rs"]

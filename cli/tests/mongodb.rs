@@ -5,6 +5,9 @@
 #[path = "cli/support.rs"]
 mod support;
 
+#[cfg(unix)]
+#[path = "cli/hostile.rs"]
+mod hostile;
 #[path = "mongodb/moving.rs"]
 mod moving;
 #[path = "mongodb/secrets.rs"]
@@ -54,6 +57,13 @@ impl OnServer {
     fn json(&self, args: &[&str]) -> Json {
         self.run(&[args, &["--json"]].concat()).ended(0).json()
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn hostile_programs_stay_within_their_memory() {
+    let Some(server) = OnServer::of("hostile_programs_stay_within_their_memory") else { return };
+    hostile::run_hostile_programs(&server.url);
 }
 
 #[test]
