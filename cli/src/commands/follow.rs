@@ -31,7 +31,7 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
         next = seen.next;
         session.print(&seen.lines)?;
         if matches!(seen.status, Status::Complete | Status::Error | Status::Cancelled) {
-            session.remark_on(&session.cvm.show(id).await?);
+            session.remark_on(id, &seen);
             return Ok(Exit::of(seen.status));
         }
         let stands = standing(id, &seen);

@@ -1,14 +1,14 @@
 //! Driving an execution: show what it printed, have what it asks answered, go on. Telling where it stands is in `standing.rs`.
 
 mod files;
+mod ordinal;
 mod rest;
 mod standing;
 
 use std::time::Duration;
 
 use runstate::code::Code;
-use runstate::domain::cvm::{CC_HISTORY, OpenCall, Seen, ShowCall, Status, TIMER};
-use runstate::schema::{Accumulator, Aggregate, Filter};
+use runstate::domain::cvm::{OpenCall, Seen, ShowCall, Status, TIMER};
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::granted::{Grants, KINDS};
 use crate::session::Session;
+use ordinal::Ordinals;
 
 /// Between two looks at an execution that another process drives.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -31,26 +32,45 @@ pub struct Driver<'a> {
     program: Option<String>,
     /// What was said last of what is waited for.
     waits_for: Option<String>,
+    ordinals: Ordinals,
 }
 
 /// What is to be done next about the open calls.
-enum Next<'a> {
+enum Next {
     /// Their deadlines have passed.
     Wake,
     /// A file is to be read or written.
-    File(&'a OpenCall),
+    File(usize),
     /// Somebody here is asked.
-    Ask(&'a OpenCall),
+    Ask(usize),
     /// A timer, or others who are at it.
     Rest,
     /// Somebody else is to do something, and nobody does.
     Stop,
 }
 
+/// What became of a question.
+enum Outcome {
+    /// It is answered, here or elsewhere.
+    Answered,
+    /// It is open: the answer was refused, or its deadline has passed.
+    Open,
+    /// No answer came.
+    Unanswered,
+}
+
 impl Session {
     /// Drives `id` to its end, or until nobody answers. What it printed before the look that said `seen` has been shown.
     pub async fn drive(&self, id: &str, answers: &mut Answers, grants: &Grants, seen: u64) -> Result<Exit, Failure> {
-        let driver = Driver { session: self, id, answers, grants, program: None, waits_for: None };
+        let driver = Driver {
+            session: self,
+            id,
+            answers,
+            grants,
+            program: None,
+            waits_for: None,
+            ordinals: Ordinals::default(),
+        };
         driver.turns(seen).await.map_err(|failure| failure.driving(id, self.go_on(id)))
     }
 }
@@ -70,41 +90,67 @@ impl Driver<'_> {
                     session.cvm.next(self.id, None).await?;
                     continue;
                 }
-                _ => return session.tell(&session.cvm.show(self.id).await?),
+                _ => return session.tell(self.id, &glance).await,
             }
-            match self.next(&glance) {
-                Next::Wake => session.cvm.wake(self.id).await?,
-                Next::File(call) => self.file(call).await?,
-                Next::Ask(call) => {
-                    if !self.ask(call, &glance).await? {
-                        return self.nobody_answers(call).await;
-                    }
-                }
-                Next::Rest => self.rest(&glance).await,
-                Next::Stop => return session.stands(self.id, seen).await,
+            if let Some(exit) = self.turn(glance).await? {
+                return Ok(exit);
             }
         }
     }
 
-    fn next<'b>(&self, glance: &'b Seen) -> Next<'b> {
+    /// Has the open calls answered. `Some`: driving ends so; `None`: the execution is to be looked at again.
+    async fn turn(&mut self, mut glance: Seen) -> Result<Option<Exit>, Failure> {
+        let session = self.session;
+        let mut answered = false;
+        loop {
+            let at = match self.next(&glance) {
+                Next::Wake => {
+                    session.cvm.wake(self.id).await?;
+                    return Ok(None);
+                }
+                Next::File(at) => {
+                    self.file(&glance.calls[at]).await?;
+                    return Ok(None);
+                }
+                Next::Ask(at) => at,
+                // Others may have answered since the calls were read.
+                Next::Rest | Next::Stop if answered => return Ok(None),
+                Next::Rest => {
+                    self.rest(&glance).await;
+                    return Ok(None);
+                }
+                Next::Stop => return session.stands(self.id, glance.next).await.map(Some),
+            };
+            match self.ask(&glance.calls[at], &glance).await? {
+                Outcome::Unanswered => return self.nobody_answers(&glance.calls[at], &glance).await.map(Some),
+                // A list answers at once: the calls that were asked together need not be read again for each answer.
+                Outcome::Answered if matches!(self.answers, Answers::List(_)) => {}
+                Outcome::Answered | Outcome::Open => return Ok(None),
+            }
+            glance.calls.remove(at);
+            answered = true;
+        }
+    }
+
+    fn next(&self, glance: &Seen) -> Next {
         let (calls, now) = (&glance.calls, self.session.engine.now());
         if calls.iter().any(|call| call.deadline.is_some_and(|at| at <= now)) {
             return Next::Wake;
         }
-        let files = || calls.iter().find(|call| KINDS.contains(&call.kind.as_str()) && !call.is_held(now));
-        let asks = || calls.iter().find(|call| is_asked(call) && self.answers.serves(&call.kind));
-        if let Some(call) = files() {
-            return Next::File(call);
+        let files = || calls.iter().position(|call| KINDS.contains(&call.kind.as_str()) && !call.is_held(now));
+        let asks = || calls.iter().position(|call| is_asked(call) && self.answers.serves(&call.kind));
+        if let Some(at) = files() {
+            return Next::File(at);
         }
         match asks() {
-            Some(call) => Next::Ask(call),
+            Some(at) => Next::Ask(at),
             None if calls.iter().all(|call| call.kind == TIMER || call.is_held(now)) => Next::Rest,
             None => Next::Stop,
         }
     }
 
-    /// Has a question answered; `false`: nobody answers.
-    async fn ask(&mut self, call: &OpenCall, glance: &Seen) -> Result<bool, Failure> {
+    /// Has a question answered.
+    async fn ask(&mut self, call: &OpenCall, glance: &Seen) -> Result<Outcome, Failure> {
         let session = self.session;
         let by_file = match session.resume(self.id) {
             Some(_) => session.invocation("answer", self.id, " --file F"),
@@ -112,7 +158,7 @@ impl Driver<'_> {
         };
         let program = self.program(call).await?;
         let nth = match self.answers {
-            Answers::List(_) => self.nth(call).await?,
+            Answers::List(_) => self.ordinals.of(&session.cvm, self.id, call).await?,
             _ => 0,
         };
         let asked = Asked { call, execution: self.id, program: &program, nth, by_file: &by_file };
@@ -121,20 +167,20 @@ impl Driver<'_> {
             answer = self.answers.answer(asked, session.out) => answer?,
             () = session.until(due) => {
                 session.out.remark("\nthe time for an answer is over; going on");
-                return Ok(true);
+                return Ok(Outcome::Open);
             }
         };
-        let Some(answer) = answer else { return Ok(false) };
-        self.answer(call, answer).await?;
-        Ok(true)
+        let Some(answer) = answer else { return Ok(Outcome::Unanswered) };
+        self.answer(call, answer).await
     }
 
-    async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<(), Failure> {
+    async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<Outcome, Failure> {
         let out = self.session.out;
         match self.session.cvm.answer(self.id, Some(&call.call_id), answer, None, None).await {
-            Ok(_) => {}
+            Ok(_) => return Ok(Outcome::Answered),
             Err(error) if error.code == Code::AlreadyAnswered => {
                 out.remark("somebody else answered that question meanwhile; going on");
+                return Ok(Outcome::Answered);
             }
             Err(error) if error.code == Code::DeadlinePassed => {
                 out.remark("that answer came too late: the time for it was over; going on");
@@ -142,15 +188,15 @@ impl Driver<'_> {
             Err(error) if error.code == Code::InvalidAnswer => self.answers.refused(call, error, out)?,
             Err(error) => return Err(error.into()),
         }
-        Ok(())
+        Ok(Outcome::Open)
     }
 
-    async fn nobody_answers(&self, call: &OpenCall) -> Result<Exit, Failure> {
+    async fn nobody_answers(&self, call: &OpenCall, glance: &Seen) -> Result<Exit, Failure> {
         // A person at the terminal has it before them.
         if !matches!(self.answers, Answers::Terminal(_)) {
             self.session.question(call)?;
         }
-        self.session.tell(&self.session.cvm.show(self.id).await?)
+        self.session.tell(self.id, glance).await
     }
 
     async fn program(&mut self, call: &OpenCall) -> Result<String, Failure> {
@@ -159,25 +205,6 @@ impl Driver<'_> {
         }
         let shown = self.session.engine.ask(&ShowCall { id: call.call_id.clone() }).await?;
         Ok(self.program.insert(shown.program_name).clone())
-    }
-
-    /// How many calls before this one were asked of somebody: timers and files answer themselves.
-    async fn nth(&self, call: &OpenCall) -> Result<usize, Failure> {
-        let themselves = KINDS.into_iter().chain([TIMER]).map(Json::from).collect();
-        let before = Aggregate {
-            collection: CC_HISTORY.name.to_owned(),
-            filter: Filter::And(vec![
-                Filter::Eq("executionId".to_owned(), self.id.into()),
-                Filter::Lt("step".to_owned(), call.step.into()),
-                Filter::Not(Box::new(Filter::In("kind".to_owned(), themselves))),
-            ]),
-            group_by: Vec::new(),
-            accumulators: vec![("asked".to_owned(), Accumulator::Count)],
-        };
-        let store = self.session.engine.store();
-        let rows = store.aggregate(&before).await.map_err(runstate::engine::Error::from)?;
-        let asked = rows.first().and_then(|row| row.get("asked")).and_then(Json::as_u64).unwrap_or_default();
-        Ok(usize::try_from(asked).unwrap_or(usize::MAX))
     }
 }
 

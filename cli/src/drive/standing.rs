@@ -1,6 +1,6 @@
 //! Where an execution stands, for whoever drove it or asks.
 
-use runstate::domain::cvm::{COGNITIVE, ExecutionView, OpenCall, Status, TIMER};
+use runstate::domain::cvm::{COGNITIVE, NO_LINES, OpenCall, Seen, Status, TIMER};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -16,17 +16,22 @@ const SHOWN_AGAIN: usize = 10;
 impl Session {
     /// Tells how an execution stands after a command that drove it, when what it printed before `seen` has been shown.
     pub async fn stands(&self, id: &str, seen: u64) -> Result<Exit, Failure> {
-        self.new_lines(&self.cvm.glance(id, seen).await?.lines)?;
-        let view = self.cvm.show(id).await?;
-        if let Some(call) = asked(&view) {
+        let glance = self.cvm.glance(id, seen).await?;
+        self.new_lines(&glance.lines)?;
+        if let Some(call) = asked(&glance) {
             self.question(call)?;
         }
-        self.tell(&view)
+        self.tell(id, &glance).await
+    }
+
+    /// How an execution stands, without reading what it printed.
+    pub async fn status(&self, id: &str) -> Result<Seen, Failure> {
+        Ok(self.cvm.glance(id, NO_LINES).await?)
     }
 
     /// What an execution has printed so far, where it is not going to be shown again.
     pub async fn seen(&self, id: &str) -> Result<u64, Failure> {
-        Ok(self.cvm.glance(id, 0).await?.next)
+        Ok(self.status(id).await?.next)
     }
 
     /// Shows somebody who resumes the last lines of what was printed before; up to where that is.
@@ -57,46 +62,41 @@ impl Session {
     }
 
     /// The end of a command that drives: one object for programs, a status for people.
-    pub(super) fn tell(&self, view: &ExecutionView) -> Result<Exit, Failure> {
+    pub(super) async fn tell(&self, id: &str, glance: &Seen) -> Result<Exit, Failure> {
         if self.out.json() {
-            self.out.value(&Told::from(view))?;
-        } else {
-            self.tell_people(view)?;
+            let view = self.cvm.show(id).await?;
+            self.out.value(&Told::from(&view))?;
+            return Ok(Exit::of(view.status));
         }
-        Ok(Exit::of(view.status))
-    }
-
-    fn tell_people(&self, view: &ExecutionView) -> Result<(), Failure> {
-        if view.status == Status::Complete && !view.result.is_null() {
-            self.out.line(&format!("= {}", prompt::shown(&view.result)))?;
+        if glance.status == Status::Complete && !glance.result.is_null() {
+            self.out.line(&format!("= {}", prompt::shown(&glance.result)))?;
         }
-        self.remark_on(view);
-        Ok(())
+        self.remark_on(id, glance);
+        Ok(Exit::of(glance.status))
     }
 
     /// Remarks where an execution stands, and how to go on with it.
-    pub fn remark_on(&self, view: &ExecutionView) {
+    pub fn remark_on(&self, id: &str, glance: &Seen) {
         let out = self.out;
-        match (view.status, &view.error) {
+        match (glance.status, &glance.error) {
             (Status::Error, Some(error)) => {
                 out.remark(&format!(
-                    "{} failed at line {}, column {}: {}: {}",
-                    view.id, error.line, error.column, error.name, error.message
+                    "{id} failed at line {}, column {}: {}: {}",
+                    error.line, error.column, error.name, error.message
                 ));
                 error.stack.iter().for_each(|frame| out.remark(&format!("  {frame}")));
             }
-            (Status::WaitingCc, _) => out.remark(&self.waiting(view)),
-            (status, _) => out.remark(&format!("{} is {}", view.id, status.as_str())),
+            (Status::WaitingCc, _) => out.remark(&self.waiting(id, glance)),
+            (status, _) => out.remark(&format!("{id} is {}", status.as_str())),
         }
     }
 
-    fn waiting(&self, view: &ExecutionView) -> String {
-        let id = &view.id;
-        if let Some(call) = asked(view) {
-            let next = self.next_step(|| format!("{}{}", self.go_on(id), self.answering(view, call)));
+    fn waiting(&self, id: &str, glance: &Seen) -> String {
+        if let Some(call) = asked(glance) {
+            let next = self.next_step(|| format!("{}{}", self.go_on(id), self.answering(id, glance, call)));
             return format!("{id} waits for an answer. {next}");
         }
-        let calls = || view.calls.iter();
+        let calls = || glance.calls.iter();
         if let Some(tool) = calls().find(|call| call.kind != TIMER && !KINDS.contains(&call.kind.as_str())) {
             let work = || self.line(&format!("work --kind {} --exec CMD", quoted(&tool.kind)));
             return format!("{id} waits for a worker: {}", self.next_step(work));
@@ -112,15 +112,15 @@ impl Session {
     }
 
     /// How to answer a call from a script.
-    fn answering(&self, view: &ExecutionView, call: &OpenCall) -> String {
-        let named = if view.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+    fn answering(&self, id: &str, glance: &Seen, call: &OpenCall) -> String {
+        let named = if glance.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
         let how = format!("{named} {}", prompt::flag(call));
-        format!("\n  or answer it with: {}", self.invocation("answer", &view.id, &how))
+        format!("\n  or answer it with: {}", self.invocation("answer", id, &how))
     }
 }
 
 /// The question that is open, or the first of them.
-fn asked(view: &ExecutionView) -> Option<&OpenCall> {
-    let waits = view.status == Status::WaitingCc;
-    view.calls.iter().find(|call| waits && call.kind == COGNITIVE)
+fn asked(glance: &Seen) -> Option<&OpenCall> {
+    let waits = glance.status == Status::WaitingCc;
+    glance.calls.iter().find(|call| waits && call.kind == COGNITIVE)
 }

@@ -55,7 +55,7 @@ pub use expected::{Misfit, Schema, fit};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
-pub use show::{ExecutionView, Glance, Lines, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
+pub use show::{ExecutionView, Glance, Lines, NO_LINES, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
 pub use work::{Backoff, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, LOOKED_AT, Of, Release};
 
 /// The collections of this domain.

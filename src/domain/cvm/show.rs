@@ -8,6 +8,7 @@ use super::execution::{EXECUTIONS, Execution, Metrics, ProgramError, Reached, St
 use super::live::{self, Live};
 use super::{OUTPUTS, rows, waited};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::limits::SAFE_INTEGER;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
@@ -42,9 +43,12 @@ pub struct Stands {
 pub struct Glance {
     /// The execution.
     pub id: String,
-    /// Where to go on: [`Seen::next`] of the last look; 0 at first.
+    /// Where to go on: [`Seen::next`] of the last look; 0 at first, [`NO_LINES`] for none.
     pub from: u64,
 }
+
+/// [`Glance::from`] of a look that shows no lines, however many there are.
+pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 
 /// What is seen at a glance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
