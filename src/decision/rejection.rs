@@ -8,7 +8,7 @@ use crate::value::Json;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// The entity is in a state in which this command means nothing.
-    #[error("`{}` {}: `{command}` is not possible now; nothing was changed", key.id, stands(from))]
+    #[error("`{}` {}: `{command}` is not possible now{}; nothing was changed", key.id, stands(from), first(*remedy))]
     IllegalTransition {
         /// The entity.
         key: Key,
@@ -16,6 +16,8 @@ pub enum Rejection {
         from: &'static str,
         /// The command: `pause`, `answer`.
         command: &'static str,
+        /// The command after which this one is possible.
+        remedy: Option<&'static str>,
     },
     /// Nothing stands under that key.
     #[error("{what} `{id}` does not exist{hint}")]
@@ -84,6 +86,11 @@ fn stands(status: &str) -> String {
     }
 }
 
+/// A remedy within a sentence.
+fn first(remedy: Option<&str>) -> String {
+    remedy.map(|command| format!(", {command} it first")).unwrap_or_default()
+}
+
 impl Rejection {
     /// The stable code.
     pub fn code(&self) -> Code {
@@ -113,11 +120,11 @@ mod tests {
 
     #[test]
     fn a_status_is_told_as_a_sentence() {
-        let message = |from| {
+        let message = |from, remedy| {
             let key = Key::new(&Collection::new("things", 1), "et");
-            Rejection::IllegalTransition { key, from, command: "answer" }.to_string()
+            Rejection::IllegalTransition { key, from, command: "answer", remedy }.to_string()
         };
-        insta::assert_snapshot!(message("error"), @"`et` has failed: `answer` is not possible now; nothing was changed");
-        insta::assert_snapshot!(message("complete"), @"`et` is complete: `answer` is not possible now; nothing was changed");
+        insta::assert_snapshot!(message("error", Some("retry")), @"`et` has failed: `answer` is not possible now, retry it first; nothing was changed");
+        insta::assert_snapshot!(message("complete", None), @"`et` is complete: `answer` is not possible now; nothing was changed");
     }
 }

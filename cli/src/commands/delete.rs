@@ -59,7 +59,7 @@ async fn each(session: &Session, named: &Named, bar: &Bar) -> Result<Exit, Failu
 
 async fn one_of(session: &Session, One { id, command }: &One) -> Result<(), Failure> {
     session.cvm.delete(id, command.as_ref()).await.map_err(|error| {
-        let cancel = || format!("; end it first: {}", session.invocation("cancel", id, ""));
+        let cancel = || format!(". Cancel it with: {}", session.invocation("cancel", id, ""));
         Failure::from(error).explain(Code::IllegalTransition, cancel)
     })
 }

@@ -96,7 +96,11 @@ fn what_failed_is_tried_again_at_the_instruction_that_failed() {
 #[test]
 fn what_has_ended_is_deleted_with_all_its_rows_and_its_id_is_free() {
     let scene = asking(&["a", "b"]);
-    scene.run(&["delete", "a"]).ended(5).explains(&["`a` is waiting_cc", "end it first: runstate cancel a"]);
+    scene.run(&["delete", "a"]).ended(5).explains(&[
+        "`a` is waiting_cc",
+        "cancel it first",
+        "Cancel it with: runstate cancel a",
+    ]);
     scene.run(&["cancel", "a"]).ended(0);
     let said = scene.run(&["delete", "a", "b"]).ended(5);
     assert_eq!(said.out, "a is deleted\n");

@@ -49,6 +49,7 @@ impl Lifecycle for Execution {
             key: Key::new(&EXECUTIONS, "?"),
             from: Self::status(&state),
             command: Self::command(&event),
+            remedy: remedy(&state, &event),
         };
         // A lease of nothing: what goes back to running is given one by the slice that runs it.
         let running = State::Running { lease_until: Timestamp::default() };
@@ -160,9 +161,40 @@ impl Lifecycle for Execution {
     }
 }
 
+/// The command after which a refused event is possible.
+fn remedy(state: &State, event: &Event) -> Option<&'static str> {
+    match (state, event) {
+        (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Delete(_)) => Some("cancel"),
+        (State::Paused(_), Event::Ran(_)) => Some("unpause"),
+        (State::Failed { .. }, Event::Answer(_) | Event::AnswerEarly) => Some("retry"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remedy_is_possible_and_leads_to_what_was_refused() {
+        let mut remedies = Vec::new();
+        for state in Execution::states() {
+            for event in Execution::events() {
+                let refused = Execution::transition(state.clone(), event.clone());
+                let Err(Rejection::IllegalTransition { from, command, remedy: Some(remedy), .. }) = refused else {
+                    continue;
+                };
+                let first = Execution::events().into_iter().find(|event| Execution::command(event) == remedy).unwrap();
+                let after = Execution::transition(state.clone(), first).unwrap();
+                // A failed execution runs before it asks again.
+                assert!(remedy == "retry" || Execution::transition(after, event).is_ok(), "{from}: {command}");
+                remedies.push((from, command, remedy));
+            }
+        }
+        remedies.dedup();
+        assert!(remedies.contains(&("waiting_cc", "delete", "cancel")), "{remedies:?}");
+        assert!(remedies.contains(&("paused", "run", "unpause")), "{remedies:?}");
+    }
 
     #[test]
     fn the_lifecycle_is_the_specified_one() {

@@ -302,8 +302,8 @@ impl Execution {
     /// The next state by the lifecycle.
     pub(super) fn step(&self, event: Event) -> Result<State, Rejection> {
         Self::transition(self.state.clone(), event).map_err(|rejection| match rejection {
-            Rejection::IllegalTransition { from, command, .. } => {
-                Rejection::IllegalTransition { key: Key::new(&EXECUTIONS, &self.id), from, command }
+            Rejection::IllegalTransition { from, command, remedy, .. } => {
+                Rejection::IllegalTransition { key: Key::new(&EXECUTIONS, &self.id), from, command, remedy }
             }
             other => other,
         })
