@@ -15,7 +15,8 @@ impl Engine {
     /// Where there are none it waits up to `wait` for one. Nothing told does not mean that nothing follows: 10,000 changes are looked at,
     /// then it comes back with where to go on.
     ///
-    /// `position_expired`: `from` is older than what the store keeps, or no position of it; look at what there is, and go on from `None`.
+    /// `position_expired`: `from` is older than what the store keeps, or of another store; look at what there is, and go on from `None`.
+    /// `invalid`: `from` is not a position.
     pub async fn changes(
         &self,
         from: Option<Position>,

@@ -1,5 +1,6 @@
 //! What can go wrong in a store. Every error says what, where, and what to do.
 
+use super::Position;
 use crate::code::Code;
 use crate::id::CommandId;
 use crate::schema::Key;
@@ -141,7 +142,17 @@ pub enum Error {
         /// The store.
         by: String,
     },
-    /// The position is older than what is kept.
+    /// The text is not a position of this kind of store.
+    #[error(
+        "{position:?} is not a valid position of {by}; take one from the answer to an earlier question for changes"
+    )]
+    InvalidPosition {
+        /// The text, cut where it is long.
+        position: String,
+        /// The store.
+        by: &'static str,
+    },
+    /// The position is older than what is kept, or of another store.
     #[error("changes since that position are no longer kept; reload and go on from now")]
     PositionExpired,
     /// The store was closed.
@@ -149,14 +160,22 @@ pub enum Error {
     Closed,
 }
 
+/// Characters of an invalid position that an error repeats.
+const SHOWN: usize = 60;
+
 impl Error {
+    /// The error for a text that is not a position of the store `by`.
+    pub(super) fn invalid_position(position: &Position, by: &'static str) -> Self {
+        Error::InvalidPosition { position: position.0.chars().take(SHOWN).collect(), by }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
             Error::Conflict { .. } => Code::Conflict,
             Error::UniqueViolation { .. } => Code::UniqueViolation,
             Error::CommandIdReused { .. } => Code::CommandIdReused,
-            Error::Invalid { .. } | Error::InvalidQuery { .. } => Code::Invalid,
+            Error::Invalid { .. } | Error::InvalidQuery { .. } | Error::InvalidPosition { .. } => Code::Invalid,
             Error::Unknown { .. } => Code::Unknown,
             Error::Unavailable { .. } => Code::Unavailable,
             Error::NotAuthorized { .. } => Code::NotAuthorized,

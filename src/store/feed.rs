@@ -81,8 +81,8 @@ impl Feed {
     /// Up to `limit` changes after `from`.
     pub(super) fn after(&self, from: &Position, limit: usize) -> Result<Changes, Error> {
         // A position that this feed never gave comes from an earlier life of the store: nothing is known of what lies between.
-        let place = Place::parse(from).filter(|place| place.commit <= self.last).ok_or(Error::PositionExpired)?;
-        if self.forgotten.is_some_and(|forgotten| place < forgotten) {
+        let place = Place::parse(from).ok_or_else(|| Error::invalid_position(from, "the memory store"))?;
+        if place.commit > self.last || self.forgotten.is_some_and(|forgotten| place < forgotten) {
             return Err(Error::PositionExpired);
         }
         let begin = self.kept.partition_point(|(at, _)| *at <= place);

@@ -272,8 +272,8 @@ pub trait Store: MaybeSync {
     fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>>;
 
     /// Up to `limit` committed changes after `from` (`None`: from now on), at least once each, in the order of commits. Where there
-    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept, or no position of this store;
-    /// reload and begin at now. Rows of the ledger are not told; what a sweep deleted is ([`CommandId::sweep`]).
+    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept, or of another store;
+    /// reload and begin at now. [`Error::InvalidPosition`]: not a position. Rows of the ledger are not told; what a sweep deleted is ([`CommandId::sweep`]).
     fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>>;
 
     /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more

@@ -149,11 +149,11 @@ fn a_deleted_execution_is_told_though_its_rows_say_no_more_whose_they_were() {
 }
 
 #[test]
-fn a_position_that_is_none_is_expired() {
+fn a_text_that_is_not_a_position_is_invalid() {
     on_both(|store| {
         let scene = Scene::on(store, Settings::default());
         let foreign = Some(Position("elsewhere".to_owned()));
-        assert_eq!(code(block_on(scene.cvm().changes(foreign, &of("mine"), Millis(0)))), Code::PositionExpired);
+        assert_eq!(code(block_on(scene.cvm().changes(foreign, &of("mine"), Millis(0)))), Code::Invalid);
     });
 }
 

@@ -109,8 +109,10 @@ impl Feed {
     /// Up to `limit` changes after `from`.
     pub fn after(&self, from: &Position, limit: usize) -> Result<Changes, Error> {
         // A position after the end is of a store that was put back from a copy, or of another one.
-        let known = |place: &Place| *place >= self.floor && place.seq <= self.end.seq;
-        let from = Place::parse(from).filter(known).ok_or(Error::PositionExpired)?;
+        let from = Place::parse(from).ok_or_else(|| Error::invalid_position(from, "the file store"))?;
+        if from < self.floor || from.seq > self.end.seq {
+            return Err(Error::PositionExpired);
+        }
         let begin = self.events.partition_point(|(place, _)| *place <= from);
         let count = limit.min(self.events.len() - begin);
         let next = match count.checked_sub(1).and_then(|last| self.events.get(begin + last)) {

@@ -141,8 +141,8 @@ fn sign(layout: &Layout) -> &str {
 }
 
 fn parse(layout: &Layout, position: &Position) -> Result<u64, Error> {
-    let (of, number) = position.0.split_once('.').ok_or(Error::PositionExpired)?;
-    let number = number.parse().map_err(|_| Error::PositionExpired)?;
+    let parts = position.0.split_once('.').and_then(|(of, number)| Some((of, number.parse().ok()?)));
+    let (of, number) = parts.ok_or_else(|| Error::invalid_position(position, "IndexedDB"))?;
     if of == sign(layout) { Ok(number) } else { Err(Error::PositionExpired) }
 }
 

@@ -19,16 +19,21 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// [`Error::PositionExpired`]: the store of that sign did not give that position.
+    /// [`Error::InvalidPosition`]: no store on MongoDB gives such a position. [`Error::PositionExpired`]: another store gave it.
     pub(super) fn parse(sign: &str, position: &Position) -> Result<Self, Error> {
-        let place = position.0.split_once('.').filter(|(of, _)| *of == sign).and_then(|(_, place)| {
-            Some(match place.split_at_checked(1)? {
+        let parts = position.0.split_once('.').and_then(|(of, place)| {
+            let place = match place.split_at_checked(1)? {
                 ("t", time) => Place::Time(time_of(time)?),
                 ("r", rest) => token_of(rest)?,
                 _ => return None,
-            })
+            };
+            Some((of, place))
         });
-        place.ok_or(Error::PositionExpired)
+        match parts {
+            Some((of, place)) if of == sign => Ok(place),
+            Some(_) => Err(Error::PositionExpired),
+            None => Err(Error::invalid_position(position, "MongoDB")),
+        }
     }
 
     /// As a text, with the sign of the store, so that none of another store is taken for one of this.
@@ -126,9 +131,10 @@ mod tests {
             assert_eq!(Place::parse("1a2b3c4d", &place.position("1a2b3c4e")), Err(Error::PositionExpired));
         }
         for wrong in ["", "now", "t", "t1", "t1.x", "r", "rxyz", "r82:1.2", "r82:1:c", "é1", "12"] {
-            let position = Position(format!("s.{wrong}"));
-            assert_eq!(Place::parse("s", &position), Err(Error::PositionExpired), "{wrong}");
-            assert_eq!(Place::parse("s", &Position(wrong.to_owned())), Err(Error::PositionExpired), "{wrong}");
+            for position in [Position(format!("s.{wrong}")), Position(wrong.to_owned())] {
+                let refused = Place::parse("s", &position);
+                assert!(matches!(refused, Err(Error::InvalidPosition { .. })), "{position:?}: {refused:?}");
+            }
         }
     }
 

@@ -114,11 +114,13 @@ pub(super) async fn waiting_ends(subject: &Subject) -> Verdict {
     join_all(vec![Box::pin(waiter), Box::pin(writer)]).await.into_iter().collect()
 }
 
-pub(super) async fn lost_positions_are_told(subject: &Subject) -> Verdict {
+pub(super) async fn junk_positions_are_invalid(subject: &Subject) -> Verdict {
     let Some((s, _)) = begun(subject).await? else { return Ok(()) };
     s.put(&ITEMS, "a", json!({})).await?;
-    let foreign = s.store.changes(Some(Position("no position of this store".to_owned())), 10, NO_WAIT).await;
-    ensure_eq!(code(&foreign), "position_expired");
+    for junk in ["no position of this store", "", "💥"] {
+        let refused = s.store.changes(Some(Position(junk.to_owned())), 10, NO_WAIT).await;
+        ensure_eq!(code(&refused), "invalid");
+    }
     Ok(())
 }
 

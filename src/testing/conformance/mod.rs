@@ -241,7 +241,7 @@ macro_rules! __conformance_cases {
             feed::a_position_resumes "no change after a position is left out, however small the pages";
             feed::now_is_the_default_beginning "without a position only what comes is told";
             feed::waiting_ends "waiting ends with a change or when its time is up";
-            feed::lost_positions_are_told "a position that the store cannot go on from is expired";
+            feed::junk_positions_are_invalid "a text that is not a position is invalid";
             feed::what_was_swept_is_told "deletions by sweep are changes too, repeats of commands are not";
 
             life::migrating_again_changes_nothing "migrate is idempotent and keeps documents";

@@ -87,7 +87,8 @@ impl Cvm {
     /// Where one execution is asked for, rows of it that are gone by now are not told: nobody knows whose they were. That the execution
     /// itself was deleted is.
     ///
-    /// `position_expired`: `from` is older than what the store keeps, or no position of it; look at what there is, and go on from `None`.
+    /// `position_expired`: `from` is older than what the store keeps, or of another store; look at what there is, and go on from `None`.
+    /// `invalid`: `from` is not a position.
     pub async fn changes(&self, from: Option<Position>, of: &ChangesOf, wait: Millis) -> Result<CvmChanges, Error> {
         let begun = self.engine.now();
         let limit = of.limit.unwrap_or(CHANGES).min(MOST_LOOKED_AT);

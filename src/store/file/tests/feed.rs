@@ -63,8 +63,10 @@ fn positions_older_than_what_is_kept_or_of_another_store_are_expired() {
     // The handle that compacted, and one that was overtaken by it, have seen what was before.
     assert_eq!(after(&late, &start, 10).unwrap().0.len(), 1);
     assert_eq!(after(&a, &start, 10).unwrap().0.len(), 1);
-    for foreign in ["", "x", "999999"] {
-        assert_eq!(after(&a, &Position(foreign.into()), 10), Err(Error::PositionExpired), "{foreign}");
+    assert_eq!(after(&a, &Position("999999".into()), 10), Err(Error::PositionExpired));
+    for junk in ["", "x", "1:", "1:2:3:4", "-1"] {
+        let refused = after(&a, &Position(junk.into()), 10);
+        assert!(matches!(refused, Err(Error::InvalidPosition { .. })), "{junk}: {refused:?}");
     }
 }
 
