@@ -87,7 +87,7 @@ export interface OpenFile {
 /** The files of this process. */
 export const files: NodeFiles = {
   async makeFolder(path) {
-    await mkdir(path, { recursive: true });
+    await folders(path);
   },
 
   async putTemp(path, bytes) {
@@ -220,6 +220,32 @@ class Opened implements OpenFile {
   close(): void {
     closeSync(this.#fd);
   }
+}
+
+/**
+ * Makes a folder and those above it. Not `mkdir(path, { recursive: true })`: where the kernel refuses a name in a folder that is there
+ * (`/proc/x`), Node tries for ever.
+ */
+async function folders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const above = dirname(path);
+    if (code === "ENOENT" && above !== path && !(await isFolder(above))) {
+      await folders(above);
+      // Another process may be faster; that what is there is a folder is found out when it is used.
+      await mkdir(path).catch((late: NodeJS.ErrnoException) => {
+        if (late.code !== "EEXIST") throw late;
+      });
+    } else if (!(await isFolder(path))) {
+      throw error;
+    }
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then((found) => found.isDirectory(), () => false);
 }
 
 async function syncOne(path: string): Promise<void> {

@@ -108,7 +108,13 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
         put_new(fs, IDENTITY, &new_identity(fs.entropy()?)).await.map(|_| ())
     }
     .await;
-    made.map_err(|e| refused(&e, root))
+    made.map_err(|e| match e.reason {
+        Reason::Missing if e.call == "make folder" => Error::Unavailable {
+            what: format!("the store at {root}"),
+            why: format!("its folder cannot be made there ({e}); choose another place"),
+        },
+        _ => refused(&e, root),
+    })
 }
 
 fn ours_or_litter(name: &str) -> bool {
