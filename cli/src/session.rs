@@ -1,10 +1,11 @@
 //! A store that was opened for one command, and how the person named it.
 
 use std::env;
+use std::path::Path;
 use std::sync::Arc;
 
 use runstate::code::Code;
-use runstate::engine::open::{self, Environment, Missing, Opened, store_url};
+use runstate::engine::open::{self, Environment, Missing, Opened, StoreOrigin, store_url};
 use runstate::engine::{Cvm, Engine, Error, Pace, StillDue, SystemHost};
 use runstate::limits::Settings;
 use runstate::schema::Catalog;
@@ -44,11 +45,16 @@ impl Session {
     /// Opens the store that was named, else the environment's.
     pub async fn open(global: &Global, missing: Missing, settings: Settings, out: Out) -> Result<Self, Failure> {
         let url = url(global)?;
+        // The default store is explained when it is made.
+        let made = (missing == Missing::Create && !is_there(&url)).then(|| origin(global)).flatten();
         let opened = engine(&url, missing, settings).await;
         let (engine, store_id) = opened.map_err(|error| unnamed(global, &url, error))?;
         let fleeting = !engine.store().capabilities().durable;
         let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), fleeting };
         session.warn();
+        if let Some(origin @ StoreOrigin::Default) = made {
+            out.remark(&format!("made {}: it {origin}; --store URL or RUNSTATE_STORE names another one", session.url));
+        }
         Ok(session)
     }
 
@@ -161,15 +167,29 @@ pub fn retention() -> Result<Option<Millis>, Failure> {
 pub fn url(global: &Global) -> Result<String, Error> {
     match &global.store {
         Some(url) => open::at_home(url, environment().home.as_deref()),
-        None => store_url(&environment()),
+        None => Ok(store_url(&environment())?.0),
     }
 }
 
-/// Why a store cannot be opened; where nobody named it, with how to name another.
+/// What named the store, where `--store` did not.
+pub fn origin(global: &Global) -> Option<StoreOrigin> {
+    let named = global.store.is_none().then(|| store_url(&environment()))?;
+    named.ok().map(|(_, origin)| origin)
+}
+
+/// Whether a store on files is there already.
+fn is_there(url: &str) -> bool {
+    let folder = url.strip_prefix("file:").map(|rest| rest.split('?').next().unwrap_or_default());
+    folder.is_some_and(|folder| Path::new(folder).join("runstate.json").exists())
+}
+
+/// Why a store cannot be opened; where `--store` did not name it, with what did and how to name another.
 pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
-    // Other URLs may hold a password, and are nobody's default.
-    if global.store.is_none() && url.starts_with("file:") {
-        error.message += &format!(" ({url} is the default store; name another one with --store file:DIR)");
+    // Other URLs may hold a password.
+    if url.starts_with("file:")
+        && let Some(origin) = origin(global)
+    {
+        error.message += &format!(" ({url} {origin}; name another one with --store file:DIR)");
     }
     if error.code == Code::Corrupt && url.starts_with("file:") {
         let store = global.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();

@@ -10,7 +10,15 @@ fn an_unknown_scheme_is_told_with_the_nearest_one() {
     let scene = Scene::new();
     scene.run(&["list", "--store", "fiel:data"]).ended(2).explains(&["did you mean `file:data`?"]);
     scene.run(&["list", "--store", "data"]).ended(2).explains(&["did you mean `file:data`?"]);
-    scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&["unknown store `redis`", "memory, file"]);
+    scene.run(&["list", "--store", "redis://x"]).ended(2).explains(&[
+        "unknown scheme `redis`",
+        "Use `file:DIRECTORY`",
+        "`memory:`",
+    ]);
+    let said = scene.run(&["list", "--store", "redis://x"]).ended(2);
+    let absent = if cfg!(feature = "mongodb") { "postgres" } else { "mongodb" };
+    assert!(!said.err.contains(absent) && !said.err.contains("indexeddb"), "{}", said.err);
+    assert_eq!(scene.run(&["list", "--help"]).ended(0).out.contains("mongodb:"), cfg!(feature = "mongodb"));
     scene.run(&["list", "--store", "file:data?fast"]).ended(2).explains(&["fast", "single_process"]);
     let why = if cfg!(feature = "mongodb") { "no server" } else { "no store on MongoDB" };
     let nobody = "mongodb://127.0.0.1:9/x?serverSelectionTimeoutMS=300";
@@ -60,7 +68,33 @@ fn the_environment_names_the_store() {
     with("CVM_STORAGE_TYPE", "mongodb").ended(2).explains(&["MONGODB_URI"]);
     let said = with("RUNSTATE_STORE", "mongodb://ann:secret@127.0.0.1:9/x?serverSelectionTimeoutMS=300").ended(4);
     assert!(!said.err.contains("secret"), "{}", said.err);
-    with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file", "mongodb"]);
+    with("CVM_STORAGE_TYPE", "floppy").ended(2).explains(&["floppy", "file"]);
+    with("CVM_DATA_DIR", "~/older").ended(0);
+    assert!(scene.path().join("older/runstate.json").exists() && !scene.path().join("~").exists());
+}
+
+#[test]
+fn the_default_store_is_explained_when_it_is_made_and_where_it_fails() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let run = |args: &[&str]| -> Said { scene.command(args).env_remove("RUNSTATE_STORE").output().unwrap().into() };
+    let explained = ["default store", "the folder `.cvm` in the home directory", "older CVM", "--store"];
+    run(&["list"]).ended(4).explains(&explained);
+    run(&["load", "greet.ts"]).ended(0).explains(&explained).explains(&["RUNSTATE_STORE", "made file:"]);
+    let again = run(&["load", "greet.ts"]).ended(0);
+    assert!(!again.err.contains("default store"), "{}", again.err);
+    let mut named = scene.command(&["list"]);
+    let said = Said::from(named.env("RUNSTATE_STORE", "file:nowhere").output().unwrap());
+    said.ended(4).explains(&["is the store that RUNSTATE_STORE names"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_where_no_folder_can_be_made_fails_at_once_and_says_why() {
+    let scene = Scene::new();
+    scene.file("greet.ts", GREET);
+    let said = scene.run(&["load", "greet.ts", "--store", "file:/proc/x"]).ended(4);
+    said.explains(&["/proc/x", "cannot be made there", "choose another place"]);
 }
 
 #[test]

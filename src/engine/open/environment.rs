@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::aloud;
+use super::{aloud, listed, offered, scheme_of};
 use crate::code::Code;
 use crate::engine::Error;
 
@@ -35,28 +35,57 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// The URL of the store that the environment asks for: `file:~/.cvm` where it says nothing.
-pub fn store_url(environment: &Environment) -> Result<String, Error> {
+/// What named a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOrigin {
+    /// This environment variable.
+    Variable(&'static str),
+    /// Nothing: it is the default store.
+    Default,
+}
+
+/// Within a sentence about the store, after its URL.
+impl fmt::Display for StoreOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "is the store that {name} names"),
+            Self::Default => {
+                f.write_str("is the default store, the folder `.cvm` in the home directory that the older CVM uses too")
+            }
+        }
+    }
+}
+
+/// The URL of the store that the environment asks for, and what named it: `file:~/.cvm` where it says nothing.
+pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Error> {
     let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if let Some(url) = set(&environment.runstate_store) {
-        return at_home(&url, environment.home.as_deref());
+        return Ok((at_home(&url, environment.home.as_deref())?, StoreOrigin::Variable("RUNSTATE_STORE")));
     }
     let usage = |message: &str| Err(Error::new(Code::Usage, message));
     match set(&environment.cvm_storage_type).as_deref() {
         None | Some("file") => match (set(&environment.cvm_data_dir), set(&environment.home)) {
-            (Some(directory), _) => Ok(format!("file:{directory}")),
-            (None, Some(home)) => Ok(format!("file:{home}/.cvm")),
+            (Some(directory), home) => {
+                Ok((at_home(&format!("file:{directory}"), home.as_deref())?, StoreOrigin::Variable("CVM_DATA_DIR")))
+            }
+            (None, Some(home)) => Ok((format!("file:{home}/.cvm"), StoreOrigin::Default)),
             (None, None) => usage("no store is named and there is no home directory; use --store file:DIR"),
         },
         Some("mongodb") => match set(&environment.mongodb_uri) {
-            Some(uri) if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") => Ok(uri),
+            Some(uri) if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") => {
+                Ok((uri, StoreOrigin::Variable("MONGODB_URI")))
+            }
             Some(uri) => usage(&format!(
                 "MONGODB_URI is `{}`, which names no MongoDB server; write mongodb://HOST/DATABASE",
                 aloud(&uri)
             )),
             None => usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server"),
         },
-        Some(other) => usage(&format!("CVM_STORAGE_TYPE is `{other}`; there are `file` and `mongodb`")),
+        Some(other) => {
+            let has = |scheme: &&str| offered().iter().any(|form| scheme_of(form) == *scheme);
+            let kinds: Vec<&str> = ["file", "mongodb"].into_iter().filter(has).collect();
+            usage(&format!("CVM_STORAGE_TYPE is `{other}`; it must be {}", listed(&kinds)))
+        }
     }
 }
 
@@ -92,15 +121,23 @@ mod tests {
             home: Some("/home/ann".into()),
             ..Environment::default()
         };
-        assert_eq!(store_url(&named).unwrap(), "file:/home/ann/x");
+        assert_eq!(store_url(&named).unwrap().0, "file:/home/ann/x");
+        for (directory, url) in
+            [("~/x", "file:/home/ann/x"), ("~", "file:/home/ann"), ("~bob", "file:~bob"), ("a/~", "file:a/~")]
+        {
+            let of_cvm = Environment { runstate_store: None, cvm_data_dir: Some(directory.into()), ..named.clone() };
+            assert_eq!(store_url(&of_cvm).unwrap().0, url);
+            let homeless = Environment { home: None, ..of_cvm };
+            assert_eq!(store_url(&homeless).is_err(), url.starts_with("file:/"), "{directory}");
+        }
     }
 
     #[test]
     fn the_nearest_variable_wins() {
         let home = Environment { home: Some("/home/ann".into()), ..Environment::default() };
-        assert_eq!(store_url(&home).unwrap(), "file:/home/ann/.cvm");
+        assert_eq!(store_url(&home).unwrap(), ("file:/home/ann/.cvm".to_owned(), StoreOrigin::Default));
         let directory = Environment { cvm_data_dir: Some("d".into()), ..home.clone() };
-        assert_eq!(store_url(&directory).unwrap(), "file:d");
+        assert_eq!(store_url(&directory).unwrap(), ("file:d".to_owned(), StoreOrigin::Variable("CVM_DATA_DIR")));
         let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };
         assert!(store_url(&mongo).unwrap_err().message.contains("MONGODB_URI"));
         for uri in ["h:27017/app", "file:data", "mongo://ann:secret@h/app"] {
@@ -109,8 +146,8 @@ mod tests {
             assert!(!said.message.contains("secret"), "{said}");
         }
         let server = Environment { mongodb_uri: Some("mongodb+srv://h/app".into()), ..mongo.clone() };
-        assert_eq!(store_url(&server).unwrap(), "mongodb+srv://h/app");
+        assert_eq!(store_url(&server).unwrap().0, "mongodb+srv://h/app");
         let named = Environment { runstate_store: Some("memory:".into()), ..mongo };
-        assert_eq!(store_url(&named).unwrap(), "memory:");
+        assert_eq!(store_url(&named).unwrap().0, "memory:");
     }
 }

@@ -8,7 +8,7 @@ use super::Error;
 use crate::code::Code;
 use crate::store::Store;
 
-pub use environment::{Environment, at_home, store_url};
+pub use environment::{Environment, StoreOrigin, at_home, store_url};
 
 cfg_if::cfg_if! {
     if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
@@ -74,10 +74,25 @@ impl std::fmt::Debug for StoreUrl {
     }
 }
 
-const SCHEMES: [&str; 6] = ["memory", "file", "indexeddb", "mongodb", "mongodb+srv", "postgres"];
+/// The URL of a store in memory, which every host has.
+const MEMORY: &str = "memory:";
+
+/// The stores that this build can open on this host, each by the form of its URL; the one that keeps data comes first.
+///
+/// ```
+/// assert!(runstate::engine::open::offered().contains(&"memory:"));
+/// ```
+pub fn offered() -> Vec<&'static str> {
+    [file::offered(), indexeddb::offered(), mongodb::offered(), &[MEMORY]].concat()
+}
+
+/// The scheme of a URL's form.
+fn scheme_of(form: &str) -> &str {
+    form.split_once(':').map_or(form, |(scheme, _)| scheme)
+}
 
 impl StoreUrl {
-    /// Reads a store URL.
+    /// Reads a store URL. An error offers the stores that this build can open.
     ///
     /// ```
     /// use runstate::engine::open::StoreUrl;
@@ -85,18 +100,26 @@ impl StoreUrl {
     /// assert!(StoreUrl::parse("fiel:data").unwrap_err().message.contains("did you mean `file:data`?"));
     /// ```
     pub fn parse(url: &str) -> Result<Self, Error> {
+        Self::parse_among(url, &offered())
+    }
+
+    /// As [`StoreUrl::parse`], where an error offers these stores.
+    fn parse_among(url: &str, offered: &[&str]) -> Result<Self, Error> {
         let invalid = |message: String| Err(Error::new(Code::InvalidUrl, message));
         let Some((scheme, rest)) = url.split_once(':') else {
             if url.is_empty() {
-                return invalid("no store is named; write `file:DIRECTORY` or `memory:`".to_owned());
+                return invalid(format!("no store is named; write {}", listed(offered)));
             }
             if url == "memory" {
-                return invalid("`memory` is no store URL; did you mean `memory:`?".to_owned());
+                return invalid("`memory` is not a valid store URL; did you mean `memory:`?".to_owned());
             }
             if url.contains("//") {
-                return invalid(format!("`{}` is no store URL; a scheme and `:` are missing", aloud(url)));
+                return invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", aloud(url)));
             }
-            return invalid(format!("`{url}` is no store URL; did you mean `file:{url}`?"));
+            return invalid(match offered.first().filter(|form| **form != MEMORY) {
+                Some(form) => format!("`{url}` is not a valid store URL; did you mean `{}:{url}`?", scheme_of(form)),
+                None => format!("`{url}` is not a valid store URL. Use {}", listed(offered)),
+            });
         };
         let nothing =
             |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_ascii_uppercase()));
@@ -128,7 +151,7 @@ impl StoreUrl {
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
             _ if !is_scheme(scheme) => {
-                invalid(format!("`{}` is no store URL; a scheme and `:` are missing", aloud(url)))
+                invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", aloud(url)))
             }
             _ => {
                 let rest = match rest.strip_prefix("//") {
@@ -136,11 +159,10 @@ impl StoreUrl {
                     None => without_secrets("", rest),
                 };
                 let url = aloud(url);
-                match nearest(scheme) {
-                    Some(known) => {
-                        invalid(format!("`{url}`: unknown store `{scheme}`; did you mean `{known}:{rest}`?"))
-                    }
-                    None => invalid(format!("`{url}`: unknown store `{scheme}`; there are {}", SCHEMES.join(", "))),
+                let unknown = format!("`{url}` is not a valid store URL: unknown scheme `{scheme}`");
+                match nearest(scheme, offered) {
+                    Some(known) => invalid(format!("{unknown}; did you mean `{known}:{rest}`?")),
+                    None => invalid(format!("{unknown}. Use {}", listed(offered))),
                 }
             }
         }
@@ -221,9 +243,19 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// The scheme at most two letters away.
-fn nearest(scheme: &str) -> Option<&'static str> {
+fn nearest<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &str| crate::value::edit_distance(scheme, known);
-    SCHEMES.into_iter().min_by_key(|known| distance(known)).filter(|known| distance(known) <= 2)
+    let known = offered.iter().map(|form| scheme_of(form)).min_by_key(|known| distance(known));
+    known.filter(|known| distance(known) <= 2)
+}
+
+/// The forms of URLs within a sentence.
+fn listed(offered: &[&str]) -> String {
+    let quoted: Vec<String> = offered.iter().map(|form| format!("`{form}`")).collect();
+    match quoted.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 #[cfg(test)]
@@ -293,13 +325,31 @@ mod tests {
     }
 
     #[test]
+    fn only_stores_of_this_host_are_offered() {
+        let page = ["indexeddb:NAME", MEMORY];
+        for url in ["redis://x", "mongo://x", "fiel:x", "postgress:x", "data", ""] {
+            let message = StoreUrl::parse_among(url, &page).unwrap_err().message;
+            assert!(
+                ["file:", "mongodb", "postgres:"].iter().all(|absent| !message.contains(absent)),
+                "{url}: {message}"
+            );
+        }
+        assert!(StoreUrl::parse_among("data", &page).unwrap_err().message.contains("`indexeddb:data`"));
+        assert_eq!(offered().contains(&"mongodb://HOST/DATABASE"), cfg!(feature = "mongodb"));
+        assert_eq!(offered().contains(&"file:DIRECTORY"), cfg!(feature = "file"));
+        assert!(!StoreUrl::parse("redis://x").unwrap_err().message.contains("postgres"));
+    }
+
+    #[test]
     fn urls_are_read_or_explained() {
         let file =
             |directory: &str, single_process| Ok(StoreUrl::File { directory: directory.to_owned(), single_process });
         assert_eq!(StoreUrl::parse("file:data"), file("data", false));
         assert_eq!(StoreUrl::parse("file:///var/data"), file("/var/data", false));
         assert_eq!(StoreUrl::parse("file:a?single_process"), file("a", true));
-        let message = |url| StoreUrl::parse(url).unwrap_err().message;
+        let message = |url| {
+            StoreUrl::parse_among(url, &["file:DIRECTORY", "mongodb://HOST/DATABASE", MEMORY]).unwrap_err().message
+        };
         insta::assert_snapshot!(
             [
                 "",

@@ -4,6 +4,11 @@ use super::{Missing, Opened};
 use crate::code::Code;
 use crate::engine::Error;
 
+/// None.
+pub(super) fn offered() -> &'static [&'static str] {
+    &[]
+}
+
 pub(super) async fn open(name: &str, _missing: Missing) -> Result<Opened, Error> {
     let message = format!(
         "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, in WebAssembly \

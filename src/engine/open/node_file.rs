@@ -7,6 +7,11 @@ use crate::code::Code;
 use crate::engine::Error;
 use crate::store::file::{FileStore, NodeFs, Options};
 
+/// The form of its URLs, where the host has files.
+pub(super) fn offered() -> &'static [&'static str] {
+    if NodeFs::new("", true).is_some() { &["file:DIRECTORY"] } else { &[] }
+}
+
 pub(super) async fn open(directory: &str, single_process: bool, missing: Missing) -> Result<Opened, Error> {
     let Some(fs) = NodeFs::new(directory, single_process) else {
         let message = format!(

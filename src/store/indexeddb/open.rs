@@ -12,7 +12,6 @@ use std::task::Poll;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::Inner;
 use super::binding::{Database, Event, Factory, Request, first_event, host, random_values, texts};
 use super::connection::{Connection, Handle, Link};
 use super::faults::{Fault, Stop, what};
@@ -20,6 +19,7 @@ use super::layout::{Layout, META};
 use super::quota;
 use super::transaction::Tx;
 use super::upgrade::{create, layout_in, read_layout, turn_over};
+use super::{IndexedDb, Inner};
 use crate::id::uuid_v7;
 use crate::schema::Catalog;
 use crate::store::Error;
@@ -248,6 +248,13 @@ fn deleted(name: &str) -> Error {
     let why =
         "it was deleted while it was open, as when the data of this site are cleared; reload to begin anew".to_owned();
     Error::Unavailable { what: what(name), why }
+}
+
+impl IndexedDb {
+    /// Whether this host has IndexedDB.
+    pub(crate) fn is_supported() -> bool {
+        factory().is_ok()
+    }
 }
 
 /// The way in, where this host has one.
