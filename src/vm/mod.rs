@@ -18,6 +18,7 @@ mod frame;
 mod fuse;
 pub mod globals;
 mod heap;
+mod inspect;
 mod interpreter;
 mod iterator;
 mod json;
@@ -53,6 +54,7 @@ mod visible;
 mod weight;
 pub mod wire;
 
+pub use inspect::{Bounds, FrameView, MachineView, ValueView, VariableView};
 pub use limits::{Exceeded, Limits, MAX_OPEN_CALLS, MAX_TOGETHER_BYTES};
 pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
 pub(crate) use pattern::TextPattern;

@@ -3,6 +3,7 @@
 
 mod asking;
 mod damage;
+mod inspect;
 mod memory;
 mod state;
 
