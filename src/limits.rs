@@ -70,7 +70,8 @@ pub enum LogLevel {
 /// What an engine's owner may choose; everything has a default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Instructions after which a computation that does not stop is saved: what a crash can cost at the most.
+    /// Instructions after which a computation that does not stop is saved: what a crash can cost at the most. `--save-every` and `saveEvery`
+    /// on the other faces.
     pub slice_instructions: u64,
     /// Bytes of changed heap after which it is saved sooner, near enough: what one save may take at about the most.
     pub slice_bytes: u64,

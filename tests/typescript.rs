@@ -82,6 +82,11 @@ const PROGRAM: &str = r#"
     }
 "#;
 
+fn bytecode_of(source: &str) -> Json {
+    let compiled: Json = serde_json::from_str(&compiling::compiled("r.ts", source).unwrap()).unwrap();
+    compiled["bytecode"].clone()
+}
+
 async fn everything(said: &mut Said) {
     for method in ["info", "health", "capabilities"] {
         said.call(method, json!({})).await;
@@ -103,6 +108,9 @@ async fn everything(said: &mut Said) {
         said.call(method, json!({"name": "p"})).await;
     }
     said.call("cvm.version", json!({"name": "p", "version": 1})).await;
+    let made = json!({"name": "r", "source": "1", "bytecode": bytecode_of("1"), "compiler": "c", "id": "r-1"});
+    said.call("cvm.load", made).await;
+    said.call("cvm.programById", json!({"id": "r-1"})).await;
     said.call("cvm.removeProgram", json!({"name": "q", "commandId": "remove"})).await;
 
     said.call(
@@ -113,6 +121,8 @@ async fn everything(said: &mut Said) {
     for method in ["cvm.show", "cvm.output", "cvm.stands", "cvm.versionOf", "cvm.wake"] {
         said.call(method, json!({"id": "e"})).await;
     }
+    said.call("cvm.show", json!({"id": "e", "hash": false, "machine": true, "full": true})).await;
+    said.call("cvm.variables", json!({"id": "e"})).await;
     said.call("cvm.glance", json!({"id": "e"})).await;
     said.call("cvm.calls", json!({"execution": "e", "open": true})).await;
     said.call("cvm.calls", json!({"limit": 1})).await;
@@ -154,6 +164,7 @@ async fn everything(said: &mut Said) {
     said.call("cvm.active", json!({})).await;
     said.call("cvm.history", json!({"program": "p"})).await;
     said.call("cvm.logs", json!({"id": "e", "limit": 2})).await;
+    said.call("cvm.logs", json!({"event": "cc_call", "since": 0, "before": i64::MAX >> 12})).await;
     said.call("cvm.slowest", json!({})).await;
     for method in ["cvm.stats", "cvm.statuses", "cvm.latency", "cvm.latencyByKind"] {
         said.call(method, json!({"program": "p"})).await;

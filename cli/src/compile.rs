@@ -31,7 +31,15 @@ pub fn program(file: &Path, name: Option<&str>) -> Result<Load, Failure> {
 pub fn source(name: &str, shown: &str, source: String) -> Result<Load, Failure> {
     let compiled = compile(shown, &source).map_err(Failure::Compile)?;
     let compiler = COMPILER.to_owned();
-    Ok(Load { name: name.to_owned(), source, bytecode: compiled.bytecode, compiler, description: None, tags: None })
+    Ok(Load {
+        name: name.to_owned(),
+        source,
+        bytecode: compiled.bytecode,
+        compiler,
+        description: None,
+        tags: None,
+        id: None,
+    })
 }
 
 fn read(file: &Path) -> Result<String, Failure> {

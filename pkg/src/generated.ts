@@ -415,6 +415,12 @@ export type Execution = {
   stateHash?: string,
   /** How large its heap is: pages of 64 objects. What the hash costs grows with them. */
   heapPages: number,
+  /** What it was started with; missing: nothing. */
+  input?: Json,
+  /** The execution that started it, where one did. */
+  parentId?: string,
+  /** Where its machine is, with the values of its variables; missing where it was not asked for. */
+  machine?: MachineView,
   /** When it was started. */
   started: Timestamp,
   /** When it ended. */
@@ -505,6 +511,20 @@ export type Failure = {
   name: string | null,
   /** Whether it may go better next time. The program is told when it was tried often enough, at once where it is not tried again. */
   retry: boolean,
+};
+
+/** A call that has begun and not returned. */
+export type FrameView = {
+  /** The name of the function; `<program>` for the program itself, `<anonymous>` where it has none. */
+  function: string,
+  /** The instruction it is at. */
+  pc: number,
+  /** Its line in the source, from 1; 0 where it is not known. */
+  line: number,
+  /** Its column in the source, from 1; 0 where it is not known. */
+  column: number,
+  /** Its variables: `this`, parameters and locals in the order in which they are declared, then those of functions that have returned. */
+  variables: Array<VariableView>,
 };
 
 /** A look at what is new of an execution. */
@@ -610,6 +630,8 @@ export type LoadParams = {
   description?: string | null,
   /** Words to find it by; missing: what is there stays. */
   tags?: Array<string> | null,
+  /** The id of a program that is new under its name; missing: one is made. */
+  id?: string | null,
   /** The id of the command; the same id again is answered with the first result. */
   commandId?: string | null,
 };
@@ -643,6 +665,8 @@ export type LogPage = {
 export type LogRow = {
   /** Its id. */
   id: string,
+  /** The execution. */
+  executionId: string,
   /** When. */
   timestamp: Timestamp,
   /** What: `instruction`, `cc_call`, `error`, `complete`; `history` of an entry that an older CVM recorded and that was imported. */
@@ -651,14 +675,36 @@ export type LogRow = {
   details: Json,
 };
 
-/** A page of a log. */
+/** A page of a log, in the order of time. */
 export type LogsParams = {
-  /** The execution. */
-  id: string,
+  /** Only of this execution; missing: of all. */
+  id?: string | null,
+  /** Only of this event: `instruction`, `cc_call`, `error`, `complete`. */
+  event?: string | null,
+  /** Only from this moment on. */
+  since?: Timestamp | null,
+  /** Only before this moment. */
+  before?: Timestamp | null,
   /** `next` of an earlier page. */
   after?: string | null,
   /** At most so many rows; 100 where it is not said, never more than 1,000. */
   limit?: number | null,
+};
+
+/** Where a machine is. */
+export type MachineView = {
+  /** The next instruction; while a call is open, the one that asked; after a failure, the one that failed. */
+  pc: number,
+  /** Its line in the source, from 1; 0 where it is not known. */
+  line: number,
+  /** Its column in the source, from 1; 0 where it is not known. */
+  column: number,
+  /** The operands of all calls that have begun, the top of the stack last. Those of an open call are not among them. */
+  stack: Array<ValueView>,
+  /** The calls that have begun, the innermost first; the program itself is the last one. */
+  frames: Array<FrameView>,
+  /** Something was left out. */
+  cut: boolean,
 };
 
 /** Counters of an execution. */
@@ -768,6 +814,12 @@ export type ProgramError = {
   stack: Array<string>,
   /** When. */
   timestamp: Timestamp,
+};
+
+/** One program, by its id. */
+export type ProgramByIdParams = {
+  /** Its id. */
+  id: string,
 };
 
 /** One program. */
@@ -902,6 +954,10 @@ export type ShowParams = {
   id: string,
   /** Its state hash too, which walks its whole heap; true where it is not said. */
   hash?: boolean | null,
+  /** Where its machine is, with the values of its variables, which reads the heap; as `hash` where it is not said. */
+  machine?: boolean | null,
+  /** Everything that the variables hold, else as much as a person reads. */
+  full?: boolean | null,
 };
 
 /** The calls whose answers took longest. */
@@ -1016,6 +1072,48 @@ export type Thing = "program" | "version" | "execution" | "call" | "output" | "l
 
 /** An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents hold it as that number. */
 export type Timestamp = number;
+
+/** A value as it is shown. */
+export type ValueView = {
+  /**
+   * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
+   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
+   * `{"$error":{"name":…,"message":…,"stack":…}}`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
+   * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
+   * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
+   * begin with `$` have it twice.
+   */
+  value: Json,
+  /** As Node's `util.inspect` writes it. */
+  text: string,
+};
+
+/** A variable. */
+export type VariableView = {
+  /** Its name. */
+  name: string,
+  /**
+   * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
+   * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
+   * `{"$error":{"name":…,"message":…,"stack":…}}`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
+   * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
+   * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
+   * begin with `$` have it twice.
+   */
+  value: Json,
+  /** As Node's `util.inspect` writes it. */
+  text: string,
+};
+
+/** Which variables of an execution to show. */
+export type VariablesParams = {
+  /** The execution. */
+  id: string,
+  /** Only variables of this name, and calls that have one. */
+  name?: string | null,
+  /** Everything that they hold, else as much as a person reads. */
+  full?: boolean | null,
+};
 
 /** One version. */
 export type VersionParams = {
@@ -1345,6 +1443,7 @@ export interface Calls {
   "cvm.removeProgram": { params: RemoveProgramParams; result: null };
   "cvm.programs": { params: ProgramsParams; result: Paged<ProgramSummary> };
   "cvm.program": { params: ProgramParams; result: ProgramView };
+  "cvm.programById": { params: ProgramByIdParams; result: ProgramView };
   "cvm.versions": { params: VersionsParams; result: Paged<VersionSummary> };
   "cvm.version": { params: VersionParams; result: VersionView };
   "cvm.versionOf": { params: ExecutionParams; result: VersionView };
@@ -1358,6 +1457,7 @@ export interface Calls {
   "cvm.wake": { params: ExecutionParams; result: null };
   "cvm.answer": { params: AnswerParams; result: Reached };
   "cvm.show": { params: ShowParams; result: Execution };
+  "cvm.variables": { params: VariablesParams; result: Array<FrameView> };
   "cvm.glance": { params: GlanceParams; result: Seen };
   "cvm.output": { params: ExecutionParams; result: Array<string> };
   "cvm.stands": { params: ExecutionParams; result: Standing };

@@ -45,6 +45,16 @@ pub struct CollectionInfo {
 }
 
 impl Engine {
+    /// Why the store cannot be worked with now: it is closed, cannot be reached (`unavailable`, `timeout`), or can only be read (`corrupt`,
+    /// `newer_version`, `read_only`); `None`: it answers, and can be written. One read of one row, whatever the store holds.
+    pub async fn health(&self) -> Option<Error> {
+        if let Some(why) = self.store().health() {
+            return Some(why.into());
+        }
+        // Whether a command was committed is what every store can be asked.
+        self.store().outcome(&self.new_command_id()).await.err().map(Error::from)
+    }
+
     /// Looks at the store: its numbers are of moments close to each other, not of one.
     pub async fn info(&self) -> Result<Info, Error> {
         let mut collections = Vec::new();

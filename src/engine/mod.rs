@@ -36,9 +36,9 @@ use crowd::Crowd;
 use load::From;
 
 pub use cvm::{
-    CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing, LogPage,
-    LogRow, Pace, Paged, Paging, Place, ProgramSummary, ProgramView, Spread, Stats, StillDue, Summary, Thing,
-    VersionSummary, VersionView, Work,
+    CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing,
+    LogListing, LogPage, LogRow, Pace, Paged, Paging, Place, ProgramSummary, ProgramView, Spread, Stats, StillDue,
+    Summary, Thing, VersionSummary, VersionView, Work,
 };
 pub use error::Error;
 pub use host::*;

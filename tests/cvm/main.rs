@@ -11,6 +11,7 @@ mod edges;
 mod large;
 mod large_left;
 mod lifecycle;
+mod look;
 mod process;
 mod queries;
 mod queries_odd;

@@ -382,7 +382,7 @@ fn without_its_hash_an_execution_is_told_without_its_heap() {
     );
     let (hashed, plain) = (scene.show(), block_on(scene.cvm().show_unhashed("run")).unwrap());
     assert!(hashed.state_hash.is_some() && hashed.heap_pages > 50);
-    assert_eq!(plain, ExecutionView { state_hash: None, ..hashed });
+    assert_eq!(plain, ExecutionView { state_hash: None, machine: None, ..hashed });
     // A heap that is damaged hinders nobody who does not ask for it.
     let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1))).unwrap().rows;
     let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expect::Any, op: Op::Delete };

@@ -33,6 +33,7 @@ mod remove;
 mod rows;
 mod show;
 mod turn;
+mod variables;
 mod waited;
 mod work;
 
@@ -56,6 +57,7 @@ pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Pro
 pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
 pub use show::{ExecutionView, Glance, Lines, NO_LINES, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
+pub use variables::Variables;
 pub use work::{Backoff, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, LOOKED_AT, Of, Release};
 
 /// The collections of this domain.

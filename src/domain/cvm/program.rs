@@ -136,6 +136,10 @@ pub struct Load {
     pub description: Option<String>,
     /// Words to find it by; `None` leaves what is there.
     pub tags: Option<Vec<String>>,
+    /// The id of a program that is new under its name; `None`: one is made. `already_exists`: another program has the id, or the name is
+    /// of a program with another id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 impl Load {
@@ -143,7 +147,14 @@ impl Load {
     pub fn new(name: &str, source: &str, bytecode: Vec<WireInstruction>) -> Self {
         let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
         let (name, source) = (name.to_owned(), source.to_owned());
-        Self { name, source, bytecode, compiler, description: None, tags: None }
+        Self { name, source, bytecode, compiler, description: None, tags: None, id: None }
+    }
+
+    /// The id that a new program gets, where it was named.
+    fn own_id(&self) -> Result<Option<&str>, Rejection> {
+        let Some(id) = &self.id else { return Ok(None) };
+        id::check(id).map_err(|e| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() })?;
+        Ok(Some(id))
     }
 }
 
@@ -174,18 +185,28 @@ impl Command for Load {
                 // One that cannot be read is told when it is decided on.
                 _ => reads,
             },
-            _ => reads,
+            Some([]) => match &self.id {
+                Some(id) => reads.and(Key::new(&PROGRAMS, id)),
+                None => reads,
+            },
+            None => reads,
         }
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
+        let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
         vm::Program::decode(&self.bytecode).map_err(|e| Rejection::domain(Code::InvalidBytecode, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
         match view.rows("program").unwrap_or_default() {
             [] => {
+                if let Some(id) = own_id
+                    && view.get(&Key::new(&PROGRAMS, id)).is_some()
+                {
+                    return Err(Rejection::AlreadyExists { what: "program", id: id.to_owned() });
+                }
                 let program = Program {
-                    id: ctx.new_id(),
+                    id: own_id.map_or_else(|| ctx.new_id(), str::to_owned),
                     name: self.name.clone(),
                     description: self.description.clone(),
                     source: self.source.clone(),
@@ -203,6 +224,13 @@ impl Command for Load {
             }
             [(key, found), ..] => {
                 let before: Program = document::read(key, found)?;
+                if own_id.is_some_and(|id| id != before.id) {
+                    let message = format!(
+                        "program `{}` exists already under the id `{}`; nothing was changed. Choose another name, or leave the id out",
+                        self.name, before.id
+                    );
+                    return Err(Rejection::domain(Code::AlreadyExists, message));
+                }
                 let mut after = Program {
                     description: self.description.clone().or(before.description.clone()),
                     tags: self.tags.clone().unwrap_or(before.tags.clone()),

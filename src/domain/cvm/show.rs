@@ -13,14 +13,29 @@ use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
+use crate::vm::{Bounds, MachineView};
 
 /// Tells all of an execution. Changes nothing.
 #[derive(Clone, Debug, Serialize)]
 pub struct Show {
     /// The execution.
     pub id: String,
-    /// Its state hash too. That walks the whole heap; all else is told without reading it.
+    /// Its state hash too, which walks the whole heap.
     pub hash: bool,
+    /// Where its machine is too, with the values of its variables as far as these bounds go; that reads the heap. `None`: not.
+    pub machine: Option<Bounds>,
+}
+
+impl Show {
+    /// What its head and its output say; nothing of the heap is read.
+    pub fn head(id: &str) -> Self {
+        Self { id: id.to_owned(), hash: false, machine: None }
+    }
+
+    /// All of it, the values of variables as far as `bounds` go.
+    pub fn all(id: &str, bounds: Bounds) -> Self {
+        Self { id: id.to_owned(), hash: true, machine: Some(bounds) }
+    }
 }
 
 /// Tells all lines that an execution has printed, without loading its heap. Changes nothing.
@@ -117,11 +132,6 @@ fn open_calls(view: &View, execution: &Execution) -> Result<Vec<Call>, Rejection
     Ok(calls.filter(|call| call.outcome.is_none()).collect())
 }
 
-fn state_hash(view: &View, execution: &Execution, ctx: &Ctx) -> Result<String, Rejection> {
-    let calls = calls_of_state(view, execution)?;
-    Ok(Live::loaded(view, execution, ctx)?.state_hash(execution, &calls))
-}
-
 /// What of the calls is part of the state: what is asked, and what has become of it while others of them are open. No times, no ids.
 fn calls_of_state(view: &View, execution: &Execution) -> Result<Json, Rejection> {
     let calls = waited::waited_for(view, execution)?;
@@ -202,6 +212,18 @@ pub struct ExecutionView {
     /// How large its heap is: pages of 64 objects. What the hash costs grows with them.
     #[serde(default)]
     pub heap_pages: u32,
+    /// What it was started with; missing: nothing.
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
+    pub input: Option<Json>,
+    /// The execution that started it, where one did.
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+    /// Where its machine is, with the values of its variables; missing where it was not asked for.
+    #[cfg_attr(feature = "typescript", ts(optional))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineView>,
     /// When it was started.
     pub started: Timestamp,
     /// When it ended.
@@ -342,7 +364,8 @@ impl Command for Show {
     type Output = ExecutionView;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let head = if self.hash { live::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
+        let heap = self.hash || self.machine.is_some();
+        let head = if heap { live::reads(view, &self.id) } else { ReadSet::key(Key::new(&EXECUTIONS, &self.id)) };
         output_rows(waited::with_open_calls(head, view, &self.id), view, &self.id)
     }
 
@@ -350,7 +373,12 @@ impl Command for Show {
         let (_, execution) = Execution::find(view, &self.id)?;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
-        let state_hash = if self.hash { Some(state_hash(view, &execution, ctx)?) } else { None };
+        let live = (self.hash || self.machine.is_some()).then(|| Live::loaded(view, &execution, ctx)).transpose()?;
+        let state_hash = match &live {
+            Some(live) if self.hash => Some(live.state_hash(&execution, &calls_of_state(view, &execution)?)),
+            _ => None,
+        };
+        let machine = live.as_ref().zip(self.machine).map(|(live, bounds)| live.machine.view(bounds));
         let (result, error, completed) = match &execution.state {
             State::Complete { at, result } => (result.clone(), None, Some(*at)),
             State::Failed { at, error } => (Json::Null, Some(error.clone()), Some(*at)),
@@ -368,6 +396,9 @@ impl Command for Show {
             calls: open.into_iter().map(OpenCall::from).collect(),
             state_hash,
             heap_pages: u32::try_from(execution.heap.pages.len()).unwrap_or(u32::MAX),
+            input: execution.input,
+            parent_id: execution.parent_id,
+            machine,
             started: execution.started,
             completed,
             last_modified: execution.last_modified,

@@ -9,10 +9,11 @@ use crate::code::Code;
 use crate::decision::Command;
 use crate::domain::cvm::{
     Answer, Cancel, Choice, Delete, DeleteRows, ExecutionView, Glance, Lines, Load, LoadedProgram, Pause, Reached,
-    RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause,
+    RemoveProgram, Retry, Run, Seen, Show, Standing, Stands, Start, Status, Unpause, Variables,
 };
 use crate::id::CommandId;
 use crate::value::{Json, check_plain};
+use crate::vm::{Bounds, FrameView};
 
 pub use due::{Due, Pace, StillDue};
 pub use queries::*;
@@ -185,14 +186,22 @@ impl Cvm {
         Ok(())
     }
 
-    /// All of an execution, as of one moment, its state hash included.
+    /// All of an execution, as of one moment, its state hash included, and where its machine is with the values of its variables, as much as
+    /// a person reads ([`Bounds::default`]); [`Show::all`] with [`Bounds::full`] has everything.
     pub async fn show(&self, execution: &str) -> Result<ExecutionView, Error> {
-        self.engine.ask(&Show { id: execution.to_owned(), hash: true }).await
+        self.engine.ask(&Show::all(execution, Bounds::default())).await
     }
 
-    /// As [`Cvm::show`], without the state hash: nothing of the heap is read or walked, however large it is.
+    /// As [`Cvm::show`], without the state hash and the machine: nothing of the heap is read or walked, however large it is.
     pub async fn show_unhashed(&self, execution: &str) -> Result<ExecutionView, Error> {
-        self.engine.ask(&Show { id: execution.to_owned(), hash: false }).await
+        self.engine.ask(&Show::head(execution)).await
+    }
+
+    /// The variables of an execution, also of one that has ended or failed: the calls that have begun, the innermost first, with their
+    /// variables. `name`: only variables of that name. `full`: everything they hold, else as much as a person reads.
+    pub async fn variables(&self, execution: &str, name: Option<&str>, full: bool) -> Result<Vec<FrameView>, Error> {
+        let bounds = if full { Bounds::full() } else { Bounds::default() };
+        self.engine.ask(&Variables { id: execution.to_owned(), name: name.map(str::to_owned), bounds }).await
     }
 
     /// What an execution has printed since the look that said `from`, and what it asks.

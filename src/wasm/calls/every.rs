@@ -12,6 +12,7 @@ macro_rules! call {
             "cvm.removeProgram" programs::remove: RemoveProgramParams => ();
             "cvm.programs" programs::list: ProgramsParams => crate::engine::Paged<crate::engine::ProgramSummary>;
             "cvm.program" programs::program: ProgramParams => crate::engine::ProgramView;
+            "cvm.programById" programs::program_by_id: ProgramByIdParams => crate::engine::ProgramView;
             "cvm.versions" programs::versions: VersionsParams => crate::engine::Paged<crate::engine::VersionSummary>;
             "cvm.version" programs::version: VersionParams => crate::engine::VersionView;
             "cvm.versionOf" programs::version_of: ExecutionParams => crate::engine::VersionView;
@@ -25,6 +26,7 @@ macro_rules! call {
             "cvm.wake" runs::wake: ExecutionParams => ();
             "cvm.answer" runs::answer: AnswerParams => crate::domain::cvm::Reached;
             "cvm.show" runs::show: ShowParams => crate::domain::cvm::ExecutionView;
+            "cvm.variables" runs::variables: VariablesParams => Vec<crate::vm::FrameView>;
             "cvm.glance" runs::glance: GlanceParams => crate::domain::cvm::Seen;
             "cvm.output" runs::output: ExecutionParams => Vec<String>;
             "cvm.stands" runs::stands: ExecutionParams => crate::domain::cvm::Standing;

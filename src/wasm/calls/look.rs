@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::Nothing;
 use crate::engine::{
-    CallListing, CallRow, ChangesOf, CvmChanges, Engine, Error, Latency, LogPage, Paged, Stats, Thing,
+    CallListing, CallRow, ChangesOf, CvmChanges, Engine, Error, Latency, LogListing, LogPage, Paged, Stats, Thing,
 };
 use crate::store::Position;
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
 
 /// Rows where the caller does not say how many.
 const ROWS: u32 = 100;
@@ -54,13 +54,19 @@ pub(super) async fn slowest(engine: &Engine, params: SlowestParams) -> Result<Ve
     engine.cvm().slowest(params.program.as_deref(), params.limit.unwrap_or(ROWS)).await
 }
 
-/// A page of a log.
+/// A page of a log, in the order of time.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct LogsParams {
-    /// The execution.
-    pub id: String,
+    /// Only of this execution; missing: of all.
+    pub id: Option<String>,
+    /// Only of this event: `instruction`, `cc_call`, `error`, `complete`.
+    pub event: Option<String>,
+    /// Only from this moment on.
+    pub since: Option<Timestamp>,
+    /// Only before this moment.
+    pub before: Option<Timestamp>,
     /// `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many rows; 100 where it is not said, never more than 1,000.
@@ -68,7 +74,8 @@ pub struct LogsParams {
 }
 
 pub(super) async fn logs(engine: &Engine, params: LogsParams) -> Result<LogPage, Error> {
-    engine.cvm().logs(&params.id, params.after.as_deref(), params.limit).await
+    let LogsParams { id, event, since, before, after, limit } = params;
+    engine.cvm().list_logs(&LogListing { execution: id, event, since, before, after, limit }).await
 }
 
 /// A program, or all of them.

@@ -25,14 +25,16 @@ pub struct LoadParams {
     pub description: Option<String>,
     /// Words to find it by; missing: what is there stays.
     pub tags: Option<Vec<String>>,
+    /// The id of a program that is new under its name; missing: one is made.
+    pub id: Option<String>,
     /// The id of the command; the same id again is answered with the first result.
     pub command_id: Option<String>,
 }
 
 pub(super) async fn load(engine: &Engine, params: LoadParams) -> Result<LoadedProgram, Error> {
-    let LoadParams { name, source, bytecode, compiler, description, tags, command_id } = params;
-    let id = named(command_id.as_ref())?;
-    engine.cvm().load(&Load { name, source, bytecode, compiler, description, tags }, id.as_ref()).await
+    let LoadParams { name, source, bytecode, compiler, description, tags, id, command_id } = params;
+    let command = named(command_id.as_ref())?;
+    engine.cvm().load(&Load { name, source, bytecode, compiler, description, tags, id }, command.as_ref()).await
 }
 
 /// A program to be removed.
@@ -84,6 +86,19 @@ pub struct ProgramParams {
 
 pub(super) async fn program(engine: &Engine, params: ProgramParams) -> Result<ProgramView, Error> {
     engine.cvm().program(&params.name).await
+}
+
+/// One program, by its id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
+pub struct ProgramByIdParams {
+    /// Its id.
+    pub id: String,
+}
+
+pub(super) async fn program_by_id(engine: &Engine, params: ProgramByIdParams) -> Result<ProgramView, Error> {
+    engine.cvm().program_by_id(&params.id).await
 }
 
 /// Which versions to list.

@@ -4,11 +4,12 @@ use serde::Deserialize;
 
 use super::named;
 use crate::code::Code;
-use crate::domain::cvm::{ExecutionView, Reached, Seen, Standing, Start, Status};
+use crate::domain::cvm::{ExecutionView, Reached, Seen, Show, Standing, Start, Status};
 use crate::engine::{Due, Engine, Error, Listing, Place, Summary};
 use crate::limits::LogLevel;
 use crate::time::Timestamp;
 use crate::value::Json;
+use crate::vm::{Bounds, FrameView};
 
 /// Rows where the caller does not say how many.
 const ROWS: u32 = 100;
@@ -129,11 +130,34 @@ pub struct ShowParams {
     pub id: String,
     /// Its state hash too, which walks its whole heap; true where it is not said.
     pub hash: Option<bool>,
+    /// Where its machine is, with the values of its variables, which reads the heap; as `hash` where it is not said.
+    pub machine: Option<bool>,
+    /// Everything that the variables hold, else as much as a person reads.
+    pub full: Option<bool>,
 }
 
 pub(super) async fn show(engine: &Engine, params: ShowParams) -> Result<ExecutionView, Error> {
-    let cvm = engine.cvm();
-    if params.hash.unwrap_or(true) { cvm.show(&params.id).await } else { cvm.show_unhashed(&params.id).await }
+    let ShowParams { id, hash, machine, full } = params;
+    let hash = hash.unwrap_or(true);
+    let bounds = if full.unwrap_or_default() { Bounds::full() } else { Bounds::default() };
+    engine.ask(&Show { id, hash, machine: machine.unwrap_or(hash).then_some(bounds) }).await
+}
+
+/// Which variables of an execution to show.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
+pub struct VariablesParams {
+    /// The execution.
+    pub id: String,
+    /// Only variables of this name, and calls that have one.
+    pub name: Option<String>,
+    /// Everything that they hold, else as much as a person reads.
+    pub full: Option<bool>,
+}
+
+pub(super) async fn variables(engine: &Engine, params: VariablesParams) -> Result<Vec<FrameView>, Error> {
+    engine.cvm().variables(&params.id, params.name.as_deref(), params.full.unwrap_or_default()).await
 }
 
 pub(super) async fn output(engine: &Engine, params: ExecutionParams) -> Result<Vec<String>, Error> {

@@ -46,7 +46,7 @@ pub(super) async fn info(engine: &Engine, _: Nothing) -> Result<StoreInfo, Error
 }
 
 pub(super) async fn health(engine: &Engine, _: Nothing) -> Result<Option<Error>, Error> {
-    Ok(engine.store().health().map(Error::from))
+    Ok(engine.health().await)
 }
 
 pub(super) async fn capabilities(engine: &Engine, _: Nothing) -> Result<Capabilities, Error> {

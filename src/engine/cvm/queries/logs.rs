@@ -1,4 +1,4 @@
-//! What the log says of an execution.
+//! What the log says of an execution, or of all.
 
 use serde::Serialize;
 
@@ -15,6 +15,9 @@ use crate::store::Row;
 use crate::time::Timestamp;
 use crate::value::Json;
 
+/// The event of the rows of `cvm.history`.
+const HISTORY_EVENT: &str = "history";
+
 /// A row of the log. Rows without a time are not shown: they have no place in it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,12 +25,42 @@ use crate::value::Json;
 pub struct LogRow {
     /// Its id.
     pub id: String,
+    /// The execution.
+    pub execution_id: String,
     /// When.
     pub timestamp: Timestamp,
     /// What: `instruction`, `cc_call`, `error`, `complete`; `history` of an entry that an older CVM recorded and that was imported.
     pub event: String,
     /// More, by what it is.
     pub details: Json,
+}
+
+/// Which rows of the log, in the order of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogListing {
+    /// Only of this execution; `None`: of all.
+    pub execution: Option<String>,
+    /// Only of this event: `instruction`, `cc_call`, `error`, `complete`, `history`.
+    pub event: Option<String>,
+    /// Only from this moment on.
+    pub since: Option<Timestamp>,
+    /// Only before this moment.
+    pub before: Option<Timestamp>,
+    /// [`LogPage::next`] of an earlier page; `None`: from the first row on.
+    pub after: Option<String>,
+    /// At most so many; `None`: 100. Never more than 1,000.
+    pub limit: Option<u32>,
+}
+
+impl LogListing {
+    /// The collections that hold such rows.
+    fn collections(&self) -> &'static [&'static Collection] {
+        match self.event.as_deref() {
+            None => &[&HISTORY, &EXECUTION_LOGS],
+            Some(HISTORY_EVENT) => &[&HISTORY],
+            Some(_) => &[&EXECUTION_LOGS],
+        }
+    }
 }
 
 /// One page of a log.
@@ -50,16 +83,25 @@ impl Cvm {
     /// Rows come by the time of the host that wrote them: a row that is written later under an earlier time, or under the very
     /// millisecond of the last one, may stand before what was seen. Who must not miss one takes [`Cvm::changes`].
     pub async fn logs(&self, execution: &str, after: Option<&str>, limit: Option<u32>) -> Result<LogPage, Error> {
-        let place = after.map(Place::parse).transpose()?;
+        let (execution, after) = (Some(execution.to_owned()), after.map(str::to_owned));
+        self.list_logs(&LogListing { execution, after, limit, ..LogListing::default() }).await
+    }
+
+    /// As [`Cvm::logs`], of one execution or of all, of one event or of all, between two moments.
+    ///
+    /// What is not asked of one execution reads all rows of the event, or of the log.
+    pub async fn list_logs(&self, listing: &LogListing) -> Result<LogPage, Error> {
+        let place = listing.after.as_deref().map(Place::parse).transpose()?;
         let (mut found, mut more) = (Vec::new(), false);
-        for collection in [&HISTORY, &EXECUTION_LOGS] {
-            let page = self.engine.store().query(&logs(collection, execution, place.as_ref(), limit)).await?;
+        for collection in listing.collections() {
+            let page = self.engine.store().query(&logs(collection, listing, place.as_ref())).await?;
             more |= page.cursor.is_some();
             found.extend(page.rows.iter().map(|row| LogRow::read(collection, row)));
         }
         found.sort_by(|one, other| (one.timestamp, &one.id).cmp(&(other.timestamp, &other.id)));
-        more |= found.len() > rows(limit) as usize;
-        found.truncate(rows(limit) as usize);
+        let most = rows(listing.limit) as usize;
+        more |= found.len() > most;
+        found.truncate(most);
         let last = found.last().map(|row| Place { timestamp: row.timestamp, id: row.id.clone() });
         Ok(LogPage { next: last.or(place).map(|place| place.to_text()), rows: found, more })
     }
@@ -96,16 +138,25 @@ impl Place {
     }
 }
 
-pub(super) fn logs(
-    collection: &'static Collection,
-    execution: &str,
-    after: Option<&Place>,
-    limit: Option<u32>,
-) -> Query {
+pub(super) fn logs(collection: &'static Collection, listing: &LogListing, after: Option<&Place>) -> Query {
     // What has no time has no place in the order, and who goes on behind it would begin anew.
     let timed = || Filter::Gte("timestamp".to_owned(), (-SAFE_INTEGER).into());
     let behind = after.map_or_else(timed, Place::behind);
-    Query::of(collection).eq("executionId", execution).filter(behind).sort("timestamp", Ascending).limit(rows(limit))
+    let moment = |at: Timestamp| Json::from(at.as_millis());
+    let mut query = Query::of(collection);
+    if let Some(execution) = &listing.execution {
+        query = query.eq("executionId", execution.as_str());
+    }
+    if let Some(event) = listing.event.as_deref().filter(|event| *event != HISTORY_EVENT) {
+        query = query.eq("event", event);
+    }
+    if let Some(since) = listing.since {
+        query = query.filter(Filter::Gte("timestamp".to_owned(), moment(since)));
+    }
+    if let Some(before) = listing.before {
+        query = query.filter(Filter::Lt("timestamp".to_owned(), moment(before)));
+    }
+    query.filter(behind).sort("timestamp", Ascending).limit(rows(listing.limit))
 }
 
 impl LogRow {
@@ -114,10 +165,16 @@ impl LogRow {
         let (event, details) = if collection.name == HISTORY.name {
             let names = ["step", "pc", "instruction", "stack", "variables"];
             let details = names.into_iter().map(|name| (name.to_owned(), fields.json(name).unwrap_or_default()));
-            ("history".to_owned(), details.collect())
+            (HISTORY_EVENT.to_owned(), details.collect())
         } else {
             (fields.text("event").unwrap_or_default(), fields.json("details").unwrap_or_default())
         };
-        Self { id: row.id.to_string(), timestamp: fields.time("timestamp").unwrap_or_default(), event, details }
+        Self {
+            id: row.id.to_string(),
+            execution_id: fields.text("executionId").unwrap_or_default(),
+            timestamp: fields.time("timestamp").unwrap_or_default(),
+            event,
+            details,
+        }
     }
 }

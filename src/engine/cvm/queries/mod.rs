@@ -26,7 +26,7 @@ pub use calls::{CallClaim, CallFault, CallListing, CallRow};
 pub use changes::{ChangesOf, CvmChange, CvmChanges, Thing};
 pub use executions::{Listing, Place, Summary};
 pub use latency::Latency;
-pub use logs::{LogPage, LogRow};
+pub use logs::{LogListing, LogPage, LogRow};
 pub use programs::{ProgramSummary, ProgramView, VersionSummary, VersionView};
 pub use stats::{Spread, Stats};
 

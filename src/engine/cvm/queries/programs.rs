@@ -119,6 +119,15 @@ impl Cvm {
         Ok(ProgramView { summary: ProgramSummary::of(&row), source, bytecode })
     }
 
+    /// As [`Cvm::program`], by its id.
+    pub async fn program_by_id(&self, id: &str) -> Result<ProgramView, Error> {
+        let found = self.engine.store().get(&[Key::new(&PROGRAMS, id)]).await?.into_iter().next().flatten();
+        let none = || Rejection::NotFound { what: "program with the id", id: id.to_owned(), hint: String::new() };
+        let row = Row { id: id.into(), stored: found.ok_or_else(none)? };
+        let (source, bytecode) = contents(&row);
+        Ok(ProgramView { summary: ProgramSummary::of(&row), source, bytecode })
+    }
+
     /// The versions of a program, newest first, page by page, without their sources and bytecode.
     pub async fn versions(&self, name: &str, page: &Paging) -> Result<Paged<VersionSummary>, Error> {
         let program = self.program_row(name, &["name"]).await?;

@@ -99,6 +99,7 @@ fn a_page_is_looked_at_and_the_next_row() {
     let newest = CallListing { limit, ..CallListing::default() };
     let paging = Paging { limit, cursor: None };
     let place = Place::parse("20:l204").unwrap();
+    let log = logs::LogListing { execution: Some("e7".to_owned()), limit, ..logs::LogListing::default() };
     let cases = [
         ("history", executions::history("even", 5), "e298 e296 e294 e292 e290"),
         ("calls of an execution", of_one.query(), "c0 c1 c2 c3 c4"),
@@ -106,14 +107,14 @@ fn a_page_is_looked_at_and_the_next_row() {
         ("open calls", open.query(), "c0 c1 c2 c3 c4"),
         ("calls", newest.query(), "c303 c302 c301 c300 c299"),
         ("versions", programs::versions("p", &paging), "v299 v298 v297 v296 v295"),
-        ("log", logs::logs(&EXECUTION_LOGS, "e7", None, limit), "l000 l001 l002 l003 l004"),
+        ("log", logs::logs(&EXECUTION_LOGS, &log, None), "l000 l001 l002 l003 l004"),
     ];
     for (what, query, expected) in cases {
         let (found, looked) = asked(&tables, &query);
         assert_eq!((found.join(" "), looked), (expected.to_owned(), 6), "{what}");
     }
     // Behind a place within one millisecond its own rows are looked at again, ten here.
-    let (found, looked) = asked(&tables, &logs::logs(&EXECUTION_LOGS, "e7", Some(&place), limit));
+    let (found, looked) = asked(&tables, &logs::logs(&EXECUTION_LOGS, &log, Some(&place)));
     assert_eq!((found.join(" "), looked <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{looked}");
 }
 

@@ -1,0 +1,136 @@
+//! What is shown of an execution beside its head: where its machine is, its variables; programs by id; the log of all executions.
+
+use std::sync::Arc;
+
+use runstate::code::Code;
+use runstate::domain::cvm::{Load, Show, Start};
+use runstate::engine::LogListing;
+use runstate::store::{Memory, Store};
+use runstate::testing::block_on;
+use runstate::vm::{Bounds, FrameView};
+use serde_json::json;
+
+use crate::queries::{answer, load, on_both, scene, start};
+use crate::scene::{Scene, code};
+
+const ORDER: &str = r#"
+const order = { items: new Map([["tea", 2]]), total: NaN, none: undefined };
+function price(item, missing) {
+  const given = CC("price of " + item + "?");
+  return missing.rate * given;
+}
+price("tea", null);"#;
+
+fn texts(frame: &FrameView) -> Vec<String> {
+    frame.variables.iter().map(|variable| format!("{}={}", variable.name, variable.value.text)).collect()
+}
+
+#[test]
+fn variables_of_every_call_are_shown_until_the_end_and_after_a_failure() {
+    let mut scene = Scene::of(ORDER);
+    let variables = |scene: &Scene, name| block_on(scene.cvm().variables("run", name, false));
+    let waits = variables(&scene, None).unwrap();
+    assert_eq!((waits[0].function.as_str(), waits[0].line), ("price", 4));
+    assert_eq!(texts(&waits[0]), ["item='tea'", "missing=null", "given=<not yet assigned>"]);
+    let order = "order={ items: Map(1) { 'tea' => 2 }, total: NaN, none: undefined }";
+    assert!(texts(&waits[1]).contains(&order.to_owned()), "{:?}", texts(&waits[1]));
+    assert_eq!(block_on(scene.cold_engine().cvm().variables("run", None, false)).unwrap(), waits, "cold and warm");
+
+    scene.answer("3");
+    let failed = variables(&scene, Some("given")).unwrap();
+    assert_eq!((failed.len(), texts(&failed[0])), (1, vec!["given='3'".to_owned()]));
+    assert_eq!((failed[0].line, failed[0].variables[0].value.value.clone()), (5, json!("3")));
+    let missing = variables(&scene, Some("nothing")).unwrap_err();
+    assert_eq!(missing.code, Code::NotFound);
+    assert!(
+        missing.message.starts_with("variable `nothing` does not exist; execution `run` has item, missing, given"),
+        "{missing}"
+    );
+    assert_eq!(code(block_on(scene.cvm().variables("nobody", None, false))), Code::NotFound);
+}
+
+#[test]
+fn show_tells_input_parent_and_where_the_machine_is() {
+    let mut scene = Scene::new();
+    scene.load("const list = Array.from({ length: 200 }, (_, i) => i);\nCC('?' + input.n);");
+    let child = Start { parent: Some("parent".to_owned()), ..Start::of("program").id("run").input(json!({"n": 7})) };
+    block_on(scene.cvm().start(&child, None)).unwrap();
+    let shown = scene.show();
+    assert_eq!((shown.input, shown.parent_id.as_deref()), (Some(json!({"n": 7})), Some("parent")));
+    let machine = shown.machine.unwrap();
+    assert_eq!((machine.line, machine.frames.len(), machine.cut), (2, 1, true));
+    let full = block_on(scene.engine().ask(&Show::all("run", Bounds::full()))).unwrap().machine.unwrap();
+    let list = full.frames[0].variables.iter().find(|variable| variable.name == "list").unwrap();
+    assert_eq!((full.cut, list.value.value.as_array().unwrap().len()), (false, 200));
+    assert_eq!(block_on(scene.cvm().show_unhashed("run")).unwrap().machine, None);
+}
+
+#[test]
+fn a_program_is_loaded_under_an_id_of_its_own_and_found_by_it() {
+    on_both(|store| {
+        let scene = Scene::on(store, runstate::limits::Settings::default());
+        let bytecode = |source: &str| runstate::lang::compile("p.ts", source).unwrap().bytecode;
+        let of = |name: &str, source: &str, id: Option<&str>| Load {
+            id: id.map(str::to_owned),
+            ..Load::new(name, source, bytecode(source))
+        };
+        let cvm = scene.cvm();
+        let load = |load: Load| block_on(cvm.load(&load, None));
+        assert_eq!(load(of("one", "1", Some("p1"))).unwrap().id, "p1");
+        assert!(!load(of("one", "1", Some("p1"))).unwrap().changed);
+        assert_eq!(load(of("one", "2", None)).unwrap().program_version, 2);
+        let found = block_on(cvm.program_by_id("p1")).unwrap();
+        assert_eq!((found.summary.name.as_str(), found.source.as_str()), ("one", "2"));
+        assert_eq!(code(block_on(cvm.program_by_id("p2"))), Code::NotFound);
+        assert_eq!(code(load(of("two", "1", Some("p1")))), Code::AlreadyExists);
+        let other = load(of("one", "1", Some("p2"))).unwrap_err();
+        assert!(other.code == Code::AlreadyExists && other.message.contains("under the id `p1`"), "{other}");
+        assert_eq!(code(load(of("two", "1", Some("a\nb")))), Code::Invalid);
+        assert_eq!(block_on(cvm.start(&Start::of("one"), None)).unwrap().status.as_str(), "complete");
+    });
+}
+
+#[test]
+fn the_log_of_all_executions_is_read_by_event_and_time() {
+    on_both(|store| {
+        let scene = scene(store);
+        let cvm = scene.cvm();
+        let logs = |listing: &LogListing| block_on(cvm.list_logs(listing)).unwrap();
+        let all = logs(&LogListing::default()).rows;
+        assert!(all.is_sorted_by_key(|row| (row.timestamp, row.id.clone())));
+        assert!(["ended", "waits", "fails", "quick"].iter().all(|id| all.iter().any(|row| row.execution_id == *id)));
+        let of = |event: &str| LogListing { event: Some(event.to_owned()), ..LogListing::default() };
+        let errors = logs(&of("error")).rows;
+        assert_eq!(errors.iter().map(|row| row.execution_id.as_str()).collect::<Vec<_>>(), ["fails"]);
+        assert_eq!(logs(&of("complete")).rows.len(), all.iter().filter(|row| row.event == "complete").count());
+
+        let middle = all[all.len() / 2].timestamp;
+        let since = logs(&LogListing { since: Some(middle), ..LogListing::default() }).rows;
+        let before = logs(&LogListing { before: Some(middle), ..LogListing::default() }).rows;
+        assert_eq!([before, since].concat(), all);
+        let mut listing = LogListing { limit: Some(2), ..LogListing::default() };
+        let mut paged = Vec::new();
+        loop {
+            let page = logs(&listing);
+            paged.extend(page.rows);
+            listing.after = page.next;
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(paged, all);
+        answer(&scene, "waits", 1_000);
+        assert_eq!(logs(&LogListing { execution: Some("waits".to_owned()), ..of("complete") }).rows.len(), 1);
+    });
+}
+
+#[test]
+fn a_store_that_is_closed_is_not_healthy() {
+    let store = Arc::new(Memory::new());
+    let scene = Scene::on(store.clone(), runstate::limits::Settings::default());
+    load(&scene, "quick", "1");
+    start(&scene, "quick", "run");
+    assert_eq!(block_on(scene.engine().health()), None);
+    block_on(store.close()).unwrap();
+    assert_eq!(block_on(scene.engine().health()).map(|why| why.code), Some(Code::Closed));
+}
