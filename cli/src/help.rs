@@ -13,10 +13,24 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Programs", &["run", "load", "programs", "program", "stats"]),
     (
         "Executions",
-        &["start", "next", "resume", "list", "show", "output", "logs", "pause", "unpause", "cancel", "retry", "delete"],
+        &[
+            "start",
+            "next",
+            "resume",
+            "list",
+            "show",
+            "variables",
+            "output",
+            "logs",
+            "pause",
+            "unpause",
+            "cancel",
+            "retry",
+            "delete",
+        ],
     ),
     ("Calls and workers", &["answer", "calls", "work", "tick"]),
-    ("Stores", &["info", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
+    ("Stores", &["info", "health", "prepare", "export", "import", "sweep", "verify", "repair", "compact"]),
     ("This command line", &["completions", "help"]),
 ];
 

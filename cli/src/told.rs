@@ -3,6 +3,7 @@
 use runstate::domain::cvm::{ExecutionView, Metrics, OpenCall, ProgramError, Status};
 use runstate::engine::{CallRow, LogRow, Summary};
 use runstate::time::Timestamp;
+use runstate::vm::MachineView;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -20,6 +21,12 @@ pub struct Told<'a> {
     calls: Vec<ToldCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<&'a MachineView>,
     started: String,
     completed: Option<String>,
     last_modified: String,
@@ -84,6 +91,9 @@ impl<'a> From<&'a ExecutionView> for Told<'a> {
             error: view.error.as_ref().map(ToldError::from),
             calls: view.calls.iter().map(ToldCall::from).collect(),
             state_hash: view.state_hash.as_deref(),
+            input: view.input.as_ref(),
+            parent_id: view.parent_id.as_deref(),
+            machine: view.machine.as_ref(),
             started: view.started.to_rfc3339(),
             completed: view.completed.map(|at| at.to_rfc3339()),
             last_modified: view.last_modified.to_rfc3339(),

@@ -46,5 +46,7 @@ mod tables;
 mod terminal;
 #[path = "cli/twice.rs"]
 mod twice;
+#[path = "cli/variables.rs"]
+mod variables;
 #[path = "cli/work.rs"]
 mod work;

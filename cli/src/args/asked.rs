@@ -1,9 +1,10 @@
-//! What is asked of programs, calls and logs.
+//! What is asked of programs, variables, calls and logs.
 
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 use runstate::limits::LogLevel;
 
 use super::Writing;
+use crate::moment;
 
 /// List programs by name
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,7 @@ pub enum Program {
 Examples:
   runstate program show review
   runstate program show review --version 2 --source > review.ts
+  runstate program show --id 0199… --json
   runstate program show review --bytecode")]
     Show(ShowProgram),
     /// Remove programs that have no executions, with all their versions
@@ -62,10 +64,13 @@ Exit codes: 5 any of them was refused, or the answer was no; what is removed sta
 /// Of a program, what to show.
 #[derive(Debug, clap::Args)]
 // `--version` is that of the program here.
-#[command(disable_version_flag = true)]
+#[command(disable_version_flag = true, group = ArgGroup::new("which").required(true).args(["name", "id"]))]
 pub struct ShowProgram {
     /// The program
-    pub name: String,
+    pub name: Option<String>,
+    /// The program that has this id
+    #[arg(long, allow_hyphen_values = true)]
+    pub id: Option<String>,
     /// This version [default: the newest]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub version: Option<u32>,
@@ -75,6 +80,27 @@ pub struct ShowProgram {
     /// Print the bytecode, an instruction a line
     #[arg(long)]
     pub bytecode: bool,
+}
+
+/// Show the variables of an execution, call by call, also of one that has ended or failed
+///
+/// The calls that have begun, the innermost first, each with its variables and what they hold. With --json a call a line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runstate variables r1
+  runstate variables r1 total
+  runstate variables r1 --full --json
+
+Exit codes: 5 there is no such execution, or it has no variable of that name.")]
+pub struct Variables {
+    /// The execution
+    pub id: String,
+    /// Only variables of this name
+    pub name: Option<String>,
+    /// Show everything they hold
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// List calls: questions, tools and timers, with what became of them
@@ -103,28 +129,35 @@ pub struct Calls {
     pub limit: Option<u32>,
 }
 
-/// Print the log of an execution
+/// Print the log of an execution, or of all
 ///
 /// How much there is depends on the level it was started with: nothing, calls and the end, or every instruction.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   runstate logs r1
+  runstate logs --event error --since 1d
   runstate logs r1 --event instruction --limit 50
   runstate logs r1 --follow --json
 
 Exit codes: 0; with --follow that of the execution: 0 complete, 1 failed or cancelled.")]
 pub struct Logs {
-    /// The execution
-    pub id: String,
+    /// The execution [default: all]
+    pub id: Option<String>,
     /// Only the newest so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Only of this event
     #[arg(long, value_name = "E")]
     pub event: Option<OfEvent>,
+    /// Only from so long ago on (`1d`), or from that moment (RFC 3339)
+    #[arg(long, value_name = "WHEN", value_parser = moment::before)]
+    pub since: Option<moment::Before>,
+    /// Only before so long ago, or before that moment
+    #[arg(long, value_name = "WHEN", value_parser = moment::before)]
+    pub before: Option<moment::Before>,
     /// Go on with new ones as they come, until the execution has ended
-    #[arg(long, short)]
+    #[arg(long, short, requires = "id", conflicts_with = "before")]
     pub follow: bool,
 }
 

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 
 use crate::colour::When;
 
-pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats};
+pub use asked::{Calls, Level, Logs, Program, Programs, ShowProgram, Stats, Variables};
 pub use parts::{Answering, Export, Given, Import, List, Of, Running, Starting, Sweeping, These, Working, Writing};
 
 /// Runs programs that stop to ask, and never loses an execution.
@@ -38,8 +38,17 @@ pub struct Args {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR,
-    /// MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm]
+    // Only what this build can open is offered.
+    #[cfg_attr(
+        feature = "mongodb",
+        doc = "Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
+               MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
+    )]
+    #[cfg_attr(
+        not(feature = "mongodb"),
+        doc = "Where executions are kept: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder \
+               of the older CVM]"
+    )]
     #[arg(long, global = true, value_name = "URL")]
     pub store: Option<String>,
     /// Print one JSON value a line, errors included, on standard output
@@ -109,6 +118,9 @@ Examples:
         /// What it is for
         #[arg(long, value_name = "D", allow_hyphen_values = true)]
         description: Option<String>,
+        /// Id of the program, where it is new under its name [default: a new one]
+        #[arg(long, allow_hyphen_values = true)]
+        id: Option<String>,
         #[command(flatten)]
         writing: Writing,
     },
@@ -263,11 +275,14 @@ Exit codes: 5 any of them was refused, or the answer was no; what is deleted sta
         #[arg(long, short)]
         yes: bool,
     },
-    /// Tell all of an execution
-    #[command(after_help = "Example:\n  runstate show r1 --json")]
+    /// Show all of an execution: output, instruction, calls and variables
+    #[command(after_help = "Examples:\n  runstate show r1\n  runstate show r1 --full --json")]
     Show {
         /// The execution
         id: String,
+        /// Show everything that its variables hold
+        #[arg(long)]
+        full: bool,
     },
     /// Print what an execution has printed
     #[command(after_help = "\
@@ -290,6 +305,7 @@ Examples:
   runstate list --status waiting_cc --program review --limit 10")]
     List(List),
     Programs(Programs),
+    Variables(Variables),
     /// Show, remove and tell the versions of programs
     #[command(after_help = "Examples:\n  runstate program show review --source\n  runstate help program rm")]
     Program {
@@ -299,6 +315,16 @@ Examples:
     Calls(Calls),
     Logs(Logs),
     Stats(Stats),
+    /// Say whether the store answers and can be written
+    ///
+    /// One read of one row, whatever the store holds.
+    #[command(after_help = "\
+Examples:
+  runstate health
+  runstate health --store file:data --json
+
+Exit codes: 0 it answers and can be written, 4 it does not, or can only be read.")]
+    Health,
     /// Tell what a store is and holds: collections, executions by status, health
     #[command(after_help = "Examples:\n  runstate info\n  runstate info --store file:data --json")]
     Info,

@@ -28,6 +28,13 @@ pub struct Running {
     #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub max_instructions: Option<u64>,
+    /// Save an execution that does not stop after so many instructions [default: 1000000]
+    #[arg(long, value_name = "N", env = "RUNSTATE_SAVE_EVERY", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub save_every: Option<u64>,
+    /// Save it sooner, after so much changed memory, as 4MiB [default: 16MiB]
+    #[arg(long, value_name = "SIZE", env = "RUNSTATE_SAVE_EVERY_BYTES", hide_env_values = true)]
+    pub save_every_bytes: Option<bytesize::ByteSize>,
 }
 
 /// Options of an execution that are stored with it.

@@ -1,6 +1,6 @@
 //! `pause`, `unpause`, `cancel`, `retry`: each of the executions named, judged by itself.
 
-use runstate::domain::cvm::{ExecutionView, Reached, Status};
+use runstate::domain::cvm::{Reached, Seen, Status};
 use runstate::engine::Error;
 
 use super::named::{Named, One};
@@ -11,7 +11,6 @@ use crate::print::visible;
 use crate::prompt;
 use crate::session::Session;
 use crate::table::one_line;
-use crate::told::Told;
 
 /// What is done to each.
 #[derive(Clone, Copy)]
@@ -61,14 +60,13 @@ async fn among(session: &Session, act: Act, one: &One, interrupt: Option<&Interr
     if !act.drives() {
         return said(session, &reached);
     }
-    let view = session.cvm.show(&one.id).await?;
     if session.out.json() {
-        session.out.value(&Told::from(&view))?;
-    } else {
-        let (id, status) = (visible(&view.id), session.out.paint().status(view.status.as_str()));
-        session.out.painted(&[format!("{id} is {status}{}", one_line(&why(&view)))])?;
+        return session.reply(&one.id).await;
     }
-    Ok(Exit::of(view.status))
+    let seen = session.status(&one.id).await?;
+    let (id, status) = (visible(&one.id), session.out.paint().status(seen.status.as_str()));
+    session.out.painted(&[format!("{id} is {status}{}", one_line(&why(&seen)))])?;
+    Ok(Exit::of(seen.status))
 }
 
 fn said(session: &Session, reached: &Reached) -> Result<Exit, Failure> {
@@ -82,13 +80,13 @@ fn said(session: &Session, reached: &Reached) -> Result<Exit, Failure> {
 }
 
 /// What there is to say of where an execution stands.
-fn why(view: &ExecutionView) -> String {
-    match (view.status, view.calls.first(), &view.error) {
+fn why(seen: &Seen) -> String {
+    match (seen.status, seen.calls.first(), &seen.error) {
         (Status::WaitingCc, Some(call), _) => format!(": {}", call.prompt),
         (Status::Error, _, Some(error)) => {
             format!(" at line {}, column {}: {}: {}", error.line, error.column, error.name, error.message)
         }
-        (Status::Complete, ..) if !view.result.is_null() => format!(" = {}", prompt::shown(&view.result)),
+        (Status::Complete, ..) if !seen.result.is_null() => format!(" = {}", prompt::shown(&seen.result)),
         _ => String::new(),
     }
 }

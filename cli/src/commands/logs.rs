@@ -1,9 +1,9 @@
-//! `logs`: what the log says of an execution, and with `--follow` what is still to come.
+//! `logs`: what the log says of an execution or of all, and with `--follow` what is still to come.
 
 use std::collections::VecDeque;
 
 use runstate::domain::cvm::Status;
-use runstate::engine::LogRow;
+use runstate::engine::{LogListing, LogRow};
 use serde_json::Value as Json;
 
 use super::follow::{changed, now};
@@ -20,17 +20,21 @@ use crate::told;
 const PAGE: u32 = 1_000;
 
 /// Prints it.
-pub async fn execute(session: &Session, Logs { id, limit, event, follow }: Logs) -> Result<Exit, Failure> {
-    let event = event.map(|event| event.name());
-    let mut reading = Reading { session, id: &id, event, next: None };
-    if !follow {
-        session.cvm.stands(&id).await?;
-        let found = reading.print(limit).await?;
-        if found == 0 {
-            session.out.remark(&format!("nothing in the log of {id}"));
-        }
-        return Ok(Exit::Done);
-    }
+pub async fn execute(session: &Session, logs: Logs) -> Result<Exit, Failure> {
+    let Logs { id, limit, event, since, before, follow } = logs;
+    let now_is = session.engine.now();
+    let listing = LogListing {
+        execution: id.clone(),
+        event: event.map(|event| event.name().to_owned()),
+        since: since.map(|since| since.at(now_is)),
+        before: before.map(|before| before.at(now_is)),
+        limit: Some(PAGE),
+        ..LogListing::default()
+    };
+    let mut reading = Reading { session, listing };
+    let Some(id) = id.filter(|_| follow) else {
+        return printed(session, reading, limit).await;
+    };
     interrupt::ends_the_process();
     // A position is taken before each look, so that what is written between the two is told.
     let (mut position, mut limit) = (now(session).await?, limit);
@@ -46,13 +50,23 @@ pub async fn execute(session: &Session, Logs { id, limit, event, follow }: Logs)
     }
 }
 
+/// Prints what is there.
+async fn printed(session: &Session, mut reading: Reading<'_>, limit: Option<u32>) -> Result<Exit, Failure> {
+    if let Some(id) = &reading.listing.execution {
+        session.cvm.stands(id).await?;
+    }
+    if reading.print(limit).await? == 0 {
+        let whose = reading.listing.execution.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+        session.out.remark(&format!("nothing in the log{whose}"));
+    }
+    Ok(Exit::Done)
+}
+
 /// A log that is read on.
 struct Reading<'a> {
     session: &'a Session,
-    id: &'a str,
-    event: Option<&'a str>,
-    /// Behind what was read.
-    next: Option<String>,
+    /// What is asked for, behind what was read.
+    listing: LogListing,
 }
 
 impl Reading<'_> {
@@ -60,13 +74,12 @@ impl Reading<'_> {
     async fn print(&mut self, limit: Option<u32>) -> Result<usize, Failure> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
-            let page = self.session.cvm.logs(self.id, self.next.as_deref(), Some(PAGE)).await?;
-            self.next = page.next;
-            let rows = page.rows.into_iter().filter(|row| self.event.is_none_or(|event| row.event == event));
+            let page = self.session.cvm.list_logs(&self.listing).await?;
+            self.listing.after = page.next;
             match limit {
-                None => printed += self.say(rows)?,
+                None => printed += self.say(page.rows.into_iter())?,
                 Some(limit) => {
-                    for row in rows {
+                    for row in page.rows {
                         newest.push_back(row);
                         if newest.len() > limit as usize {
                             newest.pop_front();
@@ -87,8 +100,9 @@ impl Reading<'_> {
             out.values(&rows)?;
             return Ok(rows.len());
         }
-        let room = room();
-        let lines: Vec<String> = rows.map(|row| fitting(&line(&row), room)).collect();
+        let (room, all) = (room(), self.listing.execution.is_none());
+        let of = |row: &LogRow| if all { format!("{}  ", row.execution_id) } else { String::new() };
+        let lines: Vec<String> = rows.map(|row| fitting(&format!("{}{}", of(&row), line(&row)), room)).collect();
         out.painted(&lines)?;
         Ok(lines.len())
     }

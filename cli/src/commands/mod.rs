@@ -7,6 +7,7 @@ mod delete;
 mod each;
 mod export;
 mod follow;
+mod health;
 mod import;
 mod info;
 mod list;
@@ -25,6 +26,7 @@ mod start;
 mod stats;
 mod sweep;
 mod tick;
+mod variables;
 mod verify;
 mod work;
 
@@ -62,9 +64,9 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Create, Some(&running)).await?;
             session.end(run.execute(&session).await).await
         }
-        Command::Load { file, name, tag, description, writing } => {
+        Command::Load { file, name, tag, description, id, writing } => {
             let load = crate::compile::program(&file, name.as_deref())?;
-            let load = Load { tags: (!tag.is_empty()).then_some(tag), description, ..load };
+            let load = Load { tags: (!tag.is_empty()).then_some(tag), description, id, ..load };
             let command = command_id(&writing)?;
             let session = open(Missing::Create, None).await?;
             session.end(load::execute(&session, &load, command.as_ref()).await).await
@@ -112,9 +114,13 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
             let session = open(Missing::Refuse, None).await?;
             session.end(delete::execute(&session, named, yes).await).await
         }
-        Command::Show { id } => {
+        Command::Show { id, full } => {
             let session = open(Missing::Refuse, None).await?;
-            session.end(show::execute(&session, &id).await).await
+            session.end(show::execute(&session, &id, full).await).await
+        }
+        Command::Variables(variables) => {
+            let session = open(Missing::Refuse, None).await?;
+            session.end(variables::execute(&session, &variables).await).await
         }
         Command::Output { id, follow } => {
             let session = open(Missing::Refuse, None).await?;
@@ -140,6 +146,10 @@ pub async fn execute(args: Args, out: Out) -> Result<Exit, Failure> {
         Command::Stats(stats) => {
             let session = open(Missing::Refuse, None).await?;
             session.end(stats::execute(&session, stats.program.as_deref()).await).await
+        }
+        Command::Health => {
+            let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
+            session.end(health::execute(&session).await).await
         }
         Command::Info => {
             let session = Session::open(&global, Missing::Refuse, settings(None)?, out).await?;
@@ -201,6 +211,8 @@ fn settings(running: Option<&Running>) -> Result<Settings, Failure> {
     if let Some(most) = running.max_instructions {
         settings.execution_instructions = most;
     }
+    settings.slice_instructions = running.save_every.unwrap_or(settings.slice_instructions);
+    settings.slice_bytes = running.save_every_bytes.map_or(settings.slice_bytes, |size| size.as_u64().max(1));
     if let Some(level) = std::env::var_os(LOG_LEVEL).filter(|level| !level.is_empty()) {
         let level = level.to_string_lossy();
         let read = Level::from_str(&level, false);

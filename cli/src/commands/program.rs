@@ -53,7 +53,12 @@ impl Shown {
 
 /// Shows one.
 pub async fn show(session: &Session, asked: &ShowProgram) -> Result<Exit, Failure> {
-    let (out, name) = (session.out, asked.name.as_str());
+    let out = session.out;
+    let name = match (&asked.name, &asked.id) {
+        (Some(name), _) => name.clone(),
+        (None, id) => session.cvm.program_by_id(id.as_deref().unwrap_or_default()).await?.summary.name,
+    };
+    let name = name.as_str();
     let shown = Shown::read(session, name, asked.version).await?;
     if asked.source {
         if out.json() { out.value(&shown.source)? } else { out.exactly(&shown.source)? }

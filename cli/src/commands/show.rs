@@ -1,9 +1,11 @@
 //! `show`: all of an execution.
 
-use runstate::domain::cvm::{COGNITIVE, ExecutionView};
+use runstate::domain::cvm::{COGNITIVE, ExecutionView, Show};
 use runstate::engine::CallListing;
+use runstate::vm::{Bounds, MachineView};
 
 use super::calls::{Clock, standing};
+use super::variables::machine_lines;
 use crate::colour::{Paint, Role};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,9 +23,10 @@ const MOST_CALLS: u32 = 1_000;
 /// Where facts begin.
 const FACT: usize = 13;
 
-/// Shows it.
-pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
-    let view = session.cvm.show(id).await?;
+/// Shows it; `full`: with everything that its variables hold.
+pub async fn execute(session: &Session, id: &str, full: bool) -> Result<Exit, Failure> {
+    let bounds = if full { Bounds::full() } else { Bounds::default() };
+    let view = session.engine.ask(&Show::all(id, bounds)).await?;
     if session.out.json() {
         session.out.value(&Told::from(&view))?;
         return Ok(Exit::Done);
@@ -37,6 +40,9 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
     }
     let lines: Vec<String> = view.output[earlier..].iter().map(|line| format!("  {}", indented(line, 4))).collect();
     session.out.lines(&lines)?;
+    if let Some(machine) = &view.machine {
+        session.out.painted(&machine_lines(machine, &session.invocation("show", id, " --full")))?;
+    }
     open_calls(session, &view).await
 }
 
@@ -78,12 +84,18 @@ fn facts(view: &ExecutionView, paint: Paint) -> Vec<String> {
         fact("started", &view.started.to_string()),
     ];
     facts.extend(view.completed.map(|at| fact("ended", &at.to_string())));
+    facts.extend(view.parent_id.as_ref().map(|parent| fact("parent", parent)));
+    facts.extend(view.input.as_ref().map(|input| fact("input", &prompt::shown(input))));
     if !view.result.is_null() {
         facts.push(fact("result", &prompt::shown(&view.result)));
     }
     if let Some(error) = &view.error {
         facts.push(fact("error", &format!("{}: {}", error.name, error.message)));
         facts.push(format!("{:FACT$}line {}, column {}", "", error.line, error.column));
+    }
+    if let Some(MachineView { pc, line, column, .. }) = &view.machine {
+        let place = if *line > 0 { format!("line {line}, column {column} ") } else { String::new() };
+        facts.push(fact("at", &format!("{place}(instruction {pc})")));
     }
     facts.push(fact("instructions", &view.metrics.instructions_executed.to_string()));
     facts.push(fact("calls", &view.metrics.cc_calls_count.to_string()));

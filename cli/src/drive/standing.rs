@@ -1,6 +1,6 @@
 //! Where an execution stands, for whoever drove it or asks.
 
-use runstate::domain::cvm::{COGNITIVE, NO_LINES, OpenCall, Seen, Status, TIMER};
+use runstate::domain::cvm::{COGNITIVE, NO_LINES, OpenCall, Seen, Show, Status, TIMER};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ impl Session {
         self.tell(id, &glance).await
     }
 
-    /// How an execution stands, without reading what it printed.
+    /// The status of an execution and its open calls, without reading what it printed.
     pub async fn status(&self, id: &str) -> Result<Seen, Failure> {
         Ok(self.cvm.glance(id, NO_LINES).await?)
     }
@@ -64,15 +64,20 @@ impl Session {
     /// The end of a command that drives: one object for programs, a status for people.
     pub(super) async fn tell(&self, id: &str, glance: &Seen) -> Result<Exit, Failure> {
         if self.out.json() {
-            let view = self.cvm.show(id).await?;
-            self.out.value(&Told::from(&view))?;
-            return Ok(Exit::of(view.status));
+            return self.reply(id).await;
         }
         if glance.status == Status::Complete && !glance.result.is_null() {
             self.out.line(&format!("= {}", prompt::shown(&glance.result)))?;
         }
         self.remark_on(id, glance);
         Ok(Exit::of(glance.status))
+    }
+
+    /// Prints an execution as one object for programs, as `show` does, but without its machine.
+    pub async fn reply(&self, id: &str) -> Result<Exit, Failure> {
+        let view = self.engine.ask(&Show { id: id.to_owned(), hash: true, machine: None }).await?;
+        self.out.value(&Told::from(&view))?;
+        Ok(Exit::of(view.status))
     }
 
     /// Remarks where an execution stands, and how to go on with it.

@@ -69,6 +69,27 @@ fn run_waits_where_nobody_answers_and_says_how_to_go_on() {
 }
 
 #[test]
+fn answers_of_a_file_go_to_questions_asked_together_and_one_by_one_in_order() {
+    let scene = Scene::new();
+    let source = r#"
+function main() {
+  const first = CC.all(["a?", { tool: "t" }, "b?"]);
+  sleep(1);
+  const then = CC("c?");
+  return [first, then].flat().join();
+}"#;
+    scene.file("many.ts", source);
+    scene.file("answers.json", r#"["1", "2", "3", "4"]"#);
+    let said = scene.run(&["run", "many.ts", "--id", "m1", "--answers", "answers.json", "--json"]).ended(0);
+    assert_eq!(said.json()["result"], "1,2,3,4");
+    // Cut off among those that were asked together.
+    scene.file("two.json", r#"["1", "2"]"#);
+    scene.run(&["run", "many.ts", "--id", "m2", "--answers", "two.json"]).ended(3);
+    let said = scene.run(&["resume", "m2", "--answers", "answers.json", "--json"]).ended(0);
+    assert_eq!(said.json()["result"], "1,2,3,4");
+}
+
+#[test]
 fn run_stops_where_the_answers_of_a_file_end_and_resume_skips_those_taken() {
     let scene = Scene::new();
     scene.file("greet.ts", GREET);
@@ -229,7 +250,7 @@ fn show_tells_all_of_an_execution() {
     let scene = Scene::greeting("g1");
     scene.run(&["answer", "g1", "--text", "Ada"]).ended(3);
     let said = scene.run(&["show", "g1"]).ended(0).text();
-    let lines = said.lines().filter(|line| !line.starts_with("instructions "));
+    let lines = said.lines().filter(|line| !line.starts_with("instructions ") && !line.starts_with("at  "));
     assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
 }
 

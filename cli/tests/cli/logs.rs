@@ -30,6 +30,29 @@ fn a_log_says_what_was_asked_and_how_it_ended() {
 }
 
 #[test]
+fn the_log_of_all_executions_is_read_by_event_and_time() {
+    let scene = Scene::with("fails", FAILS);
+    scene.run(&["start", "fails", "--id", "f1"]).ended(1);
+    scene.run(&["start", "fails", "--id", "f2"]).ended(1);
+    scene.file("sum.ts", "1 + 1");
+    scene.run(&["run", "sum.ts", "--id", "s1"]).ended(0);
+    let said = scene.run(&["logs", "--event", "error"]).ended(0).out;
+    let executions: Vec<&str> = said.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(executions, ["f1", "f2"]);
+    let all = scene.run(&["logs", "--json"]).ended(0);
+    assert_eq!(all.values().iter().map(|row| row["executionId"].clone()).collect::<Vec<_>>(), ["f1", "f2", "s1"]);
+    assert_eq!(events(&scene.run(&["logs", "--limit", "1", "--json"])), ["complete"], "the newest");
+    let second = all.values()[1]["timestamp"].as_str().unwrap().to_owned();
+    assert_eq!(scene.run(&["logs", "--since", &second, "--event", "error", "--json"]).values().len(), 1);
+    assert_eq!(scene.run(&["logs", "--before", &second, "--json"]).values().len(), 1);
+    scene
+        .run(&["logs", "--since", "2000-01-01T00:00:00Z", "--before", "1d"])
+        .ended(0)
+        .explains(&["nothing in the log"]);
+    scene.run(&["logs", "--follow"]).ended(2);
+}
+
+#[test]
 fn a_failure_stands_in_the_log() {
     let scene = Scene::with("fails", FAILS);
     scene.run(&["start", "fails", "--id", "f"]).ended(1);

@@ -47,6 +47,21 @@ fn programs_are_listed_by_name_and_found_by_tag() {
 }
 
 #[test]
+fn a_program_is_loaded_under_an_id_and_shown_by_it() {
+    let scene = Scene::new();
+    scene.file("sum.ts", SUM);
+    let loaded = scene.run(&["load", "sum.ts", "--id", "p1", "--json"]).ended(0).json();
+    assert_eq!(loaded["id"], "p1");
+    assert_eq!(scene.run(&["program", "show", "--id", "p1", "--json"]).ended(0).json()["name"], "sum");
+    assert_eq!(scene.run(&["program", "show", "--id", "p1", "--source"]).ended(0).out, SUM);
+    scene.run(&["load", "sum.ts", "--name", "other", "--id", "p1"]).ended(5).explains(&["`p1` exists already"]);
+    scene.run(&["load", "sum.ts", "--id", "p2"]).ended(5).explains(&["under the id `p1`"]);
+    scene.run(&["program", "show", "--id", "p2"]).ended(5).explains(&["`p2`"]);
+    scene.run(&["program", "show"]).ended(2).explains(&["--id"]);
+    scene.run(&["program", "show", "sum", "--id", "p1"]).ended(2);
+}
+
+#[test]
 fn a_program_shows_what_it_is_its_source_and_its_bytecode() {
     let scene = two();
     scene.run(&["start", "sum", "--id", "s", "--input", r#"{"a": 1, "b": 2}"#]).ended(0);

@@ -21,9 +21,29 @@ fn of_an_execution_that_waits() {
     let said = scene.run(&["answer", "g1", "--text", "Ada", "--json"]).ended(3);
     assert_snapshot!(shape(&said));
     assert_eq!(said.err, "", "programs read standard output only");
-    for args in [&["show", "g1", "--json"][..], &["next", "g1", "--json"], &["resume", "g1", "--json"]] {
+    for args in [&["next", "g1", "--json"], &["resume", "g1", "--json"]] {
         assert_eq!(scene.run(args).json(), said.json(), "{args:?}");
     }
+    // Beside it `show` says where the machine is.
+    let mut shown = scene.show("g1");
+    let machine = shown.as_object_mut().unwrap().remove("machine").unwrap();
+    assert_eq!(shown, said.json());
+    assert!(machine["pc"].is_u64() && machine["frames"][0]["variables"].is_array(), "{machine}");
+}
+
+#[test]
+fn of_the_machine_of_an_execution() {
+    let scene =
+        Scene::with("shop", "const seen = new Map([['a', NaN]]);\nfunction ask(n) { return CC('?'); }\nask(-0);\n");
+    scene.run(&["start", "shop", "--id", "s1", "--input", r#"{"a": 1}"#]).ended(3);
+    let shown = scene.run(&["show", "s1", "--json"]).ended(0);
+    assert_eq!(shown.json()["input"], serde_json::json!({"a": 1}));
+    let mut machine = shown.json()["machine"].clone();
+    for frame in machine["frames"].as_array_mut().unwrap() {
+        frame["pc"] = "[n]".into();
+    }
+    machine["pc"] = "[n]".into();
+    assert_snapshot!(serde_json::to_string_pretty(&machine).unwrap());
 }
 
 #[test]

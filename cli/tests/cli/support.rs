@@ -108,9 +108,15 @@ impl Scene {
 
     pub fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for name in
-            ["CVM_STORAGE_TYPE", "CVM_DATA_DIR", "MONGODB_URI", "RUNSTATE_MAX_INSTRUCTIONS", "RUNSTATE_LOG_LEVEL"]
-        {
+        for name in [
+            "CVM_STORAGE_TYPE",
+            "CVM_DATA_DIR",
+            "MONGODB_URI",
+            "RUNSTATE_MAX_INSTRUCTIONS",
+            "RUNSTATE_LOG_LEVEL",
+            "RUNSTATE_SAVE_EVERY",
+            "RUNSTATE_SAVE_EVERY_BYTES",
+        ] {
             command.env_remove(name);
         }
         command.env("RUNSTATE_STORE", "file:store").env("HOME", self.path()).env("NO_COLOR", "1");
