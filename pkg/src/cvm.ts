@@ -4,7 +4,8 @@ import type { Engine } from "./engine.js";
 import { RunstateError, usage } from "./errors.js";
 import { Feed, each } from "./feed.js";
 import {
-  type Shape, anything, count, flag, given, heap, list, moment, needed, options as checked, placed, rows, span, text as aText, texts,
+  type Shape, anything, count, flag, given, heap, list, moment, needed, oneOf, options as checked, placed, rows, span, text as aText,
+  texts,
 } from "./given.js";
 import type { PlainOf } from "./json.js";
 import {
@@ -22,6 +23,7 @@ import type {
   Latency,
   LoadedProgram,
   LogLevel,
+  LogPage,
   Paged,
   ProgramSummary,
   ProgramView,
@@ -56,6 +58,8 @@ export interface Load {
   description?: string;
   /** Words to find it by. */
   tags?: string[];
+  /** Its id, where it is new under its name; without it one is made. */
+  id?: string;
 }
 
 /** How an execution is started. */
@@ -71,7 +75,7 @@ export interface StartOptions<I = unknown> extends CommandOptions {
 }
 
 const LOAD: Shape<Load> = {
-  name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts,
+  name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts, id: aText,
 };
 const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes: heap, ...COMMAND };
 /** Which executions are listed. */
@@ -86,6 +90,30 @@ export interface ListOptions extends WaitOptions {
   after?: Pick<ExecutionSummary, "id" | "started"> | undefined;
 }
 
+/** Which rows of the log are read. */
+export interface LogOptions extends WaitOptions {
+  /** Only of this execution. */
+  execution?: string;
+  /** Only of this event. */
+  event?: "instruction" | "cc_call" | "error" | "complete";
+  /** Only from this moment on, in milliseconds since 1970. */
+  since?: number;
+  /** Only before this moment. */
+  before?: number;
+  /** Only after the page that said this as its `next`. */
+  after?: string;
+  /** At most so many; 100. */
+  limit?: number;
+}
+
+const LOGS: Shape<LogOptions> = {
+  execution: aText,
+  event: oneOf<NonNullable<LogOptions["event"]>>({ instruction: true, cc_call: true, error: true, complete: true }),
+  since: moment,
+  before: moment,
+  after: aText,
+  ...LIMIT,
+};
 const LIST: Shape<ListOptions> = { status: STATUS, program: aText, after: placed, ...LIMIT };
 const OF_PROGRAM: Shape<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
 
@@ -117,10 +145,10 @@ export class Cvm {
 
   /** Loads a program under its name; the same source again changes nothing, a changed one is the next version. */
   async load(program: Load, options: CommandOptions = {}): Promise<LoadedProgram> {
-    const { name, source, description, tags } = checked("cvm.load", program, LOAD);
+    const { name, source, description, tags, id } = checked("cvm.load", program, LOAD);
     checked("cvm.load", options, COMMAND);
     const compiled = await this.#compiled(program);
-    return this.#engine.ask("cvm.load", { name, source, ...compiled, description, tags }, options, COMMAND);
+    return this.#engine.ask("cvm.load", { name, source, ...compiled, description, tags, id }, options, COMMAND);
   }
 
   async #compiled({ name, source, bytecode, compiler = "unknown" }: Load): Promise<CompiledSource> {
@@ -193,6 +221,11 @@ export class Cvm {
     return this.#engine.ask("cvm.program", { name: text(name, "the name of a program") }, options, WAIT);
   }
 
+  /** As {@link Cvm.program}, by its id. */
+  async programById(id: string, options: WaitOptions = {}): Promise<ProgramView> {
+    return this.#engine.ask("cvm.programById", { id: text(id, "the id of a program") }, options, WAIT);
+  }
+
   /** The versions of a program, newest first. */
   async versions(name: string, options: PageOptions = {}): Promise<Paged<VersionSummary>> {
     return this.#engine.ask("cvm.versions", { name: text(name, "the name of a program") }, options, PAGE);
@@ -214,6 +247,18 @@ export class Cvm {
   /** The answered calls that took longest. */
   slowest(options: { program?: string; limit?: number } & WaitOptions = {}): Promise<CallRow[]> {
     return this.#engine.ask("cvm.slowest", {}, options, { program: aText, ...LIMIT });
+  }
+
+  /**
+   * What was logged, in the order of time: of one execution or of all, of one event or of all, between two moments, from the row after `after`
+   * (`next` of an earlier page) on.
+   *
+   * @example
+   * const { rows } = await rs.cvm.logs({ event: "error", since: Date.now() - 86_400_000 });
+   */
+  async logs(options: LogOptions = {}): Promise<LogPage> {
+    const { execution, signal, ...rest } = checked("cvm.logs", options, LOGS);
+    return this.#engine.call("cvm.logs", { ...rest, id: execution }, signal);
   }
 
   /** Executions of a program, or all, in numbers. */

@@ -796,6 +796,12 @@ export type Phase = "export" | "check" | "compare" | "write" | "verify";
 /** A place in the order of commits. Opaque; later positions of one store are greater only to that store. */
 export type Position = string;
 
+/** One program, by its id. */
+export type ProgramByIdParams = {
+  /** Its id. */
+  id: string,
+};
+
 /** Why a program failed. */
 export type ProgramError = {
   /** In words. */
@@ -814,12 +820,6 @@ export type ProgramError = {
   stack: Array<string>,
   /** When. */
   timestamp: Timestamp,
-};
-
-/** One program, by its id. */
-export type ProgramByIdParams = {
-  /** Its id. */
-  id: string,
 };
 
 /** One program. */

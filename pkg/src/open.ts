@@ -4,7 +4,7 @@ import { untilAborted } from "./abort.js";
 import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
 import { type Compile, Engine } from "./engine.js";
-import { type Shape, flag, heap, oneOf, options as checked, span } from "./given.js";
+import { type Shape, flag, heap, index, oneOf, options as checked, shaped, span } from "./given.js";
 import { crossing } from "./halves.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
 import { LOG_LEVEL, WAIT, text } from "./options.js";
@@ -19,6 +19,11 @@ export interface OpenOptions {
   logLevel?: LogLevel;
   /** Bytes that the heap of an execution may take, where its start does not say; 67,108,864. */
   heapBytes?: number;
+  /**
+   * When an execution that does not stop is saved: after so many `instructions` (250,000), or sooner after so many `bytes` of changed memory
+   * (524,288). It is what a crash can cost at the most.
+   */
+  saveEvery?: { instructions?: number; bytes?: number };
   /**
    * `auto`: timers, deadlines and what dead processes left are driven by this process, or by one of the tabs that have the database open.
    * `off`: you call {@link Cvm.runDue}.
@@ -38,6 +43,7 @@ const OPEN: Shape<OpenOptions> = {
   retentionMs: span,
   logLevel: LOG_LEVEL,
   heapBytes: heap,
+  saveEvery: shaped({ instructions: index, bytes: index }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
   mustExist: flag,
@@ -75,8 +81,9 @@ export async function openOn(host: Host, url: string, options: OpenOptions = {})
 /** What the WebAssembly is told when it opens a store, as JSON text; refuses what is given otherwise than it may be. */
 export function opening(url: string, options: OpenOptions): string {
   text(url, "the URL of a store");
-  const { retentionMs, logLevel, heapBytes, mustExist } = checked("open", options, OPEN);
-  return crossing("open", { retentionMs, logLevel, heapBytes, mustExist });
+  const { retentionMs, logLevel, heapBytes, mustExist, saveEvery } = checked("open", options, OPEN);
+  const [sliceInstructions, sliceBytes] = [saveEvery?.instructions, saveEvery?.bytes];
+  return crossing("open", { retentionMs, logLevel, heapBytes, mustExist, sliceInstructions, sliceBytes });
 }
 
 /** The face of a store that the WebAssembly has opened. */

@@ -9,7 +9,7 @@ import { COMMAND, type CommandOptions, LIMIT, THINGS, WAIT, type WaitOptions } f
 import { plain } from "./plain.js";
 import { Question } from "./question.js";
 import { leavable } from "./stream.js";
-import type { CvmChange, Execution, LogPage, Method, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
+import type { CvmChange, Execution, FrameView, LogPage, Method, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
 
 /** Of which call an answer is, where several may be open, and by whom. */
 export interface AnswerOptions extends CommandOptions {
@@ -27,9 +27,22 @@ export interface AnswerOptions extends CommandOptions {
 export interface ShowOptions extends WaitOptions {
   /** Whether its state is hashed, which walks the whole heap; so it is unless this is `false`. */
   hash?: boolean;
+  /** Whether it is shown where its machine is: instruction, stack, calls and the values of variables, which reads the heap. As `hash`. */
+  machine?: boolean;
+  /** Whether everything is shown that the variables hold, and not only as much as a person reads. */
+  full?: boolean;
 }
 
-const SHOW: Shape<ShowOptions> = { hash: flag, ...WAIT };
+/** Which variables of an execution are shown. */
+export interface VariablesOptions extends WaitOptions {
+  /** Only variables of this name, and calls that have one. */
+  name?: string;
+  /** Whether everything is shown that they hold, and not only as much as a person reads. */
+  full?: boolean;
+}
+
+const SHOW: Shape<ShowOptions> = { hash: flag, machine: flag, full: flag, ...WAIT };
+const VARIABLES: Shape<VariablesOptions> = { name: text, full: flag, ...WAIT };
 const ANSWER: Shape<AnswerOptions> = { call: text, key: text, occurrence: count, by: text, ...COMMAND };
 
 /** The calls that say where an execution stands afterwards, and need no more than its id. */
@@ -111,11 +124,25 @@ export class Run {
     await this.#engine.ask("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
   }
 
-  /** All of it, as of one moment. `hash: false` leaves out its `stateHash`: that walks the whole heap, the rest is told without reading it. */
+  /**
+   * All of it, as of one moment. `hash: false` leaves out its `stateHash` and its `machine`, which read the whole heap; the rest is told without
+   * reading it.
+   */
   async show(options: ShowOptions = {}): Promise<Execution> {
     const view = await this.#engine.ask("cvm.show", { id: this.id }, options, SHOW, "run.show");
     this.#status = view.status;
     return view;
+  }
+
+  /**
+   * Its variables, also where it has ended or failed: the calls that have begun, the innermost first, each with its variables. `value` is tagged
+   * JSON (`{"$undefined":true}`, `{"$map":[…]}`, …), `text` what Node's `util.inspect` writes.
+   *
+   * @example
+   * const [{ variables }] = await run.variables({ name: "total" });
+   */
+  variables(options: VariablesOptions = {}): Promise<FrameView[]> {
+    return this.#engine.ask("cvm.variables", { id: this.id }, options, VARIABLES, "run.variables");
   }
 
   /** The version of its program that it runs, with its source. */

@@ -60,7 +60,10 @@ export class Runstate implements AsyncDisposable {
     return this.#engine.ask("info", {}, options, WAIT);
   }
 
-  /** Why the store can only be read (it is damaged, or of a newer version); null: it can be written. */
+  /**
+   * Why the store cannot be worked with now: it cannot be reached (`unavailable`, `timeout`), or can only be read (`corrupt`, `newer_version`,
+   * `read_only`); null: it answers and can be written. What other systems call `isConnected()`: one read of one row.
+   */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
     const error = await this.#engine.ask("health", {}, options, WAIT);

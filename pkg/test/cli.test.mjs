@@ -22,11 +22,12 @@ function place(t) {
   const at = folder(t);
   writeFileSync(join(at, "order.ts"), SOURCE);
   const env = { PATH: process.env.PATH, HOME: at, RUNSTATE_STORE: "file:store" };
-  const runstate = (...args) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], { cwd: at, env, encoding: "utf8", input: "" });
+  const run = (args, options = {}) => {
+    const all = { cwd: at, env, encoding: "utf8", input: "", timeout: 60_000, ...options };
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], all);
     return { status, stdout, stderr };
   };
-  return { at, env, runstate };
+  return { at, env, runstate: (...args) => run(args), piped: (input, ...args) => run(args, { input }), run };
 }
 
 test("a program is loaded, started, looked at and answered to its end", (t) => {
@@ -67,6 +68,56 @@ test("without a terminal nobody is asked, and it is resumed later", (t) => {
   const run = runstate("run", "order.ts", "--id", "o1");
   assert.deepEqual([run.status, run.stdout], [3, "begin\n? size?\n  1) small\n  2) large\n"]);
   assert.equal(runstate("resume", "o1").status, 3);
+});
+
+test("answers come line by line through a pipe", (t) => {
+  const { piped } = place(t);
+  const run = piped("large\r\nbecause", "run", "order.ts", "--id", "o1");
+  assert.equal(run.status, 0, run.stderr);
+  assert.equal(run.stdout, "begin\n? size?\n  1) small\n  2) large\n> large\n? why?\n> because\n= large, because\n");
+  const json = piped("1\nso\n", "run", "order.ts", "--id", "o2", "--json");
+  assert.deepEqual([json.status, JSON.parse(json.stdout).result], [0, "small, so"]);
+  const begun = piped("2\n", "run", "order.ts", "--id", "o3");
+  assert.deepEqual([begun.status, begun.stdout.endsWith("? why?\n")], [3, true]);
+  assert.equal(piped("so\n", "resume", "o3").status, 0);
+  const wrong = piped("huge\nsmall\n", "run", "order.ts", "--id", "o4");
+  assert.equal(wrong.status, 5);
+  assert.match(wrong.stderr, /the question was `size\?`: `huge` is none of the choices/);
+});
+
+test("a store where no folder can be made fails at once", { skip: process.platform !== "linux" && "there is no /proc" }, (t) => {
+  const { runstate } = place(t);
+  const { status, stderr } = runstate("load", "order.ts", "--store", "file:/proc/x/y");
+  assert.equal(status, 4, stderr);
+  assert.match(stderr, /\/proc\/x\/y: its folder cannot be made there/);
+});
+
+test("the default store is explained when it is made and where it fails", (t) => {
+  const { env, run } = place(t);
+  const { RUNSTATE_STORE, ...plain } = env;
+  const explained = /the default store, the folder `\.cvm` in the home directory that the older CVM uses too/;
+  assert.match(run(["list"], { env: plain }).stderr, explained);
+  const made = run(["load", "order.ts"], { env: plain });
+  assert.equal(made.status, 0);
+  assert.match(made.stderr, explained);
+  assert.doesNotMatch(run(["load", "order.ts"], { env: plain }).stderr, explained);
+  const nowhere = run(["list"], { env: { ...plain, RUNSTATE_STORE: "file:nowhere" } });
+  assert.match(nowhere.stderr, /file:nowhere is the store that RUNSTATE_STORE names/);
+  assert.doesNotMatch(run(["list", "--store", "redis://x"]).stderr, /mongodb|indexeddb|postgres/);
+});
+
+test("variables are shown call by call, and a program has the id that it was given", (t) => {
+  const { at, runstate } = place(t);
+  writeFileSync(join(at, "shop.ts"), "const seen = new Map([['a', NaN]]);\nfunction ask(n) { return CC('?'); }\nask(-0);\n");
+  assert.equal(runstate("load", "shop.ts", "--id", "p1").status, 0);
+  assert.equal(runstate("start", "shop", "--id", "s1").status, 3);
+  const said = runstate("variables", "s1").stdout;
+  assert.match(said, /^ask \(line 2\)\n {2}n = -0\n<program> \(line 3\)\n(.*\n)* {2}seen = Map\(1\) \{ 'a' => NaN \}\n/);
+  const [frame] = runstate("variables", "s1", "seen", "--json").stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(frame.variables[0].value, { $map: [["a", { $number: "NaN" }]] });
+  assert.match(runstate("show", "s1").stdout, /variables\n {2}ask \(line 2\)\n {4}n = -0\n/);
+  assert.equal(runstate("variables", "s1", "nothing").status, 5);
+  assert.equal(runstate("health").status, 0);
 });
 
 test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async (t) => {

@@ -32,8 +32,9 @@ test("a list goes on behind its last row, and an execution is told without its h
   const rest = await rs.cvm.list({ limit: 2, after: first.at(-1) });
   assert.deepEqual([...first, ...rest].map(({ id }) => id), all);
   assert.deepEqual(await rs.cvm.list({ after: rest.at(-1) }), []);
-  const { stateHash, ...hashed } = await run.show();
+  const { stateHash, machine, ...hashed } = await run.show();
   assert.match(stateHash, /^[0-9a-f]{64}$/);
+  assert.equal(machine.line, 1);
   assert.deepEqual(await run.show({ hash: false }), hashed);
 });
 

@@ -1,6 +1,7 @@
-// Asking a person at the terminal: the question, its choices by number, text or beginning, and until when.
+// Asking a person at the terminal, or whoever writes to a pipe: the question, its choices by number, text or beginning, and until when.
 
-import { createInterface } from "node:readline/promises";
+import { type Interface, createInterface } from "node:readline/promises";
+import { setTimeout as pause } from "node:timers/promises";
 
 import type { Json } from "../json.js";
 import type { OpenCall } from "../wire.js";
@@ -69,5 +70,37 @@ export async function ask(call: OpenCall, out: Out): Promise<{ answer: Json } | 
     throw error;
   } finally {
     terminal.close();
+  }
+}
+
+/** How long a pipe may stay silent before its first line, in milliseconds: some programs start others with a pipe that they never write to. */
+const FIRST_LINE_MS = 5000;
+
+/** Answers that are piped in, a line each. Nothing is read before the first one is asked for. */
+export class Pipe {
+  #reader: Interface | undefined;
+  #lines: AsyncIterator<string> | undefined;
+  #heard = false;
+
+  /** The next answer as it was typed; null: there is none; `late`: the time for it is over. */
+  async next({ deadline }: OpenCall): Promise<{ typed: string } | "late" | null> {
+    this.#reader ??= createInterface({ input: process.stdin, crlfDelay: Infinity });
+    this.#lines ??= this.#reader[Symbol.asyncIterator]();
+    const over = new AbortController();
+    const after = (ms: number, what: "late" | null) => pause(Math.max(0, ms), what, { signal: over.signal }).catch(() => what);
+    const waits: Promise<{ typed: string } | "late" | null>[] = [
+      this.#lines.next().then(({ done, value }) => (done === true ? null : { typed: value })),
+    ];
+    if (!this.#heard) waits.push(after(FIRST_LINE_MS, null));
+    if (deadline !== null) waits.push(after(deadline - Date.now(), "late"));
+    const line = await Promise.race(waits);
+    over.abort();
+    this.#heard ||= line !== null && line !== "late";
+    return line;
+  }
+
+  /** Lets the process end. */
+  close(): void {
+    this.#reader?.close();
   }
 }

@@ -7,7 +7,7 @@ import type { Json } from "../json.js";
 import type { Run } from "../run.js";
 import type { Runstate } from "../runstate.js";
 import type { Execution, OpenCall, Seen } from "../wire.js";
-import { ask, question } from "./ask.js";
+import { Pipe, ask, meant, question } from "./ask.js";
 import { exitAt } from "./exit.js";
 import { type Out, moment, shown, told } from "./out.js";
 
@@ -24,6 +24,15 @@ export interface Session {
 
 /** Drives to the end, or until nobody answers; the exit code. */
 export async function drive(session: Session, run: Run): Promise<number> {
+  const pipe = new Pipe();
+  try {
+    return await driven(session, run, pipe);
+  } finally {
+    pipe.close();
+  }
+}
+
+async function driven(session: Session, run: Run, pipe: Pipe): Promise<number> {
   const { rs, out } = session;
   for (let from = 0; ; ) {
     const seen = await run.glance(from);
@@ -32,7 +41,7 @@ export async function drive(session: Session, run: Run): Promise<number> {
     if (seen.status !== "waiting_cc" && seen.status !== "running") break;
     const asked = seen.calls.find((call) => call.kind === "cc" && !isHeld(call));
     if (asked !== undefined) {
-      if (!(await answered(session, run, asked))) break;
+      if (!(await answered(session, run, asked, pipe))) break;
     } else if (seen.status === "waiting_cc" && seen.calls.some((call) => call.kind !== "timer" && !isHeld(call))) {
       break;
     } else {
@@ -40,7 +49,7 @@ export async function drive(session: Session, run: Run): Promise<number> {
       await rs.cvm.runDue();
     }
   }
-  return tell(session, await run.show());
+  return tell(session, await run.show({ machine: false }));
 }
 
 /** Tells how an execution stands after a command; what it printed before `from` was shown. */
@@ -48,17 +57,16 @@ export async function stands(session: Session, run: Run, from = 0): Promise<numb
   const { out } = session;
   const seen = await run.glance(from);
   if (!out.json) for (const line of seen.lines) out.line(line);
-  const view = await run.show();
+  const view = await run.show({ machine: false });
   const open = asks(view);
   if (open !== undefined) out.converse(question(open));
   return tell(session, view);
 }
 
 /** Whether somebody answered. */
-async function answered({ rs, out }: Session, run: Run, call: OpenCall): Promise<boolean> {
+async function answered({ rs, out }: Session, run: Run, call: OpenCall, pipe: Pipe): Promise<boolean> {
   out.converse(question(call));
-  if (!process.stdin.isTTY) return false;
-  const said = await ask(call, out);
+  const said = process.stdin.isTTY ? await ask(call, out) : await piped(call, pipe, out);
   if (said === null) return false;
   if (said === "late") {
     out.remark("\nthe time for an answer is over; going on");
@@ -69,6 +77,20 @@ async function answered({ rs, out }: Session, run: Run, call: OpenCall): Promise
   return true;
 }
 
+/** The next answer of a pipe. One that is none of the choices is an error: nobody there can be asked again. */
+async function piped(call: OpenCall, pipe: Pipe, out: Out): Promise<{ answer: Json } | "late" | null> {
+  const line = await pipe.next(call);
+  if (line === null || line === "late") return line;
+  const said = meant(call, line.typed);
+  if ("wrong" in said) throw refusal(call, said.wrong);
+  out.converse(`> ${shown(said.answer)}\n`);
+  return said;
+}
+
+function refusal(call: OpenCall, why: string): RunstateError {
+  return new RunstateError({ code: "invalid_answer", message: `the question was \`${call.prompt}\`: ${why}` });
+}
+
 async function give(run: Run, call: OpenCall, answer: Json, out: Out): Promise<void> {
   try {
     await run.answer(answer, { call: call.callId });
@@ -76,6 +98,7 @@ async function give(run: Run, call: OpenCall, answer: Json, out: Out): Promise<v
     const code = error instanceof RunstateError ? error.code : undefined;
     if (code === "already_answered") out.remark("somebody else answered that question meanwhile; going on");
     else if (code === "deadline_passed") out.remark("that answer came too late: the time for it was over; going on");
+    else if (code === "invalid_answer" && !process.stdin.isTTY) throw refusal(call, (error as Error).message);
     else if (code === "invalid_answer") out.converse(`${(error as Error).message}\n`);
     else throw error;
   }

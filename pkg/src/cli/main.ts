@@ -1,5 +1,7 @@
 // The command line of the package: the verbs of the native one that a thin script over the store on files can do.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { RunstateError, usage } from "../errors.js";
@@ -7,7 +9,7 @@ import { open, version } from "../node.js";
 import type { Session } from "./drive.js";
 import { Exit, exitOf } from "./exit.js";
 import { Out } from "./out.js";
-import { retentionMs, storeUrl } from "./store.js";
+import { namedBy, retentionMs, storeUrl } from "./store.js";
 import { VERBS, type Given } from "./verbs.js";
 import { verify } from "./verify.js";
 
@@ -22,7 +24,7 @@ ${Object.values(VERBS)
   .join("\n")}
   ${"verify".padEnd(24)}reads every file of a store on files and checks it
 
-  --store URL   file:DIR; without it RUNSTATE_STORE, CVM_DATA_DIR or file:~/.cvm
+  --store URL   file:DIR; without it RUNSTATE_STORE, CVM_DATA_DIR or file:~/.cvm, the folder of the older CVM
   --json        results as JSON, for programs
   --command-id  names a command: the same id again does nothing again
 
@@ -71,9 +73,12 @@ async function over(
   makes: boolean,
   act: (session: Session) => Promise<number>,
 ): Promise<number> {
+  // The default store is explained when it is made.
+  const fresh = makes && !process.env["RUNSTATE_STORE"] && !process.env["CVM_DATA_DIR"] && named === undefined && !isThere(url);
   const rs = await open(url, { timers: "off", retentionMs: retentionMs(process.env), mustExist: !makes }).catch((error: unknown) => {
-    throw named === undefined ? unnamed(url, error) : error;
+    throw unnamed(url, namedBy(named, process.env), error);
   });
+  if (fresh) out.remark(`made ${url}: it ${namedBy(named, process.env)}; --store URL or RUNSTATE_STORE names another one`);
   const line = (words: string) => `runstate ${named === undefined ? "" : `--store ${named} `}${words}`;
   const interrupted = () => {
     out.remark("\nstopped; what was acknowledged is kept, and `resume` goes on there");
@@ -91,11 +96,16 @@ async function over(
   }
 }
 
-/** The error, with how to name another store. */
-function unnamed(url: string, error: unknown): unknown {
-  if (!(error instanceof RunstateError) || !url.startsWith("file:")) return error;
+/** Whether a store on files is there already. */
+function isThere(url: string): boolean {
+  return existsSync(join(url.slice("file:".length).split("?")[0] ?? "", "runstate.json"));
+}
+
+/** The error, with what named the store and how to name another. */
+function unnamed(url: string, by: string | undefined, error: unknown): unknown {
+  if (by === undefined || !(error instanceof RunstateError) || !url.startsWith("file:")) return error;
   const { code, message, retryable, collection, key, details } = error;
-  const more = ` (${url} is the default store; name another one with --store file:DIR)`;
+  const more = ` (${url} ${by}; name another one with --store file:DIR)`;
   return new RunstateError({ code, message: message + more, retryable, collection, key, details });
 }
 

@@ -6,6 +6,14 @@ import { atHome } from "../node/home.js";
 /** The environment variables that count. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What named the store, as the words after its URL say; undefined: `--store` did. */
+export function namedBy(named: string | undefined, env: Environment): string | undefined {
+  if (named !== undefined) return undefined;
+  const variable = env["RUNSTATE_STORE"] ? "RUNSTATE_STORE" : env["CVM_DATA_DIR"] ? "CVM_DATA_DIR" : undefined;
+  if (variable !== undefined) return `is the store that ${variable} names`;
+  return "is the default store, the folder `.cvm` in the home directory that the older CVM uses too";
+}
+
 /** The URL of the store. */
 export function storeUrl(named: string | undefined, env: Environment): string {
   const home = env["HOME"] || env["USERPROFILE"];
@@ -23,7 +31,7 @@ export function storeUrl(named: string | undefined, env: Environment): string {
       if (env["MONGODB_URI"]) return env["MONGODB_URI"];
       throw usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server");
     default:
-      throw usage(`CVM_STORAGE_TYPE is \`${env["CVM_STORAGE_TYPE"]}\`; there are \`file\` and \`mongodb\``);
+      throw usage(`CVM_STORAGE_TYPE is \`${env["CVM_STORAGE_TYPE"]}\`; it must be \`file\` here`);
   }
 }
 

@@ -6,7 +6,7 @@ import { basename } from "node:path";
 
 import { RunstateError, usage } from "../errors.js";
 import type { Json } from "../json.js";
-import type { LoadedProgram, Status } from "../wire.js";
+import type { FrameView, LoadedProgram, Status } from "../wire.js";
 import { type Session, drive, stands } from "./drive.js";
 import { Exit } from "./exit.js";
 import { moment, shown, table, told, toldCall, toldSummary } from "./out.js";
@@ -39,7 +39,7 @@ export const VERBS: { readonly [name: string]: Verb } = {
   run: {
     makes: true,
     usage: "run FILE",
-    about: "loads a program, starts it and asks you what it asks",
+    about: "loads a program, starts it and asks you what it asks, or takes the answers from a pipe, a line each",
     flags: { ...START, name: "value" },
     words: [1, 1],
     async run(session, given) {
@@ -51,10 +51,10 @@ export const VERBS: { readonly [name: string]: Verb } = {
     makes: true,
     usage: "load FILE",
     about: "compiles a program and keeps it under its name",
-    flags: { name: "value", "command-id": "value" },
+    flags: { name: "value", id: "value", "command-id": "value" },
     words: [1, 1],
     async run(session, given) {
-      const loaded = await load(session, given, text(given, "command-id"));
+      const loaded = await load(session, given, { id: text(given, "id"), commandId: text(given, "command-id") });
       if (session.out.json) session.out.value(loaded);
       else session.out.line(`${loaded.name} (version ${loaded.programVersion})`);
       if (!session.out.json) session.out.remark(`start it with: ${session.line(`start ${loaded.name}`)}`);
@@ -93,17 +93,31 @@ export const VERBS: { readonly [name: string]: Verb } = {
       const options = { call, key, by, occurrence: number(given, "occurrence"), commandId: text(given, "command-id") };
       const value = answer(given);
       const run = await session.rs.cvm.run(given.words[0] ?? "");
-      const { next } = await run.glance();
+      const { next } = await run.glance(Number.MAX_SAFE_INTEGER);
       await run.answer(value, options);
       return stands(session, run, next);
     },
   },
   show: {
     usage: "show ID",
-    about: "shows all of an execution",
-    flags: {},
+    about: "shows all of an execution (--full: all that its variables hold)",
+    flags: { full: "switch" },
     words: [1, 1],
     run: show,
+  },
+  variables: {
+    usage: "variables ID [NAME]",
+    about: "shows its variables, call by call (--full: all that they hold)",
+    flags: { full: "switch" },
+    words: [1, 2],
+    run: variables,
+  },
+  health: {
+    usage: "health",
+    about: "says whether the store answers and can be written",
+    flags: {},
+    words: [0, 0],
+    run: health,
   },
   list: {
     usage: "list",
@@ -121,12 +135,12 @@ export const VERBS: { readonly [name: string]: Verb } = {
   },
 };
 
-async function load(session: Session, given: Given, commandId?: string): Promise<LoadedProgram> {
+async function load(session: Session, given: Given, named: { id?: string; commandId?: string } = {}): Promise<LoadedProgram> {
   const file = given.words[0] ?? "";
   const name = text(given, "name") ?? basename(file).replace(/\.[^.]*$/, "");
   const source = read(file);
   try {
-    return await session.rs.cvm.load({ name, source }, { commandId });
+    return await session.rs.cvm.load({ name, source, id: named.id }, { commandId: named.commandId });
   } catch (error) {
     if (error instanceof RunstateError && error.code === "compile_error" && !session.out.json) session.out.remark(`${file}:`);
     throw error;
@@ -157,8 +171,31 @@ function answer(given: Given): Json {
   throw usage("an answer is missing: give --text, --json-value or --file");
 }
 
-async function show({ rs, out }: Session, { words }: Given): Promise<number> {
-  const view = await (await rs.cvm.run(words[0] ?? "")).show();
+async function health({ rs, out }: Session): Promise<number> {
+  const why = await rs.health();
+  if (why !== null) throw why;
+  if (out.json) out.value({ url: rs.url, healthy: true });
+  else out.line(`${rs.url} answers and can be written`);
+  return Exit.done;
+}
+
+async function variables({ rs, out }: Session, { words, flags }: Given): Promise<number> {
+  const run = await rs.cvm.run(words[0] ?? "");
+  const frames = await run.variables({ name: words[1], full: flags["full"] === true });
+  if (out.json) for (const frame of frames) out.value(frame);
+  else for (const line of frames.flatMap((frame) => frameLines(frame, ""))) out.line(line);
+  return Exit.done;
+}
+
+/** A call and its variables. */
+function frameLines({ function: name, line, variables }: FrameView, margin: string): string[] {
+  const place = line > 0 ? ` (line ${line})` : "";
+  const lines = variables.map((variable) => `${margin}  ${variable.name} = ${variable.text}`.replaceAll("\n", `\n${margin}  `));
+  return [`${margin}${name}${place}`, ...lines];
+}
+
+async function show({ rs, out }: Session, { words, flags }: Given): Promise<number> {
+  const view = await (await rs.cvm.run(words[0] ?? "")).show({ full: flags["full"] === true });
   if (out.json) {
     out.value(told(view));
     return Exit.done;
@@ -171,11 +208,24 @@ async function show({ rs, out }: Session, { words }: Given): Promise<number> {
   if (view.completed !== null) fact("ended", moment(view.completed));
   if (view.result !== null) fact("result", shown(view.result));
   if (view.error !== null) fact("error", `${view.error.name}: ${view.error.message} (line ${view.error.line})`);
+  if (view.parentId !== undefined) fact("parent", view.parentId);
+  if (view.input !== undefined) fact("input", shown(view.input));
+  if (view.machine !== undefined) {
+    const { pc, line, column } = view.machine;
+    fact("at", `${line > 0 ? `line ${line}, column ${column} ` : ""}(instruction ${pc})`);
+  }
   fact("instructions", String(view.metrics.instructionsExecuted));
   fact("calls", String(view.metrics.ccCallsCount));
   fact("state hash", view.stateHash ?? "");
   if (view.output.length > 0) out.line("output");
   for (const line of view.output) out.line(`  ${line}`);
+  if (view.machine !== undefined) {
+    const { stack, frames, cut } = view.machine;
+    if (stack.length > 0) fact("stack", stack.map(({ text }) => text).join(", "));
+    out.line("variables");
+    for (const line of frames.flatMap((frame) => frameLines(frame, "  "))) out.line(line);
+    if (cut) out.line("  (not everything is shown; --full shows it)");
+  }
   for (const call of view.calls) fact("call", `${call.callId} (${call.kind}, line ${call.line}) ${call.prompt}`.trimEnd());
   return Exit.done;
 }
