@@ -1,6 +1,7 @@
 //! The command line as it may be written. Which group of the help a command stands in is in `help.rs`.
 
 mod asked;
+mod offered;
 mod parts;
 
 use std::path::PathBuf;
@@ -38,18 +39,7 @@ pub struct Args {
 /// What every command takes.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    // Only what this build can open is offered.
-    #[cfg_attr(
-        feature = "mongodb",
-        doc = "Where executions are kept: `file:DIR`, `mongodb://HOST/DATABASE` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, \
-               MONGODB_URI with CVM_STORAGE_TYPE=mongodb, else file:~/.cvm, the folder of the older CVM]"
-    )]
-    #[cfg_attr(
-        not(feature = "mongodb"),
-        doc = "Where executions are kept: `file:DIR` or `memory:` [default: RUNSTATE_STORE, CVM_DATA_DIR, else file:~/.cvm, the folder \
-               of the older CVM]"
-    )]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help = offered::STORE)]
     pub store: Option<String>,
     /// Print one JSON value a line, errors included, on standard output
     #[arg(long, global = true)]
@@ -332,10 +322,7 @@ Exit codes: 0 it answers and can be written, 4 it does not, or can only be read.
     ///
     /// Whatever makes executions does so too. This is for who may not: on a server the right to make collections and indexes may be another
     /// user's than the one that works with them.
-    #[command(after_help = "\
-Examples:
-  runstate prepare --store file:data
-  runstate prepare --store mongodb://host/app")]
+    #[command(after_help = offered::PREPARE)]
     Prepare,
     /// Write all that a store holds into a file, for another store of any kind
     ///
@@ -350,17 +337,9 @@ Examples:
     Export(Export),
     /// Read an export into a store, which is made where there is none
     ///
-    /// Takes files and folders that `export` wrote, and what the older CVM kept: a directory, or a database on MongoDB, whose executions go on
-    /// where they stood. All of an export is checked before anything is written, and
-    /// nothing that is there is overwritten. An import that was interrupted goes on when it is repeated.
-    #[command(after_help = "\
-Examples:
-  runstate --store file:new import backup.jsonl
-  runstate --store file:new import --tree backup
-  runstate --store file:new import ~/.cvm        a directory of the older CVM
-  runstate --store file:new import 'mongodb://host/cvm'        its database
-
-Exit codes: 4 the export is damaged, cut off or of a newer version, 5 something else is there already.")]
+    /// Takes files and folders that `export` wrote, and what the older CVM kept, whose executions go on where they stood. All of an export is
+    /// checked before anything is written, and nothing that is there is overwritten. An import that was interrupted goes on when it is repeated.
+    #[command(after_help = offered::IMPORT)]
     Import(Import),
     /// Check every file of a store on files
     ///

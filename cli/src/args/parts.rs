@@ -8,7 +8,7 @@ use runstate::domain::cvm::{Start, Status};
 use runstate::limits::LogLevel;
 use serde_json::Value as Json;
 
-use super::Level;
+use super::{Level, offered};
 use crate::granted::Allow;
 use crate::{moment, span};
 
@@ -200,8 +200,7 @@ pub struct Export {
 /// An import.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// Where from: a file (`-`: standard input), a folder, or mongodb://HOST/cvm: a database of the older CVM
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", help = offered::IMPORT_FROM)]
     pub from: PathBuf,
     /// It is a folder that `export --tree` wrote
     #[arg(long)]
