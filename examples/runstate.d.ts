@@ -157,7 +157,7 @@ declare const input: any;
 
 /** Output of the execution: it is kept with it, line by line. */
 interface Console {
-  /** Prints its arguments, separated by spaces; objects and arrays as JSON. */
+  /** Prints its arguments as Node does: objects as `util.inspect` shows them, and `%s %d %i %f %j %o %O %c` in a first text. */
   log(...values: any[]): void;
   /** The same. */
   error(...values: any[]): void;

@@ -8,6 +8,8 @@
 mod generate;
 #[path = "language/run.rs"]
 mod run;
+#[path = "language/values.rs"]
+mod values;
 
 use run::{Case, Ending, Outcome};
 
@@ -92,6 +94,20 @@ fn generated_programs_mean_what_node_means() {
 }
 
 #[test]
+fn console_log_prints_what_node_prints() {
+    let seed: u64 = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
+    println!("seed {seed} (RUNSTATE_SEED=… prints others)");
+    let cases: Vec<Case> = (0..400u64)
+        .map(|number| Case {
+            name: format!("seed {seed} values {number}"),
+            source: values::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
+            ..Case::default()
+        })
+        .collect();
+    compare("console_log_prints_what_node_prints", &cases);
+}
+
+#[test]
 fn a_program_stopped_anywhere_goes_on_as_if_it_had_not() {
     for case in table() {
         let whole = run::here(&case);
@@ -119,6 +135,10 @@ fn a_limit_names_itself_and_cannot_be_caught() {
         ("const f = () => f() + 1; f()", "call depth"),
         ("const l = []; for (;;) l.push({})", "heap"),
         ("for (;;) console.log('a line of output')", "output"),
+        (
+            "let o = 1; for (let n = 0; n < 3; n++) { const p = {}; for (let i = 0; i < 300; i++) p['k' + i] = o; o = p } console.log(o)",
+            "heap",
+        ),
     ];
     for (source, limit) in cases {
         let source =

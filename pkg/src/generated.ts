@@ -1078,7 +1078,7 @@ export type ValueView = {
   /**
    * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
    * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
    * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
    * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
    * begin with `$` have it twice.
@@ -1095,7 +1095,7 @@ export type VariableView = {
   /**
    * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
    * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
    * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
    * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
    * begin with `$` have it twice.

@@ -1,4 +1,4 @@
-//! Values as JSON: plain values that come in and go out, the text of `JSON.stringify` and `console.log`, and
+//! Values as JSON: plain values that come in and go out, the text of `JSON.stringify` and of error messages, and
 //! `JSON.parse`. Nothing here recurses on what a program can nest without end.
 
 use std::collections::HashSet;
@@ -130,7 +130,7 @@ impl Machine {
         })
     }
 
-    /// A value as `console.log` shows it.
+    /// A value within an error message, and as `PRINT` prints it.
     pub(super) fn shown(&self, value: &Value) -> String {
         if let Some(text) = Self::primitive_text(value) {
             return text.to_utf8();

@@ -130,13 +130,13 @@ fn a_machine_stopped_anywhere_and_restored_goes_on_as_if_nothing_had_been() {
 #[test]
 fn the_output_is_what_node_prints() {
     for (source, lines) in [
-        (PROGRAMS[0], vec!["190 0 NaN Infinity a\u{0}\u{fffd}"]),
-        (PROGRAMS[1], vec!["[1,3,5]"]),
-        (PROGRAMS[3], vec!["1", "2", "b", "a", "$z", "$$w", "self", "[1,null,3] false"]),
+        (PROGRAMS[0], vec!["190 -0 NaN Infinity a\u{0}\u{fffd}"]),
+        (PROGRAMS[1], vec!["[ 1, 3, 5 ]"]),
+        (PROGRAMS[3], vec!["1", "2", "b", "a", "$z", "$$w", "self", "[ 1, undefined, 3 ] false"]),
         (PROGRAMS[6], vec!["a 1", "b 2", "c 3", "3"]),
-        (PROGRAMS[8], vec!["24 6 true {\"n\":1,\"x\":7,\"m\":3}"]),
+        (PROGRAMS[8], vec!["24 6 true B { n: 1, x: 7, m: 3 }"]),
         (PROGRAMS[9], vec!["E: !boom 5 true true !boom"]),
-        (PROGRAMS[11], vec!["aB1-b2C3-c2 [\"1\",\"22\"] [\"10\",\"22\"]"]),
+        (PROGRAMS[11], vec!["aB1-b2C3-c2 [ '1', '22' ] [ '10', '22' ]"]),
         (PROGRAMS[13], vec!["V4 9 true V4 xV4 1"]),
     ] {
         let (output, stop, ..) = run(source, 0);
@@ -276,8 +276,8 @@ fn copies_of_a_machine_go_their_own_ways() {
     copy.answer(&json!({"r": [1, null]})).unwrap();
     machine.run(u64::MAX, &TURN);
     copy.run(u64::MAX, &TURN);
-    assert_eq!(machine.take_output(), ["[1,\"left\"]"]);
-    assert_eq!(copy.take_output(), ["[1,{\"r\":[1,null]}]"]);
+    assert_eq!(machine.take_output(), ["[ 1, 'left' ]"]);
+    assert_eq!(copy.take_output(), ["[ 1, { r: [ 1, null ] } ]"]);
 }
 
 #[test]

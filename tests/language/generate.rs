@@ -5,14 +5,8 @@ use std::fmt::Write;
 
 /// The program of a seed.
 pub fn program(seed: u64) -> String {
-    let mut generator = Generator {
-        state: seed ^ 0x9E37_79B9_7F4A_7C15,
-        out: String::new(),
-        loops: 0,
-        functions: 0,
-        depth: 0,
-        in_loop: false,
-    };
+    let mut generator =
+        Generator { seed: Seed::new(seed), out: String::new(), loops: 0, functions: 0, depth: 0, in_loop: false };
     generator
         .out
         .push_str("let a = 3, b = 'x', c = [1, 2, 3], d = { k: 1, m: 'z' }, e = null, f = true, g; let steps = 0;\n");
@@ -27,8 +21,30 @@ pub fn program(seed: u64) -> String {
     generator.out
 }
 
+/// Numbers from a seed (splitmix64).
+pub struct Seed(u64);
+
+impl Seed {
+    pub fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// The next number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+
+    pub fn pick<'t>(&mut self, list: &[&'t str]) -> &'t str {
+        list[self.below(list.len())]
+    }
+}
+
 struct Generator {
-    state: u64,
+    seed: Seed,
     out: String,
     loops: usize,
     functions: usize,
@@ -44,17 +60,12 @@ const BINARY: &[&str] = &[
 const ASSIGN: &[&str] = &["=", "=", "=", "+=", "-=", "*=", "|=", "&&=", "||=", "??=", "%=", ">>>="];
 
 impl Generator {
-    /// The next number below `bound` (splitmix64).
     fn below(&mut self, bound: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+        self.seed.below(bound)
     }
 
     fn pick<'t>(&mut self, list: &[&'t str]) -> &'t str {
-        list[self.below(list.len())]
+        self.seed.pick(list)
     }
 
     fn text(&mut self, text: &str) {

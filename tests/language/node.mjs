@@ -1,9 +1,10 @@
 // Runs programs the way Node means them: reads [{ source, input, answers }] and writes [{ lines, result?, error? }].
-// Printing follows the rule of the language: text as it is, primitives as String(), objects and arrays as compact JSON.
+// Printing is Node's own; only where an error was made differs, so the lines of traces are left out.
 import { readFileSync } from 'node:fs';
+import { format } from 'node:util';
 
 const AsyncFunction = Object.getPrototypeOf(async function () {}).constructor;
-const shown = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
+const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\))/g, '').replace(/\n +\.\.\. \d+ lines matching cause stack trace \.\.\./g, '');
 
 // When the turn of the other side is.
 const NOW = 1_790_000_000_000;
@@ -19,7 +20,7 @@ const sorted = (value) =>
 async function run({ source, input, answers }) {
   const lines = [];
   // What leaves a program is Unicode: a lone surrogate becomes U+FFFD.
-  const print = (...values) => lines.push(values.map(shown).join(' ').toWellFormed());
+  const print = (...values) => lines.push(untraced(format(...values)).toWellFormed());
   const console = { log: print, error: print, warn: print, info: print, debug: print };
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
   const counts = new Map();

@@ -148,7 +148,7 @@ fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machin
     let mut lines = Vec::new();
     let ending = loop {
         let stop = machine.run(fuel, &TURN);
-        lines.extend(machine.take_output());
+        lines.extend(machine.take_output().iter().map(|line| untraced(line)));
         match stop {
             Stop::Fuel if machine.instructions() > 200_000_000 => break Ending::Failed("it does not end".to_owned()),
             Stop::Fuel => {}
@@ -177,6 +177,30 @@ fn drive(machine: &mut Machine, case: &Case, fuel: u64, stopped: impl Fn(&Machin
         }
     };
     Outcome { lines, ending, instructions: machine.instructions() }
+}
+
+/// A printed line without the traces of errors, which differ: `at f (3:5)`. What follows on such a line stays.
+fn untraced(line: &str) -> String {
+    let mut kept = String::new();
+    for part in line.split_inclusive('\n') {
+        match trace_end(part) {
+            Some(end) => {
+                kept.truncate(kept.trim_end_matches('\n').len());
+                kept.push_str(&part[end..]);
+            }
+            None => kept.push_str(part),
+        }
+    }
+    kept
+}
+
+/// Where the place in a trace ends: `    at f (3:5)`.
+fn trace_end(part: &str) -> Option<usize> {
+    part.trim_start_matches(' ').strip_prefix("at ").filter(|_| part.starts_with(' '))?;
+    part.match_indices(')').map(|(end, _)| end).find_map(|end| {
+        let (line, column) = part[part[..end].rfind('(')? + 1..end].split_once(':')?;
+        (line.parse::<u32>().is_ok() && column.parse::<u32>().is_ok()).then_some(end + 1)
+    })
 }
 
 /// A call as both sides print it.

@@ -52,7 +52,7 @@ pub struct FrameView {
 pub struct VariableView {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// Its value.
     #[serde(flatten)]
     pub value: ValueView,
 }
@@ -161,7 +161,7 @@ impl Machine {
         first
     }
 
-    /// What a slot holds: a variable that closures share stands in a cell.
+    /// The value of a slot: a variable that closures share is in a cell.
     fn held(&self, value: &Value) -> Value {
         match value {
             Value::Ref(at) => match self.heap.get(*at) {

@@ -2,7 +2,7 @@
 
 use super::super::number;
 use super::super::value::HeapRef;
-use super::{Item, Kind, Shown, ShownObject};
+use super::{Bounds, Item, Kind, Member, Shown, ShownObject};
 
 /// Columns of a line.
 const BREAK: usize = 80;
@@ -17,16 +17,22 @@ const GROUPED: usize = 6;
 const LEAST_LINE: usize = 16;
 
 /// Node's form.
-pub(super) fn text(shown: &Shown) -> String {
-    Writer::default().value(shown, 0)
+pub(super) fn text(shown: &Shown, bounds: &Bounds) -> String {
+    Writer { items: bounds.items, indentation: 0, level: 0, circular: Vec::new() }.value(shown, 0)
 }
 
-#[derive(Default)]
+/// A number as `util.inspect` writes it.
+pub(super) fn number(number: f64) -> String {
+    if number == 0.0 && number.is_sign_negative() { "-0".to_owned() } else { number::to_text(number).to_utf8() }
+}
+
 struct Writer {
+    /// Elements of one array.
+    items: usize,
     indentation: usize,
     /// The level of the object that was entered last.
     level: usize,
-    /// What is referred to from within itself, by number.
+    /// Objects that refer to themselves, by number.
     circular: Vec<HeapRef>,
 }
 
@@ -37,8 +43,7 @@ impl Writer {
             Shown::Uninitialised => "<not yet assigned>".to_owned(),
             Shown::Null => "null".to_owned(),
             Shown::Bool(truth) => truth.to_string(),
-            Shown::Number(number) if *number == 0.0 && number.is_sign_negative() => "-0".to_owned(),
-            Shown::Number(number) => number::to_text(*number).to_utf8(),
+            Shown::Number(value) => number(*value),
             Shown::Text(units, left) => self.text(units, *left),
             Shown::Circular(_, at) => {
                 let number = self.circular.iter().position(|target| target == at).unwrap_or_else(|| {
@@ -64,7 +69,8 @@ impl Writer {
     fn object(&mut self, object: &ShownObject, level: usize) -> String {
         let (mut base, open, close) = self.frame(object);
         let empty = object.items.is_empty() && object.items_left == 0 && object.members.is_empty();
-        if empty && object.members_left == 0 {
+        let iterates = matches!(object.kind, Kind::Iterator { plain: false, .. });
+        if empty && object.members_left == 0 && !iterates {
             return if base.is_empty() { format!("{open}{close}") } else { base };
         }
         let level = level + 1;
@@ -73,11 +79,11 @@ impl Writer {
         if object.items_left > 0 {
             output.push(format!("... {} more item{}", object.items_left, plural(object.items_left)));
         }
-        for (key, member) in &object.members {
+        for member in &object.members {
             self.indentation += 2;
-            let member = self.value(member, level);
+            let value = self.value(&member.value, level);
             self.indentation -= 2;
-            output.push(format!("{}: {member}", named(key)));
+            output.push(format!("{}: {value}", named(member)));
         }
         if object.members_left > 0 {
             let (left, plural) = (object.members_left, if object.members_left == 1 { "y" } else { "ies" });
@@ -87,10 +93,11 @@ impl Writer {
             let reference = format!("<ref *{}>", number + 1);
             base = if base.is_empty() { reference } else { format!("{reference} {base}") };
         }
-        self.joined(object, output, (&base, &open, close), level)
+        let output = if let Kind::Array = object.kind { self.grouped(output, object) } else { Lines::of(output) };
+        self.joined(output, (&base, &open, close), level)
     }
 
-    /// What stands before the braces, and the braces.
+    /// The text before the braces, and the braces.
     fn frame(&self, object: &ShownObject) -> (String, String, &'static str) {
         let none = String::new();
         match &object.kind {
@@ -99,12 +106,13 @@ impl Writer {
             Kind::Object => (none, format!("{} {{", object.class), "}"),
             Kind::Map => (none, format!("Map({}) {{", object.len), "}"),
             Kind::Set => (none, format!("Set({}) {{", object.len), "}"),
-            Kind::Iterator(name) => (none, format!("Object [{name}] {{"), "}"),
+            Kind::Iterator { name, plain: true } => (none, format!("Object [{name}] {{"), "}"),
+            Kind::Iterator { name, plain: false } => (none, format!("[{name}] {{"), "}"),
             Kind::Function(base) => (base.clone(), "{".to_owned(), "}"),
             Kind::RegExp { source, flags } => (format!("/{source}/{flags}"), "{".to_owned(), "}"),
-            Kind::Error { stack, .. } => {
-                let lines: Vec<&str> = stack.split('\n').collect();
-                (lines.join(&format!("\n{}", " ".repeat(self.indentation))), "{".to_owned(), "}")
+            Kind::Error(label) => {
+                let stack = label.stack.replace('\n', &format!("\n{}", " ".repeat(self.indentation)));
+                (stack, "{".to_owned(), "}")
             }
         }
     }
@@ -118,87 +126,99 @@ impl Writer {
                 let key = self.value(key, level);
                 format!("{key} => {}", self.value(value, level))
             }
+            Item::Pair(key, value) => {
+                let output = vec![self.value(key, level), self.value(value, level)];
+                self.joined(Lines::of(output), ("", "[", "]"), level)
+            }
         };
         self.indentation -= 2;
         text
     }
 
     /// On one line where few levels and short ones are on it, else on several.
-    fn joined(
-        &self,
-        object: &ShownObject,
-        output: Vec<String>,
-        (base, open, close): (&str, &str, &str),
-        level: usize,
-    ) -> String {
+    fn joined(&self, output: Lines, (base, open, close): (&str, &str, &str), level: usize) -> String {
         let begin = if base.is_empty() { open.to_owned() } else { format!("{base} {open}") };
-        let entries = output.len();
-        let output = match object.kind {
-            Kind::Array if entries > GROUPED => self.grouped(object, output),
-            _ => output,
-        };
-        if self.level - level < COMPACT && entries == output.len() {
-            let start = output.len() + self.indentation + length(open) + length(base) + 10;
-            if fits(&output, start) && !base.contains('\n') {
-                let joined = output.join(", ");
+        if self.level - level < COMPACT && !output.grouped {
+            let start = output.lines.len() + self.indentation + length(open) + length(base) + 10;
+            if fits(&output.lines, start) && !base.contains('\n') {
+                let joined = output.lines.join(", ");
                 if !joined.contains('\n') {
                     return format!("{begin} {joined} {close}");
                 }
             }
         }
         let indentation = format!("\n{}", " ".repeat(self.indentation));
-        format!("{begin}{indentation}  {}{indentation}{close}", output.join(&format!(",{indentation}  ")))
+        format!("{begin}{indentation}  {}{indentation}{close}", output.lines.join(&format!(",{indentation}  ")))
     }
 
-    /// Elements in columns, where they are of like lengths.
-    fn grouped(&self, object: &ShownObject, output: Vec<String>) -> Vec<String> {
+    /// Elements in columns, where they are of like lengths (`groupArrayElements`).
+    fn grouped(&self, output: Vec<String>, object: &ShownObject) -> Lines {
         const SEPARATOR: usize = 2;
-        // The mark of what is left out has a line of its own.
-        let count = output.len() - usize::from(object.items_left > 0);
-        let lengths: Vec<usize> = output.iter().take(count).map(|entry| length(entry)).collect();
-        let total: usize = lengths.iter().map(|length| length + SEPARATOR).sum();
-        let longest = lengths.iter().copied().max().unwrap_or_default();
-        let width = longest + SEPARATOR;
-        let like = total as f64 / width as f64 > 5.0 || longest <= 6;
-        if width * 3 + self.indentation >= BREAK || !like {
-            return output;
+        if output.len() <= GROUPED {
+            return Lines::of(output);
         }
-        let bias = (width as f64 - total as f64 / output.len() as f64).sqrt();
-        let biased = (width as f64 - 3.0 - bias).max(1.0);
+        // The mark of what is left out has a line of its own.
+        let count = output.len() - usize::from(output.len() > self.items || object.items_left > 0);
+        let widths: Vec<usize> = output.iter().take(count).map(|entry| width(entry)).collect();
+        let total: usize = widths.iter().map(|width| width + SEPARATOR).sum();
+        let longest = widths.iter().copied().max().unwrap_or_default();
+        let column = longest + SEPARATOR;
+        let like = total as f64 / column as f64 > 5.0 || longest <= 6;
+        if column * 3 + self.indentation >= BREAK || !like {
+            return Lines::of(output);
+        }
+        let bias = (column as f64 - total as f64 / output.len() as f64).sqrt();
+        let biased = (column as f64 - 3.0 - bias).max(1.0);
         // Nearly a square: a character is 2.5 times as high as it is wide.
         let square = ((2.5 * biased * count as f64).sqrt() / biased).round() as usize;
-        let columns = square.min((BREAK - self.indentation) / width).min(COMPACT * 4).min(15);
+        let columns = square.min((BREAK - self.indentation) / column).min(COMPACT * 4).min(15);
         if columns <= 1 {
-            return output;
+            return Lines::of(output);
         }
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| lengths.iter().skip(column).step_by(columns).copied().max().unwrap_or_default() + SEPARATOR)
+        let columns: Vec<usize> = (0..columns)
+            .map(|first| widths.iter().skip(first).step_by(columns).copied().max().unwrap_or_default() + SEPARATOR)
             .collect();
-        let only_items = object.items.len() + usize::from(object.items_left > 0) == output.len();
-        let numbers = only_items
-            && object.items.iter().all(|item| matches!(item, Item::Value(Shown::Number(_))));
-        let mut rows = Vec::with_capacity(count / columns + 2);
-        for first in (0..count).step_by(columns) {
-            let last = (first + columns).min(count) - 1;
-            let mut row = String::new();
-            for at in first..last {
-                let cell = format!("{}, ", output[at]);
-                let padding = " ".repeat((widths[at - first]).saturating_sub(lengths[at] + SEPARATOR));
-                row += &if numbers { padding + &cell } else { cell + &padding };
+        let mut lines = Vec::with_capacity(count / columns.len() + 2);
+        for (row, widths) in output[..count].chunks(columns.len()).zip(widths.chunks(columns.len())) {
+            let mut line = String::new();
+            for (at, (entry, width)) in row.iter().zip(widths).enumerate() {
+                let is_last = at + 1 == row.len();
+                let cell = if is_last { entry.clone() } else { format!("{entry}, ") };
+                let room = columns[at] - SEPARATOR - width;
+                match (object.numbers, is_last) {
+                    (true, _) => line += &format!("{:room$}{cell}", ""),
+                    (false, false) => line += &format!("{cell}{:room$}", ""),
+                    (false, true) => line += &cell,
+                }
             }
-            if numbers {
-                row += &" ".repeat((widths[last - first] - SEPARATOR).saturating_sub(lengths[last]));
-            }
-            rows.push(row + &output[last]);
+            lines.push(line);
         }
-        rows.extend(output.into_iter().skip(count));
-        rows
+        lines.extend(output.into_iter().skip(count));
+        Lines { lines, grouped: true }
+    }
+}
+
+/// The entries between the braces of an object.
+struct Lines {
+    lines: Vec<String>,
+    /// Several entries may be on a line.
+    grouped: bool,
+}
+
+impl Lines {
+    fn of(lines: Vec<String>) -> Self {
+        Self { lines, grouped: false }
     }
 }
 
 /// Whether entries fit on one line behind so many columns.
 fn fits(output: &[String], start: usize) -> bool {
     output.iter().map(|entry| length(entry)).sum::<usize>() + output.len() + start <= BREAK
+}
+
+/// Columns of a text; its line breaks take none.
+fn width(text: &str) -> usize {
+    length(text) - text.matches('\n').count()
 }
 
 /// Length in UTF-16 units, as JavaScript counts.
@@ -210,15 +230,18 @@ fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// The name of a member, quoted where it is not a plain word.
-fn named(key: &[u16]) -> String {
-    let text = String::from_utf16_lossy(key);
+/// The name of a member: in brackets where it is not enumerable, quoted where it is not a plain word.
+fn named(member: &Member) -> String {
+    let text = String::from_utf16_lossy(&member.key);
+    if !member.enumerable {
+        return format!("[{text}]");
+    }
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let plain = begins && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_word = begins && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if text == "__proto__" {
         return "['__proto__']".to_owned();
     }
-    if plain { text } else { quoted(key) }
+    if is_word { text } else { quoted(&member.key) }
 }
 
 /// A text in the quotes that it needs no escapes for, where there are such.

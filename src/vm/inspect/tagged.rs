@@ -29,9 +29,9 @@ fn object_json(object: &ShownObject) -> Json {
         Kind::Map => ("$map", items(object)),
         Kind::Set => ("$set", items(object)),
         Kind::Function(base) => ("$function", json!(base)),
-        Kind::Iterator(name) => ("$iterator", json!(name)),
+        Kind::Iterator { name, .. } => ("$iterator", json!(name)),
         Kind::RegExp { source, flags } => ("$regexp", json!({ "source": source, "flags": flags })),
-        Kind::Error { name, message, stack } => ("$error", json!({ "name": name, "message": message, "stack": stack })),
+        Kind::Error(label) => ("$error", json!({ "name": label.name, "message": label.message, "stack": label.stack })),
     };
     let mut tagged = members(object);
     tagged.insert(tag.to_owned(), value);
@@ -42,7 +42,7 @@ fn items(object: &ShownObject) -> Json {
     let items = object.items.iter().map(|item| match item {
         Item::Holes(run) => json!({ "$holes": run }),
         Item::Value(value) => json(value),
-        Item::Entry(key, value) => json!([json(key), json(value)]),
+        Item::Entry(key, value) | Item::Pair(key, value) => json!([json(key), json(value)]),
     });
     let cut = (object.items_left > 0).then(|| json!({ "$cut": object.items_left }));
     items.chain(cut).collect()
@@ -50,18 +50,18 @@ fn items(object: &ShownObject) -> Json {
 
 fn members(object: &ShownObject) -> Map<String, Json> {
     let mut members = Map::new();
-    for (key, member) in &object.members {
-        let key = String::from_utf16_lossy(key);
+    for member in &object.members {
+        let key = String::from_utf16_lossy(&member.key);
         // A program's own `$` is doubled, so that no member is taken for a tag.
-        let doubled = if key.starts_with('$') { "$" } else { "" };
-        members.insert(format!("{doubled}{key}"), json(member));
+        let mark = if key.starts_with('$') || !member.enumerable { "$" } else { "" };
+        members.insert(format!("{mark}{key}"), json(&member.value));
     }
     if object.members_left > 0 {
         members.insert("$cut".to_owned(), json!(object.members_left));
     }
     let builtin = match &object.kind {
         Kind::Object => object.class == "Object",
-        Kind::Error { name, .. } => object.class == *name,
+        Kind::Error(label) => object.class == label.name,
         _ => true,
     };
     if !builtin {

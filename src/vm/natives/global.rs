@@ -31,8 +31,8 @@ fn not_callable(_: &mut Machine, _: &Args) -> Result {
 }
 
 fn log(machine: &mut Machine, args: &Args) -> Result {
-    let shown: Vec<String> = (0..args.count).map(|i| machine.shown(&machine.arg(args, i))).collect();
-    machine.print(shown.join(" "))?;
+    let line = machine.formatted(args)?;
+    machine.print(line)?;
     Ok(Done::Value(Value::Undefined))
 }
 

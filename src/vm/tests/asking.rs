@@ -177,7 +177,7 @@ fn timers_and_written_files_give_undefined_whatever_is_told() {
         machine.reply(&[Reply::Value(json!("told"))]).unwrap();
     }
     machine.run(u64::MAX, &TURN);
-    assert_eq!(machine.take_output(), ["[\"undefined\",\"undefined\",\"string\",\"string\"]"]);
+    assert_eq!(machine.take_output(), ["[ 'undefined', 'undefined', 'string', 'string' ]"]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn several_questions_are_one_stop_and_come_back_as_a_list() {
     machine.reply(&replies).unwrap();
     let mut machine = restored(&machine);
     assert_eq!(machine.run(u64::MAX, &TURN), Stop::Complete(Json::Null));
-    assert_eq!(machine.take_output(), ["[1,null,{\"x\":[]},null] 4"]);
+    assert_eq!(machine.take_output(), ["[ 1, undefined, { x: [] }, null ] 4"]);
 }
 
 #[test]

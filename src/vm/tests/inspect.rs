@@ -232,8 +232,16 @@ fn stopped(source: &str) -> Machine {
 }
 
 /// All that a bound on variables lets through.
-const WIDE: Bounds =
-    Bounds { variable_bytes: 1 << 20, bytes: 1 << 20, depth: 2, items: 100, text: 10_000, frames: 50, functions: true };
+const WIDE: Bounds = Bounds {
+    variable_bytes: 1 << 20,
+    bytes: 1 << 20,
+    depth: 2,
+    items: 100,
+    members: 100,
+    text: 10_000,
+    frames: 50,
+    functions: true,
+};
 
 #[track_caller]
 fn value(view: &MachineView, name: &str) -> ValueView {
