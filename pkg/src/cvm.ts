@@ -95,7 +95,7 @@ export interface LogOptions extends WaitOptions {
   /** Only of this execution. */
   execution?: string;
   /** Only of this event. */
-  event?: "instruction" | "cc_call" | "error" | "complete";
+  event?: "instruction" | "cc_call" | "error" | "complete" | "history";
   /** Only from this moment on, in milliseconds since 1970. */
   since?: number;
   /** Only before this moment. */
@@ -108,7 +108,7 @@ export interface LogOptions extends WaitOptions {
 
 const LOGS: Shape<LogOptions> = {
   execution: aText,
-  event: oneOf<NonNullable<LogOptions["event"]>>({ instruction: true, cc_call: true, error: true, complete: true }),
+  event: oneOf<NonNullable<LogOptions["event"]>>({ instruction: true, cc_call: true, error: true, complete: true, history: true }),
   since: moment,
   before: moment,
   after: aText,

@@ -29,7 +29,7 @@ fn an_unknown_scheme_is_told_with_the_nearest_one() {
     scene.run(&["list", "--store", "postgres://x"]).ended(4).explains(&["no PostgreSQL store yet"]);
     scene.run(&["list", "--store", "indexeddb:x"]).ended(4).explains(&["no store in IndexedDB"]);
     scene.run(&["list", "--store", "memory"]).ended(2).explains(&["did you mean `memory:`?"]);
-    scene.run(&["list", "--store", ""]).ended(2).explains(&["write `file:DIRECTORY` or `memory:`"]);
+    scene.run(&["list", "--store", ""]).ended(2).explains(&["write `file:DIRECTORY`", "`memory:`"]);
     scene.run(&["list", "--store", "file://tmp/x"]).ended(2).explains(&["`file:tmp/x` or `file:///tmp/x`?"]);
 }
 

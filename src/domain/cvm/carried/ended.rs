@@ -115,7 +115,9 @@ impl CarryEnded {
         let seed = ctx.seed("random");
         let machine = match &self.unable {
             Some(why) => Err(why.clone()),
-            None => vm::Machine::standing(program.clone(), seed, live::limits(None, ctx), &standing).map_err(|e| e.message),
+            None => {
+                vm::Machine::standing(program.clone(), seed, live::limits(None, ctx), &standing).map_err(|e| e.message)
+            }
         };
         match machine {
             Ok(machine) => Ok(Live::new(machine, hash.clone())),
