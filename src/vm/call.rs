@@ -7,8 +7,8 @@ use super::interpreter::Next;
 use super::limits::Exceeded;
 use super::machine::{Linked, Machine};
 use super::object::Closure;
-use super::program::{Capture, FunctionKind};
-use super::raise::{Raise, type_error};
+use super::program::{Capture, FunctionKind, Wait};
+use super::raise::{Raise, type_error, unsupported};
 use super::value::{HeapRef, Value};
 
 /// How a call went.
@@ -98,7 +98,7 @@ impl Machine {
                 let own = name.methods.get(kind as usize).copied().flatten();
                 match own.or(name.methods[super::builtin::Receiver::Object as usize]) {
                     Some(builtin) => Value::Builtin(builtin),
-                    None => Value::Undefined,
+                    None => self.property(&receiver, &name.key)?,
                 }
             }
             (None, None) => Value::Undefined,
@@ -203,6 +203,9 @@ impl Machine {
         let Some(described) = self.program.functions.get(function as usize) else {
             return Err(Raise::Internal("a function outside its table"));
         };
+        if described.is_async && !self.is_awaited() {
+            return self.not_awaited(function);
+        }
         match described.kind {
             FunctionKind::Arrow => {
                 let this = closure.this.clone().unwrap_or(Value::Undefined);
@@ -218,6 +221,37 @@ impl Machine {
             }
             _ => self.enter(at, function, calling),
         }
+    }
+
+    /// Whether the value of the running call is awaited at once: by its own function, or by a caller of the functions that return it.
+    fn is_awaited(&self) -> bool {
+        for (index, pc) in self.running() {
+            let Some(Frame::Code(frame)) = self.frames.get(index) else { return false };
+            match self.program.waits.get(&pc) {
+                Some(Wait::Await) => return true,
+                // An async function runs only where it is awaited.
+                Some(Wait::Return) if self.is_async(frame.function) => return true,
+                Some(Wait::Return) => {}
+                None => return false,
+            }
+        }
+        false
+    }
+
+    fn is_async(&self, function: u32) -> bool {
+        self.program.functions.get(function as usize).is_some_and(|described| described.is_async)
+    }
+
+    #[cold]
+    fn not_awaited<T>(&self, function: u32) -> Result<T, Raise> {
+        let name = match self.function_name(function) {
+            "" => "(anonymous)",
+            name => name,
+        };
+        unsupported(format!(
+            "the call of the async function `{name}` is not awaited at once: promises are not supported. Write await \
+             before the call."
+        ))
     }
 
     fn put_this(&mut self, base: usize, this: Value) {
@@ -328,8 +362,7 @@ impl Machine {
             self.stack.truncate(below);
             self.stack.push(array);
             match raise {
-                Raise::Primitive(at, _) if at >= below => Raise::Error(
-                    super::object::ErrorKind::Type,
+                Raise::Primitive(at, _) if at >= below => Raise::Unsupported(
                     "an object with its own toString cannot be spread into this call; call String() on it first"
                         .to_owned(),
                 ),

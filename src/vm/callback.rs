@@ -9,8 +9,7 @@ use super::entry::Entry;
 use super::frame::{Entered, Frame};
 use super::limits::Exceeded;
 use super::machine::Machine;
-use super::object::ErrorKind;
-use super::raise::{Hint, Raise, type_error};
+use super::raise::{Hint, Raise, type_error, unsupported};
 use super::sorting::Sorting;
 use super::value::Value;
 
@@ -222,6 +221,10 @@ impl Waiting {
 
     fn next_element(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
         let Value::Ref(array) = self.source else { return Ok(Step::Done(Value::Undefined)) };
+        // An iterator sees what is added behind it.
+        if self.kind == Kind::From {
+            self.len = machine.heap.array_len(array) as u32;
+        }
         while self.index < self.len {
             let index = if self.kind.backwards() { self.len - 1 - self.index } else { self.index };
             self.index += 1;
@@ -311,9 +314,8 @@ impl Waiting {
             }
             Kind::Primitive => {
                 let primitive = match result {
-                    // A first method that gives an object is passed over.
                     Value::Ref(_) | Value::Builtin(_) => {
-                        return type_error("Cannot convert object to primitive value");
+                        return unsupported("a toString or valueOf that returns an object is not supported");
                     }
                     primitive => primitive,
                 };
@@ -360,8 +362,7 @@ impl Machine {
                 self.frames.truncate(depth);
                 self.stack.truncate(top);
                 Err(match raise {
-                    Raise::Primitive(at, _) if at >= top => Raise::Error(
-                        ErrorKind::Type,
+                    Raise::Primitive(at, _) if at >= top => Raise::Unsupported(
                         "a built-in function used as a callback met an object with its own toString; use an arrow"
                             .to_owned(),
                     ),

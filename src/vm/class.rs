@@ -7,7 +7,7 @@ use super::interpreter::Next;
 use super::machine::Machine;
 use super::object::{Class, ErrorKind, ErrorObject, Object};
 use super::program::FunctionKind;
-use super::raise::{Raise, reference_error, type_error};
+use super::raise::{Raise, reference_error, type_error, unsupported};
 use super::table::Which;
 use super::value::{HeapRef, Value};
 
@@ -41,9 +41,32 @@ impl Machine {
                 }
             }
             Value::Builtin(builtin) if ErrorKind::named(builtin.name()).is_some() => return Ok(None),
+            Value::Null => return unsupported("a class that extends null is not supported"),
+            Value::Builtin(builtin) if self.registry.find(&format!("new {}", builtin.name())).is_some() => {
+                return unsupported(format!("a class that extends `{}` is not supported", builtin.name()));
+            }
             _ => {}
         }
+        if self.is_constructor_in_node(parent) {
+            return unsupported("a class that extends a plain function is not supported; write a class");
+        }
         type_error(format!("Class extends value {} is not a constructor or null", self.shown(parent)))
+    }
+
+    /// Whether Node makes objects with this value where this machine does not: plain functions, bound ones, wrappers.
+    fn is_constructor_in_node(&self, value: &Value) -> bool {
+        match value {
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Closure(closure) => {
+                    let function = self.program.functions.get(closure.function as usize);
+                    function.is_some_and(|function| function.kind == FunctionKind::Function && !function.is_async)
+                }
+                Entry::Bound(_) => true,
+                _ => false,
+            },
+            Value::Builtin(builtin) => matches!(builtin.name(), "Boolean" | "Number" | "String"),
+            _ => false,
+        }
     }
 
     /// `METHOD`: `( class f -- class )`
@@ -102,7 +125,11 @@ impl Machine {
             Value::Ref(at) if self.class_parts(at).is_some() => at,
             _ => {
                 let text = self.program.texts.get(&self.pc).map(|text| (**text).to_owned());
-                return type_error(format!("{} is not a constructor", text.unwrap_or_else(|| self.shown(&callee))));
+                let text = text.unwrap_or_else(|| self.shown(&callee));
+                if self.is_constructor_in_node(&callee) {
+                    return unsupported(format!("`new` of {text}, a plain function, is not supported; write a class"));
+                }
+                return type_error(format!("{text} is not a constructor"));
             }
         };
         self.run_constructor(class, class, base, bottom, Entered::New(class))
@@ -165,7 +192,7 @@ impl Machine {
     pub(super) fn super_call(&mut self, argc: usize) -> Result<Next, Raise> {
         let (_, frame) = self.constructor_frame()?;
         if !matches!(self.this_of(&frame), Value::Uninitialised) {
-            return reference_error("Super constructor may only be called once");
+            return unsupported("a second call of the super constructor is not supported");
         }
         let (Entered::New(class) | Entered::Super(class)) = frame.entry else {
             return Err(Raise::Internal("a constructor that was not called by new"));
@@ -277,8 +304,13 @@ impl Machine {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Closure(closure) => Ok(match &closure.class {
                     Some(class) => self.has_prototype(value, class.prototype),
-                    // No plain function of this language makes objects.
-                    None => false,
+                    None => match (value, self.program.functions.get(closure.function as usize).map(|f| f.kind)) {
+                        (Value::Ref(_) | Value::Builtin(_), Some(FunctionKind::Arrow)) => {
+                            return type_error("Function has non-object prototype 'undefined' in instanceof check");
+                        }
+                        // No plain function of this language makes objects.
+                        _ => false,
+                    },
                 }),
                 Entry::Bound(bound) => self.instance_of(value, &bound.target),
                 _ => type_error("Right-hand side of 'instanceof' is not callable"),
@@ -295,7 +327,8 @@ impl Machine {
                     _ => false,
                 })
             }
-            _ => type_error("Right-hand side of 'instanceof' is not callable"),
+            Value::Builtin(_) => type_error("Right-hand side of 'instanceof' is not callable"),
+            _ => type_error("Right-hand side of 'instanceof' is not an object"),
         }
     }
 

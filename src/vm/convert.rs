@@ -7,7 +7,7 @@ use super::iterator::Yields;
 use super::limits::Exceeded;
 use super::machine::Machine;
 use super::number;
-use super::raise::{Hint, Raise, type_error};
+use super::raise::{Hint, Raise, type_error, unsupported};
 use super::text::{ROPE, Str};
 use super::value::{HeapRef, Value};
 
@@ -77,11 +77,17 @@ impl Machine {
             Hint::Text => ["toString", "valueOf"],
             Hint::Number => ["valueOf", "toString"],
         };
-        names.iter().find_map(|name| {
-            let method = self.property(value, &Value::text(name)).ok()?;
-            let Value::Ref(function) = &method else { return None };
-            matches!(self.heap.get(*function), Entry::Closure(_) | Entry::Bound(_)).then_some(method)
-        })
+        for name in names {
+            match self.property(value, &Value::text(name)).ok()? {
+                Value::Ref(at) if matches!(self.heap.get(at), Entry::Closure(_) | Entry::Bound(_)) => {
+                    return Some(Value::Ref(at));
+                }
+                // The built-in one gives a text; `valueOf` gives the object itself, and the other is asked.
+                Value::Builtin(_) if name == "toString" => return None,
+                _ => {}
+            }
+        }
+        None
     }
 
     /// `Number(value)`, with objects as the built-in conversions have it.
@@ -105,6 +111,14 @@ impl Machine {
     }
 
     fn object_text(&self, value: &Value, depth: usize) -> Result<Str, Raise> {
+        if self.own_conversion(value, Hint::Text).is_some() {
+            return unsupported("the toString or valueOf of this object is not called here; call String() on it first");
+        }
+        if let Some(method) = self.own_or_inherited(value, &Value::text("toString"))?
+            && !self.is_callable(&method)
+        {
+            return type_error("Cannot convert object to primitive value");
+        }
         match value {
             Value::Builtin(builtin) if builtin.is_namespace() => Ok(Str::new(&format!("[object {}]", builtin.name()))),
             Value::Builtin(builtin) => {
@@ -117,8 +131,7 @@ impl Machine {
                 Entry::Error(_) => self.error_text(value),
                 Entry::Closure(closure) => {
                     let name = self.function_name(closure.function);
-                    let what = if closure.class.is_some() { "class" } else { "function" };
-                    Ok(Str::new(&format!("{what} {name}() {{ [code] }}")))
+                    unsupported(format!("the source text of the function `{name}` is not kept; use its name"))
                 }
                 Entry::Bound(_) => Ok(Str::new("function () { [native code] }")),
                 Entry::Map(_) => Ok(Str::new("[object Map]")),
@@ -151,7 +164,7 @@ impl Machine {
 
     fn joined_within(&self, at: HeapRef, separator: &Str, depth: usize, open: &mut Vec<HeapRef>) -> Result<Str, Raise> {
         if depth > JOIN_DEPTH {
-            return type_error(format!("arrays nested deeper than {JOIN_DEPTH} cannot become text"));
+            return unsupported(format!("arrays nested deeper than {JOIN_DEPTH} cannot become text"));
         }
         let mut joined = Units::default();
         open.push(at);
@@ -166,11 +179,6 @@ impl Machine {
                     joined.push(&self.joined_within(inner, &Str::single(u16::from(b',')), depth + 1, open)?);
                 }
                 value => {
-                    if self.own_conversion(&value, Hint::Text).is_some() {
-                        return type_error(
-                            "an object with its own toString cannot be joined; call String() on it first",
-                        );
-                    }
                     joined.push(&match Self::primitive_text(&value) {
                         Some(text) => text,
                         None => self.object_text(&value, depth + 1)?,

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::globals::Ask;
 use super::op::Op;
-use super::program::{BytecodeError, Function, Instruction, Program, WireInstruction};
+use super::program::{BytecodeError, Function, Instruction, Program, Wait, WireInstruction};
 use super::wire;
 use crate::value;
 
@@ -30,6 +30,7 @@ impl Decoder {
             names: Vec::new(),
             functions: Vec::new(),
             texts: HashMap::new(),
+            waits: HashMap::new(),
             depths: Vec::new(),
             owners: Vec::new(),
             named_globals,
@@ -54,6 +55,11 @@ impl Decoder {
         let arg = Arg { at, op, json: wire.arg.as_ref() };
         if let Some(text) = arg.optional("text")? {
             self.program.texts.insert(at, Arc::from(text));
+        }
+        if let Some(wait) = arg.optional("wait")? {
+            let wait =
+                Wait::named(wait).ok_or_else(|| arg.wrong("an object whose `wait` is \"await\" or \"return\""))?;
+            self.program.waits.insert(at, wait);
         }
         Ok(match op {
             Op::Push => I::Push(self.constant(&arg)?),
@@ -127,7 +133,7 @@ impl Decoder {
             Op::InitProp => I::InitProp(self.name(arg.text()?)),
             Op::InitIndex => arg.none(I::InitIndex)?,
             Op::Append => arg.none(I::Append)?,
-            Op::Spread => arg.none(I::Spread)?,
+            Op::Spread => I::Spread,
             Op::SpreadProps => arg.none(I::SpreadProps)?,
             Op::RestProps => I::RestProps(arg.count()?),
             Op::RegExp => {

@@ -318,6 +318,71 @@ pub const MISSING_METHODS: &[&str] = &[
     "isDisjointFrom",
 ];
 
+/// Properties that values of a kind have in Node and lack here. Reading one ends the program. The row "Object" concerns all values.
+pub const MISSING: &[(&str, &[&str])] = &[
+    (
+        "Object",
+        &[
+            "__defineGetter__",
+            "__defineSetter__",
+            "__lookupGetter__",
+            "__lookupSetter__",
+            "isPrototypeOf",
+            "propertyIsEnumerable",
+            "toLocaleString",
+        ],
+    ),
+    ("Function", &["constructor"]),
+    (
+        "Iterator",
+        &[
+            "constructor",
+            "drop",
+            "every",
+            "filter",
+            "find",
+            "flatMap",
+            "forEach",
+            "map",
+            "reduce",
+            "some",
+            "take",
+            "toArray",
+        ],
+    ),
+    ("RegExp", &["compile", "hasIndices", "unicodeSets"]),
+    (
+        "Set",
+        &["difference", "intersection", "isDisjointFrom", "isSubsetOf", "isSupersetOf", "symmetricDifference", "union"],
+    ),
+    (
+        "String",
+        &[
+            "anchor",
+            "big",
+            "blink",
+            "bold",
+            "fixed",
+            "fontcolor",
+            "fontsize",
+            "isWellFormed",
+            "italics",
+            "link",
+            "localeCompare",
+            "normalize",
+            "small",
+            "strike",
+            "sub",
+            "sup",
+            "toLocaleLowerCase",
+            "toLocaleUpperCase",
+            "toWellFormed",
+            "trimLeft",
+            "trimRight",
+        ],
+    ),
+];
+
 /// The same, of names that a program's data may well have too: only their call is refused.
 pub const MISSING_CALLS: &[&str] = &[
     "anchor",

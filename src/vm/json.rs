@@ -11,7 +11,7 @@ use super::limits::Exceeded;
 use super::machine::Machine;
 use super::number;
 use super::object::ErrorKind;
-use super::raise::{Raise, type_error};
+use super::raise::{Raise, type_error, unsupported};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::wire;
@@ -26,10 +26,13 @@ pub(super) struct Style<'a> {
     pub(super) marks_circles: bool,
 }
 
-struct Level {
-    at: HeapRef,
-    keyed: bool,
-    entries: std::vec::IntoIter<(Value, Value)>,
+/// An object or array that is being written.
+pub(super) struct Level {
+    pub(super) at: HeapRef,
+    pub(super) keyed: bool,
+    /// The members that are left, and how many there were.
+    pub(super) entries: std::vec::IntoIter<(Value, Value)>,
+    pub(super) len: usize,
     first: bool,
 }
 
@@ -226,6 +229,12 @@ impl Machine {
         levels: &mut Vec<Level>,
         open: &mut HashSet<HeapRef>,
     ) -> Result<bool, Raise> {
+        if let Value::Ref(_) = value
+            && !style.marks_circles
+            && self.own_or_inherited(value, &Value::text("toJSON"))?.is_some_and(|method| self.is_callable(&method))
+        {
+            return unsupported("JSON.stringify does not call toJSON here; call it yourself");
+        }
         if !self.has_json(value) {
             return Ok(false);
         }
@@ -239,7 +248,7 @@ impl Machine {
                         out.push_str("\"[Circular]\"");
                         return Ok(true);
                     }
-                    return type_error("Converting circular structure to JSON");
+                    return type_error(self.circle_message(*at, levels, style)?);
                 }
                 let keyed = !matches!(self.heap.get(*at), Entry::Array(_));
                 let entries = if keyed {
@@ -248,7 +257,7 @@ impl Machine {
                     self.heap.elements(*at).into_iter().map(|element| (Value::Undefined, element)).collect()
                 };
                 out.push_str(if keyed { "{" } else { "[" });
-                levels.push(Level { at: *at, keyed, entries: entries.into_iter(), first: true });
+                levels.push(Level { at: *at, keyed, len: entries.len(), entries: entries.into_iter(), first: true });
             }
             primitive => {
                 if let Some(text) = Self::primitive_text(primitive) {
@@ -259,18 +268,12 @@ impl Machine {
         Ok(true)
     }
 
-    fn members(&self, value: &Value, style: &Style<'_>) -> Result<Vec<(Value, Value)>, Raise> {
+    pub(super) fn members(&self, value: &Value, style: &Style<'_>) -> Result<Vec<(Value, Value)>, Raise> {
         if let Some(only) = style.only {
             let present = only.iter().filter(|key| self.has_own(value, key));
             return present.map(|key| Ok((key.clone(), self.property(value, key)?))).collect();
         }
-        let entries = self.own_entries(value);
-        if !style.marks_circles
-            && matches!(self.property(value, &Value::text("toJSON")), Ok(method) if self.is_callable(&method))
-        {
-            return type_error("JSON.stringify does not call toJSON here; call it yourself");
-        }
-        Ok(entries)
+        Ok(self.own_entries(value))
     }
 
     /// `JSON.parse(text)`
@@ -477,21 +480,22 @@ impl Reader {
             let what = if unit == 34 { "string" } else { "number" };
             return self.fail(format!("Unexpected {what} in JSON at position {}", self.at));
         }
-        let (from, to) = (self.at.saturating_sub(10), self.at + 10);
-        let excerpt = match (self.text.len() <= 40, from > 0, to < self.text.len()) {
-            (true, ..) | (_, false, false) => format!("\"{}\"", self.text),
-            (_, true, true) => format!("...\"{}\"...", self.text.slice(from, to)),
-            (_, true, false) => format!("...\"{}\"", self.text.slice(from, to)),
-            (_, false, true) => format!("\"{}\"...", self.text.slice(from, to)),
+        // V8 words the texts of undefined, NaN and objects in its own way.
+        if ["undefined", "NaN", "Infinity", "[object Object]"].iter().any(|word| self.text == Str::new(word)) {
+            return self.fail(format!("\"{}\" is not valid JSON", self.text));
+        }
+        let (at, len) = (self.at, self.text.len());
+        let excerpt = match (len <= 20, at >= 10, at + 10 < len) {
+            (true, ..) => format!("\"{}\"", self.text),
+            (_, true, true) => format!("...\"{}\"...", self.text.slice(at - 10, at + 10)),
+            (_, true, false) => format!("...\"{}\"", self.text.slice(at - 10, len)),
+            (_, false, _) => format!("\"{}\"...", self.text.slice(0, at + 10)),
         };
         self.fail(format!("Unexpected token '{token}', {excerpt} is not valid JSON"))
     }
 
     fn expected<T>(&self, what: &str) -> Result<T, Raise> {
-        match self.peek() {
-            None => self.unexpected(),
-            Some(_) => self.fail(format!("Expected {what} in JSON at position {}", self.at)),
-        }
+        self.fail(format!("Expected {what} in JSON at position {}", self.at))
     }
 
     fn trailing<T>(&self) -> Result<T, Raise> {
@@ -500,10 +504,7 @@ impl Reader {
 
     fn key(&mut self, expected: &str) -> Result<Value, Raise> {
         if self.peek() != Some(b'"') {
-            return match self.peek() {
-                None => self.unexpected(),
-                Some(_) => self.fail(format!("{expected} in JSON at position {}", self.at)),
-            };
+            return self.fail(format!("{expected} in JSON at position {}", self.at));
         }
         let key = self.string()?;
         self.skip();
@@ -538,11 +539,11 @@ impl Reader {
         }
         if self.peek() == Some(b'0') {
             self.at += 1;
+            if matches!(self.peek(), Some(b'0'..=b'9')) {
+                return self.unexpected();
+            }
         } else if !digits(self) {
-            return match self.peek() {
-                None => self.fail(format!("No number after minus sign in JSON at position {}", self.at)),
-                Some(_) => self.fail(format!("No number after minus sign in JSON at position {}", self.at)),
-            };
+            return self.fail(format!("No number after minus sign in JSON at position {}", self.at));
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -607,6 +608,9 @@ impl Reader {
 
     fn escape(&mut self) -> Result<u16, Raise> {
         let letter = self.unit(self.at + 1);
+        if letter.is_none() {
+            return self.fail("Unexpected end of JSON input".to_owned());
+        }
         self.at += 2;
         Ok(match letter.and_then(|unit| u8::try_from(unit).ok()) {
             Some(same @ (b'"' | b'\\' | b'/')) => u16::from(same),

@@ -32,21 +32,25 @@ impl Program {
         use Instruction as I;
         let name = |index: u32| self.names.get(index as usize).map_or("", |name| &**name);
         let text = self.texts.get(&at).map(|text| &**text);
-        let count = |argc: u16| match text {
-            Some(text) => json!({ "argc": argc, "text": text }),
-            None => json!(argc),
+        let wait = self.waits.get(&at).map(|wait| wait.name());
+        let note = |mut arg: Json| {
+            for (key, value) in [("text", text), ("wait", wait)] {
+                if let Some(value) = value {
+                    arg[key] = json!(value);
+                }
+            }
+            arg
         };
+        let is_noted = text.is_some() || wait.is_some();
+        let count = |argc: u16| if is_noted { note(json!({ "argc": argc })) } else { json!(argc) };
         let named = |index: u32, argc: Option<u16>| {
             let mut arg = json!({ "name": name(index) });
             if let Some(argc) = argc {
                 arg["argc"] = json!(argc);
             }
-            if let Some(text) = text {
-                arg["text"] = json!(text);
-            }
-            Some(arg)
+            Some(note(arg))
         };
-        let noted = text.map(|text| json!({ "text": text }));
+        let noted = is_noted.then(|| note(json!({})));
         match instruction {
             I::Push(constant) => (Op::Push, self.constants.get(constant as usize).map(wire::of_constant)),
             I::Load(slot) => (Op::Load, Some(json!(slot))),
@@ -158,7 +162,7 @@ impl Program {
             I::Delete => (Op::Delete, None),
             I::InitIndex => (Op::InitIndex, None),
             I::Append => (Op::Append, None),
-            I::Spread => (Op::Spread, None),
+            I::Spread => (Op::Spread, noted),
             I::SpreadProps => (Op::SpreadProps, None),
             I::Return => (Op::Return, None),
             I::This => (Op::This, None),

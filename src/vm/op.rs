@@ -119,7 +119,8 @@ registry! {
     BitOr = 47 "BIT_OR",
 
     // ---- call and return, in the seed's numbers ----
-    /// `( f arg… -- result )` `this` is undefined. arg: argc, or `{"argc":n,"text":"as written"}` (for "… is not a function").
+    /// `( f arg… -- result )` `this` is undefined. arg: argc, or `{"argc":n,"text":"as written","wait"?:"await"}`: the text for "… is not
+    /// a function", and the immediate use of the value (`Wait`), which every call of the program's functions may carry.
     Call = 48 "CALL",
     /// `( result -- )` Leaves the frame and pushes the result in the caller's; in the global frame the program completes with it.
     Return = 49 "RETURN",
@@ -175,7 +176,7 @@ registry! {
     InitIndex = 72 "INIT_INDEX",
     /// `( array value -- array )` Appends to a literal.
     Append = 73 "APPEND",
-    /// `( array iterable -- array )` Appends everything it iterates over.
+    /// `( array iterable -- array )` Appends everything it iterates over. arg: absent or `{"text":"as written"}`, in a literal.
     Spread = 74 "SPREAD",
     /// `( object source -- object )` Copies the own enumerable properties; null and undefined have none.
     SpreadProps = 75 "SPREAD_PROPS",

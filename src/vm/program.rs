@@ -88,6 +88,32 @@ pub enum FunctionKind {
     Derived,
 }
 
+/// The immediate use of a call's value. An async function runs only for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It is awaited.
+    Await,
+    /// The function that calls returns it, to a caller that may await it.
+    Return,
+}
+
+impl Wait {
+    /// As the wire names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Wait::Await => "await",
+            Wait::Return => "return",
+        }
+    }
+
+    /// The one of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Wait> {
+        [Wait::Await, Wait::Return].into_iter().find(|wait| wait.name() == name)
+    }
+}
+
 /// A function, in the same words on the wire and decoded. The global frame is function 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +148,9 @@ pub struct Function {
     /// How it is called.
     #[serde(default)]
     pub kind: FunctionKind,
+    /// Its call gives a promise in Node: it runs only where that is awaited at once.
+    #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
+    pub is_async: bool,
     /// Most operands that stand on the stack at once, found by verification.
     #[serde(skip)]
     pub max_stack: u32,
@@ -283,6 +312,8 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// Callees as they are written, by instruction ("rows.each" in "rows.each is not a function").
     pub texts: HashMap<u32, Arc<str>>,
+    /// The immediate use of calls' values, by instruction, where the program has async functions.
+    pub waits: HashMap<u32, Wait>,
     /// Operands on the frame's stack before each instruction; `None` where no path leads.
     pub depths: Vec<Option<u32>>,
     /// The function that each instruction belongs to, where a path leads to it.

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::object::{Closure, Object};
-use super::raise::{Raise, type_error};
+use super::raise::{Raise, type_error, unsupported};
 use super::table::{Table, Which};
 use super::text::Str;
 use super::value::{HeapRef, Value};
@@ -13,6 +13,14 @@ use crate::value::sort_by;
 
 /// Prototypes are followed this far.
 const CHAIN: usize = 10_000;
+
+/// The accessor that all objects inherit: what no data property of that name hides.
+const PROTO: &str = "__proto__";
+
+/// Accessors of functions that throw.
+const POISONED: [&str; 2] = ["arguments", "caller"];
+const POISONED_MESSAGE: &str = "'caller', 'callee', and 'arguments' properties may not be accessed on strict mode functions or the \
+                                arguments objects for calls to them";
 
 impl Machine {
     /// The kind of receiver whose built-in methods a value has.
@@ -45,11 +53,29 @@ impl Machine {
             return Ok(found);
         }
         let (Some(receiver), Value::Text(name)) = (self.receiver(value), key) else { return Ok(Value::Undefined) };
-        Ok(inherited_builtin(receiver, &name.to_utf8()))
+        let name = name.to_utf8();
+        if name == PROTO {
+            return unsupported("a prototype as a value is not supported");
+        }
+        if receiver == Receiver::Function && POISONED.contains(&&*name) {
+            return type_error(POISONED_MESSAGE);
+        }
+        let found = inherited_builtin(receiver, &name);
+        if matches!(found, Value::Undefined)
+            && (matches!(value, Value::Builtin(builtin) if !builtin.name().contains('.'))
+                || is_missing(receiver, &name))
+        {
+            let owner = match value {
+                Value::Builtin(builtin) => builtin.name().to_owned(),
+                _ => format!("{}.prototype", receiver.name()),
+            };
+            return unsupported(format!("`{owner}.{name}` is not supported"));
+        }
+        Ok(found)
     }
 
     /// `value[key]` as far as it is not a built-in method.
-    fn own_or_inherited(&self, value: &Value, key: &Value) -> Result<Option<Value>, Raise> {
+    pub(super) fn own_or_inherited(&self, value: &Value, key: &Value) -> Result<Option<Value>, Raise> {
         let Value::Text(name) = key else { return Ok(None) };
         match value {
             Value::Ref(at) => self.object_property(*at, key, name),
@@ -104,8 +130,18 @@ impl Machine {
                 }
             }
             Entry::Bound(bound) if *name == Str::new("name") => {
-                let target = self.property(&bound.target, key)?;
-                Some(Value::text(&format!("bound {}", self.text_of(&target)?)))
+                let target = match self.property(&bound.target, key)? {
+                    Value::Text(name) => name.to_utf8(),
+                    _ => String::new(),
+                };
+                Some(Value::text(&format!("bound {target}")))
+            }
+            Entry::Bound(bound) if *name == Str::new("length") => {
+                let target = match self.property(&bound.target, key)? {
+                    Value::Number(length) => super::number::to_integer(length),
+                    _ => 0.0,
+                };
+                Some(Value::Number((target - bound.args.len() as f64).max(0.0)))
             }
             _ => None,
         })
@@ -162,10 +198,27 @@ impl Machine {
     /// `value[key] = new` for a text key.
     pub(super) fn set_property(&mut self, target: &Value, key: Value, value: Value) -> Result<(), Raise> {
         let Value::Text(name) = &key else { return Err(Raise::Internal("a property key that is no text")) };
+        if name.len() == PROTO.len() && *name == Str::new(PROTO) && !target.is_nullish() && !self.has_own(target, &key)
+        {
+            return match value {
+                Value::Ref(_) | Value::Builtin(_) | Value::Null => unsupported("setting a prototype is not supported"),
+                // The accessor passes over what is not an object.
+                _ => Ok(()),
+            };
+        }
+        if self.receiver(target) == Some(Receiver::Function)
+            && POISONED.iter().any(|poisoned| *name == Str::new(poisoned))
+            && !self.has_own(target, &key)
+        {
+            return type_error(POISONED_MESSAGE);
+        }
         let at = match target {
             Value::Ref(at) => *at,
             Value::Undefined | Value::Null => {
                 return type_error(format!("Cannot set properties of {} (setting '{name}')", nullish_name(target)));
+            }
+            Value::Text(text) if text_property(text, name).is_some() => {
+                return type_error(format!("Cannot assign to read only property '{name}' of string '{text}'"));
             }
             Value::Text(_) | Value::Number(_) | Value::Bool(_) => {
                 return type_error(format!(
@@ -174,7 +227,7 @@ impl Machine {
                     self.text_of(target)?
                 ));
             }
-            _ => return type_error(format!("Cannot assign to property '{name}' of a built-in")),
+            _ => return unsupported(format!("assigning to the property '{name}' of a built-in is not supported")),
         };
         match self.heap.get(at) {
             Entry::Object(object) => {
@@ -196,6 +249,8 @@ impl Machine {
                         return super::raise::range_error("Invalid array length");
                     }
                     self.heap.set_array_len(at, length as usize)?;
+                } else if *name == Str::new("constructor") {
+                    return unsupported("an array with a constructor of its own is not supported");
                 } else {
                     self.heap.table_set(at, Which::Main, key, value);
                 }
@@ -206,9 +261,13 @@ impl Machine {
                 self.heap.table_set(at, if hidden { Which::Hidden } else { Which::Main }, key, value);
             }
             Entry::Closure(closure) => {
+                let plain = closure.class.is_none();
                 if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype")
                     && self.heap.table_get(&closure.table, &key).is_none()
                 {
+                    if plain && *name == Str::new("prototype") {
+                        return unsupported("a prototype of a plain function is not supported; write a class");
+                    }
                     return type_error(format!("Cannot assign to read only property '{name}' of function"));
                 }
                 let hidden = self.heap.table_get(&closure.hidden, &key).is_some();
@@ -222,7 +281,7 @@ impl Machine {
             }
             Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Cursor(_) | Entry::Bound(_) => {
                 let what = self.receiver(target).map_or("object", Receiver::name);
-                return type_error(format!("Cannot set property '{name}' of a {what}"));
+                return unsupported(format!("setting the property '{name}' of a {what} is not supported"));
             }
             _ => return Err(Raise::Internal("a property of what is no object")),
         }
@@ -243,7 +302,10 @@ impl Machine {
         let at = match target {
             Value::Ref(at) => *at,
             Value::Undefined | Value::Null => {
-                return type_error(format!("Cannot convert undefined or null to object (deleting '{name}')"));
+                return type_error("Cannot convert undefined or null to object");
+            }
+            Value::Builtin(_) => {
+                return unsupported(format!("deleting the property '{name}' of a built-in is not supported"));
             }
             _ => return Ok(true),
         };
@@ -270,6 +332,11 @@ impl Machine {
             }
             Entry::Object(_) => {
                 self.heap.table_remove(at, Which::Main, key);
+            }
+            Entry::Closure(_) | Entry::Bound(_)
+                if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") =>
+            {
+                return unsupported(format!("deleting the property '{name}' of a function is not supported"));
             }
             Entry::Closure(_) | Entry::Error(_) => {
                 let _ = self.heap.table_remove(at, Which::Main, key) || self.heap.table_remove(at, Which::Hidden, key);
@@ -299,6 +366,7 @@ impl Machine {
                         || (*name == Str::new("prototype") && closure.class.is_some())
                 }
                 Entry::RegExp(_) => *name == Str::new("lastIndex"),
+                Entry::Bound(_) => matches!(name.to_utf8().as_str(), "name" | "length"),
                 _ => false,
             },
             Value::Builtin(builtin) => builtin_property(*builtin, name).is_some(),
@@ -310,7 +378,11 @@ impl Machine {
     pub(super) fn has(&self, value: &Value, key: &Value) -> Result<bool, Raise> {
         match value {
             Value::Ref(_) | Value::Builtin(_) => {
-                if self.has_own(value, key) {
+                let inherits = |name: &Str| {
+                    let names = if self.receiver(value) == Some(Receiver::Function) { &POISONED[..] } else { &[] };
+                    names.iter().chain([&PROTO]).any(|one| *name == Str::new(one))
+                };
+                if self.has_own(value, key) || matches!(key, Value::Text(name) if inherits(name)) {
                     return Ok(true);
                 }
                 // A property may be there and undefined, so the chain is walked for presence, not for the value.
@@ -451,6 +523,12 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
         "length" if !builtin.is_namespace() => Some(Value::Number(f64::from(registry.length(builtin)))),
         _ => None,
     }
+}
+
+/// Whether Node's values of this kind have such a property and the machine's have not.
+fn is_missing(receiver: Receiver, name: &str) -> bool {
+    let missing = super::globals::MISSING.iter().filter(|(of, _)| *of == "Object" || *of == receiver.name());
+    missing.flat_map(|(_, names)| *names).any(|one| *one == name)
 }
 
 /// A built-in method as a value, or the constructor.

@@ -2,6 +2,7 @@
 //! taking operands. `None` and `false` leave everything to `step.rs`.
 
 use super::array::{Array, Elements};
+use super::builtin::Receiver;
 use super::entry::Entry;
 use super::machine::{Linked, Machine};
 use super::object::Object;
@@ -20,6 +21,22 @@ impl Machine {
             },
             _ => None,
         }
+    }
+
+    /// A built-in method of a list, a text, a Map or a Set, without spelling its name.
+    #[inline]
+    pub(super) fn quick_method(&self, linked: &Linked, target: &Value, name: u32) -> Option<Value> {
+        let receiver = match target {
+            Value::Text(_) => Receiver::String,
+            Value::Ref(at) => match self.heap.get(*at) {
+                Entry::Array(array) if array.extra.is_none() => Receiver::Array,
+                Entry::Map(_) => Receiver::Map,
+                Entry::Set(_) => Receiver::Set,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        linked.names.get(name as usize)?.methods.get(receiver as usize).copied().flatten().map(Value::Builtin)
     }
 
     /// `target.name = value` of an ordinary object. Both operands stay.

@@ -13,6 +13,8 @@ pub enum Raise {
     Error(ErrorKind, String),
     /// A limit; nothing catches it.
     Limit(Exceeded),
+    /// An operation that Node has and this machine lacks. Nothing catches it, so that nothing runs that Node would not run.
+    Unsupported(String),
     /// The operand at this place of the stack must become a primitive by a method of the program; then the instruction is
     /// run again.
     Primitive(usize, Hint),
@@ -33,6 +35,11 @@ impl From<Exceeded> for Raise {
     fn from(limit: Exceeded) -> Raise {
         Raise::Limit(limit)
     }
+}
+
+/// Ends the execution: the program uses an operation that only Node has.
+pub fn unsupported<T>(message: impl Into<String>) -> Result<T, Raise> {
+    Err(Raise::Unsupported(message.into()))
 }
 
 /// A TypeError.

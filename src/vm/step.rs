@@ -176,6 +176,13 @@ impl Machine {
             }
             I::Spread => {
                 let (array, iterable) = (self.operand(1), self.operand(0));
+                // Among arguments; in a literal it says what is written.
+                if self.iterable_yields(&iterable).is_none()
+                    && !iterable.is_nullish()
+                    && !self.program.texts.contains_key(&self.pc)
+                {
+                    return type_error("Spread syntax requires ...iterable[Symbol.iterator] to be a function");
+                }
                 let values = self.iterate(&iterable)?;
                 if let Value::Ref(at) = array {
                     for value in values {
@@ -440,8 +447,17 @@ impl Machine {
             I::RequireObject => match self.operand(0) {
                 value @ (Value::Undefined | Value::Null) => {
                     let name = super::property::nullish_name(&value);
-                    let written =
-                        self.program.texts.get(&self.pc).map_or_else(|| format!("'{name}'"), |text| text.to_string());
+                    let written = match self
+                        .program
+                        .texts
+                        .get(&self.pc)
+                        .map(|text| (&**text, text.strip_suffix("'undefined'")))
+                    {
+                        // An argument.
+                        Some((_, Some(before))) if matches!(value, Value::Null) => format!("{before}'object null'"),
+                        Some((text, _)) => text.to_owned(),
+                        None => format!("'{name}'"),
+                    };
                     return type_error(format!("Cannot destructure {written} as it is {name}."));
                 }
                 value => value,
@@ -484,15 +500,20 @@ impl Machine {
                 return self.replace(1, Value::Number(length as f64));
             }
         }
-        let (target, key) = (self.operand(0), name_of(linked, name));
-        let value = self.property(&target, &key)?;
+        let target = self.operand(0);
+        let value = match self.quick_method(linked, &target, name) {
+            Some(method) => method,
+            None => self.property(&target, &name_of(linked, name))?,
+        };
         self.replace(1, value)
     }
 
     pub(super) fn get_index(&mut self) -> Step {
         let (target, key) = (self.operand(1), self.operand(0));
         let value = match (&target, &key) {
-            (Value::Ref(at), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 && self.heap.array(*at).is_some() => {
+            (Value::Ref(at), Value::Number(n))
+                if *n >= 0.0 && *n < f64::from(u32::MAX) && n.fract() == 0.0 && self.heap.array(*at).is_some() =>
+            {
                 self.heap.element(*at, *n as usize).or_undefined()
             }
             (Value::Text(text), Value::Number(n)) if *n >= 0.0 && n.fract() == 0.0 => {
@@ -538,6 +559,9 @@ impl Machine {
         let Value::Ref(at) = target else { return Err(Raise::Internal("a literal that is no object")) };
         match self.heap.get(*at) {
             Entry::Array(_) => self.set_property(target, key, value),
+            Entry::Object(Object { frozen: true, .. }) => {
+                type_error(format!("Cannot define property {}, object is not extensible", self.text_of(&key)?))
+            }
             _ => {
                 self.heap.table_set(*at, Which::Main, key, value);
                 Ok(())
@@ -584,22 +608,37 @@ impl Machine {
 
     /// An iterator over a value, or TypeError.
     pub(super) fn iterator(&mut self, value: &Value) -> Result<Value, Raise> {
-        let yields = match self.receiver(value) {
-            Some(Receiver::Array | Receiver::String | Receiver::Set) => Yields::Values,
-            Some(Receiver::Map) => Yields::Entries,
-            Some(Receiver::Iterator) => return Ok(value.clone()),
-            _ => return self.not_iterable(value),
-        };
-        Ok(Value::Ref(self.heap.new_cursor(value.clone(), yields)))
+        match (self.receiver(value), self.iterable_yields(value)) {
+            (Some(Receiver::Iterator), _) => Ok(value.clone()),
+            (_, Some(yields)) => Ok(Value::Ref(self.heap.new_cursor(value.clone(), yields))),
+            _ => self.not_iterable(value),
+        }
+    }
+
+    fn iterable_yields(&self, value: &Value) -> Option<Yields> {
+        match self.receiver(value)? {
+            Receiver::Array | Receiver::String | Receiver::Set | Receiver::Iterator => Some(Yields::Values),
+            Receiver::Map => Some(Yields::Entries),
+            _ => None,
+        }
     }
 
     fn not_iterable<T>(&self, value: &Value) -> Result<T, Raise> {
-        let text = match self.program.texts.get(&self.pc) {
-            Some(text) => (**text).to_owned(),
-            None if value.is_nullish() => super::property::nullish_name(value).to_owned(),
-            None => self.type_of(value).to_owned(),
+        // The text of a call is its callee.
+        let written = match self.program.code.get(self.pc as usize) {
+            Some(Instruction::Iter(_) | Instruction::Spread) => self.program.texts.get(&self.pc),
+            _ => None,
         };
-        type_error(format!("{text} is not iterable"))
+        if let Some(text) = written {
+            return type_error(format!("{text} is not iterable"));
+        }
+        let what = match value {
+            Value::Null => "object null".to_owned(),
+            Value::Undefined => "undefined".to_owned(),
+            Value::Number(_) | Value::Bool(_) => format!("{} {}", self.type_of(value), self.text_of(value)?),
+            _ => self.type_of(value).to_owned(),
+        };
+        type_error(format!("{what} is not iterable (cannot read property Symbol(Symbol.iterator))"))
     }
 
     /// Everything a value iterates over.

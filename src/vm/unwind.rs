@@ -26,7 +26,7 @@ impl Machine {
                     Err(raise) => self.raise(raise),
                 };
             }
-            raise @ (Raise::Limit(_) | Raise::Internal(_)) => {
+            raise @ (Raise::Limit(_) | Raise::Unsupported(_) | Raise::Internal(_)) => {
                 return Err(Box::new(Stop::Failed(self.failure_of(&raise))));
             }
         };
@@ -111,6 +111,7 @@ impl Machine {
         let place = self.program.place(self.pc);
         let (name, message, limit) = match raise {
             Raise::Limit(limit) => ("LimitError".to_owned(), limit.message(&self.limits), true),
+            Raise::Unsupported(message) => ("UnsupportedError".to_owned(), message.clone(), false),
             Raise::Internal(what) => ("InternalError".to_owned(), format!("the machine met {what}"), false),
             Raise::Error(kind, message) => (kind.name().to_owned(), message.clone(), false),
             Raise::Primitive(..) => ("InternalError".to_owned(), "a conversion without its method".to_owned(), false),

@@ -17,11 +17,8 @@ pub(super) static ROWS: &[Row] = &[
     ("new Map", 0, |machine, args| {
         let map = machine.heap.allocate(Entry::Map(Box::new(Table::numbered())));
         for entry in initial(machine, args)? {
-            let Value::Ref(pair) = entry else {
-                return type_error(format!("Iterator value {} is not an entry object", machine.shown(&entry)));
-            };
-            let (key, value) = (machine.heap.element(pair, 0), machine.heap.element(pair, 1));
-            machine.heap.table_set(map, Which::Main, normal(key.or_undefined()), value.or_undefined());
+            let (key, value) = machine.entry_parts(&entry)?;
+            machine.heap.table_set(map, Which::Main, normal(key), value);
         }
         Ok(Done::Value(Value::Ref(map)))
     }),

@@ -7,7 +7,7 @@ use super::super::builtin::{Args, Done, Row};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{ErrorObject, Object};
-use super::super::raise::{Raise, type_error};
+use super::super::raise::{Raise, type_error, unsupported};
 use super::super::table::{Table, Which};
 use super::super::value::{HeapRef, Value};
 
@@ -80,7 +80,7 @@ fn copied(
 ) -> std::result::Result<Value, Raise> {
     let Value::Ref(at) = value else {
         return match value {
-            Value::Builtin(_) => type_error(format!("{} could not be cloned.", machine.text_of(value)?)),
+            Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
             value => Ok(value.clone()),
         };
     };
@@ -101,7 +101,7 @@ fn copied(
             let error = ErrorObject { kind: error.kind, hidden: error.hidden.clone(), object: Object::default() };
             Entry::Error(Box::new(error))
         }
-        _ => return type_error(format!("{} could not be cloned.", machine.shown(value))),
+        _ => return unsupported(format!("structuredClone of {} is not supported", machine.shown(value))),
     };
     let copy = machine.heap.allocate(empty);
     machine.heap.room(0)?;

@@ -5,14 +5,14 @@ use super::super::entry::Entry;
 use super::super::json::Style;
 use super::super::machine::Machine;
 use super::super::number::to_integer;
-use super::super::raise::{Raise, type_error};
+use super::super::raise::{Raise, unsupported};
 use super::super::text::Str;
 use super::super::value::Value;
 
 pub(super) static ROWS: &[Row] = &[
     ("JSON.parse", 2, |machine, args| {
         if machine.is_callable(&machine.arg(args, 1)) {
-            return type_error("JSON.parse takes no reviver here; change the value it returns");
+            return unsupported("JSON.parse takes no reviver here; change the value it returns");
         }
         let text = machine.arg_text(args, 0)?;
         machine.parsed(&text).map(Done::Value)
@@ -29,7 +29,7 @@ fn stringify(machine: &mut Machine, args: &Args) -> Result<Done, Raise> {
             only = Some(names.map(|name| machine.text_of(&name).map(Value::Text)).collect::<Result<Vec<_>, _>>()?);
         }
         replacer if machine.is_callable(&replacer) => {
-            return type_error("JSON.stringify takes no replacer function here; change the value before");
+            return unsupported("JSON.stringify takes no replacer function here; change the value before");
         }
         _ => {}
     }

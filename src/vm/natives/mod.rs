@@ -17,7 +17,7 @@ pub(super) mod string;
 use super::builtin::{Args, Row};
 use super::machine::Machine;
 use super::number::to_integer;
-use super::raise::Raise;
+use super::raise::{Hint, Raise, unsupported};
 use super::text::Str;
 use super::value::Value;
 
@@ -75,6 +75,14 @@ impl Machine {
 
     /// The argument as a place in something `len` long, negative ones counted from its end, clamped.
     pub(super) fn arg_place(&self, args: &Args, index: usize, len: usize, missing: usize) -> Result<usize, Raise> {
+        let given = self.arg(args, index);
+        if let (Value::Ref(list), Value::Ref(_)) = (&args.this, &given)
+            && self.heap.array(*list).is_some()
+            && self.own_conversion(&given, Hint::Number).is_some()
+        {
+            // It could change the length that was read before it.
+            return unsupported("an object as a place in a list is not supported; write Number(it)");
+        }
         let place = self.arg_integer(args, index, missing as f64)?;
         let place = if place < 0.0 { (place + len as f64).max(0.0) } else { place.min(len as f64) };
         Ok(place as usize)

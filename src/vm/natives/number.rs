@@ -53,7 +53,7 @@ pub(super) static ROWS: &[Row] = &[
     ("Number.prototype.toString", 1, |machine, args| {
         let (n, radix) = (this(args)?, machine.arg_integer(args, 0, 10.0)?);
         if !(2.0..=36.0).contains(&radix) {
-            return range_error("toString() radix must be between 2 and 36");
+            return range_error("toString() radix argument must be between 2 and 36");
         }
         Ok(to_radix(n, radix as u32).into())
     }),

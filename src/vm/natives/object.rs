@@ -4,7 +4,7 @@ use super::super::builtin::{Args, Done, Row};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::Object;
-use super::super::raise::{Raise, type_error};
+use super::super::raise::{Raise, type_error, unsupported};
 use super::super::table::Which;
 use super::super::value::Value;
 
@@ -31,6 +31,9 @@ pub(super) static ROWS: &[Row] = &[
     }),
     ("Object.assign", 2, |machine, args| {
         let to = target(machine, args)?;
+        if !matches!(to, Value::Ref(_) | Value::Builtin(_)) {
+            return unsupported("an object of a primitive is not supported; assign to an object");
+        }
         for index in 1..args.count {
             for (key, value) in machine.own_entries(&machine.arg(args, index)) {
                 machine.set_property(&to, key, value)?;
@@ -39,15 +42,16 @@ pub(super) static ROWS: &[Row] = &[
         Ok(Done::Value(to))
     }),
     ("Object.fromEntries", 1, |machine, args| {
-        let entries = machine.iterate(&machine.arg(args, 0))?;
+        let given = machine.arg(args, 0);
+        if given.is_nullish() {
+            return type_error("undefined is not iterable");
+        }
+        let entries = machine.iterate(&given)?;
         let object = machine.new_object(Vec::new());
         for entry in entries {
-            let Value::Ref(pair) = entry else {
-                return type_error(format!("Iterator value {} is not an entry object", machine.shown(&entry)));
-            };
-            let (key, value) = (machine.heap.element(pair, 0), machine.heap.element(pair, 1));
+            let (key, value) = machine.entry_parts(&entry)?;
             let key = Value::Text(machine.text_of(&key)?);
-            machine.define(&object, key, value.or_undefined())?;
+            machine.define(&object, key, value)?;
         }
         Ok(Done::Value(object))
     }),
@@ -57,7 +61,7 @@ pub(super) static ROWS: &[Row] = &[
             match machine.heap.get_mut(at) {
                 Some(Entry::Object(object)) => object.frozen = true,
                 Some(Entry::Array(array)) => array.frozen = true,
-                _ => return type_error("only objects and arrays can be frozen here"),
+                _ => return unsupported("only objects and arrays can be frozen here"),
             }
         }
         Ok(Done::Value(value))
@@ -69,6 +73,7 @@ pub(super) static ROWS: &[Row] = &[
                 Entry::Array(array) => array.frozen,
                 _ => false,
             },
+            Value::Builtin(_) => false,
             _ => true,
         }
         .into())
@@ -111,7 +116,7 @@ fn object(machine: &mut Machine, args: &Args) -> Result {
     Ok(Done::Value(match machine.arg(args, 0) {
         Value::Undefined | Value::Null => Value::Ref(machine.heap.allocate(Entry::Object(Object::default()))),
         value @ (Value::Ref(_) | Value::Builtin(_)) => value,
-        _ => return type_error("a primitive as an object is not there; use it as it is"),
+        _ => return unsupported("an object of a primitive is not supported; use the primitive"),
     }))
 }
 
@@ -128,6 +133,14 @@ fn list(machine: &mut Machine, values: Vec<Value>) -> Done {
 }
 
 impl Machine {
+    /// Key and value of an entry, as `Object.fromEntries` and `new Map` take it: any object with `0` and `1`.
+    pub(in super::super) fn entry_parts(&self, entry: &Value) -> std::result::Result<(Value, Value), Raise> {
+        if !matches!(entry, Value::Ref(_) | Value::Builtin(_)) {
+            return type_error(format!("Iterator value {} is not an entry object", self.shown(entry)));
+        }
+        Ok((self.property(entry, &Value::text("0"))?, self.property(entry, &Value::text("1"))?))
+    }
+
     /// Whether an entry is a Map or Set with this key.
     pub(in super::super) fn table_has(&self, at: super::super::value::HeapRef, key: &Value) -> bool {
         self.heap.table(at, Which::Main).is_some_and(|table| self.heap.table_get(table, key).is_some())

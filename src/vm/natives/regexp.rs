@@ -19,7 +19,10 @@ use crate::value::sort_by;
 type Result = std::result::Result<Done, Raise>;
 
 pub(super) static ROWS: &[Row] = &[
-    ("RegExp", 2, construct),
+    ("RegExp", 2, |machine, args| match (machine.arg(args, 0), machine.arg(args, 1)) {
+        (given, Value::Undefined) if machine.is_regexp(&given) => Ok(Done::Value(given)),
+        _ => construct(machine, args),
+    }),
     ("new RegExp", 2, construct),
     ("RegExp.prototype.test", 1, |machine, args| {
         let (regexp, text) = (own(machine, args)?, machine.arg_text(args, 0)?);
@@ -83,7 +86,59 @@ fn construct(machine: &mut Machine, args: &Args) -> Result {
         _ => machine.arg_text(args, 1)?,
     };
     let pattern = if pattern.is_empty() { Str::new("(?:)") } else { pattern };
-    machine.new_regexp(&Value::Text(pattern), &Value::Text(flags)).map(Done::Value)
+    let source = escaped(&pattern);
+    if source != pattern {
+        compiled(&pattern, &flags)?;
+    }
+    machine.new_regexp(&Value::Text(source), &Value::Text(flags)).map(Done::Value)
+}
+
+/// A pattern with its flags in order, or SyntaxError.
+fn compiled(source: &Str, flags: &Str) -> std::result::Result<(Pattern, Str), Raise> {
+    let mut letters: Vec<u16> = flags.units().iter().collect();
+    sort_by(&mut letters, Ord::cmp);
+    let known = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
+    let both = has_flag(flags, b'u') && has_flag(flags, b'v');
+    if !known || both || letters.windows(2).any(|pair| pair[0] == pair[1]) {
+        let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");
+        return Err(Raise::Error(ErrorKind::Syntax, message));
+    }
+    let flags = Str::from_units(&letters);
+    let compiled = Pattern::new(source, &flags).map_err(|error| {
+        Raise::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
+    })?;
+    Ok((compiled, flags))
+}
+
+/// A pattern as a literal can hold it: slashes and line ends escaped. ECMA-262, EscapeRegExpPattern.
+fn escaped(pattern: &Str) -> Str {
+    let mut out = Vec::with_capacity(pattern.len());
+    let (mut in_class, mut after_backslash) = (false, false);
+    for unit in pattern.units().iter() {
+        let line_end = match unit {
+            0x0A => Some("n"),
+            0x0D => Some("r"),
+            0x2028 => Some("u2028"),
+            0x2029 => Some("u2029"),
+            _ => None,
+        };
+        let slash = unit == u16::from(b'/') && !in_class;
+        if !after_backslash && (slash || line_end.is_some()) {
+            out.push(u16::from(b'\\'));
+        }
+        match line_end {
+            Some(name) => out.extend(name.encode_utf16()),
+            None => out.push(unit),
+        }
+        match u8::try_from(unit) {
+            _ if after_backslash => after_backslash = false,
+            Ok(b'\\') => after_backslash = true,
+            Ok(b'[') => in_class = true,
+            Ok(b']') => in_class = false,
+            _ => {}
+        }
+    }
+    Str::from_units(&out)
 }
 
 fn own(machine: &Machine, args: &Args) -> std::result::Result<HeapRef, Raise> {
@@ -121,17 +176,7 @@ impl Machine {
     /// A new regular expression, or SyntaxError.
     pub(in super::super) fn new_regexp(&mut self, pattern: &Value, flags: &Value) -> std::result::Result<Value, Raise> {
         let (source, flags) = (self.text_of(pattern)?, self.text_of(flags)?);
-        let mut letters: Vec<u16> = flags.units().iter().collect();
-        sort_by(&mut letters, Ord::cmp);
-        let known = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
-        if !known || letters.windows(2).any(|pair| pair[0] == pair[1]) {
-            let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");
-            return Err(Raise::Error(ErrorKind::Syntax, message));
-        }
-        let flags = Str::from_units(&letters);
-        let compiled = Pattern::new(&source, &flags).map_err(|error| {
-            Raise::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
-        })?;
+        let (compiled, flags) = compiled(&source, &flags)?;
         let regexp = RegExp { source, flags, last_index: 0.0, compiled: Arc::new(compiled) };
         Ok(Value::Ref(self.heap.allocate(Entry::RegExp(Box::new(regexp)))))
     }
@@ -227,7 +272,7 @@ impl Machine {
         let (regexp, _) = self.compiled(*at)?;
         if !has_flag(&regexp.flags, b'g') {
             if must_be_global {
-                return type_error("replaceAll must be called with a global RegExp");
+                return type_error("String.prototype.replaceAll called with a non-global RegExp argument");
             }
             return Ok(self.next_match(*at, text)?.into_iter().collect());
         }

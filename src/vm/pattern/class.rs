@@ -272,7 +272,7 @@ impl Reader<'_> {
 
     /// One member of a class without sets; None at its end, which is read.
     fn member(&mut self) -> Result<Option<Atom>, String> {
-        let Some(point) = self.next() else { return wrong("Unbalanced bracket") };
+        let Some(point) = self.next() else { return wrong("Unterminated character class") };
         match ascii(Some(point)) {
             b']' => return Ok(None),
             b'\\' => {}

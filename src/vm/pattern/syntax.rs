@@ -116,6 +116,11 @@ impl Checker<'_> {
             if point == 0x3e && !name.is_empty() {
                 return Ok(name);
             }
+            if (0xd800..0xdc00).contains(&point)
+                && let Some(low @ 0xdc00..0xe000) = self.reader.next()
+            {
+                point = 0x1_0000 + ((point - 0xd800) << 10) + (low - 0xdc00);
+            }
             if point == 0x5c {
                 // In names code points may be written with and without `u`.
                 let flags = Flags { unicode: true, ..self.reader.flags };
