@@ -48,6 +48,7 @@ mod table;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 mod text;
+mod timsort;
 mod unwind;
 mod value;
 mod verify;

@@ -41,7 +41,8 @@ use super::open::read_asked;
 use super::program::Program;
 use super::random::Random;
 use super::read::{self, Read, Reader};
-use super::sorting::Sorting;
+use super::sorting::{MergeSort, Order, Sorting, Uncompared};
+use super::timsort::TimSort;
 use super::value::HeapRef;
 use crate::value::canonical_into;
 
@@ -442,15 +443,25 @@ fn random_of(random: &Random) -> Json {
 
 fn encode_waiting(waiting: &Waiting, encoder: &mut Encoder<'_>) -> Json {
     let sorting = waiting.sorting.as_ref().map_or(Json::Null, |sorting| {
-        json!({
-            "from": encoder.values(&sorting.from),
-            "into": encoder.values(&sorting.into),
-            "width": sorting.width,
-            "left": sorting.left,
-            "right": sorting.right,
-            "undefined": sorting.undefined,
-            "holes": sorting.holes,
-        })
+        let Uncompared { undefined, holes } = sorting.uncompared;
+        match &sorting.order {
+            Order::Tim(sort) => json!({
+                "work": encoder.values(&sort.work),
+                "temp": encoder.values(&sort.temp),
+                "progress": serde_json::to_value(&sort.progress).unwrap_or(Json::Null),
+                "undefined": undefined,
+                "holes": holes,
+            }),
+            Order::Merge(sort) => json!({
+                "from": encoder.values(&sort.from),
+                "into": encoder.values(&sort.into),
+                "width": sort.width,
+                "left": sort.left,
+                "right": sort.right,
+                "undefined": undefined,
+                "holes": holes,
+            }),
+        }
     });
     json!({
         "kind": waiting.kind.name(),
@@ -467,24 +478,35 @@ fn encode_waiting(waiting: &Waiting, encoder: &mut Encoder<'_>) -> Json {
     })
 }
 
+fn read_sorting(json: &Json) -> Read<Sorting> {
+    let uncompared = Uncompared { undefined: read::number(&json["undefined"])?, holes: read::number(&json["holes"])? };
+    let damaged = || "a sort that cannot go on".to_owned();
+    if let Some(progress) = json.get("progress") {
+        let sort = TimSort {
+            work: read::values(&json["work"])?,
+            temp: read::values(&json["temp"])?,
+            progress: crate::value::read(progress).map_err(|error| format!("{}: {error}", damaged()))?,
+        };
+        let order = sort.is_sound().then_some(Order::Tim(sort)).ok_or_else(damaged)?;
+        return Ok(Sorting { order, uncompared });
+    }
+    let sort = MergeSort {
+        from: read::values(&json["from"])?,
+        into: read::values(&json["into"])?,
+        width: read::number(&json["width"])?,
+        left: read::number(&json["left"])?,
+        right: read::number(&json["right"])?,
+    };
+    if sort.width == 0 || sort.into.len() > sort.from.len() {
+        return Err(damaged());
+    }
+    Ok(Sorting { order: Order::Merge(sort), uncompared })
+}
+
 fn read_waiting(json: &Json, return_pc: u32) -> Read<Waiting> {
     let sorting = match &json["sorting"] {
         Json::Null => None,
-        sorting => {
-            let state = Sorting {
-                from: read::values(&sorting["from"])?,
-                into: read::values(&sorting["into"])?,
-                width: read::number(&sorting["width"])?,
-                left: read::number(&sorting["left"])?,
-                right: read::number(&sorting["right"])?,
-                undefined: read::number(&sorting["undefined"])?,
-                holes: read::number(&sorting["holes"])?,
-            };
-            if state.width == 0 || state.into.len() > state.from.len() {
-                return Err("a sort that cannot go on".to_owned());
-            }
-            Some(Box::new(state))
-        }
+        sorting => Some(Box::new(read_sorting(sorting)?)),
     };
     let name = read::word(&json["kind"])?;
     Ok(Waiting {

@@ -1,10 +1,101 @@
-//! A stable merge sort with its state laid open: one comparison at a time, so that a comparator may ask.
+//! A sort by the program's comparator, with its state laid open: one comparison at a time, so that a comparator may ask.
 
+use super::timsort::TimSort;
 use super::value::Value;
 
-/// A sort under way: runs of `width` in `from` are merged into `into`.
-#[derive(Clone, Default)]
+/// A sort under way.
+#[derive(Clone)]
 pub struct Sorting {
+    /// The elements that are compared, and the algorithm.
+    pub order: Order,
+    /// The elements that are not compared.
+    pub uncompared: Uncompared,
+}
+
+/// How the elements are sorted.
+#[derive(Clone)]
+pub enum Order {
+    /// As Node does.
+    Tim(TimSort),
+    /// As older versions did, in sorts that they began.
+    Merge(MergeSort),
+}
+
+/// Elements that no comparator sees. They come last.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Uncompared {
+    /// `undefined`
+    pub undefined: u32,
+    /// Elements that the array does not have: behind those.
+    pub holes: u32,
+}
+
+impl Uncompared {
+    /// Parts these elements from those that are compared.
+    pub fn split(elements: Vec<Value>) -> (Vec<Value>, Uncompared) {
+        let mut uncompared = Uncompared::default();
+        let mut compared = Vec::with_capacity(elements.len());
+        for element in elements {
+            match element {
+                Value::Undefined => uncompared.undefined += 1,
+                Value::Hole => uncompared.holes += 1,
+                element => compared.push(element),
+            }
+        }
+        (compared, uncompared)
+    }
+
+    /// Puts them behind the sorted ones.
+    pub fn append_to(self, sorted: &mut Vec<Value>) {
+        sorted.extend(std::iter::repeat_n(Value::Undefined, self.undefined as usize));
+        sorted.extend(std::iter::repeat_n(Value::Hole, self.holes as usize));
+    }
+}
+
+impl Sorting {
+    /// A sort of these elements.
+    pub fn of(elements: Vec<Value>) -> Sorting {
+        let (compared, uncompared) = Uncompared::split(elements);
+        Sorting { order: Order::Tim(TimSort::of(compared)), uncompared }
+    }
+
+    /// The next two to compare: is the first less than the second? `None` when all is sorted.
+    pub fn pair(&mut self) -> Option<(Value, Value)> {
+        match &mut self.order {
+            Order::Tim(sort) => sort.pair(),
+            Order::Merge(sort) => sort.pair(),
+        }
+    }
+
+    /// Records the result of the comparison that [`Sorting::pair`] asked for.
+    pub fn decide(&mut self, less: bool) {
+        match &mut self.order {
+            Order::Tim(sort) => sort.decide(less),
+            Order::Merge(sort) => sort.decide(less),
+        }
+    }
+
+    /// The sorted elements.
+    pub fn finished(&mut self) -> Vec<Value> {
+        let mut all = std::mem::take(match &mut self.order {
+            Order::Tim(sort) => &mut sort.work,
+            Order::Merge(sort) => &mut sort.from,
+        });
+        self.uncompared.append_to(&mut all);
+        all
+    }
+
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+        match &self.order {
+            Order::Tim(sort) => sort.work.iter().chain(&sort.temp).for_each(visit),
+            Order::Merge(sort) => sort.from.iter().chain(&sort.into).for_each(visit),
+        }
+    }
+}
+
+/// A stable merge sort: runs of `width` in `from` are merged into `into`.
+#[derive(Clone, Default)]
+pub struct MergeSort {
     /// The runs being merged.
     pub from: Vec<Value>,
     /// What has been merged in this round.
@@ -15,26 +106,9 @@ pub struct Sorting {
     pub left: u32,
     /// See `left`.
     pub right: u32,
-    /// `undefined` elements: they stand behind all others and are never compared.
-    pub undefined: u32,
-    /// Elements that the array does not have: behind those.
-    pub holes: u32,
 }
 
-impl Sorting {
-    /// A sort of these elements.
-    pub fn of(elements: Vec<Value>) -> Sorting {
-        let mut sorting = Sorting { width: 1, right: 1, ..Sorting::default() };
-        for element in elements {
-            match element {
-                Value::Undefined => sorting.undefined += 1,
-                Value::Hole => sorting.holes += 1,
-                element => sorting.from.push(element),
-            }
-        }
-        sorting
-    }
-
+impl MergeSort {
     fn len(&self) -> u32 {
         self.from.len() as u32
     }
@@ -46,8 +120,7 @@ impl Sorting {
         (begin, middle, (begin + 2 * self.width).min(self.len()))
     }
 
-    /// The next two to compare: is the first less than the second? `None` when all is sorted.
-    pub fn pair(&mut self) -> Option<(Value, Value)> {
+    fn pair(&mut self) -> Option<(Value, Value)> {
         while self.width < self.len() {
             let (_, middle, end) = self.bounds();
             if self.left < middle && self.right < end {
@@ -70,8 +143,7 @@ impl Sorting {
         None
     }
 
-    /// What the comparison of [`Sorting::pair`] said.
-    pub fn decide(&mut self, less: bool) {
+    fn decide(&mut self, less: bool) {
         if less { self.take_right() } else { self.take_left() }
     }
 
@@ -96,18 +168,6 @@ impl Sorting {
             other => self.into.push(other.cloned().unwrap_or(Value::Undefined)),
         }
     }
-
-    /// The sorted elements.
-    pub fn finished(&mut self) -> Vec<Value> {
-        let mut all = std::mem::take(&mut self.from);
-        all.extend(std::iter::repeat_n(Value::Undefined, self.undefined as usize));
-        all.extend(std::iter::repeat_n(Value::Hole, self.holes as usize));
-        all
-    }
-
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
-        self.from.iter().chain(&self.into).for_each(visit);
-    }
 }
 
 #[cfg(test)]
@@ -119,12 +179,12 @@ mod tests {
         for len in 0..70u32 {
             let keys: Vec<u32> = (0..len).map(|i| i * 7919 % 10).collect();
             let values = keys.iter().zip(0..).map(|(key, i)| Value::Number(f64::from(*key) + f64::from(i) / 1000.0));
-            let mut sorting = Sorting::of(values.collect());
+            let mut sorting = MergeSort { from: values.collect(), width: 1, right: 1, ..MergeSort::default() };
             while let Some((Value::Number(a), Value::Number(b))) = sorting.pair() {
                 sorting.decide(a.floor() < b.floor());
             }
             let sorted: Vec<f64> =
-                sorting.finished().into_iter().map(|v| if let Value::Number(n) = v { n } else { f64::NAN }).collect();
+                sorting.from.into_iter().map(|v| if let Value::Number(n) = v { n } else { f64::NAN }).collect();
             let mut expected: Vec<f64> =
                 keys.iter().zip(0..).map(|(k, i)| f64::from(*k) + f64::from(i) / 1000.0).collect();
             expected.sort_by(|a, b| a.floor().total_cmp(&b.floor()));

@@ -1,11 +1,14 @@
 //! `Array`: making, changing, copying, and the functions that call back. Searching is in `search.rs`.
 
+use std::cmp::Ordering;
+
 use super::super::builtin::{Args, Done, Row};
 use super::super::callback::{Kind, Waiting};
 use super::super::iterator::Yields;
+use super::super::limits::Exceeded;
 use super::super::machine::Machine;
-use super::super::raise::{Raise, range_error, type_error};
-use super::super::sorting::Sorting;
+use super::super::raise::{Raise, range_error, type_error, unsupported};
+use super::super::sorting::{Sorting, Uncompared};
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
 use crate::value::sort_by;
@@ -19,12 +22,13 @@ pub(super) static ROWS: &[Row] = &[
         Ok(matches!(machine.arg(args, 0), Value::Ref(at) if machine.heap.array(at).is_some()).into())
     }),
     ("Array.of", 0, |machine, args| {
+        check_constructor(machine, args)?;
         let values = (0..args.count).map(|i| machine.arg(args, i)).collect();
         Ok(list(machine, values))
     }),
     ("Array.from", 1, from),
     ("Array.prototype.push", 1, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| if args.count == 0 { First::Length } else { First::Add(len) })?;
         for index in 0..args.count {
             let value = machine.arg(args, index);
             machine.heap.push(at, value)?;
@@ -32,15 +36,23 @@ pub(super) static ROWS: &[Row] = &[
         Ok((machine.heap.array_len(at) as f64).into())
     }),
     ("Array.prototype.pop", 0, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| len.checked_sub(1).map_or(First::Length, First::Delete))?;
         Ok(Done::Value(machine.heap.pop(at)))
     }),
     ("Array.prototype.shift", 0, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| match len {
+            0 => First::Length,
+            1 => First::Delete(0),
+            _ => First::Write(0),
+        })?;
         Ok(Done::Value(machine.heap.shift(at)))
     }),
     ("Array.prototype.unshift", 1, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| match (args.count, len) {
+            (0, _) => First::Length,
+            (_, 0) => First::Add(0),
+            (count, _) => First::Add(len + count - 1),
+        })?;
         let mut values: Vec<Value> = (0..args.count).map(|i| machine.arg(args, i)).collect();
         values.extend(machine.heap.elements(at));
         machine.heap.room(16 * values.len() as u64)?;
@@ -48,8 +60,17 @@ pub(super) static ROWS: &[Row] = &[
         Ok((machine.heap.array_len(at) as f64).into())
     }),
     ("Array.prototype.splice", 2, |machine, args| {
-        let at = changed(machine, args)?;
-        let (kept, removed) = spliced(machine, args, at)?;
+        let (kept, removed) = spliced(machine, args, this(machine, args)?)?;
+        let (added, deleted) = (args.count.saturating_sub(2), removed.len());
+        let from = machine.arg_place(args, 0, kept.len() + deleted - added, 0)?;
+        let at = changed(machine, args, |len| match added.cmp(&deleted) {
+            Ordering::Less if from < len - deleted => First::Write(from + added),
+            Ordering::Less => First::Delete(len - 1),
+            Ordering::Greater if from < len - deleted => First::Add(len - deleted + added - 1),
+            _ if added == 0 => First::Length,
+            _ if from < len => First::Write(from),
+            _ => First::Add(from),
+        })?;
         machine.heap.set_elements(at, kept);
         Ok(list(machine, removed))
     }),
@@ -58,7 +79,7 @@ pub(super) static ROWS: &[Row] = &[
         Ok(list(machine, kept.into_iter().map(Value::or_undefined).collect()))
     }),
     ("Array.prototype.reverse", 0, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| if len < 2 { First::Nothing } else { First::Write(0) })?;
         let mut values = machine.heap.elements(at);
         values.reverse();
         machine.heap.set_elements(at, values);
@@ -69,9 +90,9 @@ pub(super) static ROWS: &[Row] = &[
         Ok(list(machine, values.into_iter().rev().map(Value::or_undefined).collect()))
     }),
     ("Array.prototype.fill", 1, |machine, args| {
-        let at = changed(machine, args)?;
-        let len = machine.heap.array_len(at);
+        let len = machine.heap.array_len(this(machine, args)?);
         let (from, to) = (machine.arg_place(args, 1, len, 0)?, machine.arg_place(args, 2, len, len)?);
+        let at = changed(machine, args, |_| if from < to { First::Write(from) } else { First::Nothing })?;
         let value = machine.arg(args, 0);
         for index in from..to {
             machine.heap.set_element(at, index, value.clone())?;
@@ -79,10 +100,16 @@ pub(super) static ROWS: &[Row] = &[
         Ok(Done::Value(args.this.clone()))
     }),
     ("Array.prototype.copyWithin", 2, |machine, args| {
-        let at = changed(machine, args)?;
-        let len = machine.heap.array_len(at);
+        let len = machine.heap.array_len(this(machine, args)?);
         let to = machine.arg_place(args, 0, len, 0)?;
         let (from, end) = (machine.arg_place(args, 1, len, 0)?, machine.arg_place(args, 2, len, len)?);
+        let count = end.saturating_sub(from).min(len - to);
+        let at = changed(machine, args, |_| match count {
+            0 => First::Nothing,
+            // Overlapping ranges are copied from their end.
+            _ if from < to && to < from + count => First::Write(to + count - 1),
+            _ => First::Write(to),
+        })?;
         for (offset, value) in machine.heap.elements_between(at, from, end.max(from)).into_iter().enumerate() {
             if to + offset < len {
                 machine.heap.set_element(at, to + offset, value)?;
@@ -169,7 +196,7 @@ pub(super) static ROWS: &[Row] = &[
     ("Array.prototype.reduce", 1, |machine, args| reducing(machine, args, Kind::Reduce)),
     ("Array.prototype.reduceRight", 1, |machine, args| reducing(machine, args, Kind::ReduceRight)),
     ("Array.prototype.sort", 1, |machine, args| {
-        let at = changed(machine, args)?;
+        let at = changed(machine, args, |len| if len < 2 { First::Nothing } else { First::Write(0) })?;
         sort(machine, args, at, args.this.clone())
     }),
     ("Array.prototype.toSorted", 1, |machine, args| {
@@ -183,18 +210,37 @@ pub(super) static ROWS: &[Row] = &[
 pub(super) fn this(machine: &Machine, args: &Args) -> std::result::Result<HeapRef, Raise> {
     match args.this {
         Value::Ref(at) if machine.heap.array(at).is_some() => Ok(at),
-        _ => type_error("Array.prototype method called on what is no array"),
+        Value::Undefined | Value::Null => type_error("Array.prototype method called on null or undefined"),
+        _ => unsupported("an array's method called on what is not an array; write Array.from(it)"),
     }
 }
 
-/// The array that a method is called on, which it will change.
-fn changed(machine: &Machine, args: &Args) -> std::result::Result<HeapRef, Raise> {
+/// A method's first change, which a frozen array refuses.
+enum First {
+    Add(usize),
+    Delete(usize),
+    Write(usize),
+    Length,
+    Nothing,
+}
+
+/// The array that a method is called on, which it will change; `first` says of its length what it would begin with.
+fn changed(machine: &Machine, args: &Args, first: impl FnOnce(usize) -> First) -> std::result::Result<HeapRef, Raise> {
     let at = this(machine, args)?;
     machine.heap.room(0)?;
-    if machine.heap.array(at).is_some_and(|array| array.frozen) {
-        return type_error("Cannot change a frozen array: object is not extensible");
+    if !machine.heap.array(at).is_some_and(|array| array.frozen) {
+        return Ok(at);
     }
-    Ok(at)
+    let written = |name: &dyn std::fmt::Display| {
+        type_error(format!("Cannot assign to read only property '{name}' of object '[object Array]'"))
+    };
+    match first(machine.heap.array_len(at)) {
+        First::Add(index) => type_error(format!("Cannot add property {index}, object is not extensible")),
+        First::Delete(index) => type_error(format!("Cannot delete property '{index}' of [object Array]")),
+        First::Write(index) => written(&index),
+        First::Length => written(&"length"),
+        First::Nothing => Ok(at),
+    }
 }
 
 fn list(machine: &mut Machine, values: Vec<Value>) -> Done {
@@ -221,15 +267,30 @@ fn construct(machine: &mut Machine, args: &Args) -> Result {
     Ok(list(machine, values))
 }
 
+/// `Array.of` and `Array.from` make an object of another class where they are called on one.
+fn check_constructor(machine: &Machine, args: &Args) -> std::result::Result<(), Raise> {
+    match &args.this {
+        Value::Builtin(builtin) if builtin.name() == "Array" => Ok(()),
+        this if machine.is_callable(this) => {
+            unsupported("Array.from and Array.of make arrays only; call them on Array")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn from(machine: &mut Machine, args: &Args) -> Result {
+    check_constructor(machine, args)?;
     let source = machine.arg(args, 0);
     let values = match machine.receiver(&source) {
         // An object with a length, as in `Array.from({ length: 3 }, …)`.
         Some(super::super::builtin::Receiver::Object) => {
             let len = machine.number_of(&machine.property(&source, &Value::text("length"))?)?;
             let len = super::super::number::to_integer(len).max(0.0);
-            if len > super::super::array::MAX_LENGTH as f64 {
+            if len > f64::from(u32::MAX) {
                 return range_error("Invalid array length");
+            }
+            if len > super::super::array::MAX_LENGTH as f64 {
+                return Err(Exceeded::ArrayLength.into());
             }
             machine.heap.room(16 * len as u64)?;
             let element = |i: usize| machine.property(&source, &Value::Text(super::super::number::to_text(i as f64)));
@@ -248,7 +309,12 @@ fn from(machine: &mut Machine, args: &Args) -> Result {
     if matches!(callback, Value::Undefined) {
         return Ok(Done::Value(Value::Ref(array)));
     }
-    let shifted = Args { this: Value::Ref(array), base: args.base + 1, count: args.count - 1, ..args.clone() };
+    // The callback may change the array that it is called for.
+    let over = match machine.receiver(&source) {
+        Some(super::super::builtin::Receiver::Array) => source,
+        _ => Value::Ref(array),
+    };
+    let shifted = Args { this: over, base: args.base + 1, count: args.count - 1, ..args.clone() };
     gathering(machine, &shifted, Kind::From)
 }
 
@@ -318,18 +384,19 @@ fn sort(machine: &mut Machine, args: &Args, at: HeapRef, out: Value) -> Result {
         waiting.sorting = Some(Box::new(Sorting::of(elements)));
         return machine.begin(waiting);
     }
-    let mut sorting = Sorting::of(elements);
-    let mut keyed = Vec::with_capacity(sorting.from.len());
-    for value in &sorting.from {
-        keyed.push((machine.sort_text(value)?, value.clone()));
+    let (compared, uncompared) = Uncompared::split(elements);
+    let mut keyed = Vec::with_capacity(compared.len());
+    for value in compared {
+        keyed.push((machine.sort_text(&value)?, value));
     }
     // Each is compared about as often as the list can be halved.
     let units: u64 = keyed.iter().map(|(text, _)| 16 + text.len() as u64).sum();
     machine.owe(units * u64::from(keyed.len().max(2).ilog2()));
     sort_by(&mut keyed, |a, b| a.0.cmp(&b.0));
-    sorting.from = keyed.into_iter().map(|(_, value)| value).collect();
+    let mut sorted = keyed.into_iter().map(|(_, value)| value).collect();
+    uncompared.append_to(&mut sorted);
     if let Value::Ref(out) = out {
-        machine.heap.set_elements(out, sorting.finished());
+        machine.heap.set_elements(out, sorted);
     }
     Ok(Done::Value(out))
 }
@@ -337,7 +404,7 @@ fn sort(machine: &mut Machine, args: &Args, at: HeapRef, out: Value) -> Result {
 impl Machine {
     fn sort_text(&self, value: &Value) -> std::result::Result<Str, Raise> {
         if self.own_conversion(value, super::super::raise::Hint::Text).is_some() {
-            return type_error("objects with their own toString need a comparison function to be sorted");
+            return unsupported("objects with their own toString need a comparison function to be sorted");
         }
         self.text_of(value)
     }

@@ -66,13 +66,32 @@ fn a_damaged_state_is_refused_with_what_is_wrong_with_it() {
         (&nested, "/saved/scopes/1/$base", json!(4_000_000), "scope 1 begins above the stack"),
         (&nested, "/saved/scopes/2/$waiting/kind", json!("wait"), "no built-in function waits as wait"),
         (&nested, "/saved/scopes/2/$waiting/top", json!(0), "scope 2 lies outside the stack"),
-        (&sorts, "/saved/scopes/1/$waiting/sorting/width", json!(0), "a sort that cannot go on"),
+        (&sorts, "/saved/scopes/1/$waiting/sorting/progress/low", json!(-2), "a sort that cannot go on"),
+        (&sorts, "/saved/scopes/1/$waiting/sorting/progress/step", json!("wait"), "a sort that cannot go on: "),
+        (&sorts, "/saved/scopes/1/$waiting/sorting/progress/merge/workLeft", json!(9), "a sort that cannot go on"),
+        (&sorts, "/saved/scopes/1/$waiting/sorting/progress", Json::Null, "a sort that cannot go on"),
     ] {
         let mut damaged = whole(of);
         *damaged.pointer_mut(path).unwrap_or_else(|| panic!("there is no {path}")) = damage.clone();
         let refused = restore(of, &damaged, Limits::default()).map(|_| ()).unwrap_err();
         assert!(refused.contains(why), "{path} = {damage}: {refused}");
     }
+}
+
+#[test]
+fn a_sort_that_an_older_version_began_is_finished_its_way() {
+    let sorts = waiting("CC('first'); console.log([2, 1, 3].sort((a, b) => (CC(`${a} ${b}`), a - b)))");
+    let mut older = whole(&sorts);
+    older["saved"]["scopes"][1]["$waiting"]["sorting"] =
+        json!({ "from": [2, 1, 3], "into": [], "width": 1, "left": 0, "right": 1, "undefined": 0, "holes": 0 });
+    let mut machine = restored(&restore(&sorts, &older, Limits::default()).unwrap());
+    let mut prompts = Vec::new();
+    while let Stop::Call(request) = machine.run(u64::MAX, &TURN) {
+        prompts.push(request.prompt);
+        machine.answer(&json!("a")).unwrap();
+    }
+    assert_eq!(prompts, ["1 2", "3 1", "3 2"]);
+    assert_eq!(machine.take_output(), ["[1,2,3]"]);
 }
 
 #[test]

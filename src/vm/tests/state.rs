@@ -11,8 +11,9 @@ use super::super::frame::{CodeFrame, Frame};
 use super::super::heap::PAGE;
 use super::super::iterator::Cursor;
 use super::super::object::{Bound, Class, Closure, ErrorObject, Object, RegExp};
-use super::super::sorting::Sorting;
+use super::super::sorting::{MergeSort, Order, Sorting};
 use super::super::table::{Table, TableParts};
+use super::super::timsort::TimSort;
 
 /// Fields by name, each with its value, in an order that follows from the machine.
 pub type State = Vec<(&'static str, String)>;
@@ -78,8 +79,16 @@ fn tell_frame(state: &mut State, frame: &Frame) {
                 &**waiting;
             tell!(state, "waiting": kind, bottom, top, return_pc, callback, this, source, index, len, out, item);
             if let Some(sorting) = sorting {
-                let Sorting { from, into, width, left, right, undefined, holes } = &**sorting;
-                tell!(state, "sorting": from, into, width, left, right, undefined, holes);
+                let Sorting { order, uncompared } = &**sorting;
+                tell!(state, "sorting": uncompared);
+                match order {
+                    Order::Tim(TimSort { work, temp, progress }) => {
+                        tell!(state, "sorting": work, temp, progress);
+                    }
+                    Order::Merge(MergeSort { from, into, width, left, right }) => {
+                        tell!(state, "sorting": from, into, width, left, right);
+                    }
+                }
             }
         }
     }

@@ -1,0 +1,311 @@
+//! TimSort as V8 has it (`third_party/v8/builtins/array-sort.tq`), one comparison at a time: the comparator of a program may ask, and
+//! it is called with the pairs that Node calls it with, in the same order.
+//!
+//! The sort goes in steps of few comparisons. A step that lacks an answer has changed nothing, and runs again when it is there.
+
+mod merge;
+
+use serde::{Deserialize, Serialize};
+
+use super::value::Value;
+use merge::Merge;
+
+/// A run is searched instead of walked once this many of its elements in a row came first.
+const MIN_GALLOP: i64 = 7;
+/// Arrays shorter than this are one run.
+const MIN_MERGE: i64 = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Step {
+    /// The first two elements of a run.
+    Begin,
+    /// The next element of a run.
+    Extend,
+    /// The next element inserted into a short run.
+    Insert,
+    /// Which runs are merged next.
+    Collapse,
+    /// The parts of two runs that must be merged.
+    Merge,
+    /// The next element of two runs.
+    Walk,
+    /// The elements of the left run before the next of the right one.
+    GallopLeft,
+    /// The elements of the right run before the next of the left one.
+    GallopRight,
+    Done,
+}
+
+/// How far a sort is: all but the values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Progress {
+    step: Step,
+    /// Where the run begins that is being made, and its length.
+    low: i64,
+    run: i64,
+    descending: bool,
+    /// The element to be inserted, and where the run will end.
+    start: i64,
+    end: i64,
+    /// Runs not yet merged: begin and length.
+    runs: Vec<(i64, i64)>,
+    /// All runs are made: they are merged to one.
+    forced: bool,
+    /// The left of the two runs to be merged.
+    left: i64,
+    min_gallop: i64,
+    merge: Merge,
+    /// Answers that the step has so far.
+    answers: Vec<bool>,
+}
+
+/// A sort under way.
+#[derive(Clone)]
+pub struct TimSort {
+    /// The elements.
+    pub work: Vec<Value>,
+    /// The shorter of two runs that are being merged.
+    pub temp: Vec<Value>,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// The answers to a step's comparisons, in their order.
+struct Answers {
+    known: Vec<bool>,
+    next: usize,
+    wanted: Option<(Value, Value)>,
+}
+
+impl Answers {
+    /// Whether the first is less than the second; `None` where that must be asked.
+    fn less(&mut self, a: &Value, b: &Value) -> Option<bool> {
+        let known = self.known.get(self.next).copied();
+        self.next += 1;
+        if known.is_none() {
+            self.wanted = Some((a.clone(), b.clone()));
+        }
+        known
+    }
+}
+
+impl TimSort {
+    /// A sort of these elements.
+    pub fn of(work: Vec<Value>) -> TimSort {
+        let progress = Progress {
+            step: if work.len() < 2 { Step::Done } else { Step::Begin },
+            low: 0,
+            run: 0,
+            descending: false,
+            start: 0,
+            end: 0,
+            runs: Vec::new(),
+            forced: false,
+            left: 0,
+            min_gallop: MIN_GALLOP,
+            merge: Merge::default(),
+            answers: Vec::new(),
+        };
+        TimSort { work, temp: Vec::new(), progress }
+    }
+
+    /// Whether it can go on: no number leads outside the elements.
+    pub fn is_sound(&self) -> bool {
+        let Progress { low, run, start, end, left, min_gallop, merge, runs, .. } = &self.progress;
+        let inside = |number: &i64| (-1..=self.len()).contains(number);
+        [low, run, start, end, left].into_iter().all(inside)
+            && runs.iter().all(|(begin, length)| inside(begin) && *length > 0 && inside(&(begin + length)))
+            && *min_gallop > 0
+            && merge.is_sound(self.len())
+    }
+
+    fn len(&self) -> i64 {
+        self.work.len() as i64
+    }
+
+    fn at(&self, index: i64) -> Value {
+        get(&self.work, index)
+    }
+
+    /// The next two to compare: is the first less than the second? `None` when all is sorted.
+    pub fn pair(&mut self) -> Option<(Value, Value)> {
+        while self.progress.step != Step::Done {
+            let known = std::mem::take(&mut self.progress.answers);
+            let mut answers = Answers { known, next: 0, wanted: None };
+            if self.step(&mut answers).is_none() {
+                self.progress.answers = answers.known;
+                return answers.wanted;
+            }
+        }
+        None
+    }
+
+    /// Records the result of the comparison that [`TimSort::pair`] asked for.
+    pub fn decide(&mut self, less: bool) {
+        self.progress.answers.push(less);
+    }
+
+    fn step(&mut self, answers: &mut Answers) -> Option<()> {
+        match self.progress.step {
+            Step::Begin => self.begin(answers),
+            Step::Extend => self.extend(answers),
+            Step::Insert => self.insert(answers),
+            Step::Collapse => {
+                self.collapse();
+                Some(())
+            }
+            Step::Merge => self.merge(answers),
+            Step::Walk => self.walk(answers),
+            Step::GallopLeft => self.gallop_left(answers),
+            Step::GallopRight => self.gallop_right(answers),
+            Step::Done => Some(()),
+        }
+    }
+
+    // ---- runs ----
+
+    fn begin(&mut self, answers: &mut Answers) -> Option<()> {
+        let low = self.progress.low;
+        if self.len() - low < 2 {
+            (self.progress.run, self.progress.descending) = (1, false);
+            self.end_run();
+            return Some(());
+        }
+        self.progress.descending = answers.less(&self.at(low + 1), &self.at(low))?;
+        (self.progress.run, self.progress.step) = (2, Step::Extend);
+        Some(())
+    }
+
+    fn extend(&mut self, answers: &mut Answers) -> Option<()> {
+        let Progress { low, run, descending, .. } = self.progress;
+        let next = low + run;
+        if next < self.len() && answers.less(&self.at(next), &self.at(next - 1))? == descending {
+            self.progress.run += 1;
+            return Some(());
+        }
+        if descending && let Some(run) = self.work.get_mut(low as usize..next as usize) {
+            run.reverse();
+        }
+        self.end_run();
+        Some(())
+    }
+
+    /// A run too short for merging takes in what follows it.
+    fn end_run(&mut self) {
+        let (mut minimum, mut odd) = (self.len(), 0);
+        while minimum >= MIN_MERGE {
+            odd |= minimum & 1;
+            minimum >>= 1;
+        }
+        let Progress { low, run, .. } = self.progress;
+        let minimum = (minimum + odd).min(self.len() - low);
+        if run < minimum {
+            (self.progress.start, self.progress.end, self.progress.step) = (low + run, low + minimum, Step::Insert);
+        } else {
+            self.push_run(run);
+        }
+    }
+
+    fn insert(&mut self, answers: &mut Answers) -> Option<()> {
+        let Progress { low, start, end, .. } = self.progress;
+        if start >= end {
+            self.push_run(end - low);
+            return Some(());
+        }
+        let pivot = self.at(start);
+        let (mut left, mut right) = (low, start);
+        while left < right {
+            let middle = left + (right - left) / 2;
+            if answers.less(&pivot, &self.at(middle))? { right = middle } else { left = middle + 1 }
+        }
+        if let Some(moved) = self.work.get_mut(left as usize..=start as usize) {
+            moved.rotate_right(1);
+        }
+        self.progress.start += 1;
+        Some(())
+    }
+
+    fn push_run(&mut self, run: i64) {
+        let (low, run) = (self.progress.low, run.max(1));
+        self.progress.runs.push((low, run));
+        self.progress.low = low + run;
+        self.progress.step = Step::Collapse;
+    }
+
+    /// Merges while the lengths of the last runs do not fall fast enough; in the end, all.
+    fn collapse(&mut self) {
+        let Progress { runs, forced, low, .. } = &self.progress;
+        let length = |index: usize| runs.get(index).map_or(0, |run| run.1);
+        let falls = |index: usize| index < 2 || length(index - 2) > length(index - 1) + length(index);
+        let last = runs.len().saturating_sub(2);
+        let merges =
+            runs.len() > 1 && (*forced || !falls(last + 1) || !falls(last) || length(last) <= length(last + 1));
+        if merges {
+            // The middle one of three goes with the shorter of its neighbours.
+            let uneven = *forced || !falls(last + 1) || !falls(last);
+            let before = uneven && last > 0 && length(last - 1) < length(last + 1);
+            self.progress.left = last as i64 - i64::from(before);
+            self.progress.step = Step::Merge;
+        } else if *forced {
+            self.progress.step = Step::Done;
+        } else if *low < self.len() {
+            self.progress.step = Step::Begin;
+        } else {
+            self.progress.forced = true;
+        }
+    }
+}
+
+fn get(list: &[Value], index: i64) -> Value {
+    usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or(Value::Undefined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(values: &[Value]) -> Vec<f64> {
+        values.iter().map(|value| if let Value::Number(n) = value { *n } else { f64::NAN }).collect()
+    }
+
+    #[test]
+    fn sorts_stably_at_every_length_and_from_every_copy() {
+        let patterns: [fn(u32) -> u32; 5] =
+            [|i| i * 7919 % 10, |i| i, |i| 1_000 - i, |i| i / 20 * 7 % 50 + i % 3, |i| (i * 31 + i / 50 * 17) % 300];
+        for len in (0..140).chain([257, 500, 1_000]) {
+            for key in patterns {
+                let values: Vec<f64> = (0..len).map(|i| f64::from(key(i)) + f64::from(i) / 10_000.0).collect();
+                let mut sort = TimSort::of(values.iter().map(|n| Value::Number(*n)).collect());
+                while let Some((Value::Number(a), Value::Number(b))) = sort.pair() {
+                    assert!(sort.is_sound());
+                    // As a snapshot keeps it.
+                    let progress = serde_json::to_value(&sort.progress).unwrap_or_default();
+                    sort.progress = serde_json::from_value(progress).unwrap_or(sort.progress);
+                    sort.decide(a.floor() < b.floor());
+                }
+                let mut expected = values;
+                expected.sort_by(|a, b| a.floor().total_cmp(&b.floor()));
+                assert_eq!(numbers(&sort.work), expected, "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn ends_whatever_the_comparisons_say() {
+        for seed in 0..200u32 {
+            let values: Vec<Value> = (0..150).map(|i| Value::Number(f64::from(i))).collect();
+            let mut sort = TimSort::of(values);
+            let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+            while sort.pair().is_some() {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                sort.decide(state >> 31 == 1);
+                assert!(sort.is_sound(), "seed {seed}");
+            }
+            let mut found = numbers(&sort.work);
+            found.sort_by(f64::total_cmp);
+            assert!(found.iter().zip(0..).all(|(n, i)| *n == f64::from(i)), "seed {seed}: elements were lost");
+        }
+    }
+}
