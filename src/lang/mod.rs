@@ -14,6 +14,7 @@ mod function;
 mod names;
 mod nesting;
 mod pattern;
+mod redeclaration;
 mod resolve;
 mod statement;
 mod text;
@@ -28,7 +29,7 @@ use oxc_ast::AstKind;
 use oxc_ast::ast::{Expression, Program};
 use oxc_parser::{ParseOptions, Parser};
 use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags, SymbolId};
-use oxc_span::{GetSpan, SourceType};
+use oxc_span::{GetSpan, SourceType, Span};
 
 use crate::vm::program::WireInstruction;
 
@@ -78,7 +79,8 @@ pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
     }
     let allocator = Allocator::default();
     let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
-    let parsed = Parser::new(&allocator, source, SourceType::ts()).with_options(options).parse();
+    // A module is strict, as every program is.
+    let parsed = Parser::new(&allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {
         let offset = error.labels.first().map_or(0, |label| label.offset());
         findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
@@ -86,20 +88,52 @@ pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
     if !findings.is_empty() || parsed.panicked {
         return Err(findings.into_list());
     }
-    let program: &Program<'_> = allocator.alloc(parsed.program);
+    let mut program = parsed.program;
+    // Redeclarations are judged by JavaScript's rules: TypeScript's would accept functions that a module refuses.
+    program.source_type = SourceType::mjs();
+    let program: &Program<'_> = allocator.alloc(program);
     let built = SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(program);
+    let semantic = built.semantic;
+    let merged = redeclaration::merged(&semantic);
+    let namespaces: Vec<Span> = namespaces(&semantic).collect();
     for error in built.diagnostics.errors() {
+        if error.labels.len() > 1 && error.labels.iter().all(|label| merged.contains(&label.offset())) {
+            continue;
+        }
         let offset = error.labels.first().map_or(0, |label| label.offset());
+        // A namespace is refused as a whole.
+        if namespaces.iter().any(|one| (one.start..one.end).contains(&offset)) {
+            continue;
+        }
         findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
     }
     if !findings.is_empty() {
         return Err(findings.into_list());
     }
-    let semantic = built.semantic;
     let main = main_to_call(&semantic);
     let mut compiler = Compiler::new(source, &semantic, findings);
     compiler.program(&program.body, program.scope_id.get(), main);
     compiler.finish()
+}
+
+fn namespaces(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {
+    semantic.nodes().iter().filter_map(|node| match node.kind() {
+        AstKind::TSNamespaceDeclaration(namespace) => Some(namespace.span),
+        _ => None,
+    })
+}
+
+/// Whether a node is gone once types are: `main!`, `(main as any)`.
+fn is_types_only(kind: &AstKind<'_>) -> bool {
+    matches!(
+        kind,
+        AstKind::ParenthesizedExpression(_)
+            | AstKind::TSAsExpression(_)
+            | AstKind::TSInstantiationExpression(_)
+            | AstKind::TSNonNullExpression(_)
+            | AstKind::TSSatisfiesExpression(_)
+            | AstKind::TSTypeAssertion(_)
+    )
 }
 
 /// The `main` that is to be called: declared at the top and not called there.
@@ -116,8 +150,9 @@ fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
     }
     let called_at_top = scoping.get_resolved_references(main).any(|reference| {
         let node = reference.node_id();
-        let called =
-            matches!(nodes.parent_kind(node), AstKind::CallExpression(call) if call.callee.span() == nodes.kind(node).span());
+        let around = nodes.ancestor_kinds(node).find(|kind| !is_types_only(kind));
+        let called = matches!(around, Some(AstKind::CallExpression(call))
+            if call.callee.get_inner_expression().span() == nodes.kind(node).span());
         called
             && !nodes
                 .ancestor_kinds(node)
