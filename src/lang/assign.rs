@@ -124,7 +124,10 @@ impl<'a> Compiler<'a, '_> {
                 self.store_identifier(id);
                 return;
             }
-            Place::Static(member) => self.emit_json(Op::SetProp, json!(member.property.name.as_str())),
+            Place::Static(member) => {
+                self.check_prototype(member);
+                self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+            }
             Place::Computed(_) => self.emit(Op::SetIndex),
             Place::Other(span) => {
                 let hint = "use an ordinary field; TypeScript's `private` is accepted";
@@ -191,7 +194,31 @@ impl<'a> Compiler<'a, '_> {
         self.write_back(&place, update.span, false);
     }
 
-    /// The simple targets of a pattern: `( value -- )`.
+    /// Assigns to a target of a pattern what `value` leaves on the stack. Object and key of a member are evaluated before that.
+    pub(super) fn assign_target(&mut self, target: &'a AssignmentTarget<'a>, value: impl FnOnce(&mut Self)) {
+        match target.as_simple_assignment_target().map(simple_place) {
+            Some(Place::Static(member)) => {
+                self.check_prototype(member);
+                self.member_object(&member.object);
+                value(self);
+                self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
+                self.emit(Op::Pop);
+            }
+            Some(Place::Computed(member)) => {
+                self.member_object(&member.object);
+                self.expression(&member.expression);
+                value(self);
+                self.emit(Op::SetIndex);
+                self.emit(Op::Pop);
+            }
+            _ => {
+                value(self);
+                self.assign_pattern(target);
+            }
+        }
+    }
+
+    /// A target that is there when its value is, as in the head of a `for-of` loop: `( value -- )`.
     pub(super) fn assign_simple(&mut self, target: &'a AssignmentTarget<'a>) {
         let Some(simple) = target.as_simple_assignment_target() else {
             return self.emit(Op::Pop);
@@ -199,6 +226,7 @@ impl<'a> Compiler<'a, '_> {
         match simple_place(simple) {
             Place::Variable(id) => self.store_identifier(id),
             Place::Static(member) => {
+                self.check_prototype(member);
                 self.member_object(&member.object);
                 self.emit(Op::Swap);
                 self.emit_json(Op::SetProp, json!(member.property.name.as_str()));
@@ -218,6 +246,12 @@ impl<'a> Compiler<'a, '_> {
                 self.unsupported(span, "this cannot be assigned to here", "");
                 self.emit(Op::Pop);
             }
+        }
+    }
+
+    fn check_prototype(&mut self, member: &StaticMemberExpression<'a>) {
+        if member.property.name.as_str() == "__proto__" {
+            self.unsupported(member.property.span, "setting a prototype is not supported", "use a class");
         }
     }
 

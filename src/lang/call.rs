@@ -1,4 +1,4 @@
-//! Members that are read, calls of every kind, `new`, and optional chains.
+//! Members that are read, calls, `new`, and optional chains. Calls of methods are in `method.rs`.
 
 use oxc_ast::ast::{
     Argument, CallExpression, ChainElement, ChainExpression, Expression, NewExpression, StaticMemberExpression,
@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
 use crate::vm::op::Op;
+use crate::vm::program::FunctionKind;
 
 use super::ask::is_asking;
 use super::compiler::Compiler;
@@ -16,7 +17,7 @@ use super::emit::Label;
 use super::names::is_builtin;
 
 /// How many arguments there are, or that they stand in an array.
-enum Given {
+pub(super) enum Given {
     Count(usize),
     Array,
 }
@@ -47,13 +48,13 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    fn read_property(&mut self, member: &StaticMemberExpression<'a>) {
+    pub(super) fn read_property(&mut self, member: &StaticMemberExpression<'a>) {
         self.check_member_name(member.property.name.as_str(), member.property.span, false);
         self.at(member.property.span);
         self.emit_json(Op::GetProp, json!(member.property.name.as_str()));
     }
 
-    fn refuse_computed_builtin(&mut self, object: &Expression<'a>) {
+    pub(super) fn refuse_computed_builtin(&mut self, object: &Expression<'a>) {
         if let Some(root) = self.builtin_root(object).filter(|root| is_builtin(root)) {
             self.unsupported(
                 object.span(),
@@ -64,7 +65,7 @@ impl<'a> Compiler<'a, '_> {
     }
 
     /// One link of a chain: the object, and the way out if it is missing and asked for with `?.`.
-    fn link(&mut self, object: &'a Expression<'a>, optional: bool, nothing: Option<Label>) {
+    pub(super) fn link(&mut self, object: &'a Expression<'a>, optional: bool, nothing: Option<Label>) {
         self.chained(object, nothing);
         if let (true, Some(nothing)) = (optional, nothing) {
             self.jump(Op::JumpNullish, nothing);
@@ -119,7 +120,8 @@ impl<'a> Compiler<'a, '_> {
 
     pub(super) fn call(&mut self, call: &'a CallExpression<'a>, nothing: Option<Label>) {
         self.check_unawaited(call);
-        match &call.callee {
+        // TypeScript around a callee (`o.f!()`, `(o.f as any)()`) changes nothing, nor do brackets: `this` is the object.
+        match call.callee.get_inner_expression() {
             Expression::Super(_) => self.super_call(call),
             Expression::Identifier(id) if self.symbol_of(id).is_none() => {
                 self.named_call(id.name.as_str(), id.span, call)
@@ -134,85 +136,30 @@ impl<'a> Compiler<'a, '_> {
                 self.emit(Op::GetIndex);
                 self.call_with_this(call, nothing);
             }
+            Expression::ChainExpression(chain) => {
+                self.chained_callee(chain);
+                self.call_with_this(call, nothing);
+            }
             callee => {
                 self.chained(callee, nothing);
                 if let (true, Some(nothing)) = (call.optional, nothing) {
                     self.jump(Op::JumpNullish, nothing);
                 }
-                let text = self.written(callee);
                 let given = self.arguments(&call.arguments);
                 self.at(call.span);
-                match given {
-                    Given::Count(argc) => self.emit_json(Op::Call, json!({ "argc": argc, "text": text })),
-                    Given::Array => self.emit_json(Op::CallSpread, json!({ "text": text })),
-                }
+                let arg = self.call_arg(call, &given);
+                self.emit_json(if let Given::Array = given { Op::CallSpread } else { Op::Call }, arg);
             }
         }
     }
 
-    /// `( this f -- result )` with the arguments still to come.
-    fn call_with_this(&mut self, call: &'a CallExpression<'a>, nothing: Option<Label>) {
-        let text = self.written(&call.callee);
-        let (missing, end) = (self.label(), self.label());
-        let optional = call.optional && nothing.is_some();
-        if optional {
-            self.jump(Op::JumpNullish, missing);
-        }
-        let given = self.arguments(&call.arguments);
-        self.at(call.span);
-        match given {
-            Given::Count(argc) => self.emit_json(Op::CallThis, json!({ "argc": argc, "text": text })),
-            Given::Array => self.emit_json(Op::CallThisSpread, json!({ "text": text })),
-        }
-        if let (true, Some(nothing)) = (optional, nothing) {
-            self.jump(Op::Jump, end);
-            // The receiver is still there when its method is not.
-            self.mark(missing);
-            self.emit(Op::Pop);
-            self.jump(Op::Jump, nothing);
-            self.mark(end);
-        }
-    }
-
-    fn method_call(
-        &mut self,
-        member: &'a StaticMemberExpression<'a>,
-        call: &'a CallExpression<'a>,
-        nothing: Option<Label>,
-    ) {
-        let name = member.property.name.as_str();
-        if let Expression::Super(_) = &member.object {
-            self.at(call.span);
-            self.emit(Op::This);
-            self.emit_json(Op::SuperGet, json!(name));
-            return self.call_with_this(call, nothing);
-        }
-        if let Some(root) = self.builtin_root(&member.object).filter(|root| is_builtin(root) || is_asking(root)) {
-            return self.builtin_call(root, member, call);
-        }
-        if let (Some("Promise"), "all" | "allSettled" | "any" | "race") = (self.builtin_root(&member.object), name) {
-            let hint = "ask several at once with CC.all([{ prompt: \"a\" }, { prompt: \"b\" }])";
-            return self.unsupported_value(member.span, format!("`Promise.{name}` is not supported"), hint);
-        }
-        self.check_member_name(name, member.property.span, true);
-        self.refuse_promises(name, call);
-        self.link(&member.object, member.optional, nothing);
-        if call.optional && nothing.is_some() {
-            self.emit(Op::Dup);
-            self.read_property(member);
-            return self.call_with_this(call, nothing);
-        }
-        let text = self.written(&call.callee);
-        let given = self.arguments(&call.arguments);
-        self.at(member.property.span);
-        match given {
-            Given::Count(argc) => self.emit_json(Op::CallMethod, json!({ "name": name, "argc": argc, "text": text })),
-            Given::Array => self.emit_json(Op::CallMethodSpread, json!({ "name": name, "text": text })),
-        }
-    }
-
     /// `Math.max(…)`, `console.log(…)`.
-    fn builtin_call(&mut self, root: &str, member: &StaticMemberExpression<'a>, call: &'a CallExpression<'a>) {
+    pub(super) fn builtin_call(
+        &mut self,
+        root: &str,
+        member: &StaticMemberExpression<'a>,
+        call: &'a CallExpression<'a>,
+    ) {
         let path = format!("{root}.{}", member.property.name);
         if self.asking_call(&path, call) {
             return;
@@ -249,6 +196,10 @@ impl<'a> Compiler<'a, '_> {
             return;
         }
         if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
+            return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+        }
+        // Called, it gives back a regular expression that it is given.
+        if name == "RegExp" {
             return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
         }
         if CALLABLE_CLASSES.contains(&name) {
@@ -294,6 +245,9 @@ impl<'a> Compiler<'a, '_> {
         {
             self.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
         }
+        if let Expression::FunctionExpression(function) = new.callee.get_inner_expression() {
+            self.unsupported(function.span, "`new` of a plain function is not supported", "write a class");
+        }
         self.expression(&new.callee);
         let text = self.written(&new.callee);
         let given = self.arguments(&new.arguments);
@@ -305,6 +259,9 @@ impl<'a> Compiler<'a, '_> {
     }
 
     fn super_call(&mut self, call: &'a CallExpression<'a>) {
+        if self.current.kind != FunctionKind::Derived {
+            self.unsupported(call.span, "`super(…)` within an arrow function is not supported", "call it directly");
+        }
         match self.arguments(&call.arguments) {
             Given::Count(argc) => {
                 self.at(call.span);
@@ -319,7 +276,7 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Pop);
     }
 
-    fn arguments(&mut self, arguments: &'a [Argument<'a>]) -> Given {
+    pub(super) fn arguments(&mut self, arguments: &'a [Argument<'a>]) -> Given {
         if arguments.iter().all(|argument| argument.is_expression()) && arguments.len() <= 250 {
             for argument in arguments {
                 if let Some(expression) = argument.as_expression() {

@@ -1,6 +1,10 @@
 //! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in error.
 
-use oxc_ast::ast::{Class, ClassElement, Expression, MethodDefinition, MethodDefinitionKind, PropertyDefinition};
+use oxc_ast::AstKind;
+use oxc_ast::ast::{
+    BindingIdentifier, BindingPattern, Class, ClassElement, Expression, FormalParameter, FormalParameters,
+    MethodDefinition, MethodDefinitionKind, PropertyDefinition,
+};
 use oxc_span::{GetSpan, Span};
 use serde_json::json;
 
@@ -8,6 +12,7 @@ use crate::vm::op::Op;
 use crate::vm::program::FunctionKind;
 
 use super::compiler::Compiler;
+use super::is_types_only;
 
 impl<'a> Compiler<'a, '_> {
     /// `( -- class )`; its variable is set before static fields run, which may use it.
@@ -17,15 +22,16 @@ impl<'a> Compiler<'a, '_> {
             self.unsupported(decorator.span, "decorators are not supported", "call the function on the class");
         }
         self.enter_scope(class.scope_id.get());
+        self.check_own_name(class);
         let name = class.id.as_ref().map(|id| id.name.as_str()).or(name).unwrap_or_default();
         let derived = class.heritage.is_some();
         if let Some(heritage) = &class.heritage {
             self.heritage(&heritage.expression);
         }
-        self.constructor(class, name, derived);
+        let properties = self.constructor(class, name, derived);
         self.at(class.span);
         self.emit_json(Op::Class, json!({ "derived": derived }));
-        self.members(class);
+        self.members(class, &properties);
         if let Some(id) = &class.id
             && let Some(symbol) = id.symbol_id.get()
         {
@@ -33,6 +39,21 @@ impl<'a> Compiler<'a, '_> {
             self.init_symbol(symbol, id.span);
         }
         self.static_fields(class);
+    }
+
+    /// Within a class its name is a constant of its own, which an assignment outside does not change.
+    fn check_own_name(&mut self, class: &Class<'a>) {
+        let Some((id, symbol)) = class.id.as_ref().and_then(|id| Some((id, id.symbol_id.get()?))) else { return };
+        let (scoping, nodes) = (self.semantic.scoping(), self.semantic.nodes());
+        let inside = |span: Span| class.span.start <= span.start && span.end <= class.span.end;
+        let used_inside = || {
+            let mut references = scoping.get_resolved_references(symbol);
+            references.any(|reference| inside(nodes.kind(reference.node_id()).span()))
+        };
+        if scoping.symbol_is_mutated(symbol) && used_inside() {
+            let message = format!("the name of the class `{}` is assigned, and used within the class", id.name);
+            self.unsupported(id.span, message, "assign to another variable");
+        }
     }
 
     fn heritage(&mut self, parent: &'a Expression<'a>) {
@@ -49,7 +70,8 @@ impl<'a> Compiler<'a, '_> {
         self.expression(parent);
     }
 
-    fn constructor(&mut self, class: &'a Class<'a>, name: &str, derived: bool) {
+    /// `( -- constructor )` Gives the names of its parameter properties.
+    fn constructor(&mut self, class: &'a Class<'a>, name: &str, derived: bool) -> Vec<&'a str> {
         let kind = if derived { FunctionKind::Derived } else { FunctionKind::Class };
         let written = class.body.body.iter().find_map(|element| match element {
             ClassElement::MethodDefinition(method)
@@ -60,7 +82,10 @@ impl<'a> Compiler<'a, '_> {
             _ => None,
         });
         match written {
-            Some(method) => self.function(&method.value, name, kind),
+            Some(method) => {
+                self.function(&method.value, name, kind);
+                parameter_properties(&method.value.params).map(|(id, _)| id.name.as_str()).collect()
+            }
             None => {
                 self.begin_function(name, kind, false);
                 if derived {
@@ -73,11 +98,12 @@ impl<'a> Compiler<'a, '_> {
                 self.emit(Op::InitFields);
                 self.emit(Op::Pop);
                 self.end_function(class.span);
+                Vec::new()
             }
         }
     }
 
-    fn members(&mut self, class: &'a Class<'a>) {
+    fn members(&mut self, class: &'a Class<'a>, properties: &[&'a str]) {
         for element in &class.body.body {
             match element {
                 ClassElement::MethodDefinition(method) => self.method(method),
@@ -91,11 +117,19 @@ impl<'a> Compiler<'a, '_> {
             }
         }
         let fields: Vec<&'a PropertyDefinition<'a>> = self.fields(class, false).collect();
-        if fields.is_empty() {
+        if fields.is_empty() && properties.is_empty() {
             return;
         }
         self.begin_function("", FunctionKind::Function, false);
+        // As Node transforms them: fields before all others, undefined until the constructor's body begins.
+        for name in properties {
+            self.emit(Op::This);
+            self.push_undefined();
+            self.emit_json(Op::InitProp, json!(name));
+            self.emit(Op::Pop);
+        }
         for field in fields {
+            self.check_early_this(field, properties);
             self.field(field);
         }
         self.end_function(class.span);
@@ -142,11 +176,22 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Dup);
         self.begin_function("", FunctionKind::Function, false);
         for field in fields {
+            self.check_static_super(field);
             self.field(field);
         }
         self.end_function(class.span);
         self.emit_json(Op::CallThis, json!(0));
         self.emit(Op::Pop);
+    }
+
+    /// The initialiser of static fields is not a method: it has no class to look for `super` in.
+    fn check_static_super(&mut self, field: &PropertyDefinition<'a>) {
+        let inside = |span: Span| field.span.start <= span.start && span.end <= field.span.end;
+        let mut kinds = self.semantic.nodes().iter().map(|node| node.kind());
+        if let Some(found) = kinds.find(|kind| matches!(kind, AstKind::Super(_)) && inside(kind.span())) {
+            let hint = "write the name of the class that is extended";
+            self.unsupported(found.span(), "`super` in a static field is not supported", hint);
+        }
     }
 
     fn method(&mut self, method: &'a MethodDefinition<'a>) {
@@ -182,4 +227,77 @@ impl<'a> Compiler<'a, '_> {
         }
         None
     }
+
+    /// `constructor(private x: number)` sets a field, once the parameters have their values.
+    pub(super) fn parameter_properties(&mut self, params: &'a FormalParameters<'a>) {
+        for (id, item) in parameter_properties(params) {
+            let Some(symbol) = id.symbol_id.get() else { continue };
+            if self.current.kind == FunctionKind::Derived {
+                self.unsupported(
+                    item.span,
+                    "parameter properties of a derived class are not supported",
+                    "assign to this after super(…)",
+                );
+            }
+            self.emit(Op::This);
+            self.load_symbol(symbol, id.span);
+            self.emit_json(Op::InitProp, json!(id.name.as_str()));
+            self.emit(Op::Pop);
+        }
+    }
+
+    /// A field's initial value that may see a parameter property. Compilers disagree: where fields are JavaScript's own, it is
+    /// undefined then; where they are assigned in the constructor, it has its value.
+    fn check_early_this(&mut self, field: &PropertyDefinition<'a>, properties: &[&'a str]) {
+        if properties.is_empty() {
+            return;
+        }
+        let nodes = self.semantic.nodes();
+        let inside = nodes.iter().skip(field.node_id.get().index() + 1);
+        let early = inside.take_while(|node| node.kind().span().start < field.span.end).find_map(|node| {
+            let AstKind::ThisExpression(this) = node.kind() else { return None };
+            let mut kinds = nodes.ancestor_kinds(node.id()).skip_while(is_types_only);
+            let (parent, outer) = (kinds.next(), kinds.find(|kind| !is_types_only(kind)));
+            let plain = matches!(parent, Some(AstKind::StaticMemberExpression(member))
+                    if !properties.contains(&member.property.name.as_str()))
+                && !matches!(outer, Some(AstKind::CallExpression(call))
+                    if call.callee.get_inner_expression().span().start == this.span.start);
+            (!plain && runs_with_fields(nodes.ancestor_kinds(node.id()))).then_some(this.span)
+        });
+        if let Some(span) = early {
+            let message = "`this` here may see a parameter property before the constructor has set it";
+            self.unsupported(span, message, "set this field in the constructor");
+        }
+    }
+}
+
+/// The parameters of a constructor that are fields too: `private x: number`.
+fn parameter_properties<'a>(
+    params: &'a FormalParameters<'a>,
+) -> impl Iterator<Item = (&'a BindingIdentifier<'a>, &'a FormalParameter<'a>)> {
+    let declares = |item: &&FormalParameter<'a>| item.accessibility.is_some() || item.readonly || item.r#override;
+    params.items.iter().filter(declares).filter_map(|item| match &item.pattern {
+        BindingPattern::BindingIdentifier(id) => Some((&**id, item)),
+        BindingPattern::AssignmentPattern(inner) => match &inner.left {
+            BindingPattern::BindingIdentifier(id) => Some((&**id, item)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Whether `this` with these nodes around it is the object under construction, at the time of its construction: an arrow that
+/// nothing calls on the spot runs later.
+fn runs_with_fields<'k, 'a: 'k>(around: impl Iterator<Item = AstKind<'a>> + 'k) -> bool {
+    let mut later = false;
+    for kind in around {
+        match kind {
+            AstKind::PropertyDefinition(_) => break,
+            AstKind::Function(_) | AstKind::Class(_) => return false,
+            AstKind::ArrowFunctionExpression(_) => later = true,
+            AstKind::CallExpression(_) | AstKind::NewExpression(_) => later = false,
+            _ => {}
+        }
+    }
+    !later
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use oxc_ast::ast::{Expression, IdentifierReference};
+use oxc_ast::ast::IdentifierReference;
 use oxc_semantic::{ScopeId, Semantic, SymbolFlags, SymbolId};
-use oxc_span::{GetSpan, Span};
+use oxc_span::Span;
 use serde_json::{Value as Json, json};
 
 use crate::vm::op::Op;
@@ -58,13 +58,11 @@ pub(super) struct Frame<'a> {
     pub(super) index: usize,
     pub(super) storage: HashMap<SymbolId, Storage>,
     pub(super) control: Vec<Control<'a>>,
-    pub(super) is_async: bool,
     pub(super) kind: FunctionKind,
 }
 
 /// Compiles one source.
 pub(super) struct Compiler<'a, 's> {
-    pub(super) source: &'a str,
     pub(super) semantic: &'s Semantic<'a>,
     pub(super) plan: Plan,
     pub(super) findings: Findings<'s>,
@@ -73,13 +71,14 @@ pub(super) struct Compiler<'a, 's> {
     pub(super) current: Frame<'a>,
     /// Labels that stand directly before the statement to come.
     pub(super) pending_labels: Vec<&'a str>,
+    /// Whether `main` is called behind the last statement.
+    pub(super) calls_main: bool,
     depth: usize,
 }
 
 impl<'a, 's> Compiler<'a, 's> {
-    pub(super) fn new(source: &'a str, semantic: &'s Semantic<'a>, findings: Findings<'s>) -> Self {
+    pub(super) fn new(semantic: &'s Semantic<'a>, findings: Findings<'s>) -> Self {
         Compiler {
-            source,
             semantic,
             plan: Plan::new(semantic),
             findings,
@@ -90,10 +89,10 @@ impl<'a, 's> Compiler<'a, 's> {
                 index: 0,
                 storage: HashMap::new(),
                 control: Vec::new(),
-                is_async: true,
                 kind: FunctionKind::Function,
             },
             pending_labels: Vec::new(),
+            calls_main: false,
             depth: 0,
         }
     }
@@ -200,13 +199,12 @@ impl<'a, 's> Compiler<'a, 's> {
             return;
         }
         let slot = self.current.code.slot(scoping.symbol_name(symbol));
-        let lexical = flags.intersects(SymbolFlags::BlockScopedVariable | SymbolFlags::Class);
         let storage = match variable.home {
             Home::Slot => Storage::Slot(slot),
             Home::Global => Storage::Global(slot),
             Home::Cell => {
                 self.emit_slot(Op::NewCell, slot);
-                if !lexical {
+                if !variable.dead_zone {
                     self.push_undefined();
                     self.emit_slot(Op::InitCell, slot);
                 }
@@ -264,7 +262,8 @@ impl<'a, 's> Compiler<'a, 's> {
     /// Assigns the value on the stack; a constant throws instead.
     pub(super) fn store_symbol(&mut self, symbol: SymbolId, span: Span) {
         let flags = self.semantic.scoping().symbol_flags(symbol);
-        if flags.contains(SymbolFlags::ConstVariable) {
+        // The own name of a function expression is a constant too.
+        if flags.intersects(SymbolFlags::ConstVariable | SymbolFlags::FunctionExpression) {
             self.emit(Op::Pop);
             self.emit_json(
                 Op::ThrowError,
@@ -294,38 +293,6 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    // ---- helpers on the source ----
-
-    /// A callee as V8 prints it in "… is not a function".
-    pub(super) fn written(&self, expression: &Expression<'a>) -> String {
-        match expression.get_inner_expression() {
-            Expression::Identifier(identifier) => identifier.name.to_string(),
-            Expression::ThisExpression(_) => "this".to_owned(),
-            Expression::NullLiteral(_) => "null".to_owned(),
-            Expression::BooleanLiteral(literal) => literal.value.to_string(),
-            Expression::NumericLiteral(literal) => literal.raw.as_ref().map(ToString::to_string).unwrap_or_default(),
-            Expression::StringLiteral(literal) => format!("\"{}\"", literal.value),
-            Expression::ArrayExpression(array) if array.elements.is_empty() => "[]".to_owned(),
-            Expression::Super(_) => "(intermediate value)".to_owned(),
-            Expression::StaticMemberExpression(member) => {
-                let dot = if member.optional { "?." } else { "." };
-                format!("{}{dot}{}", self.written(&member.object), member.property.name)
-            }
-            Expression::ComputedMemberExpression(member) => match member.expression.get_inner_expression() {
-                Expression::StringLiteral(key) => format!("{}.{}", self.written(&member.object), key.value),
-                key @ (Expression::Identifier(_) | Expression::NumericLiteral(_)) => {
-                    let key = self.source.get(key.span().start as usize..key.span().end as usize).unwrap_or_default();
-                    format!("{}[{key}]", self.written(&member.object))
-                }
-                _ => format!("{}[...]", self.written(&member.object)),
-            },
-            Expression::CallExpression(call) => format!("{}(...)", self.written(&call.callee)),
-            _ => "(intermediate value)".to_owned(),
-        }
-    }
-}
-
-impl Compiler<'_, '_> {
     /// Lays out the code, or gives what was found.
     pub(super) fn finish(mut self) -> Result<super::Compiled, Vec<super::Diagnostic>> {
         if !self.findings.is_empty() {

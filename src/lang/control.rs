@@ -2,8 +2,8 @@
 //! lasts longer than a statement (iterators, ways out) waits in hidden slots.
 
 use oxc_ast::ast::{
-    CatchClause, DoWhileStatement, ForInStatement, ForOfStatement, ForStatement, ForStatementInit, ForStatementLeft,
-    Statement, TryStatement, WhileStatement,
+    CatchClause, DoWhileStatement, Expression, ForInStatement, ForOfStatement, ForStatement, ForStatementInit,
+    ForStatementLeft, Statement, TryStatement, WhileStatement,
 };
 use oxc_semantic::ScopeId;
 use oxc_span::GetSpan;
@@ -109,8 +109,12 @@ impl<'a> Compiler<'a, '_> {
         self.expression(&statement.right);
         self.at(statement.right.span());
         let slot = self.current.code.hidden();
-        let text = self.written(&statement.right);
-        self.emit_json(Op::Iter, json!({ "slot": slot, "text": text }));
+        let mut arg = json!({ "slot": slot });
+        // Of `a || b`, V8 prints the value instead of the text.
+        if !matches!(statement.right.get_inner_expression(), Expression::LogicalExpression(_)) {
+            arg["text"] = json!(self.iterated(&statement.right));
+        }
+        self.emit_json(Op::Iter, arg);
         self.iterate(slot, &statement.left, statement.scope_id.get(), &statement.body);
     }
 
@@ -133,7 +137,7 @@ impl<'a> Compiler<'a, '_> {
         match left {
             ForStatementLeft::VariableDeclaration(declaration) => {
                 if let Some(declarator) = declaration.declarations.first() {
-                    self.bind(&declarator.id, true);
+                    self.bind_from(&declarator.id, true, Some(".for".to_owned()));
                 }
             }
             other => {

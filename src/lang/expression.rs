@@ -60,7 +60,10 @@ impl<'a> Compiler<'a, '_> {
             Expression::NewExpression(new) => self.new_expression(new),
             Expression::ChainExpression(chain) => self.chain(chain),
             // A call is already a wait.
-            Expression::AwaitExpression(one) => self.expression(&one.argument),
+            Expression::AwaitExpression(one) => {
+                self.expression(&one.argument);
+                self.check_thenable();
+            }
             Expression::ParenthesizedExpression(inner) => self.expression(&inner.expression),
             Expression::TSAsExpression(inner) => self.expression(&inner.expression),
             Expression::TSSatisfiesExpression(inner) => self.expression(&inner.expression),
@@ -96,14 +99,11 @@ impl<'a> Compiler<'a, '_> {
 
     /// An expression whose function or class is named by where it goes: `const f = () => …`.
     pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
-        match expression {
+        match expression.get_inner_expression() {
             Expression::FunctionExpression(function) => self.function_expression(function, Some(name)),
             Expression::ArrowFunctionExpression(arrow) => self.arrow(arrow, Some(name)),
             Expression::ClassExpression(class) => self.class(class, Some(name)),
-            Expression::TSAsExpression(inner) => self.named_expression(&inner.expression, name),
-            Expression::TSSatisfiesExpression(inner) => self.named_expression(&inner.expression, name),
-            Expression::ParenthesizedExpression(inner) => self.named_expression(&inner.expression, name),
-            other => self.expression(other),
+            _ => self.expression(expression),
         }
     }
 
@@ -155,7 +155,8 @@ impl<'a> Compiler<'a, '_> {
                 ArrayExpressionElement::SpreadElement(spread) => {
                     self.expression(&spread.argument);
                     self.at(spread.span);
-                    self.emit(Op::Spread);
+                    let text = self.iterated(&spread.argument);
+                    self.emit_json(Op::Spread, json!({ "text": text }));
                 }
                 ArrayExpressionElement::Elision(hole) => {
                     self.unsupported(hole.span, "holes in an array are not supported", "write undefined");
@@ -197,7 +198,7 @@ impl<'a> Compiler<'a, '_> {
                         "use a class, or copy with {...other}",
                     );
                 }
-                if property.value.is_function() {
+                if property.value.get_inner_expression().is_function() {
                     self.check_conversion_method(property.span, &name);
                 }
                 self.named_expression(&property.value, &name);
@@ -208,7 +209,18 @@ impl<'a> Compiler<'a, '_> {
                     Some(key) => self.expression(key),
                     None => self.unsupported_value(property.span, "this key is not supported", ""),
                 }
+                let is_named_by_key = match property.value.get_inner_expression() {
+                    Expression::FunctionExpression(function) => function.id.is_none(),
+                    Expression::ClassExpression(class) => class.id.is_none(),
+                    other => other.is_function(),
+                };
+                if is_named_by_key {
+                    self.emit(Op::Dup);
+                }
                 self.expression(&property.value);
+                if is_named_by_key {
+                    self.emit_json(Op::CallNative, json!({ "name": "function name", "argc": 2 }));
+                }
                 self.emit(Op::InitIndex);
             }
         }

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
+use oxc_ast::AstKind;
 use oxc_ast::ast::{
-    ArrowFunctionBody, ArrowFunctionExpression, BindingPattern, Expression, FormalParameters, Function, Statement,
+    ArrowFunctionBody, ArrowFunctionExpression, BindingIdentifier, BindingPattern, Expression, FormalParameters,
+    Function, Statement,
 };
-use oxc_semantic::{ScopeId, SymbolId};
+use oxc_semantic::{NodeId, ScopeId, SymbolId};
 use oxc_span::{GetSpan, Span};
+use serde_json::json;
 
 use crate::vm::op::Op;
-use crate::vm::program::FunctionKind;
+use crate::vm::program::{FunctionKind, Wait};
 
 use super::compiler::{Compiler, Frame, Storage};
 use super::emit::{Arg, Code};
@@ -61,17 +64,19 @@ impl<'a> Compiler<'a, '_> {
             return self.push_undefined();
         };
         self.begin_function(name, kind, function.r#async);
-        self.prologue(&function.params, function.scope_id.get());
+        // An object has its fields before the defaults of the constructor's parameters are evaluated.
         if kind == FunctionKind::Class {
             self.emit(Op::InitFields);
             self.emit(Op::Pop);
         }
+        self.prologue(&function.params, function.scope_id.get());
         self.parameter_properties(&function.params);
         self.statements(&body.statements);
         self.end_function(function.span);
     }
 
     pub(super) fn arrow(&mut self, arrow: &'a ArrowFunctionExpression<'a>, name: Option<&str>) {
+        self.check_early_arrow(arrow);
         self.begin_function(name.unwrap_or_default(), FunctionKind::Arrow, arrow.r#async);
         self.prologue(&arrow.params, arrow.scope_id.get());
         match &arrow.body {
@@ -80,12 +85,45 @@ impl<'a> Compiler<'a, '_> {
                 if let Some(expression) = other.as_expression() {
                     self.at(expression.span());
                     self.expression(expression);
+                    if arrow.r#async {
+                        self.check_thenable();
+                    }
                     self.emit(Op::Return);
                     return self.finish_function(arrow.span);
                 }
             }
         }
         self.end_function(arrow.span);
+    }
+
+    /// An arrow function takes `this` where it is made: before `super(…)`, there is none yet.
+    fn check_early_arrow(&mut self, arrow: &ArrowFunctionExpression<'a>) {
+        if self.current.kind != FunctionKind::Derived {
+            return;
+        }
+        let nodes = self.semantic.nodes();
+        let function =
+            |node: NodeId| nodes.ancestor_ids(node).find(|id| matches!(nodes.kind(*id), AstKind::Function(_)));
+        let own = function(arrow.node_id.get());
+        let of_constructor =
+            |is: &dyn Fn(AstKind<'a>) -> bool| nodes.iter().any(|node| is(node.kind()) && function(node.id()) == own);
+        let uses_this = of_constructor(&|kind| {
+            matches!(kind, AstKind::ThisExpression(_) | AstKind::Super(_))
+                && arrow.span.start <= kind.span().start
+                && kind.span().end <= arrow.span.end
+        });
+        let before_super = || {
+            of_constructor(&|kind| {
+                matches!(kind, AstKind::CallExpression(call)
+                    if matches!(call.callee, Expression::Super(_))
+                        && call.span.end > arrow.span.start
+                        && !(arrow.span.start < call.span.start && call.span.end <= arrow.span.end))
+            })
+        };
+        if uses_this && before_super() {
+            let message = "an arrow function made before `super(…)` cannot use `this`";
+            self.unsupported(arrow.span, message, "make it after super(…)");
+        }
     }
 
     /// Starts a function inside the current one.
@@ -95,7 +133,8 @@ impl<'a> Compiler<'a, '_> {
         let mut code = Code::new(name);
         code.function.kind = kind;
         code.set_place(self.current.code.place());
-        let frame = Frame { code, index, storage: HashMap::new(), control: Vec::new(), is_async, kind };
+        code.function.is_async = is_async;
+        let frame = Frame { code, index, storage: HashMap::new(), control: Vec::new(), kind };
         self.frames.push(std::mem::replace(&mut self.current, frame));
     }
 
@@ -138,11 +177,9 @@ impl<'a> Compiler<'a, '_> {
         self.current.code.function.length = count(length.unwrap_or(params.items.len()));
         self.current.code.function.rest = rest.is_some();
         self.enter_scope(scope);
+        self.check_body_variables(params, scope);
         for (item, slot) in params.items.iter().zip(&hidden) {
             self.at(item.span);
-            if let Some(default) = &item.initializer {
-                self.check_later_parameters(default, params);
-            }
             self.parameter(&item.pattern, item.initializer.as_deref(), *slot);
         }
         if let (Some(rest), Some(slot)) = (&params.rest, rest) {
@@ -153,6 +190,8 @@ impl<'a> Compiler<'a, '_> {
     /// The slot of a parameter: the variable's own where it is a plain name.
     fn parameter_slot(&mut self, pattern: &'a BindingPattern<'a>) -> u16 {
         match pattern {
+            // One that its default may read keeps what was given elsewhere until then.
+            BindingPattern::BindingIdentifier(id) if self.is_read_early(id) => self.current.code.fixed_hidden(),
             BindingPattern::BindingIdentifier(id) => {
                 let slot = self.current.code.slot(id.name.as_str());
                 if let Some(symbol) = id.symbol_id.get() {
@@ -168,8 +207,8 @@ impl<'a> Compiler<'a, '_> {
     fn parameter(&mut self, pattern: &'a BindingPattern<'a>, default: Option<&'a Expression<'a>>, slot: u16) {
         match (pattern, default) {
             (BindingPattern::AssignmentPattern(inner), None) => self.parameter(&inner.left, Some(&inner.right), slot),
-            (BindingPattern::BindingIdentifier(_), None) => {}
-            (BindingPattern::BindingIdentifier(id), Some(default)) => {
+            (BindingPattern::BindingIdentifier(id), None) if !self.is_read_early(id) => {}
+            (BindingPattern::BindingIdentifier(id), Some(default)) if !self.is_read_early(id) => {
                 let Some(symbol) = id.symbol_id.get() else { return };
                 self.load_symbol(symbol, id.span);
                 self.default_value(default, Some(id.name.as_str()));
@@ -179,63 +218,49 @@ impl<'a> Compiler<'a, '_> {
                 self.emit_slot(Op::Load, slot);
                 self.emit_slot(Op::Clear, slot);
                 if let Some(default) = default {
-                    self.default_value(default, None);
+                    let name = match pattern {
+                        BindingPattern::BindingIdentifier(id) => Some(id.name.as_str()),
+                        _ => None,
+                    };
+                    self.default_value(default, name);
                 }
-                self.bind_from(pattern, true, Some("undefined".to_owned()));
+                let from = matches!(pattern, BindingPattern::ObjectPattern(_)).then(|| "undefined".to_owned());
+                self.bind_from(pattern, true, from);
             }
         }
     }
 
-    /// A default that reads a parameter to its right would meet it uninitialised in Node.
-    fn check_later_parameters(&mut self, default: &Expression<'a>, params: &FormalParameters<'a>) {
-        let scoping = self.semantic.scoping();
-        let later = |symbol: SymbolId, start: u32| {
-            scoping.get_resolved_references(symbol).any(|reference| {
-                let span = self.semantic.nodes().kind(reference.node_id()).span();
-                span.start >= default.span().start && span.end <= default.span().end && start > span.start
-            })
+    fn is_read_early(&self, id: &BindingIdentifier<'a>) -> bool {
+        id.symbol_id.get().is_some_and(|symbol| self.plan.variable(symbol).dead_zone)
+    }
+
+    /// A body's `var` of a parameter's name is another variable than the one that functions in the parameter list see.
+    fn check_body_variables(&mut self, params: &FormalParameters<'a>, scope: Option<ScopeId>) {
+        let Some(scope) = scope else { return };
+        let (scoping, nodes) = (self.semantic.scoping(), self.semantic.nodes());
+        let inside = |span: Span| params.span.start <= span.start && span.end <= params.span.end;
+        let in_function = |node: NodeId| {
+            nodes
+                .ancestor_kinds(node)
+                .find(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
+                .is_some_and(|function| inside(function.span()))
         };
-        let found = params.items.iter().any(|item| match &item.pattern {
-            BindingPattern::BindingIdentifier(id) => {
-                id.symbol_id.get().is_some_and(|symbol| later(symbol, id.span.start))
-            }
-            _ => false,
+        let found = scoping.get_bindings(scope).values().find(|symbol| {
+            let declared = nodes.kind(scoping.symbol_declaration(**symbol));
+            matches!(declared, AstKind::FormalParameter(_) | AstKind::FormalParameterRest(_))
+                && !scoping.symbol_redeclarations(**symbol).is_empty()
+                && scoping.get_resolved_references(**symbol).any(|reference| in_function(reference.node_id()))
         });
-        if found {
-            self.unsupported(
-                default.span(),
-                "a default cannot use a parameter that comes after it",
-                "change the order",
-            );
-        }
-    }
-
-    /// `constructor(private x: number)` declares and sets a field.
-    fn parameter_properties(&mut self, params: &'a FormalParameters<'a>) {
-        for item in &params.items {
-            if item.accessibility.is_none() && !item.readonly {
-                continue;
-            }
-            if let BindingPattern::BindingIdentifier(id) = &item.pattern
-                && let Some(symbol) = id.symbol_id.get()
-            {
-                if self.current.kind == FunctionKind::Derived {
-                    self.unsupported(
-                        item.span,
-                        "parameter properties of a derived class are not supported",
-                        "assign to this after super(…)",
-                    );
-                }
-                self.emit(Op::This);
-                self.load_symbol(symbol, id.span);
-                self.emit_json(Op::InitProp, serde_json::json!(id.name.as_str()));
-                self.emit(Op::Pop);
-            }
+        if let Some(symbol) = found {
+            let span = scoping.symbol_redeclarations(*symbol).last().map_or(params.span, |one| one.span);
+            let message = "a variable of the name of a parameter that a function among the parameters uses";
+            self.unsupported(span, message, "give it another name");
         }
     }
 
     /// The program itself: its statements, then `main(input)` where that is declared and not called.
     pub(super) fn program(&mut self, statements: &'a [Statement<'a>], scope: Option<ScopeId>, main: Option<SymbolId>) {
+        self.calls_main = main.is_some();
         self.current.code.input();
         self.enter_scope(scope);
         self.statements(statements);
@@ -243,7 +268,11 @@ impl<'a> Compiler<'a, '_> {
             Some(main) => {
                 self.load_symbol(main, Span::default());
                 self.emit_slot(Op::Load, 0);
-                self.emit_json(Op::Call, serde_json::json!({ "argc": 1, "text": "main" }));
+                let mut arg = json!({ "argc": 1, "text": "main" });
+                if self.plan.has_async {
+                    arg["wait"] = json!(Wait::Await.name());
+                }
+                self.emit_json(Op::Call, arg);
                 self.emit(Op::Return);
             }
             None => self.emit(Op::Halt),

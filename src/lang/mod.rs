@@ -11,6 +11,7 @@ mod diagnostic;
 mod emit;
 mod expression;
 mod function;
+mod method;
 mod names;
 mod nesting;
 mod pattern;
@@ -19,6 +20,7 @@ mod resolve;
 mod statement;
 mod text;
 mod waiting;
+mod written;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -111,7 +113,7 @@ pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
         return Err(findings.into_list());
     }
     let main = main_to_call(&semantic);
-    let mut compiler = Compiler::new(source, &semantic, findings);
+    let mut compiler = Compiler::new(&semantic, findings);
     compiler.program(&program.body, program.scope_id.get(), main);
     compiler.finish()
 }

@@ -159,19 +159,22 @@ impl<'a> Compiler<'a, '_> {
         });
     }
 
-    fn assign_maybe_default(&mut self, target: &'a AssignmentTargetMaybeDefault<'a>) {
+    /// Assigns what `value` leaves on the stack, or the default.
+    fn assign_maybe_default(&mut self, target: &'a AssignmentTargetMaybeDefault<'a>, value: impl FnOnce(&mut Self)) {
         match target {
             AssignmentTargetMaybeDefault::AssignmentTargetWithDefault(with) => {
                 let name = match &with.binding {
                     AssignmentTarget::AssignmentTargetIdentifier(id) => Some(id.name.as_str()),
                     _ => None,
                 };
-                self.default_value(&with.init, name);
-                self.assign_pattern(&with.binding);
+                self.assign_target(&with.binding, |this| {
+                    value(this);
+                    this.default_value(&with.init, name);
+                });
             }
             other => {
                 if let Some(target) = other.as_assignment_target() {
-                    self.assign_pattern(target);
+                    self.assign_target(target, value);
                 }
             }
         }
@@ -180,15 +183,17 @@ impl<'a> Compiler<'a, '_> {
     fn assign_array(&mut self, pattern: &'a ArrayAssignmentTarget<'a>) {
         let iterator = self.take_iterable(pattern.span, None);
         for element in &pattern.elements {
-            self.emit_slot(Op::IterTake, iterator);
+            let take = |this: &mut Self| this.emit_slot(Op::IterTake, iterator);
             match element {
-                Some(element) => self.assign_maybe_default(element),
-                None => self.emit(Op::Pop),
+                Some(element) => self.assign_maybe_default(element, take),
+                None => {
+                    take(self);
+                    self.emit(Op::Pop);
+                }
             }
         }
         if let Some(rest) = &pattern.rest {
-            self.emit_slot(Op::IterRest, iterator);
-            self.assign_pattern(&rest.target);
+            self.assign_target(&rest.target, |this| this.emit_slot(Op::IterRest, iterator));
         }
         self.current.code.release(iterator);
     }
@@ -198,9 +203,9 @@ impl<'a> Compiler<'a, '_> {
         let mut keys = Vec::new();
         for property in &pattern.properties {
             self.at(property.span());
-            self.emit_slot(Op::Load, source);
             match property {
                 AssignmentTargetProperty::AssignmentTargetPropertyIdentifier(one) => {
+                    self.emit_slot(Op::Load, source);
                     self.emit_json(Op::GetProp, json!(one.binding.name.as_str()));
                     keys.push(Key::Name(one.binding.name.to_string()));
                     if let Some(default) = &one.init {
@@ -209,16 +214,40 @@ impl<'a> Compiler<'a, '_> {
                     self.store_identifier(&one.binding);
                 }
                 AssignmentTargetProperty::AssignmentTargetPropertyProperty(one) => {
-                    keys.push(self.read_key(&one.name, one.computed, pattern.rest.is_some()));
-                    self.assign_maybe_default(&one.binding);
+                    let key = self.key(&one.name, one.computed);
+                    self.assign_maybe_default(&one.binding, |this| {
+                        this.emit_slot(Op::Load, source);
+                        match &key {
+                            Key::Slot(slot) => {
+                                this.emit_slot(Op::Load, *slot);
+                                this.emit(Op::GetIndex);
+                            }
+                            Key::Name(name) => this.emit_json(Op::GetProp, json!(name)),
+                            Key::Unused => {}
+                        }
+                    });
+                    keys.push(key);
                 }
             }
         }
         if let Some(rest) = &pattern.rest {
-            self.rest_of(source, &keys);
-            self.assign_pattern(&rest.target);
+            self.assign_target(&rest.target, |this| this.rest_of(source, &keys));
         }
         self.give_back(source, keys);
+    }
+
+    /// A key that is read later: its name, or the hidden slot of its value.
+    fn key(&mut self, key: &'a PropertyKey<'a>, computed: bool) -> Key {
+        if let (false, Some(name)) = (computed, key.static_name()) {
+            return Key::Name(name.into_owned());
+        }
+        match key.as_expression() {
+            Some(expression) => self.expression(expression),
+            None => self.unsupported_value(key.span(), "private names are not supported", "use an ordinary property"),
+        }
+        let slot = self.current.code.hidden();
+        self.emit_slot(Op::Store, slot);
+        Key::Slot(slot)
     }
 }
 

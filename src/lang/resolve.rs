@@ -38,13 +38,20 @@ pub(super) struct Plan {
     pub(super) own_properties: HashSet<String>,
     /// Members whose every definition in the program is an async function.
     pub(super) async_members: HashSet<String>,
+    /// Whether any function is async: only then do calls note the immediate use of their values.
+    pub(super) has_async: bool,
 }
 
 impl Plan {
     pub(super) fn new(semantic: &Semantic<'_>) -> Self {
         let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
         let variables = scoping.symbol_ids().map(|symbol| variable(scoping, nodes, symbol)).collect();
-        Plan { variables, own_properties: own_properties(nodes), async_members: async_members(nodes) }
+        let has_async = nodes.iter().any(|node| match node.kind() {
+            AstKind::Function(function) => function.r#async,
+            AstKind::ArrowFunctionExpression(arrow) => arrow.r#async,
+            _ => false,
+        });
+        Plan { variables, own_properties: own_properties(nodes), async_members: async_members(nodes), has_async }
     }
 
     pub(super) fn variable(&self, symbol: SymbolId) -> Variable {
@@ -77,7 +84,13 @@ fn variable(scoping: &Scoping, nodes: &AstNodes<'_>, symbol: SymbolId) -> Variab
         Home::Cell
     };
     let lexical = flags.intersects(SymbolFlags::BlockScopedVariable | SymbolFlags::Class);
-    Variable { home, dead_zone: lexical && (early || home != Home::Slot), declared_by, in_switch }
+    // The default of a parameter may read the parameter itself, or one to its right.
+    let parameter = matches!(
+        nodes.kind(scoping.symbol_declaration(symbol)),
+        AstKind::FormalParameter(_) | AstKind::FormalParameterRest(_)
+    );
+    let dead_zone = (lexical && (early || home != Home::Slot)) || (parameter && early);
+    Variable { home, dead_zone, declared_by, in_switch }
 }
 
 /// The function (or field initialiser, or program) whose frame runs this node.
@@ -121,7 +134,8 @@ fn own_properties(nodes: &AstNodes<'_>) -> HashSet<String> {
         AstKind::TSPropertySignature(signature) => signature.key.static_name().map(|name| name.into_owned()),
         _ => None,
     };
-    nodes.iter().filter_map(|node| key(node.kind())).collect()
+    // The prototype stays one, whatever the program sets.
+    nodes.iter().filter_map(|node| key(node.kind())).filter(|name| name != "__proto__").collect()
 }
 
 fn async_members(nodes: &AstNodes<'_>) -> HashSet<String> {

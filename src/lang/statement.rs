@@ -160,8 +160,12 @@ impl<'a> Compiler<'a, '_> {
                 }
                 (Some(init), pattern) => {
                     self.expression(init);
-                    let from = self.written(init);
-                    self.bind_from(pattern, true, Some(from));
+                    let from = match (pattern, init.get_inner_expression().is_member_expression()) {
+                        (BindingPattern::ArrayPattern(_), true) => None,
+                        (BindingPattern::ArrayPattern(_), false) => Some(self.iterated(init)),
+                        _ => Some(self.written(init)),
+                    };
+                    self.bind_from(pattern, true, from);
                 }
                 (None, BindingPattern::BindingIdentifier(id)) if declaration.kind != VariableDeclarationKind::Var => {
                     self.push_undefined();
@@ -248,7 +252,12 @@ impl<'a> Compiler<'a, '_> {
                     "use a function that makes the object",
                 );
             }
-            (Some(argument), _) => self.expression(argument),
+            (Some(argument), _) => {
+                self.expression(argument);
+                if self.current.code.function.is_async {
+                    self.check_thenable();
+                }
+            }
             (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
             (None, _) => self.push_undefined(),
         }

@@ -161,6 +161,121 @@ fn what_asks_the_outside_is_refused_with_a_hint_where_it_would_mean_something_el
 }
 
 #[test]
+fn early_errors_of_a_module_are_syntax_errors() {
+    let reserved = ["implements", "interface", "let", "package", "private", "protected", "public", "static", "yield"];
+    let mut sources: Vec<String> = reserved.iter().map(|name| format!("var {name} = 1")).collect();
+    sources.extend(reserved.iter().map(|name| format!("function f({name}) {{}}")));
+    let others = [
+        "const a = 010",
+        "const a = 08",
+        "const a = '\\01'",
+        "const a = '\\8'",
+        "const a = 'a long text with one escape \\1 in it'",
+        "function f(a, a) {}",
+        "const f = (a, a) => 1",
+        "function f(a) { let a }",
+        "if (1) function f() {}",
+        "if (1) ; else function f() {}",
+        "while (0) function f() {}",
+        "label: function f() {}",
+        "function f() {} function f() {}",
+        "var f; function f() {}",
+        "{ function f() {} function f() {} }",
+        "{ async function f() {} function f() {} }",
+        "{ var f; function f() {} }",
+        "{ function f() {} var f }",
+        "{ function f() {} { var f } }",
+        "function g() { { function f() {} var f } }",
+        "class A {} class A {}",
+        "var A; class A {}",
+        "class A {} var A",
+        "class A {} function A() {}",
+        "let a; { var a }",
+        "switch (1) { case 1: function f() {} case 2: function f() {} }",
+        "switch (1) { case 1: class f {} default: var f }",
+        "switch (1) { case 1: let f; default: function f() {} }",
+        "try {} catch (e) { let e }",
+        "try {} catch (e) { function e() {} }",
+        "try {} catch ([e]) { var e }",
+        "for (var i = 0 in {}) {}",
+        "for (let i of []) { var i }",
+        "1\n--> a",
+        "<!-- a",
+        "delete input",
+        "with (input) {}",
+        "eval = 1",
+        "let arguments = 1",
+        "const await = 1",
+        "function f(x: number): void; function f(x: any) {} function f() {}",
+        "function f() {} function f(x: number): void; function f(x: any) {}",
+        "interface f {} let f; function f() {}",
+        "interface A {} class A {} class A {}",
+        "function let(): void; function let() {}",
+    ];
+    sources.extend(others.map(str::to_owned));
+    let accepted: Vec<&String> = sources
+        .iter()
+        .filter(|source| !refused(source).first().is_some_and(|(kind, ..)| *kind == Kind::Syntax))
+        .collect();
+    assert!(accepted.is_empty(), "{accepted:#?}");
+}
+
+#[test]
+fn names_that_may_be_declared_twice_are_accepted() {
+    for source in [
+        "var a; var a",
+        "function f() { function g() {} function g() {} var g }",
+        "function f(a) { var a; function a() {} }",
+        "try {} catch (e) { var e }",
+        "const f = function g() { var g }",
+        "{ function f() {} } { function f() {} } function f() {}",
+        "let a; { let a; class f {} } switch (1) { case 1: let a }",
+        "function f(x: number): void; function f(x: any) {}",
+        "class A { m(x: number): void; m(x: any) {} } interface A {} type B = A; const B = 1",
+        "declare function f(): void; declare const a: number",
+        "interface f { x: number } function f() {} type g = 1; function g() {} interface A {} class A {} interface A {}",
+        "const a = 0o10 + 0.5; const b = '\\0' + '\\x01'",
+    ] {
+        accepts(source);
+    }
+}
+
+#[test]
+fn programs_that_mean_something_else_in_node_are_refused() {
+    let cases: &[(&str, u32)] = &[
+        ("class A { x = this.y; constructor(private y: number) {} }", 15),
+        ("class A { x = this.m(); m() {} constructor(readonly y: number) {} }", 15),
+        ("class A { x = [1].map(() => this.y); constructor(public y = 1) {} }", 29),
+        ("class A { m() { A = 1 as any } }", 7),
+        ("let A = class B { m() { B = 1 as any } }", 15),
+        ("class A { m() { return A } } A = null as any", 7),
+        ("function f(a, b = () => a) { var a = 2; return b() }", 34),
+        ("new (function () {} as any)()", 6),
+        ("class A {} class B extends A { constructor() { (() => super())() } }", 55),
+        ("const o: any = {}; o.__proto__ = o", 22),
+        ("const o: any = {}; [o.__proto__] = [o]; o.__proto__", 23),
+        ("const o = { toString: <any>(() => 'x') }", 13),
+        ("class A { static k = 1 } class B extends A { static k = super.k }", 57),
+        ("class A {} class B extends A { f; constructor() { const g = () => this; super(); this.f = g } }", 61),
+        ("async function f() {} async function g() { try { return f() } catch {} }", 57),
+        ("async function f() {} async function g() { try {} catch { return f() } finally {} }", 66),
+        ("async function f() {} const x = await (f() || 1)", 40),
+        ("async function f() {} const x = await (f() ? 1 : 2)", 40),
+        ("async function f() {} f(); function main() {}", 23),
+        ("async function f() {} [1].map((x) => f())", 38),
+        ("async function f() {} [1].forEach(function (x) { return f() })", 57),
+        ("const o = { async f() {} }; (o.f as any)(); 1", 29),
+    ];
+    for (source, column) in cases {
+        let found = refused(source);
+        assert!(found.first().is_some_and(|one| (one.0, one.2) == (Kind::Unsupported, *column)), "{source}: {found:?}");
+    }
+    accepts("class A { x = () => this.y; z = this.x; constructor(private y: number) {} }");
+    accepts("const r = [{ when: (x) => x, then: (x) => x }]; async function f() { return r[0].then(1) } await f()");
+    accepts("class A { m() { return A } } class B { static n = 1 } B = A as any; new B()");
+}
+
+#[test]
 fn all_findings_come_at_once_and_in_order() {
     let found = refused("foo();\nconst a = 1n;\nbar();\nexport const b = nope;");
     let lines: Vec<u32> = found.iter().map(|(_, line, _, _)| *line).collect();
