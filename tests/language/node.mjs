@@ -70,6 +70,9 @@ async function run({ source, input, answers }) {
   }
 }
 
+// A promise that is rejected before something awaits it, as when the program has ended.
+process.on('unhandledRejection', () => {});
+
 const programs = JSON.parse(readFileSync(0, 'utf8'));
 const results = [];
 for (const program of programs) results.push(await run(program));

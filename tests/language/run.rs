@@ -14,6 +14,8 @@ use serde_json::{Value as Json, json};
 pub struct Case {
     pub name: String,
     pub source: String,
+    /// The same without types, where it has some: what Node runs.
+    pub node: Option<String>,
     pub input: Json,
     pub answers: Vec<String>,
 }
@@ -47,7 +49,7 @@ pub fn node(cases: &[Case]) -> Option<Vec<Outcome>> {
     let mut child = Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
     let list: Vec<Json> = cases
         .iter()
-        .map(|case| json!({ "source": case.source, "input": case.input, "answers": case.answers }))
+        .map(|case| json!({ "source": case.node.as_ref().unwrap_or(&case.source), "input": case.input, "answers": case.answers }))
         .collect();
     let mut stdin = child.stdin.take().unwrap();
     let text = serde_json::to_string(&list).unwrap();

@@ -40,3 +40,23 @@ main(input + 1);
 //// input at top
 //// input: {"a": [1, {"b": "x"}], "n": null}
 console.log(input, input.a[1].b, input.n, typeof input); input.a.push(2); console.log(input.a.length); const f = () => input.a; console.log(f());
+//// a method is found before its arguments are evaluated
+let u; try { u.f(console.log('never')); } catch (e) { console.log(e.message); } const p = { f() { return 'old'; } }; console.log(p.f(p.f = () => 'new'), p.f()); const q = { f: 1 }; try { q.f(console.log('before')); } catch (e) { console.log(e.message); }
+const l = [1]; console.log(l.push(l.pop() + 1), l.concat([l.length].map((n) => n)), 'ab'.padEnd(l.push(5), l.join('')), new Map([[1, 2]]).get(l.shift() - 1)); const m = new Map(); m.set('k', m.size).set('l', m.size); console.log(m.size, m.get('l'));
+//// brackets around a chain end it, and keep its object
+const o = { n: 5, f() { return this.n; }, g: { h() { return this === o.g; } } }; let u; console.log((o?.f)(), (o?.['f'])(), (u?.f)?.(), (o?.g.h)(), (o?.g?.h)(1), (o?.f)(...[1]), ((o)?.f)()); for (const f of [() => (u?.f)(), () => (u?.f.g)(), () => (o?.x)(), () => (o?.f())()]) { try { f(); } catch (e) { console.log(e.name, e.message.replace(/.* is/, 'is')); } }
+//// parameters before their defaults ran
+function f(a = a) { return a; } function g(a = b, b) { return a; } const h = ({ a = b, b } = {}) => a; const k = (a = (() => b)(), b = 2) => a; const s = ([x = x] = []) => x; for (const one of [f, g, h, k, s]) { try { console.log(one()); } catch (e) { console.log(e.name, e.message); } }
+console.log(f(1), g(2), h({ a: 3 }), k(4), s([5])); function w(a = () => a) { return a; } console.log(w()() === w()(), typeof w(), w(3)); function later(a = () => b, b = 2) { b++; return a(); } console.log(later(), later(undefined, 7)); function set(a = (b = 1), b) { return a; } try { set(); } catch (e) { console.log(e.message); } function c(a = 1, b = a, { d = b, e = d } = {}) { a++; return [a, b, d, e]; } console.log(c(), c(5), c(1, 2, { d: 3 })); function n(f = () => 1) { return f.name; } console.log(n(), ((f = function () { return f.name; }) => f())()); function r(a = 1, ...[b = a, c = b]) { return [a, b, c]; } console.log(r(), r(2, 3));
+//// names that are constants
+const f = function g() { try { g = 1; } catch (e) { return e.name + e.message; } }; console.log(f()); const c = function d(n) { if (n) { [d] = [5]; } return typeof d; }; console.log(c(0)); try { c(1); } catch (e) { console.log(e.name); } const e = function v() { var v = 3; v = 4; return v; }; console.log(e());
+class A { m() { return A; } } const B = A; console.log(new B().m() === A); let C = class { m() { return typeof C; } }; const D = C; C = null; console.log(new D().m());
+//// var and function of one name
+function f() { var g; function g() {} return typeof g; } console.log(f()); function h() { var g = 1; function g() {} return typeof g; } console.log(h()); function k(g) { function g() { return 1; } return g(); } console.log(k(5)); function l() { function a() { return 1; } function a() { return 2; } var a; return a(); } console.log(l()); function m() { console.log(typeof x); var x = 1; function x() {} x++; return x; } console.log(m());
+//// bound functions have a name and a length
+function f(a, b, c) {} const g = f.bind(null, 1); console.log(g.length, g.name, g.bind().name, f.bind(null, 1, 2, 3, 4).length, (() => 1).bind().name === 'bound ', Math.max.bind(null).name, Math.max.bind(null, 1).length, g.hasOwnProperty('name'), 'length' in g, String(Math.max), String(g)); class S { static length = 5; static name = 7; } console.log(S.bind(null, 1).length, S.bind().name);
+//// caller and arguments of functions throw
+function f() {} class A {} const own = () => 1; for (const g of [f, A, own, f.bind(1), Math.max]) for (const k of ['caller', 'arguments']) { try { g[k]; console.log('read'); } catch (e) { console.log(e.name, e.message); } try { g[k] = 1; console.log('written'); } catch (e) { console.log(e.name); } console.log(Object.hasOwn(g, k)); }
+//// functions are named by computed keys
+const k = 'c'; const o = { [k + 1]: function () {}, [k]: () => 1, [5]: class {}, [`${k}!`]: async () => 1, [null]: function own() {}, ['s']: class { static name = 'mine'; } }; console.log(Object.values(o).map((f) => f.name), Object.keys(o.c), Object.hasOwn(o.c, 'name'), o.c.length); try { o.c.name = 'x'; } catch (e) { console.log(e.name); }
+try { 'abc'.length = 5; } catch (e) { console.log(e.message); } try { 'abc'[1] = 'x'; } catch (e) { console.log(e.message); } try { 'abc'.x = 5; } catch (e) { console.log(e.message); }

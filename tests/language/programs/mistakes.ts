@@ -26,3 +26,7 @@ const a = 'nul\u0000', b = '\ud83d', c = 'back\\slash', d = { $ref: 1, $$x: 2, '
 //// identity and cycles over a question
 //// answers: ["x"]
 const shared = { n: 1 }; const ring = { shared, list: [shared] }; ring.self = ring; const f = () => shared; const bound = f; CC('wait'); ring.list[0].n++; console.log(shared.n, ring.self.self.shared === shared, f() === ring.list[0], bound === f);
+//// what is not a function, a constructor or a list is named as it is written
+const a = 0, b = 0, o = { p: {} }, f = () => 0, arr = [1]; const none = null;
+for (const g of [() => ({}).f(), () => ({ x: 1, y: a }).f(), () => [1, a].f(), () => (a || b)(), () => (a + b)(), () => (a ?? b)(), () => (a ? b : a)(), () => (!a)(), () => (-a)(), () => (typeof a)(), () => (void 0)(), () => `x`(), () => `x${a}`(), () => (a, b)(), () => 5..f(), () => 0x10.f(), () => /x/.f(), () => o[a + b](), () => o.p[`x`](), () => o?.["q"]()]) { try { g(); console.log('ok'); } catch (e) { console.log(e.message); } }
+for (const g of [() => new (a || b)(), () => [...(a || b)], () => { const [x] = o.p; }, () => { const [x] = {}; }, () => { for (const x of a || b); }, () => { for (const x of {}); }, () => { for (const [k] of [1]); }, () => { for (const { k } of [null]); }, () => (({ x }) => 0)(null), () => (({ x }) => 0)(), () => delete none.x, () => o[f()](), () => o[-1](), () => o[null](), () => o[o.p](), () => o[`k${a}`]()]) { try { g(); console.log('ok'); } catch (e) { console.log(e.message); } }

@@ -1,0 +1,14 @@
+//// async functions that only the run finds are awaited where they are called
+const handlers = { a: async (n) => n + 1, 'b c': async function () { return this === handlers; } }; const key = 'a'; console.log(await handlers[key](1), await handlers['b c'](), await handlers.a?.(2));
+const { a } = handlers; console.log(await a(1), await a.call(null, 2), await a.apply(null, [3]), await a.bind(null, 4)()); const list = [a, async () => { throw new RangeError('r'); }]; for (const f of list) { try { console.log(await f(1)); } catch (e) { console.log(e.name); } }
+async function retry(f, n) { for (let i = 0; ; i++) { try { return await f(i); } catch (e) { console.log('again', i); if (i >= n) throw e; } } } console.log(await retry(async (i) => { if (i < 2) throw new Error('no'); return i; }, 5));
+//// a function that returns the promise of another is awaited by its caller
+const work = async (n) => { if (n > 2) throw new Error('big'); return n * 2; }; const run = (n) => work(n); const twice = (f, n) => f(n); function named(n) { if (n) { return run(n); } return n === 0 ? run(1) : null; } console.log(await run(1), await twice(run, 2), await named(0), await named(1));
+async function retry(f) { try { return await f(); } catch (e) { return e.message; } finally { console.log('done'); } } console.log(await retry(() => work(3)), await retry(() => work(1))); const o = { async m() { return this.n; }, n: 4, get2() { return this.m(); } }; console.log(await o.get2(), await (o.n ? o.m() : 0), await (0, o.get2()), await (o.n && o.m()));
+async function up(n) { return n === 0 ? 'top' : up(n - 1); } console.log(await up(50)); function pass() { try { throw 1; } catch { return work(1); } } console.log(await pass());
+//// the last statement of a program need not wait
+const t = [async () => { console.log('x'); }]; t[0]();
+//// functions may be declared behind the last statement
+start('a');
+async function start(x) { console.log(x, await next(x)); }
+async function next(x) { return x + '!'; }
