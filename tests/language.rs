@@ -129,8 +129,7 @@ fn seed() -> u64 {
 
 #[test]
 fn console_log_prints_what_node_prints() {
-    let seed: u64 = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
-    println!("seed {seed} (RUNSTATE_SEED=… prints others)");
+    let seed = seed();
     let cases: Vec<Case> = (0..400u64)
         .map(|number| Case {
             name: format!("seed {seed} values {number}"),
@@ -138,7 +137,7 @@ fn console_log_prints_what_node_prints() {
             ..Case::default()
         })
         .collect();
-    compare("console_log_prints_what_node_prints", &cases);
+    compare("console_log_prints_what_node_prints", &cases, stopped_earlier);
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_sort_that_an_older_version_began_is_finished_its_way() {
         machine.answer(&json!("a")).unwrap();
     }
     assert_eq!(prompts, ["1 2", "3 1", "3 2"]);
-    assert_eq!(machine.take_output(), ["[1,2,3]"]);
+    assert_eq!(machine.take_output(), ["[ 1, 2, 3 ]"]);
 }
 
 #[test]
