@@ -7,7 +7,7 @@ const KB = 1000;
 
 /** Gzip sizes in bytes: the target, and the limit until the target is reached. Only modules that pages download have a budget. */
 const BUDGETS = {
-  "runstate_bg.wasm": { target: 300 * KB, most: 645 * KB },
+  "runstate_bg.wasm": { target: 300 * KB, most: 690 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, most: 350 * KB },
 };
 

@@ -934,10 +934,12 @@ export type RunDueParams = {
 export type Seen = {
   /** What it is doing. */
   status: Status,
-  /** Lines printed since the last look. */
+  /** Lines printed since the last look, some megabytes at the most. */
   lines: Array<string>,
   /** Where the next look goes on. */
   next: number,
+  /** Whether more lines are there already. */
+  more: boolean,
   /** The open calls. */
   calls: Array<OpenCall>,
   /** Calls asked so far, the open ones included. */

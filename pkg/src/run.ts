@@ -155,7 +155,10 @@ export class Run {
     return this.#engine.ask("cvm.output", { id: this.id }, options, WAIT, "run.output");
   }
 
-  /** What it printed since the look that said `from` (its `next`; 0: from the beginning), and what it asks: cheap, however large it is. */
+  /**
+   * What it printed since the look that said `from` (its `next`; 0: from the beginning), some megabytes at the most (`more`: look again), and
+   * what it asks: cheap, however large it is.
+   */
   async glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
     return this.#glance(given("the line from which is looked", from, index), checked("run.glance", options, WAIT).signal);
   }
@@ -211,6 +214,7 @@ export class Run {
       if (seen === null) return;
       yield* seen.lines;
       from = seen.next;
+      if (seen.more) continue;
       if (ENDED.has(seen.status)) return;
       await this.#stirred(feed, seen);
     }

@@ -20,6 +20,9 @@ use super::value::{HeapRef, Value};
 /// Units of text that a built-in function walks over for the price of one instruction.
 const UNITS: u64 = 64;
 
+/// Bytes of a line of output above which it counts as work.
+const LONG_LINE: usize = 256;
+
 /// Work that a refused question counts for: schemas and their patterns were read to find out, and a program may ask so for ever.
 const REFUSED: u64 = 1_000 * UNITS;
 
@@ -440,6 +443,10 @@ impl Machine {
         if self.output_bytes > self.limits.output_bytes {
             self.output_bytes -= line.len() as u64 + 1;
             return Err(Exceeded::OutputBytes.into());
+        }
+        // A slice has to end before its output is more than one commit takes.
+        if line.len() > LONG_LINE {
+            self.owe(line.len() as u64);
         }
         self.output.push(line);
         Ok(())

@@ -124,10 +124,16 @@ impl Machine {
         self.heap.dirty_pages()
     }
 
-    /// Bytes of these pages and of the output that waits to be taken.
+    /// Bytes of these pages.
     #[must_use]
     pub fn dirty_bytes(&self) -> u64 {
-        self.heap.dirty_weight() + self.output.iter().map(|line| line.len() as u64).sum::<u64>()
+        self.heap.dirty_weight()
+    }
+
+    /// Bytes of the output that waits to be taken.
+    #[must_use]
+    pub fn waiting_output_bytes(&self) -> u64 {
+        self.output.iter().map(|line| line.len() as u64).sum()
     }
 
     /// Bytes that the heap takes, garbage included. The machine has stopped.

@@ -134,3 +134,25 @@ fn a_store_that_is_closed_is_not_healthy() {
     block_on(store.close()).unwrap();
     assert_eq!(block_on(scene.engine().health()).map(|why| why.code), Some(Code::Closed));
 }
+
+#[test]
+fn glance_shows_much_output_in_pages_of_whole_lines() {
+    // A line of 3 MiB is in several rows, also where a page would end.
+    let scene = Scene::of(
+        "for (let i = 0; i < 40; i++) console.log(i + 'x'.repeat(i % 14 === 13 ? 3 << 20 : 200_000)); CC('more?')",
+    );
+    let whole = block_on(scene.cvm().output("run")).unwrap();
+    assert_eq!(whole.len(), 40);
+    let (mut lines, mut next, mut pages) = (Vec::new(), 0, 0);
+    loop {
+        let seen = block_on(scene.cvm().glance("run", next)).unwrap();
+        let bytes: usize = seen.lines.iter().map(String::len).sum();
+        assert!(bytes <= 17 << 20 && !seen.calls.is_empty(), "{bytes}");
+        (next, pages) = (seen.next, pages + 1);
+        lines.extend(seen.lines);
+        if !seen.more {
+            break;
+        }
+    }
+    assert!(lines == whole && pages > 2, "{} lines in {pages} pages", lines.len());
+}

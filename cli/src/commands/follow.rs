@@ -30,6 +30,9 @@ pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
         let seen = session.cvm.glance(id, next).await?;
         next = seen.next;
         session.print(&seen.lines)?;
+        if seen.more {
+            continue;
+        }
         if matches!(seen.status, Status::Complete | Status::Error | Status::Cancelled) {
             session.remark_on(id, &seen);
             return Ok(Exit::of(seen.status));

@@ -79,8 +79,7 @@ impl Driver<'_> {
     async fn turns(mut self, mut seen: u64) -> Result<Exit, Failure> {
         let session = self.session;
         loop {
-            let glance = session.cvm.glance(self.id, seen).await?;
-            session.new_lines(&glance.lines)?;
+            let glance = session.show_new_lines(self.id, seen).await?;
             seen = glance.next;
             match glance.status {
                 Status::WaitingCc => {}

@@ -1,5 +1,7 @@
 //! Where an execution stands, for whoever drove it or asks.
 
+use std::collections::VecDeque;
+
 use runstate::domain::cvm::{COGNITIVE, NO_LINES, OpenCall, Seen, Show, Status, TIMER};
 
 use crate::exit::Exit;
@@ -16,8 +18,7 @@ const SHOWN_AGAIN: usize = 10;
 impl Session {
     /// Tells how an execution stands after a command that drove it, when what it printed before `seen` has been shown.
     pub async fn stands(&self, id: &str, seen: u64) -> Result<Exit, Failure> {
-        let glance = self.cvm.glance(id, seen).await?;
-        self.new_lines(&glance.lines)?;
+        let glance = self.show_new_lines(id, seen).await?;
         if let Some(call) = asked(&glance) {
             self.question(call)?;
         }
@@ -36,15 +37,24 @@ impl Session {
 
     /// Shows somebody who resumes the last lines of what was printed before; up to where that is.
     pub async fn recall(&self, id: &str) -> Result<u64, Failure> {
-        let glance = self.cvm.glance(id, 0).await?;
+        let (mut next, mut count, mut last) = (0, 0, VecDeque::new());
+        loop {
+            let glance = self.cvm.glance(id, next).await?;
+            (next, count) = (glance.next, count + glance.lines.len());
+            last.extend(glance.lines);
+            last.drain(..last.len().saturating_sub(SHOWN_AGAIN));
+            if !glance.more {
+                break;
+            }
+        }
         if !self.out.json() {
-            let earlier = glance.lines.len().saturating_sub(SHOWN_AGAIN);
+            let earlier = count - last.len();
             if earlier > 0 {
                 self.out.remark(&format!("({earlier} earlier lines: {})", self.invocation("output", id, "")));
             }
-            self.out.lines(&glance.lines[earlier..])?;
+            self.out.lines(last.make_contiguous())?;
         }
-        Ok(glance.next)
+        Ok(next)
     }
 
     /// How to go on with an execution, as a sentence.
@@ -52,8 +62,18 @@ impl Session {
         self.next_step(|| format!("Go on with: {}", self.invocation("resume", id, "")))
     }
 
-    pub(super) fn new_lines(&self, lines: &[String]) -> Result<(), Failure> {
-        if self.out.json() { Ok(()) } else { self.out.lines(lines) }
+    /// Shows people what an execution printed since `seen`; how it stands after that.
+    pub(super) async fn show_new_lines(&self, id: &str, seen: u64) -> Result<Seen, Failure> {
+        if self.out.json() {
+            return self.status(id).await;
+        }
+        let mut glance = self.cvm.glance(id, seen).await?;
+        self.out.lines(&glance.lines)?;
+        while glance.more {
+            glance = self.cvm.glance(id, glance.next).await?;
+            self.out.lines(&glance.lines)?;
+        }
+        Ok(glance)
     }
 
     /// Shows people a question that is open.

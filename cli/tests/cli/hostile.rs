@@ -34,7 +34,7 @@ fn peak() -> u64 {
 
 /// Runs each program at a limit: it ends with the error of a limit, and the process stays below three times the limit plus 50 MB.
 pub fn run_hostile_programs(store: &str) {
-    let heap = if std::env::var_os("RUNSTATE_FULL").is_some() { 64 } else { 8 };
+    let heap = if std::env::var_os("RUNSTATE_FULL").is_some() { 64 } else { 16 };
     for (name, source, reached) in HOSTILE {
         // The limit of the output cannot be set.
         let limit = if reached == "output limit" { 64 } else { heap };

@@ -7,17 +7,19 @@ use super::support::{SUM, Said, Scene};
 const SECRET: &str = "Hidden7f3";
 
 /// All commands that have to do with a store, as they are called.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 31] = [
     &["run", "sum.ts", "--input", "{}"],
     &["load", "sum.ts"],
     &["programs"],
     &["program", "show", "sum"],
     &["stats"],
+    &["health"],
     &["start", "sum"],
     &["next", "x"],
     &["resume", "x"],
     &["list"],
     &["show", "x"],
+    &["variables", "x"],
     &["output", "x"],
     &["logs", "x"],
     &["pause", "x"],

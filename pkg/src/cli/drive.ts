@@ -38,6 +38,7 @@ async function driven(session: Session, run: Run, pipe: Pipe): Promise<number> {
     const seen = await run.glance(from);
     if (!out.json) for (const line of seen.lines) out.line(line);
     from = seen.next;
+    if (seen.more) continue;
     if (seen.status !== "waiting_cc" && seen.status !== "running") break;
     const asked = seen.calls.find((call) => call.kind === "cc" && !isHeld(call));
     if (asked !== undefined) {
@@ -55,8 +56,11 @@ async function driven(session: Session, run: Run, pipe: Pipe): Promise<number> {
 /** Tells how an execution stands after a command; what it printed before `from` was shown. */
 export async function stands(session: Session, run: Run, from = 0): Promise<number> {
   const { out } = session;
-  const seen = await run.glance(from);
-  if (!out.json) for (const line of seen.lines) out.line(line);
+  for (let at = from, more = !out.json; more; ) {
+    const seen = await run.glance(at);
+    for (const line of seen.lines) out.line(line);
+    ({ next: at, more } = seen);
+  }
   const view = await run.show({ machine: false });
   const open = asks(view);
   if (open !== undefined) out.converse(question(open));

@@ -120,13 +120,18 @@ pub(super) fn lines<'a>(rows: impl Iterator<Item = &'a Document>) -> Vec<String>
     let mut begun = String::new();
     for row in rows {
         let texts = row.get("lines").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        if row.contains_key("continued") {
+        if is_continued(row) {
             texts.for_each(|text| begun.push_str(text));
         } else {
             lines.extend(texts.map(|text| std::mem::take(&mut begun) + text));
         }
     }
     lines
+}
+
+/// Whether the line of a row of output goes on in the next one.
+pub(super) fn is_continued(row: &Document) -> bool {
+    row.contains_key("continued")
 }
 
 /// The key of one row of a page.

@@ -62,6 +62,9 @@ pub struct Glance {
     pub from: u64,
 }
 
+/// Most rows of output that a look reads, unless one line has more. A row has 256 KiB, or one line.
+const GLANCE_ROWS: usize = 16;
+
 /// [`Glance::from`] of a look that shows no lines, however many there are.
 pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 
@@ -72,10 +75,12 @@ pub const NO_LINES: u64 = SAFE_INTEGER.unsigned_abs();
 pub struct Seen {
     /// What it is doing.
     pub status: Status,
-    /// Lines printed since the last look.
+    /// Lines printed since the last look, some megabytes at the most.
     pub lines: Vec<String>,
     /// Where the next look goes on.
     pub next: u64,
+    /// Whether more lines are there already.
+    pub more: bool,
     /// The open calls.
     pub calls: Vec<OpenCall>,
     /// Calls asked so far, the open ones included.
@@ -96,6 +101,10 @@ impl Command for Glance {
             .eq("executionId", self.id.as_str())
             .filter(Filter::Gte("seq".to_owned(), self.from.into()))
             .sort("seq", Ascending);
+        // A line of more rows is read with all that follows it.
+        let first = view.rows("output").and_then(|rows| rows.get(..GLANCE_ROWS)).unwrap_or_default();
+        let unfinished = !first.is_empty() && first.iter().all(|(_, row)| rows::is_continued(&row.document));
+        let new = if unfinished { new } else { new.limit(GLANCE_ROWS as u32) };
         let reads = waited::with_open_calls(ReadSet::key(key.clone()), view, &self.id);
         if view.has_read(&key) { reads.query("output", new) } else { reads }
     }
@@ -104,9 +113,10 @@ impl Command for Glance {
         let (_, execution) = Execution::find(view, &self.id)?;
         let known =
             |row: &&Document| row.get("seq").and_then(Json::as_u64).is_some_and(|seq| seq < execution.output_rows);
-        let rows: Vec<&Document> =
+        let mut rows: Vec<&Document> =
             view.rows("output").unwrap_or_default().iter().map(|(_, row)| &*row.document).filter(known).collect();
-        let expected = execution.output_rows.saturating_sub(self.from);
+        let new = execution.output_rows.saturating_sub(self.from);
+        let expected = new.min(GLANCE_ROWS as u64);
         let (result, error) = match &execution.state {
             State::Complete { result, .. } => (result.clone(), None),
             State::Failed { error, .. } => (Json::Null, Some(error.clone())),
@@ -115,10 +125,16 @@ impl Command for Glance {
         if (rows.len() as u64) < expected {
             return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
         }
+        if (rows.len() as u64) < new {
+            let whole = rows.iter().rposition(|row| !rows::is_continued(row)).map_or(rows.len(), |last| last + 1);
+            rows.truncate(whole);
+        }
+        let next = execution.output_rows - (new - rows.len() as u64);
         Ok(Decision::of(Seen {
             status: execution.state.status(),
             lines: rows::lines(rows.into_iter()),
-            next: execution.output_rows,
+            next,
+            more: next < execution.output_rows,
             calls: open_calls(view, &execution)?.into_iter().map(OpenCall::from).collect(),
             asked: execution.metrics.cc_calls_count,
             result,

@@ -31,6 +31,10 @@ const TRACED: u64 = 256;
 /// Instructions after which it is looked how much of the heap has changed.
 const STRETCH: u64 = 10_000;
 
+/// Bytes of output after which a slice ends. Rows of output are not staged: as JSON they have to fit into one batch, where a character may take
+/// six bytes.
+const OUTPUT_BYTES: u64 = 1024 * 1024;
+
 /// Bytes of the operands that such a row shows, before and after.
 const TRACED_BYTES: usize = 1024;
 
@@ -109,13 +113,15 @@ fn run(
     let most = if traced { TRACED.min(ctx.settings.slice_instructions) } else { ctx.settings.slice_instructions };
     let until = live.machine.instructions().saturating_add(most.max(1));
     let turn = Turn { now_ms: ctx.now.as_millis() };
+    // A save takes several times what it writes, so it writes a part of the heap that is allowed.
+    let bytes = ctx.settings.slice_bytes.min(execution.heap_bytes.unwrap_or(ctx.settings.heap_bytes) / 4);
     (execution.together, execution.together_bytes) = (0, 0);
     loop {
         let fuel = until.saturating_sub(live.machine.instructions());
         let stop = if traced {
             trace(&execution.id, live, fuel, &turn, ctx, written)?
         } else {
-            run_on(&mut live.machine, fuel, ctx.settings.slice_bytes, &turn)
+            run_on(&mut live.machine, fuel, bytes, &turn)
         };
         let (requests, together) = match stop {
             Stop::Call(request) => (vec![request], 0),
@@ -139,13 +145,14 @@ fn run(
     }
 }
 
-/// Runs until the machine stops, the fuel is used up, or so many bytes of its heap have changed, all of which are written at once.
+/// Runs until the machine stops, the fuel is used up, so many bytes of its heap have changed, or much was printed: all of it is written at once.
 fn run_on(machine: &mut Machine, fuel: u64, bytes: u64, turn: &Turn) -> Stop {
     let until = machine.instructions().saturating_add(fuel);
     loop {
         let left = until.saturating_sub(machine.instructions());
         let stop = machine.run(left.min(STRETCH), turn);
-        if stop != Stop::Fuel || left <= STRETCH || machine.dirty_bytes() > bytes {
+        let much = machine.dirty_bytes() > bytes || machine.waiting_output_bytes() > OUTPUT_BYTES;
+        if stop != Stop::Fuel || left <= STRETCH || much {
             return stop;
         }
     }
