@@ -180,7 +180,8 @@ impl Values {
         // Behind one argument that is missing all are, so that each has its own directive.
         let mut missing = false;
         for _ in 0..1 + self.seed.below(5) {
-            text += self.seed.pick(&["", "a ", ": ", " x=", "% "]);
+            // A digit behind the trace of an error would be taken for one of its place.
+            text += self.seed.pick(&[" ", "a ", ": ", " x=", "% "]);
             let directive = self.seed.pick(&["%s", "%s", "%d", "%i", "%f", "%j", "%O", "%o", "%c", "%%", "%x", "% "]);
             text += directive;
             missing |= self.seed.below(12) == 0;
