@@ -9,8 +9,8 @@ use crate::id::Revision;
 use crate::schema::Key;
 use crate::value::{memory_bytes, sort_by};
 
-/// Most documents that are kept. An execution has a handful: its head, its open call, its program.
-const DOCUMENTS: usize = 1_024;
+/// Most documents that are kept. An execution has a handful: its head, its open call and the calls before it, its program.
+const DOCUMENTS: usize = 8_192;
 
 /// Most bytes that are kept, documents and decoded forms together.
 const BYTES: u64 = 128 * 1024 * 1024;
@@ -53,15 +53,20 @@ impl Cache {
     }
 
     pub(super) fn put(&self, key: Key, loaded: Loaded, warm: Option<CachedValue>) {
-        let bytes = memory_bytes(&loaded.document) + warm.as_ref().map_or(0, |warm| warm.bytes);
+        self.with(|inner| inner.put(key, loaded, warm));
+    }
+
+    /// Brings what is kept under `key` up to what was read. Nothing is kept that was not before.
+    pub(super) fn refresh(&self, key: &Key, found: Option<&Loaded>) {
         self.with(|inner| {
-            inner.clock += 1;
-            let used = inner.clock;
-            inner.remove(&key);
-            inner.bytes += bytes;
-            inner.entries.insert(key, Entry { loaded, warm, bytes, used });
-            while inner.entries.len() > DOCUMENTS || inner.bytes > BYTES {
-                inner.evict();
+            let Some(kept) = inner.entries.get(key).map(|entry| &entry.loaded.revision) else { return };
+            match found.map(|found| (found, &found.revision)) {
+                Some((_, read)) if read.incarnation() == kept.incarnation() && read.writes() <= kept.writes() => {}
+                Some((found, read)) if read.incarnation() == kept.incarnation() => {
+                    inner.put(key.clone(), found.clone(), None);
+                }
+                // It is gone, or was made again: before what is kept or after it.
+                _ => inner.remove(key),
             }
         });
     }
@@ -76,6 +81,18 @@ impl Cache {
 }
 
 impl Inner {
+    fn put(&mut self, key: Key, loaded: Loaded, warm: Option<CachedValue>) {
+        let bytes = memory_bytes(&loaded.document) + warm.as_ref().map_or(0, |warm| warm.bytes);
+        self.clock += 1;
+        let used = self.clock;
+        self.remove(&key);
+        self.bytes += bytes;
+        self.entries.insert(key, Entry { loaded, warm, bytes, used });
+        while self.entries.len() > DOCUMENTS || self.bytes > BYTES {
+            self.evict();
+        }
+    }
+
     fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.remove(key) {
             self.bytes -= entry.bytes;

@@ -179,7 +179,7 @@ impl Engine {
 
 /// The write that gives a document new fields, and the document as it then stands.
 pub(super) fn update(key: Key, before: &Loaded, document: Arc<Document>) -> (Write, Loaded) {
-    let op = Op::Change { difference: difference(&before.document, &document), after: document.clone() };
+    let op = Op::Change { difference: Arc::new(difference(&before.document, &document)), after: document.clone() };
     let write = Write { key, expect: Expect::Revision(before.revision.clone()), op };
     (write, Loaded { revision: before.revision.next(), document })
 }

@@ -44,10 +44,8 @@ impl Engine {
                 fetched.extend(view.keys().filter(|key| !self.lasts(key)).cloned());
                 from = From::Store;
             }
-            // The commit checks the revisions of what a command read by key. All else has to be no older than the command, which the first
-            // look sees to.
-            let validated = looked || (asked == From::Cache && queries.is_empty());
-            let freshness = if validated { Freshness::Validated } else { Freshness::Linearizable };
+            // The first look sees all that was acknowledged; what is read after it is no older.
+            let freshness = if looked { Freshness::Validated } else { Freshness::Linearizable };
             let before = fetched.len();
             for key in keys {
                 let may_be_remembered = from == From::Cache || (asked == From::Cache && self.lasts(&key));
@@ -59,7 +57,7 @@ impl Engine {
             let mut moved = false;
             if fetched.len() > before {
                 moved = self.fetch(&fetched, freshness, &mut view).await?;
-                looked |= freshness == Freshness::Linearizable;
+                looked = true;
             }
             *(if moved { &mut overtaken } else { &mut rounds }) += 1;
             for (name, query) in queries {
@@ -93,6 +91,7 @@ impl Engine {
             let found = stored.map(loaded);
             let revision = |of: Option<&Loaded>| of.map(|loaded| loaded.revision.clone());
             moved |= view.has_read(key) && revision(view.get(key)) != revision(found.as_ref());
+            self.shared.cache.refresh(key, found.as_ref());
             let warm = found.as_ref().and_then(|found| self.shared.cache.warm(key, &found.revision));
             view.put(key.clone(), found, warm);
         }

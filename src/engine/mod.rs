@@ -312,14 +312,21 @@ impl Engine {
     /// Answers a command that only looks, from the store as it is now.
     pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
         let mut asked = Asked::new(command);
-        self.ask_any(&mut asked).await?;
+        self.ask_any(&mut asked, From::Store).await?;
         asked.told()
     }
 
-    async fn ask_any(&self, command: &mut dyn AnyCommand) -> Result<(), Error> {
+    /// As [`Engine::ask`], but from the cache where it has all that the command reads: as of the last time this process read or wrote it.
+    async fn ask_cached<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        let mut asked = Asked::new(command);
+        self.ask_any(&mut asked, From::Cache).await?;
+        asked.told()
+    }
+
+    async fn ask_any(&self, command: &mut dyn AnyCommand, from: From) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
-            let view = self.load(command, From::Store, &[]).await?;
+            let view = self.load(command, from, &[]).await?;
             if view.has_asked() && !self.still_stands(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {

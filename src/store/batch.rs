@@ -66,7 +66,7 @@ pub enum Op {
     /// that does not lead to `after` is a defect of the caller; where a store notices, it is [`Error::Invalid`].
     Change {
         /// What is set and unset.
-        difference: Difference,
+        difference: Arc<Difference>,
         /// The whole document that comes of it.
         after: Arc<Document>,
     },
@@ -114,7 +114,7 @@ impl Op {
     pub fn bytes(&self) -> usize {
         match self {
             Op::Put { document, .. } => json_bytes(&**document),
-            Op::Change { difference, .. } => json_bytes(difference),
+            Op::Change { difference, .. } => json_bytes(&**difference),
             Op::Delete => 0,
         }
     }

@@ -37,7 +37,7 @@ impl Capabilities {
 }
 
 impl Batch {
-    /// Checks all that can be said of the batch without reading anything.
+    /// Checks all that can be said of the batch without reading anything; its bytes ([`Batch::bytes`]).
     ///
     /// [`Error::Invalid`]: a write to the ledger or to an undeclared collection; an id that is none; a key that is written twice,
     /// or written and checked; an operation that its [`Expect`] does not allow; a document, or the batch's row in the
@@ -58,7 +58,7 @@ impl Batch {
     /// };
     /// assert!(matches!(batch.check(&catalog, Limits::default()), Err(Error::Invalid { .. })));
     /// ```
-    pub fn check(&self, catalog: &Catalog, limits: Limits) -> Result<(), Error> {
+    pub fn check(&self, catalog: &Catalog, limits: Limits) -> Result<usize, Error> {
         let count = self.writes.len() + self.checks.len();
         if count > limits.batch_writes {
             return Err(self.too_large(format!("{count} writes and checks"), limits.batch_writes));
@@ -72,7 +72,8 @@ impl Batch {
             return Err(self.too_large(format!("{bytes} bytes"), limits.batch_bytes));
         }
         let (key, row) = self.ledger_row();
-        check_document(&COMMANDS, &key, &row)
+        check_document(&COMMANDS, &key, &row)?;
+        Ok(bytes)
     }
 
     /// Every key is written or checked once.

@@ -35,8 +35,9 @@ pub enum Excess {
 /// assert!(check_storable(&json!(9_007_199_254_740_992u64), 1).is_err());
 /// ```
 pub fn check_storable(value: &Json, levels: usize) -> Result<(), Excess> {
-    let mut pending = vec![(value, 1usize)];
-    while let Some((value, depth)) = pending.pop() {
+    let mut pending = Vec::new();
+    let mut next = Some((value, 1usize));
+    while let Some((value, depth)) = next {
         match value {
             Json::Array(_) | Json::Object(_) if depth > levels => return Err(Excess::Depth(levels)),
             Json::Array(items) => pending.extend(items.iter().map(|item| (item, depth + 1))),
@@ -49,6 +50,7 @@ pub fn check_storable(value: &Json, levels: usize) -> Result<(), Excess> {
             Json::Number(number) if !exact(number) => return Err(Excess::Integer(json_text(value))),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
+        next = pending.pop();
     }
     Ok(())
 }

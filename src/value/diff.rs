@@ -57,6 +57,7 @@ fn objects(before: &Document, after: &Document, at: &mut Vec<Segment>, found: &m
     }
     for (key, new) in after {
         match before.get(key) {
+            Some(old) if old == new => {}
             Some(old) => values(old, new, at, Segment::Key(key.clone()), found),
             None => found.set.push((path(at, Segment::Key(key.clone())), new.clone())),
         }

@@ -12,6 +12,7 @@ mod large;
 mod large_left;
 mod lifecycle;
 mod look;
+mod looks;
 mod process;
 mod queries;
 mod queries_odd;

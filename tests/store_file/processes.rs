@@ -56,7 +56,7 @@ async fn count(store: &FileStore<NativeFs>, by: u64, n: u64) {
                 let after = document(&[("n", found.document["n"].as_u64().unwrap() + 1)]);
                 (
                     Expect::Revision(found.revision),
-                    Op::Change { difference: difference(&found.document, &after), after },
+                    Op::Change { difference: Arc::new(difference(&found.document, &after)), after },
                 )
             }
         };

@@ -62,7 +62,7 @@ async fn write(random: &mut Random, memory: &Memory) -> Write {
         (0, _) => Write { key, expect: Expect::Absent, op },
         (1, _) => Write { key, expect: Expect::Any, op: Op::Delete },
         (2..5, Some(stored)) => {
-            let op = Op::Change { difference: difference(&stored.document, &after), after };
+            let op = Op::Change { difference: Arc::new(difference(&stored.document, &after)), after };
             Write { key, expect: Expect::Revision(stored.revision), op }
         }
         (5, Some(stored)) => Write { key, expect: Expect::Revision(stored.revision), op },

@@ -112,7 +112,7 @@ async fn seated(url: &str) -> Mongo {
 fn turned(many: u64, before: &[(Key, Stored)]) -> Vec<Write> {
     let turn = |(key, stored): &(Key, Stored)| {
         let after = document(&[("n", (stored.document["n"].as_u64().unwrap() + 1) % many)]);
-        let op = Op::Change { difference: difference(&stored.document, &after), after };
+        let op = Op::Change { difference: Arc::new(difference(&stored.document, &after)), after };
         Write { key: key.clone(), expect: Expect::Revision(stored.revision.clone()), op }
     };
     before.iter().map(turn).collect()

@@ -60,7 +60,7 @@ pub async fn decided(store: &dyn Store, by: u64, n: u64, counter: &str) -> Resul
         Some(found) => {
             let after = document(&[("n", found.document["n"].as_u64().unwrap() + 1)]);
             let difference = difference(&found.document, &after);
-            (Expect::Revision(found.revision), Op::Change { difference, after })
+            (Expect::Revision(found.revision), Op::Change { difference: Arc::new(difference), after })
         }
     };
     Ok(batch(command(by, n), vec![row, Write { key: counter, expect, op }]))

@@ -187,7 +187,8 @@ const UNABLE: &str = "unable";
 
 /// What is kept beside an execution's document: its typed and its live form.
 pub(super) struct Warm {
-    pub execution: Execution,
+    // Apart from the machine: the allocator of glibc joins all that is free each time it is asked for 1 KiB or more.
+    pub execution: Box<Execution>,
     pub live: Live,
 }
 
@@ -308,7 +309,7 @@ impl Live {
     pub fn keep(self, key: Key, execution: Execution) -> Option<(Key, CachedValue)> {
         let going_on = matches!(execution.state, State::Running { .. } | State::Waiting(_) | State::Paused(_));
         let bytes = self.machine.heap_bytes();
-        going_on.then(|| (key, CachedValue::new(Warm { execution, live: self }, bytes)))
+        going_on.then(|| (key, CachedValue::new(Warm { execution: Box::new(execution), live: self }, bytes)))
     }
 
     /// Puts the machine's state into the head, and returns the changes of rows: new versions of the pages that changed, the old ones gone.

@@ -126,8 +126,10 @@ impl Command for Glance {
             return Err(Rejection::Torn(format!("{} rows of output, {expected} expected", rows.len())));
         }
         if (rows.len() as u64) < new {
-            let whole = rows.iter().rposition(|row| !rows::is_continued(row)).map_or(rows.len(), |last| last + 1);
-            rows.truncate(whole);
+            let Some(last) = rows.iter().rposition(|row| !rows::is_continued(row)) else {
+                return Err(Rejection::Torn(format!("{} rows of output end within a line", rows.len())));
+            };
+            rows.truncate(last + 1);
         }
         let next = execution.output_rows - (new - rows.len() as u64);
         Ok(Decision::of(Seen {

@@ -84,7 +84,8 @@ impl Cvm {
         self.drive(output, &command, Origin::of_parts(id)).await
     }
 
-    /// Answers a call and runs on to the next stop. `call`: its id; `None`: the one that is open, where it is one.
+    /// Answers a call and runs on to the next stop. `call`: its id; `None`: the one open call, as this process last read or wrote the
+    /// execution. [`Code::AlreadyAnswered`]: another process answered that one meanwhile; the question behind it is not answered in its place.
     pub async fn answer(
         &self,
         execution: &str,
@@ -95,14 +96,25 @@ impl Cvm {
     ) -> Result<Reached, Error> {
         let call = match call {
             Some(call) => Choice::Call(call.to_owned()),
-            // An execution that is gone may still be in the ledger with this very answer: the command decides what to say.
-            None => match self.stands(execution).await {
-                Ok(standing) => Choice::Open { seen: standing.call, open: standing.open_calls },
-                Err(error) if error.code == Code::NotFound => Choice::Open { seen: None, open: 0 },
-                Err(error) => return Err(error),
-            },
+            None => self.open_call(execution).await?,
         };
         self.give(Answer { execution: execution.to_owned(), call, answer, by }, id).await
+    }
+
+    /// The open call as this process last saw the execution: an answer is meant for the question that its caller knows. The store is read
+    /// where nothing is cached, or where what is cached has not exactly one open call.
+    async fn open_call(&self, execution: &str) -> Result<Choice, Error> {
+        let stands = Stands { id: execution.to_owned() };
+        let standing = match self.engine.ask_cached(&stands).await {
+            Ok(standing) if standing.open_calls == 1 => Ok(standing),
+            _ => self.engine.ask(&stands).await,
+        };
+        match standing {
+            Ok(Standing { call: seen, open_calls: open, .. }) => Ok(Choice::Open { seen, open }),
+            // An execution that is gone may still be in the ledger with this very answer: the command decides what to say.
+            Err(error) if error.code == Code::NotFound => Ok(Choice::Open { seen: None, open: 0 }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Answers the call under a key (`CC(prompt, { key })`), whether the program has asked it already or not: an answer that comes first is

@@ -81,7 +81,7 @@ impl Engine {
         }
         deciding.writes.extend(held.as_mut().map(Held::adopt));
         batches.push(deciding);
-        batches.iter().try_for_each(|batch| batch.check(&self.shared.catalog, limits))?;
+        batches.iter().try_for_each(|batch| batch.check(&self.shared.catalog, limits).map(drop))?;
         Ok(batches)
     }
 

@@ -167,7 +167,7 @@ pub(super) fn judge_fit(records: &[Record], catalog: &Catalog, limits: Limits, a
     let (rows, documents): (Vec<&Record>, Vec<&Record>) =
         records.iter().partition(|record| record.collection.name == COMMANDS.name);
     insertion(&documents, "", 0, at)?.check(catalog, limits)?;
-    rows.into_iter().try_for_each(|row| Ok(repeated(row)?.check(catalog, limits)?))
+    rows.into_iter().try_for_each(|row| Ok(repeated(row)?.check(catalog, limits).map(drop)?))
 }
 
 /// The batch that inserts `records`. The same documents of the same export have the same id, so a commit whose end was not seen is not

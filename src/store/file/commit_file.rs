@@ -170,7 +170,7 @@ impl<'a> Line<'a> {
         let none: (&[_], &[_]) = (&[], &[]);
         let (verb, doc, (set, unset)) = match op {
             LoggedOp::Put { document, .. } => (Verb::Put, Some(document.clone()), none),
-            LoggedOp::Change(Difference { set, unset }) => (Verb::Change, None, (set.as_slice(), unset.as_slice())),
+            LoggedOp::Change(difference) => (Verb::Change, None, (&*difference.set, &*difference.unset)),
             LoggedOp::Delete => (Verb::Delete, None, none),
         };
         let (c, id) = (Cow::Borrowed(&*key.collection), Cow::Borrowed(&*key.id));
@@ -184,7 +184,7 @@ impl<'a> Line<'a> {
         let op = match (self.op, self.doc, &outcome) {
             (Verb::Put, Some(document), Some((_, version))) => LoggedOp::Put { version: *version, document },
             (Verb::Change, None, Some(_)) => {
-                LoggedOp::Change(Difference { set: self.set.into_owned(), unset: self.unset.into_owned() })
+                LoggedOp::Change(Arc::new(Difference { set: self.set.into_owned(), unset: self.unset.into_owned() }))
             }
             (Verb::Delete, None, None) => LoggedOp::Delete,
             _ => return Err(format!("the operation on {key} has not the members it needs")),
@@ -292,7 +292,11 @@ mod tests {
             logged: Logged {
                 command: CommandId::new("c\"1").unwrap(),
                 entry: Some(row),
-                ops: vec![(key("../a"), put), (key("b"), LoggedOp::Change(difference)), (key("c"), LoggedOp::Delete)],
+                ops: vec![
+                    (key("../a"), put),
+                    (key("b"), LoggedOp::Change(Arc::new(difference))),
+                    (key("c"), LoggedOp::Delete),
+                ],
             },
             outcomes: vec![Some((revision(1), 3)), Some((revision(u64::MAX), 2)), None],
             checks: vec![Check { key: key("d"), revision: revision(4) }],

@@ -84,7 +84,8 @@ impl<F: Fs + 'static> Store for FileStore<F> {
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
         Box::pin(async move {
-            let done = self.inner.commit_work(Work::Batch(batch)).await?;
+            let check = self.inner.log().tables.check(&batch);
+            let done = self.inner.commit_work(Work::Batch { batch, check }).await?;
             Ok(Receipt { position: done.position, result: done.result, replayed: done.replayed })
         })
     }

@@ -36,7 +36,11 @@ const VANISHED_TEMPS: usize = 64;
 
 /// Something to commit.
 pub(super) enum Work {
-    Batch(Batch),
+    Batch {
+        batch: Batch,
+        /// What [`Tables::check`](crate::store::tables::Tables::check) says of it: judged before its turn, so that nobody waits for that.
+        check: Result<usize, Error>,
+    },
     Sweep {
         collection: String,
         now: Timestamp,
@@ -125,10 +129,12 @@ impl Work {
             Ok(Proposed::Tell(Ok(Done { position: log.feed.end(), result, replayed, swept: 0, written: false })))
         };
         match self {
-            Work::Batch(batch) => match log.tables.plan_after(pending, batch)? {
-                Planned::Replay(result) => tell(result, true),
-                Planned::Commit(commit) => write(batch.at, Entry::of_batch(batch, &commit), Some(commit)),
-            },
+            Work::Batch { batch, check } => {
+                match log.tables.plan_checked(pending, batch, || check.clone().map(drop))? {
+                    Planned::Replay(result) => tell(result, true),
+                    Planned::Commit(commit) => write(batch.at, Entry::of_batch(batch, &commit), Some(commit)),
+                }
+            }
             Work::Sweep { collection, now, limit } => {
                 let commit = log.tables.plan_sweep(collection, *now, *limit)?;
                 if commit.changes.is_empty() {
@@ -145,13 +151,13 @@ impl Work {
 
     /// What is no batch looks at the tables alone, so nothing may be planned before it in one file.
     fn goes_alone(&self) -> bool {
-        !matches!(self, Work::Batch(_))
+        !matches!(self, Work::Batch { .. })
     }
 
     /// Whether it only takes things away, so that the reserve may be spent on it.
     fn makes_room(&self) -> bool {
         match self {
-            Work::Batch(batch) => {
+            Work::Batch { batch, .. } => {
                 let deletes = batch.writes.iter().any(|write| matches!(write.op, Op::Delete));
                 deletes && !batch.writes.iter().any(|write| matches!(write.op, Op::Put { .. }))
             }
@@ -161,13 +167,13 @@ impl Work {
     }
 
     fn bytes(&self) -> usize {
-        if let Work::Batch(batch) = self { batch.bytes() } else { 0 }
+        if let Work::Batch { check: Ok(bytes), .. } = self { *bytes } else { 0 }
     }
 
     /// What a writer is told when it is committed.
     fn done(&self, position: Position) -> Done {
         let (result, swept) = match self {
-            Work::Batch(batch) => (batch.result.clone(), 0),
+            Work::Batch { batch, .. } => (batch.result.clone(), 0),
             Work::Sweep { .. } | Work::Versions(_) => (Json::Null, 0),
         };
         Done { position, result, replayed: false, swept, written: true }
@@ -249,14 +255,14 @@ impl<F: Fs + 'static> Inner<F> {
             if let Some(_turn) = turn {
                 // Closed while it waited: nothing of it was written.
                 match self.usable() {
-                    Ok(()) => self.lead(&request).await,
+                    Ok(()) => Box::pin(self.lead(&request)).await,
                     Err(closed) => request.answer(Err(closed)),
                 }
             }
         }
         let answer = held(&request.answer).take();
         if answer.as_ref().is_some_and(|answer| answer.as_ref().is_ok_and(|done| done.written)) {
-            self.snapshot_when_due().await;
+            Box::pin(self.snapshot_when_due()).await;
         }
         answer.unwrap_or_else(|| {
             let why = "the commit ended without an answer; repeat it under the same command id".to_owned();

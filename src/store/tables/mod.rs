@@ -212,6 +212,9 @@ impl Table {
         let concerned = indexes.filter(|(_, index)| index.declared.unique || !judge_only).filter(|(_, index)| {
             touched.is_none_or(|touched| paths(index).any(|path| touched.contains_key(top(path))))
         });
+        // Most changes leave what an index is made of as it was.
+        let same = |path: &str| matches!((old, new), (Some(old), Some(new)) if get(old, path) == get(new, path));
+        let concerned = concerned.filter(|(_, index)| !paths(index).all(same));
         concerned
             .filter_map(|(i, index)| {
                 let of =

@@ -98,7 +98,7 @@ pub enum LoggedOp {
         document: Arc<Document>,
     },
     /// Fields were set and unset.
-    Change(Difference),
+    Change(Arc<Difference>),
     /// It was removed.
     Delete,
 }
@@ -159,8 +159,23 @@ impl Tables {
         self.plan_after(&Pending::default(), batch)
     }
 
+    /// [`Batch::check`] under these tables' catalog and limits.
+    pub fn check(&self, batch: &Batch) -> Result<usize, Error> {
+        batch.check(&self.catalog, self.limits)
+    }
+
     /// Judges `batch` as [`Tables::plan`] does, on the state that will be when all of `pending` is applied.
     pub fn plan_after(&self, pending: &Pending, batch: &Batch) -> Result<Planned, Error> {
+        self.plan_checked(pending, batch, || self.check(batch).map(drop))
+    }
+
+    /// As [`Tables::plan_after`]; `check` gives what [`Tables::check`] says of the batch.
+    pub fn plan_checked(
+        &self,
+        pending: &Pending,
+        batch: &Batch,
+        check: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<Planned, Error> {
         let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()));
 
         let (key, row) = batch.ledger_row();
@@ -173,7 +188,7 @@ impl Tables {
                 Err(Error::CommandIdReused { command: batch.command.clone() })
             };
         }
-        batch.check(&self.catalog, self.limits)?;
+        check()?;
 
         let op = Op::Put { version: COMMANDS.version, document: Arc::new(row) };
         let row = Write { key, expect: Expect::Absent, op };

@@ -244,7 +244,7 @@ fn a_difference_that_leads_elsewhere_is_seen_where_programs_are_tried() {
     let before = tables.get(&Key::new(&C, "a")).unwrap().unwrap();
     let plan = |from: Json, to: Json| {
         let after = Arc::new(to.as_object().unwrap().clone());
-        let op = Op::Change { difference: difference(from.as_object().unwrap(), &after), after };
+        let op = Op::Change { difference: Arc::new(difference(from.as_object().unwrap(), &after)), after };
         let expect = Expect::Revision(before.revision.clone());
         tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }])).map(drop)
     };
@@ -260,7 +260,7 @@ fn a_change_touches_only_the_indexes_of_its_fields() {
     let before = tables.get(&Key::new(&C, "a")).unwrap().unwrap();
     let entries = |to: Json| {
         let after = Arc::new(to.as_object().unwrap().clone());
-        let op = Op::Change { difference: difference(&before.document, &after), after };
+        let op = Op::Change { difference: Arc::new(difference(&before.document, &after)), after };
         let expect = Expect::Revision(before.revision.clone());
         let planned = tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }]));
         let Ok(Planned::Commit(commit)) = planned else { panic!("{planned:?}") };

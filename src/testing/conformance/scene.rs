@@ -194,7 +194,7 @@ pub(super) fn whole(document: Json) -> Op {
 }
 
 pub(super) fn changing(difference: Difference, after: Document) -> Op {
-    Op::Change { difference, after: Arc::new(after) }
+    Op::Change { difference: Arc::new(difference), after: Arc::new(after) }
 }
 
 /// The fields of a JSON object; of anything else none.

@@ -268,7 +268,7 @@ impl Execution {
         let key = Key::new(&EXECUTIONS, id);
         let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
         let execution = match view.warm::<live::Warm>(&key) {
-            Some(warm) => warm.execution.clone(),
+            Some(warm) => Execution::clone(&warm.execution),
             None => Self::from_document(&key, loaded)?,
         };
         match execution.state {

@@ -97,7 +97,7 @@ fn count_up(store: &Handle, id: &str) -> Result<Write, Error> {
     let Some(Stored { revision, document, .. }) = read(store, id)? else { panic!("no note {id}") };
     let mut after = Document::clone(&document);
     after.insert("n".into(), (document["n"].as_i64().unwrap() + 1).into());
-    let op = Op::Change { difference: difference(&document, &after), after: Arc::new(after) };
+    let op = Op::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
     Ok(Write { key: note(id), expect: Expect::Revision(revision), op })
 }
 

@@ -326,10 +326,10 @@ fn nobody_reads_half_of_a_commit_that_cannot_be_replayed() {
     let second = entry(
         vec![(
             note("none"),
-            LoggedOp::Change(difference(
+            LoggedOp::Change(Arc::new(difference(
                 &fields(serde_json::json!({"n": {"m": 1}})),
                 &fields(serde_json::json!({"n": {"m": 2}})),
-            )),
+            ))),
         )],
         "y",
     );

@@ -147,7 +147,8 @@ impl Pair {
             (2 | 3, Some(found)) => {
                 let mut after = Document::clone(&found.document);
                 after.insert(random.of(&["a", "any"]).to_owned(), random.value());
-                let op = Op::Change { difference: difference(&found.document, &after), after: Arc::new(after) };
+                let op =
+                    Op::Change { difference: Arc::new(difference(&found.document, &after)), after: Arc::new(after) };
                 Write { key, expect: Expect::Revision(found.revision), op }
             }
             _ => Write { key, expect: Expect::Any, op: Op::Put { version, document } },

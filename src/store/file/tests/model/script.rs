@@ -209,7 +209,7 @@ impl Script {
                     };
                     let mut after = Document::clone(&document);
                     after.insert("n".into(), (document["n"].as_i64().unwrap() + 1).into());
-                    let op = Op::Change { difference: difference(&document, &after), after: Arc::new(after) };
+                    let op = Op::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
                     Write { key: note(id), expect: Expect::Revision(revision), op }
                 }
             };
