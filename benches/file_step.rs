@@ -133,7 +133,7 @@ fn document(n: usize) -> Document {
 fn step(id: &str, revision: &Revision, n: usize) -> Result<Batch, Failure> {
     let path = FieldPath(vec![Segment::Key("n".to_owned())]);
     let difference = Difference { set: vec![(path, Json::from(n))], unset: Vec::new() };
-    let op = Op::Change { difference, after: Arc::new(document(n)) };
+    let op = Op::Change { difference: Arc::new(difference), after: Arc::new(document(n)) };
     let expect = Expect::Revision(revision.clone());
     batch(&format!("step-{id}-{n}"), Write { key: Key::new(&RUNS, id), expect, op })
 }

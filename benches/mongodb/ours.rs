@@ -54,7 +54,7 @@ impl Steps for Ours {
         at.n += 1;
         let path = Path(vec![Segment::Key("n".to_owned())]);
         let difference = Difference { set: vec![(path, Json::from(at.n))], unset: Vec::new() };
-        let op = Op::Change { difference, after: run(at.n) };
+        let op = Op::Change { difference: Arc::new(difference), after: run(at.n) };
         let mut writes =
             vec![Write { key: Key::new(&RUNS, &at.id), expect: Expect::Revision(at.revision.clone()), op }];
         for part in ["a", "b"] {

@@ -69,7 +69,7 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
         assert_eq!(sent.take(), ["findAndModify", "find"]);
         let (a, b) = (found[0].clone().unwrap(), found[1].clone().unwrap());
         let after = document(json!({"n": 2}));
-        let change = Op::Change { difference: difference(&a.document, &after), after };
+        let change = Op::Change { difference: Arc::new(difference(&a.document, &after)), after };
         let mut step = batch(
             "2",
             vec![

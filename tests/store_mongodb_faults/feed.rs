@@ -1,5 +1,7 @@
 //! Positions in the feed that lead nowhere any more, and what is told of documents that take entries of each other.
 
+use std::sync::Arc;
+
 use mongodb::Client;
 use mongodb::bson::{Document, Timestamp, doc};
 use runstate::code::Code;
