@@ -344,7 +344,12 @@ export class Cvm {
 
   /** When {@link Cvm.runDue} has something to do next, in milliseconds since 1970; null: not before something is commanded. */
   nextDue(options: WaitOptions = {}): Promise<number | null> {
-    return this.#engine.ask("cvm.nextDue", {}, options, WAIT);
+    return this.#engine.ask("cvm.nextDue", { known: false }, options, WAIT);
+  }
+
+  /** @internal As {@link Cvm.nextDue}, with what this process knows: its own commands, and what it has read of others'. */
+  nextDueKnown(): Promise<number | null> {
+    return this.#engine.call("cvm.nextDue", { known: true });
   }
 
   /** How many executions ended before that time, in milliseconds since 1970. */

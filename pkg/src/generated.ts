@@ -720,6 +720,12 @@ export type Metrics = {
 /** A span of time in milliseconds. */
 export type Millis = number;
 
+/** When something is due. */
+export type NextDueParams = {
+  /** Whether what this process knows is enough. */
+  known: boolean,
+};
+
 /** No parameters. */
 export type Nothing = Record<symbol, never>;
 
@@ -1474,7 +1480,7 @@ export interface Calls {
   "cvm.fail": { params: FailParams; result: FailedCall };
   "cvm.release": { params: ReleaseParams; result: null };
   "cvm.runDue": { params: RunDueParams; result: Due };
-  "cvm.nextDue": { params: Nothing; result: Timestamp | null };
+  "cvm.nextDue": { params: NextDueParams; result: Timestamp | null };
   "cvm.calls": { params: CallsParams; result: Paged<CallRow> };
   "cvm.slowest": { params: SlowestParams; result: Array<CallRow> };
   "cvm.logs": { params: LogsParams; result: LogPage };

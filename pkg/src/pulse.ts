@@ -15,6 +15,8 @@ export class Pulse {
   /** Something happened while it was busy. */
   #again = false;
   #failures = 0;
+  /** When the store was last asked for what others commanded. */
+  #asked = -Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -57,10 +59,19 @@ export class Pulse {
     if (this.#on) this.#in(this.#again ? 0 : wait);
   }
 
+  /** How long it is, in milliseconds, until the store is asked again what others commanded; also where the clock was set back. */
+  #left(): number {
+    const since = this.now() - this.#asked;
+    return since < 0 ? 0 : Math.max(LOOK_MS - since, 0);
+  }
+
   /** Does what is due; when to look again, in milliseconds. */
   async #look(): Promise<number> {
     try {
-      let due = await this.cvm.nextDue();
+      // After each command of our own the store need not be asked what others commanded.
+      const known = this.#left() > 0;
+      if (!known) this.#asked = this.now();
+      let due = await (known ? this.cvm.nextDueKnown() : this.cvm.nextDue());
       while (this.#on && due !== null && due <= this.now()) {
         const done = await this.cvm.runDue();
         if (!done.more && done.woken + done.deleted + done.swept === 0) {
@@ -68,10 +79,10 @@ export class Pulse {
           due = null;
           break;
         }
-        due = await this.cvm.nextDue();
+        due = await this.cvm.nextDueKnown();
       }
       this.#failures = 0;
-      return due === null ? LOOK_MS : Math.min(Math.max(due - this.now(), 0), LOOK_MS);
+      return due === null ? this.#left() : Math.min(Math.max(due - this.now(), 0), this.#left());
     } catch (error) {
       this.#failures += 1;
       this.failed(error, this.#failures);

@@ -9,7 +9,7 @@ use crate::domain::cvm::{Delete, DeleteRows, EXECUTIONS, Wake};
 use crate::engine::{Error, Origin, STAGED, log};
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Query};
-use crate::store::Row;
+use crate::store::{Freshness, Row};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
 
@@ -96,19 +96,35 @@ impl Cvm {
 
     /// When [`Cvm::run_due`] has something to do next; `None`: not before something is commanded. A moment that has passed: at once.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0)).await?;
+        self.next_due_with(Freshness::Linearizable).await
+    }
+
+    /// As [`Cvm::next_due`], with the commands of this process and what it has read of others; the store is not asked for more where it can be
+    /// answered without. For a caller that asks after each of its own commands, and asks [`Cvm::next_due`] from time to time.
+    pub async fn next_due_known(&self) -> Result<Option<Timestamp>, Error> {
+        self.next_due_with(Freshness::Validated).await
+    }
+
+    async fn next_due_with(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
+        let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0), freshness).await?;
         if let Some(retention) = self.engine.settings().retention {
             // One that is being deleted is somebody's until its lease ends, and until then nothing is to do.
             let kept = Query::of(&EXECUTIONS).filter(nobodys());
-            next = next.into_iter().chain(self.earliest(kept, "completed", retention).await?).min();
+            next = next.into_iter().chain(self.earliest(kept, "completed", retention, freshness).await?).min();
         }
         Ok(next)
     }
 
-    async fn earliest(&self, of: Query, field: &str, later: Millis) -> Result<Option<Timestamp>, Error> {
+    async fn earliest(
+        &self,
+        of: Query,
+        field: &str,
+        later: Millis,
+        freshness: Freshness,
+    ) -> Result<Option<Timestamp>, Error> {
         let query = of.filter(Filter::Exists(field.to_owned(), true));
         let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
-        let page = self.engine.store().query(&query).await?;
+        let page = self.engine.store().query_with(&query, freshness).await?;
         let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);
         Ok(page.rows.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
     }

@@ -41,7 +41,7 @@ macro_rules! call {
             "cvm.fail" work::fail: FailParams => crate::domain::cvm::FailedCall;
             "cvm.release" work::release: ReleaseParams => ();
             "cvm.runDue" work::run_due: RunDueParams => crate::engine::Due;
-            "cvm.nextDue" work::next_due: Nothing => Option<crate::time::Timestamp>;
+            "cvm.nextDue" work::next_due: NextDueParams => Option<crate::time::Timestamp>;
             "cvm.calls" look::calls: CallsParams => crate::engine::Paged<crate::engine::CallRow>;
             "cvm.slowest" look::slowest: SlowestParams => Vec<crate::engine::CallRow>;
             "cvm.logs" look::logs: LogsParams => crate::engine::LogPage;

@@ -150,6 +150,16 @@ pub(super) async fn run_due(engine: &Engine, params: RunDueParams) -> Result<Due
     engine.cvm().run_due(params.limit.unwrap_or(DUE), params.pace.unwrap_or(Pace::Stop)).await
 }
 
-pub(super) async fn next_due(engine: &Engine, _: super::Nothing) -> Result<Option<Timestamp>, Error> {
-    engine.cvm().next_due().await
+/// When something is due.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct NextDueParams {
+    /// Whether what this process knows is enough.
+    #[serde(default)]
+    pub known: bool,
+}
+
+pub(super) async fn next_due(engine: &Engine, params: NextDueParams) -> Result<Option<Timestamp>, Error> {
+    if params.known { engine.cvm().next_due_known().await } else { engine.cvm().next_due().await }
 }
