@@ -88,7 +88,7 @@ fn bytecode_of(source: &str) -> Json {
 }
 
 async fn everything(said: &mut Said) {
-    for method in ["info", "health", "capabilities"] {
+    for method in ["info", "health", "capabilities", "verify"] {
         said.call(method, json!({})).await;
     }
     let from = said.call("store.changes", json!({"waitMs": 0})).await["next"].clone();

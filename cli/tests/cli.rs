@@ -48,5 +48,7 @@ mod terminal;
 mod twice;
 #[path = "cli/variables.rs"]
 mod variables;
+#[path = "cli/verify.rs"]
+mod verify;
 #[path = "cli/work.rs"]
 mod work;

@@ -154,10 +154,22 @@ fn info_tells_of_the_server_and_what_stands_there() {
 }
 
 #[test]
+fn a_whole_store_is_verified_on_the_server() {
+    let Some(on) = OnServer::of("a_whole_store_is_verified_on_the_server") else { return };
+    on.run(&["verify"]).ended(4);
+    on.load("greet", GREET);
+    on.run(&["start", "greet", "--id", "g1"]).ended(3);
+    let said = on.run(&["verify"]).ended(0).out;
+    assert!(said.contains(" is whole: ") && said.contains(" index entries compared"), "{said}");
+    let report = on.json(&["verify"])["report"].clone();
+    assert_eq!((&report["findings"], &report["omitted"]), (&serde_json::json!([]), &serde_json::json!(0)));
+}
+
+#[test]
 fn what_is_for_files_says_so() {
     let Some(on) = OnServer::of("what_is_for_files_says_so") else { return };
     on.load("sum", SUM);
-    for command in ["verify", "repair", "compact"] {
+    for command in ["repair", "compact"] {
         let said = on.run(&[command, "--json"]);
         assert!(said.code != Some(0), "{command}: {}", said.out);
         assert_eq!(said.error_code(), "unsupported", "{command}");

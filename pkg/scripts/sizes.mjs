@@ -5,9 +5,12 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const KB = 1000;
 
-/** Gzip sizes in bytes: the target, and the limit until the target is reached. Only modules that pages download have a budget. */
+/**
+ * Gzip sizes in bytes: the target, and the limit until the target is reached. Only modules that pages download have a budget. Of a page's module
+ * `verify` takes 25 KB.
+ */
 const BUDGETS = {
-  "runstate_bg.wasm": { target: 300 * KB, most: 690 * KB },
+  "runstate_bg.wasm": { target: 300 * KB, most: 720 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, most: 350 * KB },
 };
 

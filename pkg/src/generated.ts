@@ -513,6 +513,18 @@ export type Failure = {
   retry: boolean,
 };
 
+/** One problem found by a verification. */
+export type Finding = {
+  /** The file, the document (`collection/id`) or the collection. */
+  at: string,
+  /** How bad it is. */
+  severity: Severity,
+  /** What is wrong with it. */
+  why: string,
+  /** What cannot be read because of it: commands, or ranges of documents. */
+  gone: Array<string>,
+};
+
 /** A call that has begun and not returned. */
 export type FrameView = {
   /** The name of the function; `<program>` for the program itself, `<anonymous>` where it has none. */
@@ -956,6 +968,9 @@ export type Seen = {
   error: ProgramError | null,
 };
 
+/** How bad a finding is. */
+export type Severity = "harmless" | "damage";
+
 /** What is to be told of an execution. */
 export type ShowParams = {
   /** Its id. */
@@ -1121,6 +1136,28 @@ export type VariablesParams = {
   name?: string | null,
   /** Everything that they hold, else as much as a person reads. */
   full?: boolean | null,
+};
+
+/** What a verification found. */
+export type VerifyReport = {
+  /** The store's id; none: it is unknown, or the store has none that outlives its process. */
+  store: string | null,
+  /** On files: the snapshot that the state begins with. */
+  snapshot: number | null,
+  /** On files: the last commit that is whole with all before it. */
+  head: number,
+  /** On files: commit files after the snapshot that were read. */
+  commits: number,
+  /** On files: bytes of all files that were read. */
+  bytes: number,
+  /** Documents that were read, the ledger included. */
+  documents: number,
+  /** Index entries that were compared with the documents. */
+  entries: number,
+  /** The findings, in the order in which they were made. */
+  findings: Array<Finding>,
+  /** Further findings, which are not listed. */
+  omitted: number,
 };
 
 /** One version. */
@@ -1446,6 +1483,7 @@ export interface Calls {
   "info": { params: Nothing; result: StoreInfo };
   "health": { params: Nothing; result: ErrorFields | null };
   "capabilities": { params: Nothing; result: Capabilities };
+  "verify": { params: Nothing; result: VerifyReport };
   "store.changes": { params: ChangesParams; result: StoreChanges };
   "cvm.load": { params: LoadParams; result: LoadedProgram };
   "cvm.removeProgram": { params: RemoveProgramParams; result: null };

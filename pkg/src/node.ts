@@ -9,7 +9,7 @@ import { text } from "./options.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
 import { NODE } from "./wasm.js";
-import type { CompiledSource, FilesReport } from "./wire.js";
+import type { CompiledSource, VerifyReport } from "./wire.js";
 
 export * from "./index.js";
 export { type NewFile, type NodeFiles, type OpenFile, files } from "./node/files.js";
@@ -33,9 +33,12 @@ export function open(url: string, options?: OpenOptions): Promise<Runstate> {
   return openOn(host, typeof url === "string" ? atHome(url) : url, options);
 }
 
-/** Reads every file of a `file:` store and checks it, without changing anything. */
-export async function verifyFiles(url: string): Promise<FilesReport> {
+/**
+ * Reads every file of a `file:` store and checks it, then what the store holds, as {@link Runstate.verify} does; without changing anything. A damaged
+ * store, which may not open, is checked too.
+ */
+export async function verifyFiles(url: string): Promise<VerifyReport> {
   const named = atHome(text(url, "the URL of a store"));
   const glue = await host.begin();
-  return JSON.parse(await runtime.run(() => glue.verifyFiles(named))) as FilesReport;
+  return JSON.parse(await runtime.run(() => glue.verifyFiles(named))) as VerifyReport;
 }

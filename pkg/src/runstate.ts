@@ -10,7 +10,7 @@ import { Feed, each } from "./feed.js";
 import { action, options as checked, text } from "./given.js";
 import { refuseHalves } from "./halves.js";
 import { WAIT, type WaitOptions } from "./options.js";
-import type { ImportResult, Progress, StoreChange, StoreInfo } from "./wire.js";
+import type { ImportResult, Progress, StoreChange, StoreInfo, VerifyReport } from "./wire.js";
 
 /** A committed change of a document. */
 export interface Change extends StoreChange {
@@ -68,6 +68,15 @@ export class Runstate implements AsyncDisposable {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
     const error = await this.#engine.ask("health", {}, options, WAIT);
     return error === null ? null : new RunstateError(error);
+  }
+
+  /**
+   * Checks all that the store holds: each document with its schema, references, the entries of indexes, executions with their heap, output and
+   * calls, the results of commands; before that, what only the backend knows of itself. Everything is read, nothing is changed, and others may use the
+   * store meanwhile. The store is whole where no finding has the severity `damage`.
+   */
+  verify(options: WaitOptions = {}): Promise<VerifyReport> {
+    return this.#engine.ask("verify", {}, options, WAIT);
   }
 
   /** All of the store as lines of JSON, or one execution with its program; the command line reads it too. */

@@ -205,7 +205,7 @@ test("a damaged store is found out by verify", (t) => {
   assert.equal(damaged.status, 4);
   assert.match(damaged.stderr, /is damaged/);
   assert.equal(JSON.parse(runstate("verify", "--json").stdout).ok, false);
-  assert.equal(runstate("--store", "memory:", "verify").status, 4);
+  assert.match(runstate("--store", "memory:", "verify").stdout, /^the store at memory: is whole/);
 });
 
 test("no error repeats the password of a URL", (t) => {

@@ -16,6 +16,7 @@ pub mod open;
 mod staging;
 mod sweep;
 pub mod transfer;
+mod verify;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -117,6 +118,13 @@ impl Origin {
     }
 }
 
+/// The collections of an engine, where its settings are valid.
+fn checked(settings: &Settings, catalog: &Catalog) -> Result<Catalog, Error> {
+    limits::check_heap_bytes(settings.heap_bytes)
+        .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
+    staging::catalog(catalog)
+}
+
 impl Engine {
     /// An engine over `store`, which is made ready for `catalog` and the engine's own [`COLLECTIONS`]. A store that a newer program has written can be looked at
     /// ([`Engine::ask`]); whatever would write is refused by it.
@@ -126,10 +134,32 @@ impl Engine {
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
-        limits::check_heap_bytes(settings.heap_bytes)
-            .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
-        let catalog = staging::catalog(&catalog)?;
-        match store.migrate(&catalog).await {
+        let catalog = checked(&settings, &catalog)?;
+        let migrated = store.migrate(&catalog).await;
+        Self::over(store, host, catalog, settings, migrated)
+    }
+
+    /// As [`Engine::new`], for reading: nothing of the store is changed, not even an index that is missing.
+    pub async fn for_reading(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        catalog: Catalog,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let catalog = checked(&settings, &catalog)?;
+        let declared = store.declare(&catalog).await;
+        Self::over(store, host, catalog, settings, declared)
+    }
+
+    /// `ready`: whether the store took the catalog.
+    fn over(
+        store: Arc<dyn Store>,
+        host: Arc<dyn Host>,
+        catalog: Catalog,
+        settings: Settings,
+        ready: Result<(), store::Error>,
+    ) -> Result<Self, Error> {
+        match ready {
             Ok(()) => {}
             // It cannot be written, and says so by itself to whoever tries; it can be looked at, and on a full disk deleted from.
             Err(

@@ -1,5 +1,6 @@
 //! Conditions with constants only, for partial indexes and retention: every backend can state them.
 
+use super::Filter;
 use crate::value::{Document, Json, get, same};
 
 /// A constant in a declaration.
@@ -61,6 +62,21 @@ impl Predicate {
             Predicate::In(path, constants) => constants.iter().any(|c| equals(path, c)),
             Predicate::All(all) => all.iter().all(|p| p.holds(document)),
             Predicate::Any(any) => any.iter().any(|p| p.holds(document)),
+        }
+    }
+
+    /// The same condition as a question to a store.
+    pub fn filter(&self) -> Filter {
+        let all = |inner: &[Predicate]| inner.iter().map(Predicate::filter).collect();
+        match self {
+            Predicate::Exists(path) => Filter::Exists((*path).to_owned(), true),
+            Predicate::Missing(path) => Filter::Exists((*path).to_owned(), false),
+            Predicate::Eq(path, constant) => Filter::Eq((*path).to_owned(), constant.to_json()),
+            Predicate::In(path, constants) => {
+                Filter::In((*path).to_owned(), constants.iter().map(|constant| constant.to_json()).collect())
+            }
+            Predicate::All(inner) => Filter::And(all(inner)),
+            Predicate::Any(inner) => Filter::Or(all(inner)),
         }
     }
 

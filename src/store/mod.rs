@@ -39,6 +39,7 @@ pub mod layer;
 mod memory;
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
 pub mod mongodb;
+mod report;
 mod shape;
 pub mod tables;
 
@@ -56,6 +57,7 @@ use crate::value::{Document, Json};
 pub use batch::{Batch, Check, Expect, Op, Write};
 pub use error::Error;
 pub use memory::Memory;
+pub use report::{Finding, Report, Severity};
 pub use shape::Limits;
 
 /// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
@@ -228,6 +230,12 @@ pub trait Store: MaybeSync {
     /// holds.
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// Takes `catalog` for reading and changes nothing: what is missing of it is done without. A store that cannot do without migrates. Errors as
+    /// [`Store::migrate`].
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        self.migrate(catalog)
+    }
+
     /// The documents under `keys`, in that order, as of one moment. `None`: nothing stands there.
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
 
@@ -286,6 +294,14 @@ pub trait Store: MaybeSync {
     /// capabilities tells nothing.
     fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Checks what only the backend knows of what it holds under `catalog`: its files, its own index entries, its definitions of indexes. Changes
+    /// nothing; others may use the store meanwhile. It may come before [`Store::migrate`]. What the port shows of documents is checked by
+    /// [`Engine::verify`](crate::engine::Engine::verify).
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        let _ = catalog;
+        Box::pin(async { Ok(Report::default()) })
     }
 
     /// Flushes and ends. Every later call is [`Error::Closed`]; closing again is fine.

@@ -341,10 +341,11 @@ Examples:
     /// checked before anything is written, and nothing that is there is overwritten. An import that was interrupted goes on when it is repeated.
     #[command(after_help = offered::IMPORT)]
     Import(Import),
-    /// Check every file of a store on files
+    /// Check all that a store holds
     ///
-    /// Reads them all: checksums, the chain of commits, and that each commit does what it says. Changes nothing; others may use the store
-    /// meanwhile.
+    /// Reads every document: its schema, its references, the entries of all indexes, executions with their heap, output and calls, and the results
+    /// of commands. On files, before that, every file: checksums, the chain of commits, and that each commit does what it says. Changes nothing;
+    /// others may use the store meanwhile.
     #[command(after_help = "Example:\n  runstate verify --store file:data\n\nExit codes: 0 whole, 4 damaged.")]
     Verify,
     /// Go on from what is whole of a damaged store, and name what is gone

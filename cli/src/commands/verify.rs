@@ -1,15 +1,16 @@
-//! `verify`, `repair` and `compact`: the files of a store on files.
+//! `verify` of any store; `repair` and `compact`: the files of a store on files.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use runstate::code::Code;
 use runstate::domain::cvm::Status;
-use runstate::engine::open::{self, Missing, StoreUrl};
-use runstate::engine::{Error, Listing};
+use runstate::engine::open::{self, Missing, Opened, StoreUrl};
+use runstate::engine::{Engine, Error, Listing, SystemHost};
 use runstate::limits::Settings;
-use runstate::store::file::check::{Gravity, Report, Watch, files_on, repair_on, verify_on};
+use runstate::store::file::check::{Watch, files_on, repair_on, verify_on};
 use runstate::store::file::{FileStore, NativeFs, Options};
+use runstate::store::{Finding, Report, Severity};
 use serde_json::json;
 
 use crate::args::Global;
@@ -44,44 +45,83 @@ impl Folder {
     }
 }
 
-/// Checks every file.
+/// Checks the whole store: on files first every file, then on every store its documents, indexes and executions.
 pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
-    let folder = Folder::named(global, "verify")?;
+    let url = url(global)?;
     let bar = Arc::new(Bar::new(out));
-    let report = verify_on(&folder.fs(), Some(watch(&bar))).await;
+    let checked = check(&url, &bar).await;
     bar.clear();
-    let report = report.map_err(|error| unnamed(global, &folder.url, error.into()))?;
-    let damage = damage(&folder, &report);
+    let (report, damage) = checked.map_err(|error| unnamed(global, &url, error))?;
+    let shown = open::aloud(&url);
     if out.json() {
         let ok = damage.is_none();
-        out.value(&json!({"ok": ok, "url": folder.url, "store": report.store, "error": damage, "report": report}))?;
+        out.value(&json!({"ok": ok, "url": shown, "store": report.store, "error": damage, "report": report}))?;
         return Ok(if ok { Exit::Done } else { Exit::Store });
     }
     out.lines(&findings(&report))?;
     if let Some(damage) = damage {
         return Err(damage.into());
     }
-    out.line(&format!(
-        "the store at {} is whole: {} documents, {} commits behind snapshot {}, {} read",
-        folder.directory,
-        report.documents,
-        report.commits,
-        report.snapshot.unwrap_or(0),
-        bytes(report.bytes)
-    ))?;
+    let Report { documents, entries, commits, .. } = report;
+    out.line(&match StoreUrl::parse(&url)? {
+        StoreUrl::File { directory, .. } => {
+            let (snapshot, read) = (report.snapshot.unwrap_or(0), bytes(report.bytes));
+            format!(
+                "the store at {directory} is whole: {documents} documents, {commits} commits behind snapshot {snapshot}, {read} read, \
+                 {entries} index entries compared"
+            )
+        }
+        _ => format!("the store at {shown} is whole: {documents} documents, {entries} index entries compared"),
+    })?;
     Ok(Exit::Done)
 }
 
-/// The first damage, and what to do about it.
-fn damage(folder: &Folder, report: &Report) -> Option<Error> {
-    let first = report.findings.iter().find(|finding| finding.gravity == Gravity::Damage)?;
+/// Checks the store; the report, and the first damage with advice.
+async fn check(url: &str, bar: &Arc<Bar>) -> Result<(Report, Option<Error>), Error> {
+    let catalog = catalog()?;
+    let mut files = None;
+    if let StoreUrl::File { directory, single_process } = StoreUrl::parse(url)? {
+        let folder = Folder { url: url.to_owned(), directory, single_process };
+        let report = verify_on(&folder.fs(), Some(watch(bar))).await?;
+        if let Some(first) = report.damage() {
+            let damage = file_damage(&folder, &report, first);
+            return Ok((report, Some(damage)));
+        }
+        files = Some(report);
+    }
+    let Opened { store, id } = open::open_known(url, Missing::Refuse).await?;
+    let engine = Engine::for_reading(store, Arc::new(SystemHost), catalog, Settings::default()).await?;
+    let progress = |progress| bar.show(progress);
+    let checked = match files {
+        Some(report) => engine.verify_documents(report, progress).await,
+        None => engine.verify(progress).await,
+    };
+    let closed = engine.store().close().await;
+    let mut report = checked?;
+    closed?;
+    report.store = report.store.or(id);
+    let damage = report.damage().map(|first| document_damage(url, first));
+    Ok((report, damage))
+}
+
+/// Damage of a file.
+fn file_damage(folder: &Folder, report: &Report, first: &Finding) -> Error {
     let at = format!("{}/{}", folder.directory, first.at);
     let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
     error.message += &format!(
         ". It is whole up to commit {}; see what a repair would do: runstate --store {} repair --dry-run",
         report.head, folder.url
     );
-    Some(error)
+    error
+}
+
+/// Damage of a document, or of a backend other than files.
+fn document_damage(url: &str, first: &Finding) -> Error {
+    let at = format!("{} in {}", first.at, open::aloud(url));
+    let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
+    error.message +=
+        ". Nothing was changed; keep an export of what can be read, and restore what is damaged from a backup";
+    error
 }
 
 /// Goes on from what is whole.
@@ -183,12 +223,15 @@ fn watch(bar: &Arc<Bar>) -> Arc<dyn Watch> {
 fn findings(report: &Report) -> Vec<String> {
     let mut lines = Vec::new();
     for finding in &report.findings {
-        let weight = match finding.gravity {
-            Gravity::Damage => "damaged",
-            Gravity::Harmless => "harmless",
+        let severity = match finding.severity {
+            Severity::Damage => "damaged",
+            Severity::Harmless => "harmless",
         };
-        lines.push(format!("{weight}: {}: {}", finding.at, finding.why));
+        lines.push(format!("{severity}: {}: {}", finding.at, finding.why));
         lines.extend(finding.gone.iter().map(|gone| format!("  gone: {gone}")));
+    }
+    if report.omitted > 0 {
+        lines.push(format!("{} more findings", report.omitted));
     }
     lines
 }

@@ -480,7 +480,8 @@ fn one_execution_goes_on_in_another_store() {
     let imported = scene.run(&in_store("file:new", &["import", "d1.jsonl", "--json"])).ended(0);
     assert_eq!(contents(&imported), contents(&exported));
     goes_on(&scene, "file:new");
-    scene.run(&["verify", "--store", "file:new"]).ended(0);
+    let verified = scene.run(&["verify", "--store", "file:new"]).ended(0).out;
+    assert!(verified.contains("harmless: cvm.executions/d1: its `programId` names "), "{verified}");
     scene.run(&["export", "none.jsonl", "--execution", "nobody"]).ended(5).explains(&["nobody", "not there"]);
     assert!(!scene.path().join("none.jsonl").exists());
     scene.run(&["export", "tree", "--tree", "--execution", "d1"]).ended(0);

@@ -22,7 +22,7 @@ usage: runstate [--store URL] [--json] VERB …
 ${Object.values(VERBS)
   .map(({ usage, about }) => `  ${usage.padEnd(24)}${about}`)
   .join("\n")}
-  ${"verify".padEnd(24)}reads every file of a store on files and checks it
+  ${"verify".padEnd(24)}reads all that a store holds and checks it
 
   --store URL   file:DIR; without it RUNSTATE_STORE, CVM_DATA_DIR or file:~/.cvm, the folder of the older CVM
   --json        results as JSON, for programs

@@ -1,30 +1,39 @@
-// `verify`: every file of a store on files.
+// `verify`: all that a store holds; on files, before that, every file.
 
 import { RunstateError } from "../errors.js";
-import { verifyFiles } from "../node.js";
+import { open, verifyFiles } from "../node.js";
+import type { VerifyReport } from "../wire.js";
 import { Exit } from "./exit.js";
 import type { Out } from "./out.js";
 
-/** Reads and checks every file; the exit code. */
+/** Reads and checks everything; the exit code. */
 export async function verify(url: string, out: Out): Promise<number> {
-  // Refuses what is not on files, without repeating a password.
-  const report = await verifyFiles(url);
-  const directory = url.slice("file:".length).split("?")[0];
-  const damage = report.findings.find(({ gravity }) => gravity === "damage");
+  const files = url.startsWith("file:");
+  const report = files ? await verifyFiles(url) : await verifyStore(url);
+  const place = files ? url.slice("file:".length).split("?")[0] : url;
+  const damage = report.findings.find(({ severity }) => severity === "damage");
   if (out.json) {
     out.value({ ok: damage === undefined, url, report });
     return damage === undefined ? Exit.done : Exit.store;
   }
-  for (const { at, gravity, why } of report.findings) out.line(`${at}: ${gravity}: ${why}`);
+  for (const { at, severity, why } of report.findings) out.line(`${at}: ${severity}: ${why}`);
+  if (report.omitted > 0) out.line(`${report.omitted} more findings`);
   if (damage !== undefined) {
-    throw new RunstateError({
-      code: "corrupt",
-      message: `${directory}/${damage.at} is damaged: ${damage.why}. It is whole up to commit ${report.head}`,
-    });
+    const whole = files ? `. The files are whole up to commit ${report.head}` : "";
+    throw new RunstateError({ code: "corrupt", message: `${place}/${damage.at} is damaged: ${damage.why}${whole}` });
   }
-  const { documents, commits, snapshot, bytes } = report;
-  out.line(
-    `the store at ${directory} is whole: ${documents} documents, ${commits} commits behind snapshot ${snapshot ?? 0}, ${bytes} bytes read`,
-  );
+  const { documents, entries, commits, snapshot, bytes } = report;
+  const read = files ? `, ${commits} commits behind snapshot ${snapshot ?? 0}, ${bytes} bytes read` : "";
+  out.line(`the store at ${place} is whole: ${documents} documents${read}, ${entries} index entries compared`);
   return Exit.done;
+}
+
+async function verifyStore(url: string): Promise<VerifyReport> {
+  // Refuses what this host does not have, without repeating a password.
+  const rs = await open(url, { timers: "off", mustExist: true });
+  try {
+    return await rs.verify();
+  } finally {
+    await rs.close();
+  }
 }

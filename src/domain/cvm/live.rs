@@ -214,8 +214,17 @@ pub(super) fn reads(view: &View, id: &str) -> ReadSet {
 
 /// Up to `most` rows in which the heap of `execution` stands.
 pub(super) fn heap_rows(execution: &Execution, most: usize) -> Vec<Key> {
-    let pages = (0..).zip(&execution.heap.pages).flat_map(|(page, reference)| reference.keys(&execution.id, page));
-    pages.take(most).collect()
+    pages_in_use(execution).take(most).collect()
+}
+
+/// All rows of [`HEAP_PAGES`](super::HEAP_PAGES) that the head of `execution` names.
+pub(super) fn rows_in_use(execution: &Execution) -> impl Iterator<Item = Key> {
+    let frames = execution.heap.spill.into_iter().flat_map(|spill| spill.keys(&execution.id, FRAMES_PAGE));
+    pages_in_use(execution).chain(frames)
+}
+
+fn pages_in_use(execution: &Execution) -> impl Iterator<Item = Key> {
+    (0..).zip(&execution.heap.pages).flat_map(|(page, reference)| reference.keys(&execution.id, page))
 }
 
 impl Live {

@@ -17,6 +17,7 @@
 //! | `rows.rs` | what grows without end: output, heap pages, logs |
 //! | `live.rs` | an execution in its live form, from rows and back |
 //! | `turn.rs` | running a slice, and what it leaves to be written |
+//! | `inspect.rs` | whether an execution and its rows fit together |
 //! | `show.rs` | what is told of an execution, its state hash included |
 
 mod answer;
@@ -27,6 +28,7 @@ mod document;
 mod early;
 mod execution;
 mod expected;
+mod inspect;
 mod live;
 mod program;
 mod remove;
@@ -53,6 +55,7 @@ pub use execution::{
     ProgramError, Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,
 };
 pub use expected::{Misfit, Schema, fit};
+pub use inspect::{Inspect, Inspection, OutputCheck};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
 pub use remove::{RemoveProgram, RemovedProgram};
 pub use rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};

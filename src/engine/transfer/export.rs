@@ -82,7 +82,7 @@ impl Engine {
     }
 
     /// Documents in all, where the store counts.
-    async fn total(&self) -> Result<Option<u64>, Error> {
+    pub(in crate::engine) async fn total(&self) -> Result<Option<u64>, Error> {
         let mut total = 0;
         for collection in record::collections(&self.shared.catalog) {
             match self.count(collection).await? {

@@ -37,7 +37,9 @@ use crate::value::{self, Json, tree};
 pub use import::{Checked, Checking, Imported, check};
 pub use lines::{LineReader, LineWriter};
 pub use record::Record;
+pub(super) use record::collections;
 pub use select::Selection;
+pub(super) use select::is_deep;
 pub use tally::Summary;
 
 /// The format of exports that this version writes, and the newest that it reads.

@@ -115,7 +115,7 @@ pub(super) fn known(catalog: &Catalog, name: &str) -> Option<&'static Collection
 }
 
 /// All that is exported, in the order of exports: collections by name, then the ledger.
-pub(super) fn collections(catalog: &Catalog) -> Vec<&'static Collection> {
+pub(in crate::engine) fn collections(catalog: &Catalog) -> Vec<&'static Collection> {
     catalog.iter().filter(|c| c.name != COMMANDS.name).chain([&COMMANDS as &'static Collection]).collect()
 }
 

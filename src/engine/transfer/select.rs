@@ -110,8 +110,8 @@ fn belongs_by(collection: &Collection, to: &str) -> Option<&'static Reference> {
     collection.references.iter().find(|reference| reference.collection == to && required(reference.field))
 }
 
-/// Whether what belongs to documents of `collection` has something of its own.
-fn is_deep(catalog: &Catalog, collection: &Collection) -> bool {
+/// Whether what belongs to documents of `collection` has something of its own. An export of one document leaves those of such a collection out.
+pub(in crate::engine) fn is_deep(catalog: &Catalog, collection: &Collection) -> bool {
     let mut parts = catalog.iter().filter(|part| belongs_by(part, collection.name).is_some());
     parts.any(|part| catalog.iter().any(|inner| belongs_by(inner, part.name).is_some()))
 }

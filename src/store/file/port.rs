@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use super::check::verify_on;
 use super::fs::Fs;
 use super::writing::Work;
 use super::{FileStore, Next};
@@ -12,7 +13,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Error, Freshness, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, Capabilities, Changes, Error, Freshness, Limits, Outcome, Page, Position, Receipt, Report, Store, Stored,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
@@ -44,16 +45,21 @@ impl<F: Fs + 'static> Store for FileStore<F> {
     fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             self.inner.usable()?;
+            // An older program is told that it may only read, before anything of it is written.
+            self.declare(catalog).await?;
+            self.inner.commit_work(Work::Versions(catalog.clone())).await?;
+            self.log().newer.clone().map_or(Ok(()), Err)
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.inner.usable()?;
             {
                 let _turn = self.inner.turn.lock().await;
                 self.inner.refresh(Next::Reply).await?;
                 self.inner.log_mut().declare(catalog)?;
             }
-            // An older program is told that it may only read, before anything of it is written.
-            if let Some(newer) = self.log().newer.clone() {
-                return Err(newer);
-            }
-            self.inner.commit_work(Work::Versions(catalog.clone())).await?;
             self.log().newer.clone().map_or(Ok(()), Err)
         })
     }
@@ -126,6 +132,13 @@ impl<F: Fs + 'static> Store for FileStore<F> {
         Box::pin(async move {
             let work = Work::Sweep { collection: collection.to_owned(), now, limit };
             Ok(self.inner.commit_work(work).await?.swept)
+        })
+    }
+
+    fn inspect<'a>(&'a self, _: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        Box::pin(async move {
+            self.inner.usable()?;
+            verify_on(&self.inner.fs, None).await
         })
     }
 

@@ -10,7 +10,9 @@ use super::Method;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Report, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -155,6 +157,10 @@ impl<S: Store> Store for FaultStore<S> {
         Box::pin(self.call(Method::Migrate, self.inner.migrate(catalog)))
     }
 
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.declare(catalog)
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(self.call(Method::Get, self.inner.get(keys)))
     }
@@ -185,6 +191,10 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
         self.inner.facts()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        self.inner.inspect(catalog)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

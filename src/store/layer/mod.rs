@@ -8,7 +8,9 @@ mod trace;
 
 use std::sync::Arc;
 
-use super::{Batch, Capabilities, Changes, Error, Fact, Freshness, Outcome, Page, Position, Receipt, Store, Stored};
+use super::{
+    Batch, Capabilities, Changes, Error, Fact, Freshness, Outcome, Page, Position, Receipt, Report, Store, Stored,
+};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
@@ -55,6 +57,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).migrate(catalog)
     }
 
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        (**self).declare(catalog)
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         (**self).get(keys)
     }
@@ -97,6 +103,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
         (**self).facts()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        (**self).inspect(catalog)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -4,7 +4,7 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Error, Fact, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, Capabilities, Changes, Error, Fact, Limits, Outcome, Page, Position, Receipt, Report, Store, Stored,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, json_bytes};
@@ -75,6 +75,10 @@ impl<S: Store> Store for Small<S> {
         self.inner.migrate(catalog)
     }
 
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.declare(catalog)
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         self.inner.get(keys)
     }
@@ -108,6 +112,10 @@ impl<S: Store> Store for Small<S> {
 
     fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
         self.inner.facts()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        self.inner.inspect(catalog)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -7,7 +7,9 @@ use super::Method;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Report, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, json_bytes};
 
@@ -93,6 +95,10 @@ impl<S: Store> Store for Trace<S> {
         Box::pin(async move { self.count(Method::Migrate, self.inner.migrate(catalog).await, |()| (0, 0)) })
     }
 
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.declare(catalog)
+    }
+
     fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
         Box::pin(
             async move { self.count(Method::Get, self.inner.get(keys).await, |found| size(found.iter().flatten())) },
@@ -141,6 +147,10 @@ impl<S: Store> Store for Trace<S> {
 
     fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
         self.inner.facts()
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        self.inner.inspect(catalog)
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -3,11 +3,12 @@
 use mongodb::bson::{Bson, Document as Spec, doc};
 use serde_json::json;
 
-use super::Mongo;
 use super::codec::Declared;
 use super::indexes::{Wanted, wanted};
 use super::migrate::Listed;
-use crate::store::{Error, Fact};
+use super::{Declarations, Mongo};
+use crate::schema::Catalog;
+use crate::store::{Error, Fact, Finding, Report};
 use crate::value::{Document, Json};
 
 /// Numbers of a collection, by the name they are told under.
@@ -96,6 +97,25 @@ impl Mongo {
             facts.push(Fact::new("indexesBeingBuilt", json!(all.unfinished)));
         }
         Ok(facts)
+    }
+
+    /// Declared indexes that do not exist: the queries that they serve do not fail, but read the whole collection.
+    pub(super) async fn do_inspect(&self, catalog: &Catalog) -> Result<Report, Error> {
+        let mut all = Compared::default();
+        for (name, one) in &Declarations::of(catalog).collections {
+            self.compare(name, one, &mut all).await?;
+        }
+        let mut report = Report::default();
+        for index in all.missing {
+            let why = match all.unfinished.contains(&index) {
+                true => "the server is still building this index",
+                false => {
+                    "this index is declared and does not exist; until a program that writes opens the store, and creates it, queries are slower"
+                }
+            };
+            report.add(Finding::harmless(index, why));
+        }
+        Ok(report)
     }
 
     async fn compare(&self, name: &str, declared: &Declared, all: &mut Compared) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use mongodb::error::Error as Fault;
 use super::again::Stop;
 use super::codec::Declared;
 use super::indexes::{Wanted, wanted};
-use super::meta::Kept;
+use super::meta::{Kept, Remembered};
 use super::names::{HOLDS, META};
 use super::{Declarations, Mongo, faults};
 use crate::marker::BoxFuture;
@@ -65,14 +65,8 @@ impl Mongo {
     /// Takes a catalog. An index that is built longer than a call may take is told as [`Error::Unavailable`]: the server goes on by itself, and who
     /// comes again waits for the same one.
     pub(super) async fn do_migrate(&self, catalog: &Catalog) -> Result<(), Error> {
-        let mut declarations = Declarations::of(catalog);
         let remembered = self.remembered().await?;
-        declarations.sign = remembered.told();
-        if let Some(newer) = remembered.newer_than(catalog) {
-            declarations.illness = Some(newer.clone());
-            self.declare(declarations);
-            return Err(newer);
-        }
+        let mut declarations = self.declarations_for(catalog, &remembered)?;
         let mut turnovers = Vec::new();
         for declared in declarations.collections.values() {
             turnovers
@@ -98,6 +92,26 @@ impl Mongo {
         self.declare(declarations);
         self.asked.now();
         Ok(())
+    }
+
+    /// Takes a catalog without making anything.
+    pub(super) async fn do_declare(&self, catalog: &Catalog) -> Result<(), Error> {
+        let remembered = self.remembered().await?;
+        let declarations = self.declarations_for(catalog, &remembered)?;
+        self.declare(declarations);
+        Ok(())
+    }
+
+    /// The declarations of a catalog. Where a newer program has written they are taken for reading, and that is the error.
+    fn declarations_for(&self, catalog: &Catalog, remembered: &Remembered) -> Result<Declarations, Error> {
+        let declarations = Declarations { sign: remembered.told(), ..Declarations::of(catalog) };
+        match remembered.newer_than(catalog) {
+            None => Ok(declarations),
+            Some(newer) => {
+                self.declare(Declarations { illness: Some(newer.clone()), ..declarations });
+                Err(newer)
+            }
+        }
     }
 
     async fn turnover(&self, declared: std::sync::Arc<Declared>, kept: Option<&Kept>) -> Result<Turnover, Error> {

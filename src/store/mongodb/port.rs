@@ -6,7 +6,9 @@ use super::Mongo;
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
-use crate::store::{Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Store, Stored};
+use crate::store::{
+    Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Report, Store, Stored,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
@@ -23,6 +25,13 @@ impl Store for Mongo {
         Box::pin(async move {
             self.usable()?;
             self.do_migrate(catalog).await
+        })
+    }
+
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            self.usable()?;
+            self.within("reading the declared versions", self.do_declare(catalog)).await
         })
     }
 
@@ -86,6 +95,13 @@ impl Store for Mongo {
         Box::pin(async move {
             self.usable()?;
             self.within("looking at the server", self.ask_facts()).await
+        })
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        Box::pin(async move {
+            self.usable()?;
+            self.within("looking at the indexes", self.do_inspect(catalog)).await
         })
     }
 

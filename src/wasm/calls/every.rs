@@ -7,6 +7,7 @@ macro_rules! call {
             "info" store::info: Nothing => StoreInfo;
             "health" store::health: Nothing => Option<Error>;
             "capabilities" store::capabilities: Nothing => crate::store::Capabilities;
+            "verify" store::verify: Nothing => crate::store::Report;
             "store.changes" store::changes: ChangesParams => StoreChanges;
             "cvm.load" programs::load: LoadParams => crate::domain::cvm::LoadedProgram;
             "cvm.removeProgram" programs::remove: RemoveProgramParams => ();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{CollectionInfo, Engine, Error, Summary};
 use crate::id::CommandId;
-use crate::store::{Capabilities, Position};
+use crate::store::{Capabilities, Position, Report};
 use crate::time::Millis;
 
 /// No parameters.
@@ -47,6 +47,10 @@ pub(super) async fn info(engine: &Engine, _: Nothing) -> Result<StoreInfo, Error
 
 pub(super) async fn health(engine: &Engine, _: Nothing) -> Result<Option<Error>, Error> {
     Ok(engine.health().await)
+}
+
+pub(super) async fn verify(engine: &Engine, _: Nothing) -> Result<Report, Error> {
+    engine.verify(|_| {}).await
 }
 
 pub(super) async fn capabilities(engine: &Engine, _: Nothing) -> Result<Capabilities, Error> {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::survey::{Islands, Surveyed};
-use super::{Report, Watch, survey};
+use super::{Watch, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
-use crate::store::Error;
 use crate::store::file::cleaning::{Clean, Owner, TakeSnapshot, Taken, fence};
 use crate::store::file::commit_file;
 use crate::store::file::faults::refused;
@@ -20,6 +19,7 @@ use crate::store::file::format::{
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
 use crate::store::file::snapshot::Header;
 use crate::store::file::steps::{put_new, sync_all};
+use crate::store::{Error, Report};
 use crate::time::Timestamp;
 
 /// The folder in which damaged files are kept.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Watch;
 use super::islands::{self, Tail};
-use super::{Finding, Gravity, Report, Watch};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::file::commit_file;
@@ -19,7 +19,7 @@ use crate::store::file::open::no_store;
 use crate::store::file::reserve;
 use crate::store::file::snapshot::{self, Fault, Header, SnapshotBase};
 use crate::store::tables::Tables;
-use crate::store::{Error, Limits};
+use crate::store::{Error, Finding, Limits, Report, Severity};
 
 /// Sequence numbers are below this: a thousand commits a second for thirty thousand years. What has a greater one is none of ours.
 const NUMBERS: u64 = 1_000_000_000_000_000;
@@ -334,7 +334,7 @@ impl<'a, F: Fs> Look<'a, F> {
         let gone =
             tail.commands().filter(|command| !kept.contains(command)).map(|command| format!("command {command}"));
         let gone: Vec<String> = gone.collect();
-        let mut damages = self.found.report.findings.iter_mut().filter(|finding| finding.gravity == Gravity::Damage);
+        let mut damages = self.found.report.findings.iter_mut().filter(|finding| finding.severity == Severity::Damage);
         if let Some(finding) = damages.find(|finding| finding.at.starts_with(COMMITS)) {
             finding.gone = gone;
         }
@@ -403,11 +403,10 @@ impl<'a, F: Fs> Look<'a, F> {
     }
 
     fn harmless(&mut self, at: &str, why: &str) {
-        let (at, why) = (at.to_owned(), why.to_owned());
-        self.found.report.findings.push(Finding { at, gravity: Gravity::Harmless, why, gone: Vec::new() });
+        self.found.report.findings.push(Finding::harmless(at, why));
     }
 
     pub(super) fn damage(&mut self, at: &str, why: String, gone: Vec<String>) {
-        self.found.report.findings.push(Finding { at: at.to_owned(), gravity: Gravity::Damage, why, gone });
+        self.found.report.findings.push(Finding { gone, ..Finding::damage(at, why) });
     }
 }

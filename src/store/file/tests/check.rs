@@ -1,8 +1,9 @@
 //! Looking at every file, and continuing from what is whole.
 
 use super::*;
-use crate::store::file::check::{Gravity, Repaired, Report, repair_on, verify_on};
+use crate::store::file::check::{Repaired, repair_on, verify_on};
 use crate::store::file::fault::Fault;
+use crate::store::{Report, Severity};
 
 fn verify(disk: &Disk) -> Report {
     done(verify_on(&disk.process(), None)).unwrap()
@@ -219,7 +220,7 @@ fn every_cut_of_a_commit_is_found() {
         for length in 0..bytes.len() {
             disk.edit(&path, Some(&bytes[..length]));
             let report = verify(&disk);
-            let found = report.findings.iter().any(|f| f.at == path && f.gravity == Gravity::Damage);
+            let found = report.findings.iter().any(|f| f.at == path && f.severity == Severity::Damage);
             assert!(found && !report.is_whole(), "{path} cut to {length}");
             let (store, _) = open(&disk);
             assert!(matches!(commit(&store, "new", vec![insert("new", "new")]), Err(Error::Corrupt { .. })));

@@ -1,7 +1,8 @@
 //! What was once wrong: each test is the shortest way to it.
 
 use super::*;
-use crate::store::file::check::{Repaired, Report, repair_on, verify_on};
+use crate::store::Report;
+use crate::store::file::check::{Repaired, repair_on, verify_on};
 use crate::store::file::commit_file::{self, Entry};
 use crate::store::file::fault::Fault;
 use crate::store::tables::{Logged, LoggedEntry, LoggedOp};

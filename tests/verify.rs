@@ -1,0 +1,179 @@
+//! `verify` through the library: each kind of damage is found on each store, and a store that others write to has none.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "verify/altered.rs"]
+mod altered;
+#[path = "verify/damage.rs"]
+mod damage;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use altered::{Altered, now};
+use damage::{engine, whole};
+use runstate::domain::cvm::Start;
+use runstate::schema::Query;
+use runstate::store::file::{FileStore, Options};
+use runstate::store::{Memory, Page, Report, Store};
+
+async fn verified(store: Arc<dyn Store>) -> Report {
+    engine(store).await.verify(|_| {}).await.unwrap()
+}
+
+fn found(report: &Report) -> Vec<String> {
+    report.findings.iter().map(|finding| format!("{}: {}", finding.at, finding.why)).collect()
+}
+
+#[tokio::test]
+async fn a_whole_store_in_memory_has_no_findings() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    whole(store.clone()).await;
+    let report = verified(store).await;
+    assert_eq!(found(&report), [""; 0]);
+    assert!(report.documents > 30 && report.entries > 50, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_whole_store_on_files_has_no_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async || Arc::new(FileStore::open(folder.path().join("store"), Options::default()).await.unwrap());
+    whole(open().await).await;
+    let store = open().await;
+    store.compact().await.unwrap();
+    let report = verified(store).await;
+    assert_eq!(found(&report), [""; 0]);
+    assert!(report.documents > 30 && report.entries > 50 && report.bytes > 0, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_store_of_an_older_version_has_no_findings() {
+    for fixture in ["files-1", "files-1-failed", "files-1-snapshot"] {
+        let folder = tempfile::tempdir().unwrap();
+        let from = format!("{}/tests/fixtures/{fixture}", env!("CARGO_MANIFEST_DIR"));
+        copy(from.as_ref(), folder.path());
+        let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
+        let report = verified(Arc::new(store)).await;
+        assert_eq!(found(&report), [""; 0], "{fixture}");
+        assert!(report.documents > 5, "{fixture}: {report:?}");
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_damage_is_found_in_memory() {
+    damage::each(async || Arc::new(Memory::new()) as Arc<dyn Store>).await;
+}
+
+#[tokio::test]
+async fn each_damage_is_found_on_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = AtomicU32::new(0);
+    damage::each(async || {
+        let path = folder.path().join(stores.fetch_add(1, Ordering::Relaxed).to_string());
+        Arc::new(FileStore::open(path, Options::default()).await.unwrap()) as Arc<dyn Store>
+    })
+    .await;
+}
+
+/// What is found where the answers to queries are altered so.
+async fn found_where(alter: fn(&Query, &mut Page)) -> Vec<String> {
+    let store = Arc::new(Altered::new(alter));
+    whole(store.clone()).await;
+    store.begin();
+    found(&verified(store).await)
+}
+
+#[tokio::test]
+async fn a_missing_index_entry_is_found() {
+    let found = found_where(|query, page| {
+        if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "completed") {
+            page.rows.retain(|row| &*row.id != "done");
+        }
+    });
+    assert_eq!(found.await, ["cvm.executions/done: index `completed` has no entry of it"]);
+}
+
+#[tokio::test]
+async fn a_repeated_index_entry_is_found() {
+    let found = found_where(|query, page| {
+        if query.collection == "cvm.programs" && query.sort.iter().any(|sort| sort.field == "name") {
+            let again = page.rows.first().cloned();
+            page.rows.extend(again);
+        }
+    })
+    .await;
+    assert!(found.iter().any(|finding| finding.contains("index `name` leads to it behind")), "{found:?}");
+    assert!(found.iter().any(|finding| finding.contains("index `name` has an entry of it that is wrong")), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_index_out_of_order_is_found() {
+    let found = found_where(|query, page| {
+        if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "state.status") {
+            page.rows.reverse();
+        }
+    })
+    .await;
+    assert!(found.iter().all(|finding| finding.contains("index `state.status` leads to it behind")), "{found:?}");
+    assert!(!found.is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_element_of_an_index_is_found() {
+    let found = found_where(|query, page| {
+        if query.collection == "cvm.programs" && format!("{:?}", query.filter).contains("Contains") {
+            page.rows.clear();
+        }
+    });
+    assert!(found.await.iter().any(|finding| finding.contains("index `tags` has no entry of it")));
+}
+
+#[tokio::test]
+async fn a_broken_row_of_the_ledger_is_found() {
+    let store = Arc::new(Altered::new(|_, _| {}));
+    whole(store.clone()).await;
+    store.edit("runstate.commands/start-done", |document| drop(document.remove("fingerprint")));
+    let found = found(&verified(store.clone()).await);
+    assert_eq!(found, ["runstate.commands/start-done: fingerprint: is missing"]);
+}
+
+#[tokio::test]
+async fn a_document_under_another_id_is_found() {
+    let store = Arc::new(Altered::new(|_, _| {}));
+    whole(store.clone()).await;
+    store.edit("cvm.executions/done", |document| drop(document.insert("id".to_owned(), "other".into())));
+    let said = found(&verified(store.clone()).await);
+    assert!(said.contains(&"cvm.executions/done: its field `id` is `other`".to_owned()), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_others_write_meanwhile_is_no_finding() {
+    let store = Arc::new(Altered::new(|_, _| {}));
+    whole(store.clone()).await;
+    let cvm = engine(store.inner()).await.cvm();
+    let steps = AtomicU32::new(0);
+    store.meanwhile(Box::new(move || {
+        let step = steps.fetch_add(1, Ordering::Relaxed);
+        let name = format!("meanwhile-{}", step / 3);
+        match step % 3 {
+            0 => drop(now(cvm.start(&Start::of("asks").id(&name), None)).unwrap()),
+            1 => drop(now(cvm.answer(&name, None, "x".into(), None, None)).unwrap()),
+            _ => {
+                now(cvm.cancel(&name, None)).unwrap();
+                now(cvm.delete(&name, None)).unwrap();
+            }
+        }
+    }));
+    store.begin();
+    assert_eq!(found(&verified(store).await), [""; 0]);
+}
