@@ -1,5 +1,5 @@
 //! The store in IndexedDB, in a dedicated worker of a real browser.
-#![cfg(all(target_family = "wasm", feature = "indexeddb", feature = "testing"))]
+#![cfg(all(target_family = "wasm", feature = "compiler", feature = "indexeddb", feature = "testing"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod indexeddb;

@@ -7,10 +7,10 @@ const KB = 1000;
 
 /**
  * Gzip sizes in bytes: the target, and the limit until the target is reached. Only modules that pages download have a budget. Of a page's module
- * `verify` takes 25 KB.
+ * `verify` takes 25 KB, and its second reader of IndexedDB, rexie, takes 19 KB.
  */
 const BUDGETS = {
-  "runstate_bg.wasm": { target: 300 * KB, most: 720 * KB },
+  "runstate_bg.wasm": { target: 300 * KB, most: 735 * KB },
   "runstate_compiler_bg.wasm": { target: 350 * KB, most: 350 * KB },
 };
 

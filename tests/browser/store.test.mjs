@@ -63,6 +63,24 @@ test("a record that was edited is told, and never believed", () =>
     }
   }));
 
+test("verify finds a record that was edited, and none in a whole database", () =>
+  withBrowser(async (browser) => {
+    const page = await tab(browser, server.url, "indexeddb:verified");
+    await page.evaluate(ask, "run");
+    await page.evaluate(ask, "ended");
+    await page.evaluate(async () => {
+      const run = await store.cvm.run("ended");
+      for (const answer of ["1", "2"]) await run.answer(answer);
+    });
+    const whole = await page.evaluate(() => store.verify());
+    assert.deepEqual(whole.findings, []);
+    assert.ok(whole.documents > 5 && whole.entries > 5, JSON.stringify(whole));
+    assert.equal(await page.evaluate(edit, ["verified", "waiting_cc", "complete"]), 1);
+    const { findings } = await page.evaluate(() => store.verify());
+    assert.deepEqual(findings.map(({ at, severity }) => [at, severity]), [["cvm.executions/run", "damage"]]);
+    assert.match(findings[0].why, /checksum/);
+  }));
+
 /** In the page: replaces a word in all documents of executions, as somebody might in the developer tools. */
 async function edit([name, from, to]) {
   const wait = (request) => new Promise((resolve, reject) => {

@@ -10,6 +10,7 @@ mod scene;
 mod space;
 mod trouble;
 mod upgrades;
+mod verify;
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use crate::tools;
 pub fn wasm_tree(step: &mut Step) -> Result<(), Error> {
     let words = format!("--target {} --no-default-features --features wasm", tools::WASM);
     without(&words, &["clap", "oxc", "tokio"], step)?;
-    // Whatever is turned on: there are no sockets in a page.
-    without(&format!("--target {} --all-features", tools::WASM), &["clap", "tokio", "mongodb"], step)
+    // Whatever is turned on: there are no sockets in a page. Of tokio rexie uses the channels, not the runtime.
+    without(&format!("--target {} --all-features", tools::WASM), &["clap", "mio", "mongodb", "socket2"], step)
 }
 
 /// Whoever links the library builds neither the command line, nor the compiler, nor a driver.

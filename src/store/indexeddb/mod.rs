@@ -27,11 +27,11 @@
 //! - **Nobody keeps others waiting.** When another tab wants to raise the database this one lets go at once and comes back at its next call, maybe
 //!   to find itself too old: then it can only read. Whom we wait for ourselves is told to us as blocked, and waited for so long.
 //! - **What is edited by hand is not believed**: a checksum over collection, id, revision, version and JSON, and an index that leads to a
-//!   document without that entry, are damage that names the document. An entry that was removed by hand is not noticed, nor what the tab writes
-//!   over that knew the document before.
+//!   document without that entry, are damage that names the document. An entry that was removed by hand is noticed by `inspect` only; what the tab
+//!   overwrites that knew the document before is not noticed.
 //!
 //! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
-//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `quota` (the space that is left), `port`.
+//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `quota` (the space that is left), `inspect` (what `verify` reads, through rexie), `port`.
 
 mod binding;
 mod bytes;
@@ -41,6 +41,7 @@ mod faults;
 mod feed;
 mod fence;
 mod hints;
+mod inspect;
 mod known;
 mod layout;
 mod open;

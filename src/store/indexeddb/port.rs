@@ -3,6 +3,7 @@
 use super::IndexedDb;
 use super::connection::Connection;
 use super::faults::Stop;
+use super::inspect::inspect;
 use super::read::Pace;
 use super::transaction::{Mode, Tx};
 use crate::id::CommandId;
@@ -12,7 +13,7 @@ use crate::store::feed::timer;
 use crate::store::tables::Tables;
 use crate::store::tables::window::{Fetched, Wish};
 use crate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, COMMANDS, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Report, Store, Stored,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, FewOf};
@@ -147,6 +148,13 @@ impl Store for IndexedDb {
 
     fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
         Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|stop| self.error(stop)) })
+    }
+
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+        Box::pin(async move {
+            let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
+            self.inner.again(work).await.map_err(|stop| self.error(stop))
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

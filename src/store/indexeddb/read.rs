@@ -179,7 +179,12 @@ pub(super) async fn nth_id(readable: &Readable, range: &JsValue, nth: usize) -> 
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
     let request = readable.get_all_keys(range, nth.saturating_add(1))?;
     let name = Array::from(&answered(&request).await?).get(nth).as_string().unwrap_or_default();
-    Ok(bytes(&name).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(name))
+    Ok(id_of(name))
+}
+
+/// The id of a document, given the browser's key; the key itself where it is none of ours.
+pub(super) fn id_of(key: String) -> String {
+    bytes(&key).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(key)
 }
 
 /// From which key on there are `count` rows up to the end; `from` where there are fewer.

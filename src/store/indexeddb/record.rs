@@ -62,13 +62,21 @@ impl<'a> Written<'a> {
     ) -> serde_json::Result<Self> {
         let (rev, v, doc) = (stored.revision.to_string(), stored.version, written(&*stored.document)?);
         let crc = seal(collection, id, &rev, v, &doc);
-        let entries = |(slot, projection): (u8, &Projection)| {
-            let keys = projection.keys(id, &stored.document).into_iter();
-            keys.map(move |entry| key_of([slot].into_iter().chain(entry)))
-        };
-        let i = indexes.flat_map(entries).collect();
+        let i = entries(id, stored, indexes).collect();
         Ok(Self { id, rev, v, doc, crc, i })
     }
+}
+
+/// The entries of a document, by the slots of their indexes.
+pub(super) fn entries<'a>(
+    id: &str,
+    stored: &Stored,
+    indexes: impl Iterator<Item = (u8, &'a Projection)>,
+) -> impl Iterator<Item = String> {
+    indexes.flat_map(move |(slot, projection)| {
+        let keys = projection.keys(id, &stored.document).into_iter();
+        keys.map(move |entry| key_of([slot].into_iter().chain(entry)))
+    })
 }
 
 /// No two records have the same bytes here: ids and revisions have no control characters.

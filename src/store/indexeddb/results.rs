@@ -17,8 +17,7 @@ pub(super) type Opened = Result<(Arc<str>, Stored), String>;
 
 /// Lists of records as documents; `collections` names the collection of each list.
 pub(super) fn opened(lists: &Array, collections: &[&str]) -> Vec<Vec<Opened>> {
-    let members: Array = READ.iter().map(|name| JsValue::from_str(name)).collect();
-    let text = stringify(lists, &members).ok().and_then(|text| text.as_string());
+    let text = stringify(lists, &members()).ok().and_then(|text| text.as_string());
     let all = text.as_deref().and_then(|text| parse(text).ok()).unwrap_or_default();
     match read::<Vec<Vec<Record<'_>>>>(&all).ok() {
         Some(lists) => {
@@ -29,19 +28,24 @@ pub(super) fn opened(lists: &Array, collections: &[&str]) -> Vec<Vec<Opened>> {
         None => {
             let lists = lists.iter().zip(collections);
             let each = |(list, collection): (JsValue, &&str)| {
-                Array::from(&list).iter().map(|record| opened_alone(&record, &members, collection)).collect()
+                Array::from(&list).iter().map(|record| opened_alone(&record, collection)).collect()
             };
             lists.map(each).collect()
         }
     }
 }
 
-fn opened_alone(record: &JsValue, members: &Array, collection: &str) -> Opened {
-    let text = stringify(record, members).ok().and_then(|text| text.as_string());
+/// The document of one record.
+pub(super) fn opened_alone(record: &JsValue, collection: &str) -> Opened {
+    let text = stringify(record, &members()).ok().and_then(|text| text.as_string());
     let text = text.ok_or_else(|| "it holds what is no JSON".to_owned())?;
     let record = parse(&text).map_err(|e| e.to_string())?;
     let record: Record<'_> = read(&record).map_err(|e| format!("it is no record of a document: {e}"))?;
     record.open(collection)
+}
+
+fn members() -> Array {
+    READ.iter().map(|name| JsValue::from_str(name)).collect()
 }
 
 /// A value as JSON; null where it is none.
