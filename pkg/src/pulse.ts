@@ -15,7 +15,7 @@ export class Pulse {
   /** Something happened while it was busy. */
   #again = false;
   #failures = 0;
-  /** When the store was last asked for what others commanded. */
+  /** When the store was last asked for what others commanded, in milliseconds of the host's own clock. */
   #asked = -Infinity;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -29,6 +29,7 @@ export class Pulse {
   start(): void {
     this.#on = true;
     this.#failures = 0;
+    this.#asked = -Infinity;
     this.nudge();
   }
 
@@ -41,36 +42,30 @@ export class Pulse {
   nudge(): void {
     if (!this.#on) return;
     this.#again = true;
-    if (!this.#busy) this.#in(0);
+    if (!this.#busy) this.#in(0, true);
   }
 
-  #in(span: number): void {
+  #in(span: number, nudged: boolean): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#beat(), span);
+    this.#timer = setTimeout(() => void this.#beat(nudged), span);
     // In Node: what is due can wait for the next process; this one may end.
     if (typeof this.#timer === "object") this.#timer.unref();
   }
 
-  async #beat(): Promise<void> {
+  async #beat(nudged: boolean): Promise<void> {
     this.#busy = true;
     this.#again = false;
-    const wait = await this.#look();
+    const wait = await this.#look(nudged);
     this.#busy = false;
-    if (this.#on) this.#in(this.#again ? 0 : wait);
-  }
-
-  /** How long it is, in milliseconds, until the store is asked again what others commanded; also where the clock was set back. */
-  #left(): number {
-    const since = this.now() - this.#asked;
-    return since < 0 ? 0 : Math.max(LOOK_MS - since, 0);
+    if (this.#on) this.#in(this.#again ? 0 : wait, this.#again);
   }
 
   /** Does what is due; when to look again, in milliseconds. */
-  async #look(): Promise<number> {
+  async #look(nudged: boolean): Promise<number> {
     try {
-      // After each command of our own the store need not be asked what others commanded.
-      const known = this.#left() > 0;
-      if (!known) this.#asked = this.now();
+      // A nudge is for a command of our own: the store need not be asked what others commanded, but for once in a while.
+      const known = nudged && performance.now() < this.#asked + LOOK_MS;
+      if (!known) this.#asked = performance.now();
       let due = await (known ? this.cvm.nextDueKnown() : this.cvm.nextDue());
       while (this.#on && due !== null && due <= this.now()) {
         const done = await this.cvm.runDue();
@@ -79,10 +74,10 @@ export class Pulse {
           due = null;
           break;
         }
-        due = await this.cvm.nextDueKnown();
+        due = await this.cvm.nextDue();
       }
       this.#failures = 0;
-      return due === null ? this.#left() : Math.min(Math.max(due - this.now(), 0), this.#left());
+      return due === null ? LOOK_MS : Math.min(Math.max(due - this.now(), 0), LOOK_MS);
     } catch (error) {
       this.#failures += 1;
       this.failed(error, this.#failures);

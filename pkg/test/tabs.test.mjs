@@ -204,6 +204,7 @@ test("what is due is done when it is, and until nothing is left", async (t) => {
   const done = [];
   const cvm = {
     nextDue: async () => due[0] ?? null,
+    nextDueKnown: async () => due[0] ?? null,
     runDue: async () => {
       done.push([now, due.shift()]);
       return { woken: 1, deleted: 0, swept: 0, more: false };
@@ -226,5 +227,31 @@ test("what is due is done when it is, and until nothing is left", async (t) => {
   await after(0);
   await after(10);
   assert.deepEqual(done.at(-1), [310, 310], "a nudge makes it look at once");
+  pulse.stop();
+});
+
+test("after a command of its own the driver does not ask the store what others commanded", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked = [];
+  const cvm = {
+    nextDue: async () => (asked.push("store"), null),
+    nextDueKnown: async () => (asked.push("known"), null),
+  };
+  const pulse = new Pulse(cvm, () => 0, assert.fail);
+  const after = async (ms) => {
+    t.mock.timers.tick(ms);
+    await new Promise((next) => setImmediate(next));
+  };
+  pulse.start();
+  await after(0);
+  pulse.nudge();
+  await after(0);
+  assert.deepEqual(asked, ["store", "known"]);
+  await after(1000);
+  assert.deepEqual(asked, ["store", "known", "store"]);
+  pulse.stop();
+  pulse.start();
+  await after(0);
+  assert.equal(asked.at(-1), "store", "a new beginning asks anew");
   pulse.stop();
 });

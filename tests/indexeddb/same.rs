@@ -1,6 +1,7 @@
 //! Random batches, queries, aggregates and sweeps: everything as memory answers it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use runstate::schema::{Accumulator, Aggregate, Direction, Filter, Group, Key, Query, Sort};
 use runstate::store::{Batch, Check, Error, Expect, Memory, Op, Store, Write};
@@ -92,8 +93,10 @@ async fn write(random: &mut Random, memory: &Memory) -> Write {
         (1, _) => Write { key, expect: Expect::Any, op: Op::Delete },
         (2 | 3, Some(stored)) => {
             let after = random.item();
-            let op =
-                Op::Change { difference: difference(&stored.document, &after), after: document(Json::Object(after)) };
+            let op = Op::Change {
+                difference: Arc::new(difference(&stored.document, &after)),
+                after: document(Json::Object(after)),
+            };
             Write { key, expect: Expect::Revision(stored.revision), op }
         }
         (4, Some(stored)) => Write { key, expect: Expect::Revision(stored.revision.next()), op },

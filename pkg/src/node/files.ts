@@ -3,7 +3,7 @@
 //
 // What waits for a disk is never called synchronously: others live on this thread, too. Those are syncs, and reads and writes of more than
 // `SHORT` bytes. All else that a commit or a read calls ends in the kernel's memory, in 5 to 30 µs, where a trip to another thread and back
-// costs 50 to 200: network file systems are refused. The calls with callbacks are used, because the handles of node:fs/promises double
+// costs 50 to 200: the store refuses network file systems. The calls with callbacks are used, because the handles of node:fs/promises double
 // the cost of a call.
 
 import * as fs from "node:fs";
