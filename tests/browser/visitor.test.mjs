@@ -112,15 +112,36 @@ test("a toast has its title and its text on lines of their own", () =>
 test("a program of one's own has a name of its own", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
-    await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
     assert.equal(await page.getByTestId("program-name").inputValue(), "review");
-    await page.getByTestId("editor-text").click();
+    await page.getByTestId("editor-field").click();
+    await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
     await page.keyboard.press("ControlOrMeta+End");
     await page.keyboard.type("// mine");
     assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
     await page.getByTestId("run").click();
     await page.getByTestId("question").first().waitFor();
     assert.match(await page.getByTestId("execution-title").innerText(), /^my-review/);
+  }));
+
+test("what is typed and where, before the editor is there, is in the editor", () =>
+  withBrowser(async (browser) => {
+    let release;
+    const rest = new Promise((resolve) => (release = resolve));
+    const slow = await demo({ hold: (path) => (path.includes("codemirror") ? rest : undefined) });
+    try {
+      const page = await visit(browser, slow.url);
+      await page.locator('[data-testid="editor"] .tok-keyword').first().waitFor();
+      await page.getByTestId("editor-field").focus();
+      await page.keyboard.press("ControlOrMeta+Home");
+      await page.keyboard.type("// fir");
+      release();
+      await page.locator('[data-testid="editor"][data-ready="true"]').waitFor();
+      await page.keyboard.type("st");
+      assert.match(await page.getByTestId("editor-text").innerText(), /^\/\/ first/);
+    } finally {
+      release();
+      await slow.stop();
+    }
   }));
 
 /** Controls that are visible and smaller than a finger. */

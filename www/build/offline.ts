@@ -10,6 +10,9 @@ import { ASSETS } from "./cache.ts";
 import { PACKED } from "./pack.ts";
 import { ARCHIVE } from "./source.ts";
 
+/** What is downloaded when it is first used, and not before. */
+const EDITOR = "/src/program/codemirror.ts";
+
 export function offline(): Plugin {
   let config: ResolvedConfig;
   return {
@@ -22,6 +25,10 @@ export function offline(): Plugin {
       // After Vite's own, which writes index.html.
       order: "post",
       handler(_, bundle) {
+        const later = Object.values(bundle).flatMap((file) =>
+          file.type === "chunk" && file.facadeModuleId?.endsWith(EDITOR) ? [file.fileName] : [],
+        );
+        if (later.length !== 1) throw new Error(`${EDITOR} is not one of the files that were built`);
         const built = Object.entries(bundle)
           .map(([name, file]) => ({ name, bytes: file.type === "chunk" ? file.code : file.source }))
           .filter(({ name }) => name !== ARCHIVE.slice("./".length));
@@ -41,6 +48,7 @@ export function offline(): Plugin {
           __VERSION__: version.digest("hex").slice(0, 16),
           __ASSETS_CACHE__: ASSETS,
           __ASSETS__: JSON.stringify(kept.filter(isAsset)),
+          __LATER__: JSON.stringify(later),
           __PACKED__: JSON.stringify(Object.fromEntries(packed)),
           // The page itself last: see the worker.
           __FIXED__: JSON.stringify([...kept.filter((name) => !isAsset(name) && name !== "index.html"), "./"]),

@@ -9,6 +9,9 @@ const ASSETS_CACHE = "__ASSETS_CACHE__";
 /** Files that are named by their content. */
 const ASSETS = __ASSETS__;
 
+/** Those that are downloaded when they are first used. */
+const LATER = __LATER__;
+
 /** WebAssembly by the name that scripts ask for, and the packed file that is downloaded instead. */
 const PACKED = __PACKED__;
 
@@ -74,6 +77,7 @@ function unpacked(response) {
 /** Downloads the missing files, one after the other: the page shares the line. */
 async function complete() {
   for (const name of ASSETS) {
+    if (LATER.includes(name)) continue;
     const { ok, status } = await asset(name);
     if (!ok) throw new Error(`${name} cannot be kept: the server answered ${status}`);
   }

@@ -1,74 +1,14 @@
-// The editor and the view of a source, both CodeMirror. This file and all it imports is loaded apart, after the page is there.
+// The editor: CodeMirror. This file and all it imports is loaded apart, when somebody is about to edit.
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { typescriptLanguage } from "@codemirror/lang-javascript";
 import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { lintGutter, setDiagnostics, type Diagnostic as Lint } from "@codemirror/lint";
-import { EditorState, RangeSetBuilder, StateEffect, StateField, type Extension, type Text } from "@codemirror/state";
-import {
-  Decoration,
-  drawSelection,
-  EditorView,
-  highlightActiveLine,
-  highlightSpecialChars,
-  keymap,
-  lineNumbers,
-  type DecorationSet,
-} from "@codemirror/view";
+import { EditorState, type Text } from "@codemirror/state";
+import { drawSelection, EditorView, highlightActiveLine, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 
 import type { Diagnostic } from "./diagnostics";
-
-const common: Extension[] = [
-  lineNumbers(),
-  highlightSpecialChars(),
-  // Not `javascript()`, which brings completions that are not used.
-  typescriptLanguage,
-  syntaxHighlighting(classHighlighter),
-  EditorView.lineWrapping,
-];
-
-/** A source that is looked at. */
-export interface SourceView {
-  /** Marks the lines that are waited at, and the one that failed (0: none), and brings the first into sight. */
-  mark(waiting: number[], failed: number): void;
-  reveal(line: number): void;
-  destroy(): void;
-}
-
-export function showSource(parent: HTMLElement, source: string, label: string): SourceView {
-  const view = new EditorView({
-    parent,
-    state: EditorState.create({
-      doc: source,
-      extensions: [
-        ...common,
-        marks,
-        EditorState.readOnly.of(true),
-        EditorView.editable.of(false),
-        EditorView.contentAttributes.of({
-          "aria-label": label,
-          tabindex: "0",
-          role: "textbox",
-          "aria-readonly": "true",
-          "aria-multiline": "true",
-        }),
-      ],
-    }),
-  });
-  return {
-    mark(waiting, failed) {
-      view.dispatch({ effects: markLines.of({ waiting, failed }) });
-      const first = waiting[0] ?? failed;
-      if (first > 0) centre(view, first);
-    },
-    reveal(line) {
-      centre(view, line);
-      view.dom.scrollIntoView({ block: "nearest" });
-    },
-    destroy: () => view.destroy(),
-  };
-}
 
 /** A source that is written. */
 export interface Editor {
@@ -82,13 +22,25 @@ export interface Editor {
   destroy(): void;
 }
 
-export function edit(parent: HTMLElement, text: string, labelledBy: string, onText: (text: string) => void): Editor {
+export function edit(
+  parent: HTMLElement,
+  text: string,
+  cursor: number,
+  labelledBy: string,
+  onText: (text: string) => void,
+): Editor {
   const view = new EditorView({
     parent,
     state: EditorState.create({
       doc: text,
+      selection: { anchor: Math.min(cursor, text.length) },
       extensions: [
-        ...common,
+        lineNumbers(),
+        highlightSpecialChars(),
+        // Not `javascript()`, which brings completions that are not used.
+        typescriptLanguage,
+        syntaxHighlighting(classHighlighter),
+        EditorView.lineWrapping,
         history(),
         drawSelection(),
         indentOnInput(),
@@ -155,29 +107,4 @@ function endOfWord(text: Text, from: number): number {
   const line = text.lineAt(from);
   const word = /^[\w$]+|^./.exec(line.text.slice(from - line.from))?.[0] ?? "";
   return from + word.length;
-}
-
-const markLines = StateEffect.define<{ waiting: number[]; failed: number }>();
-
-const marks = StateField.define<DecorationSet>({
-  create: () => Decoration.none,
-  update(marked, transaction) {
-    for (const effect of transaction.effects) {
-      if (effect.is(markLines)) marked = decorations(transaction.state.doc, effect.value.waiting, effect.value.failed);
-    }
-    return marked;
-  },
-  provide: (field) => EditorView.decorations.from(field),
-});
-
-function decorations(text: Text, waiting: number[], failed: number): DecorationSet {
-  const builder = new RangeSetBuilder<Decoration>();
-  const lines = new Map<number, string>([...waiting.map((line) => [line, "waits-here"] as const)]);
-  if (failed > 0) lines.set(failed, "failed-here");
-  for (const [line, name] of [...lines].sort(([a], [b]) => a - b)) {
-    if (line < 1 || line > text.lines) continue;
-    const { from } = text.line(line);
-    builder.add(from, from, Decoration.line({ class: name, attributes: { "data-testid": name } }));
-  }
-  return builder.finish();
 }

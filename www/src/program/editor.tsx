@@ -13,6 +13,7 @@ import type { Editor } from "./codemirror";
 import { diagnosticsOf, type Diagnostic } from "./diagnostics";
 import { draft, isOwnWork, write, writeSource } from "./draft";
 import { EXAMPLES, type Example } from "./examples";
+import { Lines } from "./lines";
 import { loadEditor } from "./load";
 import { start } from "./start";
 
@@ -24,6 +25,11 @@ export function Program() {
   const replaced = useSignal<Example | null>(null);
   const checks = useMemo(() => new Checks(say), []);
   useEffect(() => () => checks.stop(), []);
+
+  function took(made: Editor | null): void {
+    editor.current = made;
+    made?.diagnose(problems.value);
+  }
 
   function say(found: Diagnostic[]): void {
     problems.value = found;
@@ -129,7 +135,7 @@ export function Program() {
           />
         </details>
       </div>
-      <Text onEditor={(made) => (editor.current = made)} onText={typed} onRun={() => void run()} />
+      <Text onEditor={took} onText={typed} onRun={() => void run()} />
       <Problems list={problems.value} failed={failed.value} />
     </form>
   );
@@ -156,7 +162,7 @@ function Examples({ current, onUse }: { current: string; onUse(example: Example)
   );
 }
 
-/** The text itself: a plain field at first, which the editor takes over when it is loaded. */
+/** The text itself: a plain field over the lines at first. The editor takes over when somebody is about to edit. */
 function Text({
   onEditor,
   onText,
@@ -167,26 +173,41 @@ function Text({
   onRun(): void;
 }) {
   const host = useRef<HTMLDivElement>(null);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const made = useRef<Promise<Editor | null> | null>(null);
   const ready = useSignal(false);
   const label = useId();
 
-  useEffect(() => {
-    let made: Editor | null = null;
-    let gone = false;
-    void loadEditor().then(({ edit }) => {
-      if (gone || host.current === null) return;
-      const had = host.current.contains(document.activeElement);
-      made = edit(host.current, draft.peek().source, label, onText);
-      ready.value = true;
-      onEditor(made);
-      if (had) made.focus();
-    });
-    return () => {
-      gone = true;
-      made?.destroy();
+  useEffect(
+    () => () => {
+      host.current = null;
+      void made.current?.then((editor) => editor?.destroy());
       onEditor(null);
-    };
-  }, []);
+    },
+    [],
+  );
+
+  function take(): void {
+    made.current ??= make();
+  }
+
+  /** Without a network the field stays, and the next wish tries again. */
+  async function make(): Promise<Editor | null> {
+    try {
+      const { edit } = await loadEditor();
+      if (host.current === null) return null;
+      const [had, cursor] = [field.current === document.activeElement, field.current?.selectionStart ?? 0];
+      const editor = edit(host.current, draft.peek().source, cursor, label, onText);
+      ready.value = true;
+      onEditor(editor);
+      if (had) editor.focus();
+      return editor;
+    } catch (error) {
+      console.info("runstate: a plain field stays in place of the editor:", error);
+      made.current = null;
+      return null;
+    }
+  }
 
   function keys(event: KeyboardEvent): void {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -201,12 +222,19 @@ function Text({
         Source of the program. Escape, then Tab leaves the editor.
       </span>
       {ready.value ? null : (
-        <textarea
-          aria-labelledby={label}
-          spellcheck={false}
-          value={draft.value.source}
-          onInput={(event) => onText(event.currentTarget.value)}
-        />
+        <div class="field">
+          <Lines source={draft.value.source} />
+          <textarea
+            ref={field}
+            aria-labelledby={label}
+            spellcheck={false}
+            value={draft.value.source}
+            onPointerEnter={take}
+            onFocus={take}
+            onInput={(event) => onText(event.currentTarget.value)}
+            data-testid="editor-field"
+          />
+        </div>
       )}
     </div>
   );

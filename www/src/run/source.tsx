@@ -1,11 +1,9 @@
-// The source of an execution with the lines marked at which it waits. It is plain text until the editor's code is there.
+// The source of an execution with the lines marked at which it waits.
 
-import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { ExecutionView as Execution } from "runstate";
 
-import type { SourceView } from "../program/codemirror";
-import { loadEditor } from "../program/load";
+import { Lines } from "../program/lines";
 
 export interface SourceProps {
   execution: Execution;
@@ -16,33 +14,21 @@ export interface SourceProps {
 
 export function Source({ execution, source, reveal }: SourceProps) {
   const host = useRef<HTMLDivElement>(null);
-  const view = useRef<SourceView | null>(null);
-  const ready = useSignal(false);
   const lines = waitsAt(execution);
   const failed = execution.status === "error" ? (execution.error?.line ?? 0) : 0;
 
-  useEffect(() => {
-    let gone = false;
-    void loadEditor().then(({ showSource }) => {
-      if (gone || host.current === null || source === null) return;
-      view.current = showSource(host.current, source, `Source of ${execution.programName}`);
-      ready.value = true;
-    });
-    return () => {
-      gone = true;
-      view.current?.destroy();
-      view.current = null;
-      ready.value = false;
-    };
-  }, [source]);
+  useEffect(() => centre(host.current, lines[0] ?? failed), [source, lines.join(), failed]);
 
   useEffect(() => {
-    view.current?.mark(lines, failed);
-  }, [ready.value, lines.join(), failed]);
-
-  useEffect(() => {
-    if (reveal.wish > 0) view.current?.reveal(reveal.line);
+    if (reveal.wish === 0) return;
+    centre(host.current, reveal.line);
+    host.current?.scrollIntoView({ block: "nearest" });
   }, [reveal.wish]);
+
+  function classOf(line: number): string {
+    if (line === failed) return "failed-here";
+    return lines.includes(line) ? "waits-here" : "";
+  }
 
   return (
     <section class="panel source" aria-labelledby="source-title" data-testid="source" data-lines={lines.join(" ")}>
@@ -53,12 +39,19 @@ export function Source({ execution, source, reveal }: SourceProps) {
       {source === null ? (
         <p class="empty">The source of this version is not in the store.</p>
       ) : (
-        <div class="code" ref={host}>
-          {ready.value ? null : <pre tabIndex={0}>{source}</pre>}
+        <div class="code" ref={host} tabIndex={0} role="group" aria-label={`Source of ${execution.programName}`}>
+          <Lines source={source} classOf={classOf} />
         </div>
       )}
     </section>
   );
+}
+
+/** Brings a line into the middle of its box, and does not scroll the page around it. */
+function centre(box: HTMLElement | null, line: number): void {
+  const row = box?.querySelectorAll<HTMLElement>(".line")[line - 1];
+  if (box === null || row === undefined) return;
+  box.scrollTop += row.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 2;
 }
 
 function waitsAt(execution: Execution): number[] {
