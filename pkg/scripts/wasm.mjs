@@ -12,15 +12,15 @@ const TARGET = "wasm32-unknown-unknown";
 /** The glue of the worlds of `runstate/testing`: that of Node a second time, since it begins an instance of its own of the same WebAssembly. */
 const TESTING = { name: "runstate_testing", of: "runstate_node" };
 
-/** Each is a file of its own, loaded only by the entries that need it. What pages download is made small. */
+/** Each is a file of its own, loaded only by the entries that need it. What pages download is made small; `profile` is one of Cargo.toml. */
 const MODULES = [
-  { name: "runstate", features: "wasm,indexeddb", optimise: optimiseForSize },
-  { name: "runstate_node", features: "wasm,file,simulation", optimise: optimiseForSpeed },
-  { name: "runstate_compiler", features: "wasm-compiler", optimise: optimiseForSize },
+  { name: "runstate", features: "wasm,indexeddb", profile: "dist", optimise: optimiseForSize },
+  { name: "runstate_node", features: "wasm,file,simulation", profile: "dist-fast", optimise: optimiseForSpeed },
+  { name: "runstate_compiler", features: "wasm-compiler", profile: "dist", optimise: optimiseForSize },
 ];
 
 /** What benches call, which is not shipped: it stays in build/. */
-const BENCH = { name: "runstate_bench", features: "wasm,testing", optimise: optimiseForSize };
+const BENCH = { name: "runstate_bench", features: "wasm,testing", profile: "dist", optimise: optimiseForSize };
 
 /** For tests: one module with all features, built already, serves as each of them. */
 export function shared(built) {
@@ -47,9 +47,9 @@ export function modules({ benches = false } = {}) {
   const known = packages.find(({ name }) => name === "runstate").features;
   const program = wasmBindgen();
   start();
-  for (const { name, features, optimise } of benches ? [...MODULES, BENCH] : MODULES) {
-    cargo(features.split(",").filter((feature) => feature in known));
-    bindgen(program, name, join(target, TARGET, "dist", "runstate.wasm"));
+  for (const { name, features, profile, optimise } of benches ? [...MODULES, BENCH] : MODULES) {
+    cargo(features.split(",").filter((feature) => feature in known), profile);
+    bindgen(program, name, join(target, TARGET, profile, "runstate.wasm"));
     optimise(`build/${name}_bg.wasm`, name === BENCH.name ? `build/${name}_bg.wasm` : `dist/${name}_bg.wasm`);
   }
   copyGlue(TESTING.of, TESTING.name);
@@ -65,9 +65,9 @@ function bindgen(program, name, built) {
   run(program, ["--target", "web", "--omit-default-module-path", "--out-name", name, "--out-dir", "build", built]);
 }
 
-function cargo(features) {
+function cargo(features, profile) {
   const words = ["build", "--package", "runstate", "--lib", "--no-default-features", "--target", TARGET];
-  run("cargo", [...words, "--features", features.join(","), "--profile", "dist"], { env: { ...process.env, ...withoutPaths() } });
+  run("cargo", [...words, "--features", features.join(","), "--profile", profile], { env: { ...process.env, ...withoutPaths() } });
 }
 
 /** Where panics come from is told by the names of crates: the folders of whoever built it are nobody's business. */
