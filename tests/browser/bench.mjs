@@ -1,9 +1,12 @@
 // What it costs in a page: transitions, steps on the database beside raw ones of the same bytes in the same run, what is downloaded, how soon
-// the demo page answers, how its list scrolls. `node bench.mjs`; lines of figures go to RUNSTATE_BENCH_FILE, as those of the other benches.
+// the demo page answers, how its list scrolls; and what a turn costs in Node. `node bench.mjs`; lines of figures go to RUNSTATE_BENCH_FILE, as
+// those of the other benches.
 
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, closeSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { withBrowser } from "./support/chromium.js";
@@ -26,6 +29,8 @@ const aim = (unit, most, least) => (most !== null ? `≤ ${most} ${unit}` : leas
 /** Of the list that is scrolled. */
 const EXECUTIONS = 10_000;
 
+const TURNS = 400;
+
 const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 const sorted = (times) => [...times].sort((a, b) => a - b);
 
@@ -43,6 +48,7 @@ try {
   await server.stop();
 }
 await page();
+await inNode();
 
 async function sizes() {
   const { folder, remove } = await unpacked();
@@ -180,6 +186,59 @@ async function page() {
   } finally {
     await server.stop();
   }
+}
+
+/** A question read and answered in Node, in memory and on files; raw: what the file store does with a disk, without all else. */
+async function inNode() {
+  const { folder, remove } = await unpacked();
+  const stores = await mkdtemp(join(tmpdir(), "runstate-bench-"));
+  try {
+    const { open } = await import(pathToFileURL(join(folder, "dist", "node.js")));
+    const [memory, files] = [await asking(open, "memory:"), await asking(open, `file:${join(stores, "store")}`)];
+    const [inMemory, onFiles, raw] = [[], [], []];
+    for (let n = 0; n < TURNS; n++) {
+      inMemory.push(await timed(memory.turn));
+      onFiles.push(await timed(files.turn));
+      raw.push(await timed(() => putNew(stores, n, Buffer.alloc(2_048, "x"))));
+    }
+    figure({ name: "turn in Node, in memory", unit: "ms", value: at(sorted(inMemory), 0.5) });
+    figure({ name: "turn in Node, on files", unit: "ms", value: at(sorted(onFiles), 0.5), raw: at(sorted(raw), 0.5), most: 1.2 });
+    await memory.store.close();
+    await files.store.close();
+  } finally {
+    await rm(stores, { recursive: true, force: true });
+    await remove();
+  }
+}
+
+/** A store with an execution that asks for ever, and one turn of it. */
+async function asking(open, url) {
+  const store = await open(url);
+  await store.cvm.load({ name: "ask", source: 'while (true) CC("next?");' });
+  const run = await store.cvm.start("ask");
+  const turn = async () => {
+    const { calls } = await run.glance(Number.MAX_SAFE_INTEGER);
+    await run.answer("yes", { call: calls[0].callId });
+  };
+  for (let n = 0; n < TURNS / 2; n++) await turn();
+  return { store, turn };
+}
+
+async function timed(work) {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
+/** As the file store commits: a new file, synced, linked to its name, and the folder synced. */
+function putNew(folder, n, bytes) {
+  const temp = join(folder, `.tmp-${n}`);
+  writeFileSync(temp, bytes, { flag: "wx", flush: true });
+  linkSync(temp, join(folder, `${n}`));
+  unlinkSync(temp);
+  const names = openSync(folder, "r");
+  fsyncSync(names);
+  closeSync(names);
 }
 
 /** The size of a first visit, with all files that are kept for later ones, from a server that compresses texts. */
