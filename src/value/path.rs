@@ -114,10 +114,8 @@ fn walk<'a>(from: &'a mut Json, segments: &[Segment]) -> Option<&'a mut Json> {
 /// assert_eq!(found, Some(&"running".into()));
 /// ```
 pub fn get<'a>(document: &'a Document, path: &str) -> Option<&'a Json> {
-    if !path.contains('.') {
-        return document.get(path);
+    match path.split_once('.') {
+        None => document.get(path),
+        Some((first, rest)) => get(document.get(first)?.as_object()?, rest),
     }
-    let mut segments = path.split('.');
-    let first = document.get(segments.next()?)?;
-    segments.try_fold(first, |value, key| value.as_object()?.get(key))
 }

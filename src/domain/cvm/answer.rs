@@ -145,7 +145,7 @@ impl Command for Answer {
             work::must_hold(&call, *token)?;
         }
         call.must_be_open()?;
-        let (before, execution) = Execution::find(view, &self.execution)?;
+        let (before, execution) = Execution::find_owned(view, &self.execution)?;
         execution.must_wait()?;
         call.must_be_in_time(ctx.now)?;
         let result = call.fit(&self.answer)?;

@@ -388,7 +388,7 @@ impl Command for Show {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionView>, Rejection> {
-        let (_, execution) = Execution::find(view, &self.id)?;
+        let (_, execution) = Execution::find_owned(view, &self.id)?;
         let output = output(view, &execution)?;
         let open = open_calls(view, &execution)?;
         let live = (self.hash || self.machine.is_some()).then(|| Live::loaded(view, &execution, ctx)).transpose()?;

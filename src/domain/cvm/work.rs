@@ -382,7 +382,7 @@ impl Command for Fail {
             return Err(Rejection::NotFound { what: "call", id: call.id, hint });
         }
         must_be_worked_on(&call, self.token)?;
-        let (before, execution) = Execution::find(view, &self.execution)?;
+        let (before, execution) = Execution::find_owned(view, &self.execution)?;
         execution.must_wait()?;
         call.must_be_in_time(ctx.now)?;
         let message = cut(&self.message);

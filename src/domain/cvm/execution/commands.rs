@@ -225,7 +225,7 @@ impl Command for Run {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, execution) = Execution::find(view, &self.id)?;
+        let (before, execution) = Execution::find_owned(view, &self.id)?;
         match &execution.state {
             State::Running { .. } => {
                 let live = Live::of(view, &execution, ctx)?;
@@ -253,7 +253,7 @@ impl Command for Pause {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, mut execution) = Execution::find_owned(view, &self.id)?;
         let after = execution.step(Event::Pause)?;
         if after == execution.state {
             return Ok(Decision::of(execution.reached()));
@@ -276,7 +276,7 @@ impl Command for Unpause {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, mut execution) = Execution::find_owned(view, &self.id)?;
         let calls = waited::waited_for(view, &execution)?;
         execution.state = execution.step(Event::Unpause)?;
         let running = State::Running { lease_until: ctx.now + ctx.settings.run_lease };
@@ -309,7 +309,7 @@ impl Command for Cancel {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, mut execution) = Execution::find_owned(view, &self.id)?;
         let cancelled = execution.step(Event::Cancel(ctx.now))?;
         let calls = close::cancel(view, &execution)?;
         execution.state = cancelled;
@@ -332,7 +332,7 @@ impl Command for Retry {
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (before, mut execution) = Execution::find(view, &self.id)?;
+        let (before, mut execution) = Execution::find_owned(view, &self.id)?;
         execution.state = execution.step(Event::Retry)?;
         let live = Live::of(view, &execution, ctx)?;
         turn::go_on(view, before, execution, live, ctx, Vec::new())

@@ -264,17 +264,22 @@ fn not_found(id: &str) -> Rejection {
 
 impl Execution {
     /// The execution of that id as it was read. One that is being deleted is not there any more.
-    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Execution), Rejection> {
+    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Cow<'a, Execution>), Rejection> {
         let key = Key::new(&EXECUTIONS, id);
         let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
         let execution = match view.warm::<live::Warm>(&key) {
-            Some(warm) => Execution::clone(&warm.execution),
-            None => Self::from_document(&key, loaded)?,
+            Some(warm) => Cow::Borrowed(&*warm.execution),
+            None => Cow::Owned(Self::from_document(&key, loaded)?),
         };
         match execution.state {
             State::Deleted { .. } => Err(not_found(id)),
             _ => Ok((loaded, execution)),
         }
+    }
+
+    /// As [`Execution::find`], for a command that changes it.
+    pub(super) fn find_owned<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Execution), Rejection> {
+        Self::find(view, id).map(|(loaded, execution)| (loaded, execution.into_owned()))
     }
 
     /// The execution of that id as far as it was read; what is to be told of one that is not there or cannot be read is told when it is decided on.
