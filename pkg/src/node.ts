@@ -12,7 +12,7 @@ import { NODE } from "./wasm.js";
 import type { CompiledSource, VerifyReport } from "./wire.js";
 
 export * from "./index.js";
-export { type NewFile, type NodeFiles, type OpenFile, files } from "./node/files.js";
+export { type NodeFiles, type OpenFile, files } from "./node/files.js";
 export { version } from "./version.js";
 
 const host = {

@@ -15,7 +15,7 @@ import { type Provided, Slim } from "./slimmed.js";
 export * from "./index.js";
 export type { Compile } from "./engine.js";
 export type { Fetched, WasmBytes, WasmModule, WasmSource } from "./instance.js";
-export type { NewFile, NodeFiles, OpenFile } from "./node/files.js";
+export type { NodeFiles, OpenFile } from "./node/files.js";
 export type { Provided } from "./slimmed.js";
 export { version } from "./version.js";
 

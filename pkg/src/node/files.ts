@@ -2,9 +2,9 @@
 // reads. What must hold on return is said at the trait `Fs` in src/store/file/fs.rs, the rules that make these calls a store in mod.rs there.
 //
 // What waits for a disk is never called synchronously: others live on this thread, too. Those are syncs, and reads and writes of more than
-// `SHORT` bytes. All else that a commit or a read calls ends in the kernel's memory, in 5 to 30 µs, where a trip to another thread and back
-// costs 50 to 200: the store refuses network file systems. The calls with callbacks are used, because the handles of node:fs/promises double
-// the cost of a call.
+// 64 KiB, which give promises. All else that a commit or a read calls ends in the kernel's memory, in 5 to 30 µs, where a trip to another
+// thread and back costs 50 to 200: the store refuses network file systems. The calls with callbacks are used, because the handles of
+// node:fs/promises double the cost of a call.
 
 import * as fs from "node:fs";
 import { mkdir, readFile, realpath, rename, stat } from "node:fs/promises";
@@ -15,75 +15,54 @@ import { promisify } from "node:util";
 const { closeSync, constants, fstatSync, linkSync, openSync, readSync, readdirSync, statSync, unlinkSync, writeSync } = fs;
 const fsync = promisify(fs.fsync);
 
-/** As many bytes are copied in about 30 µs. */
-const SHORT = 65_536;
-
-/** As the callbacks of fs.read and fs.write tell it: how many bytes. */
-async function read(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): Promise<number> {
-  if (length <= SHORT) return readSync(fd, bytes, offset, length, position);
-  return new Promise((done, failed) => {
-    fs.read(fd, bytes, offset, length, position, (error, count) => (error ? failed(error) : done(count)));
-  });
-}
-
-async function write(fd: number, bytes: Uint8Array, offset: number, length: number): Promise<number> {
-  if (length <= SHORT) return writeSync(fd, bytes, offset, length);
-  return new Promise((done, failed) => {
-    fs.write(fd, bytes, offset, length, null, (error, count) => (error ? failed(error) : done(count)));
-  });
-}
-
 /** Folders cannot be opened for syncing on Windows; the journal of NTFS orders names there. */
 const SYNCS_FOLDERS = platform !== "win32";
 
 /** Folders above the store that are not ours, and folders of special file systems: others made them, long before. */
 const NOT_OURS = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
-/** What the file store asks of its host. Paths are whole ones; a call that fails does so with an error that has Node's `code`. */
+/**
+ * What the file store asks of its host. Paths are whole ones; a call that fails does so with an error that has Node's `code`. What gives no
+ * promise is done when it returns; the bytes it is given may be a view that is valid only until then.
+ */
 export interface NodeFiles {
   /** Makes a folder and all above it; fine where it exists. */
   makeFolder(path: string): Promise<void>;
-  /** Writes a new file, syncs and closes it. `EEXIST` where the name is taken. */
-  putTemp(path: string, bytes: Uint8Array): Promise<void>;
-  /** Begins a new file that is written in pieces. `EEXIST` where the name is taken. */
-  create(path: string): Promise<NewFile>;
+  /** Begins a new file. `EEXIST` where the name is taken. */
+  create(path: string): OpenFile;
   /** Syncs the names in a folder; with `andAbove` also the way to it. */
   syncFolder(path: string, andAbove: boolean): Promise<void>;
   /** Gives a file a second name. `EEXIST` where that is taken, `EPERM` or `ENOTSUP` where there are no hard links. */
-  link(from: string, to: string): Promise<void>;
+  link(from: string, to: string): void;
   /** Renames, replacing what is there. */
   rename(from: string, to: string): Promise<void>;
   /** The names in a folder. */
-  list(path: string): Promise<string[]>;
-  /** The bytes of a file from `start` to before `end`, as many as it has; without them all. */
-  read(path: string, start?: number, end?: number): Promise<Uint8Array>;
+  list(path: string): string[];
   /** Removes a file. */
-  remove(path: string): Promise<void>;
+  remove(path: string): void;
   /** How many bytes a file has. */
-  size(path: string): Promise<number>;
+  size(path: string): number;
   /** Opens a file to be read here and there; it can be read on when its name is removed. */
-  open(path: string): Promise<OpenFile>;
+  open(path: string): OpenFile;
   /** The nearest folder that exists at or above `path`, and the text of the kernel's table of mounts, empty where there is none. */
   mounts(path: string): Promise<{ at: string; table: string }>;
 }
 
-/** A file that is being written; ends with `finish` or `abandon`. */
-export interface NewFile {
-  /** Adds all of `bytes`. */
-  write(bytes: Uint8Array): Promise<void>;
-  /** Syncs and closes it. */
-  finish(): Promise<void>;
-  /** Closes it as it is. */
-  abandon(): Promise<void>;
-}
-
-/** A file that is open for reading. */
+/** An open file. */
 export interface OpenFile {
-  /** How many bytes it has. */
+  /** How many bytes it had when it was opened. */
   readonly size: number;
-  /** The bytes from `offset` on, fewer than `length` only where the file ends. */
-  readAt(offset: number, length: number): Uint8Array;
-  /** Closes it. */
+  /** Fills `into` with the bytes from `offset` on; how many there were: 0 where the file ends. */
+  read(offset: number, into: Uint8Array): number;
+  /** As `read`, on another thread. */
+  readLong(offset: number, into: Uint8Array): Promise<number>;
+  /** Adds bytes at the end; how many of them. */
+  write(bytes: Uint8Array): number;
+  /** As `write`, on another thread. */
+  writeLong(bytes: Uint8Array): Promise<number>;
+  /** Its bytes survive the loss of power afterwards. */
+  sync(): Promise<void>;
+  /** Closes it, once what was begun is done. */
   close(): void;
 }
 
@@ -93,19 +72,8 @@ export const files: NodeFiles = {
     await folders(path);
   },
 
-  async putTemp(path, bytes) {
-    const file = await this.create(path);
-    try {
-      await file.write(bytes);
-    } catch (error) {
-      await file.abandon();
-      throw error;
-    }
-    await file.finish();
-  },
-
-  async create(path) {
-    return new Written(openSync(path, "wx"));
+  create(path) {
+    return new Opened(openSync(path, "wx"), 0);
   },
 
   async syncFolder(path, andAbove) {
@@ -119,7 +87,7 @@ export const files: NodeFiles = {
     await syncOne(path);
   },
 
-  async link(from, to) {
+  link(from, to) {
     linkSync(from, to);
   },
 
@@ -127,36 +95,21 @@ export const files: NodeFiles = {
     await rename(from, to);
   },
 
-  async list(path) {
+  list(path) {
     return readdirSync(path);
   },
 
-  async read(path, start = 0, end = Infinity) {
-    const fd = openSync(path, "r");
-    try {
-      const bytes = new Uint8Array(Math.max(0, Math.min(end, fstatSync(fd).size) - start));
-      let done = 0;
-      while (done < bytes.length) {
-        const count = await read(fd, bytes, done, bytes.length - done, start + done);
-        if (count === 0) break;
-        done += count;
-      }
-      return bytes.subarray(0, done);
-    } finally {
-      closeSync(fd);
-    }
-  },
-
-  async remove(path) {
+  remove(path) {
     unlinkSync(path);
   },
 
-  async size(path) {
+  size(path) {
     return statSync(path).size;
   },
 
-  async open(path) {
-    return new Opened(path);
+  open(path) {
+    const fd = openSync(path, "r");
+    return new Opened(fd, fstatSync(fd).size);
   },
 
   async mounts(path) {
@@ -166,62 +119,54 @@ export const files: NodeFiles = {
   },
 };
 
-/** A file that is being written. */
-class Written implements NewFile {
-  readonly #fd: number;
-
-  constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length; ) {
-      done += await write(this.#fd, bytes, done, bytes.length - done);
-    }
-  }
-
-  async finish(): Promise<void> {
-    try {
-      // The size is new, so the metadata must reach the disk with the bytes.
-      await fsync(this.#fd);
-    } finally {
-      closeSync(this.#fd);
-    }
-  }
-
-  async abandon(): Promise<void> {
-    closeSync(this.#fd);
-  }
-}
-
-/** A file whose bytes never change, open for reading here and there until it is closed. */
+/** Its number is free for another file once it is closed, so no call may be under way then. */
 class Opened implements OpenFile {
+  readonly size: number;
   readonly #fd: number;
-  readonly #size: number;
+  #calls = 0;
+  #closes = false;
 
-  constructor(path: string) {
-    this.#fd = openSync(path, "r");
-    this.#size = fstatSync(this.#fd).size;
+  constructor(fd: number, size: number) {
+    this.#fd = fd;
+    this.size = size;
   }
 
-  get size(): number {
-    return this.#size;
+  read(offset: number, into: Uint8Array): number {
+    return readSync(this.#fd, into, 0, into.length, offset);
   }
 
-  readAt(offset: number, length: number): Uint8Array {
-    // What a damaged file says of lengths must not fill the memory.
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.#size - offset)));
-    let done = 0;
-    while (done < bytes.length) {
-      const read = readSync(this.#fd, bytes, done, bytes.length - done, offset + done);
-      if (read === 0) break;
-      done += read;
-    }
-    return bytes.subarray(0, done);
+  readLong(offset: number, into: Uint8Array): Promise<number> {
+    return this.#call((done) => fs.read(this.#fd, into, 0, into.length, offset, done));
+  }
+
+  write(bytes: Uint8Array): number {
+    return writeSync(this.#fd, bytes);
+  }
+
+  writeLong(bytes: Uint8Array): Promise<number> {
+    return this.#call((done) => fs.write(this.#fd, bytes, done));
+  }
+
+  /** The size is new, so the metadata must reach the disk with the bytes. */
+  sync(): Promise<void> {
+    return this.#call((done) => fs.fsync(this.#fd, done));
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#closes = true;
+    if (this.#calls === 0) closeSync(this.#fd);
+  }
+
+  #call<T = void>(begin: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
+    this.#calls += 1;
+    return new Promise((resolve, reject) => {
+      begin((error, value) => {
+        this.#calls -= 1;
+        if (this.#closes) this.close();
+        if (error) reject(error);
+        else resolve(value as T);
+      });
+    });
   }
 }
 

@@ -1,9 +1,12 @@
 //! The file store's calls on `node:fs`: VS Code's extension host and plain Node share a directory with native processes. What Node is
 //! asked for stands in `node/files.rs`; the rules are the same as natively, but that Node cannot rename without replacing.
 
+mod file;
 mod files;
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::iter;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +16,8 @@ use futures_timer::Delay;
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
-use self::files::{Mounts, NewFile, OpenedFile, bytes, count, number, owned, texts};
+use self::file::File;
+use self::files::{Mounts, count};
 use super::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
 use super::mounts::kind_in;
 use crate::marker::BoxFuture;
@@ -63,7 +67,7 @@ impl NodeFs {
     async fn link(&self, from: &str, to: &str) -> Result<(), FsError> {
         let (source, target) = (self.at(from), self.at(to));
         if !self.no_links.get() {
-            let refused = match self.files.link(&source, &target).await {
+            let refused = match self.files.link(&source, &target) {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };
@@ -88,21 +92,21 @@ impl NodeFs {
         Ok(())
     }
 
-    async fn write_pieces(&self, path: &str, mut pieces: Box<dyn Pieces>) -> Result<(), FsError> {
-        let fail = |e| self.fail("write", path)(e);
-        let file: NewFile = self.files.create(&self.at(path)).await.map_err(fail)?.unchecked_into();
-        while let Some(piece) = pieces.next() {
-            let written = match piece {
-                Ok(piece) => file.write(owned(&piece)).await.map_err(fail),
-                Err(e) => Err(e),
-            };
-            if let Err(e) = written {
-                // The first error is the one to tell.
-                drop(file.abandon().await);
-                return Err(e);
-            }
+    /// A file that is written whole or left behind unfinished.
+    async fn write_pieces(
+        &self,
+        path: &str,
+        pieces: impl Iterator<Item = Result<Cow<'_, [u8]>, FsError>>,
+    ) -> Result<(), FsError> {
+        let file = File::new(self.files.create(&self.at(path)).map_err(self.fail("write", path))?, self.at(path));
+        for piece in pieces {
+            file.write(&piece?).await?;
         }
-        file.finish().await.map_err(fail)
+        file.sync().await
+    }
+
+    fn open(&self, path: &str) -> Result<File, FsError> {
+        Ok(File::new(self.files.open(&self.at(path)).map_err(self.fail("open", path))?, self.at(path)))
     }
 }
 
@@ -124,13 +128,11 @@ impl Fs for NodeFs {
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(
-            async move { self.files.put_temp(&self.at(path), owned(bytes)).await.map_err(self.fail("write", path)) },
-        )
+        Box::pin(self.write_pieces(path, iter::once(Ok(Cow::Borrowed(bytes)))))
     }
 
-    fn put_pieces<'a>(&'a self, path: &'a str, pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.write_pieces(path, pieces))
+    fn put_pieces<'a>(&'a self, path: &'a str, mut pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
+        Box::pin(self.write_pieces(path, iter::from_fn(move || Some(pieces.next()?.map(Cow::Owned)))))
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
@@ -145,38 +147,33 @@ impl Fs for NodeFs {
     }
 
     fn list<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<String>, FsError>> {
-        Box::pin(async move { Ok(texts(self.files.list(&self.at(path)).await.map_err(self.fail("list", path))?)) })
+        Box::pin(async move { self.files.list(&self.at(path)).map_err(self.fail("list", path)) })
     }
 
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>> {
         Box::pin(async move {
-            let (start, end) = range.map(|range| (number(range.start), number(range.end))).unzip();
-            let read = self.files.read(&self.at(path), start, end).await;
-            Ok(bytes(read.map_err(self.fail("read", path))?))
+            let file = self.open(path)?;
+            file.read(range.unwrap_or(0..u64::MAX)).await
         })
     }
 
     fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
         Box::pin(async move {
-            let file = self.files.open(&self.at(path)).await.map_err(self.fail("open", path))?;
             #[allow(
                 clippy::arc_with_non_send_sync,
                 reason = "the port shares sources by Arc; here they stay on one thread"
             )]
-            let source = Arc::new(OpenFile { file: file.unchecked_into(), path: self.at(path) });
+            let source = Arc::new(self.open(path)?);
             Ok(source as Arc<dyn Source>)
         })
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(async move { self.files.remove(&self.at(path)).await.map_err(self.fail("remove", path)) })
+        Box::pin(async move { self.files.remove(&self.at(path)).map_err(self.fail("remove", path)) })
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
-        Box::pin(async move {
-            let size = self.files.size(&self.at(path)).await.map_err(self.fail("look at", path))?;
-            Ok(count(size.as_f64().unwrap_or_default()))
-        })
+        Box::pin(async move { self.files.size(&self.at(path)).map(count).map_err(self.fail("look at", path)) })
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
@@ -192,35 +189,6 @@ impl Fs for NodeFs {
     fn background(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
         wasm_bindgen_futures::spawn_local(work);
         None
-    }
-}
-
-/// A file that is open in Node, and closed there with this.
-#[derive(Debug)]
-struct OpenFile {
-    file: OpenedFile,
-    path: String,
-}
-
-impl Source for OpenFile {
-    fn size(&self) -> u64 {
-        count(self.file.size())
-    }
-
-    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError> {
-        let read = self.file.read_at(number(offset), number(length as u64));
-        let read = read.map_err(|e| failure(&e, "read", self.path.clone()))?.to_vec();
-        if read.len() == length {
-            return Ok(read);
-        }
-        let why = format!("the file ends {} bytes too early", length - read.len());
-        Err(FsError { reason: Reason::Other, call: "read", path: self.path.clone(), why })
-    }
-}
-
-impl Drop for OpenFile {
-    fn drop(&mut self) {
-        self.file.close();
     }
 }
 

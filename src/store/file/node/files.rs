@@ -1,7 +1,7 @@
 //! The calls that JavaScript makes for us, over `node:fs`. The object that has them comes with the npm package (`pkg/src/node/files.ts`);
 //! paths are whole ones, errors are Node's, with a `code`.
 
-use js_sys::{Array, Uint8Array};
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -13,68 +13,57 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = makeFolder)]
     pub(super) async fn make_folder(this: &NodeFiles, path: &str) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, catch, js_name = putTemp)]
-    pub(super) async fn put_temp(this: &NodeFiles, path: &str, bytes: Uint8Array) -> Result<(), JsValue>;
-
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn create(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
+    pub(super) fn create(this: &NodeFiles, path: &str) -> Result<OpenFile, JsValue>;
 
     #[wasm_bindgen(method, catch, js_name = syncFolder)]
     pub(super) async fn sync_folder(this: &NodeFiles, path: &str, and_above: bool) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn link(this: &NodeFiles, from: &str, to: &str) -> Result<(), JsValue>;
+    pub(super) fn link(this: &NodeFiles, from: &str, to: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
     pub(super) async fn rename(this: &NodeFiles, from: &str, to: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn list(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
+    pub(super) fn list(this: &NodeFiles, path: &str) -> Result<Vec<String>, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn read(
-        this: &NodeFiles,
-        path: &str,
-        start: Option<f64>,
-        end: Option<f64>,
-    ) -> Result<JsValue, JsValue>;
+    pub(super) fn remove(this: &NodeFiles, path: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn remove(this: &NodeFiles, path: &str) -> Result<(), JsValue>;
+    pub(super) fn size(this: &NodeFiles, path: &str) -> Result<f64, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    pub(super) async fn size(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) async fn open(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
+    pub(super) fn open(this: &NodeFiles, path: &str) -> Result<OpenFile, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     pub(super) async fn mounts(this: &NodeFiles, path: &str) -> Result<JsValue, JsValue>;
 
-    /// What [`NodeFiles::create`] gives.
-    pub(super) type NewFile;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) async fn write(this: &NewFile, bytes: Uint8Array) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) async fn finish(this: &NewFile) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    pub(super) async fn abandon(this: &NewFile) -> Result<(), JsValue>;
-
-    /// What [`NodeFiles::open`] gives.
+    /// What [`NodeFiles::create`] and [`NodeFiles::open`] give.
     #[derive(Debug)]
-    pub(super) type OpenedFile;
+    pub(super) type OpenFile;
 
     #[wasm_bindgen(method, getter)]
-    pub(super) fn size(this: &OpenedFile) -> f64;
+    pub(super) fn size(this: &OpenFile) -> f64;
 
-    #[wasm_bindgen(method, catch, js_name = readAt)]
-    pub(super) fn read_at(this: &OpenedFile, offset: f64, length: f64) -> Result<Uint8Array, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn read(this: &OpenFile, offset: f64, into: &mut [u8]) -> Result<f64, JsValue>;
 
-    #[wasm_bindgen(method)]
-    pub(super) fn close(this: &OpenedFile);
+    #[wasm_bindgen(method, catch, js_name = readLong)]
+    pub(super) async fn read_long(this: &OpenFile, offset: f64, into: Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn write(this: &OpenFile, bytes: &[u8]) -> Result<f64, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = writeLong)]
+    pub(super) async fn write_long(this: &OpenFile, bytes: Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) async fn sync(this: &OpenFile) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn close(this: &OpenFile) -> Result<(), JsValue>;
 
     /// What [`NodeFiles::mounts`] gives.
     pub(super) type Mounts;
@@ -87,21 +76,6 @@ extern "C" {
 
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
     pub(super) fn random_values(bytes: &mut [u8]) -> Result<JsValue, JsValue>;
-}
-
-/// A copy that JavaScript owns. A view into our memory would move away under a call that takes its time.
-pub fn owned(bytes: &[u8]) -> Uint8Array {
-    Uint8Array::from(bytes)
-}
-
-/// The texts in a list; what is no text is left out.
-pub fn texts(list: JsValue) -> Vec<String> {
-    Array::from(&list).iter().filter_map(|name| name.as_string()).collect()
-}
-
-/// The bytes that a call gave.
-pub fn bytes(value: JsValue) -> Vec<u8> {
-    Uint8Array::new(&value).to_vec()
 }
 
 /// A count of bytes as JavaScript has it.
