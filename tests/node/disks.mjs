@@ -16,8 +16,15 @@ const refused = async (promise) => {
   const thrown = await promise.then(() => assert.fail("it was not refused"), (thrown) => thrown);
   return JSON.parse(thrown);
 };
-const fails = (code) => async () => {
+const fails = (code) => () => {
   throw Object.assign(new Error(`${code}: as a disk would say`), { code });
+};
+/** Files of which one call fails: one of the files themselves, or `file.CALL` of those that are created. */
+const failing = (call, code) => {
+  if (!call.startsWith("file.")) return { [call]: fails(code) };
+  const name = call.slice("file.".length);
+  const fail = name === "sync" ? async () => fails(code)() : fails(code);
+  return { create: (path) => Object.assign(files.create(path), { [name]: fail }) };
 };
 /** Runs `act` while the calls of `changed` stand in for those of node:fs. */
 const over = async (changed, act) => {
@@ -72,17 +79,18 @@ const tests = {
     const url = `file:${at("fails")}`;
     await (await wasm.NodeNotes.open(url)).add("before");
     const cases = [
-      ["putTemp", "ENOSPC", /^full: /],
-      ["putTemp", "EDQUOT", /^full: /],
-      ["putTemp", "EROFS", /^read_only: .*cannot be written/],
-      ["putTemp", "EACCES", /^read_only: .*cannot be written/],
-      ["putTemp", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
+      ["create", "EROFS", /^read_only: .*cannot be written/],
+      ["create", "EACCES", /^read_only: .*cannot be written/],
+      ["file.write", "ENOSPC", /^full: /],
+      ["file.write", "EDQUOT", /^full: /],
+      ["file.write", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
+      ["file.sync", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
       ["link", "EACCES", /^read_only: /],
       // Whether it is there is not known: the caller asks.
       ["link", "EIO", /^unknown_outcome: /],
     ];
     for (const [call, code, said] of cases) {
-      await over({ [call]: fails(code) }, async () => {
+      await over(failing(call, code), async () => {
         const notes = await wasm.NodeNotes.open(url);
         await assert.rejects(notes.add("never"), { message: said }, `${call} ${code}`);
       });
