@@ -170,7 +170,7 @@ impl Heap {
                 let entries = page.entries();
                 let mut slot = (*cursor % PAGE).max(first);
                 while slot < capacity {
-                    if !entries.get(slot as usize).is_some_and(|e| !matches!(e, Entry::Free)) {
+                    if entries.get(slot as usize).is_none_or(|e| matches!(e, Entry::Free)) {
                         *cursor = number as u32 * PAGE + slot + 1;
                         return HeapRef(number as u32 * PAGE + slot);
                     }

@@ -45,7 +45,7 @@ test("it works without a network once it was loaded", () =>
     await offline.stop();
     await page.reload();
     await opened(page);
-    // The editor is downloaded when somebody edits: without it a plain field takes the text.
+    // The editor is downloaded at the first edit. Without it a plain field takes the text.
     await page.getByTestId("editor-field").fill("1;");
     assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
     const id = await runExample(page, "code_review");

@@ -19,7 +19,7 @@ const refused = async (promise) => {
 const fails = (code) => () => {
   throw Object.assign(new Error(`${code}: as a disk would say`), { code });
 };
-/** Files of which one call fails: one of the files themselves, or `file.CALL` of those that are created. */
+/** Files with one failing call: a call of the object itself, or `file.CALL` of a created file. */
 const failing = (call, code) => {
   if (!call.startsWith("file.")) return { [call]: fails(code) };
   const name = call.slice("file.".length);

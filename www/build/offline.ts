@@ -1,5 +1,5 @@
 // Makes the service worker: `build/worker.js` with the lists of the files that were built, so that all of them are there offline, also
-// those that the first visit never asked for (the compiler, the editor).
+// those that the first visit never asked for (the compiler). The editor is kept after the first edit; without it there is a plain field.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";

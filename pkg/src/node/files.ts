@@ -62,7 +62,7 @@ export interface OpenFile {
   writeLong(bytes: Uint8Array): Promise<number>;
   /** Its bytes survive the loss of power afterwards. */
   sync(): Promise<void>;
-  /** Closes it, once what was begun is done. */
+  /** Closes it when the calls in progress have ended. Never fails: `sync` reports what matters. */
   close(): void;
 }
 
@@ -119,7 +119,7 @@ export const files: NodeFiles = {
   },
 };
 
-/** Its number is free for another file once it is closed, so no call may be under way then. */
+/** A closed file's descriptor is free for another file, so closing waits for the calls in progress. */
 class Opened implements OpenFile {
   readonly size: number;
   readonly #fd: number;
@@ -154,7 +154,12 @@ class Opened implements OpenFile {
 
   close(): void {
     this.#closes = true;
-    if (this.#calls === 0) closeSync(this.#fd);
+    if (this.#calls > 0) return;
+    try {
+      closeSync(this.#fd);
+    } catch {
+      // The descriptor is released all the same. Bytes that must survive were synced before, and `sync` reported its errors.
+    }
   }
 
   #call<T = void>(begin: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {

@@ -1,4 +1,4 @@
-// The editor: CodeMirror. This file and all it imports is loaded apart, when somebody is about to edit.
+// The editor: CodeMirror. This file and its imports are loaded separately, at the first edit.
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { typescriptLanguage } from "@codemirror/lang-javascript";

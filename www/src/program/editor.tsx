@@ -162,7 +162,7 @@ function Examples({ current, onUse }: { current: string; onUse(example: Example)
   );
 }
 
-/** The text itself: a plain field over the lines at first. The editor takes over when somebody is about to edit. */
+/** The text: a plain field over the lines, which the editor replaces at the first edit. */
 function Text({
   onEditor,
   onText,
@@ -191,7 +191,7 @@ function Text({
     made.current ??= make();
   }
 
-  /** Without a network the field stays, and the next wish tries again. */
+  /** Without a network the field stays, and the next focus tries again. */
   async function make(): Promise<Editor | null> {
     try {
       const { edit } = await loadEditor();

@@ -160,6 +160,7 @@ impl OlderDatabase for Older {
     }
 
     fn total(&self) -> Option<u64> {
+        // A folder that cannot be listed leaves the progress without a total. Its error is returned when its rows are read.
         let count = |folder| self.documents(folder).map(|files| files.names.len() as u64).ok();
         Some(count("programs")? + count("executions")?)
     }

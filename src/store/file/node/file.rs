@@ -9,14 +9,14 @@ use super::failure;
 use super::files::{OpenFile, count, number};
 use crate::store::file::fs::{FsError, Reason, Source};
 
-/// As many bytes are read or written at once on the thread of JavaScript: it takes about 30 µs.
+/// Up to so many bytes are read or written on JavaScript's own thread, in about 30 µs.
 const SHORT: usize = 65_536;
 
-/// As many are taken along to another thread, and back, in a copy that JavaScript has. One copy serves for a whole read or write: they are
-/// garbage that JavaScript collects late.
+/// Bytes in one trip to another thread. They are copied into a buffer of JavaScript. One buffer serves a whole read or write, because
+/// JavaScript collects such buffers late.
 const PIECE: usize = 262_144;
 
-/// It is closed with this.
+/// An open file. Dropping it closes it.
 #[derive(Debug)]
 pub struct File {
     file: OpenFile,
@@ -30,16 +30,16 @@ impl File {
 
     /// Adds bytes at the end.
     pub async fn write(&self, bytes: &[u8]) -> Result<(), FsError> {
-        let copy = copy_for(bytes.len());
+        let buffer = buffer_for(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            let written = match &copy {
+            let written = match &buffer {
                 None => self.file.write(rest).map(Some),
-                Some(copy) => {
+                Some(buffer) => {
                     let piece = &rest[..rest.len().min(PIECE)];
-                    let copy = copy.subarray(0, length(piece));
-                    copy.copy_from(piece);
-                    self.file.write_long(copy).await.map(|written| written.as_f64())
+                    let buffer = buffer.subarray(0, length(piece));
+                    buffer.copy_from(piece);
+                    self.file.write_long(buffer).await.map(|written| written.as_f64())
                 }
             };
             match index(written.map_err(self.fail("write"))?) {
@@ -58,18 +58,18 @@ impl File {
     /// The bytes of `range`, as many as there are.
     pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, FsError> {
         let mut bytes = vec![0; index(Some(number(range.end.min(self.size()).saturating_sub(range.start))))];
-        let copy = copy_for(bytes.len());
+        let buffer = buffer_for(bytes.len());
         let mut done = 0;
         while done < bytes.len() {
             let (offset, rest) = (number(range.start + done as u64), &mut bytes[done..]);
-            let read = match &copy {
+            let read = match &buffer {
                 None => self.file.read(offset, rest).map(Some),
-                Some(copy) => {
+                Some(buffer) => {
                     let piece = rest.len().min(PIECE);
                     let rest = &mut rest[..piece];
-                    let copy = copy.subarray(0, length(rest));
-                    let read = self.file.read_long(offset, copy.clone()).await.map(|read| read.as_f64());
-                    copy.copy_to(rest);
+                    let buffer = buffer.subarray(0, length(rest));
+                    let read = self.file.read_long(offset, buffer.clone()).await.map(|read| read.as_f64());
+                    buffer.copy_to(rest);
                     read
                 }
             };
@@ -118,13 +118,13 @@ impl Source for File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        // What was to be told of it was told by the calls before.
-        drop(self.file.close());
+        self.file.close();
     }
 }
 
-/// Where JavaScript has the bytes of calls that take their time; none for few bytes. A view into our memory would move away meanwhile.
-fn copy_for(bytes: usize) -> Option<Uint8Array> {
+/// The buffer for asynchronous calls; `None` where the bytes are few and the call is synchronous. WebAssembly memory can move during an
+/// asynchronous call, so JavaScript gets no view into it.
+fn buffer_for(bytes: usize) -> Option<Uint8Array> {
     (bytes > SHORT).then(|| Uint8Array::new_with_length(u32::try_from(bytes.min(PIECE)).unwrap_or(u32::MAX)))
 }
 
@@ -132,7 +132,7 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// A count of bytes that a call told.
-fn index(told: Option<f64>) -> usize {
-    usize::try_from(told.map_or(0, count)).unwrap_or(usize::MAX)
+/// A byte count that a call returned.
+fn index(bytes: Option<f64>) -> usize {
+    usize::try_from(bytes.map_or(0, count)).unwrap_or(usize::MAX)
 }

@@ -62,8 +62,8 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub(super) async fn sync(this: &OpenFile) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(method, catch)]
-    pub(super) fn close(this: &OpenFile) -> Result<(), JsValue>;
+    #[wasm_bindgen(method)]
+    pub(super) fn close(this: &OpenFile);
 
     /// What [`NodeFiles::mounts`] gives.
     pub(super) type Mounts;
