@@ -70,11 +70,13 @@ function cargo(features, profile) {
   run("cargo", [...words, "--features", features.join(","), "--profile", profile], { env: { ...process.env, ...withoutPaths() } });
 }
 
-/** Where panics come from is told by the names of crates: the folders of whoever built it are nobody's business. */
+/** Panic messages name crates instead of folders of the machine that built them. rustc names its own folder where `rust-src` is installed. */
 function withoutPaths() {
-  const sources = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
+  const crates = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
+  const std = join(output("rustc", ["--print", "sysroot"]).trim(), "lib", "rustlib", "src", "rust");
   const flags = process.env.CARGO_ENCODED_RUSTFLAGS?.split("\x1f") ?? process.env.RUSTFLAGS?.split(" ") ?? [];
-  return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), `--remap-path-prefix=${sources}=crates`].join("\x1f") };
+  const remaps = [`--remap-path-prefix=${crates}=crates`, `--remap-path-prefix=${std}=rust`];
+  return { CARGO_ENCODED_RUSTFLAGS: [...flags.filter(Boolean), ...remaps].join("\x1f") };
 }
 
 /** What browsers of the last three years and Node 20 have. `--all-features` would write what none of them reads. */

@@ -90,8 +90,8 @@ fn a_caller_who_stops_waiting_leaves_a_whole_store() {
     on_tokio(async {
         let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
         store.migrate(&CATALOG()).await.unwrap();
-        let mut commits = 0;
-        for round in 0..10 {
+        let (mut commits, mut interrupted) = (0, 0);
+        for round in 0.. {
             // Stops before anything happened, then at each wait for system calls in turn, until one comes to its end.
             for polls in 0.. {
                 let id = format!("{round}-{polls}");
@@ -106,10 +106,15 @@ fn a_caller_who_stops_waiting_leaves_a_whole_store() {
                 assert!(matches!(store.outcome(&command).await.unwrap(), Outcome::Committed { .. }));
                 commits += 1;
                 if has_ended {
-                    assert!(polls > 1, "it waits at least once");
                     break;
                 }
+                interrupted += usize::from(polls > 0);
             }
+            // On a busy machine a commit may be over at the first poll. Such a round interrupts nothing.
+            if interrupted >= 10 {
+                break;
+            }
+            assert!(round < 1_000, "no commit waits for a system call");
         }
         let again = FileStore::open(folder.path(), Options::default()).await.unwrap();
         again.migrate(&CATALOG()).await.unwrap();

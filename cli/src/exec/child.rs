@@ -26,10 +26,8 @@ pub(super) async fn run(exec: &Exec, given: &Given, heard: impl FnMut(&str)) -> 
     let mut command = shell(&exec.line);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     given.set(&mut command);
-    Group::prepare(&mut command);
     let cannot = |error: io::Error| Unanswered::CannotRun(format!("no shell can be started: {error}"));
-    let mut child = command.spawn().map_err(cannot)?;
-    let mut group = Group::of(&child);
+    let (mut child, mut group) = Group::spawn(&mut command).map_err(cannot)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
 
     let (mut printed, mut tail) = (Vec::new(), Vec::new());
