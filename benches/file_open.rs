@@ -1,5 +1,5 @@
-//! What it costs to open a store of many documents, and to be given the first few, beside reading its file once. The snapshot is made by a
-//! process of its own, so that what is resident here is what an open store needs.
+//! The cost of opening a store with many documents and of its first reads, compared with reading its file once. A separate process makes the
+//! snapshot, so the resident memory is only that of the open store.
 
 #[path = "figures/mod.rs"]
 mod figures;
@@ -16,25 +16,25 @@ use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Query};
 use runstate::store::file::fs::{Fs, Pieces as _};
-use runstate::store::file::snapshot::{Header, open, pieces};
-use runstate::store::file::{FileStore, NativeFs, Options};
-use runstate::store::tables::{Planned, Tables};
-use runstate::store::{Batch, Expect, Limits, Op, Store, Write};
+use runstate::store::file::snapshot::{SnapshotHeader, open, pieces};
+use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
+use runstate::store::tables::{BatchPlan, Tables};
+use runstate::store::{Batch, BatchLimits, Expectation, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
 
 const ROWS: Collection = Collection::new("bench.rows", 1)
     .fields(&[Field::int("rank"), Field::text("group"), Field::text("text")])
-    .indexes(&[Index::by(&[("rank", Descending)]), Index::by(&[("group", Ascending), ("rank", Ascending)])]);
+    .indexes(&[Index::ordered(&[("rank", Descending)]), Index::ordered(&[("group", Ascending), ("rank", Ascending)])]);
 
-/// So many are committed to memory before the snapshot is written that the next ones stand on.
-const AT_ONCE: usize = 250_000;
+/// Rows committed to memory before a snapshot is written, on which the next rows build.
+const ROWS_PER_SNAPSHOT: usize = 250_000;
 const PER_BATCH: usize = 50_000;
-const ASKED: usize = 200;
+const GETS: usize = 200;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BenchError> {
     let arguments: Vec<String> = std::env::args().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     if let [_, make, folder, rows] = arguments.as_slice()
@@ -47,27 +47,27 @@ fn main() -> Result<(), Failure> {
         let made =
             Command::new(std::env::current_exe()?).arg("make").arg(folder.path()).arg(rows.to_string()).status()?;
         if !made.success() {
-            return Err("the store could not be made".into());
+            return Err("cannot make the store".into());
         }
         runtime.block_on(bench(folder.path(), rows))?;
     }
     Ok(())
 }
 
-async fn bench(folder: &Path, rows: usize) -> Result<(), Failure> {
-    let mut figures = Figures::of("file_open")?;
+async fn bench(folder: &Path, rows: usize) -> Result<(), BenchError> {
+    let mut figures = Figures::create("file_open")?;
     let named = |what: &str| format!("{rows} rows: {what}");
-    let file = newest(folder)?;
+    let file = newest_snapshot(folder)?;
     let begun = Instant::now();
     let bytes = read_once(&file)?;
     let raw = ms(begun.elapsed());
     figures.add(Figure::new(named("snapshot"), "MB", bytes as f64 / 1e6))?;
-    let before = resident();
+    let before = resident_kib();
     let begun = Instant::now();
-    let store = FileStore::open(folder, Options::default()).await?;
+    let store = FileStore::open(folder, FileStoreOptions::default()).await?;
     store.migrate(&Catalog::new(&[&ROWS])?).await?;
     figures.add(Figure::ms(named("open (raw: read it once)"), begun.elapsed()).raw(raw).at_most(300.0))?;
-    if let (Some(before), Some(after)) = (before, resident()) {
+    if let (Some(before), Some(after)) = (before, resident_kib()) {
         figures.add(Figure::new(named("memory that open takes"), "MB", (after - before) / 1e3))?;
     }
 
@@ -76,26 +76,26 @@ async fn bench(folder: &Path, rows: usize) -> Result<(), Failure> {
     figures.add(Figure::ms(named("first get"), begun.elapsed()))?;
     assert!(found.iter().all(Option::is_some));
     let begun = Instant::now();
-    for n in 0..ASKED {
+    for n in 0..GETS {
         store.get(&[Key::new(&ROWS, &id(n * 7_919 % rows))]).await?;
     }
-    let each = ms(begun.elapsed()) / ASKED as f64;
+    let each = ms(begun.elapsed()) / GETS as f64;
     let begun = Instant::now();
-    for _ in 0..ASKED {
+    for _ in 0..GETS {
         store.get(&[Key::new(&ROWS, &id(rows / 2))]).await?;
     }
-    let again = ms(begun.elapsed()) / ASKED as f64;
-    figures.add(Figure::new(named("get, here and there (raw: again)"), "ms", each).raw(again))?;
+    let again = ms(begun.elapsed()) / GETS as f64;
+    figures.add(Figure::new(named("get, scattered ids (raw: one id)"), "ms", each).raw(again))?;
 
     let group = Query::of(&ROWS).eq("group", "group 17").sort("rank", Descending).limit(20);
     let begun = Instant::now();
     let page = store.query(&group).await?;
     figures.add(Figure::ms(named("20 by index"), begun.elapsed()))?;
-    assert_eq!(page.rows.len(), 20);
+    assert_eq!(page.items.len(), 20);
     let begun = Instant::now();
-    store.query(&group.after(page.cursor)).await?;
+    store.query(&group.after(page.next)).await?;
     figures.add(Figure::ms(named("the next 20"), begun.elapsed()))?;
-    if let Some(after) = resident() {
+    if let Some(after) = resident_kib() {
         figures.add(Figure::new(named("memory at the end"), "MB", after / 1e3))?;
     }
     Ok(store.close().await?)
@@ -105,21 +105,21 @@ fn report(name: &str, begun: Instant) {
     println!("{name:<44} {:>11.1} ms", ms(begun.elapsed()));
 }
 
-/// Kilobytes that are in memory, where the system tells.
-fn resident() -> Option<f64> {
+/// Resident memory in kilobytes, if the system reports it.
+fn resident_kib() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-fn newest(folder: &Path) -> Result<std::path::PathBuf, Failure> {
+fn newest_snapshot(folder: &Path) -> Result<std::path::PathBuf, BenchError> {
     let mut files: Vec<_> =
         fs::read_dir(folder.join("snapshots"))?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
     files.sort();
-    files.pop().ok_or_else(|| "there is no snapshot".into())
+    files.pop().ok_or_else(|| "the store has no snapshot".into())
 }
 
-fn read_once(path: &Path) -> Result<usize, Failure> {
+fn read_once(path: &Path) -> Result<usize, BenchError> {
     let (mut file, mut piece, mut bytes) = (File::open(path)?, vec![0; 1 << 20], 0);
     loop {
         match file.read(&mut piece)? {
@@ -129,23 +129,23 @@ fn read_once(path: &Path) -> Result<usize, Failure> {
     }
 }
 
-/// A store whose newest snapshot has so many documents.
-async fn make_store(folder: &Path, rows: usize) -> Result<(), Failure> {
-    let store = FileStore::open(folder, Options::default()).await?;
+/// Makes a store whose newest snapshot has `rows` documents.
+async fn make_store(folder: &Path, rows: usize) -> Result<(), BenchError> {
+    let store = FileStore::open(folder, FileStoreOptions::default()).await?;
     let catalog = Catalog::new(&[&ROWS])?;
-    let mut tables = Tables::new(&catalog, Limits::default());
+    let mut tables = Tables::new(&catalog, BatchLimits::default());
     let mut done = 0;
     for snapshot in 1.. {
-        let until = rows.min(done + AT_ONCE);
+        let until = rows.min(done + ROWS_PER_SNAPSHOT);
         while done < until {
             let next = until.min(done + PER_BATCH);
             match tables.plan(&batch(done..next)?)? {
-                Planned::Commit(commit) => tables.apply(commit),
-                Planned::Replay(_) => return Err("a batch came twice".into()),
+                BatchPlan::PlannedCommit(commit) => tables.apply(commit),
+                BatchPlan::Replay(_) => return Err("a batch was replayed".into()),
             }
             done = next;
         }
-        let header = Header { snapshot, format: 1, store: store.id().to_owned(), prev: "0".repeat(64) };
+        let header = SnapshotHeader { snapshot, format: 1, store: store.id().to_owned(), prev: "0".repeat(64) };
         let path = format!("snapshots/{snapshot:016}.jsonl");
         let (begun, mut pieces) = (Instant::now(), pieces(&header, &tables));
         let mut file = File::create_new(folder.join(&path))?;
@@ -158,9 +158,9 @@ async fn make_store(folder: &Path, rows: usize) -> Result<(), Failure> {
         if done == rows {
             return Ok(());
         }
-        let source = NativeFs::new(folder, false).source(&path).await?;
+        let source = NativeFs::new(folder, false).open_file(&path).await?;
         let (_, base) = open(source, snapshot, store.id(), &path).map_err(|fault| format!("{fault:?}"))?;
-        tables = Tables::over(base, Limits::default())?;
+        tables = Tables::with_base(base, BatchLimits::default())?;
         tables.declare(&catalog)?;
     }
     Ok(())
@@ -170,7 +170,7 @@ fn id(n: usize) -> String {
     format!("row-{n:08}")
 }
 
-fn batch(rows: std::ops::Range<usize>) -> Result<Batch, Failure> {
+fn batch(rows: std::ops::Range<usize>) -> Result<Batch, BenchError> {
     let command = CommandId::new(&format!("fill-{}", rows.start))?;
     let writes = rows.map(|n| {
         let fields = [
@@ -179,8 +179,8 @@ fn batch(rows: std::ops::Range<usize>) -> Result<Batch, Failure> {
             ("text".to_owned(), Json::from("what a row says ".repeat(13))),
         ];
         let document: Document = fields.into_iter().collect();
-        let op = Op::Put { version: 1, document: Arc::new(document) };
-        Write { key: Key::new(&ROWS, &id(n)), expect: Expect::Absent, op }
+        let op = WriteOp::Put { version: 1, document: Arc::new(document) };
+        Write { key: Key::new(&ROWS, &id(n)), expect: Expectation::Absent, op }
     });
     Ok(Batch {
         command,

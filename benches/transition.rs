@@ -1,4 +1,4 @@
-//! What one pure transition of an execution costs: the lifecycle alone, no store. The raw cost beside it is cloning the state.
+//! The cost of one pure transition of an execution: the lifecycle alone, without a store. The raw cost is that of cloning the state.
 
 #[path = "figures/mod.rs"]
 mod figures;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use figures::{Figure, Figures, median};
 use runstate::decision::Lifecycle;
-use runstate::domain::cvm::{Event, Execution, State};
+use runstate::domain::cvm::{ExecutionEvent, ExecutionHead, ExecutionState};
 
 const REPEATS: u32 = 200;
 const ROUNDS: usize = 15;
@@ -17,17 +17,17 @@ const ROUNDS: usize = 15;
 fn main() -> io::Result<()> {
     let (mut transition, mut raw) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        transition.push(each(|state, event| drop(black_box(Execution::transition(state, event)))));
-        raw.push(each(|state, event| drop(black_box((state, event)))));
+        transition.push(time_per_pair(|state, event| drop(black_box(ExecutionHead::transition(state, event)))));
+        raw.push(time_per_pair(|state, event| drop(black_box((state, event)))));
     }
     let us = |times: &mut [Duration]| median(times).as_secs_f64() * 1e6;
     let figure = Figure::new("one transition, mean of all pairs, p50", "µs", us(&mut transition));
-    Figures::of("transition")?.add(figure.raw(us(&mut raw)).at_most(1.0))
+    Figures::create("transition")?.add(figure.raw(us(&mut raw)).at_most(1.0))
 }
 
-/// What `act` costs a pair of state and event, making the pair included.
-fn each(act: impl Fn(State, Event)) -> Duration {
-    let (states, events) = (Execution::states(), Execution::events());
+/// The cost of `act` per pair of state and event, including the construction of the pair.
+fn time_per_pair(act: impl Fn(ExecutionState, ExecutionEvent)) -> Duration {
+    let (states, events) = (ExecutionHead::states(), ExecutionHead::events());
     let begun = Instant::now();
     for _ in 0..REPEATS {
         for state in &states {

@@ -1,5 +1,6 @@
-//! What a turn costs: answering a question of a program with an empty heap and of ones with 1,000 and 100,000 live objects, warm, on files,
-//! the largest also on a store that was compacted after the start, beside a raw put_new (temp, fsync, link, fsync of the folder) of the same run; and the bytes each turn writes.
+//! The cost of a turn on files with a cached machine: answering a call of a program with an empty heap, with 1,000 and with 100,000 live objects. The
+//! largest also runs on a store that was compacted after the start. The raw cost is a put_new (temporary file, fsync, link, fsync of the folder) in
+//! the same run. Also counts the bytes that each turn writes.
 
 #[path = "figures/mod.rs"]
 mod figures;
@@ -14,7 +15,7 @@ use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost, open};
 use runstate::limits::Settings;
 use runstate::store::Store;
-use runstate::store::file::{FileStore, Options};
+use runstate::store::file::{FileStore, FileStoreOptions};
 use runstate::value::Json;
 
 const TURNS: usize = 400;
@@ -38,10 +39,10 @@ while (true) {
 }
 "#;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BenchError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An execution with so many live objects, and what its turns cost.
-struct Run {
+/// An execution with `objects` live objects, and the cost of its turns.
+struct TurnRun {
     name: &'static str,
     objects: usize,
     engine: Engine,
@@ -50,13 +51,13 @@ struct Run {
     bytes: u64,
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::tempdir()?;
     runtime.block_on(bench(folder.path()))
 }
 
-async fn bench(folder: &Path) -> Result<(), Failure> {
+async fn bench(folder: &Path) -> Result<(), BenchError> {
     let mut runs = Vec::new();
     for (name, objects, compacted) in CASES {
         runs.push(start(folder.join(name), name, objects, compacted).await?);
@@ -64,30 +65,30 @@ async fn bench(folder: &Path) -> Result<(), Failure> {
     let raw_folder = folder.join("raw");
     fs::create_dir(&raw_folder)?;
     let (mut raw, content) = (Vec::new(), vec![b'x'; 2_048]);
-    // In turns, so that a noisy neighbour disturbs all of them alike.
+    // The runs alternate, so that other load on the machine affects all of them alike.
     for n in 0..TURNS {
         for run in &mut runs {
             let begun = Instant::now();
             run.engine.cvm().answer("bench", None, "yes".into(), None, None).await?;
             run.times.push(begun.elapsed());
-            run.bytes += newest(&run.folder)?;
+            run.bytes += newest_commit_bytes(&run.folder)?;
         }
         raw.push(put_new(&raw_folder, &n.to_string(), &content)?);
     }
     report(&mut runs, ms(median(&mut raw)))
 }
 
-fn report(runs: &mut [Run], raw: f64) -> Result<(), Failure> {
-    let mut figures = Figures::of("turn")?;
+fn report(runs: &mut [TurnRun], raw: f64) -> Result<(), BenchError> {
+    let mut figures = Figures::create("turn")?;
     let mut empty = None;
     for run in runs {
-        let Run { name, objects, times, .. } = run;
+        let TurnRun { name, objects, times, .. } = run;
         let turn = median(times);
         let figure = Figure::ms(format!("turn, {name}, p50"), turn).raw(raw);
-        figures.add(if *objects == 100_000 { figure.over_raw_at_most(2.0) } else { figure })?;
+        figures.add(if *objects == 100_000 { figure.overhead_at_most(2.0) } else { figure })?;
         let empty = *empty.get_or_insert(ms(turn));
         if *objects > 0 {
-            let figure = Figure::ms(format!("turn, {name}, beside none"), turn).raw(empty);
+            let figure = Figure::ms(format!("turn, {name}; raw: no objects"), turn).raw(empty);
             figures.add(figure.ratio_at_most(2.0))?;
         }
         let bytes = run.bytes as f64 / TURNS as f64;
@@ -96,35 +97,35 @@ fn report(runs: &mut [Run], raw: f64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn start(folder: PathBuf, name: &'static str, objects: usize, compacted: bool) -> Result<Run, Failure> {
-    let engine = engine(&folder).await?;
+async fn start(folder: PathBuf, name: &'static str, objects: usize, compacted: bool) -> Result<TurnRun, BenchError> {
+    let engine = open_engine(&folder).await?;
     let compiled = runstate::lang::compile("bench.ts", PROGRAM).map_err(|found| format!("{found:?}"))?;
     engine.cvm().load(&Load::new("bench", PROGRAM, compiled.bytecode), None).await?;
-    engine.cvm().start(&Start::of("bench").id("bench").input(Json::from(objects)), None).await?;
+    engine.cvm().start(&Start::new("bench").id("bench").input(Json::from(objects)), None).await?;
     let engine = if compacted {
         engine.store().close().await?;
-        let store = FileStore::open(&folder, Options::default()).await?;
+        let store = FileStore::open(&folder, FileStoreOptions::default()).await?;
         store.migrate(&runstate::engine::catalog(&runstate::domain::catalog()?)?).await?;
         store.compact().await?;
         store.close().await?;
-        self::engine(&folder).await?
+        self::open_engine(&folder).await?
     } else {
         engine
     };
-    Ok(Run { name, objects, engine, folder, times: Vec::new(), bytes: 0 })
+    Ok(TurnRun { name, objects, engine, folder, times: Vec::new(), bytes: 0 })
 }
 
-async fn engine(folder: &Path) -> Result<Engine, Failure> {
+async fn open_engine(folder: &Path) -> Result<Engine, BenchError> {
     let store = open::open(&format!("file:{}", folder.display())).await?;
     Ok(Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?)
 }
 
 /// The size of the newest commit.
-fn newest(folder: &Path) -> Result<u64, Failure> {
+fn newest_commit_bytes(folder: &Path) -> Result<u64, BenchError> {
     let mut newest = None;
     for entry in fs::read_dir(folder.join("commits"))? {
         newest = newest.max(Some(entry?.file_name()));
     }
-    let newest = newest.ok_or("there is no commit")?;
+    let newest = newest.ok_or("the store has no commit")?;
     Ok(fs::metadata(folder.join("commits").join(newest))?.len())
 }

@@ -1,13 +1,13 @@
-// A code review, question by question. Each part of a small sample, or each file of a folder, is shown and judged; the review is summed up
-// in the end.
+// A code review, question by question. It shows each part of a small sample, or each file of a folder, asks for a verdict, and prints a
+// summary at the end.
 //
 //   runstate run examples/code_review.ts
 //   runstate run examples/code_review.ts --answers examples/code_review.answers.json
 //   runstate run examples/code_review.ts --input '{"folder": "."}' --allow-read src
 //
-// A program reads no files but those of folders that it was granted.
+// A program can read files only in folders that were granted to it.
 //
-// Stop it at any question (ctrl-c, or kill the process): `runstate resume ID` goes on exactly there.
+// Stop it at any question (ctrl-c, or kill the process): `runstate resume ID` continues exactly there.
 
 interface Part {
   title: string;
@@ -43,10 +43,10 @@ const sample: Part[] = [
   },
 ];
 
-/** Longest part of a file that is shown. */
+/** The largest number of lines of a file that are shown. */
 const LINES = 40;
 
-/** The files of a folder, as far as they are texts that can be read. */
+/** Returns the text files of a folder. */
 function files(folder: string): Part[] {
   const parts: Part[] = [];
   for (const name of fs.listFiles(folder)) {
@@ -62,11 +62,11 @@ function files(folder: string): Part[] {
   return parts;
 }
 
-/** What a tool would say before a person looks: a few patterns that are often wrong. */
+/** Finds a few patterns that are often wrong, as a linter would before a person reads the code. */
 function hints(part: Part): string[] {
   const found: string[] = [];
   part.code.forEach((line, index) => {
-    if (line.includes("parseInt(")) found.push(`line ${index + 1}: parseInt drops what stands behind the point`);
+    if (line.includes("parseInt(")) found.push(`line ${index + 1}: parseInt drops the digits after the point`);
     if (line.includes("<= ") && line.includes(".length")) found.push(`line ${index + 1}: runs one element too far`);
   });
   return found;
@@ -79,7 +79,7 @@ function show(part: Part, number: number, of: number): void {
   for (const hint of hints(part)) console.log(`  ! ${hint}`);
 }
 
-/** Asks for a verdict, and for words where there is something to say. */
+/** Asks for a verdict, and for a reason unless the part is approved. */
 function review(part: Part, number: number, of: number): Finding {
   show(part, number, of);
   const verdict = CC(`What about ${part.title}?`, { choices: VERDICTS });
@@ -101,7 +101,7 @@ function main(): { verdict: string; findings: Finding[] } {
     try {
       findings.push(review(parts[i], i + 1, parts.length));
     } catch (error) {
-      // Without a reason it counts as a comment, and the review goes on.
+      // Without a reason the verdict counts as a comment, and the review continues.
       console.log(`  (${(error as Error).message})`);
       findings.push({ title: parts[i].title, verdict: "comment", note: "no reason given" });
     }

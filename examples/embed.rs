@@ -1,4 +1,4 @@
-//! runstate linked into a program: compile, start, answer, read what came of it.
+//! runstate linked into a program: compile, start, answer, read the output.
 //!
 //! `cargo run -p runstate --example embed --features compiler`
 
@@ -16,7 +16,7 @@ const SOURCE: &str = r#"
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `file:DIR` keeps it; every process that opens the same directory can go on with it.
+    // `file:DIR` stores it on disk; every process that opens the same directory can continue it.
     let store = open::open("memory:").await?;
     let engine = Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?;
     let cvm = engine.cvm();
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let compiled = runstate::lang::compile("greet.ts", SOURCE).map_err(|found| found[0].to_string())?;
     cvm.load(&Load::new("greet", SOURCE, compiled.bytecode), None).await?;
 
-    let execution = cvm.start(&Start::of("greet"), None).await?.id;
+    let execution = cvm.start(&Start::new("greet"), None).await?.id;
     println!("it asks: {}", cvm.show(&execution).await?.calls[0].prompt);
 
     cvm.answer(&execution, None, "Ada".into(), None, None).await?;

@@ -1,4 +1,4 @@
-// An interview: answers that must have a shape, and a question with a deadline that answers itself.
+// An interview: answers with a schema, and a question whose deadline has a default answer.
 //
 //   runstate run examples/interview.ts
 //   runstate run examples/interview.ts --answers examples/interview.answers.json
@@ -27,25 +27,25 @@ interface Person {
 }
 
 function main() {
-  const who: Person = CC("Who are you, and for how many years have you done this? (name, years)", { schema: person });
-  console.log(`Hello ${who.name}.`);
+  const applicant: Person = CC("Who are you, and for how many years have you done this? (name, years)", { schema: person });
+  console.log(`Hello ${applicant.name}.`);
 
-  const known: string[] = CC(`Which languages do you write, ${who.name}? Up to five.`, { schema: skills });
+  const known: string[] = CC(`Which languages do you write, ${applicant.name}? Up to five.`, { schema: skills });
   console.log(`${known.length} of them: ${known.join(", ")}`);
 
-  const level = who.years >= 10 ? "senior" : who.years >= 3 ? "regular" : "junior";
+  const level = applicant.years >= 10 ? "senior" : applicant.years >= 3 ? "regular" : "junior";
   const [why, start] = CC.all([
     `What was the hardest thing you have built in ${known[0]}?`,
     { prompt: "When could you start?", choices: ["now", "in a month", "later"] },
   ]);
   console.log(`Noted (${why.length} characters). Start: ${start}`);
 
-  // Whoever does not say yes within a day has said no.
+  // No answer within a day counts as no.
   const keep = CC("May we keep these notes?", { choices: ["yes", "no"], timeoutMs: 24 * 60 * 60 * 1000, default: "no" });
   if (keep === "no") {
     console.log("They are forgotten.");
     return { level, kept: false };
   }
   console.log("They are kept.");
-  return { level, kept: true, notes: { ...who, known, why, start } };
+  return { level, kept: true, notes: { ...applicant, known, why, start } };
 }

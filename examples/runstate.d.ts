@@ -1,25 +1,25 @@
-// What programs find besides JavaScript's own. Put it beside your programs (or name it in tsconfig's `include`), so that an
-// editor checks them. `"moduleDetection": "force"` there lets each program have a `main` of its own.
+// The globals of programs besides those of JavaScript. Put this file beside your programs (or name it in tsconfig's `include`), so that
+// an editor checks them. `"moduleDetection": "force"` there lets each program have a `main` of its own.
 
-/** A plain value: what JSON can say. */
+/** A plain value: a value that JSON can represent. */
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What an answer can be chosen from. */
+/** A choice of a question. */
 type Choice = string | number | boolean;
 
-/** How a question is asked, whoever answers it. */
+/** Options of every call. */
 interface AskOptions {
   /**
-   * A name for this call within its execution, of 1 to 200 bytes. Whoever knows it can answer before the program asks: the answer
-   * is kept, and taken when it does. Calls under one key are counted; each is answered by itself.
+   * A name for this call within its execution, of 1 to 200 bytes. With the key, the call can be answered before the program makes
+   * it: the answer is stored until then. Calls with the same key are counted, and each has its own answer.
    */
   key?: string;
   /**
-   * Milliseconds until the call is closed, at most 100 years. Then `default` is the answer; where there is none, the call throws a
+   * Milliseconds until the call is closed, at most 100 years. Then `default` is the answer; without a default, the call throws a
    * {@link TimeoutError}.
    */
   timeoutMs?: number;
-  /** The answer when nobody answered in time. */
+  /** The answer if none arrived in time. */
   default?: unknown;
 }
 
@@ -29,35 +29,35 @@ interface TextOptions extends AskOptions {
   schema?: undefined;
 }
 
-/** A question with a choice of answers. */
+/** A question with a list of possible answers. */
 interface ChoiceOptions<T extends Choice> extends AskOptions {
-  /** The only answers that are taken. */
+  /** The only valid answers. */
   choices: readonly T[];
   schema?: undefined;
 }
 
-/** A question whose answer is a value of a certain form. */
+/** A question whose answer must fit a schema. */
 interface SchemaOptions extends AskOptions {
   choices?: readonly Choice[];
   /** The JSON Schema that the answer must fit. */
   schema: object;
 }
 
-/** How a tool is called. */
+/** Options of a tool call. */
 interface ToolOptions extends AskOptions {
-  /** The only answers that are taken. */
+  /** The only valid answers. */
   choices?: readonly Choice[];
   /** The JSON Schema that the answer must fit. */
   schema?: object;
 }
 
-/** A question of {@link CC.all}: its prompt alone, or with options, or a tool to be called. */
+/** A question of {@link CC.all}: a prompt, a prompt with options, or a tool call. */
 type Question =
   | string
   | ({ prompt: string; tool?: undefined; args?: undefined } & (TextOptions | ChoiceOptions<Choice> | SchemaOptions))
   | ({ tool: string; args?: unknown; prompt?: undefined } & ToolOptions);
 
-/** What the answer to a question is. */
+/** The type of the answer to a question. */
 type Answer<Q> = Q extends string
   ? string
   : Q extends { tool: string }
@@ -69,12 +69,12 @@ type Answer<Q> = Q extends string
         : string;
 
 /**
- * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile; whoever answers
- * (a person, a model, a tool) continues it here.
+ * Asks, and waits for the answer: for seconds or for months. The whole state of the program is saved meanwhile. The answer, of a
+ * person or a model, continues the program here.
  *
  * @param prompt The question.
- * @returns The answer: text; one of the choices where there are any; a value that fits the schema where there is one.
- * @throws {TimeoutError} when nobody answered in time and there is no default.
+ * @returns The answer: text; one of the choices, if there are any; a value that fits the schema, if there is one.
+ * @throws {TimeoutError} if no answer arrived in time and there is no default.
  *
  * @example
  * const name = CC("What is your name?");
@@ -88,10 +88,10 @@ declare function CC(prompt: string, options: SchemaOptions): any;
 
 declare namespace CC {
   /**
-   * Asks several questions at once, at most 1,000. Each is answered by itself; the program goes on when the last answer is in.
+   * Asks several questions at once, at most 1,000. Each is answered on its own; the program continues after the last answer.
    *
    * @returns The answers, in the order of the questions.
-   * @throws the first error in that order, when all are in.
+   * @throws the first error in that order, after the last answer.
    *
    * @example
    * const [title, tone] = CC.all(["A title?", { prompt: "Which tone?", choices: ["dry", "warm"] }]);
@@ -102,12 +102,12 @@ declare namespace CC {
 }
 
 /**
- * Calls a tool: whoever claims calls of this name does the work and gives the result.
+ * Calls a tool: a worker for calls of this name does the work and returns the result.
  *
  * @param tool Its name, of 1 to 100 bytes; not `cc` or `timer`, and not beginning with `fs.`.
- * @param args What it is given: a plain value.
- * @returns What the tool gave.
- * @throws an error named `CallError` when the tool failed; {@link TimeoutError} when it took too long and there is no default.
+ * @param args Its arguments: a plain value.
+ * @returns The result of the tool.
+ * @throws an error named `CallError` if the tool failed; {@link TimeoutError} if it took too long and there is no default.
  *
  * @example
  * const found = call("search", { query: "durable execution", limit: 5 });
@@ -115,15 +115,15 @@ declare namespace CC {
 declare function call(tool: string, args?: unknown, options?: ToolOptions): any;
 
 /**
- * Waits. The program is saved meanwhile, and goes on when the time has come wherever it is then. Nothing to wait for (0, a
- * negative number, NaN) goes on at once.
+ * Waits. The program is saved meanwhile, and continues after that time in any process that has the store open. With 0, a negative
+ * number or NaN it continues at once.
  *
  * @param ms Milliseconds, at most 100 years.
  */
 declare function sleep(ms: number): void;
 
 /**
- * Waits until a moment; one that has passed goes on at once.
+ * Waits until a point in time. If it has passed, the program continues at once.
  *
  * @param moment Milliseconds since 1970, or a text with its zone such as `"2030-01-31T09:00:00Z"`.
  */
@@ -142,7 +142,7 @@ declare namespace fs {
    */
   function listFiles(path: string): string[];
   /**
-   * Writes a file whole, in the place of what was there.
+   * Writes a file atomically, and replaces an existing one.
    *
    * @throws errors named `NotFoundError`, `PermissionError`, `CallError`.
    */
@@ -152,14 +152,14 @@ declare namespace fs {
 /** A call was not answered in time, and had no default. */
 declare class TimeoutError extends Error {}
 
-/** What the execution was started with (`--input`); null where nothing was given. Also the argument of `main`. */
+/** The input of the execution (`--input`); null if none was given. Also the argument of `main`. */
 declare const input: any;
 
-/** Output of the execution: it is kept with it, line by line. */
+/** Output of the execution. It is stored with the execution, line by line. */
 interface Console {
   /** Prints its arguments as Node does: objects as `util.inspect` shows them, and `%s %d %i %f %j %o %O %c` in a first text. */
   log(...values: any[]): void;
-  /** The same. */
+  /** The same as `log`. */
   error(...values: any[]): void;
 }
 declare var console: Console;

@@ -1,11 +1,11 @@
-// Triage of a hundred tickets. Twenty are asked at once, to be answered by whoever is there, in any order; what somebody was unsure of is
-// asked again, and in the end by one who must decide.
+// Triage of a hundred tickets. It asks about twenty at once, which people or workers may answer in any order. Tickets with the answer
+// "unsure" are asked again, and the last time without that choice.
 //
 //   runstate run examples/triage.ts --answers examples/triage.answers.json
 //   runstate run examples/triage.ts --answer-with 'your-model --print'
 //   runstate start triage & runstate work --kind cc --exec 'your-model --print' --concurrency 8
 //
-// Kill it at any moment: nothing that was answered is asked again.
+// Kill it at any moment: no answered question is asked again.
 
 interface Ticket {
   id: number;
@@ -24,7 +24,7 @@ const complaints = [
   "does nothing, is that right?",
 ];
 
-/** A hundred tickets; `--input '{"tickets": [{"id": 1, "title": "…"}]}'` brings others. */
+/** Returns a hundred tickets, or those of `--input '{"tickets": [{"id": 1, "title": "…"}]}'`. */
 function tickets(): Ticket[] {
   if (input && input.tickets) return input.tickets;
   const made: Ticket[] = [];
@@ -40,7 +40,7 @@ function question(ticket: Ticket, attempt: number) {
   const again = attempt > 1 ? ` (asked for the ${attempt === 2 ? "second" : "third"} time: please decide)` : "";
   return {
     prompt: `#${ticket.id} "${ticket.title}": what is it?${again}`,
-    // Whoever is asked last may not be unsure.
+    // The last attempt does not offer "unsure".
     choices: attempt < ATTEMPTS ? KINDS : KINDS.slice(0, 3),
     key: `ticket-${ticket.id}-${attempt}`,
   };

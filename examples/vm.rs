@@ -1,44 +1,44 @@
 //! Runs a program on the bare machine: `cargo run --release --features compiler --example vm -- program.ts`.
-//! Questions are answered with the lines of standard input. Prints output, result and instructions per second.
+//! The lines of standard input answer its questions. Prints output, result and instructions per second.
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use runstate::vm::{CallRequest, Limits, Machine, Program, Reply, Stop, Turn};
+use runstate::vm::{CallRequest, Limits, Machine, Reply, StopReason, TurnContext, VerifiedProgram};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args().nth(1).ok_or("which program?")?;
     let source = std::fs::read_to_string(&file)?;
     let compiled = runstate::lang::compile(&file, &source)
         .map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    let program = Arc::new(Program::decode(&compiled.bytecode)?);
+    let program = Arc::new(VerifiedProgram::decode(&compiled.bytecode)?);
     let mut machine = Machine::start(program, &serde_json::Value::Null, [7; 32], Limits::default())
         .map_err(|failure| failure.message)?;
     let mut answers = std::io::stdin().lock().lines();
     let mut out = std::io::stdout().lock();
     let begin = Instant::now();
     loop {
-        let stop = machine.run(10_000_000, &Turn { now_ms: 0 });
+        let stop = machine.run(10_000_000, &TurnContext { now_ms: 0 });
         for line in machine.take_output() {
             writeln!(out, "{line}")?;
         }
         match stop {
-            Stop::Fuel => {}
-            stop @ (Stop::Call(_) | Stop::Calls(_)) => {
+            StopReason::Fuel => {}
+            stop @ (StopReason::Call(_) | StopReason::Calls(_)) => {
                 let mut replies = Vec::new();
-                for call in asked(stop) {
+                for call in requested_calls(stop) {
                     writeln!(out, "? {} {}{}", call.kind, call.prompt, call.args)?;
                     let answer = answers.next().ok_or("no more answers")??;
                     replies.push(Reply::Value(answer.into()));
                 }
                 machine.reply(&replies).map_err(|failure| failure.message)?;
             }
-            Stop::Complete(result) => {
+            StopReason::Complete(result) => {
                 writeln!(out, "= {result}")?;
                 break;
             }
-            Stop::Failed(failure) => {
+            StopReason::Failed(failure) => {
                 writeln!(out, "{}: {}\n{}", failure.name, failure.message, failure.stack.join("\n"))?;
                 break;
             }
@@ -50,10 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn asked(stop: Stop) -> Vec<CallRequest> {
+fn requested_calls(stop: StopReason) -> Vec<CallRequest> {
     match stop {
-        Stop::Call(call) => vec![call],
-        Stop::Calls(calls) => calls,
+        StopReason::Call(call) => vec![call],
+        StopReason::Calls(calls) => calls,
         _ => Vec::new(),
     }
 }

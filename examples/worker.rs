@@ -1,4 +1,4 @@
-//! A worker linked into a program: a program asks a model and a tool; two functions answer.
+//! A worker linked into an application: a program asks a model and a tool, and two functions answer.
 //!
 //! `cargo run -p runstate --example worker --features compiler`
 
@@ -9,7 +9,7 @@ use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Engine, SystemHost, open};
 use runstate::limits::Settings;
 use runstate::value::Json;
-use runstate::work::{Failure, Task, Told, Worker};
+use runstate::work::{Failure, Task, Worker, WorkerEvent};
 
 const SOURCE: &str = r#"
     const city = CC("Which city?", { choices: ["Oslo", "Rome"] });
@@ -17,7 +17,7 @@ const SOURCE: &str = r#"
     console.log(`${city}: ${weather.degrees} degrees`);
 "#;
 
-/// Stands in for a model: a real one would be sent the prompt.
+/// A substitute for a model. A real handler would send the prompt to one.
 async fn model(task: Task) -> Result<Json, Failure> {
     match task.work.call.choices {
         Some(choices) => choices.into_iter().next_back().ok_or_else(|| Failure::new("nothing to choose from")),
@@ -25,32 +25,32 @@ async fn model(task: Task) -> Result<Json, Failure> {
     }
 }
 
-/// A tool. `?` makes any error a failure that is tried again.
+/// A tool. `?` turns any error into a failure that is retried.
 async fn weather(task: Task) -> Result<Json, Failure> {
-    let city = task.work.call.args["city"].as_str().ok_or_else(|| Failure::for_good("no city is named"))?;
+    let city = task.work.call.args["city"].as_str().ok_or_else(|| Failure::permanent("no city is named"))?;
     let degrees: i32 = if city == "Rome" { "27" } else { "9" }.parse()?;
     Ok(serde_json::json!({ "degrees": degrees }))
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // `file:DIR` is shared by as many workers as there are processes.
+    // Any number of worker processes can share `file:DIR`.
     let store = open::open("memory:").await?;
     let engine = Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?;
     let cvm = engine.cvm();
     let compiled = runstate::lang::compile("trip.ts", SOURCE).map_err(|found| found[0].to_string())?;
     cvm.load(&Load::new("trip", SOURCE, compiled.bytecode), None).await?;
-    let execution = cvm.start(&Start::of("trip"), None).await?.id;
+    let execution = cvm.start(&Start::new("trip"), None).await?.id;
 
     let worker =
-        Worker::new(cvm.clone(), "example").handle("cc", 4, model).handle("weather", 4, weather).on_told(|told| {
-            match told {
-                Told::Answered { work, took, .. } => println!("answered {} in {} ms", work.call.kind, took.0),
-                Told::Failed { work, failure, .. } => println!("failed {}: {}", work.call.kind, failure.message),
+        Worker::new(cvm.clone(), "example").handle("cc", 4, model).handle("weather", 4, weather).on_event(|event| {
+            match event {
+                WorkerEvent::Answered { work, took, .. } => println!("answered {} in {} ms", work.call.kind, took.0),
+                WorkerEvent::Failed { work, failure, .. } => println!("failed {}: {}", work.call.kind, failure.message),
                 _ => {}
             }
         });
-    // A service would say `worker.run(ctrl_c)`: it serves until it is told to stop, and ends what runs.
+    // A service would call `worker.run(ctrl_c)`, which serves calls until it is stopped and then lets running calls finish.
     worker.drain().await?;
 
     println!("it said: {}", cvm.output(&execution).await?.join("\n"));

@@ -1,4 +1,4 @@
-//! Names of things: document ids, command ids, revisions. All are text; all are checked once, where they enter.
+//! Identifiers: document ids, command ids, revisions. All are text, and all are checked once, where they enter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::limits::ID_BYTES;
 use crate::time::Timestamp;
 
-/// Why a text cannot be an id.
+/// The reason why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// The text is empty.
@@ -19,15 +19,15 @@ pub enum InvalidId {
     #[error("an id may have at most {ID_BYTES} bytes of UTF-8, this one has {0}")]
     TooLong(usize),
     /// The text ends like the id of a part of another command.
-    #[error("a command id may not end in a slash and digits: that is how the parts of a command are named")]
-    Part,
+    #[error("a command id may not end in a slash and digits: these ids name the parts of a command")]
+    ReservedSuffix,
     /// The text has a control character.
     #[error("an id may not contain control characters (this one has U+{0:04X})")]
     Control(u32),
 }
 
-/// Checks the rule for every id: 1 to 200 bytes of UTF-8 without control characters. Case counts, and nothing else is
-/// special: `../x`, `CON` and emoji are ordinary ids, because no id ever becomes a file name as it came.
+/// Checks the rule for every id: 1 to 200 bytes of UTF-8 without control characters. Case is significant, and nothing else is special.
+/// `../x`, `CON` and emoji are ordinary ids, because no store uses an id unchanged as a file name.
 ///
 /// ```
 /// assert!(runstate::id::check("../CON").is_ok());
@@ -46,32 +46,32 @@ pub fn check(text: &str) -> Result<(), InvalidId> {
     }
 }
 
-/// Room for `/4294967295` behind a command id.
+/// Space for `/4294967295` after a command id.
 const PART_BYTES: usize = 12;
 
-/// The id of a command: the same id again is answered with the first result.
+/// The id of a command. A repeat of the same id returns the first result.
 ///
-/// What follows a deciding batch (later slices, staging, deletion) carries `id/1`, `id/2`, … ([`CommandId::part`]).
+/// Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, … ([`CommandId::part`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CommandId(Arc<str>);
 
 impl CommandId {
-    /// Takes `text` as a command id, by the rule of every id, 12 bytes shorter: the parts that follow are ids too.
+    /// Parses a command id. It follows the rule of every id and is 12 bytes shorter, since the ids of its parts are ids too.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
         check(text)?;
         if text.len() > ID_BYTES - PART_BYTES {
             return Err(InvalidId::TooLong(text.len() + PART_BYTES));
         }
         if text.rsplit_once('/').is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
-            return Err(InvalidId::Part);
+            return Err(InvalidId::ReservedSuffix);
         }
         Ok(Self(text.into()))
     }
 
-    /// Takes the id of a command, or of a part of one, as it stands in a store.
-    pub(crate) fn recorded(text: &str) -> Result<Self, InvalidId> {
+    /// Parses the id of a command, or of a part of one, as a store holds it.
+    pub(crate) fn parse_stored(text: &str) -> Result<Self, InvalidId> {
         if let Some((whole, part)) = text.rsplit_once('/')
             && let Ok(n) = part.parse::<u32>()
             && n.to_string() == part
@@ -81,7 +81,7 @@ impl CommandId {
         Self::new(text)
     }
 
-    /// A new command id from `now` and ten bytes of entropy.
+    /// Generates a command id from `now` and ten bytes of entropy.
     pub fn generate(now: Timestamp, entropy: [u8; 10]) -> Self {
         Self(uuid_v7(now, entropy).into())
     }
@@ -91,7 +91,7 @@ impl CommandId {
         Self(format!("{}/{n}", self.0).into())
     }
 
-    /// Under this name sweeps stand in the feed of changes. They are no commands: they have no row in the ledger.
+    /// The id of sweeps in the change feed. Sweeps are not commands and have no row in the ledger.
     pub fn sweep() -> Self {
         Self("runstate.sweep".into())
     }
@@ -108,10 +108,10 @@ impl fmt::Display for CommandId {
     }
 }
 
-/// Which write of a document this is: `n-incarnation`.
+/// The revision of a document: `n-incarnation`.
 ///
-/// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a deleted and
-/// re-created document is never taken for its former self.
+/// `n` counts the writes since the document was inserted. The incarnation is new at every insert, so a recreated document is never taken
+/// for the deleted one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision {
     n: u64,
@@ -130,17 +130,17 @@ impl Revision {
         Self { n: self.n.saturating_add(1), incarnation: self.incarnation.clone() }
     }
 
-    /// How many writes the document has seen, its insertion included.
+    /// The number of writes of the document, its insertion included.
     pub fn writes(&self) -> u64 {
         self.n
     }
 
-    /// What is new at every insert of the document, and stays through its writes.
+    /// The incarnation. It is new at every insert of the document and does not change when the document is updated.
     pub fn incarnation(&self) -> &str {
         &self.incarnation
     }
 
-    /// Reads `n-incarnation`; `None` where the text is no revision.
+    /// Parses `n-incarnation`; `None` if the text is not a valid revision.
     pub fn parse(text: &str) -> Option<Self> {
         let (n, incarnation) = text.split_once('-')?;
         let canonical = n.len() == 1 || !n.starts_with('0');
@@ -166,13 +166,13 @@ impl Serialize for Revision {
 impl<'de> Deserialize<'de> for Revision {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no revision")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a valid revision")))
     }
 }
 
-/// A UUIDv7 (RFC 9562) whose time is `now` and whose 74 free bits are SHA-256 of `command` and `counter`: a command that is decided
-/// again names the same things.
-pub fn derived(now: Timestamp, command: &CommandId, counter: u64) -> String {
+/// A UUIDv7 (RFC 9562) whose time is `now` and whose 74 free bits are SHA-256 of `command` and `counter`. A command that is decided again
+/// creates the same ids.
+pub fn derive_id(now: Timestamp, command: &CommandId, counter: u64) -> String {
     let digest = sha256(&[b"id", command.as_str().as_bytes(), &counter.to_be_bytes()]);
     let mut random = [0u8; 10];
     random.copy_from_slice(&digest[..10]);
@@ -191,7 +191,7 @@ pub fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     format!("{}-{}-{}-{}-{}", &h[..8], &h[8..12], &h[12..16], &h[16..20], &h[20..])
 }
 
-/// SHA-256 over `parts`, each preceded by its length, so that no two lists of parts read the same.
+/// SHA-256 over `parts`, each preceded by its length, so that different lists of parts never give the same input.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -207,7 +207,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
 }
 
-/// The bytes that lower-case hexadecimal text stands for.
+/// Decodes lower-case hexadecimal text.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |b: u8| match b {
         b'0'..=b'9' => Some(b - b'0'),
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn command_ids_leave_room_for_their_parts() {
-        assert_eq!(CommandId::new("job/1"), Err(InvalidId::Part));
+        assert_eq!(CommandId::new("job/1"), Err(InvalidId::ReservedSuffix));
         assert!(CommandId::new(&"x".repeat(189)).is_err());
         let longest = CommandId::new(&"x".repeat(188)).unwrap();
         assert_eq!(check(longest.part(u32::MAX).as_str()), Ok(()));
@@ -244,12 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn recorded_ids_are_read_as_they_are() {
+    fn stored_command_ids_parse_to_themselves() {
         for id in ["a", "job/1", "a/1/b", "job/4294967295"] {
-            assert_eq!(CommandId::recorded(id).unwrap().as_str(), id);
+            assert_eq!(CommandId::parse_stored(id).unwrap().as_str(), id);
         }
         for id in ["job/01", "job/4294967296", "a/1/2", ""] {
-            assert!(CommandId::recorded(id).is_err(), "{id}");
+            assert!(CommandId::parse_stored(id).is_err(), "{id}");
         }
     }
 
@@ -268,9 +268,9 @@ mod tests {
     #[test]
     fn derived_ids_are_uuid_v7_and_repeatable() {
         let command = CommandId::new("c").unwrap();
-        let id = derived(Timestamp::from_millis(1_705_744_800_000), &command, 0);
-        assert_eq!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 0));
-        assert_ne!(id, derived(Timestamp::from_millis(1_705_744_800_000), &command, 1));
+        let id = derive_id(Timestamp::from_millis(1_705_744_800_000), &command, 0);
+        assert_eq!(id, derive_id(Timestamp::from_millis(1_705_744_800_000), &command, 0));
+        assert_ne!(id, derive_id(Timestamp::from_millis(1_705_744_800_000), &command, 1));
         assert_eq!((&id[..14], id.len()), ("018d2650-1900-", 36));
         assert_eq!(&id[14..15], "7");
     }

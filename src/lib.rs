@@ -1,7 +1,8 @@
-//! A state engine that you link into a server or embed as WebAssembly: it runs long-lived executions, programs that stop
-//! to ask a model, a tool or a person, and never loses one.
+//! A durable-execution engine that you link into a server or embed as WebAssembly. It runs long-lived executions: programs that stop to ask
+//! a model, a tool or a person. It never loses an execution.
 //!
-//! A program asks a question; its whole state is committed; hours or machines later the answer continues it exactly there.
+//! A program makes a call, and its whole state is committed. The answer may come hours later or on another machine. It resumes the program
+//! at exactly that point.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -20,7 +21,7 @@
 //! let bytecode = runstate::lang::compile("greet.ts", source).map_err(|found| found[0].to_string())?.bytecode;
 //! runs.load(&Load::new("greet", source, bytecode), None).await?;
 //!
-//! let run = runs.start(&Start::of("greet"), None).await?;
+//! let run = runs.start(&Start::new("greet"), None).await?;
 //! assert_eq!(run.status, Status::WaitingCc);
 //! assert_eq!(runs.show(&run.id).await?.calls[0].prompt, "Who is there?");
 //!
@@ -32,35 +33,35 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | run programs that ask | [`engine::Cvm`] |
-//! | see what is going on, and follow it | [`engine::Cvm::active`], [`engine::Cvm::stats`], [`engine::Cvm::calls`], [`engine::Cvm::changes`] |
-//! | know what happens to an execution | [`domain::cvm`], with its lifecycle |
-//! | have what they ask answered by code of yours | [`work::Worker`] |
-//! | decide things of your own on the same stores | [`decision::Command`], [`engine::Engine::execute`] |
-//! | keep documents elsewhere | [`store::Store`], and the suite in `testing` that holds it to its contract |
+//! | run programs that make calls | [`engine::Cvm`] |
+//! | list executions and calls, follow changes | [`engine::Cvm::active`], [`engine::Cvm::stats`], [`engine::Cvm::calls`], [`engine::Cvm::changes`] |
+//! | know the states of an execution | [`domain::cvm`], with its lifecycle |
+//! | answer calls with your own code | [`work::Worker`] |
+//! | define your own commands on the same stores | [`decision::Command`], [`engine::Engine::execute`] |
+//! | implement another store | [`store::Store`], and the suite in `testing` that checks its contract |
 //! | compile programs | `lang::compile` |
 //!
 //! # Features
 //!
-//! | feature | what it adds | default |
+//! | feature | adds | default |
 //! |---|---|---|
-//! | `file` | the store on files; natively it needs a tokio runtime | yes |
+//! | `file` | the store on files; in native builds it needs a tokio runtime | yes |
 //! | `compiler` | `lang`: a TypeScript subset to bytecode | |
-//! | `wasm` | the wasm-bindgen exports; with `file` its store on `node:fs`, where the host provides it | |
+//! | `wasm` | the wasm-bindgen exports; with `file`, the file store on `node:fs` where the host provides it | |
 //! | `indexeddb` | the store in a browser's IndexedDB, in WebAssembly; turns on `wasm` | |
-//! | `mongodb` | the store on a MongoDB replica set, natively, on a runtime of tokio | |
-//! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly of its own | |
-//! | `tracing` | what the engine tells of itself (conflicts, unknown outcomes, damage) as events of `tracing` | |
-//! | `typescript` | the types that cross to JavaScript, as TypeScript | |
-//! | `simulation` | simulated time and entropy; in WebAssembly the worlds of `runstate/testing` | |
-//! | `testing` | the conformance suite any store can run, faults; turns on `simulation` | |
+//! | `mongodb` | the store on a MongoDB replica set, in native builds, on a tokio runtime | |
+//! | `wasm-compiler` | the compiler's wasm-bindgen exports, for a WebAssembly module of its own | |
+//! | `tracing` | events of the engine (conflicts, unknown outcomes, damage) as events of `tracing` | |
+//! | `typescript` | the types that cross the boundary to JavaScript, as TypeScript | |
+//! | `simulation` | simulated time and entropy; in WebAssembly, the simulated worlds of `runstate/testing` | |
+//! | `testing` | the conformance suite for any store, and fault injection; turns on `simulation` | |
 //!
-//! The store in memory is always there. Futures are `Send` natively, and are not in a page.
+//! The store in memory is always available. Futures are `Send` in native builds, and not in a page.
 
-pub mod code;
 pub mod decision;
 pub mod domain;
 pub mod engine;
+pub mod error_code;
 pub mod id;
 #[cfg(feature = "compiler")]
 pub mod lang;

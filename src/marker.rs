@@ -1,36 +1,36 @@
-//! The one place where native and wasm builds differ in types: futures and stores are `Send` natively, and need not be
-//! in a page, where everything runs on one thread.
+//! The only types that differ between native and wasm builds. Futures and stores are `Send` in native builds. In a page everything runs on
+//! one thread, so they need not be `Send` there.
 
 use std::future::Future;
 use std::pin::Pin;
 
-/// A future that a port returns: `Send` natively, not in wasm.
+/// A future that a port returns: `Send` in native builds, not in wasm.
 #[cfg(not(target_family = "wasm"))]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A future that a port returns: `Send` natively, not in wasm.
+/// A future that a port returns: `Send` in native builds, not in wasm.
 #[cfg(target_family = "wasm")]
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// `Send` natively, nothing in wasm.
+/// `Send` in native builds, no bound in wasm.
 #[cfg(not(target_family = "wasm"))]
 pub trait MaybeSend: Send {}
 #[cfg(not(target_family = "wasm"))]
 impl<T: Send + ?Sized> MaybeSend for T {}
 
-/// `Send` natively, nothing in wasm.
+/// `Send` in native builds, no bound in wasm.
 #[cfg(target_family = "wasm")]
 pub trait MaybeSend {}
 #[cfg(target_family = "wasm")]
 impl<T: ?Sized> MaybeSend for T {}
 
-/// `Send + Sync` natively, nothing in wasm.
+/// `Send + Sync` in native builds, no bound in wasm.
 #[cfg(not(target_family = "wasm"))]
 pub trait MaybeSync: Send + Sync {}
 #[cfg(not(target_family = "wasm"))]
 impl<T: Send + Sync + ?Sized> MaybeSync for T {}
 
-/// `Send + Sync` natively, nothing in wasm.
+/// `Send + Sync` in native builds, no bound in wasm.
 #[cfg(target_family = "wasm")]
 pub trait MaybeSync {}
 #[cfg(target_family = "wasm")]

@@ -1,17 +1,17 @@
-//! Time as data: instants and spans in milliseconds. Nothing here reads a clock.
+//! Time as data: instants and durations in milliseconds. Nothing here reads a clock.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
 
-/// An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents hold it as that number.
+/// An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents store that number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Timestamp(i64);
 
-/// A span of time in milliseconds.
+/// A duration in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -28,7 +28,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The span from `earlier` to `self`; negative where `earlier` is later.
+    /// The duration from `earlier` to `self`; negative if `earlier` is later.
     pub const fn since(self, earlier: Timestamp) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
     }
@@ -40,12 +40,12 @@ impl Timestamp {
     /// assert_eq!(Timestamp::from_millis(1_705_744_800_000).to_rfc3339(), "2024-01-20T10:00:00Z");
     /// ```
     pub fn to_rfc3339(self) -> String {
-        // Outside the years that four digits (or six, with a sign) say the plain number says more than an error.
+        // Years of RFC 3339 have four digits (or six, with a sign). Outside that range the plain number is more useful than an error.
         if !(EARLIEST..=LATEST).contains(&self.0) {
             return self.0.to_string();
         }
-        let (year, month, day) = civil(self.0.div_euclid(DAY));
-        let ms = self.0.rem_euclid(DAY);
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MILLIS));
+        let ms = self.0.rem_euclid(DAY_MILLIS);
         let (hour, minute, second, fraction) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
         let sign = if year < 0 { "-00" } else { "" };
         let mut text = format!("{sign}{:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", year.abs());
@@ -58,7 +58,7 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// The instant that an RFC 3339 text names; `None` for any other text, and for one that does not say its zone.
+    /// Parses an RFC 3339 text; `None` for any other text, and for one without a zone.
     ///
     /// ```
     /// use runstate::time::Timestamp;
@@ -67,7 +67,7 @@ impl Timestamp {
     /// assert_eq!(Timestamp::from_rfc3339("2024-01-20T12:00:00"), None);
     /// ```
     pub fn from_rfc3339(text: &str) -> Option<Self> {
-        let mut text = Reader(text.as_bytes());
+        let mut text = Rfc3339Reader(text.as_bytes());
         let year = text.year()?;
         text.one_of(b"-")?;
         let month = text.number(2, 12)?;
@@ -77,38 +77,38 @@ impl Timestamp {
         let seconds = text.clock()?;
         let nanoseconds = text.fraction()?;
         let offset = text.offset()?;
-        if !text.0.is_empty() || month < 1 || day < 1 || day > days_of(year, month) {
+        if !text.0.is_empty() || month < 1 || day < 1 || day > days_in_month(year, month) {
             return None;
         }
-        let ms = (days(year, month, day) * DAY_SECONDS + seconds - offset) * 1_000;
-        // Before the epoch too, what is finer than a millisecond is cut towards the epoch.
+        let ms = (days_from_civil(year, month, day) * DAY_SECONDS + seconds - offset) * 1_000;
+        // A fraction finer than a millisecond is truncated towards the epoch, also before the epoch.
         let cut = if ms < 0 { (nanoseconds + 999_999) / 1_000_000 } else { nanoseconds / 1_000_000 };
         (EARLIEST..=LATEST).contains(&(ms + cut)).then_some(Self(ms + cut))
     }
 }
 
 /// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
+const DAY_MILLIS: i64 = 86_400_000;
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
 
-/// `-009999-01-02T01:59:59Z`: in every zone it has a year of four digits.
+/// `-009999-01-02T01:59:59Z`: it has a year of four digits in every zone.
 const EARLIEST: i64 = -377_705_023_201_000;
 
 /// `9999-12-30T22:00:00.999Z`
 const LATEST: i64 = 253_402_207_200_999;
 
 /// Days of 400 years, after which the calendar repeats.
-const CYCLE: i64 = 146_097;
+const CYCLE_DAYS: i64 = 146_097;
 
-/// From 0000-03-01 to 1970-01-01: years are counted from March, so that the day a leap year has more is the last one.
-const TO_EPOCH: i64 = 719_468;
+/// Days from 0000-03-01 to 1970-01-01. Years are counted from March, so that the leap day is the last day of a year.
+const DAYS_TO_EPOCH: i64 = 719_468;
 
-/// Year, month and day of the day that is so many days after the epoch.
-fn civil(day: i64) -> (i64, i64, i64) {
-    let day = day + TO_EPOCH;
-    let (cycle, in_cycle) = (day.div_euclid(CYCLE), day.rem_euclid(CYCLE));
+/// Year, month and day of a day given as days since the epoch.
+fn civil_from_days(day: i64) -> (i64, i64, i64) {
+    let day = day + DAYS_TO_EPOCH;
+    let (cycle, in_cycle) = (day.div_euclid(CYCLE_DAYS), day.rem_euclid(CYCLE_DAYS));
     let in_cycle_year = (in_cycle - in_cycle / 1_460 + in_cycle / 36_524 - in_cycle / 146_096) / 365;
     let in_year = in_cycle - (365 * in_cycle_year + in_cycle_year / 4 - in_cycle_year / 100);
     let from_march = (5 * in_year + 2) / 153;
@@ -117,16 +117,16 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year, month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 
-/// Days from the epoch to that day.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+/// Days from the epoch to that date.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let (cycle, in_cycle) = (year.div_euclid(400), year.rem_euclid(400));
     let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    cycle * CYCLE + in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + in_year - TO_EPOCH
+    cycle * CYCLE_DAYS + in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + in_year - DAYS_TO_EPOCH
 }
 
 /// Days of a month.
-fn days_of(year: i64, month: i64) -> i64 {
+fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -135,10 +135,10 @@ fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// What is left to read of a text.
-struct Reader<'a>(&'a [u8]);
+/// The rest of a text that is being parsed.
+struct Rfc3339Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl Rfc3339Reader<'_> {
     /// Takes one of these bytes.
     fn one_of(&mut self, bytes: &[u8]) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
@@ -148,7 +148,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Takes exactly so many digits, of a number up to `most`.
+    /// Takes exactly `digits` digits of a number up to `most`.
     fn number(&mut self, digits: usize, most: i64) -> Option<i64> {
         let mut number = 0;
         for _ in 0..digits {
@@ -157,7 +157,7 @@ impl Reader<'_> {
         (number <= most).then_some(number)
     }
 
-    /// Four digits, or six behind a sign.
+    /// Four digits, or six digits after a sign.
     fn year(&mut self) -> Option<i64> {
         match self.one_of(b"+-") {
             None => self.number(4, 9_999),
@@ -166,7 +166,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `hh:mm` or `hh:mm:ss`, in seconds. A leap second is the one before it.
+    /// `hh:mm` or `hh:mm:ss`, in seconds. A leap second is read as the second before it.
     fn clock(&mut self) -> Option<i64> {
         let hour = self.number(2, 23)?;
         self.one_of(b":")?;
@@ -175,7 +175,7 @@ impl Reader<'_> {
         Some((hour * 60 + minute) * 60 + second)
     }
 
-    /// Nanoseconds behind the point: up to nine digits, if any.
+    /// Nanoseconds after the decimal point: up to nine digits, if there are any.
     fn fraction(&mut self) -> Option<i64> {
         if self.one_of(b".,").is_none() {
             return Some(0);
@@ -190,7 +190,7 @@ impl Reader<'_> {
         Some(nanoseconds)
     }
 
-    /// `Z`, or how far the clock is ahead of it, in seconds.
+    /// `Z`, or the offset of the zone ahead of UTC, in seconds.
     fn offset(&mut self) -> Option<i64> {
         let ahead = match self.one_of(b"Zz+-")? {
             b'+' => 1,
@@ -252,14 +252,14 @@ mod tests {
         Timestamp::from_rfc3339(text).map(Timestamp::as_millis)
     }
 
-    /// What a library of calendars says.
+    /// The result of jiff.
     fn expected(text: &str) -> Option<i64> {
         text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
     }
 
     proptest! {
         #[test]
-        fn an_instant_is_written_as_a_calendar_writes_it(ms in -400_000_000_000_000i64..270_000_000_000_000) {
+        fn timestamps_are_formatted_as_by_jiff(ms in -400_000_000_000_000i64..270_000_000_000_000) {
             let text = Timestamp::from_millis(ms).to_rfc3339();
             let calendar = jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string());
             prop_assert_eq!(&text, &calendar);
@@ -267,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_is_read_as_a_calendar_reads_it(
+        fn rfc3339_texts_are_parsed_as_by_jiff(
             text in r"(-00)?[012][09][0-9][0-9]-[01][0-9]-[0-3][0-9][Tt ][012][0-9]:[0-6][0-9](:[0-6][0-9]([.,][0-9]{1,10})?)?([Zz]|[+-][012][0-9](:?[0-6][0-9])?)",
         ) {
             prop_assert_eq!(read(&text), expected(&text), "{}", text);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_calendar_are_the_last_instants_with_a_text() {
+    fn only_instants_within_the_calendar_have_an_rfc3339_text() {
         for (ms, text) in [
             (-377_705_023_201_000, "-009999-01-02T01:59:59Z"),
             (253_402_207_200_999, "9999-12-30T22:00:00.999Z"),
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_rfc3339_texts_are_rejected() {
         for text in [
             "",
             "2024",

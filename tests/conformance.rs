@@ -1,11 +1,12 @@
-//! The suite itself: a store with a defect must not pass it.
+//! Tests of the conformance suite: a store with a defect must not pass it.
 #![cfg(feature = "testing")]
 
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
 use runstate::store::{
-    Batch, Capabilities, Changes, Error, Expect, Memory, Op, Outcome, Page, Position, Receipt, Store, Stored,
+    Batch, Capabilities, Changes, Expectation, Memory, Outcome, Page, Position, Receipt, Store, StoreError,
+    StoredDocument, WriteOp,
 };
 use runstate::testing::conformance::{CASES, Subject, run};
 use runstate::testing::{block_on, yield_now};
@@ -16,7 +17,7 @@ use runstate::value::{Document, Json};
 enum Defect {
     LosesAWrite,
     ForgetsCommands,
-    TakesAnyRevision,
+    AcceptsAnyRevision,
     IgnoresChecks,
     ReadsInPieces,
     IgnoresTheLimit,
@@ -25,31 +26,31 @@ enum Defect {
     SweepsEarly,
     SkipsAChange,
     NeverCloses,
-    TakesNothingForZero,
-    DeletesWhatIsAbsent,
+    ReportsNullAsZero,
+    AcceptsDeletingAbsent,
 }
 
-struct Defective {
+struct DefectiveStore {
     inner: Memory,
     defect: Defect,
 }
 
-impl Defective {
+impl DefectiveStore {
     fn has(&self, defect: Defect) -> bool {
         self.defect == defect
     }
 }
 
-impl Store for Defective {
+impl Store for DefectiveStore {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.migrate(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         if !self.has(Defect::ReadsInPieces) {
             return self.inner.get(keys);
         }
@@ -63,7 +64,7 @@ impl Store for Defective {
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         let mut query = query.clone();
         match self.defect {
             Defect::IgnoresTheLimit => query.limit = None,
@@ -74,35 +75,40 @@ impl Store for Defective {
         Box::pin(async move { self.inner.query(&query).await })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(async move {
             let mut rows = self.inner.aggregate(aggregate).await?;
-            if self.has(Defect::TakesNothingForZero) {
+            if self.has(Defect::ReportsNullAsZero) {
                 rows.iter_mut().flat_map(Document::values_mut).filter(|v| v.is_null()).for_each(|v| *v = Json::from(0));
             }
             Ok(rows)
         })
     }
 
-    fn commit(&self, mut batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, mut batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         match self.defect {
             Defect::LosesAWrite if batch.writes.len() > 1 => drop(batch.writes.pop()),
-            Defect::ForgetsCommands => batch.command = batch.command.part(rand(&batch)),
-            Defect::TakesAnyRevision => batch.writes.iter_mut().for_each(|write| write.expect = Expect::Any),
+            Defect::ForgetsCommands => batch.command = batch.command.part(unique_number(&batch)),
+            Defect::AcceptsAnyRevision => batch.writes.iter_mut().for_each(|write| write.expect = Expectation::Any),
             Defect::IgnoresChecks => batch.checks.clear(),
-            Defect::DeletesWhatIsAbsent => {
-                batch.writes.retain(|w| (&w.expect, &w.op) != (&Expect::Absent, &Op::Delete))
+            Defect::AcceptsDeletingAbsent => {
+                batch.writes.retain(|w| (&w.expect, &w.op) != (&Expectation::Absent, &WriteOp::Delete))
             }
             _ => {}
         }
         self.inner.commit(batch)
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         self.inner.outcome(command)
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
             let mut changes = self.inner.changes(from, limit, wait).await?;
             if self.has(Defect::SkipsAChange) && changes.events.len() > 3 {
@@ -112,18 +118,23 @@ impl Store for Defective {
         })
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         let early = Millis(i64::from(self.has(Defect::SweepsEarly)));
         self.inner.sweep(collection, now + early, limit)
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         if self.has(Defect::NeverCloses) { Box::pin(async { Ok(()) }) } else { self.inner.close() }
     }
 }
 
-/// A number that is another one at every call.
-fn rand(batch: &Batch) -> u32 {
+/// A number that differs in every call.
+fn unique_number(batch: &Batch) -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1 + batch.writes.len() as u32, Ordering::Relaxed)
@@ -133,32 +144,32 @@ fn rand(batch: &Batch) -> u32 {
 fn every_defect_is_caught_by_its_case() {
     let expected = [
         (Defect::LosesAWrite, "a_commit_is_visible_to_the_next_get"),
-        (Defect::ForgetsCommands, "a_repeat_gets_the_first_result"),
-        (Defect::TakesAnyRevision, "a_revision_is_expected_exactly"),
-        (Defect::IgnoresChecks, "a_check_holds_or_conflicts"),
+        (Defect::ForgetsCommands, "a_repeated_command_returns_its_first_result"),
+        (Defect::AcceptsAnyRevision, "expect_revision_conflicts_with_any_other_revision"),
+        (Defect::IgnoresChecks, "a_check_conflicts_unless_its_revision_is_current"),
         (Defect::ReadsInPieces, "one_get_is_one_snapshot"),
-        (Defect::IgnoresTheLimit, "pages_hold_everything_once"),
-        (Defect::RestartsPages, "pages_hold_everything_once"),
-        (Defect::IgnoresProjections, "a_projection_keeps_what_is_asked"),
-        (Defect::SweepsEarly, "a_sweep_takes_exactly_what_is_expired"),
+        (Defect::IgnoresTheLimit, "pages_return_every_row_once"),
+        (Defect::RestartsPages, "pages_return_every_row_once"),
+        (Defect::IgnoresProjections, "a_projection_returns_the_requested_fields"),
+        (Defect::SweepsEarly, "a_sweep_deletes_exactly_the_expired_documents"),
         (Defect::SkipsAChange, "changes_come_in_order"),
-        (Defect::NeverCloses, "a_closed_store_says_so"),
-        (Defect::TakesNothingForZero, "numbers_over_everything"),
-        (Defect::DeletesWhatIsAbsent, "an_operation_fits_its_expectation"),
+        (Defect::NeverCloses, "a_closed_store_refuses_every_call"),
+        (Defect::ReportsNullAsZero, "aggregates_are_computed_over_all_documents"),
+        (Defect::AcceptsDeletingAbsent, "operations_that_contradict_their_expectation_are_invalid"),
     ];
     for (defect, case) in expected {
-        let subject = Subject::of(Defective { inner: Memory::new(), defect });
+        let subject = Subject::new(DefectiveStore { inner: Memory::new(), defect });
         let verdict = block_on(run(case, subject));
         assert!(verdict.is_err(), "{case} passes a store that {defect:?}");
     }
 }
 
 #[test]
-fn cases_have_names_of_their_own_and_say_what_they_hold() {
+fn case_names_are_unique_and_each_case_states_its_rule() {
     let mut names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
     names.sort_unstable();
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    assert!(CASES.iter().all(|case| !case.holds.is_empty()));
-    assert!(block_on(run("no such case", Subject::of(Memory::new()))).is_err());
+    assert!(CASES.iter().all(|case| !case.rule.is_empty()));
+    assert!(block_on(run("no such case", Subject::new(Memory::new()))).is_err());
 }

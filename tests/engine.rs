@@ -1,23 +1,23 @@
-//! The engine's promises, on a domain of one counter: compare-and-set, repeats, fresh reads for replies without a commit, unknown
-//! outcomes, warm values.
+//! The engine's contract, on a domain with one counter: compare-and-set, repeated commands, fresh reads for replies without a commit, unknown
+//! outcomes, cached values.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 
-use runstate::code::Code;
 use runstate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
 use runstate::engine::{Engine, Error, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Field, Key};
-use runstate::store::layer::{Fault, FaultStore, Method, Trace};
+use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
 use runstate::store::{self, Memory, Store};
 use runstate::value::Document;
 use serde::Serialize;
 
 const COUNTERS: Collection = Collection::new("test.counters", 1).fields(&[Field::id("id"), Field::int("n")]);
 
-/// Adds to a counter, up to a bound.
+/// Adds to a counter, up to a limit.
 #[derive(Serialize)]
 struct Add {
     id: &'static str,
@@ -42,9 +42,9 @@ impl Command for Add {
     fn decide(&self, view: &View, _: &mut Ctx) -> Result<Decision<i64>, Rejection> {
         let key = Key::new(&COUNTERS, self.id);
         let found = view.get(&key);
-        // The live form is the number itself; cold, it is decoded.
-        let warm = view.warm::<i64>(&key).copied();
-        let n = warm.or_else(|| found.and_then(|f| f.document["n"].as_i64())).unwrap_or(0) + self.by;
+        // The cached value is the number itself. Without it, the document is decoded.
+        let cached = view.cached::<i64>(&key).copied();
+        let n = cached.or_else(|| found.and_then(|f| f.document["n"].as_i64())).unwrap_or(0) + self.by;
         if n > self.most {
             return Err(Rejection::Limit { what: format!("{n}"), limit: format!("{}", self.most) });
         }
@@ -53,8 +53,8 @@ impl Command for Add {
             Some(before) => Change::Update { key: key.clone(), before: before.clone(), after: document },
             None => Change::Insert { key: key.clone(), document },
         };
-        let mut decision = Decision::of(n).change(change);
-        decision.warm.push((key, CachedValue::new(n, 8)));
+        let mut decision = Decision::new(n).change(change);
+        decision.cached.push((key, CachedValue::new(n, 8)));
         Ok(decision)
     }
 }
@@ -86,19 +86,19 @@ async fn the_same_command_id_gives_the_first_result() {
 }
 
 #[tokio::test]
-async fn another_command_under_a_used_id_is_told_so() {
+async fn another_command_under_a_used_id_is_rejected() {
     let engine = engine(Arc::new(Memory::new())).await;
     engine.execute_as(&ADD, &id("a")).await.unwrap();
     let error = engine.execute_as(&Add { by: 2, ..ADD }, &id("a")).await.unwrap_err();
-    assert_eq!(error.code, Code::CommandIdReused);
+    assert_eq!(error.code, ErrorCode::CommandIdReused);
 }
 
 #[tokio::test]
-async fn the_repeat_of_what_would_now_be_refused_is_still_the_first_result() {
+async fn repeat_returns_the_first_result_even_if_now_rejected() {
     let engine = engine(Arc::new(Memory::new())).await;
     let once = Add { most: 1, ..ADD };
     engine.execute_as(&once, &id("a")).await.unwrap();
-    assert_eq!(engine.execute(&once).await.unwrap_err().code, Code::Limit);
+    assert_eq!(engine.execute(&once).await.unwrap_err().code, ErrorCode::Limit);
     assert_eq!(engine.execute_as(&once, &id("a")).await.unwrap().output, 1);
 }
 
@@ -122,18 +122,18 @@ async fn two_engines_on_one_store_lose_no_update() {
 }
 
 #[tokio::test]
-async fn a_refusal_never_rests_on_what_the_cache_remembers() {
+async fn rejection_is_never_based_on_cached_documents() {
     let store: Arc<dyn Store> = Arc::new(Memory::new());
     let (one, two) = (engine(store.clone()).await, engine(store.clone()).await);
     one.execute(&Add { by: 10, ..ADD }).await.unwrap();
-    // The other engine takes it back; the first one still remembers 10.
+    // The other engine subtracts 10. The first one still has 10 in its cache.
     two.execute(&Add { by: -10, ..ADD }).await.unwrap();
     assert_eq!(one.execute(&Add { most: 5, ..ADD }).await.unwrap(), 1);
 }
 
 #[tokio::test]
-async fn a_warm_command_reads_nothing() {
-    let store = Arc::new(Trace::new(Memory::new()));
+async fn command_on_cached_documents_reads_nothing() {
+    let store = Arc::new(CountingStore::new(Memory::new()));
     let engine = engine(store.clone()).await;
     engine.execute(&ADD).await.unwrap();
     store.reset();
@@ -143,8 +143,8 @@ async fn a_warm_command_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_and_nothing_is_done_twice() {
-    for fault in [Fault::After(unknown()), Fault::Before(unknown())] {
+async fn unknown_outcome_is_resolved_and_nothing_is_applied_twice() {
+    for fault in [Fault::FailAfter(unknown()), Fault::FailBefore(unknown())] {
         let store = Arc::new(FaultStore::new(Memory::new()));
         let engine = engine(store.clone()).await;
         engine.execute(&ADD).await.unwrap();
@@ -155,14 +155,14 @@ async fn a_lost_answer_is_asked_for_and_nothing_is_done_twice() {
 }
 
 #[tokio::test]
-async fn where_the_outcome_cannot_be_asked_the_caller_is_told_and_may_repeat() {
+async fn unresolved_outcome_is_a_retryable_unknown_error() {
     let store = Arc::new(FaultStore::new(Memory::new()));
     let engine = engine(store.clone()).await;
-    store.plan(Method::Commit, 1, Fault::After(unknown()));
-    let down = store::Error::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
-    store.plan(Method::Outcome, 1, Fault::Before(down));
+    store.plan(Method::Commit, 1, Fault::FailAfter(unknown()));
+    let down = store::StoreError::Unavailable { what: "ledger".into(), why: "the line is cut".into() };
+    store.plan(Method::Outcome, 1, Fault::FailBefore(down));
     let error: Error = engine.execute_as(&ADD, &id("a")).await.unwrap_err();
-    assert_eq!((error.code, error.retryable), (Code::Unknown, true));
+    assert_eq!((error.code, error.retryable), (ErrorCode::UnknownOutcome, true));
     assert_eq!(engine.execute_as(&ADD, &id("a")).await.unwrap().output, 1);
     assert_eq!(count(store.inner()).await, 1);
 }
@@ -185,6 +185,6 @@ async fn a_process_that_dies_at_any_call_leaves_all_or_nothing() {
     }
 }
 
-fn unknown() -> store::Error {
-    store::Error::Unknown { command: id("a"), why: "the line is cut".into() }
+fn unknown() -> store::StoreError {
+    store::StoreError::UnknownOutcome { command: id("a"), why: "the line is cut".into() }
 }

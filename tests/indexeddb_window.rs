@@ -1,4 +1,4 @@
-//! The store in IndexedDB, in a window of a real browser.
+//! Tests of the IndexedDB store in a window of a real browser.
 #![cfg(all(target_family = "wasm", feature = "compiler", feature = "indexeddb", feature = "testing"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

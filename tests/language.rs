@@ -1,21 +1,21 @@
-//! What programs mean, against Node: every program of `language/programs`, and generated ones, run here and in one Node
-//! process, and must print the same lines, ask the same questions and end the same way. Then the same programs again,
-//! stopped, saved and restored at every few instructions.
+//! The language compared with Node. The programs of `language/programs` and generated ones run in the machine and in one Node
+//! process. They must print the same lines, make the same calls and end the same way. The same programs also run with saves and
+//! restores every few instructions.
 #![cfg(feature = "compiler")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "language/asynchronous.rs"]
-mod asynchronous;
-#[path = "language/generate.rs"]
-mod generate;
-#[path = "language/run.rs"]
-mod run;
-#[path = "language/values.rs"]
-mod values;
+#[path = "language/async_generator.rs"]
+mod async_generator;
+#[path = "language/program_generator.rs"]
+mod program_generator;
+#[path = "language/runner.rs"]
+mod runner;
+#[path = "language/value_generator.rs"]
+mod value_generator;
 
-use run::{Case, Ending, Outcome};
+use runner::{LanguageCase, LanguageEnd, LanguageOutcome};
 
-fn table() -> Vec<Case> {
+fn load_cases() -> Vec<LanguageCase> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/programs");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -26,32 +26,37 @@ fn table() -> Vec<Case> {
         for part in text.split("//// ").skip(1) {
             let (head, body) = part.split_once('\n').unwrap_or((part, ""));
             match (head.split_once(": "), cases.last_mut()) {
-                (Some(("answers", json)), Some(Case { answers, source, .. })) => {
+                (Some(("answers", json)), Some(LanguageCase { answers, source, .. })) => {
                     *answers = serde_json::from_str(json).unwrap();
                     source.push_str(body);
                 }
-                (Some(("input", json)), Some(Case { input, source, .. })) => {
+                (Some(("input", json)), Some(LanguageCase { input, source, .. })) => {
                     *input = serde_json::from_str(json).unwrap();
                     source.push_str(body);
                 }
-                (None, Some(Case { node, .. })) if head == "node" => *node = Some(body.to_owned()),
-                _ => cases.push(Case { name: format!("{stem}: {head}"), source: body.to_owned(), ..Case::default() }),
+                (None, Some(LanguageCase { node_source: node, .. })) if head == "node" => *node = Some(body.to_owned()),
+                _ => cases.push(LanguageCase {
+                    name: format!("{stem}: {head}"),
+                    source: body.to_owned(),
+                    ..LanguageCase::default()
+                }),
             }
         }
     }
     cases
 }
 
-/// Compares all cases with Node and reports every difference at once. `excuses` says which are none. Gives how many are the same.
-fn compare(test: &str, cases: &[Case], excuses: impl Fn(&Outcome, &Outcome) -> bool) -> usize {
-    let Some(expected) = run::node(cases) else {
+/// Compares all cases with Node, and reports all differences at once. `excuses` accepts a difference. Returns the number of equal
+/// cases.
+fn compare(test: &str, cases: &[LanguageCase], excuses: impl Fn(&LanguageOutcome, &LanguageOutcome) -> bool) -> usize {
+    let Some(expected) = runner::run_in_node(cases) else {
         println!("skipped: language::{test}: there is no node on this machine");
         assert!(std::env::var_os("CI").is_none(), "under CI a skip is a failure");
         return cases.len();
     };
     let (mut wrong, mut same) = (Vec::new(), 0);
     for (case, expected) in cases.iter().zip(&expected) {
-        let found = run::here(case);
+        let found = runner::run_in_machine(case);
         if found == *expected {
             same += 1;
         } else if !excuses(expected, &found) {
@@ -63,62 +68,65 @@ fn compare(test: &str, cases: &[Case], excuses: impl Fn(&Outcome, &Outcome) -> b
     same
 }
 
-/// A program may be refused, or end where only promises lead on: what came before must be the same.
-fn refused(expected: &Outcome, found: &Outcome) -> bool {
-    match &found.ending {
-        Ending::Refused(_) => true,
-        Ending::Failed(message) => message.starts_with("UnsupportedError") && expected.lines.starts_with(&found.lines),
-        Ending::Complete(_) => false,
+/// A program may be refused, or end where only promises could continue. The lines before must be the same.
+fn is_refusal(expected: &LanguageOutcome, found: &LanguageOutcome) -> bool {
+    match &found.end {
+        LanguageEnd::Refused(_) => true,
+        LanguageEnd::Failed(message) => {
+            message.starts_with("UnsupportedError") && expected.lines.starts_with(&found.lines)
+        }
+        LanguageEnd::Complete(_) => false,
     }
 }
 
-/// Limits are tighter here than in Node: what came before must be the same.
-fn stopped_earlier(expected: &Outcome, found: &Outcome) -> bool {
-    let limit = matches!(&found.ending, Ending::Failed(message) if message.starts_with("LimitError"));
+/// Limits are tighter than in Node. The lines before must be the same.
+fn is_earlier_stop(expected: &LanguageOutcome, found: &LanguageOutcome) -> bool {
+    let limit = matches!(&found.end, LanguageEnd::Failed(message) if message.starts_with("LimitError"));
     limit && expected.lines.starts_with(&found.lines)
 }
 
-fn difference(case: &Case, expected: &Outcome, found: &Outcome) -> String {
+fn difference(case: &LanguageCase, expected: &LanguageOutcome, found: &LanguageOutcome) -> String {
     let at = expected.lines.iter().zip(&found.lines).position(|(a, b)| a != b);
     let at = at.unwrap_or(expected.lines.len().min(found.lines.len()));
-    let line =
-        |outcome: &Outcome| outcome.lines.get(at).cloned().unwrap_or_else(|| format!("(end) {:?}", outcome.ending));
+    let line = |outcome: &LanguageOutcome| {
+        outcome.lines.get(at).cloned().unwrap_or_else(|| format!("(end) {:?}", outcome.end))
+    };
     let shown = std::env::var_os("RUNSTATE_SHOW").is_some();
     let source = if shown { case.source.as_str() } else { "(RUNSTATE_SHOW=1 shows the source)" };
     format!("--- {} line {}\n  node: {}\n  here: {}\n{source}", case.name, at + 1, line(expected), line(found))
 }
 
 #[test]
-fn programs_mean_what_node_means() {
-    compare("programs_mean_what_node_means", &table(), stopped_earlier);
+fn programs_behave_as_in_node() {
+    compare("programs_behave_as_in_node", &load_cases(), is_earlier_stop);
 }
 
 #[test]
-fn generated_programs_mean_what_node_means() {
+fn generated_programs_behave_as_in_node() {
     let seed = seed();
-    let cases: Vec<Case> = (0..1_500u64)
-        .map(|number| Case {
+    let cases: Vec<LanguageCase> = (0..1_500u64)
+        .map(|number| LanguageCase {
             name: format!("seed {seed} program {number}"),
-            source: generate::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
+            source: program_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
             answers: vec!["a".into(), "7".into(), String::new()],
-            ..Case::default()
+            ..LanguageCase::default()
         })
         .collect();
-    compare("generated_programs_mean_what_node_means", &cases, stopped_earlier);
+    compare("generated_programs_behave_as_in_node", &cases, is_earlier_stop);
 }
 
 #[test]
-fn generated_async_programs_mean_what_node_means_or_are_refused() {
+fn generated_async_programs_behave_as_in_node_or_are_rejected() {
     let seed = seed();
-    let cases: Vec<Case> = (0..600u64)
-        .map(|number| Case {
+    let cases: Vec<LanguageCase> = (0..600u64)
+        .map(|number| LanguageCase {
             name: format!("seed {seed} async program {number}"),
-            source: asynchronous::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
-            ..Case::default()
+            source: async_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
+            ..LanguageCase::default()
         })
         .collect();
-    let same = compare("generated_async_programs_mean_what_node_means_or_are_refused", &cases, refused);
-    assert!(same > cases.len() / 5, "only {same} of {} programs are not refused", cases.len());
+    let same = compare("generated_async_programs_behave_as_in_node_or_are_rejected", &cases, is_refusal);
+    assert!(same > cases.len() / 5, "only {same} of {} programs equal Node", cases.len());
 }
 
 fn seed() -> u64 {
@@ -130,38 +138,33 @@ fn seed() -> u64 {
 #[test]
 fn console_log_prints_what_node_prints() {
     let seed = seed();
-    let cases: Vec<Case> = (0..400u64)
-        .map(|number| Case {
+    let cases: Vec<LanguageCase> = (0..400u64)
+        .map(|number| LanguageCase {
             name: format!("seed {seed} values {number}"),
-            source: values::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
-            ..Case::default()
+            source: value_generator::program(seed.wrapping_mul(1_000_003).wrapping_add(number)),
+            ..LanguageCase::default()
         })
         .collect();
-    compare("console_log_prints_what_node_prints", &cases, stopped_earlier);
+    compare("console_log_prints_what_node_prints", &cases, is_earlier_stop);
 }
 
 #[test]
-fn a_program_stopped_anywhere_goes_on_as_if_it_had_not() {
-    for case in table() {
-        let whole = run::here(&case);
-        if matches!(whole.ending, Ending::Refused(_)) {
+fn program_saved_and_restored_anywhere_behaves_the_same() {
+    for case in load_cases() {
+        let whole = runner::run_in_machine(&case);
+        if matches!(whole.end, LanguageEnd::Refused(_)) {
             continue;
         }
-        // Some 70 stops each: where they fall differs from program to program, so that all kinds of places are met.
+        // About 70 and 19 stops per program. Their positions differ between programs, so stops occur at all kinds of instructions.
         for fuel in [whole.instructions / 70 + 1, whole.instructions / 19 + 2] {
-            let parts = run::in_parts(&case, fuel);
-            assert_eq!(
-                (&parts.lines, &parts.ending),
-                (&whole.lines, &whole.ending),
-                "{} in parts of {fuel}",
-                case.name
-            );
+            let parts = runner::run_in_slices(&case, fuel);
+            assert_eq!((&parts.lines, &parts.end), (&whole.lines, &whole.end), "{} in parts of {fuel}", case.name);
         }
     }
 }
 
 #[test]
-fn a_limit_names_itself_and_cannot_be_caught() {
+fn limit_error_names_its_limit_and_cannot_be_caught() {
     let cases = [
         ("for (;;) {}", "instruction"),
         ("let s = 'x'; for (;;) s = s + s", "string length"),
@@ -176,9 +179,9 @@ fn a_limit_names_itself_and_cannot_be_caught() {
     for (source, limit) in cases {
         let source =
             format!("try {{ {source} }} catch (e) {{ console.log('caught', e) }} finally {{ console.log('finally') }}");
-        let case = Case { name: limit.to_owned(), source, ..Case::default() };
-        let outcome = run::limited(&case);
-        let Ending::Failed(message) = &outcome.ending else { panic!("{limit}: {:?}", outcome.ending) };
+        let case = LanguageCase { name: limit.to_owned(), source, ..LanguageCase::default() };
+        let outcome = runner::run_with_limits(&case);
+        let LanguageEnd::Failed(message) = &outcome.end else { panic!("{limit}: {:?}", outcome.end) };
         assert!(message.starts_with("LimitError") && message.contains(limit), "{limit}: {message}");
         assert!(!outcome.lines.iter().any(|line| line.contains("caught") || line == "finally"), "{limit} was caught");
     }

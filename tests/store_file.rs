@@ -1,17 +1,17 @@
-//! The store on files under the conformance suite, and what only real files can show.
+//! Conformance tests of the file store, and tests that need real files.
 #![cfg(feature = "testing")]
-// Helpers of tests are tests.
+// Helpers of tests count as tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "store_file/disk_full.rs"]
+mod disk_full;
 #[path = "store_file/durability.rs"]
 mod durability;
 #[cfg(unix)]
 #[path = "store_file/folders.rs"]
 mod folders;
-#[path = "store_file/formats.rs"]
-mod formats;
-#[path = "store_file/full.rs"]
-mod full;
+#[path = "store_file/older_formats.rs"]
+mod older_formats;
 #[path = "store_file/processes.rs"]
 mod processes;
 #[cfg(target_os = "linux")]
@@ -23,26 +23,26 @@ use std::future::Future;
 use std::sync::Arc;
 
 use runstate::marker::BoxFuture;
-use runstate::store::file::{FileStore, NativeFs, Options};
-use runstate::store::{Error, Store};
+use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
+use runstate::store::{Store, StoreError};
 use runstate::testing::conformance::Subject;
 
-/// A store on files needs a tokio runtime.
-fn on_tokio<T>(future: impl Future<Output = T>) -> T {
+/// Runs a future on a tokio runtime, which the file store needs.
+fn block_on_tokio<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap().block_on(future)
 }
 
-async fn open(folder: &tempfile::TempDir) -> Result<FileStore<NativeFs>, Error> {
-    FileStore::open(folder.path(), Options::default()).await
+async fn open(folder: &tempfile::TempDir) -> Result<FileStore<NativeFs>, StoreError> {
+    FileStore::open(folder.path(), FileStoreOptions::default()).await
 }
 
 async fn fresh() -> Subject {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let store = open(&folder).await.unwrap();
-    Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, Error>> {
+    Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
         let folder = folder.clone();
         Box::pin(async move { Ok(Arc::new(open(&folder).await?) as Arc<dyn Store>) })
     })
 }
 
-runstate::conformance!(fresh, block_on = on_tokio);
+runstate::conformance!(fresh, block_on = block_on_tokio);

@@ -1,49 +1,49 @@
 //! The store on MongoDB under the conformance suite, on a real replica set: the one that `RUNSTATE_TEST_MONGODB` names.
 #![cfg(all(feature = "testing", feature = "mongodb"))]
-// Helpers of tests are tests.
+// Test helpers may panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "store_mongodb/concerns.rs"]
 mod concerns;
 #[path = "store_mongodb/cost.rs"]
 mod cost;
+#[path = "store_mongodb/errors.rs"]
+mod errors;
 #[path = "store_mongodb/faults.rs"]
 mod faults;
-#[path = "store_mongodb/holds.rs"]
-mod holds;
+#[path = "store_mongodb/index_replacement.rs"]
+mod index_replacement;
 #[path = "store_mongodb/interleavings.rs"]
 mod interleavings;
 #[path = "store_mongodb/ledger.rs"]
 mod ledger;
-#[path = "store_mongodb/recorded.rs"]
-mod recorded;
+#[path = "store_mongodb/recorded_store.rs"]
+mod recorded_store;
 #[path = "store_mongodb/recorder.rs"]
 mod recorder;
-#[path = "store_mongodb/replaced.rs"]
-mod replaced;
 #[path = "store_mongodb/server.rs"]
 mod server;
-#[path = "store_mongodb/trouble.rs"]
-mod trouble;
+#[path = "store_mongodb/stripes.rs"]
+mod stripes;
 #[path = "store_mongodb/versions.rs"]
 mod versions;
 
 use std::sync::Arc;
 
 use runstate::marker::BoxFuture;
-use runstate::store::mongodb::{Mongo, Options};
-use runstate::store::{Error, Store};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Store, StoreError};
 use runstate::testing::conformance::Subject;
 
-use self::server::{fresh_url, on_server};
+use self::server::{fresh_url, run_on_server};
 
 async fn fresh() -> Subject {
     let url = fresh_url();
-    let store = Mongo::open(&url, Options::default()).await.unwrap();
-    Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, Error>> {
+    let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
+    Subject::durable(store, move || -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
         let url = url.clone();
-        Box::pin(async move { Ok(Arc::new(Mongo::open(&url, Options::default()).await?) as Arc<dyn Store>) })
+        Box::pin(async move { Ok(Arc::new(Mongo::open(&url, MongoOptions::default()).await?) as Arc<dyn Store>) })
     })
 }
 
-runstate::conformance!(fresh, block_on = on_server);
+runstate::conformance!(fresh, block_on = run_on_server);

@@ -1,23 +1,25 @@
-//! The store on MongoDB on servers that are killed, cut off, guarded or none of a replica set, and under clients that are killed: nothing that
-//! was acknowledged is lost, nothing is done twice, and every error says what it is.
+//! The store on MongoDB with servers that are killed, cut off, protected or not in a replica set, and with clients that are killed. Nothing
+//! that was acknowledged is lost, nothing is applied twice, and every error has its proper code.
 #![cfg(unix)]
-// Helpers of tests are tests.
+// Test helpers may panic.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "store_mongodb_faults/access.rs"]
 mod access;
-#[path = "store_mongodb_faults/building.rs"]
-mod building;
 #[path = "store_mongodb_faults/checker.rs"]
 mod checker;
+#[path = "store_mongodb_faults/clock_skew.rs"]
+mod clock_skew;
 #[path = "store_mongodb_faults/crash.rs"]
 mod crash;
 #[path = "store_mongodb_faults/failover.rs"]
 mod failover;
 #[path = "store_mongodb_faults/feed.rs"]
 mod feed;
-#[path = "store_mongodb_faults/linear.rs"]
-mod linear;
+#[path = "store_mongodb_faults/index_builds.rs"]
+mod index_builds;
+#[path = "store_mongodb_faults/linearizability.rs"]
+mod linearizability;
 #[path = "store_mongodb_faults/load.rs"]
 mod load;
 #[path = "store_mongodb_faults/network.rs"]
@@ -32,20 +34,18 @@ mod register;
 mod roles;
 #[path = "store_mongodb_faults/server.rs"]
 mod server;
-#[path = "store_mongodb_faults/skew.rs"]
-mod skew;
 #[path = "store_mongodb_faults/workers.rs"]
 mod workers;
 
-/// Whether the long form was asked for.
-fn full() -> bool {
+/// Whether the long form of the tests was requested.
+fn is_full_run() -> bool {
     std::env::var_os("RUNSTATE_FULL").is_some()
 }
 
-/// Numbers that follow from the seed of the run, which is printed.
-struct Random(u64);
+/// Pseudo-random numbers from the seed of the run, which is printed.
+struct SeededRandom(u64);
 
-impl Random {
+impl SeededRandom {
     fn seeded() -> Self {
         let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261);
         println!("seed {seed} (RUNSTATE_SEED=… runs others)");

@@ -1,8 +1,8 @@
-//! Moving between stores of different kinds, through the library.
+//! Export and import between stores of different kinds, through the library.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "transfer/unfaithful.rs"]
-mod unfaithful;
+#[path = "transfer/unfaithful_store.rs"]
+mod unfaithful_store;
 #[path = "transfer/verification.rs"]
 mod verification;
 
@@ -10,48 +10,51 @@ use std::future::Future;
 use std::io::{BufReader, Cursor};
 use std::sync::Arc;
 
-use runstate::code::Code;
 use runstate::domain;
 use runstate::domain::cvm::{Delete, EXECUTIONS, Load, Start, Status};
-use runstate::engine::transfer::{Header, Imported, LineReader, LineWriter, Record, Selection, Sink, Summary, check};
+use runstate::engine::transfer::{
+    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportReport, LineReader, LineWriter, Selection, check,
+};
 use runstate::engine::{self, Cvm, Engine, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::{Key, Query};
-use runstate::store::file::{FileStore, Options};
-use runstate::store::layer::{Fault, FaultStore, Method, Small};
-use runstate::store::{COMMANDS, Error, Limits, Memory, Store};
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
+use runstate::store::{BatchLimits, COMMANDS, Memory, Store, StoreError};
 use runstate::time::Millis;
 
 const ASKS: &str = "const kept = []; for (let i = 0; i < 100; i++) kept.push({ i, f: () => i });
     console.log('one'); const a = CC('first?'); console.log(a, kept[7].f()); const b = CC('second?'); a + b + kept.length";
 
-async fn over(store: Arc<dyn Store>) -> Engine {
+async fn engine_over(store: Arc<dyn Store>) -> Engine {
     Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), Settings::default()).await.unwrap()
 }
 
-async fn memory() -> Engine {
-    over(Arc::new(Memory::new())).await
+async fn memory_engine() -> Engine {
+    engine_over(Arc::new(Memory::new())).await
 }
 
-async fn file(folder: &tempfile::TempDir) -> Engine {
-    over(Arc::new(FileStore::open(folder.path().join("store"), Options::default()).await.unwrap())).await
+async fn file_engine(folder: &tempfile::TempDir) -> Engine {
+    engine_over(Arc::new(FileStore::open(folder.path().join("store"), FileStoreOptions::default()).await.unwrap()))
+        .await
 }
 
-async fn loaded(engine: &Engine, name: &str, source: &str) -> Cvm {
+async fn load_program(engine: &Engine, name: &str, source: &str) -> Cvm {
     let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
     let runs = engine.cvm();
     runs.load(&Load::new(name, source, bytecode), None).await.unwrap();
     runs
 }
 
-async fn export(engine: &Engine) -> (Vec<u8>, Summary) {
+async fn export(engine: &Engine) -> (Vec<u8>, ExportSummary) {
     let mut bytes = Vec::new();
     let summary = engine.export(&mut LineWriter::new(&mut bytes, "memory"), |_| {}).await.unwrap();
     (bytes, summary)
 }
 
-async fn import(engine: &Engine, bytes: &[u8]) -> Result<Imported, runstate::engine::Error> {
+async fn import(engine: &Engine, bytes: &[u8]) -> Result<ImportReport, runstate::engine::Error> {
     let catalog = runstate::engine::catalog(&domain::catalog().unwrap()).unwrap();
     let mut source = LineReader::new(BufReader::new(Cursor::new(bytes)), "memory", catalog.clone());
     let checked = check(&mut source, &catalog, |_| {})?;
@@ -63,27 +66,27 @@ fn id(text: &str) -> CommandId {
 }
 
 #[tokio::test]
-async fn what_goes_round_through_every_store_is_what_it_was() {
+async fn round_trip_through_every_store_is_lossless() {
     let folder = tempfile::tempdir().unwrap();
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::of("asks") }, Some(&id(name))).await.unwrap();
+        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
         runs.answer(name, None, "x".into(), Some("ann".into()), Some(&id(&format!("{name}-1")))).await.unwrap();
     }
     runs.pause("b", None).await.unwrap();
     let (bytes, exported) = export(&first).await;
-    let second = file(&folder).await;
+    let second = file_engine(&folder).await;
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
     let (bytes, on_files) = export(&second).await;
     assert_eq!(on_files, exported);
-    let third = memory().await;
+    let third = memory_engine().await;
     import(&third, &bytes).await.unwrap();
     assert_eq!(export(&third).await.1, exported);
     for name in ["a", "b"] {
         assert_eq!(third.cvm().show(name).await.unwrap(), runs.show(name).await.unwrap());
     }
-    // The paused one keeps its answer, there as here.
+    // The paused execution keeps its answer in both stores.
     for runs in [&runs, &third.cvm()] {
         runs.answer("b", None, "y".into(), None, Some(&id("late"))).await.unwrap();
         assert_eq!(runs.unpause("b", Some(&id("on"))).await.unwrap().status, Status::Complete);
@@ -93,14 +96,14 @@ async fn what_goes_round_through_every_store_is_what_it_was() {
 }
 
 #[tokio::test]
-async fn calls_go_on_where_they_were_moved_with_their_answers_claims_and_deadlines() {
+async fn moved_calls_keep_their_answers_claims_and_deadlines() {
     const SOURCE: &str = r#"
         const [a, b, c] = CC.all(["a?", { tool: "t" }, { prompt: "c?", timeoutMs: 600000, default: "none" }]);
         console.log(a, b, c, CC("d?", { key: "d" }), CC("e?", { key: "e" }));
     "#;
-    let first = memory().await;
-    let runs = loaded(&first, "together", SOURCE).await;
-    runs.start(&Start { id: Some("run".into()), ..Start::of("together") }, None).await.unwrap();
+    let first = memory_engine().await;
+    let runs = load_program(&first, "together", SOURCE).await;
+    runs.start(&Start { id: Some("run".into()), ..Start::new("together") }, None).await.unwrap();
     for key in ["d", "e"] {
         runs.answer_key("run", key, 1, key.into(), None, None).await.unwrap();
     }
@@ -109,12 +112,12 @@ async fn calls_go_on_where_they_were_moved_with_their_answers_claims_and_deadlin
     let work = runs.claim(&["t".into()], "worker", Millis::minutes(5)).await.unwrap().unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let second = file(&folder).await;
+    let second = file_engine(&folder).await;
     import(&second, &export(&first).await.0).await.unwrap();
     let there = second.cvm();
     assert_eq!(there.show("run").await.unwrap(), runs.show("run").await.unwrap());
     assert_eq!(there.next_due().await.unwrap(), runs.next_due().await.unwrap());
-    // Whoever worked on it may go on, and nobody else may yet.
+    // The worker that had claimed the call may continue, and no other worker may claim it yet.
     assert_eq!(there.claim(&["t".into()], "another", Millis::minutes(5)).await.unwrap(), None);
     there.complete(&work.claimed, "b".into(), None, None).await.unwrap();
     there.answer("run", None, "c".into(), None, None).await.unwrap();
@@ -122,33 +125,33 @@ async fn calls_go_on_where_they_were_moved_with_their_answers_claims_and_deadlin
 }
 
 #[tokio::test]
-async fn a_command_is_repeated_after_the_move_from_its_first_result() {
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
-    let started = runs.start(&Start::of("asks"), Some(&id("start"))).await.unwrap();
+async fn command_repeated_after_a_move_returns_its_first_result() {
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
+    let started = runs.start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
     runs.answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
-    let second = memory().await;
+    let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    let again = second.cvm().start(&Start::of("asks"), Some(&id("start"))).await.unwrap();
+    let again = second.cvm().start(&Start::new("asks"), Some(&id("start"))).await.unwrap();
     assert_eq!(again.id, started.id);
     second.cvm().answer(&started.id, None, "x".into(), None, Some(&id("answer"))).await.unwrap();
     let other = second.cvm().answer(&started.id, None, "z".into(), None, Some(&id("answer"))).await.unwrap_err();
-    assert_eq!(other.code, Code::CommandIdReused);
+    assert_eq!(other.code, ErrorCode::CommandIdReused);
     assert_eq!(second.cvm().list(&Default::default()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn what_was_moved_can_be_deleted_and_imported_again() {
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
+async fn imported_execution_can_be_deleted_and_imported_again() {
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::of("asks") }, None).await.unwrap();
+        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, None).await.unwrap();
         runs.cancel(name, None).await.unwrap();
     }
-    // Of one the deletion has begun; it goes on in the other store.
-    first.execute_as(&Delete::of("b"), &id("delete")).await.unwrap();
+    // The deletion of `b` has begun. It continues in the other store.
+    first.execute_as(&Delete::new("b"), &id("delete")).await.unwrap();
     let (bytes, _) = export(&first).await;
-    let second = memory().await;
+    let second = memory_engine().await;
     import(&second, &bytes).await.unwrap();
     second.cvm().delete("b", Some(&id("delete"))).await.unwrap();
     second.cvm().delete("a", None).await.unwrap();
@@ -160,94 +163,94 @@ async fn what_was_moved_can_be_deleted_and_imported_again() {
         let kept = matches!(name, "cvm.programs" | "cvm.program_versions" | "runstate.commands");
         assert!(kept || count == 0, "{count} of {name} are left");
     }
-    // The same file again brings it back: a batch that was written once is not taken for done.
+    // The same file brings the execution back: batches of the first import do not count as replayed.
     let imported = import(&second, &bytes).await.unwrap();
-    assert!(imported.written > 0 && imported.there > 0);
+    assert!(imported.written > 0 && imported.already_present > 0);
     assert_eq!(second.cvm().show("a").await.unwrap(), runs.show("a").await.unwrap());
 }
 
 #[tokio::test]
-async fn a_running_execution_runs_on_where_it_was_moved() {
+async fn moved_running_execution_resumes() {
     let settings = Settings { slice_instructions: 100, ..Settings::default() };
     let store = Arc::new(Memory::new());
     let first = Engine::new(store, Arc::new(SystemHost), domain::catalog().unwrap(), settings).await.unwrap();
     let source = "let n = 0; for (let i = 0; i < 1000; i++) { n += i } console.log(n)";
-    loaded(&first, "sums", source).await;
-    // Only the first slice, as if its process had died then.
-    let start = Start { id: Some("r".into()), ..Start::of("sums") };
+    load_program(&first, "sums", source).await;
+    // Only the first slice, as if the process had died then.
+    let start = Start { id: Some("r".into()), ..Start::new("sums") };
     assert_eq!(first.execute(&start).await.unwrap().status, Status::Running);
-    let second = memory().await;
+    let second = memory_engine().await;
     import(&second, &export(&first).await.0).await.unwrap();
-    assert_eq!(second.cvm().next("r", None).await.unwrap().status, Status::Complete);
+    assert_eq!(second.cvm().resume("r", None).await.unwrap().status, Status::Complete);
     assert_eq!(second.cvm().show("r").await.unwrap().output, ["499500"]);
 }
 
-/// A sink while whose documents come somebody writes to the store, so many times.
-struct Busy<S> {
+/// A sink that writes to the store, for `times` times, while documents are exported.
+struct StartingSink<S> {
     inner: S,
     runs: Cvm,
     times: u32,
 }
 
-impl<S: Sink> Sink for Busy<S> {
-    fn begin(&mut self, header: &Header) -> Result<(), engine::Error> {
+impl<S: ExportSink> ExportSink for StartingSink<S> {
+    fn begin(&mut self, header: &ExportHeader) -> Result<(), engine::Error> {
         if self.times > 0 {
             self.times -= 1;
-            let (runs, start) = (self.runs.clone(), Start::of("asks"));
+            let (runs, start) = (self.runs.clone(), Start::new("asks"));
             let mut write = std::pin::pin!(runs.start(&start, None));
-            // In memory nothing has to be waited for.
+            // A store in memory completes at once.
             let written = write.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
             assert!(matches!(written, std::task::Poll::Ready(Ok(_))));
         }
         self.inner.begin(header)
     }
 
-    fn put(&mut self, record: &Record, line: &str) -> Result<(), engine::Error> {
+    fn put(&mut self, record: &ExportRecord, line: &str) -> Result<(), engine::Error> {
         self.inner.put(record, line)
     }
 
-    fn end(&mut self, summary: &Summary) -> Result<(), engine::Error> {
+    fn end(&mut self, summary: &ExportSummary) -> Result<(), engine::Error> {
         self.inner.end(summary)
     }
 }
 
 #[tokio::test]
-async fn an_export_of_a_store_that_is_written_to_begins_again_or_says_so() {
-    let engine = memory().await;
-    let runs = loaded(&engine, "asks", ASKS).await;
+async fn export_of_a_changing_store_restarts_or_fails() {
+    let engine = memory_engine().await;
+    let runs = load_program(&engine, "asks", ASKS).await;
     let mut bytes = Vec::new();
     let again: fn(&mut &mut Vec<u8>) -> std::io::Result<()> = |bytes| {
         bytes.clear();
         Ok(())
     };
-    let inner = LineWriter::new(&mut bytes, "a file").restarting(again);
-    let mut sink = Busy { inner, runs: runs.clone(), times: 3 };
+    let inner = LineWriter::new(&mut bytes, "a file").with_restart(again);
+    let mut sink = StartingSink { inner, runs: runs.clone(), times: 3 };
     engine.export(&mut sink, |_| {}).await.unwrap();
-    assert_eq!(import(&memory().await, &bytes).await.unwrap().summary.counts["cvm.executions"], 3);
+    assert_eq!(import(&memory_engine().await, &bytes).await.unwrap().summary.counts["cvm.executions"], 3);
 
-    let inner = LineWriter::new(&mut bytes, "a file").restarting(again);
-    let error = engine.export(&mut Busy { inner, runs: runs.clone(), times: 99 }, |_| {}).await.unwrap_err();
-    assert_eq!((error.code, error.retryable), (Code::Conflict, true), "{error}");
+    let inner = LineWriter::new(&mut bytes, "a file").with_restart(again);
+    let error = engine.export(&mut StartingSink { inner, runs: runs.clone(), times: 99 }, |_| {}).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (ErrorCode::Conflict, true), "{error}");
 
     let mut bytes = Vec::new();
     let inner = LineWriter::new(&mut bytes, "a pipe");
-    let error = engine.export(&mut Busy { inner, runs, times: 1 }, |_| {}).await.unwrap_err();
+    let error = engine.export(&mut StartingSink { inner, runs, times: 1 }, |_| {}).await.unwrap_err();
     assert!(error.message.contains("a pipe") && error.message.contains("cannot be taken back"), "{error}");
-    assert_eq!(import(&memory().await, &bytes).await.unwrap_err().code, Code::Corrupt);
+    assert_eq!(import(&memory_engine().await, &bytes).await.unwrap_err().code, ErrorCode::Corrupt);
 }
 
 #[tokio::test]
-async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execution() {
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
-    runs.start(&Start { id: Some("a".into()), ..Start::of("asks") }, Some(&id("a"))).await.unwrap();
+async fn import_that_dies_resumes_and_never_shows_half_an_execution() {
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
+    runs.start(&Start { id: Some("a".into()), ..Start::new("asks") }, Some(&id("a"))).await.unwrap();
     let (bytes, exported) = export(&first).await;
     let mut seen = Vec::new();
     for nth in 1.. {
-        let unknown = Error::Unknown { command: id("lost"), why: "the line was cut".into() };
-        for fault in [Fault::DieBefore, Fault::DieAfter, Fault::After(unknown)] {
+        let unknown = StoreError::UnknownOutcome { command: id("lost"), why: "the line was cut".into() };
+        for fault in [Fault::DieBefore, Fault::DieAfter, Fault::FailAfter(unknown)] {
             let store = Arc::new(FaultStore::new(Memory::new()));
-            let second = over(store.clone()).await;
+            let second = engine_over(store.clone()).await;
             store.plan(Method::Commit, nth, fault.clone());
             let died = import(&second, &bytes).await;
             store.heal();
@@ -258,7 +261,7 @@ async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execu
             assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
             assert_eq!(export(&second).await.1, exported);
         }
-        // Beyond the last commit nothing fails.
+        // After the last commit no fault occurs.
         if seen.ends_with(&[true, true, true]) {
             break;
         }
@@ -266,99 +269,99 @@ async fn an_import_that_dies_at_any_commit_goes_on_and_never_shows_half_an_execu
     assert!(seen.iter().filter(|fine| !**fine).count() > 8, "{seen:?}");
 }
 
-/// That nothing at all stands there which an export would tell.
+/// Checks that an export of the store would be empty.
 async fn expect_empty(engine: &Engine) {
     let (_, there) = export(engine).await;
     assert_eq!(there.total(), 0, "{:?}", there.counts);
 }
 
-/// Three executions that wait.
-async fn three() -> (Engine, Vec<u8>, Summary) {
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
+/// Three waiting executions.
+async fn three_waiting() -> (Engine, Vec<u8>, ExportSummary) {
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b", "c"] {
-        runs.start(&Start::of("asks").id(name), Some(&id(name))).await.unwrap();
+        runs.start(&Start::new("asks").id(name), Some(&id(name))).await.unwrap();
     }
     let (bytes, exported) = export(&first).await;
     (first, bytes, exported)
 }
 
 #[tokio::test]
-async fn what_a_store_finds_too_large_is_told_before_anything_is_written() {
-    let (first, ..) = three().await;
+async fn import_of_a_too_large_document_fails_before_any_write() {
+    let (first, ..) = three_waiting().await;
     let source = format!("console.log('{}')", "x".repeat(40_000));
-    loaded(&first, "large", &source).await;
+    load_program(&first, "large", &source).await;
     let (bytes, _) = export(&first).await;
-    let few = Limits { document_bytes: 32 * 1024, batch_bytes: 64 * 1024, batch_writes: 100 };
+    let few = BatchLimits { document_bytes: 32 * 1024, batch_bytes: 64 * 1024, batch_writes: 100 };
     let disk: Arc<dyn Store> = Arc::new(Memory::new());
-    let second = over(Arc::new(Small::new(disk.clone(), few))).await;
+    let second = engine_over(Arc::new(LimitedStore::new(disk.clone(), few))).await;
     let error = import(&second, &bytes).await.unwrap_err();
-    assert_eq!(error.code, Code::TooLarge, "{error}");
+    assert_eq!(error.code, ErrorCode::TooLarge, "{error}");
     assert!(error.message.contains("cvm.program"), "{error}");
     expect_empty(&second).await;
-    // Nothing was begun either.
-    assert_eq!(disk.query(&Query::of(&COMMANDS)).await.unwrap().rows.len(), 0);
+    // No staging was begun either.
+    assert_eq!(disk.query(&Query::of(&COMMANDS)).await.unwrap().items.len(), 0);
 }
 
 #[tokio::test]
-async fn an_import_that_is_refused_halfway_leaves_nothing_and_can_be_made_again() {
-    let (_, bytes, exported) = three().await;
+async fn import_rejected_halfway_leaves_nothing_and_can_be_repeated() {
+    let (_, bytes, exported) = three_waiting().await;
     let refusals = [
-        Error::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 },
-        Error::UniqueViolation { key: Key::new(&EXECUTIONS, "b"), index: "name".into() },
+        StoreError::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 },
+        StoreError::UniqueViolation { key: Key::new(&EXECUTIONS, "b"), index: "name".into() },
     ];
     for refusal in refusals {
         let mut left = 0;
         for nth in 1..=6 {
             let store = Arc::new(FaultStore::new(Memory::new()));
-            let second = over(store.clone()).await;
-            store.plan(Method::Commit, nth, Fault::Before(refusal.clone()));
+            let second = engine_over(store.clone()).await;
+            store.plan(Method::Commit, nth, Fault::FailBefore(refusal.clone()));
             let error = import(&second, &bytes).await.unwrap_err();
-            assert!(matches!(error.code, Code::TooLarge | Code::AlreadyExists), "{nth}: {error}");
+            assert!(matches!(error.code, ErrorCode::TooLarge | ErrorCode::AlreadyExists), "{nth}: {error}");
             left += usize::from(store.calls(Method::Commit) > nth);
             expect_empty(&second).await;
             store.heal();
             assert_eq!(import(&second, &bytes).await.unwrap().summary, exported, "{nth}");
         }
-        assert_eq!(left, 5, "there was something to be taken back");
+        assert_eq!(left, 5, "5 of 6 imports had rows to roll back");
     }
 }
 
 #[tokio::test]
-async fn what_was_there_before_a_refused_import_stays() {
-    let (_, bytes, exported) = three().await;
+async fn documents_that_existed_before_a_rejected_import_stay() {
+    let (_, bytes, exported) = three_waiting().await;
     let store = Arc::new(FaultStore::new(Memory::new()));
-    let second = over(store.clone()).await;
+    let second = engine_over(store.clone()).await;
     store.plan(Method::Commit, 3, Fault::DieAfter);
     import(&second, &bytes).await.unwrap_err();
     store.heal();
     let (_, before) = export(&second).await;
     assert!(before.total() > 0);
-    let refusal = Error::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 };
-    store.plan(Method::Commit, 2, Fault::Before(refusal));
+    let refusal = StoreError::TooLarge { what: "cvm.executions/b".into(), size: "17 MB".into(), limit: 16 };
+    store.plan(Method::Commit, 2, Fault::FailBefore(refusal));
     import(&second, &bytes).await.unwrap_err();
     assert_eq!(export(&second).await.1, before);
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
 }
 
-async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, Summary), runstate::engine::Error> {
+async fn export_one(engine: &Engine, execution: &str) -> Result<(Vec<u8>, ExportSummary), runstate::engine::Error> {
     let mut bytes = Vec::new();
     let selection = Selection::One(Key::new(&EXECUTIONS, execution));
-    let summary = engine.export_of(&selection, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await?;
+    let summary = engine.export_selection(&selection, &mut LineWriter::new(&mut bytes, "memory"), |_| {}).await?;
     Ok((bytes, summary))
 }
 
 #[tokio::test]
-async fn one_execution_moves_alone_and_goes_on() {
+async fn single_execution_moves_alone_and_resumes() {
     let folder = tempfile::tempdir().unwrap();
-    let first = memory().await;
-    let runs = loaded(&first, "asks", ASKS).await;
+    let first = memory_engine().await;
+    let runs = load_program(&first, "asks", ASKS).await;
     for name in ["a", "b"] {
-        runs.start(&Start { id: Some(name.into()), ..Start::of("asks") }, Some(&id(name))).await.unwrap();
+        runs.start(&Start { id: Some(name.into()), ..Start::new("asks") }, Some(&id(name))).await.unwrap();
         runs.answer(name, None, "x".into(), None, None).await.unwrap();
     }
-    // It goes on with the version it runs, whichever is the newest.
-    loaded(&first, "asks", "CC('another?')").await;
+    // The execution continues with its own version, also after a newer one was loaded.
+    load_program(&first, "asks", "CC('another?')").await;
     let (bytes, exported) = export_one(&first, "a").await.unwrap();
     let counts: Vec<(&str, u64)> = exported.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     let pages = exported.counts["cvm.heap_pages"];
@@ -374,10 +377,10 @@ async fn one_execution_moves_alone_and_goes_on() {
             ("cvm.program_versions", 1)
         ]
     );
-    // There another program has the name already, and executions of its own.
-    let second = file(&folder).await;
-    let there = loaded(&second, "asks", "CC('what?')").await;
-    there.start(&Start::of("asks"), None).await.unwrap();
+    // In the second store another program has the same name, and executions of its own.
+    let second = file_engine(&folder).await;
+    let there = load_program(&second, "asks", "CC('what?')").await;
+    there.start(&Start::new("asks"), None).await.unwrap();
     assert_eq!(import(&second, &bytes).await.unwrap().summary, exported);
     assert_eq!(there.show("a").await.unwrap(), runs.show("a").await.unwrap());
     assert_eq!(export_one(&second, "a").await.unwrap().1, exported);
@@ -385,30 +388,30 @@ async fn one_execution_moves_alone_and_goes_on() {
     assert_eq!(there.answer("a", None, "y".into(), None, Some(&id("on"))).await.unwrap(), here);
     let (here, there) = (runs.show("a").await.unwrap(), there.show("a").await.unwrap());
     assert_eq!((here.result, here.output, here.state_hash), (there.result, there.output, there.state_hash));
-    // What has gone on is not what comes.
-    assert_eq!(import(&second, &bytes).await.unwrap_err().code, Code::AlreadyExists);
+    // The stored execution has advanced and differs from the export.
+    assert_eq!(import(&second, &bytes).await.unwrap_err().code, ErrorCode::AlreadyExists);
     second.cvm().delete("a", None).await.unwrap();
     assert!(import(&second, &bytes).await.unwrap().written > 0);
 }
 
 #[tokio::test]
-async fn one_execution_is_exported_while_others_are_written_and_not_while_it_is() {
-    let engine = memory().await;
-    let runs = loaded(&engine, "asks", ASKS).await;
-    runs.start(&Start::of("asks").id("a"), None).await.unwrap();
+async fn single_export_tolerates_only_writes_to_other_executions() {
+    let engine = memory_engine().await;
+    let runs = load_program(&engine, "asks", ASKS).await;
+    runs.start(&Start::new("asks").id("a"), None).await.unwrap();
     let selection = Selection::One(Key::new(&EXECUTIONS, "a"));
-    let mut sink = Busy { inner: LineWriter::new(Vec::new(), "a pipe"), runs: runs.clone(), times: 99 };
-    engine.export_of(&selection, &mut sink, |_| {}).await.unwrap();
+    let mut sink = StartingSink { inner: LineWriter::new(Vec::new(), "a pipe"), runs: runs.clone(), times: 99 };
+    engine.export_selection(&selection, &mut sink, |_| {}).await.unwrap();
     assert!(sink.times < 99);
 
     let missing = export_one(&engine, "nobody").await.unwrap_err();
-    assert_eq!((missing.code, missing.key.as_deref()), (Code::NotFound, Some("nobody")), "{missing}");
+    assert_eq!((missing.code, missing.key.as_deref()), (ErrorCode::NotFound, Some("nobody")), "{missing}");
     runs.cancel("a", None).await.unwrap();
     runs.delete("a", None).await.unwrap();
-    assert_eq!(export_one(&engine, "a").await.unwrap_err().code, Code::NotFound);
+    assert_eq!(export_one(&engine, "a").await.unwrap_err().code, ErrorCode::NotFound);
 }
 
-/// Futures of moves can be spawned.
+/// Futures of exports and imports can be spawned.
 #[allow(dead_code)]
 fn moves_are_send(engine: &'static Engine, source: &'static mut LineReader<BufReader<Cursor<Vec<u8>>>>) {
     fn send<T: Send>(_: T) {}

@@ -1,47 +1,48 @@
-//! `verify` through the library: each kind of damage is found on each store, and a store that others write to has none.
+//! `verify` through the library: it finds each kind of damage on each store, and concurrent writes are not findings.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "verify/altered.rs"]
-mod altered;
+#[path = "verify/altered_store.rs"]
+mod altered_store;
 #[path = "verify/damage.rs"]
 mod damage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use altered::{Altered, now};
-use damage::{engine, whole};
+use altered_store::{AlteredStore, poll_ready};
+use damage::{engine, fill_store};
 use runstate::domain::cvm::Start;
 use runstate::schema::Query;
-use runstate::store::file::{FileStore, Options};
-use runstate::store::{Memory, Page, Report, Store};
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::{Memory, Page, Store, VerifyReport};
 
-async fn verified(store: Arc<dyn Store>) -> Report {
+async fn verify_store(store: Arc<dyn Store>) -> VerifyReport {
     engine(store).await.verify(|_| {}).await.unwrap()
 }
 
-fn found(report: &Report) -> Vec<String> {
+fn finding_lines(report: &VerifyReport) -> Vec<String> {
     report.findings.iter().map(|finding| format!("{}: {}", finding.at, finding.why)).collect()
 }
 
 #[tokio::test]
 async fn a_whole_store_in_memory_has_no_findings() {
     let store: Arc<dyn Store> = Arc::new(Memory::new());
-    whole(store.clone()).await;
-    let report = verified(store).await;
-    assert_eq!(found(&report), [""; 0]);
+    fill_store(store.clone()).await;
+    let report = verify_store(store).await;
+    assert_eq!(finding_lines(&report), [""; 0]);
     assert!(report.documents > 30 && report.entries > 50, "{report:?}");
 }
 
 #[tokio::test]
 async fn a_whole_store_on_files_has_no_findings() {
     let folder = tempfile::tempdir().unwrap();
-    let open = async || Arc::new(FileStore::open(folder.path().join("store"), Options::default()).await.unwrap());
-    whole(open().await).await;
+    let open =
+        async || Arc::new(FileStore::open(folder.path().join("store"), FileStoreOptions::default()).await.unwrap());
+    fill_store(open().await).await;
     let store = open().await;
     store.compact().await.unwrap();
-    let report = verified(store).await;
-    assert_eq!(found(&report), [""; 0]);
+    let report = verify_store(store).await;
+    assert_eq!(finding_lines(&report), [""; 0]);
     assert!(report.documents > 30 && report.entries > 50 && report.bytes > 0, "{report:?}");
 }
 
@@ -51,9 +52,9 @@ async fn a_store_of_an_older_version_has_no_findings() {
         let folder = tempfile::tempdir().unwrap();
         let from = format!("{}/tests/fixtures/{fixture}", env!("CARGO_MANIFEST_DIR"));
         copy(from.as_ref(), folder.path());
-        let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
-        let report = verified(Arc::new(store)).await;
-        assert_eq!(found(&report), [""; 0], "{fixture}");
+        let store = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
+        let report = verify_store(Arc::new(store)).await;
+        assert_eq!(finding_lines(&report), [""; 0], "{fixture}");
         assert!(report.documents > 5, "{fixture}: {report:?}");
     }
 }
@@ -71,33 +72,33 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 
 #[tokio::test]
 async fn each_damage_is_found_in_memory() {
-    damage::each(async || Arc::new(Memory::new()) as Arc<dyn Store>).await;
+    damage::expect_each_damage_found(async || Arc::new(Memory::new()) as Arc<dyn Store>).await;
 }
 
 #[tokio::test]
 async fn each_damage_is_found_on_files() {
     let folder = tempfile::tempdir().unwrap();
     let stores = AtomicU32::new(0);
-    damage::each(async || {
+    damage::expect_each_damage_found(async || {
         let path = folder.path().join(stores.fetch_add(1, Ordering::Relaxed).to_string());
-        Arc::new(FileStore::open(path, Options::default()).await.unwrap()) as Arc<dyn Store>
+        Arc::new(FileStore::open(path, FileStoreOptions::default()).await.unwrap()) as Arc<dyn Store>
     })
     .await;
 }
 
-/// What is found where the answers to queries are altered so.
-async fn found_where(alter: fn(&Query, &mut Page)) -> Vec<String> {
-    let store = Arc::new(Altered::new(alter));
-    whole(store.clone()).await;
-    store.begin();
-    found(&verified(store).await)
+/// The findings in a store with altered query results.
+async fn findings_where(alter: fn(&Query, &mut Page)) -> Vec<String> {
+    let store = Arc::new(AlteredStore::new(alter));
+    fill_store(store.clone()).await;
+    store.start_altering();
+    finding_lines(&verify_store(store).await)
 }
 
 #[tokio::test]
 async fn a_missing_index_entry_is_found() {
-    let found = found_where(|query, page| {
+    let found = findings_where(|query, page| {
         if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "completed") {
-            page.rows.retain(|row| &*row.id != "done");
+            page.items.retain(|row| &*row.id != "done");
         }
     });
     assert_eq!(found.await, ["cvm.executions/done: index `completed` has no entry of it"]);
@@ -105,34 +106,34 @@ async fn a_missing_index_entry_is_found() {
 
 #[tokio::test]
 async fn a_repeated_index_entry_is_found() {
-    let found = found_where(|query, page| {
+    let found = findings_where(|query, page| {
         if query.collection == "cvm.programs" && query.sort.iter().any(|sort| sort.field == "name") {
-            let again = page.rows.first().cloned();
-            page.rows.extend(again);
+            let again = page.items.first().cloned();
+            page.items.extend(again);
         }
     })
     .await;
-    assert!(found.iter().any(|finding| finding.contains("index `name` leads to it behind")), "{found:?}");
+    assert!(found.iter().any(|finding| finding.contains("index `name` is out of order")), "{found:?}");
     assert!(found.iter().any(|finding| finding.contains("index `name` has an entry of it that is wrong")), "{found:?}");
 }
 
 #[tokio::test]
 async fn an_index_out_of_order_is_found() {
-    let found = found_where(|query, page| {
+    let found = findings_where(|query, page| {
         if query.collection == "cvm.executions" && query.sort.iter().any(|sort| sort.field == "state.status") {
-            page.rows.reverse();
+            page.items.reverse();
         }
     })
     .await;
-    assert!(found.iter().all(|finding| finding.contains("index `state.status` leads to it behind")), "{found:?}");
+    assert!(found.iter().all(|finding| finding.contains("index `state.status` is out of order")), "{found:?}");
     assert!(!found.is_empty());
 }
 
 #[tokio::test]
 async fn a_missing_element_of_an_index_is_found() {
-    let found = found_where(|query, page| {
+    let found = findings_where(|query, page| {
         if query.collection == "cvm.programs" && format!("{:?}", query.filter).contains("Contains") {
-            page.rows.clear();
+            page.items.clear();
         }
     });
     assert!(found.await.iter().any(|finding| finding.contains("index `tags` has no entry of it")));
@@ -140,40 +141,40 @@ async fn a_missing_element_of_an_index_is_found() {
 
 #[tokio::test]
 async fn a_broken_row_of_the_ledger_is_found() {
-    let store = Arc::new(Altered::new(|_, _| {}));
-    whole(store.clone()).await;
+    let store = Arc::new(AlteredStore::new(|_, _| {}));
+    fill_store(store.clone()).await;
     store.edit("runstate.commands/start-done", |document| drop(document.remove("fingerprint")));
-    let found = found(&verified(store.clone()).await);
+    let found = finding_lines(&verify_store(store.clone()).await);
     assert_eq!(found, ["runstate.commands/start-done: fingerprint: is missing"]);
 }
 
 #[tokio::test]
 async fn a_document_under_another_id_is_found() {
-    let store = Arc::new(Altered::new(|_, _| {}));
-    whole(store.clone()).await;
+    let store = Arc::new(AlteredStore::new(|_, _| {}));
+    fill_store(store.clone()).await;
     store.edit("cvm.executions/done", |document| drop(document.insert("id".to_owned(), "other".into())));
-    let said = found(&verified(store.clone()).await);
-    assert!(said.contains(&"cvm.executions/done: its field `id` is `other`".to_owned()), "{said:?}");
+    let findings = finding_lines(&verify_store(store.clone()).await);
+    assert!(findings.contains(&"cvm.executions/done: its field `id` is `other`".to_owned()), "{findings:?}");
 }
 
 #[tokio::test]
-async fn what_others_write_meanwhile_is_no_finding() {
-    let store = Arc::new(Altered::new(|_, _| {}));
-    whole(store.clone()).await;
+async fn concurrent_writes_are_not_findings() {
+    let store = Arc::new(AlteredStore::new(|_, _| {}));
+    fill_store(store.clone()).await;
     let cvm = engine(store.inner()).await.cvm();
     let steps = AtomicU32::new(0);
-    store.meanwhile(Box::new(move || {
+    store.on_read(Box::new(move || {
         let step = steps.fetch_add(1, Ordering::Relaxed);
         let name = format!("meanwhile-{}", step / 3);
         match step % 3 {
-            0 => drop(now(cvm.start(&Start::of("asks").id(&name), None)).unwrap()),
-            1 => drop(now(cvm.answer(&name, None, "x".into(), None, None)).unwrap()),
+            0 => drop(poll_ready(cvm.start(&Start::new("asks").id(&name), None)).unwrap()),
+            1 => drop(poll_ready(cvm.answer(&name, None, "x".into(), None, None)).unwrap()),
             _ => {
-                now(cvm.cancel(&name, None)).unwrap();
-                now(cvm.delete(&name, None)).unwrap();
+                poll_ready(cvm.cancel(&name, None)).unwrap();
+                poll_ready(cvm.delete(&name, None)).unwrap();
             }
         }
     }));
-    store.begin();
-    assert_eq!(found(&verified(store).await), [""; 0]);
+    store.start_altering();
+    assert_eq!(finding_lines(&verify_store(store).await), [""; 0]);
 }

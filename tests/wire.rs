@@ -1,4 +1,4 @@
-//! The stored forms are contracts: what a commit, a head, a call and a heap page look like is held here, letter by letter.
+//! The stored forms are contracts: snapshots pin the exact text of a commit, a head, a call and a heap page.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use runstate::engine::Engine;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::Query;
-use runstate::store::file::{FileStore, Options};
-use runstate::store::layer::{Fault, FaultStore, Method, Small};
-use runstate::store::{Limits, Memory, Store};
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::layer::{Fault, FaultStore, LimitedStore, Method};
+use runstate::store::{BatchLimits, Memory, Store};
 use runstate::testing::SimHost;
 
 const PROGRAM: &str = r#"
@@ -23,29 +23,29 @@ console.log(answer);
 "#;
 
 #[tokio::test]
-async fn the_files_of_a_small_run() {
+async fn files_of_a_small_run_match_the_snapshot() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStore::open(folder.path(), Options::default()).await.unwrap();
+    let store = FileStore::open(folder.path(), FileStoreOptions::default()).await.unwrap();
     let catalog = runstate::domain::catalog().unwrap();
     let engine =
         Engine::new(Arc::new(store), Arc::new(SimHost::default()), catalog, Settings::default()).await.unwrap();
     let command = |id: &str| Some(CommandId::new(id).unwrap());
     let bytecode = runstate::lang::compile("program.ts", PROGRAM).unwrap().bytecode;
     engine.cvm().load(&Load::new("program", PROGRAM, bytecode), command("load").as_ref()).await.unwrap();
-    engine.cvm().start(&Start::of("program").id("run"), command("start").as_ref()).await.unwrap();
+    engine.cvm().start(&Start::new("program").id("run"), command("start").as_ref()).await.unwrap();
     engine.cvm().answer("run", None, "yes".into(), None, command("answer").as_ref()).await.unwrap();
 
     let read = |seq: u64| std::fs::read_to_string(folder.path().join(format!("commits/{seq:016}.json"))).unwrap();
-    // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are left out.
-    let shown: Vec<String> = [3, 4].map(|seq| redacted(&read(seq))).into();
+    // 1 is the migration, 2 the program. The chain begins with the store's random id, so the links are redacted.
+    let shown: Vec<String> = [3, 4].map(|seq| redact(&read(seq))).into();
     insta::assert_snapshot!(shown.join("\n"));
 }
 
-/// A process dies right before the batch that would have decided: what it leaves is a marker, and a record for every batch.
+/// The process dies before the deciding batch: it leaves a marker, and a ledger row for every batch.
 #[tokio::test]
-async fn what_a_large_turn_leaves_when_it_dies() {
-    let limits = Limits { document_bytes: 8 * 1024, batch_bytes: 8 * 1024, ..Limits::default() };
-    let store = Arc::new(FaultStore::new(Small::new(Memory::new(), limits)));
+async fn rows_of_a_dead_staged_turn_match_the_snapshot() {
+    let limits = BatchLimits { document_bytes: 8 * 1024, batch_bytes: 8 * 1024, ..BatchLimits::default() };
+    let store = Arc::new(FaultStore::new(LimitedStore::new(Memory::new(), limits)));
     let catalog = runstate::domain::catalog().unwrap();
     let host = Arc::new(SimHost::default());
     let engine = Engine::new(store.clone(), host, catalog, Settings::default()).await.unwrap();
@@ -54,18 +54,18 @@ async fn what_a_large_turn_leaves_when_it_dies() {
     engine.cvm().load(&Load::new("program", source, bytecode), None).await.unwrap();
     store.plan(Method::Commit, 3, Fault::DieBefore);
     let command = CommandId::new("start").unwrap();
-    engine.cvm().start(&Start::of("program").id("run"), Some(&command)).await.unwrap_err();
+    engine.cvm().start(&Start::new("program").id("run"), Some(&command)).await.unwrap_err();
     let mut shown = String::new();
     for own in runstate::engine::COLLECTIONS {
-        for row in store.inner().query(&Query::of(own)).await.unwrap().rows {
+        for row in store.inner().query(&Query::of(own)).await.unwrap().items {
             shown += &format!("{}/{} {}\n", own.name, row.id, serde_json::to_string(&*row.stored.document).unwrap());
         }
     }
     insta::assert_snapshot!(shown);
 }
 
-/// Without what differs from store to store: links of the chain, and the checksum over them.
-fn redacted(text: &str) -> String {
+/// Redacts the values that differ between stores: links of the chain, and the checksum over them.
+fn redact(text: &str) -> String {
     let mut out = text.to_owned();
     for (name, len) in [("\"prev\":\"", 64), ("\"store\":\"", 8), ("\"crc\":\"", 8)] {
         if let Some(at) = out.find(name) {
@@ -76,7 +76,7 @@ fn redacted(text: &str) -> String {
 }
 
 #[test]
-fn every_declared_collection() {
+fn declared_collections_match_the_snapshot() {
     let catalog = runstate::domain::catalog().unwrap();
     let mut out = String::new();
     for collection in catalog.iter().chain(runstate::engine::COLLECTIONS.iter().copied()) {

@@ -1,4 +1,4 @@
-// How the page is built. Everything it needs is in its own folder afterwards: no address elsewhere is ever asked.
+// The build of the page. The result contains everything that the page needs, so it makes no requests to other origins.
 
 import { defineConfig } from "vite";
 
@@ -13,7 +13,7 @@ export default defineConfig({
   server: { host: "127.0.0.1", fs: { allow: [".."] } },
   preview: { host: "127.0.0.1" },
   worker: { format: "es" },
-  // The package finds its .wasm beside itself, which bundling it for the dev server would break.
+  // The package loads its .wasm from beside its own files. Pre-bundling for the development server would break that.
   optimizeDeps: { exclude: ["runstate"] },
   build: { target: "es2022", modulePreload: { polyfill: false } },
 });

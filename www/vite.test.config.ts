@@ -1,4 +1,4 @@
-// The tests of what is pure, bundled for Node, which then runs them by itself.
+// Bundles the tests of the pure functions for Node's test runner.
 
 import { readdirSync } from "node:fs";
 import { defineConfig } from "vite";

@@ -1,5 +1,5 @@
-//! What benches say: a line for each figure while they run, and the same as JSON in the file that RUNSTATE_BENCH_FILE names, from which
-//! `cargo xtask bench` makes its table. What is measured stands in the benches.
+//! The output of benches: a line for each figure, and the same as JSON in the file of RUNSTATE_BENCH_FILE, from which `cargo xtask bench` makes its
+//! table. The benches do the measuring.
 #![allow(dead_code, reason = "no bench uses all of it")]
 
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Something that was measured.
+/// One measurement.
 pub struct Figure {
     name: String,
     unit: &'static str,
@@ -28,7 +28,7 @@ impl Figure {
         Self::new(name, "ms", ms(time))
     }
 
-    /// What the least that has to be done cost in the same run, in the same unit.
+    /// Sets the cost of the minimal necessary work, measured in the same run and in the same unit.
     pub fn raw(mut self, raw: f64) -> Self {
         self.raw = Some(raw);
         self
@@ -39,10 +39,10 @@ impl Figure {
         self.target(format!("≤ {most}"), reached)
     }
 
-    /// At least so much, where what is raw allows it: else as much as that.
-    pub fn at_least_as_raw_allows(self, least: f64) -> Self {
+    /// At least `least`, or at least the raw value if that is smaller.
+    pub fn at_least_or_raw(self, least: f64) -> Self {
         let reached = self.value >= self.raw.map_or(least, |raw| least.min(raw));
-        self.target(format!("≥ {least}, if raw can"), reached)
+        self.target(format!("≥ {least}, or raw if less"), reached)
     }
 
     pub fn ratio_at_most(self, most: f64) -> Self {
@@ -50,13 +50,13 @@ impl Figure {
         self.target(format!("≤ {most} × raw"), reached)
     }
 
-    pub fn over_raw_at_most(self, most: f64) -> Self {
+    pub fn overhead_at_most(self, most: f64) -> Self {
         let reached = self.raw.is_some_and(|raw| self.value - raw <= most);
         self.target(format!("≤ raw + {most}"), reached)
     }
 
-    fn target(mut self, said: String, reached: bool) -> Self {
-        self.target = Some((said, reached));
+    fn target(mut self, text: String, reached: bool) -> Self {
+        self.target = Some((text, reached));
         self
     }
 
@@ -80,16 +80,16 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn of(bench: &'static str) -> io::Result<Self> {
+    pub fn create(bench: &'static str) -> io::Result<Self> {
         let path = std::env::var_os("RUNSTATE_BENCH_FILE");
         let file = path.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
         Ok(Self { bench, file })
     }
 
     pub fn add(&mut self, figure: Figure) -> io::Result<()> {
-        let mut line = format!("{:<44} {:>14}", figure.name, format!("{} {}", short(figure.value), figure.unit));
+        let mut line = format!("{:<44} {:>14}", figure.name, format!("{} {}", format_value(figure.value), figure.unit));
         if let (Some(raw), Some(ratio)) = (figure.raw, figure.ratio()) {
-            line += &format!("  raw {:>10}  {:>6} ×", short(raw), short(ratio));
+            line += &format!("  raw {:>10}  {:>6} ×", format_value(raw), format_value(ratio));
         }
         if let Some((target, reached)) = &figure.target {
             line += &format!("  ({target}: {})", if *reached { "reached" } else { "NOT reached" });
@@ -102,8 +102,8 @@ impl Figures {
     }
 }
 
-/// With as many digits as say something.
-fn short(value: f64) -> String {
+/// Formats a value with as many digits as are significant.
+fn format_value(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.3}"),
         10.0..1_000.0 => format!("{value:.1}"),
@@ -116,17 +116,17 @@ pub fn ms(time: Duration) -> f64 {
 }
 
 pub fn median(times: &mut [Duration]) -> Duration {
-    share(times, 0.5)
+    quantile(times, 0.5)
 }
 
-/// The time below which that share of all times lies.
-pub fn share(times: &mut [Duration], share: f64) -> Duration {
+/// The time that this share of all times does not exceed.
+pub fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
     let index = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
     times.get(index).copied().unwrap_or_default()
 }
 
-/// The calls of a commit and nothing else: temp, sync, link, removal of the temp, sync of the folder.
+/// Makes only the system calls of a commit: write and sync a temporary file, link it, remove it, sync the folder.
 pub fn put_new(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<Duration> {
     let begun = Instant::now();
     let temp = folder.join(format!(".tmp-{name}"));

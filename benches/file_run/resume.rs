@@ -1,6 +1,6 @@
-//! What it costs to go on with an execution whose history is long: open the store, look at the question, answer it. Nothing is known before
-//! but what the operating system remembers of the files. The stores are made by processes of their own; the rows of the history are copies of
-//! the ones that the execution wrote itself, put into a snapshot by its writer.
+//! The cost of resuming an execution with a long history: open the store, poll the call, answer it. Nothing is cached except files in the operating
+//! system's cache. Separate processes make the stores. The rows of the history are copies of rows that the execution wrote, put into a snapshot by
+//! the snapshot writer.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -9,31 +9,31 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, OUTPUTS, Seen, Start};
+use runstate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, ExecutionProgress, OUTPUTS, Start};
 use runstate::engine::{self, Engine, SystemHost};
 use runstate::id::{CommandId, Revision};
 use runstate::limits::Settings;
 use runstate::schema::{Catalog, Collection, Key, Query};
 use runstate::store::file::fs::{Fs as _, Pieces as _};
-use runstate::store::file::snapshot::{Header, open, pieces};
-use runstate::store::file::{FileStore, NativeFs, Options};
+use runstate::store::file::snapshot::{SnapshotHeader, open, pieces};
+use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
 use runstate::store::tables::Tables;
-use runstate::store::{Limits, Store as _, Stored};
+use runstate::store::{BatchLimits, Store as _, StoredDocument};
 use runstate::value::{Document, Json};
 use tempfile::TempDir;
 
-use super::Failure;
+use super::BenchError;
 use super::figures::{Figure, Figures, median, ms};
 
 const FEW: usize = 100;
 const MANY: usize = 1_000_000;
 const ROUNDS: usize = 40;
 
-/// So many rows are held in memory before the snapshot is written that the next ones stand on.
-const AT_ONCE: usize = 250_000;
+/// Rows held in memory before a snapshot is written, on which the next rows build.
+const ROWS_PER_SNAPSHOT: usize = 250_000;
 
-/// Beyond any row of output: who looks from here on sees the question alone.
-const END: u64 = 1 << 50;
+/// A position after any row of output, so that a poll from here returns the call only.
+const PAST_ALL_OUTPUT: u64 = 1 << 50;
 
 const PROGRAM: &str = r#"
 let turn = 0;
@@ -44,25 +44,25 @@ while (true) {
 }
 "#;
 
-/// Times of one store.
+/// The times of one store.
 #[derive(Default)]
-struct Times {
+struct ResumeTimes {
     open: Vec<Duration>,
-    look: Vec<Duration>,
+    poll: Vec<Duration>,
     answer: Vec<Duration>,
     all: Vec<Duration>,
 }
 
-type Part = fn(&mut Times) -> &mut Vec<Duration>;
+type ResumePart = fn(&mut ResumeTimes) -> &mut Vec<Duration>;
 
-pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
-    let stores = [made(FEW)?, made(MANY)?];
-    let mut times = [Times::default(), Times::default()];
+pub async fn bench(figures: &mut Figures) -> Result<(), BenchError> {
+    let stores = [build_in_child_process(FEW)?, build_in_child_process(MANY)?];
+    let mut times = [ResumeTimes::default(), ResumeTimes::default()];
     for store in &stores {
-        // The first commit also removes what the making left behind.
-        resume(store.path(), &mut Times::default()).await?;
+        // Warm-up: the first commit also removes files that were left by making the store.
+        resume(store.path(), &mut ResumeTimes::default()).await?;
     }
-    // In turns, so that a noisy neighbour disturbs both alike.
+    // The stores alternate, so that other load on the machine affects both alike.
     for _ in 0..ROUNDS {
         for (store, times) in stores.iter().zip(&mut times) {
             resume(store.path(), times).await?;
@@ -73,10 +73,10 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
         shown.push(show(store.path()).await?);
     }
     let [few, many] = &mut times;
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, ResumePart); 4] = [
         ("cold resume", |times| &mut times.all),
         ("cold resume: open", |times| &mut times.open),
-        ("cold resume: look at the question", |times| &mut times.look),
+        ("cold resume: poll the call", |times| &mut times.poll),
         ("cold resume: answer", |times| &mut times.answer),
     ];
     for (name, part) in parts {
@@ -84,13 +84,13 @@ pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
         let figure = Figure::ms(format!("{name}, {MANY} rows; raw: {FEW}"), many).raw(ms(few));
         figures.add(if name == "cold resume" { figure.ratio_at_most(2.0) } else { figure })?;
     }
-    let [(_, few), (lines, many)] = shown.as_slice() else { return Err("not all stores were shown".into()) };
-    // It tells every line there is, so it is no part of resuming; what it costs a line should not grow.
+    let [(_, few), (lines, many)] = shown.as_slice() else { return Err("show did not run on all stores".into()) };
+    // Showing an execution returns every line, so it is not part of resuming. Its cost per line should not grow.
     Ok(figures.add(Figure::ms(format!("show, with all {lines} lines; raw: {FEW} rows"), *many).raw(ms(*few)))?)
 }
 
-/// How many lines an execution has printed, and how long it takes to be told all of it.
-async fn show(folder: &Path) -> Result<(usize, Duration), Failure> {
+/// The number of lines that an execution has printed, and the time to read all of them.
+async fn show(folder: &Path) -> Result<(usize, Duration), BenchError> {
     let (store, engine) = open_cold(folder).await?;
     let begun = Instant::now();
     let view = engine.cvm().show("run").await?;
@@ -99,44 +99,44 @@ async fn show(folder: &Path) -> Result<(usize, Duration), Failure> {
     Ok((view.output.len(), took))
 }
 
-async fn open_cold(folder: &Path) -> Result<(Arc<FileStore<NativeFs>>, Engine), Failure> {
-    let store = Arc::new(FileStore::open(folder, Options::default()).await?);
+async fn open_cold(folder: &Path) -> Result<(Arc<FileStore<NativeFs>>, Engine), BenchError> {
+    let store = Arc::new(FileStore::open(folder, FileStoreOptions::default()).await?);
     let catalog = runstate::domain::catalog()?;
     let engine = Engine::new(store.clone(), Arc::new(SystemHost), catalog, Settings::default()).await?;
     Ok((store, engine))
 }
 
-fn made(rows: usize) -> Result<TempDir, Failure> {
+fn build_in_child_process(rows: usize) -> Result<TempDir, BenchError> {
     let folder = tempfile::tempdir()?;
     let begun = Instant::now();
     let made = Command::new(std::env::current_exe()?).arg("make").arg(folder.path()).arg(rows.to_string()).status()?;
     if !made.success() {
-        return Err("the store could not be made".into());
+        return Err("cannot make the store".into());
     }
     println!("{:<44} {:>11.1} ms", format!("making a history of {rows} rows"), ms(begun.elapsed()));
     Ok(folder)
 }
 
-async fn resume(folder: &Path, times: &mut Times) -> Result<(), Failure> {
+async fn resume(folder: &Path, times: &mut ResumeTimes) -> Result<(), BenchError> {
     let begun = Instant::now();
     let (store, engine) = open_cold(folder).await?;
     times.open.push(begun.elapsed());
     let looking = Instant::now();
-    let Seen { calls, .. } = engine.cvm().glance("run", END).await?;
-    times.look.push(looking.elapsed());
+    let ExecutionProgress { calls, .. } = engine.cvm().progress("run", PAST_ALL_OUTPUT).await?;
+    times.poll.push(looking.elapsed());
     let answering = Instant::now();
     let call = calls.first().map(|call| call.call_id.as_str());
-    assert!(call.is_some(), "the execution asks nothing");
+    assert!(call.is_some(), "the execution has no open call");
     engine.cvm().answer("run", call, "whatever comes next".into(), None, None).await?;
     times.answer.push(answering.elapsed());
     times.all.push(begun.elapsed());
     Ok(store.close().await?)
 }
 
-/// A store with an execution, `run`, that has so many rows of history and waits for an answer.
-pub async fn make(folder: &Path, rows: usize) -> Result<(), Failure> {
-    let (store, engine) = super::open(folder, Options::default(), PROGRAM).await?;
-    engine.cvm().start(&Start::of("bench").id("run"), None).await?;
+/// Makes a store with an execution, `run`, that has `rows` rows of history and waits for an answer.
+pub async fn build_store(folder: &Path, rows: usize) -> Result<(), BenchError> {
+    let (store, engine) = super::open(folder, FileStoreOptions::default(), PROGRAM).await?;
+    engine.cvm().start(&Start::new("bench").id("run"), None).await?;
     engine.cvm().answer("run", None, "whatever comes next".into(), None, None).await?;
     let mut snapshot = store.compact().await?.snapshot;
     let id = store.id().to_owned();
@@ -147,15 +147,15 @@ pub async fn make(folder: &Path, rows: usize) -> Result<(), Failure> {
     let mut done = 0;
     while done < rows {
         let path = format!("snapshots/{snapshot:016}.jsonl");
-        let source = NativeFs::new(folder, false).source(&path).await?;
+        let source = NativeFs::new(folder, false).open_file(&path).await?;
         let (_, base) = open(source, snapshot, &id, &path).map_err(|fault| format!("{fault:?}"))?;
-        let mut tables = Tables::over(base, Limits::default())?;
+        let mut tables = Tables::with_base(base, BatchLimits::default())?;
         tables.declare(&catalog)?;
-        let until = rows.min(done + AT_ONCE);
+        let until = rows.min(done + ROWS_PER_SNAPSHOT);
         fill(&mut tables, done..until)?;
         done = until;
         snapshot += 1;
-        let header = Header { snapshot, format: 1, store: id.clone(), prev: "0".repeat(64) };
+        let header = SnapshotHeader { snapshot, format: 1, store: id.clone(), prev: "0".repeat(64) };
         let mut pieces = pieces(&header, &tables);
         let mut file = File::create_new(folder.join(format!("snapshots/{snapshot:016}.jsonl")))?;
         while let Some(piece) = pieces.next() {
@@ -168,13 +168,14 @@ pub async fn make(folder: &Path, rows: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts copies of the execution's own rows: calls, output and logs by turns. Its head counts what it must know of them.
-fn fill(tables: &mut Tables, rows: std::ops::Range<usize>) -> Result<(), Failure> {
-    let models = [model(tables, &CC_HISTORY)?, model(tables, &OUTPUTS)?, model(tables, &EXECUTION_LOGS)?];
+/// Inserts copies of the execution's own rows: calls, output and logs in turn. Updates the counters in its head.
+fn fill(tables: &mut Tables, rows: std::ops::Range<usize>) -> Result<(), BenchError> {
+    let models =
+        [sample_row(tables, &CC_HISTORY)?, sample_row(tables, &OUTPUTS)?, sample_row(tables, &EXECUTION_LOGS)?];
     let command = CommandId::new("fill")?;
     let mut printed = 0u64;
-    let mut head = stored(tables, &Key::new(&EXECUTIONS, "run"))?;
-    let first = head.document["state"]["outputRows"].as_u64().ok_or("the head counts no output")?;
+    let mut head = get_document(tables, &Key::new(&EXECUTIONS, "run"))?;
+    let first = head.document["state"]["outputRows"].as_u64().ok_or("the head has no count of output rows")?;
     for n in rows {
         let id = format!("{n:08}-0000-7000-8000-000000000000");
         let (collection, mut document) = match n % 3 {
@@ -190,7 +191,7 @@ fn fill(tables: &mut Tables, rows: std::ops::Range<usize>) -> Result<(), Failure
             printed += 1;
         }
         let revision = Revision::first(&command, collection.name, &id);
-        let stored = Stored { revision, version: collection.version, document: Arc::new(document) };
+        let stored = StoredDocument { revision, version: collection.version, document: Arc::new(document) };
         tables.restore(Key::new(collection, &id), stored)?;
     }
     let mut document = head.document.as_ref().clone();
@@ -202,14 +203,14 @@ fn fill(tables: &mut Tables, rows: std::ops::Range<usize>) -> Result<(), Failure
     Ok(tables.restore(Key::new(&EXECUTIONS, "run"), head)?)
 }
 
-fn stored(tables: &Tables, key: &Key) -> Result<Stored, Failure> {
-    tables.get(key)?.ok_or_else(|| format!("{key} is not there").into())
+fn get_document(tables: &Tables, key: &Key) -> Result<StoredDocument, BenchError> {
+    tables.get(key)?.ok_or_else(|| format!("{key} does not exist").into())
 }
 
-/// A row that the execution wrote; of calls the first one, which is answered.
-fn model(tables: &Tables, collection: &'static Collection) -> Result<Document, Failure> {
+/// A row that the execution wrote. For calls it is the first one, which is answered.
+fn sample_row(tables: &Tables, collection: &'static Collection) -> Result<Document, BenchError> {
     let page = tables.query(&Query::of(collection).eq("executionId", "run").limit(1))?;
-    let row = page.rows.into_iter().next().ok_or_else(|| format!("{} has no row", collection.name))?;
+    let row = page.items.into_iter().next().ok_or_else(|| format!("{} has no row", collection.name))?;
     let document = row.stored.document.as_ref().clone();
     if document.get("request").is_some() && document.get("outcome") != Some(&Json::from("answered")) {
         return Err("the first call is not answered".into());

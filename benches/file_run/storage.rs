@@ -1,13 +1,13 @@
-//! What a run of 1,000 turns takes on disk, beside its unique bytes: what had to be stored at least once. They are counted from the
+//! The disk space of a run of 1,000 turns, compared with its unique bytes: the content that had to be stored at least once. They are counted from the
 //! commits, as bytes of JSON:
 //!
-//! - a document that is new: all of it, its row in the ledger likewise;
-//! - a document that changes: the new values alone, without their paths;
-//! - a page of the heap that replaces another version of it: the values that differ, as if one document had changed;
-//! - a deletion: nothing. Revisions, hashes, checksums and the entries of indexes are no content.
+//! - a new document: all of it, including its row in the ledger;
+//! - a changed document: only the new values, without their paths;
+//! - a heap page that replaces another version of it: the values that differ, as if one document had changed;
+//! - a deletion: nothing. Revisions, hashes, checksums and index entries do not count as content.
 //!
-//! Standing bytes are stricter: the JSON of what is there in the end, without all that was replaced. Both are told. The reserve is not
-//! counted; on disk means bytes of files, or the blocks that the file system gave for them.
+//! Live bytes are a stricter measure: the JSON of the documents at the end, without replaced versions. Both are reported. The reserve is not counted.
+//! Disk space is the bytes of files, or the blocks that the file system allocated for them.
 
 use std::collections::HashMap;
 use std::fs;
@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use runstate::domain::cvm::{COLLECTIONS, HEAP_PAGES, Start};
 use runstate::schema::Query;
-use runstate::store::file::Options;
+use runstate::store::file::FileStoreOptions;
 use runstate::store::{COMMANDS, Store};
 use runstate::value::{Document, Json, difference};
 
-use super::Failure;
+use super::BenchError;
 use super::figures::{Figure, Figures};
 
 const TURNS: usize = 1_000;
@@ -44,43 +44,43 @@ const WORDS: [&str; 24] = [
     "answer", "question", "slowly", "commit", "snapshot", "document", "key", "then", "every", "small", "large",
 ];
 
-/// Bytes of files, and of the blocks they stand in.
+/// Bytes of files, and of their allocated blocks.
 #[derive(Clone, Copy, Default)]
-struct Size {
+struct DiskSize {
     apparent: u64,
     blocks: u64,
 }
 
-pub async fn bench(figures: &mut Figures) -> Result<(), Failure> {
+pub async fn bench(figures: &mut Figures) -> Result<(), BenchError> {
     let folder = tempfile::tempdir()?;
     let root = folder.path();
-    let (store, engine) = super::open(root, Options::default(), PROGRAM).await?;
-    let watch = Watch::begin(root);
-    let mut unique = Unique::default();
-    engine.cvm().start(&Start::of("bench").id("run"), None).await?;
+    let (store, engine) = super::open(root, FileStoreOptions::default(), PROGRAM).await?;
+    let watch = SizeWatcher::start(root);
+    let mut unique = UniqueBytes::default();
+    engine.cvm().start(&Start::new("bench").id("run"), None).await?;
     unique.read(root)?;
     for turn in 0..TURNS {
         engine.cvm().answer("run", None, answer(turn).into(), None, None).await?;
         unique.read(root)?;
     }
-    let most = watch.end();
+    let most = watch.stop();
     store.compact().await?;
-    let (compact, standing) = (size(root), standing(&*store).await?);
+    let (compact, live) = (disk_size(root), document_bytes(&*store).await?);
     let unique = unique.bytes as f64;
     let kb = |name: String, bytes: f64| Figure::new(name, "KB", bytes / 1e3);
     figures.add(kb(format!("{TURNS} turns: unique content"), unique))?;
-    figures.add(kb(format!("{TURNS} turns: content standing at the end"), standing as f64))?;
+    figures.add(kb(format!("{TURNS} turns: live content at the end"), live as f64))?;
     let kinds = [("", compact.apparent, most.apparent), (", in blocks", compact.blocks, most.blocks)];
     for (kind, compact, most) in kinds {
         let (compact, most) = (compact as f64, most as f64);
         figures.add(kb(format!("on disk, compacted{kind}"), compact).raw(unique / 1e3).ratio_at_most(1.3))?;
         figures.add(kb(format!("on disk, the most{kind}"), most).raw(unique / 1e3).ratio_at_most(2.5))?;
-        figures.add(kb(format!("on disk, compacted{kind}; raw: standing"), compact).raw(standing as f64 / 1e3))?;
+        figures.add(kb(format!("on disk, compacted{kind}; raw: live content"), compact).raw(live as f64 / 1e3))?;
     }
     Ok(store.close().await?)
 }
 
-/// 20 to 59 words, the same in every run.
+/// An answer of 20 to 59 words, the same in every run.
 fn answer(turn: usize) -> String {
     let mut state = turn as u64 + 1;
     let mut next = || {
@@ -93,17 +93,17 @@ fn answer(turn: usize) -> String {
 
 /// Counts the unique bytes commit by commit.
 #[derive(Default)]
-struct Unique {
+struct UniqueBytes {
     bytes: usize,
     /// The next commit to read.
     next: u64,
-    /// Pages in force, by execution, number and part.
+    /// Current heap pages, by execution, number and part.
     pages: HashMap<[String; 3], Document>,
 }
 
-impl Unique {
-    /// Counts the commits that are new. Called after each, so that no snapshot removes one before.
-    fn read(&mut self, root: &Path) -> Result<(), Failure> {
+impl UniqueBytes {
+    /// Counts the new commits. It runs after each commit, before a snapshot can remove one.
+    fn read(&mut self, root: &Path) -> Result<(), BenchError> {
         self.next = self.next.max(1);
         loop {
             let path = root.join(format!("commits/{:016}.json", self.next));
@@ -117,51 +117,53 @@ impl Unique {
             for commit in file["commits"].as_array_mut().into_iter().flatten() {
                 let ops = commit["ops"].take();
                 ops.as_array().into_iter().flatten().for_each(|op| self.count(op));
-                self.bytes +=
-                    ["cmd", "at", "fingerprint", "result"].map(|field| json(&commit[field])).iter().sum::<usize>();
+                self.bytes += ["cmd", "at", "fingerprint", "result"]
+                    .map(|field| json_bytes(&commit[field]))
+                    .iter()
+                    .sum::<usize>();
             }
         }
     }
 
     fn count(&mut self, op: &Json) {
-        let values = op["set"].as_array().into_iter().flatten().map(|set| json(&set[1]));
+        let values = op["set"].as_array().into_iter().flatten().map(|set| json_bytes(&set[1]));
         self.bytes += values.sum::<usize>();
         let Some(document) = op["doc"].as_object() else { return };
         if op["c"] != HEAP_PAGES.name {
-            self.bytes += json(&op["doc"]);
+            self.bytes += json_bytes(&op["doc"]);
             return;
         }
         let page = ["executionId", "page", "part"].map(|field| op["doc"][field].to_string());
         self.bytes += match self.pages.insert(page, document.clone()) {
-            Some(before) => difference(&before, document).set.iter().map(|(_, value)| json(value)).sum(),
-            None => json(&op["doc"]),
+            Some(before) => difference(&before, document).set.iter().map(|(_, value)| json_bytes(value)).sum(),
+            None => json_bytes(&op["doc"]),
         };
     }
 }
 
-fn json(value: &Json) -> usize {
+fn json_bytes(value: &Json) -> usize {
     if value.is_null() { 0 } else { value.to_string().len() }
 }
 
 /// The JSON of all documents, the ledger's included.
-async fn standing(store: &dyn Store) -> Result<usize, Failure> {
+async fn document_bytes(store: &dyn Store) -> Result<usize, BenchError> {
     let mut bytes = 0;
     for collection in COLLECTIONS.iter().copied().chain([&COMMANDS]) {
-        for row in store.query(&Query::of(collection)).await?.rows {
+        for row in store.query(&Query::of(collection)).await?.items {
             bytes += Json::Object(row.stored.document.as_ref().clone()).to_string().len();
         }
     }
     Ok(bytes)
 }
 
-/// What all files of a store take, without its reserve. What vanishes meanwhile takes nothing.
-fn size(folder: &Path) -> Size {
-    let mut size = Size::default();
+/// The disk space of all files of a store, without its reserve. Files that vanish meanwhile are not counted.
+fn disk_size(folder: &Path) -> DiskSize {
+    let mut size = DiskSize::default();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_dir() {
-            let below = self::size(&entry.path());
-            size = Size { apparent: size.apparent + below.apparent, blocks: size.blocks + below.blocks };
+            let below = self::disk_size(&entry.path());
+            size = DiskSize { apparent: size.apparent + below.apparent, blocks: size.blocks + below.blocks };
         } else if entry.file_name() != "reserve" {
             size.apparent += metadata.len();
             size.blocks += blocks(&metadata);
@@ -180,32 +182,32 @@ fn blocks(metadata: &fs::Metadata) -> u64 {
     metadata.len()
 }
 
-/// Looks at the folder again and again, on a thread of its own: snapshots are taken in the background.
-struct Watch {
+/// Measures the folder repeatedly on its own thread, because snapshots are taken in the background.
+struct SizeWatcher {
     ended: Arc<AtomicBool>,
-    most: Arc<(AtomicU64, AtomicU64)>,
+    peak: Arc<(AtomicU64, AtomicU64)>,
     thread: std::thread::JoinHandle<()>,
 }
 
-impl Watch {
-    fn begin(root: &Path) -> Self {
+impl SizeWatcher {
+    fn start(root: &Path) -> Self {
         let (ended, most) = (Arc::new(AtomicBool::new(false)), Arc::new((AtomicU64::new(0), AtomicU64::new(0))));
         let (root, end, seen) = (root.to_owned(), ended.clone(), most.clone());
         let thread = std::thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
-                let now = size(&root);
+                let now = disk_size(&root);
                 seen.0.fetch_max(now.apparent, Ordering::Relaxed);
                 seen.1.fetch_max(now.blocks, Ordering::Relaxed);
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         });
-        Self { ended, most, thread }
+        Self { ended, peak: most, thread }
     }
 
-    fn end(self) -> Size {
+    fn stop(self) -> DiskSize {
         self.ended.store(true, Ordering::Relaxed);
-        // It cannot fail, and what it saw is known anyway.
+        // A panic of the thread loses nothing: its maximum is already stored.
         drop(self.thread.join());
-        Size { apparent: self.most.0.load(Ordering::Relaxed), blocks: self.most.1.load(Ordering::Relaxed) }
+        DiskSize { apparent: self.peak.0.load(Ordering::Relaxed), blocks: self.peak.1.load(Ordering::Relaxed) }
     }
 }

@@ -1,43 +1,43 @@
-//! The same rows by hand, as one writes it with the driver: one transaction of its typed calls, on a session that is used again.
+//! The same rows written directly with the driver: one transaction of its typed calls, on a reused session.
 
 use mongodb::bson::{DateTime, Document, doc};
 use mongodb::options::{TransactionOptions, WriteConcern};
 use mongodb::{Client, ClientSession, Collection, Database};
 use runstate::id::{CommandId, Revision};
 
-use super::ours::LINE;
-use super::{Failure, Steps};
+use super::library::LINE;
+use super::{BenchError, StepTarget};
 
-pub struct Raw {
+pub struct RawTarget {
     client: Client,
     commands: Collection<Document>,
     runs: Collection<Document>,
     rows: Collection<Document>,
 }
 
-pub struct Run {
+pub struct RawRun {
     id: String,
     n: i32,
     revision: Revision,
     session: ClientSession,
 }
 
-impl Raw {
-    pub async fn open(url: &str, database: &str) -> Result<Self, Failure> {
+impl RawTarget {
+    pub async fn open(url: &str, database: &str) -> Result<Self, BenchError> {
         let client = Client::with_uri_str(url).await?;
         let database: Database = client.database(database);
         let [commands, runs, rows] = ["by_hand.commands", "by_hand.runs", "by_hand.rows"];
         for name in [commands, runs, rows] {
             database.create_collection(name).await?;
         }
-        // The ledger is found by its time too, so that it can be swept.
+        // The ledger has an index on time, which sweeping needs.
         let at = mongodb::IndexModel::builder().keys(doc! { "at": 1 }).build();
         let [commands, runs, rows] = [commands, runs, rows].map(|name| database.collection(name));
         commands.create_index(at).await?;
         Ok(Self { client, commands, runs, rows })
     }
 
-    pub async fn drop_all(&self, databases: &[&str]) -> Result<(), Failure> {
+    pub async fn drop_all(&self, databases: &[&str]) -> Result<(), BenchError> {
         for database in databases {
             self.client.database(database).drop().await?;
         }
@@ -45,17 +45,17 @@ impl Raw {
     }
 }
 
-impl Steps for Raw {
-    type Run = Run;
+impl StepTarget for RawTarget {
+    type Run = RawRun;
 
-    async fn begin(&self, id: &str) -> Result<Run, Failure> {
+    async fn begin(&self, id: &str) -> Result<RawRun, BenchError> {
         let revision = Revision::first(&CommandId::new(&format!("begin-{id}"))?, "by_hand.runs", id);
         let run = doc! { "_id": id, "_rev": revision.to_string(), "_v": 1, "n": 0, "status": "running" };
         self.runs.insert_one(run).await?;
-        Ok(Run { id: id.to_owned(), n: 0, revision, session: self.client.start_session().await? })
+        Ok(RawRun { id: id.to_owned(), n: 0, revision, session: self.client.start_session().await? })
     }
 
-    async fn step(&self, at: &mut Run) -> Result<(), Failure> {
+    async fn step(&self, at: &mut RawRun) -> Result<(), BenchError> {
         at.n += 1;
         let (n, next, session) = (at.n, at.revision.next(), &mut at.session);
         let majority = TransactionOptions::builder().write_concern(WriteConcern::majority()).build();
@@ -70,7 +70,7 @@ impl Steps for Raw {
         let under = doc! { "_id": &at.id, "_rev": at.revision.to_string() };
         let set = doc! { "$set": { "n": n, "_rev": next.to_string() } };
         if self.runs.update_one(under, set).session(&mut *session).await?.matched_count != 1 {
-            return Err("somebody else has changed it".into());
+            return Err("another client has changed the run".into());
         }
         let row = |part| {
             doc! {

@@ -1,4 +1,4 @@
-//! Workers in several processes on executions that wait: how many are answered in a second, and with how many commands of the server.
+//! Workers in several processes on waiting executions: answers per second, and server commands per answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,26 +7,26 @@ use std::time::Instant;
 use runstate::domain::cvm::{Load, Start};
 use runstate::engine::{Cvm, Engine, SystemHost};
 use runstate::limits::Settings;
-use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::work::{Failure as Failed, Task, Worker};
 use tokio::task::JoinSet;
 
-use super::Failure;
+use super::BenchError;
 
-/// Each with a connection pool of its own, as processes have.
+/// Processes, each with its own connection pool.
 const PROCESSES: usize = 8;
 
-/// So many a second.
+/// Rates per second.
 pub struct Rates {
     pub started: f64,
     pub answered: f64,
 }
 
-/// Starts `calls` executions of one program, which wait then, and lets `workers` answer all of them.
-pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Failure> {
+/// Starts `calls` executions of one program, which then wait, and lets `workers` workers answer all of them.
+pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, BenchError> {
     let mut processes = Vec::new();
     for _ in 0..PROCESSES {
-        processes.push(process(url).await?);
+        processes.push(open_process(url).await?);
     }
     let source = r#"console.log(CC("q?"))"#;
     let bytecode = runstate::lang::compile("asks.ts", source).map_err(|found| format!("{found:?}"))?.bytecode;
@@ -37,12 +37,12 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Fa
     for (n, cvm) in (0..workers).zip(processes.iter().cycle().cloned()) {
         starts.spawn(async move {
             for run in (n..calls).step_by(workers) {
-                cvm.start(&Start::of("asks").id(&format!("run-{run}")), None).await?;
+                cvm.start(&Start::new("asks").id(&format!("run-{run}")), None).await?;
             }
-            Ok::<_, Failure>(())
+            Ok::<_, BenchError>(())
         });
     }
-    all(starts).await?;
+    join_all(starts).await?;
     let started = begun.elapsed();
 
     let (begun, seen) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
@@ -57,22 +57,22 @@ pub async fn answer(url: &str, workers: usize, calls: usize) -> Result<Rates, Fa
             Ok(worker.drain().await?)
         });
     }
-    all(serving).await?;
+    join_all(serving).await?;
     let answered = begun.elapsed();
     match seen.load(Ordering::Relaxed) {
         met if met == calls => {
             let rate = |took: std::time::Duration| calls as f64 / took.as_secs_f64();
             Ok(Rates { started: rate(started), answered: rate(answered) })
         }
-        met => Err(format!("{met} of {calls} calls came to a worker").into()),
+        met => Err(format!("workers received {met} of {calls} calls").into()),
     }
 }
 
-async fn process(url: &str) -> Result<Cvm, Failure> {
-    let store = Arc::new(Mongo::open(url, Options::default()).await?);
+async fn open_process(url: &str) -> Result<Cvm, BenchError> {
+    let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
     Ok(Engine::new(store, Arc::new(SystemHost), runstate::domain::catalog()?, Settings::default()).await?.cvm())
 }
 
-async fn all(tasks: JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+async fn join_all(tasks: JoinSet<Result<(), BenchError>>) -> Result<(), BenchError> {
     tasks.join_all().await.into_iter().collect()
 }

@@ -1,5 +1,5 @@
-//! Colours: what part a text plays, and whether whoever reads it sees colours at all. The tables, lines and questions that are said go
-//! through here; clap and the progress bar decide by the same words for themselves.
+//! Colours: the role of a text, and whether its reader gets colours. Tables, lines and questions are coloured here; clap and the
+//! progress bar follow the same rules by themselves.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -7,23 +7,23 @@ use std::io::IsTerminal;
 use anstyle::{AnsiColor, Style};
 use clap::{ColorChoice, ValueEnum};
 
-use crate::print::visible;
+use crate::printer::escape_control;
 
-/// When there are colours.
+/// When output has colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub enum ColourMode {
     /// On a terminal, unless NO_COLOR is set or TERM is `dumb`
     #[default]
     Auto,
-    /// Wherever people read it
+    /// In all output for people
     Always,
-    /// Nowhere
+    /// Never
     Never,
 }
 
-impl When {
-    /// What a command line says that has not been parsed: its own help and its errors are said before it is.
-    pub fn wanted(args: impl Iterator<Item = OsString>) -> Self {
+impl ColourMode {
+    /// Reads the mode from a command line that is not parsed yet: its help and errors are printed before it is.
+    pub fn from_raw_args(args: impl Iterator<Item = OsString>) -> Self {
         let words = args.skip(1).map_while(|arg| arg.into_string().ok()).take_while(|arg| arg != "--");
         let (mut when, mut named) = (Self::Auto, false);
         for word in words {
@@ -35,42 +35,42 @@ impl When {
     }
 }
 
-impl From<When> for ColorChoice {
-    fn from(when: When) -> Self {
+impl From<ColourMode> for ColorChoice {
+    fn from(when: ColourMode) -> Self {
         match when {
-            When::Auto => ColorChoice::Auto,
-            When::Always => ColorChoice::Always,
-            When::Never => ColorChoice::Never,
+            ColourMode::Auto => ColorChoice::Auto,
+            ColourMode::Always => ColorChoice::Always,
+            ColourMode::Never => ColorChoice::Never,
         }
     }
 }
 
-/// What part a text plays.
+/// The role of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// An execution runs.
+    /// An execution that runs.
     Running,
-    /// It waits.
+    /// An execution that waits.
     Waiting,
-    /// It rests.
+    /// A paused execution.
     Paused,
-    /// It came to its end.
+    /// A complete execution.
     Complete,
-    /// It failed, as commands do.
+    /// A failed execution, or the error of a command.
     Failed,
-    /// Somebody ended it.
+    /// A cancelled execution.
     Cancelled,
-    /// What stands above or before others.
+    /// A heading or label.
     Heading,
-    /// What is asked.
+    /// A question.
     Strong,
-    /// What may be overlooked.
+    /// A remark.
     Faint,
 }
 
 impl Role {
-    /// That of a status, as it stands on the wire; none of what no version of ours wrote.
-    pub fn of(status: &str) -> Option<Self> {
+    /// Returns the role of a status by its wire name; `None` for a status that this version does not know.
+    pub fn from_status(status: &str) -> Option<Self> {
         Some(match status {
             "running" => Role::Running,
             "waiting_cc" => Role::Waiting,
@@ -82,7 +82,7 @@ impl Role {
         })
     }
 
-    /// The sixteen colours that every terminal has, and that its owner chose.
+    /// Uses the sixteen colours that every terminal has and that its user chose.
     fn style(self) -> Style {
         match self {
             Role::Running => AnsiColor::Cyan.on_default(),
@@ -97,37 +97,37 @@ impl Role {
     }
 }
 
-/// Whether one of the streams has colours.
+/// Whether an output stream has colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
     on: bool,
 }
 
 impl Paint {
-    /// For what is said on `stream`; never for programs (`json`).
-    pub fn of(when: When, json: bool, stream: &impl IsTerminal) -> Self {
+    /// Decides for `stream`; never coloured for programs (`json`).
+    pub fn for_stream(when: ColourMode, json: bool, stream: &impl IsTerminal) -> Self {
         let on = match when {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => stream.is_terminal() && wished(|name| std::env::var_os(name)),
+            ColourMode::Always => true,
+            ColourMode::Never => false,
+            ColourMode::Auto => stream.is_terminal() && allowed_by_environment(|name| std::env::var_os(name)),
         };
         Self { on: on && !json }
     }
 
-    /// `text` as its part looks. What would command a terminal is made visible first, so nothing that is painted can.
+    /// Styles `text` by its role. Control characters are escaped first, so `text` cannot send commands to a terminal.
     pub fn text(self, role: Role, text: &str) -> String {
-        let (text, style) = (visible(text), role.style());
+        let (text, style) = (escape_control(text), role.style());
         if self.on { format!("{style}{text}{style:#}") } else { text.into_owned() }
     }
 
-    /// A status in its own colour.
+    /// Styles a status in its colour.
     pub fn status(self, status: &str) -> String {
-        Role::of(status).map_or_else(|| visible(status).into_owned(), |role| self.text(role, status))
+        Role::from_status(status).map_or_else(|| escape_control(status).into_owned(), |role| self.text(role, status))
     }
 }
 
-/// Whether the environment has nothing against colours.
-fn wished(var: impl Fn(&str) -> Option<OsString>) -> bool {
+/// Whether the environment allows colours.
+fn allowed_by_environment(var: impl Fn(&str) -> Option<OsString>) -> bool {
     var("NO_COLOR").is_none_or(|value| value.is_empty()) && var("TERM").is_none_or(|value| value != "dumb")
 }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_status_has_a_colour_of_its_own() {
-        let roles: Vec<Role> = Status::ALL.iter().filter_map(|status| Role::of(status)).collect();
+        let roles: Vec<Role> = Status::ALL.iter().filter_map(|status| Role::from_status(status)).collect();
         assert_eq!(roles.len(), Status::ALL.len());
         let styles: std::collections::HashSet<Style> = roles.into_iter().map(Role::style).collect();
         assert_eq!(styles.len(), Status::ALL.len());
@@ -147,17 +147,19 @@ mod tests {
 
     #[test]
     fn the_environment_can_forbid_colours() {
-        let wished = |set: &[(&str, &str)]| {
-            wished(|name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| OsString::from(value)))
+        let allowed = |set: &[(&str, &str)]| {
+            allowed_by_environment(|name| {
+                set.iter().find(|(set, _)| *set == name).map(|(_, value)| OsString::from(value))
+            })
         };
-        assert!(wished(&[]));
-        assert!(wished(&[("NO_COLOR", ""), ("TERM", "xterm")]));
-        assert!(!wished(&[("NO_COLOR", "1")]));
-        assert!(!wished(&[("TERM", "dumb")]));
+        assert!(allowed(&[]));
+        assert!(allowed(&[("NO_COLOR", ""), ("TERM", "xterm")]));
+        assert!(!allowed(&[("NO_COLOR", "1")]));
+        assert!(!allowed(&[("TERM", "dumb")]));
     }
 
     #[test]
-    fn what_is_painted_cannot_command_a_terminal() {
+    fn painted_text_has_its_control_characters_escaped() {
         let paint = Paint { on: true };
         assert_eq!(paint.text(Role::Strong, "a\u{1b}[0m"), "\u{1b}[1ma\\u{1b}[0m\u{1b}[0m");
         assert_eq!(Paint { on: false }.text(Role::Strong, "a"), "a");
@@ -165,12 +167,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_is_read_before_the_command_line_is() {
-        let wanted = |line: &str| When::wanted(line.split(' ').map(OsString::from));
-        assert_eq!(wanted("runstate list"), When::Auto);
-        assert_eq!(wanted("runstate --color never list --wrong"), When::Never);
-        assert_eq!(wanted("runstate list --color=always"), When::Always);
-        assert_eq!(wanted("runstate load -- --color=always"), When::Auto);
-        assert_eq!(wanted("runstate --color purple"), When::Auto);
+    fn colour_mode_is_read_before_arguments_are_parsed() {
+        let mode = |line: &str| ColourMode::from_raw_args(line.split(' ').map(OsString::from));
+        assert_eq!(mode("runstate list"), ColourMode::Auto);
+        assert_eq!(mode("runstate --color never list --wrong"), ColourMode::Never);
+        assert_eq!(mode("runstate list --color=always"), ColourMode::Always);
+        assert_eq!(mode("runstate load -- --color=always"), ColourMode::Auto);
+        assert_eq!(mode("runstate --color purple"), ColourMode::Auto);
     }
 }

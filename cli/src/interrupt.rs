@@ -1,5 +1,5 @@
-//! Ctrl-c while an execution is driven. It may come in the middle of a long computation, so a thread of its own waits for it. What was
-//! committed stays; what was not is run again.
+//! Ctrl-c while an execution is driven. It may arrive during a long computation, so a separate thread waits for it. Committed work is
+//! kept, and the rest is executed again.
 
 use std::future::poll_fn;
 use std::io;
@@ -8,84 +8,87 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use serde_json::json;
 
+use crate::error::CliError;
 use crate::exec;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::print::Out;
+use crate::exit::CliExit;
+use crate::printer::Printer;
+use crate::session::Session;
 
-/// What is driven, for the one who interrupts it.
+/// The execution that is driven, for the thread that handles ctrl-c.
 #[derive(Clone, Default)]
 pub struct Interrupt {
-    driven: Arc<Mutex<Option<Driven>>>,
+    driven: Arc<Mutex<Option<DrivenExecution>>>,
 }
 
-struct Driven {
+struct DrivenExecution {
     id: String,
-    /// `None`: it ends with the process.
+    /// The command line that continues it. `None`: its store is in memory.
     resume: Option<String>,
-    /// It was committed: it is there to be resumed.
-    begun: bool,
+    /// Its start was committed, so it can be resumed.
+    committed: bool,
 }
 
 impl Interrupt {
-    /// Begins to wait for ctrl-c. Where signals cannot be had, ctrl-c ends the process as it always does.
-    pub fn watch(out: Out) -> Self {
+    /// Starts to wait for ctrl-c. If the system offers no signals, ctrl-c ends the process as by default.
+    pub fn watch(session: &Session) -> Self {
         let interrupt = Self::default();
-        let watched = interrupt.clone();
-        ends(move || watched.say(out));
+        let (watched, out) = (interrupt.clone(), session.out);
+        let hint = session.next_step(|| format!("To see what was started: {}", session.command_line("list")));
+        spawn_ctrl_c_thread(move || watched.print_notice(out, &hint));
         interrupt
     }
 
-    /// From now on `id` is being started: it may be there or not. `resume` is how to go on with it.
-    pub fn starting(&self, id: &str, resume: Option<String>) {
-        self.set(Driven { id: id.to_owned(), resume, begun: false });
+    /// Records that `id` is being started and may not exist yet. `resume` is the command line that continues it.
+    pub fn set_starting(&self, id: &str, resume: Option<String>) {
+        self.set(DrivenExecution { id: id.to_owned(), resume, committed: false });
     }
 
-    /// From now on `id` is driven; `resume` is how to go on with it.
-    pub fn driving(&self, id: &str, resume: Option<String>) {
-        self.set(Driven { id: id.to_owned(), resume, begun: true });
+    /// Records that `id` is driven. `resume` is the command line that continues it.
+    pub fn set_driving(&self, id: &str, resume: Option<String>) {
+        self.set(DrivenExecution { id: id.to_owned(), resume, committed: true });
     }
 
-    fn set(&self, driven: Driven) {
+    fn set(&self, driven: DrivenExecution) {
         *self.driven.lock().unwrap_or_else(PoisonError::into_inner) = Some(driven);
     }
 
-    fn say(&self, out: Out) {
+    /// `hint` is printed if no execution is known yet.
+    fn print_notice(&self, out: Printer, hint: &str) {
         let driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(driven) = driven.as_ref() else {
-            return out.remark("\ninterrupted; see `runstate list` for what was begun");
+            return out.remark(&format!("\ninterrupted. {hint}"));
         };
-        if out.json() {
-            // The process ends here; what cannot be said any more is not.
+        if out.is_json() {
+            // The process ends here, so a failed write cannot be reported.
             let _ = out.value(&json!({"id": driven.id, "interrupted": true, "resume": driven.resume}));
         }
-        out.remark(&format!("\ninterrupted; {}", driven.kept()));
+        out.remark(&format!("\ninterrupted; {}", driven.resume_notice()));
     }
 }
 
-/// From now on ctrl-c ends the process as it would anyway, but with our exit code: there is nothing that it leaves half done. Not even a
-/// reader that has stopped reading keeps the process then.
-pub fn ends_the_process() {
-    ends(|| ());
+/// From now on ctrl-c ends the process with our exit code: the command leaves no work half done. It does so even if the reader of
+/// the output has stopped reading.
+pub fn exit_on_ctrl_c() {
+    spawn_ctrl_c_thread(|| ());
 }
 
-/// A thread that waits for ctrl-c, says what there is to say, and ends the process. It waits already when this returns.
-fn ends(say: impl FnOnce() + Send + 'static) {
+/// Starts a thread that waits for ctrl-c, calls `say` and ends the process. The thread is waiting when this returns.
+fn spawn_ctrl_c_thread(say: impl FnOnce() + Send + 'static) {
     let (begins, begun) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        if runtime.block_on(pressed(begins)).is_ok() {
+        if runtime.block_on(wait_for_ctrl_c(begins)).is_ok() {
             say();
-            exec::end_all();
-            std::process::exit(Exit::Interrupted.code().into());
+            exec::kill_all_groups();
+            std::process::exit(CliExit::Interrupted.code().into());
         }
     });
-    // Nothing is sent: the other end is dropped, whether or not signals can be had.
+    // The thread sends nothing: it drops its end when it waits, or when the system offers no signals.
     let _ = begun.recv();
 }
 
-/// Waits for ctrl-c; drops `begins` as soon as it does.
-async fn pressed(begins: mpsc::Sender<()>) -> io::Result<()> {
+/// Waits for ctrl-c. Drops `begins` when the handler is registered.
+async fn wait_for_ctrl_c(begins: mpsc::Sender<()>) -> io::Result<()> {
     let (mut begins, mut pressed) = (Some(begins), pin!(tokio::signal::ctrl_c()));
     poll_fn(|cx| {
         let polled = pressed.as_mut().poll(cx);
@@ -132,25 +135,28 @@ impl StopSignals {
     }
 }
 
-/// `work`, unless ctrl-c comes first: then it is dropped where it waits, and whatever it had begun to put somewhere is taken back.
-pub async fn unless<T, E>(kept: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, Failure>
+/// Runs `work` until it ends or ctrl-c arrives. On ctrl-c it drops `work` where it waits, which undoes unfinished writes.
+pub async fn run_interruptible<T, E>(
+    kept: &'static str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, CliError>
 where
-    Failure: From<E>,
+    CliError: From<E>,
 {
     tokio::select! {
-        done = work => done.map_err(Failure::from),
-        Ok(()) = tokio::signal::ctrl_c() => Err(Failure::Interrupted(kept)),
+        done = work => done.map_err(CliError::from),
+        Ok(()) = tokio::signal::ctrl_c() => Err(CliError::Interrupted(kept)),
     }
 }
 
-impl Driven {
-    /// What is left of it.
-    fn kept(&self) -> String {
-        match (&self.resume, self.begun) {
-            (None, _) => "its store was in memory and ends with the process".to_owned(),
-            (Some(resume), true) => format!("what was saved is kept. Go on with: {resume}"),
+impl DrivenExecution {
+    /// Describes what is kept of the execution, and how to continue it.
+    fn resume_notice(&self) -> String {
+        match (&self.resume, self.committed) {
+            (None, _) => "the store was in memory and is lost with the process".to_owned(),
+            (Some(resume), true) => format!("saved work is kept. Continue with: {resume}"),
             (Some(resume), false) => format!(
-                "what was saved is kept. Go on with: {resume}\n  (if it does not exist, nothing was saved yet: run it again)"
+                "saved work is kept. Continue with: {resume}\n  (if the execution does not exist, nothing was saved yet: start it again)"
             ),
         }
     }
@@ -161,15 +167,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_true_whether_or_not_anything_was_saved() {
-        let kept =
-            |resume: Option<&str>, begun| Driven { id: "r1".into(), resume: resume.map(str::to_owned), begun }.kept();
-        insta::assert_snapshot!(kept(Some("runstate resume r1"), true), @"what was saved is kept. Go on with: runstate resume r1");
+    fn the_notice_fits_saved_and_unsaved_executions() {
+        let kept = |resume: Option<&str>, begun| {
+            DrivenExecution { id: "r1".into(), resume: resume.map(str::to_owned), committed: begun }.resume_notice()
+        };
+        insta::assert_snapshot!(kept(Some("runstate resume r1"), true), @"saved work is kept. Continue with: runstate resume r1");
         insta::assert_snapshot!(kept(Some("runstate resume r1"), false), @"
-        what was saved is kept. Go on with: runstate resume r1
-          (if it does not exist, nothing was saved yet: run it again)
+        saved work is kept. Continue with: runstate resume r1
+          (if the execution does not exist, nothing was saved yet: start it again)
         ");
-        assert!(kept(None, true).contains("ends with the process"));
+        assert!(kept(None, true).contains("is lost with the process"));
     }
 
     #[cfg(unix)]
@@ -181,15 +188,15 @@ mod tests {
         use tokio::signal::unix::{SignalKind, signal};
         use tokio::time::timeout;
 
-        const PATIENCE: Duration = Duration::from_secs(60);
+        const TIMEOUT: Duration = Duration::from_secs(60);
         let mut signals = StopSignals::register().unwrap();
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
         for (sent, kind) in [(Signal::INT, interrupt), (Signal::INT, interrupt), (Signal::TERM, terminate)] {
-            // It is delivered to another listener first, while nobody waits for the next signal.
+            // Another listener receives it first, while no caller waits for the next signal.
             let mut other = signal(kind).unwrap();
             kill_process(getpid(), sent).unwrap();
-            timeout(PATIENCE, other.recv()).await.unwrap();
-            assert_eq!(timeout(PATIENCE, signals.next()).await, Ok(true), "{sent:?}");
+            timeout(TIMEOUT, other.recv()).await.unwrap();
+            assert_eq!(timeout(TIMEOUT, signals.next()).await, Ok(true), "{sent:?}");
         }
     }
 }

@@ -1,55 +1,56 @@
-//! The command line of runstate: it parses, asks and prints. What is right and wrong is the library's to say.
+//! The command line of runstate: it parses arguments, asks questions and prints. The rules are in the library.
 
-mod answers;
+mod answer_source;
 mod args;
-mod bounded;
 mod colour;
 mod commands;
 mod compile;
 mod drive;
+mod duration;
+mod error;
 mod exec;
 mod exit;
-mod failure;
-mod granted;
 mod help;
+mod input;
 mod interrupt;
-mod lines;
-mod masked;
-mod moment;
-mod pages;
-mod print;
+mod json_output;
+mod pager;
+mod printer;
+mod program_name;
 mod progress;
 mod prompt;
+mod redaction;
+mod sandbox;
 mod session;
-mod span;
+mod stdin_lines;
 mod table;
-mod told;
+mod time_format;
 
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
-use args::Args;
-use colour::When;
-use exit::Exit;
-use print::Out;
+use args::Cli;
+use colour::ColourMode;
+use exit::CliExit;
+use printer::Printer;
 
 fn main() -> ExitCode {
-    let parser = help::command().color(When::wanted(std::env::args_os()).into());
-    let args = match parser.try_get_matches().and_then(|matches| Args::from_arg_matches(&matches)) {
+    let parser = help::command().color(ColourMode::from_raw_args(std::env::args_os()).into());
+    let args = match parser.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(args) => args,
-        Err(error) => return exit::wrong_use(&error).into(),
+        Err(error) => return exit::report_usage_error(&error).into(),
     };
-    let out = Out::new(args.global.json, args.global.color);
+    let out = Printer::new(args.global.json, args.global.color);
     let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(commands::execute(args, out)),
-        Err(error) => Err(failure::io("the runtime cannot be started", &error)),
+        Err(error) => Err(error::io("the runtime cannot be started", &error)),
     };
-    ended.unwrap_or_else(|failure| out.failure(&failure)).into()
+    ended.unwrap_or_else(|failure| out.report_error(&failure)).into()
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<CliExit> for ExitCode {
+    fn from(exit: CliExit) -> Self {
         ExitCode::from(exit.code())
     }
 }

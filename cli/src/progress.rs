@@ -1,4 +1,4 @@
-//! How far a long command is, for people at a terminal.
+//! Progress bars of long commands, for people at a terminal.
 
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -7,29 +7,29 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runstate::engine::transfer::{Phase, Progress};
 
-use crate::print::Out;
+use crate::printer::Printer;
 
-/// Between two looks of a bar that nothing else moves.
+/// The interval at which a bar is redrawn without progress.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A bar on standard error; none where nobody watches.
+/// A bar on standard error. It is hidden if standard error is not a terminal.
 pub struct Bar {
     bar: ProgressBar,
     phase: Mutex<Option<Phase>>,
 }
 
 impl Bar {
-    /// A bar, where standard error is a terminal and people read what is said.
-    pub fn new(out: Out) -> Self {
-        let bar = match std::io::stderr().is_terminal() && !out.json() {
+    /// Creates a bar; a hidden one if standard error is not a terminal or programs read the output.
+    pub fn new(out: Printer) -> Self {
+        let bar = match std::io::stderr().is_terminal() && !out.is_json() {
             true => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
             false => ProgressBar::hidden(),
         };
         Self { bar, phase: Mutex::new(None) }
     }
 
-    /// Counts to `of`; shown only when it takes long.
-    pub fn counting(out: Out, what: &'static str, of: usize) -> Self {
+    /// Creates a bar that counts to `of`. It appears only if the command takes long.
+    pub fn with_total(out: Printer, what: &'static str, of: usize) -> Self {
         let this = Self::new(out);
         let form = if of > 1 { "{spinner} {msg} {pos}/{len}, {elapsed}" } else { "{spinner} {msg}, {elapsed}" };
         if let Ok(style) = ProgressStyle::with_template(form) {
@@ -43,13 +43,13 @@ impl Bar {
         this
     }
 
-    /// One more is done; what is said of it is not in the way.
+    /// Counts one more item. The bar is suspended while `say` prints.
     pub fn step<T>(&self, say: impl FnOnce() -> T) -> T {
         self.bar.inc(1);
         self.bar.suspend(say)
     }
 
-    /// Shows how far it is.
+    /// Shows the progress of an export, import or check.
     pub fn show(&self, progress: Progress) {
         if self.bar.is_hidden() {
             return;
@@ -63,7 +63,7 @@ impl Bar {
 
     fn begin(&self, progress: Progress) {
         let form = if progress.of.is_some() { "{msg} [{bar:30}] {pos}/{len}" } else { "{msg} {pos}" };
-        // The form is ours; where it is wrong the bar has its own.
+        // An invalid template leaves the default style.
         if let Ok(style) = ProgressStyle::with_template(form) {
             self.bar.set_style(style.progress_chars("=> "));
         }
@@ -80,7 +80,7 @@ impl Bar {
         }
     }
 
-    /// Shows how many bytes were read.
+    /// Shows the number of bytes that were read.
     pub fn bytes(&self, done: u64, total: u64) {
         if self.bar.is_hidden() {
             return;
@@ -93,7 +93,7 @@ impl Bar {
         self.bar.set_position(done);
     }
 
-    /// Takes it away, before anything is said.
+    /// Removes the bar before other output.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,114 +1,125 @@
-//! A store that was opened for one command, and how the person named it.
+//! The store that a command opened, and the command lines that continue in it.
 
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
 
-use runstate::code::Code;
-use runstate::engine::open::{self, Environment, Missing, Opened, StoreOrigin, store_url};
-use runstate::engine::{Cvm, Engine, Error, Pace, StillDue, SystemHost};
+use runstate::engine::open::{self, Environment, MissingStore, OpenedStore, StoreOrigin, store_url};
+use runstate::engine::{Cvm, DueFailure, Engine, Error, RunLimit, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::limits::Settings;
 use runstate::schema::Catalog;
 use runstate::store;
 use runstate::time::Millis;
 
-use crate::args::Global;
-use crate::exit::Exit;
-use crate::failure::{self, Failure};
-use crate::print::Out;
+use crate::args::GlobalArgs;
+use crate::error::{self, CliError};
+use crate::exit::CliExit;
+use crate::printer::Printer;
+use crate::program_name::program_name;
 
-/// How many days finished executions are kept.
-const RETENTION: &str = "RUNSTATE_RETENTION_DAYS";
+/// The environment variable for the number of days that finished executions are kept.
+const RETENTION_ENV: &str = "RUNSTATE_RETENTION_DAYS";
 
-/// Executions that are woken before a command of somebody who waits for it.
-const DUE: u32 = 16;
+/// The largest number of due executions that are run before a command: its caller waits.
+const DUE_LIMIT: u32 = 16;
 
-/// What a command works with.
+/// The context of a command.
 pub struct Session {
-    /// Commands.
+    /// The engine over the store.
     pub engine: Engine,
-    /// Programs and executions.
+    /// Operations on programs and executions.
     pub cvm: Cvm,
-    /// Where it is said.
-    pub out: Out,
-    /// The store's own id, where it has one.
+    /// The printer of results and remarks.
+    pub out: Printer,
+    /// The store's own id, if it has one.
     pub store_id: Option<String>,
-    /// The store, named or not.
+    /// The URL of the store, from `--store` or the environment.
     url: String,
-    /// `--store`, as given.
+    /// The value of `--store`.
     store: Option<String>,
-    /// It ends with the process, and everything in it.
-    fleeting: bool,
+    /// The store is lost when the process ends.
+    ephemeral: bool,
 }
 
 impl Session {
-    /// Opens the store that was named, else the environment's.
-    pub async fn open(global: &Global, missing: Missing, settings: Settings, out: Out) -> Result<Self, Failure> {
-        let url = url(global)?;
-        // The default store is explained when it is made.
-        let made = (missing == Missing::Create && !is_there(&url)).then(|| origin(global)).flatten();
-        let opened = engine(&url, missing, settings).await;
-        let (engine, store_id) = opened.map_err(|error| unnamed(global, &url, error))?;
+    /// Opens the store of `--store`, else that of the environment.
+    pub async fn open(
+        global: &GlobalArgs,
+        missing: MissingStore,
+        settings: Settings,
+        out: Printer,
+    ) -> Result<Self, CliError> {
+        let url = resolve_store_url(global)?;
+        // The remark about the default store is printed only when this process creates it.
+        let made = (missing == MissingStore::Create && !store_exists(&url)).then(|| store_origin(global)).flatten();
+        let opened = open_engine(&url, missing, settings).await;
+        let (engine, store_id) = opened.map_err(|error| explain_open_error(global, &url, error))?;
         let fleeting = !engine.store().capabilities().durable;
-        let session = Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), fleeting };
+        let session =
+            Self { cvm: engine.cvm(), engine, out, store_id, url, store: global.store.clone(), ephemeral: fleeting };
         session.warn();
         if let Some(origin @ StoreOrigin::Default) = made {
-            out.remark(&format!("made {}: it {origin}; --store URL or RUNSTATE_STORE names another one", session.url));
+            out.remark(&format!(
+                "created {}: it {origin}; choose another one with --store URL or RUNSTATE_STORE",
+                session.url
+            ));
         }
         Ok(session)
     }
 
-    /// Does some of what is due, before a command that works with executions. It is nobody's errand here: where it cannot be done the command
-    /// goes on all the same.
-    pub async fn do_due(&self) {
-        if self.engine.store().health().is_some() {
+    /// Does some due work before a command that works with executions. The command runs even if the due work fails.
+    pub async fn run_due(&self) {
+        if self.engine.store().read_only_reason().is_some() {
             return;
         }
-        // The command itself will meet what lasts.
-        let Ok(due) = self.cvm.run_due(DUE, Pace::Slice).await else { return };
-        for StillDue { execution, error } in due.failed {
-            self.out.remark(&format!("{execution} is due, but: {error}"));
+        // A lasting error also makes the command itself fail.
+        let Ok(due) = self.cvm.run_due(DUE_LIMIT, RunLimit::Slice).await else { return };
+        for DueFailure { execution, error } in due.failed {
+            self.out.remark(&format!("due work of {execution} failed: {error}"));
         }
     }
 
-    /// How a command ended. The store is closed, so that what it does in the background is done.
-    pub async fn end(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
-        let judged = self.judged(ended);
+    /// Closes the store, which completes its background work, and returns how the command ended.
+    pub async fn finish(&self, ended: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
+        let judged = self.check_damage(ended);
         match (self.engine.store().close().await, judged) {
             (Err(error), Ok(_)) => Err(Error::from(error).into()),
             (_, judged) => judged,
         }
     }
 
-    /// How a command ended, as far as that can be known: in a damaged store what is missing cannot be told from what never was.
-    fn judged(&self, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
-        let damage = self.engine.store().health().filter(|why| matches!(why, store::Error::Corrupt { .. }));
+    /// Turns the result of a command on a damaged store into an error: missing data may have been in the damaged part.
+    fn check_damage(&self, ended: Result<CliExit, CliError>) -> Result<CliExit, CliError> {
+        let damage =
+            self.engine.store().read_only_reason().filter(|why| matches!(why, store::StoreError::Corrupt { .. }));
         let Some(mut damage) = damage.map(Error::from) else { return ended };
         match ended {
-            // People have read the warning.
-            Ok(_) if !self.out.json() => Ok(Exit::Store),
+            // People have read the warning of `warn`.
+            Ok(_) if !self.out.is_json() => Ok(CliExit::Store),
             Ok(_) => Err(damage.into()),
-            Err(Failure::Error(error) | Failure::Driving { error, .. }) if error.code == Code::NotFound => {
+            Err(CliError::Error(error) | CliError::Driving { error, .. }) if error.code == ErrorCode::NotFound => {
                 let what = error.key.unwrap_or_default();
-                damage.message += &format!("; `{what}` is not in what is whole, but may have been in what is not");
+                damage.message +=
+                    &format!("; `{what}` is not in the undamaged part, but may have been in the damaged part");
                 Err(damage.into())
             }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Says, before anything that was read is shown, why the store can only be read.
+    /// Remarks why the store is read-only, before any of its data is printed.
     fn warn(&self) {
-        match self.engine.store().health() {
+        match self.engine.store().read_only_reason() {
             None => {}
-            Some(damage @ store::Error::Corrupt { .. }) => self.out.remark(&format!(
-                "warning: {damage}. What is whole can be read; what is missing here may have been in what is damaged"
+            Some(damage @ store::StoreError::Corrupt { .. }) => self.out.remark(&format!(
+                "warning: {damage}. Undamaged data can be read; data that is missing may have been in the damaged part"
             )),
-            Some(why) => self.out.remark(&format!("this store can be read, not written: {why}")),
+            Some(why) => self.out.remark(&format!("this store is read-only: {why}")),
         }
     }
 
-    /// The store's URL, without what a server's may hold of a password.
+    /// Returns the store's URL; the URL of a server without user, password and options.
     pub fn url(&self) -> String {
         match self.url.split_once("://") {
             Some((scheme, rest)) if scheme != "file" => {
@@ -120,99 +131,110 @@ impl Session {
         }
     }
 
-    /// What to do next, where that can be done: `hint`, but not of a store that is gone by then.
+    /// Returns `hint`. For a store in memory, which is lost by then, it returns a note about that instead.
     pub fn next_step(&self, hint: impl FnOnce() -> String) -> String {
-        match self.fleeting {
-            true => "This store is in memory and ends with the process; --store file:DIR keeps it".to_owned(),
+        match self.ephemeral {
+            true => {
+                "This store is in memory and is lost when the process ends; use --store file:DIR to keep it".to_owned()
+            }
             false => hint(),
         }
     }
 
-    /// How to go on with an execution here, where that can be done.
-    pub fn resume(&self, id: &str) -> Option<String> {
-        (!self.fleeting).then(|| self.invocation("resume", id, ""))
+    /// Returns the command line that continues an execution, unless the store is in memory.
+    pub fn resume_command(&self, id: &str) -> Option<String> {
+        (!self.ephemeral).then(|| self.invocation("resume", id, ""))
     }
 
-    /// A command line that goes on in the same store, to be copied.
+    /// Returns a command line in the same store, to be copied.
     pub fn invocation(&self, command: &str, id: &str, rest: &str) -> String {
-        // An id that looks like a flag stands behind the end of flags.
+        // An id that looks like a flag follows `--`.
         match id.starts_with('-') {
-            true => self.line(&format!("{command}{rest} -- {}", quoted(id))),
-            false => self.line(&format!("{command} {}{rest}", quoted(id))),
+            true => self.command_line(&format!("{command}{rest} -- {}", shell_quote(id))),
+            false => self.command_line(&format!("{command} {}{rest}", shell_quote(id))),
         }
     }
 
-    /// As [`Session::invocation`], of a command that takes the name after a flag.
-    pub fn flagged(&self, command: &str, flag: &str, name: &str) -> String {
+    /// Like [`Session::invocation`], for a command that takes the name after a flag.
+    pub fn invocation_with_flag(&self, command: &str, flag: &str, name: &str) -> String {
         let between = if name.starts_with('-') { '=' } else { ' ' };
-        self.line(&format!("{command} {flag}{between}{}", quoted(name)))
+        self.command_line(&format!("{command} {flag}{between}{}", shell_quote(name)))
     }
 
-    /// A command line in the same store, of words that need no quotes.
-    pub fn line(&self, words: &str) -> String {
-        let store = self.store.as_ref().map(|url| format!("--store {} ", repeated(url))).unwrap_or_default();
-        format!("runstate {store}{words}")
+    /// Returns a command line in the same store. `words` need no quotes.
+    pub fn command_line(&self, words: &str) -> String {
+        command_line(self.store.as_deref(), words)
     }
 }
 
-/// How long finished executions are kept, where the environment says.
-pub fn retention() -> Result<Option<Millis>, Failure> {
-    let Some(days) = env::var_os(RETENTION).filter(|days| !days.is_empty()) else { return Ok(None) };
+/// Returns a command line of this program, with `--store` if the store was named. `words` need no quotes.
+pub fn command_line(store: Option<&str>, words: &str) -> String {
+    let store = store.map(|url| format!("--store {} ", redact_store_url(url))).unwrap_or_default();
+    format!("{} {store}{words}", program_name())
+}
+
+/// Returns how long finished executions are kept, from the environment.
+pub fn retention() -> Result<Option<Millis>, CliError> {
+    let Some(days) = env::var_os(RETENTION_ENV).filter(|days| !days.is_empty()) else { return Ok(None) };
     let number = days.to_str().and_then(|days| days.trim().parse::<u32>().ok());
-    let wrong = || failure::usage(format!("{RETENTION} is {}; it must be a number of days", days.to_string_lossy()));
+    let wrong = || error::usage(format!("{RETENTION_ENV} is {}; it must be a number of days", days.to_string_lossy()));
     number.map(|days| Some(Millis::days(days.into()))).ok_or_else(wrong)
 }
 
-/// The store that was named, else the environment's.
-pub fn url(global: &Global) -> Result<String, Error> {
+/// Returns the URL of `--store`, else that of the environment.
+pub fn resolve_store_url(global: &GlobalArgs) -> Result<String, Error> {
     match &global.store {
-        Some(url) => open::at_home(url, environment().home.as_deref()),
+        Some(url) => open::expand_home(url, environment().home.as_deref()),
         None => Ok(store_url(&environment())?.0),
     }
 }
 
-/// What named the store, where `--store` did not.
-pub fn origin(global: &Global) -> Option<StoreOrigin> {
+/// Returns the source of the store's URL if `--store` is absent.
+pub fn store_origin(global: &GlobalArgs) -> Option<StoreOrigin> {
     let named = global.store.is_none().then(|| store_url(&environment()))?;
     named.ok().map(|(_, origin)| origin)
 }
 
-/// Whether a store on files is there already.
-fn is_there(url: &str) -> bool {
+/// Whether the file store exists.
+fn store_exists(url: &str) -> bool {
     let folder = url.strip_prefix("file:").map(|rest| rest.split('?').next().unwrap_or_default());
     folder.is_some_and(|folder| Path::new(folder).join("runstate.json").exists())
 }
 
-/// Why a store cannot be opened; where `--store` did not name it, with what did and how to name another.
-pub fn unnamed(global: &Global, url: &str, mut error: Error) -> Error {
+/// Adds to an open error the source of the store's URL, if `--store` is absent, and what to do.
+pub fn explain_open_error(global: &GlobalArgs, url: &str, mut error: Error) -> Error {
     // Other URLs may hold a password.
     if url.starts_with("file:")
-        && let Some(origin) = origin(global)
+        && let Some(origin) = store_origin(global)
     {
-        error.message += &format!(" ({url} {origin}; name another one with --store file:DIR)");
+        error.message += &format!(" ({url} {origin}; choose another one with --store file:DIR)");
     }
-    if error.code == Code::Corrupt && url.starts_with("file:") {
-        let store = global.store.as_ref().map(|url| format!("--store {} ", quoted(url))).unwrap_or_default();
-        error.message += &format!(". See what can be kept: runstate {store}repair --dry-run");
+    if error.code == ErrorCode::Corrupt && url.starts_with("file:") {
+        let repair = command_line(global.store.as_deref(), "repair --dry-run");
+        error.message += &format!(". To see what a repair would keep: {repair}");
     }
     error
 }
 
-/// All that a store of this program holds.
+/// Returns the collections of the stores of this program.
 pub fn catalog() -> Result<Catalog, Error> {
     let domains = runstate::domain::catalog().map_err(|error| Error::internal(error.to_string()))?;
     runstate::engine::catalog(&domains)
 }
 
-/// An engine over the store at `url`, and the store's own id.
-pub async fn engine(url: &str, missing: Missing, settings: Settings) -> Result<(Engine, Option<String>), Error> {
-    let Opened { store, id } = open::open_known(url, missing).await?;
+/// Opens an engine over the store at `url`, and returns it with the store's own id.
+pub async fn open_engine(
+    url: &str,
+    missing: MissingStore,
+    settings: Settings,
+) -> Result<(Engine, Option<String>), Error> {
+    let OpenedStore { store, id } = open::open_with_id(url, missing).await?;
     let catalog = catalog()?;
     Ok((Engine::new(store, Arc::new(SystemHost), catalog, settings).await?, id))
 }
 
 fn environment() -> Environment {
-    // What is no Unicode cannot be part of a URL; it counts as not set.
+    // A value that is not Unicode cannot be part of a URL, so it counts as not set.
     let of = |name| env::var(name).ok();
     Environment {
         runstate_store: of("RUNSTATE_STORE"),
@@ -223,8 +245,8 @@ fn environment() -> Environment {
     }
 }
 
-/// A store's URL in a command line that is to be copied: what holds a secret is not written again.
-fn repeated(url: &str) -> String {
+/// Returns a store's URL for a command line to be copied. A URL with a secret is not repeated.
+fn redact_store_url(url: &str) -> String {
     let server = url.contains("://") && !url.starts_with("file:");
     let secret = |option: &str| {
         let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
@@ -233,11 +255,11 @@ fn repeated(url: &str) -> String {
             .any(|part| name.contains(part))
     };
     let hides = url.contains('@') || url.split_once('?').is_some_and(|(_, options)| options.split('&').any(secret));
-    if server && hides { "URL".to_owned() } else { quoted(url) }
+    if server && hides { "URL".to_owned() } else { shell_quote(url) }
 }
 
-/// `text` so that a shell reads it as one word.
-pub fn quoted(text: &str) -> String {
+/// Quotes `text` so that a shell reads it as one word.
+pub fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
@@ -250,20 +272,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_not_written_again() {
-        assert_eq!(repeated("file:a@b"), "file:a@b");
-        assert_eq!(repeated("mongodb://h/x?layout=seed"), "'mongodb://h/x?layout=seed'");
-        assert_eq!(repeated("mongodb://ann:secret@h/x"), "URL");
-        assert_eq!(repeated("mongodb://ann:se@cret?w=1@h/x"), "URL");
-        assert_eq!(repeated("mongodb://h/x?proxyHost=h&proxyUsername=ann"), "URL");
-        assert_eq!(repeated("mongodb://h/x?tls=true&tlsCertificateKeyFilePassword=secret"), "URL");
+    fn a_store_url_with_a_secret_is_not_repeated() {
+        assert_eq!(redact_store_url("file:a@b"), "file:a@b");
+        assert_eq!(redact_store_url("mongodb://h/x?layout=seed"), "'mongodb://h/x?layout=seed'");
+        assert_eq!(redact_store_url("mongodb://ann:secret@h/x"), "URL");
+        assert_eq!(redact_store_url("mongodb://ann:se@cret?w=1@h/x"), "URL");
+        assert_eq!(redact_store_url("mongodb://h/x?proxyHost=h&proxyUsername=ann"), "URL");
+        assert_eq!(redact_store_url("mongodb://h/x?tls=true&tlsCertificateKeyFilePassword=secret"), "URL");
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_not_read_them_as_they_are() {
-        assert_eq!(quoted("../a-1"), "../a-1");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted("~/x"), "'~/x'");
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        assert_eq!(shell_quote("../a-1"), "../a-1");
+        assert_eq!(shell_quote("a b"), "'a b'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+        assert_eq!(shell_quote("~/x"), "'~/x'");
     }
 }

@@ -1,8 +1,10 @@
-//! The real binary, as people and scripts use it.
+//! Tests of the real binary, as people and scripts use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/bulk.rs"]
+mod bulk;
 #[path = "cli/calls.rs"]
 mod calls;
 #[path = "cli/commands.rs"]
@@ -13,26 +15,24 @@ mod due;
 mod durability;
 #[path = "cli/examples.rs"]
 mod examples;
-#[path = "cli/follow.rs"]
-mod follow;
 #[cfg(unix)]
-#[path = "cli/hostile.rs"]
-mod hostile;
+#[path = "cli/hostile_programs.rs"]
+mod hostile_programs;
+#[path = "cli/idempotency.rs"]
+mod idempotency;
 #[path = "cli/interrupt.rs"]
 mod interrupt;
+#[path = "cli/json_output.rs"]
+mod json_output;
 #[path = "cli/logs.rs"]
 mod logs;
 #[cfg(unix)]
 #[path = "cli/memory.rs"]
 mod memory;
-#[path = "cli/moving.rs"]
-mod moving;
+#[path = "cli/output.rs"]
+mod output;
 #[path = "cli/programs.rs"]
 mod programs;
-#[path = "cli/several.rs"]
-mod several;
-#[path = "cli/shapes.rs"]
-mod shapes;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/support.rs"]
@@ -44,8 +44,8 @@ mod syscalls;
 mod tables;
 #[path = "cli/terminal.rs"]
 mod terminal;
-#[path = "cli/twice.rs"]
-mod twice;
+#[path = "cli/transfer.rs"]
+mod transfer;
 #[path = "cli/variables.rs"]
 mod variables;
 #[path = "cli/verify.rs"]

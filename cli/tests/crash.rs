@@ -1,5 +1,5 @@
-//! The main promise with real processes: whatever `kill -9` hits, what was acknowledged is there, once, and the output is that of a run
-//! that was never killed.
+//! The main promise, tested with real processes and `kill -9`: everything acknowledged is stored exactly once, and the output is that of a
+//! run that was never killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Read;
@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 /// Questions of an execution that is killed.
 const QUESTIONS: usize = 40;
 
-/// Executions of each of the two tests that kill, at the most.
+/// The largest number of executions in each of the two tests that kill.
 const EXECUTIONS: usize = 4;
 
-/// A program with so many questions.
+/// Returns a program with this many questions.
 fn program(questions: usize) -> String {
     format!(
         r#"
@@ -39,20 +39,20 @@ fn expected() -> Vec<String> {
     lines.chain([(0..QUESTIONS).map(answer).collect::<Vec<_>>().join(",")]).collect()
 }
 
-/// When a process is killed.
+/// The moment at which a process is killed.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    /// After so many commits of its own.
+struct KillPoint {
+    /// After this many commits of its own.
     commits: u64,
-    /// And so much later.
-    later: Duration,
+    /// The time after the last of these commits.
+    delay: Duration,
 }
 
-struct Scene {
+struct CrashFixture {
     dir: tempfile::TempDir,
 }
 
-impl Scene {
+impl CrashFixture {
     fn new(questions: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ask.ts"), program(questions)).unwrap();
@@ -72,7 +72,7 @@ impl Scene {
         command
     }
 
-    /// Runs to the end; with the exit code and the last JSON value.
+    /// Runs to the end. Returns the exit code and the last JSON value.
     fn run(&self, args: &[&str]) -> (i32, Json) {
         let output = self.command(args).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
@@ -80,22 +80,22 @@ impl Scene {
         (output.status.code().unwrap_or(-1), last)
     }
 
-    /// The number of the last commit.
+    /// Returns the number of the last commit.
     fn last_commit(&self) -> u64 {
         let Ok(entries) = std::fs::read_dir(self.path().join("store/commits")) else { return 0 };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         names.filter_map(|name| name.strip_suffix(".json")?.parse().ok()).max().unwrap_or(0)
     }
 
-    /// Starts, and kills with -9 at that moment. `None`: it was killed; else its exit code; and what it printed.
-    fn kill(&self, args: &[&str], moment: Moment) -> (Option<i32>, String) {
+    /// Starts the binary and kills it with -9 at that moment. Returns its exit code, `None` if it was killed, and its output.
+    fn kill(&self, args: &[&str], moment: KillPoint) -> (Option<i32>, String) {
         let before = self.last_commit();
         let mut child: Child = self.command(args).spawn().unwrap();
         while self.last_commit() < before + moment.commits && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         let seen = Instant::now();
-        while seen.elapsed() < moment.later && child.try_wait().unwrap().is_none() {
+        while seen.elapsed() < moment.delay && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         child.kill().unwrap();
@@ -105,7 +105,7 @@ impl Scene {
         (ended, text)
     }
 
-    /// Every call of the execution with its answer, in order.
+    /// Returns every call of the execution with its answer, in order.
     fn history(&self, id: &str) -> Vec<(u64, Json)> {
         let rows = history(self.path(), id);
         rows.iter().map(|row| (row["step"].as_u64().unwrap(), row["response"]["result"].clone())).collect()
@@ -121,15 +121,15 @@ fn history(dir: &Path, id: &str) -> Vec<Json> {
         let store = runstate::engine::open::open(&url).await.unwrap();
         store.migrate(&runstate::domain::catalog().unwrap()).await.unwrap();
         let query = Query::of(&CC_HISTORY).eq("executionId", id).sort("step", Direction::Ascending);
-        let rows = store.query(&query).await.unwrap().rows;
+        let rows = store.query(&query).await.unwrap().items;
         rows.into_iter().map(|row| Json::Object(row.stored.document.as_ref().clone())).collect()
     })
 }
 
-/// A small generator, seeded by `RUNSTATE_SEED` so that a failure can be repeated.
-struct Random(u64);
+/// A small random number generator. `RUNSTATE_SEED` sets its seed, so that a failure can be repeated.
+struct CrashRandom(u64);
 
-impl Random {
+impl CrashRandom {
     fn new(test: &str) -> Self {
         let seed = std::env::var("RUNSTATE_SEED").ok().and_then(|s| s.parse().ok());
         let seed = seed.unwrap_or(20_261);
@@ -145,12 +145,12 @@ impl Random {
     }
 }
 
-impl Moment {
-    /// While a process starts and opens the store, or around one of its first commits.
-    fn random(random: &mut Random) -> Self {
+impl KillPoint {
+    /// Picks a moment while a process starts and opens the store, or around one of its first commits.
+    fn random(random: &mut CrashRandom) -> Self {
         let commits = random.below(6);
         let most = if commits == 0 { 40_000 } else { 3_000 };
-        Self { commits, later: Duration::from_micros(random.below(most)) }
+        Self { commits, delay: Duration::from_micros(random.below(most)) }
     }
 }
 
@@ -164,9 +164,9 @@ fn all_answers() -> Vec<(u64, Json)> {
 }
 
 #[test]
-fn a_run_that_is_killed_again_and_again_ends_as_if_it_never_was() {
-    let scene = Scene::new(QUESTIONS);
-    let mut random = Random::new("run");
+fn a_run_killed_repeatedly_ends_as_if_never_killed() {
+    let scene = CrashFixture::new(QUESTIONS);
+    let mut random = CrashRandom::new("run");
     let mut kills = 0;
     for execution in 0..EXECUTIONS {
         let id = format!("run-{execution}");
@@ -174,14 +174,14 @@ fn a_run_that_is_killed_again_and_again_ends_as_if_it_never_was() {
         loop {
             let run = ["run", "ask.ts", "--id", &id, "--answers", "answers.json"];
             let resume = ["resume", &id, "--answers", "answers.json"];
-            let moment = Moment::random(&mut random);
+            let moment = KillPoint::random(&mut random);
             let (code, text) = scene.kill(if started { &resume } else { &run }, moment);
             match code {
                 None => kills += 1,
                 Some(0) => break,
                 Some(code) => panic!("exit code {code}: {text}"),
             }
-            // Killed before anything was committed, there is nothing to resume.
+            // If it was killed before its first commit, there is nothing to resume.
             started = started || !matches!(scene.run(&["show", &id]).0, 4 | 5);
         }
         let (_, view) = scene.run(&["show", &id]);
@@ -189,14 +189,14 @@ fn a_run_that_is_killed_again_and_again_ends_as_if_it_never_was() {
         assert_eq!(scene.history(&id), all_answers());
     }
     println!("{kills} kills over {EXECUTIONS} executions");
-    // Each life answers a few of the questions.
+    // Each process answers only a few of the questions before it is killed.
     assert!(kills > EXECUTIONS * 4, "{kills} kills");
 }
 
 #[test]
-fn an_acknowledged_answer_is_there_and_an_unacknowledged_one_is_there_once_or_not_at_all() {
-    let scene = Scene::new(QUESTIONS);
-    let mut random = Random::new("answer");
+fn an_acknowledged_answer_is_kept_and_no_answer_applies_twice() {
+    let scene = CrashFixture::new(QUESTIONS);
+    let mut random = CrashRandom::new("answer");
     let (code, _) = scene.run(&["load", "ask.ts"]);
     assert_eq!(code, 0);
     let (mut arrived, mut lost) = (0, 0);
@@ -207,11 +207,11 @@ fn an_acknowledged_answer_is_there_and_an_unacknowledged_one_is_there_once_or_no
         for i in 0..QUESTIONS {
             let call = view["calls"][0]["callId"].as_str().unwrap().to_owned();
             let text = answer(i);
-            // Killed once before its commit or after it; the next one comes to its end.
+            // The first attempt is killed before or after its commit. The next one runs to its end.
             for attempt in 0.. {
                 let commits = if attempt == 0 { random.below(2) } else { u64::MAX / 2 };
                 let most = if commits == 0 { 40_000 } else { 3_000 };
-                let moment = Moment { commits, later: Duration::from_micros(random.below(most)) };
+                let moment = KillPoint { commits, delay: Duration::from_micros(random.below(most)) };
                 let (_, printed) = scene.kill(&["answer", &id, "--call", &call, "--text", &text], moment);
                 let acknowledged =
                     printed.lines().last().is_some_and(|line| serde_json::from_str::<Json>(line).is_ok());
@@ -241,7 +241,7 @@ fn an_acknowledged_answer_is_there_and_an_unacknowledged_one_is_there_once_or_no
 #[test]
 fn eight_processes_answer_each_question_once() {
     const QUESTIONS: usize = 15;
-    let scene = Scene::new(QUESTIONS);
+    let scene = CrashFixture::new(QUESTIONS);
     scene.run(&["load", "ask.ts"]);
     assert_eq!(scene.run(&["start", "ask", "--id", "shared"]).0, 3);
     let wins: Vec<Vec<(String, String)>> = std::thread::scope(|scope| {

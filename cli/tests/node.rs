@@ -1,4 +1,4 @@
-//! The command line and the npm package on one directory, both at once: what one writes the other goes on with.
+//! The command line and the npm package on one directory at the same time: each continues what the other wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader};
@@ -45,8 +45,8 @@ fn the_command_line_and_node_answer_in_turns() {
     runstate(folder.path(), &["load", source.to_str().unwrap()]);
     runstate(folder.path(), &["start", "turns", "--id", "run"]);
 
-    // The package's process stays open all the while: it answers its own questions, and says each one that is left to the command line.
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/node/turns.mjs");
+    // The package's process stays open meanwhile. It answers its own questions, and prints each one that is left to the command line.
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/node/answer_questions.mjs");
     let mut node = Command::new("node");
     node.arg(script).arg(package).arg(url(folder.path())).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut node = node.spawn().unwrap();

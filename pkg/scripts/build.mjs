@@ -1,19 +1,19 @@
 // Builds the package: cargo → wasm-bindgen → wasm-opt → esbuild and tsc, into dist/.
 //
-//   node scripts/build.mjs                what is shipped
-//   node scripts/build.mjs --check        what is shipped, and whether the packed package is as it should be
-//   node scripts/build.mjs --benches      what is shipped, and in build/ what benches call
-//   node scripts/build.mjs --test MODULE  what tests use: MODULE, built with all features, as each of its modules
-//   node scripts/build.mjs --face         JavaScript and types alone, over the WebAssembly that was built before
+//   node scripts/build.mjs                the package
+//   node scripts/build.mjs --check        the package, and checks of the packed package
+//   node scripts/build.mjs --benches      the package, and in build/ the module that benches call
+//   node scripts/build.mjs --test MODULE  the package for tests: MODULE, built with all features, serves as each of its modules
+//   node scripts/build.mjs --face         only JavaScript and types, over the WebAssembly of an earlier build
 //
-// RUNSTATE_WASM_BINDGEN names the wasm-bindgen program, where it is not in the cache of `cargo xtask`.
+// RUNSTATE_WASM_BINDGEN is the path of the wasm-bindgen program if it is not in the cache of `cargo xtask`.
 
 import { copyFileSync, rmSync } from "node:fs";
 
 import { check } from "./check.mjs";
-import { face } from "./face.mjs";
-import { within } from "./sizes.mjs";
-import { modules, shared } from "./wasm.mjs";
+import { buildJavaScript } from "./javascript.mjs";
+import { checkBudgets } from "./sizes.mjs";
+import { buildModules, copyTestModule } from "./wasm.mjs";
 
 const [flag, module, ...rest] = process.argv.slice(2);
 const known = module === undefined ? [undefined, "--check", "--benches", "--face"] : ["--test"];
@@ -24,16 +24,16 @@ if (!known.includes(flag) || rest.length > 0) {
 
 process.chdir(new URL("..", import.meta.url).pathname);
 if (flag !== "--face") {
-  // Written last: what is there afterwards tells that all of it was built.
+  // The build writes the types last, so their folder exists only after a complete build.
   rmSync("dist/types", { recursive: true, force: true });
-  if (flag === "--test") shared(module);
-  else modules({ benches: flag === "--benches" });
+  if (flag === "--test") copyTestModule(module);
+  else buildModules({ benches: flag === "--benches" });
 }
-await face();
+await buildJavaScript();
 for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(`../${name}`, name);
-// What programs find, for their editors.
+// The globals of programs, for editors.
 copyFileSync("../examples/runstate.d.ts", "runstate.d.ts");
-// What is built for tests is large, and nobody downloads it.
-const fits = flag === "--test" || flag === "--face" || within();
+// Modules for tests are large, but pages do not download them.
+const withinBudget = flag === "--test" || flag === "--face" || checkBudgets();
 if (flag === "--check") await check();
-process.exitCode = fits ? 0 : 1;
+process.exitCode = withinBudget ? 0 : 1;

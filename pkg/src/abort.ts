@@ -1,6 +1,6 @@
-// Waiting for a call no longer than somebody wants to. What was sent is not called back: it may be committed all the same.
+// Abortable waits. An abort ends only the wait: an operation that was already sent is not recalled and may still be committed.
 
-/** As `promise`, but rejects with the signal's reason as soon as it is aborted. */
+/** Settles as `promise` does, but rejects with the signal's reason as soon as the signal is aborted. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
@@ -11,7 +11,7 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
       return;
     }
     signal.addEventListener("abort", aborted, { once: true });
-    const heard = () => signal.removeEventListener("abort", aborted);
-    promise.then(resolve, reject).finally(heard);
+    const stopListening = () => signal.removeEventListener("abort", aborted);
+    promise.then(resolve, reject).finally(stopListening);
   });
 }

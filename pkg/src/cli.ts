@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npx runstate …`.
+// The program of `npx runstate …`.
 
 import { main } from "./cli/main.js";
 

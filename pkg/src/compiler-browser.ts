@@ -1,12 +1,12 @@
-// `runstate/compiler` in pages and workers: its WebAssembly is fetched from beside this file; bundlers make an asset of it.
+// `runstate/compiler` in pages and workers. Its WebAssembly is fetched from beside this file; bundlers turn it into an asset.
 
-import { Compiler } from "./compiling.js";
-import { COMPILER, compileWasm, locate } from "./wasm.js";
+import { Compiler } from "./compiler-instance.js";
+import { COMPILER_WASM, compileWasm, locate } from "./wasm.js";
 
 export { RunstateError } from "./errors.js";
 
 const compiler = new Compiler(async () =>
-  compileWasm(COMPILER, locate(COMPILER, () => new URL("./runstate_compiler_bg.wasm", import.meta.url))),
+  compileWasm(COMPILER_WASM, locate(COMPILER_WASM, () => new URL("./runstate_compiler_bg.wasm", import.meta.url))),
 );
 
 export const { compile, init, load } = compiler;

@@ -1,24 +1,28 @@
-// What `runstate/compiler` exports: source (a subset of TypeScript) to bytecode, in a WebAssembly of its own.
+// The exports of `runstate/compiler`, which compiles source (a subset of TypeScript) to bytecode in a WebAssembly module of its own.
 
 import type { WasmSource } from "./instance.js";
 import type { CompiledSource } from "./wire.js";
 
 export { RunstateError } from "./errors.js";
-export type { Fetched, WasmBytes, WasmModule, WasmSource } from "./instance.js";
+export type { WasmResponse, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 export type { CompiledSource, Diagnostic, Instruction } from "./wire.js";
 
 /**
- * Compiles a program. `compile_error`: it does not compile; the error's `details.diagnostics` are a list of {@link Diagnostic}.
+ * Compiles a program.
  *
- * `name` is that of the program, for the messages.
+ * Errors: `compile_error`, with a list of {@link Diagnostic} in the error's `details.diagnostics`.
+ *
+ * @param name - The name of the program, used in messages.
+ * @param source - The source of the program.
  */
 export declare function compile(name: string, source: string): Promise<CompiledSource>;
 
 /**
- * Begins the compiler with its WebAssembly (`runstate/compiler.wasm`): its address, a response, its bytes or its module. For hosts that cannot load it
- * from beside the script: a strict content security policy, web extensions, single-file bundles. The first call counts, for `cvm.load` too.
+ * Instantiates the compiler from its WebAssembly (`runstate/compiler.wasm`), given as a URL, a response, bytes or a module. Use it on hosts that
+ * cannot load the file from beside the script: strict Content-Security-Policies, web extensions, single-file bundles. Only the first call has an
+ * effect; it also sets the compiler of `cvm.load`.
  */
 export declare function init(source: WasmSource): Promise<void>;
 
-/** Loads the compiler ahead of its first use. */
+/** Loads the compiler before its first use. */
 export declare function load(): Promise<void>;

@@ -1,140 +1,140 @@
-// Programs and their executions.
+// `rs.cvm`: programs and their executions.
 
 import type { Engine } from "./engine.js";
-import { RunstateError, usage } from "./errors.js";
-import { Feed, each } from "./feed.js";
+import { RunstateError, usageError } from "./errors.js";
+import { ChangeFeed, iterate } from "./feed.js";
 import {
-  type Shape, anything, count, flag, given, heap, list, moment, needed, oneOf, options as checked, placed, rows, span, text as aText,
+  type OptionValidators, anything, positiveInteger, flag, validate, heapBytes, list, timestamp, required, oneOf, validateOptions, listRow, uint32, duration, text as aText,
   texts,
-} from "./given.js";
-import type { PlainOf } from "./json.js";
+} from "./validation.js";
+import type { JsonInputOf } from "./json.js";
 import {
-  BY, COMMAND, type CommandOptions, LIMIT, LOG_LEVEL, PAGE, type PageOptions, STATUS, THINGS, WAIT, type WaitOptions, maybe, text,
+  COMMAND_BY, COMMAND, type CommandOptions, LIMIT, LOG_LEVEL, PAGE, type PageOptions, STATUS, SUBJECTS, WAIT, type WaitOptions, validateOptional, requireText,
 } from "./options.js";
-import { plain } from "./plain.js";
+import { validateJson } from "./json-validation.js";
 import { Run } from "./run.js";
 import type {
   BackoffParams,
   CallRow,
   CompiledSource,
   CvmChange,
-  Due,
+  DueReport,
   Instruction,
   Latency,
   LoadedProgram,
   LogLevel,
   LogPage,
-  Paged,
+  ListPage,
   ProgramSummary,
   ProgramView,
-  Reached,
+  ExecutionStatus,
   Stats,
   Status,
   ExecutionSummary,
-  Thing,
+  ChangeSubject,
   VersionSummary,
   VersionView,
   Work,
 } from "./wire.js";
-import { type Handler, type Stop, type WorkerOptions, BACKOFF, serve } from "./worker.js";
+import { type Handler, type WorkerHandle, type WorkerOptions, BACKOFF, startWorker } from "./worker.js";
 
-/** How long a claim is held without a heartbeat, where nothing else is said, in milliseconds. */
+/** The default length of a lease without a heartbeat, in milliseconds. */
 const LEASE_MS = 30_000;
 
-/** How many executions one {@link Cvm.runDue} takes, where nothing else is said. */
-const DUE = 1000;
+/** The default limit of {@link Cvm.runDue}. */
+const DUE_LIMIT = 1000;
 
 /** A program to load. */
-export interface Load {
+export interface ProgramSource {
   /** Its name. */
   name: string;
-  /** Its source, for people and for compiling again. */
+  /** Its source. It is stored for display and recompilation. */
   source: string;
-  /** What the source was compiled to; without it the compiler is loaded and compiles it. */
+  /** The bytecode of the source. Without it the compiler is loaded and compiles the source. */
   bytecode?: Instruction[];
-  /** By what it was compiled. */
+  /** The compiler and version that made `bytecode`. */
   compiler?: string;
-  /** What it is for. */
+  /** A description for people. */
   description?: string;
-  /** Words to find it by. */
+  /** Tags to find the program by. */
   tags?: string[];
-  /** Its id, where it is new under its name; without it one is made. */
+  /** The id of a program whose name is new. By default an id is generated. */
   id?: string;
 }
 
-/** How an execution is started. */
+/** Options of {@link Cvm.start}. */
 export interface StartOptions<I = unknown> extends CommandOptions {
-  /** What the program finds as `input`. */
-  input?: I & PlainOf<I>;
-  /** Its id; without it one is made. */
+  /** The value of the global `input` in the program. */
+  input?: I & JsonInputOf<I>;
+  /** The id of the execution. By default an id is generated. */
   id?: string;
-  /** How much of it is logged, where it is not as the store was opened with. */
+  /** The log level of the execution. Default: the `logLevel` of `open`. */
   logLevel?: LogLevel;
-  /** Bytes that its heap may take, where it is not as the store was opened with; 1 MiB to 4 GiB. */
+  /** The maximum size of the execution's heap in bytes, 1 MiB to 4 GiB. Default: the `heapBytes` of `open`. */
   heapBytes?: number;
 }
 
-const LOAD: Shape<Load> = {
-  name: needed(aText), source: needed(aText), bytecode: list, compiler: aText, description: aText, tags: texts, id: aText,
+const LOAD: OptionValidators<ProgramSource> = {
+  name: required(aText), source: required(aText), bytecode: list, compiler: aText, description: aText, tags: texts, id: aText,
 };
-const START: Shape<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes: heap, ...COMMAND };
-/** Which executions are listed. */
+const START: OptionValidators<StartOptions> = { input: anything, id: aText, logLevel: LOG_LEVEL, heapBytes: heapBytes, ...COMMAND };
+/** Options of {@link Cvm.list}. */
 export interface ListOptions extends WaitOptions {
-  /** Only those of this status. */
+  /** Only executions with this status. */
   status?: Status;
-  /** Only those of this program. */
+  /** Only executions of this program. */
   program?: string;
-  /** At most so many. */
+  /** The maximum number of executions. Default: 100. */
   limit?: number;
-  /** Only what comes behind this one. */
+  /** Only executions after this one, usually the last one of the previous page. */
   after?: Pick<ExecutionSummary, "id" | "started"> | undefined;
 }
 
-/** Which rows of the log are read. */
+/** Options of {@link Cvm.logs}. */
 export interface LogOptions extends WaitOptions {
-  /** Only of this execution. */
+  /** Only rows of this execution. */
   execution?: string;
-  /** Only of this event. */
+  /** Only rows of this event. */
   event?: "instruction" | "cc_call" | "error" | "complete" | "history";
-  /** Only from this moment on, in milliseconds since 1970. */
+  /** Only rows at or after this time, in milliseconds since 1970. */
   since?: number;
-  /** Only before this moment. */
+  /** Only rows before this time, in milliseconds since 1970. */
   before?: number;
-  /** Only after the page that said this as its `next`. */
+  /** The `next` of the previous page: only rows after it. */
   after?: string;
-  /** At most so many; 100. */
+  /** The maximum number of rows. Default: 100. */
   limit?: number;
 }
 
-const LOGS: Shape<LogOptions> = {
+const LOGS: OptionValidators<LogOptions> = {
   execution: aText,
   event: oneOf<NonNullable<LogOptions["event"]>>({ instruction: true, cc_call: true, error: true, complete: true, history: true }),
-  since: moment,
-  before: moment,
+  since: timestamp,
+  before: timestamp,
   after: aText,
   ...LIMIT,
 };
-const LIST: Shape<ListOptions> = { status: STATUS, program: aText, after: placed, ...LIMIT };
-const OF_PROGRAM: Shape<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
+const LIST: OptionValidators<ListOptions> = { status: STATUS, program: aText, after: listRow, ...LIMIT };
+const PROGRAM_FILTER: OptionValidators<{ program?: string } & WaitOptions> = { program: aText, ...WAIT };
 
 
-/** What {@link Cvm.claim} takes, of which `kinds` and `call` exclude each other. */
-interface Claim {
+/** The parameters of {@link Cvm.claim}. `kinds` and `call` exclude each other. */
+interface ClaimOptions {
   kinds?: string[];
   call?: string;
   owner: string;
   leaseMs?: number;
 }
 
-const CLAIM: Shape<Claim> = { kinds: texts, call: aText, owner: needed(aText), leaseMs: span };
+const CLAIM: OptionValidators<ClaimOptions> = { kinds: texts, call: aText, owner: required(aText), leaseMs: duration };
 
-/** The claim on what {@link Cvm.claim} gave. */
-function claimedOf(work: Work): Work["claimed"] {
-  if (typeof work?.claimed !== "object") throw usage("the work is not what `cvm.claim` gave");
+/** The claim of work that {@link Cvm.claim} returned. */
+function claimOf(work: Work): Work["claimed"] {
+  if (typeof work?.claimed !== "object") throw usageError("`work` has no claim; pass the value that `cvm.claim` returned");
   return work.claimed;
 }
 
-/** Programs and executions of a store. Everything rejects with a `RunstateError`. */
+/** The programs and executions of a store. Every method rejects with a `RunstateError`. */
 export class Cvm {
   readonly #engine: Engine;
 
@@ -143,227 +143,235 @@ export class Cvm {
     this.#engine = engine;
   }
 
-  /** Loads a program under its name; the same source again changes nothing, a changed one is the next version. */
-  async load(program: Load, options: CommandOptions = {}): Promise<LoadedProgram> {
-    const { name, source, description, tags, id } = checked("cvm.load", program, LOAD);
-    checked("cvm.load", options, COMMAND);
-    const compiled = await this.#compiled(program);
-    return this.#engine.ask("cvm.load", { name, source, ...compiled, description, tags, id }, options, COMMAND);
+  /** Loads a program under its name. Changed source becomes the next version; unchanged source has no effect. */
+  async load(program: ProgramSource, options: CommandOptions = {}): Promise<LoadedProgram> {
+    const { name, source, description, tags, id } = validateOptions("cvm.load", program, LOAD);
+    validateOptions("cvm.load", options, COMMAND);
+    const compiled = await this.#compile(program);
+    return this.#engine.callWithOptions("cvm.load", { name, source, ...compiled, description, tags, id }, options, COMMAND);
   }
 
-  async #compiled({ name, source, bytecode, compiler = "unknown" }: Load): Promise<CompiledSource> {
+  async #compile({ name, source, bytecode, compiler = "unknown" }: ProgramSource): Promise<CompiledSource> {
     if (bytecode !== undefined) return { bytecode, compiler };
     const compile = this.#engine.compile;
     if (compile === undefined) {
-      const message = "there is no compiler here; give `bytecode`, or provide one: `init(wasm, { compilerWasm })`";
+      const message = "the source cannot be compiled: this host has no compiler. Pass `bytecode`, or provide a compiler: `init(wasm, { compilerWasm })`";
       throw new RunstateError({ code: "unsupported", message });
     }
     return compile(name, source);
   }
 
-  /** Removes a program with its versions, where no execution of it is there. */
+  /** Removes a program with all its versions. Rejected while executions of the program exist. */
   async removeProgram(name: string, options: CommandOptions = {}): Promise<void> {
-    await this.#engine.ask("cvm.removeProgram", { name: text(name, "the name of a program") }, options, COMMAND);
+    await this.#engine.callWithOptions("cvm.removeProgram", { name: requireText(name, "the name of a program") }, options, COMMAND);
   }
 
-  /** Starts the newest version of a program and runs it to its first stop. */
+  /** Starts an execution of the newest version of a program and runs it until it waits or ends. */
   async start<I>(program: string, options: StartOptions<I> = {}): Promise<Run> {
-    const { signal, input, ...rest } = checked("cvm.start", options, START);
-    const value = input === undefined ? undefined : plain(input, "input");
-    const params = { ...rest, program: text(program, "the name of a program"), input: value };
-    return this.#run(await this.#engine.call("cvm.start", params, signal));
-  }
-
-  /** A handle on an execution that is there; `not_found` where it is not, `corrupt` where it may stand in what is damaged. */
-  async run(id: string, options: WaitOptions = {}): Promise<Run> {
-    return this.#run({ id: text(id, "the id of an execution"), status: "running" }).refresh(options);
+    const { signal, input, ...rest } = validateOptions("cvm.start", options, START);
+    const value = input === undefined ? undefined : validateJson(input, "input");
+    const params = { ...rest, program: requireText(program, "the name of a program"), input: value };
+    return this.#createRun(await this.#engine.call("cvm.start", params, signal));
   }
 
   /**
-   * Serves calls until it is stopped: `cc` gets questions, every other name is a tool's and gets its arguments. An answer that does not fit,
-   * and whatever a handler throws, is tried again; see {@link CallFailure}.
+   * Returns a handle on an existing execution.
+   *
+   * Errors: `not_found`; `corrupt` if it is not found in a damaged store and may be in the damaged part.
+   */
+  async run(id: string, options: WaitOptions = {}): Promise<Run> {
+    return this.#createRun({ id: requireText(id, "the id of an execution"), status: "running" }).refresh(options);
+  }
+
+  /**
+   * Starts a worker, which answers calls until it is stopped. The handler `cc` receives questions; any other name is that of a tool, whose handler
+   * receives its arguments. A call is retried if its handler throws or returns an invalid answer; see {@link CallFailure}.
    *
    * @example
    * const stop = rs.cvm.worker({ cc: async (q) => model(q.prompt), search: async (args) => find(args) });
    */
-  worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options: WorkerOptions<K> = {}): Stop {
-    return serve(this.#engine, handlers, options);
+  worker<K extends string>(handlers: { readonly [P in K]: Handler<P> }, options: WorkerOptions<K> = {}): WorkerHandle {
+    return startWorker(this.#engine, handlers, options);
   }
 
   /**
-   * Executions, newest first, 100 where `limit` does not say how many. `after`: only what comes behind this one, the last of the page before.
+   * Lists executions, newest first. The next page is requested with `after`, the last execution of the page before.
    *
    * @example
    * const page = await rs.cvm.list({ limit: 50 });
    * const next = await rs.cvm.list({ limit: 50, after: page.at(-1) });
    */
   list(options: ListOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.ask("cvm.list", {}, options, LIST);
+    return this.#engine.callWithOptions("cvm.list", {}, options, LIST);
   }
 
-  /** Executions that have not ended, newest first. */
+  /** Lists executions that have not ended, newest first. */
   active(options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.ask("cvm.active", {}, options, LIMIT);
+    return this.#engine.callWithOptions("cvm.active", {}, options, LIMIT);
   }
 
-  /** Executions of a program, newest first. */
+  /** Lists the executions of a program, newest first. */
   async history(program: string, options: { limit?: number } & WaitOptions = {}): Promise<ExecutionSummary[]> {
-    return this.#engine.ask("cvm.history", { program: text(program, "the name of a program") }, options, LIMIT);
+    return this.#engine.callWithOptions("cvm.history", { program: requireText(program, "the name of a program") }, options, LIMIT);
   }
 
-  /** Programs by name, or those with a tag. */
-  programs(options: { tag?: string } & PageOptions = {}): Promise<Paged<ProgramSummary>> {
-    return this.#engine.ask("cvm.programs", {}, options, { tag: aText, ...PAGE });
+  /** Lists programs by name, all or those with a tag. */
+  programs(options: { tag?: string } & PageOptions = {}): Promise<ListPage<ProgramSummary>> {
+    return this.#engine.callWithOptions("cvm.programs", {}, options, { tag: aText, ...PAGE });
   }
 
-  /** A program with its newest version. */
+  /** Reads a program with its newest version. */
   async program(name: string, options: WaitOptions = {}): Promise<ProgramView> {
-    return this.#engine.ask("cvm.program", { name: text(name, "the name of a program") }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.program", { name: requireText(name, "the name of a program") }, options, WAIT);
   }
 
-  /** As {@link Cvm.program}, by its id. */
+  /** Like {@link Cvm.program}, by the id of the program. */
   async programById(id: string, options: WaitOptions = {}): Promise<ProgramView> {
-    return this.#engine.ask("cvm.programById", { id: text(id, "the id of a program") }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.programById", { id: requireText(id, "the id of a program") }, options, WAIT);
   }
 
-  /** The versions of a program, newest first. */
-  async versions(name: string, options: PageOptions = {}): Promise<Paged<VersionSummary>> {
-    return this.#engine.ask("cvm.versions", { name: text(name, "the name of a program") }, options, PAGE);
+  /** Lists the versions of a program, newest first. */
+  async versions(name: string, options: PageOptions = {}): Promise<ListPage<VersionSummary>> {
+    return this.#engine.callWithOptions("cvm.versions", { name: requireText(name, "the name of a program") }, options, PAGE);
   }
 
-  /** One version of a program, from 1. */
+  /** Reads one version of a program. Versions are numbered from 1. */
   async version(name: string, version: number, options: WaitOptions = {}): Promise<VersionView> {
-    const of = { name: text(name, "the name of a program"), version: given("the version of a program", version, count) };
-    return this.#engine.ask("cvm.version", of, options, WAIT);
+    const params = { name: requireText(name, "the name of a program"), version: validate("the version of a program", version, positiveInteger) };
+    return this.#engine.callWithOptions("cvm.version", params, options, WAIT);
   }
 
-  /** Calls, open ones or all, of an execution, a program, a kind, or of all. */
+  /** Lists calls, all or only open ones, optionally those of one execution, program or kind. */
   calls(
     options: { execution?: string; program?: string; kind?: string; open?: boolean } & PageOptions = {},
-  ): Promise<Paged<CallRow>> {
-    return this.#engine.ask("cvm.calls", {}, options, { execution: aText, program: aText, kind: aText, open: flag, ...PAGE });
+  ): Promise<ListPage<CallRow>> {
+    return this.#engine.callWithOptions("cvm.calls", {}, options, { execution: aText, program: aText, kind: aText, open: flag, ...PAGE });
   }
 
-  /** The answered calls that took longest. */
+  /** Lists the answered calls that took longest. */
   slowest(options: { program?: string; limit?: number } & WaitOptions = {}): Promise<CallRow[]> {
-    return this.#engine.ask("cvm.slowest", {}, options, { program: aText, ...LIMIT });
+    return this.#engine.callWithOptions("cvm.slowest", {}, options, { program: aText, ...LIMIT });
   }
 
   /**
-   * What was logged, in the order of time: of one execution or of all, of one event or of all, between two moments, from the row after `after`
-   * (`next` of an earlier page) on.
+   * Reads a page of the log, ordered by time. {@link LogOptions} filters by execution, event and time.
    *
    * @example
    * const { rows } = await rs.cvm.logs({ event: "error", since: Date.now() - 86_400_000 });
    */
   async logs(options: LogOptions = {}): Promise<LogPage> {
-    const { execution, signal, ...rest } = checked("cvm.logs", options, LOGS);
+    const { execution, signal, ...rest } = validateOptions("cvm.logs", options, LOGS);
     return this.#engine.call("cvm.logs", { ...rest, id: execution }, signal);
   }
 
-  /** Executions of a program, or all, in numbers. */
+  /** Statistics about the executions of a program, or about all executions. */
   async stats(program?: string, options: WaitOptions = {}): Promise<Stats> {
-    return this.#engine.ask("cvm.stats", { program: maybe(program, "the name of a program", aText) }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.stats", { program: validateOptional(program, "the name of a program", aText) }, options, WAIT);
   }
 
-  /** How many executions have each status. */
+  /** The number of executions with each status, of one program or of all. */
   async statuses(program?: string, options: WaitOptions = {}): Promise<{ [status: string]: number }> {
-    return this.#engine.ask("cvm.statuses", { program: maybe(program, "the name of a program", aText) }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.statuses", { program: validateOptional(program, "the name of a program", aText) }, options, WAIT);
   }
 
-  /** How long answers took, of a program or of all. */
+  /** The time that answers took, for one program or for all. */
   latency(options: { program?: string } & WaitOptions = {}): Promise<Latency> {
-    return this.#engine.ask("cvm.latency", {}, options, OF_PROGRAM);
+    return this.#engine.callWithOptions("cvm.latency", {}, options, PROGRAM_FILTER);
   }
 
-  /** As {@link Cvm.latency}, of each program. */
+  /** Like {@link Cvm.latency}, for each program. */
   latencyByProgram(options: WaitOptions = {}): Promise<{ [program: string]: Latency }> {
-    return this.#engine.ask("cvm.latencyByProgram", {}, options, WAIT);
+    return this.#engine.callWithOptions("cvm.latencyByProgram", {}, options, WAIT);
   }
 
-  /** As {@link Cvm.latency}, of each kind of calls. */
+  /** Like {@link Cvm.latency}, for each kind of call. */
   latencyByKind(options: { program?: string } & WaitOptions = {}): Promise<{ [kind: string]: Latency }> {
-    return this.#engine.ask("cvm.latencyByKind", {}, options, OF_PROGRAM);
+    return this.#engine.callWithOptions("cvm.latencyByKind", {}, options, PROGRAM_FILTER);
   }
 
   /**
-   * What is committed from now on, or after the position `from`, told in terms of programs and executions; it goes on until you leave the
-   * loop. `position_expired`: the position is older than what the store keeps; read anew and begin without one.
+   * Follows committed changes of programs and executions, from now on or after the position `from`. The iteration continues until you leave the loop.
+   *
+   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a position.
    */
   changes(
-    of: { things?: Thing[]; executions?: string[]; from?: string } & WaitOptions = {},
+    options: { things?: ChangeSubject[]; executions?: string[]; from?: string } & WaitOptions = {},
   ): AsyncIterable<CvmChange> {
-    const { things, executions, from, signal } = checked("cvm.changes", of, { things: THINGS, executions: texts, from: aText, ...WAIT });
+    const { things, executions, from, signal } = validateOptions("cvm.changes", options, { things: SUBJECTS, executions: texts, from: aText, ...WAIT });
     const engine = this.#engine;
-    return each(new Feed((at, waitMs) => engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from));
+    return iterate(new ChangeFeed((at, waitMs) => engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from));
   }
 
-  /** Hands one open call of these kinds, or this call, to a worker until its lease ends; null: there is none. */
+  /** Claims one open call of these kinds, or the given call, for a worker until its lease ends. Resolves to null if there is none. */
   async claim(
     claim: ({ kinds: string[] } | { call: string }) & { owner: string; leaseMs?: number },
     options: WaitOptions = {},
   ): Promise<Work | null> {
-    const { leaseMs = LEASE_MS, ...rest } = checked<Claim>("cvm.claim", claim, CLAIM);
-    return this.#engine.ask("cvm.claim", { ...rest, leaseMs }, options, WAIT);
+    const { leaseMs = LEASE_MS, ...rest } = validateOptions<ClaimOptions>("cvm.claim", claim, CLAIM);
+    return this.#engine.callWithOptions("cvm.claim", { ...rest, leaseMs }, options, WAIT);
   }
 
-  /** Tells that a claimed call is still worked on; resolves to the new end of its lease. Refused as `stale_claim`: stop. */
+  /**
+   * Extends the lease of a claimed call. Resolves to the new end of the lease, in milliseconds since 1970.
+   *
+   * Errors: `stale_claim` if the claim was lost; the worker must stop working on the call.
+   */
   async heartbeat(work: Work, leaseMs: number = LEASE_MS, options: WaitOptions = {}): Promise<number> {
-    const params = { claimed: claimedOf(work), leaseMs: given("the length of a lease", leaseMs, span) };
-    return this.#engine.ask("cvm.heartbeat", params, options, WAIT);
+    const params = { claimed: claimOf(work), leaseMs: validate("cvm.heartbeat: `leaseMs`", leaseMs, duration) };
+    return this.#engine.callWithOptions("cvm.heartbeat", params, options, WAIT);
   }
 
-  /** Gives a claimed call its answer and runs its execution on. */
-  async complete<A>(work: Work, value: A & PlainOf<A>, options: { by?: string } & CommandOptions = {}): Promise<Reached> {
-    const params = { claimed: claimedOf(work), answer: plain(value, "answer", "invalid_answer") };
-    return this.#engine.ask("cvm.complete", params, options, BY);
+  /** Completes a claimed call with its answer and continues its execution. */
+  async complete<A>(work: Work, value: A & JsonInputOf<A>, options: { by?: string } & CommandOptions = {}): Promise<ExecutionStatus> {
+    const params = { claimed: claimOf(work), answer: validateJson(value, "answer", "invalid_answer") };
+    return this.#engine.callWithOptions("cvm.complete", params, options, COMMAND_BY);
   }
 
-  /** Tells that a claimed call could not be done. With `retry` it is tried again later; else its program is thrown an error. */
+  /** Reports that a claimed call failed. With `retry` the call is retried later; without it the program gets an error. */
   async fail(
     work: Work,
     message: string,
     options: { name?: string; by?: string; retry?: BackoffParams } & CommandOptions = {},
-  ): Promise<{ retryAt: number | null; reached: Reached | null }> {
-    const params = { claimed: claimedOf(work), message: text(message, "what went wrong") };
-    return this.#engine.ask("cvm.fail", params, options, { name: aText, retry: BACKOFF, ...BY });
+  ): Promise<{ retryAt: number | null; reached: ExecutionStatus | null }> {
+    const params = { claimed: claimOf(work), message: requireText(message, "cvm.fail: `message`") };
+    return this.#engine.callWithOptions("cvm.fail", params, options, { name: aText, retry: BACKOFF, ...COMMAND_BY });
   }
 
-  /** Gives a claimed call back for others to take at once. */
+  /** Releases a claimed call, so that other workers can claim it at once. */
   async release(work: Work, options: WaitOptions = {}): Promise<void> {
-    await this.#engine.ask("cvm.release", { claimed: claimedOf(work) }, options, WAIT);
+    await this.#engine.callWithOptions("cvm.release", { claimed: claimOf(work) }, options, WAIT);
   }
 
   /**
-   * Does what is due now: timers, deadlines, executions left by dead processes, what has expired. The {@link Driver} does this by itself;
-   * several hosts may do so at once.
+   * Does due work: timers, deadlines, executions of dead processes, expired rows. The {@link Driver} calls this by itself. Several hosts may call it
+   * at the same time.
    */
-  async runDue(limit: number = DUE, options: WaitOptions = {}): Promise<Due> {
-    return this.#engine.ask("cvm.runDue", { limit: given("how much of what is due is done", limit, rows) }, options, WAIT);
+  async runDue(limit: number = DUE_LIMIT, options: WaitOptions = {}): Promise<DueReport> {
+    return this.#engine.callWithOptions("cvm.runDue", { limit: validate("cvm.runDue: `limit`", limit, uint32) }, options, WAIT);
   }
 
-  /** When {@link Cvm.runDue} has something to do next, in milliseconds since 1970; null: not before something is commanded. */
+  /** The time at which {@link Cvm.runDue} next has work, in milliseconds since 1970. Resolves to null if nothing is due before another command. */
   nextDue(options: WaitOptions = {}): Promise<number | null> {
-    return this.#engine.ask("cvm.nextDue", { known: false }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.nextDue", { known: false }, options, WAIT);
   }
 
-  /** @internal As {@link Cvm.nextDue}, with what this process knows: its own commands, and what it has read of others'. */
+  /** @internal Like {@link Cvm.nextDue}, from this process's cache: its own commands, and those of others that it has read. */
   nextDueKnown(): Promise<number | null> {
     return this.#engine.call("cvm.nextDue", { known: true });
   }
 
-  /** How many executions ended before that time, in milliseconds since 1970. */
+  /** Counts executions that ended before the given time, in milliseconds since 1970. */
   async countFinished(before: number, options: WaitOptions = {}): Promise<number> {
-    return this.#engine.ask("cvm.countFinished", { before: given("the time before which they ended", before, moment) }, options, WAIT);
+    return this.#engine.callWithOptions("cvm.countFinished", { before: validate("cvm.countFinished: `before`", before, timestamp) }, options, WAIT);
   }
 
-  /** Removes executions that ended before that time, at most `limit`. */
-  async deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<Due> {
-    const { limit = DUE, signal } = checked("cvm.deleteFinished", options, LIMIT);
-    return this.#engine.call("cvm.deleteFinished", { before: given("the time before which they ended", before, moment), limit }, signal);
+  /** Deletes at most `limit` executions that ended before the given time, in milliseconds since 1970. */
+  async deleteFinished(before: number, options: { limit?: number } & WaitOptions = {}): Promise<DueReport> {
+    const { limit = DUE_LIMIT, signal } = validateOptions("cvm.deleteFinished", options, LIMIT);
+    return this.#engine.call("cvm.deleteFinished", { before: validate("cvm.deleteFinished: `before`", before, timestamp), limit }, signal);
   }
 
-  #run(reached: Reached): Run {
+  #createRun(reached: ExecutionStatus): Run {
     return new Run(this.#engine, reached);
   }
 }

@@ -1,74 +1,74 @@
-// Who drives what comes by time: timers, deadlines, what dead processes left. Over IndexedDB that is one tab of all that have the database
-// open (tabs/lead.ts chooses it); over files and memory it is every process, since what two of them do at once is done once.
+// The driver of due work: timers, deadlines, executions of dead processes. Over IndexedDB one of the tabs that have the database open is the driver;
+// tabs/leader-election.ts chooses it. Over files and memory every process is one: work that two of them do at the same time takes effect once.
 
 import type { Cvm } from "./cvm.js";
 import { RunstateError } from "./errors.js";
-import { Lead } from "./tabs/lead.js";
-import { Pulse } from "./pulse.js";
+import { LeaderElection } from "./tabs/leader-election.js";
+import { DuePoller } from "./due-poller.js";
 
-/** `leading`: this one drives. `standby`: another tab does. `off`: nobody does here. */
+/** `leading`: this driver does due work. `standby`: the driver of another tab does. `off`: this driver does none. */
 export type DriverState = "leading" | "standby" | "off";
 
-/** Errors after which this one drives nothing any more. */
-const FINAL: ReadonlySet<string> = new Set(["closed", "internal", "read_only", "newer_version"]);
+/** Errors after which this driver stops for good. */
+const FATAL_CODES: ReadonlySet<string> = new Set(["closed", "internal", "read_only", "newer_version"]);
 
-/** After so many errors in succession another tab is to try, where there is one. */
-const PATIENCE = 3;
+/** The number of successive errors after which another tab takes over, if there is one. */
+const MAX_FAILURES = 3;
 
-/** Begins an IndexedDB URL; the rest is the name of the database. */
+/** The scheme of an IndexedDB URL; the rest is the name of the database. */
 const INDEXED_DB = "indexeddb:";
 
 /**
- * Drives timers and deadlines. It tells of a new {@link Driver.state} by the event `change`, of what fails by the event `error`, whose
- * `detail` is the error; it goes on by itself.
+ * Does due work such as timers and deadlines. The event `change` reports a new {@link Driver.state}. The event `error` reports a failure as its
+ * `detail`; the driver retries by itself.
  */
 export class Driver extends EventTarget {
-  readonly #pulse: Pulse;
-  readonly #lead: Lead | undefined;
+  readonly #poller: DuePoller;
+  readonly #election: LeaderElection | undefined;
   #state: DriverState = "off";
 
   /** @internal */
   constructor(cvm: Cvm, url: string, now: () => number, timers: "auto" | "off") {
     super();
-    this.#pulse = new Pulse(cvm, now, (error, times) => this.#failed(error, times));
+    this.#poller = new DuePoller(cvm, now, (error, times) => this.#handleError(error, times));
     if (timers === "off") return;
     if (url.startsWith(INDEXED_DB)) {
-      this.#lead = new Lead(url.slice(INDEXED_DB.length), (leads) => this.#become(leads ? "leading" : "standby"));
+      this.#election = new LeaderElection(url.slice(INDEXED_DB.length), (leads) => this.#setState(leads ? "leading" : "standby"));
       this.#state = "standby";
-      this.#lead.start();
+      this.#election.start();
     } else {
-      this.#become("leading");
+      this.#setState("leading");
     }
   }
 
-  /** Who drives. */
+  /** Whether this driver does due work. */
   get state(): DriverState {
     return this.#state;
   }
 
-  /** @internal Something may be due sooner than was known. */
+  /** @internal Polls now: work may be due earlier than the driver knows. */
   nudge(): void {
-    this.#pulse.nudge();
+    this.#poller.nudge();
   }
 
-  /** @internal Ends it, and lets another tab take over. */
+  /** @internal Stops the driver, so that another tab takes over. */
   stop(): void {
-    this.#become("off");
-    this.#lead?.stop();
+    this.#setState("off");
+    this.#election?.stop();
   }
 
-  #become(state: DriverState): void {
+  #setState(state: DriverState): void {
     if (this.#state === state) return;
     this.#state = state;
-    if (state === "leading") this.#pulse.start();
-    else this.#pulse.stop();
+    if (state === "leading") this.#poller.start();
+    else this.#poller.stop();
     this.dispatchEvent(new Event("change"));
   }
 
-  #failed(error: unknown, times: number): void {
-    // Nothing will be driven through a store that is closed or dead, or that only another version may write: another tab is to lead.
-    if (error instanceof RunstateError && FINAL.has(error.code)) this.stop();
-    else if (times >= PATIENCE) void this.#lead?.pass();
+  #handleError(error: unknown, times: number): void {
+    // This driver can do nothing with a store that is closed, failed or read-only to this version: another tab must lead.
+    if (error instanceof RunstateError && FATAL_CODES.has(error.code)) this.stop();
+    else if (times >= MAX_FAILURES) void this.#election?.handOver();
     this.dispatchEvent(new CustomEvent("error", { detail: error }));
   }
 }

@@ -1,23 +1,23 @@
-// The errors that callers see. What codes there are is the engine's to say (`src/code.rs`).
+// The errors that callers see. The engine defines the codes (`src/error_code.rs`).
 
 import type { Json } from "./json.js";
 import type { ErrorCode, ErrorFields, ProgramError } from "./wire.js";
 
-/** What an error is made of. */
+/** The fields of a {@link RunstateError}. */
 export type ErrorInit = Pick<ErrorFields, "code" | "message"> & Partial<ErrorFields>;
 
-/** What failed, and whether it may go better next time. Unless the code is `unknown_outcome` nothing was changed. */
+/** A failed operation. It changed nothing, unless the code is `unknown_outcome`. */
 export class RunstateError extends Error {
   override readonly name = "RunstateError";
   /** Stable, `snake_case`: `not_found`, `already_answered`, `unavailable`, … */
   readonly code: ErrorCode;
-  /** The same call may succeed later with nothing changed by the caller. */
+  /** Whether the same call may succeed later without a change by the caller. */
   readonly retryable: boolean;
-  /** The collection concerned. */
+  /** The collection of the document concerned. */
   readonly collection: string | undefined;
   /** The id of the document concerned. */
   readonly key: string | undefined;
-  /** More, for programs; of `compile_error` the `diagnostics`. */
+  /** Structured details; for `compile_error` the `diagnostics`. */
   readonly details: Json | undefined;
 
   constructor({ code, message, retryable, collection, key, details }: ErrorInit, options?: ErrorOptions) {
@@ -30,16 +30,16 @@ export class RunstateError extends Error {
   }
 }
 
-/** An execution did not come to a result: its program failed, or it was cancelled. */
+/** An execution ended without a result: its program failed, or it was cancelled. */
 export class ExecutionError extends Error {
   override readonly name = "ExecutionError";
 
   constructor(
-    /** The execution. */
+    /** The id of the execution. */
     readonly execution: string,
-    /** How it ended. */
+    /** Its status. */
     readonly status: "error" | "cancelled",
-    /** What the program threw, and where; null where it was cancelled. */
+    /** The error that the program threw, with its location; null if the execution was cancelled. */
     readonly fault: ProgramError | null,
   ) {
     super(fault === null ? `execution ${execution} was cancelled` : `${fault.name}: ${fault.message} (line ${fault.line})`);
@@ -47,17 +47,17 @@ export class ExecutionError extends Error {
 }
 
 /**
- * Thrown by the handler of a worker to say what the program is told, or that trying again is of no use. Anything else that a handler
- * throws is tried again, and its message is told in the end.
+ * An error that a worker's handler throws to choose the program's error or to prevent retries. After any other error the call is retried; when the
+ * attempts are used up, the program gets the message of the last error.
  *
  * @example
  * throw new CallFailure("there is no such city", { name: "NotFound", final: true });
  */
 export class CallFailure extends Error {
   override readonly name = "CallFailure";
-  /** The name of the error in the program; without it `CallError`. */
+  /** The name of the error in the program. Default: `CallError`. */
   readonly as: string | undefined;
-  /** Whether it is not tried again. */
+  /** Whether the call is not retried. */
   readonly final: boolean;
 
   constructor(message: string, { name, final = false }: { name?: string; final?: boolean } = {}) {
@@ -67,13 +67,13 @@ export class CallFailure extends Error {
   }
 }
 
-/** Wrong use of the package itself, before anything reached the engine. */
-export function usage(message: string): RunstateError {
+/** An error for wrong use of the package, found before the engine was called. */
+export function usageError(message: string): RunstateError {
   return new RunstateError({ code: "usage", message });
 }
 
-/** What the WebAssembly throws is an error as JSON text; all else is a defect, and stays what it is. */
-export function toldError(thrown: unknown): unknown {
+/** Decodes an error that the WebAssembly threw as JSON text. Any other thrown value is a defect and is returned as it is. */
+export function decodeError(thrown: unknown): unknown {
   if (typeof thrown !== "string") return thrown;
   try {
     return new RunstateError(JSON.parse(thrown) as ErrorFields);

@@ -1,43 +1,46 @@
-// What was committed since a moment, as it comes: the loop under `changes()`, `questions()` and `lines()`.
+// The change feed under `changes()`, `questions()` and `lines()`.
 //
-// Nobody is subscribed anywhere: a reader asks for what came after its position, and waits a little where nothing did. A reader that is
-// forgotten costs nothing; one that lags reads on where it was.
+// There are no subscriptions: a reader polls for the changes after its position, and each poll waits briefly for new ones. An abandoned reader costs
+// nothing; a slow reader continues at its position.
 
 import { RunstateError } from "./errors.js";
-import { leavable } from "./stream.js";
+import { interruptible } from "./stream.js";
 
-/** How long one look waits for something to come, in milliseconds: what is left of a reader that stopped ends by itself in that time. */
+/** How long one poll waits for changes, in milliseconds. The last poll of a stopped reader ends within this time. */
 const WAIT_MS = 1000;
 
-/** Reads a page of what came after a position: at once, or as soon as something is there, or after `waitMs` with nothing. */
-export type Look<E> = (from: string | undefined, waitMs: number) => Promise<{ events: E[]; next: string }>;
+/** Reads a page of the changes after a position. It waits up to `waitMs` for the first change and otherwise returns an empty page. */
+export type PageReader<E> = (from: string | undefined, waitMs: number) => Promise<{ events: E[]; next: string }>;
 
-/** A place in what is committed. */
-export class Feed<E> {
+/** A reader of committed changes, with its position. */
+export class ChangeFeed<E> {
   #from: Promise<string>;
 
-  /** Begins at `from`; without it now. */
+  /** Starts at the position `from`; by default at the newest commit. */
   constructor(
-    private readonly look: Look<E>,
+    private readonly readPage: PageReader<E>,
     from?: string,
   ) {
     this.#from = from === undefined ? this.#now() : Promise.resolve(from);
   }
 
-  /** Resolves when the place is known: everything after this moment will be told. */
-  async begun(): Promise<void> {
+  /** Resolves when the position is known: the feed returns every change that is committed afterwards. */
+  async ready(): Promise<void> {
     await this.#from;
   }
 
-  /** What came since the last call; waits a little where nothing did, and then tells so by an empty list. */
+  /** Returns the changes since the last call. If there are none, it waits briefly and then returns an empty list. */
   async next(): Promise<E[]> {
-    const { events, next } = await this.look(await this.#from, WAIT_MS);
+    const { events, next } = await this.readPage(await this.#from, WAIT_MS);
     this.#from = Promise.resolve(next);
     return events;
   }
 
-  /** As {@link Feed.next}, for readers that look at everything anew anyway: a position too old to be known is now. */
-  async stirred(): Promise<boolean> {
+  /**
+   * Waits briefly for a change; returns whether there may be one. For readers that read everything anew after each change: an expired position
+   * counts as a change and is replaced by the newest one.
+   */
+  async waitForChange(): Promise<boolean> {
     try {
       return (await this.next()).length > 0;
     } catch (error) {
@@ -49,19 +52,19 @@ export class Feed<E> {
   }
 
   #now(): Promise<string> {
-    const begun = this.look(undefined, 0).then(({ next }) => next);
-    // Told to whoever reads; nobody may.
+    const begun = this.readPage(undefined, 0).then(({ next }) => next);
+    // Readers receive the rejection when they await it. A feed that is never read must not cause an unhandled rejection.
     begun.catch(() => {});
     return begun;
   }
 }
 
-/** Everything a feed brings, one by one. */
-export function each<E>(feed: Feed<E>, wanted: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
-  return leavable(every(feed, wanted));
+/** Iterates over the changes of a feed, optionally only those that `wanted` accepts. */
+export function iterate<E>(feed: ChangeFeed<E>, wanted: (event: E) => boolean = () => true): AsyncGenerator<E, void, void> {
+  return interruptible(iterateEvents(feed, wanted));
 }
 
-async function* every<E>(feed: Feed<E>, wanted: (event: E) => boolean): AsyncGenerator<E, void, void> {
+async function* iterateEvents<E>(feed: ChangeFeed<E>, wanted: (event: E) => boolean): AsyncGenerator<E, void, void> {
   for (;;) {
     for (const event of await feed.next()) {
       if (wanted(event)) yield event;

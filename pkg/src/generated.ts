@@ -1,9 +1,9 @@
-// Made from the sources of runstate. Do not edit: change the Rust types and let `tests/typescript.rs` write it.
+// Generated from the sources of runstate. Do not edit: change the Rust types and let `tests/typescript.rs` write it.
 
-/** A plain value: what JSON can say. */
+/** A plain value, as in JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What errors are told apart by: never renamed, never meaning something else. */
+/** Identifies an error. A code is never renamed or given another meaning. */
 export type ErrorCode =
   | "illegal_transition"
   | "not_found"
@@ -41,36 +41,33 @@ export type ErrorCode =
   | "position_expired"
   | "internal";
 
-/** How many of the executions that have not come to their end. */
+/** Lists executions that have not ended, newest first. */
 export type ActiveParams = {
-  /** At most so many, newest first; 100 where it is not said. */
+  /** Maximum number of rows, newest first; missing: 100. */
   limit?: number | null,
 };
 
-/** What to answer. Of several open calls either `call` or `key` says which one. */
+/** Answers a call of an execution. If several calls are open, `call` or `key` selects one. */
 export type AnswerParams = {
   /** The execution. */
   id: string,
-  /** Any plain value that fits the question. */
+  /** The answer: a plain value that the call accepts. */
   answer: Json,
-  /** Id of the call; missing: the one that is open. */
+  /** The id of the call; missing: the only open call. */
   call?: string | null,
-  /** The key of the call, asked already or not. */
+  /** The key of the call, which may be made later. */
   key?: string | null,
-  /** The how-manyth call under that key, from 1; 1 where it is not said. */
+  /** The ordinal of the call among those with that key, from 1; missing: 1. */
   occurrence?: number | null,
-  /** Who answers. */
+  /** The person, model or worker that answers. */
   by?: string | null,
   /** The id of the command. */
   commandId?: string | null,
 };
 
-/**
- * When a failed call is tried again: after `initialMs`, then twice as long each time, at most `longestMs`, until it was tried `attempts`
- * times.
- */
+/** When a failed call is retried: after `initialMs`, then after twice the previous wait, at most `longestMs`, until there were `attempts` attempts. */
 export type BackoffParams = {
-  /** How often it is tried in all. */
+  /** Maximum number of attempts. */
   attempts: number,
   /** The first wait. */
   initialMs: Millis,
@@ -78,167 +75,170 @@ export type BackoffParams = {
   longestMs: Millis,
 };
 
-/** Who works on a call. */
+/** The claim of a call. */
 export type CallClaim = {
   /** The worker; missing between two attempts. */
   owner?: string,
   /** The fencing token: greater with every claim of the call. */
   token?: number,
-  /** Until when it is the worker's. */
+  /** When the lease ends. */
   until?: Timestamp,
-  /** How often it was claimed. */
+  /** Number of claims, without those that were released. */
   attempts?: number,
 };
 
-/** What a worker could not do. */
+/** The failure of a worker to complete a call. */
 export type CallError = {
   /** The error's name in the program; missing: `CallError`. */
   name?: string | null,
-  /** In words. */
+  /** The message. */
   message: string,
-  /** When. */
+  /** When the attempt failed. */
   timestamp: Timestamp,
-  /** Who tried, where they said. */
+  /** Name of the worker, if given. */
   by?: string | null,
 };
 
-/** What a worker could not do. */
-export type CallFault = {
-  /** The error's name in the program, where the worker gave it one. */
+/** A worker's failure to complete a call. */
+export type CallFailure = {
+  /** The error's name in the program, if the worker named one. */
   name?: string,
-  /** In words. */
+  /** The message. */
   message?: string,
-  /** When. */
+  /** When it failed. */
   timestamp?: Timestamp,
-  /** Who tried. */
+  /** The worker. */
   by?: string,
 };
 
-/** A call as it stands in a list. What it has not, or cannot be read, is missing. */
+/** A call in a list. A field is missing if the call does not have it, or if it cannot be read. */
 export type CallRow = {
   /** Its id. */
   id: string,
-  /** The execution that asks. */
+  /** The execution that made it. */
   executionId: string,
-  /** Its program. */
+  /** The name of the execution's program. */
   programName: string,
-  /** The how-manyth call of the execution, from 1. An answer that came before its question has none. */
+  /** Its number among the calls of the execution, from 1. An early answer has none. */
   step?: number,
-  /** Who is asked. */
+  /** Its kind: `cc`, a tool's name, `timer`, …. */
   kind: string,
-  /** The name under which it may be answered before it is asked. */
+  /** The key under which it may be answered before it is made. */
   key?: string,
-  /** The question. */
+  /** The prompt. */
   prompt?: string,
-  /** What a tool is called with. */
+  /** The arguments of a tool. */
   args?: Json,
-  /** The only answers it takes. */
+  /** The only answers that it accepts. */
   choices?: Json,
-  /** What an answer must look like. */
+  /** The schema that an answer must match. */
   schema?: Json,
-  /** The answer it gets where nobody gives one in time. */
+  /** The answer that it gets if its deadline passes. */
   default?: Json,
-  /** Line of the source that asks. */
+  /** The source line that made it. */
   line?: number,
-  /** When it was asked. */
+  /** When it was made. */
   askedAt?: Timestamp,
-  /** When it may be taken. */
+  /** The time from which it may be claimed. */
   availableAt?: Timestamp,
-  /** Until when it may be answered. */
+  /** The time until which it may be answered. */
   deadline?: Timestamp,
-  /** How it ended: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open. */
+  /** Its outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open. */
   outcome?: string,
   /** The answer, null included. */
   result?: Json,
   /** When it was answered. */
   answeredAt?: Timestamp,
-  /** How long after the question. */
+  /** The time between the call and its answer. */
   latencyMs?: Millis,
-  /** Who answered. */
+  /** The person, model or worker that answered. */
   by?: string,
-  /** Who works on it. */
+  /** The claim of a worker. */
   claim?: CallClaim,
-  /** The newest failure of a worker; the call may be open all the same, to be tried again. */
-  error?: CallFault,
+  /** The last failure of a worker. The call may still be open, to be retried. */
+  error?: CallFailure,
 };
 
-/** Which calls to list: those of one execution by step, open ones by kind and time, all others newest first. */
+/** Lists calls: those of one execution by step, open ones by kind and time, all others newest first. */
 export type CallsParams = {
-  /** Only of this execution. */
+  /** Only calls of this execution. */
   execution?: string | null,
-  /** Only of executions of this program. */
+  /** Only calls of executions of this program. */
   program?: string | null,
-  /** Only of this kind. */
+  /** Only calls of this kind. */
   kind?: string | null,
-  /** Only open ones. */
+  /** Only open calls. */
   open?: boolean | null,
-  /** At most so many; 100 where it is not said, never more than 1,000. */
+  /** Maximum number of rows; missing: 100, and at most 1,000. */
   limit?: number | null,
-  /** `next` of the page before. */
+  /** `next` of the page before; missing: the first page. */
   cursor?: string | null,
 };
 
-/** What a store can do. What it lacks is a typed error (`Error.Unsupported`), never silence. */
+/** The features and limits of a store. A missing feature is a typed error (`StoreError.Unsupported`) and never ignored. */
 export type Capabilities = {
-  /** A name for people: `memory`, `file`. */
+  /** Name of the kind of store: `memory`, `file`. */
   name: string,
-  /** An acknowledged commit survives the death of the process and the loss of power. */
+  /** An acknowledged commit survives a crash of the process and a power failure. */
   durable: boolean,
-  /** Several processes or tabs may use it at once. */
+  /** Several processes or tabs may use the store at the same time. */
   shared: boolean,
-  /** The backend expires documents by itself too. */
+  /** The backend also deletes expired documents by itself. */
   nativeTtl: boolean,
-  /** Answers `Store.aggregate`. */
+  /** The store supports `Store.aggregate`. */
   aggregate: boolean,
-  /** Answers `Store.changes`. */
+  /** The store supports `Store.changes`. */
   changeFeed: boolean,
-  /** Answers `crate.schema.Filter.Text`. */
+  /** The store supports `crate.schema.Filter.Text`. */
   text: boolean,
-  /** Largest document, in bytes of its JSON. */
+  /** Size of the largest document, in bytes of its JSON. */
   documentBytes: number,
-  /** Largest batch, as `Batch.bytes` counts. */
+  /** Size of the largest batch, as `Batch.bytes` counts it. */
   batchBytes: number,
-  /** Most writes and checks in one batch. */
+  /** Largest number of writes and checks in one batch. */
   batchWrites: number,
 };
 
-/** Which committed changes are asked for. */
+/** A kind of document that changes. Heap pages are internal and have none. */
+export type ChangeSubject = "program" | "version" | "execution" | "call" | "output" | "log";
+
+/** Polls the committed changes of a store. */
 export type ChangesParams = {
-  /** Only those after this position; missing: from now on. */
+  /** Only changes after this position; missing: changes from now on. */
   from?: Position | null,
-  /** Only those of this collection. */
+  /** Only changes of this collection. */
   collection?: string | null,
-  /** At most so many; 256 where it is not said. */
+  /** Maximum number of changes; missing: 256. */
   limit?: number | null,
-  /** How long to wait for one, where there are none. */
+  /** How long to wait for a change if there is none. */
   waitMs: Millis,
 };
 
-/** What to claim: a call of one of these kinds, or this call. */
+/** Claims an open call of one of these kinds, or this call. */
 export type ClaimParams = {
-  /** Any open call of these kinds, at most 16. */
+  /** Kinds of calls, at most 16. */
   kinds?: Array<string> | null,
-  /** This call. */
+  /** The id of one call. */
   call?: string | null,
-  /** Who claims, for people who look. */
+  /** The worker's name, for people. */
   owner: string,
-  /** How long it is held without a heartbeat; 30 seconds where it is not said. */
+  /** The lease: how long the claim lasts without a heartbeat; missing: 30 seconds. */
   leaseMs?: Millis | null,
   /** The id of the command. */
   commandId?: string | null,
 };
 
-/** A call that was claimed. */
-export type Claimed = {
+/** A claimed call. */
+export type ClaimedCall = {
   /** The call. */
   call: string,
-  /** The execution that asks. */
+  /** The execution that made it. */
   execution: string,
-  /** The fencing token that completing it needs. */
+  /** The fencing token, which is needed to complete the call. */
   token: number,
   /** The end of the lease. */
   until: Timestamp,
-  /** How often it was tried, this time included. */
+  /** Number of attempts, this one included. */
   attempts: number,
 };
 
@@ -248,14 +248,14 @@ export type CollectionInfo = {
   name: string,
   /** The schema version that this program declares. */
   version: number,
-  /** How many documents it has; null: the store does not count. */
+  /** The number of its documents; null: the store does not count. */
   documents: number | null,
 };
 
 /**
- * The id of a command: the same id again is answered with the first result.
+ * The id of a command. A repeat of the same id returns the first result.
  *
- * What follows a deciding batch (later slices, staging, deletion) carries `id/1`, `id/2`, … (`CommandId.part`).
+ * Batches that belong to a command (later slices, staging, deletion) have the ids `id/1`, `id/2`, … (`CommandId.part`).
  */
 export type CommandId = string;
 
@@ -269,39 +269,39 @@ export type CommandParams = {
 
 /** A compiled source. */
 export type CompiledSource = {
-  /** What it was compiled to. */
+  /** The instructions. */
   bytecode: Array<Instruction>,
-  /** By what: `runstate:0.1.0`. */
+  /** The compiler: `runstate:0.1.0`. */
   compiler: string,
 };
 
-/** The answer to a claimed call. */
+/** Completes a claimed call with an answer. */
 export type CompleteParams = {
   /** The claim. */
-  claimed: Claimed,
-  /** Any plain value that fits the question. */
+  claimed: ClaimedCall,
+  /** The answer: a plain value that the call accepts. */
   answer: Json,
-  /** Who answers. */
+  /** The person, model or worker that answers. */
   by?: string | null,
   /** The id of the command. */
   commandId?: string | null,
 };
 
-/** Executions that had ended at a moment, to be counted. */
+/** Counts executions that ended before a time. */
 export type CountFinishedParams = {
-  /** The moment. */
+  /** The time. */
   before: Timestamp,
 };
 
 /** One change. */
 export type CvmChange = {
-  /** What changed. */
-  thing: Thing,
+  /** The kind of document that changed. */
+  thing: ChangeSubject,
   /** Its id. */
   id: string,
-  /** The execution it belongs to. Of what is gone by now only the id is known, unless it is an execution itself. */
+  /** The execution it belongs to. Missing for a row that has been deleted since, because only its id is known. */
   executionId?: string,
-  /** It was deleted. */
+  /** Whether it was deleted. */
   deleted: boolean,
   /** The command that changed it. */
   command: CommandId,
@@ -309,37 +309,37 @@ export type CvmChange = {
   position: Position,
 };
 
-/** Changes, and where to go on. */
+/** Changes, and the position at which to continue. */
 export type CvmChanges = {
-  /** In the order of commits. */
+  /** In commit order. */
   events: Array<CvmChange>,
-  /** Where to go on. */
+  /** The position at which to continue. */
   next: Position,
 };
 
-/** Which changes are asked for, in the words of programs and executions. */
+/** Polls the changes of programs and executions. */
 export type CvmChangesParams = {
-  /** Only those after this position; missing: from now on. */
+  /** Only changes after this position; missing: changes from now on. */
   from?: Position | null,
-  /** Only of these things; missing: of all. */
-  things?: Array<Thing> | null,
-  /** Only of these executions and what belongs to them; missing: of all. */
+  /** Only changes of these kinds of documents; missing: of all. */
+  things?: Array<ChangeSubject> | null,
+  /** Only changes of these executions and of their rows; missing: of all. */
   executions?: Array<string> | null,
-  /** At most so many; 256 where it is not said. */
+  /** Maximum number of changes; missing: 256. */
   limit?: number | null,
-  /** How long to wait for one, where there are none. */
+  /** How long to wait for a change if there is none. */
   waitMs: Millis,
 };
 
-/** Executions that had ended at a moment, to be deleted. */
+/** Deletes executions that ended before a time. */
 export type DeleteFinishedParams = {
-  /** The moment. */
+  /** The time. */
   before: Timestamp,
-  /** At most so many. */
+  /** Maximum number of executions. */
   limit: number,
 };
 
-/** One finding. A file's findings come all at once, in order of place. */
+/** One diagnostic. All diagnostics of a file are returned at once, in source order. */
 export type Diagnostic = {
   /** The file as the caller named it. */
   file: string,
@@ -347,39 +347,47 @@ export type Diagnostic = {
   line: number,
   /** Column, from 1, in UTF-16 units as editors count. */
   column: number,
-  /** Why. */
+  /** The reason. */
   kind: DiagnosticKind,
-  /** What is wrong. */
+  /** The message. */
   message: string,
-  /** What to do instead, where that is known. */
+  /** The remedy, if known. */
   hint?: string,
-  /** The line of the source, cut at 200 characters. */
+  /** The line of the source, truncated to 200 characters. */
   sourceLine: string,
 };
 
-/** Why a source was refused. */
+/** The reason why a source was refused. */
 export type DiagnosticKind = "syntax" | "unsupported" | "name";
 
-/** What was due and done. */
-export type Due = {
-  /** Executions that went on. */
+/** An execution or a collection whose due work failed. */
+export type DueFailure = {
+  /** The id of the execution, or the name of the collection. */
+  execution: string,
+  /** The error. */
+  error: ErrorFields,
+};
+
+/** The result of running due work. */
+export type DueReport = {
+  /** Executions that were resumed. */
   woken: number,
-  /** Executions whose retention was over, or whose deletion had been left half done. */
+  /** Executions deleted because their retention ended, or because an earlier deletion was interrupted. */
   deleted: number,
-  /** Rows that had expired. */
+  /** Rows removed because they expired, or because the command that staged them was abandoned. */
   swept: number,
-  /** There is more than was asked for. */
+  /** Whether more may be due than the limit allowed. */
   more: boolean,
-  /** Executions for which it could not be done; the others are not held up by them. */
-  failed: Array<StillDue>,
+  /** Executions whose due work failed. They do not delay the others. */
+  failed: Array<DueFailure>,
 };
 
 /**
- * What failed, on what, and whether it may go better next time. A command that failed with anything but
- * `Code.Unknown` changed nothing.
+ * A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
+ * `ErrorCode.UnknownOutcome`.
  */
 export type ErrorFields = {
-  /** Stable. */
+  /** Stable code. */
   code: ErrorCode,
   /** For people; may change. */
   message: string,
@@ -387,9 +395,9 @@ export type ErrorFields = {
   collection?: string,
   /** The id of the document concerned. */
   key?: string,
-  /** The same call may succeed later with nothing changed by the caller. */
+  /** Whether the same call may succeed later without a change by the caller. */
   retryable: boolean,
-  /** More, for programs. */
+  /** Details for programs. */
   details?: Json,
 };
 
@@ -401,25 +409,25 @@ export type Execution = {
   programName: string,
   /** The version it runs. */
   programVersion: number,
-  /** What it is doing. */
+  /** Its status. */
   status: Status,
   /** All lines printed so far. */
   output: Array<string>,
   /** The program's value, once complete. */
   result: Json,
-  /** Why it failed. */
+  /** The error, if it failed. */
   error: ProgramError | null,
   /** The open calls. */
   calls: Array<OpenCall>,
-  /** SHA-256 of what the execution is, the same wherever it is loaded; missing where it was not asked for. */
+  /** SHA-256 of the execution's state, the same wherever it is loaded; missing if it was not requested. */
   stateHash?: string,
-  /** How large its heap is: pages of 64 objects. What the hash costs grows with them. */
+  /** The size of its heap, in pages of 64 objects. The cost of the hash grows with it. */
   heapPages: number,
-  /** What it was started with; missing: nothing. */
+  /** Its input; missing: none. */
   input?: Json,
-  /** The execution that started it, where one did. */
+  /** The execution that started it, if any. */
   parentId?: string,
-  /** Where its machine is, with the values of its variables; missing where it was not asked for. */
+  /** The position of its machine, with the values of its variables; missing if it was not requested. */
   machine?: MachineView,
   /** When it was started. */
   started: Timestamp,
@@ -437,7 +445,7 @@ export type ExecutionParams = {
   id: string,
 };
 
-/** Where an execution stands in a list of executions. */
+/** The position of an execution in a list. */
 export type ExecutionPlace = {
   /** When it was started. */
   started: Timestamp,
@@ -445,19 +453,57 @@ export type ExecutionPlace = {
   id: string,
 };
 
-/** One line of a list of executions. */
+/** The progress of an execution since the last poll. */
+export type ExecutionProgress = {
+  /** Its status. */
+  status: Status,
+  /** Lines printed since the last poll, at most some megabytes. */
+  lines: Array<string>,
+  /** Where the next poll continues. */
+  next: number,
+  /** Whether more lines exist already. */
+  more: boolean,
+  /** The open calls. */
+  calls: Array<OpenCall>,
+  /** Number of calls made so far, the open ones included. */
+  asked: number,
+  /** The program's value, once complete; otherwise null. */
+  result: Json,
+  /** The error, if it failed. */
+  error: ProgramError | null,
+};
+
+/** The result of a command on an execution. */
+export type ExecutionStatus = {
+  /** The execution. */
+  id: string,
+  /** Its status after the command. */
+  status: Status,
+};
+
+/** The status of an execution, and the calls that it waits for. */
+export type ExecutionStatusDetails = {
+  /** The execution and its status. */
+  reached: ExecutionStatus,
+  /** Id of the first open call, also while the execution is paused. */
+  call: string | null,
+  /** Number of open calls. */
+  openCalls: number,
+};
+
+/** An execution in a list. */
 export type ExecutionSummary = {
   /** Its id. */
   id: string,
-  /** The program. */
+  /** The name of the program. */
   programName: string,
   /** The version it runs. */
   programVersion: number,
-  /** What it is doing; see `Status`. */
+  /** Its status; see `Status`. */
   status: string,
-  /** What it waits for. */
+  /** The prompt of the call that it waits for. */
   prompt: string | null,
-  /** How many calls are open, paused or not. */
+  /** Number of open calls, also while it is paused. */
   openCalls: number,
   /** When it was started. */
   started: Timestamp,
@@ -465,51 +511,51 @@ export type ExecutionSummary = {
   lastModified: Timestamp,
 };
 
-/** What to export. */
+/** Exports a store or one execution. */
 export type ExportParams = {
-  /** One execution, with its rows and the version of the program that it runs; missing: all of the store. */
+  /** One execution, with its rows and the program version that it runs; missing: the whole store. */
   execution?: string | null,
 };
 
-/** What was moved, or is to be. */
+/** Counts and hash of an export. */
 export type ExportSummary = {
-  /** Documents of each collection; those of the ledger are under its name too. */
+  /** Number of documents per collection, rows of the ledger included. */
   counts: { [key in string]: number },
-  /** SHA-256 over all documents in their order: equal for equal contents, whatever the store and the form. */
+  /** SHA-256 over all documents in order: equal for equal contents, whatever the store and the form. */
   contents: string,
 };
 
-/** That a claimed call could not be done. */
+/** Records the failure of a claimed call. */
 export type FailParams = {
   /** The claim. */
-  claimed: Claimed,
-  /** What went wrong, in words. */
+  claimed: ClaimedCall,
+  /** The message, which the program can read. */
   message: string,
-  /** Name of the error in the program; missing: `CallError`. */
+  /** The name of the error in the program; missing: `CallError`. */
   name?: string | null,
-  /** Whether and when it is tried again; missing: the program is told at once. */
+  /** The retry policy; missing: the program receives the error at once. */
   retry?: BackoffParams | null,
-  /** Who tried. */
+  /** The worker that failed. */
   by?: string | null,
   /** The id of the command. */
   commandId?: string | null,
 };
 
-/** What became of a failed call. */
+/** The state of a failed call. */
 export type FailedCall = {
-  /** When it may be tried again; null: it is closed. */
+  /** When it may be claimed again; null: it is closed. */
   retryAt: Timestamp | null,
-  /** How its execution stands, where it is closed. */
-  reached: Reached | null,
+  /** The status of its execution, if it is closed. */
+  reached: ExecutionStatus | null,
 };
 
-/** Why a call could not be answered. Any error becomes one, to be tried again, so `?` works in handlers. */
+/** Why a call could not be answered. Any error converts to a failure that is retried, so `?` works in handlers. */
 export type Failure = {
-  /** In words; the program reads them. */
+  /** The message, which the program can read. */
   message: string,
   /** The name of the error in the program; null: `CallError`. */
   name: string | null,
-  /** Whether it may go better next time. The program is told when it was tried often enough, at once where it is not tried again. */
+  /** Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the call is not retried. */
   retry: boolean,
 };
 
@@ -517,138 +563,138 @@ export type Failure = {
 export type Finding = {
   /** The file, the document (`collection/id`) or the collection. */
   at: string,
-  /** How bad it is. */
+  /** The severity. */
   severity: Severity,
-  /** What is wrong with it. */
+  /** The problem. */
   why: string,
-  /** What cannot be read because of it: commands, or ranges of documents. */
+  /** Commands or ranges of documents that the problem makes unreadable. */
   gone: Array<string>,
 };
 
-/** A call that has begun and not returned. */
+/** A call that has not returned. */
 export type FrameView = {
-  /** The name of the function; `<program>` for the program itself, `<anonymous>` where it has none. */
+  /** The name of the function; `<program>` for the program itself, `<anonymous>` if it has none. */
   function: string,
-  /** The instruction it is at. */
+  /** Its current instruction. */
   pc: number,
-  /** Its line in the source, from 1; 0 where it is not known. */
+  /** Its line in the source, from 1; 0 if unknown. */
   line: number,
-  /** Its column in the source, from 1; 0 where it is not known. */
+  /** Its column in the source, from 1; 0 if unknown. */
   column: number,
-  /** Its variables: `this`, parameters and locals in the order in which they are declared, then those of functions that have returned. */
+  /** Its variables: `this`, parameters and locals in the order of declaration, then those of functions that have returned. */
   variables: Array<VariableView>,
 };
 
-/** A look at what is new of an execution. */
-export type GlanceParams = {
-  /** The execution. */
-  id: string,
-  /** `next` of the last look; missing: from the first line on. */
-  from?: number | null,
-};
-
-/** Why a handler could not answer. */
-export type HandlerFailed = {
-  /** In words; the program reads them. */
+/** The failure of a handler. */
+export type HandlerFailure = {
+  /** The message, which the program can read. */
   message: string,
   /** The name of the error in the program; missing: `CallError`. */
   name?: string | null,
-  /** It is not tried again. */
+  /** Whether the call is not retried. */
   final?: boolean | null,
 };
 
-/** That a claimed call is still worked on. */
+/** Extends the lease of a claimed call. */
 export type HeartbeatParams = {
   /** The claim. */
-  claimed: Claimed,
-  /** How long it is held from now on; 30 seconds where it is not said. */
+  claimed: ClaimedCall,
+  /** The new lease, from now; missing: 30 seconds. */
   leaseMs?: Millis | null,
 };
 
-/** The executions of a program. */
+/** Lists the executions of a program, newest first. */
 export type HistoryParams = {
   /** The program. */
   program: string,
-  /** At most so many, newest first; 100 where it is not said. */
+  /** Maximum number of rows, newest first; missing: 100. */
   limit?: number | null,
 };
 
-/** What an import came to. */
+/** The result of an import. */
 export type ImportResult = {
-  /** What it held, all of which is in the store now. */
+  /** Counts and hash of the imported data, all of which is in the store now. */
   summary: ExportSummary,
-  /** Documents and results of commands that were written now. */
+  /** Number of documents and command results that this import wrote. */
   written: number,
-  /** Those that were there already. */
+  /** Number of those that were already present. */
   there: number,
 };
 
-/** One instruction as it travels. */
+/** One instruction in its wire form. */
 export type Instruction = {
   /** Number of the operation. */
   op: number,
   /** Its argument, in the form that the operation's documentation gives. */
   arg?: Json | null,
-  /** Line of the source, from 1; 0 where there is none. */
+  /** Line of the source, from 1; 0 if there is none. */
   line: number,
   /** Column of the source, from 1 in UTF-16 units. */
   column?: number | null,
 };
 
-/** What became of calls, and how long the answers took. Milliseconds; percentiles are values that occurred (nearest rank). */
+/** The outcomes of calls, and the latency of answers in milliseconds. Percentiles are values that occurred (nearest rank). */
 export type Latency = {
-  /** Calls asked, open ones included. */
+  /** Calls made, open ones included. */
   calls: number,
-  /** Those that were answered: what the numbers below are of. */
+  /** Calls that were answered; the latencies are theirs. */
   answered: number,
-  /** Mean; none without answers, as the others. */
+  /** Mean; null without answers, as the others. */
   avgMs: number | null,
-  /** The slowest. */
+  /** Maximum. */
   maxMs: Millis | null,
   /** The median: half of the answers took no longer. */
   p50Ms: Millis | null,
   /** Of 20 answers 19 took no longer. */
   p95Ms: Millis | null,
   /**
-   * How many ended how: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled` and, not ended, `open`. All of them are there; what
-   * a newer program may add is there under its own name.
+   * Number of calls per outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`, and `open` for those without. All of these
+   * are present; an outcome that a newer version adds is present under its own name.
    */
   outcomes: { [key in string]: number },
 };
 
-/** Which executions to list. */
+/** One page of a list. */
+export type ListPage<T> = {
+  /** In the order of the list. */
+  rows: Array<T>,
+  /** The cursor of the next page; null: this is the last one. */
+  next?: string,
+};
+
+/** Lists executions, newest first. */
 export type ListParams = {
-  /** Only of this status. */
+  /** Only executions with this status. */
   status?: Status | null,
-  /** Only of this program. */
+  /** Only executions of this program. */
   program?: string | null,
-  /** At most so many, newest first; 100 where it is not said. */
+  /** Maximum number of rows, newest first; missing: 100. */
   limit?: number | null,
-  /** Only what comes behind this one: the last row of the page before. */
+  /** The last row of the page before; missing: the first page. */
   after?: ExecutionPlace | null,
 };
 
-/** A program to be loaded. */
+/** Loads a program. */
 export type LoadParams = {
   /** Its name. */
   name: string,
   /** Its source. */
   source: string,
-  /** What it was compiled to. */
+  /** Its bytecode. */
   bytecode: Array<Instruction>,
-  /** By what it was compiled. */
+  /** The compiler that produced the bytecode. */
   compiler: string,
-  /** What it is for; missing: what is there stays. */
+  /** The purpose of the program; missing: unchanged. */
   description?: string | null,
-  /** Words to find it by; missing: what is there stays. */
+  /** Tags to find the program by; missing: unchanged. */
   tags?: Array<string> | null,
-  /** The id of a program that is new under its name; missing: one is made. */
+  /** The id of a program that is new under its name; missing: a generated id. */
   id?: string | null,
-  /** The id of the command; the same id again is answered with the first result. */
+  /** The id of the command. Repeating it returns the first result. */
   commandId?: string | null,
 };
 
-/** What loading came to. */
+/** The result of loading. */
 export type LoadedProgram = {
   /** Id of the program. */
   id: string,
@@ -660,63 +706,71 @@ export type LoadedProgram = {
   changed: boolean,
 };
 
-/** How much of the log an execution keeps. */
+/** The level of detail in an execution's log. */
 export type LogLevel = "off" | "calls" | "instructions";
 
 /** One page of a log. */
 export type LogPage = {
-  /** In the order of time, then of the id. */
+  /** Ordered by time, then by id. */
   rows: Array<LogRow>,
-  /** Where to go on, also where nothing more is there yet; missing before the first row. */
+  /** The cursor for later rows, also if there are none yet; missing before the first row. */
   next?: string,
-  /** Whether more is there already. */
+  /** Whether more rows exist already. */
   more: boolean,
 };
 
-/** A row of the log. Rows without a time are not shown: they have no place in it. */
+/** A row of the log. Rows without a timestamp have no position in it and are left out. */
 export type LogRow = {
   /** Its id. */
   id: string,
   /** The execution. */
   executionId: string,
-  /** When. */
+  /** Its time. */
   timestamp: Timestamp,
-  /** What: `instruction`, `cc_call`, `error`, `complete`; `history` of an entry that an older CVM recorded and that was imported. */
+  /** The event: `instruction`, `cc_call`, `error`, `complete`; `history` for an imported entry that an older CVM recorded. */
   event: string,
-  /** More, by what it is. */
+  /** Details of the event. */
   details: Json,
 };
 
-/** A page of a log, in the order of time. */
+/** Lists a page of the log, in order of time. */
 export type LogsParams = {
-  /** Only of this execution; missing: of all. */
+  /** Only rows of this execution; missing: of all. */
   id?: string | null,
-  /** Only of this event: `instruction`, `cc_call`, `error`, `complete`. */
+  /** Only rows of this event: `instruction`, `cc_call`, `error`, `complete`. */
   event?: string | null,
-  /** Only from this moment on. */
+  /** Only rows from this time on. */
   since?: Timestamp | null,
-  /** Only before this moment. */
+  /** Only rows before this time. */
   before?: Timestamp | null,
-  /** `next` of an earlier page. */
+  /** `next` of the page before; missing: the first page. */
   after?: string | null,
-  /** At most so many rows; 100 where it is not said, never more than 1,000. */
+  /** Maximum number of rows; missing: 100, and at most 1,000. */
   limit?: number | null,
 };
 
-/** Where a machine is. */
+/** The position of a machine. */
 export type MachineView = {
-  /** The next instruction; while a call is open, the one that asked; after a failure, the one that failed. */
+  /** The next instruction; while a call is open, the one that made it; after a failure, the one that failed. */
   pc: number,
-  /** Its line in the source, from 1; 0 where it is not known. */
+  /** Its line in the source, from 1; 0 if unknown. */
   line: number,
-  /** Its column in the source, from 1; 0 where it is not known. */
+  /** Its column in the source, from 1; 0 if unknown. */
   column: number,
-  /** The operands of all calls that have begun, the top of the stack last. Those of an open call are not among them. */
+  /** The operands of all calls that have not returned, with the top of the stack last. Those of an open call are not included. */
   stack: Array<ValueView>,
-  /** The calls that have begun, the innermost first; the program itself is the last one. */
+  /** The calls that have not returned, innermost first; the program itself is the last one. */
   frames: Array<FrameView>,
-  /** Something was left out. */
+  /** Whether parts are omitted. */
   cut: boolean,
+};
+
+/** A metric over executions. */
+export type MetricStats = {
+  /** Mean; null without executions. */
+  avg: number | null,
+  /** Maximum; null without executions. */
+  max: number | null,
 };
 
 /** Counters of an execution. */
@@ -725,93 +779,76 @@ export type Metrics = {
   instructionsExecuted: number,
   /** Calls made. */
   ccCallsCount: number,
-  /** Time that the machine spent running, each turn rounded to a millisecond; 0 where the host does not measure. */
+  /** Time for which the machine ran, each turn rounded to a millisecond; 0 if the host does not measure it. */
   executionTimeMs: number,
 };
 
-/** A span of time in milliseconds. */
+/** A duration in milliseconds. */
 export type Millis = number;
 
-/** When something is due. */
+/** Finds the next due time. */
 export type NextDueParams = {
-  /** Whether what this process knows is enough. */
+  /** Whether the due times known to this process suffice, so that the store is not queried. */
   known: boolean,
 };
 
 /** No parameters. */
-export type Nothing = Record<symbol, never>;
+export type NoParams = Record<symbol, never>;
 
-/** A program, or all of them. */
-export type OfProgramParams = {
-  /** The program; missing: all. */
-  program?: string | null,
-};
-
-/** A call that waits for its answer. */
+/** An open call. */
 export type OpenCall = {
   /** Its id. */
   callId: string,
-  /** The how-manyth call of the execution it is, from 1. */
+  /** Number of the call in its execution, from 1. */
   step: number,
   /** The question; empty for tools and timers. */
   prompt: string,
-  /** What a tool is given; null: nothing. */
+  /** The arguments of a tool; null: none. */
   args: Json,
-  /** The only answers it takes; null: any. */
+  /** The only valid answers; null: any. */
   choices: Array<Json> | null,
-  /** What an answer must look like; null: anything. */
+  /** The schema of valid answers; null: none. */
   schema: Json | null,
-  /** Who is asked: `cc`, the name of a tool, `timer`, `fs.readFile` and the like. */
+  /** The kind: `cc`, the name of a tool, `timer`, `fs.readFile` and others. */
   kind: string,
-  /** The name by which it can be answered too. */
+  /** The key by which it can be answered too. */
   key: string | null,
-  /** From here on no answer is taken. */
+  /** From this time on, answers are rejected. */
   deadline: Timestamp | null,
-  /** What the program gets when the deadline has passed; missing: it is thrown a `TimeoutError`. */
+  /** The value that the program gets when the deadline has passed; missing: it gets a `TimeoutError`. */
   default?: Json,
-  /** Who works on it, where a worker has claimed it and not given it back. */
+  /** Name of the worker that has claimed the call and not released it. */
   owner: string | null,
-  /** The end of that one's lease, unless it says more; afterwards others may take it. */
+  /** The end of that worker's lease, unless a heartbeat extends it. Afterwards other workers may claim the call. */
   leaseUntil?: Timestamp,
-  /** Line of the source that asks. */
+  /** Line of the source that makes the call. */
   line: number,
-  /** The variables visible there by name, cut with a mark. */
+  /** The variables visible there by name, truncated with a mark. */
   variables: Json,
-  /** When it was asked. */
+  /** When the call was made. */
   requestedAt: Timestamp,
 };
 
-/** How to open a store. */
+/** Options for opening a store. */
 export type OpenParams = {
-  /** How long a finished execution is kept; missing: for ever. */
+  /** How long a finished execution is kept; missing: forever. */
   retentionMs?: Millis | null,
-  /** What executions log where they do not say themselves. */
+  /** Log level of executions that set none. */
   logLevel?: LogLevel | null,
-  /** Bytes that the heap of an execution may take, where it does not say itself; 67,108,864 where it is not said. */
+  /** Heap limit in bytes of executions that set none; missing: 67,108,864. */
   heapBytes?: number | null,
-  /** Instructions of a program between two of its saves; 250,000 where it is not said. */
+  /** Instructions in a slice; missing: 250,000. */
   sliceInstructions?: number | null,
-  /** Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said. */
+  /** Approximate bytes of changed heap after which a slice ends early; missing: 524,288. */
   sliceBytes?: number | null,
-  /** A store that is not there is an error. */
+  /** Whether opening fails if the store does not exist; missing: false, the store is created. */
   mustExist?: boolean | null,
 };
 
-/** How far an execution that is due is driven. */
-export type Pace = "stop" | "slice";
-
-/** One page of a list. */
-export type Paged<T> = {
-  /** In the order of the list. */
-  rows: Array<T>,
-  /** Where the next page begins; null: there is none. */
-  next?: string,
-};
-
-/** What is being done. */
+/** A phase of a transfer. */
 export type Phase = "export" | "check" | "compare" | "write" | "verify";
 
-/** A place in the order of commits. Opaque; later positions of one store are greater only to that store. */
+/** A position in the change feed. It is opaque: only the store that returned it can compare it. */
 export type Position = string;
 
 /** One program, by its id. */
@@ -820,11 +857,11 @@ export type ProgramByIdParams = {
   id: string,
 };
 
-/** Why a program failed. */
+/** The error of a failed program. */
 export type ProgramError = {
-  /** In words. */
+  /** The message. */
   message: string,
-  /** `TypeError`, `LimitError`, or what the program threw. */
+  /** The name: `TypeError`, `LimitError`, or that of the value that the program threw. */
   name: string,
   /** Line of the source, from 1. */
   line: number,
@@ -832,12 +869,21 @@ export type ProgramError = {
   column: number,
   /** Index of the failing instruction. */
   pc: number,
-  /** The failing instruction: `{"op":n}`, with `"arg"` where it has one; null where it is not known. */
+  /** The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known. */
   instruction: Json,
-  /** The calls that led there, innermost first: `at f (line:column)`. Of an imported execution the operands that the older CVM saved. */
+  /**
+   * The function calls that led there, innermost first: `at f (line:column)`. For an imported execution, the operands that the older CVM
+   * saved.
+   */
   stack: Array<string>,
-  /** When. */
+  /** When the program failed. */
   timestamp: Timestamp,
+};
+
+/** Selects one program, or all of them. */
+export type ProgramFilterParams = {
+  /** The program; missing: all. */
+  program?: string | null,
 };
 
 /** One program. */
@@ -846,93 +892,93 @@ export type ProgramParams = {
   name: string,
 };
 
-/** A program as it stands in a list. What it has not, or cannot be read, is missing. */
+/** A program in a list. A field is missing if the program does not have it, or if it cannot be read. */
 export type ProgramSummary = {
   /** Its id. */
   id: string,
   /** Its name. */
   name: string,
-  /** Its newest version, from 1. */
+  /** Its latest version, from 1. */
   programVersion?: number,
-  /** What it is for. */
+  /** Its description. */
   description?: string,
-  /** Words to find it by. */
+  /** Its tags. */
   tags: Array<string>,
   /** When it was first loaded. */
   created?: Timestamp,
-  /** When its newest version was loaded. */
+  /** When its latest version was loaded. */
   modified?: Timestamp,
-  /** Version of the newest version's bytecode. */
+  /** Bytecode version of its latest version. */
   bytecodeVersion?: number,
-  /** By what it was compiled. */
+  /** The compiler. */
   compiler?: string,
-  /** It is being removed: nothing can be started of it, and it is gone when the removal is repeated, unless an execution runs it. */
+  /** Whether it is being removed: it cannot be started. Repeat the removal to complete it, unless an execution of it exists. */
   removing?: boolean,
 };
 
-/** All of a program, as of its newest version. */
+/** A program with its latest version. */
 export type ProgramView = {
   /** Its source. */
   source: string,
-  /** Its bytecode, as it stands in the store. */
+  /** Its bytecode, as stored. */
   bytecode: Json,
   /** Its id. */
   id: string,
   /** Its name. */
   name: string,
-  /** Its newest version, from 1. */
+  /** Its latest version, from 1. */
   programVersion?: number,
-  /** What it is for. */
+  /** Its description. */
   description?: string,
-  /** Words to find it by. */
+  /** Its tags. */
   tags: Array<string>,
   /** When it was first loaded. */
   created?: Timestamp,
-  /** When its newest version was loaded. */
+  /** When its latest version was loaded. */
   modified?: Timestamp,
-  /** Version of the newest version's bytecode. */
+  /** Bytecode version of its latest version. */
   bytecodeVersion?: number,
-  /** By what it was compiled. */
+  /** The compiler. */
   compiler?: string,
-  /** It is being removed: nothing can be started of it, and it is gone when the removal is repeated, unless an execution runs it. */
+  /** Whether it is being removed: it cannot be started. Repeat the removal to complete it, unless an execution of it exists. */
   removing?: boolean,
 };
 
-/** Which programs to list. */
+/** Lists programs. */
 export type ProgramsParams = {
-  /** Only those with this tag. */
+  /** Only programs with this tag. */
   tag?: string | null,
-  /** At most so many; 100 where it is not said, never more than 1,000. */
+  /** Maximum number of rows; missing: 100, and at most 1,000. */
   limit?: number | null,
-  /** `next` of the page before. */
+  /** `next` of the page before; missing: the first page. */
   cursor?: string | null,
 };
 
-/** How far a move is. */
+/** Progress of a transfer. */
 export type Progress = {
-  /** What is being done. */
+  /** The current phase. */
   phase: Phase,
-  /** Documents so far. */
+  /** Number of documents so far. */
   done: number,
-  /** Of so many, where that is known. */
+  /** Total number of documents, if known. */
   of: number | null,
 };
 
-/** What a command that drives an execution came to. */
-export type Reached = {
+/** Polls an execution for new output. */
+export type ProgressParams = {
   /** The execution. */
   id: string,
-  /** Its status after the command. */
-  status: Status,
+  /** `next` of the last poll; missing: from the first line. */
+  from?: number | null,
 };
 
-/** A claimed call that is given back. */
+/** Releases a claimed call. */
 export type ReleaseParams = {
   /** The claim. */
-  claimed: Claimed,
+  claimed: ClaimedCall,
 };
 
-/** A program to be removed. */
+/** Removes a program. */
 export type RemoveProgramParams = {
   /** Its name. */
   name: string,
@@ -940,117 +986,74 @@ export type RemoveProgramParams = {
   commandId?: string | null,
 };
 
-/** How much of what is due to do. */
+/** Runs due work. */
 export type RunDueParams = {
-  /** For at most so many executions; 1,000 where it is not said. */
+  /** Maximum number of executions; missing: 1,000. */
   limit?: number | null,
-  /** How far each is driven; to its next stop where it is not said. */
-  pace?: Pace | null,
+  /** How far each execution runs; missing: to its next stop. */
+  pace?: RunLimit | null,
 };
 
-/** What is seen at a glance. */
-export type Seen = {
-  /** What it is doing. */
-  status: Status,
-  /** Lines printed since the last look, some megabytes at the most. */
-  lines: Array<string>,
-  /** Where the next look goes on. */
-  next: number,
-  /** Whether more lines are there already. */
-  more: boolean,
-  /** The open calls. */
-  calls: Array<OpenCall>,
-  /** Calls asked so far, the open ones included. */
-  asked: number,
-  /** The program's value, once complete; else null. */
-  result: Json,
-  /** Why it failed. */
-  error: ProgramError | null,
-};
+/** How far a due execution is driven. */
+export type RunLimit = "stop" | "slice";
 
-/** How bad a finding is. */
+/** The severity of a finding. */
 export type Severity = "harmless" | "damage";
 
-/** What is to be told of an execution. */
+/** Shows an execution. */
 export type ShowParams = {
   /** Its id. */
   id: string,
-  /** Its state hash too, which walks its whole heap; true where it is not said. */
+  /** Whether to include the state hash, which reads the whole heap; missing: true. */
   hash?: boolean | null,
-  /** Where its machine is, with the values of its variables, which reads the heap; as `hash` where it is not said. */
+  /** Whether to include the machine's call stack with the values of its variables, which reads the heap; missing: as `hash`. */
   machine?: boolean | null,
-  /** Everything that the variables hold, else as much as a person reads. */
+  /** Whether to include the full values of variables; missing: false, values are cut to a readable length. */
   full?: boolean | null,
 };
 
-/** The calls whose answers took longest. */
+/** Lists the calls with the longest time to an answer. */
 export type SlowestParams = {
-  /** Only of this program. */
+  /** Only calls of this program. */
   program?: string | null,
-  /** At most so many; 100 where it is not said. */
+  /** Maximum number of rows; missing: 100. */
   limit?: number | null,
 };
 
-/** A number over executions. */
-export type Spread = {
-  /** Mean; none without executions. */
-  avg: number | null,
-  /** Greatest; none without executions. */
-  max: number | null,
-};
-
-/** How an execution stands. */
-export type Standing = {
-  /** The execution and its status. */
-  reached: Reached,
-  /** Id of the first call it waits for, paused or not. */
-  call: string | null,
-  /** How many calls are open. */
-  openCalls: number,
-};
-
-/** What to start. */
+/** Starts an execution. */
 export type StartParams = {
-  /** Name of the program; its newest version is taken. */
+  /** The name of the program. Its newest version runs. */
   program: string,
-  /** Id of the execution; missing: one is made. */
+  /** The id of the execution; missing: a new one. */
   id?: string | null,
   /** The program's `input`. */
   input?: Json | null,
-  /** How much it logs, where it is not as the store was opened with. */
+  /** The log level; missing: the store's default. */
   logLevel?: LogLevel | null,
-  /** Bytes that its heap may take, where it is not as the store was opened with. */
+  /** The heap limit in bytes; missing: the store's default. */
   heapBytes?: number | null,
-  /** The id of the command; the same id again is answered with the first result. */
+  /** The id of the command. Repeating it returns the first result. */
   commandId?: string | null,
 };
 
-/** A program in numbers, or all of them. They are of moments close to each other, not of one. */
+/** Statistics of one program or of all. The numbers are read one after another, not in one snapshot. */
 export type Stats = {
-  /** The program; none: all. */
+  /** The name of the program; null: all programs. */
   program: string | null,
-  /** How many executions there are. */
+  /** Number of executions. */
   executions: number,
-  /** How many have each status; see `Cvm.statuses`. */
+  /** Number of executions per status; see `Cvm.statuses`. */
   statuses: { [key in string]: number },
-  /** Instructions that an execution has run. */
-  instructions: Spread,
-  /** Milliseconds that an execution has spent running, as far as its saves show it. */
-  executionTimeMs: Spread,
-  /** What became of calls, and how long answers took. */
+  /** Instructions run by an execution. */
+  instructions: MetricStats,
+  /** Milliseconds that an execution has run, as recorded by its commits. */
+  executionTimeMs: MetricStats,
+  /** Outcomes of calls, and latency of answers. */
   latency: Latency,
 };
 
 /** The status on the wire. */
 export type Status = "running" | "waiting_cc" | "paused" | "complete" | "error" | "cancelled";
-
-/** An execution, or a collection, for which what is due could not be done. */
-export type StillDue = {
-  /** The execution; the collection's name where it is none. */
-  execution: string,
-  /** Why. */
-  error: ErrorFields,
-};
 
 /** A committed change. */
 export type StoreChange = {
@@ -1058,7 +1061,7 @@ export type StoreChange = {
   collection: string,
   /** Its id. */
   id: string,
-  /** Its new revision; null: it was deleted. */
+  /** Its new revision; null: the document was deleted. */
   revision: string | null,
   /** The command that changed it. */
   command: CommandId,
@@ -1068,21 +1071,21 @@ export type StoreChange = {
 
 /** Committed changes. */
 export type StoreChanges = {
-  /** In the order of commits. */
+  /** In commit order. */
   events: Array<StoreChange>,
-  /** Where to go on. */
+  /** The position at which to continue. */
   next: Position,
 };
 
-/** What a store is and holds. */
+/** Capabilities, health and contents of a store. */
 export type StoreInfo = {
-  /** What the store can do. */
+  /** The capabilities of the store. */
   capabilities: Capabilities,
-  /** Why it can only be read, where it is so. */
+  /** Why the store is read-only, if it is. */
   health: ErrorFields | null,
-  /** Every declared collection, by name; the ledger of commands last. */
+  /** Every declared collection, by name. The command ledger is last. */
   collections: Array<CollectionInfo>,
-  /** How many executions have each status. */
+  /** Number of executions per status. */
   executions: { [key in string]: number },
   /** The execution that was started first. */
   oldest: ExecutionSummary | null,
@@ -1090,21 +1093,18 @@ export type StoreInfo = {
   newest: ExecutionSummary | null,
 };
 
-/** A kind of thing that changes. How heaps are kept is nobody's business: their pages are not told. */
-export type Thing = "program" | "version" | "execution" | "call" | "output" | "log";
-
-/** An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents hold it as that number. */
+/** An instant, in milliseconds since 1970-01-01T00:00:00Z. Documents store that number. */
 export type Timestamp = number;
 
-/** A value as it is shown. */
+/** A view of a value. */
 export type ValueView = {
   /**
-   * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
+   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
    * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
-   * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
-   * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
-   * begin with `$` have it twice.
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
+   * that begin with `$` have it twice.
    */
   value: Json,
   /** As Node's `util.inspect` writes it. */
@@ -1116,150 +1116,150 @@ export type VariableView = {
   /** Its name. */
   name: string,
   /**
-   * As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
+   * As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
    * `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
-   * levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
-   * `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
-   * begin with `$` have it twice.
+   * `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+   * object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+   * `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
+   * that begin with `$` have it twice.
    */
   value: Json,
   /** As Node's `util.inspect` writes it. */
   text: string,
 };
 
-/** Which variables of an execution to show. */
+/** Shows variables of an execution. */
 export type VariablesParams = {
   /** The execution. */
   id: string,
-  /** Only variables of this name, and calls that have one. */
+  /** Only variables of this name, and only frames that have one. */
   name?: string | null,
-  /** Everything that they hold, else as much as a person reads. */
+  /** Whether to include full values; missing: false, values are cut to a readable length. */
   full?: boolean | null,
 };
 
-/** What a verification found. */
+/** The result of a verification. */
 export type VerifyReport = {
-  /** The store's id; none: it is unknown, or the store has none that outlives its process. */
+  /** The id of the store; none if it is unknown, or if the store does not outlive its process. */
   store: string | null,
-  /** On files: the snapshot that the state begins with. */
+  /** File store: the snapshot on which the state is based. */
   snapshot: number | null,
-  /** On files: the last commit that is whole with all before it. */
+  /** File store: the last commit that is intact together with all commits before it. */
   head: number,
-  /** On files: commit files after the snapshot that were read. */
+  /** File store: number of commit files after the snapshot that were read. */
   commits: number,
-  /** On files: bytes of all files that were read. */
+  /** File store: bytes of all files that were read. */
   bytes: number,
-  /** Documents that were read, the ledger included. */
+  /** Number of documents that were read, including ledger rows. */
   documents: number,
-  /** Index entries that were compared with the documents. */
+  /** Number of index entries that were compared with the documents. */
   entries: number,
-  /** The findings, in the order in which they were made. */
+  /** The findings, in the order of discovery. */
   findings: Array<Finding>,
-  /** Further findings, which are not listed. */
+  /** Number of further findings, which are not listed. */
   omitted: number,
 };
 
-/** One version. */
+/** One version of a program. */
 export type VersionParams = {
   /** The program. */
   name: string,
-  /** From 1. */
+  /** The version number, from 1. */
   version: number,
 };
 
-/** A version of a program as it stands in a list. What cannot be read is missing. */
+/** A version of a program in a list. A field is missing if it cannot be read. */
 export type VersionSummary = {
   /** Its id. */
   id: string,
   /** The program. */
   programId: string,
-  /** From 1. */
+  /** Its number, from 1. */
   programVersion?: number,
   /** When it was loaded. */
   created?: Timestamp,
-  /** Version of its bytecode. */
+  /** Bytecode version. */
   bytecodeVersion?: number,
-  /** By what it was compiled. */
+  /** The compiler. */
   compiler?: string,
 };
 
-/** All of a version of a program. */
+/** A version of a program. */
 export type VersionView = {
   /** Its source. */
   source: string,
-  /** Its bytecode, as it stands in the store. */
+  /** Its bytecode, as stored. */
   bytecode: Json,
   /** Its id. */
   id: string,
   /** The program. */
   programId: string,
-  /** From 1. */
+  /** Its number, from 1. */
   programVersion?: number,
   /** When it was loaded. */
   created?: Timestamp,
-  /** Version of its bytecode. */
+  /** Bytecode version. */
   bytecodeVersion?: number,
-  /** By what it was compiled. */
+  /** The compiler. */
   compiler?: string,
 };
 
-/** Which versions to list. */
+/** Lists the versions of a program. */
 export type VersionsParams = {
   /** The program. */
   name: string,
-  /** At most so many; 100 where it is not said, never more than 1,000. */
+  /** Maximum number of rows; missing: 100, and at most 1,000. */
   limit?: number | null,
-  /** `next` of the page before. */
+  /** `next` of the page before; missing: the first page. */
   cursor?: string | null,
 };
 
-/** A call in a worker's hands. */
+/** A call that a worker has claimed. */
 export type Work = {
-  /** What is asked. */
+  /** The call. */
   call: OpenCall,
-  /** The program that asks. */
+  /** The program that waits for it. */
   programName: string,
-  /** The claim, with the token that completing it needs. */
-  claimed: Claimed,
-  /** Why it was not answered the last time, where it was tried before. */
+  /** The claim, with the fencing token that completing the call needs. */
+  claimed: ClaimedCall,
+  /** The error of the last attempt, if there was one. */
   error?: CallError,
 };
 
-/** Something that a worker did or met. */
+/** An event of a worker. */
 export type WorkerEvent = { "event": "claimed" } & Work | { "event": "answered",
   /** The call. */
   work: Work,
-  /** Where its execution stands. */
-  reached: Reached,
+  /** The status of its execution. */
+  reached: ExecutionStatus,
   /** How long its handler took. */
   took: Millis, } | { "event": "failed",
   /** The call. */
   work: Work,
-  /** Why. */
+  /** The failure. */
   failure: Failure,
-  /** When it may be tried again; null: its program was told. */
+  /** When it may be tried again; null: it is not retried, and its program received the error. */
   retryAt: Timestamp | null,
   /** How long its handler took. */
   took: Millis, } | { "event": "lost",
   /** The call. */
   work: Work,
-  /** What the engine says. */
-  why: ErrorFields, } | { "event": "released" } & Work | { "event": "due" } & Due | { "event": "trouble" } & ErrorFields;
+  /** The error of the engine. */
+  why: ErrorFields, } | { "event": "released" } & Work | { "event": "due" } & DueReport | { "event": "trouble" } & ErrorFields;
 
-/** How to serve calls. */
+/** Options of a worker. */
 export type WorkerParams = {
-  /** Who works, for people who look; missing: a name is made. */
+  /** The worker's name, for people; missing: a generated name. */
   owner?: string | null,
-  /** The kinds that are served, and how many of each at once. */
+  /** The kinds of calls to serve, each with its maximum concurrency. */
   kinds: { [key in string]: number },
-  /** How long a call is held without a word; 30 seconds where it is not said. */
+  /** The lease: how long a claim lasts without a heartbeat; missing: 30 seconds. */
   leaseMs?: Millis | null,
-  /** When and how often a failed call is tried again; 5 times within some minutes where it is not said. */
+  /** The retry policy for failed calls; missing: 5 attempts within some minutes. */
   backoff?: BackoffParams | null,
-  /** Whether it does what is due too; it does where it is not said. */
+  /** Whether the worker also runs due work; missing: true. */
   runsDue?: boolean | null,
-  /** How long what runs may go on after it was told to stop; 30 seconds where it is not said. */
+  /** How long running handlers may continue after the worker was stopped; missing: 30 seconds. */
   graceMs?: Millis | null,
 };
 
@@ -1463,7 +1463,7 @@ export interface RunstateCommandsDocument {
   result: Json;
 }
 
-/** The documents of every collection. They may hold fields beside those that are declared. */
+/** The documents of every collection. A document may hold further fields. */
 export interface Documents {
   "cvm.cc_history": CvmCcHistoryDocument;
   "cvm.execution_logs": CvmExecutionLogsDocument;
@@ -1478,54 +1478,54 @@ export interface Documents {
   "runstate.commands": RunstateCommandsDocument;
 }
 
-/** Every method: what it takes, and what it comes to. */
+/** The parameters and the result of every method. */
 export interface Calls {
-  "info": { params: Nothing; result: StoreInfo };
-  "health": { params: Nothing; result: ErrorFields | null };
-  "capabilities": { params: Nothing; result: Capabilities };
-  "verify": { params: Nothing; result: VerifyReport };
+  "info": { params: NoParams; result: StoreInfo };
+  "health": { params: NoParams; result: ErrorFields | null };
+  "capabilities": { params: NoParams; result: Capabilities };
+  "verify": { params: NoParams; result: VerifyReport };
   "store.changes": { params: ChangesParams; result: StoreChanges };
   "cvm.load": { params: LoadParams; result: LoadedProgram };
   "cvm.removeProgram": { params: RemoveProgramParams; result: null };
-  "cvm.programs": { params: ProgramsParams; result: Paged<ProgramSummary> };
+  "cvm.programs": { params: ProgramsParams; result: ListPage<ProgramSummary> };
   "cvm.program": { params: ProgramParams; result: ProgramView };
   "cvm.programById": { params: ProgramByIdParams; result: ProgramView };
-  "cvm.versions": { params: VersionsParams; result: Paged<VersionSummary> };
+  "cvm.versions": { params: VersionsParams; result: ListPage<VersionSummary> };
   "cvm.version": { params: VersionParams; result: VersionView };
   "cvm.versionOf": { params: ExecutionParams; result: VersionView };
-  "cvm.start": { params: StartParams; result: Reached };
-  "cvm.next": { params: CommandParams; result: Reached };
-  "cvm.pause": { params: CommandParams; result: Reached };
-  "cvm.unpause": { params: CommandParams; result: Reached };
-  "cvm.cancel": { params: CommandParams; result: Reached };
-  "cvm.retry": { params: CommandParams; result: Reached };
+  "cvm.start": { params: StartParams; result: ExecutionStatus };
+  "cvm.next": { params: CommandParams; result: ExecutionStatus };
+  "cvm.pause": { params: CommandParams; result: ExecutionStatus };
+  "cvm.unpause": { params: CommandParams; result: ExecutionStatus };
+  "cvm.cancel": { params: CommandParams; result: ExecutionStatus };
+  "cvm.retry": { params: CommandParams; result: ExecutionStatus };
   "cvm.delete": { params: CommandParams; result: null };
   "cvm.wake": { params: ExecutionParams; result: null };
-  "cvm.answer": { params: AnswerParams; result: Reached };
+  "cvm.answer": { params: AnswerParams; result: ExecutionStatus };
   "cvm.show": { params: ShowParams; result: Execution };
   "cvm.variables": { params: VariablesParams; result: Array<FrameView> };
-  "cvm.glance": { params: GlanceParams; result: Seen };
+  "cvm.glance": { params: ProgressParams; result: ExecutionProgress };
   "cvm.output": { params: ExecutionParams; result: Array<string> };
-  "cvm.stands": { params: ExecutionParams; result: Standing };
+  "cvm.stands": { params: ExecutionParams; result: ExecutionStatusDetails };
   "cvm.list": { params: ListParams; result: Array<ExecutionSummary> };
   "cvm.active": { params: ActiveParams; result: Array<ExecutionSummary> };
   "cvm.history": { params: HistoryParams; result: Array<ExecutionSummary> };
-  "cvm.deleteFinished": { params: DeleteFinishedParams; result: Due };
+  "cvm.deleteFinished": { params: DeleteFinishedParams; result: DueReport };
   "cvm.countFinished": { params: CountFinishedParams; result: number };
   "cvm.claim": { params: ClaimParams; result: Work | null };
   "cvm.heartbeat": { params: HeartbeatParams; result: Timestamp };
-  "cvm.complete": { params: CompleteParams; result: Reached };
+  "cvm.complete": { params: CompleteParams; result: ExecutionStatus };
   "cvm.fail": { params: FailParams; result: FailedCall };
   "cvm.release": { params: ReleaseParams; result: null };
-  "cvm.runDue": { params: RunDueParams; result: Due };
+  "cvm.runDue": { params: RunDueParams; result: DueReport };
   "cvm.nextDue": { params: NextDueParams; result: Timestamp | null };
-  "cvm.calls": { params: CallsParams; result: Paged<CallRow> };
+  "cvm.calls": { params: CallsParams; result: ListPage<CallRow> };
   "cvm.slowest": { params: SlowestParams; result: Array<CallRow> };
   "cvm.logs": { params: LogsParams; result: LogPage };
-  "cvm.stats": { params: OfProgramParams; result: Stats };
-  "cvm.statuses": { params: OfProgramParams; result: { [key in string]: number } };
-  "cvm.latency": { params: OfProgramParams; result: Latency };
-  "cvm.latencyByProgram": { params: Nothing; result: { [key in string]: Latency } };
-  "cvm.latencyByKind": { params: OfProgramParams; result: { [key in string]: Latency } };
+  "cvm.stats": { params: ProgramFilterParams; result: Stats };
+  "cvm.statuses": { params: ProgramFilterParams; result: { [key in string]: number } };
+  "cvm.latency": { params: ProgramFilterParams; result: Latency };
+  "cvm.latencyByProgram": { params: NoParams; result: { [key in string]: Latency } };
+  "cvm.latencyByKind": { params: ProgramFilterParams; result: { [key in string]: Latency } };
   "cvm.changes": { params: CvmChangesParams; result: CvmChanges };
 }

@@ -1,28 +1,30 @@
-// What the package exports on every host, beside `open`, which each entry makes for its own (node.ts, browser.ts).
+// The exports that all hosts share. Each entry (node.ts, browser.ts) adds its own `open`.
 
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 
-export { Cvm, type ListOptions, type Load, type StartOptions } from "./cvm.js";
+export { Cvm, type ListOptions, type ProgramSource, type StartOptions } from "./cvm.js";
 export { Driver, type DriverState } from "./driver.js";
 export { CallFailure, type ErrorInit, ExecutionError, RunstateError } from "./errors.js";
-export type { Plain, PlainOf } from "./json.js";
+export type { JsonInput, JsonInputOf } from "./json.js";
 export type { OpenOptions } from "./open.js";
 export type { CommandOptions, PageOptions, WaitOptions } from "./options.js";
 export { Question } from "./question.js";
 export { Run, type AnswerOptions, type ShowOptions } from "./run.js";
 export { Runstate, type Change } from "./runstate.js";
 export type { FromSchema, JsonSchema } from "./schema.js";
-export type { Handler, QuestionHandler, Said, Stop, Task, ToolHandler, WorkerOptions } from "./worker.js";
+export type { Handler, QuestionHandler, HandlerResult, WorkerHandle, Task, ToolHandler, WorkerOptions } from "./worker.js";
 export type * from "./wire.js";
 
 /**
- * Opens a store, and makes it where there is none.
+ * Opens a store and creates it if it does not exist.
  *
- * `indexeddb:NAME` is a database of this page's origin, which all its tabs and workers may use at the same time. `file:DIR` is a folder,
- * which other processes (Node, native programs, the command line) may use at the same time; `file:DIR?single_process` also where files
- * cannot be linked, as long as one process alone uses it. `memory:` is gone with this page or process. What a host does not have is
- * refused as `unsupported`.
+ * - `indexeddb:NAME`: a database of this page's origin. All tabs and workers of the origin may use it at the same time.
+ * - `file:DIR`: a folder. Other processes (Node, native programs, the command line) may use it at the same time.
+ * - `file:DIR?single_process`: a folder that only one process uses. It also works on file systems without hard links.
+ * - `memory:`: a store that ends with this page or process.
+ *
+ * Errors: `unsupported` if this host does not have the kind of store.
  *
  * @example
  * const rs = await open("indexeddb:my-app");

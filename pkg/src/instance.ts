@@ -1,38 +1,38 @@
-// The one instance of the WebAssembly that an entry loads: what it exports, how it is begun, and what becomes of it after a defect.
-// A panic ends the WebAssembly in the middle of what it did: from then on nothing it says can be trusted, so everything is refused.
+// The instance of a WebAssembly module that an entry loads: its exports, its instantiation, and its behaviour after a panic.
+// A panic stops the WebAssembly in the middle of an operation. Its state is unreliable from then on, so every later call is rejected.
 
-import { defectIsTold } from "./defect.js";
-import { RunstateError, toldError } from "./errors.js";
+import { ignoreFurtherTraps } from "./microtasks.js";
+import { RunstateError, decodeError } from "./errors.js";
 import type { NodeFiles } from "./node/files.js";
 import { type WasmFile, explainRefusal } from "./wasm.js";
 
-/** An open store, as the WebAssembly exports it; params and results are JSON text. */
+/** An open store as the WebAssembly exports it. Parameters and results are JSON text. */
 export interface RawRunstate {
   call(method: string, params: string): Promise<string>;
-  worker(options: string, handler: RawHandler, told?: (event: string) => void): RawServing;
+  worker(options: string, handler: RawHandler, onEvent?: (event: string) => void): RawWorkerHandle;
   export(params: string, sink: (chunk: string | null) => void): Promise<string>;
   import(bytes: Uint8Array, progress?: (event: string) => void): Promise<string>;
   close(): Promise<void>;
 }
 
-/** Answers a call of a kind: the answer as JSON text, or a rejection as JSON text. */
+/** Handles a call of a kind. It resolves to the answer as JSON text, or rejects with a failure as JSON text. */
 export type RawHandler = (kind: string, task: string, signal: AbortSignal) => Promise<string>;
 
-/** A worker that serves. */
-export interface RawServing {
+/** A running worker as the WebAssembly exports it. */
+export interface RawWorkerHandle {
   stop(): Promise<void>;
   readonly done: Promise<void>;
 }
 
-/** What the glue of each WebAssembly exports. */
+/** The exports of the wasm-bindgen glue of every module. */
 export interface AnyGlue {
   default(source: { module_or_path: WasmModule }): Promise<unknown>;
   initSync(source: { module: WasmModule }): unknown;
   version(): string;
-  onPanic(told: (message: string) => void): void;
+  onPanic(onPanic: (message: string) => void): void;
 }
 
-/** What the glue of a runtime exports. */
+/** The exports of the wasm-bindgen glue of a runtime. */
 export interface Glue extends AnyGlue {
   provideFiles?(files: NodeFiles | undefined): void;
   verifyFiles(url: string): Promise<string>;
@@ -40,98 +40,98 @@ export interface Glue extends AnyGlue {
   Runstate: { open(url: string, options: string): Promise<RawRunstate> };
 }
 
-// What follows says in words of JavaScript alone what `lib.dom` has names for: projects for Node do not have them.
+// The public types below do not use the names of `lib.dom`, because projects for Node may not have them.
 
-/** The bytes of a WebAssembly. */
+/** The bytes of a WebAssembly module. */
 export type WasmBytes = ArrayBuffer | ArrayBufferView;
 
-/** A `WebAssembly.Module`, of which types can say nothing. */
+/** A `WebAssembly.Module`, whose type needs `lib.dom`. */
 export type WasmModule = object;
 
-/** What `fetch` resolves to. */
-export interface Fetched {
+/** A response of `fetch`. */
+export interface WasmResponse {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** Where the WebAssembly comes from: its address, a response, its bytes or its module. */
-export type WasmSource = string | URL | WasmBytes | Fetched | WasmModule | Promise<WasmBytes | Fetched | WasmModule>;
+/** The source of a WebAssembly module: a URL, a response, bytes or a compiled module. */
+export type WasmSource = string | URL | WasmBytes | WasmResponse | WasmModule | Promise<WasmBytes | WasmResponse | WasmModule>;
 
-/** A WebAssembly, begun or not. */
+/** A WebAssembly module and its single instance. */
 export class Instance<G extends AnyGlue = Glue> {
-  #begun: Promise<G> | undefined;
+  #instantiation: Promise<G> | undefined;
   #defect: string | undefined;
-  /** Those who wait, told when the WebAssembly dies: what they wait for would never come. */
-  readonly #waiting = new Set<(refusal: RunstateError) => void>();
+  /** The reject functions of pending calls. After a panic their promises would never settle. */
+  readonly #pendingCalls = new Set<(refusal: RunstateError) => void>();
 
   constructor(
     private readonly glue: G,
-    /** Which one it is. */
+    /** The module. */
     readonly file: WasmFile,
   ) {}
 
-  /** Begins it with the module that `load` brings, once; a beginning that failed (a page without network) may be tried again. */
-  begin(load: () => Promise<WasmModule>): Promise<G> {
-    this.#begun ??= this.#begin(load).catch((error: unknown) => {
-      this.#begun = undefined;
+  /** Instantiates the module that `load` returns, once. After a failure (a page without a network, for example) the next call tries it again. */
+  instantiate(load: () => Promise<WasmModule>): Promise<G> {
+    this.#instantiation ??= this.#instantiateGlue(load).catch((error: unknown) => {
+      this.#instantiation = undefined;
       throw error;
     });
-    return this.#begun;
+    return this.#instantiation;
   }
 
-  /** The WebAssembly that was begun; undefined: nobody did. */
-  get begun(): Promise<G> | undefined {
-    return this.#begun;
+  /** The instantiation that was started; undefined if there was none. */
+  get instantiation(): Promise<G> | undefined {
+    return this.#instantiation;
   }
 
-  async #begin(load: () => Promise<WasmModule>): Promise<G> {
+  async #instantiateGlue(load: () => Promise<WasmModule>): Promise<G> {
     const module = await load();
     try {
-      // The asynchronous way looks at `Request` and `Response`, for which Node loads its `fetch`: 20 ms of its thread. The synchronous one takes 2 ms;
-      // windows forbid it to large modules.
+      // The asynchronous function of the glue reads `Request` and `Response`, which makes Node load its `fetch`: 20 ms of the main thread. The
+      // synchronous function takes 2 ms, but browser windows forbid it for large modules.
       if (typeof document === "undefined" && module instanceof WebAssembly.Module) this.glue.initSync({ module });
       else await this.glue.default({ module_or_path: module });
     } catch (error) {
       throw explainRefusal(this.file, "the module", error);
     }
-    this.glue.onPanic((message) => this.#die(message));
+    this.glue.onPanic((message) => this.#fail(message));
     return this.glue;
   }
 
-  #die(message: string): void {
+  #fail(message: string): void {
     this.#defect ??= message;
-    defectIsTold();
-    for (const tell of this.#waiting) tell(this.#refusal());
-    this.#waiting.clear();
+    ignoreFurtherTraps();
+    for (const reject of this.#pendingCalls) reject(this.#defectError());
+    this.#pendingCalls.clear();
   }
 
-  /** What everybody is told after a defect. */
-  #refusal(): RunstateError {
-    const message = `a defect of runstate ended it: ${this.#defect}; load it anew, what was acknowledged is kept`;
+  /** The error of every call after a panic. */
+  #defectError(): RunstateError {
+    const message = `runstate stopped after an internal error: ${this.#defect}. Reload the page or restart the process; acknowledged commands are stored`;
     return new RunstateError({ code: "internal", message });
   }
 
-  /** What `call` comes to, with errors as callers see them; `internal` as soon as the WebAssembly dies. */
+  /** Settles as `call` does, with errors decoded for callers. Rejects as `internal` as soon as the WebAssembly panics. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.#defect !== undefined) throw this.#refusal();
-    let tell!: (refusal: RunstateError) => void;
-    const death = new Promise<never>((_, reject) => (tell = reject));
-    this.#waiting.add(tell);
+    if (this.#defect !== undefined) throw this.#defectError();
+    let rejectCall!: (refusal: RunstateError) => void;
+    const defect = new Promise<never>((_, reject) => (rejectCall = reject));
+    this.#pendingCalls.add(rejectCall);
     try {
-      return await Promise.race([call(), death]);
+      return await Promise.race([call(), defect]);
     } catch (thrown) {
-      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
+      throw this.#defect === undefined ? decodeError(thrown) : this.#defectError();
     } finally {
-      this.#waiting.delete(tell);
+      this.#pendingCalls.delete(rejectCall);
     }
   }
 
-  /** As {@link Instance.run}, for what answers at once. */
+  /** Like {@link Instance.run}, for synchronous calls. */
   runNow<T>(call: () => T): T {
-    if (this.#defect !== undefined) throw this.#refusal();
+    if (this.#defect !== undefined) throw this.#defectError();
     try {
       return call();
     } catch (thrown) {
-      throw this.#defect === undefined ? toldError(thrown) : this.#refusal();
+      throw this.#defect === undefined ? decodeError(thrown) : this.#defectError();
     }
   }
 }

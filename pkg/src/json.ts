@@ -1,21 +1,21 @@
-// Plain values: what programs take in and give out, and all that crosses into the WebAssembly.
+// The types of JSON values: the inputs, answers and results of programs, and all parameters and results of the WebAssembly.
 
 export type { Json } from "./generated.js";
 
 /**
- * What is accepted where a `Json` is wanted: read-only lists and objects too, and members that are `undefined`, which are left out as
- * `JSON.stringify` does. At most 64 levels deep; integers within ±(2^53 - 1).
+ * A value that is accepted as JSON. Lists and objects may be read-only. Members that are `undefined` are omitted, as `JSON.stringify` does.
+ * Values are at most 64 levels deep; integers are within ±(2^53 - 1).
  */
-export type Plain = null | boolean | number | string | readonly Plain[] | { readonly [key: string]: Plain | undefined };
+export type JsonInput = null | boolean | number | string | readonly JsonInput[] | { readonly [key: string]: JsonInput | undefined };
 
 /**
- * `T` where all of it is plain, for parameters: an interface is no {@link Plain} to TypeScript, since others may add members to it, but what it
- * says of its members can be looked at. Functions, and so instances of classes with methods, are `never`.
+ * `T` if JSON can represent all of it, for the types of parameters. TypeScript does not accept an interface as {@link JsonInput}, because other
+ * declarations may add members to it; this type checks the members instead. Functions, and so instances of classes with methods, become `never`.
  */
-export type PlainOf<T> = T extends Plain
+export type JsonInputOf<T> = T extends JsonInput
   ? T
   : T extends (...args: never[]) => unknown
     ? never
     : T extends object
-      ? { readonly [K in keyof T]: PlainOf<Exclude<T[K], undefined>> | Extract<T[K], undefined> }
+      ? { readonly [K in keyof T]: JsonInputOf<Exclude<T[K], undefined>> | Extract<T[K], undefined> }
       : never;

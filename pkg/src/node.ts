@@ -1,14 +1,14 @@
-// `runstate` in Node, Deno and Bun, and `runstate/node`: the WebAssembly is read beside this file, `file:` stores are kept over node:fs.
-// Nothing is awaited while this module loads, so that `require("runstate")` works.
+// `runstate` in Node, Deno and Bun, and `runstate/node`. The WebAssembly is read from beside this file; `file:` stores use node:fs.
+// The module has no top-level await, so that `require("runstate")` works.
 
 import { files } from "./node/files.js";
-import { atHome } from "./node/home.js";
+import { expandHome } from "./node/home.js";
 import { readWasm } from "./node/wasm.js";
-import { type OpenOptions, openOn } from "./open.js";
-import { text } from "./options.js";
+import { type OpenOptions, openStore } from "./open.js";
+import { requireText } from "./options.js";
 import { runtime } from "./runtime-node.js";
 import type { Runstate } from "./runstate.js";
-import { NODE } from "./wasm.js";
+import { NODE_WASM } from "./wasm.js";
 import type { CompiledSource, VerifyReport } from "./wire.js";
 
 export * from "./index.js";
@@ -17,8 +17,8 @@ export { version } from "./version.js";
 
 const host = {
   instance: runtime,
-  async begin() {
-    const glue = await runtime.begin(() => readWasm(NODE, () => new URL("./runstate_node_bg.wasm", import.meta.url)));
+  async instantiate() {
+    const glue = await runtime.instantiate(() => readWasm(NODE_WASM, () => new URL("./runstate_node_bg.wasm", import.meta.url)));
     glue.provideFiles?.(files);
     return glue;
   },
@@ -28,17 +28,17 @@ const host = {
   },
 };
 
-/** As `open` of `runstate`. */
+/** Implements `open` of `runstate`; documented in index.ts. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
-  return openOn(host, typeof url === "string" ? atHome(url) : url, options);
+  return openStore(host, typeof url === "string" ? expandHome(url) : url, options);
 }
 
 /**
- * Reads every file of a `file:` store and checks it, then what the store holds, as {@link Runstate.verify} does; without changing anything. A damaged
- * store, which may not open, is checked too.
+ * Checks every file of a `file:` store, then its documents as {@link Runstate.verify} does. It changes nothing, and it also checks a damaged store
+ * that does not open.
  */
 export async function verifyFiles(url: string): Promise<VerifyReport> {
-  const named = atHome(text(url, "the URL of a store"));
-  const glue = await host.begin();
-  return JSON.parse(await runtime.run(() => glue.verifyFiles(named))) as VerifyReport;
+  const expanded = expandHome(requireText(url, "the URL of a store"));
+  const glue = await host.instantiate();
+  return JSON.parse(await runtime.run(() => glue.verifyFiles(expanded))) as VerifyReport;
 }

@@ -1,49 +1,49 @@
-// Opening a store on a host: what the entries (node.ts, browser.ts, slim.ts, testing.ts) have in common.
+// Opens a store on a host. The entries (node.ts, browser.ts, slim.ts, testing.ts) share this code.
 
 import { untilAborted } from "./abort.js";
 import { Cvm } from "./cvm.js";
 import { Driver } from "./driver.js";
-import { type Compile, Engine } from "./engine.js";
-import { type Shape, flag, heap, index, oneOf, options as checked, shaped, span } from "./given.js";
-import { crossing } from "./halves.js";
+import { type CompileFunction, Engine } from "./engine.js";
+import { type OptionValidators, flag, heapBytes, nonNegativeInteger, oneOf, validateOptions, objectOf, duration } from "./validation.js";
+import { encodeParams } from "./surrogates.js";
 import type { Glue, Instance, RawRunstate } from "./instance.js";
-import { LOG_LEVEL, WAIT, text } from "./options.js";
+import { LOG_LEVEL, WAIT, requireText } from "./options.js";
 import { Runstate } from "./runstate.js";
 import type { LogLevel } from "./wire.js";
 
-/** How a store is opened. Everything has a default. */
+/** Options of `open`. All are optional. */
 export interface OpenOptions {
-  /** How long finished executions are kept, in milliseconds; for ever. */
+  /** The retention of finished executions, in milliseconds. Default: for ever. */
   retentionMs?: number;
-  /** How much of executions is logged, where they do not say themselves; `calls`. */
+  /** The log level of executions that are started without one. Default: `calls`. */
   logLevel?: LogLevel;
-  /** Bytes that the heap of an execution may take, where its start does not say; 67,108,864. */
+  /** The maximum heap size of executions that are started without one, in bytes. Default: 67,108,864. */
   heapBytes?: number;
   /**
-   * When an execution that does not stop is saved: after so many `instructions` (250,000), or sooner after so many `bytes` of changed memory
-   * (524,288). It is what a crash can cost at the most.
+   * When a running execution is saved: after this number of `instructions` (default: 250,000), or sooner after this number of `bytes` of changed
+   * memory (default: 524,288). A crash loses at most the work since the last save.
    */
   saveEvery?: { instructions?: number; bytes?: number };
   /**
-   * `auto`: timers, deadlines and what dead processes left are driven by this process, or by one of the tabs that have the database open.
+   * `auto` (the default): this process, or one of the tabs that have the database open, runs timers, deadlines and executions of dead processes.
    * `off`: you call {@link Cvm.runDue}.
    */
   timers?: "auto" | "off";
-  /** Tells on the console what the engine does, from this level on; nothing. */
+  /** Writes the log of the engine to the console, from this level on. Default: nothing. */
   log?: "error" | "warn" | "info" | "debug";
-  /** Refuses to make a store where there is none. */
+  /** Fails if the store does not exist, instead of creating it. Default: false. */
   mustExist?: boolean;
-  /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`); true. */
+  /** Whether a page asks the browser to keep its data when space runs out (`navigator.storage.persist()`). Default: true. */
   requestPersistence?: boolean;
-  /** Ends the waiting. */
+  /** Aborts waiting for the store. */
   signal?: AbortSignal;
 }
 
-const OPEN: Shape<OpenOptions> = {
-  retentionMs: span,
+const OPEN: OptionValidators<OpenOptions> = {
+  retentionMs: duration,
   logLevel: LOG_LEVEL,
-  heapBytes: heap,
-  saveEvery: shaped({ instructions: index, bytes: index }),
+  heapBytes: heapBytes,
+  saveEvery: objectOf({ instructions: nonNegativeInteger, bytes: nonNegativeInteger }),
   timers: oneOf<NonNullable<OpenOptions["timers"]>>({ auto: true, off: true }),
   log: oneOf<NonNullable<OpenOptions["log"]>>({ error: true, warn: true, info: true, debug: true }),
   mustExist: flag,
@@ -51,59 +51,59 @@ const OPEN: Shape<OpenOptions> = {
   ...WAIT,
 };
 
-/** What an entry brings to opening: its WebAssembly, and what its host can do. */
+/** The host of an entry: its WebAssembly, its compiler and its clock. */
 export interface Host {
-  /** Begins the WebAssembly, where that was not done yet. */
-  begin(): Promise<Glue>;
+  /** Instantiates the WebAssembly if that was not done yet. */
+  instantiate(): Promise<Glue>;
   readonly instance: Instance;
-  readonly compile: Compile | undefined;
-  /** The time, in milliseconds since 1970; that of the machine where nothing is said. */
+  readonly compile: CompileFunction | undefined;
+  /** The current time, in milliseconds since 1970. Default: the clock of the machine. */
   readonly now?: () => number;
 }
 
-/** Opens the store that `url` names on this host. */
-export async function openOn(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
-  // Before anything is opened that nobody would close.
-  const given = opening(url, options);
+/** Opens the store of a URL on this host. */
+export async function openStore(host: Host, url: string, options: OpenOptions = {}): Promise<Runstate> {
+  // Validated first: an error after the store is opened would leave it open.
+  const json = encodeOpenOptions(url, options);
   const { signal } = options;
   signal?.throwIfAborted();
-  const glue = await untilAborted(host.begin(), signal);
-  if (options.log !== undefined) glue.logTo?.(toConsole, options.log);
-  const coming = host.instance.run(() => glue.Runstate.open(url, given));
-  // Whoever stopped waiting cannot close it.
-  const raw = await untilAborted(coming, signal).catch((error: unknown) => {
-    coming.then((late) => late.close()).catch(() => {});
+  const glue = await untilAborted(host.instantiate(), signal);
+  if (options.log !== undefined) glue.logTo?.(logToConsole, options.log);
+  const opening = host.instance.run(() => glue.Runstate.open(url, json));
+  // A caller that aborted the wait has no handle to close the store, so it is closed here.
+  const raw = await untilAborted(opening, signal).catch((error: unknown) => {
+    opening.then((late) => late.close()).catch(() => {});
     throw error;
   });
-  return opened(host, raw, url, options);
+  return createRunstate(host, raw, url, options);
 }
 
-/** What the WebAssembly is told when it opens a store, as JSON text; refuses what is given otherwise than it may be. */
-export function opening(url: string, options: OpenOptions): string {
-  text(url, "the URL of a store");
-  const { retentionMs, logLevel, heapBytes, mustExist, saveEvery } = checked("open", options, OPEN);
+/** Validates the options of `open` and encodes those that the WebAssembly needs as JSON text. */
+export function encodeOpenOptions(url: string, options: OpenOptions): string {
+  requireText(url, "the URL of a store");
+  const { retentionMs, logLevel, heapBytes, mustExist, saveEvery } = validateOptions("open", options, OPEN);
   const [sliceInstructions, sliceBytes] = [saveEvery?.instructions, saveEvery?.bytes];
-  return crossing("open", { retentionMs, logLevel, heapBytes, mustExist, sliceInstructions, sliceBytes });
+  return encodeParams("open", { retentionMs, logLevel, heapBytes, mustExist, sliceInstructions, sliceBytes });
 }
 
-/** The face of a store that the WebAssembly has opened. */
-export function opened(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
+/** Creates the public handle of a store that the WebAssembly has opened. */
+export function createRunstate(host: Host, raw: RawRunstate, url: string, options: OpenOptions): Runstate {
   const now = host.now ?? Date.now;
   const engine = new Engine(host.instance, raw, url, host.compile, now);
   const cvm = new Cvm(engine);
   const driver = new Driver(cvm, url, now, options.timers ?? "auto");
-  engine.moved = () => driver.nudge();
-  if (options.requestPersistence !== false) keepData(url);
+  engine.onDueChange = () => driver.nudge();
+  if (options.requestPersistence !== false) requestPersistence(url);
   return new Runstate(engine, cvm, driver);
 }
 
-/** Asks the browser to keep the database. It may say no, or ask the person; nothing here depends on it. */
-function keepData(url: string): void {
+/** Asks the browser to keep the database. The browser may refuse or ask the user; the store works in either case. */
+function requestPersistence(url: string): void {
   if (!url.startsWith("indexeddb:") || typeof document === "undefined") return;
   globalThis.navigator?.storage?.persist?.().catch(() => {});
 }
 
-function toConsole(level: string, message: string): void {
-  const tell = level === "error" ? console.error : level === "warn" ? console.warn : level === "info" ? console.info : console.debug;
-  tell(`runstate: ${message}`);
+function logToConsole(level: string, message: string): void {
+  const log = level === "error" ? console.error : level === "warn" ? console.warn : level === "info" ? console.info : console.debug;
+  log(`runstate: ${message}`);
 }

@@ -1,47 +1,49 @@
-// Options that many methods take.
+// Options that several methods share.
 
-import { type Kind, type Shape, given, listOf, oneOf, rows, signal, text as aText } from "./given.js";
-import type { LogLevel, Status, Thing } from "./wire.js";
+import { type Validator, type OptionValidators, validate, listOf, oneOf, uint32, signal, text as aText } from "./validation.js";
+import type { LogLevel, Status, ChangeSubject } from "./wire.js";
 
-/** What everything that writes takes. */
+/** Options of every method that writes. */
 export interface CommandOptions {
   /**
-   * Names the command: the same id again, from here or anywhere, does nothing again and tells how things stand now.
-   * Without it every call is a command of its own.
+   * The id of the command. Repeating an id, from any process, has no further effect and returns the current status.
+   * Without an id every call is a new command.
    */
   commandId?: string;
-  /** Ends the waiting: rejects with the signal's reason. What was sent already may be committed all the same. */
+  /** Aborts waiting: the promise rejects with the signal's reason. A command that was already sent may still be committed. */
   signal?: AbortSignal;
 }
 
-/** What everything that waits takes. */
+/** Options of every method that waits. */
 export interface WaitOptions {
-  /** Ends the waiting: rejects with the signal's reason. */
+  /** Aborts waiting: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** A page of a list: at most `limit` rows, after those of the page that said `next`. */
+/** Options of a page of a list. */
 export interface PageOptions extends WaitOptions {
+  /** The maximum number of rows. */
   limit?: number;
+  /** The `next` of the previous page: only rows after it. */
   cursor?: string;
 }
 
-export const COMMAND: Shape<CommandOptions> = { commandId: aText, signal };
-export const BY: Shape<{ by?: string } & CommandOptions> = { by: aText, ...COMMAND };
-export const WAIT: Shape<WaitOptions> = { signal };
-export const LIMIT: Shape<{ limit?: number } & WaitOptions> = { limit: rows, ...WAIT };
-export const PAGE: Shape<PageOptions> = { cursor: aText, ...LIMIT };
+export const COMMAND: OptionValidators<CommandOptions> = { commandId: aText, signal };
+export const COMMAND_BY: OptionValidators<{ by?: string } & CommandOptions> = { by: aText, ...COMMAND };
+export const WAIT: OptionValidators<WaitOptions> = { signal };
+export const LIMIT: OptionValidators<{ limit?: number } & WaitOptions> = { limit: uint32, ...WAIT };
+export const PAGE: OptionValidators<PageOptions> = { cursor: aText, ...LIMIT };
 
 export const LOG_LEVEL = oneOf<LogLevel>({ off: true, calls: true, instructions: true });
 export const STATUS = oneOf<Status>({ running: true, waiting_cc: true, paused: true, complete: true, error: true, cancelled: true });
-export const THINGS = listOf(oneOf<Thing>({ program: true, version: true, execution: true, call: true, output: true, log: true }));
+export const SUBJECTS = listOf(oneOf<ChangeSubject>({ program: true, version: true, execution: true, call: true, output: true, log: true }));
 
-/** `value`, where it is a text; callers without types may give anything. */
-export function text(value: unknown, what: string): string {
-  return given(what, value as string, aText);
+/** Returns `value` if it is a string. Callers in JavaScript may pass anything. `what` names the value in the error. */
+export function requireText(value: unknown, what: string): string {
+  return validate(what, value as string, aText);
 }
 
-/** As {@link text}, or nothing at all. */
-export function maybe<T>(value: T | undefined, what: string, kind: Kind): T | undefined {
-  return value === undefined ? undefined : given(what, value, kind);
+/** Returns `value` if it is undefined or valid. `what` names the value in the error. */
+export function validateOptional<T>(value: T | undefined, what: string, kind: Validator): T | undefined {
+  return value === undefined ? undefined : validate(what, value, kind);
 }

@@ -1,16 +1,16 @@
-// A question that an execution has asked, to be answered.
+// A question that an execution asks.
 
-import { options as checked } from "./given.js";
-import type { Json, Plain, PlainOf } from "./json.js";
-import { BY, type CommandOptions } from "./options.js";
+import { validateOptions } from "./validation.js";
+import type { Json, JsonInput, JsonInputOf } from "./json.js";
+import { COMMAND_BY, type CommandOptions } from "./options.js";
 import type { Run } from "./run.js";
 import type { FromSchema, JsonSchema } from "./schema.js";
 import type { OpenCall } from "./wire.js";
 
-/** An open question of an execution; `A` is what it takes as an answer. */
-export class Question<A extends Plain = Plain> {
+/** An open question of an execution. `A` is the type of its answers. */
+export class Question<A extends JsonInput = JsonInput> {
   readonly #run: Run;
-  /** The call as the engine tells it. */
+  /** The call as the engine reports it. */
   readonly call: OpenCall;
 
   /** @internal */
@@ -19,67 +19,69 @@ export class Question<A extends Plain = Plain> {
     this.call = call;
   }
 
-  /** The execution that asks. */
+  /** The execution that asks the question. */
   get run(): Run {
     return this.#run;
   }
 
-  /** The id of the call: the answer is meant for it and for no later one. */
+  /** The id of the call. An answer applies to this call and to no later one. */
   get callId(): string {
     return this.call.callId;
   }
 
-  /** The question. */
+  /** The text of the question. */
   get prompt(): string {
     return this.call.prompt;
   }
 
-  /** The only answers it takes; null: any. */
+  /** The allowed answers; null if any answer is allowed. */
   get choices(): Json[] | null {
     return this.call.choices;
   }
 
-  /** What an answer must look like, as JSON Schema; null: anything. */
+  /** The JSON Schema of the answer; null if there is none. */
   get schema(): JsonSchema | null {
     return this.call.schema as JsonSchema | null;
   }
 
-  /** Who is asked: `cc`. */
+  /** The kind of the call, which is `cc` for a question. */
   get kind(): string {
     return this.call.kind;
   }
 
-  /** The name by which it can be answered too, also before it is asked. */
+  /** The key of the call, by which it can also be answered before it is asked; null if it has none. */
   get key(): string | null {
     return this.call.key;
   }
 
-  /** From here on no answer is taken, in milliseconds since 1970; null: it waits for ever. */
+  /** The time from which answers are rejected, in milliseconds since 1970; null if the question waits for ever. */
   get deadline(): number | null {
     return this.call.deadline;
   }
 
-  /** Line of the source that asks, from 1. */
+  /** The line of the source that asks, from 1. */
   get line(): number {
     return this.call.line;
   }
 
   /**
-   * Answers it and runs the execution on to its next stop. An answer that does not fit is refused as `invalid_answer` and changes nothing;
-   * where somebody else was first, as `already_answered`.
+   * Answers the question and runs the execution until it waits or ends.
+   *
+   * Errors: `invalid_answer` if the answer does not match the choices or the schema, which changes nothing; `already_answered` if the question
+   * was answered before.
    */
-  async answer<V>(value: [Plain] extends [A] ? V & PlainOf<V> : A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
-    checked("question.answer", options, BY);
-    return this.#run.answer(value as unknown as Plain, { ...options, call: this.callId });
+  async answer<V>(value: [JsonInput] extends [A] ? V & JsonInputOf<V> : A, options: { by?: string } & CommandOptions = {}): Promise<Run> {
+    validateOptions("question.answer", options, COMMAND_BY);
+    return this.#run.answer(value as unknown as JsonInput, { ...options, call: this.callId });
   }
 
   /**
-   * The same question with the type of answers that `schema` takes. It is for types alone: what is checked is the schema of the program.
+   * Returns this question with the answer type of `schema`. It affects only types: the engine validates answers with the program's own schema.
    *
    * @example
    * await q.as({ type: "object", required: ["name"], properties: { name: { type: "string" } } } as const).answer({ name: "Ada" });
    */
-  as<const S extends JsonSchema>(_schema: S): Question<FromSchema<S> & Plain> {
-    return this as unknown as Question<FromSchema<S> & Plain>;
+  as<const S extends JsonSchema>(_schema: S): Question<FromSchema<S> & JsonInput> {
+    return this as unknown as Question<FromSchema<S> & JsonInput>;
   }
 }

@@ -1,292 +1,293 @@
-// A handle on one execution: what is done to it, and what comes of it. It holds nothing but the id and what was last heard.
+// A handle on one execution: its commands, queries and streams. It holds only the id and the last known status.
 
 import type { Engine } from "./engine.js";
 import { ExecutionError, RunstateError } from "./errors.js";
-import { Feed, each } from "./feed.js";
-import { type Shape, count, flag, given, index, options as checked, text } from "./given.js";
-import type { Json, PlainOf } from "./json.js";
-import { COMMAND, type CommandOptions, LIMIT, THINGS, WAIT, type WaitOptions } from "./options.js";
-import { plain } from "./plain.js";
+import { ChangeFeed, iterate } from "./feed.js";
+import { type OptionValidators, positiveInteger, flag, validate, nonNegativeInteger, validateOptions, text } from "./validation.js";
+import type { Json, JsonInputOf } from "./json.js";
+import { COMMAND, type CommandOptions, LIMIT, SUBJECTS, WAIT, type WaitOptions } from "./options.js";
+import { validateJson } from "./json-validation.js";
 import { Question } from "./question.js";
-import { leavable } from "./stream.js";
-import type { CvmChange, Execution, FrameView, LogPage, Method, OpenCall, Reached, Seen, Status, Thing, VersionView } from "./wire.js";
+import { interruptible } from "./stream.js";
+import type { CvmChange, Execution, FrameView, LogPage, OperationName, OpenCall, ExecutionStatus, ExecutionProgress, Status, ChangeSubject, VersionView } from "./wire.js";
 
-/** Of which call an answer is, where several may be open, and by whom. */
+/** Options of {@link Run.answer}. */
 export interface AnswerOptions extends CommandOptions {
-  /** The id of the call; without it and `key` the one that is open. */
+  /** The id of the call. Without `call` and `key` the answer is for the only open call. */
   call?: string;
-  /** The key of the call (`CC(prompt, { key })`), asked already or not: an answer that comes first is kept. */
+  /** The key of the call (`CC(prompt, { key })`). An answer that is sent before the call exists is stored for it. */
   key?: string;
-  /** The how-manyth call of the execution under that key, from 1. */
+  /** The number of the call among the execution's calls with this key, from 1. */
   occurrence?: number;
-  /** Who answers, for the record. */
+  /** The name of the person or program that answers, for the record. */
   by?: string;
 }
 
-/** What is shown of an execution. */
+/** Options of {@link Run.show}. */
 export interface ShowOptions extends WaitOptions {
-  /** Whether its state is hashed, which walks the whole heap; so it is unless this is `false`. */
+  /** Whether to compute the state hash, which reads the whole heap. Default: true. */
   hash?: boolean;
-  /** Whether it is shown where its machine is: instruction, stack, calls and the values of variables, which reads the heap. As `hash`. */
+  /** Whether to include the machine: instruction, stack, frames and the values of variables, which reads the heap. Default: the value of `hash`. */
   machine?: boolean;
-  /** Whether everything is shown that the variables hold, and not only as much as a person reads. */
+  /** Whether to show the values of variables in full instead of shortened. Default: false. */
   full?: boolean;
 }
 
-/** Which variables of an execution are shown. */
+/** Options of {@link Run.variables}. */
 export interface VariablesOptions extends WaitOptions {
-  /** Only variables of this name, and calls that have one. */
+  /** Only variables with this name, and frames that have one. */
   name?: string;
-  /** Whether everything is shown that they hold, and not only as much as a person reads. */
+  /** Whether to show the values in full instead of shortened. Default: false. */
   full?: boolean;
 }
 
-const SHOW: Shape<ShowOptions> = { hash: flag, machine: flag, full: flag, ...WAIT };
-const VARIABLES: Shape<VariablesOptions> = { name: text, full: flag, ...WAIT };
-const ANSWER: Shape<AnswerOptions> = { call: text, key: text, occurrence: count, by: text, ...COMMAND };
+const SHOW: OptionValidators<ShowOptions> = { hash: flag, machine: flag, full: flag, ...WAIT };
+const VARIABLES: OptionValidators<VariablesOptions> = { name: text, full: flag, ...WAIT };
+const ANSWER: OptionValidators<AnswerOptions> = { call: text, key: text, occurrence: positiveInteger, by: text, ...COMMAND };
 
-/** The calls that say where an execution stands afterwards, and need no more than its id. */
-type Step = Extract<Method, `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`>;
+/** The operations that need only the id of an execution and return its status. */
+type RunOperation = Extract<OperationName, `cvm.${"next" | "pause" | "unpause" | "cancel" | "retry"}`>;
 
-/** The statuses in which nothing more comes by itself. */
-const ENDED: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
+/** The statuses of an execution that has ended. */
+const TERMINAL_STATUSES: ReadonlySet<Status> = new Set<Status>(["complete", "error", "cancelled"]);
 
-/** Beyond every line: a look that asks for none. */
+/** A line number after every line: progress from here has no lines. */
 const NO_LINES = Number.MAX_SAFE_INTEGER;
 
-/** An execution. */
+/** A handle on an execution. */
 export class Run {
   readonly #engine: Engine;
   #status: Status;
-  /** Its id. */
+  /** The id of the execution. */
   readonly id: string;
 
   /** @internal */
-  constructor(engine: Engine, reached: Reached) {
+  constructor(engine: Engine, reached: ExecutionStatus) {
     this.#engine = engine;
     this.id = reached.id;
     this.#status = reached.status;
   }
 
-  /** What it is doing, as last heard; {@link Run.refresh} asks. */
+  /** The last known status. {@link Run.refresh} reads it anew. */
   get status(): Status {
     return this.#status;
   }
 
-  /** Whether it has come to its end, as last heard. */
+  /** Whether the last known status is a final one. */
   get ended(): boolean {
-    return ENDED.has(this.#status);
+    return TERMINAL_STATUSES.has(this.#status);
   }
 
-  /** Asks how it stands. */
+  /** Reads the current status. */
   async refresh(options: WaitOptions = {}): Promise<Run> {
-    await this.#glance(NO_LINES, checked("run.refresh", options, WAIT).signal);
+    await this.#readProgress(NO_LINES, validateOptions("run.refresh", options, WAIT).signal);
     return this;
   }
 
-  /** Answers a call and runs on to the next stop. */
-  async answer<A>(value: A & PlainOf<A>, options: AnswerOptions = {}): Promise<Run> {
-    const answer = plain(value, "answer", "invalid_answer");
-    return this.#reached(await this.#engine.ask("cvm.answer", { id: this.id, answer }, options, ANSWER, "run.answer"));
+  /** Answers a call and runs the execution until it waits or ends. */
+  async answer<A>(value: A & JsonInputOf<A>, options: AnswerOptions = {}): Promise<Run> {
+    const answer = validateJson(value, "answer", "invalid_answer");
+    return this.#updateStatus(await this.#engine.callWithOptions("cvm.answer", { id: this.id, answer }, options, ANSWER, "run.answer"));
   }
 
-  /** Runs on what was left running (by a process that died, say) to its next stop. */
+  /** Continues an execution that was left running (by a process that died, for example) until it waits or ends. */
   next(options: CommandOptions = {}): Promise<Run> {
-    return this.#step("cvm.next", options);
+    return this.#runOperation("cvm.next", options);
   }
 
-  /** Lets it rest; answers that come meanwhile are kept. */
+  /** Pauses the execution. Answers that arrive while it is paused are stored. */
   pause(options: CommandOptions = {}): Promise<Run> {
-    return this.#step("cvm.pause", options);
+    return this.#runOperation("cvm.pause", options);
   }
 
-  /** Lets it go on after a rest. */
+  /** Continues a paused execution. */
   unpause(options: CommandOptions = {}): Promise<Run> {
-    return this.#step("cvm.unpause", options);
+    return this.#runOperation("cvm.unpause", options);
   }
 
-  /** Ends it for good. */
+  /** Cancels the execution. It cannot be continued. */
   cancel(options: CommandOptions = {}): Promise<Run> {
-    return this.#step("cvm.cancel", options);
+    return this.#runOperation("cvm.cancel", options);
   }
 
-  /** Lets it go on at the failing instruction, where it failed. */
+  /** Retries a failed execution at the instruction that failed. */
   retry(options: CommandOptions = {}): Promise<Run> {
-    return this.#step("cvm.retry", options);
+    return this.#runOperation("cvm.retry", options);
   }
 
-  async #step(method: Step, options: CommandOptions): Promise<Run> {
-    return this.#reached(await this.#engine.ask(method, { id: this.id }, options, COMMAND, named(method)));
+  async #runOperation(method: RunOperation, options: CommandOptions): Promise<Run> {
+    return this.#updateStatus(await this.#engine.callWithOptions(method, { id: this.id }, options, COMMAND, publicMethodName(method)));
   }
 
-  /** Removes it with everything that belongs to it, where it has ended. */
+  /** Deletes the execution with all its rows. Rejected unless it has ended. */
   async delete(options: CommandOptions = {}): Promise<void> {
-    await this.#engine.ask("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
+    await this.#engine.callWithOptions("cvm.delete", { id: this.id }, options, COMMAND, "run.delete");
   }
 
   /**
-   * All of it, as of one moment. `hash: false` leaves out its `stateHash` and its `machine`, which read the whole heap; the rest is told without
-   * reading it.
+   * Reads the whole execution in one consistent view. `hash: false` omits `stateHash` and `machine`, which read the whole heap; the other fields do
+   * not read it.
    */
   async show(options: ShowOptions = {}): Promise<Execution> {
-    const view = await this.#engine.ask("cvm.show", { id: this.id }, options, SHOW, "run.show");
+    const view = await this.#engine.callWithOptions("cvm.show", { id: this.id }, options, SHOW, "run.show");
     this.#status = view.status;
     return view;
   }
 
   /**
-   * Its variables, also where it has ended or failed: the calls that have begun, the innermost first, each with its variables. `value` is tagged
-   * JSON (`{"$undefined":true}`, `{"$map":[…]}`, …), `text` what Node's `util.inspect` writes.
+   * Reads the variables of the execution, also after it has ended or failed: its frames, innermost first, each with its variables. `value` is tagged
+   * JSON (`{"$undefined":true}`, `{"$map":[…]}`, …); `text` is formatted as by Node's `util.inspect`.
    *
    * @example
    * const [{ variables }] = await run.variables({ name: "total" });
    */
   variables(options: VariablesOptions = {}): Promise<FrameView[]> {
-    return this.#engine.ask("cvm.variables", { id: this.id }, options, VARIABLES, "run.variables");
+    return this.#engine.callWithOptions("cvm.variables", { id: this.id }, options, VARIABLES, "run.variables");
   }
 
-  /** The version of its program that it runs, with its source. */
+  /** Reads the program version that the execution runs, with its source. */
   program(options: WaitOptions = {}): Promise<VersionView> {
-    return this.#engine.ask("cvm.versionOf", { id: this.id }, options, WAIT, "run.program");
+    return this.#engine.callWithOptions("cvm.versionOf", { id: this.id }, options, WAIT, "run.program");
   }
 
-  /** All lines it has printed so far. */
+  /** Reads all lines that the program has printed so far. */
   output(options: WaitOptions = {}): Promise<string[]> {
-    return this.#engine.ask("cvm.output", { id: this.id }, options, WAIT, "run.output");
+    return this.#engine.callWithOptions("cvm.output", { id: this.id }, options, WAIT, "run.output");
   }
 
   /**
-   * What it printed since the look that said `from` (its `next`; 0: from the beginning), some megabytes at the most (`more`: look again), and
-   * what it asks: cheap, however large it is.
+   * Reads the progress of the execution: its status, its open calls, and the lines printed since `from`, which is the `next` of the previous call or
+   * 0. One call returns at most a few megabytes of lines; `more` says that there are further ones. The cost does not depend on the size of the
+   * execution.
    */
-  async glance(from = 0, options: WaitOptions = {}): Promise<Seen> {
-    return this.#glance(given("the line from which is looked", from, index), checked("run.glance", options, WAIT).signal);
+  async glance(from = 0, options: WaitOptions = {}): Promise<ExecutionProgress> {
+    return this.#readProgress(validate("run.glance: `from`", from, nonNegativeInteger), validateOptions("run.glance", options, WAIT).signal);
   }
 
-  /** What was logged, from the row after `after` on. */
+  /** Reads a page of the execution's log, from the row after `after` (the `next` of the previous page). */
   logs(options: { after?: string; limit?: number } & WaitOptions = {}): Promise<LogPage> {
-    return this.#engine.ask("cvm.logs", { id: this.id }, options, { after: text, ...LIMIT }, "run.logs");
+    return this.#engine.callWithOptions("cvm.logs", { id: this.id }, options, { after: text, ...LIMIT }, "run.logs");
   }
 
-  /** What is committed about it from now on, or after the position `from`; it goes on until you leave the loop. */
-  changes(options: { things?: Thing[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
-    const { things, from, signal } = checked("run.changes", options, { things: THINGS, from: text, ...WAIT });
-    return each(this.#feed(things, signal, from));
+  /** Follows committed changes of the execution, from now on or after the position `from`. The iteration continues until you leave the loop. */
+  changes(options: { things?: ChangeSubject[]; from?: string } & WaitOptions = {}): AsyncIterable<CvmChange> {
+    const { things, from, signal } = validateOptions("run.changes", options, { things: SUBJECTS, from: text, ...WAIT });
+    return iterate(this.#createFeed(things, signal, from));
   }
 
   /**
-   * The questions that it asks, each one once, as it asks them, until it has ended. Questions that somebody else answers first, or that a
-   * worker has claimed, are left out as long as they are; leaving the loop changes nothing.
+   * Iterates over the questions of the execution, each one once, until it has ended. Questions that were answered elsewhere, or that a worker has
+   * claimed, are skipped while they are. Leaving the loop has no effect on the execution.
    *
    * @example
    * for await (const q of run.questions()) await q.answer(prompt(q.prompt) ?? "");
    */
   questions(options: WaitOptions = {}): AsyncGenerator<Question, void, void> {
-    return leavable(this.#questions(checked("run.questions", options, WAIT)));
+    return interruptible(this.#questions(validateOptions("run.questions", options, WAIT)));
   }
 
   async *#questions({ signal }: WaitOptions): AsyncGenerator<Question, void, void> {
-    const asked = new Set<string>();
-    const feed = await this.#begun(signal);
+    const yielded = new Set<string>();
+    const feed = await this.#openFeed(signal);
     for (;;) {
-      const seen = await this.#look(NO_LINES, signal);
-      const open = seen?.calls.find((call) => isFree(call, this.#engine.now()) && !asked.has(call.callId));
+      const progress = await this.#readProgressIfExists(NO_LINES, signal);
+      const open = progress?.calls.find((call) => isUnclaimedQuestion(call, this.#engine.now()) && !yielded.has(call.callId));
       if (open !== undefined) {
-        asked.add(open.callId);
+        yielded.add(open.callId);
         yield new Question(this, open);
-      } else if (seen === null || ENDED.has(seen.status)) {
+      } else if (progress === null || TERMINAL_STATUSES.has(progress.status)) {
         return;
       } else {
-        await this.#stirred(feed, seen);
+        await this.#waitForChange(feed, progress);
       }
     }
   }
 
-  /** The lines that it prints, those it has printed already first, until it has ended. */
+  /** Iterates over the lines that the program prints, from the first one, until the execution has ended. */
   lines(options: WaitOptions = {}): AsyncGenerator<string, void, void> {
-    return leavable(this.#lines(checked("run.lines", options, WAIT)));
+    return interruptible(this.#lines(validateOptions("run.lines", options, WAIT)));
   }
 
   async *#lines({ signal }: WaitOptions): AsyncGenerator<string, void, void> {
-    const feed = await this.#begun(signal);
+    const feed = await this.#openFeed(signal);
     for (let from = 0; ; ) {
-      const seen = await this.#look(from, signal);
-      if (seen === null) return;
-      yield* seen.lines;
-      from = seen.next;
-      if (seen.more) continue;
-      if (ENDED.has(seen.status)) return;
-      await this.#stirred(feed, seen);
+      const progress = await this.#readProgressIfExists(from, signal);
+      if (progress === null) return;
+      yield* progress.lines;
+      from = progress.next;
+      if (progress.more) continue;
+      if (TERMINAL_STATUSES.has(progress.status)) return;
+      await this.#waitForChange(feed, progress);
     }
   }
 
   /**
-   * Waits for its end; its result. Rejects with an {@link ExecutionError} where it failed or was cancelled. Somebody has to answer what it
-   * asks meanwhile.
+   * Waits until the execution has ended and resolves to its result. Rejects with an {@link ExecutionError} if it failed or was cancelled. It does not
+   * answer calls: a worker or another caller must do that.
    */
   async result(options: WaitOptions = {}): Promise<Json> {
-    const { signal } = checked("run.result", options, WAIT);
-    const feed = await this.#begun(signal);
+    const { signal } = validateOptions("run.result", options, WAIT);
+    const feed = await this.#openFeed(signal);
     for (;;) {
-      const seen = await this.#glance(NO_LINES, signal);
-      const { status, result, error } = seen;
+      const progress = await this.#readProgress(NO_LINES, signal);
+      const { status, result, error } = progress;
       if (status === "complete") return result;
-      if (ENDED.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
-      await this.#stirred(feed, seen);
+      if (TERMINAL_STATUSES.has(status)) throw new ExecutionError(this.id, status === "cancelled" ? "cancelled" : "error", error);
+      await this.#waitForChange(feed, progress);
     }
   }
 
-  /** A feed of all that shows at a glance. Begun before the first glance: what happens in between comes again. */
-  async #begun(signal: AbortSignal | undefined): Promise<Feed<CvmChange>> {
-    const feed = this.#feed(["execution", "call", "output"], signal);
-    await feed.begun();
+  /** Opens a feed of all changes that affect the progress. It must be ready before the progress is first read, or changes in between are missed. */
+  async #openFeed(signal: AbortSignal | undefined): Promise<ChangeFeed<CvmChange>> {
+    const feed = this.#createFeed(["execution", "call", "output"], signal);
+    await feed.ready();
     return feed;
   }
 
-  /** Waits until something has happened, or may have: a lease ends without a word. */
-  async #stirred(feed: Feed<CvmChange>, seen: Seen): Promise<void> {
-    while (!(await feed.stirred())) {
-      if (seen.calls.some((call) => isHeld(call, this.#engine.now()))) return;
+  /** Waits until the progress may have changed. The end of a lease commits nothing, so claimed calls require regular reads. */
+  async #waitForChange(feed: ChangeFeed<CvmChange>, progress: ExecutionProgress): Promise<void> {
+    while (!(await feed.waitForChange())) {
+      if (progress.calls.some((call) => isClaimed(call, this.#engine.now()))) return;
     }
   }
 
-  #feed(things: Thing[] | undefined, signal: AbortSignal | undefined, from?: string): Feed<CvmChange> {
+  #createFeed(things: ChangeSubject[] | undefined, signal: AbortSignal | undefined, from?: string): ChangeFeed<CvmChange> {
     const executions = [this.id];
-    return new Feed((at, waitMs) => this.#engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from);
+    return new ChangeFeed((at, waitMs) => this.#engine.call("cvm.changes", { from: at, things, executions, waitMs }, signal), from);
   }
 
-  async #glance(from: number, signal: AbortSignal | undefined): Promise<Seen> {
-    const seen = await this.#engine.call("cvm.glance", { id: this.id, from }, signal);
-    this.#status = seen.status;
-    return seen;
+  async #readProgress(from: number, signal: AbortSignal | undefined): Promise<ExecutionProgress> {
+    const progress = await this.#engine.call("cvm.glance", { id: this.id, from }, signal);
+    this.#status = progress.status;
+    return progress;
   }
 
-  /** As {@link Run.#glance}; null: it is gone. */
-  async #look(from: number, signal: AbortSignal | undefined): Promise<Seen | null> {
+  /** Like {@link Run.#readProgress}, but resolves to null if the execution was deleted. */
+  async #readProgressIfExists(from: number, signal: AbortSignal | undefined): Promise<ExecutionProgress | null> {
     try {
-      return await this.#glance(from, signal);
+      return await this.#readProgress(from, signal);
     } catch (error) {
       if (error instanceof RunstateError && error.code === "not_found") return null;
       throw error;
     }
   }
 
-  #reached({ status }: Reached): Run {
+  #updateStatus({ status }: ExecutionStatus): Run {
     this.#status = status;
     return this;
   }
 }
 
-/** A method of {@link Run} as callers know it. */
-function named(method: Method): string {
+/** The public name of a method of {@link Run}. */
+function publicMethodName(method: OperationName): string {
   return method.replace("cvm.", "run.");
 }
 
-/** Whether a call is a question that nobody has claimed. */
-function isFree(call: OpenCall, now: number): boolean {
-  return call.kind === "cc" && !isHeld(call, now);
+/** Whether a call is a question without a valid claim. */
+function isUnclaimedQuestion(call: OpenCall, now: number): boolean {
+  return call.kind === "cc" && !isClaimed(call, now);
 }
 
-function isHeld(call: OpenCall, now: number): boolean {
+function isClaimed(call: OpenCall, now: number): boolean {
   return call.owner !== null && (call.leaseUntil ?? 0) > now;
 }

@@ -1,14 +1,14 @@
-// An open store, as callers hold it.
-// What `await using` needs to be declared is declared in projects that do not name it, too:
+// The public handle of an open store.
+// The reference declares the types of `await using` also in projects whose `lib` lacks them:
 /// <reference lib="esnext.disposable" preserve="true" />
 
 import { Cvm } from "./cvm.js";
 import type { Driver } from "./driver.js";
 import type { Engine } from "./engine.js";
-import { RunstateError, usage } from "./errors.js";
-import { Feed, each } from "./feed.js";
-import { action, options as checked, text } from "./given.js";
-import { refuseHalves } from "./halves.js";
+import { RunstateError, usageError } from "./errors.js";
+import { ChangeFeed, iterate } from "./feed.js";
+import { callback, validateOptions, text } from "./validation.js";
+import { rejectLoneSurrogates } from "./surrogates.js";
 import { WAIT, type WaitOptions } from "./options.js";
 import type { ImportResult, Progress, StoreChange, StoreInfo, VerifyReport } from "./wire.js";
 
@@ -22,11 +22,11 @@ export interface Change extends StoreChange {
 export class Runstate implements AsyncDisposable {
   readonly #engine: Engine;
   #closed = false;
-  /** The URL it was opened by. */
+  /** The URL with which the store was opened. */
   readonly url: string;
   /** Programs and executions. */
   readonly cvm: Cvm;
-  /** Who drives timers and deadlines: this tab or process, or another. */
+  /** The driver of timers and deadlines; its state says whether this tab or process runs them. */
   readonly driver: Driver;
 
   /** @internal */
@@ -38,87 +38,88 @@ export class Runstate implements AsyncDisposable {
   }
 
   /**
-   * What is committed from now on, by whomever, or after the position `from`; it goes on until you leave the loop. `position_expired`: the
-   * position is older than what the store keeps; read anew and begin without one.
+   * Follows committed changes of any process, from now on or after the position `from`. The iteration continues until you leave the loop.
+   *
+   * Errors: `position_expired` if the store no longer keeps the position; read the documents anew and start without a position.
    *
    * @example
    * for await (const change of rs.changes({ collection: "cvm.executions" })) render(change.id);
    */
   changes(
-    of: { collection?: string; id?: string; from?: string } & WaitOptions = {},
+    options: { collection?: string; id?: string; from?: string } & WaitOptions = {},
   ): AsyncIterable<Change> {
-    const { collection, id, from, signal } = checked("changes", of, { collection: text, id: text, from: text, ...WAIT });
-    const look = async (at: string | undefined, waitMs: number) => {
+    const { collection, id, from, signal } = validateOptions("changes", options, { collection: text, id: text, from: text, ...WAIT });
+    const readPage = async (at: string | undefined, waitMs: number) => {
       const { events, next } = await this.#engine.call("store.changes", { from: at, collection, waitMs }, signal);
       return { next, events: events.map((event): Change => ({ ...event, deleted: event.revision === null })) };
     };
-    return each(new Feed(look, from), (change) => id === undefined || change.id === id);
+    return iterate(new ChangeFeed(readPage, from), (change) => id === undefined || change.id === id);
   }
 
-  /** What the store is and holds, in numbers. */
+  /** Reads the kind of the store and statistics about its contents. */
   info(options: WaitOptions = {}): Promise<StoreInfo> {
-    return this.#engine.ask("info", {}, options, WAIT);
+    return this.#engine.callWithOptions("info", {}, options, WAIT);
   }
 
   /**
-   * Why the store cannot be worked with now: it cannot be reached (`unavailable`, `timeout`), or can only be read (`corrupt`, `newer_version`,
-   * `read_only`); null: it answers and can be written. What other systems call `isConnected()`: one read of one row.
+   * Checks whether the store can be read and written, with one read of one row. Resolves to null if it can. Otherwise it resolves to the reason: the
+   * store cannot be reached (`unavailable`, `timeout`) or is read-only (`corrupt`, `newer_version`, `read_only`).
    */
   async health(options: WaitOptions = {}): Promise<RunstateError | null> {
     if (this.#closed) throw new RunstateError({ code: "closed", message: "the store is closed" });
-    const error = await this.#engine.ask("health", {}, options, WAIT);
+    const error = await this.#engine.callWithOptions("health", {}, options, WAIT);
     return error === null ? null : new RunstateError(error);
   }
 
   /**
-   * Checks all that the store holds: each document with its schema, references, the entries of indexes, executions with their heap, output and
-   * calls, the results of commands; before that, what only the backend knows of itself. Everything is read, nothing is changed, and others may use the
-   * store meanwhile. The store is whole where no finding has the severity `damage`.
+   * Checks the whole store. It checks the data of the backend itself, then each document against its schema, then references and index entries. It
+   * also checks the heap, output and calls of executions, and the results of commands. It reads everything and changes nothing; other processes may
+   * use the store at the same time. The store is intact if no finding has the severity `damage`.
    */
   verify(options: WaitOptions = {}): Promise<VerifyReport> {
-    return this.#engine.ask("verify", {}, options, WAIT);
+    return this.#engine.callWithOptions("verify", {}, options, WAIT);
   }
 
-  /** All of the store as lines of JSON, or one execution with its program; the command line reads it too. */
+  /** Exports the whole store, or one execution with its program, as JSON lines. The command line reads the same format. */
   async export(options: { execution?: string } & WaitOptions = {}): Promise<Blob> {
-    const { execution, signal } = checked("export", options, { execution: text, ...WAIT });
+    const { execution, signal } = validateOptions("export", options, { execution: text, ...WAIT });
     const parts: Blob[] = [];
-    const take = (chunk: string | null) => {
+    const collect = (chunk: string | null) => {
       if (chunk === null) parts.length = 0;
-      // A blob at once: browsers keep large ones on disk.
+      // Collected as blobs, because browsers keep large blobs on disk.
       else parts.push(new Blob([chunk]));
     };
-    await this.#engine.export({ execution }, take, signal);
+    await this.#engine.export({ execution }, collect, signal);
     return new Blob(parts, { type: "application/jsonl" });
   }
 
-  /** Takes an export in. It is checked as a whole before anything is written; what is there is never overwritten, and a repeat goes on. */
+  /** Imports an export. It checks the whole export before it writes and never overwrites anything. Repeated, it continues where it stopped. */
   async import(
     data: Blob | Uint8Array | string,
     options: { onProgress?: (event: Progress) => void } & WaitOptions = {},
   ): Promise<ImportResult> {
-    const { onProgress, signal } = checked("import", options, { onProgress: action, ...WAIT });
-    const told = onProgress && ((event: string) => onProgress(JSON.parse(event) as Progress));
-    return this.#engine.import(await bytesOf(data), told, signal);
+    const { onProgress, signal } = validateOptions("import", options, { onProgress: callback, ...WAIT });
+    const onEvent = onProgress && ((event: string) => onProgress(JSON.parse(event) as Progress));
+    return this.#engine.import(await toBytes(data), onEvent, signal);
   }
 
-  /** Ends the use of the store: every later call is refused as `closed`. Closing again is fine. */
+  /** Closes the store. Every later call is rejected as `closed`; closing again has no effect. */
   async close(): Promise<void> {
     this.#closed = true;
     this.driver.stop();
     await this.#engine.close();
   }
 
-  /** As {@link Runstate.close}, for `await using`. */
+  /** Does the same as {@link Runstate.close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 }
 
-async function bytesOf(data: Blob | Uint8Array | string): Promise<Uint8Array> {
-  refuseHalves("what is imported", data);
+async function toBytes(data: Blob | Uint8Array | string): Promise<Uint8Array> {
+  rejectLoneSurrogates("the data to import", data);
   if (typeof data === "string") return new TextEncoder().encode(data);
   if (data instanceof Uint8Array) return data;
-  if (typeof data?.arrayBuffer !== "function") throw usage("what is imported is a Blob, bytes (Uint8Array) or a string");
+  if (typeof data?.arrayBuffer !== "function") throw usageError("the data to import must be a Blob, a Uint8Array or a string");
   return new Uint8Array(await data.arrayBuffer());
 }

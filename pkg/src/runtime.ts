@@ -1,8 +1,8 @@
-// The one runtime of all entries for pages: whichever of them begins it, there is one instance, and one class of each name.
+// The runtime that all entries for pages share, so that a page has one instance and one class of each name.
 
 import * as glue from "../build/runstate.js";
 import { type Glue, Instance } from "./instance.js";
-import { PAGE } from "./wasm.js";
+import { BROWSER_WASM } from "./wasm.js";
 
 /** The runtime. */
-export const runtime: Instance = new Instance(glue as unknown as Glue, PAGE);
+export const runtime: Instance = new Instance(glue as unknown as Glue, BROWSER_WASM);

@@ -1,8 +1,8 @@
-// The type of the answers that a JSON schema takes, as far as types can say it.
+// The TypeScript type of the values that a JSON Schema accepts, as far as types can express it.
 
 import type { Json } from "./json.js";
 
-/** The JSON Schema that questions may use. */
+/** The JSON Schema of an answer. */
 export interface JsonSchema {
   readonly type?: TypeName | readonly TypeName[];
   readonly properties?: { readonly [name: string]: JsonSchema };
@@ -17,7 +17,7 @@ export interface JsonSchema {
 type TypeName = "null" | "boolean" | "integer" | "number" | "string" | "array" | "object";
 
 /**
- * What fits the schema `S`.
+ * The type of the values that the schema `S` accepts.
  *
  * @example
  * type Person = FromSchema<{ type: "object"; required: ["name"]; properties: { name: { type: "string" }; age: { type: "integer" } } }>;
@@ -29,16 +29,16 @@ export type FromSchema<S> = S extends { readonly const: infer C }
     ? Mutable<E>
     : S extends { readonly type: readonly (infer T)[] }
       ? T extends TypeName
-        ? OfType<T, S>
+        ? TypedValue<T, S>
         : Json
       : S extends { readonly type: infer T extends TypeName }
-        ? OfType<T, S>
+        ? TypedValue<T, S>
         : S extends { readonly properties: object }
-          ? OfObject<S>
+          ? ObjectValue<S>
           : Json;
 
-type OfType<T extends TypeName, S> = T extends "object"
-  ? OfObject<S>
+type TypedValue<T extends TypeName, S> = T extends "object"
+  ? ObjectValue<S>
   : T extends "array"
     ? S extends { readonly items: infer I }
       ? FromSchema<I>[]
@@ -51,18 +51,18 @@ type OfType<T extends TypeName, S> = T extends "object"
           ? boolean
           : null;
 
-type OfObject<S> = S extends { readonly properties: infer P }
-  ? Flat<
-      { [K in keyof P & Required<S>]: FromSchema<P[K]> } & { [K in Exclude<keyof P, Required<S>>]?: FromSchema<P[K]> }
+type ObjectValue<S> = S extends { readonly properties: infer P }
+  ? FlatObject<
+      { [K in keyof P & RequiredNames<S>]: FromSchema<P[K]> } & { [K in Exclude<keyof P, RequiredNames<S>>]?: FromSchema<P[K]> }
     >
   : S extends { readonly additionalProperties: infer A extends object }
     ? { [key: string]: FromSchema<A> }
     : { [key: string]: Json };
 
-type Required<S> = S extends { readonly required: readonly (infer R)[] } ? R : never;
+type RequiredNames<S> = S extends { readonly required: readonly (infer R)[] } ? R : never;
 
-/** One object type instead of an intersection: for people who read it. */
-type Flat<T> = { [K in keyof T]: T[K] };
+/** Flattens an intersection to one object type, which editors show more readably. */
+type FlatObject<T> = { [K in keyof T]: T[K] };
 
-/** What `const` made read-only in the schema is an ordinary value as an answer. */
+/** Removes the `readonly` that `as const` adds to a schema: answers are ordinary values. */
 type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T;

@@ -1,10 +1,10 @@
-// `runstate/slim` in Node: as slim.ts, where it is documented, over the WebAssembly for Node (`runstate/node.wasm`). With `files` of `runstate/node`
-// there are `file:` stores.
+// `runstate/slim` in Node, over the WebAssembly for Node (`runstate/node.wasm`); documented in slim.ts. With `files` of `runstate/node` it opens
+// `file:` stores.
 
 import { runtime } from "./runtime-node.js";
-import { Slim } from "./slimmed.js";
+import { SlimRuntime } from "./slim-runtime.js";
 
 export * from "./index.js";
 export { version } from "./version.js";
 
-export const { init, initWith, open } = new Slim(runtime);
+export const { init, initWith, open } = new SlimRuntime(runtime);

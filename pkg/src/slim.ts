@@ -1,37 +1,37 @@
-// `runstate/slim` on pages and in workers: you bring the WebAssembly.
+// `runstate/slim` on pages and in workers. The caller supplies the WebAssembly.
 //
 // import wasm from "runstate/runstate.wasm?url";
 // import { init, open } from "runstate/slim";
 // await init(fetch(wasm));
 //
-// With the bytes of both, for hosts that fetch nothing: await init(runtime, { compilerWasm: compiler });
+// On hosts without `fetch`, with the bytes of both modules: await init(runtime, { compilerWasm: compiler });
 
 import type { OpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
 import type { WasmBytes, WasmModule, WasmSource } from "./instance.js";
 import { runtime } from "./runtime.js";
-import { type Provided, Slim } from "./slimmed.js";
+import { type InitOptions, SlimRuntime } from "./slim-runtime.js";
 
 export * from "./index.js";
-export type { Compile } from "./engine.js";
-export type { Fetched, WasmBytes, WasmModule, WasmSource } from "./instance.js";
+export type { CompileFunction } from "./engine.js";
+export type { WasmResponse, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 export type { NodeFiles, OpenFile } from "./node/files.js";
-export type { Provided } from "./slimmed.js";
+export type { InitOptions } from "./slim-runtime.js";
 export { version } from "./version.js";
 
-const slim = new Slim(runtime);
+const slim = new SlimRuntime(runtime);
 
-/** Begins the WebAssembly (`runstate/runstate.wasm`): its address, a response, its bytes or its module. The first call counts. */
-export function init(source: WasmSource, provide?: Provided): Promise<void> {
-  return slim.init(source, provide);
+/** Instantiates the WebAssembly (`runstate/runstate.wasm`), given as a URL, a response, bytes or a module. Only the first call loads it. */
+export function init(source: WasmSource, options?: InitOptions): Promise<void> {
+  return slim.init(source, options);
 }
 
-/** As {@link init}, from bytes or a module that are there. */
-export function initWith(module: WasmBytes | WasmModule, provide?: Provided): Promise<void> {
+/** Like {@link init}, from bytes or a module. */
+export function initWith(module: WasmBytes | WasmModule, provide?: InitOptions): Promise<void> {
   return slim.initWith(module, provide);
 }
 
-/** As `open` of `runstate`. */
+/** Opens a store, as `open` of `runstate` does. Call {@link init} first. */
 export function open(url: string, options?: OpenOptions): Promise<Runstate> {
   return slim.open(url, options);
 }

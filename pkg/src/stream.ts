@@ -1,48 +1,48 @@
-// What is read one by one and may be left at any time.
+// Async generators that a reader can leave at any time.
 
 const DONE = { done: true, value: undefined } as const;
 
 /**
- * The same, but it ends at once where its reader leaves it in the middle of a wait: a generator by itself would be left only when the wait is
- * over. What is under way is not called back, and what it brings is dropped.
+ * Wraps a generator so that leaving it during a wait ends it at once. An async generator by itself ends only after the wait. The pending read is not
+ * cancelled; its result is dropped.
  */
-export function leavable<E>(inner: AsyncGenerator<E, void, void>): AsyncGenerator<E, void, void> {
-  return new Leavable(inner);
+export function interruptible<E>(inner: AsyncGenerator<E, void, void>): AsyncGenerator<E, void, void> {
+  return new InterruptibleGenerator(inner);
 }
 
-type Step<E> = IteratorResult<E, void>;
+type StreamResult<E> = IteratorResult<E, void>;
 
-class Leavable<E> implements AsyncGenerator<E, void, void> {
-  #left = false;
-  /** Those who wait for the next one. */
-  readonly #waiting = new Set<(step: Step<E>) => void>();
+class InterruptibleGenerator<E> implements AsyncGenerator<E, void, void> {
+  #closed = false;
+  /** The resolve functions of pending reads. */
+  readonly #pendingReads = new Set<(step: StreamResult<E>) => void>();
 
   constructor(private readonly inner: AsyncGenerator<E, void, void>) {}
 
-  next(): Promise<Step<E>> {
-    if (this.#left) return Promise.resolve(DONE);
+  next(): Promise<StreamResult<E>> {
+    if (this.#closed) return Promise.resolve(DONE);
     return new Promise((resolve, reject) => {
-      this.#waiting.add(resolve);
-      const over = () => this.#waiting.delete(resolve);
-      this.inner.next().then(resolve, reject).finally(over);
+      this.#pendingReads.add(resolve);
+      const forget = () => this.#pendingReads.delete(resolve);
+      this.inner.next().then(resolve, reject).finally(forget);
     });
   }
 
-  async return(): Promise<Step<E>> {
-    this.#leave();
+  async return(): Promise<StreamResult<E>> {
+    this.#close();
     return DONE;
   }
 
-  async throw(error: unknown): Promise<Step<E>> {
-    this.#leave();
+  async throw(error: unknown): Promise<StreamResult<E>> {
+    this.#close();
     throw error;
   }
 
-  #leave(): void {
-    this.#left = true;
-    for (const end of this.#waiting) end(DONE);
-    this.#waiting.clear();
-    // It waits its turn behind what is under way, and nobody waits for it.
+  #close(): void {
+    this.#closed = true;
+    for (const end of this.#pendingReads) end(DONE);
+    this.#pendingReads.clear();
+    // The inner generator returns after its pending read; no caller waits for that.
     this.inner.return().catch(() => {});
   }
 

@@ -1,17 +1,17 @@
-// What `runstate/testing` exports: worlds for the tests of programs, with their own time, chance and faults.
+// The exports of `runstate/testing`: simulated worlds for tests of programs, with their own clock, seed and faults.
 
 import * as glue from "../build/runstate_testing.js";
 import { Cvm } from "./cvm.js";
-import { usage } from "./errors.js";
+import { usageError } from "./errors.js";
 import { Instance, type Glue, type RawRunstate, type WasmModule } from "./instance.js";
-import { type Shape, count, given, moment, needed, oneOf, options as checked, passing, whole } from "./given.js";
-import { type Host, type OpenOptions, opened, opening } from "./open.js";
+import { type OptionValidators, positiveInteger, validate, timestamp, required, oneOf, validateOptions, fractionalDuration, integerBetween } from "./validation.js";
+import { type Host, type OpenOptions, createRunstate, encodeOpenOptions } from "./open.js";
 import type { Runstate } from "./runstate.js";
-import { NODE } from "./wasm.js";
+import { NODE_WASM } from "./wasm.js";
 
 export * from "./index.js";
 
-/** What the glue of the WebAssembly for Node exports beside that of pages. */
+/** The exports of the glue of the WebAssembly for Node. The glue for pages has no `World`. */
 interface TestingGlue extends Glue {
   World: new (now: number, seed: number) => RawWorld;
 }
@@ -26,46 +26,45 @@ interface RawWorld {
   defect(message: string): Promise<void>;
 }
 
-/** How a world begins. */
+/** Options of {@link simulated}. */
 export interface WorldOptions {
-  /** What its clock shows, in milliseconds since 1970; 2024-01-20T10:00:00Z. */
+  /** The initial time of the clock, in milliseconds since 1970. Default: 2024-01-20T10:00:00Z. */
   now?: number;
-  /** Decides the ids that are made: the same seed, the same ids. Worlds that share a store need different ones. */
+  /** The seed of generated ids: worlds with the same seed generate the same ids. Worlds that share a store need different seeds. Default: 0. */
   seed?: number;
 }
 
-/** A method of the store. Commands commit; what is looked at is got, queried or aggregated. */
+/** A method of the store. Commands use `commit`; queries use `get`, `query` and `aggregate`. */
 export type StoreMethod = "get" | "query" | "aggregate" | "commit" | "outcome" | "changes";
 
-/** A fault that is to come. */
+/** A planned fault. */
 export interface Fault {
-  /** What fails. */
+  /** The store method that fails. */
   on: StoreMethod;
-  /** The how-manyth call of it, from 1 and from now; the next one where nothing is said. */
+  /** The number of the failing call of this method, counted from 1 from now on. Default: the next call. */
   nth?: number;
   /**
-   * `unavailable`: the store cannot be reached. `full`: no space is left. `lost`: the store carries it out, and the answer is lost.
-   * `dies_before`, `dies_after`: the process dies before or after the store has carried it out; everything is refused until
-   * {@link World.heal}.
+   * `unavailable`: the store cannot be reached. `full`: the store has no space left. `lost`: the store executes the call, but its reply is lost.
+   * `dies_before`, `dies_after`: the process dies before or after the store executes the call; every call is rejected until {@link World.heal}.
    */
   fault: "unavailable" | "full" | "lost" | "dies_before" | "dies_after";
 }
 
-const WORLD: Shape<WorldOptions> = { now: moment, seed: whole(0, 2 ** 32 - 1) };
-const FAULT: Shape<Fault> = {
-  on: needed(oneOf<StoreMethod>({ get: true, query: true, aggregate: true, commit: true, outcome: true, changes: true })),
-  nth: count,
-  fault: needed(oneOf<Fault["fault"]>({ unavailable: true, full: true, lost: true, dies_before: true, dies_after: true })),
+const WORLD: OptionValidators<WorldOptions> = { now: timestamp, seed: integerBetween(0, 2 ** 32 - 1) };
+const FAULT: OptionValidators<Fault> = {
+  on: required(oneOf<StoreMethod>({ get: true, query: true, aggregate: true, commit: true, outcome: true, changes: true })),
+  nth: positiveInteger,
+  fault: required(oneOf<Fault["fault"]>({ unavailable: true, full: true, lost: true, dies_before: true, dies_after: true })),
 };
 
-const NOW = Date.UTC(2024, 0, 20, 10);
+const DEFAULT_NOW = Date.UTC(2024, 0, 20, 10);
 
-/** How often one moment is looked at for what is due: what is due again and again at the same time would never end. */
-const ROUNDS = 1000;
+/** The maximum number of rounds of due work at one time. Work that is repeatedly due at the same time would otherwise never end. */
+const MAX_ROUNDS = 1000;
 
 /**
- * A world whose time stands still until the test moves it. Timers are driven by {@link World.advance} alone, unless a store is opened with
- * `timers: "auto"`. Waits of less than a second between attempts pass by themselves.
+ * A simulated world whose clock changes only when the test advances it. Only {@link World.advance} runs timers, unless a store is opened with
+ * `timers: "auto"`. Waits of less than a second between retries pass without advancing the clock.
  *
  * @example
  * const world = await simulated({ now: Date.UTC(2026, 0, 1) });
@@ -86,41 +85,41 @@ export class World {
     this.#raw = raw;
   }
 
-  /** What the clock shows, in milliseconds since 1970. */
+  /** The current time of the world, in milliseconds since 1970. */
   get now(): number {
     return this.#raw.now;
   }
 
   /** Opens a store in this world. */
   async open(url: string, options: OpenOptions = {}): Promise<Runstate> {
-    const told = opening(url, options);
-    const raw = await this.#host.instance.run(() => this.#raw.open(url, told));
-    const store = opened(this.#host, raw, url, { timers: "off", ...options });
+    const json = encodeOpenOptions(url, options);
+    const raw = await this.#host.instance.run(() => this.#raw.open(url, json));
+    const store = createRunstate(this.#host, raw, url, { timers: "off", ...options });
     this.#open.add(store.cvm);
     return store;
   }
 
-  /** Lets time pass, in milliseconds, and does what is due on the way, in the order of its time. */
+  /** Advances the clock by a number of milliseconds and does all work that becomes due, in the order of its due times. */
   async advance(ms: number): Promise<void> {
-    return this.advanceTo(this.now + given("the time that passes", ms, passing));
+    return this.advanceTo(this.now + validate("world.advance: `ms`", ms, fractionalDuration));
   }
 
-  /** As {@link World.advance}, up to a time in milliseconds since 1970. */
+  /** Like {@link World.advance}, up to a time in milliseconds since 1970. */
   async advanceTo(time: number): Promise<void> {
-    given("the time that is reached", time, moment);
+    validate("world.advanceTo: `time`", time, timestamp);
     for (let round = 0; ; round += 1) {
-      const due = await this.#next();
+      const due = await this.#nextDue();
       if (due === null || due > time) break;
       if (due > this.now) round = 0;
-      else if (round === ROUNDS) throw usage(`${ROUNDS} rounds at ${new Date(this.now).toISOString()}, and still something is due`);
+      else if (round === MAX_ROUNDS) throw usageError(`world.advanceTo cannot continue: after ${MAX_ROUNDS} rounds, work is still due at ${new Date(this.now).toISOString()}`);
       this.#raw.setNow(Math.max(due, this.now));
       for (const cvm of this.#open) await cvm.runDue();
     }
     this.#raw.setNow(Math.max(time, this.now));
   }
 
-  /** When something is due next in any of its stores. */
-  async #next(): Promise<number | null> {
+  /** The next due time of all open stores; null if nothing is due. */
+  async #nextDue(): Promise<number | null> {
     const times = [];
     for (const cvm of this.#open) {
       const due = await cvm.nextDue().catch((error: { code?: string }) => {
@@ -133,48 +132,48 @@ export class World {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  /** Plans a fault in all stores that are open. */
+  /** Plans a fault in all open stores. */
   fail(fault: Fault): void {
-    const { on, nth = 1, fault: what } = checked("world.fail", fault, FAULT);
-    this.#host.instance.runNow(() => this.#raw.fail(JSON.stringify({ on, nth, fault: what })));
+    const { on, nth = 1, fault: kind } = validateOptions("world.fail", fault, FAULT);
+    this.#host.instance.runNow(() => this.#raw.fail(JSON.stringify({ on, nth, fault: kind })));
   }
 
-  /** Drops all faults that have not come; a process that died was started again. */
+  /** Removes all faults that have not occurred, and restarts a process that died. */
   heal(): void {
     this.#host.instance.runNow(() => this.#raw.heal());
   }
 
   /**
-   * A defect of runstate itself. This call and everything after it is refused as `internal`, here and in all worlds of this process or page:
-   * what a program of yours does then can be tried.
+   * Simulates an internal error of runstate, to test how your program handles one. This call and every later one is rejected as `internal`, in all
+   * worlds of this process or page.
    */
   defect(message: string): Promise<void> {
     return this.#host.instance.run(() => this.#raw.defect(message));
   }
 
-  /** How often the stores were called so. */
+  /** The number of calls of a store method so far. */
   calls(on: StoreMethod): number {
     return this.#host.instance.runNow(() => this.#raw.calls(on));
   }
 }
 
-/** A world; see {@link World}. */
+/** Creates a simulated world; see {@link World}. */
 export declare function simulated(options?: WorldOptions): Promise<World>;
 
 /**
- * Makes worlds on a host; each entry has its own. They run in the WebAssembly for Node, begun once more: a defect that a test asks for is not one of the
- * stores that `runstate` has open beside. @internal
+ * Creates the function `simulated` of an entry. Worlds run in their own instance of the WebAssembly for Node, so that {@link World.defect} does not
+ * affect the stores that `runstate` has open. @internal
  */
-export function worlds(
+export function createWorldFactory(
   load: () => Promise<WasmModule>,
   compile: Host["compile"],
   provide: (glue: Glue) => void = () => {},
 ): typeof simulated {
-  const instance = new Instance(glue as unknown as TestingGlue, NODE);
+  const instance = new Instance(glue as unknown as TestingGlue, NODE_WASM);
   return async (options = {}) => {
-    const { now = NOW, seed = 0 } = checked("simulated", options, WORLD);
-    const begun = await instance.begin(load);
-    provide(begun);
-    return new World({ instance, begin: () => instance.begin(load), compile }, new begun.World(now, seed));
+    const { now = DEFAULT_NOW, seed = 0 } = validateOptions("simulated", options, WORLD);
+    const loaded = await instance.instantiate(load);
+    provide(loaded);
+    return new World({ instance, instantiate: () => instance.instantiate(load), compile }, new loaded.World(now, seed));
   };
 }

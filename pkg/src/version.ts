@@ -1,4 +1,4 @@
-// The version of the package, which is that of the library.
+// The version of the package, which equals the version of the library.
 
 declare const RUNSTATE_VERSION: string;
 

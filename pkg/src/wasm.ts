@@ -1,78 +1,78 @@
-// A WebAssembly of the package: its location, its compilation, and the errors of both. Every failure is a `RunstateError` that names the remedy.
-// Compilation never blocks the thread.
+// The WebAssembly modules of the package: their location, their compilation, and the errors of both. Every failure is a `RunstateError` that names
+// the remedy. Compilation never blocks the thread.
 
-import { RunstateError, usage } from "./errors.js";
-import type { Fetched, WasmBytes, WasmModule, WasmSource } from "./instance.js";
+import { RunstateError, usageError } from "./errors.js";
+import type { WasmResponse, WasmBytes, WasmModule, WasmSource } from "./instance.js";
 import type { ErrorCode } from "./wire.js";
 
-/** A WebAssembly of the package. */
+/** A WebAssembly module of the package. */
 export interface WasmFile {
-  /** Its file in `dist`. */
+  /** The name of its file in `dist`. */
   readonly file: string;
   /** The specifier by which programs import it. */
   readonly specifier: string;
-  /** The line that brings its bytes. */
-  readonly bring: string;
+  /** The code that loads it from bytes, for errors. */
+  readonly initSnippet: string;
 }
 
 /** The runtime of pages. */
-export const PAGE: WasmFile = {
+export const BROWSER_WASM: WasmFile = {
   file: "runstate_bg.wasm",
   specifier: "runstate/runstate.wasm",
-  bring: 'import { init, open } from "runstate/slim"; await init(bytes)',
+  initSnippet: 'import { init, open } from "runstate/slim"; await init(bytes)',
 };
 
 /** The runtime of Node. */
-export const NODE: WasmFile = { ...PAGE, file: "runstate_node_bg.wasm", specifier: "runstate/node.wasm" };
+export const NODE_WASM: WasmFile = { ...BROWSER_WASM, file: "runstate_node_bg.wasm", specifier: "runstate/node.wasm" };
 
 /** The compiler. */
-export const COMPILER: WasmFile = {
+export const COMPILER_WASM: WasmFile = {
   file: "runstate_compiler_bg.wasm",
   specifier: "runstate/compiler.wasm",
-  bring: 'import { init } from "runstate/compiler"; await init(bytes)',
+  initSnippet: 'import { init } from "runstate/compiler"; await init(bytes)',
 };
 
-/** The address of the classic script that contains this code; a module has none. Browsers reveal it only while the script first runs. */
-const script = (globalThis.document?.currentScript as { src?: string } | null | undefined)?.src || undefined;
+/** The address of the classic script that contains this code; undefined in a module. Browsers provide it only while the script first runs. */
+const scriptUrl = (globalThis.document?.currentScript as { src?: string } | null | undefined)?.src || undefined;
 
 /**
- * The address of a file beside this script: by the module's own address, which bundlers make one of an asset, else, in the formats that have no
- * `import.meta` (CommonJS, IIFE), by that of the classic script or worker.
+ * The address of a file beside this script. `byModule` derives it from the address of the module, which bundlers replace by that of an asset. The
+ * formats without `import.meta` (CommonJS, IIFE) use the address of the classic script or worker.
  */
 export function locate(wasm: WasmFile, byModule: () => URL): URL {
   const worker = typeof document === "undefined" ? globalThis.location?.href : undefined;
-  for (const address of [byModule, () => new URL(wasm.file, script ?? worker)]) {
+  for (const address of [byModule, () => new URL(wasm.file, scriptUrl ?? worker)]) {
     try {
       return address();
     } catch {
-      // The script has no address, or one that has no neighbours (`blob:`, `data:`).
+      // The script has no address, or one that relative addresses cannot use (`blob:`, `data:`).
     }
   }
-  throw explainFailure(wasm, "io", "this script does not know its own address: in the formats cjs and iife, and in `blob:` scripts, it has none here");
+  throw explainFailure(wasm, "io", "the address of this script is unknown, as in the formats cjs and iife and in `blob:` scripts");
 }
 
-/** The error of a WebAssembly that cannot be loaded. `why`: the cause in words; `copyTo`: the place in which a copy is found. */
+/** The error of a module that cannot be loaded. `why` is the cause; `copyTo` is the place in which a copy would be found. */
 export function explainFailure(wasm: WasmFile, code: ErrorCode, why: string, cause?: unknown, copyTo = "beside the bundle"): RunstateError {
   const copy = `Copy node_modules/runstate/dist/${wasm.file} ${copyTo}`;
-  const message = `${wasm.file} cannot be loaded: ${why}. ${copy}, or bring it: ${wasm.bring}, the bytes of ${wasm.specifier}`;
+  const message = `${wasm.file} cannot be loaded: ${why}. ${copy}, or pass the bytes of ${wasm.specifier}: ${wasm.initSnippet}`;
   return new RunstateError({ code, message, retryable: code === "unavailable" }, cause === undefined ? undefined : { cause });
 }
 
-/** Compiles a WebAssembly that comes from `source`. */
+/** Compiles a module from `source`. */
 export async function compileWasm(wasm: WasmFile, source: WasmSource): Promise<WasmModule> {
   if (typeof WebAssembly === "undefined") {
-    throw new RunstateError({ code: "unsupported", message: "this host has no WebAssembly, or it is turned off" });
+    throw new RunstateError({ code: "unsupported", message: `${wasm.file} cannot be loaded: this host has no WebAssembly, or it is turned off` });
   }
-  const given = await fetchSource(wasm, source);
-  if (isModule(given)) return given;
-  if (isFetched(given)) return compileResponse(wasm, given);
-  if (!isBytes(given)) {
-    throw usage(`the source of ${wasm.specifier} is its address, a response, its bytes or its module, not ${describe(given)}`);
+  const fetched = await fetchSource(wasm, source);
+  if (isModule(fetched)) return fetched;
+  if (isWasmResponse(fetched)) return compileResponse(wasm, fetched);
+  if (!isBytes(fetched)) {
+    throw usageError(`the source of ${wasm.specifier} must be a URL, a response, bytes or a module, not ${describe(fetched)}`);
   }
-  return compileBytes(wasm, given, "the given source");
+  return compileBytes(wasm, fetched, "the given source");
 }
 
-/** Fetches the source where it is an address, and awaits it where it is a promise. */
+/** Fetches a source that is a URL, and awaits one that is a promise. */
 async function fetchSource(wasm: WasmFile, source: WasmSource): Promise<unknown> {
   const address = typeof source === "string" || classOf(source) === "URL" ? String(source) : undefined;
   try {
@@ -86,7 +86,7 @@ async function fetchSource(wasm: WasmFile, source: WasmSource): Promise<unknown>
   }
 }
 
-async function compileResponse(wasm: WasmFile, response: Fetched & Partial<Response>): Promise<WasmModule> {
+async function compileResponse(wasm: WasmFile, response: WasmResponse & Partial<Response>): Promise<WasmModule> {
   const address = response.url || "its address";
   if (response.ok === false) {
     const passes = response.status === 429 || (response.status ?? 0) >= 500;
@@ -99,8 +99,8 @@ async function compileResponse(wasm: WasmFile, response: Fetched & Partial<Respo
     return await compileBytes(wasm, bytes, address);
   } catch (cause) {
     if (cause instanceof RunstateError) throw cause;
-    // The connection failed, not the bytes.
-    if (cause instanceof TypeError) throw explainFailure(wasm, "unavailable", `${address} broke off (${messageOf(cause)})`, cause);
+    // A TypeError means that the connection failed; the bytes may be right.
+    if (cause instanceof TypeError) throw explainFailure(wasm, "unavailable", `the download of ${address} was interrupted (${messageOf(cause)})`, cause);
     throw explainRefusal(wasm, address, cause);
   }
 }
@@ -110,7 +110,7 @@ export async function compileBytes(wasm: WasmFile, bytes: WasmBytes, from: strin
   const begin = new Uint8Array(ArrayBuffer.isView(bytes) ? bytes.buffer : bytes, ArrayBuffer.isView(bytes) ? bytes.byteOffset : 0).subarray(0, 16);
   if (String.fromCharCode(...begin.subarray(0, 4)) !== "\0asm") {
     const text = new TextDecoder().decode(begin.subarray(0, bytes.byteLength));
-    const page = text.trimStart().startsWith("<") ? ", a page: the server has no such file and answers with another one" : "";
+    const page = text.trimStart().startsWith("<") ? ", a page: the server has no such file and returned another one" : "";
     throw explainFailure(wasm, "io", `${from} is not WebAssembly but begins with ${JSON.stringify(text)}${page}`);
   }
   try {
@@ -120,7 +120,7 @@ export async function compileBytes(wasm: WasmFile, bytes: WasmBytes, from: strin
   }
 }
 
-/** The error of a WebAssembly that was loaded and cannot be compiled or begun. */
+/** The error of a module that was loaded but cannot be compiled or instantiated. */
 export function explainRefusal(wasm: WasmFile, from: string, cause: unknown): RunstateError {
   if (/content.security.policy|\bcsp\b|unsafe-eval/i.test(messageOf(cause))) {
     const message = `the Content-Security-Policy of this page forbids WebAssembly: add 'wasm-unsafe-eval' to its script-src (${messageOf(cause)})`;
@@ -139,7 +139,7 @@ function isModule(value: unknown): value is WasmModule {
   return classOf(value) === "WebAssembly.Module";
 }
 
-function isFetched(value: unknown): value is Fetched {
+function isWasmResponse(value: unknown): value is WasmResponse {
   return typeof value === "object" && value !== null && "arrayBuffer" in value && typeof value.arrayBuffer === "function";
 }
 

@@ -1,15 +1,9 @@
-// What crosses into the WebAssembly and out of it. The types are made from the Rust sources (generated.ts); what only the package knows is
-// added here.
+// The types of the values that are passed to and from the WebAssembly. generated.ts is generated from the Rust sources; this file adds the names that
+// only the package uses.
 
-import type { Calls, Execution, ExecutionSummary } from "./generated.js";
+import type { Calls } from "./generated.js";
 
 export type * from "./generated.js";
 
-/** The name of a call. */
-export type Method = keyof Calls;
-
-/** As the engine calls an {@link Execution}. */
-export type ExecutionView = Execution;
-
-/** As the engine calls an {@link ExecutionSummary}. */
-export type Summary = ExecutionSummary;
+/** The name of an operation. */
+export type OperationName = keyof Calls;

@@ -1,4 +1,4 @@
-// `npx runstate`: its verbs over a store on files, with the words and exit codes of the native command line.
+// `npx runstate`: its verbs over a file store. The exit codes equal those of the native command line.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
@@ -18,7 +18,7 @@ const SOURCE = `function main() {
 }`;
 
 /** A folder with a program, and the command line in it. */
-function place(t) {
+function setUpFolder(t) {
   const at = folder(t);
   writeFileSync(join(at, "order.ts"), SOURCE);
   const env = { PATH: process.env.PATH, HOME: at, RUNSTATE_STORE: "file:store" };
@@ -31,14 +31,14 @@ function place(t) {
 }
 
 test("a program is loaded, started, looked at and answered to its end", (t) => {
-  const { runstate } = place(t);
+  const { runstate } = setUpFolder(t);
   assert.deepEqual(runstate("load", "order.ts"), {
     status: 0, stdout: "order (version 1)\n", stderr: "start it with: runstate start order\n",
   });
   const started = runstate("start", "order", "--id", "o1");
   assert.equal(started.status, 3);
   assert.equal(started.stdout, "begin\n? size?\n  1) small\n  2) large\n");
-  assert.match(started.stderr, /o1 waits for an answer\. Go on with: runstate resume o1/);
+  assert.match(started.stderr, /o1 waits for an answer\. Continue with: runstate resume o1/);
   assert.match(runstate("list").stdout, /^ID\s+PROGRAM\s+STATUS\s+STARTED\s+QUESTION\no1\s+order\s+waiting_cc\s.*size\?\n$/);
   assert.match(runstate("show", "o1").stdout, /status {7}waiting_cc\n[^]*output\n {2}begin\n/);
   assert.equal(runstate("answer", "o1", "--text", "huge").status, 5);
@@ -51,8 +51,8 @@ test("a program is loaded, started, looked at and answered to its end", (t) => {
   assert.match(at, /^\d{4}-\d\d-\d\dT.*Z$/);
 });
 
-test("what only looks makes no store, and what is no text is no answer", (t) => {
-  const { at, runstate } = place(t);
+test("read-only verbs create no store, and a non-UTF-8 answer is refused", (t) => {
+  const { at, runstate } = setUpFolder(t);
   assert.deepEqual([runstate("list").status, readdirSync(at)], [4, ["order.ts"]]);
   assert.equal(runstate("load", "order.ts").status, 0);
   assert.equal(runstate("start", "order", "--id", "o1").status, 3);
@@ -63,15 +63,15 @@ test("what only looks makes no store, and what is no text is no answer", (t) => 
   assert.equal(runstate("--store", "file:~/store", "show", "o1").status, 0);
 });
 
-test("without a terminal nobody is asked, and it is resumed later", (t) => {
-  const { runstate } = place(t);
+test("without a terminal run exits with 3, and resume continues it", (t) => {
+  const { runstate } = setUpFolder(t);
   const run = runstate("run", "order.ts", "--id", "o1");
   assert.deepEqual([run.status, run.stdout], [3, "begin\n? size?\n  1) small\n  2) large\n"]);
   assert.equal(runstate("resume", "o1").status, 3);
 });
 
 test("answers come line by line through a pipe", (t) => {
-  const { piped } = place(t);
+  const { piped } = setUpFolder(t);
   const run = piped("large\r\nbecause", "run", "order.ts", "--id", "o1");
   assert.equal(run.status, 0, run.stderr);
   assert.equal(run.stdout, "begin\n? size?\n  1) small\n  2) large\n> large\n? why?\n> because\n= large, because\n");
@@ -82,18 +82,18 @@ test("answers come line by line through a pipe", (t) => {
   assert.equal(piped("so\n", "resume", "o3").status, 0);
   const wrong = piped("huge\nsmall\n", "run", "order.ts", "--id", "o4");
   assert.equal(wrong.status, 5);
-  assert.match(wrong.stderr, /the question was `size\?`: `huge` is none of the choices/);
+  assert.match(wrong.stderr, /the answer to `size\?` is invalid: `huge` is none of the choices/);
 });
 
 test("a store where no folder can be made fails at once", { skip: process.platform !== "linux" && "there is no /proc" }, (t) => {
-  const { runstate } = place(t);
+  const { runstate } = setUpFolder(t);
   const { status, stderr } = runstate("load", "order.ts", "--store", "file:/proc/x/y");
   assert.equal(status, 4, stderr);
-  assert.match(stderr, /\/proc\/x\/y: its folder cannot be made there/);
+  assert.match(stderr, /\/proc\/x\/y: its folder cannot be created there/);
 });
 
 test("the default store is explained when it is made and where it fails", (t) => {
-  const { env, run } = place(t);
+  const { env, run } = setUpFolder(t);
   const { RUNSTATE_STORE, ...plain } = env;
   const explained = /the default store, the folder `\.cvm` in the home directory that the older CVM uses too/;
   assert.match(run(["list"], { env: plain }).stderr, explained);
@@ -106,13 +106,13 @@ test("the default store is explained when it is made and where it fails", (t) =>
   assert.doesNotMatch(run(["list", "--store", "redis://x"]).stderr, /mongodb|indexeddb|postgres/);
 });
 
-test("variables are shown call by call, and a program has the id that it was given", (t) => {
-  const { at, runstate } = place(t);
+test("variables lists frames, and load --id sets the program's id", (t) => {
+  const { at, runstate } = setUpFolder(t);
   writeFileSync(join(at, "shop.ts"), "const seen = new Map([['a', NaN]]);\nfunction ask(n) { return CC('?'); }\nask(-0);\n");
   assert.equal(runstate("load", "shop.ts", "--id", "p1").status, 0);
   assert.equal(runstate("start", "shop", "--id", "s1").status, 3);
-  const said = runstate("variables", "s1").stdout;
-  assert.match(said, /^ask \(line 2\)\n {2}n = -0\n<program> \(line 3\)\n(.*\n)* {2}seen = Map\(1\) \{ 'a' => NaN \}\n/);
+  const output = runstate("variables", "s1").stdout;
+  assert.match(output, /^ask \(line 2\)\n {2}n = -0\n<program> \(line 3\)\n(.*\n)* {2}seen = Map\(1\) \{ 'a' => NaN \}\n/);
   const [frame] = runstate("variables", "s1", "seen", "--json").stdout.trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(frame.variables[0].value, { $map: [["a", { $number: "NaN" }]] });
   assert.match(runstate("show", "s1").stdout, /variables\n {2}ask \(line 2\)\n {4}n = -0\n/);
@@ -121,41 +121,41 @@ test("variables are shown call by call, and a program has the id that it was giv
 });
 
 test("at a terminal it asks until it has an answer", { timeout: 120_000 }, async (t) => {
-  const { at, env } = place(t);
-  // A terminal is made by `script`.
+  const { at, env } = setUpFolder(t);
+  // The program `script` provides the terminal.
   const command = `${process.execPath} ${CLI} run order.ts --id o1`;
   const child = spawn("script", ["-qec", command, "/dev/null"], { cwd: at, env, stdio: ["pipe", "pipe", "inherit"] });
   t.after(() => child.kill());
-  let said = "";
+  let shown = "";
   const answers = [[/2\) large[^]*> /, "huge\n"], [/none of the choices[^]*> /, "2\n"], [/why\?[^]*> /, "because\n"]];
   const ended = new Promise((resolve) => child.on("close", resolve));
   child.stdout.on("data", (data) => {
-    said += data;
+    shown += data;
     const [asked, answer] = answers[0] ?? [];
-    if (asked === undefined || !asked.test(said)) return;
-    said = "";
+    if (asked === undefined || !asked.test(shown)) return;
+    shown = "";
     answers.shift();
     child.stdin.write(answer);
   });
-  assert.equal(await ended, 0, said);
-  assert.match(said, /= large, because/);
+  assert.equal(await ended, 0, shown);
+  assert.match(shown, /= large, because/);
 });
 
-test("who is cut off before the first stop knows what to resume", async (t) => {
-  const { at, env, runstate } = place(t);
+test("run prints the execution id before the program's first stop", async (t) => {
+  const { at, env, runstate } = setUpFolder(t);
   writeFileSync(join(at, "long.ts"), "let n = 0; while (true) n += 1;\n");
   const child = spawn(process.execPath, [CLI, "run", "long.ts"], { cwd: at, env, stdio: ["ignore", "pipe", "pipe"] });
   t.after(() => child.kill("SIGKILL"));
-  const [said] = await once(child.stderr.setEncoding("utf8"), "data");
-  const [, id] = /^execution (\S+) of long\n/.exec(said);
+  const [remark] = await once(child.stderr.setEncoding("utf8"), "data");
+  const [, id] = /^execution (\S+) of long\n/.exec(remark);
   while (runstate("show", id, "--json").status !== 0);
   child.kill("SIGKILL");
   await once(child, "close");
   assert.match(runstate("show", id).stdout, /status {7}running/);
 });
 
-test("nothing is named that is not begun, and a command's id names the same execution again", (t) => {
-  const { runstate } = place(t);
+test("an unknown program prints no id, a repeated command id the same one", (t) => {
+  const { runstate } = setUpFolder(t);
   assert.equal(runstate("load", "order.ts").status, 0);
   const nowhere = runstate("start", "nowhere");
   assert.deepEqual([nowhere.status, /execution/.test(nowhere.stderr)], [5, false]);
@@ -164,8 +164,8 @@ test("nothing is named that is not begun, and a command's id names the same exec
   assert.equal(one, two);
 });
 
-test("wrong use is told as such", (t) => {
-  const { at, runstate } = place(t);
+test("usage errors exit with 2 and name the problem", (t) => {
+  const { at, runstate } = setUpFolder(t);
   assert.equal(runstate("load", "order.ts").status, 0);
   for (const words of [[], ["fly"], ["run"], ["show", "a", "b"], ["list", "--colour"], ["answer", "x", "--text", "y", "--occurrence", "one"]]) {
     const { status, stderr } = runstate(...words);
@@ -178,13 +178,13 @@ test("wrong use is told as such", (t) => {
   assert.equal(bad.status, 2);
   assert.match(bad.stderr, /2:9: .*nix[^]* 2 \| let b = nix;\n {3}\| {9}\^/);
   assert.equal(JSON.parse(runstate("load", "bad.ts", "--json").stdout).code, "compile_error");
-  assert.equal(runstate("show", "nobody").status, 5);
+  assert.equal(runstate("show", "missing").status, 5);
   assert.equal(runstate("--store", "fiel:x", "list").status, 2);
   assert.equal(runstate("--store", "indexeddb:x", "list").status, 4);
 });
 
 test("help and version are there", (t) => {
-  const { runstate } = place(t);
+  const { runstate } = setUpFolder(t);
   for (const verb of ["run", "show", "list", "answer", "verify", "start", "resume", "calls", "load"]) {
     assert.match(runstate("--help").stdout, new RegExp(`^  ${verb}`, "m"));
   }
@@ -192,8 +192,8 @@ test("help and version are there", (t) => {
   assert.equal(runstate("--version").stdout, `runstate ${version}\n`);
 });
 
-test("a damaged store is found out by verify", (t) => {
-  const { at, runstate } = place(t);
+test("verify finds a damaged store", (t) => {
+  const { at, runstate } = setUpFolder(t);
   runstate("load", "order.ts");
   const whole = runstate("verify");
   assert.equal(whole.status, 0, whole.stderr);
@@ -209,7 +209,7 @@ test("a damaged store is found out by verify", (t) => {
 });
 
 test("no error repeats the password of a URL", (t) => {
-  const { env, runstate } = place(t);
+  const { env, runstate } = setUpFolder(t);
   for (const url of ["mongodb://us1r:a@hidden?w=1@h/app", "mongodb://us1r:a?hidden@h/app", "mongodb:us1r:hidden//a@h/app", "mongo://us1r:hidden@h/app"]) {
     for (const verb of [["verify"], ["list"], ["show", "x"]]) {
       for (const json of [[], ["--json"]]) {

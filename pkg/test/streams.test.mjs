@@ -1,12 +1,12 @@
-// What comes by and by: questions, lines, changes, results.
+// Streams of an execution and a store: questions, lines, changes, results.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ExecutionError } from "runstate";
-import { opened, refused, started } from "./support.mjs";
+import { openStore, assertRefused, startProgram } from "./support.mjs";
 
-/** The first `count` of what comes. */
+/** The first `count` items of a stream. */
 async function first(count, stream) {
   const found = [];
   for await (const one of stream) if (found.push(one) === count) break;
@@ -14,7 +14,7 @@ async function first(count, stream) {
 }
 
 test("each question comes once, until the end", async (t) => {
-  const { run } = await started(t, `function main() { return CC("a?") + CC.all(["b?", "c?"]).join("") }`);
+  const { run } = await startProgram(t, `function main() { return CC("a?") + CC.all(["b?", "c?"]).join("") }`);
   const prompts = [];
   for await (const q of run.questions()) {
     prompts.push(q.prompt);
@@ -22,29 +22,29 @@ test("each question comes once, until the end", async (t) => {
   }
   assert.deepEqual([prompts, run.status], [["a?", "b?", "c?"], "complete"]);
   assert.equal(await run.result(), "abc");
-  assert.deepEqual(await first(1, run.questions()), [], "of what has ended nothing is asked");
+  assert.deepEqual(await first(1, run.questions()), [], "an ended execution has no questions");
 });
 
-test("a question says what it takes, and keeps to it", async (t) => {
+test("a question exposes its constraints and rejects other answers", async (t) => {
   const source = `function main() { CC("size?", { choices: ["small", "large"], key: "size" });
 return CC("who?", { schema: { type: "object", required: ["name"], properties: { name: { type: "string" } } } }) }`;
-  const { run } = await started(t, source);
+  const { run } = await startProgram(t, source);
   const questions = run.questions();
   const { value: size } = await questions.next();
   assert.deepEqual([size.choices, size.key, size.kind, size.line, size.deadline], [["small", "large"], "size", "cc", 1, null]);
-  await refused(size.answer("huge"), "invalid_answer");
+  await assertRefused(size.answer("huge"), "invalid_answer");
   await size.answer("small");
-  await refused(size.answer("large"), "already_answered");
-  const { value: who } = await questions.next();
-  assert.equal(who.schema.required[0], "name");
-  await refused(who.as({ type: "object" }).answer({ nome: "Ada" }), "invalid_answer");
-  await who.answer({ name: "Ada" });
+  await assertRefused(size.answer("large"), "already_answered");
+  const { value: person } = await questions.next();
+  assert.equal(person.schema.required[0], "name");
+  await assertRefused(person.as({ type: "object" }).answer({ nome: "Ada" }), "invalid_answer");
+  await person.answer({ name: "Ada" });
   assert.deepEqual(await run.result(), { name: "Ada" });
   assert.equal((await questions.next()).done, true);
 });
 
-test("questions that come later, and answers of others, are noticed", async (t) => {
-  const { rs, run } = await started(t, `CC("a?"); CC("b?")`);
+test("questions() follows later questions and answers given elsewhere", async (t) => {
+  const { rs, run } = await startProgram(t, `CC("a?"); CC("b?")`);
   const questions = run.questions();
   assert.equal((await questions.next()).value.prompt, "a?");
   const next = questions.next();
@@ -58,7 +58,7 @@ test("questions that come later, and answers of others, are noticed", async (t) 
 });
 
 test("an execution that is deleted ends its streams", async (t) => {
-  const { rs, run } = await started(t, `CC("a?")`);
+  const { rs, run } = await startProgram(t, `CC("a?")`);
   const questions = run.questions();
   await questions.next();
   const [lines, end, result] = [first(1, run.lines()), questions.next(), run.result()];
@@ -71,7 +71,7 @@ test("an execution that is deleted ends its streams", async (t) => {
 });
 
 test("lines come as they are printed", async (t) => {
-  const { run } = await started(t, `console.log("one"); CC("go on?"); console.log("two"); console.log("three")`);
+  const { run } = await startProgram(t, `console.log("one"); CC("continue?"); console.log("two"); console.log("three")`);
   const lines = run.lines();
   assert.equal((await lines.next()).value, "one");
   const rest = first(9, lines);
@@ -80,7 +80,7 @@ test("lines come as they are printed", async (t) => {
 });
 
 test("a result is waited for, and a failure is thrown", async (t) => {
-  const { rs, run } = await started(t, `function main() {
+  const { rs, run } = await startProgram(t, `function main() {
   const n = CC("n?");
   if (n === "bad") throw new RangeError("too bad");
   return [n];
@@ -98,11 +98,11 @@ test("a result is waited for, and a failure is thrown", async (t) => {
   await assert.rejects(cancelled.result(), { name: "ExecutionError", status: "cancelled", fault: null });
 });
 
-test("changes begin when they are asked for, and go on where they were", async (t) => {
-  const { rs, run } = await started(t, `CC("a?"); CC("b?")`);
+test("changes start when requested and resume from a position", async (t) => {
+  const { rs, run } = await startProgram(t, `CC("a?"); CC("b?")`);
   const changes = rs.changes({ collection: "cvm.executions", id: run.id });
   const others = rs.cvm.changes({ things: ["call"], executions: [run.id] });
-  // A moment for both to know where they begin.
+  // Both feeds need the reply of one call to know their first position.
   await rs.info();
   await rs.cvm.start("program");
   await run.answer("x");
@@ -119,7 +119,7 @@ test("changes begin when they are asked for, and go on where they were", async (
   }
 });
 
-test("an iterator that nobody reads fails nobody", async () => {
+test("an unread iterator over a closed store raises no rejection", async () => {
   const { open } = await import("runstate");
   const rs = await open("memory:");
   await rs.close();
@@ -128,8 +128,8 @@ test("an iterator that nobody reads fails nobody", async () => {
   await new Promise((done) => setImmediate(done));
 });
 
-test("a stream that is left in the middle of a wait ends at once", async (t) => {
-  const { rs, run } = await started(t, `CC("a?")`);
+test("returning from a waiting stream ends it at once", async (t) => {
+  const { rs, run } = await startProgram(t, `CC("a?")`);
   const questions = run.questions();
   await questions.next();
   const lines = run.lines();
@@ -137,11 +137,11 @@ test("a stream that is left in the middle of a wait ends at once", async (t) => 
     const iterator = stream[Symbol.asyncIterator]();
     let over = false;
     const wait = iterator.next().finally(() => (over = true));
-    // All that can come by itself has come.
+    // After this every change that comes by itself has arrived.
     await rs.info();
     await new Promise((done) => setImmediate(done));
     assert.equal(over, false, "it waits");
-    // As soon as promises are, and no clock is waited for.
+    // The stream must end with the microtasks, without a timer.
     const left = Promise.race([iterator.return(), new Promise((done) => setImmediate(done, "late"))]);
     assert.deepEqual(await left, { done: true, value: undefined });
     assert.deepEqual(await wait, { done: true, value: undefined });
@@ -151,10 +151,10 @@ test("a stream that is left in the middle of a wait ends at once", async (t) => 
   await rs.close();
 });
 
-test("an execution moves to another store and goes on there", async (t) => {
-  const { rs, run } = await started(t, `function main() { console.log("before"); return "got " + CC("a?") }`);
+test("an exported execution continues in another store", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { console.log("before"); return "got " + CC("a?") }`);
   const exported = await rs.export();
-  const other = await opened(t);
+  const other = await openStore(t);
   const phases = new Set();
   const { written, there } = await other.import(exported, { onProgress: ({ phase }) => phases.add(phase) });
   assert.ok(written > 0 && there === 0 && phases.size > 0);
@@ -162,5 +162,5 @@ test("an execution moves to another store and goes on there", async (t) => {
   assert.equal((await moved.show()).stateHash, (await run.show()).stateHash);
   await moved.answer("it");
   assert.deepEqual([await moved.result(), await moved.output()], ["got it", ["before"]]);
-  await refused(other.import("no export at all\n"), "corrupt");
+  await assertRefused(other.import("no export at all\n"), "corrupt");
 });

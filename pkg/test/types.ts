@@ -1,35 +1,35 @@
-// What the types of the package say, as a user sees them over the built package. Only compiled, never run.
+// The types of the built package as a user sees them. This file is only compiled, never run.
 
-import { type FromSchema, type Json, type Plain, type Question, type Run, type Runstate, CallFailure, RunstateError, open } from "runstate";
+import { type FromSchema, type Json, type JsonInput, type Question, type Run, type Runstate, CallFailure, RunstateError, open } from "runstate";
 import { compile, type Diagnostic } from "runstate/compiler";
 import { init } from "runstate/slim";
 import { simulated } from "runstate/testing";
 
-/** Holds where both are the same type, `any` being the same as nothing else. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+/** Whether two types are the same. `any` equals only itself. */
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function holds<_ extends true>(): void {}
 
 // Schemas.
-holds<Same<FromSchema<{ type: "string" }>, string>>();
-holds<Same<FromSchema<{ type: "integer" }>, number>>();
-holds<Same<FromSchema<{ type: "null" }>, null>>();
-holds<Same<FromSchema<{ type: readonly ["string", "null"] }>, string | null>>();
-holds<Same<FromSchema<{ enum: readonly ["a", "b", 3] }>, "a" | "b" | 3>>();
-holds<Same<FromSchema<{ const: { readonly a: 1 } }>, { a: 1 }>>();
-holds<Same<FromSchema<{ type: "array"; items: { type: "boolean" } }>, boolean[]>>();
-holds<Same<FromSchema<{ type: "array" }>, Json[]>>();
-holds<Same<FromSchema<{ type: "object" }>, { [key: string]: Json }>>();
-holds<Same<FromSchema<{ type: "object"; additionalProperties: { type: "number" } }>, { [key: string]: number }>>();
-holds<Same<FromSchema<{ minLength: 1 }>, Json>>();
+holds<Equals<FromSchema<{ type: "string" }>, string>>();
+holds<Equals<FromSchema<{ type: "integer" }>, number>>();
+holds<Equals<FromSchema<{ type: "null" }>, null>>();
+holds<Equals<FromSchema<{ type: readonly ["string", "null"] }>, string | null>>();
+holds<Equals<FromSchema<{ enum: readonly ["a", "b", 3] }>, "a" | "b" | 3>>();
+holds<Equals<FromSchema<{ const: { readonly a: 1 } }>, { a: 1 }>>();
+holds<Equals<FromSchema<{ type: "array"; items: { type: "boolean" } }>, boolean[]>>();
+holds<Equals<FromSchema<{ type: "array" }>, Json[]>>();
+holds<Equals<FromSchema<{ type: "object" }>, { [key: string]: Json }>>();
+holds<Equals<FromSchema<{ type: "object"; additionalProperties: { type: "number" } }>, { [key: string]: number }>>();
+holds<Equals<FromSchema<{ minLength: 1 }>, Json>>();
 type Person = FromSchema<{
   type: "object";
   required: readonly ["name"];
   properties: { name: { type: "string" }; age: { type: "integer" }; tags: { type: "array"; items: { enum: readonly ["x", "y"] } } };
 }>;
-holds<Same<Person, { name: string; age?: number; tags?: ("x" | "y")[] }>>();
+holds<Equals<Person, { name: string; age?: number; tags?: ("x" | "y")[] }>>();
 
 export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSignal): Promise<void> {
-  // Whatever is plain can be given, also what is read-only or has members that are left out.
+  // Every JSON value is accepted, also read-only values and optional members.
   interface Input {
     path: string;
     depth?: number;
@@ -49,91 +49,91 @@ export async function use(rs: Runstate, run: Run, q: Question, signal: AbortSign
   await rs.cvm.start("review", { input: [tree, { tree }] });
   await run.answer(tree);
   await q.answer(tree);
-  const plainly: Plain = { a: [1] };
+  const jsonInput: JsonInput = { a: [1] };
   const json: Json = { a: [1] };
-  await rs.cvm.start("review", { input: plainly });
+  await rs.cvm.start("review", { input: jsonInput });
   await run.answer(json);
   await q.answer(Math.random() > 0.5 ? input : null);
-  interface Dated {
+  interface Meeting {
     at: { when: Date };
   }
-  const dated: Dated = { at: { when: new Date() } };
-  // @ts-expect-error a date is none within an interface either
-  await rs.cvm.start("review", { input: dated });
-  // @ts-expect-error nor as an answer
-  await run.answer(dated);
-  // @ts-expect-error nor to a question
-  await q.answer(dated);
-  // @ts-expect-error nor within a list
-  await q.answer([dated]);
-  // @ts-expect-error what may be anything may be what is not plain
+  const meeting: Meeting = { at: { when: new Date() } };
+  // @ts-expect-error a Date within an interface is not accepted
+  await rs.cvm.start("review", { input: meeting });
+  // @ts-expect-error the same in an answer
+  await run.answer(meeting);
+  // @ts-expect-error the same in an answer to a question
+  await q.answer(meeting);
+  // @ts-expect-error the same in a list
+  await q.answer([meeting]);
+  // @ts-expect-error `unknown` may be a value that JSON cannot represent
   await run.answer(tree as unknown);
-  // @ts-expect-error nothing is no answer
+  // @ts-expect-error undefined is not an answer
   await run.answer(undefined);
-  // @ts-expect-error a map is none
+  // @ts-expect-error a Map is not accepted
   await q.answer(new Map([["a", 1]]));
   await rs.cvm.start("review", { input: ["a", { b: [null, true] }] as const });
-  // @ts-expect-error a date is no plain value
+  // @ts-expect-error a Date is not accepted
   await rs.cvm.start("review", { input: new Date() });
-  // @ts-expect-error functions are none
+  // @ts-expect-error functions are not accepted
   await rs.cvm.start("review", { input: { f: () => 1 } });
-  // @ts-expect-error what is misspelt is told
+  // @ts-expect-error a misspelt option is an error
   await rs.cvm.start("review", { inputs: 1 });
 
-  // Questions take any answer until their schema is named.
+  // Questions accept any answer until `as` names their schema.
   await q.answer("yes");
   await q.answer({ any: [1] });
-  const who = q.as({ type: "object", required: ["name"], properties: { name: { type: "string" }, age: { type: "integer" } } });
-  await who.answer({ name: "Ada" });
-  await who.answer({ name: "Ada", age: 36 });
-  // @ts-expect-error a name is needed
-  await who.answer({ age: 36 });
-  // @ts-expect-error it is a text
-  await who.answer({ name: 36 });
+  const person = q.as({ type: "object", required: ["name"], properties: { name: { type: "string" }, age: { type: "integer" } } });
+  await person.answer({ name: "Ada" });
+  await person.answer({ name: "Ada", age: 36 });
+  // @ts-expect-error the name is required
+  await person.answer({ age: 36 });
+  // @ts-expect-error the name is a string
+  await person.answer({ name: 36 });
   await q.as({ enum: ["small", "large"] }).answer("small");
-  // @ts-expect-error it is none of these
+  // @ts-expect-error not a member of the enum
   await q.as({ enum: ["small", "large"] }).answer("huge");
 
-  // Handlers: questions for `cc`, arguments for tools.
-  // What a tool is given may be declared more closely, and it may have nothing to say.
+  // Handlers: `cc` receives questions, tools receive their arguments.
+  // The type of a tool's arguments may be narrower than `Json`, and a tool may return nothing.
   rs.cvm.worker({ weather: async (args: { city: string }) => `sunny in ${args.city}`, notify: () => {} });
   const stop = rs.cvm.worker({
     cc: async (question, task) => {
-      holds<Same<typeof question.prompt, string>>();
-      holds<Same<typeof task.signal, AbortSignal>>();
+      holds<Equals<typeof question.prompt, string>>();
+      holds<Equals<typeof task.signal, AbortSignal>>();
       return question.choices?.[0] ?? null;
     },
     search: (args, { attempt }) => {
-      holds<Same<typeof args, Json>>();
-      holds<Same<typeof attempt, number>>();
+      holds<Equals<typeof args, Json>>();
+      holds<Equals<typeof attempt, number>>();
       if (args === null) throw new CallFailure("nothing to search", { final: true });
       return [{ found: true }];
     },
   }, { concurrency: { search: 4 } });
-  // @ts-expect-error a handler answers with a plain value
+  // @ts-expect-error a handler must return a JSON value
   rs.cvm.worker({ cc: () => new Map() });
-  // @ts-expect-error that is no kind that is served
+  // @ts-expect-error the worker has no handler of this kind
   rs.cvm.worker({ cc: () => 1 }, { concurrency: { search: 4 } });
-  // What it answers may be an interface.
+  // The type of an answer may be an interface.
   rs.cvm.worker({ cc: () => tree, search: async () => input });
   const ended: Promise<void> = stop();
   await Promise.all([ended, stop.done]);
 
   // Streams.
-  for await (const question of run.questions({ signal })) holds<Same<typeof question, Question<Plain>>>();
-  for await (const line of run.lines()) holds<Same<typeof line, string>>();
-  for await (const change of rs.changes({ collection: "cvm.executions" })) holds<Same<typeof change.revision, string | null>>();
-  for await (const change of rs.cvm.changes({ things: ["call"] })) holds<Same<typeof change.deleted, boolean>>();
-  // @ts-expect-error there is no such thing
+  for await (const question of run.questions({ signal })) holds<Equals<typeof question, Question<JsonInput>>>();
+  for await (const line of run.lines()) holds<Equals<typeof line, string>>();
+  for await (const change of rs.changes({ collection: "cvm.executions" })) holds<Equals<typeof change.revision, string | null>>();
+  for await (const change of rs.cvm.changes({ things: ["call"] })) holds<Equals<typeof change.deleted, boolean>>();
+  // @ts-expect-error not a subject of changes
   rs.cvm.changes({ things: ["weather"] });
 
   // Results and errors.
-  holds<Same<Awaited<ReturnType<Run["result"]>>, Json>>();
+  holds<Equals<Awaited<ReturnType<Run["result"]>>, Json>>();
   if (run.status === "complete") return;
   // @ts-expect-error there is no such status
   if (run.status === "finished") return;
   const error = new RunstateError({ code: "not_found", message: "gone" });
-  holds<Same<typeof error.retryable, boolean>>();
+  holds<Equals<typeof error.retryable, boolean>>();
   // @ts-expect-error there is no such code
   if (error.code === "missing") throw error;
 }
@@ -142,7 +142,7 @@ export async function entries(): Promise<void> {
   const rs: Runstate = await open("memory:", { timers: "off", log: "warn", retentionMs: 1 });
   const { bytecode, compiler } = await compile("review", "1");
   await rs.cvm.load({ name: "review", source: "1", bytecode, compiler });
-  holds<Same<Diagnostic["line"], number>>();
+  holds<Equals<Diagnostic["line"], number>>();
   await init(new URL("https://example.org/runstate.wasm"), { compile });
   const world = await simulated({ now: 0 });
   world.fail({ on: "commit", nth: 2, fault: "lost" });

@@ -1,4 +1,4 @@
-// `verify` of a store: a whole one has no finding, and what is damaged is found by name.
+// `verify`: an intact store has no findings, and damage is reported with its location.
 
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -6,17 +6,17 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { verifyFiles } from "runstate";
-import { folder, opened, refused, started } from "./support.mjs";
+import { folder, openStore, assertRefused, startProgram } from "./support.mjs";
 
 const ASKS = `console.log("before"); console.log(CC("your name?"))`;
 
-/** All files below a folder, with what they hold. */
+/** All files below a folder, with their contents. */
 function contents(at) {
   const names = readdirSync(at, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return names.map(({ parentPath, path, name }) => join(parentPath ?? path, name)).sort().map((file) => [file, readFileSync(file, "latin1")]);
 }
 
-/** Damages the newest commit of a store on files. */
+/** Damages the newest commit of a file store. Returns its path in the store. */
 function damage(at) {
   const newest = readdirSync(join(at, "commits")).filter((name) => name.endsWith(".json")).sort().at(-1);
   const file = join(at, "commits", newest);
@@ -25,7 +25,7 @@ function damage(at) {
 }
 
 test("a whole store in memory has no finding", async (t) => {
-  const { rs, run } = await started(t, ASKS, { id: "r1" });
+  const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
   await run.answer("Ada");
   const { documents, entries, findings, omitted } = await rs.verify();
   assert.deepEqual([findings, omitted], [[], 0]);
@@ -33,14 +33,14 @@ test("a whole store in memory has no finding", async (t) => {
 });
 
 test("a verification that is aborted ends as such", async (t) => {
-  const { rs } = await started(t, ASKS);
+  const { rs } = await startProgram(t, ASKS);
   await assert.rejects(rs.verify({ signal: AbortSignal.abort() }), { name: "AbortError" });
-  await refused(rs.verify({ deep: true }), "usage");
+  await assertRefused(rs.verify({ deep: true }), "usage");
 });
 
-test("a store on files is verified while it is open, and nothing of it is changed", async (t) => {
+test("verifying an open file store changes none of its files", async (t) => {
   const at = join(folder(t), "store");
-  const { rs, run } = await started(t, ASKS, { rs: await opened(t, `file:${at}`), id: "r1" });
+  const { rs, run } = await startProgram(t, ASKS, { rs: await openStore(t, `file:${at}`), id: "r1" });
   await run.answer("Ada");
   const before = contents(at);
   const report = await rs.verify();
@@ -54,7 +54,7 @@ test("a store on files is verified while it is open, and nothing of it is change
 
 test("a damaged file is found by name, open or not", async (t) => {
   const at = join(folder(t), "store");
-  const { rs } = await started(t, ASKS, { rs: await opened(t, `file:${at}`), id: "r1" });
+  const { rs } = await startProgram(t, ASKS, { rs: await openStore(t, `file:${at}`), id: "r1" });
   const copy = join(folder(t), "copy");
   cpSync(at, copy, { recursive: true });
   const damaged = damage(at);

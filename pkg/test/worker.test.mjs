@@ -1,14 +1,14 @@
-// Workers: handlers that answer, fail, give up, and are stopped.
+// Workers: handlers that answer, fail, fail for good, and are stopped.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 
 import { CallFailure } from "runstate";
-import { opened, refused, started } from "./support.mjs";
+import { openStore, assertRefused, startProgram } from "./support.mjs";
 
 test("handlers answer questions and tools", async (t) => {
-  const { rs, run } = await started(t, `function main() { return call("double", { n: CC("how many?", { choices: [2, 3] }) }) }`);
+  const { rs, run } = await startProgram(t, `function main() { return call("double", { n: CC("how many?", { choices: [2, 3] }) }) }`);
   const seen = [];
   const stop = rs.cvm.worker({
     cc: async (question, task) => {
@@ -23,9 +23,9 @@ test("handlers answer questions and tools", async (t) => {
   assert.deepEqual(seen, [["how many?", "program", run.id, 1]]);
 });
 
-test("what a handler throws is tried again, unless it is final", async (t) => {
+test("a failed handler is retried unless the failure is final", async (t) => {
   const source = `function main() { try { return call("tool", {}) } catch (error) { return error.name + ": " + error.message } }`;
-  const { rs, run } = await started(t, source);
+  const { rs, run } = await startProgram(t, source);
   const events = [];
   let attempts = 0;
   const tool = () => {
@@ -42,8 +42,8 @@ test("what a handler throws is tried again, unless it is final", async (t) => {
   assert.deepEqual(events.filter((event) => event === "failed").length, 3);
 });
 
-test("a tool may have nothing to say, a question wants an answer", async (t) => {
-  const { rs, run } = await started(t, `function main() { return [call("notify", {}), CC("well?")] }`);
+test("a tool may return undefined, a question handler may not", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { return [call("notify", {}), CC("well?")] }`);
   let asked = 0;
   const cc = () => {
     asked += 1;
@@ -58,8 +58,8 @@ test("a tool may have nothing to say, a question wants an answer", async (t) => 
   assert.match(failed[0], /^answer is undefined/);
 });
 
-test("a call that is answered otherwise aborts its handler", async (t) => {
-  const { rs, run } = await started(t, `function main() { return CC("a?") }`);
+test("a call answered elsewhere aborts its handler", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { return CC("a?") }`);
   let begun;
   const working = new Promise((resolve) => (begun = resolve));
   const cc = async (_, { signal }) => {
@@ -75,8 +75,8 @@ test("a call that is answered otherwise aborts its handler", async (t) => {
   await stop();
 });
 
-test("a worker is stopped by its signal, and refuses what is no handler", async (t) => {
-  const rs = await opened(t);
+test("a worker stops with its signal and rejects invalid handlers", async (t) => {
+  const rs = await openStore(t);
   const ends = new AbortController();
   const stop = rs.cvm.worker({ cc: () => "x" }, { signal: ends.signal });
   ends.abort();
@@ -86,8 +86,8 @@ test("a worker is stopped by its signal, and refuses what is no handler", async 
   await assert.rejects(rs.cvm.worker({ timer: () => 1 }).done, { code: "invalid" });
 });
 
-test("calls are claimed, kept, given back and completed by hand", async (t) => {
-  const { rs, run } = await started(t, `call("add", [1, 2]) + call("fetch", {})`);
+test("calls can be claimed, extended, released and completed by hand", async (t) => {
+  const { rs, run } = await startProgram(t, `call("add", [1, 2]) + call("fetch", {})`);
   const first = await rs.cvm.claim({ kinds: ["add"], owner: "node" });
   assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
   assert.equal(await rs.cvm.claim({ kinds: ["add"], owner: "another" }), null);
@@ -95,7 +95,7 @@ test("calls are claimed, kept, given back and completed by hand", async (t) => {
   assert.ok((await rs.cvm.heartbeat(first, 60_000)) >= beat + 60_000);
   await rs.cvm.release(first);
   const again = await rs.cvm.claim({ call: first.claimed.call, owner: "node" });
-  await refused(rs.cvm.complete(first, 4), "stale_claim");
+  await assertRefused(rs.cvm.complete(first, 4), "stale_claim");
   await rs.cvm.complete(again, 3, { by: "node" });
   const other = await rs.cvm.claim({ kinds: ["fetch"], owner: "node" });
   const { reached } = await rs.cvm.fail(other, "no network");

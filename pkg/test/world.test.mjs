@@ -1,15 +1,15 @@
-// Worlds of `runstate/testing`: time that is moved, faults that are planned, a defect.
+// Simulated worlds of `runstate/testing`: their clock, planned faults, and a defect.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { RunstateError, simulated } from "runstate/testing";
-import * as face from "runstate";
+import * as runstate from "runstate";
 
 const DAY = 86_400_000;
 
-/** A program that was started in a new world. */
-async function started(source, options) {
+/** Starts a program in a new world. */
+async function startInWorld(source, options) {
   const world = await simulated(options);
   const rs = await world.open("memory:");
   await rs.cvm.load({ name: "program", source });
@@ -18,7 +18,7 @@ async function started(source, options) {
 
 test("time passes when the test says so", async () => {
   const now = Date.UTC(2026, 0, 1);
-  const { world, run } = await started(`function main() {
+  const { world, run } = await startInWorld(`function main() {
   const from = Date.now();
   sleep(7 * ${DAY});
   sleep(${DAY});
@@ -35,13 +35,13 @@ test("time passes when the test says so", async () => {
 
 test("the same seed gives the same ids, another one others", async () => {
   const ids = [];
-  for (const seed of [1, 1, 2]) ids.push((await started("1", { seed })).run.id);
+  for (const seed of [1, 1, 2]) ids.push((await startInWorld("1", { seed })).run.id);
   assert.equal(ids[0], ids[1]);
   assert.notEqual(ids[0], ids[2]);
 });
 
 test("a commit fails as it was planned, and the next one goes through", async () => {
-  const { world, run } = await started(`function main() { return CC("a?") }`);
+  const { world, run } = await startInWorld(`function main() { return CC("a?") }`);
   for (const [fault, code] of [["full", "full"], ["unavailable", "unavailable"]]) {
     world.fail({ on: "commit", fault });
     await assert.rejects(run.answer("x"), { code });
@@ -51,8 +51,8 @@ test("a commit fails as it was planned, and the next one goes through", async ()
   assert.equal(await run.result(), "x");
 });
 
-test("an answer that is lost on the way is found again", async () => {
-  const { world, run } = await started(`function main() { return CC("a?") }`);
+test("a commit whose reply is lost is applied once", async () => {
+  const { world, run } = await startInWorld(`function main() { return CC("a?") }`);
   const before = world.calls("commit");
   world.fail({ on: "commit", fault: "lost" });
   await run.answer("x");
@@ -61,7 +61,7 @@ test("an answer that is lost on the way is found again", async () => {
 });
 
 test("a process that dies keeps what was committed", async () => {
-  const { world, run } = await started(`CC("a?"); CC("b?")`);
+  const { world, run } = await startInWorld(`CC("a?"); CC("b?")`);
   world.fail({ on: "commit", nth: 2, fault: "dies_before" });
   await run.answer("x");
   await assert.rejects(run.answer("y"), { code: "closed" });
@@ -77,19 +77,19 @@ test("a fault that is not known is refused", async () => {
 });
 
 test("the errors are those of the package", () => {
-  assert.equal(RunstateError, face.RunstateError);
+  assert.equal(RunstateError, runstate.RunstateError);
 });
 
-// The last one: nothing works in this process's testing WebAssembly any more.
-test("a defect is told to all who wait, and to all who come", async () => {
-  const { world, rs, run } = await started(`function main() { return CC("a?") }`);
+// The last test, because the testing WebAssembly of this process is unusable afterwards.
+test("a defect rejects pending and later calls as internal", async () => {
+  const { world, rs, run } = await startInWorld(`function main() { return CC("a?") }`);
   const waiting = run.result();
   await assert.rejects(world.defect("this is the message"), { code: "internal", message: /this is the message/ });
   await assert.rejects(waiting, { code: "internal" });
   await assert.rejects(rs.info(), { code: "internal" });
   await assert.rejects(run.answer("x"), { code: "internal" });
   await assert.rejects(simulated().then((other) => other.open("memory:")), { code: "internal" });
-  const other = await face.open("memory:");
+  const other = await runstate.open("memory:");
   await other.info();
   await other.close();
 });

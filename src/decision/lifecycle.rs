@@ -1,18 +1,18 @@
-//! Lifecycles: a transition consumes a state and gives the next one or refuses. The table that the docs show is not written but
-//! derived, by running the transition over every pair.
+//! Lifecycles: a transition consumes a state and returns the next state or a rejection. The table in the docs is derived by running the
+//! transition over every pair of state and event.
 
 use std::collections::BTreeSet;
 
 use super::Rejection;
 
-/// States and what moves them.
+/// A state machine: its states, and the events that change them.
 pub trait Lifecycle {
-    /// An enum with data: illegal combinations do not compile.
+    /// An enum with data, so that illegal combinations do not compile.
     type State;
-    /// What happens to it.
+    /// An event that changes the state.
     type Event;
 
-    /// The next state, or why there is none.
+    /// Returns the next state, or the rejection if the event is illegal in this state.
     fn transition(state: Self::State, event: Self::Event) -> Result<Self::State, Rejection>;
 
     /// One sample of every state that behaves differently.
@@ -24,13 +24,13 @@ pub trait Lifecycle {
     /// The state's name on the wire.
     fn status(state: &Self::State) -> &'static str;
 
-    /// The event's command.
+    /// The command that causes the event.
     fn command(event: &Self::Event) -> &'static str;
 }
 
-/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status that the command can lead to;
-/// `–` where it is refused.
-pub fn table<L: Lifecycle>() -> String {
+/// The status × command table of a lifecycle, as Markdown, derived from its transition. A cell lists every status to which the command can
+/// lead; `–` means that it is rejected.
+pub fn transition_table<L: Lifecycle>() -> String {
     let mut commands: Vec<&str> = Vec::new();
     for event in L::events() {
         let name = L::command(&event);

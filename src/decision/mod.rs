@@ -1,8 +1,7 @@
-//! The vocabulary of pure decisions: a command says what it must read, and decides from that alone what changes. No clock, no
-//! entropy, no store: all a decision knows is its [`View`] and its [`Ctx`].
+//! Pure decisions: a command declares its read set, and decides from those documents alone which changes to make. A decision has no clock,
+//! no entropy and no store. All its inputs are its [`View`] and its [`Ctx`].
 
 mod command;
-mod ctx;
 mod lifecycle;
 mod rejection;
 mod view;
@@ -15,63 +14,63 @@ use crate::schema::Key;
 use crate::value::Document;
 
 pub use command::Command;
-pub use ctx::{Ctx, Stopwatch};
-pub use lifecycle::{Lifecycle, table};
+pub use command::{Ctx, Stopwatch};
+pub use lifecycle::{Lifecycle, transition_table};
 pub use rejection::Rejection;
-pub use view::{Loaded, ReadSet, View};
+pub use view::{LoadedDocument, ReadSet, View};
 
-/// The decoded form of a document, which the engine keeps beside it. It equals what decoding the document would give, and is never changed.
+/// The decoded form of a document, which the engine caches beside it. It equals the result of decoding the document, and it never changes.
 #[derive(Clone)]
 pub struct CachedValue {
     value: Arc<dyn Any + Send + Sync>,
-    /// Bytes that it takes, near enough.
+    /// Its approximate size in bytes.
     pub bytes: u64,
 }
 
 impl CachedValue {
-    /// A value that takes so many bytes.
+    /// Wraps a value of about `bytes` bytes.
     pub fn new<T: Any + Send + Sync>(value: T, bytes: u64) -> Self {
         Self { value: Arc::new(value), bytes }
     }
 
-    /// The value, if it is of this type.
+    /// Returns the value if it has this type.
     #[must_use]
     pub fn get<T: Any>(&self) -> Option<&T> {
         self.value.downcast_ref()
     }
 }
 
-/// What a command came to, and what has to be written for it to be so.
+/// The result of a command, and the writes that it needs.
 pub struct Decision<O> {
-    /// What the caller is told: ids and statuses. It is what the ledger keeps, so at most 4 KiB.
+    /// The result for the caller: ids and statuses. The ledger keeps it, so it has at most 4 KiB.
     pub output: O,
-    /// What changes. None: the command had nothing to do.
+    /// The changes. Empty: the command has no effect.
     pub changes: Vec<Change>,
-    /// What was read, relied on, and not written: it must still stand at that revision when the changes are made.
+    /// Documents that the decision relies on and does not write. Each must still have this revision at the commit.
     pub checks: Vec<(Key, Revision)>,
-    /// Told to whoever listens after the commit. Only hints: they may be lost.
+    /// Notifications for listeners after the commit. They are only hints and may be lost.
     pub hints: Vec<Hint>,
-    /// The live forms of documents as they are after this decision.
-    pub warm: Vec<(Key, CachedValue)>,
+    /// The decoded forms of documents as they are after this decision.
+    pub cached: Vec<(Key, CachedValue)>,
 }
 
 /// One change to a document.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A new document; its key must be free.
+    /// A new document. Its key must be free.
     Insert {
         /// The document.
         key: Key,
         /// Its fields.
         document: Document,
     },
-    /// A document that was read gets new fields. What changed is derived.
+    /// New fields for a document that was read. The difference is derived.
     Update {
         /// The document.
         key: Key,
-        /// As it was read.
-        before: Loaded,
-        /// As it is to be.
+        /// The document as it was read.
+        before: LoadedDocument,
+        /// Its new fields.
         after: Document,
     },
     /// A new document of an insert-only collection.
@@ -81,21 +80,22 @@ pub enum Change {
         /// Its fields.
         document: Document,
     },
-    /// A new row of an insert-only collection that nobody sees until another change of this decision points to it: it may be written in
-    /// a commit of its own before. Its key must be one that only this command can give.
+    /// A new row of an insert-only collection. It is invisible until another change of this decision references it, so an earlier commit
+    /// may write it. No other command may create a row with its key.
     Stage {
         /// The row.
         key: Key,
         /// Its fields.
         document: Document,
     },
-    /// A row that was staged for an earlier decision goes, since nothing points to it after this one: it may be removed in a commit of
-    /// its own afterwards. Nobody may use its key again.
+    /// The removal of a row that was staged for an earlier decision. Nothing references it after this decision, so a later commit may
+    /// remove it. Its key must never be used again.
     Retire {
         /// The row.
         key: Key,
     },
-    /// A document goes. `None`: whatever stands there, if anything (rows that only a checked head makes meaningful).
+    /// The deletion of a document. `None` deletes whatever exists under the key, if anything: for rows that only a checked head makes
+    /// meaningful.
     Delete {
         /// The document.
         key: Key,
@@ -104,7 +104,7 @@ pub enum Change {
     },
 }
 
-/// Something that others may want to know at once; where it must not be lost, it is a row with a due time instead.
+/// A notification that other parts of a process may want at once. An event that must not be lost is a row with a due time instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// A call of this kind waits for a worker.
@@ -112,30 +112,30 @@ pub enum Hint {
         /// The call's kind.
         kind: String,
     },
-    /// Something is due at another time than before.
+    /// The due time of some work has changed.
     Due,
 }
 
 impl<O> Decision<O> {
-    /// A decision that changes nothing yet.
-    pub fn of(output: O) -> Self {
-        Self { output, changes: Vec::new(), checks: Vec::new(), hints: Vec::new(), warm: Vec::new() }
+    /// Creates a decision without changes.
+    pub fn new(output: O) -> Self {
+        Self { output, changes: Vec::new(), checks: Vec::new(), hints: Vec::new(), cached: Vec::new() }
     }
 
-    /// The same with another output.
+    /// Replaces the output.
     pub fn map<P>(self, output: impl FnOnce(O) -> P) -> Decision<P> {
-        let Self { output: told, changes, checks, hints, warm } = self;
-        Decision { output: output(told), changes, checks, hints, warm }
+        let Self { output: value, changes, checks, hints, cached: warm } = self;
+        Decision { output: output(value), changes, checks, hints, cached: warm }
     }
 
-    /// With one more change.
+    /// Adds a change.
     pub fn change(mut self, change: Change) -> Self {
         self.changes.push(change);
         self
     }
 
-    /// Relying on `key` being as it was read.
-    pub fn check(mut self, key: Key, read: &Loaded) -> Self {
+    /// Adds a check that `key` still is as it was read.
+    pub fn check(mut self, key: Key, read: &LoadedDocument) -> Self {
         self.checks.push((key, read.revision.clone()));
         self
     }

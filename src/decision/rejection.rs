@@ -1,14 +1,14 @@
-//! Why a command was refused. A refused command changed nothing.
+//! Rejections: why a command was refused. A rejected command changed nothing.
 
-use crate::code::Code;
+use crate::error_code::ErrorCode;
 use crate::schema::Key;
 use crate::value::Json;
 
-/// A refusal, with what its reader needs to go on.
+/// A rejection, with the details that its reader needs.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
-    /// The entity is in a state in which this command means nothing.
-    #[error("`{}` {}: `{command}` is not possible now{}; nothing was changed", key.id, stands(from), first(*remedy))]
+    /// The command is illegal in the entity's current state.
+    #[error("`{}` {}: `{command}` is not possible now{}; nothing was changed", key.id, status_phrase(from), remedy_phrase(*remedy))]
     IllegalTransition {
         /// The entity.
         key: Key,
@@ -16,23 +16,23 @@ pub enum Rejection {
         from: &'static str,
         /// The command: `pause`, `answer`.
         command: &'static str,
-        /// The command after which this one is possible.
+        /// The command that makes this one possible.
         remedy: Option<&'static str>,
     },
-    /// Nothing stands under that key.
+    /// No document exists under that key.
     #[error("{what} `{id}` does not exist{hint}")]
     NotFound {
-        /// What kind of thing: `execution`.
+        /// The kind of entity: `execution`.
         what: &'static str,
-        /// The id or name asked for.
+        /// The id or name in the request.
         id: String,
-        /// What to do, beginning with `; `, or nothing.
+        /// The end of the message: a remedy after `; `, a restriction, or nothing.
         hint: String,
     },
-    /// The key is taken, or still being deleted.
-    #[error("{what} `{id}` exists already; nothing was changed. Choose another id")]
+    /// The key is in use, or its document is still being deleted.
+    #[error("{what} `{id}` already exists; nothing was changed. Choose another id")]
     AlreadyExists {
-        /// What kind of thing.
+        /// The kind of entity.
         what: &'static str,
         /// The id.
         id: String,
@@ -42,73 +42,72 @@ pub enum Rejection {
     Invalid {
         /// The field.
         field: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A limit was reached.
+    /// A limit is exceeded.
     #[error("{what}: {limit} are allowed")]
     Limit {
-        /// What there is too much of, with the number.
+        /// The quantity that exceeds the limit, with its number.
         what: String,
         /// The limit with its unit.
         limit: String,
     },
-    /// The caller acts on what has since been given to another.
+    /// The caller acts on outdated knowledge: the subject has changed or belongs to another caller now.
     #[error("{what}")]
     Stale {
-        /// What, and to whom.
+        /// The subject, and what has changed.
         what: String,
     },
     /// A rule of one domain, under its own code.
     #[error("{message}")]
     Domain {
         /// The stable code.
-        code: Code,
-        /// For the person who reads it.
+        code: ErrorCode,
+        /// The message for people.
         message: String,
-        /// For the program that reads it.
+        /// The details for programs.
         details: Json,
     },
-    /// It turned out while deciding that these documents must be known too. The engine reads them, and has it decided again: what was
-    /// decided so far is thrown away.
-    #[error("more must be read to decide")]
+    /// The decision needs these documents as well. The engine reads them and decides again. It discards what was decided so far.
+    #[error("the decision needs more documents")]
     Unread(Vec<Key>),
-    /// What was read does not fit together: it changed while it was read. The engine reads again.
-    #[error("the documents read belong to different moments ({0})")]
+    /// The documents that were read do not fit together: some of them changed while they were read. The engine reads again.
+    #[error("the documents were read at different moments ({0})")]
     Torn(String),
 }
 
-/// A status within a sentence.
-fn stands(status: &str) -> String {
+/// The phrase for a status within a sentence.
+fn status_phrase(status: &str) -> String {
     match status {
         "error" => "has failed".to_owned(),
         status => format!("is {status}"),
     }
 }
 
-/// A remedy within a sentence.
-fn first(remedy: Option<&str>) -> String {
+/// The phrase for a remedy within a sentence.
+fn remedy_phrase(remedy: Option<&str>) -> String {
     remedy.map(|command| format!(", {command} it first")).unwrap_or_default()
 }
 
 impl Rejection {
     /// The stable code.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Rejection::IllegalTransition { .. } => Code::IllegalTransition,
-            Rejection::NotFound { .. } => Code::NotFound,
-            Rejection::AlreadyExists { .. } => Code::AlreadyExists,
-            Rejection::Invalid { .. } => Code::Invalid,
-            Rejection::Limit { .. } => Code::Limit,
-            Rejection::Stale { .. } => Code::Stale,
+            Rejection::IllegalTransition { .. } => ErrorCode::IllegalTransition,
+            Rejection::NotFound { .. } => ErrorCode::NotFound,
+            Rejection::AlreadyExists { .. } => ErrorCode::AlreadyExists,
+            Rejection::Invalid { .. } => ErrorCode::Invalid,
+            Rejection::Limit { .. } => ErrorCode::Limit,
+            Rejection::Stale { .. } => ErrorCode::Stale,
             Rejection::Domain { code, .. } => *code,
-            Rejection::Torn(_) => Code::Corrupt,
-            Rejection::Unread(_) => Code::Internal,
+            Rejection::Torn(_) => ErrorCode::Corrupt,
+            Rejection::Unread(_) => ErrorCode::Internal,
         }
     }
 
-    /// A refusal under a code of its own domain.
-    pub fn domain(code: Code, message: impl Into<String>) -> Self {
+    /// Creates a rejection under a code of its own domain.
+    pub fn domain(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Domain { code, message: message.into(), details: Json::Null }
     }
 }
@@ -119,7 +118,7 @@ mod tests {
     use crate::schema::Collection;
 
     #[test]
-    fn a_status_is_told_as_a_sentence() {
+    fn an_illegal_transition_names_the_status_and_the_remedy() {
         let message = |from, remedy| {
             let key = Key::new(&Collection::new("things", 1), "et");
             Rejection::IllegalTransition { key, from, command: "answer", remedy }.to_string()

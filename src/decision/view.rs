@@ -1,4 +1,4 @@
-//! What a decision may see: the documents and query results it asked for.
+//! The view of a decision: the documents and query results that it asked for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,35 +6,35 @@ use std::sync::Arc;
 use super::CachedValue;
 use crate::id::Revision;
 use crate::schema::{Key, Query};
-use crate::value::{Document, Few};
+use crate::value::{Document, SortedMap};
 
-/// What a command asks to read.
+/// The documents and queries that a command asks to read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadSet {
     /// Documents.
     pub keys: Vec<Key>,
-    /// Bounded queries, each under the name by which the view answers it.
+    /// Bounded queries, each with the name under which the view returns its result.
     pub queries: Vec<(&'static str, Query)>,
 }
 
 impl ReadSet {
-    /// Nothing.
-    pub fn none() -> Self {
+    /// Reads nothing.
+    pub fn empty() -> Self {
         Self::default()
     }
 
-    /// One document.
+    /// Reads one document.
     pub fn key(key: Key) -> Self {
         Self { keys: vec![key], queries: Vec::new() }
     }
 
-    /// One more document.
-    pub fn and(mut self, key: Key) -> Self {
+    /// Adds a document.
+    pub fn with_key(mut self, key: Key) -> Self {
         self.keys.push(key);
         self
     }
 
-    /// One more query.
+    /// Adds a query.
     pub fn query(mut self, name: &'static str, query: Query) -> Self {
         self.queries.push((name, query));
         self
@@ -43,67 +43,67 @@ impl ReadSet {
 
 /// A document as it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded {
+pub struct LoadedDocument {
     /// Its revision.
     pub revision: Revision,
     /// Its fields.
     pub document: Arc<Document>,
 }
 
-/// What was read for a decision.
+/// The documents and query results that were read for a decision.
 #[derive(Clone, Default)]
 pub struct View {
-    documents: HashMap<Key, Option<Loaded>>,
-    answers: Few<&'static str, Answer>,
-    warm: HashMap<Key, CachedValue>,
+    documents: HashMap<Key, Option<LoadedDocument>>,
+    query_results: SortedMap<&'static str, QueryResult>,
+    cached: HashMap<Key, CachedValue>,
 }
 
 impl View {
-    /// The document under `key`; `None` where nothing stands there or it was not asked for.
-    pub fn get(&self, key: &Key) -> Option<&Loaded> {
+    /// The document under `key`; `None` if it does not exist or was not read.
+    pub fn get(&self, key: &Key) -> Option<&LoadedDocument> {
         self.documents.get(key)?.as_ref()
     }
 
-    /// Whether `key` was read, found or not.
+    /// Whether `key` was read, whether or not a document exists.
     pub fn has_read(&self, key: &Key) -> bool {
         self.documents.contains_key(key)
     }
 
-    /// What the query of that name found; `None` before it was asked.
-    pub fn rows(&self, name: &str) -> Option<&[(Key, Loaded)]> {
-        self.answers.get(name).map(|answer| answer.rows.as_slice())
+    /// The result of the query `name`; `None` before it was run.
+    pub fn rows(&self, name: &str) -> Option<&[(Key, LoadedDocument)]> {
+        self.query_results.get(name).map(|answer| answer.rows.as_slice())
     }
 
-    /// Whether any query was asked.
-    pub fn has_asked(&self) -> bool {
-        !self.answers.is_empty()
+    /// Whether any query was run.
+    pub fn has_query_results(&self) -> bool {
+        !self.query_results.is_empty()
     }
 
-    /// The live form of the document under `key`, where one is held for the revision that was read.
-    pub fn warm<T: 'static>(&self, key: &Key) -> Option<&T> {
-        self.warm.get(key)?.get()
+    /// The decoded form of the document under `key`, if one is cached for the revision that was read.
+    pub fn cached<T: 'static>(&self, key: &Key) -> Option<&T> {
+        self.cached.get(key)?.get()
     }
 
-    /// Puts what was read under `key`. A live form of an earlier revision is dropped.
-    pub fn put(&mut self, key: Key, found: Option<Loaded>, warm: Option<CachedValue>) {
-        match (warm, &found) {
-            (Some(warm), Some(_)) => self.warm.insert(key.clone(), warm),
-            _ => self.warm.remove(&key),
+    /// Adds the document read under `key`. A decoded form of an earlier revision is dropped.
+    pub fn put(&mut self, key: Key, found: Option<LoadedDocument>, cached: Option<CachedValue>) {
+        match (cached, &found) {
+            (Some(warm), Some(_)) => self.cached.insert(key.clone(), warm),
+            _ => self.cached.remove(&key),
         };
         self.documents.insert(key, found);
     }
 
-    /// Puts what the query of that name found.
-    pub fn put_rows(&mut self, name: &'static str, query: Query, rows: Vec<(Key, Loaded)>) {
-        self.answers.insert(name, Answer { query, rows });
+    /// Adds the result of the query `name`.
+    pub fn put_rows(&mut self, name: &'static str, query: Query, rows: Vec<(Key, LoadedDocument)>) {
+        self.query_results.insert(name, QueryResult { query, rows });
     }
 
-    /// What of `asked` was not read yet.
-    pub fn missing(&self, asked: ReadSet) -> ReadSet {
-        let new = |name: &str, query: &Query| self.answers.get(name).is_none_or(|answer| answer.query != *query);
+    /// The part of `reads` that was not read yet.
+    pub fn missing(&self, reads: ReadSet) -> ReadSet {
+        let new = |name: &str, query: &Query| self.query_results.get(name).is_none_or(|answer| answer.query != *query);
         ReadSet {
-            keys: asked.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
-            queries: asked.queries.into_iter().filter(|(name, query)| new(name, query)).collect(),
+            keys: reads.keys.into_iter().filter(|key| !self.has_read(key)).collect(),
+            queries: reads.queries.into_iter().filter(|(name, query)| new(name, query)).collect(),
         }
     }
 
@@ -114,7 +114,7 @@ impl View {
 }
 
 #[derive(Clone)]
-struct Answer {
+struct QueryResult {
     query: Query,
-    rows: Vec<(Key, Loaded)>,
+    rows: Vec<(Key, LoadedDocument)>,
 }

@@ -1,4 +1,4 @@
-//! What runstate knows of the world: one folder a domain, one file an entity. Pure: documents and commands in, decisions out.
+//! The domains of runstate: one folder per domain, one file per entity. The code is pure: documents and commands in, decisions out.
 
 pub mod cvm;
 

@@ -1,22 +1,24 @@
-//! What is committed, whoever commits it: the feed of the store, of one collection or of all.
+//! The change feed of the store: the commits of all processes, to one collection or to all.
 
 use super::{Engine, Error};
 use crate::store::{Changes, Position};
 use crate::time::Millis;
 
-/// Changes told at once where the caller does not say.
-const CHANGES: u32 = 256;
+/// Maximum number of changes per call, if the caller names none.
+const DEFAULT_LIMIT: u32 = 256;
 
-/// Most changes that one call looks at, told or not: it comes back in bounded time also where others never stop writing.
-const MOST_LOOKED_AT: usize = 10_000;
+/// Maximum number of changes that one call examines, whether it returns them or not. It bounds a call while other processes keep writing.
+const MAX_SCANNED: usize = 10_000;
 
 impl Engine {
-    /// Committed changes after `from` (`None`: from now on), at least once each, in the order of commits; of one collection, or of all.
-    /// Where there are none it waits up to `wait` for one. Nothing told does not mean that nothing follows: 10,000 changes are looked at,
-    /// then it comes back with where to go on.
+    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once; of one collection, or of all. If there
+    /// are none it waits for one, at most for `wait`.
     ///
-    /// `position_expired`: `from` is older than what the store keeps, or of another store; look at what there is, and go on from `None`.
-    /// `invalid`: `from` is not a position.
+    /// An empty result does not mean that no change follows: a call examines 10,000 changes, then it returns the position at which to
+    /// continue.
+    ///
+    /// Errors: `position_expired` if the store no longer keeps the changes after `from`, or if `from` is of another store. Read the
+    /// documents then, and continue from `None`. `invalid` if `from` is not a position.
     pub async fn changes(
         &self,
         from: Option<Position>,
@@ -25,16 +27,16 @@ impl Engine {
         wait: Millis,
     ) -> Result<Changes, Error> {
         let begun = self.now();
-        let limit = (limit.unwrap_or(CHANGES) as usize).min(MOST_LOOKED_AT);
+        let limit = (limit.unwrap_or(DEFAULT_LIMIT) as usize).min(MAX_SCANNED);
         let (mut from, mut looked) = (from, 0);
         loop {
-            // A clock that goes back must not make it wait longer.
+            // A clock that is set back must not extend the wait.
             let left = (wait.0.saturating_sub(self.now().since(begun).0)).clamp(0, wait.0.max(0));
             let mut changes = self.store().changes(from, limit, Millis(left)).await?;
             let found = changes.events.len();
             looked += found;
             changes.events.retain(|event| collection.is_none_or(|collection| event.key.collection == collection));
-            if !changes.events.is_empty() || found == 0 || looked >= MOST_LOOKED_AT {
+            if !changes.events.is_empty() || found == 0 || looked >= MAX_SCANNED {
                 return Ok(changes);
             }
             from = Some(changes.next);

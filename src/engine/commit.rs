@@ -1,55 +1,55 @@
-//! From a decision to one commit: the writes that make its changes, the commit, and what is remembered of it. What is too large for one
-//! batch goes through `staging/`.
+//! From a decision to one commit: the writes that make its changes, the commit, and the update of the cache. A decision that is too large
+//! for one batch goes through `staging/`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::any::AnyCommand;
-use super::{Came, Engine, Origin};
-use crate::decision::{CachedValue, Change, Decision, Loaded, View};
+use super::any_command::AnyCommand;
+use super::{CommandOutcome, Engine, Origin};
+use crate::decision::{CachedValue, Change, Decision, LoadedDocument, View};
 use crate::id::{CommandId, Revision};
 use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::Key;
-use crate::store::{self, Batch, Check, Expect, Op, Write};
+use crate::store::{self, Batch, Check, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Document, Json, difference, json_bytes};
 
-/// A command in the course of being decided.
-pub(super) struct Deciding<'a> {
+/// One attempt to decide and commit a command.
+pub(super) struct CommandAttempt<'a> {
     pub(super) id: &'a CommandId,
     pub(super) fingerprint: &'a str,
-    /// Its `now`.
+    /// `now` of its context.
     pub(super) now: Timestamp,
-    /// How often it was decided before.
+    /// The number of attempts before this one.
     pub(super) attempt: u32,
     pub(super) origin: Origin,
 }
 
-impl Deciding<'_> {
-    /// Whether somebody may have begun with it before: a process that died, or we ourselves.
-    fn may_come_again(&self) -> bool {
-        self.attempt > 0 || self.origin != Origin::Own
+impl CommandAttempt<'_> {
+    /// Whether an earlier attempt may have staged rows: one of this process, or of a process that crashed.
+    fn may_have_staged_before(&self) -> bool {
+        self.attempt > 0 || self.origin != Origin::Engine
     }
 }
 
-/// What a decision writes.
-pub(super) struct Writes {
-    /// What must be one commit.
-    pub(super) deciding: Vec<Write>,
-    /// Rows that may be written before.
+/// The writes of a decision.
+pub(super) struct DecisionWrites {
+    /// Writes that must be in one commit.
+    pub(super) atomic: Vec<Write>,
+    /// Rows that may be written before that commit.
     pub(super) staged: Vec<Write>,
-    /// Rows that may go afterwards.
+    /// Rows that may be removed after that commit.
     pub(super) retired: Vec<Key>,
-    /// The documents as they will stand.
-    after: Vec<(Key, Option<Loaded>)>,
+    /// The documents as they are after the commit.
+    documents_after: Vec<(Key, Option<LoadedDocument>)>,
 }
 
-/// What committing came to.
-pub(super) enum Committed {
-    /// It was written now.
-    Now,
-    /// It had been before; this is what it came to then.
-    Before(Json),
+/// The result of a commit.
+pub(super) enum CommitOutcome {
+    /// The batch was committed now.
+    Committed,
+    /// The command had been committed before, with this result.
+    Replayed(Json),
 }
 
 impl Engine {
@@ -58,50 +58,51 @@ impl Engine {
         asked: &mut dyn AnyCommand,
         decision: Decision<()>,
         view: &View,
-        command: &Deciding<'_>,
-    ) -> Result<Came, store::Error> {
+        command: &CommandAttempt<'_>,
+    ) -> Result<CommandOutcome, store::StoreError> {
         let id = command.id;
-        let result = asked.result().map_err(|why| wrong_result(id, &why))?;
+        let result = asked.result().map_err(|why| invalid_result(id, &why))?;
         if json_bytes(&result) > LEDGER_RESULT_BYTES {
-            return Err(wrong_result(id, "it is larger than 4 KiB"));
+            return Err(invalid_result(id, "it is larger than 4 KiB"));
         }
         let checks = decision.checks.into_iter().map(|(key, revision)| Check { key, revision }).collect();
-        let Writes { deciding, staged, retired, after } = self.writes(decision.changes, id);
+        let DecisionWrites { atomic: deciding, staged, retired, documents_after: after } =
+            self.writes(decision.changes, id);
         let fingerprint = command.fingerprint.to_owned();
         let batch = Batch { command: id.clone(), fingerprint, at: command.now, result, writes: deciding, checks };
-        let committed = self.commit_with(batch, staged, retired, command).await;
-        match committed.map_err(|error| told_of(id, error))? {
-            Committed::Now => {
-                self.remember(after, decision.warm, view);
-                Ok(Came { replayed: false, hints: decision.hints })
+        let committed = self.commit_batch(batch, staged, retired, command).await;
+        match committed.map_err(|error| with_command_id(id, error))? {
+            CommitOutcome::Committed => {
+                self.update_cache(after, decision.cached, view);
+                Ok(CommandOutcome { replayed: false, hints: decision.hints })
             }
-            Committed::Before(result) => {
-                asked.recall(result).map_err(|why| wrong_result(id, &why))?;
-                Ok(Came::quietly(true))
+            CommitOutcome::Replayed(result) => {
+                asked.replay_result(result).map_err(|why| invalid_result(id, &why))?;
+                Ok(CommandOutcome::without_hints(true))
             }
         }
     }
 
-    /// Commits `batch` with the rows that may be staged: in one batch where they fit.
-    async fn commit_with(
+    /// Commits `batch` with the rows that may be staged, in one batch if they fit.
+    async fn commit_batch(
         &self,
         batch: Batch,
         staged: Vec<Write>,
         retired: Vec<Key>,
-        command: &Deciding<'_>,
-    ) -> Result<Committed, store::Error> {
+        command: &CommandAttempt<'_>,
+    ) -> Result<CommitOutcome, store::StoreError> {
         if staged.is_empty() && retired.is_empty() {
             return self.send(batch).await;
         }
         if !self.fits(&batch, &staged, &retired) {
             return self.commit_staged(batch, staged, retired, command).await;
         }
-        // An earlier attempt at this command may have been too large for one batch. Its rows are named like these: they stand in the way, or,
-        // where they are gone, its records would name what is in force from here on.
+        // An earlier attempt at this command may have been too large for one batch. Its staged rows have the same keys as these, so
+        // inserting would fail. If they are gone, its staging records would still name rows that are in use from this commit on.
         if !staged.is_empty()
-            && command.may_come_again()
-            && self.staged_under(command.id).await?.is_some()
-            && let Some(before) = self.make_way(command).await?
+            && command.may_have_staged_before()
+            && self.find_marker(command.id).await?.is_some()
+            && let Some(before) = self.clear_earlier_attempts(command).await?
         {
             return Ok(before);
         }
@@ -111,13 +112,13 @@ impl Engine {
         self.send(batch).await
     }
 
-    pub(super) async fn send(&self, batch: Batch) -> Result<Committed, store::Error> {
+    pub(super) async fn send(&self, batch: Batch) -> Result<CommitOutcome, store::StoreError> {
         let receipt = self.shared.store.commit(batch).await?;
-        Ok(if receipt.replayed { Committed::Before(receipt.result) } else { Committed::Now })
+        Ok(if receipt.replayed { CommitOutcome::Replayed(receipt.result) } else { CommitOutcome::Committed })
     }
 
-    /// The writes that make the changes.
-    fn writes(&self, changes: Vec<Change>, id: &CommandId) -> Writes {
+    /// The writes that make `changes`.
+    fn writes(&self, changes: Vec<Change>, id: &CommandId) -> DecisionWrites {
         let (mut after, mut staged, mut retired) = (Vec::new(), Vec::new(), Vec::new());
         let mut deciding = Vec::with_capacity(changes.len());
         for change in changes {
@@ -125,10 +126,10 @@ impl Engine {
                 Change::Insert { key, document } => {
                     let document = Arc::new(document);
                     let revision = Revision::first(id, &key.collection, &key.id);
-                    after.push((key.clone(), Some(Loaded { revision, document: document.clone() })));
+                    after.push((key.clone(), Some(LoadedDocument { revision, document: document.clone() })));
                     self.insert(key, document)
                 }
-                // Rows of insert-only collections are many and rarely read again: they are not remembered.
+                // Rows of insert-only collections are many and rarely read again, so they are not cached.
                 Change::Append { key, document } => self.insert(key, Arc::new(document)),
                 Change::Update { key, before, after: new } => {
                     let (write, loaded) = update(key.clone(), &before, Arc::new(new));
@@ -137,7 +138,7 @@ impl Engine {
                 }
                 Change::Delete { key, revision } => {
                     after.push((key.clone(), None));
-                    Write { key, expect: revision.map_or(Expect::Any, Expect::Revision), op: Op::Delete }
+                    Write { key, expect: revision.map_or(Expectation::Any, Expectation::Revision), op: WriteOp::Delete }
                 }
                 Change::Stage { key, document } => {
                     staged.push(self.insert(key, Arc::new(document)));
@@ -150,26 +151,26 @@ impl Engine {
                 }
             });
         }
-        Writes { deciding, staged, retired, after }
+        DecisionWrites { atomic: deciding, staged, retired, documents_after: after }
     }
 
-    /// A document where nothing stands.
+    /// The write that inserts a document under an unused key.
     pub(super) fn insert(&self, key: Key, document: Arc<Document>) -> Write {
         let version = self.shared.catalog.get(&key.collection).map_or(1, |c| c.version);
-        Write { key, expect: Expect::Absent, op: Op::Put { version, document } }
+        Write { key, expect: Expectation::Absent, op: WriteOp::Put { version, document } }
     }
 
-    fn remember(&self, after: Vec<(Key, Option<Loaded>)>, warm: Vec<(Key, CachedValue)>, view: &View) {
-        let mut warm: HashMap<Key, _> = warm.into_iter().collect();
+    fn update_cache(&self, after: Vec<(Key, Option<LoadedDocument>)>, cached: Vec<(Key, CachedValue)>, view: &View) {
+        let mut cached: HashMap<Key, _> = cached.into_iter().collect();
         for (key, loaded) in after {
-            let warm = warm.remove(&key);
+            let cached = cached.remove(&key);
             match loaded {
-                Some(loaded) => self.shared.cache.put(key, loaded, warm),
+                Some(loaded) => self.shared.cache.put(key, loaded, cached),
                 None => self.shared.cache.forget([key]),
             }
         }
-        // Live forms of what was only read: decoded programs.
-        for (key, value) in warm {
+        // Decoded forms of documents that were only read: programs.
+        for (key, value) in cached {
             if let Some(read) = view.get(&key) {
                 self.shared.cache.put(key, read.clone(), Some(value));
             }
@@ -177,27 +178,27 @@ impl Engine {
     }
 }
 
-/// The write that gives a document new fields, and the document as it then stands.
-pub(super) fn update(key: Key, before: &Loaded, document: Arc<Document>) -> (Write, Loaded) {
-    let op = Op::Change { difference: Arc::new(difference(&before.document, &document)), after: document.clone() };
-    let write = Write { key, expect: Expect::Revision(before.revision.clone()), op };
-    (write, Loaded { revision: before.revision.next(), document })
+/// The write that replaces the fields of a document, and the document after it.
+pub(super) fn update(key: Key, before: &LoadedDocument, document: Arc<Document>) -> (Write, LoadedDocument) {
+    let op = WriteOp::Change { difference: Arc::new(difference(&before.document, &document)), after: document.clone() };
+    let write = Write { key, expect: Expectation::Revision(before.revision.clone()), op };
+    (write, LoadedDocument { revision: before.revision.next(), document })
 }
 
-/// The write that removes whatever stands there.
+/// The write that removes the document under `key`, if there is one, at any revision.
 pub(super) fn delete(key: Key) -> Write {
-    Write { key, expect: Expect::Any, op: Op::Delete }
+    Write { key, expect: Expectation::Any, op: WriteOp::Delete }
 }
 
-/// What the caller may repeat is the command, not a batch that was staged for it.
-fn told_of(id: &CommandId, error: store::Error) -> store::Error {
+/// Names the command in an unknown outcome: the caller may repeat the command, not a batch that was staged for it.
+fn with_command_id(id: &CommandId, error: store::StoreError) -> store::StoreError {
     match error {
-        store::Error::Unknown { why, .. } => store::Error::Unknown { command: id.clone(), why },
+        store::StoreError::UnknownOutcome { why, .. } => store::StoreError::UnknownOutcome { command: id.clone(), why },
         error => error,
     }
 }
 
-fn wrong_result(id: &CommandId, why: &str) -> store::Error {
+fn invalid_result(id: &CommandId, why: &str) -> store::StoreError {
     let key = Key { collection: store::COMMANDS.name.into(), id: id.as_str().into() };
-    store::Error::Invalid { key, reason: format!("the result cannot be kept in the ledger: {why}") }
+    store::StoreError::Invalid { key, reason: format!("cannot record the result in the command ledger: {why}") }
 }

@@ -1,23 +1,23 @@
-//! The one error that callers see, on every host.
+//! The error type that callers receive on every host.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::code::Code;
 use crate::decision::Rejection;
+use crate::error_code::ErrorCode;
 use crate::id::InvalidId;
 use crate::store;
 use crate::value::Json;
 
-/// What failed, on what, and whether it may go better next time. A command that failed with anything but
-/// [`Code::Unknown`] changed nothing.
+/// A failed operation: what failed, on what, and whether a retry may succeed. A command changed nothing, unless its error has the code
+/// [`ErrorCode::UnknownOutcome`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ErrorFields"))]
 pub struct Error {
-    /// Stable.
+    /// Stable code.
     #[cfg_attr(feature = "typescript", ts(type = "ErrorCode"))]
-    pub code: Code,
+    pub code: ErrorCode,
     /// For people; may change.
     pub message: String,
     /// The collection concerned.
@@ -28,29 +28,29 @@ pub struct Error {
     #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The same call may succeed later with nothing changed by the caller.
+    /// Whether the same call may succeed later without a change by the caller.
     pub retryable: bool,
-    /// More, for programs.
+    /// Details for programs.
     #[cfg_attr(feature = "typescript", ts(optional, as = "Option<_>"))]
     #[serde(skip_serializing_if = "Json::is_null")]
     pub details: Json,
 }
 
 impl Error {
-    /// An error of that code.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    /// An error with this code.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), collection: None, key: None, retryable: false, details: Json::Null }
     }
 
-    /// With details for programs.
+    /// Adds details for programs.
     pub fn details(mut self, details: impl Into<Json>) -> Self {
         self.details = details.into();
         self
     }
 
-    /// A rule of ours was broken: a defect, never the caller's fault.
+    /// A violated invariant of runstate: a defect, never the caller's fault.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(Code::Internal, message)
+        Self::new(ErrorCode::Internal, message)
     }
 }
 
@@ -62,14 +62,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<store::Error> for Error {
-    fn from(error: store::Error) -> Self {
+impl From<store::StoreError> for Error {
+    fn from(error: store::StoreError) -> Self {
         let key = error.key();
         Self {
             code: error.code(),
             collection: key.map(|k| k.collection.to_string()),
             key: key.map(|k| k.id.to_string()),
-            retryable: error.retryable(),
+            retryable: error.is_retryable(),
             details: Json::Null,
             message: error.to_string(),
         }
@@ -94,6 +94,6 @@ impl From<Rejection> for Error {
 
 impl From<InvalidId> for Error {
     fn from(invalid: InvalidId) -> Self {
-        Self::new(Code::Invalid, invalid.to_string())
+        Self::new(ErrorCode::Invalid, invalid.to_string())
     }
 }

@@ -1,35 +1,36 @@
-//! What a store is and holds, in numbers.
+//! Information about a store: its capabilities, its health and its document counts.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Engine, Error, Summary};
+use super::{Engine, Error, ExecutionSummary};
 use crate::domain::cvm::{EXECUTIONS, Status};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Filter, Group, Query};
-use crate::store::{COMMANDS, Capabilities, Error as StoreError, Fact};
-use crate::value::{Json, tree};
+use crate::store::{COMMANDS, Capabilities, StoreError, StoreProperty};
+use crate::value::{Json, collect_btree_map};
 
-/// What a store is and holds.
+/// Information about a store.
 #[derive(Clone, Debug)]
 pub struct Info {
-    /// What the store can do.
+    /// The capabilities of the store.
     pub capabilities: Capabilities,
-    /// Why it can only be read, where it is so.
+    /// The reason why the store is read-only, if it is.
     pub health: Option<StoreError>,
-    /// Every declared collection, by name; the ledger of commands last.
+    /// The declared collections by name, then the command ledger.
     pub collections: Vec<CollectionInfo>,
-    /// How many executions have each status. Those that are being deleted are counted by what they were.
+    /// Number of executions per status. An execution that is being deleted counts under its last status. Empty if the store cannot
+    /// aggregate.
     pub executions: BTreeMap<String, u64>,
     /// The execution that was started first.
-    pub oldest: Option<Summary>,
+    pub oldest: Option<ExecutionSummary>,
     /// The execution that was started last.
-    pub newest: Option<Summary>,
-    /// Of those that wait for an answer, the one that was started first.
-    pub oldest_waiting: Option<Summary>,
-    /// What else the store tells of itself.
-    pub facts: Vec<Fact>,
+    pub newest: Option<ExecutionSummary>,
+    /// Of the executions that wait for an answer, the one that was started first.
+    pub oldest_waiting: Option<ExecutionSummary>,
+    /// Further properties that the store reports.
+    pub properties: Vec<StoreProperty>,
 }
 
 /// A collection in a store.
@@ -40,22 +41,22 @@ pub struct CollectionInfo {
     pub name: &'static str,
     /// The schema version that this program declares.
     pub version: u32,
-    /// How many documents it has; `None`: the store does not count.
+    /// The number of its documents; `None`: the store does not count.
     pub documents: Option<u64>,
 }
 
 impl Engine {
-    /// Why the store cannot be worked with now: it is closed, cannot be reached (`unavailable`, `timeout`), or can only be read (`corrupt`,
-    /// `newer_version`, `read_only`); `None`: it answers, and can be written. One read of one row, whatever the store holds.
+    /// The reason why the store cannot be used now: it is closed, unreachable (`unavailable`, `timeout`) or read-only (`corrupt`,
+    /// `newer_version`, `read_only`). `None`: it answers, and can be written. Reads one row, whatever the store holds.
     pub async fn health(&self) -> Option<Error> {
-        if let Some(why) = self.store().health() {
+        if let Some(why) = self.store().read_only_reason() {
             return Some(why.into());
         }
-        // Whether a command was committed is what every store can be asked.
+        // Every store can look up a command id in its ledger.
         self.store().outcome(&self.new_command_id()).await.err().map(Error::from)
     }
 
-    /// Looks at the store: its numbers are of moments close to each other, not of one.
+    /// Reads the information. The numbers are read one after another, not in one snapshot.
     pub async fn info(&self) -> Result<Info, Error> {
         let mut collections = Vec::new();
         for collection in self.shared.catalog.iter().chain([&COMMANDS as &'static Collection]) {
@@ -65,13 +66,13 @@ impl Engine {
         let waiting = Filter::Eq("state.status".to_owned(), Status::WaitingCc.as_str().into());
         Ok(Info {
             capabilities: self.store().capabilities(),
-            health: self.store().health(),
+            health: self.store().read_only_reason(),
             collections,
             executions: self.statuses().await?,
             oldest: self.first_execution(Filter::All, Ascending).await?,
             newest: self.first_execution(Filter::All, Descending).await?,
             oldest_waiting: self.first_execution(waiting, Ascending).await?,
-            facts: self.store().facts().await?,
+            properties: self.store().properties().await?,
         })
     }
 
@@ -90,12 +91,12 @@ impl Engine {
         let count = |row: crate::value::Document| {
             Some((row.get(status)?.as_str()?.to_owned(), row.get("n").and_then(Json::as_u64)?))
         };
-        Ok(tree(rows.into_iter().filter_map(count)))
+        Ok(collect_btree_map(rows.into_iter().filter_map(count)))
     }
 
-    async fn first_execution(&self, filter: Filter, direction: Direction) -> Result<Option<Summary>, Error> {
+    async fn first_execution(&self, filter: Filter, direction: Direction) -> Result<Option<ExecutionSummary>, Error> {
         let query = Query::of(&EXECUTIONS).filter(filter).sort("started", direction).limit(1);
         let page = self.store().query(&query).await?;
-        Ok(page.rows.first().map(|row| Summary::of(&row.id, &row.stored.document)))
+        Ok(page.items.first().map(|row| ExecutionSummary::from_document(&row.id, &row.stored.document)))
     }
 }

@@ -1,28 +1,28 @@
-//! The one async driver above the stores: load what a command reads, let it decide, commit, and only then tell. It holds no rule
-//! of any domain and no knowledge of any store.
+//! The asynchronous driver above the stores. It loads the documents that a command reads, lets the command decide, commits its changes, and
+//! only then returns the result. It contains no domain rule and no code for a particular store.
 
-mod any;
+mod any_command;
 mod cache;
 mod changes;
 mod commit;
-mod crowd;
+mod contention;
 mod cvm;
 mod error;
 mod host;
 mod info;
-mod load;
 pub(crate) mod log;
 pub mod open;
 mod staging;
 mod sweep;
 pub mod transfer;
 mod verify;
+mod view_loading;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::code::Code;
-use crate::decision::{Command, Ctx, Hint, Loaded, Rejection, View};
+use crate::decision::{Command, Ctx, Hint, LoadedDocument, Rejection, View};
+use crate::error_code::ErrorCode;
 use crate::id::CommandId;
 use crate::limits::{self, DECIDE_ATTEMPTS, Settings};
 use crate::marker::MaybeSync;
@@ -30,16 +30,16 @@ use crate::schema::{Catalog, Key};
 use crate::store::{self, Freshness, Outcome, Store};
 use crate::time::{Millis, Timestamp};
 
-use any::{AnyCommand, Asked, fingerprint};
-use cache::Cache;
-use commit::Deciding;
-use crowd::Crowd;
-use load::From;
+use any_command::{AnyCommand, TypedCommand, fingerprint};
+use cache::DocumentCache;
+use commit::CommandAttempt;
+use contention::ClaimContention;
+use view_loading::ReadSource;
 
 pub use cvm::{
-    CallClaim, CallFault, CallListing, CallRow, ChangesOf, Cvm, CvmChange, CvmChanges, Due, Latency, Listing,
-    LogListing, LogPage, LogRow, Pace, Paged, Paging, Place, ProgramSummary, ProgramView, Spread, Stats, StillDue,
-    Summary, Thing, VersionSummary, VersionView, Work,
+    CallClaim, CallFailure, CallListing, CallRow, ChangeFilter, ChangeSubject, Cvm, CvmChange, CvmChanges, DueFailure,
+    DueReport, ExecutionCursor, ExecutionListing, ExecutionSummary, Latency, ListPage, LogListing, LogPage, LogRow,
+    MetricStats, PageRequest, ProgramSummary, ProgramView, RunLimit, Stats, VersionSummary, VersionView, Work,
 };
 pub use error::Error;
 pub use host::*;
@@ -51,191 +51,203 @@ pub use staging::{ABANDONED_AFTER, COLLECTIONS, STAGED, STAGED_ROWS, catalog};
 /// Cheap to clone; clones share the cache.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineInner>,
 }
 
-/// Who hears hints: any function of one. A bound of its own, since a function of a page's JavaScript is not `Send`.
-trait Listener: MaybeSync {
-    fn hear(&self, hint: &Hint);
+/// Receives hints; every `Fn(&Hint)` does. This is a trait of its own because a JavaScript function of a page is not `Send`.
+trait HintListener: MaybeSync {
+    fn on_hint(&self, hint: &Hint);
 }
 
-impl<F: Fn(&Hint) + MaybeSync> Listener for F {
-    fn hear(&self, hint: &Hint) {
+impl<F: Fn(&Hint) + MaybeSync> HintListener for F {
+    fn on_hint(&self, hint: &Hint) {
         self(hint);
     }
 }
 
-struct Shared {
+struct EngineInner {
     store: Arc<dyn Store>,
     host: Arc<dyn Host>,
     catalog: Catalog,
     settings: Settings,
-    cache: Cache,
+    cache: DocumentCache,
     queues: Mutex<HashMap<Key, Weak<async_lock::Mutex<()>>>>,
-    hints: Mutex<Vec<Arc<dyn Listener>>>,
-    crowd: Crowd,
+    hint_listeners: Mutex<Vec<Arc<dyn HintListener>>>,
+    claim_contention: ClaimContention,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Executed<O> {
-    /// What the caller is told.
+pub struct CommandResult<O> {
+    /// The output of the decision.
     pub output: O,
-    /// The id under which the ledger knows it.
+    /// The id of the command, as the ledger records it.
     pub command: CommandId,
-    /// It had been committed before; this is what it came to then.
+    /// Whether the command had been committed before. If so, `output` is its first result.
     pub replayed: bool,
 }
 
-/// Whether a command had been committed before, and the hints to be told when its queue is free again.
-struct Came {
+/// Whether a command was replayed, and the hints to send to listeners once its queue is free.
+struct CommandOutcome {
     replayed: bool,
     hints: Vec<Hint>,
 }
 
-impl Came {
-    /// By now: nobody has to be told.
-    fn quietly(replayed: bool) -> Self {
+impl CommandOutcome {
+    /// The outcome of a command without hints: it was replayed, or it changed nothing.
+    fn without_hints(replayed: bool) -> Self {
         Self { replayed, hints: Vec::new() }
     }
 }
 
-/// Whose a command's id is.
+/// Origin of a command id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Origin {
-    /// The caller named it, and may repeat it: its result stands in the ledger even where there is nothing to do.
-    Named,
-    /// It follows from one that the caller named, and comes again when that one is repeated.
-    PartOfNamed,
-    /// It was made here, or follows from one that was: nobody else knows it.
-    Own,
+    /// The caller chose the id and may repeat it. Its result is recorded in the ledger even if it changes nothing.
+    Caller,
+    /// Derived from an id that the caller chose. It recurs when the caller repeats that command.
+    DerivedFromCaller,
+    /// Generated by the engine, or derived from a generated id. No other process knows it.
+    Engine,
 }
 
 impl Origin {
-    /// That of what follows from a command which the caller named so, if at all.
-    fn of_parts(named: Option<&CommandId>) -> Self {
-        if named.is_some() { Origin::PartOfNamed } else { Origin::Own }
+    /// The origin of the ids that are derived for the parts of a command. `named` is the id that the caller chose, if it chose one.
+    fn for_parts(named: Option<&CommandId>) -> Self {
+        if named.is_some() { Origin::DerivedFromCaller } else { Origin::Engine }
     }
 }
 
-/// The collections of an engine, where its settings are valid.
-fn checked(settings: &Settings, catalog: &Catalog) -> Result<Catalog, Error> {
+/// Checks the settings, and adds the engine's own collections to `catalog`.
+fn validated_catalog(settings: &Settings, catalog: &Catalog) -> Result<Catalog, Error> {
     limits::check_heap_bytes(settings.heap_bytes)
         .map_err(|reason| Rejection::Invalid { field: "heapBytes".to_owned(), reason })?;
     staging::catalog(catalog)
 }
 
 impl Engine {
-    /// An engine over `store`, which is made ready for `catalog` and the engine's own [`COLLECTIONS`]. A store that a newer program has written can be looked at
-    /// ([`Engine::ask`]); whatever would write is refused by it.
+    /// An engine over `store`, which is migrated to `catalog` and the engine's own [`COLLECTIONS`].
+    ///
+    /// A store that a newer version of runstate has written can be read ([`Engine::query`]); it refuses every write.
     pub async fn new(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let catalog = checked(&settings, &catalog)?;
+        let catalog = validated_catalog(&settings, &catalog)?;
         let migrated = store.migrate(&catalog).await;
-        Self::over(store, host, catalog, settings, migrated)
+        Self::with_ready_store(store, host, catalog, settings, migrated)
     }
 
-    /// As [`Engine::new`], for reading: nothing of the store is changed, not even an index that is missing.
+    /// As [`Engine::new`], for reading: it changes nothing in the store and creates no missing index.
     pub async fn for_reading(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
         catalog: Catalog,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let catalog = checked(&settings, &catalog)?;
+        let catalog = validated_catalog(&settings, &catalog)?;
         let declared = store.declare(&catalog).await;
-        Self::over(store, host, catalog, settings, declared)
+        Self::with_ready_store(store, host, catalog, settings, declared)
     }
 
-    /// `ready`: whether the store took the catalog.
-    fn over(
+    /// Builds an engine. `ready` is the result of migrating the store, or of declaring the catalog to it.
+    fn with_ready_store(
         store: Arc<dyn Store>,
         host: Arc<dyn Host>,
         catalog: Catalog,
         settings: Settings,
-        ready: Result<(), store::Error>,
+        ready: Result<(), store::StoreError>,
     ) -> Result<Self, Error> {
         match ready {
             Ok(()) => {}
-            // It cannot be written, and says so by itself to whoever tries; it can be looked at, and on a full disk deleted from.
+            // The store itself rejects writes with this reason. It can be read; if its disk is full, documents can be deleted.
             Err(
-                store::Error::NewerVersion { .. }
-                | store::Error::Corrupt { .. }
-                | store::Error::ReadOnly { .. }
-                | store::Error::Full { .. },
+                store::StoreError::NewerVersion { .. }
+                | store::StoreError::Corrupt { .. }
+                | store::StoreError::ReadOnly { .. }
+                | store::StoreError::Full { .. },
             ) => {}
             Err(error) => return Err(error.into()),
         }
-        log::opened(&*store);
-        let (cache, queues, hints, crowd) = Default::default();
+        log::store_opened(&*store);
+        let (cache, queues, hints, contention) = Default::default();
         #[allow(clippy::arc_with_non_send_sync, reason = "stores in a page live on its one thread")]
-        Ok(Self { shared: Arc::new(Shared { store, host, catalog, settings, cache, queues, hints, crowd }) })
+        Ok(Self {
+            shared: Arc::new(EngineInner {
+                store,
+                host,
+                catalog,
+                settings,
+                cache,
+                queues,
+                hint_listeners: hints,
+                claim_contention: contention,
+            }),
+        })
     }
 
-    /// The store.
+    /// The store that this engine drives.
     pub fn store(&self) -> &dyn Store {
         &*self.shared.store
     }
 
-    /// How many contend for work.
-    fn crowd(&self) -> &Crowd {
-        &self.shared.crowd
+    /// The estimate of how many workers contend for calls.
+    fn claim_contention(&self) -> &ClaimContention {
+        &self.shared.claim_contention
     }
 
-    /// What the owner chose.
+    /// The settings that the owner chose.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
     }
 
-    /// The host's time.
+    /// The current time of the host.
     pub fn now(&self) -> Timestamp {
         self.shared.host.now()
     }
 
-    /// Calls `listener` with every hint, after the commit that gave it. Hints may be lost; nothing may rest on them.
-    /// In a page the listener need not be `Send`.
+    /// Calls `listener` with every hint, after the commit that produced it. Hints may be lost, so correctness must not depend on them. In a
+    /// page the listener need not be `Send`.
     pub fn on_hint(&self, listener: impl Fn(&Hint) + MaybeSync + 'static) {
         #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
-        let listener: Arc<dyn Listener> = Arc::new(listener);
-        self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        let listener: Arc<dyn HintListener> = Arc::new(listener);
+        self.shared.hint_listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// What it runs on: the clock, entropy and timers.
+    /// The host: clock, entropy and timers.
     pub fn host(&self) -> &dyn Host {
         &*self.shared.host
     }
 
-    /// A command id of our own making.
+    /// Generates a command id.
     pub fn new_command_id(&self) -> CommandId {
         CommandId::generate(self.shared.host.now(), self.shared.host.entropy())
     }
 
-    /// Executes `command` once, under an id of our own.
+    /// Executes `command` once, under a generated id.
     pub async fn execute<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        Ok(self.execute_part(command, &self.new_command_id(), Origin::Own).await?.output)
+        Ok(self.execute_part(command, &self.new_command_id(), Origin::Engine).await?.output)
     }
 
-    /// Executes `command` under `id`. The same id again is answered with the first result, whatever has happened since; also where
-    /// there was nothing to do.
+    /// Executes `command` under `id`. A repeat of the id returns the first result, whatever has changed since, even if the command changed
+    /// nothing.
     ///
-    /// Either everything the command decided is committed when this returns `Ok`, or nothing is on any error, with one exception: the code
-    /// `unknown_outcome` says that the store could not be asked; repeat the command under the same id. A command that was refused may be
-    /// repeated too, and is then decided anew.
-    pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<Executed<C::Output>, Error> {
-        self.drive(command, id, Origin::Named).await
+    /// On `Ok` all changes of the command are committed, and on an error none are, with one exception. The code `unknown_outcome` means
+    /// that the store did not report whether the commit happened: repeat the command under the same id. A rejected command may be repeated
+    /// too; it is decided anew.
+    pub async fn execute_as<C: Command>(&self, command: &C, id: &CommandId) -> Result<CommandResult<C::Output>, Error> {
+        self.drive(command, id, Origin::Caller).await
     }
 
-    /// Executes under an id that only the caller within this process knows: a part of a command, or one of our own.
+    /// Executes under an id that only this process knows: the id of a part of a command, or a generated one.
     async fn execute_part<C: Command>(
         &self,
         command: &C,
         id: &CommandId,
         origin: Origin,
-    ) -> Result<Executed<C::Output>, Error> {
+    ) -> Result<CommandResult<C::Output>, Error> {
         self.drive(command, id, origin).await
     }
 
@@ -244,15 +256,15 @@ impl Engine {
         command: &C,
         id: &CommandId,
         origin: Origin,
-    ) -> Result<Executed<C::Output>, Error> {
-        let mut asked = Asked::new(command);
+    ) -> Result<CommandResult<C::Output>, Error> {
+        let mut asked = TypedCommand::new(command);
         let replayed = self.drive_any(&mut asked, id, origin).await?;
-        Ok(Executed { output: asked.told()?, command: id.clone(), replayed })
+        Ok(CommandResult { output: asked.into_output()?, command: id.clone(), replayed })
     }
 
-    /// Executes a command; whether it had been committed before.
+    /// Executes a command. Returns whether it had been committed before.
     async fn drive_any(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<bool, Error> {
-        let Came { replayed, hints } = {
+        let CommandOutcome { replayed, hints } = {
             let queue = command.subject().map(|key| self.queue(key));
             let _turn = match &queue {
                 Some(queue) => Some(queue.lock().await),
@@ -260,24 +272,29 @@ impl Engine {
             };
             self.decide(command, id, origin).await?
         };
-        // Outside of the queue: a listener may well command the same execution.
-        self.tell(&hints);
-        // Not before: commands are taken up in the order in which they were given.
-        self.give_way().await;
+        // Outside of the queue: a listener may command the same execution.
+        self.notify_listeners(&hints);
+        // Yield only now, so that commands start in the order in which they were submitted.
+        self.yield_now().await;
         Ok(replayed)
     }
 
-    /// Lets others of this thread have their turn, where it is the only one.
-    pub(crate) async fn give_way(&self) {
-        if let Some(turn) = self.shared.host.give_way() {
+    /// Lets other tasks run, if the host has only one thread.
+    pub(crate) async fn yield_now(&self) {
+        if let Some(turn) = self.shared.host.yield_now() {
             turn.await;
         }
     }
 
-    async fn decide(&self, command: &mut dyn AnyCommand, id: &CommandId, origin: Origin) -> Result<Came, Error> {
+    async fn decide(
+        &self,
+        command: &mut dyn AnyCommand,
+        id: &CommandId,
+        origin: Origin,
+    ) -> Result<CommandOutcome, Error> {
         let fingerprint = fingerprint(command)?;
         let now = self.shared.host.now();
-        let mut from = From::Cache;
+        let mut from = ReadSource::Cache;
         let mut attempt = 0;
         let mut more: Vec<Key> = Vec::new();
         loop {
@@ -285,9 +302,9 @@ impl Engine {
             let mut ctx = Ctx::new(id.clone(), now, self.shared.settings.clone());
             ctx.stopwatch = self.shared.host.stopwatch();
             ctx.attempt = attempt;
-            ctx.most_writes = self.shared.store.capabilities().batch_writes;
+            ctx.max_writes = self.shared.store.capabilities().batch_writes;
             let decided = match command.decide(&view, &mut ctx) {
-                // Each time it asks for something new, so this ends; `load` bounds it.
+                // Each round asks for at least one new key, so this ends; `load` bounds the rounds.
                 Err(Rejection::Unread(keys)) if keys.iter().any(|key| !view.has_read(key)) => {
                     more.extend(keys);
                     continue;
@@ -295,27 +312,28 @@ impl Engine {
                 decided => decided,
             };
             let writes = matches!(&decided, Ok(decision) if !decision.changes.is_empty());
-            // A reply that commits nothing may not rest on what the cache remembers.
-            if !writes && from == From::Cache {
-                from = From::Store;
+            // A reply without a commit must not depend on cached documents: they may be stale.
+            if !writes && from == ReadSource::Cache {
+                from = ReadSource::Store;
                 continue;
             }
-            from = From::Store;
+            from = ReadSource::Store;
             let failed = match decided {
                 Err(Rejection::Torn(what)) => {
-                    Error::new(Code::Corrupt, format!("what was read does not fit together: {what}"))
+                    Error::new(ErrorCode::Corrupt, format!("the documents read are inconsistent: {what}"))
                 }
-                // Without changes only its row in the ledger is written.
-                Ok(decision) if writes || origin == Origin::Named => {
-                    let deciding = Deciding { id, fingerprint: &fingerprint, now, attempt, origin };
+                // A decision without changes writes only its ledger row.
+                Ok(decision) if writes || origin == Origin::Caller => {
+                    let deciding = CommandAttempt { id, fingerprint: &fingerprint, now, attempt, origin };
                     match self.commit(command, decision, &view, &deciding).await {
-                        Ok(came) => return Ok(came),
-                        Err(error) if decide_again(&error) => error.into(),
-                        Err(error @ store::Error::Unknown { .. }) => {
+                        Ok(outcome) => return Ok(outcome),
+                        Err(error) if is_conflict(&error) => error.into(),
+                        Err(error @ store::StoreError::UnknownOutcome { .. }) => {
                             log::outcome_unknown(&error);
-                            match self.recorded(command, id, &fingerprint).await {
-                                Ok(true) => return Ok(Came::quietly(true)),
-                                // Absent is not final, but deciding again under the same id can only find it or do it.
+                            match self.replay_from_ledger(command, id, &fingerprint).await {
+                                Ok(true) => return Ok(CommandOutcome::without_hints(true)),
+                                // Absent is not final: the commit may still happen. A new decision under the same id either finds it or
+                                // makes it.
                                 Ok(false) => error.into(),
                                 Err(_) => return Err(error.into()),
                             }
@@ -324,14 +342,18 @@ impl Engine {
                     }
                 }
                 reply => {
-                    // The ledger is read before any reply without a commit: this may be the repeat of what was done.
-                    let replayed = self.recorded(command, id, &fingerprint).await?;
-                    return if replayed { Ok(Came::quietly(true)) } else { Ok(reply.map(|_| Came::quietly(false))?) };
+                    // The ledger is read before any reply without a commit: the command may repeat a committed one.
+                    let replayed = self.replay_from_ledger(command, id, &fingerprint).await?;
+                    return if replayed {
+                        Ok(CommandOutcome::without_hints(true))
+                    } else {
+                        Ok(reply.map(|_| CommandOutcome::without_hints(false))?)
+                    };
                 }
             };
             self.shared.cache.forget(view.keys().cloned());
             attempt += 1;
-            log::decides_again(command.name(), id, attempt, &failed);
+            log::command_retried(command.name(), id, attempt, &failed);
             if attempt >= DECIDE_ATTEMPTS {
                 return Err(failed);
             }
@@ -339,29 +361,32 @@ impl Engine {
         }
     }
 
-    /// Answers a command that only looks, from the store as it is now.
-    pub async fn ask<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut asked = Asked::new(command);
-        self.ask_any(&mut asked, From::Store).await?;
-        asked.told()
+    /// Answers a read-only command from the current state of the store.
+    pub async fn query<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        let mut asked = TypedCommand::new(command);
+        self.query_any(&mut asked, ReadSource::Store).await?;
+        asked.into_output()
     }
 
-    /// As [`Engine::ask`], but from the cache where it has all that the command reads: as of the last time this process read or wrote it.
-    async fn ask_cached<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
-        let mut asked = Asked::new(command);
-        self.ask_any(&mut asked, From::Cache).await?;
-        asked.told()
+    /// As [`Engine::query`], but from the cache if it has all documents that the command reads, as this process last read or wrote them.
+    async fn query_cached<C: Command>(&self, command: &C) -> Result<C::Output, Error> {
+        let mut asked = TypedCommand::new(command);
+        self.query_any(&mut asked, ReadSource::Cache).await?;
+        asked.into_output()
     }
 
-    async fn ask_any(&self, command: &mut dyn AnyCommand, from: From) -> Result<(), Error> {
+    async fn query_any(&self, command: &mut dyn AnyCommand, from: ReadSource) -> Result<(), Error> {
         let mut attempt = 0;
         loop {
             let view = self.load(command, from, &[]).await?;
-            if view.has_asked() && !self.still_stands(&view).await? {
+            if view.has_query_results() && !self.incarnations_unchanged(&view).await? {
                 attempt += 1;
                 if attempt >= DECIDE_ATTEMPTS {
-                    let message = format!("{}: what it reads is deleted and made again all the time", command.name());
-                    return Err(Error::new(Code::Conflict, message));
+                    let message = format!(
+                        "{}: the documents it reads are deleted and re-created repeatedly. Try again later",
+                        command.name()
+                    );
+                    return Err(Error::new(ErrorCode::Conflict, message));
                 }
                 self.back_off(attempt).await;
                 continue;
@@ -370,10 +395,13 @@ impl Engine {
             match command.decide(&view, &mut ctx) {
                 Err(Rejection::Torn(_)) if attempt < DECIDE_ATTEMPTS => attempt += 1,
                 Ok(decision) if !decision.changes.is_empty() => {
-                    return Err(Error::internal(format!("{} changes something; execute it", command.name())));
+                    return Err(Error::internal(format!(
+                        "{} is not a query: it changes documents. Execute it as a command",
+                        command.name()
+                    )));
                 }
                 decided => {
-                    self.give_way().await;
+                    self.yield_now().await;
                     return Ok(decided.map(|_| ())?);
                 }
             }
@@ -381,40 +409,45 @@ impl Engine {
         }
     }
 
-    /// Whether what was read by key is still what stands there, written on or not: rows found by a query belong to it only then. A deleted
-    /// and re-created document is another one.
-    async fn still_stands(&self, view: &View) -> Result<bool, Error> {
-        let read: Vec<(&Key, &Loaded)> = view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
+    /// Whether every document read by key still has the same incarnation; updates do not matter. Only then do rows found by a query belong
+    /// to it: a document that was deleted and re-created is a different one.
+    async fn incarnations_unchanged(&self, view: &View) -> Result<bool, Error> {
+        let read: Vec<(&Key, &LoadedDocument)> = view.keys().filter_map(|key| Some((key, view.get(key)?))).collect();
         let keys: Vec<Key> = read.iter().map(|(key, _)| (*key).clone()).collect();
-        let found = self.shared.store.get_with(&keys, Freshness::Validated).await?;
-        let same = |read: &Loaded, now: &Option<store::Stored>| {
+        let found = self.shared.store.get_with(&keys, Freshness::Session).await?;
+        let same = |read: &LoadedDocument, now: &Option<store::StoredDocument>| {
             now.as_ref().is_some_and(|now| now.revision.incarnation() == read.revision.incarnation())
         };
         Ok(read.iter().zip(&found).all(|((_, read), now)| same(read, now)))
     }
 
-    /// Whether the ledger knows `id`; what was told then is told again.
-    async fn recorded(&self, command: &mut dyn AnyCommand, id: &CommandId, fingerprint: &str) -> Result<bool, Error> {
+    /// Whether the ledger has `id`. If so, the first result becomes the output of `command`.
+    async fn replay_from_ledger(
+        &self,
+        command: &mut dyn AnyCommand,
+        id: &CommandId,
+        fingerprint: &str,
+    ) -> Result<bool, Error> {
         match self.shared.store.outcome(id).await? {
             Outcome::Absent => Ok(false),
             Outcome::Committed { fingerprint: first, result } if first == fingerprint => {
-                let unread = |why| Error::internal(format!("the ledger's result cannot be read: {why}"));
-                command.recall(result).map_err(unread)?;
+                let unread = |why| Error::internal(format!("cannot read a result of the command ledger: {why}"));
+                command.replay_result(result).map_err(unread)?;
                 Ok(true)
             }
-            Outcome::Committed { .. } => Err(store::Error::CommandIdReused { command: id.clone() }.into()),
+            Outcome::Committed { .. } => Err(store::StoreError::CommandIdReused { command: id.clone() }.into()),
         }
     }
 
-    fn tell(&self, hints: &[Hint]) {
+    fn notify_listeners(&self, hints: &[Hint]) {
         if hints.is_empty() {
             return;
         }
-        let listeners = self.shared.hints.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        hints.iter().for_each(|hint| listeners.iter().for_each(|listener| listener.hear(hint)));
+        let listeners = self.shared.hint_listeners.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hints.iter().for_each(|hint| listeners.iter().for_each(|listener| listener.on_hint(hint)));
     }
 
-    /// The queue of commands that contend for `key`, so that one process does not conflict with itself.
+    /// The queue of commands that contend for `key`. It prevents conflicts within one process.
     fn queue(&self, key: Key) -> Arc<async_lock::Mutex<()>> {
         let mut queues = self.shared.queues.lock().unwrap_or_else(PoisonError::into_inner);
         if queues.len() >= 1_024 {
@@ -425,7 +458,8 @@ impl Engine {
         queue
     }
 
-    /// Waits a random moment, on average longer the more often it failed: others who lost to the same winner spread out.
+    /// Waits for a random time whose mean grows with `attempt`, so that attempts that lost to the same commit spread out. The first retry
+    /// does not wait.
     async fn back_off(&self, attempt: u32) {
         let [a, b, ..] = self.shared.host.entropy();
         let most = 1i64 << attempt.min(6);
@@ -436,7 +470,7 @@ impl Engine {
     }
 }
 
-/// The fact that was decided on has changed: the command decides again.
-fn decide_again(error: &store::Error) -> bool {
-    matches!(error, store::Error::Conflict { .. } | store::Error::UniqueViolation { .. })
+/// Whether a fact on which the decision depends has changed, so that the command must be decided again.
+fn is_conflict(error: &store::StoreError) -> bool {
+    matches!(error, store::StoreError::Conflict { .. } | store::StoreError::UniqueViolation { .. })
 }

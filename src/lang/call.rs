@@ -1,4 +1,4 @@
-//! Members that are read, calls, `new`, and optional chains. Calls of methods are in `method.rs`.
+//! Property reads, calls, `new` and optional chains. Calls of methods are in `method_call.rs`.
 
 use oxc_ast::ast::{
     Argument, CallExpression, ChainElement, ChainExpression, Expression, NewExpression, StaticMemberExpression,
@@ -11,46 +11,47 @@ use crate::vm::globals::{CALLABLE_CLASSES, CLASSES, FUNCTIONS};
 use crate::vm::op::Op;
 use crate::vm::program::FunctionKind;
 
-use super::ask::is_asking;
 use super::compiler::Compiler;
-use super::emit::Label;
-use super::names::is_builtin;
+use super::function_code::Label;
+use super::host_call::is_host_name;
+use super::unresolved_names::is_builtin;
 
-/// How many arguments there are, or that they stand in an array.
-pub(super) enum Given {
+/// The pushed arguments: their number, or one array.
+pub(super) enum PushedArguments {
     Count(usize),
     Array,
 }
 
 impl<'a> Compiler<'a, '_> {
-    /// Reads a member. Inside an optional chain, `nothing` is where it ends when an object is missing.
+    /// Reads a property. In an optional chain, `nothing` is the target if an object is missing. ECMA-262 §13.3.2 Property Accessors.
     pub(super) fn member(&mut self, expression: &'a Expression<'a>, nothing: Option<Label>) {
         match expression {
             Expression::StaticMemberExpression(member) => {
                 if let Expression::Super(_) = &member.object {
-                    self.at(member.span);
+                    self.set_location(member.span);
                     return self.emit_json(Op::SuperGet, json!(member.property.name.as_str()));
                 }
                 if self.builtin_member(member) {
                     return;
                 }
-                self.link(&member.object, member.optional, nothing);
+                self.chain_link(&member.object, member.optional, nothing);
                 self.read_property(member);
             }
             Expression::ComputedMemberExpression(member) => {
                 self.refuse_computed_builtin(&member.object);
-                self.link(&member.object, member.optional, nothing);
+                self.chain_link(&member.object, member.optional, nothing);
                 self.expression(&member.expression);
-                self.at(member.span);
+                self.set_location(member.span);
                 self.emit(Op::GetIndex);
             }
             other => self.expression(other),
         }
     }
 
+    /// `( object -- value )`. ECMA-262 §13.3.4 EvaluatePropertyAccessWithIdentifierKey.
     pub(super) fn read_property(&mut self, member: &StaticMemberExpression<'a>) {
         self.check_member_name(member.property.name.as_str(), member.property.span, false);
-        self.at(member.property.span);
+        self.set_location(member.property.span);
         self.emit_json(Op::GetProp, json!(member.property.name.as_str()));
     }
 
@@ -64,25 +65,25 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// One link of a chain: the object, and the way out if it is missing and asked for with `?.`.
-    pub(super) fn link(&mut self, object: &'a Expression<'a>, optional: bool, nothing: Option<Label>) {
-        self.chained(object, nothing);
+    /// One link of a chain: the object, and the jump if it is nullish after `?.`. ECMA-262 §13.3.9.2 ChainEvaluation.
+    pub(super) fn chain_link(&mut self, object: &'a Expression<'a>, optional: bool, nothing: Option<Label>) {
+        self.chain_expression(object, nothing);
         if let (true, Some(nothing)) = (optional, nothing) {
             self.jump(Op::JumpNullish, nothing);
         }
     }
 
-    /// An expression that continues the chain it stands in.
-    fn chained(&mut self, expression: &'a Expression<'a>, nothing: Option<Label>) {
+    /// An expression that continues the chain around it.
+    fn chain_expression(&mut self, expression: &'a Expression<'a>, nothing: Option<Label>) {
         if nothing.is_none() {
             return self.expression(expression);
         }
-        let fine = self.nested(expression.span(), |this| match expression {
+        let fine = self.with_nesting(expression.span(), |this| match expression {
             Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
                 this.member(expression, nothing)
             }
             Expression::CallExpression(call) => this.call(call, nothing),
-            Expression::TSNonNullExpression(inner) => this.chained(&inner.expression, nothing),
+            Expression::TSNonNullExpression(inner) => this.chain_expression(&inner.expression, nothing),
             other => this.expression(other),
         });
         if !fine {
@@ -90,22 +91,22 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// `a?.b.c`: undefined as a whole when a `?.` finds nothing.
+    /// `a?.b.c`: undefined as a whole if a `?.` follows a nullish value. ECMA-262 §13.3.9 Optional Chains.
     pub(super) fn chain(&mut self, chain: &'a ChainExpression<'a>) {
-        let (nothing, end) = (self.label(), self.label());
+        let (nothing, end) = (self.new_label(), self.new_label());
         match &chain.expression {
             ChainElement::CallExpression(call) => self.call(call, Some(nothing)),
-            ChainElement::TSNonNullExpression(inner) => self.chained(&inner.expression, Some(nothing)),
+            ChainElement::TSNonNullExpression(inner) => self.chain_expression(&inner.expression, Some(nothing)),
             ChainElement::StaticMemberExpression(member) => {
                 if !self.builtin_member(member) {
-                    self.link(&member.object, member.optional, Some(nothing));
+                    self.chain_link(&member.object, member.optional, Some(nothing));
                     self.read_property(member);
                 }
             }
             ChainElement::ComputedMemberExpression(member) => {
-                self.link(&member.object, member.optional, Some(nothing));
+                self.chain_link(&member.object, member.optional, Some(nothing));
                 self.expression(&member.expression);
-                self.at(member.span);
+                self.set_location(member.span);
                 self.emit(Op::GetIndex);
             }
             ChainElement::PrivateFieldExpression(member) => {
@@ -113,42 +114,43 @@ impl<'a> Compiler<'a, '_> {
             }
         }
         self.jump(Op::Jump, end);
-        self.mark(nothing);
+        self.bind_label(nothing);
         self.push_undefined();
-        self.mark(end);
+        self.bind_label(end);
     }
 
+    /// ECMA-262 §13.3.6 Function Calls.
     pub(super) fn call(&mut self, call: &'a CallExpression<'a>, nothing: Option<Label>) {
         self.check_unawaited(call);
-        // TypeScript around a callee (`o.f!()`, `(o.f as any)()`) changes nothing, nor do brackets: `this` is the object.
+        // Type assertions and parentheses around a callee (`o.f!()`, `(o.f as any)()`) have no effect: `this` is the object.
         match call.callee.get_inner_expression() {
             Expression::Super(_) => self.super_call(call),
-            Expression::Identifier(id) if self.symbol_of(id).is_none() => {
+            Expression::Identifier(id) if self.resolve_symbol(id).is_none() => {
                 self.named_call(id.name.as_str(), id.span, call)
             }
             Expression::StaticMemberExpression(member) => self.method_call(member, call, nothing),
             Expression::ComputedMemberExpression(member) => {
                 self.refuse_computed_builtin(&member.object);
-                self.link(&member.object, member.optional, nothing);
+                self.chain_link(&member.object, member.optional, nothing);
                 self.emit(Op::Dup);
                 self.expression(&member.expression);
-                self.at(member.span);
+                self.set_location(member.span);
                 self.emit(Op::GetIndex);
                 self.call_with_this(call, nothing);
             }
             Expression::ChainExpression(chain) => {
-                self.chained_callee(chain);
+                self.chain_callee(chain);
                 self.call_with_this(call, nothing);
             }
             callee => {
-                self.chained(callee, nothing);
+                self.chain_expression(callee, nothing);
                 if let (true, Some(nothing)) = (call.optional, nothing) {
                     self.jump(Op::JumpNullish, nothing);
                 }
                 let given = self.arguments(&call.arguments);
-                self.at(call.span);
+                self.set_location(call.span);
                 let arg = self.call_arg(call, &given);
-                self.emit_json(if let Given::Array = given { Op::CallSpread } else { Op::Call }, arg);
+                self.emit_json(if let PushedArguments::Array = given { Op::CallSpread } else { Op::Call }, arg);
             }
         }
     }
@@ -161,11 +163,11 @@ impl<'a> Compiler<'a, '_> {
         call: &'a CallExpression<'a>,
     ) {
         let path = format!("{root}.{}", member.property.name);
-        if self.asking_call(&path, call) {
+        if self.host_call(&path, call) {
             return;
         }
-        if is_asking(root) {
-            return self.asking_value(&path, member.span);
+        if is_host_name(root) {
+            return self.host_name_as_value(&path, member.span);
         }
         self.refuse_promises(&path, call);
         let given = call.arguments.get(1).and_then(|argument| argument.as_expression());
@@ -178,32 +180,32 @@ impl<'a> Compiler<'a, '_> {
         if !FUNCTIONS.contains(&path.as_str()) {
             self.missing_builtin(&path, member.span);
         }
-        self.native(Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
+        self.call_builtin(Op::CallNative, Op::CallNativeSpread, &path, &call.arguments, call.span);
     }
 
-    fn native(&mut self, op: Op, spread: Op, name: &str, arguments: &'a [Argument<'a>], span: Span) {
+    fn call_builtin(&mut self, op: Op, spread: Op, name: &str, arguments: &'a [Argument<'a>], span: Span) {
         let given = self.arguments(arguments);
-        self.at(span);
+        self.set_location(span);
         match given {
-            Given::Count(argc) => self.emit_json(op, json!({ "name": name, "argc": argc })),
-            Given::Array => self.emit_json(spread, json!({ "name": name })),
+            PushedArguments::Count(argc) => self.emit_json(op, json!({ "name": name, "argc": argc })),
+            PushedArguments::Array => self.emit_json(spread, json!({ "name": name })),
         }
     }
 
-    /// A call of a name that the program does not declare.
+    /// A call of a name that the program does not declare. ECMA-262 §13.3.6 Function Calls.
     fn named_call(&mut self, name: &str, span: Span, call: &'a CallExpression<'a>) {
-        if self.asking_call(name, call) {
+        if self.host_call(name, call) {
             return;
         }
         if FUNCTIONS.contains(&name) && !CALLABLE_CLASSES.contains(&name) {
-            return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+            return self.call_builtin(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
         }
-        // Called, it gives back a regular expression that it is given.
+        // A call returns its argument if that is a regexp.
         if name == "RegExp" {
-            return self.native(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
+            return self.call_builtin(Op::CallNative, Op::CallNativeSpread, name, &call.arguments, call.span);
         }
         if CALLABLE_CLASSES.contains(&name) {
-            return self.native(Op::NewNative, Op::NewNativeSpread, name, &call.arguments, call.span);
+            return self.call_builtin(Op::NewNative, Op::NewNativeSpread, name, &call.arguments, call.span);
         }
         if CLASSES.contains(&name) {
             let message = format!("`{name}` cannot be called without `new`");
@@ -211,9 +213,9 @@ impl<'a> Compiler<'a, '_> {
         }
         match name {
             "input" => {
-                self.emit_slot(if self.frames.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
+                self.emit_slot(if self.enclosing.is_empty() { Op::Load } else { Op::LoadGlobal }, 0);
                 let given = self.arguments(&call.arguments);
-                if let Given::Count(argc) = given {
+                if let PushedArguments::Count(argc) = given {
                     self.emit_json(Op::Call, json!({ "argc": argc, "text": "input" }));
                 } else {
                     self.emit_json(Op::CallSpread, json!({ "text": "input" }));
@@ -221,26 +223,27 @@ impl<'a> Compiler<'a, '_> {
             }
             _ => {
                 self.unknown_name(name, span);
-                if matches!(self.arguments(&call.arguments), Given::Array) {
+                if matches!(self.arguments(&call.arguments), PushedArguments::Array) {
                     self.emit(Op::Pop);
                 }
             }
         }
     }
 
+    /// ECMA-262 §13.3.5 The new Operator. Deviation: plain functions are not constructors.
     pub(super) fn new_expression(&mut self, new: &'a NewExpression<'a>) {
         if let Some(root) = self.builtin_root(&new.callee) {
             if CLASSES.contains(&root) {
-                return self.native(Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
+                return self.call_builtin(Op::NewNative, Op::NewNativeSpread, root, &new.arguments, new.span);
             }
             let message = format!("`new {root}` is not supported");
-            return match is_builtin(root) || is_asking(root) {
+            return match is_builtin(root) || is_host_name(root) {
                 true => self.unsupported_value(new.span, message, if root == "Date" { "use Date.now()" } else { "" }),
                 false => self.unknown_name(root, new.callee.span()),
             };
         }
         if let Expression::Identifier(id) = new.callee.get_inner_expression()
-            && let Some(symbol) = self.symbol_of(id)
+            && let Some(symbol) = self.resolve_symbol(id)
             && self.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Function)
         {
             self.unsupported(new.span, "`new` of a plain function is not supported", "write a class");
@@ -249,26 +252,27 @@ impl<'a> Compiler<'a, '_> {
             self.unsupported(function.span, "`new` of a plain function is not supported", "write a class");
         }
         self.expression(&new.callee);
-        let text = self.written(&new.callee);
+        let text = self.callee_text(&new.callee);
         let given = self.arguments(&new.arguments);
-        self.at(new.span);
+        self.set_location(new.span);
         match given {
-            Given::Count(argc) => self.emit_json(Op::New, json!({ "argc": argc, "text": text })),
-            Given::Array => self.emit_json(Op::NewSpread, json!({ "text": text })),
+            PushedArguments::Count(argc) => self.emit_json(Op::New, json!({ "argc": argc, "text": text })),
+            PushedArguments::Array => self.emit_json(Op::NewSpread, json!({ "text": text })),
         }
     }
 
+    /// ECMA-262 §13.3.7 The super Keyword. Deviation: `super(…)` within an arrow function is not supported.
     fn super_call(&mut self, call: &'a CallExpression<'a>) {
         if self.current.kind != FunctionKind::Derived {
             self.unsupported(call.span, "`super(…)` within an arrow function is not supported", "call it directly");
         }
         match self.arguments(&call.arguments) {
-            Given::Count(argc) => {
-                self.at(call.span);
+            PushedArguments::Count(argc) => {
+                self.set_location(call.span);
                 self.emit_json(Op::SuperCall, json!(argc));
             }
-            Given::Array => {
-                self.at(call.span);
+            PushedArguments::Array => {
+                self.set_location(call.span);
                 self.emit(Op::SuperCallSpread);
             }
         }
@@ -276,21 +280,22 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Pop);
     }
 
-    pub(super) fn arguments(&mut self, arguments: &'a [Argument<'a>]) -> Given {
+    /// ECMA-262 §13.3.8 Argument Lists.
+    pub(super) fn arguments(&mut self, arguments: &'a [Argument<'a>]) -> PushedArguments {
         if arguments.iter().all(|argument| argument.is_expression()) && arguments.len() <= 250 {
             for argument in arguments {
                 if let Some(expression) = argument.as_expression() {
                     self.expression(expression);
                 }
             }
-            return Given::Count(arguments.len());
+            return PushedArguments::Count(arguments.len());
         }
         self.emit_json(Op::Array, Json::from(0));
         for argument in arguments {
             match argument {
                 Argument::SpreadElement(spread) => {
                     self.expression(&spread.argument);
-                    self.at(spread.span);
+                    self.set_location(spread.span);
                     self.emit(Op::Spread);
                 }
                 other => {
@@ -301,6 +306,6 @@ impl<'a> Compiler<'a, '_> {
                 }
             }
         }
-        Given::Array
+        PushedArguments::Array
     }
 }

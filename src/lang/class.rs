@@ -1,4 +1,6 @@
-//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in error.
+//! Classes: constructor, methods, fields, static members, `extends` of a class or of a built-in error. ECMA-262 §15.7 Class Definitions.
+//!
+//! Deviations: accessors, private names, computed member names, static blocks and generators are not supported.
 
 use oxc_ast::AstKind;
 use oxc_ast::ast::{
@@ -15,9 +17,10 @@ use super::compiler::Compiler;
 use super::is_types_only;
 
 impl<'a> Compiler<'a, '_> {
-    /// `( -- class )`; its variable is set before static fields run, which may use it.
+    /// `( -- class )`. The variable of the class is set before static fields run, which may use it.
+    /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     pub(super) fn class(&mut self, class: &'a Class<'a>, name: Option<&str>) {
-        self.at(class.span);
+        self.set_location(class.span);
         if let Some(decorator) = class.decorators.first() {
             self.unsupported(decorator.span, "decorators are not supported", "call the function on the class");
         }
@@ -29,7 +32,7 @@ impl<'a> Compiler<'a, '_> {
             self.heritage(&heritage.expression);
         }
         let properties = self.constructor(class, name, derived);
-        self.at(class.span);
+        self.set_location(class.span);
         self.emit_json(Op::Class, json!({ "derived": derived }));
         self.members(class, &properties);
         if let Some(id) = &class.id
@@ -41,7 +44,7 @@ impl<'a> Compiler<'a, '_> {
         self.static_fields(class);
     }
 
-    /// Within a class its name is a constant of its own, which an assignment outside does not change.
+    /// Refuses an assignment to the class's name if the class uses it: within the class the name is a separate constant.
     fn check_own_name(&mut self, class: &Class<'a>) {
         let Some((id, symbol)) = class.id.as_ref().and_then(|id| Some((id, id.symbol_id.get()?))) else { return };
         let (scoping, nodes) = (self.semantic.scoping(), self.semantic.nodes());
@@ -56,9 +59,10 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// The expression after `extends`. Deviation: of the built-in classes only errors can be extended.
     fn heritage(&mut self, parent: &'a Expression<'a>) {
         if let Some(root) = self.builtin_root(parent)
-            && super::names::is_builtin(root)
+            && super::unresolved_names::is_builtin(root)
             && !root.ends_with("Error")
         {
             self.unsupported(
@@ -70,7 +74,7 @@ impl<'a> Compiler<'a, '_> {
         self.expression(parent);
     }
 
-    /// `( -- constructor )` Gives the names of its parameter properties.
+    /// `( -- constructor )` Returns the names of its parameter properties. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     fn constructor(&mut self, class: &'a Class<'a>, name: &str, derived: bool) -> Vec<&'a str> {
         let kind = if derived { FunctionKind::Derived } else { FunctionKind::Class };
         let written = class.body.body.iter().find_map(|element| match element {
@@ -89,7 +93,7 @@ impl<'a> Compiler<'a, '_> {
             None => {
                 self.begin_function(name, kind, false);
                 if derived {
-                    let rest = self.current.code.fixed_hidden();
+                    let rest = self.current.code.add_hidden_slot();
                     self.current.code.function.rest = true;
                     self.emit_slot(Op::Load, rest);
                     self.emit(Op::SuperCallSpread);
@@ -103,6 +107,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §15.7.13 ClassElementEvaluation, §7.3.33 InitializeInstanceElements.
     fn members(&mut self, class: &'a Class<'a>, properties: &[&'a str]) {
         for element in &class.body.body {
             match element {
@@ -116,12 +121,12 @@ impl<'a> Compiler<'a, '_> {
                 ClassElement::PropertyDefinition(_) | ClassElement::TSIndexSignature(_) => {}
             }
         }
-        let fields: Vec<&'a PropertyDefinition<'a>> = self.fields(class, false).collect();
+        let fields: Vec<&'a PropertyDefinition<'a>> = self.field_definitions(class, false).collect();
         if fields.is_empty() && properties.is_empty() {
             return;
         }
         self.begin_function("", FunctionKind::Function, false);
-        // As Node transforms them: fields before all others, undefined until the constructor's body begins.
+        // Node initialises parameter properties before all other fields, with undefined until the body of the constructor runs.
         for name in properties {
             self.emit(Op::This);
             self.push_undefined();
@@ -136,7 +141,11 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Fields);
     }
 
-    fn fields(&self, class: &'a Class<'a>, fixed: bool) -> impl Iterator<Item = &'a PropertyDefinition<'a>> + use<'a> {
+    fn field_definitions(
+        &self,
+        class: &'a Class<'a>,
+        fixed: bool,
+    ) -> impl Iterator<Item = &'a PropertyDefinition<'a>> + use<'a> {
         class.body.body.iter().filter_map(move |element| match element {
             ClassElement::PropertyDefinition(field)
                 if field.r#static == fixed && !field.declare && !field.r#type.is_abstract() =>
@@ -147,9 +156,9 @@ impl<'a> Compiler<'a, '_> {
         })
     }
 
-    /// One field, with `this` as the object (of a static field: the class).
+    /// One field, with `this` as the object (for a static field, the class). ECMA-262 §15.7.10 ClassFieldDefinitionEvaluation.
     fn field(&mut self, field: &'a PropertyDefinition<'a>) {
-        self.at(field.span);
+        self.set_location(field.span);
         let Some(name) = self.member_name(
             field.computed,
             field.key.static_name().as_deref(),
@@ -167,12 +176,13 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Pop);
     }
 
+    /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     fn static_fields(&mut self, class: &'a Class<'a>) {
-        let fields: Vec<&'a PropertyDefinition<'a>> = self.fields(class, true).collect();
+        let fields: Vec<&'a PropertyDefinition<'a>> = self.field_definitions(class, true).collect();
         if fields.is_empty() {
             return;
         }
-        // Run as a function with the class as `this`.
+        // They run as a function with the class as `this`.
         self.emit(Op::Dup);
         self.begin_function("", FunctionKind::Function, false);
         for field in fields {
@@ -184,7 +194,7 @@ impl<'a> Compiler<'a, '_> {
         self.emit(Op::Pop);
     }
 
-    /// The initialiser of static fields is not a method: it has no class to look for `super` in.
+    /// Refuses `super` in static fields: their initialiser is not a method and has no home object.
     fn check_static_super(&mut self, field: &PropertyDefinition<'a>) {
         let inside = |span: Span| field.span.start <= span.start && span.end <= field.span.end;
         let mut kinds = self.semantic.nodes().iter().map(|node| node.kind());
@@ -194,6 +204,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §15.4.5 MethodDefinitionEvaluation.
     fn method(&mut self, method: &'a MethodDefinition<'a>) {
         if method.kind == MethodDefinitionKind::Constructor || method.value.body.is_none() {
             return;
@@ -228,7 +239,7 @@ impl<'a> Compiler<'a, '_> {
         None
     }
 
-    /// `constructor(private x: number)` sets a field, once the parameters have their values.
+    /// `constructor(private x: number)` sets a field after the parameters are initialised. TypeScript, parameter properties.
     pub(super) fn parameter_properties(&mut self, params: &'a FormalParameters<'a>) {
         for (id, item) in parameter_properties(params) {
             let Some(symbol) = id.symbol_id.get() else { continue };
@@ -246,8 +257,8 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// A field's initial value that may see a parameter property. Compilers disagree: where fields are JavaScript's own, it is
-    /// undefined then; where they are assigned in the constructor, it has its value.
+    /// Refuses the initial value of a field if it may read a parameter property. Compilers differ: with the fields of JavaScript the
+    /// property is undefined then; with fields assigned in the constructor it has its value.
     fn check_early_this(&mut self, field: &PropertyDefinition<'a>, properties: &[&'a str]) {
         if properties.is_empty() {
             return;
@@ -265,13 +276,13 @@ impl<'a> Compiler<'a, '_> {
             (!plain && runs_with_fields(nodes.ancestor_kinds(node.id()))).then_some(this.span)
         });
         if let Some(span) = early {
-            let message = "`this` here may see a parameter property before the constructor has set it";
+            let message = "`this` here may read a parameter property before the constructor has set it";
             self.unsupported(span, message, "set this field in the constructor");
         }
     }
 }
 
-/// The parameters of a constructor that are fields too: `private x: number`.
+/// The parameters of a constructor that are also fields: `private x: number`.
 fn parameter_properties<'a>(
     params: &'a FormalParameters<'a>,
 ) -> impl Iterator<Item = (&'a BindingIdentifier<'a>, &'a FormalParameter<'a>)> {
@@ -286,8 +297,8 @@ fn parameter_properties<'a>(
     })
 }
 
-/// Whether `this` with these nodes around it is the object under construction, at the time of its construction: an arrow that
-/// nothing calls on the spot runs later.
+/// Whether `this` below these nodes is the object under construction during its construction. An arrow function that is not
+/// called on the spot runs later.
 fn runs_with_fields<'k, 'a: 'k>(around: impl Iterator<Item = AstKind<'a>> + 'k) -> bool {
     let mut later = false;
     for kind in around {

@@ -1,4 +1,4 @@
-//! The compiler's state: the functions under construction, the variables in reach, and what was found wrong so far.
+//! The compiler's state: the functions under construction, the variables in scope, and the diagnostics so far.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::vm::op::Op;
 use crate::vm::program::{Capture, FunctionKind};
 use crate::vm::wire;
 
-use super::diagnostic::{Findings, Kind};
-use super::emit::{Arg, Code, Label};
-use super::resolve::{Home, Plan};
+use super::diagnostic::{DiagnosticKind, Diagnostics};
+use super::function_code::{FunctionCode, InstructionArg, Label};
+use super::variable_plan::{StorageClass, VariablePlan};
 
-/// Nesting of statements and expressions that is compiled.
+/// Deepest nesting of statements and expressions.
 const MAX_DEPTH: usize = 220;
 
-/// Where a variable of a frame is.
+/// The storage of a variable in its frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Storage {
     Slot(u16),
@@ -26,66 +26,66 @@ pub(super) enum Storage {
     Global(u16),
 }
 
-/// How the current function reaches a variable.
+/// How the current function accesses a variable.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Access {
+pub(super) enum VariableAccess {
     Slot(u16),
     Cell(u16),
     Capture(u16),
     Global(u16),
 }
 
-/// What `break`, `continue` and `return` pass on their way out, innermost last.
-pub(super) enum Control<'a> {
+/// A construct that `break`, `continue` and `return` pass on their way out, innermost last.
+pub(super) enum ControlScope<'a> {
     /// A loop, a `switch` or a labelled statement.
     Target { labels: Vec<&'a str>, leave: Label, next: Option<Label>, plain_break: bool },
-    /// A hidden slot in use; left early, it is cleared.
+    /// A hidden slot in use, which an early exit clears.
     Hidden(u16),
-    /// A `try` with `finally`: leaving it runs the block first.
-    Finally { kind: u16, value: u16, entry: Label, exits: Vec<Exit> },
+    /// A `try` with `finally`: an exit runs the block first.
+    Finally { kind: u16, value: u16, entry: Label, exits: Vec<DeferredExit> },
 }
 
-/// A way out of a `try` that goes on after `finally`.
+/// An exit from a `try` that continues after `finally`.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Exit {
+pub(super) enum DeferredExit {
     Return,
     Jump(Label, usize),
 }
 
 /// A function under construction.
-pub(super) struct Frame<'a> {
-    pub(super) code: Code,
+pub(super) struct FunctionState<'a> {
+    pub(super) code: FunctionCode,
     pub(super) index: usize,
     pub(super) storage: HashMap<SymbolId, Storage>,
-    pub(super) control: Vec<Control<'a>>,
+    pub(super) control: Vec<ControlScope<'a>>,
     pub(super) kind: FunctionKind,
 }
 
-/// Compiles one source.
+/// The compiler of one source.
 pub(super) struct Compiler<'a, 's> {
     pub(super) semantic: &'s Semantic<'a>,
-    pub(super) plan: Plan,
-    pub(super) findings: Findings<'s>,
-    pub(super) codes: Vec<Option<Code>>,
-    pub(super) frames: Vec<Frame<'a>>,
-    pub(super) current: Frame<'a>,
-    /// Labels that stand directly before the statement to come.
+    pub(super) plan: VariablePlan,
+    pub(super) findings: Diagnostics<'s>,
+    pub(super) codes: Vec<Option<FunctionCode>>,
+    pub(super) enclosing: Vec<FunctionState<'a>>,
+    pub(super) current: FunctionState<'a>,
+    /// Labels directly before the next statement.
     pub(super) pending_labels: Vec<&'a str>,
-    /// Whether `main` is called behind the last statement.
+    /// Whether `main` is called after the last statement.
     pub(super) calls_main: bool,
     depth: usize,
 }
 
 impl<'a, 's> Compiler<'a, 's> {
-    pub(super) fn new(semantic: &'s Semantic<'a>, findings: Findings<'s>) -> Self {
+    pub(super) fn new(semantic: &'s Semantic<'a>, findings: Diagnostics<'s>) -> Self {
         Compiler {
             semantic,
-            plan: Plan::new(semantic),
+            plan: VariablePlan::new(semantic),
             findings,
             codes: vec![None],
-            frames: Vec::new(),
-            current: Frame {
-                code: Code::new(""),
+            enclosing: Vec::new(),
+            current: FunctionState {
+                code: FunctionCode::new(""),
                 index: 0,
                 storage: HashMap::new(),
                 control: Vec::new(),
@@ -101,17 +101,17 @@ impl<'a, 's> Compiler<'a, 's> {
 
     pub(super) fn unsupported(&mut self, span: Span, message: impl Into<String>, hint: &str) {
         let hint = (!hint.is_empty()).then(|| hint.to_owned());
-        self.findings.add(span.start, Kind::Unsupported, message, hint);
+        self.findings.add(span.start, DiagnosticKind::Unsupported, message, hint);
     }
 
-    /// Reports an expression that cannot run here; a value stands in, so that the rest is looked at too.
+    /// Reports an expression that cannot run here. A placeholder value is pushed, so that the rest is compiled too.
     pub(super) fn unsupported_value(&mut self, span: Span, message: impl Into<String>, hint: &str) {
         self.unsupported(span, message, hint);
         self.push_undefined();
     }
 
-    /// Runs `inner` one level deeper, or reports that the source nests too deep.
-    pub(super) fn nested(&mut self, span: Span, inner: impl FnOnce(&mut Self)) -> bool {
+    /// Runs `inner` one level deeper, or reports that the source is nested too deeply.
+    pub(super) fn with_nesting(&mut self, span: Span, inner: impl FnOnce(&mut Self)) -> bool {
         if self.depth >= MAX_DEPTH {
             self.unsupported(span, "this is nested too deeply", "split it into several statements or functions");
             return false;
@@ -125,11 +125,11 @@ impl<'a, 's> Compiler<'a, 's> {
     // ---- emitting ----
 
     pub(super) fn emit(&mut self, op: Op) {
-        self.current.code.emit(op, Arg::None);
+        self.current.code.emit(op, InstructionArg::None);
     }
 
     pub(super) fn emit_json(&mut self, op: Op, arg: Json) {
-        self.current.code.emit(op, Arg::Json(arg));
+        self.current.code.emit(op, InstructionArg::Json(arg));
     }
 
     pub(super) fn emit_slot(&mut self, op: Op, slot: u16) {
@@ -137,20 +137,20 @@ impl<'a, 's> Compiler<'a, 's> {
     }
 
     pub(super) fn jump(&mut self, op: Op, label: Label) {
-        self.current.code.emit(op, Arg::Target(label));
+        self.current.code.emit(op, InstructionArg::Target(label));
     }
 
-    pub(super) fn label(&mut self) -> Label {
-        self.current.code.label()
+    pub(super) fn new_label(&mut self) -> Label {
+        self.current.code.new_label()
     }
 
-    pub(super) fn mark(&mut self, label: Label) {
-        self.current.code.mark(label);
+    pub(super) fn bind_label(&mut self, label: Label) {
+        self.current.code.bind_label(label);
     }
 
-    pub(super) fn at(&mut self, span: Span) {
-        let place = self.findings.place(span.start);
-        self.current.code.set_place(place);
+    pub(super) fn set_location(&mut self, span: Span) {
+        let place = self.findings.location(span.start);
+        self.current.code.set_location(place);
     }
 
     pub(super) fn push_undefined(&mut self) {
@@ -168,7 +168,7 @@ impl<'a, 's> Compiler<'a, 's> {
 
     // ---- scopes ----
 
-    /// Makes the variables of a scope, uninitialised where that can be seen, and its functions.
+    /// Creates the variables of a scope, uninitialised where that is observable. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
     pub(super) fn enter_scope(&mut self, scope: Option<ScopeId>) {
         let Some(scope) = scope else { return };
         let mut symbols: Vec<SymbolId> = self.semantic.scoping().get_bindings(scope).values().copied().collect();
@@ -178,7 +178,7 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// Gives a variable its place. A parameter that already has its slot moves into a cell when closures share it.
+    /// Allocates the storage of a variable. A parameter that already has a slot moves into a cell if closures share it.
     pub(super) fn declare(&mut self, symbol: SymbolId) {
         let scoping = self.semantic.scoping();
         let flags = scoping.symbol_flags(symbol);
@@ -190,7 +190,7 @@ impl<'a, 's> Compiler<'a, 's> {
         }
         let variable = self.plan.variable(symbol);
         if let Some(Storage::Slot(slot)) = self.current.storage.get(&symbol).copied() {
-            if variable.home == Home::Cell {
+            if variable.storage_class == StorageClass::Cell {
                 self.emit_slot(Op::Load, slot);
                 self.emit_slot(Op::NewCell, slot);
                 self.emit_slot(Op::InitCell, slot);
@@ -198,11 +198,11 @@ impl<'a, 's> Compiler<'a, 's> {
             }
             return;
         }
-        let slot = self.current.code.slot(scoping.symbol_name(symbol));
-        let storage = match variable.home {
-            Home::Slot => Storage::Slot(slot),
-            Home::Global => Storage::Global(slot),
-            Home::Cell => {
+        let slot = self.current.code.add_slot(scoping.symbol_name(symbol));
+        let storage = match variable.storage_class {
+            StorageClass::Slot => Storage::Slot(slot),
+            StorageClass::Global => Storage::Global(slot),
+            StorageClass::Cell => {
                 self.emit_slot(Op::NewCell, slot);
                 if !variable.dead_zone {
                     self.push_undefined();
@@ -211,7 +211,7 @@ impl<'a, 's> Compiler<'a, 's> {
                 Storage::Cell(slot)
             }
         };
-        if variable.dead_zone && variable.home != Home::Cell {
+        if variable.dead_zone && variable.storage_class != StorageClass::Cell {
             self.emit_slot(Op::Uninit, slot);
         }
         self.current.storage.insert(symbol, storage);
@@ -219,72 +219,73 @@ impl<'a, 's> Compiler<'a, 's> {
 
     // ---- variables ----
 
-    /// How the current function reaches a variable; captures are added to every function between.
-    pub(super) fn access(&mut self, symbol: SymbolId) -> Option<Access> {
+    /// How the current function accesses a variable. Captures are added to all functions in between. ECMA-262 §9.4.2 ResolveBinding.
+    pub(super) fn resolve_access(&mut self, symbol: SymbolId) -> Option<VariableAccess> {
         if let Some(storage) = self.current.storage.get(&symbol) {
-            return Some(match (*storage, self.frames.is_empty()) {
-                (Storage::Slot(slot), _) | (Storage::Global(slot), true) => Access::Slot(slot),
-                (Storage::Global(slot), false) => Access::Global(slot),
-                (Storage::Cell(slot), _) => Access::Cell(slot),
+            return Some(match (*storage, self.enclosing.is_empty()) {
+                (Storage::Slot(slot), _) | (Storage::Global(slot), true) => VariableAccess::Slot(slot),
+                (Storage::Global(slot), false) => VariableAccess::Global(slot),
+                (Storage::Cell(slot), _) => VariableAccess::Cell(slot),
             });
         }
-        let depth = self.frames.iter().rposition(|frame| frame.storage.contains_key(&symbol))?;
-        let slot = match self.frames[depth].storage.get(&symbol)? {
-            Storage::Global(slot) => return Some(Access::Global(*slot)),
+        let depth = self.enclosing.iter().rposition(|frame| frame.storage.contains_key(&symbol))?;
+        let slot = match self.enclosing[depth].storage.get(&symbol)? {
+            Storage::Global(slot) => return Some(VariableAccess::Global(*slot)),
             Storage::Cell(slot) => *slot,
             Storage::Slot(_) => return None,
         };
         let name = self.semantic.scoping().symbol_name(symbol);
         let mut capture = Capture::Slot(slot);
-        for frame in &mut self.frames[depth + 1..] {
-            capture = Capture::Capture(frame.code.capture(capture, name));
+        for frame in &mut self.enclosing[depth + 1..] {
+            capture = Capture::Capture(frame.code.add_capture(capture, name));
         }
-        Some(Access::Capture(self.current.code.capture(capture, name)))
+        Some(VariableAccess::Capture(self.current.code.add_capture(capture, name)))
     }
 
-    pub(super) fn symbol_of(&self, identifier: &IdentifierReference<'a>) -> Option<SymbolId> {
+    pub(super) fn resolve_symbol(&self, identifier: &IdentifierReference<'a>) -> Option<SymbolId> {
         let reference = identifier.reference_id.get()?;
         let symbol = self.semantic.scoping().get_reference(reference).symbol_id()?;
-        // `declare const x: T` only tells the type of what the host gives.
+        // `declare const x: T` only declares the type of a name that the host provides.
         (!self.semantic.scoping().symbol_flags(symbol).contains(SymbolFlags::Ambient)).then_some(symbol)
     }
 
+    /// `( -- value )`. ECMA-262 §9.1.1.1.6 GetBindingValue.
     pub(super) fn load_symbol(&mut self, symbol: SymbolId, span: Span) {
-        match self.access(symbol) {
-            Some(Access::Slot(slot)) => self.emit_slot(Op::Load, slot),
-            Some(Access::Cell(slot)) => self.emit_slot(Op::LoadCell, slot),
-            Some(Access::Capture(index)) => self.emit_slot(Op::LoadCapture, index),
-            Some(Access::Global(slot)) => self.emit_slot(Op::LoadGlobal, slot),
+        match self.resolve_access(symbol) {
+            Some(VariableAccess::Slot(slot)) => self.emit_slot(Op::Load, slot),
+            Some(VariableAccess::Cell(slot)) => self.emit_slot(Op::LoadCell, slot),
+            Some(VariableAccess::Capture(index)) => self.emit_slot(Op::LoadCapture, index),
+            Some(VariableAccess::Global(slot)) => self.emit_slot(Op::LoadGlobal, slot),
             None => self.unsupported_value(span, "this name cannot be used as a value here", ""),
         }
     }
 
-    /// Assigns the value on the stack; a constant throws instead.
+    /// `( value -- )`. A constant throws instead. ECMA-262 §9.1.1.1.5 SetMutableBinding.
     pub(super) fn store_symbol(&mut self, symbol: SymbolId, span: Span) {
         let flags = self.semantic.scoping().symbol_flags(symbol);
-        // The own name of a function expression is a constant too.
+        // The name of a function expression is a constant too.
         if flags.intersects(SymbolFlags::ConstVariable | SymbolFlags::FunctionExpression) {
             self.emit(Op::Pop);
             self.emit_json(
                 Op::ThrowError,
                 json!({ "name": "TypeError", "message": "Assignment to constant variable." }),
             );
-            // What follows is never reached; it only has to find the stack as it expects it.
+            // The code after it is not reachable, but must have a consistent stack.
             return;
         }
         let variable = self.plan.variable(symbol);
-        let early = variable.dead_zone && (span.start < variable.declared_by || variable.in_switch);
-        match self.access(symbol) {
-            Some(Access::Slot(slot)) if early => self.emit_slot(Op::StoreChecked, slot),
-            Some(Access::Slot(slot)) => self.emit_slot(Op::Store, slot),
-            Some(Access::Cell(slot)) => self.emit_slot(Op::StoreCell, slot),
-            Some(Access::Capture(index)) => self.emit_slot(Op::StoreCapture, index),
-            Some(Access::Global(slot)) => self.emit_slot(Op::StoreGlobal, slot),
+        let early = variable.dead_zone && (span.start < variable.declaration_end || variable.in_switch);
+        match self.resolve_access(symbol) {
+            Some(VariableAccess::Slot(slot)) if early => self.emit_slot(Op::StoreChecked, slot),
+            Some(VariableAccess::Slot(slot)) => self.emit_slot(Op::Store, slot),
+            Some(VariableAccess::Cell(slot)) => self.emit_slot(Op::StoreCell, slot),
+            Some(VariableAccess::Capture(index)) => self.emit_slot(Op::StoreCapture, index),
+            Some(VariableAccess::Global(slot)) => self.emit_slot(Op::StoreGlobal, slot),
             None => self.unsupported(span, "this name cannot be assigned here", ""),
         }
     }
 
-    /// Initialises a variable of the current function with the value on the stack.
+    /// `( value -- )` Initialises a variable of the current function. ECMA-262 §9.1.1.1.4 InitializeBinding.
     pub(super) fn init_symbol(&mut self, symbol: SymbolId, span: Span) {
         match self.current.storage.get(&symbol) {
             Some(Storage::Slot(slot) | Storage::Global(slot)) => self.emit_slot(Op::Store, *slot),
@@ -293,13 +294,13 @@ impl<'a, 's> Compiler<'a, 's> {
         }
     }
 
-    /// Lays out the code, or gives what was found.
-    pub(super) fn finish(mut self) -> Result<super::Compiled, Vec<super::Diagnostic>> {
+    /// Lays out the code, or returns the diagnostics.
+    pub(super) fn finish(mut self) -> Result<super::CompiledProgram, Vec<super::Diagnostic>> {
         if !self.findings.is_empty() {
             return Err(self.findings.into_list());
         }
         self.codes[0] = Some(self.current.code);
         let codes = self.codes.into_iter().flatten().collect();
-        Ok(super::Compiled { bytecode: super::emit::layout(codes) })
+        Ok(super::CompiledProgram { bytecode: super::function_code::lay_out(codes) })
     }
 }

@@ -1,21 +1,21 @@
-//! What the compiler has to say about a source: where, what and what to do instead.
+//! Diagnostics of the compiler: the location, the reason and a hint.
 
 use serde::Serialize;
 
-/// Why a source was refused.
+/// The reason why a source was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "DiagnosticKind"))]
-pub enum Kind {
-    /// It is not TypeScript.
+pub enum DiagnosticKind {
+    /// The source is not TypeScript.
     Syntax,
-    /// It is TypeScript that cannot run here with the meaning that Node gives it.
+    /// The source is TypeScript that cannot run here with its meaning in Node.
     Unsupported,
-    /// It names something that is not there.
+    /// The source uses an undefined name.
     Name,
 }
 
-/// One finding. A file's findings come all at once, in order of place.
+/// One diagnostic. All diagnostics of a file are returned at once, in source order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -26,15 +26,15 @@ pub struct Diagnostic {
     pub line: u32,
     /// Column, from 1, in UTF-16 units as editors count.
     pub column: u32,
-    /// Why.
-    pub kind: Kind,
-    /// What is wrong.
+    /// The reason.
+    pub kind: DiagnosticKind,
+    /// The message.
     pub message: String,
-    /// What to do instead, where that is known.
+    /// The remedy, if known.
     #[cfg_attr(feature = "typescript", ts(optional))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The line of the source, cut at 200 characters.
+    /// The line of the source, truncated to 200 characters.
     pub source_line: String,
 }
 
@@ -49,15 +49,15 @@ impl std::fmt::Display for Diagnostic {
     }
 }
 
-/// Lines and columns of byte offsets.
-pub(super) struct Lines<'a> {
+/// Maps byte offsets to lines and columns.
+pub(super) struct LineIndex<'a> {
     source: &'a str,
     starts: Vec<usize>,
-    /// Ends of the characters beyond ASCII, with the bytes that all up to there have more than UTF-16 units.
+    /// For each non-ASCII character, its end and the number of bytes up to there in excess of UTF-16 units.
     wide: Vec<(usize, usize)>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LineIndex<'a> {
     pub(super) fn new(source: &'a str) -> Self {
         let bytes = source.as_bytes();
         let mut starts = vec![0];
@@ -73,17 +73,17 @@ impl<'a> Lines<'a> {
             surplus += c.len_utf8() - c.len_utf16();
             wide.push((at + c.len_utf8(), surplus));
         }
-        Lines { source, starts, wide }
+        LineIndex { source, starts, wide }
     }
 
-    /// Bytes before an offset that are no UTF-16 unit.
+    /// Bytes before an offset that are not UTF-16 units.
     fn surplus(&self, offset: usize) -> usize {
         let known = self.wide.partition_point(|(end, _)| *end <= offset);
         known.checked_sub(1).map_or(0, |last| self.wide[last].1)
     }
 
     /// Line and column, both from 1.
-    pub(super) fn place(&self, offset: u32) -> (u32, u32) {
+    pub(super) fn location(&self, offset: u32) -> (u32, u32) {
         let offset = (offset as usize).min(self.source.len());
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
         let start = self.starts[line];
@@ -91,7 +91,7 @@ impl<'a> Lines<'a> {
         (u32::try_from(line + 1).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
     }
 
-    pub(super) fn text(&self, line: u32) -> String {
+    pub(super) fn line_text(&self, line: u32) -> String {
         let index = (line as usize).saturating_sub(1).min(self.starts.len() - 1);
         let end = self.starts.get(index + 1).copied().unwrap_or(self.source.len());
         let text = self.source.get(self.starts[index]..end).unwrap_or_default();
@@ -99,24 +99,24 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Collects findings of one file.
-pub(super) struct Findings<'a> {
+/// The diagnostics of one file.
+pub(super) struct Diagnostics<'a> {
     file: &'a str,
-    lines: Lines<'a>,
+    lines: LineIndex<'a>,
     list: Vec<(u32, Diagnostic)>,
 }
 
-impl<'a> Findings<'a> {
+impl<'a> Diagnostics<'a> {
     pub(super) fn new(file: &'a str, source: &'a str) -> Self {
-        Findings { file, lines: Lines::new(source), list: Vec::new() }
+        Diagnostics { file, lines: LineIndex::new(source), list: Vec::new() }
     }
 
-    pub(super) fn place(&self, offset: u32) -> (u32, u32) {
-        self.lines.place(offset)
+    pub(super) fn location(&self, offset: u32) -> (u32, u32) {
+        self.lines.location(offset)
     }
 
-    pub(super) fn add(&mut self, offset: u32, kind: Kind, message: impl Into<String>, hint: Option<String>) {
-        let (line, column) = self.lines.place(offset);
+    pub(super) fn add(&mut self, offset: u32, kind: DiagnosticKind, message: impl Into<String>, hint: Option<String>) {
+        let (line, column) = self.lines.location(offset);
         let found = Diagnostic {
             file: self.file.to_owned(),
             line,
@@ -124,7 +124,7 @@ impl<'a> Findings<'a> {
             kind,
             message: message.into(),
             hint,
-            source_line: self.lines.text(line),
+            source_line: self.lines.line_text(line),
         };
         if !self.list.iter().any(|(_, known)| *known == found) {
             self.list.push((offset, found));
@@ -135,7 +135,7 @@ impl<'a> Findings<'a> {
         self.list.is_empty()
     }
 
-    /// All of them, in order of place.
+    /// All diagnostics, in source order.
     pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|(offset, _)| *offset);
         self.list.into_iter().map(|(_, found)| found).collect()
@@ -148,12 +148,12 @@ mod tests {
 
     #[test]
     fn columns_count_utf16_units_and_lines_end_in_three_ways() {
-        let lines = Lines::new("a\r\n😀b\rc\nd");
-        assert_eq!(lines.place(0), (1, 1));
-        assert_eq!(lines.place(3), (2, 1));
-        assert_eq!(lines.place(7), (2, 3));
-        assert_eq!(lines.place(9), (3, 1));
-        assert_eq!(lines.place(11), (4, 1));
-        assert_eq!(lines.text(2), "😀b");
+        let lines = LineIndex::new("a\r\n😀b\rc\nd");
+        assert_eq!(lines.location(0), (1, 1));
+        assert_eq!(lines.location(3), (2, 1));
+        assert_eq!(lines.location(7), (2, 3));
+        assert_eq!(lines.location(9), (3, 1));
+        assert_eq!(lines.location(11), (4, 1));
+        assert_eq!(lines.line_text(2), "😀b");
     }
 }

@@ -1,5 +1,5 @@
-//! Expressions that read and compute: literals, operators, conditions, members. Assignments stand in `assign.rs`, calls in
-//! `call.rs`. Each leaves exactly one value on the stack.
+//! Expressions that read and compute: literals, operators, conditions, properties. Assignments are in `assignment.rs`, calls in
+//! `call.rs`. Each expression leaves exactly one value on the stack.
 
 use oxc_ast::ast::{
     ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ConditionalExpression, Expression,
@@ -9,34 +9,34 @@ use oxc_ast::ast::{
 use oxc_span::{GetSpan, Span};
 use serde_json::json;
 
+use super::compiler::Compiler;
+use super::function_code::Label;
 use crate::vm::op::Op;
 use crate::vm::wire;
 
-use super::compiler::Compiler;
-use super::emit::Label;
-use super::text;
-
 impl<'a> Compiler<'a, '_> {
     pub(super) fn expression(&mut self, expression: &'a Expression<'a>) {
-        if !self.nested(expression.span(), |this| this.expression_inner(expression)) {
+        if !self.with_nesting(expression.span(), |this| this.expression_inner(expression)) {
             self.push_undefined();
         }
     }
 
+    /// ECMA-262 §13.2.1 The this Keyword, §13.2.3 Literals, §13.2.9 The Grouping Operator, §13.16 Comma Operator. The code of TypeScript's
+    /// type assertions is that of the inner expression.
     fn expression_inner(&mut self, expression: &'a Expression<'a>) {
         match expression {
             Expression::BooleanLiteral(literal) => self.emit_json(Op::Push, json!(literal.value)),
             Expression::NullLiteral(_) => self.emit_json(Op::Push, json!(null)),
             Expression::NumericLiteral(literal) => self.push_number(literal.value),
             Expression::StringLiteral(literal) => {
-                let units = text::units(&literal.value, literal.lone_surrogates);
+                let units = decode_units(&literal.value, literal.lone_surrogates);
                 self.emit_json(Op::Push, wire::text(&units));
             }
             Expression::TemplateLiteral(template) => self.template(template),
             Expression::RegExpLiteral(literal) => self.regexp(literal),
             Expression::Identifier(identifier) => self.read_identifier(identifier),
             Expression::ThisExpression(this) => {
-                self.at(this.span);
+                self.set_location(this.span);
                 self.emit(Op::This);
             }
             Expression::ArrayExpression(array) => self.array(array),
@@ -59,7 +59,7 @@ impl<'a> Compiler<'a, '_> {
             Expression::CallExpression(call) => self.call(call, None),
             Expression::NewExpression(new) => self.new_expression(new),
             Expression::ChainExpression(chain) => self.chain(chain),
-            // A call is already a wait.
+            // A host call already waits for its answer. ECMA-262 §27.7.5.3 Await.
             Expression::AwaitExpression(one) => {
                 self.expression(&one.argument);
                 self.check_thenable();
@@ -73,11 +73,12 @@ impl<'a> Compiler<'a, '_> {
             Expression::StaticMemberExpression(_) | Expression::ComputedMemberExpression(_) => {
                 self.member(expression, None)
             }
-            other => self.no_expression(other),
+            other => self.unsupported_expression(other),
         }
     }
 
-    fn no_expression(&mut self, expression: &Expression<'a>) {
+    /// Deviations from ECMA-262 §13 ECMAScript Language: Expressions. These expressions are refused.
+    fn unsupported_expression(&mut self, expression: &Expression<'a>) {
         let (message, hint) = match expression {
             Expression::BigIntLiteral(_) => ("BigInt is not supported", "use a number (exact up to 2^53) or text"),
             Expression::TaggedTemplateExpression(_) => {
@@ -91,13 +92,13 @@ impl<'a> Compiler<'a, '_> {
                 ("private names (`#x`) are not supported", "use an ordinary field; TypeScript's `private` is accepted")
             }
             Expression::JSXElement(_) | Expression::JSXFragment(_) => ("JSX is not supported", ""),
-            Expression::Super(_) => ("`super` stands only in `super(…)` and `super.method(…)`", ""),
+            Expression::Super(_) => ("`super` is allowed only in `super(…)` and `super.method(…)`", ""),
             _ => ("this expression is not supported", ""),
         };
         self.unsupported_value(expression.span(), message, hint);
     }
 
-    /// An expression whose function or class is named by where it goes: `const f = () => …`.
+    /// An expression whose anonymous function or class gets a name: `const f = () => …`. ECMA-262 §8.4.5 NamedEvaluation.
     pub(super) fn named_expression(&mut self, expression: &'a Expression<'a>, name: &str) {
         match expression.get_inner_expression() {
             Expression::FunctionExpression(function) => self.function_expression(function, Some(name)),
@@ -107,12 +108,13 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §13.2.8 Template Literals.
     fn template(&mut self, template: &'a TemplateLiteral<'a>) {
         let mut empty = true;
         for (at, part) in template.quasis.iter().enumerate() {
             let cooked = part.value.cooked.as_ref().map(|text| text.as_str()).unwrap_or_default();
             if !cooked.is_empty() || (template.expressions.is_empty() && empty) {
-                let units = text::units(cooked, part.lone_surrogates);
+                let units = decode_units(cooked, part.lone_surrogates);
                 self.emit_json(Op::Push, wire::text(&units));
                 if !empty {
                     self.emit(Op::Concat);
@@ -127,6 +129,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §13.2.7 Regular Expression Literals. Deviation: the flags d, v and y are refused in a literal.
     fn regexp(&mut self, literal: &'a RegExpLiteral<'a>) {
         if literal.regex.flags.intersects(RegExpFlags::D | RegExpFlags::V | RegExpFlags::Y) {
             self.unsupported(
@@ -136,13 +139,14 @@ impl<'a> Compiler<'a, '_> {
             );
         }
         let flags = literal.regex.flags.to_string();
-        self.at(literal.span);
+        self.set_location(literal.span);
         self.emit_json(Op::RegExp, json!({ "pattern": literal.regex.pattern.text.as_str(), "flags": flags }));
     }
 
+    /// ECMA-262 §13.2.4 Array Initializer. Deviation: holes are not supported.
     fn array(&mut self, array: &'a ArrayExpression<'a>) {
         let plain = array.elements.iter().take_while(|element| element.is_expression()).count();
-        // Long literals go in parts, so that the operand stack stays small.
+        // Long literals are built in parts, so that the operand stack stays small.
         let first = plain.min(64);
         for element in &array.elements[..first] {
             if let Some(expression) = element.as_expression() {
@@ -154,8 +158,8 @@ impl<'a> Compiler<'a, '_> {
             match element {
                 ArrayExpressionElement::SpreadElement(spread) => {
                     self.expression(&spread.argument);
-                    self.at(spread.span);
-                    let text = self.iterated(&spread.argument);
+                    self.set_location(spread.span);
+                    let text = self.iterable_text(&spread.argument);
                     self.emit_json(Op::Spread, json!({ "text": text }));
                 }
                 ArrayExpressionElement::Elision(hole) => {
@@ -171,6 +175,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §13.2.5 Object Initializer.
     fn object(&mut self, object: &'a ObjectExpression<'a>) {
         self.emit_json(Op::Map, json!(0));
         for property in &object.properties {
@@ -184,6 +189,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §13.2.5.5 PropertyDefinitionEvaluation. Deviations: accessors, generators and `__proto__: value` are not supported.
     fn property(&mut self, property: &'a ObjectProperty<'a>) {
         if property.kind != PropertyKind::Init {
             self.unsupported(property.span, "getters and setters are not supported", "write a method");
@@ -226,16 +232,17 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// The machine's conversions never call back into the program, so methods that would hook into them are refused.
+    /// Refuses a method that conversions would call, because many conversions of the machine do not call methods of the program.
     pub(super) fn check_conversion_method(&mut self, span: Span, name: &str) {
         if matches!(name, "toString" | "valueOf" | "toJSON") {
-            let message = format!("a `{name}` of one's own is not supported: conversions would not call it");
+            let message = format!("an own `{name}` method is not supported: conversions would not call it");
             self.unsupported(span, message, "give the method another name and call it where it is needed");
         }
     }
 
+    /// ECMA-262 §13.15.4 EvaluateStringOrNumericBinaryExpression, §13.10 Relational Operators, §13.11 Equality Operators.
     fn binary(&mut self, binary: &'a BinaryExpression<'a>) {
-        // Long sums lean left; they are walked down without recursion.
+        // The operands of a long sum are nested to the left; a loop follows them without recursion.
         let mut spine = vec![binary];
         let mut left = &binary.left;
         while let Expression::BinaryExpression(inner) = left {
@@ -245,11 +252,12 @@ impl<'a> Compiler<'a, '_> {
         self.expression(left);
         for one in spine.into_iter().rev() {
             self.expression(&one.right);
-            self.at(one.span);
+            self.set_location(one.span);
             self.emit(binary_op(one.operator));
         }
     }
 
+    /// ECMA-262 §13.13 Binary Logical Operators.
     fn logical(&mut self, logical: &'a LogicalExpression<'a>) {
         let mut spine = vec![logical];
         let mut left = &logical.left;
@@ -259,13 +267,14 @@ impl<'a> Compiler<'a, '_> {
         }
         self.expression(left);
         for one in spine.into_iter().rev() {
-            let end = self.label();
-            self.jump(keeping_jump(one.operator), end);
+            let end = self.new_label();
+            self.jump(short_circuit_jump(one.operator), end);
             self.expression(&one.right);
-            self.mark(end);
+            self.bind_label(end);
         }
     }
 
+    /// ECMA-262 §13.5 Unary Operators.
     fn unary(&mut self, unary: &'a UnaryExpression<'a>) {
         let op = match unary.operator {
             UnaryOperator::Delete => return self.delete(unary),
@@ -285,10 +294,11 @@ impl<'a> Compiler<'a, '_> {
             UnaryOperator::Typeof => Op::TypeOf,
         };
         self.expression(&unary.argument);
-        self.at(unary.span);
+        self.set_location(unary.span);
         self.emit(op);
     }
 
+    /// ECMA-262 §13.5.1 The delete Operator. Deviation: the operand must be a property.
     fn delete(&mut self, unary: &'a UnaryExpression<'a>) {
         match unary.argument.get_inner_expression() {
             Expression::StaticMemberExpression(member) => {
@@ -304,50 +314,52 @@ impl<'a> Compiler<'a, '_> {
                 return;
             }
         }
-        self.at(unary.span);
+        self.set_location(unary.span);
         self.emit(Op::Delete);
     }
 
+    /// ECMA-262 §13.14 Conditional Operator.
     pub(super) fn conditional(&mut self, conditional: &'a ConditionalExpression<'a>, name: Option<&str>) {
-        let (otherwise, end) = (self.label(), self.label());
+        let (otherwise, end) = (self.new_label(), self.new_label());
         self.jump_unless(&conditional.test, otherwise);
-        self.maybe_named(&conditional.consequent, name);
+        self.optionally_named_expression(&conditional.consequent, name);
         self.jump(Op::Jump, end);
-        self.mark(otherwise);
-        self.maybe_named(&conditional.alternate, name);
-        self.mark(end);
+        self.bind_label(otherwise);
+        self.optionally_named_expression(&conditional.alternate, name);
+        self.bind_label(end);
     }
 
-    fn maybe_named(&mut self, expression: &'a Expression<'a>, name: Option<&str>) {
+    fn optionally_named_expression(&mut self, expression: &'a Expression<'a>, name: Option<&str>) {
         match name {
             Some(name) => self.named_expression(expression, name),
             None => self.expression(expression),
         }
     }
 
-    /// Jumps when the condition is falsy, without making a value of `&&`, `||` and `!`.
+    /// Jumps if the condition is falsy, without a value for `&&`, `||` and `!`.
     pub(super) fn jump_unless(&mut self, condition: &'a Expression<'a>, target: Label) {
         self.condition(condition, target, false);
     }
 
-    /// Jumps when the condition is truthy.
+    /// Jumps if the condition is truthy.
     pub(super) fn jump_if(&mut self, condition: &'a Expression<'a>, target: Label) {
         self.condition(condition, target, true);
     }
 
+    /// Jumps if the condition is truthy (`when`) or falsy. ECMA-262 §13.13 Binary Logical Operators, §13.5.7 Logical NOT Operator.
     fn condition(&mut self, condition: &'a Expression<'a>, target: Label, when: bool) {
-        let fine = self.nested(condition.span(), |this| match condition {
+        let fine = self.with_nesting(condition.span(), |this| match condition {
             Expression::ParenthesizedExpression(inner) => this.condition(&inner.expression, target, when),
             Expression::UnaryExpression(unary) if unary.operator == UnaryOperator::LogicalNot => {
                 this.condition(&unary.argument, target, !when);
             }
             Expression::LogicalExpression(logical) if logical.operator != LogicalOperator::Coalesce => {
-                // `a && b` fails with either, holds with both; `||` the other way round.
+                // `a && b` is falsy if one operand is falsy and truthy if both are; `||` is the opposite.
                 if (logical.operator == LogicalOperator::And) == when {
-                    let past = this.label();
+                    let past = this.new_label();
                     this.condition(&logical.left, past, !when);
                     this.condition(&logical.right, target, when);
-                    this.mark(past);
+                    this.bind_label(past);
                 } else {
                     this.condition(&logical.left, target, when);
                     this.condition(&logical.right, target, when);
@@ -392,11 +404,29 @@ pub(super) fn binary_op(operator: BinaryOperator) -> Op {
     }
 }
 
-/// The jump that keeps the left side when it decides.
-pub(super) fn keeping_jump(operator: LogicalOperator) -> Op {
+/// The jump that keeps the left operand if it decides the result. ECMA-262 §13.13 Binary Logical Operators.
+pub(super) fn short_circuit_jump(operator: LogicalOperator) -> Op {
     match operator {
         LogicalOperator::Or => Op::JumpIfKeep,
         LogicalOperator::And => Op::JumpIfNKeep,
         LogicalOperator::Coalesce => Op::JumpSomeKeep,
     }
+}
+
+/// The UTF-16 code units of a literal. ECMA-262 §12.9.4.2 SV.
+pub(super) fn decode_units(value: &str, lone_surrogates: bool) -> Vec<u16> {
+    if !lone_surrogates {
+        return value.encode_utf16().collect();
+    }
+    let mut units = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('\u{FFFD}') {
+        units.extend(rest[..at].encode_utf16());
+        rest = &rest[at + '\u{FFFD}'.len_utf8()..];
+        let unit = rest.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        units.push(unit.unwrap_or(0xFFFD));
+        rest = if unit.is_some() { &rest[4..] } else { rest };
+    }
+    units.extend(rest.encode_utf16());
+    units
 }

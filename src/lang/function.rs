@@ -1,4 +1,4 @@
-//! Functions: declarations, expressions, arrows; their parameters and bodies.
+//! Functions: declarations, expressions, arrow functions; their parameters and bodies.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,19 @@ use oxc_span::{GetSpan, Span};
 use serde_json::json;
 
 use crate::vm::op::Op;
-use crate::vm::program::{FunctionKind, Wait};
+use crate::vm::program::{FunctionKind, PromiseUse};
 
-use super::compiler::{Compiler, Frame, Storage};
-use super::emit::{Arg, Code};
+use super::compiler::{Compiler, FunctionState, Storage};
+use super::function_code::{FunctionCode, InstructionArg};
 
 impl<'a> Compiler<'a, '_> {
-    /// A function declaration, made when its scope is entered.
+    /// A function declaration, initialised when its scope is entered. ECMA-262 §15.2.4 InstantiateOrdinaryFunctionObject.
     pub(super) fn hoisted_function(&mut self, function: &'a Function<'a>) {
         if function.declare || function.body.is_none() {
             return;
         }
         let name = function.id.as_ref().map(|id| id.name.as_str()).unwrap_or_default();
-        self.at(function.span);
+        self.set_location(function.span);
         self.function(function, name, FunctionKind::Function);
         if let Some(id) = &function.id
             && let Some(symbol) = id.symbol_id.get()
@@ -33,6 +33,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §15.2.5 InstantiateOrdinaryFunctionExpression.
     pub(super) fn function_expression(&mut self, function: &'a Function<'a>, name: Option<&str>) {
         let own = function.id.as_ref().and_then(|id| id.symbol_id.get().map(|symbol| (id, symbol)));
         let Some((id, symbol)) = own else {
@@ -42,8 +43,8 @@ impl<'a> Compiler<'a, '_> {
         if !used {
             return self.function(function, id.name.as_str(), FunctionKind::Function);
         }
-        // Its own name is a cell around it, filled once the closure is there.
-        let slot = self.current.code.slot(id.name.as_str());
+        // Its own name is a cell outside the function, initialised after the closure is created.
+        let slot = self.current.code.add_slot(id.name.as_str());
         self.emit_slot(Op::NewCell, slot);
         self.current.storage.insert(symbol, Storage::Cell(slot));
         self.function(function, id.name.as_str(), FunctionKind::Function);
@@ -51,7 +52,7 @@ impl<'a> Compiler<'a, '_> {
         self.emit_slot(Op::InitCell, slot);
     }
 
-    /// `( -- closure )`
+    /// `( -- closure )`. ECMA-262 §15.2 Function Definitions, §15.8 Async Function Definitions. Deviation: generators are not supported.
     pub(super) fn function(&mut self, function: &'a Function<'a>, name: &str, kind: FunctionKind) {
         if function.generator {
             return self.unsupported_value(
@@ -64,7 +65,7 @@ impl<'a> Compiler<'a, '_> {
             return self.push_undefined();
         };
         self.begin_function(name, kind, function.r#async);
-        // An object has its fields before the defaults of the constructor's parameters are evaluated.
+        // The fields of an object are initialised before the defaults of the constructor's parameters are evaluated.
         if kind == FunctionKind::Class {
             self.emit(Op::InitFields);
             self.emit(Op::Pop);
@@ -75,6 +76,7 @@ impl<'a> Compiler<'a, '_> {
         self.end_function(function.span);
     }
 
+    /// ECMA-262 §15.3 Arrow Function Definitions, §15.9 Async Arrow Function Definitions.
     pub(super) fn arrow(&mut self, arrow: &'a ArrowFunctionExpression<'a>, name: Option<&str>) {
         self.check_early_arrow(arrow);
         self.begin_function(name.unwrap_or_default(), FunctionKind::Arrow, arrow.r#async);
@@ -83,7 +85,7 @@ impl<'a> Compiler<'a, '_> {
             ArrowFunctionBody::FunctionBody(body) => self.statements(&body.statements),
             other => {
                 if let Some(expression) = other.as_expression() {
-                    self.at(expression.span());
+                    self.set_location(expression.span());
                     self.expression(expression);
                     if arrow.r#async {
                         self.check_thenable();
@@ -96,7 +98,7 @@ impl<'a> Compiler<'a, '_> {
         self.end_function(arrow.span);
     }
 
-    /// An arrow function takes `this` where it is made: before `super(…)`, there is none yet.
+    /// Refuses an arrow function that captures `this` before `super(…)`. Deviation: the closure captures `this` at its creation.
     fn check_early_arrow(&mut self, arrow: &ArrowFunctionExpression<'a>) {
         if self.current.kind != FunctionKind::Derived {
             return;
@@ -121,24 +123,24 @@ impl<'a> Compiler<'a, '_> {
             })
         };
         if uses_this && before_super() {
-            let message = "an arrow function made before `super(…)` cannot use `this`";
-            self.unsupported(arrow.span, message, "make it after super(…)");
+            let message = "an arrow function created before `super(…)` cannot use `this`";
+            self.unsupported(arrow.span, message, "create it after super(…)");
         }
     }
 
-    /// Starts a function inside the current one.
+    /// Starts a function within the current one.
     pub(super) fn begin_function(&mut self, name: &str, kind: FunctionKind, is_async: bool) {
         let index = self.codes.len();
         self.codes.push(None);
-        let mut code = Code::new(name);
+        let mut code = FunctionCode::new(name);
         code.function.kind = kind;
-        code.set_place(self.current.code.place());
+        code.set_location(self.current.code.location());
         code.function.is_async = is_async;
-        let frame = Frame { code, index, storage: HashMap::new(), control: Vec::new(), kind };
-        self.frames.push(std::mem::replace(&mut self.current, frame));
+        let frame = FunctionState { code, index, storage: HashMap::new(), control: Vec::new(), kind };
+        self.enclosing.push(std::mem::replace(&mut self.current, frame));
     }
 
-    /// Ends a body that may fall off its end.
+    /// Ends a body whose end may be reached without `return`.
     pub(super) fn end_function(&mut self, span: Span) {
         if self.current.kind == FunctionKind::Class || self.current.kind == FunctionKind::Derived {
             self.emit(Op::This);
@@ -149,19 +151,20 @@ impl<'a> Compiler<'a, '_> {
         self.finish_function(span);
     }
 
-    /// Goes back to the function around and makes the closure there.
+    /// Returns to the enclosing function and emits the creation of the closure there.
     pub(super) fn finish_function(&mut self, span: Span) {
-        let Some(outer) = self.frames.pop() else { return };
+        let Some(outer) = self.enclosing.pop() else { return };
         let done = std::mem::replace(&mut self.current, outer);
         if done.code.is_too_large() {
             self.unsupported(span, "this function has too many variables", "split it into several functions");
         }
         self.codes[done.index] = Some(done.code);
-        self.at(span);
-        self.current.code.emit(Op::Function, Arg::Function(done.index));
+        self.set_location(span);
+        self.current.code.emit(Op::Function, InstructionArg::Function(done.index));
     }
 
-    /// Parameters come in the first slots; patterns are taken apart and defaults filled in before the body starts.
+    /// Parameters are in the first slots. Patterns and defaults are evaluated before the body.
+    /// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
     fn prologue(&mut self, params: &'a FormalParameters<'a>, scope: Option<ScopeId>) {
         let mut hidden = Vec::new();
         let mut length = None;
@@ -179,7 +182,7 @@ impl<'a> Compiler<'a, '_> {
         self.enter_scope(scope);
         self.check_body_variables(params, scope);
         for (item, slot) in params.items.iter().zip(&hidden) {
-            self.at(item.span);
+            self.set_location(item.span);
             self.parameter(&item.pattern, item.initializer.as_deref(), *slot);
         }
         if let (Some(rest), Some(slot)) = (&params.rest, rest) {
@@ -187,20 +190,20 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// The slot of a parameter: the variable's own where it is a plain name.
+    /// The slot of a parameter. A plain name is the variable itself.
     fn parameter_slot(&mut self, pattern: &'a BindingPattern<'a>) -> u16 {
         match pattern {
-            // One that its default may read keeps what was given elsewhere until then.
-            BindingPattern::BindingIdentifier(id) if self.is_read_early(id) => self.current.code.fixed_hidden(),
+            // If the default may read the parameter, the argument is kept elsewhere until then.
+            BindingPattern::BindingIdentifier(id) if self.is_read_early(id) => self.current.code.add_hidden_slot(),
             BindingPattern::BindingIdentifier(id) => {
-                let slot = self.current.code.slot(id.name.as_str());
+                let slot = self.current.code.add_slot(id.name.as_str());
                 if let Some(symbol) = id.symbol_id.get() {
                     self.current.storage.insert(symbol, Storage::Slot(slot));
                 }
                 slot
             }
             BindingPattern::AssignmentPattern(inner) => self.parameter_slot(&inner.left),
-            _ => self.current.code.fixed_hidden(),
+            _ => self.current.code.add_hidden_slot(),
         }
     }
 
@@ -234,7 +237,8 @@ impl<'a> Compiler<'a, '_> {
         id.symbol_id.get().is_some_and(|symbol| self.plan.variable(symbol).dead_zone)
     }
 
-    /// A body's `var` of a parameter's name is another variable than the one that functions in the parameter list see.
+    /// Refuses a `var` with the name of a parameter if functions in the parameter list use that name: they would see another variable.
+    /// ECMA-262 §10.2.11 FunctionDeclarationInstantiation.
     fn check_body_variables(&mut self, params: &FormalParameters<'a>, scope: Option<ScopeId>) {
         let Some(scope) = scope else { return };
         let (scoping, nodes) = (self.semantic.scoping(), self.semantic.nodes());
@@ -253,15 +257,16 @@ impl<'a> Compiler<'a, '_> {
         });
         if let Some(symbol) = found {
             let span = scoping.symbol_redeclarations(*symbol).last().map_or(params.span, |one| one.span);
-            let message = "a variable of the name of a parameter that a function among the parameters uses";
+            let message = "this variable has the name of a parameter that a function in the parameter list uses";
             self.unsupported(span, message, "give it another name");
         }
     }
 
-    /// The program itself: its statements, then `main(input)` where that is declared and not called.
+    /// The program: its statements, then `main(input)` if `main` is declared and not called. ECMA-262 §16.2 Modules.
+    /// Addition: the call of `main`.
     pub(super) fn program(&mut self, statements: &'a [Statement<'a>], scope: Option<ScopeId>, main: Option<SymbolId>) {
         self.calls_main = main.is_some();
-        self.current.code.input();
+        self.current.code.add_input_parameter();
         self.enter_scope(scope);
         self.statements(statements);
         match main {
@@ -270,7 +275,7 @@ impl<'a> Compiler<'a, '_> {
                 self.emit_slot(Op::Load, 0);
                 let mut arg = json!({ "argc": 1, "text": "main" });
                 if self.plan.has_async {
-                    arg["wait"] = json!(Wait::Await.name());
+                    arg["wait"] = json!(PromiseUse::Await.name());
                 }
                 self.emit_json(Op::Call, arg);
                 self.emit(Op::Return);

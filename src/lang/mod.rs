@@ -1,31 +1,10 @@
-//! The compiler: a TypeScript subset to bytecode. Where a program runs it means what Node means; where it cannot, it is refused
-//! with its place and a hint. It reads source and knows nothing of a running machine.
+//! The compiler: a TypeScript subset to bytecode. A program that compiles has the meaning that it has in Node. Every other program is refused
+//! with a location and a hint. The compiler reads only the source and has no access to a running machine.
 
-mod ask;
-mod assign;
-mod call;
-mod class;
-mod compiler;
-mod control;
-mod diagnostic;
-mod emit;
-mod expression;
-mod function;
-mod method;
-mod names;
-mod nesting;
-mod pattern;
-mod redeclaration;
-mod resolve;
-mod statement;
-mod text;
-mod waiting;
-mod written;
+use std::collections::HashSet;
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests;
-
+use compiler::Compiler;
+use diagnostic::Diagnostics;
 use oxc_allocator::Allocator;
 use oxc_ast::AstKind;
 use oxc_ast::ast::{Expression, Program};
@@ -33,27 +12,47 @@ use oxc_parser::{ParseOptions, Parser};
 use oxc_semantic::{Semantic, SemanticBuilder, SymbolFlags, SymbolId};
 use oxc_span::{GetSpan, SourceType, Span};
 
-use crate::vm::program::WireInstruction;
+use crate::vm::program::Instruction;
 
-pub use diagnostic::{Diagnostic, Kind};
+mod assignment;
+mod async_await;
+mod call;
+mod call_printer;
+mod class;
+mod compiler;
+mod control;
+mod destructuring;
+mod diagnostic;
+mod expression;
+mod function;
+mod function_code;
+mod host_call;
+mod method_call;
+mod nesting;
+mod statement;
+mod unresolved_names;
+mod variable_plan;
 
-use compiler::Compiler;
-use diagnostic::Findings;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests;
 
-/// Bytes that a source may have.
+pub use diagnostic::{Diagnostic, DiagnosticKind};
+
+/// Maximum length of a source, in bytes.
 pub const MAX_SOURCE: usize = 1 << 20;
 
 /// A compiled program.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Compiled {
-    /// The instructions, as they travel.
-    pub bytecode: Vec<WireInstruction>,
+pub struct CompiledProgram {
+    /// The instructions in their wire form.
+    pub bytecode: Vec<Instruction>,
 }
 
-/// Compiles one source. `file` is only named in what is found.
+/// Compiles one source. `file` appears only in diagnostics.
 ///
 /// # Errors
-/// Everything that was found wrong with it, in order of place.
+/// All diagnostics, in source order.
 ///
 /// ```
 /// let compiled = runstate::lang::compile("hello.ts", "console.log('hello')").expect("it compiles");
@@ -62,42 +61,47 @@ pub struct Compiled {
 /// let found = runstate::lang::compile("hello.ts", "consle.log('hello')").expect_err("no such name");
 /// assert_eq!((found[0].line, found[0].hint.as_deref()), (1, Some("did you mean console?")));
 /// ```
-pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
+pub fn compile(file: &str, source: &str) -> Result<CompiledProgram, Vec<Diagnostic>> {
     let source = source.strip_prefix('\u{FEFF}').unwrap_or(source);
-    let mut findings = Findings::new(file, source);
+    let mut findings = Diagnostics::new(file, source);
     if source.len() > MAX_SOURCE {
         let message = format!("the source has {} bytes; at most {MAX_SOURCE} are compiled", source.len());
-        findings.add(0, Kind::Unsupported, message, Some("split the work into several programs".to_owned()));
+        findings.add(0, DiagnosticKind::Unsupported, message, Some("split the work into several programs".to_owned()));
         return Err(findings.into_list());
     }
     if let Err(deep) = nesting::check(source) {
         findings.add(
             deep.offset,
-            Kind::Unsupported,
-            format!("this is nested too deeply: {}", deep.what),
+            DiagnosticKind::Unsupported,
+            format!("this is nested too deeply: {}", deep.construct),
             Some("split it up".to_owned()),
         );
         return Err(findings.into_list());
     }
     let allocator = Allocator::default();
     let options = ParseOptions { parse_regular_expression: true, preserve_parens: false, ..ParseOptions::default() };
-    // A module is strict, as every program is.
+    // ECMA-262 §16.2.1.7 Source Text Module Records: module code is strict, and so is every program.
     let parsed = Parser::new(&allocator, source, SourceType::ts().with_module(true)).with_options(options).parse();
     for error in parsed.diagnostics.errors() {
         let offset = error.labels.first().map_or(0, |label| label.offset());
-        findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
+        findings.add(
+            offset,
+            DiagnosticKind::Syntax,
+            error.message.to_string(),
+            error.help.as_ref().map(ToString::to_string),
+        );
     }
     if !findings.is_empty() || parsed.panicked {
         return Err(findings.into_list());
     }
     let mut program = parsed.program;
-    // Redeclarations are judged by JavaScript's rules: TypeScript's would accept functions that a module refuses.
+    // Redeclarations follow JavaScript's rules: TypeScript's rules would accept functions that a module refuses.
     program.source_type = SourceType::mjs();
     let program: &Program<'_> = allocator.alloc(program);
     let built = SemanticBuilder::new().with_check_syntax_error(true).with_build_nodes(true).build(program);
     let semantic = built.semantic;
-    let merged = redeclaration::merged(&semantic);
-    let namespaces: Vec<Span> = namespaces(&semantic).collect();
+    let merged = self::merged_declarations(&semantic);
+    let namespaces: Vec<Span> = namespace_spans(&semantic).collect();
     for error in built.diagnostics.errors() {
         if error.labels.len() > 1 && error.labels.iter().all(|label| merged.contains(&label.offset())) {
             continue;
@@ -107,7 +111,12 @@ pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
         if namespaces.iter().any(|one| (one.start..one.end).contains(&offset)) {
             continue;
         }
-        findings.add(offset, Kind::Syntax, error.message.to_string(), error.help.as_ref().map(ToString::to_string));
+        findings.add(
+            offset,
+            DiagnosticKind::Syntax,
+            error.message.to_string(),
+            error.help.as_ref().map(ToString::to_string),
+        );
     }
     if !findings.is_empty() {
         return Err(findings.into_list());
@@ -118,14 +127,14 @@ pub fn compile(file: &str, source: &str) -> Result<Compiled, Vec<Diagnostic>> {
     compiler.finish()
 }
 
-fn namespaces(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {
+fn namespace_spans(semantic: &Semantic<'_>) -> impl Iterator<Item = Span> {
     semantic.nodes().iter().filter_map(|node| match node.kind() {
         AstKind::TSNamespaceDeclaration(namespace) => Some(namespace.span),
         _ => None,
     })
 }
 
-/// Whether a node is gone once types are: `main!`, `(main as any)`.
+/// Whether a node affects only types: `main!`, `(main as any)`.
 fn is_types_only(kind: &AstKind<'_>) -> bool {
     matches!(
         kind,
@@ -138,7 +147,7 @@ fn is_types_only(kind: &AstKind<'_>) -> bool {
     )
 }
 
-/// The `main` that is to be called: declared at the top and not called there.
+/// The `main` function to call: declared at the top level and not called there.
 fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
     let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
     let main = scoping.get_root_binding("main".into())?;
@@ -161,4 +170,21 @@ fn main_to_call(semantic: &Semantic<'_>) -> Option<SymbolId> {
                 .any(|kind| matches!(kind, AstKind::Function(_) | AstKind::ArrowFunctionExpression(_)))
     });
     (!called_at_top).then_some(main)
+}
+
+/// Start offsets of the declarations of such names.
+pub(super) fn merged_declarations(semantic: &Semantic<'_>) -> HashSet<u32> {
+    let (scoping, nodes) = (semantic.scoping(), semantic.nodes());
+    let mut starts = HashSet::new();
+    for symbol in scoping.symbol_ids() {
+        let declarations = scoping.symbol_redeclarations(symbol);
+        let running = declarations.iter().filter(|one| {
+            let body = !matches!(nodes.kind(one.declaration), AstKind::Function(function) if function.body.is_none());
+            body && one.flags.intersects(SymbolFlags::Value) && !one.flags.contains(SymbolFlags::Ambient)
+        });
+        if running.count() <= 1 {
+            starts.extend(declarations.iter().map(|one| one.span.start));
+        }
+    }
+    starts
 }

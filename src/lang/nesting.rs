@@ -1,14 +1,14 @@
-//! A scan of the tokens before parsing: the parser recurses over what is nested, and a process must not die of a source.
-//! It over-counts where it is not sure, never under-counts.
+//! A token scan before parsing. The parser recurses over nested constructs, and no source may overflow the stack of the process.
+//! Where the scan is unsure, it overestimates the nesting.
 
-/// Brackets that may be open at once.
+/// Most brackets that may be open at once.
 const MAX_BRACKETS: usize = 200;
-/// Tokens of one expression or statement head without a separator: `a + a + …`, `!!!…`, `x => y => …`.
-const MAX_RUN: usize = 1_500;
-/// `else` after `else` on one level.
+/// Most tokens of one expression or statement head without a separator: `a + a + …`, `!!!…`, `x => y => …`.
+const MAX_EXPRESSION_TOKENS: usize = 1_500;
+/// Longest chain of `else` on one level.
 const MAX_ELSE: usize = 250;
 
-/// Statement keywords before which a line end ends nothing: `if (a)⏎if (b)⏎…` nests.
+/// Words before which a line end does not end a statement: `if (a)⏎if (b)⏎…` nests.
 const NESTING_WORDS: &[&str] = &[
     "if",
     "else",
@@ -26,44 +26,44 @@ const NESTING_WORDS: &[&str] = &[
     "extends",
 ];
 
-/// Where a source nests deeper than it can be parsed, and what is nested.
-pub(super) struct TooDeep {
+/// The construct that is nested too deeply, with its offset.
+pub(super) struct NestingError {
     pub(super) offset: u32,
-    pub(super) what: &'static str,
+    pub(super) construct: &'static str,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Before {
+enum PreviousToken {
     Operand,
-    /// `)` or `}`: what follows may be a division or a regular expression.
+    /// `)` or `}`: a division or a regular expression may follow.
     Close,
     Operator,
 }
 
-struct Level {
+struct NestingLevel {
     run: usize,
     elses: usize,
     template: bool,
 }
 
-struct Scan<'a> {
+struct NestingScanner<'a> {
     source: &'a [u8],
     at: usize,
-    levels: Vec<Level>,
-    before: Before,
+    levels: Vec<NestingLevel>,
+    before: PreviousToken,
     newline: bool,
-    /// To the end of this line quotes are not trusted.
+    /// Quotes are ignored up to the end of this line.
     unsure: bool,
 }
 
-/// Finds the first place that nests too deep.
-pub(super) fn check(source: &str) -> Result<(), TooDeep> {
-    let level = Level { run: 0, elses: 0, template: false };
-    let mut scan = Scan {
+/// Finds the first construct that is nested too deeply.
+pub(super) fn check(source: &str) -> Result<(), NestingError> {
+    let level = NestingLevel { run: 0, elses: 0, template: false };
+    let mut scan = NestingScanner {
         source: source.as_bytes(),
         at: 0,
         levels: vec![level],
-        before: Before::Operator,
+        before: PreviousToken::Operator,
         newline: false,
         unsure: false,
     };
@@ -73,16 +73,16 @@ pub(super) fn check(source: &str) -> Result<(), TooDeep> {
     Ok(())
 }
 
-impl Scan<'_> {
+impl NestingScanner<'_> {
     fn peek(&self, ahead: usize) -> u8 {
         self.source.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn fail(&self, what: &'static str) -> Result<(), TooDeep> {
-        Err(TooDeep { offset: u32::try_from(self.at).unwrap_or(u32::MAX), what })
+    fn fail(&self, what: &'static str) -> Result<(), NestingError> {
+        Err(NestingError { offset: u32::try_from(self.at).unwrap_or(u32::MAX), construct: what })
     }
 
-    fn count(&mut self) -> Result<(), TooDeep> {
+    fn count_token(&mut self) -> Result<(), NestingError> {
         let run = match self.levels.last_mut() {
             Some(level) => {
                 level.run += 1;
@@ -90,24 +90,24 @@ impl Scan<'_> {
             }
             None => 0,
         };
-        if run > MAX_RUN { self.fail("an expression of too many parts") } else { Ok(()) }
+        if run > MAX_EXPRESSION_TOKENS { self.fail("an expression with too many parts") } else { Ok(()) }
     }
 
-    fn reset(&mut self) {
+    fn reset_run(&mut self) {
         if let Some(level) = self.levels.last_mut() {
             level.run = 0;
         }
     }
 
-    fn open(&mut self, template: bool) -> Result<(), TooDeep> {
-        self.count()?;
-        self.levels.push(Level { run: 0, elses: 0, template });
-        self.before = Before::Operator;
+    fn open(&mut self, template: bool) -> Result<(), NestingError> {
+        self.count_token()?;
+        self.levels.push(NestingLevel { run: 0, elses: 0, template });
+        self.before = PreviousToken::Operator;
         self.at += 1;
         if self.levels.len() > MAX_BRACKETS { self.fail("too many brackets open at once") } else { Ok(()) }
     }
 
-    fn token(&mut self) -> Result<(), TooDeep> {
+    fn token(&mut self) -> Result<(), NestingError> {
         let byte = self.peek(0);
         match byte {
             b'\n' | b'\r' => {
@@ -133,11 +133,11 @@ impl Scan<'_> {
             b'(' | b'[' | b'{' => self.open(false)?,
             b')' | b']' | b'}' => self.close(byte)?,
             b';' | b',' => {
-                self.reset();
+                self.reset_run();
                 if byte == b';' {
                     self.end_else();
                 }
-                self.before = Before::Operator;
+                self.before = PreviousToken::Operator;
                 self.at += 1;
             }
             b'"' | b'\'' if !self.unsure => self.string(byte)?,
@@ -147,8 +147,8 @@ impl Scan<'_> {
                 self.word()?
             }
             _ => {
-                self.count()?;
-                self.before = Before::Operator;
+                self.count_token()?;
+                self.before = PreviousToken::Operator;
                 self.at += 1;
             }
         }
@@ -156,7 +156,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn close(&mut self, byte: u8) -> Result<(), TooDeep> {
+    fn close(&mut self, byte: u8) -> Result<(), NestingError> {
         self.at += 1;
         let template = byte == b'}' && self.levels.last().is_some_and(|level| level.template);
         if self.levels.len() > 1 {
@@ -166,9 +166,9 @@ impl Scan<'_> {
             return self.template_rest();
         }
         if byte == b'}' {
-            self.reset();
+            self.reset_run();
         }
-        self.before = if byte == b']' { Before::Operand } else { Before::Close };
+        self.before = if byte == b']' { PreviousToken::Operand } else { PreviousToken::Close };
         Ok(())
     }
 
@@ -178,15 +178,15 @@ impl Scan<'_> {
         }
     }
 
-    fn word(&mut self) -> Result<(), TooDeep> {
+    fn word(&mut self) -> Result<(), NestingError> {
         let start = self.at;
         self.skip_until(|scan| {
             let byte = scan.peek(0);
             !(byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte == b'#' || byte >= 0x80)
         });
         let word = std::str::from_utf8(&self.source[start..self.at]).unwrap_or_default();
-        if self.newline && self.before != Before::Operator && !NESTING_WORDS.contains(&word) {
-            self.reset();
+        if self.newline && self.before != PreviousToken::Operator && !NESTING_WORDS.contains(&word) {
+            self.reset_run();
         }
         if word == "else" {
             let elses = self.levels.last_mut().map_or(0, |level| {
@@ -214,11 +214,11 @@ impl Scan<'_> {
                 | "await"
                 | "yield"
         );
-        self.before = if operand { Before::Operand } else { Before::Operator };
-        self.count()
+        self.before = if operand { PreviousToken::Operand } else { PreviousToken::Operator };
+        self.count_token()
     }
 
-    fn string(&mut self, quote: u8) -> Result<(), TooDeep> {
+    fn string(&mut self, quote: u8) -> Result<(), NestingError> {
         self.at += 1;
         loop {
             match self.peek(0) {
@@ -232,20 +232,20 @@ impl Scan<'_> {
                 _ => self.at += 1,
             }
         }
-        if self.newline && self.before != Before::Operator {
-            self.reset();
+        if self.newline && self.before != PreviousToken::Operator {
+            self.reset_run();
         }
-        self.before = Before::Operand;
-        self.count()
+        self.before = PreviousToken::Operand;
+        self.count_token()
     }
 
-    fn template(&mut self) -> Result<(), TooDeep> {
-        self.count()?;
+    fn template(&mut self) -> Result<(), NestingError> {
+        self.count_token()?;
         self.at += 1;
         self.template_rest()
     }
 
-    fn template_rest(&mut self) -> Result<(), TooDeep> {
+    fn template_rest(&mut self) -> Result<(), NestingError> {
         loop {
             match self.peek(0) {
                 b'\\' => self.at += 2,
@@ -261,20 +261,20 @@ impl Scan<'_> {
                 _ => self.at += 1,
             }
         }
-        self.before = Before::Operand;
+        self.before = PreviousToken::Operand;
         Ok(())
     }
 
-    fn slash(&mut self) -> Result<(), TooDeep> {
-        self.count()?;
+    fn slash(&mut self) -> Result<(), NestingError> {
+        self.count_token()?;
         self.at += 1;
         match self.before {
-            Before::Operand => self.before = Before::Operator,
-            Before::Close => {
+            PreviousToken::Operand => self.before = PreviousToken::Operator,
+            PreviousToken::Close => {
                 self.unsure = true;
-                self.before = Before::Operator;
+                self.before = PreviousToken::Operator;
             }
-            Before::Operator => {
+            PreviousToken::Operator => {
                 let mut class = false;
                 loop {
                     match self.peek(0) {
@@ -289,7 +289,7 @@ impl Scan<'_> {
                     self.at += 1;
                 }
                 self.at += 1;
-                self.before = Before::Operand;
+                self.before = PreviousToken::Operand;
             }
         }
         Ok(())
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_sources_are_found_before_parsing() {
+    fn deeply_nested_sources_are_refused_before_parsing() {
         for source in [
             "(".repeat(10_000),
             "[".repeat(10_000),

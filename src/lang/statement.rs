@@ -1,4 +1,4 @@
-//! Statements: declarations, blocks, branches and the ways out. Loops and `try` stand in `control.rs`.
+//! Statements: declarations, blocks, branches and exits. Loops and `try` are in `control.rs`.
 
 use oxc_ast::ast::{
     BindingPattern, Class, Declaration, Expression, IfStatement, ReturnStatement, Statement, SwitchStatement,
@@ -9,11 +9,11 @@ use oxc_span::{GetSpan, Span};
 use crate::vm::op::Op;
 use crate::vm::program::FunctionKind;
 
-use super::compiler::{Compiler, Control, Exit};
-use super::emit::Label;
+use super::compiler::{Compiler, ControlScope, DeferredExit};
+use super::function_code::Label;
 
 impl<'a> Compiler<'a, '_> {
-    /// Statements of one scope; its functions are there before the first of them runs.
+    /// The statements of one scope. Its functions are initialised before the first statement. ECMA-262 §14.2.3 BlockDeclarationInstantiation.
     pub(super) fn statements(&mut self, statements: &'a [Statement<'a>]) {
         for statement in statements {
             if let Some(Declaration::FunctionDeclaration(function)) = statement.as_declaration() {
@@ -26,11 +26,13 @@ impl<'a> Compiler<'a, '_> {
     }
 
     pub(super) fn statement(&mut self, statement: &'a Statement<'a>) {
-        self.nested(statement.span(), |this| this.statement_inner(statement));
+        self.with_nesting(statement.span(), |this| this.statement_inner(statement));
     }
 
+    /// ECMA-262 §14.2 Block, §14.4 Empty Statement, §14.5 Expression Statement, §14.13 Labelled Statements, §14.14 The throw Statement,
+    /// §14.16 The debugger Statement. Deviation: `debugger` has no effect. §14.11 The with Statement is an early error in strict code.
     fn statement_inner(&mut self, statement: &'a Statement<'a>) {
-        self.at(statement.span());
+        self.set_location(statement.span());
         if !matches!(
             statement,
             Statement::LabeledStatement(_)
@@ -41,7 +43,7 @@ impl<'a> Compiler<'a, '_> {
                 | Statement::DoWhileStatement(_)
         ) && !self.pending_labels.is_empty()
         {
-            self.labelled(statement);
+            self.labelled_statement(statement);
             return;
         }
         match statement {
@@ -61,15 +63,19 @@ impl<'a> Compiler<'a, '_> {
             Statement::TryStatement(statement) => self.try_statement(statement),
             Statement::ThrowStatement(statement) => {
                 self.expression(&statement.argument);
-                self.at(statement.span);
+                self.set_location(statement.span);
                 self.emit(Op::Throw);
             }
             Statement::ReturnStatement(statement) => self.return_statement(statement),
             Statement::BreakStatement(statement) => {
-                self.leave(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), false);
+                self.break_or_continue(
+                    statement.span,
+                    statement.label.as_ref().map(|label| label.name.as_str()),
+                    false,
+                );
             }
             Statement::ContinueStatement(statement) => {
-                self.leave(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), true);
+                self.break_or_continue(statement.span, statement.label.as_ref().map(|label| label.name.as_str()), true);
             }
             Statement::LabeledStatement(statement) => {
                 self.pending_labels.push(statement.label.name.as_str());
@@ -83,6 +89,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// Deviation from ECMA-262 §16.2 Modules: a program is a single module without imports and exports. Imports of types are ignored.
     fn module_declaration(&mut self, statement: &'a Statement<'a>) {
         let (message, hint) = match statement {
             Statement::ImportDeclaration(import) if import.import_kind.is_type() => return,
@@ -96,7 +103,7 @@ impl<'a> Compiler<'a, '_> {
             ),
         };
         self.unsupported(statement.span(), message, hint);
-        // What an export declares is looked at too, so that its names are not reported as missing.
+        // The declaration of an export is compiled too, so that its names are not reported as undefined.
         if let Statement::ExportDeclaration(export) = statement {
             if let Declaration::FunctionDeclaration(function) = &export.declaration {
                 self.hoisted_function(function);
@@ -133,15 +140,17 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
+    /// ECMA-262 §15.7.15 BindingClassDeclarationEvaluation.
     fn class_declaration(&mut self, class: &'a Class<'a>) {
         if class.declare {
             return;
         }
         self.class(class, None);
-        // It has put itself into its variable before its static fields ran.
+        // The class is stored in its variable before its static fields run.
         self.emit(Op::Pop);
     }
 
+    /// ECMA-262 §14.3.1 Let and Const Declarations, §14.3.2 Variable Statement. Deviation: `using` is not supported.
     pub(super) fn variables(&mut self, declaration: &'a VariableDeclaration<'a>) {
         if declaration.declare {
             return;
@@ -150,7 +159,7 @@ impl<'a> Compiler<'a, '_> {
             self.unsupported(declaration.span, "`using` is not supported", "use const and try/finally");
         }
         for declarator in &declaration.declarations {
-            self.at(declarator.span);
+            self.set_location(declarator.span);
             match (&declarator.init, &declarator.id) {
                 (Some(init), BindingPattern::BindingIdentifier(id)) => {
                     self.named_expression(init, id.name.as_str());
@@ -162,8 +171,8 @@ impl<'a> Compiler<'a, '_> {
                     self.expression(init);
                     let from = match (pattern, init.get_inner_expression().is_member_expression()) {
                         (BindingPattern::ArrayPattern(_), true) => None,
-                        (BindingPattern::ArrayPattern(_), false) => Some(self.iterated(init)),
-                        _ => Some(self.written(init)),
+                        (BindingPattern::ArrayPattern(_), false) => Some(self.iterable_text(init)),
+                        _ => Some(self.callee_text(init)),
                     };
                     self.bind_from(pattern, true, from);
                 }
@@ -173,33 +182,35 @@ impl<'a> Compiler<'a, '_> {
                         self.init_symbol(symbol, id.span);
                     }
                 }
-                // `var x;` leaves x as it is.
+                // `var x;` does not change x.
                 (None, _) => {}
             }
         }
     }
 
+    /// ECMA-262 §14.6 The if Statement.
     fn if_statement(&mut self, statement: &'a IfStatement<'a>) {
-        let (otherwise, end) = (self.label(), self.label());
+        let (otherwise, end) = (self.new_label(), self.new_label());
         self.jump_unless(&statement.test, otherwise);
         self.statement(&statement.consequent);
         if let Some(alternate) = &statement.alternate {
             self.jump(Op::Jump, end);
-            self.mark(otherwise);
+            self.bind_label(otherwise);
             self.statement(alternate);
         } else {
-            self.mark(otherwise);
+            self.bind_label(otherwise);
         }
-        self.mark(end);
+        self.bind_label(end);
     }
 
+    /// ECMA-262 §14.12 The switch Statement.
     fn switch(&mut self, statement: &'a SwitchStatement<'a>) {
         self.expression(&statement.discriminant);
-        let subject = self.current.code.hidden();
+        let subject = self.current.code.acquire_hidden_slot();
         self.emit_slot(Op::Store, subject);
         self.enter_scope(statement.scope_id.get());
-        let bodies: Vec<Label> = statement.cases.iter().map(|_| self.label()).collect();
-        let end = self.label();
+        let bodies: Vec<Label> = statement.cases.iter().map(|_| self.new_label()).collect();
+        let end = self.new_label();
         for case in &statement.cases {
             for one in &case.consequent {
                 if let Some(Declaration::FunctionDeclaration(function)) = one.as_declaration() {
@@ -214,35 +225,42 @@ impl<'a> Compiler<'a, '_> {
                 Some(test) => {
                     self.emit_slot(Op::Load, subject);
                     self.expression(test);
-                    self.at(test.span());
+                    self.set_location(test.span());
                     self.emit(Op::Eq);
                     self.jump(Op::JumpIf, *body);
                 }
             }
         }
         self.jump(Op::Jump, default);
-        self.current.control.push(Control::Hidden(subject));
-        self.current.control.push(Control::Target { labels: Vec::new(), leave: end, next: None, plain_break: true });
+        self.current.control.push(ControlScope::Hidden(subject));
+        self.current.control.push(ControlScope::Target {
+            labels: Vec::new(),
+            leave: end,
+            next: None,
+            plain_break: true,
+        });
         for (case, body) in statement.cases.iter().zip(&bodies) {
-            self.mark(*body);
+            self.bind_label(*body);
             for one in &case.consequent {
                 self.statement(one);
             }
         }
         self.current.control.truncate(self.current.control.len() - 2);
-        self.mark(end);
-        self.current.code.release(subject);
+        self.bind_label(end);
+        self.current.code.release_hidden_slot(subject);
     }
 
-    fn labelled(&mut self, statement: &'a Statement<'a>) {
+    /// ECMA-262 §14.13 Labelled Statements.
+    fn labelled_statement(&mut self, statement: &'a Statement<'a>) {
         let labels = std::mem::take(&mut self.pending_labels);
-        let leave = self.label();
-        self.current.control.push(Control::Target { labels, leave, next: None, plain_break: false });
+        let leave = self.new_label();
+        self.current.control.push(ControlScope::Target { labels, leave, next: None, plain_break: false });
         self.statement_inner(statement);
         self.current.control.pop();
-        self.mark(leave);
+        self.bind_label(leave);
     }
 
+    /// ECMA-262 §14.10 The return Statement. Deviation: a constructor cannot return a value.
     fn return_statement(&mut self, statement: &'a ReturnStatement<'a>) {
         match (&statement.argument, self.current.kind) {
             (Some(argument), FunctionKind::Class | FunctionKind::Derived) => {
@@ -261,14 +279,14 @@ impl<'a> Compiler<'a, '_> {
             (None, FunctionKind::Class | FunctionKind::Derived) => self.emit(Op::This),
             (None, _) => self.push_undefined(),
         }
-        self.at(statement.span);
-        self.go(Exit::Return);
+        self.set_location(statement.span);
+        self.emit_exit(DeferredExit::Return);
     }
 
-    /// `break` and `continue`.
-    fn leave(&mut self, span: Span, label: Option<&str>, next: bool) {
+    /// `break` and `continue`. ECMA-262 §14.9 The break Statement, §14.8 The continue Statement.
+    fn break_or_continue(&mut self, span: Span, label: Option<&str>, next: bool) {
         let found = self.current.control.iter().enumerate().rev().find_map(|(depth, control)| {
-            let Control::Target { labels, leave, next: continues, plain_break } = control else { return None };
+            let ControlScope::Target { labels, leave, next: continues, plain_break } = control else { return None };
             let fits = match label {
                 Some(label) => labels.contains(&label),
                 None if next => continues.is_some(),
@@ -280,44 +298,44 @@ impl<'a> Compiler<'a, '_> {
             if next { continues.map(|to| (to, depth)) } else { Some((*leave, depth)) }
         });
         match found {
-            Some((to, depth)) => self.go(Exit::Jump(to, depth)),
-            None => self.unsupported(span, "there is nothing here to leave or to continue", ""),
+            Some((to, depth)) => self.emit_exit(DeferredExit::Jump(to, depth)),
+            None => self.unsupported(span, "`break` or `continue` has no target here", ""),
         }
     }
 
-    /// Goes a way out, through every `finally` between. A return has its value on the stack.
-    pub(super) fn go(&mut self, exit: Exit) {
+    /// Emits an exit through every `finally` block in between. A returned value is on the stack. ECMA-262 §14.15 The try Statement.
+    pub(super) fn emit_exit(&mut self, exit: DeferredExit) {
         let floor = match exit {
-            Exit::Return => 0,
-            Exit::Jump(_, depth) => depth,
+            DeferredExit::Return => 0,
+            DeferredExit::Jump(_, depth) => depth,
         };
         let mut cleared = Vec::new();
         for at in (floor..self.current.control.len()).rev() {
             match &mut self.current.control[at] {
-                Control::Hidden(slot) if exit != Exit::Return => cleared.push(*slot),
-                Control::Finally { kind, value, entry, exits } => {
+                ControlScope::Hidden(slot) if exit != DeferredExit::Return => cleared.push(*slot),
+                ControlScope::Finally { kind, value, entry, exits } => {
                     let (kind, value, entry) = (*kind, *value, *entry);
                     let number = exits.iter().position(|one| *one == exit).unwrap_or_else(|| {
                         exits.push(exit);
                         exits.len() - 1
                     });
-                    if exit == Exit::Return {
+                    if exit == DeferredExit::Return {
                         self.emit_slot(Op::Store, value);
                     }
                     self.clear_all(&cleared);
-                    // 0 goes on behind the block, 1 throws on.
+                    // 0 continues after the block, 1 throws again.
                     self.push_number(number as f64 + 2.0);
                     self.emit_slot(Op::Store, kind);
                     self.jump(Op::Jump, entry);
                     return;
                 }
-                Control::Hidden(_) | Control::Target { .. } => {}
+                ControlScope::Hidden(_) | ControlScope::Target { .. } => {}
             }
         }
         self.clear_all(&cleared);
         match exit {
-            Exit::Return => self.emit(Op::Return),
-            Exit::Jump(to, _) => self.jump(Op::Jump, to),
+            DeferredExit::Return => self.emit(Op::Return),
+            DeferredExit::Jump(to, _) => self.jump(Op::Jump, to),
         }
     }
 
@@ -327,7 +345,7 @@ impl<'a> Compiler<'a, '_> {
         }
     }
 
-    /// Evaluates for the effects only.
+    /// Evaluates an expression and discards its value. ECMA-262 §14.5 Expression Statement.
     pub(super) fn discard(&mut self, expression: &'a Expression<'a>) {
         match expression {
             Expression::AssignmentExpression(assignment) => self.assignment(assignment, false),

@@ -1,27 +1,27 @@
-//! What the compiler accepts and refuses. What programs mean is tested against Node in `tests/language.rs`.
+//! The programs that the compiler accepts and refuses. `tests/language.rs` compares the meaning of programs with Node.
 
 use super::*;
-use crate::vm::Program as Decoded;
+use crate::vm::VerifiedProgram;
 
-fn refused(source: &str) -> Vec<(Kind, u32, u32, String)> {
+fn compile_errors(source: &str) -> Vec<(DiagnosticKind, u32, u32, String)> {
     let found = compile("t.ts", source).err().unwrap_or_default();
     found.into_iter().map(|one| (one.kind, one.line, one.column, one.message)).collect()
 }
 
 #[track_caller]
-fn accepts(source: &str) -> Vec<WireInstruction> {
+fn assert_compiles(source: &str) -> Vec<Instruction> {
     let compiled = compile("t.ts", source).unwrap_or_else(|found| {
         let all: Vec<String> = found.iter().map(ToString::to_string).collect();
         panic!("{source}\n{}", all.join("\n"))
     });
-    if let Err(error) = Decoded::decode(&compiled.bytecode) {
+    if let Err(error) = VerifiedProgram::decode(&compiled.bytecode) {
         panic!("{source}\n{error}\n{}", listing(&compiled.bytecode));
     }
     compiled.bytecode
 }
 
-fn listing(code: &[WireInstruction]) -> String {
-    let line = |(at, one): (usize, &WireInstruction)| {
+fn listing(code: &[Instruction]) -> String {
+    let line = |(at, one): (usize, &Instruction)| {
         let name = crate::vm::op::Op::from_code(one.op).map_or("?", crate::vm::op::Op::name);
         format!("{at:4} {name} {}\n", one.arg.as_ref().map(ToString::to_string).unwrap_or_default())
     };
@@ -29,7 +29,7 @@ fn listing(code: &[WireInstruction]) -> String {
 }
 
 #[test]
-fn what_it_accepts_passes_verification() {
+fn accepted_sources_pass_bytecode_verification() {
     let sources = [
         "",
         "console.log(1 + 2 * 3, `a${1}b`, 'x')",
@@ -59,9 +59,9 @@ fn what_it_accepts_passes_verification() {
         "declare const CC: any; interface A { x: number } type B = A; const z = (CC('p') as string)!; console.log(z satisfies string)",
     ];
     for source in sources {
-        accepts(source);
-        accepts(&format!("\u{FEFF}{}", source.replace("; ", ";\r\n")));
-        accepts(&format!(
+        assert_compiles(source);
+        assert_compiles(&format!("\u{FEFF}{}", source.replace("; ", ";\r\n")));
+        assert_compiles(&format!(
             "async function wrapped(w) {{ {} }}\nawait wrapped({{}})",
             source.replace("declare const CC: any;", "").replace("interface A", "interface A2")
         ));
@@ -69,49 +69,49 @@ fn what_it_accepts_passes_verification() {
 }
 
 #[test]
-fn what_it_refuses_has_a_kind_and_a_place() {
-    let cases: &[(&str, Kind, u32, u32)] = &[
-        ("let a = ;", Kind::Syntax, 1, 9),
-        ("let a = 1;\nlet a = 2;", Kind::Syntax, 1, 5),
-        ("break;", Kind::Syntax, 1, 1),
-        ("return 1", Kind::Syntax, 1, 1),
-        ("const a;", Kind::Syntax, 1, 7),
-        ("foo()", Kind::Name, 1, 1),
-        ("\n  x = 1", Kind::Name, 2, 3),
-        ("const s = '😀' + nope", Kind::Name, 1, 18),
-        ("import x from 'y'", Kind::Unsupported, 1, 1),
-        ("export const x = 1", Kind::Unsupported, 1, 1),
-        ("function* g() {}", Kind::Unsupported, 1, 1),
-        ("const a = 1n", Kind::Unsupported, 1, 11),
-        ("Promise.resolve(1)", Kind::Unsupported, 1, 1),
-        ("new Date()", Kind::Unsupported, 1, 1),
-        ("Math.foo(1)", Kind::Unsupported, 1, 1),
-        ("const { x } = globalThis", Kind::Unsupported, 1, 15),
-        ("const o = { get x() { return 1 } }", Kind::Unsupported, 1, 13),
-        ("CC('x', { timeout: 1 })", Kind::Unsupported, 1, 11),
-        ("CC()", Kind::Unsupported, 1, 1),
-        ("[1].map(CC)", Kind::Unsupported, 1, 9),
-        ("async function f() {} const x = f(); console.log(x)", Kind::Unsupported, 1, 33),
-        ("class A { async f() {} } const x = new A().f(); console.log(x)", Kind::Unsupported, 1, 36),
-        ("(async () => 1)(); console.log(2)", Kind::Unsupported, 1, 1),
-        ("[1].map(async x => x)", Kind::Unsupported, 1, 9),
-        ("'a'.localeCompare('b')", Kind::Unsupported, 1, 5),
-        ("enum A { B }", Kind::Unsupported, 1, 1),
-        ("label: for (;;) { x`a` }", Kind::Unsupported, 1, 19),
-        ("const o = { toString() { return 'x' } }", Kind::Unsupported, 1, 13),
-        ("class A { #x = 1 }", Kind::Unsupported, 1, 11),
-        ("const a = [1,,2]", Kind::Unsupported, 1, 14),
-        ("/(/", Kind::Syntax, 1, 2),
-        ("for (const x of x) {}", Kind::Unsupported, 1, 17),
+fn diagnostics_have_a_kind_a_line_and_a_column() {
+    let cases: &[(&str, DiagnosticKind, u32, u32)] = &[
+        ("let a = ;", DiagnosticKind::Syntax, 1, 9),
+        ("let a = 1;\nlet a = 2;", DiagnosticKind::Syntax, 1, 5),
+        ("break;", DiagnosticKind::Syntax, 1, 1),
+        ("return 1", DiagnosticKind::Syntax, 1, 1),
+        ("const a;", DiagnosticKind::Syntax, 1, 7),
+        ("foo()", DiagnosticKind::Name, 1, 1),
+        ("\n  x = 1", DiagnosticKind::Name, 2, 3),
+        ("const s = '😀' + nope", DiagnosticKind::Name, 1, 18),
+        ("import x from 'y'", DiagnosticKind::Unsupported, 1, 1),
+        ("export const x = 1", DiagnosticKind::Unsupported, 1, 1),
+        ("function* g() {}", DiagnosticKind::Unsupported, 1, 1),
+        ("const a = 1n", DiagnosticKind::Unsupported, 1, 11),
+        ("Promise.resolve(1)", DiagnosticKind::Unsupported, 1, 1),
+        ("new Date()", DiagnosticKind::Unsupported, 1, 1),
+        ("Math.foo(1)", DiagnosticKind::Unsupported, 1, 1),
+        ("const { x } = globalThis", DiagnosticKind::Unsupported, 1, 15),
+        ("const o = { get x() { return 1 } }", DiagnosticKind::Unsupported, 1, 13),
+        ("CC('x', { timeout: 1 })", DiagnosticKind::Unsupported, 1, 11),
+        ("CC()", DiagnosticKind::Unsupported, 1, 1),
+        ("[1].map(CC)", DiagnosticKind::Unsupported, 1, 9),
+        ("async function f() {} const x = f(); console.log(x)", DiagnosticKind::Unsupported, 1, 33),
+        ("class A { async f() {} } const x = new A().f(); console.log(x)", DiagnosticKind::Unsupported, 1, 36),
+        ("(async () => 1)(); console.log(2)", DiagnosticKind::Unsupported, 1, 1),
+        ("[1].map(async x => x)", DiagnosticKind::Unsupported, 1, 9),
+        ("'a'.localeCompare('b')", DiagnosticKind::Unsupported, 1, 5),
+        ("enum A { B }", DiagnosticKind::Unsupported, 1, 1),
+        ("label: for (;;) { x`a` }", DiagnosticKind::Unsupported, 1, 19),
+        ("const o = { toString() { return 'x' } }", DiagnosticKind::Unsupported, 1, 13),
+        ("class A { #x = 1 }", DiagnosticKind::Unsupported, 1, 11),
+        ("const a = [1,,2]", DiagnosticKind::Unsupported, 1, 14),
+        ("/(/", DiagnosticKind::Syntax, 1, 2),
+        ("for (const x of x) {}", DiagnosticKind::Unsupported, 1, 17),
     ];
     for (source, kind, line, column) in cases {
-        let found = refused(source);
+        let found = compile_errors(source);
         assert!(found.first().is_some_and(|(k, l, c, _)| (k, l, c) == (kind, line, column)), "{source}: {found:?}");
     }
 }
 
 #[test]
-fn what_asks_the_outside_is_refused_with_a_hint_where_it_would_mean_something_else() {
+fn misused_host_calls_are_refused_with_a_hint() {
     let sources = [
         "CC('q', { timeout: 1 })",
         "CC('q', { unknown: 1 })",
@@ -149,7 +149,7 @@ fn what_asks_the_outside_is_refused_with_a_hint_where_it_would_mean_something_el
         "try { } catch (e) { e instanceof CallError }",
         "slep(5)",
     ];
-    let told: Vec<String> = sources
+    let messages: Vec<String> = sources
         .iter()
         .map(|source| {
             let found = compile("t.ts", source).err().unwrap_or_default();
@@ -157,7 +157,7 @@ fn what_asks_the_outside_is_refused_with_a_hint_where_it_would_mean_something_el
             found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(messages.join("\n"));
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn early_errors_of_a_module_are_syntax_errors() {
     sources.extend(others.map(str::to_owned));
     let accepted: Vec<&String> = sources
         .iter()
-        .filter(|source| !refused(source).first().is_some_and(|(kind, ..)| *kind == Kind::Syntax))
+        .filter(|source| !compile_errors(source).first().is_some_and(|(kind, ..)| *kind == DiagnosticKind::Syntax))
         .collect();
     assert!(accepted.is_empty(), "{accepted:#?}");
 }
@@ -236,7 +236,7 @@ fn names_that_may_be_declared_twice_are_accepted() {
         "interface f { x: number } function f() {} type g = 1; function g() {} interface A {} class A {} interface A {}",
         "const a = 0o10 + 0.5; const b = '\\0' + '\\x01'",
     ] {
-        accepts(source);
+        assert_compiles(source);
     }
 }
 
@@ -267,30 +267,35 @@ fn programs_that_mean_something_else_in_node_are_refused() {
         ("const o = { async f() {} }; (o.f as any)(); 1", 29),
     ];
     for (source, column) in cases {
-        let found = refused(source);
-        assert!(found.first().is_some_and(|one| (one.0, one.2) == (Kind::Unsupported, *column)), "{source}: {found:?}");
+        let found = compile_errors(source);
+        assert!(
+            found.first().is_some_and(|one| (one.0, one.2) == (DiagnosticKind::Unsupported, *column)),
+            "{source}: {found:?}"
+        );
     }
-    accepts("class A { x = () => this.y; z = this.x; constructor(private y: number) {} }");
-    accepts("const r = [{ when: (x) => x, then: (x) => x }]; async function f() { return r[0].then(1) } await f()");
-    accepts("class A { m() { return A } } class B { static n = 1 } B = A as any; new B()");
+    assert_compiles("class A { x = () => this.y; z = this.x; constructor(private y: number) {} }");
+    assert_compiles(
+        "const r = [{ when: (x) => x, then: (x) => x }]; async function f() { return r[0].then(1) } await f()",
+    );
+    assert_compiles("class A { m() { return A } } class B { static n = 1 } B = A as any; new B()");
 }
 
 #[test]
-fn all_findings_come_at_once_and_in_order() {
-    let found = refused("foo();\nconst a = 1n;\nbar();\nexport const b = nope;");
+fn all_diagnostics_are_reported_in_source_order() {
+    let found = compile_errors("foo();\nconst a = 1n;\nbar();\nexport const b = nope;");
     let lines: Vec<u32> = found.iter().map(|(_, line, _, _)| *line).collect();
     assert_eq!(lines, [1, 2, 3, 4, 4]);
 }
 
 #[test]
-fn hints_name_what_is_near() {
+fn hint_suggests_the_nearest_name() {
     let found = compile("t.ts", "const total = 1; console.log(totl)").err().unwrap_or_default();
     assert_eq!(found[0].hint.as_deref(), Some("did you mean total?"));
     assert_eq!(found[0].source_line, "const total = 1; console.log(totl)");
 }
 
 #[test]
-fn deep_sources_are_refused_and_do_not_end_the_process() {
+fn deeply_nested_sources_do_not_overflow_the_stack() {
     let deep = [
         format!("x = {}1{}", "(".repeat(190), ")".repeat(190)),
         format!("const x = {}1{}", "[".repeat(190), "]".repeat(190)),

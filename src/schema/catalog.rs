@@ -1,26 +1,26 @@
-//! The set of collections that an engine works with, checked once.
+//! The collections that an engine works with, checked once.
 
 use super::{Collection, Index, IndexKind, Kind, Presence};
-use crate::value::{Few, FewOf};
+use crate::value::{SortedMap, SortedSet};
 
-/// A declaration that contradicts itself.
+/// A declaration that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("collection {collection}: {problem}")]
 pub struct CatalogError {
-    /// The collection that is declared wrongly.
+    /// The collection with the invalid declaration.
     pub collection: String,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
 }
 
 /// Collections by name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    collections: Few<&'static str, &'static Collection>,
+    collections: SortedMap<&'static str, &'static Collection>,
 }
 
 impl Catalog {
-    /// Checks the declarations and takes them.
+    /// Checks the declarations and creates the catalog.
     pub fn new(collections: &[&'static Collection]) -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for &collection in collections {
@@ -63,10 +63,10 @@ fn verify(collection: &Collection) -> Result<(), String> {
     if collection.version == 0 {
         return Err("versions begin at 1".to_owned());
     }
-    let mut fields = FewOf::default();
+    let mut fields = SortedSet::default();
     for field in collection.fields {
         if field.name.starts_with('_') || field.name.split('.').any(str::is_empty) {
-            return Err(format!("`{}` is no field name (names that begin with _ are reserved)", field.name));
+            return Err(format!("`{}` is not a valid field name (names that begin with _ are reserved)", field.name));
         }
         if fields.insert(field.name, ()).is_some() {
             return Err(format!("field `{}` is declared twice", field.name));
@@ -77,7 +77,7 @@ fn verify(collection: &Collection) -> Result<(), String> {
             return Err(format!("the default of `{}` is none of its values", field.name));
         }
     }
-    let mut names = FewOf::default();
+    let mut names = SortedSet::default();
     for index in collection.indexes {
         if names.insert(index.name(), ()).is_some() {
             return Err(format!("index `{}` is declared twice", index.name()));
@@ -89,31 +89,31 @@ fn verify(collection: &Collection) -> Result<(), String> {
         if let Some(path) =
             index.fields.iter().map(|(path, _)| *path).chain(partial).find(|path| !fields.contains_key(path))
         {
-            return Err(format!("index `{}` reads `{path}`, which is no declared field", index.name()));
+            return Err(format!("index `{}` reads `{path}`, which is not a declared field", index.name()));
         }
         verify_unique(collection, index)?;
     }
     if let Some(ttl) = &collection.ttl
         && collection.kind_of(ttl.field) != Kind::Timestamp
     {
-        return Err(format!("it expires by `{}`, which is no timestamp", ttl.field));
+        return Err(format!("it expires by `{}`, which is not a timestamp", ttl.field));
     }
     Ok(())
 }
 
-/// Uniqueness is what a backend enforces by itself, so it must be one that every backend can state.
+/// Backends enforce uniqueness themselves, so every backend must be able to express the index.
 fn verify_unique(collection: &Collection, index: &Index) -> Result<(), String> {
     if !index.unique {
         return Ok(());
     }
     let compared = |path: &str| !matches!(collection.kind_of(path), Kind::Json | Kind::List | Kind::Object);
     if let Some((path, _)) = index.fields.iter().find(|(path, _)| !compared(path)) {
-        // Two documents that are equal here are not to some backend: by the order of keys, or by `1` and `1.0` inside.
-        return Err(format!("unique index `{}` reads `{path}`, which holds no single value", index.name()));
+        // Backends disagree about equality here: by the order of keys, or for `1` and `1.0` inside a value.
+        return Err(format!("unique index `{}` reads `{path}`, which does not hold a single value", index.name()));
     }
-    if index.partial.is_some_and(|predicate| predicate.asks_for_absence()) {
+    if index.partial.is_some_and(|predicate| predicate.uses_missing()) {
         return Err(format!(
-            "unique index `{}` is partial by what is missing; not every store can state that",
+            "unique index `{}` is partial by a missing field; not every store can express that",
             index.name()
         ));
     }
@@ -122,33 +122,34 @@ fn verify_unique(collection: &Collection, index: &Index) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Constant, Direction::Ascending, Field, Index, Predicate};
+    use super::super::{Direction::Ascending, Field, Index, Literal, Predicate};
     use super::*;
 
     const TWICE: Collection = Collection::new("a.b", 1).fields(&[Field::text("x"), Field::int("x")]);
-    const UNDECLARED: Collection = Collection::new("a.b", 1).indexes(&[Index::by(&[("y", Ascending)])]);
+    const UNDECLARED: Collection = Collection::new("a.b", 1).indexes(&[Index::ordered(&[("y", Ascending)])]);
     const NAME: Collection = Collection::new("nodomain", 1);
     const LOOSE: Collection =
-        Collection::new("a.b", 1).fields(&[Field::json("x")]).indexes(&[Index::by(&[("x", Ascending)]).unique()]);
+        Collection::new("a.b", 1).fields(&[Field::json("x")]).indexes(&[Index::ordered(&[("x", Ascending)]).unique()]);
     const LISTS: Collection =
         Collection::new("a.b", 1).fields(&[Field::list("x")]).indexes(&[Index::each(&[("x", Ascending)]).unique()]);
     const OPEN: Collection = Collection::new("a.b", 1)
         .fields(&[Field::text("x"), Field::text("end").optional()])
-        .indexes(&[Index::by(&[("x", Ascending)]).unique().partial(Predicate::All(&[
-            Predicate::Eq("x", Constant::Text("y")),
+        .indexes(&[Index::ordered(&[("x", Ascending)]).unique().partial(Predicate::All(&[
+            Predicate::Eq("x", Literal::Text("y")),
             Predicate::Any(&[Predicate::Missing("end")]),
         ]))]);
     const FINE: Collection = Collection::new("a.b", 1);
 
     #[test]
-    fn wrong_declarations_say_what_is_wrong() {
+    fn invalid_declarations_report_the_problem() {
         let problem = |c: &'static Collection| Catalog::new(&[c]).unwrap_err().to_string();
         assert_eq!(problem(&TWICE), "collection a.b: field `x` is declared twice");
-        assert_eq!(problem(&UNDECLARED), "collection a.b: index `y` reads `y`, which is no declared field");
+        assert_eq!(problem(&UNDECLARED), "collection a.b: index `y` reads `y`, which is not a declared field");
         assert_eq!(problem(&NAME), "collection nodomain: its name is not `domain.collection` in lower case");
-        assert_eq!(problem(&LOOSE), "collection a.b: unique index `x` reads `x`, which holds no single value");
-        assert_eq!(problem(&LISTS), "collection a.b: unique index `x` reads `x`, which holds no single value");
-        let absence = "collection a.b: unique index `x` is partial by what is missing; not every store can state that";
+        assert_eq!(problem(&LOOSE), "collection a.b: unique index `x` reads `x`, which does not hold a single value");
+        assert_eq!(problem(&LISTS), "collection a.b: unique index `x` reads `x`, which does not hold a single value");
+        let absence =
+            "collection a.b: unique index `x` is partial by a missing field; not every store can express that";
         assert_eq!(problem(&OPEN), absence);
         assert_eq!(Catalog::new(&[&FINE, &FINE]).unwrap_err().problem, "is declared twice");
     }

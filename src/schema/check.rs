@@ -1,67 +1,67 @@
-//! Whether a document is what its collection declares.
+//! Checks whether a document matches the declaration of its collection.
 
 use super::{Collection, Field, Kind, Presence, parse_decimal};
 use crate::limits::{DOCUMENT_DEPTH, SAFE_INTEGER};
-use crate::value::{Document, Excess, Json, check_storable, get};
+use crate::value::{Document, Json, ValueError, check_storable, get};
 
-/// A field that breaks its declaration.
+/// A field that does not match its declaration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Violation {
     /// Dotted path.
     pub field: String,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: String,
 }
 
-/// Names at the top of a document that stores keep for themselves: revision, schema version, touch.
+/// Top-level names that stores reserve: id, revision, schema version, touch.
 pub const RESERVED: [&str; 4] = ["_id", "_rev", "_v", "_touch"];
 
-/// Checks `document` against what holds for every document, then against the fields of `collection`.
+/// Checks `document` against the rules for every document, then against the fields of `collection`.
 ///
-/// For every document, whatever is declared: names at its top are not empty, hold no `.`, do not begin with `$` and are not
-/// [`RESERVED`]; no key at any depth holds NUL; integers are within ±(2^53 - 1); it is at most [`DOCUMENT_DEPTH`] levels deep,
-/// itself included. Each of these is what some backend cannot hold or address.
+/// The rules for every document: top-level names are not empty, contain no `.`, do not begin with `$` and are not [`RESERVED`]. No key at
+/// any depth contains NUL. Integers are within ±(2^53 - 1). The document is at most [`DOCUMENT_DEPTH`] levels deep, itself included. Each
+/// rule excludes something that some backend cannot store or address.
 pub fn check(collection: &Collection, document: &Document) -> Result<(), Violation> {
     for (name, value) in document {
         let violation = |reason: String| Violation { field: name.clone(), reason };
-        if let Some(reason) = no_name(name) {
+        if let Some(reason) = name_violation(name) {
             return Err(violation(reason.to_owned()));
         }
         check_storable(value, DOCUMENT_DEPTH - 1).map_err(|excess| match excess {
-            Excess::Depth(_) => violation(format!("makes the document nest deeper than {DOCUMENT_DEPTH} levels")),
+            ValueError::Depth(_) => violation(format!("makes the document nest deeper than {DOCUMENT_DEPTH} levels")),
             excess => violation(format!("is {excess}")),
         })?;
     }
     collection.fields.iter().try_for_each(|field| {
         let reason = match get(document, field.name) {
             Some(Json::Null) if field.presence == Presence::Optional => None,
-            Some(value) => wrong(field, value),
-            // A field inside an optional object is asked for only where the object is.
-            None => (field.presence == Presence::Required && parent_is_there(document, field.name))
+            Some(value) => field_violation(field, value),
+            // A field inside an optional object is required only where the object exists.
+            None => (field.presence == Presence::Required && parent_exists(document, field.name))
                 .then(|| "is missing".to_owned()),
         };
         reason.map_or(Ok(()), |reason| Err(Violation { field: field.name.to_owned(), reason }))
     })
 }
 
-/// Why a name cannot stand at the top of a document.
-fn no_name(name: &str) -> Option<&'static str> {
+/// The reason why a name is not valid at the top level of a document.
+fn name_violation(name: &str) -> Option<&'static str> {
     match name {
-        "" => Some("an empty name cannot stand at the top of a document"),
+        "" => Some("a name at the top level of a document cannot be empty"),
         _ if RESERVED.contains(&name) => Some("is a reserved name"),
-        _ if name.starts_with('$') => Some("a name at the top of a document cannot begin with `$`"),
-        _ if name.contains('.') => Some("a name at the top of a document cannot hold `.`"),
-        _ if name.contains('\0') => Some("a name cannot hold NUL"),
+        _ if name.starts_with('$') => Some("a name at the top level of a document cannot begin with `$`"),
+        _ if name.contains('.') => Some("a name at the top level of a document cannot contain `.`"),
+        _ if name.contains('\0') => Some("a name cannot contain NUL"),
         _ => None,
     }
 }
 
-fn parent_is_there(document: &Document, path: &str) -> bool {
+fn parent_exists(document: &Document, path: &str) -> bool {
     path.rsplit_once('.').is_none_or(|(parent, _)| get(document, parent).is_some())
 }
 
-fn wrong(field: &Field, value: &Json) -> Option<String> {
+fn field_violation(field: &Field, value: &Json) -> Option<String> {
     let fits = match (field.kind, value) {
         (Kind::Json, _) => true,
         (Kind::Text, Json::String(_))
@@ -83,7 +83,7 @@ fn wrong(field: &Field, value: &Json) -> Option<String> {
         return Some(format!("is not {}", kind_text(field.kind)));
     }
     if !field.values.is_empty() && !field.values.iter().any(|v| value == v) {
-        return Some(format!("is none of {}", field.values.join(", ")));
+        return Some(format!("is not one of {}", field.values.join(", ")));
     }
     if field.max_bytes > 0 {
         let bytes = value.as_str().map_or_else(|| value.to_string().len(), str::len);
@@ -123,7 +123,7 @@ mod tests {
     ]);
 
     #[test]
-    fn each_breach_is_named() {
+    fn each_violation_is_reported() {
         let says = |d: Json| check(&C, d.as_object().unwrap()).map_err(|v| v.to_string());
         assert_eq!(says(json!({"name": "abc", "extra": 1})), Ok(()));
         assert_eq!(says(json!({})), Err("name: is missing".into()));
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(says(json!({"name": "a", "state": {}})), Err("state.status: is missing".into()));
         assert_eq!(
             says(json!({"name": "a", "state": {"status": "x"}})),
-            Err("state.status: is none of on, off".into())
+            Err("state.status: is not one of on, off".into())
         );
         assert_eq!(says(json!({"name": "a", "n": 1.5})), Err("n: is not an integer within ±(2^53 - 1)".into()));
         assert_eq!(says(json!({"name": "a", "money": "1e3"})), Err("money: is not a decimal number in text".into()));
@@ -142,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn what_some_backend_cannot_hold_is_refused_in_every_document() {
+    fn unstorable_names_and_values_are_rejected_in_every_document() {
         const FREE: Collection = Collection::new("t.free", 1);
         let nested = |levels: usize| (0..levels).fold(Json::Null, |inner, _| Json::Array(vec![inner]));
         let says = |d: Json| check(&FREE, d.as_object().unwrap()).map_err(|v| v.to_string());
         for name in ["", "$set", "a.b", "a\u{0}", "_id", "_rev", "_v", "_touch"] {
             assert!(says(json!({name: 1})).is_err(), "{name:?}");
-            // Deeper they are keys like any other, NUL apart.
+            // At deeper levels these are ordinary keys, except those with NUL.
             assert_eq!(says(json!({"any": {name: 1}})).is_err(), name.contains('\0'), "{name:?}");
         }
         for name in ["id", "_ids", "a$", "é", "__proto__"] {

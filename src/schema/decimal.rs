@@ -1,8 +1,8 @@
-//! Exact decimal numbers, kept as text: `12.50`. Plain digits only, so that every backend reads the same number.
+//! Exact decimal numbers, stored as text: `12.50`. Only plain digits are allowed, so that every backend reads the same number.
 
 use rust_decimal::Decimal;
 
-/// Reads `-?digits[.digits]` with at most 28 significant digits; `None` for anything else: exponents, leading zeros, a zero
+/// Parses `-?digits[.digits]` with at most 28 significant digits; `None` for anything else, such as an exponent, a leading zero or a zero
 /// with a sign.
 ///
 /// ```
@@ -19,7 +19,7 @@ pub fn parse_decimal(text: &str) -> Option<Decimal> {
         return None;
     }
     let number = Decimal::from_str_exact(text).ok()?;
-    // A backend that keeps numbers gives `0` back for `-0`, which is another text.
+    // A backend that stores numbers returns `0` for `-0`, which is a different text.
     (text == digits || !number.is_zero()).then_some(number)
 }
 
@@ -28,7 +28,7 @@ mod tests {
     use super::parse_decimal;
 
     #[test]
-    fn one_number_is_written_in_few_ways() {
+    fn only_plain_digits_are_parsed_as_a_decimal() {
         for fine in ["0", "0.0", "0.50", "-0.5", "10", "-12.00", "7.922816251426433759354395033"] {
             assert!(parse_decimal(fine).is_some(), "{fine}");
         }

@@ -1,7 +1,7 @@
-//! Index keys as bytes whose order is the order of the values, so that any ordered map of bytes is an index.
+//! Index keys as bytes whose order is the order of the values, so that any ordered map of bytes can be an index.
 //!
-//! A key is the encodings of its fields one after another, each self-delimiting. First byte: the rank of the kind as in
-//! [`crate::value::compare`]; a descending field has all its bytes inverted.
+//! A key is the concatenation of its encoded fields, each self-delimiting. The first byte of a field is the rank of the kind as in
+//! [`crate::value::compare`]. A descending field has all its bytes inverted.
 //!
 //! | value | bytes |
 //! |---|---|
@@ -18,9 +18,9 @@ use rust_decimal::Decimal;
 use super::{Collection, Direction, Index, IndexKind, Kind, parse_decimal};
 use crate::value::{Document, Json, get, sort_by, words};
 
-/// The keys under which `document` stands in `index`: none where the index is partial and leaves it out, one for an ordered index, one an element
-/// (without repeats) for an `each` index, one a word of all its fields for a text index. A containment index has one for each element of a
-/// list and one for a single value; what objects contain is not in it.
+/// The keys of `document` in `index`. A partial index that excludes the document has none, an ordered index one. An `each` index has one
+/// per distinct element, a text index one per distinct word of its fields. A containment index has one for each element of a list and one
+/// for a single value; it has none for an object.
 pub fn entries(collection: &Collection, index: &Index, document: &Document) -> Vec<Vec<u8>> {
     if !index.partial.as_ref().is_none_or(|p| p.holds(document)) {
         return Vec::new();
@@ -30,11 +30,11 @@ pub fn entries(collection: &Collection, index: &Index, document: &Document) -> V
         IndexKind::Each => {
             let Some((path, direction)) = index.fields.first() else { return Vec::new() };
             let Some(Json::Array(items)) = get(document, path) else { return Vec::new() };
-            once_each(items.iter().map(|item| encoded(Kind::Json, item, *direction)))
+            sort_dedup(items.iter().map(|item| encode_field(Kind::Json, item, *direction)))
         }
         IndexKind::Text => {
             let texts = index.fields.iter().filter_map(|(path, _)| get(document, path)?.as_str());
-            once_each(texts.flat_map(words).map(|word| word_key(&word)))
+            sort_dedup(texts.flat_map(words).map(|word| word_key(&word)))
         }
         IndexKind::Contains => {
             let Some((path, direction)) = index.fields.first() else { return Vec::new() };
@@ -43,12 +43,12 @@ pub fn entries(collection: &Collection, index: &Index, document: &Document) -> V
                 Some(Json::Object(_)) | None => &[],
                 Some(single) => std::slice::from_ref(single),
             };
-            once_each(values.iter().map(|value| encoded(Kind::Json, value, *direction)))
+            sort_dedup(values.iter().map(|value| encode_field(Kind::Json, value, *direction)))
         }
     }
 }
 
-fn once_each(keys: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+fn sort_dedup(keys: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
     let mut keys: Vec<_> = keys.collect();
     sort_by(&mut keys, Ord::cmp);
     keys.dedup();
@@ -58,27 +58,29 @@ fn once_each(keys: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
 /// The key of a word in a text index.
 pub fn word_key(word: &str) -> Vec<u8> {
     let mut out = vec![0x30];
-    text_bytes(word, &mut out);
+    encode_text(word, &mut out);
     out
 }
 
-/// The key of an ordered index for fields found by `value`; a field that is not found counts as null.
+/// The key of an ordered index, with the fields' values from `value`. A missing field counts as null.
 pub fn entry<'a>(collection: &Collection, index: &Index, value: impl Fn(&str) -> Option<&'a Json>) -> Vec<u8> {
     let fields = index.fields.iter();
     fields
-        .flat_map(|(path, direction)| encoded(collection.kind_of(path), value(path).unwrap_or(&Json::Null), *direction))
+        .flat_map(|(path, direction)| {
+            encode_field(collection.kind_of(path), value(path).unwrap_or(&Json::Null), *direction)
+        })
         .collect()
 }
 
-/// The bytes of one field of a key.
-pub fn encoded(kind: Kind, value: &Json, direction: Direction) -> Vec<u8> {
+/// Encodes one field of a key.
+pub fn encode_field(kind: Kind, value: &Json, direction: Direction) -> Vec<u8> {
     let mut out = Vec::new();
     match (kind, value) {
         (Kind::Decimal, Json::String(text)) => match parse_decimal(text) {
-            Some(number) => decimal(number, &mut out),
-            None => write(value, &mut out),
+            Some(number) => encode_decimal(number, &mut out),
+            None => encode_value(value, &mut out),
         },
-        _ => write(value, &mut out),
+        _ => encode_value(value, &mut out),
     }
     if direction == Direction::Descending {
         out.iter_mut().for_each(|b| *b = !*b);
@@ -86,21 +88,21 @@ pub fn encoded(kind: Kind, value: &Json, direction: Direction) -> Vec<u8> {
     out
 }
 
-fn write(value: &Json, out: &mut Vec<u8>) {
+fn encode_value(value: &Json, out: &mut Vec<u8>) {
     match value {
         Json::Null => out.push(0x05),
         Json::Bool(b) => out.push(0x10 + u8::from(*b)),
         Json::Number(n) => {
             out.push(0x20);
-            out.extend(double(n.as_f64().unwrap_or(0.0)));
+            out.extend(encode_double(n.as_f64().unwrap_or(0.0)));
         }
         Json::String(text) => {
             out.push(0x30);
-            text_bytes(text, out);
+            encode_text(text, out);
         }
         Json::Array(items) => {
             out.push(0x40);
-            items.iter().for_each(|item| write(item, out));
+            items.iter().for_each(|item| encode_value(item, out));
             out.push(0x00);
         }
         Json::Object(map) => {
@@ -109,15 +111,15 @@ fn write(value: &Json, out: &mut Vec<u8>) {
             sort_by(&mut pairs, |(a, _), (b, _)| a.cmp(b));
             for (key, value) in pairs {
                 out.push(0x30);
-                text_bytes(key, out);
-                write(value, out);
+                encode_text(key, out);
+                encode_value(value, out);
             }
             out.push(0x00);
         }
     }
 }
 
-fn text_bytes(text: &str, out: &mut Vec<u8>) {
+fn encode_text(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         out.push(byte);
         if byte == 0 {
@@ -127,14 +129,15 @@ fn text_bytes(text: &str, out: &mut Vec<u8>) {
     out.extend([0x00, 0x01]);
 }
 
-fn double(n: f64) -> [u8; 8] {
+fn encode_double(n: f64) -> [u8; 8] {
     let bits = if n == 0.0 { 0 } else { n.to_bits() };
     let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
     ordered.to_be_bytes()
 }
 
-/// Sign (0 negative, 1 zero, 2 positive), then for the magnitude 0.d1d2… × 10^e: e + 128, the digits + 1, a 0.
-fn decimal(number: Decimal, out: &mut Vec<u8>) {
+/// Writes the sign (0 negative, 1 zero, 2 positive), then the magnitude 0.d1d2… × 10^e as e + 128, each digit + 1, a 0. A negative
+/// magnitude is inverted.
+fn encode_decimal(number: Decimal, out: &mut Vec<u8>) {
     out.push(0x20);
     let number = number.normalize();
     if number.is_zero() {
@@ -142,7 +145,7 @@ fn decimal(number: Decimal, out: &mut Vec<u8>) {
     }
     let digits = number.mantissa().unsigned_abs().to_string();
     let trimmed = digits.trim_end_matches('0');
-    // 28 significant digits and a scale up to 28: the exponent stays within ±29.
+    // With 28 significant digits and a scale up to 28, the exponent stays within ±29.
     let exponent = i32::try_from(digits.len()).unwrap_or(0) - i32::try_from(number.scale()).unwrap_or(0);
     let mut magnitude = vec![u8::try_from(exponent + 128).unwrap_or(0)];
     magnitude.extend(trimmed.bytes().map(|d| d - b'0' + 1));
@@ -188,7 +191,7 @@ mod tests {
         #[test]
         fn byte_order_is_value_order(a in json(), b in json(), c in json(), d in json()) {
             for first in [Direction::Ascending, Direction::Descending] {
-                let key = |x: &Json, y: &Json| [encoded(Kind::Json, x, first), encoded(Kind::Json, y, Direction::Ascending)].concat();
+                let key = |x: &Json, y: &Json| [encode_field(Kind::Json, x, first), encode_field(Kind::Json, y, Direction::Ascending)].concat();
                 let by_value = reversed(compare(&a, &c), first).then_with(|| compare(&b, &d));
                 prop_assert_eq!(key(&a, &b).cmp(&key(&c, &d)), by_value);
                 prop_assert_eq!(key(&a, &b).cmp(&key(&a, &d)), compare(&b, &d));
@@ -196,9 +199,9 @@ mod tests {
         }
 
         #[test]
-        fn decimals_sort_by_their_worth(a in -10_000_000i64..10_000_000, b in -10_000_000i64..10_000_000, s in 0u32..9, t in 0u32..9) {
+        fn decimals_sort_by_numeric_value(a in -10_000_000i64..10_000_000, b in -10_000_000i64..10_000_000, s in 0u32..9, t in 0u32..9) {
             let (a, b) = (Decimal::new(a, s), Decimal::new(b, t));
-            let key = |d: Decimal| encoded(Kind::Decimal, &Json::from(d.to_string()), Direction::Ascending);
+            let key = |d: Decimal| encode_field(Kind::Decimal, &Json::from(d.to_string()), Direction::Ascending);
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
         }
     }

@@ -1,5 +1,5 @@
-//! What a collection is, declared once as data and interpreted by every store: fields, indexes, retention, references.
-//! Nothing here knows what a document means, nor where it is kept.
+//! Collections, declared once as data and interpreted by every store: fields, indexes, retention, references. Nothing here depends on the
+//! meaning of a document or on where it is stored.
 
 mod catalog;
 mod check;
@@ -19,36 +19,36 @@ use crate::time::Millis;
 pub use catalog::{Catalog, CatalogError};
 pub use check::{RESERVED, Violation, check};
 pub use decimal::parse_decimal;
-pub use predicate::{Constant, Predicate};
+pub use predicate::{Literal, Predicate};
 pub use query::{Accumulator, Aggregate, Filter, Group, Query, Sort};
 
-/// A collection: what its documents hold and how they are found.
+/// A collection: the fields of its documents and the indexes that find them.
 ///
 /// ```
 /// use runstate::schema::{Collection, Direction::Ascending, Field, Index};
 /// const NOTES: Collection = Collection::new("demo.notes", 1)
 ///     .fields(&[Field::text("title").max(200), Field::list("tags").optional()])
-///     .indexes(&[Index::by(&[("title", Ascending)]).unique(), Index::each(&[("tags", Ascending)])]);
+///     .indexes(&[Index::ordered(&[("title", Ascending)]).unique(), Index::each(&[("tags", Ascending)])]);
 /// assert!(runstate::schema::Catalog::new(&[&NOTES]).is_ok());
 /// ```
 #[derive(Debug)]
 pub struct Collection {
     /// `domain.collection`.
     pub name: &'static str,
-    /// Schema version; documents carry it as `_v`.
+    /// Schema version. Documents store it as `_v`.
     pub version: u32,
-    /// Declared fields. Documents may hold others; those are not checked.
+    /// Declared fields. Documents may have others, which are not checked.
     pub fields: &'static [Field],
     /// Declared indexes.
     pub indexes: &'static [Index],
-    /// When documents expire by themselves.
+    /// The rule by which documents expire.
     pub ttl: Option<Ttl>,
-    /// Fields that hold ids of other collections.
+    /// Fields that hold ids of other documents.
     pub references: &'static [Reference],
-    /// Documents are inserted and deleted, never changed.
+    /// Documents are inserted and deleted, never updated.
     pub insert_only: bool,
-    /// Many commits at once check the same document, and few change one: a hint for stores where checking is writing.
-    pub much_checked: bool,
+    /// Many concurrent commits check the same document, and few change one. It is a hint for stores where a check is a write.
+    pub read_mostly: bool,
 }
 
 /// A declared field. A dotted name is a field inside an object field.
@@ -56,17 +56,17 @@ pub struct Collection {
 pub struct Field {
     /// Dotted path.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: Kind,
-    /// Whether it must be there.
+    /// Whether documents must have it.
     pub presence: Presence,
-    /// The values it may have; empty: any of its kind.
+    /// The allowed values; empty: any value of its kind.
     pub values: &'static [&'static str],
-    /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the document's bound.
+    /// Largest size in bytes (texts, ids: UTF-8; lists, objects, JSON: of their JSON); 0: only the limit of the document.
     pub max_bytes: usize,
 }
 
-/// What a field holds.
+/// The kind of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -78,7 +78,7 @@ pub enum Kind {
     Float,
     /// A boolean.
     Bool,
-    /// An exact decimal number, in documents as its text.
+    /// An exact decimal number, stored as text.
     Decimal,
     /// Milliseconds since the epoch, UTC.
     Timestamp,
@@ -92,15 +92,15 @@ pub enum Kind {
     Object,
 }
 
-/// Whether a field must be there.
+/// Whether documents must have a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Presence {
-    /// Every document has it.
+    /// Every document has the field.
     Required,
-    /// It may be missing or null; the two are told apart.
+    /// The field may be missing or null; these are different states.
     Optional,
-    /// It may be missing, and whoever reads the entity then takes this. Queries and indexes see what is stored: nothing.
-    Default(Constant),
+    /// The field may be missing, and the decoded entity then has this value. Queries and indexes use the stored document, without the value.
+    Default(Literal),
 }
 
 /// Ascending or descending.
@@ -116,11 +116,11 @@ pub enum Direction {
 /// How an index reads its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexKind {
-    /// One entry a document: the values of its fields in order. A missing field counts as null.
+    /// One entry per document: the values of its fields in order. A missing field counts as null.
     Ordered,
     /// One entry for every element of a list field.
     Each,
-    /// The words of the fields.
+    /// One entry for every word of the fields.
     Text,
     /// JSON containment on a field.
     Contains,
@@ -129,25 +129,25 @@ pub enum IndexKind {
 /// A declared index.
 #[derive(Debug)]
 pub struct Index {
-    /// Paths with a direction each.
+    /// Paths, each with its direction.
     pub fields: &'static [(&'static str, Direction)],
     /// How the fields are read.
     pub kind: IndexKind,
-    /// No two documents have the same entry; null is a value here, two nulls clash. Only over fields that hold single values
-    /// (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must be able to state it.
+    /// No two documents have the same entry. Null counts as a value here, so two nulls conflict. Only over fields that hold single values
+    /// (not JSON, lists or objects), and not partial by [`Predicate::Missing`]: every backend must be able to express it.
     pub unique: bool,
-    /// Only documents for which this holds are in the index.
+    /// Only documents for which it holds are in the index.
     pub partial: Option<Predicate>,
 }
 
-/// Documents expire `after` the time in `field`, that moment included, where `partial` holds.
+/// Documents expire when `after` has passed since the time in `field`, that instant included, if `partial` holds.
 #[derive(Debug)]
 pub struct Ttl {
     /// A timestamp field; documents without it never expire.
     pub field: &'static str,
-    /// How long after it.
+    /// The time to live after that instant.
     pub after: Millis,
-    /// Only documents for which this holds expire.
+    /// Only documents for which it holds expire.
     pub partial: Option<Predicate>,
 }
 
@@ -156,12 +156,12 @@ pub struct Ttl {
 pub struct Reference {
     /// Dotted path.
     pub field: &'static str,
-    /// The collection it points into.
+    /// The collection of that id.
     pub collection: &'static str,
 }
 
 impl Collection {
-    /// A collection without fields, indexes or retention yet.
+    /// Creates a collection without fields, indexes or retention.
     pub const fn new(name: &'static str, version: u32) -> Self {
         Self {
             name,
@@ -171,47 +171,47 @@ impl Collection {
             ttl: None,
             references: &[],
             insert_only: false,
-            much_checked: false,
+            read_mostly: false,
         }
     }
 
-    /// With these fields.
+    /// Sets the fields.
     pub const fn fields(mut self, fields: &'static [Field]) -> Self {
         self.fields = fields;
         self
     }
 
-    /// With these indexes.
+    /// Sets the indexes.
     pub const fn indexes(mut self, indexes: &'static [Index]) -> Self {
         self.indexes = indexes;
         self
     }
 
-    /// With this retention.
+    /// Sets the retention.
     pub const fn ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// With these references.
+    /// Sets the references.
     pub const fn references(mut self, references: &'static [Reference]) -> Self {
         self.references = references;
         self
     }
 
-    /// Its documents never change.
+    /// Declares that documents never change.
     pub const fn insert_only(mut self) -> Self {
         self.insert_only = true;
         self
     }
 
-    /// Many rest on each of its documents, and few change one.
-    pub const fn much_checked(mut self) -> Self {
-        self.much_checked = true;
+    /// Declares that many commits check a document and few change one.
+    pub const fn read_mostly(mut self) -> Self {
+        self.read_mostly = true;
         self
     }
 
-    /// What the field at `path` holds; undeclared fields are JSON.
+    /// The kind of the field at `path`. Undeclared fields are JSON.
     pub fn kind_of(&self, path: &str) -> Kind {
         self.fields.iter().find(|f| f.name == path).map_or(Kind::Json, |f| f.kind)
     }
@@ -220,7 +220,7 @@ impl Collection {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $kind:ident),+ $(,)?) => {
         impl Field {
-            $($(#[$doc])* pub const fn $name(name: &'static str) -> Self { Self::of(name, Kind::$kind) })+
+            $($(#[$doc])* pub const fn $name(name: &'static str) -> Self { Self::new(name, Kind::$kind) })+
         }
     };
 }
@@ -249,29 +249,29 @@ kinds! {
 }
 
 impl Field {
-    const fn of(name: &'static str, kind: Kind) -> Self {
+    const fn new(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, presence: Presence::Required, values: &[], max_bytes: 0 }
     }
 
-    /// It may be missing.
+    /// Makes the field optional.
     pub const fn optional(mut self) -> Self {
         self.presence = Presence::Optional;
         self
     }
 
-    /// Where it is missing it counts as `value`.
-    pub const fn default(mut self, value: Constant) -> Self {
+    /// Sets the value that a missing field counts as.
+    pub const fn default(mut self, value: Literal) -> Self {
         self.presence = Presence::Default(value);
         self
     }
 
-    /// It has one of these values.
+    /// Sets the allowed values.
     pub const fn one_of(mut self, values: &'static [&'static str]) -> Self {
         self.values = values;
         self
     }
 
-    /// It has at most so many bytes.
+    /// Sets the largest size in bytes.
     pub const fn max(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -279,39 +279,39 @@ impl Field {
 }
 
 impl Index {
-    /// Ordered by these `(path, direction)` pairs.
-    pub const fn by(fields: &'static [(&'static str, Direction)]) -> Self {
+    /// Creates an ordered index over these `(path, direction)` pairs.
+    pub const fn ordered(fields: &'static [(&'static str, Direction)]) -> Self {
         Self { fields, kind: IndexKind::Ordered, unique: false, partial: None }
     }
 
-    /// One entry for every element of the list at `field`.
+    /// Creates an index with one entry for every element of the list in this field.
     pub const fn each(fields: &'static [(&'static str, Direction)]) -> Self {
         Self { fields, kind: IndexKind::Each, unique: false, partial: None }
     }
 
-    /// The words of these text fields.
+    /// Creates a text index over the words of these fields.
     pub const fn text(fields: &'static [(&'static str, Direction)]) -> Self {
         Self { fields, kind: IndexKind::Text, unique: false, partial: None }
     }
 
-    /// Containment in the JSON at `field`.
+    /// Creates a containment index on the JSON in this field.
     pub const fn contains(field: &'static [(&'static str, Direction)]) -> Self {
         Self { fields: field, kind: IndexKind::Contains, unique: false, partial: None }
     }
 
-    /// No two documents have the same entry.
+    /// Forbids two documents with the same entry.
     pub const fn unique(mut self) -> Self {
         self.unique = true;
         self
     }
 
-    /// Only of documents for which `predicate` holds.
+    /// Restricts the index to documents for which `predicate` holds.
     pub const fn partial(mut self, predicate: Predicate) -> Self {
         self.partial = Some(predicate);
         self
     }
 
-    /// The name by which errors and backends call it: `programName_started-`.
+    /// The name in errors and backends: `programName_started-`.
     pub fn name(&self) -> String {
         let parts: Vec<String> = self
             .fields
@@ -325,7 +325,7 @@ impl Index {
     }
 }
 
-/// Names one document.
+/// The key of a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Name of the collection.
@@ -341,7 +341,7 @@ impl Key {
         Self { collection: Cow::Borrowed(collection.name), id: id.into() }
     }
 
-    /// How many bytes its two parts have.
+    /// The total length of its two parts in bytes.
     pub fn bytes(&self) -> usize {
         self.collection.len() + self.id.len()
     }

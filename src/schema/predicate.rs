@@ -1,11 +1,11 @@
-//! Conditions with constants only, for partial indexes and retention: every backend can state them.
+//! Conditions with constants only, for partial indexes and retention. Every backend can express them.
 
 use super::Filter;
-use crate::value::{Document, Json, get, same};
+use crate::value::{Document, Json, get, is_equal};
 
 /// A constant in a declaration.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Constant {
+pub enum Literal {
     /// Null.
     Null,
     /// A boolean.
@@ -20,16 +20,16 @@ pub enum Constant {
     EmptyObject,
 }
 
-impl Constant {
+impl Literal {
     /// As a plain value.
     pub fn to_json(self) -> Json {
         match self {
-            Constant::Null => Json::Null,
-            Constant::Bool(b) => b.into(),
-            Constant::Int(i) => i.into(),
-            Constant::Text(t) => t.into(),
-            Constant::EmptyList => Json::Array(Vec::new()),
-            Constant::EmptyObject => Json::Object(Document::new()),
+            Literal::Null => Json::Null,
+            Literal::Bool(b) => b.into(),
+            Literal::Int(i) => i.into(),
+            Literal::Text(t) => t.into(),
+            Literal::EmptyList => Json::Array(Vec::new()),
+            Literal::EmptyObject => Json::Object(Document::new()),
         }
     }
 }
@@ -37,14 +37,14 @@ impl Constant {
 /// A condition on one document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Predicate {
-    /// The field is there (null included).
+    /// The field exists, null included.
     Exists(&'static str),
-    /// The field is not there.
+    /// The field does not exist.
     Missing(&'static str),
-    /// The field has this value; a missing field is null.
-    Eq(&'static str, Constant),
+    /// The field has this value. A missing field counts as null.
+    Eq(&'static str, Literal),
     /// The field has one of these values.
-    In(&'static str, &'static [Constant]),
+    In(&'static str, &'static [Literal]),
     /// All of these hold.
     All(&'static [Predicate]),
     /// At least one of these holds.
@@ -54,7 +54,8 @@ pub enum Predicate {
 impl Predicate {
     /// Whether it holds for `document`.
     pub fn holds(&self, document: &Document) -> bool {
-        let equals = |path, constant: &Constant| same(get(document, path).unwrap_or(&Json::Null), &constant.to_json());
+        let equals =
+            |path, constant: &Literal| is_equal(get(document, path).unwrap_or(&Json::Null), &constant.to_json());
         match self {
             Predicate::Exists(path) => get(document, path).is_some(),
             Predicate::Missing(path) => get(document, path).is_none(),
@@ -65,7 +66,7 @@ impl Predicate {
         }
     }
 
-    /// The same condition as a question to a store.
+    /// The same condition as the filter of a query.
     pub fn filter(&self) -> Filter {
         let all = |inner: &[Predicate]| inner.iter().map(Predicate::filter).collect();
         match self {
@@ -80,12 +81,12 @@ impl Predicate {
         }
     }
 
-    /// Whether it asks for a field that is missing.
-    pub fn asks_for_absence(&self) -> bool {
+    /// Whether it tests for a missing field.
+    pub fn uses_missing(&self) -> bool {
         match self {
             Predicate::Missing(_) => true,
             Predicate::Exists(_) | Predicate::Eq(..) | Predicate::In(..) => false,
-            Predicate::All(inner) | Predicate::Any(inner) => inner.iter().any(Predicate::asks_for_absence),
+            Predicate::All(inner) | Predicate::Any(inner) => inner.iter().any(Predicate::uses_missing),
         }
     }
 

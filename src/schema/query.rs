@@ -1,4 +1,4 @@
-//! Questions to a store as data: one language for every backend. `store/eval.rs` is the reference for what they mean.
+//! Queries as data: one query language for every backend. `store/eval/` is the reference for its meaning.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,9 @@ use super::Direction;
 use crate::time::Millis;
 use crate::value::Json;
 
-/// A condition on documents. Paths are dotted and do not reach into lists; a missing field is null; an order comparison holds only
-/// between values of one kind; values of a decimal field compare by their worth. What does not match, its `Not` does.
+/// A condition on documents. Paths are dotted and do not reach into lists. A missing field is null. An order comparison holds only between
+/// values of one kind. Values of a decimal field are compared as numbers. `Not` matches exactly the documents that its condition does not
+/// match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -27,16 +28,16 @@ pub enum Filter {
     Gt(String, Json),
     /// Greater than or equal to the value.
     Gte(String, Json),
-    /// Whether the field is there, null included.
+    /// Whether the field exists, null included.
     Exists(String, bool),
-    /// The field contains the value: a list an equal element, an object all its keys with contained values, anything else is equal
-    /// to it. A missing field contains nothing.
+    /// The field contains the value. A list contains an equal element. An object contains all its keys with contained values. Anything else
+    /// is equal to it. A missing field contains nothing.
     Contains(String, Json),
-    /// All words stand in the field's text (split at non-alphanumerics, lower-cased).
+    /// All words occur in the field's text (split at non-alphanumerics, lower-cased).
     Text(String, String),
     /// All of these.
     And(Vec<Filter>),
-    /// One of these.
+    /// At least one of these.
     Or(Vec<Filter>),
     /// Not this.
     Not(Box<Filter>),
@@ -51,7 +52,7 @@ pub struct Sort {
     pub direction: Direction,
 }
 
-/// A question for documents.
+/// A query for documents.
 ///
 /// ```
 /// use runstate::schema::{Collection, Direction::Descending, Query};
@@ -63,20 +64,20 @@ pub struct Sort {
 pub struct Query {
     /// Name of the collection.
     pub collection: String,
-    /// Which documents.
+    /// The condition.
     pub filter: Filter,
-    /// In which order; the id is always the last field of it, ascending.
+    /// The sort order. The id, ascending, is always its last field.
     pub sort: Vec<Sort>,
-    /// How many at the most.
+    /// Largest number of documents.
     pub limit: Option<u32>,
-    /// Goes on where an earlier page of the same question ended.
+    /// The cursor of an earlier page of the same query. The result continues after that page.
     pub cursor: Option<String>,
-    /// Only these top-level fields; empty: all.
+    /// The top-level fields to return; empty: all.
     pub projection: Vec<String>,
 }
 
 impl Query {
-    /// All documents of `collection`, by id.
+    /// Queries all documents of `collection`, by id.
     pub fn of(collection: &super::Collection) -> Self {
         Self {
             collection: collection.name.to_owned(),
@@ -88,7 +89,7 @@ impl Query {
         }
     }
 
-    /// Only documents that also match `filter`.
+    /// Restricts the query to documents that also match `filter`.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = match self.filter {
             Filter::All => filter,
@@ -101,60 +102,60 @@ impl Query {
         self
     }
 
-    /// Only documents whose `field` equals `value`.
+    /// Restricts the query to documents whose `field` equals `value`.
     pub fn eq(self, field: &str, value: impl Into<Json>) -> Self {
         self.filter(Filter::Eq(field.to_owned(), value.into()))
     }
 
-    /// Sorted by `field` next.
+    /// Adds `field` to the sort order.
     pub fn sort(mut self, field: &str, direction: Direction) -> Self {
         self.sort.push(Sort { field: field.to_owned(), direction });
         self
     }
 
-    /// At most `n` documents.
+    /// Limits the result to `n` documents.
     pub fn limit(mut self, n: u32) -> Self {
         self.limit = Some(n);
         self
     }
 
-    /// Goes on after `cursor`.
+    /// Continues after `cursor`.
     pub fn after(mut self, cursor: Option<String>) -> Self {
         self.cursor = cursor;
         self
     }
 }
 
-/// A question for numbers over documents.
+/// A query for numbers over documents.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Name of the collection.
     pub collection: String,
-    /// Over which documents.
+    /// The condition on documents.
     pub filter: Filter,
-    /// One row for each combination of these.
+    /// One row for each combination of these keys.
     pub group_by: Vec<Group>,
-    /// Named numbers of each row.
+    /// The named numbers of each row.
     pub accumulators: Vec<(String, Accumulator)>,
 }
 
-/// What rows are grouped by.
+/// A key by which rows are grouped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// The value of a field.
     Field(String),
-    /// The timestamp field rounded down to a multiple of the span.
+    /// The timestamp field rounded down to a multiple of the duration.
     Bucket(String, Millis),
 }
 
-/// A number over the documents of a group. Values that are no numbers are left out.
+/// A number over the documents of a group. Values that are not numbers are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accumulator {
-    /// How many documents.
+    /// Number of documents.
     Count,
-    /// How many of them match.
+    /// Number of documents that match.
     CountIf(Filter),
     /// Sum of a field; exact for integers and decimals (a text without trailing zeros); 0 without values.
     Sum(String),

@@ -1,103 +1,104 @@
-//! A batch: what one command changes, and what it relies on, to be applied whole or not at all. What can be said of one without
-//! reading anything stands in `shape.rs`.
+//! A batch: the writes and checks of one command, which a store applies atomically. The rules that need no reading are in
+//! `batch_validation.rs`.
 
 use std::sync::Arc;
 
-use super::{COMMANDS, Error, Stored};
+use super::{COMMANDS, StoreError, StoredDocument};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
 use crate::time::Timestamp;
 use crate::value::{Difference, Document, Json, json_bytes};
 
-/// All that one commit does.
+/// The changes of one commit, with their preconditions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// The command it belongs to; also the id of its row in the ledger.
+    /// The command that made the batch; also the id of its ledger row.
     pub command: CommandId,
-    /// Tells a repeat of the command from another command under its id.
+    /// Distinguishes a repeat of the command from a different command with the same id.
     pub fingerprint: String,
-    /// The command's `now`.
+    /// The time at which the command was decided.
     pub at: Timestamp,
-    /// What a repeat is answered with; at most 4 KiB of JSON.
+    /// The result that a repeat of the command returns; at most 4 KiB of JSON.
     pub result: Json,
-    /// Changes; at most one for each key.
+    /// Changes; at most one per key.
     pub writes: Vec<Write>,
-    /// Documents that were read and relied on, and must not have changed.
+    /// Documents that the decision read and that must be unchanged at the commit.
     pub checks: Vec<Check>,
 }
 
-/// One change.
+/// One change of one document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {
-    /// The document.
+    /// The key of the document.
     pub key: Key,
-    /// What must stand there before.
-    pub expect: Expect,
-    /// What is done.
-    pub op: Op,
+    /// The precondition on the document.
+    pub expect: Expectation,
+    /// The change.
+    pub op: WriteOp,
 }
 
-/// What must stand under a key for a write to be right.
+/// The precondition of a write: the state of its document before the write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// Nothing.
+pub enum Expectation {
+    /// The document does not exist.
     Absent,
-    /// Exactly this revision.
+    /// The document has exactly this revision.
     Revision(Revision),
-    /// Whatever is there, or nothing.
+    /// Any state, including no document.
     Any,
 }
 
-/// What is done to a document.
+/// The change that a write makes to its document.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Op {
-    /// It is written whole, under this schema version.
+pub enum WriteOp {
+    /// Writes the whole document under this schema version.
     Put {
         /// Schema version (`_v`).
         version: u32,
         /// All fields.
         document: Arc<Document>,
     },
-    /// Fields are set and unset, which leads to `after`. Only under [`Expect::Revision`]; anything else is
-    /// [`Error::Invalid`].
+    /// Sets and unsets fields, which gives `after`. It is valid only under [`Expectation::Revision`]; otherwise the batch is
+    /// [`StoreError::Invalid`].
     ///
-    /// A store that keeps documents whole takes `after` as it is. One that writes without reading first (`$set` under the right
-    /// revision) writes the difference, and has in `after` what declarations, sizes and index keys are judged by. A difference
-    /// that does not lead to `after` is a defect of the caller; where a store notices, it is [`Error::Invalid`].
+    /// A store that keeps whole documents stores `after`. A store that writes without reading first (`$set` under the expected
+    /// revision) writes the difference; it takes declarations, sizes and index keys from `after`. A difference that does not give
+    /// `after` is a defect of the caller. A store that detects it returns [`StoreError::Invalid`].
     Change {
-        /// What is set and unset.
+        /// The fields that are set and unset.
         difference: Arc<Difference>,
-        /// The whole document that comes of it.
+        /// The whole document after the change.
         after: Arc<Document>,
     },
-    /// It is removed. `Any` over nothing is fine; under `Absent` it is [`Error::Invalid`].
+    /// Deletes the document. Under `Any`, deleting an absent document is valid; under `Absent`, a deletion is
+    /// [`StoreError::Invalid`].
     Delete,
 }
 
-/// A document that must stand at this revision.
+/// A precondition on a document that was read but is not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// The document.
+    /// The key of the document.
     pub key: Key,
-    /// Its revision when it was read.
+    /// The revision of the document when it was read.
     pub revision: Revision,
 }
 
 impl Batch {
-    /// How large the batch is, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts: of every write the
-    /// bytes of its key and of the JSON of what it writes, of every check those of its key.
+    /// Returns the size of the batch, as [`Capabilities::batch_bytes`](super::Capabilities::batch_bytes) counts it: for each write
+    /// the bytes of its key and of the JSON that it writes, for each check the bytes of its key.
     pub fn bytes(&self) -> usize {
         let writes = self.writes.iter().map(|write| write.key.bytes() + write.op.bytes());
         writes.chain(self.checks.iter().map(|check| check.key.bytes())).sum()
     }
 
-    /// Its row in the ledger ([`COMMANDS`]), which is inserted in the same commit.
+    /// Returns the row of the batch in the command ledger ([`COMMANDS`]). The commit inserts it.
     pub fn ledger_row(&self) -> (Key, Document) {
         ledger_row(&self.command, self.at, &self.fingerprint, &self.result)
     }
 }
 
-/// The row of a command in the ledger.
+/// Returns the row of a command in the command ledger.
 pub(super) fn ledger_row(command: &CommandId, at: Timestamp, fingerprint: &str, result: &Json) -> (Key, Document) {
     let fields = [
         ("id", command.as_str().into()),
@@ -109,65 +110,71 @@ pub(super) fn ledger_row(command: &CommandId, at: Timestamp, fingerprint: &str, 
     (Key::new(&COMMANDS, command.as_str()), row)
 }
 
-impl Op {
-    /// How many bytes of JSON it writes: of a change the difference only.
+impl WriteOp {
+    /// Returns the bytes of JSON that the operation writes: for a change, only the difference.
     pub fn bytes(&self) -> usize {
         match self {
-            Op::Put { document, .. } => json_bytes(&**document),
-            Op::Change { difference, .. } => json_bytes(&**difference),
-            Op::Delete => 0,
+            WriteOp::Put { document, .. } => json_bytes(&**document),
+            WriteOp::Change { difference, .. } => json_bytes(&**difference),
+            WriteOp::Delete => 0,
         }
     }
 
-    /// The whole document that it leads to; of a deletion none.
-    pub fn after(&self) -> Option<&Arc<Document>> {
+    /// Returns the whole document after the operation, or `None` after a deletion.
+    pub fn document_after(&self) -> Option<&Arc<Document>> {
         match self {
-            Op::Put { document, .. } => Some(document),
-            Op::Change { after, .. } => Some(after),
-            Op::Delete => None,
+            WriteOp::Put { document, .. } => Some(document),
+            WriteOp::Change { after, .. } => Some(after),
+            WriteOp::Delete => None,
         }
     }
 }
 
-/// The revision of a document that is written over `current`: the one place where revisions are counted.
-pub(super) fn next_revision(key: &Key, current: Option<&Stored>, command: &CommandId) -> Revision {
+/// Returns the revision of a document that replaces `current`. All stores that keep whole documents count revisions here.
+pub(super) fn next_revision(key: &Key, current: Option<&StoredDocument>, command: &CommandId) -> Revision {
     current.map_or_else(|| Revision::first(command, &key.collection, &key.id), |current| current.revision.next())
 }
 
 impl Write {
-    /// What stands under the key after this write, given what stands there now: the one place where expectations are judged.
-    /// `Ok(None)`: nothing. The shape of the batch was checked before ([`Batch::check`]).
-    pub fn over(&self, current: Option<&Stored>, command: &CommandId) -> Result<Option<Stored>, Error> {
+    /// Returns the document after this write, given the `current` one; `None` means that it does not exist. All stores that read
+    /// before they write check expectations here. [`Batch::validate`] must have accepted the batch.
+    ///
+    /// Errors: [`StoreError::Conflict`] if the expectation does not hold.
+    pub fn apply_to(
+        &self,
+        current: Option<&StoredDocument>,
+        command: &CommandId,
+    ) -> Result<Option<StoredDocument>, StoreError> {
         match (&self.expect, current) {
-            (Expect::Any, _) | (Expect::Absent, None) => {}
-            (Expect::Revision(expected), Some(found)) if *expected == found.revision => {}
-            _ => return Err(Error::Conflict { key: self.key.clone() }),
+            (Expectation::Any, _) | (Expectation::Absent, None) => {}
+            (Expectation::Revision(expected), Some(found)) if *expected == found.revision => {}
+            _ => return Err(StoreError::Conflict { key: self.key.clone() }),
         }
         let revision = next_revision(&self.key, current, command);
         Ok(match (&self.op, current) {
-            (Op::Put { version, document }, _) => {
-                Some(Stored { revision, version: *version, document: document.clone() })
+            (WriteOp::Put { version, document }, _) => {
+                Some(StoredDocument { revision, version: *version, document: document.clone() })
             }
-            (Op::Change { difference, after }, Some(current)) => {
-                // Costs the document, so only where programs are tried.
-                if cfg!(debug_assertions) && !difference.leads(&current.document, after) {
-                    let reason = "the difference does not lead to the document that is given with it".to_owned();
-                    return Err(Error::Invalid { key: self.key.clone(), reason });
+            (WriteOp::Change { difference, after }, Some(current)) => {
+                // This check compares whole documents, so release builds skip it.
+                if cfg!(debug_assertions) && !difference.transforms(&current.document, after) {
+                    let reason = "applying the difference does not give the document after the change".to_owned();
+                    return Err(StoreError::Invalid { key: self.key.clone(), reason });
                 }
-                Some(Stored { revision, version: current.version, document: after.clone() })
+                Some(StoredDocument { revision, version: current.version, document: after.clone() })
             }
-            (Op::Change { .. }, None) => return Err(Error::Conflict { key: self.key.clone() }),
-            (Op::Delete, _) => None,
+            (WriteOp::Change { .. }, None) => return Err(StoreError::Conflict { key: self.key.clone() }),
+            (WriteOp::Delete, _) => None,
         })
     }
 }
 
 impl Check {
-    /// Whether what stands there now is what was read.
-    pub fn holds(&self, current: Option<&Stored>) -> Result<(), Error> {
+    /// Checks that the `current` document has the revision that was read.
+    pub fn verify(&self, current: Option<&StoredDocument>) -> Result<(), StoreError> {
         match current {
             Some(found) if found.revision == self.revision => Ok(()),
-            _ => Err(Error::Conflict { key: self.key.clone() }),
+            _ => Err(StoreError::Conflict { key: self.key.clone() }),
         }
     }
 }

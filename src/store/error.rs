@@ -1,114 +1,114 @@
-//! What can go wrong in a store. Every error says what, where, and what to do.
+//! Errors of stores. Each message names the operation or document, the reason, and the remedy where there is one.
 
 use super::Position;
-use crate::code::Code;
+use crate::error_code::ErrorCode;
 use crate::id::CommandId;
 use crate::schema::Key;
 
 /// An error of a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// A document is not what the batch expected. Nothing was written; read and decide again.
-    #[error("{key} was changed by another; read it again and repeat")]
+pub enum StoreError {
+    /// A document is not in the state that the batch expected. Nothing was written; read it again and decide again.
+    #[error("{key} was changed by another command; read it again and retry")]
     Conflict {
-        /// A document of the batch; where the backend does not tell which, the first.
+        /// A document of the batch. If the backend does not report which one conflicts, it is the first.
         key: Key,
     },
-    /// A unique index has that entry already. Nothing was written; the fact that was decided on may have changed.
+    /// A unique index already has this entry. Nothing was written; the decision may rest on outdated documents.
     #[error("{key}: another document of {} has the same {index}", key.collection)]
     UniqueViolation {
-        /// The document that was refused.
+        /// The document that was rejected.
         key: Key,
         /// Name of the index.
         index: String,
     },
-    /// Another command was decided under this id.
+    /// The command id belongs to a different command.
     #[error("command id `{command}` was used for a different command; choose another one")]
     CommandIdReused {
-        /// The id.
+        /// The command id.
         command: CommandId,
     },
-    /// A document breaks its declaration, or a batch contradicts itself. Nothing was written.
+    /// A document violates its declaration, or a batch contradicts itself. Nothing was written.
     #[error("{key}: {reason}")]
     Invalid {
         /// The document.
         key: Key,
-        /// Field and reason.
+        /// The field and the reason.
         reason: String,
     },
-    /// A query or aggregate means nothing: an undeclared collection, a cursor of another query, a span of zero.
+    /// A query or aggregate is not valid: an undeclared collection, a cursor of another query, a bucket span of zero.
     #[error("the query of {collection} is not valid: {reason}")]
     InvalidQuery {
-        /// The collection that was asked.
+        /// The collection of the query.
         collection: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// The commit may or may not have happened.
-    #[error("whether command `{command}` was committed is not known ({why}); ask for its outcome before repeating it")]
-    Unknown {
+    /// It is unknown whether the commit happened.
+    #[error("it is unknown whether command `{command}` was committed ({why}); query its outcome before you repeat it")]
+    UnknownOutcome {
         /// The command.
         command: CommandId,
-        /// What happened.
+        /// The failure that hides the outcome.
         why: String,
     },
-    /// The store cannot be reached or used now.
+    /// The store cannot be reached or used at present.
     #[error("{what}: {why}")]
     Unavailable {
-        /// What was tried, on what.
+        /// The operation and its target.
         what: String,
-        /// Why it failed and what to do.
+        /// The reason, and the remedy.
         why: String,
     },
-    /// The server refuses who asks. Nothing was written.
-    #[error("{what}: not allowed ({why}); check user, password and the rights of that user")]
+    /// The server denies the user access. Nothing was written.
+    #[error("{what}: not allowed ({why}); check the user name, the password and the privileges of the user")]
     NotAuthorized {
-        /// What was tried, on what.
+        /// The operation and its target.
         what: String,
-        /// What the server says.
+        /// The reason that the server reports.
         why: String,
     },
-    /// The server is none of a replica set, and has no transactions.
+    /// The server is not a member of a replica set, so it has no transactions.
     #[error(
-        "{what}: the server is no member of a replica set, so it has no transactions; start it with `--replSet`, also where it is one \
-         server alone, and initiate the set"
+        "{what}: the server is not a member of a replica set, so it has no transactions; start it with `--replSet`, even a \
+         single server, and initiate the set"
     )]
     NotAReplicaSet {
-        /// What was tried, on what.
+        /// The operation and its target.
         what: String,
     },
-    /// It took longer than the caller allows. Nothing was written.
+    /// The operation took longer than the caller allows. Nothing was written.
     #[error(
-        "{what}: there was no answer within {seconds} seconds; see whether the server is overloaded or cut off, then try again"
+        "{what}: no answer within {seconds} seconds; check whether the server is overloaded or unreachable, then try again"
     )]
     Timeout {
-        /// What was tried, on what.
+        /// The operation and its target.
         what: String,
-        /// How long was waited.
+        /// The timeout, in seconds.
         seconds: u64,
     },
-    /// The URL of a store is not understood.
-    #[error("the URL of the store is not understood: {why}")]
+    /// The URL of a store is not valid.
+    #[error("the store URL is not valid: {why}")]
     InvalidUrl {
-        /// What is wrong, without the parts that are secret.
+        /// The reason, without the secret parts of the URL.
         why: String,
     },
-    /// No space is left. Reading and deleting still work.
+    /// No space is left. Reads and deletions still work.
     #[error("no space is left at {what}; nothing was written. Free some space and repeat")]
     Full {
-        /// Where.
+        /// The store.
         what: String,
     },
-    /// Stored data contradicts itself.
+    /// Stored data is damaged.
     #[error("{at} is damaged: {why}")]
     Corrupt {
-        /// Where.
+        /// The damaged document, file or store.
         at: String,
-        /// How.
+        /// The kind of damage.
         why: String,
     },
-    /// A document or batch is larger than the store takes.
+    /// A document or batch exceeds a limit of the store.
     #[error("{what} has {size}; at most {limit} are allowed")]
     TooLarge {
         /// The document or batch.
@@ -118,98 +118,102 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// The store can be read, not written.
-    #[error("the store can only be read: {why}")]
+    /// The store is read-only.
+    #[error("the store is read-only: {why}")]
     ReadOnly {
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// The store was written by a newer version.
-    #[error("{what} has format version {found}; this program knows versions up to {supported}. Use a newer runstate")]
+    /// A newer version of the program wrote the store.
+    #[error(
+        "{what} has format version {found}; this program supports versions up to {supported}. Use a newer runstate"
+    )]
     NewerVersion {
-        /// What has it.
+        /// The store or collection.
         what: String,
-        /// The version found.
+        /// The version that was found.
         found: u64,
-        /// The newest version known.
+        /// The newest supported version.
         supported: u64,
     },
-    /// This store cannot do that.
+    /// The store does not support the operation.
     #[error("{what} is not supported by {by}")]
     Unsupported {
-        /// What was asked.
+        /// The operation.
         what: String,
         /// The store.
         by: String,
     },
     /// The text is not a position of this kind of store.
-    #[error(
-        "{position:?} is not a valid position of {by}; take one from the answer to an earlier question for changes"
-    )]
+    #[error("{position:?} is not a valid position of {by}; use a position that an earlier page of changes returned")]
     InvalidPosition {
-        /// The text, cut where it is long.
+        /// The text, truncated if it is long.
         position: String,
         /// The store.
         by: &'static str,
     },
-    /// The position is older than what is kept, or of another store.
-    #[error("changes since that position are no longer kept; reload and go on from now")]
+    /// The position is older than the retained changes, or belongs to another store.
+    #[error("changes since that position are no longer kept; reload and continue from the current position")]
     PositionExpired,
     /// The store was closed.
     #[error("the store was closed")]
     Closed,
 }
 
-/// Characters of an invalid position that an error repeats.
-const SHOWN: usize = 60;
+/// Largest number of characters of an invalid position in an error message.
+const MAX_SHOWN_CHARS: usize = 60;
 
-impl Error {
-    /// The error for a text that is not a position of the store `by`.
+impl StoreError {
+    /// Returns the error for a text that is not a position of the store `by`.
     pub(super) fn invalid_position(position: &Position, by: &'static str) -> Self {
-        Error::InvalidPosition { position: position.0.chars().take(SHOWN).collect(), by }
+        StoreError::InvalidPosition { position: position.0.chars().take(MAX_SHOWN_CHARS).collect(), by }
     }
 
-    /// The stable code.
-    pub fn code(&self) -> Code {
+    /// Returns the stable error code.
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Error::Conflict { .. } => Code::Conflict,
-            Error::UniqueViolation { .. } => Code::UniqueViolation,
-            Error::CommandIdReused { .. } => Code::CommandIdReused,
-            Error::Invalid { .. } | Error::InvalidQuery { .. } | Error::InvalidPosition { .. } => Code::Invalid,
-            Error::Unknown { .. } => Code::Unknown,
-            Error::Unavailable { .. } => Code::Unavailable,
-            Error::NotAuthorized { .. } => Code::NotAuthorized,
-            Error::NotAReplicaSet { .. } => Code::NotAReplicaSet,
-            Error::Timeout { .. } => Code::Timeout,
-            Error::InvalidUrl { .. } => Code::InvalidUrl,
-            Error::Full { .. } => Code::Full,
-            Error::Corrupt { .. } => Code::Corrupt,
-            Error::TooLarge { .. } => Code::TooLarge,
-            Error::ReadOnly { .. } => Code::ReadOnly,
-            Error::NewerVersion { .. } => Code::NewerVersion,
-            Error::Unsupported { .. } => Code::Unsupported,
-            Error::PositionExpired => Code::PositionExpired,
-            Error::Closed => Code::Closed,
+            StoreError::Conflict { .. } => ErrorCode::Conflict,
+            StoreError::UniqueViolation { .. } => ErrorCode::UniqueViolation,
+            StoreError::CommandIdReused { .. } => ErrorCode::CommandIdReused,
+            StoreError::Invalid { .. } | StoreError::InvalidQuery { .. } | StoreError::InvalidPosition { .. } => {
+                ErrorCode::Invalid
+            }
+            StoreError::UnknownOutcome { .. } => ErrorCode::UnknownOutcome,
+            StoreError::Unavailable { .. } => ErrorCode::Unavailable,
+            StoreError::NotAuthorized { .. } => ErrorCode::NotAuthorized,
+            StoreError::NotAReplicaSet { .. } => ErrorCode::NotAReplicaSet,
+            StoreError::Timeout { .. } => ErrorCode::Timeout,
+            StoreError::InvalidUrl { .. } => ErrorCode::InvalidUrl,
+            StoreError::Full { .. } => ErrorCode::Full,
+            StoreError::Corrupt { .. } => ErrorCode::Corrupt,
+            StoreError::TooLarge { .. } => ErrorCode::TooLarge,
+            StoreError::ReadOnly { .. } => ErrorCode::ReadOnly,
+            StoreError::NewerVersion { .. } => ErrorCode::NewerVersion,
+            StoreError::Unsupported { .. } => ErrorCode::Unsupported,
+            StoreError::PositionExpired => ErrorCode::PositionExpired,
+            StoreError::Closed => ErrorCode::Closed,
         }
     }
 
-    /// The document concerned, where it is one.
+    /// Returns the document that the error concerns, if there is one.
     pub fn key(&self) -> Option<&Key> {
         match self {
-            Error::Conflict { key } | Error::UniqueViolation { key, .. } | Error::Invalid { key, .. } => Some(key),
+            StoreError::Conflict { key }
+            | StoreError::UniqueViolation { key, .. }
+            | StoreError::Invalid { key, .. } => Some(key),
             _ => None,
         }
     }
 
-    /// Whether the same call may succeed later, with nothing changed by the caller.
-    pub fn retryable(&self) -> bool {
+    /// Returns whether the same call may succeed later without a change by the caller.
+    pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Error::Conflict { .. }
-                | Error::Unknown { .. }
-                | Error::Unavailable { .. }
-                | Error::Timeout { .. }
-                | Error::Full { .. }
+            StoreError::Conflict { .. }
+                | StoreError::UnknownOutcome { .. }
+                | StoreError::Unavailable { .. }
+                | StoreError::Timeout { .. }
+                | StoreError::Full { .. }
         )
     }
 }

@@ -1,5 +1,5 @@
-//! A bounded feed of committed changes, and waiting for the next one on any executor. For stores whose commits pass through
-//! one place in one process.
+//! A bounded change feed in memory, and waiters that work on any executor. It serves stores whose commits all pass through one
+//! process.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -10,26 +10,27 @@ use std::time::Duration;
 use event_listener::{Event, EventListener};
 use futures_timer::Delay;
 
-use super::tables::Commit;
-use super::{ChangeEvent, Changes, Error, Position};
+use super::tables::PlannedCommit;
+use super::{ChangeEvent, Changes, Position, StoreError};
 use crate::time::Millis;
 
-/// How many changes are kept for those that come back.
-const KEPT: usize = 10_000;
+/// Number of changes that the feed retains for later readers.
+const CAPACITY: usize = 10_000;
 
-/// A place in the feed: a commit, and how many of its changes were told. Positions of whole commits have no second part.
+/// A position in the feed: a commit, and the number of its changes that precede the position. After a whole commit, the text has no
+/// second part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct MemoryPosition {
     commit: u64,
     change: u32,
 }
 
-impl Place {
+impl MemoryPosition {
     const fn end_of(commit: u64) -> Self {
         Self { commit, change: u32::MAX }
     }
 
-    fn position(self) -> Position {
+    fn encode(self) -> Position {
         match self.change {
             u32::MAX => Position(self.commit.to_string()),
             change => Position(format!("{}/{change}", self.commit)),
@@ -44,23 +45,23 @@ impl Place {
     }
 }
 
-/// The last changes, in order.
+/// The newest changes, in order.
 #[derive(Debug, Default)]
-pub(super) struct Feed {
-    kept: VecDeque<(Place, ChangeEvent)>,
-    /// The last change that is no longer kept.
-    forgotten: Option<Place>,
+pub(super) struct MemoryFeed {
+    events: VecDeque<(MemoryPosition, ChangeEvent)>,
+    /// The newest change that was evicted.
+    last_evicted: Option<MemoryPosition>,
     last: u64,
 }
 
-impl Feed {
-    /// Takes in a commit; its position.
-    pub(super) fn push(&mut self, commit: &Commit) -> Position {
+impl MemoryFeed {
+    /// Appends the changes of a commit, and returns its position.
+    pub(super) fn push(&mut self, commit: &PlannedCommit) -> Position {
         self.last += 1;
-        let position = Place::end_of(self.last).position();
-        for (change, i) in commit.told().zip(1..) {
-            if self.kept.len() == KEPT {
-                self.forgotten = self.kept.pop_front().map(|(place, _)| place);
+        let position = MemoryPosition::end_of(self.last).encode();
+        for (change, i) in commit.feed_changes().zip(1..) {
+            if self.events.len() == CAPACITY {
+                self.last_evicted = self.events.pop_front().map(|(evicted, _)| evicted);
             }
             let event = ChangeEvent {
                 position: position.clone(),
@@ -68,31 +69,32 @@ impl Feed {
                 key: change.key.clone(),
                 revision: change.after.as_ref().map(|stored| stored.revision.clone()),
             };
-            self.kept.push_back((Place { commit: self.last, change: i }, event));
+            self.events.push_back((MemoryPosition { commit: self.last, change: i }, event));
         }
         position
     }
 
-    /// The position of the last commit.
-    pub(super) fn now(&self) -> Position {
-        Place::end_of(self.last).position()
+    /// Returns the position of the last commit.
+    pub(super) fn last_position(&self) -> Position {
+        MemoryPosition::end_of(self.last).encode()
     }
 
-    /// Up to `limit` changes after `from`.
-    pub(super) fn after(&self, from: &Position, limit: usize) -> Result<Changes, Error> {
-        // A position that this feed never gave comes from an earlier life of the store: nothing is known of what lies between.
-        let place = Place::parse(from).ok_or_else(|| Error::invalid_position(from, "the memory store"))?;
-        if place.commit > self.last || self.forgotten.is_some_and(|forgotten| place < forgotten) {
-            return Err(Error::PositionExpired);
+    /// Returns up to `limit` changes after `from`.
+    pub(super) fn changes_after(&self, from: &Position, limit: usize) -> Result<Changes, StoreError> {
+        // A position that this feed never returned is of an earlier life of the store, whose changes are unknown.
+        let start =
+            MemoryPosition::parse(from).ok_or_else(|| StoreError::invalid_position(from, "the memory store"))?;
+        if start.commit > self.last || self.last_evicted.is_some_and(|forgotten| start < forgotten) {
+            return Err(StoreError::PositionExpired);
         }
-        let begin = self.kept.partition_point(|(at, _)| *at <= place);
-        let told = self.kept.range(begin..).take(limit);
-        let events: Vec<ChangeEvent> = told.map(|(_, event)| event.clone()).collect();
-        let next = match self.kept.get(begin + events.len()) {
-            None => self.now(),
-            // Where the limit cut a commit in two the next page begins within it.
+        let begin = self.events.partition_point(|(at, _)| *at <= start);
+        let selected = self.events.range(begin..).take(limit);
+        let events: Vec<ChangeEvent> = selected.map(|(_, event)| event.clone()).collect();
+        let next = match self.events.get(begin + events.len()) {
+            None => self.last_position(),
+            // If the limit splits a commit, the next page begins within it.
             Some((following, _)) if following.change > 1 && !events.is_empty() => {
-                Place { change: following.change - 1, ..*following }.position()
+                MemoryPosition { change: following.change - 1, ..*following }.encode()
             }
             Some(_) => events.last().map_or_else(|| from.clone(), |event| event.position.clone()),
         };
@@ -100,33 +102,33 @@ impl Feed {
     }
 }
 
-/// Those who wait for something to happen.
+/// The tasks that wait for an event.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Event);
 
-/// One who waits: told of everything that happens from its making on.
+/// One waiting task. It is notified of every event after its creation.
 pub(super) struct Waiter(EventListener);
 
 impl Waiters {
-    /// Wakes everyone.
+    /// Notifies all waiters.
     pub(super) fn wake(&self) {
         self.0.notify(usize::MAX);
     }
 
-    /// Made before looking, so that what happens in between is not missed.
+    /// Registers a waiter. Call it before reading the state, so that no event in between is missed.
     pub(super) fn listen(&self) -> Waiter {
         Waiter(self.0.listen())
     }
 }
 
-/// The end of a wait, on the timers of no particular runtime.
+/// Returns a timer that needs no particular async runtime.
 pub(super) fn timer(span: Millis) -> Delay {
     Delay::new(Duration::from_millis(u64::try_from(span.0).unwrap_or(0)))
 }
 
 impl Waiter {
-    /// Waits until something happened (`true`) or the time is up.
-    pub(super) async fn until(self, time: &mut Delay) -> bool {
+    /// Waits for an event or for the timer. Returns `true` on an event.
+    pub(super) async fn wait(self, time: &mut Delay) -> bool {
         let mut happened = pin!(self.0);
         let mut time = pin!(time);
         poll_fn(|cx| match happened.as_mut().poll(cx) {

@@ -1,16 +1,18 @@
-//! The store in memory: as fast as it gets, gone with its process. Tests, previews, and the reference for every other store.
+//! The memory store: fast, and lost with its process. It serves tests and previews, and it is the reference for all other stores.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use super::feed::{Feed, Waiters, timer};
-use super::tables::{Planned, Tables};
-use super::{Batch, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Store, Stored};
+use super::feed::{MemoryFeed, Waiters, timer};
+use super::tables::{BatchPlan, Tables};
+use super::{
+    Batch, BatchLimits, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, Few};
+use crate::value::{Document, SortedMap};
 
 /// A store in memory.
 ///
@@ -20,32 +22,32 @@ use crate::value::{Document, Few};
 /// ```
 #[derive(Debug, Default)]
 pub struct Memory {
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
     waiters: Waiters,
-    looked: AtomicU64,
+    examined: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct MemoryState {
     tables: Tables,
-    feed: Feed,
-    /// The newest version of each collection that was ever declared here.
-    versions: Few<&'static str, u32>,
-    access: Access,
+    feed: MemoryFeed,
+    /// The newest version of each collection that was ever declared in this store.
+    versions: SortedMap<&'static str, u32>,
+    access: MemoryAccess,
 }
 
 #[derive(Debug, PartialEq)]
-enum Access {
+enum MemoryAccess {
     Open,
-    /// A newer program was here; why this one may only read.
+    /// A newer program declared the store; the text is the read-only reason.
     ReadOnly(String),
     Closed,
 }
 
-impl Default for State {
+impl Default for MemoryState {
     fn default() -> Self {
-        let tables = Tables::new(&Catalog::default(), Limits::default());
-        Self { tables, feed: Feed::default(), versions: Few::default(), access: Access::Open }
+        let tables = Tables::new(&Catalog::default(), BatchLimits::default());
+        Self { tables, feed: MemoryFeed::default(), versions: SortedMap::default(), access: MemoryAccess::Open }
     }
 }
 
@@ -55,35 +57,36 @@ impl Memory {
         Self::default()
     }
 
-    /// How many documents queries have looked at so far, for tests of cost: a query that an index serves looks at those it finds.
-    pub fn looked_at(&self) -> u64 {
-        self.looked.load(Ordering::Relaxed)
+    /// Returns the number of documents that queries have examined. Tests of cost use it: an indexed query examines only the
+    /// documents that it finds.
+    pub fn documents_examined(&self) -> u64 {
+        self.examined.load(Ordering::Relaxed)
     }
 
-    fn query_now(&self, query: &Query) -> Result<Page, Error> {
-        let (page, looked) = self.open()?.tables.query_counted(query)?;
-        self.looked.fetch_add(looked as u64, Ordering::Relaxed);
+    fn query_now(&self, query: &Query) -> Result<Page, StoreError> {
+        let (page, examined) = self.lock_state()?.tables.query_counted(query)?;
+        self.examined.fetch_add(examined as u64, Ordering::Relaxed);
         Ok(page)
     }
 
-    /// The state, unless the store was closed. Held briefly and never across a wait.
-    fn open(&self) -> Result<MutexGuard<'_, State>, Error> {
-        let damaged = |_| Error::Corrupt {
+    /// Locks the state, unless the store was closed. The lock is held briefly and never across an `await`.
+    fn lock_state(&self) -> Result<MutexGuard<'_, MemoryState>, StoreError> {
+        let damaged = |_| StoreError::Corrupt {
             at: "memory:".to_owned(),
-            why: "a write ended in the middle; open a new store".to_owned(),
+            why: "a panic interrupted a write; open a new store".to_owned(),
         };
         let state = self.state.lock().map_err(damaged)?;
-        if state.access == Access::Closed { Err(Error::Closed) } else { Ok(state) }
+        if state.access == MemoryAccess::Closed { Err(StoreError::Closed) } else { Ok(state) }
     }
 
-    fn commit_now(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let mut state = self.open()?;
-        if let Access::ReadOnly(why) = &state.access {
-            return Err(Error::ReadOnly { why: why.clone() });
+    fn commit_now(&self, batch: &Batch) -> Result<Receipt, StoreError> {
+        let mut state = self.lock_state()?;
+        if let MemoryAccess::ReadOnly(why) = &state.access {
+            return Err(StoreError::ReadOnly { why: why.clone() });
         }
         match state.tables.plan(batch)? {
-            Planned::Replay(result) => Ok(Receipt { position: state.feed.now(), result, replayed: true }),
-            Planned::Commit(commit) => {
+            BatchPlan::Replay(result) => Ok(Receipt { position: state.feed.last_position(), result, replayed: true }),
+            BatchPlan::PlannedCommit(commit) => {
                 let position = state.feed.push(&commit);
                 let result = commit.result.clone();
                 state.tables.apply(commit);
@@ -94,10 +97,10 @@ impl Memory {
         }
     }
 
-    fn sweep_now(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Error> {
-        let mut state = self.open()?;
-        if let Access::ReadOnly(why) = &state.access {
-            return Err(Error::ReadOnly { why: why.clone() });
+    fn sweep_now(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut state = self.lock_state()?;
+        if let MemoryAccess::ReadOnly(why) = &state.access {
+            return Err(StoreError::ReadOnly { why: why.clone() });
         }
         let commit = state.tables.plan_sweep(collection, now, limit)?;
         let swept = commit.changes.len();
@@ -110,44 +113,45 @@ impl Memory {
         Ok(swept)
     }
 
-    async fn changes_after(&self, from: Option<Position>, limit: usize, wait: Millis) -> Result<Changes, Error> {
+    async fn changes_after(&self, from: Option<Position>, limit: usize, wait: Millis) -> Result<Changes, StoreError> {
         let from = match from {
             Some(from) => from,
-            None => self.open()?.feed.now(),
+            None => self.lock_state()?.feed.last_position(),
         };
         let mut time = None;
         loop {
             let waiter = (wait > Millis(0)).then(|| self.waiters.listen());
-            let changes = self.open()?.feed.after(&from, limit)?;
+            let changes = self.lock_state()?.feed.changes_after(&from, limit)?;
             let Some(waiter) = waiter.filter(|_| changes.events.is_empty() && limit > 0) else { return Ok(changes) };
-            if !waiter.until(time.get_or_insert_with(|| timer(wait))).await {
+            if !waiter.wait(time.get_or_insert_with(|| timer(wait))).await {
                 return Ok(changes);
             }
         }
     }
 }
 
-impl State {
-    fn migrate(&mut self, catalog: &Catalog) -> Result<(), Error> {
+impl MemoryState {
+    fn migrate(&mut self, catalog: &Catalog) -> Result<(), StoreError> {
         for collection in catalog.iter() {
             let found = self.versions.get(collection.name).copied().unwrap_or(0);
             if found > collection.version {
                 let what = format!("collection {}", collection.name);
-                let error = Error::NewerVersion { what, found: found.into(), supported: collection.version.into() };
-                self.access = Access::ReadOnly(error.to_string());
+                let error =
+                    StoreError::NewerVersion { what, found: found.into(), supported: collection.version.into() };
+                self.access = MemoryAccess::ReadOnly(error.to_string());
                 return Err(error);
             }
         }
         self.tables.declare(catalog)?;
         self.versions.extend(catalog.iter().map(|c| (c.name, c.version)));
-        self.access = Access::Open;
+        self.access = MemoryAccess::Open;
         Ok(())
     }
 }
 
 impl Store for Memory {
     fn capabilities(&self) -> Capabilities {
-        let Limits { document_bytes, batch_bytes, batch_writes } = Limits::default();
+        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
         Capabilities {
             name: "memory",
             durable: false,
@@ -162,46 +166,56 @@ impl Store for Memory {
         }
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { self.open()?.migrate(catalog) })
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.lock_state()?.migrate(catalog) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
-            let state = self.open()?;
+            let state = self.lock_state()?;
             keys.iter().map(|key| state.tables.get(key)).collect()
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move { self.query_now(query) })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
-        Box::pin(async move { self.open()?.tables.aggregate(aggregate) })
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
+        Box::pin(async move { self.lock_state()?.tables.aggregate(aggregate) })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(async move { self.commit_now(&batch) })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
-        Box::pin(async move { self.open()?.tables.outcome(command) })
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
+        Box::pin(async move { self.lock_state()?.tables.outcome(command) })
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(self.changes_after(from, limit, wait))
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move { self.sweep_now(collection, now, limit) })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            // Also a damaged store can be closed, and a closed one again.
-            if let Ok(mut state) = self.open() {
-                state.access = Access::Closed;
+            // Closing succeeds for a damaged store too, and may be repeated.
+            if let Ok(mut state) = self.lock_state() {
+                state.access = MemoryAccess::Closed;
             }
             self.waiters.wake();
             Ok(())

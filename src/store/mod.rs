@@ -1,33 +1,35 @@
-//! The persistence port: what a store must do, in the words of documents and revisions. Stores know the schema, never the
-//! entities. Adapters stand beside this file, each in a file or folder of its own; `tables.rs` and `eval.rs` are what several share.
+//! The persistence port: the contract of a store, in terms of documents and revisions. Stores know the schema, but not the
+//! entities. Each adapter is a file or folder beside this file; `tables/` and `eval/` are shared by several adapters.
 //!
-//! # For who writes an adapter
+//! # Writing an adapter
 //!
-//! Run [`testing::conformance`](crate::testing) first and last. What was learnt on IndexedDB and MongoDB:
+//! Run [`testing::conformance`](crate::testing) first and last. The adapters for IndexedDB and MongoDB led to these rules:
 //!
-//! - **Judge before you touch the backend.** [`Batch::check`] says all that can be said without reading; then only the ledger,
-//!   expectations, checks and unique indexes are left.
-//! - **The row of the ledger is the arbiter.** Insert [`Batch::ledger_row`] first: of many repeats at once one inserts it, all others
-//!   find it and answer from it. Read it before any other failure is told.
-//! - **Where a transaction ends when nobody waits on it** (IndexedDB): two waves. Issue all gets at once, judge, issue all puts at once,
-//!   and await the transaction, not the requests.
-//! - **Where reading first costs a round trip** (MongoDB): write blind. An update under `_rev`, with the difference as `$set` and
-//!   `$unset`, either matches one document or is a conflict. What an update cannot address (a key with `.` or a leading `$`, a step
-//!   of a list) is replaced whole from [`Op::Change`]'s `after`.
-//! - **Ids are bytes.** `Key` and `key` are two ids, also where the backend compares texts by a collation, normalises them or reads
-//!   `.` and `$`: use binary keys.
-//! - **A check contends.** On a backend with snapshots it must write (`_touch`) or lock, so a check on a hot shared document makes
-//!   everyone who checks it wait or conflict. Commands check only what can change; rows that never change need no check.
-//! - **Name errors by what the caller can do.** A transaction too large for the backend (MongoDB 388, `TransactionTooLarge`) is
-//!   [`Error::TooLarge`], a lost race [`Error::Conflict`], a commit without an answer [`Error::Unknown`].
+//! - **Validate before you touch the backend.** [`Batch::validate`] checks everything that needs no reading. Only the ledger,
+//!   expectations, checks and unique indexes remain.
+//! - **The ledger row decides.** Insert [`Batch::ledger_row`] first: of many concurrent repeats one inserts it, and the others find
+//!   it and return its result. Read it before you report any other failure.
+//! - **A transaction that ends when no request is pending** (IndexedDB) needs two waves. Issue all gets at once, plan the commit,
+//!   and issue all puts at once. Await the transaction, not the requests.
+//! - **A read that costs a round trip** (MongoDB) calls for blind writes. An update under `_rev`, with the difference as `$set` and
+//!   `$unset`, either matches one document or is a conflict. If an update cannot address a field (a key with `.` or a leading `$`,
+//!   an element of a list), replace the whole document with `after` of [`WriteOp::Change`].
+//! - **Ids are bytes.** `Key` and `key` are two ids, even if the backend compares texts by a collation, normalizes them, or
+//!   interprets `.` and `$`. Use binary keys.
+//! - **A check contends.** On a backend with snapshot isolation it must write (`_touch`) or lock. So commands that check a hot
+//!   document wait for each other or conflict. Commands check only documents that can change.
+//! - **Map errors by what the caller can do.** A transaction too large for the backend (MongoDB 388, `TransactionTooLarge`) is
+//!   [`StoreError::TooLarge`], a lost race is [`StoreError::Conflict`], a commit without an answer is
+//!   [`StoreError::UnknownOutcome`].
 //!
 //! # Values
 //!
-//! A document comes back as it went in, with these liberties: `1.0` may come back as `1`, `-0.0` as `0`, and the order of keys is
-//! lost. A number of 2^53 and more comes back as a float, never as an integer, so that it may be written again
-//! ([`schema::check`](crate::schema::check) refuses such integers).
+//! A store returns a document as it was written, with these exceptions: `1.0` may become `1`, `-0.0` may become `0`, and the order
+//! of keys is lost. A number of 2^53 or more is returned as a float, never as an integer, so that it can be written again
+//! ([`schema::check`](crate::schema::check) rejects such integers).
 
 mod batch;
+mod batch_validation;
 mod error;
 pub mod eval;
 mod feed;
@@ -40,7 +42,6 @@ mod memory;
 #[cfg(all(feature = "mongodb", not(target_family = "wasm")))]
 pub mod mongodb;
 mod report;
-mod shape;
 pub mod tables;
 
 use std::sync::Arc;
@@ -54,14 +55,14 @@ use crate::schema::{Aggregate, Catalog, Collection, Field, Key, Query, Ttl};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
-pub use batch::{Batch, Check, Expect, Op, Write};
-pub use error::Error;
+pub use batch::{Batch, Check, Expectation, Write, WriteOp};
+pub use batch_validation::BatchLimits;
+pub use error::StoreError;
 pub use memory::Memory;
-pub use report::{Finding, Report, Severity};
-pub use shape::Limits;
+pub use report::{Finding, Severity, VerifyReport};
 
-/// The ledger of commands: one row for every committed batch, written in that very commit, kept for 7 days.
-/// `id` is the command's id; `fingerprint` tells a repeat from another command under the same id.
+/// The command ledger: one row per committed batch, written in the same commit and kept for 7 days. `id` is the command id;
+/// `fingerprint` distinguishes a repeat from a different command with the same id.
 pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .fields(&[
         Field::id("id"),
@@ -72,238 +73,254 @@ pub const COMMANDS: Collection = Collection::new("runstate.commands", 1)
     .ttl(Ttl { field: "at", after: Millis::days(LEDGER_DAYS), partial: None })
     .insert_only();
 
-/// What a store can do. What it lacks is a typed error ([`Error::Unsupported`]), never silence.
+/// The features and limits of a store. A missing feature is a typed error ([`StoreError::Unsupported`]) and never ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Capabilities {
-    /// A name for people: `memory`, `file`.
+    /// Name of the kind of store: `memory`, `file`.
     pub name: &'static str,
-    /// An acknowledged commit survives the death of the process and the loss of power.
+    /// An acknowledged commit survives a crash of the process and a power failure.
     pub durable: bool,
-    /// Several processes or tabs may use it at once.
+    /// Several processes or tabs may use the store at the same time.
     pub shared: bool,
-    /// The backend expires documents by itself too.
+    /// The backend also deletes expired documents by itself.
     pub native_ttl: bool,
-    /// Answers [`Store::aggregate`].
+    /// The store supports [`Store::aggregate`].
     pub aggregate: bool,
-    /// Answers [`Store::changes`].
+    /// The store supports [`Store::changes`].
     pub change_feed: bool,
-    /// Answers [`crate::schema::Filter::Text`].
+    /// The store supports [`crate::schema::Filter::Text`].
     pub text: bool,
-    /// Largest document, in bytes of its JSON.
+    /// Size of the largest document, in bytes of its JSON.
     pub document_bytes: usize,
-    /// Largest batch, as [`Batch::bytes`] counts.
+    /// Size of the largest batch, as [`Batch::bytes`] counts it.
     pub batch_bytes: usize,
-    /// Most writes and checks in one batch.
+    /// Largest number of writes and checks in one batch.
     pub batch_writes: usize,
 }
 
-/// A document as a store holds it.
+/// A document with its revision and schema version.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
-    /// Which write of the document this is.
+pub struct StoredDocument {
+    /// The write counter of the document.
     pub revision: Revision,
-    /// The schema version under which it was written.
+    /// The schema version under which the document was written.
     pub version: u32,
-    /// Its fields, without the reserved ones.
+    /// The fields, without the reserved ones.
     pub document: Arc<Document>,
 }
 
-/// A document that a query found.
+/// One document of a query result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its id.
+    /// The id of the document.
     pub id: Arc<str>,
-    /// Its contents; only the asked fields where the query projects.
-    pub stored: Stored,
+    /// The document. If the query has a projection, it has only the requested fields.
+    pub stored: StoredDocument,
 }
 
-/// One page of the answer to a query.
+/// One page of a query result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// The documents, in the order asked for.
-    pub rows: Vec<Row>,
-    /// Where the next page begins; `None`: there is none.
-    pub cursor: Option<String>,
+    /// The documents, in the order of the query.
+    pub items: Vec<Row>,
+    /// The cursor of the next page; `None` on the last page.
+    pub next: Option<String>,
 }
 
-/// A place in the order of commits. Opaque; later positions of one store are greater only to that store.
+/// A position in the change feed. It is opaque: only the store that returned it can compare it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Position(pub String);
 
-/// What a commit came to.
+/// The proof of a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
-    /// A position in the order of commits at or before this commit, so that nothing after it is missed by who goes on from there;
-    /// the commit itself may be told again. Of a repeat: some position at or after the first commit.
+    /// A feed position at or before this commit. A reader that continues from it misses no later change, but may see this commit
+    /// again. For a replayed command, it is a position at or after the first commit.
     pub position: Position,
-    /// The result in the ledger: this batch's, or the first one's where it was a repeat.
+    /// The result in the ledger: of this batch, or of the first commit if the command was replayed.
     pub result: Json,
-    /// The command was committed before; nothing was written now.
+    /// The command had been committed before, and this call wrote nothing.
     pub replayed: bool,
 }
 
-/// Whether a command was committed.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It was, with this fingerprint and result.
+    /// The command was committed with this fingerprint and result.
     Committed {
-        /// Fingerprint of the command that was decided under the id.
+        /// The fingerprint of the command that was committed under the id.
         fingerprint: String,
-        /// The result it was answered with.
+        /// The result of that command.
         result: Json,
     },
-    /// Not so far. Not final: a commit under way may still arrive, so whoever repeats uses the same id.
+    /// The command is not committed so far. This is not final: a commit in flight may still arrive, so a retry must use the same
+    /// id.
     Absent,
 }
 
-/// One committed change.
+/// One committed change of one document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChangeEvent {
-    /// The position of its commit.
+    /// The position of the commit.
     pub position: Position,
-    /// The batch that made it.
+    /// The command that made the change.
     pub command: CommandId,
-    /// The document.
+    /// The key of the document.
     pub key: Key,
-    /// Its new revision; `None`: it was deleted.
+    /// The new revision; `None` if the document was deleted.
     pub revision: Option<Revision>,
 }
 
-/// Committed changes after a position.
+/// One page of the change feed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
-    /// In the order of commits.
+    /// The changes, in the order of commits.
     pub events: Vec<ChangeEvent>,
-    /// Where to go on.
+    /// The position from which to continue.
     pub next: Position,
 }
 
-/// Something that a store tells of itself, for people and for programs that show it to them.
+/// A property that a store reports about itself, for display.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fact {
-    /// What it is: `server`, `indexesMissing`.
+pub struct StoreProperty {
+    /// The name, such as `server` or `indexesMissing`.
     pub name: &'static str,
-    /// A text, a number, a list of them, or an object of these by name.
+    /// A text, a number, a list of these, or an object of these.
     pub value: Json,
 }
 
-impl Fact {
-    /// Under that name.
+impl StoreProperty {
+    /// Creates a property.
     pub fn new(name: &'static str, value: impl Into<Json>) -> Self {
         Self { name, value: value.into() }
     }
 }
 
-/// How fresh a read has to be.
+/// The required freshness of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// It sees every commit that was acknowledged before it began.
+    /// The read sees every commit that was acknowledged before the read began.
     Linearizable,
-    /// It sees at least what earlier reads and commits of this store object saw, in the order in which they were made. For what is read after a
-    /// linearizable read of the same question, and for decisions whose commit checks the revisions.
-    Validated,
+    /// The read sees at least the state that earlier reads and commits of this store object saw, in their order (session
+    /// consistency). It suits reads that follow a linearizable read of the same data, and decisions whose commit checks the
+    /// revisions.
+    Session,
 }
 
-/// What every store promises.
+/// The contract of every store.
 ///
-/// All methods may be called at once from several tasks. A method that fails with anything but [`Error::Unknown`] has
-/// changed nothing.
+/// Several tasks may call all methods at the same time. A method that fails with an error other than [`StoreError::UnknownOutcome`]
+/// has changed nothing.
 pub trait Store: MaybeSync {
-    /// What this store can do. Constant over its life.
+    /// Returns the features and limits of this store. They never change.
     fn capabilities(&self) -> Capabilities;
 
-    /// Why the store can only be read, where it is so: damage, or a newer program's format. What is whole can be read then; what is
-    /// missing cannot be told from what never was, so whoever reads should say so too.
-    fn health(&self) -> Option<Error> {
+    /// Returns the reason why the store is read-only: damage, or the format of a newer program. Intact documents remain readable. A
+    /// lost document looks like one that never existed, so a caller that reads should report the reason too.
+    fn read_only_reason(&self) -> Option<StoreError> {
         None
     }
 
-    /// Makes collections and indexes as `catalog` declares them, and remembers it. Idempotent; called before anything else.
+    /// Creates the collections and indexes of `catalog`, and keeps the declaration. Idempotent; call it before the other methods.
     ///
-    /// A stored version newer than the declared one is [`Error::NewerVersion`]: the store may then be read, not written
-    /// ([`Error::ReadOnly`]), until a program that knows the newer version migrates it. [`Error::UniqueViolation`]: documents that
-    /// are there already share an entry of a new unique index. On an error no document was changed and the older declaration still
-    /// holds.
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>>;
+    /// Errors, after which no document has changed and the older declaration still holds:
+    ///
+    /// - [`StoreError::NewerVersion`]: a stored version is newer than the declared one. The store may then be read but not written
+    ///   ([`StoreError::ReadOnly`]), until a program that knows the newer version migrates it.
+    /// - [`StoreError::UniqueViolation`]: stored documents share an entry of a new unique index.
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Takes `catalog` for reading and changes nothing: what is missing of it is done without. A store that cannot do without migrates. Errors as
-    /// [`Store::migrate`].
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    /// Declares `catalog` for reading, and changes nothing in the store. Reads do without its missing parts; a store that needs
+    /// them migrates instead. Errors are those of [`Store::migrate`].
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         self.migrate(catalog)
     }
 
-    /// The documents under `keys`, in that order, as of one moment. `None`: nothing stands there.
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>>;
+    /// Returns the documents under `keys`, in that order, as of one moment; `None` for a document that does not exist.
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>>;
 
-    /// The documents that match, in a total order (the id decides last, ascending).
+    /// Returns the documents that match, in a total order: the id is the last sort key, ascending.
     ///
-    /// [`Error::InvalidQuery`]: the collection is not declared, or the cursor is none of this query. A cursor names a place in the
-    /// order, so it stays right whatever is written between two pages.
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>>;
+    /// [`StoreError::InvalidQuery`]: the collection is not declared, or the cursor belongs to another query. A cursor names a place
+    /// in the order (keyset pagination), so it remains valid after writes between two pages.
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>>;
 
-    /// As [`Store::get`], as fresh as asked. A store may read fresher than that.
+    /// As [`Store::get`], with the required freshness. A store may return fresher documents.
     fn get_with<'a>(
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         let _ = freshness;
         self.get(keys)
     }
 
-    /// As [`Store::query`], as fresh as asked. A store may read fresher than that.
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, Error>> {
+    /// As [`Store::query`], with the required freshness. A store may return fresher documents.
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
         let _ = freshness;
         self.query(query)
     }
 
-    /// Numbers over the documents that match: one row a group, in the order of the group values; without groups one row, also
-    /// over nothing. A row holds group values under their paths and numbers under their names ([`eval::aggregate`]).
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>>;
+    /// Computes aggregates over the documents that match. The result has one row per group, in the order of the group values.
+    /// Without groups it has exactly one row, even if no document matches. A row has group values under their paths and numbers
+    /// under their names ([`eval::aggregate`]).
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>>;
 
     /// Applies `batch` atomically, together with its row in the ledger ([`COMMANDS`]).
     ///
     /// On `Ok`, every write is durable as far as [`Capabilities::durable`] promises, and visible to the next `get`.
-    /// Where the ledger has the command already nothing is written: with the same fingerprint the first result is
-    /// returned (`replayed`), with another one it is [`Error::CommandIdReused`]. The ledger is asked first. Then are judged: what needs
-    /// no reading ([`Batch::check`]); expectations and checks; unique indexes, on the state after the whole batch. Where several
-    /// things are wrong, which one is reported is not defined.
-    /// On `Conflict` and `UniqueViolation` nothing was written and the command may be decided again; on `Unknown` ask
-    /// [`Store::outcome`] first.
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>>;
+    ///
+    /// The ledger is checked first. If it has the command, nothing is written: with the same fingerprint the first result is
+    /// returned (`replayed`), with another one the error is [`StoreError::CommandIdReused`]. The store then checks what needs no
+    /// reading ([`Batch::validate`]), expectations and checks, and unique indexes against the state after the whole batch. If
+    /// several of these fail, it is not defined which failure is reported.
+    ///
+    /// After `Conflict` and `UniqueViolation`, nothing was written and the command may be decided again. After `UnknownOutcome`,
+    /// call [`Store::outcome`] first.
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>>;
 
-    /// What became of a command. [`Outcome::Committed`] is final, and durable once it is returned.
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>>;
+    /// Returns the outcome of a command. A returned [`Outcome::Committed`] is final and durable.
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>>;
 
-    /// Up to `limit` committed changes after `from` (`None`: from now on), at least once each, in the order of commits. Where there
-    /// are none it waits up to `wait` for one. [`Error::PositionExpired`]: older than what is kept, or of another store;
-    /// reload and begin at now. [`Error::InvalidPosition`]: not a position. Rows of the ledger are not told; what a sweep deleted is ([`CommandId::sweep`]).
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>>;
+    /// Returns up to `limit` committed changes after `from` (`None`: from now on), in the order of commits and each at least once.
+    /// If there are none, the call waits up to `wait` for one. Rows of the ledger are not reported; deletions by a sweep are
+    /// ([`CommandId::sweep`]).
+    ///
+    /// - [`StoreError::PositionExpired`]: the position is older than the retained changes, or belongs to another store. Reload, and
+    ///   continue from the current position.
+    /// - [`StoreError::InvalidPosition`]: the text is not a position.
+    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis)
+    -> BoxFuture<'_, Result<Changes, StoreError>>;
 
-    /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and tells how many. Never more
-    /// than what is expired, also where the backend expires by itself. A sweep is no command and has no row in the ledger. Rows of the
-    /// ledger live by the backend's clock where it expires by itself ([`Capabilities::native_ttl`]): one host's wrong clock must not make all
-    /// others forget.
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>>;
+    /// Deletes up to `limit` documents of `collection` that are expired at `now` by its [`Ttl`], and returns their number. It never
+    /// deletes a document that is not expired, even if the backend deletes expired documents by itself. A sweep is not a command,
+    /// and has no row in the ledger. If the backend expires documents ([`Capabilities::native_ttl`]), ledger rows expire by its
+    /// clock: one host's wrong clock must not delete the rows of all others.
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>>;
 
-    /// What its keeper may want to know of it: the server, what stands there and how large it is. A store that has no more to tell than its
-    /// capabilities tells nothing.
-    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+    /// Returns properties for the operator of the store: the server, the contents and their size. A store with nothing beyond its
+    /// capabilities returns none.
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Checks what only the backend knows of what it holds under `catalog`: its files, its own index entries, its definitions of indexes. Changes
-    /// nothing; others may use the store meanwhile. It may come before [`Store::migrate`]. What the port shows of documents is checked by
-    /// [`Engine::verify`](crate::engine::Engine::verify).
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+    /// Checks backend data that the port does not show, under `catalog`: files, stored index entries, index definitions. It changes
+    /// nothing, runs beside other users of the store, and may be called before [`Store::migrate`].
+    /// [`Engine::verify`](crate::engine::Engine::verify) checks the documents that the port shows.
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         let _ = catalog;
-        Box::pin(async { Ok(Report::default()) })
+        Box::pin(async { Ok(VerifyReport::default()) })
     }
 
-    /// Flushes and ends. Every later call is [`Error::Closed`]; closing again is fine.
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+    /// Flushes and closes the store. Later calls return [`StoreError::Closed`]; closing again succeeds.
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }

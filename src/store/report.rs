@@ -1,32 +1,32 @@
-//! What a verification of a store found: the same report for every store.
+//! The report of a verification. It has the same form for every store.
 
 use serde::Serialize;
 
-/// Findings that are listed one by one; further ones are counted.
-const LISTED: usize = 1_000;
+/// Largest number of findings that a report lists. Further findings are only counted.
+const MAX_LISTED: usize = 1_000;
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "VerifyReport"))]
-pub struct Report {
-    /// The store's id; none: it is unknown, or the store has none that outlives its process.
+pub struct VerifyReport {
+    /// The id of the store; none if it is unknown, or if the store does not outlive its process.
     pub store: Option<String>,
-    /// On files: the snapshot that the state begins with.
+    /// File store: the snapshot on which the state is based.
     pub snapshot: Option<u64>,
-    /// On files: the last commit that is whole with all before it.
+    /// File store: the last commit that is intact together with all commits before it.
     pub head: u64,
-    /// On files: commit files after the snapshot that were read.
+    /// File store: number of commit files after the snapshot that were read.
     pub commits: u64,
-    /// On files: bytes of all files that were read.
+    /// File store: bytes of all files that were read.
     pub bytes: u64,
-    /// Documents that were read, the ledger included.
+    /// Number of documents that were read, including ledger rows.
     pub documents: u64,
-    /// Index entries that were compared with the documents.
+    /// Number of index entries that were compared with the documents.
     pub entries: u64,
-    /// The findings, in the order in which they were made.
+    /// The findings, in the order of discovery.
     pub findings: Vec<Finding>,
-    /// Further findings, which are not listed.
+    /// Number of further findings, which are not listed.
     pub omitted: u64,
 }
 
@@ -36,51 +36,51 @@ pub struct Report {
 pub struct Finding {
     /// The file, the document (`collection/id`) or the collection.
     pub at: String,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is wrong with it.
+    /// The problem.
     pub why: String,
-    /// What cannot be read because of it: commands, or ranges of documents.
+    /// Commands or ranges of documents that the problem makes unreadable.
     pub gone: Vec<String>,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Severity {
-    /// Nothing that is in use depends on it.
+    /// No data in use depends on it.
     Harmless,
-    /// Something that was committed is lost, cannot be read, or contradicts something else.
+    /// Committed data is lost, unreadable or contradictory.
     Damage,
 }
 
 impl Finding {
-    /// Damage.
+    /// Creates a finding of damage.
     pub fn damage(at: impl Into<String>, why: impl Into<String>) -> Self {
         Self { at: at.into(), severity: Severity::Damage, why: why.into(), gone: Vec::new() }
     }
 
-    /// Something that nothing depends on.
+    /// Creates a harmless finding.
     pub fn harmless(at: impl Into<String>, why: impl Into<String>) -> Self {
         Self { at: at.into(), severity: Severity::Harmless, why: why.into(), gone: Vec::new() }
     }
 }
 
-impl Report {
-    /// The first damage; none: everything that was committed is there and can be read.
+impl VerifyReport {
+    /// Returns the first finding of damage; none if all committed data can be read.
     pub fn damage(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.severity == Severity::Damage)
     }
 
-    /// Whether there is no damage.
-    pub fn is_whole(&self) -> bool {
+    /// Returns whether the report has no finding of damage.
+    pub fn is_intact(&self) -> bool {
         self.damage().is_none()
     }
 
-    /// Adds a finding. The first damage is listed in any case.
+    /// Adds a finding. The first damage is always listed.
     pub fn add(&mut self, finding: Finding) {
-        let listed = self.findings.len() < LISTED || (finding.severity == Severity::Damage && self.is_whole());
+        let listed = self.findings.len() < MAX_LISTED || (finding.severity == Severity::Damage && self.is_intact());
         if listed { self.findings.push(finding) } else { self.omitted += 1 }
     }
 }
@@ -91,12 +91,12 @@ mod tests {
 
     #[test]
     fn the_first_damage_is_listed_behind_any_number_of_others() {
-        let mut report = Report::default();
-        (0..LISTED + 5).for_each(|n| report.add(Finding::harmless(n.to_string(), "left over")));
-        assert!(report.is_whole());
+        let mut report = VerifyReport::default();
+        (0..MAX_LISTED + 5).for_each(|n| report.add(Finding::harmless(n.to_string(), "left over")));
+        assert!(report.is_intact());
         report.add(Finding::damage("x", "gone"));
         report.add(Finding::damage("y", "gone"));
-        assert_eq!((report.findings.len(), report.omitted), (LISTED + 1, 6));
+        assert_eq!((report.findings.len(), report.omitted), (MAX_LISTED + 1, 6));
         assert_eq!(report.damage().map(|finding| finding.at.as_str()), Some("x"));
     }
 }

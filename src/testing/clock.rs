@@ -1,4 +1,4 @@
-//! Time and entropy of a test: nothing moves unless the test moves it, and the same test sees the same values.
+//! Time and entropy of a test. Time advances only when the test advances it, and the same seed gives the same values.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use crate::id::sha256;
 use crate::time::{Millis, Timestamp};
 
-/// A clock that stands still until it is advanced. Clones are the same clock.
+/// A clock that does not move until it is advanced. Clones share one clock.
 ///
 /// ```
 /// use runstate::testing::SimClock;
@@ -20,7 +20,7 @@ use crate::time::{Millis, Timestamp};
 pub struct SimClock(Arc<AtomicI64>);
 
 impl Default for SimClock {
-    /// 2024-01-20T10:00:00Z, a moment like any other.
+    /// 2024-01-20T10:00:00Z.
     fn default() -> Self {
         Self::at(Timestamp::from_millis(1_705_744_800_000))
     }
@@ -32,12 +32,12 @@ impl SimClock {
         Self(Arc::new(AtomicI64::new(time.as_millis())))
     }
 
-    /// What it shows.
+    /// Its current time.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
     }
 
-    /// Moves it by `span`, back where it is negative; what it shows then.
+    /// Moves the clock by `span`, backwards if it is negative, and returns the new time.
     pub fn advance(&self, span: Millis) -> Timestamp {
         Timestamp::from_millis(self.0.fetch_add(span.0, Ordering::SeqCst).wrapping_add(span.0))
     }
@@ -48,7 +48,7 @@ impl SimClock {
     }
 }
 
-/// Entropy that repeats: the same seed gives the same bytes. Clones draw from one sequence.
+/// Repeatable entropy: the same seed gives the same bytes. Clones draw from one sequence.
 #[derive(Clone, Debug, Default)]
 pub struct SimIds {
     seed: u64,
@@ -61,7 +61,7 @@ impl SimIds {
         Self { seed, drawn: Arc::default() }
     }
 
-    /// The next ten bytes, as a UUIDv7 takes them.
+    /// The next ten bytes, the entropy of a UUIDv7.
     pub fn entropy(&self) -> [u8; 10] {
         let digest = self.digest();
         let mut bytes = [0; 10];
@@ -75,7 +75,7 @@ impl SimIds {
         digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
-    /// A number below `bound`; 0 where the bound is 0.
+    /// A number below `bound`; 0 if the bound is 0.
     pub fn below(&self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX);
         self.number().checked_rem(bound).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)

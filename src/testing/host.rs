@@ -1,11 +1,11 @@
-//! A host whose clock and entropy the test decides.
+//! A host with simulated time and entropy.
 
 use super::{SimClock, SimIds};
 use crate::engine::Host;
 use crate::marker::BoxFuture;
 use crate::time::{Millis, Timestamp};
 
-/// A simulated host: the time is its clock's, entropy is counted, and who sleeps moves the clock instead of waiting.
+/// A simulated host: time is that of its clock, entropy comes from a counter, and a sleep advances the clock instead of waiting.
 ///
 /// ```
 /// use runstate::engine::Host;
@@ -17,9 +17,9 @@ use crate::time::{Millis, Timestamp};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct SimHost {
-    /// What it takes for the time.
+    /// The source of time.
     pub clock: SimClock,
-    /// What it takes for entropy.
+    /// The source of entropy.
     pub ids: SimIds,
 }
 

@@ -1,17 +1,17 @@
-//! The smallest use of a store: notes that are only added, one commit each. What processes on one directory are compared by.
+//! The smallest use of a store: notes that are only added, one commit each. Tests of several processes on one directory use them.
 
 use std::sync::Arc;
 
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key, Query};
-use crate::store::{Batch, Error, Expect, Op, Store, Write};
+use crate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
 const NOTES: Collection = Collection::new("testing.notes", 1)
     .fields(&[Field::text("title")])
-    .indexes(&[Index::by(&[("title", Ascending)]).unique()]);
+    .indexes(&[Index::ordered(&[("title", Ascending)]).unique()]);
 
 /// Notes in a store.
 ///
@@ -19,7 +19,7 @@ const NOTES: Collection = Collection::new("testing.notes", 1)
 /// # runstate::testing::block_on(async {
 /// use std::sync::Arc;
 /// use runstate::{store::Memory, testing::Notes};
-/// let notes = Notes::of(Arc::new(Memory::new())).await.unwrap();
+/// let notes = Notes::open(Arc::new(Memory::new())).await.unwrap();
 /// notes.add("b").await.unwrap();
 /// notes.add("a").await.unwrap();
 /// notes.add("a").await.unwrap();
@@ -31,10 +31,10 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// Makes `store` ready for notes.
-    pub async fn of(store: Arc<dyn Store>) -> Result<Self, Error> {
+    /// Declares the collection of notes in `store`.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let catalog = Catalog::new(&[&NOTES])
-            .map_err(|e| Error::Unsupported { what: e.to_string(), by: "the collection of notes".to_owned() })?;
+            .map_err(|e| StoreError::Unsupported { what: e.to_string(), by: "the collection of notes".to_owned() })?;
         store.migrate(&catalog).await?;
         Ok(Self { store })
     }
@@ -44,32 +44,32 @@ impl Notes {
         &*self.store
     }
 
-    /// Adds a note in a commit of its own, by a command of the same name: the same id again adds nothing.
-    pub async fn add(&self, id: &str) -> Result<(), Error> {
+    /// Adds a note in its own commit, by a command of the same id: repeating an id adds nothing.
+    pub async fn add(&self, id: &str) -> Result<(), StoreError> {
         let command = CommandId::new(id)
-            .map_err(|e| Error::Unsupported { what: e.to_string(), by: "the ids of commands".to_owned() })?;
+            .map_err(|e| StoreError::Unsupported { what: e.to_string(), by: "the ids of commands".to_owned() })?;
         let document: Document = [("title".to_owned(), Json::from(id))].into_iter().collect();
-        let op = Op::Put { version: 1, document: Arc::new(document) };
+        let op = WriteOp::Put { version: 1, document: Arc::new(document) };
         let batch = Batch {
             command,
             fingerprint: String::new(),
             at: Timestamp::from_millis(0),
             result: Json::Null,
-            writes: vec![Write { key: Key::new(&NOTES, id), expect: Expect::Absent, op }],
+            writes: vec![Write { key: Key::new(&NOTES, id), expect: Expectation::Absent, op }],
             checks: vec![],
         };
         self.store.commit(batch).await.map(drop)
     }
 
     /// The ids of all notes, in order.
-    pub async fn ids(&self) -> Result<Vec<String>, Error> {
+    pub async fn ids(&self) -> Result<Vec<String>, StoreError> {
         let mut ids = Vec::new();
         let mut query = Query::of(&NOTES).sort("title", Ascending);
         loop {
             let page = self.store.query(&query).await?;
-            ids.extend(page.rows.iter().map(|row| row.id.to_string()));
-            match page.cursor {
-                Some(_) => query.cursor = page.cursor,
+            ids.extend(page.items.iter().map(|row| row.id.to_string()));
+            match page.next {
+                Some(_) => query.cursor = page.next,
                 None => return Ok(ids),
             }
         }

@@ -1,40 +1,39 @@
-//! Canonical JSON (RFC 8785): one text for each value, whatever order its keys came in. Fingerprints and state hashes are
-//! taken over it.
+//! Canonical JSON (RFC 8785): one text per value, whatever the order of its keys. Fingerprints and state hashes use it.
 
-use super::{Json, sort_by, written};
+use super::{Json, sort_by, to_json_string};
 
-/// The canonical text of `value`: keys sorted by UTF-16 units, numbers as ECMAScript writes them, no white space.
+/// Returns the canonical text of `value`: keys sorted by UTF-16 units, numbers as in ECMAScript, no white space.
 ///
 /// ```
-/// use runstate::value::canonical;
-/// assert_eq!(canonical(&serde_json::json!({"b": 1.0, "a": [1e21, "é"]})), r#"{"a":[1e+21,"é"],"b":1}"#);
+/// use runstate::value::canonical_json;
+/// assert_eq!(canonical_json(&serde_json::json!({"b": 1.0, "a": [1e21, "é"]})), r#"{"a":[1e+21,"é"],"b":1}"#);
 /// ```
-pub fn canonical(value: &Json) -> String {
+pub fn canonical_json(value: &Json) -> String {
     let mut out = String::new();
-    canonical_into(value, &mut out);
+    write_canonical_json(value, &mut out);
     out
 }
 
 /// Appends the canonical text of `value`.
-pub fn canonical_into(value: &Json, out: &mut String) {
+pub fn write_canonical_json(value: &Json, out: &mut String) {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),
         Json::Bool(false) => out.push_str("false"),
         Json::Number(n) => match n.as_i64() {
-            // Beyond 2^53 the integer is written whole: rounding would give two values one text.
+            // An integer beyond 2^53 is written exactly, because rounding would give two values the same text.
             Some(i) => out.push_str(&i.to_string()),
             None => out.push_str(&n.as_f64().map(number_text).unwrap_or_default()),
         },
-        // serde_json escapes exactly what RFC 8785 asks for, in the short forms it asks for.
-        Json::String(s) => out.push_str(&quoted(s)),
+        // serde_json makes the escapes that RFC 8785 requires, in the required short forms.
+        Json::String(s) => out.push_str(&quote(s)),
         Json::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
-                canonical_into(item, out);
+                write_canonical_json(item, out);
             }
             out.push(']');
         }
@@ -46,21 +45,21 @@ pub fn canonical_into(value: &Json, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                out.push_str(&quoted(key));
+                out.push_str(&quote(key));
                 out.push(':');
-                canonical_into(&map[key], out);
+                write_canonical_json(&map[key], out);
             }
             out.push('}');
         }
     }
 }
 
-fn quoted(text: &str) -> String {
-    // There is no text that JSON cannot say.
-    written(text).unwrap_or_default()
+fn quote(text: &str) -> String {
+    // Every text can be written as JSON.
+    to_json_string(text).unwrap_or_default()
 }
 
-/// A double as ECMAScript's `String(n)` writes it.
+/// Returns the text of a double (ECMA-262, Number::toString).
 pub fn number_text(n: f64) -> String {
     ryu_js::Buffer::new().format(n).to_owned()
 }
@@ -71,14 +70,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_example_of_rfc_8785() {
+    fn the_rfc_8785_example_is_canonicalized() {
         let value = json!({
             "numbers": [333333333.3333333, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
             "string": "\u{20ac}$\u{000F}\u{000a}A'\u{0042}\u{0022}\u{005c}\\\"\u{002f}",
             "literals": [null, true, false]
         });
         assert_eq!(
-            canonical(&value),
+            canonical_json(&value),
             r#"{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}"#
         );
     }
@@ -86,6 +85,6 @@ mod tests {
     #[test]
     fn keys_are_sorted_by_utf16_units() {
         // U+FB33 sorts after the surrogates of U+1F600 in UTF-16, before it in code points.
-        assert_eq!(canonical(&json!({"\u{fb33}": 1, "\u{1f600}": 2})), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        assert_eq!(canonical_json(&json!({"\u{fb33}": 1, "\u{1f600}": 2})), "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
     }
 }

@@ -1,112 +1,115 @@
-//! Upper and lower case of texts, as the standard library has them, whose tables are larger than all else of Unicode that a page loads. This table
-//! also holds still: what a program makes of a text does not depend on the compiler that its host was built with.
+//! Upper and lower case of texts, equal to those of the standard library (Unicode, `SpecialCasing.txt`). That one costs a page 20
+//! KB of tables, and its Unicode version follows the compiler; the result must not depend on the compiler of the host
+//! (`docs/decisions/0017`).
 
 use std::sync::OnceLock;
 
-/// Lower case, upper case, and what decides over a final sigma: characters that have a case, and those that are passed over in looking for one.
+/// Lower case, upper case, and the two sets that decide a final sigma (condition `Final_Sigma`): cased characters, and
+/// case-ignorable ones.
 ///
-/// A case is two lists. Rows: the step from the last row's first character, how many characters, the distance to what they become (zigzag), and that
-/// every how-manyth of them does. Then those that become several: the step, how many, and these. The others are lists of steps from edge to edge. Each
-/// list has its length before it. All numbers have seven bits a byte, the least first.
+/// A case has two lists. The first has ranges: the step from the first character of the previous range, the number of characters,
+/// the distance to their mapping (zigzag), and the stride between mapped characters. The second has the characters that map to
+/// several: the step, their number, and the targets. A set is a list of steps from edge to edge. Each list has its length before
+/// it, and all numbers are LEB128.
 const CASES: &[u8] = include_bytes!("case.bin");
 
-/// `text` in lower case.
+/// Returns `text` in lower case.
 pub fn lower_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    let cases = cases();
+    let cases = case_tables();
     let mut out = String::with_capacity(text.len());
     for (at, char) in text.char_indices() {
         if char == 'Σ' {
             let (before, after) =
                 (text.get(..at).unwrap_or_default(), text.get(at + char.len_utf8()..).unwrap_or_default());
-            let is_final = cases.has_case_first(before.chars().rev()) && !cases.has_case_first(after.chars());
+            let is_final = cases.first_is_cased(before.chars().rev()) && !cases.first_is_cased(after.chars());
             out.push(if is_final { 'ς' } else { 'σ' });
         } else {
-            cases.lower.push(char, &mut out);
+            cases.lower.push_mapped(char, &mut out);
         }
     }
     out
 }
 
-/// `text` in upper case.
+/// Returns `text` in upper case.
 pub fn upper_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_uppercase();
     }
-    let upper = &cases().upper;
+    let upper = &case_tables().upper;
     let mut out = String::with_capacity(text.len());
-    text.chars().for_each(|char| upper.push(char, &mut out));
+    text.chars().for_each(|char| upper.push_mapped(char, &mut out));
     out
 }
 
-struct Cases {
-    lower: Case,
-    upper: Case,
+struct CaseTables {
+    lower: CaseMapping,
+    upper: CaseMapping,
     cased: Vec<u32>,
-    passed_over: Vec<u32>,
+    case_ignorable: Vec<u32>,
 }
 
-struct Case {
-    rows: Vec<Row>,
-    several: Vec<(u32, String)>,
+struct CaseMapping {
+    rows: Vec<CaseRange>,
+    expansions: Vec<(u32, String)>,
 }
 
-/// Characters that become others.
-struct Row {
+/// A range of characters with the same distance to their mapping.
+struct CaseRange {
     first: u32,
     last: u32,
     distance: i32,
-    every: u32,
+    stride: u32,
 }
 
-fn cases() -> &'static Cases {
-    static READ: OnceLock<Cases> = OnceLock::new();
-    READ.get_or_init(|| {
-        let mut table = Table(CASES);
-        Cases { lower: table.case(), upper: table.case(), cased: table.edges(), passed_over: table.edges() }
+fn case_tables() -> &'static CaseTables {
+    static TABLES: OnceLock<CaseTables> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let mut table = TableReader(CASES);
+        CaseTables { lower: table.case(), upper: table.case(), cased: table.edges(), case_ignorable: table.edges() }
     })
 }
 
-impl Cases {
-    fn has_case_first(&self, chars: impl Iterator<Item = char>) -> bool {
+impl CaseTables {
+    fn first_is_cased(&self, chars: impl Iterator<Item = char>) -> bool {
         let mut chars = chars.map(u32::from);
-        chars.find(|point| !within(&self.passed_over, *point)).is_some_and(|point| within(&self.cased, point))
+        chars.find(|point| !is_within(&self.case_ignorable, *point)).is_some_and(|point| is_within(&self.cased, point))
     }
 }
 
-/// Whether a point is between edges that begin and end something by turns.
-fn within(edges: &[u32], point: u32) -> bool {
+/// Returns whether a point is in a set, given by its edges: even ones begin a range, odd ones end it.
+fn is_within(edges: &[u32], point: u32) -> bool {
     edges.partition_point(|edge| *edge <= point) % 2 == 1
 }
 
-impl Case {
-    fn push(&self, char: char, out: &mut String) {
+impl CaseMapping {
+    fn push_mapped(&self, char: char, out: &mut String) {
         let point = u32::from(char);
         let behind = self.rows.partition_point(|row| row.first <= point);
         let row = behind.checked_sub(1).and_then(|at| self.rows.get(at));
-        if let Some(other) = row.and_then(|row| row.of(point)) {
+        if let Some(other) = row.and_then(|row| row.map(point)) {
             return out.push(other);
         }
-        match self.several.binary_search_by_key(&point, |(from, _)| *from).map(|at| self.several.get(at)) {
+        match self.expansions.binary_search_by_key(&point, |(from, _)| *from).map(|at| self.expansions.get(at)) {
             Ok(Some((_, others))) => out.push_str(others),
             _ => out.push(char),
         }
     }
 }
 
-impl Row {
-    fn of(&self, point: u32) -> Option<char> {
-        let there = point <= self.last && (point - self.first).is_multiple_of(self.every);
+impl CaseRange {
+    fn map(&self, point: u32) -> Option<char> {
+        let there = point <= self.last && (point - self.first).is_multiple_of(self.stride);
         there.then(|| char::from_u32(point.wrapping_add_signed(self.distance))).flatten()
     }
 }
 
-struct Table(&'static [u8]);
+struct TableReader(&'static [u8]);
 
-impl Table {
-    /// Takes a number from the front.
+impl TableReader {
+    /// Reads a LEB128 number.
     fn number(&mut self) -> u32 {
         let (mut number, mut shift) = (0, 0);
         while let Some((byte, rest)) = self.0.split_first() {
@@ -132,20 +135,20 @@ impl Table {
         })
     }
 
-    fn case(&mut self) -> Case {
+    fn case(&mut self) -> CaseMapping {
         let mut first = 0;
         let rows = self.list(|table| {
             first += table.number();
             let (length, zigzag, every) = (table.number(), table.number(), table.number());
             let distance = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-            Row { first, last: (first + length).saturating_sub(1), distance, every: every.max(1) }
+            CaseRange { first, last: (first + length).saturating_sub(1), distance, stride: every.max(1) }
         });
         let mut from = 0;
         let several = self.list(|table| {
             from += table.number();
             (from, table.list(|table| char::from_u32(table.number())).into_iter().flatten().collect())
         });
-        Case { rows, several }
+        CaseMapping { rows, expansions: several }
     }
 }
 
@@ -215,8 +218,8 @@ mod tests {
         }
     }
 
-    /// The table, from what the standard library does.
-    fn made() -> Vec<u8> {
+    /// Generates the table from the standard library.
+    fn generate_table() -> Vec<u8> {
         let ends_word = |text: String| text.to_lowercase().ends_with('ς');
         let cased = |char| ends_word(format!("{char}Σ"));
         let mut out = Vec::new();
@@ -228,18 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_that_of_the_standard_library() {
-        let made = made();
-        // A newer Unicode: put what was made in place of the old one, and mind that indexes of words were made with that.
+    fn the_table_equals_the_one_generated_from_std() {
+        let made = generate_table();
+        // The standard library has a newer Unicode: replace the table. Existing text indexes were built with the old one.
         let there = std::env::temp_dir().join("case.bin");
         if made != CASES {
             std::fs::write(&there, &made).unwrap();
         }
-        assert!(made == CASES, "what the standard library says now is in {}", there.display());
+        assert!(made == CASES, "the table of the standard library is in {}", there.display());
     }
 
     #[test]
-    fn every_character() {
+    fn every_character_is_mapped_as_in_std() {
         for char in ('\0'..=char::MAX).map(String::from) {
             assert_eq!((lower_case(&char), upper_case(&char)), (char.to_lowercase(), char.to_uppercase()), "{char:?}");
         }
@@ -247,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts(text in "[a-cA-CΣσς.'\u{345}\u{301}ßİıﬁǆǅÉé \u{1f600}ͅA-ZΑ-Ω]{0,12}", any in ".{0,12}") {
+        fn texts_are_mapped_as_in_std(text in "[a-cA-CΣσς.'\u{345}\u{301}ßİıﬁǆǅÉé \u{1f600}ͅA-ZΑ-Ω]{0,12}", any in ".{0,12}") {
             for text in [text, any] {
                 prop_assert_eq!(lower_case(&text), text.to_lowercase());
                 prop_assert_eq!(upper_case(&text), text.to_uppercase());

@@ -1,12 +1,13 @@
-//! Doubles from decimal literals and back, exactly. The standard library does it as well, and faster where numbers are long; but it brings
-//! tables of 20 KB, which a page would load and no compression makes smaller. What is here needs eighteen powers of ten.
+//! Exact conversion between doubles and decimal literals. The standard library does the same, and faster for long numbers, but its
+//! tables cost a page 20 KB that compression cannot reduce (`docs/decisions/0017`). This code needs eighteen powers of ten. Parsing
+//! follows Bellerophon (Clinger, "How to Read Floating Point Numbers Accurately", 1990).
 
 use std::cmp::Ordering;
 
-use super::big::Big;
+use super::big_uint::BigUint;
 
-/// 10^(2^k), and 10^-(2^k) after them: 64 bits of each, and the power of two that these are times.
-const POWERS: [[(u64, i32); 9]; 2] = [
+/// 10^(2^k), then 10^-(2^k): 64 bits of each, and the exponent of the power of two by which they are multiplied.
+const POWERS_OF_TEN: [[(u64, i32); 9]; 2] = [
     [
         (0xa000_0000_0000_0000, -60),
         (0xc800_0000_0000_0000, -57),
@@ -31,45 +32,46 @@ const POWERS: [[(u64, i32); 9]; 2] = [
     ],
 ];
 
-/// Digits that decide: no double has more of its own, and half way to the next there are fewer.
-const DIGITS: usize = 800;
+/// Number of digits that decide the rounding: no double has more, and no midpoint between two doubles does.
+const MAX_DIGITS: usize = 800;
 
-/// The double nearest to a decimal literal without a sign: digits, perhaps a point among them, perhaps an exponent. Infinite where it is too
-/// large; what is no literal is read as far as it is one.
-pub fn double(literal: &str) -> f64 {
-    let Decimal { first, exponent, more, .. } = Decimal::of(literal, 19);
+/// Returns the double nearest to a decimal literal without a sign: digits, optionally with a point and an exponent. It is infinite
+/// if the literal is too large. Of an invalid literal, the valid beginning is parsed.
+pub fn parse_double(literal: &str) -> f64 {
+    let DecimalLiteral { mantissa: first, exponent, truncated: more, .. } = DecimalLiteral::parse(literal, 19);
     match exponent {
         _ if first == 0 => 0.0,
         311.. => f64::INFINITY,
         ..-345 => 0.0,
         _ => {
             let exponent = exponent as i32;
-            plain(first, exponent, more).unwrap_or_else(|| Near::of(first, exponent, more).double(literal))
+            fast_path(first, exponent, more).unwrap_or_else(|| ExtendedFloat::new(first, exponent, more).round(literal))
         }
     }
 }
 
-/// A literal: its first significant digits as a whole number, times a power of ten.
-struct Decimal {
-    first: u64,
+/// A literal: its first significant digits as an integer, times a power of ten.
+struct DecimalLiteral {
+    mantissa: u64,
     exponent: i64,
-    /// Digits that are not zero follow.
-    more: bool,
+    /// Further digits follow that are not zero.
+    truncated: bool,
 }
 
-impl Decimal {
-    fn of(literal: &str, most: usize) -> Self {
-        let mut decimal = Self { first: 0, exponent: 0, more: false };
-        decimal.exponent = digits(literal, most, |digit| match digit {
-            Some(digit) => decimal.first = decimal.first * 10 + u64::from(digit),
-            None => decimal.more = true,
+impl DecimalLiteral {
+    fn parse(literal: &str, most: usize) -> Self {
+        let mut decimal = Self { mantissa: 0, exponent: 0, truncated: false };
+        decimal.exponent = scan_digits(literal, most, |digit| match digit {
+            Some(digit) => decimal.mantissa = decimal.mantissa * 10 + u64::from(digit),
+            None => decimal.truncated = true,
         });
         decimal
     }
 }
 
-/// Tells the first `most` significant digits, and then `None` for each further one that is not zero; the power of ten of the last one told.
-fn digits(literal: &str, most: usize, mut told: impl FnMut(Option<u8>)) -> i64 {
+/// Passes the first `most` significant digits to `visit`, then `None` for each further digit that is not zero. Returns the power of
+/// ten of the last passed digit.
+fn scan_digits(literal: &str, most: usize, mut visit: impl FnMut(Option<u8>)) -> i64 {
     let (mut exponent, mut count, mut fraction) = (0i64, 0, false);
     for (at, byte) in literal.bytes().enumerate() {
         match byte {
@@ -77,22 +79,22 @@ fn digits(literal: &str, most: usize, mut told: impl FnMut(Option<u8>)) -> i64 {
                 exponent -= i64::from(fraction);
                 if count < most {
                     count += usize::from(count > 0 || byte != b'0');
-                    told(Some(byte - b'0'));
+                    visit(Some(byte - b'0'));
                 } else {
                     exponent += 1;
                     if byte != b'0' {
-                        told(None);
+                        visit(None);
                     }
                 }
             }
             b'.' => fraction = true,
-            _ => return exponent.saturating_add(written_exponent(literal.get(at + 1..).unwrap_or_default())),
+            _ => return exponent.saturating_add(parse_exponent(literal.get(at + 1..).unwrap_or_default())),
         }
     }
     exponent
 }
 
-fn written_exponent(text: &str) -> i64 {
+fn parse_exponent(text: &str) -> i64 {
     let (negative, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] | digits => (false, digits),
@@ -101,8 +103,8 @@ fn written_exponent(text: &str) -> i64 {
     if negative { -value } else { value }
 }
 
-/// Where both the digits and the power of ten are doubles, one operation rounds once.
-fn plain(first: u64, exponent: i32, more: bool) -> Option<f64> {
+/// If both the digits and the power of ten are exact doubles, one operation rounds only once.
+fn fast_path(first: u64, exponent: i32, more: bool) -> Option<f64> {
     if more || first >> 53 != 0 || exponent.abs() > 22 {
         return None;
     }
@@ -111,38 +113,38 @@ fn plain(first: u64, exponent: i32, more: bool) -> Option<f64> {
     Some(if exponent < 0 { first as f64 / ten } else { first as f64 * ten })
 }
 
-/// `bits * 2^exponent`, wrong by less than `error` in its last bits; the first bit is set.
-struct Near {
+/// `bits * 2^exponent`, with an error of less than `error` units in the last place. The first bit is set.
+struct ExtendedFloat {
     bits: u64,
     exponent: i32,
     error: u64,
 }
 
-impl Near {
-    fn of(first: u64, ten: i32, more: bool) -> Self {
+impl ExtendedFloat {
+    fn new(first: u64, ten: i32, more: bool) -> Self {
         let zeros = first.leading_zeros();
         let error = if more { 2 << zeros } else { 0 };
         let mut near = Self { bits: first << zeros, exponent: -(zeros as i32), error };
-        for (k, power) in POWERS[usize::from(ten < 0)].iter().enumerate() {
+        for (k, power) in POWERS_OF_TEN[usize::from(ten < 0)].iter().enumerate() {
             if ten.unsigned_abs() >> k & 1 == 1 {
-                near.times(*power);
+                near.multiply(*power);
             }
         }
         near
     }
 
-    fn times(&mut self, (bits, exponent): (u64, i32)) {
+    fn multiply(&mut self, (bits, exponent): (u64, i32)) {
         let product = u128::from(self.bits) * u128::from(bits);
         let zeros = product.leading_zeros();
         self.bits = (product << zeros >> 64) as u64;
         self.exponent += exponent + 64 - zeros as i32;
-        // Half of it for the power, half for what is cut off, and twice that where the first bit was missing.
+        // One unit is for the power and one for the truncation. A shift by one bit doubles both.
         self.error += 4;
     }
 
-    /// The double it stands for; `literal` decides where it cannot.
-    fn double(&self, literal: &str) -> f64 {
-        // The power of two of the first bit, which a double has from -1022 on.
+    /// Rounds to a double. If the error does not allow a decision, `literal` decides.
+    fn round(&self, literal: &str) -> f64 {
+        // The power of two of the first bit. Normal doubles begin at -1022.
         let scale = self.exponent + 63;
         let spare = 11 + (-1022 - scale).max(0);
         if spare > 65 {
@@ -153,7 +155,7 @@ impl Near {
         let up = if rest.abs_diff(half) > u128::from(self.error) {
             rest > half
         } else {
-            match against(literal, 2 * kept + 1, self.exponent + spare - 1) {
+            match compare_literal(literal, 2 * kept + 1, self.exponent + spare - 1) {
                 Ordering::Less => false,
                 Ordering::Equal => kept & 1 == 1,
                 Ordering::Greater => true,
@@ -161,7 +163,7 @@ impl Near {
         };
         let rounded = kept + u64::from(up);
         match scale {
-            // A carry makes the exponent one greater, and the greatest of them infinite.
+            // A carry increments the exponent; beyond the greatest one the result is infinite.
             -1022..=1023 => f64::from_bits((((scale + 1022) as u64) << 52) + rounded),
             1024.. => f64::INFINITY,
             _ => f64::from_bits(rounded),
@@ -169,36 +171,36 @@ impl Near {
     }
 }
 
-/// How a literal compares to `bits * 2^exponent`.
-fn against(literal: &str, bits: u64, exponent: i32) -> Ordering {
-    let (mut left, mut more) = (Big::default(), false);
-    let mut ten = digits(literal, DIGITS, |digit| match digit {
-        Some(digit) => left.grow(10, u32::from(digit)),
+/// Compares a literal with `bits * 2^exponent`.
+fn compare_literal(literal: &str, bits: u64, exponent: i32) -> Ordering {
+    let (mut left, mut more) = (BigUint::default(), false);
+    let mut ten = scan_digits(literal, MAX_DIGITS, |digit| match digit {
+        Some(digit) => left.mul_add_small(10, u32::from(digit)),
         None => more = true,
     });
     if more {
-        left.grow(10, 1);
+        left.mul_add_small(10, 1);
         ten -= 1;
     }
-    // Between the bounds that `double` checks there are no others.
+    // The bounds in `parse_double` guarantee that it fits.
     let ten = ten as i32;
-    let mut right = Big::of(bits);
-    if ten < 0 { &mut right } else { &mut left }.times_five_to(ten.unsigned_abs());
-    if ten < exponent { &mut right } else { &mut left }.times_two_to(ten.abs_diff(exponent));
+    let mut right = BigUint::from_u64(bits);
+    if ten < 0 { &mut right } else { &mut left }.mul_pow5(ten.unsigned_abs());
+    if ten < exponent { &mut right } else { &mut left }.mul_pow2(ten.abs_diff(exponent));
     left.cmp(&right)
 }
 
-/// All decimal digits of a positive finite double, as text, and the power of ten of the first one.
+/// Returns all decimal digits of a positive finite double, as text, and the power of ten of the first one.
 pub fn exact_digits(number: f64) -> (Vec<u8>, i32) {
     let bits = number.to_bits();
     let exponent = ((bits >> 52) & 0x7ff) as i32;
     let hidden = u64::from(exponent > 0) << 52;
     let two = exponent.max(1) - 1075;
-    let mut all = Big::of(bits & ((1 << 52) - 1) | hidden);
+    let mut all = BigUint::from_u64(bits & ((1 << 52) - 1) | hidden);
     if two < 0 {
-        all.times_five_to(two.unsigned_abs());
+        all.mul_pow5(two.unsigned_abs());
     } else {
-        all.times_two_to(two.unsigned_abs());
+        all.mul_pow2(two.unsigned_abs());
     }
     let mut digits = all.into_digits();
     let first = digits.len() as i32 - 1 + two.min(0);
@@ -206,7 +208,8 @@ pub fn exact_digits(number: f64) -> (Vec<u8>, i32) {
     (digits, first)
 }
 
-/// The fewest decimal digits that name a finite double which is not negative, and no other, as text, and the power of ten of the first one.
+/// Returns the shortest decimal digits that identify a finite double that is not negative, as text, and the power of ten of the
+/// first one (Ryū).
 pub fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
     if number == 0.0 {
         return (vec![b'0'], 0);
@@ -219,7 +222,7 @@ pub fn shortest_digits(number: f64) -> (Vec<u8>, i32) {
     let zeros = digits.clone().take_while(|digit| *digit == b'0').count();
     let mut digits: Vec<u8> = digits.skip(zeros).collect();
     while digits.len() > 1 && digits.pop_if(|digit| *digit == b'0').is_some() {}
-    (digits, whole as i32 - 1 - zeros as i32 + written_exponent(exponent) as i32)
+    (digits, whole as i32 - 1 - zeros as i32 + parse_exponent(exponent) as i32)
 }
 
 #[cfg(test)]
@@ -227,13 +230,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn same(literal: &str) {
-        let (ours, theirs) = (double(literal), literal.parse::<f64>().unwrap());
+    fn assert_parses_as_in_std(literal: &str) {
+        let (ours, theirs) = (parse_double(literal), literal.parse::<f64>().unwrap());
         assert_eq!(ours.to_bits(), theirs.to_bits(), "{literal}: {ours:e} {theirs:e}");
     }
 
     #[test]
-    fn literals_on_the_edge() {
+    fn boundary_literals_are_parsed_as_in_std() {
         let written = [
             "0",
             "0.0",
@@ -278,23 +281,25 @@ mod tests {
             "1E5",
             "1e+5",
         ];
-        written.into_iter().for_each(same);
-        same(&format!("0.{}1", "0".repeat(500)));
-        same(&format!("{}e-1000", "7".repeat(1100)));
-        same(&format!("0.{}1e1000", "0".repeat(1000)));
-        same(&format!("1{}e-2000", "0".repeat(2000)));
+        written.into_iter().for_each(assert_parses_as_in_std);
+        assert_parses_as_in_std(&format!("0.{}1", "0".repeat(500)));
+        assert_parses_as_in_std(&format!("{}e-1000", "7".repeat(1100)));
+        assert_parses_as_in_std(&format!("0.{}1e1000", "0".repeat(1000)));
+        assert_parses_as_in_std(&format!("1{}e-2000", "0".repeat(2000)));
     }
 
-    /// Half way between a double and the next, and a little beside it.
-    fn half_way(bits: u64) -> [String; 3] {
+    /// Returns the midpoint between a double and the next one, and literals close to it.
+    fn half_way_literals(bits: u64) -> [String; 3] {
         let (low, high) = (f64::from_bits(bits), f64::from_bits(bits + 1));
         let exponent = (bits >> 52).max(1) as i32 - 1075;
-        let (mut middle, ten) =
-            (Big::of(2 * (bits & ((1 << 52) - 1) | u64::from(bits >> 52 > 0) << 52) + 1), (exponent - 1).min(0));
+        let (mut middle, ten) = (
+            BigUint::from_u64(2 * (bits & ((1 << 52) - 1) | u64::from(bits >> 52 > 0) << 52) + 1),
+            (exponent - 1).min(0),
+        );
         if exponent > 0 {
-            middle.times_two_to(exponent as u32 - 1)
+            middle.mul_pow2(exponent as u32 - 1)
         } else {
-            middle.times_five_to((1 - exponent) as u32)
+            middle.mul_pow5((1 - exponent) as u32)
         };
         let digits = String::from_utf8(middle.into_digits()).unwrap();
         let literal = |digits: &str, more: i32| format!("{digits}e{}", ten - more);
@@ -303,13 +308,13 @@ mod tests {
         [
             middle,
             literal(&format!("{digits}{}1", "0".repeat(900)), 901),
-            literal(&format!("{}9", Big::from_digits(&digits)), 1),
+            literal(&format!("{}9", BigUint::decrement_digits(&digits)), 1),
         ]
     }
 
-    impl Big {
-        /// One less than the number of these digits, as text.
-        fn from_digits(digits: &str) -> String {
+    impl BigUint {
+        /// Returns the digits of the number minus one, as text.
+        fn decrement_digits(digits: &str) -> String {
             let (last, before) = (digits.trim_end_matches('0').len() - 1, digits.as_bytes());
             let mut less = before.to_vec();
             less[last] -= 1;
@@ -322,27 +327,27 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 4_000 } else { 4_000_000 }))]
 
         #[test]
-        fn every_double_is_read_as_it_is_written(bits in 1u64..0x7ff0_0000_0000_0000) {
+        fn every_double_is_parsed_back_from_its_text(bits in 1u64..0x7ff0_0000_0000_0000) {
             let number = f64::from_bits(bits);
             for literal in [format!("{number}"), format!("{number:e}"), format!("{number:.16e}"), format!("{number:.30e}")] {
-                same(&literal);
+                assert_parses_as_in_std(&literal);
             }
         }
 
         #[test]
-        fn what_is_written_is_read(whole in "[0-9]{0,25}", fraction in "[0-9]{1,25}", exponent in -360i32..330) {
-            same(&format!("{whole}.{fraction}e{exponent}"));
-            same(&format!("{whole}.{fraction}"));
-            same(&format!("{whole}0"));
+        fn random_literals_are_parsed_as_in_std(whole in "[0-9]{0,25}", fraction in "[0-9]{1,25}", exponent in -360i32..330) {
+            assert_parses_as_in_std(&format!("{whole}.{fraction}e{exponent}"));
+            assert_parses_as_in_std(&format!("{whole}.{fraction}"));
+            assert_parses_as_in_std(&format!("{whole}0"));
         }
 
         #[test]
-        fn what_is_half_way_goes_to_the_even_one(bits in 0u64..0x7fef_ffff_ffff_ffff) {
-            half_way(bits).iter().for_each(|literal| same(literal));
+        fn half_way_literals_round_to_even(bits in 0u64..0x7fef_ffff_ffff_ffff) {
+            half_way_literals(bits).iter().for_each(|literal| assert_parses_as_in_std(literal));
         }
 
         #[test]
-        fn digits_are_those_of_the_standard_library(bits in 1u64..0x7ff0_0000_0000_0000) {
+        fn digits_equal_those_of_std(bits in 1u64..0x7ff0_0000_0000_0000) {
             let number = f64::from_bits(bits);
             let written = |(digits, exponent): (Vec<u8>, i32)| (String::from_utf8(digits).unwrap(), exponent);
             let theirs = |text: String| {
@@ -353,9 +358,9 @@ mod tests {
             };
             let (digits, exponent) = written(shortest_digits(number));
             let shortest = theirs(format!("{number:e}"));
-            // Of two that are equally near ECMAScript takes the even one.
+            // Of two that are equally near, ECMAScript takes the even one.
             prop_assert_eq!((digits.len(), exponent), (shortest.0.len(), shortest.1));
-            prop_assert_eq!(double(&format!("{digits}e{}", exponent + 1 - digits.len() as i32)), number);
+            prop_assert_eq!(parse_double(&format!("{digits}e{}", exponent + 1 - digits.len() as i32)), number);
             prop_assert_eq!(written(exact_digits(number)), theirs(format!("{number:.800e}")));
         }
     }

@@ -1,11 +1,11 @@
-//! The one order of plain values: null, booleans, numbers, texts (by bytes), lists, objects. A missing value counts as null.
-//! Index keys (`schema/keys.rs`) sort exactly so.
+//! The total order of plain values: null, booleans, numbers, texts (by bytes), lists, objects. A missing value counts as null.
+//! Index keys (`schema/keys.rs`) have the same order.
 
 use std::cmp::Ordering;
 
 use super::{Json, sort_by};
 
-/// Compares two values. Numbers compare by what they are worth: `1` equals `1.0`.
+/// Compares two values. Numbers compare by value: `1` equals `1.0`.
 ///
 /// ```
 /// use runstate::value::compare;
@@ -17,13 +17,13 @@ use super::{Json, sort_by};
 pub fn compare(a: &Json, b: &Json) -> Ordering {
     match (a, b) {
         (Json::Bool(a), Json::Bool(b)) => a.cmp(b),
-        (Json::Number(a), Json::Number(b)) => number(a, b),
+        (Json::Number(a), Json::Number(b)) => compare_numbers(a, b),
         (Json::String(a), Json::String(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Json::Array(a), Json::Array(b)) => {
             a.iter().zip(b).map(|(a, b)| compare(a, b)).find(|o| o.is_ne()).unwrap_or_else(|| a.len().cmp(&b.len()))
         }
         (Json::Object(a), Json::Object(b)) => {
-            // serde_json may keep insertion order when another crate asks it to, so sort by key here.
+            // serde_json may keep the insertion order if another crate enables that feature, so keys are sorted here.
             let (mut a, mut b): (Vec<_>, Vec<_>) = (a.iter().collect(), b.iter().collect());
             sort_by(&mut a, |(a, _), (b, _)| a.cmp(b));
             sort_by(&mut b, |(a, _), (b, _)| a.cmp(b));
@@ -37,8 +37,8 @@ pub fn compare(a: &Json, b: &Json) -> Ordering {
     }
 }
 
-/// Whether two values are worth the same (`1` and `1.0` are).
-pub fn same(a: &Json, b: &Json) -> bool {
+/// Returns whether two values compare equal (`1` and `1.0` do).
+pub fn is_equal(a: &Json, b: &Json) -> bool {
     compare(a, b).is_eq()
 }
 
@@ -53,7 +53,7 @@ fn rank(value: &Json) -> u8 {
     }
 }
 
-fn number(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
+fn compare_numbers(a: &serde_json::Number, b: &serde_json::Number) -> Ordering {
     match (a.as_i64(), b.as_i64()) {
         (Some(a), Some(b)) => a.cmp(&b),
         // Documents hold integers only within ±2^53, where doubles are exact.

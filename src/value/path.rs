@@ -19,13 +19,13 @@ pub enum Segment {
 
 impl<'de> Deserialize<'de> for Segment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnySegment)
+        deserializer.deserialize_any(SegmentVisitor)
     }
 }
 
-struct AnySegment;
+struct SegmentVisitor;
 
-impl Visitor<'_> for AnySegment {
+impl Visitor<'_> for SegmentVisitor {
     type Value = Segment;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,13 +42,13 @@ impl Visitor<'_> for AnySegment {
     }
 }
 
-/// Where a value stands in a document.
+/// The path of a value in a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Path(pub Vec<Segment>);
+pub struct FieldPath(pub Vec<Segment>);
 
-impl Path {
-    /// The value here; `None` where it is missing.
+impl FieldPath {
+    /// Returns the value at this path; `None` if it is missing.
     pub fn get<'a>(&self, document: &'a Document) -> Option<&'a Json> {
         let (Segment::Key(first), rest) = self.0.split_first()? else { return None };
         rest.iter().try_fold(document.get(first)?, |value, segment| match (value, segment) {
@@ -58,15 +58,15 @@ impl Path {
         })
     }
 
-    /// Sets the value here; `false` where the way does not exist (a parent that is missing or of another kind).
-    /// Setting the element just past the end of a list appends it.
+    /// Sets the value at this path. Returns `false` if a parent is missing or of another kind. Setting the element just after the
+    /// end of a list appends it.
     pub fn set(&self, document: &mut Document, value: Json) -> bool {
         let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
         let Some((last, between)) = rest.split_last() else {
             document.insert(first.clone(), value);
             return true;
         };
-        let Some(parent) = document.get_mut(first).and_then(|v| walk(v, between)) else { return false };
+        let Some(parent) = document.get_mut(first).and_then(|v| descend_mut(v, between)) else { return false };
         match (parent, last) {
             (Json::Object(map), Segment::Key(key)) => {
                 map.insert(key.clone(), value);
@@ -87,18 +87,18 @@ impl Path {
         }
     }
 
-    /// Removes the value under the key here; `false` where it was not there. Elements of lists are never removed by path.
+    /// Removes the key at this path. Returns `false` if it does not exist. Elements of lists cannot be removed by path.
     pub fn unset(&self, document: &mut Document) -> bool {
         let Some((Segment::Key(first), rest)) = self.0.split_first() else { return false };
         let Some((last, between)) = rest.split_last() else { return document.remove(first).is_some() };
-        match (document.get_mut(first).and_then(|v| walk(v, between)), last) {
+        match (document.get_mut(first).and_then(|v| descend_mut(v, between)), last) {
             (Some(Json::Object(map)), Segment::Key(key)) => map.remove(key).is_some(),
             _ => false,
         }
     }
 }
 
-fn walk<'a>(from: &'a mut Json, segments: &[Segment]) -> Option<&'a mut Json> {
+fn descend_mut<'a>(from: &'a mut Json, segments: &[Segment]) -> Option<&'a mut Json> {
     segments.iter().try_fold(from, |value, segment| match (value, segment) {
         (Json::Object(map), Segment::Key(key)) => map.get_mut(key),
         (Json::Array(list), Segment::Index(i)) => list.get_mut(*i as usize),
@@ -106,7 +106,7 @@ fn walk<'a>(from: &'a mut Json, segments: &[Segment]) -> Option<&'a mut Json> {
     })
 }
 
-/// The value at the dotted `path` of a declared field; `None` where it is missing.
+/// Returns the value at the dotted `path` of a declared field; `None` if it is missing.
 ///
 /// ```
 /// let document = serde_json::json!({"state": {"status": "running"}});

@@ -1,10 +1,11 @@
-//! Members in which null is a value, where a missing one says something else.
+//! Deserialization of members in which null differs from a missing member.
 
 use serde::{Deserialize, Deserializer};
 
 use super::Json;
 
-/// For `#[serde(default, deserialize_with = "…")]` on an `Option<Json>`: what is there is `Some`, null too; only what is missing is `None`.
-pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+/// For `#[serde(default, deserialize_with = "…")]` on an `Option<Json>`: a present member is `Some`, even if it is null; a missing
+/// one is `None`.
+pub fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
     Json::deserialize(deserializer).map(Some)
 }

@@ -1,50 +1,50 @@
-//! Arrays. Up to 512 elements stand in the array's own entry; more stand in chunks, entries of their own, so that one
-//! changed element of a long array writes one chunk and not the array.
+//! Arrays. The array's own entry holds up to 512 elements. More elements are in chunks, which are separate entries: a
+//! change of one element of a long array writes one chunk and not the array.
 
 use super::entry::Entry;
 use super::heap::Heap;
-use super::limits::Exceeded;
+use super::limits::ExceededLimit;
 use super::table::Table;
 use super::value::{HeapRef, Value};
-use super::weight::VALUE;
+use super::weight::VALUE_BYTES;
 
-/// Elements of a chunk.
+/// Elements per chunk.
 pub const CHUNK: usize = 128;
 
-/// The most elements that an array keeps in its own entry.
-pub const SMALL: usize = 512;
+/// Most elements that the array's own entry holds.
+pub const MAX_INLINE_ELEMENTS: usize = 512;
 
-/// The most elements of an array.
+/// Most elements of an array. Deviation from ECMA-262 §10.4.2 Array Exotic Objects, which permits 2^32 - 1.
 pub const MAX_LENGTH: usize = 1 << 26;
 
-/// An array.
+/// An array. ECMA-262 §10.4.2 Array Exotic Objects.
 #[derive(Clone, Default)]
 pub struct Array {
     /// The elements.
     pub elements: Elements,
-    /// Whether it refuses changes.
+    /// Whether the array is frozen.
     pub frozen: bool,
-    /// Properties beside the elements (`index` of a match).
+    /// Properties other than elements, such as `index` of a match.
     pub extra: Option<Box<Table>>,
 }
 
 /// The elements of an array.
 #[derive(Clone)]
 pub enum Elements {
-    /// All here.
+    /// All elements, in the array's own entry.
     Small(Vec<Value>),
-    /// In chunks.
-    Large(Box<Large>),
+    /// All elements, in chunks.
+    ChunkedElements(Box<ChunkedElements>),
 }
 
-/// Where the elements of a long array are.
+/// The chunks of a long array.
 #[derive(Clone, Default)]
-pub struct Large {
-    /// Elements of the first chunk that `shift` took away.
+pub struct ChunkedElements {
+    /// Number of leading elements of the first chunk that `shift` removed.
     pub start: u32,
     /// Number of elements.
     pub len: u32,
-    /// The chunks; each full but the last.
+    /// The chunks. All are full except the last.
     pub chunks: Vec<HeapRef>,
 }
 
@@ -57,28 +57,28 @@ impl Default for Elements {
 impl Array {
     /// Number of elements.
     #[inline]
-    #[allow(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[allow(clippy::len_without_is_empty, reason = "no caller needs it")]
     pub fn len(&self) -> usize {
         match &self.elements {
             Elements::Small(values) => values.len(),
-            Elements::Large(large) => large.len as usize,
+            Elements::ChunkedElements(large) => large.len as usize,
         }
     }
 
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
         if let Some(table) = &self.extra {
-            table.each(visit);
+            table.visit_values(visit);
         }
         match &self.elements {
             Elements::Small(values) => values.iter().for_each(visit),
-            Elements::Large(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
+            Elements::ChunkedElements(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
         }
     }
 }
 
-impl Large {
+impl ChunkedElements {
     #[inline]
-    fn place(&self, index: usize) -> (HeapRef, usize) {
+    fn locate(&self, index: usize) -> (HeapRef, usize) {
         let at = index + self.start as usize;
         (self.chunks.get(at / CHUNK).copied().unwrap_or(HeapRef::NONE), at % CHUNK)
     }
@@ -92,7 +92,7 @@ impl Heap {
     }
 
     fn elements_of(&mut self, values: Vec<Value>) -> Elements {
-        if values.len() <= SMALL {
+        if values.len() <= MAX_INLINE_ELEMENTS {
             return Elements::Small(values);
         }
         let len = values.len() as u32;
@@ -105,10 +105,10 @@ impl Heap {
             }
             chunks.push(self.allocate(Entry::Chunk(chunk)));
         }
-        Elements::Large(Box::new(Large { start: 0, len, chunks }))
+        Elements::ChunkedElements(Box::new(ChunkedElements { start: 0, len, chunks }))
     }
 
-    /// The array at a place.
+    /// The array at an address.
     #[inline]
     pub fn array(&self, at: HeapRef) -> Option<&Array> {
         match self.get(at) {
@@ -125,59 +125,59 @@ impl Heap {
         }
     }
 
-    /// Number of elements; 0 for what is no array.
+    /// Number of elements; 0 if the entry is not an array.
     #[inline]
     pub fn array_len(&self, at: HeapRef) -> usize {
         self.array(at).map_or(0, Array::len)
     }
 
-    /// The element at `index`, a hole where there is none.
+    /// The element at `index`, or a hole if there is none.
     #[inline]
     pub fn element(&self, at: HeapRef, index: usize) -> Value {
         match self.get(at) {
             Entry::Array(Array { elements: Elements::Small(values), .. }) => {
                 values.get(index).cloned().unwrap_or(Value::Hole)
             }
-            Entry::Array(Array { elements: Elements::Large(large), .. }) => self.large_element(large, index),
+            Entry::Array(Array { elements: Elements::ChunkedElements(large), .. }) => self.large_element(large, index),
             _ => Value::Hole,
         }
     }
 
-    fn large_element(&self, large: &Large, index: usize) -> Value {
-        self.large_place(large, index).cloned().unwrap_or(Value::Hole)
+    fn large_element(&self, large: &ChunkedElements, index: usize) -> Value {
+        self.chunked_element(large, index).cloned().unwrap_or(Value::Hole)
     }
 
-    /// The element of a long array.
+    /// The element of a long array at `index`.
     #[inline]
-    pub(super) fn large_place(&self, large: &Large, index: usize) -> Option<&Value> {
+    pub(super) fn chunked_element(&self, large: &ChunkedElements, index: usize) -> Option<&Value> {
         if index >= large.len as usize {
             return None;
         }
-        let (chunk, offset) = large.place(index);
+        let (chunk, offset) = large.locate(index);
         match self.get(chunk) {
             Entry::Chunk(values) => values.get(offset),
             _ => None,
         }
     }
 
-    /// Sets the element at `index`, growing the array as far as needed.
+    /// Sets the element at `index` and extends the array with holes if needed. ECMA-262 §10.4.2.1 `[[DefineOwnProperty]]`.
     #[inline]
-    pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), Exceeded> {
-        // A chunk's element leaves the array's own page clean.
-        if let Entry::Array(Array { elements: Elements::Large(_), .. }) = self.get(at) {
+    pub fn set_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), ExceededLimit> {
+        // A write into a chunk leaves the page of the array clean.
+        if let Entry::Array(Array { elements: Elements::ChunkedElements(_), .. }) = self.get(at) {
             return self.set_far_element(at, index, value);
         }
         match self.get_mut(at) {
             Some(Entry::Array(Array { elements: Elements::Small(values), .. })) => {
                 if let Some(element) = values.get_mut(index) {
-                    // The weight of text counts when it is made; a replaced element takes no more room.
+                    // The weight of a text counts when the text is created. A replaced element needs no more space.
                     *element = value;
                     return Ok(());
                 }
-                if index == values.len() && index < SMALL {
+                if index == values.len() && index < MAX_INLINE_ELEMENTS {
                     let weight = value.weight();
                     values.push(value);
-                    self.charge(2 * VALUE + weight);
+                    self.charge(2 * VALUE_BYTES + weight);
                     return Ok(());
                 }
             }
@@ -187,14 +187,14 @@ impl Heap {
         self.set_far_element(at, index, value)
     }
 
-    fn set_far_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), Exceeded> {
+    fn set_far_element(&mut self, at: HeapRef, index: usize, value: Value) -> Result<(), ExceededLimit> {
         let len = self.array_len(at);
         if index >= len {
             self.set_array_len(at, index)?;
             return self.push(at, value);
         }
-        if let Some(Array { elements: Elements::Large(large), .. }) = self.array(at) {
-            let (chunk, offset) = large.place(index);
+        if let Some(Array { elements: Elements::ChunkedElements(large), .. }) = self.array(at) {
+            let (chunk, offset) = large.locate(index);
             if let Some(Entry::Chunk(values)) = self.get_mut(chunk)
                 && let Some(element) = values.get_mut(offset)
             {
@@ -205,15 +205,15 @@ impl Heap {
     }
 
     /// Appends an element.
-    pub fn push(&mut self, at: HeapRef, value: Value) -> Result<(), Exceeded> {
+    pub fn push(&mut self, at: HeapRef, value: Value) -> Result<(), ExceededLimit> {
         let len = self.array_len(at);
         if len >= MAX_LENGTH {
-            return Err(Exceeded::ArrayLength);
+            return Err(ExceededLimit::ArrayLength);
         }
-        self.charge(2 * VALUE + value.weight());
+        self.charge(2 * VALUE_BYTES + value.weight());
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => {
-                if values.len() < SMALL {
+                if values.len() < MAX_INLINE_ELEMENTS {
                     values.push(value);
                     return Ok(());
                 }
@@ -224,30 +224,30 @@ impl Heap {
                     array.elements = elements;
                 }
             }
-            Some(Elements::Large(_)) => self.push_large(at, value),
+            Some(Elements::ChunkedElements(_)) => self.push_large(at, value),
             None => {}
         }
         Ok(())
     }
 
     fn push_large(&mut self, at: HeapRef, value: Value) {
-        let Some(Array { elements: Elements::Large(large), .. }) = self.array(at) else { return };
-        let (chunk, offset) = large.place(large.len as usize);
+        let Some(Array { elements: Elements::ChunkedElements(large), .. }) = self.array(at) else { return };
+        let (chunk, offset) = large.locate(large.len as usize);
         let fresh = if offset == 0 { Some(self.allocate(Entry::Chunk(Vec::with_capacity(CHUNK)))) } else { None };
         if let Some(Entry::Chunk(values)) = self.get_mut(fresh.unwrap_or(chunk)) {
             values.push(value);
         }
-        if let Some(Elements::Large(large)) = self.array_mut(at).map(|a| &mut a.elements) {
+        if let Some(Elements::ChunkedElements(large)) = self.array_mut(at).map(|a| &mut a.elements) {
             large.len += 1;
             large.chunks.extend(fresh);
         }
     }
 
-    /// Takes the last element.
+    /// Removes and returns the last element.
     pub fn pop(&mut self, at: HeapRef) -> Value {
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => return values.pop().unwrap_or(Value::Undefined).or_undefined(),
-            Some(Elements::Large(_)) => {}
+            Some(Elements::ChunkedElements(_)) => {}
             None => return Value::Undefined,
         }
         let len = self.array_len(at);
@@ -256,7 +256,7 @@ impl Heap {
         last
     }
 
-    /// Takes the first element.
+    /// Removes and returns the first element.
     pub fn shift(&mut self, at: HeapRef) -> Value {
         let first = self.element(at, 0).or_undefined();
         let mut empty = None;
@@ -267,7 +267,7 @@ impl Heap {
                 }
                 return first;
             }
-            Some(Elements::Large(large)) => {
+            Some(Elements::ChunkedElements(large)) => {
                 large.start += 1;
                 large.len -= 1;
                 if large.start as usize == CHUNK {
@@ -284,21 +284,21 @@ impl Heap {
         first
     }
 
-    /// `array.length = len`
-    pub fn set_array_len(&mut self, at: HeapRef, len: usize) -> Result<(), Exceeded> {
+    /// `array.length = len`. ECMA-262 §10.4.2.4 ArraySetLength.
+    pub fn set_array_len(&mut self, at: HeapRef, len: usize) -> Result<(), ExceededLimit> {
         let now = self.array_len(at);
         if len > MAX_LENGTH {
-            return Err(Exceeded::ArrayLength);
+            return Err(ExceededLimit::ArrayLength);
         }
         if len < now {
             self.shorten(at, len);
         } else if len > now {
-            self.room(VALUE * (len - now) as u64)?;
-            if len <= SMALL {
+            self.check_room(VALUE_BYTES * (len - now) as u64)?;
+            if len <= MAX_INLINE_ELEMENTS {
                 if let Some(Elements::Small(values)) = self.array_mut(at).map(|a| &mut a.elements) {
                     values.resize(len, Value::Hole);
                 }
-                self.charge(VALUE * (len - now) as u64);
+                self.charge(VALUE_BYTES * (len - now) as u64);
             } else {
                 for _ in now..len {
                     self.push(at, Value::Hole)?;
@@ -313,7 +313,7 @@ impl Heap {
         let mut last = None;
         match self.array_mut(at).map(|a| &mut a.elements) {
             Some(Elements::Small(values)) => values.truncate(len),
-            Some(Elements::Large(large)) => {
+            Some(Elements::ChunkedElements(large)) => {
                 let end = len + large.start as usize;
                 gone = large.chunks.split_off(end.div_ceil(CHUNK).min(large.chunks.len()));
                 large.len = len as u32;
@@ -332,42 +332,42 @@ impl Heap {
         self.make_small(at);
     }
 
-    /// Takes the elements back from chunks when few are left.
+    /// Moves the elements back into the array's own entry when few are left.
     fn make_small(&mut self, at: HeapRef) {
-        if let Some(Elements::Large(large)) = self.array(at).map(|a| &a.elements)
-            && (large.len as usize) < SMALL / 2
+        if let Some(Elements::ChunkedElements(large)) = self.array(at).map(|a| &a.elements)
+            && (large.len as usize) < MAX_INLINE_ELEMENTS / 2
         {
             let values = self.elements(at);
             self.set_elements(at, values);
         }
     }
 
-    /// All elements, holes included.
+    /// All elements, including holes.
     pub fn elements(&self, at: HeapRef) -> Vec<Value> {
         self.elements_between(at, 0, usize::MAX)
     }
 
-    /// The elements `from..to`, both clamped, holes included.
+    /// The elements `from..to`, both clamped, including holes.
     pub fn elements_between(&self, at: HeapRef, from: usize, to: usize) -> Vec<Value> {
         let Some(array) = self.array(at) else { return Vec::new() };
         let to = to.min(array.len());
         let from = from.min(to);
         match &array.elements {
             Elements::Small(values) => values[from..to].to_vec(),
-            Elements::Large(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
+            Elements::ChunkedElements(large) => (from..to).map(|i| self.large_element(large, i)).collect(),
         }
     }
 
     /// Replaces all elements.
     pub fn set_elements(&mut self, at: HeapRef, values: Vec<Value>) {
         let old = match self.array_mut(at).map(|a| std::mem::take(&mut a.elements)) {
-            Some(Elements::Large(large)) => large.chunks,
+            Some(Elements::ChunkedElements(large)) => large.chunks,
             _ => Vec::new(),
         };
         for chunk in old {
             self.free(chunk);
         }
-        self.charge(VALUE * values.len() as u64);
+        self.charge(VALUE_BYTES * values.len() as u64);
         let elements = self.elements_of(values);
         if let Some(array) = self.array_mut(at) {
             array.elements = elements;
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn grows_into_chunks_and_back() {
+    fn array_grows_into_chunks_and_shrinks_back() {
         let mut heap = Heap::default();
         let array = heap.new_array(Vec::new());
         for i in 0..10_000 {
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_cut_and_stretch() {
+    fn setting_the_length_truncates_or_extends_an_array() {
         let mut heap = Heap::default();
         let array = heap.new_array((0..1000).map(|i| Value::Number(f64::from(i))).collect());
         heap.set_array_len(array, 700).unwrap();
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_of_a_heap_do_not_see_each_other() {
+    fn heap_copies_are_independent() {
         let mut heap = Heap::default();
         let array = heap.new_array(vec![Value::Number(1.0)]);
         heap.seal();

@@ -1,22 +1,22 @@
-//! Built-in functions that call back into the program (`map`, `sort`, `replace`, …). The program may ask within a
-//! callback, so such a function is a frame with its state laid open, saved like any other.
+//! Built-in functions that call back into the program (`map`, `sort`, `replace`, …). The program may make a host call within
+//! a callback, so such a function is a frame with explicit state, which a snapshot saves like any other.
 //!
-//! The operands of the call stay on the stack until the function ends; callbacks get theirs above them.
+//! The operands of the call stay on the stack until the function ends. Operands of a callback are above them.
 
-use super::builtin::{Args, Done};
-use super::call::{Calling, Flow, This};
+use super::abrupt_completion::{AbruptCompletion, PreferredType, type_error, unsupported};
+use super::array_sort::ArraySort;
+use super::builtin::{NativeArgs, NativeOutcome};
+use super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::entry::Entry;
-use super::frame::{Entered, Frame};
-use super::limits::Exceeded;
+use super::frame::{CallKind, Frame};
+use super::limits::ExceededLimit;
 use super::machine::Machine;
-use super::raise::{Hint, Raise, type_error, unsupported};
-use super::sorting::Sorting;
 use super::value::Value;
 
-/// What a waiting function does with its callback.
+/// The method of a waiting function. `natives` cites the standard for each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "each is the built-in method of its name")]
-pub enum Kind {
+pub enum CallbackMethod {
     Map,
     Filter,
     ForEach,
@@ -33,100 +33,111 @@ pub enum Kind {
     From,
     /// `forEach` of Map and Set, over an iterator of entries.
     Entries,
-    /// `replace` with a function: `source` lists the calls' arguments, `out` collects the results.
+    /// `replace` with a function: `source` lists the arguments of the calls, `out` collects the results.
     Replace,
-    /// A method makes a primitive of an operand; then the instruction runs again.
-    Primitive,
+    /// A method of the program converts an operand to a primitive; then the instruction runs again.
+    ToPrimitive,
 }
 
-impl Kind {
-    const NAMES: [(Kind, &'static str); 17] = [
-        (Kind::Map, "map"),
-        (Kind::Filter, "filter"),
-        (Kind::ForEach, "forEach"),
-        (Kind::Some, "some"),
-        (Kind::Every, "every"),
-        (Kind::Find, "find"),
-        (Kind::FindIndex, "findIndex"),
-        (Kind::FindLast, "findLast"),
-        (Kind::FindLastIndex, "findLastIndex"),
-        (Kind::Reduce, "reduce"),
-        (Kind::ReduceRight, "reduceRight"),
-        (Kind::FlatMap, "flatMap"),
-        (Kind::Sort, "sort"),
-        (Kind::From, "from"),
-        (Kind::Entries, "entries"),
-        (Kind::Replace, "replace"),
-        (Kind::Primitive, "primitive"),
+impl CallbackMethod {
+    const NAMES: [(CallbackMethod, &'static str); 17] = [
+        (CallbackMethod::Map, "map"),
+        (CallbackMethod::Filter, "filter"),
+        (CallbackMethod::ForEach, "forEach"),
+        (CallbackMethod::Some, "some"),
+        (CallbackMethod::Every, "every"),
+        (CallbackMethod::Find, "find"),
+        (CallbackMethod::FindIndex, "findIndex"),
+        (CallbackMethod::FindLast, "findLast"),
+        (CallbackMethod::FindLastIndex, "findLastIndex"),
+        (CallbackMethod::Reduce, "reduce"),
+        (CallbackMethod::ReduceRight, "reduceRight"),
+        (CallbackMethod::FlatMap, "flatMap"),
+        (CallbackMethod::Sort, "sort"),
+        (CallbackMethod::From, "from"),
+        (CallbackMethod::Entries, "entries"),
+        (CallbackMethod::Replace, "replace"),
+        (CallbackMethod::ToPrimitive, "primitive"),
     ];
 
-    /// As a snapshot writes it.
+    /// The name in snapshots.
     pub fn name(self) -> &'static str {
-        Kind::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
+        CallbackMethod::NAMES.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 
-    /// From a snapshot.
-    pub fn named(name: &str) -> Option<Kind> {
-        Kind::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+    /// The method of this name in a snapshot.
+    pub fn from_name(name: &str) -> Option<CallbackMethod> {
+        CallbackMethod::NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
     }
 
-    fn backwards(self) -> bool {
-        matches!(self, Kind::FindLast | Kind::FindLastIndex | Kind::ReduceRight)
+    fn runs_backwards(self) -> bool {
+        matches!(self, CallbackMethod::FindLast | CallbackMethod::FindLastIndex | CallbackMethod::ReduceRight)
     }
 
-    /// Whether elements that an array does not have are passed over.
+    /// Whether the method skips missing elements of an array.
     fn skips_holes(self) -> bool {
-        !matches!(self, Kind::Find | Kind::FindIndex | Kind::FindLast | Kind::FindLastIndex | Kind::From)
+        !matches!(
+            self,
+            CallbackMethod::Find
+                | CallbackMethod::FindIndex
+                | CallbackMethod::FindLast
+                | CallbackMethod::FindLastIndex
+                | CallbackMethod::From
+        )
     }
 }
 
 /// A built-in function that waits for a callback.
 #[derive(Clone)]
-pub struct Waiting {
-    /// Which function.
-    pub kind: Kind,
-    /// Where the stack is cut when it ends.
+pub struct NativeFrame {
+    /// The method.
+    pub kind: CallbackMethod,
+    /// The length to which the stack is truncated when it ends.
     pub bottom: u32,
-    /// Where the callback's arguments begin.
+    /// Stack index at which the operands of the callback begin.
     pub top: u32,
-    /// Where the program goes on when it ends.
+    /// The instruction at which the program continues when it ends.
     pub return_pc: u32,
-    /// What is called back.
+    /// The callback.
     pub callback: Value,
     /// `this` of the callback.
     pub this: Value,
-    /// What is walked over.
+    /// The collection that it iterates over.
     pub source: Value,
-    /// Steps begun.
+    /// Number of steps begun.
     pub index: u32,
-    /// Steps there are.
+    /// Number of steps in total.
     pub len: u32,
-    /// What becomes of it: the result so far.
+    /// The result so far.
     pub out: Value,
-    /// What the running callback was called with.
+    /// The element that the running callback received.
     pub item: Value,
     /// The state of a sort.
-    pub sorting: Option<Box<Sorting>>,
+    pub sorting: Option<Box<ArraySort>>,
 }
 
-enum Step {
+enum CallbackStep {
     /// The arguments are on the stack.
     Call,
     Done(Value),
 }
 
-impl Waiting {
-    /// A function over the elements of an array.
-    pub(super) fn over(machine: &mut Machine, args: &Args, kind: Kind) -> Result<Waiting, Raise> {
+impl NativeFrame {
+    /// The frame of a method that iterates over an array. ECMA-262 §23.1.3 Properties of the Array Prototype Object.
+    pub(super) fn for_array(
+        machine: &mut Machine,
+        args: &NativeArgs,
+        kind: CallbackMethod,
+    ) -> Result<NativeFrame, AbruptCompletion> {
         let callback = machine.arg(args, 0);
         if !machine.is_callable(&callback) {
-            return type_error(format!("{} is not a function", machine.shown(&callback)));
+            return type_error(format!("{} is not a function", machine.display_text(&callback)));
         }
         let len = match &args.this {
             Value::Ref(at) => machine.heap.array_len(*at) as u32,
             _ => 0,
         };
-        Ok(Waiting {
+        Ok(NativeFrame {
             kind,
             bottom: args.bottom as u32,
             top: machine.stack.len() as u32,
@@ -142,15 +153,19 @@ impl Waiting {
         })
     }
 
-    /// Calls the program's method that makes a primitive of an operand.
-    pub(super) fn primitive(machine: &mut Machine, at: usize, hint: Hint) -> Result<(), Raise> {
+    /// Calls the program's method that converts an operand to a primitive. ECMA-262 §7.1.1 ToPrimitive.
+    pub(super) fn push_conversion(
+        machine: &mut Machine,
+        at: usize,
+        hint: PreferredType,
+    ) -> Result<(), AbruptCompletion> {
         let value = machine.stack.get(at).cloned().unwrap_or(Value::Undefined);
         let Some(callback) = machine.own_conversion(&value, hint) else {
-            return Err(Raise::Internal("a conversion without its method"));
+            return Err(AbruptCompletion::Internal("a conversion without its method"));
         };
         let top = machine.stack.len() as u32;
-        let waiting = Waiting {
-            kind: Kind::Primitive,
+        let waiting = NativeFrame {
+            kind: CallbackMethod::ToPrimitive,
             bottom: top,
             top,
             return_pc: machine.pc,
@@ -163,74 +178,74 @@ impl Waiting {
             item: Value::Undefined,
             sorting: None,
         };
-        match machine.begin(waiting)? {
-            Done::Entered => Ok(()),
-            Done::Value(_) => Err(Raise::Internal("a conversion that is not the program's")),
+        match machine.run_native(waiting)? {
+            NativeOutcome::FramePushed => Ok(()),
+            NativeOutcome::Value(_) => Err(AbruptCompletion::Internal("a conversion by a built-in method")),
         }
     }
 
-    /// Whether the instruction that led here runs again afterwards.
-    pub fn again(&self) -> bool {
-        self.kind == Kind::Primitive
+    /// Whether the instruction runs again when this frame ends.
+    pub fn reruns_instruction(&self) -> bool {
+        self.kind == CallbackMethod::ToPrimitive
     }
 
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
         for value in [&self.callback, &self.this, &self.source, &self.out, &self.item] {
             visit(value);
         }
         if let Some(sorting) = &self.sorting {
-            sorting.each(visit);
+            sorting.visit_values(visit);
         }
     }
 
-    /// The next callback, or the end.
-    fn next(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
+    /// Pushes the arguments of the next callback, or ends the function.
+    fn next_callback(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
         match self.kind {
-            Kind::Sort => self.next_comparison(machine),
-            Kind::Entries => {
-                let Value::Ref(cursor) = self.out else { return Ok(Step::Done(Value::Undefined)) };
-                let Some(Value::Ref(entry)) = machine.heap.cursor_next(cursor) else {
-                    return Ok(Step::Done(Value::Undefined));
+            CallbackMethod::Sort => self.next_comparison(machine),
+            CallbackMethod::Entries => {
+                let Value::Ref(cursor) = self.out else { return Ok(CallbackStep::Done(Value::Undefined)) };
+                let Some(Value::Ref(entry)) = machine.heap.iterator_next(cursor) else {
+                    return Ok(CallbackStep::Done(Value::Undefined));
                 };
                 let (key, value) = (machine.heap.element(entry, 0), machine.heap.element(entry, 1));
                 machine.stack.extend([value, key, self.source.clone()]);
-                Ok(Step::Call)
+                Ok(CallbackStep::Call)
             }
-            Kind::Primitive => Ok(Step::Call),
-            Kind::Replace => {
-                let Value::Ref(calls) = self.source else { return Ok(Step::Done(Value::Undefined)) };
+            CallbackMethod::ToPrimitive => Ok(CallbackStep::Call),
+            CallbackMethod::Replace => {
+                let Value::Ref(calls) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
                 if self.index >= self.len {
-                    return super::natives::string::replaced(machine, self).map(Step::Done);
+                    return super::natives::string::finish_replace(machine, self).map(CallbackStep::Done);
                 }
                 let Value::Ref(arguments) = machine.heap.element(calls, self.index as usize) else {
-                    return Err(Raise::Internal("a replacement without its arguments"));
+                    return Err(AbruptCompletion::Internal("a replacement without its arguments"));
                 };
                 self.index += 1;
                 let mut arguments = machine.heap.elements(arguments);
-                // The text stands behind the place, the only number.
+                // The whole text follows the position, which is the only number.
                 let place = arguments.iter().position(|argument| matches!(argument, Value::Number(_)));
                 if let Some(text) = place.and_then(|place| arguments.get_mut(place + 1)) {
                     *text = self.item.clone();
                 }
                 machine.stack.extend(arguments);
-                Ok(Step::Call)
+                Ok(CallbackStep::Call)
             }
             _ => self.next_element(machine),
         }
     }
 
-    fn next_element(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
-        let Value::Ref(array) = self.source else { return Ok(Step::Done(Value::Undefined)) };
-        // An iterator sees what is added behind it.
-        if self.kind == Kind::From {
+    fn next_element(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        let Value::Ref(array) = self.source else { return Ok(CallbackStep::Done(Value::Undefined)) };
+        // `Array.from` sees elements that are appended during the iteration.
+        if self.kind == CallbackMethod::From {
             self.len = machine.heap.array_len(array) as u32;
         }
         while self.index < self.len {
-            let index = if self.kind.backwards() { self.len - 1 - self.index } else { self.index };
+            let index = if self.kind.runs_backwards() { self.len - 1 - self.index } else { self.index };
             self.index += 1;
             let element = machine.heap.element(array, index as usize);
             if matches!(element, Value::Hole) && self.kind.skips_holes() {
-                if self.kind == Kind::Map
+                if self.kind == CallbackMethod::Map
                     && let Value::Ref(out) = self.out
                 {
                     machine.heap.push(out, Value::Hole)?;
@@ -238,12 +253,12 @@ impl Waiting {
                 continue;
             }
             let element = element.or_undefined();
-            // A callback is rarely interested in more than the element.
-            let mut wanted = machine.parameters(&self.callback);
-            if let Kind::Filter | Kind::Find | Kind::FindLast = self.kind {
+            // Arguments that the callback does not declare are not pushed.
+            let mut wanted = machine.parameter_count(&self.callback);
+            if let CallbackMethod::Filter | CallbackMethod::Find | CallbackMethod::FindLast = self.kind {
                 self.item = element.clone();
             }
-            if let Kind::Reduce | Kind::ReduceRight = self.kind {
+            if let CallbackMethod::Reduce | CallbackMethod::ReduceRight = self.kind {
                 machine.stack.push(self.out.clone());
                 wanted = wanted.saturating_sub(1);
             }
@@ -251,68 +266,68 @@ impl Waiting {
             if wanted > 1 {
                 machine.stack.push(Value::Number(f64::from(index)));
             }
-            if wanted > 2 && self.kind != Kind::From {
+            if wanted > 2 && self.kind != CallbackMethod::From {
                 machine.stack.push(Value::Ref(array));
             }
-            return Ok(Step::Call);
+            return Ok(CallbackStep::Call);
         }
-        Ok(Step::Done(match self.kind {
-            Kind::Some => Value::Bool(false),
-            Kind::Every => Value::Bool(true),
-            Kind::FindIndex | Kind::FindLastIndex => Value::Number(-1.0),
-            Kind::ForEach | Kind::Find | Kind::FindLast => Value::Undefined,
+        Ok(CallbackStep::Done(match self.kind {
+            CallbackMethod::Some => Value::Bool(false),
+            CallbackMethod::Every => Value::Bool(true),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex => Value::Number(-1.0),
+            CallbackMethod::ForEach | CallbackMethod::Find | CallbackMethod::FindLast => Value::Undefined,
             _ => self.out.clone(),
         }))
     }
 
-    fn next_comparison(&mut self, machine: &mut Machine) -> Result<Step, Raise> {
-        let Some(sorting) = &mut self.sorting else { return Ok(Step::Done(self.out.clone())) };
-        if let Some((a, b)) = sorting.pair() {
+    fn next_comparison(&mut self, machine: &mut Machine) -> Result<CallbackStep, AbruptCompletion> {
+        let Some(sorting) = &mut self.sorting else { return Ok(CallbackStep::Done(self.out.clone())) };
+        if let Some((a, b)) = sorting.next_comparison() {
             machine.stack.extend([a, b]);
-            return Ok(Step::Call);
+            return Ok(CallbackStep::Call);
         }
         if let Value::Ref(out) = self.out {
-            let values = sorting.finished();
+            let values = sorting.take_sorted();
             machine.heap.set_elements(out, values);
         }
-        Ok(Step::Done(self.out.clone()))
+        Ok(CallbackStep::Done(self.out.clone()))
     }
 
-    /// Takes in what the callback returned. `Some` ends the function.
-    fn accept(&mut self, machine: &mut Machine, result: Value) -> Result<Option<Value>, Raise> {
+    /// Processes the result of the callback. `Some` ends the function.
+    fn accept(&mut self, machine: &mut Machine, result: Value) -> Result<Option<Value>, AbruptCompletion> {
         let index = self.index.wrapping_sub(1);
-        let index = if self.kind.backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
+        let index = if self.kind.runs_backwards() { self.len.wrapping_sub(1).wrapping_sub(index) } else { index };
         match self.kind {
-            Kind::Map | Kind::From => self.collect(machine, result)?,
-            Kind::Filter if result.truthy() => self.collect(machine, self.item.clone())?,
-            Kind::FlatMap => match result {
+            CallbackMethod::Map | CallbackMethod::From => self.append_result(machine, result)?,
+            CallbackMethod::Filter if result.truthy() => self.append_result(machine, self.item.clone())?,
+            CallbackMethod::FlatMap => match result {
                 Value::Ref(at) if machine.heap.array(at).is_some() => {
                     for value in machine.heap.elements(at) {
                         if !matches!(value, Value::Hole) {
-                            self.collect(machine, value)?;
+                            self.append_result(machine, value)?;
                         }
                     }
                 }
-                result => self.collect(machine, result)?,
+                result => self.append_result(machine, result)?,
             },
-            Kind::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
-            Kind::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
-            Kind::Find | Kind::FindLast if result.truthy() => return Ok(Some(self.item.clone())),
-            Kind::FindIndex | Kind::FindLastIndex if result.truthy() => {
+            CallbackMethod::Some if result.truthy() => return Ok(Some(Value::Bool(true))),
+            CallbackMethod::Every if !result.truthy() => return Ok(Some(Value::Bool(false))),
+            CallbackMethod::Find | CallbackMethod::FindLast if result.truthy() => return Ok(Some(self.item.clone())),
+            CallbackMethod::FindIndex | CallbackMethod::FindLastIndex if result.truthy() => {
                 return Ok(Some(Value::Number(f64::from(index))));
             }
-            Kind::Reduce | Kind::ReduceRight => self.out = result,
-            Kind::Sort => {
-                let order = machine.number_of(&result)?;
+            CallbackMethod::Reduce | CallbackMethod::ReduceRight => self.out = result,
+            CallbackMethod::Sort => {
+                let order = machine.to_number(&result)?;
                 if let Some(sorting) = &mut self.sorting {
-                    sorting.decide(order < 0.0);
+                    sorting.record_comparison(order < 0.0);
                 }
             }
-            Kind::Replace => {
-                let text = machine.text_of(&result)?;
-                self.collect(machine, Value::Text(text))?;
+            CallbackMethod::Replace => {
+                let text = machine.to_text(&result)?;
+                self.append_result(machine, Value::Text(text))?;
             }
-            Kind::Primitive => {
+            CallbackMethod::ToPrimitive => {
                 let primitive = match result {
                     Value::Ref(_) | Value::Builtin(_) => {
                         return unsupported("a toString or valueOf that returns an object is not supported");
@@ -331,7 +346,7 @@ impl Waiting {
         Ok(None)
     }
 
-    fn collect(&self, machine: &mut Machine, value: Value) -> Result<(), Raise> {
+    fn append_result(&self, machine: &mut Machine, value: Value) -> Result<(), AbruptCompletion> {
         if let Value::Ref(out) = self.out {
             machine.heap.push(out, value)?;
         }
@@ -339,30 +354,30 @@ impl Waiting {
     }
 }
 
-/// A waiting function that has ended.
-struct Ended {
+/// The result of a built-in function that has ended.
+struct NativeReturn {
     value: Value,
     return_pc: u32,
-    again: bool,
+    reruns_instruction: bool,
 }
 
 impl Machine {
-    /// Starts a function that calls back.
-    pub(super) fn begin(&mut self, waiting: Waiting) -> Result<Done, Raise> {
+    /// Starts a built-in function that calls back.
+    pub(super) fn run_native(&mut self, waiting: NativeFrame) -> Result<NativeOutcome, AbruptCompletion> {
         if self.frames.len() >= self.limits.frames as usize {
-            return Err(Exceeded::Frames.into());
+            return Err(ExceededLimit::Frames.into());
         }
         let (top, depth) = (waiting.top as usize, self.frames.len());
         self.frames.push(Frame::Native(Box::new(waiting)));
-        match self.drive() {
-            Ok(Some(ended)) => Ok(Done::Value(ended.value)),
-            Ok(None) => Ok(Done::Entered),
+        match self.run_callbacks() {
+            Ok(Some(ended)) => Ok(NativeOutcome::Value(ended.value)),
+            Ok(None) => Ok(NativeOutcome::FramePushed),
             Err(raise) => {
-                // As if it had not begun: the operands are still there.
+                // Restores the state from before the call: the operands are still on the stack.
                 self.frames.truncate(depth);
                 self.stack.truncate(top);
                 Err(match raise {
-                    Raise::Primitive(at, _) if at >= top => Raise::Unsupported(
+                    AbruptCompletion::ToPrimitive(at, _) if at >= top => AbruptCompletion::Unsupported(
                         "a built-in function used as a callback met an object with its own toString; use an arrow"
                             .to_owned(),
                     ),
@@ -372,20 +387,20 @@ impl Machine {
         }
     }
 
-    /// Runs the waiting function on top until a callback of the program runs or it ends.
-    fn drive(&mut self) -> Result<Option<Ended>, Raise> {
+    /// Runs the topmost built-in function until it starts a callback of the program or ends.
+    fn run_callbacks(&mut self) -> Result<Option<NativeReturn>, AbruptCompletion> {
         loop {
             let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                return Err(Raise::Internal("a callback without its function"));
+                return Err(AbruptCompletion::Internal("a callback without its function"));
             };
             match &waiting.this {
                 Value::Undefined => self.stack.push(Value::Undefined),
                 this => self.stack.push(this.clone()),
             }
-            let step = waiting.next(self);
+            let step = waiting.next_callback(self);
             match step {
-                Ok(Step::Call) => {}
-                Ok(Step::Done(value)) => return Ok(Some(self.end(&waiting, value))),
+                Ok(CallbackStep::Call) => {}
+                Ok(CallbackStep::Done(value)) => return Ok(Some(self.pop_native(&waiting, value))),
                 Err(raise) => {
                     self.stack.truncate(waiting.top as usize);
                     self.frames.push(Frame::Native(waiting));
@@ -393,12 +408,12 @@ impl Machine {
                 }
             }
             let bottom = waiting.top as usize;
-            let calling = Calling {
-                this: This::InPlace,
+            let calling = Invocation {
+                this: ThisLocation::InPlace,
                 base: bottom + 1,
                 bottom,
                 return_pc: waiting.return_pc,
-                entry: Entered::Plain,
+                call_kind: CallKind::Plain,
             };
             if let Value::Ref(at) = waiting.callback
                 && let Entry::Closure(_) = self.heap.get(at)
@@ -410,15 +425,15 @@ impl Machine {
             let callback = waiting.callback.clone();
             self.frames.push(Frame::Native(waiting));
             let value = match self.invoke(&callback, calling)? {
-                Flow::Entered => return Ok(None),
-                Flow::Value(value) => value,
+                InvokeOutcome::FramePushed => return Ok(None),
+                InvokeOutcome::Value(value) => value,
             };
             let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                return Err(Raise::Internal("a callback without its function"));
+                return Err(AbruptCompletion::Internal("a callback without its function"));
             };
             let accepted = waiting.accept(self, value);
             match accepted {
-                Ok(Some(value)) => return Ok(Some(self.end(&waiting, value))),
+                Ok(Some(value)) => return Ok(Some(self.pop_native(&waiting, value))),
                 accepted => {
                     self.frames.push(Frame::Native(waiting));
                     accepted?;
@@ -427,76 +442,76 @@ impl Machine {
         }
     }
 
-    fn end(&mut self, waiting: &Waiting, value: Value) -> Ended {
+    fn pop_native(&mut self, waiting: &NativeFrame, value: Value) -> NativeReturn {
         self.stack.truncate(waiting.bottom as usize);
-        Ended { value, return_pc: waiting.return_pc, again: waiting.again() }
+        NativeReturn { value, return_pc: waiting.return_pc, reruns_instruction: waiting.reruns_instruction() }
     }
 
-    /// A callback of the program returns the value on top of the stack to the function that waits below it.
-    pub(super) fn return_to_native(&mut self, bottom: usize) -> Result<(), Raise> {
+    /// Returns the value on top of the stack from a callback of the program to the built-in function below it.
+    pub(super) fn return_to_native(&mut self, bottom: usize) -> Result<(), AbruptCompletion> {
         let result = self.operand(0);
         let (Some(code), Some(Frame::Native(mut waiting))) = (self.frames.pop(), self.frames.pop()) else {
-            return Err(Raise::Internal("a callback without its function"));
+            return Err(AbruptCompletion::Internal("a callback without its function"));
         };
         let ended = match waiting.accept(self, result) {
             Ok(ended) => ended,
             Err(raise) => {
-                // Nothing was accepted: everything is as it was.
+                // The result was not accepted, so the frames are restored.
                 self.frames.extend([Frame::Native(waiting), code]);
                 return Err(raise);
             }
         };
         self.stack.truncate(bottom);
         let ended = match ended {
-            Some(value) => Some(self.end(&waiting, value)),
+            Some(value) => Some(self.pop_native(&waiting, value)),
             None => {
                 self.frames.push(Frame::Native(waiting));
-                self.drive()?
+                self.run_callbacks()?
             }
         };
         match ended {
             None => Ok(()),
-            Some(ended) => self.finish(ended),
+            Some(ended) => self.deliver_native_return(ended),
         }
     }
 
-    /// Gives the value of a function that has ended to what is below it.
-    fn finish(&mut self, ended: Ended) -> Result<(), Raise> {
+    /// Delivers the value of a function that has ended to the frame below it.
+    fn deliver_native_return(&mut self, ended: NativeReturn) -> Result<(), AbruptCompletion> {
         let mut ended = ended;
         loop {
             match self.frames.last() {
                 Some(Frame::Code(frame)) => {
                     self.base = frame.base as usize;
                     self.pc = ended.return_pc;
-                    if !ended.again {
+                    if !ended.reruns_instruction {
                         self.stack.push(ended.value);
                     }
                     return Ok(());
                 }
                 Some(Frame::Native(_)) => {
                     let Some(Frame::Native(mut waiting)) = self.frames.pop() else {
-                        return Err(Raise::Internal("a callback without its function"));
+                        return Err(AbruptCompletion::Internal("a callback without its function"));
                     };
                     let accepted = waiting.accept(self, ended.value)?;
                     ended = match accepted {
-                        Some(value) => self.end(&waiting, value),
+                        Some(value) => self.pop_native(&waiting, value),
                         None => {
                             self.frames.push(Frame::Native(waiting));
-                            match self.drive()? {
+                            match self.run_callbacks()? {
                                 Some(ended) => ended,
                                 None => return Ok(()),
                             }
                         }
                     };
                 }
-                None => return Err(Raise::Internal("a callback without its function")),
+                None => return Err(AbruptCompletion::Internal("a callback without its function")),
             }
         }
     }
 
-    /// How many arguments a function looks at; all that there are where it cannot be known.
+    /// Number of arguments that a function can observe, or `usize::MAX` if that is unknown.
     #[inline]
-    fn parameters(&self, function: &Value) -> usize {
+    fn parameter_count(&self, function: &Value) -> usize {
         if let Value::Ref(at) = function
             && let Entry::Closure(closure) = self.heap.get(*at)
             && let Some(described) = self.program.functions.get(closure.function as usize)
@@ -507,7 +522,7 @@ impl Machine {
         usize::MAX
     }
 
-    /// An array for results, which a waiting function fills.
+    /// An array for the results of a built-in function.
     pub(super) fn empty_array(&mut self) -> Value {
         Value::Ref(self.heap.new_array(Vec::new()))
     }

@@ -1,37 +1,41 @@
-//! Classes: what `class`, `new` and `super` do.
+//! Classes: the operations behind `class`, `new` and `super`. ECMA-262 §15.7 Class Definitions.
 
-use super::call::{Calling, Flow, This};
+use super::abrupt_completion::{AbruptCompletion, reference_error, type_error, unsupported};
+use super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::entry::Entry;
-use super::frame::{CodeFrame, Entered, Frame};
-use super::interpreter::Next;
+use super::frame::{CallKind, CodeFrame, Frame};
+use super::interpreter::InstructionOutcome;
 use super::machine::Machine;
 use super::object::{Class, ErrorKind, ErrorObject, Object};
 use super::program::FunctionKind;
-use super::raise::{Raise, reference_error, type_error, unsupported};
-use super::table::Which;
+use super::table::TableKind;
 use super::value::{HeapRef, Value};
 
-const BEFORE_SUPER: &str =
+const MUST_CALL_SUPER: &str =
     "Must call super constructor in derived class before accessing 'this' or returning from derived constructor";
 
 impl Machine {
-    /// `CLASS`: `( [parent] constructor -- class )`
-    pub(super) fn new_class(&mut self, derived: bool) -> Result<Next, Raise> {
+    /// `CLASS`: `( [parent] constructor -- class )`. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+    pub(super) fn new_class(&mut self, derived: bool) -> Result<InstructionOutcome, AbruptCompletion> {
         let (constructor, parent) = (self.operand(0), self.operand(1));
-        let Value::Ref(class) = constructor else { return Err(Raise::Internal("a class without its constructor")) };
+        let Value::Ref(class) = constructor else {
+            return Err(AbruptCompletion::Internal("a class without its constructor"));
+        };
         let proto = if derived { self.parent_prototype(&parent)? } else { None };
         let prototype = Object { proto, prototype: true, ..Object::default() };
         let prototype = self.heap.allocate(Entry::Object(prototype));
-        self.heap.table_set(prototype, Which::Main, Value::text("constructor"), constructor.clone());
+        self.heap.table_set(prototype, TableKind::Main, Value::text("constructor"), constructor.clone());
         let Some(Entry::Closure(closure)) = self.heap.get_mut(class) else {
-            return Err(Raise::Internal("a class without its constructor"));
+            return Err(AbruptCompletion::Internal("a class without its constructor"));
         };
-        closure.home = Some(class);
+        closure.home_object = Some(class);
         closure.class = Some(Class { prototype, parent: derived.then_some(parent), fields: None });
-        self.replace(1 + usize::from(derived), constructor)
+        self.replace_operands(1 + usize::from(derived), constructor)
     }
 
-    fn parent_prototype(&self, parent: &Value) -> Result<Option<HeapRef>, Raise> {
+    /// The prototype of the class after `extends`; `None` for built-in error classes. ECMA-262 §15.7.14 ClassDefinitionEvaluation.
+    /// Deviation: null, plain functions and built-in classes other than errors are not supported after `extends`.
+    fn parent_prototype(&self, parent: &Value) -> Result<Option<HeapRef>, AbruptCompletion> {
         match parent {
             Value::Ref(at) => {
                 if let Entry::Closure(closure) = self.heap.get(*at)
@@ -40,7 +44,7 @@ impl Machine {
                     return Ok(Some(class.prototype));
                 }
             }
-            Value::Builtin(builtin) if ErrorKind::named(builtin.name()).is_some() => return Ok(None),
+            Value::Builtin(builtin) if ErrorKind::from_name(builtin.name()).is_some() => return Ok(None),
             Value::Null => return unsupported("a class that extends null is not supported"),
             Value::Builtin(builtin) if self.registry.find(&format!("new {}", builtin.name())).is_some() => {
                 return unsupported(format!("a class that extends `{}` is not supported", builtin.name()));
@@ -50,10 +54,10 @@ impl Machine {
         if self.is_constructor_in_node(parent) {
             return unsupported("a class that extends a plain function is not supported; write a class");
         }
-        type_error(format!("Class extends value {} is not a constructor or null", self.shown(parent)))
+        type_error(format!("Class extends value {} is not a constructor or null", self.display_text(parent)))
     }
 
-    /// Whether Node makes objects with this value where this machine does not: plain functions, bound ones, wrappers.
+    /// Whether Node constructs objects with this value and this machine does not: plain functions, bound functions and wrapper classes.
     fn is_constructor_in_node(&self, value: &Value) -> bool {
         match value {
             Value::Ref(at) => match self.heap.get(*at) {
@@ -69,30 +73,31 @@ impl Machine {
         }
     }
 
-    /// `METHOD`: `( class f -- class )`
-    pub(super) fn define_method(&mut self, fixed: bool, name: Value) -> Result<Next, Raise> {
+    /// `METHOD`: `( class f -- class )`. ECMA-262 §10.2.8 DefineMethodProperty.
+    pub(super) fn define_method(&mut self, fixed: bool, name: Value) -> Result<InstructionOutcome, AbruptCompletion> {
         let (class, method) = (self.operand(1), self.operand(0));
-        self.set_home(&method, &class, fixed);
-        let Value::Ref(at) = class else { return Err(Raise::Internal("a method without its class")) };
+        self.make_method(&method, &class, fixed);
+        let Value::Ref(at) = class else { return Err(AbruptCompletion::Internal("a method without its class")) };
         let prototype = match self.heap.get(at) {
             Entry::Closure(closure) => closure.class.as_ref().map(|class| class.prototype),
             _ => None,
         };
         match prototype {
-            _ if fixed => self.heap.table_set(at, Which::Hidden, name, method),
-            Some(prototype) => self.heap.table_set(prototype, Which::Main, name, method),
-            None => return Err(Raise::Internal("a method without its class")),
+            _ if fixed => self.heap.table_set(at, TableKind::Hidden, name, method),
+            Some(prototype) => self.heap.table_set(prototype, TableKind::Main, name, method),
+            None => return Err(AbruptCompletion::Internal("a method without its class")),
         };
         self.stack.pop();
-        Ok(Next::Follow)
+        Ok(InstructionOutcome::FallThrough)
     }
 
-    pub(super) fn set_home(&mut self, function: &Value, class: &Value, fixed: bool) {
+    /// Sets the home object of a method. ECMA-262 §10.2.7 MakeMethod.
+    pub(super) fn make_method(&mut self, function: &Value, class: &Value, fixed: bool) {
         if let (Value::Ref(function), Value::Ref(class)) = (function, class)
             && let Some(Entry::Closure(closure)) = self.heap.get_mut(*function)
         {
-            closure.home = Some(*class);
-            closure.fixed = fixed;
+            closure.home_object = Some(*class);
+            closure.is_static = fixed;
         }
     }
 
@@ -103,46 +108,53 @@ impl Machine {
         }
     }
 
-    /// `NEW`: class and arguments are on the stack.
-    pub(super) fn construct(&mut self, argc: usize) -> Result<Next, Raise> {
+    /// `NEW`: class and arguments are on the stack. ECMA-262 §13.3.5.1.1 EvaluateNew and §7.3.14 Construct.
+    /// Deviation: `new` of a plain function is not supported.
+    pub(super) fn construct(&mut self, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
         let base = self.stack.len().saturating_sub(argc);
         let bottom = base.saturating_sub(1);
         let callee = self.stack.get(bottom).cloned().unwrap_or(Value::Undefined);
         if let Value::Builtin(builtin) = &callee
             && let Some(constructor) = self.registry.find(&format!("new {}", builtin.name()))
         {
-            let calling =
-                Calling { this: This::Undefined, base, bottom, return_pc: self.pc + 1, entry: Entered::Plain };
+            let calling = Invocation {
+                this: ThisLocation::Undefined,
+                base,
+                bottom,
+                return_pc: self.pc + 1,
+                call_kind: CallKind::Plain,
+            };
             return match self.invoke(&Value::Builtin(constructor), calling)? {
-                Flow::Value(value) => {
+                InvokeOutcome::Value(value) => {
                     self.stack.push(value);
-                    Ok(Next::Follow)
+                    Ok(InstructionOutcome::FallThrough)
                 }
-                Flow::Entered => Ok(Next::Moved),
+                InvokeOutcome::FramePushed => Ok(InstructionOutcome::Jumped),
             };
         }
         let class = match callee {
             Value::Ref(at) if self.class_parts(at).is_some() => at,
             _ => {
-                let text = self.program.texts.get(&self.pc).map(|text| (**text).to_owned());
-                let text = text.unwrap_or_else(|| self.shown(&callee));
+                let text = self.program.callee_texts.get(&self.pc).map(|text| (**text).to_owned());
+                let text = text.unwrap_or_else(|| self.display_text(&callee));
                 if self.is_constructor_in_node(&callee) {
                     return unsupported(format!("`new` of {text}, a plain function, is not supported; write a class"));
                 }
                 return type_error(format!("{text} is not a constructor"));
             }
         };
-        self.run_constructor(class, class, base, bottom, Entered::New(class))
+        self.run_constructor(class, class, base, bottom, CallKind::New(class))
     }
 
+    /// Runs a constructor on a new object. ECMA-262 §10.2.2 `[[Construct]]`.
     fn run_constructor(
         &mut self,
         constructor: HeapRef,
         class: HeapRef,
         base: usize,
         bottom: usize,
-        entry: Entered,
-    ) -> Result<Next, Raise> {
+        entry: CallKind,
+    ) -> Result<InstructionOutcome, AbruptCompletion> {
         let kind = match self.heap.get(constructor) {
             Entry::Closure(closure) => self.program.functions.get(closure.function as usize).map(|f| f.kind),
             _ => None,
@@ -153,16 +165,24 @@ impl Machine {
             let proto = self.class_parts(class).map(|class| class.prototype);
             Value::Ref(self.heap.allocate(Entry::Object(Object { proto, ..Object::default() })))
         };
-        // `super(…)` has no operand below its arguments: `this` needs a place there.
+        // `super(…)` has no operand below its arguments, so a slot for `this` is inserted.
         let fresh = base == bottom;
         if fresh {
             self.stack.insert(bottom, Value::Undefined);
         }
-        let Some(place) = self.stack.get_mut(bottom) else { return Err(Raise::Internal("a class outside the stack")) };
+        let Some(place) = self.stack.get_mut(bottom) else {
+            return Err(AbruptCompletion::Internal("a class outside the stack"));
+        };
         let before = std::mem::replace(place, this);
-        let calling = Calling { this: This::InPlace, base: bottom + 1, bottom, return_pc: self.pc + 1, entry };
+        let calling = Invocation {
+            this: ThisLocation::InPlace,
+            base: bottom + 1,
+            bottom,
+            return_pc: self.pc + 1,
+            call_kind: entry,
+        };
         match self.call_closure(constructor, calling) {
-            Ok(()) => Ok(Next::Moved),
+            Ok(()) => Ok(InstructionOutcome::Jumped),
             Err(raise) => {
                 if fresh {
                     self.stack.remove(bottom);
@@ -180,29 +200,30 @@ impl Machine {
         }
     }
 
-    /// The running constructor: the frame itself, or the one around the arrow that runs.
-    fn constructor_frame(&self) -> Result<(usize, CodeFrame), Raise> {
+    /// The frame of the running constructor. ECMA-262 §9.4.3 GetThisEnvironment.
+    fn constructor_frame(&self) -> Result<(usize, CodeFrame), AbruptCompletion> {
         match self.frames.last() {
-            Some(Frame::Code(frame)) if frame.entry != Entered::Plain => Ok((self.frames.len() - 1, *frame)),
+            Some(Frame::Code(frame)) if frame.call_kind != CallKind::Plain => Ok((self.frames.len() - 1, *frame)),
             _ => type_error("'super' was called outside its constructor"),
         }
     }
 
-    /// `SUPER_CALL`: the arguments are on the stack.
-    pub(super) fn super_call(&mut self, argc: usize) -> Result<Next, Raise> {
+    /// `SUPER_CALL`: the arguments are on the stack. ECMA-262 §13.3.7 The super Keyword.
+    /// Deviation: a second call of the super constructor is not supported; the standard runs it and then throws.
+    pub(super) fn super_call(&mut self, argc: usize) -> Result<InstructionOutcome, AbruptCompletion> {
         let (_, frame) = self.constructor_frame()?;
-        if !matches!(self.this_of(&frame), Value::Uninitialised) {
+        if !matches!(self.frame_this(&frame), Value::Uninitialised) {
             return unsupported("a second call of the super constructor is not supported");
         }
-        let (Entered::New(class) | Entered::Super(class)) = frame.entry else {
-            return Err(Raise::Internal("a constructor that was not called by new"));
+        let (CallKind::New(class) | CallKind::Super(class)) = frame.call_kind else {
+            return Err(AbruptCompletion::Internal("a constructor that was not called by new"));
         };
         let base = self.stack.len().saturating_sub(argc);
         match self.class_parts(frame.closure).and_then(|parts| parts.parent.clone()) {
-            Some(Value::Ref(parent)) => self.run_constructor(parent, class, base, base, Entered::Super(class)),
+            Some(Value::Ref(parent)) => self.run_constructor(parent, class, base, base, CallKind::Super(class)),
             Some(Value::Builtin(parent)) => {
-                let kind = ErrorKind::named(parent.name()).unwrap_or_default();
-                let this = self.error_of_arguments(kind, base)?;
+                let kind = ErrorKind::from_name(parent.name()).unwrap_or_default();
+                let this = self.new_error_from_args(kind, base)?;
                 let proto = self.class_parts(class).map(|class| class.prototype);
                 if let Value::Ref(error) = this
                     && let Some(Entry::Error(error)) = self.heap.get_mut(error)
@@ -211,21 +232,21 @@ impl Machine {
                     object.proto = proto;
                 }
                 self.set_this(&frame, this.clone());
-                self.replace(argc, this)
+                self.replace_operands(argc, this)
             }
             _ => type_error("Super constructor is not a constructor"),
         }
     }
 
-    /// Leaves a constructor: unless it returns an object, `this` is the result.
-    pub(super) fn return_from_constructor(&mut self) -> Result<Next, Raise> {
+    /// Returns from a constructor: unless it returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
+    pub(super) fn return_from_constructor(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
         let Some(Frame::Code(frame)) = self.frames.last() else {
-            return Err(Raise::Internal("a return without a frame"));
+            return Err(AbruptCompletion::Internal("a return without a frame"));
         };
         let frame = *frame;
-        let result = match (self.operand(0), self.this_of(&frame)) {
+        let result = match (self.operand(0), self.frame_this(&frame)) {
             (object @ Value::Ref(_), _) => object,
-            (Value::Undefined, Value::Uninitialised) => return reference_error(BEFORE_SUPER),
+            (Value::Undefined, Value::Uninitialised) => return reference_error(MUST_CALL_SUPER),
             (_, Value::Uninitialised) => return type_error("Derived constructors may only return object or undefined"),
             (_, this) => this,
         };
@@ -234,35 +255,36 @@ impl Machine {
         match self.frames.last() {
             Some(Frame::Code(caller)) => {
                 let caller = *caller;
-                if let Entered::Super(_) = frame.entry {
+                if let CallKind::Super(_) = frame.call_kind {
                     self.set_this(&caller, result.clone());
                 }
                 self.base = caller.base as usize;
                 self.pc = frame.return_pc;
                 self.stack.push(result);
-                Ok(Next::Moved)
+                Ok(InstructionOutcome::Jumped)
             }
-            _ => Err(Raise::Internal("a constructor without its caller")),
+            _ => Err(AbruptCompletion::Internal("a constructor without its caller")),
         }
     }
 
-    /// `INIT_FIELDS`: calls the class's field initialiser with the current `this`.
-    pub(super) fn init_fields(&mut self) -> Result<Next, Raise> {
+    /// `INIT_FIELDS`: calls the field initialiser of the class with the current `this`.
+    /// ECMA-262 §7.3.33 InitializeInstanceElements.
+    pub(super) fn init_fields(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
         let (_, frame) = self.constructor_frame()?;
         match self.class_parts(frame.closure).and_then(|parts| parts.fields) {
-            None => self.replace(0, Value::Undefined),
+            None => self.replace_operands(0, Value::Undefined),
             Some(fields) => {
-                let (bottom, this) = (self.stack.len(), self.this_of(&frame));
+                let (bottom, this) = (self.stack.len(), self.frame_this(&frame));
                 self.stack.push(this);
-                let calling = Calling {
-                    this: This::InPlace,
+                let calling = Invocation {
+                    this: ThisLocation::InPlace,
                     base: bottom + 1,
                     bottom,
                     return_pc: self.pc + 1,
-                    entry: Entered::Plain,
+                    call_kind: CallKind::Plain,
                 };
                 match self.invoke(&Value::Ref(fields), calling) {
-                    Ok(_) => Ok(Next::Moved),
+                    Ok(_) => Ok(InstructionOutcome::Jumped),
                     Err(raise) => {
                         self.stack.truncate(bottom);
                         Err(raise)
@@ -272,34 +294,37 @@ impl Machine {
         }
     }
 
-    /// `super.name`
-    pub(super) fn super_property(&self, name: &Value) -> Result<Value, Raise> {
-        let Some(Frame::Code(frame)) = self.frames.last() else { return Err(Raise::Internal("super without a frame")) };
-        let Entry::Closure(closure) = self.heap.get(frame.closure) else {
-            return Err(Raise::Internal("super without its home"));
+    /// `super.name`. ECMA-262 §13.3.7.3 MakeSuperPropertyReference.
+    pub(super) fn super_property(&self, name: &Value) -> Result<Value, AbruptCompletion> {
+        let Some(Frame::Code(frame)) = self.frames.last() else {
+            return Err(AbruptCompletion::Internal("super without a frame"));
         };
-        let parent = closure.home.and_then(|home| self.class_parts(home)).and_then(|parts| parts.parent.clone());
+        let Entry::Closure(closure) = self.heap.get(frame.closure) else {
+            return Err(AbruptCompletion::Internal("super without its home"));
+        };
+        let parent = closure.home_object.and_then(|home| self.class_parts(home)).and_then(|parts| parts.parent.clone());
         match parent {
-            Some(parent @ Value::Ref(_)) if closure.fixed => self.property(&parent, name),
+            Some(parent @ Value::Ref(_)) if closure.is_static => self.property(&parent, name),
             Some(Value::Ref(parent)) => match self.class_parts(parent) {
                 Some(parts) => self.property(&Value::Ref(parts.prototype), name),
                 None => Ok(Value::Undefined),
             },
             Some(Value::Builtin(_)) => {
-                let text = self.text_of(name)?;
+                let text = self.to_text(name)?;
                 let found = self.registry.find(&format!("Error.prototype.{text}"));
                 Ok(found.map_or(Value::Undefined, Value::Builtin))
             }
             _ => {
-                let text = self.text_of(name)?;
+                let text = self.to_text(name)?;
                 let found = self.registry.find(&format!("Object.prototype.{text}"));
                 Ok(found.map_or(Value::Undefined, Value::Builtin))
             }
         }
     }
 
-    /// `value instanceof class`
-    pub(super) fn instance_of(&self, value: &Value, class: &Value) -> Result<bool, Raise> {
+    /// `value instanceof class`. ECMA-262 §13.10.2 InstanceofOperator and §7.3.21 OrdinaryHasInstance.
+    /// Deviation: `Symbol.hasInstance` does not exist.
+    pub(super) fn instance_of(&self, value: &Value, class: &Value) -> Result<bool, AbruptCompletion> {
         match class {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Closure(closure) => Ok(match &closure.class {
@@ -308,7 +333,7 @@ impl Machine {
                         (Value::Ref(_) | Value::Builtin(_), Some(FunctionKind::Arrow)) => {
                             return type_error("Function has non-object prototype 'undefined' in instanceof check");
                         }
-                        // No plain function of this language makes objects.
+                        // Plain functions do not construct objects here.
                         _ => false,
                     },
                 }),

@@ -1,7 +1,7 @@
-//! Frames: calls that have begun and not returned. A frame of the program keeps its slots on the stack, its operands
-//! above them; a native frame (`callback.rs`) is a built-in function that waits for a callback.
+//! Frames: calls that have begun and not returned. A frame of the program has its slots on the stack and its operands
+//! above them. A native frame (`callback.rs`) is a built-in function that waits for a callback.
 
-use super::callback::Waiting;
+use super::callback::NativeFrame;
 use super::value::HeapRef;
 
 /// A call that has not returned.
@@ -9,41 +9,41 @@ use super::value::HeapRef;
 pub enum Frame {
     /// A function of the program.
     Code(CodeFrame),
-    /// A built-in function that called back.
-    Native(Box<Waiting>),
+    /// A built-in function that waits for a callback.
+    Native(Box<NativeFrame>),
 }
 
-/// A function of the program under way. `this` stands on the stack right below its first slot: uninitialised in a derived
-/// constructor before `super`.
+/// A running function of the program. `this` is on the stack directly below the first slot. In a derived constructor it is
+/// uninitialised before `super`.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeFrame {
-    /// Its number.
+    /// Index of the function in the program.
     pub function: u32,
-    /// Where the caller goes on.
+    /// The instruction at which the caller continues.
     pub return_pc: u32,
-    /// Where the stack is cut when it returns.
+    /// The length to which the stack is truncated on return.
     pub bottom: u32,
-    /// Its first slot.
+    /// Stack index of its first slot.
     pub base: u32,
-    /// The function object; none for the global frame.
+    /// The function object, or [`HeapRef::NONE`] for the global frame.
     pub closure: HeapRef,
     /// How it was called.
-    pub entry: Entered,
+    pub call_kind: CallKind,
 }
 
 /// How a function was called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entered {
-    /// As a function.
+pub enum CallKind {
+    /// As a function. ECMA-262 §10.2.1 `[[Call]]`.
     Plain,
-    /// By `new` of this class: unless an object is returned, `this` is.
+    /// By `new` of this class: unless the function returns an object, the result is `this`. ECMA-262 §10.2.2 `[[Construct]]`.
     New(HeapRef),
-    /// By `super(…)` on behalf of `new` of this class: the result becomes the caller's `this`.
+    /// By `super(…)` for a `new` of this class: the result becomes `this` of the caller. ECMA-262 §13.3.7 The super Keyword.
     Super(HeapRef),
 }
 
 impl Frame {
-    /// Where the caller goes on.
+    /// The instruction at which the caller continues.
     pub fn return_pc(&self) -> u32 {
         match self {
             Frame::Code(frame) => frame.return_pc,

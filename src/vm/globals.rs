@@ -1,7 +1,7 @@
-//! The built-ins by name: what a program may call, construct or read without declaring it. The compiler refuses every
-//! other name; the machine implements exactly these.
+//! The built-ins by name: the names that a program may call, construct or read without declaring them. The compiler refuses
+//! all other names, and the machine implements exactly these.
 
-/// Functions called by name (`CALL_NATIVE`), which are also values (`BUILTIN`).
+/// Functions called by name (`CALL_NATIVE`) or used as values (`BUILTIN`). `natives` cites the standard for each.
 pub const FUNCTIONS: &[&str] = &[
     "Array",
     "Array.from",
@@ -78,7 +78,7 @@ pub const FUNCTIONS: &[&str] = &[
     "structuredClone",
 ];
 
-/// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right sides of `instanceof`. The errors are also callable.
+/// Classes: constructed by name (`NEW_NATIVE`), values (`BUILTIN`), right operands of `instanceof`. The errors are also callable.
 pub const CLASSES: &[&str] = &[
     "Array",
     "Error",
@@ -95,7 +95,7 @@ pub const CLASSES: &[&str] = &[
     "URIError",
 ];
 
-/// Classes whose call without `new` makes the same object.
+/// Classes whose call without `new` creates the same object.
 pub const CALLABLE_CLASSES: &[&str] = &[
     "Array",
     "Error",
@@ -110,16 +110,16 @@ pub const CALLABLE_CLASSES: &[&str] = &[
     "URIError",
 ];
 
-/// What a program can ask of the outside besides `CC(prompt)`.
+/// The host functions other than `CC(prompt)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub enum HostFunction {
     /// `call(tool, args?, options?)`
     Call,
     /// `CC.all(questions)`
     All,
     /// `sleep(ms)`
     Sleep,
-    /// `sleepUntil(moment)`
+    /// `sleepUntil(time)`
     SleepUntil,
     /// `fs.readFile(path)`
     ReadFile,
@@ -129,55 +129,67 @@ pub enum Ask {
     WriteFile,
 }
 
-impl Ask {
+impl HostFunction {
     /// All of them.
-    pub const ALL: [Ask; 7] =
-        [Ask::Call, Ask::All, Ask::Sleep, Ask::SleepUntil, Ask::ReadFile, Ask::ListFiles, Ask::WriteFile];
+    pub const ALL: [HostFunction; 7] = [
+        HostFunction::Call,
+        HostFunction::All,
+        HostFunction::Sleep,
+        HostFunction::SleepUntil,
+        HostFunction::ReadFile,
+        HostFunction::ListFiles,
+        HostFunction::WriteFile,
+    ];
 
-    /// As a program calls it.
+    /// The name in a program.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Ask::Call => "call",
-            Ask::All => "CC.all",
-            Ask::Sleep => "sleep",
-            Ask::SleepUntil => "sleepUntil",
-            Ask::ReadFile => "fs.readFile",
-            Ask::ListFiles => "fs.listFiles",
-            Ask::WriteFile => "fs.writeFile",
+            HostFunction::Call => "call",
+            HostFunction::All => "CC.all",
+            HostFunction::Sleep => "sleep",
+            HostFunction::SleepUntil => "sleepUntil",
+            HostFunction::ReadFile => "fs.readFile",
+            HostFunction::ListFiles => "fs.listFiles",
+            HostFunction::WriteFile => "fs.writeFile",
         }
     }
 
-    /// The one of a name.
+    /// The host function of this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Ask> {
-        Ask::ALL.into_iter().find(|ask| ask.name() == name)
+    pub fn from_name(name: &str) -> Option<HostFunction> {
+        HostFunction::ALL.into_iter().find(|ask| ask.name() == name)
     }
 
-    /// How many arguments it takes.
+    /// Permitted numbers of arguments.
     #[must_use]
-    pub fn arguments(self) -> std::ops::RangeInclusive<u16> {
+    pub fn arity(self) -> std::ops::RangeInclusive<u16> {
         match self {
-            Ask::Call => 1..=3,
-            Ask::WriteFile => 2..=2,
-            Ask::All | Ask::Sleep | Ask::SleepUntil | Ask::ReadFile | Ask::ListFiles => 1..=1,
+            HostFunction::Call => 1..=3,
+            HostFunction::WriteFile => 2..=2,
+            HostFunction::All
+            | HostFunction::Sleep
+            | HostFunction::SleepUntil
+            | HostFunction::ReadFile
+            | HostFunction::ListFiles => 1..=1,
         }
     }
 
-    /// Whether its value is `undefined`, whatever is answered.
+    /// Whether its value is `undefined` whatever the answer is.
     #[must_use]
-    pub fn says_nothing(self) -> bool {
-        matches!(self, Ask::Sleep | Ask::SleepUntil | Ask::WriteFile)
+    pub fn returns_undefined(self) -> bool {
+        matches!(self, HostFunction::Sleep | HostFunction::SleepUntil | HostFunction::WriteFile)
     }
 }
 
-/// Options of a question.
-pub const OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default"];
+/// Options of a call.
+pub const CALL_OPTIONS: &[&str] = &["choices", "schema", "key", "timeoutMs", "default"];
 
-/// Names that stand for a built-in and are no function themselves.
+/// Names of built-in objects that are not functions.
 pub const NAMESPACES: &[&str] = &["JSON", "Math", "console"];
 
-/// Constants of namespaces and classes.
+/// Constants of namespaces and classes. ECMA-262 §19.1 Value Properties of the Global Object, §21.1.2 Properties of the Number
+/// Constructor, §21.3.1 Value Properties of the Math Object.
 pub const CONSTANTS: &[(&str, f64)] = &[
     ("Infinity", f64::INFINITY),
     ("Math.E", std::f64::consts::E),
@@ -199,7 +211,7 @@ pub const CONSTANTS: &[(&str, f64)] = &[
     ("Number.POSITIVE_INFINITY", f64::INFINITY),
 ];
 
-/// Methods and getters of built-in values, by the kind of receiver.
+/// Methods and properties of built-in values, by kind of receiver.
 pub const METHODS: &[(&str, &[&str])] = &[
     (
         "Array",
@@ -290,8 +302,8 @@ pub const METHODS: &[(&str, &[&str])] = &[
     ("Iterator", &["next"]),
 ];
 
-/// Methods of Node's built-ins that the machine does not have: using such a name is refused unless the program defines it.
-pub const MISSING_METHODS: &[&str] = &[
+/// Methods of Node's built-ins that the machine lacks. A use of such a name is refused unless the program defines it.
+pub const UNSUPPORTED_METHODS: &[&str] = &[
     "__defineGetter__",
     "__defineSetter__",
     "__lookupGetter__",
@@ -318,8 +330,8 @@ pub const MISSING_METHODS: &[&str] = &[
     "isDisjointFrom",
 ];
 
-/// Properties that values of a kind have in Node and lack here. Reading one ends the program. The row "Object" concerns all values.
-pub const MISSING: &[(&str, &[&str])] = &[
+/// Properties that values of a kind have in Node and lack here. A read ends the program. The row "Object" applies to all values.
+pub const UNSUPPORTED_PROPERTIES: &[(&str, &[&str])] = &[
     (
         "Object",
         &[
@@ -383,8 +395,8 @@ pub const MISSING: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The same, of names that a program's data may well have too: only their call is refused.
-pub const MISSING_CALLS: &[&str] = &[
+/// More such methods, whose names may well be names of a program's data: only calls of them are refused.
+pub const UNSUPPORTED_CALLS: &[&str] = &[
     "anchor",
     "big",
     "blink",

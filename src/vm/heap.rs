@@ -1,140 +1,139 @@
 //! The heap: pages of 64 entries, shared between copies of a machine and copied on the first write.
 //!
-//! Where the next entry goes depends only on what a snapshot holds (which places are free, and two cursors), so that a
-//! machine restored from its snapshot and one that never slept do the same ever after. Collection is in `collect.rs`, what
-//! an entry can be in `entry.rs`.
+//! The next free slot depends only on the content of a snapshot: the free slots and two cursors. A restored machine and one
+//! that was never stopped therefore allocate the same addresses. `garbage_collection.rs` frees entries, `entry.rs` defines them.
 
 use std::sync::Arc;
 
 use super::entry::Entry;
 use super::value::HeapRef;
 
-/// Entries of a page.
-pub const PAGE: u32 = 64;
+/// Entries per page.
+pub const ENTRIES_PER_PAGE: u32 = 64;
 
-/// Chunks (parts of a large container) that share a page: few, so that one changed element writes little.
+/// Chunks (parts of a large container) per page: few, so that a change of one element writes little.
 pub const CHUNKS_PER_PAGE: u32 = 4;
 
-/// What a page holds. Chunks and other entries never share one.
+/// The kind of entries in a page. Chunks and other entries never share a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+enum PageKind {
     Empty,
     Small,
     Chunks,
 }
 
 #[derive(Clone)]
-enum Store {
-    /// Perhaps held by another copy of the machine too.
+enum PageEntries {
+    /// Another copy of the machine may hold the page too.
     Shared(Arc<Vec<Entry>>),
-    /// Ours alone, and dirty.
+    /// Only this heap holds the page, and the page is dirty.
     Owned(Vec<Entry>),
 }
 
 #[derive(Clone)]
-struct Page {
-    store: Store,
-    kind: Kind,
+struct HeapPage {
+    store: PageEntries,
+    kind: PageKind,
     live: u8,
     dirty: bool,
-    /// What its entries weigh; exact when the heap is sealed.
+    /// Weight of its entries; exact when the heap is sealed.
     weight: u64,
 }
 
-/// Places for what references point to.
+/// The entries that references point to.
 #[derive(Clone)]
 pub struct Heap {
-    pages: Vec<Page>,
+    pages: Vec<HeapPage>,
     /// Pages that are `Owned`.
     owned: Vec<u32>,
-    /// Where the search for a free place goes on: for entries, and for chunks.
+    /// Where the search for a free slot continues: for entries, and for chunks.
     pub(super) cursors: [u32; 2],
     /// Bytes allocated since the last collection.
     pub(super) allocated: u64,
-    /// Bytes that the last collection left.
+    /// Bytes that the last collection left in use.
     pub(super) live: u64,
-    /// Bytes of text that concatenations repeated since the last collection: a rope shares them with its left half, but
-    /// once somebody looks inside, they are there twice.
-    pub(super) claimed: u64,
-    /// Bytes that may be in use.
+    /// Bytes of text that concatenations repeated since the last collection. A rope shares them with its left half, but a read
+    /// of its units copies them.
+    pub(super) shared_text_bytes: u64,
+    /// Most bytes in use.
     pub(super) limit: u64,
 }
 
 static FREE: Entry = Entry::Free;
 
-impl Page {
+impl HeapPage {
     fn entries(&self) -> &[Entry] {
         match &self.store {
-            Store::Shared(entries) => entries,
-            Store::Owned(entries) => entries,
+            PageEntries::Shared(entries) => entries,
+            PageEntries::Owned(entries) => entries,
         }
     }
 
-    fn of(entries: Vec<Entry>) -> Page {
+    fn from_entries(entries: Vec<Entry>) -> HeapPage {
         let live = entries.iter().filter(|e| !matches!(e, Entry::Free)).count() as u8;
         let kind = match live {
-            0 => Kind::Empty,
-            _ if entries.iter().any(Entry::is_chunk) => Kind::Chunks,
-            _ => Kind::Small,
+            0 => PageKind::Empty,
+            _ if entries.iter().any(Entry::is_chunk) => PageKind::Chunks,
+            _ => PageKind::Small,
         };
         let weight = weight_of(&entries);
-        Page { store: Store::Shared(Arc::new(entries)), kind, live, dirty: false, weight }
+        HeapPage { store: PageEntries::Shared(Arc::new(entries)), kind, live, dirty: false, weight }
     }
 }
 
 impl Default for Heap {
     fn default() -> Heap {
-        // Place 0 belongs to nobody: the search begins behind it.
+        // Address 0 is never used: the search starts after it.
         Heap {
             pages: Vec::new(),
             owned: Vec::new(),
             cursors: [1, 1],
             allocated: 0,
             live: 0,
-            claimed: 0,
+            shared_text_bytes: 0,
             limit: 1 << 40,
         }
     }
 }
 
 impl Heap {
-    /// The entry at a place; `Entry::Free` where there is none.
+    /// The entry at an address, or `Entry::Free` if there is none.
     #[inline]
     pub fn get(&self, at: HeapRef) -> &Entry {
-        match self.pages.get((at.0 / PAGE) as usize) {
-            Some(page) => page.entries().get((at.0 % PAGE) as usize).unwrap_or(&FREE),
+        match self.pages.get((at.0 / ENTRIES_PER_PAGE) as usize) {
+            Some(page) => page.entries().get((at.0 % ENTRIES_PER_PAGE) as usize).unwrap_or(&FREE),
             None => &FREE,
         }
     }
 
-    /// The entry at a place, to be changed. `None` where there is none.
+    /// The entry at an address for a change, or `None` if there is none.
     #[inline]
     pub fn get_mut(&mut self, at: HeapRef) -> Option<&mut Entry> {
-        let number = at.0 / PAGE;
+        let number = at.0 / ENTRIES_PER_PAGE;
         let page = self.pages.get_mut(number as usize)?;
-        if let Store::Shared(_) = page.store {
-            own(page, number, &mut self.owned);
+        if let PageEntries::Shared(_) = page.store {
+            make_owned(page, number, &mut self.owned);
         }
         match &mut page.store {
-            Store::Owned(entries) => entries.get_mut((at.0 % PAGE) as usize),
-            Store::Shared(_) => None,
+            PageEntries::Owned(entries) => entries.get_mut((at.0 % ENTRIES_PER_PAGE) as usize),
+            PageEntries::Shared(_) => None,
         }
     }
 
-    /// Puts an entry into a free place.
+    /// Stores an entry in a free slot.
     pub fn allocate(&mut self, entry: Entry) -> HeapRef {
         self.allocated += entry.weight();
-        let kind = if entry.is_chunk() { Kind::Chunks } else { Kind::Small };
-        let at = self.free_place(kind);
-        let number = at.0 / PAGE;
+        let kind = if entry.is_chunk() { PageKind::Chunks } else { PageKind::Small };
+        let at = self.find_free_slot(kind);
+        let number = at.0 / ENTRIES_PER_PAGE;
         if let Some(page) = self.pages.get_mut(number as usize) {
-            if let Store::Shared(_) = page.store {
-                own(page, number, &mut self.owned);
+            if let PageEntries::Shared(_) = page.store {
+                make_owned(page, number, &mut self.owned);
             }
             page.kind = kind;
             page.live += 1;
-            if let Store::Owned(entries) = &mut page.store {
-                let slot = (at.0 % PAGE) as usize;
+            if let PageEntries::Owned(entries) = &mut page.store {
+                let slot = (at.0 % ENTRIES_PER_PAGE) as usize;
                 if slot < entries.len() {
                     entries[slot] = entry;
                 } else {
@@ -146,15 +145,17 @@ impl Heap {
         at
     }
 
-    fn free_place(&mut self, kind: Kind) -> HeapRef {
-        let cursor = &mut self.cursors[usize::from(kind == Kind::Chunks)];
+    fn find_free_slot(&mut self, kind: PageKind) -> HeapRef {
+        let cursor = &mut self.cursors[usize::from(kind == PageKind::Chunks)];
         loop {
-            let number = (*cursor / PAGE) as usize;
+            let number = (*cursor / ENTRIES_PER_PAGE) as usize;
             let Some(page) = self.pages.get(number) else {
-                self.pages.push(Page {
-                    store: Store::Owned(Vec::with_capacity(
-                        if kind == Kind::Chunks { CHUNKS_PER_PAGE } else { PAGE } as usize
-                    )),
+                self.pages.push(HeapPage {
+                    store: PageEntries::Owned(Vec::with_capacity(if kind == PageKind::Chunks {
+                        CHUNKS_PER_PAGE
+                    } else {
+                        ENTRIES_PER_PAGE
+                    } as usize)),
                     kind,
                     live: 0,
                     dirty: true,
@@ -163,40 +164,40 @@ impl Heap {
                 self.owned.push(number as u32);
                 continue;
             };
-            let fits = page.kind == kind || page.kind == Kind::Empty;
+            let fits = page.kind == kind || page.kind == PageKind::Empty;
             let first = u32::from(number == 0);
-            let capacity = if kind == Kind::Chunks { CHUNKS_PER_PAGE } else { PAGE };
+            let capacity = if kind == PageKind::Chunks { CHUNKS_PER_PAGE } else { ENTRIES_PER_PAGE };
             if fits && u32::from(page.live) + first < capacity {
                 let entries = page.entries();
-                let mut slot = (*cursor % PAGE).max(first);
+                let mut slot = (*cursor % ENTRIES_PER_PAGE).max(first);
                 while slot < capacity {
                     if entries.get(slot as usize).is_none_or(|e| matches!(e, Entry::Free)) {
-                        *cursor = number as u32 * PAGE + slot + 1;
-                        return HeapRef(number as u32 * PAGE + slot);
+                        *cursor = number as u32 * ENTRIES_PER_PAGE + slot + 1;
+                        return HeapRef(number as u32 * ENTRIES_PER_PAGE + slot);
                     }
                     slot += 1;
                 }
             }
-            *cursor = (number as u32 + 1) * PAGE;
+            *cursor = (number as u32 + 1) * ENTRIES_PER_PAGE;
         }
     }
 
-    /// Empties a place at once; only for parts that nothing but their container can point to.
+    /// Frees a slot immediately. Only for parts that no entry other than their container can refer to.
     pub fn free(&mut self, at: HeapRef) {
         if let Some(entry) = self.get_mut(at)
             && !matches!(entry, Entry::Free)
         {
             *entry = Entry::Free;
-            if let Some(page) = self.pages.get_mut((at.0 / PAGE) as usize) {
+            if let Some(page) = self.pages.get_mut((at.0 / ENTRIES_PER_PAGE) as usize) {
                 page.live -= 1;
                 if page.live == 0 {
-                    page.kind = Kind::Empty;
+                    page.kind = PageKind::Empty;
                 }
             }
         }
     }
 
-    /// Counts bytes that grew inside an entry.
+    /// Counts bytes by which an existing entry grew.
     #[inline]
     pub fn charge(&mut self, bytes: u64) {
         self.allocated += bytes;
@@ -204,11 +205,11 @@ impl Heap {
 
     /// Counts bytes that a rope shares with its left half.
     #[inline]
-    pub fn claim(&mut self, bytes: u64) {
-        self.claimed += bytes;
+    pub fn charge_shared_text(&mut self, bytes: u64) {
+        self.shared_text_bytes += bytes;
     }
 
-    /// Bytes that all pages take, garbage included. The heap is sealed.
+    /// Weight of all pages, including garbage. The heap must be sealed.
     pub fn weight(&self) -> u64 {
         self.pages.iter().map(|page| page.weight).sum()
     }
@@ -218,11 +219,11 @@ impl Heap {
         self.seal();
         for page in &mut self.pages {
             page.dirty |= page.live > 0;
-            page.store = Store::Shared(Arc::new(Vec::new()));
-            (page.kind, page.live, page.weight) = (Kind::Empty, 0, 0);
+            page.store = PageEntries::Shared(Arc::new(Vec::new()));
+            (page.kind, page.live, page.weight) = (PageKind::Empty, 0, 0);
         }
         self.cursors = [1, 1];
-        (self.allocated, self.live, self.claimed) = (0, 0, 0);
+        (self.allocated, self.live, self.shared_text_bytes) = (0, 0, 0);
     }
 
     /// Number of pages.
@@ -232,19 +233,20 @@ impl Heap {
 
     /// The entries of a page.
     pub fn page(&self, number: u32) -> &[Entry] {
-        self.pages.get(number as usize).map_or(&[], Page::entries)
+        self.pages.get(number as usize).map_or(&[], HeapPage::entries)
     }
 
-    /// Number of entries that live.
+    /// Number of entries in use.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.pages.iter().map(|p| usize::from(p.live)).sum()
     }
 
-    /// All that a snapshot keeps beside the pages.
+    /// The counters that a snapshot stores in addition to the pages.
     #[cfg(test)]
     pub fn counters(&self) -> [(&'static str, u64); 6] {
-        let Heap { cursors: [small, chunks], allocated, live, claimed, limit, pages: _, owned: _ } = self;
+        let Heap { cursors: [small, chunks], allocated, live, shared_text_bytes: claimed, limit, pages: _, owned: _ } =
+            self;
         [
             ("heap.cursor of entries", u64::from(*small)),
             ("heap.cursor of chunks", u64::from(*chunks)),
@@ -255,14 +257,14 @@ impl Heap {
         ]
     }
 
-    /// Makes all pages shareable again, so that a copy costs nothing, and weighs those that changed.
+    /// Makes all pages shareable again, so that a copy is cheap, and weighs those that changed.
     pub fn seal(&mut self) {
         for number in std::mem::take(&mut self.owned) {
             if let Some(page) = self.pages.get_mut(number as usize)
-                && let Store::Owned(entries) = &mut page.store
+                && let PageEntries::Owned(entries) = &mut page.store
             {
                 page.weight = weight_of(entries);
-                page.store = Store::Shared(Arc::new(std::mem::take(entries)));
+                page.store = PageEntries::Shared(Arc::new(std::mem::take(entries)));
             }
         }
     }
@@ -272,12 +274,12 @@ impl Heap {
         (0u32..).zip(&self.pages).filter(|(_, page)| page.dirty).map(|(number, _)| number).collect()
     }
 
-    /// What the pages weigh that changed since [`Heap::mark_clean`]. The heap is sealed.
+    /// Weight of the pages changed since [`Heap::mark_clean`]. The heap must be sealed.
     pub fn dirty_weight(&self) -> u64 {
         self.pages.iter().filter(|page| page.dirty).map(|page| page.weight).sum()
     }
 
-    /// Forgets what changed.
+    /// Marks all pages as unchanged.
     pub fn mark_clean(&mut self) {
         self.seal();
         for page in &mut self.pages {
@@ -287,7 +289,7 @@ impl Heap {
 
     /// A heap of these pages.
     pub fn from_pages(pages: Vec<Vec<Entry>>) -> Heap {
-        Heap { pages: pages.into_iter().map(Page::of).collect(), ..Heap::default() }
+        Heap { pages: pages.into_iter().map(HeapPage::from_entries).collect(), ..Heap::default() }
     }
 }
 
@@ -295,11 +297,11 @@ fn weight_of(entries: &[Entry]) -> u64 {
     entries.iter().filter(|entry| !matches!(entry, Entry::Free)).map(Entry::weight).sum()
 }
 
-/// Takes the entries out of their shared form, or copies them where another machine still holds them.
+/// Takes the entries out of their shared form, or copies them if another machine holds them too.
 #[cold]
-fn own(page: &mut Page, number: u32, owned: &mut Vec<u32>) {
-    if let Store::Shared(shared) = &mut page.store {
-        let capacity = if page.kind == Kind::Chunks { CHUNKS_PER_PAGE } else { PAGE } as usize;
+fn make_owned(page: &mut HeapPage, number: u32, owned: &mut Vec<u32>) {
+    if let PageEntries::Shared(shared) = &mut page.store {
+        let capacity = if page.kind == PageKind::Chunks { CHUNKS_PER_PAGE } else { ENTRIES_PER_PAGE } as usize;
         let entries = match Arc::get_mut(shared) {
             Some(entries) => std::mem::take(entries),
             None => {
@@ -308,7 +310,7 @@ fn own(page: &mut Page, number: u32, owned: &mut Vec<u32>) {
                 copy
             }
         };
-        page.store = Store::Owned(entries);
+        page.store = PageEntries::Owned(entries);
         page.dirty = true;
         owned.push(number);
     }

@@ -1,55 +1,58 @@
-//! The loop over instructions. What is simple and frequent stands here; everything else is a call into `step.rs`.
+//! The interpreter loop. It executes simple and frequent instructions itself and calls `slow_path.rs` for all others.
 //!
-//! An instruction that fails leaves its operands where they were: a failed execution can be retried at it.
+//! A failed instruction leaves its operands in place, so a failed execution can be retried at that instruction.
 
 use std::sync::Arc;
 
+use super::abrupt_completion::AbruptCompletion;
 use super::entry::Entry;
-use super::frame::{Entered, Frame};
-use super::fuse::Fast;
-use super::limits::Exceeded;
-use super::machine::{Machine, Stop};
+use super::fast_instruction::FastInstruction;
+use super::frame::{CallKind, Frame};
+use super::limits::ExceededLimit;
+use super::machine::{Machine, StopReason};
 use super::number;
-use super::program::{Instruction, Program};
-use super::raise::Raise;
+use super::program::{DecodedInstruction, VerifiedProgram};
 use super::value::Value;
 
-/// What a slow instruction did.
-pub(super) enum Next {
-    /// The next instruction follows.
-    Follow,
+/// The outcome of an instruction that runs outside the loop.
+pub(super) enum InstructionOutcome {
+    /// Execution continues with the next instruction.
+    FallThrough,
     /// `pc` and frames are set.
-    Moved,
+    Jumped,
     /// The program stops here.
-    Stop(Box<Stop>),
+    Stop(Box<StopReason>),
 }
 
 impl Machine {
-    pub(super) fn interpret(&mut self, fuel: u64) -> Stop {
+    pub(super) fn interpret(&mut self, fuel: u64) -> StopReason {
         let program = Arc::clone(&self.program);
         let left = self.limits.instructions.saturating_sub(self.instructions);
         let mut budget = fuel.min(left);
         if let Some(error) = self.pending.take()
-            && let Err(stop) = self.raise(Raise::Throw(error))
+            && let Err(stop) = self.handle_abrupt_completion(AbruptCompletion::Throw(error))
         {
             return *stop;
         }
         loop {
             let before = budget;
-            budget -= self.settled(budget);
-            let result = self.stretch(&program, &mut budget);
+            budget -= self.take_deferred_fuel(budget);
+            let result = self.run_until_interrupted(&program, &mut budget);
             self.instructions += before - budget;
             match result {
-                Ok(Next::Stop(stop)) => return *stop,
+                Ok(InstructionOutcome::Stop(stop)) => return *stop,
                 Ok(_) => {
-                    // Out of fuel.
+                    // The fuel is used up.
                     if self.instructions >= self.limits.instructions {
-                        return self.raise(Raise::Limit(Exceeded::Instructions)).err().map_or(Stop::Fuel, |stop| *stop);
+                        return self
+                            .handle_abrupt_completion(AbruptCompletion::Limit(ExceededLimit::Instructions))
+                            .err()
+                            .map_or(StopReason::Fuel, |stop| *stop);
                     }
-                    return Stop::Fuel;
+                    return StopReason::Fuel;
                 }
                 Err(raise) => {
-                    if let Err(stop) = self.raise(raise) {
+                    if let Err(stop) = self.handle_abrupt_completion(raise) {
                         return *stop;
                     }
                 }
@@ -57,8 +60,12 @@ impl Machine {
         }
     }
 
-    /// Runs until something is thrown, the program stops, or the budget is used up.
-    fn stretch(&mut self, program: &Program, budget: &mut u64) -> Result<Next, Raise> {
+    /// Runs until a value is thrown, the program stops, or the budget is used up.
+    fn run_until_interrupted(
+        &mut self,
+        program: &VerifiedProgram,
+        budget: &mut u64,
+    ) -> Result<InstructionOutcome, AbruptCompletion> {
         let linked = Arc::clone(&self.linked);
         let (code, plain) = (linked.fused.as_slice(), linked.plain.as_slice());
         let mut pc = self.pc as usize;
@@ -72,24 +79,24 @@ impl Machine {
                 return $result;
             }};
         }
-        // Runs an instruction that needs more than the loop's own state.
+        // Runs an instruction that needs more than the state of the loop.
         macro_rules! slow {
             ($call:expr) => {{
                 self.pc = pc as u32;
                 match $call {
-                    Ok(Next::Follow) => pc += 1,
-                    Ok(Next::Moved) => {
+                    Ok(InstructionOutcome::FallThrough) => pc += 1,
+                    Ok(InstructionOutcome::Jumped) => {
                         pc = self.pc as usize;
                         base = self.base;
                     }
                     Ok(stop) => leave!(Ok(stop)),
                     Err(raise) => leave!(Err(raise)),
                 }
-                left -= self.settled(left);
-                if self.heap.wants_collection() {
+                left -= self.take_deferred_fuel(left);
+                if self.heap.needs_collection() {
                     self.pc = pc as u32;
-                    if let Err(limit) = self.collect() {
-                        leave!(Err(Raise::Limit(limit)));
+                    if let Err(limit) = self.collect_garbage() {
+                        leave!(Err(AbruptCompletion::Limit(limit)));
                     }
                 }
             }};
@@ -118,7 +125,7 @@ impl Machine {
                 }
             }};
         }
-        // Pushes a copy. Numbers and references are written part by part: a copy by way of memory would wait for itself.
+        // Pushes a copy. Numbers and references are written field by field: a copy through memory would stall on store forwarding.
         macro_rules! push {
             ($source:expr) => {
                 match $source {
@@ -137,7 +144,7 @@ impl Machine {
                 }
             };
         }
-        // Puts a copy in the place of the top.
+        // Replaces the top of the stack by a copy.
         macro_rules! put {
             ($source:expr) => {
                 match $source {
@@ -175,12 +182,12 @@ impl Machine {
 
         while left > 0 {
             let Some(mut step) = code.get(pc).copied() else {
-                leave!(Err(Raise::Internal("past the end of the code")))
+                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
             };
             left -= 1;
-            // Comes round again where a fused step does not fit.
+            // Runs a second time if the fused instruction does not apply.
             loop {
-                // A fused step of `$more + 1` instructions; nothing may have happened where it does not fit.
+                // A fused instruction for `$more + 1` instructions. Where it does not apply, it must not have changed any state.
                 macro_rules! fused {
                     ($more:literal, $pattern:pat = $value:expr => $body:block) => {
                         if left >= $more
@@ -190,7 +197,7 @@ impl Machine {
                             $body
                         } else {
                             let Some(single) = plain.get(pc).copied() else {
-                                leave!(Err(Raise::Internal("past the end")))
+                                leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
                             };
                             step = single;
                             continue;
@@ -235,29 +242,29 @@ impl Machine {
                     };
                 }
                 match step {
-                    Fast::Slow => {
+                    FastInstruction::Slow => {
                         let Some(instruction) = program.code.get(pc).copied() else {
-                            leave!(Err(Raise::Internal("past the end of the code")))
+                            leave!(Err(AbruptCompletion::Internal("an instruction past the end of the code")))
                         };
-                        slow!(self.step(&linked, instruction));
+                        slow!(self.execute_slow(&linked, instruction));
                     }
-                    Fast::Push(constant) => {
+                    FastInstruction::Push(constant) => {
                         push!(constant!(constant).unwrap_or(&Value::Undefined));
                         pc += 1;
                     }
-                    Fast::Pop => {
+                    FastInstruction::Pop => {
                         self.stack.pop();
                         pc += 1;
                     }
-                    Fast::Load(slot) => match slot!(slot) {
-                        Some(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
+                    FastInstruction::Load(slot) => match slot!(slot) {
+                        Some(Value::Uninitialised) => slow!(self.throw_uninitialised_slot(slot)),
                         Some(value) => {
                             push!(value);
                             pc += 1;
                         }
-                        None => leave!(Err(Raise::Internal("a slot outside the stack"))),
+                        None => leave!(Err(AbruptCompletion::Internal("a slot outside the stack"))),
                     },
-                    Fast::Store(slot) => {
+                    FastInstruction::Store(slot) => {
                         if let Some(Value::Number(n)) = self.stack.last() {
                             let n = *n;
                             self.stack.truncate(self.stack.len() - 1);
@@ -272,120 +279,128 @@ impl Machine {
                         }
                         pc += 1;
                     }
-                    Fast::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
-                        Some(Value::Uninitialised) => slow!(self.uninitialised_global(slot)),
+                    FastInstruction::LoadGlobal(slot) => match self.stack.get(usize::from(slot)) {
+                        Some(Value::Uninitialised) => slow!(self.throw_uninitialised_global(slot)),
                         Some(value) => {
                             push!(value);
                             pc += 1;
                         }
-                        None => leave!(Err(Raise::Internal("a global outside the stack"))),
+                        None => leave!(Err(AbruptCompletion::Internal("a global outside the stack"))),
                     },
-                    Fast::Dup => {
+                    FastInstruction::Dup => {
                         let value = self.stack.last().cloned().unwrap_or(Value::Undefined);
                         self.stack.push(value);
                         pc += 1;
                     }
-                    Fast::Jump(target) => {
+                    FastInstruction::Jump(target) => {
                         pc = target as usize;
                     }
-                    Fast::JumpIf(target) => {
+                    FastInstruction::JumpIf(target) => {
                         let value = self.stack.pop().unwrap_or(Value::Undefined);
                         pc = if value.truthy() { target as usize } else { pc + 1 };
                     }
-                    Fast::JumpIfN(target) => {
+                    FastInstruction::JumpIfN(target) => {
                         let value = self.stack.pop().unwrap_or(Value::Undefined);
                         pc = if value.truthy() { pc + 1 } else { target as usize };
                     }
-                    Fast::Add => numbers!(Instruction::Add, |a, b| *a + *b),
-                    Fast::Sub => numbers!(Instruction::Sub, |a, b| *a - *b),
-                    Fast::Mul => numbers!(Instruction::Mul, |a, b| *a * *b),
-                    Fast::Div => numbers!(Instruction::Div, |a, b| *a / *b),
-                    Fast::Mod => numbers!(Instruction::Mod, |a, b| remainder(*a, *b)),
-                    Fast::BitAnd => {
-                        numbers!(Instruction::BitAnd, |a, b| f64::from(number::to_int32(*a) & number::to_int32(*b)));
+                    FastInstruction::Add => numbers!(DecodedInstruction::Add, |a, b| *a + *b),
+                    FastInstruction::Sub => numbers!(DecodedInstruction::Sub, |a, b| *a - *b),
+                    FastInstruction::Mul => numbers!(DecodedInstruction::Mul, |a, b| *a * *b),
+                    FastInstruction::Div => numbers!(DecodedInstruction::Div, |a, b| *a / *b),
+                    FastInstruction::Mod => numbers!(DecodedInstruction::Mod, |a, b| remainder(*a, *b)),
+                    FastInstruction::BitAnd => {
+                        numbers!(DecodedInstruction::BitAnd, |a, b| f64::from(
+                            number::to_int32(*a) & number::to_int32(*b)
+                        ));
                     }
-                    Fast::BitOr => {
-                        numbers!(Instruction::BitOr, |a, b| f64::from(number::to_int32(*a) | number::to_int32(*b)));
+                    FastInstruction::BitOr => {
+                        numbers!(DecodedInstruction::BitOr, |a, b| f64::from(
+                            number::to_int32(*a) | number::to_int32(*b)
+                        ));
                     }
-                    Fast::Lt => compare!(Instruction::Lt, |a, b| *a < *b),
-                    Fast::Gt => compare!(Instruction::Gt, |a, b| *a > *b),
-                    Fast::Le => compare!(Instruction::Le, |a, b| *a <= *b),
-                    Fast::Ge => compare!(Instruction::Ge, |a, b| *a >= *b),
-                    Fast::Eq => {
+                    FastInstruction::Lt => compare!(DecodedInstruction::Lt, |a, b| *a < *b),
+                    FastInstruction::Gt => compare!(DecodedInstruction::Gt, |a, b| *a > *b),
+                    FastInstruction::Le => compare!(DecodedInstruction::Le, |a, b| *a <= *b),
+                    FastInstruction::Ge => compare!(DecodedInstruction::Ge, |a, b| *a >= *b),
+                    FastInstruction::Eq => {
                         if let [.., a, b] = self.stack.as_mut_slice() {
                             *a = Value::Bool(a.strict_equals(b));
                         }
                         self.stack.pop();
                         pc += 1;
                     }
-                    Fast::Neq => {
+                    FastInstruction::Neq => {
                         if let [.., a, b] = self.stack.as_mut_slice() {
                             *a = Value::Bool(!a.strict_equals(b));
                         }
                         self.stack.pop();
                         pc += 1;
                     }
-                    Fast::Inc => {
+                    FastInstruction::Inc => {
                         if let Some(Value::Number(n)) = self.stack.last_mut() {
                             *n += 1.0;
                             pc += 1;
                         } else {
-                            slow!(self.unary(Instruction::Inc));
+                            slow!(self.unary(DecodedInstruction::Inc));
                         }
                     }
-                    Fast::Dec => {
+                    FastInstruction::Dec => {
                         if let Some(Value::Number(n)) = self.stack.last_mut() {
                             *n -= 1.0;
                             pc += 1;
                         } else {
-                            slow!(self.unary(Instruction::Dec));
+                            slow!(self.unary(DecodedInstruction::Dec));
                         }
                     }
-                    Fast::ToNumber => {
+                    FastInstruction::ToNumber => {
                         if let Some(Value::Number(_)) = self.stack.last() {
                             pc += 1;
                         } else {
-                            slow!(self.unary(Instruction::ToNumber));
+                            slow!(self.unary(DecodedInstruction::ToNumber));
                         }
                     }
-                    Fast::Not => {
+                    FastInstruction::Not => {
                         if let Some(value) = self.stack.last_mut() {
                             *value = Value::Bool(!value.truthy());
                         }
                         pc += 1;
                     }
-                    Fast::LoadCell(slot) => {
+                    FastInstruction::LoadCell(slot) => {
                         let cell = match slot!(slot) {
                             Some(Value::Ref(at)) => self.heap.get(*at),
                             _ => &Entry::Free,
                         };
                         match cell {
-                            Entry::Cell(Value::Uninitialised) => slow!(self.uninitialised_slot(slot)),
+                            Entry::Cell(Value::Uninitialised) => slow!(self.throw_uninitialised_slot(slot)),
                             Entry::Cell(value) => {
                                 push!(value);
                                 pc += 1;
                             }
-                            _ => leave!(Err(Raise::Internal("a slot without its cell"))),
+                            _ => leave!(Err(AbruptCompletion::Internal("a slot without its cell"))),
                         }
                     }
-                    Fast::LoadCapture(index) => match self.captured(index).map(|at| self.heap.get(at)) {
-                        Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
-                        Some(Entry::Cell(value)) => {
-                            push!(value);
-                            pc += 1;
+                    FastInstruction::LoadCapture(index) => {
+                        match self.captured_cell(index).map(|at| self.heap.get(at)) {
+                            Some(Entry::Cell(Value::Uninitialised)) => slow!(self.throw_uninitialised_capture(index)),
+                            Some(Entry::Cell(value)) => {
+                                push!(value);
+                                pc += 1;
+                            }
+                            _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
                         }
-                        _ => leave!(Err(Raise::Internal("a capture without its cell"))),
-                    },
-                    Fast::StoreCapture(index) => match self.captured(index).and_then(|at| self.heap.get_mut(at)) {
-                        Some(Entry::Cell(Value::Uninitialised)) => slow!(self.uninitialised_capture(index)),
-                        Some(Entry::Cell(place)) => {
-                            *place = self.stack.pop().unwrap_or(Value::Undefined);
-                            pc += 1;
+                    }
+                    FastInstruction::StoreCapture(index) => {
+                        match self.captured_cell(index).and_then(|at| self.heap.get_mut(at)) {
+                            Some(Entry::Cell(Value::Uninitialised)) => slow!(self.throw_uninitialised_capture(index)),
+                            Some(Entry::Cell(place)) => {
+                                *place = self.stack.pop().unwrap_or(Value::Undefined);
+                                pc += 1;
+                            }
+                            _ => leave!(Err(AbruptCompletion::Internal("a capture without its cell"))),
                         }
-                        _ => leave!(Err(Raise::Internal("a capture without its cell"))),
-                    },
-                    Fast::GetProp(name) => {
-                        match self.stack.last().and_then(|target| self.quick_property(&linked, target, name)) {
+                    }
+                    FastInstruction::GetProp(name) => {
+                        match self.stack.last().and_then(|target| self.get_property_fast(&linked, target, name)) {
                             Some(found) => {
                                 put!(found);
                                 pc += 1;
@@ -393,20 +408,20 @@ impl Machine {
                             None => slow!(self.get_prop(&linked, name)),
                         }
                     }
-                    Fast::SetProp(name) => {
-                        if self.quick_set_property(&linked, name) {
+                    FastInstruction::SetProp(name) => {
+                        if self.set_property_fast(&linked, name) {
                             let value = self.stack.pop().unwrap_or(Value::Undefined);
                             if let Some(place) = self.stack.last_mut() {
                                 *place = value;
                             }
                             pc += 1;
                         } else {
-                            slow!(self.step(&linked, Instruction::SetProp(name)));
+                            slow!(self.execute_slow(&linked, DecodedInstruction::SetProp(name)));
                         }
                     }
-                    Fast::GetIndex => {
+                    FastInstruction::GetIndex => {
                         let found = match self.stack.as_slice() {
-                            [.., target, key] => self.quick_element(target, key),
+                            [.., target, key] => self.get_element_fast(target, key),
                             _ => None,
                         };
                         match found {
@@ -430,8 +445,8 @@ impl Machine {
                             None => slow!(self.get_index()),
                         }
                     }
-                    Fast::SetIndex => {
-                        if self.quick_set_element() {
+                    FastInstruction::SetIndex => {
+                        if self.set_element_fast() {
                             let value = self.stack.pop().unwrap_or(Value::Undefined);
                             self.stack.pop();
                             if let Some(place) = self.stack.last_mut() {
@@ -439,32 +454,36 @@ impl Machine {
                             }
                             pc += 1;
                         } else {
-                            slow!(self.step(&linked, Instruction::SetIndex));
+                            slow!(self.execute_slow(&linked, DecodedInstruction::SetIndex));
                         }
                     }
-                    Fast::Call(argc) => slow!(self.call(usize::from(argc))),
-                    Fast::CallMethod { argc, name } => slow!(self.call_method(&linked, usize::from(argc), name)),
-                    Fast::Return => slow!(self.return_()),
-                    Fast::This => match self.stack.get(base.wrapping_sub(1)) {
-                        Some(Value::Uninitialised) | None => slow!(self.step(&linked, Instruction::This)),
+                    FastInstruction::Call(argc) => slow!(self.call(usize::from(argc))),
+                    FastInstruction::CallMethod { argc, name } => {
+                        slow!(self.call_method(&linked, usize::from(argc), name))
+                    }
+                    FastInstruction::Return => slow!(self.return_from_frame()),
+                    FastInstruction::This => match self.stack.get(base.wrapping_sub(1)) {
+                        Some(Value::Uninitialised) | None => {
+                            slow!(self.execute_slow(&linked, DecodedInstruction::This))
+                        }
                         Some(this) => {
                             push!(this);
                             pc += 1;
                         }
                     },
-                    Fast::ThisProp(name) => {
+                    FastInstruction::ThisProp(name) => {
                         let this = self.stack.get(base.wrapping_sub(1));
-                        let found = this.and_then(|this| self.quick_property(&linked, this, name));
+                        let found = this.and_then(|this| self.get_property_fast(&linked, this, name));
                         fused!(1, Some(found) = found => {
                             push!(found);
                             pc += 2;
                         });
                     }
-                    Fast::LoadLoad(a, b) => {
+                    FastInstruction::LoadLoad(a, b) => {
                         fused!(1, (Some(a), Some(b)) = (slot!(a), slot!(b)) => {
                             if matches!(a, Value::Uninitialised) || matches!(b, Value::Uninitialised) {
                                 left += 1;
-                                step = plain.get(pc).copied().unwrap_or(Fast::Slow);
+                                step = plain.get(pc).copied().unwrap_or(FastInstruction::Slow);
                                 continue;
                             }
                             if let (Value::Number(a), Value::Number(b)) = (a, b) {
@@ -479,11 +498,11 @@ impl Machine {
                             pc += 2;
                         });
                     }
-                    Fast::LoadPush(slot, constant) => {
+                    FastInstruction::LoadPush(slot, constant) => {
                         fused!(1, (Some(a), Some(b)) = (slot!(slot), constant!(constant)) => {
                             if matches!(a, Value::Uninitialised) {
                                 left += 1;
-                                step = Fast::Load(slot);
+                                step = FastInstruction::Load(slot);
                                 continue;
                             }
                             let b = b.clone();
@@ -492,14 +511,14 @@ impl Machine {
                             pc += 2;
                         });
                     }
-                    Fast::AddSlot(slot) => with_slot!(slot, |a, b| *a + b),
-                    Fast::SubSlot(slot) => with_slot!(slot, |a, b| *a - b),
-                    Fast::MulSlot(slot) => with_slot!(slot, |a, b| *a * b),
-                    Fast::AddConst(constant) => with_constant!(constant, |a, b| *a + *b),
-                    Fast::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
-                    Fast::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
-                    Fast::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
-                    Fast::AddStore(slot) => {
+                    FastInstruction::AddSlot(slot) => with_slot!(slot, |a, b| *a + b),
+                    FastInstruction::SubSlot(slot) => with_slot!(slot, |a, b| *a - b),
+                    FastInstruction::MulSlot(slot) => with_slot!(slot, |a, b| *a * b),
+                    FastInstruction::AddConst(constant) => with_constant!(constant, |a, b| *a + *b),
+                    FastInstruction::SubConst(constant) => with_constant!(constant, |a, b| *a - *b),
+                    FastInstruction::MulConst(constant) => with_constant!(constant, |a, b| *a * *b),
+                    FastInstruction::ModConst(constant) => with_constant!(constant, |a, b| remainder(*a, *b)),
+                    FastInstruction::AddStore(slot) => {
                         fused!(1, [.., Value::Number(a), Value::Number(b)] = self.stack.as_slice() => {
                             let sum = Value::Number(*a + *b);
                             self.stack.truncate(self.stack.len() - 2);
@@ -509,52 +528,52 @@ impl Machine {
                             pc += 2;
                         });
                     }
-                    Fast::LoadProp { slot, name } => {
-                        let found = slot!(slot).and_then(|target| self.quick_property(&linked, target, name));
+                    FastInstruction::LoadProp { slot, name } => {
+                        let found = slot!(slot).and_then(|target| self.get_property_fast(&linked, target, name));
                         fused!(1, Some(found) = found => {
                             push!(found);
                             pc += 2;
                         });
                     }
-                    Fast::SetPropPop(name) => {
-                        fused!(1, true = self.quick_set_property(&linked, name) => {
+                    FastInstruction::SetPropPop(name) => {
+                        fused!(1, true = self.set_property_fast(&linked, name) => {
                             self.stack.truncate(self.stack.len() - 2);
                             pc += 2;
                         });
                     }
-                    Fast::SetIndexPop => {
-                        fused!(1, true = self.quick_set_element() => {
+                    FastInstruction::SetIndexPop => {
+                        fused!(1, true = self.set_element_fast() => {
                             self.stack.truncate(self.stack.len() - 3);
                             pc += 2;
                         });
                     }
-                    Fast::LtJumpIf(target) => compare_jump!(target, true, |a, b| a < b),
-                    Fast::LtJumpIfN(target) => compare_jump!(target, false, |a, b| a < b),
-                    Fast::GtJumpIf(target) => compare_jump!(target, true, |a, b| a > b),
-                    Fast::GtJumpIfN(target) => compare_jump!(target, false, |a, b| a > b),
-                    Fast::LeJumpIf(target) => compare_jump!(target, true, |a, b| a <= b),
-                    Fast::LeJumpIfN(target) => compare_jump!(target, false, |a, b| a <= b),
-                    Fast::GeJumpIf(target) => compare_jump!(target, true, |a, b| a >= b),
-                    Fast::GeJumpIfN(target) => compare_jump!(target, false, |a, b| a >= b),
-                    Fast::EqJumpIf(target) => equal_jump!(target, true),
-                    Fast::EqJumpIfN(target) => equal_jump!(target, false),
-                    Fast::NeqJumpIf(target) => equal_jump!(target, false),
-                    Fast::NeqJumpIfN(target) => equal_jump!(target, true),
-                    Fast::IncSlot(slot) => {
+                    FastInstruction::LtJumpIf(target) => compare_jump!(target, true, |a, b| a < b),
+                    FastInstruction::LtJumpIfN(target) => compare_jump!(target, false, |a, b| a < b),
+                    FastInstruction::GtJumpIf(target) => compare_jump!(target, true, |a, b| a > b),
+                    FastInstruction::GtJumpIfN(target) => compare_jump!(target, false, |a, b| a > b),
+                    FastInstruction::LeJumpIf(target) => compare_jump!(target, true, |a, b| a <= b),
+                    FastInstruction::LeJumpIfN(target) => compare_jump!(target, false, |a, b| a <= b),
+                    FastInstruction::GeJumpIf(target) => compare_jump!(target, true, |a, b| a >= b),
+                    FastInstruction::GeJumpIfN(target) => compare_jump!(target, false, |a, b| a >= b),
+                    FastInstruction::EqJumpIf(target) => equal_jump!(target, true),
+                    FastInstruction::EqJumpIfN(target) => equal_jump!(target, false),
+                    FastInstruction::NeqJumpIf(target) => equal_jump!(target, false),
+                    FastInstruction::NeqJumpIfN(target) => equal_jump!(target, true),
+                    FastInstruction::IncSlot(slot) => {
                         fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
                             *n += 1.0;
                             pc += 3;
                         });
                     }
-                    Fast::DecSlot(slot) => {
+                    FastInstruction::DecSlot(slot) => {
                         fused!(2, Some(Value::Number(n)) = self.stack.get_mut(base + usize::from(slot)) => {
                             *n -= 1.0;
                             pc += 3;
                         });
                     }
-                    Fast::LoadLoadIndex(array, index) => {
+                    FastInstruction::LoadLoadIndex(array, index) => {
                         let found = match (slot!(array), slot!(index)) {
-                            (Some(array), Some(index)) => self.quick_element(array, index),
+                            (Some(array), Some(index)) => self.get_element_fast(array, index),
                             _ => None,
                         };
                         fused!(2, Some(found) = found => {
@@ -562,19 +581,19 @@ impl Machine {
                             pc += 3;
                         });
                     }
-                    Fast::LtSlotConstJumpIf { slot, constant, target } => {
+                    FastInstruction::LtSlotConstJumpIf { slot, constant, target } => {
                         fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
                             = (slot!(slot), constant!(constant)) => {
                             pc = if *a < *b { target as usize } else { pc + 4 };
                         });
                     }
-                    Fast::LtSlotConstJumpIfN { slot, constant, target } => {
+                    FastInstruction::LtSlotConstJumpIfN { slot, constant, target } => {
                         fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
                             = (slot!(slot), constant!(constant)) => {
                             pc = if *a < *b { pc + 4 } else { target as usize };
                         });
                     }
-                    Fast::LtSlotSlotJumpIf { slot, other, target } => {
+                    FastInstruction::LtSlotSlotJumpIf { slot, other, target } => {
                         fused!(3, (Some(Value::Number(a)), Some(Value::Number(b)))
                             = (slot!(slot), slot!(other)) => {
                             pc = if *a < *b { target as usize } else { pc + 4 };
@@ -584,12 +603,12 @@ impl Machine {
                 break;
             }
         }
-        leave!(Ok(Next::Follow))
+        leave!(Ok(InstructionOutcome::FallThrough))
     }
 
-    /// The cell behind a capture of the running closure.
+    /// The cell of a capture of the running closure.
     #[inline]
-    pub(super) fn captured(&self, index: u16) -> Option<super::value::HeapRef> {
+    pub(super) fn captured_cell(&self, index: u16) -> Option<super::value::HeapRef> {
         let Some(Frame::Code(frame)) = self.frames.last() else { return None };
         match self.heap.get(frame.closure) {
             Entry::Closure(closure) => closure.captures.get(usize::from(index)).copied(),
@@ -597,16 +616,16 @@ impl Machine {
         }
     }
 
-    /// Ends the running function with the value on top of the stack.
-    fn return_(&mut self) -> Result<Next, Raise> {
+    /// Returns the value on top of the stack from the running function. ECMA-262 §14.10 The return Statement, §10.2.1 `[[Call]]`.
+    fn return_from_frame(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
         let depth = self.frames.len();
         if depth <= 1 {
             return self.complete();
         }
         let Some(Frame::Code(frame)) = self.frames.last() else {
-            return Err(Raise::Internal("a return without a frame"));
+            return Err(AbruptCompletion::Internal("a return without a frame"));
         };
-        if frame.entry != Entered::Plain {
+        if frame.call_kind != CallKind::Plain {
             return self.return_from_constructor();
         }
         let (bottom, return_pc) = (frame.bottom as usize, frame.return_pc);
@@ -623,20 +642,20 @@ impl Machine {
                 self.stack.truncate(bottom);
                 self.stack.push(result);
             }
-            return Ok(Next::Moved);
+            return Ok(InstructionOutcome::Jumped);
         }
         self.return_to_native(bottom)?;
-        Ok(Next::Moved)
+        Ok(InstructionOutcome::Jumped)
     }
 
-    /// Completes the program with the value on top of the stack, which stays there.
-    fn complete(&mut self) -> Result<Next, Raise> {
-        let result = self.plain_out(&self.operand(0), self.limits.heap_bytes, Exceeded::HeapBytes)?;
-        Ok(Next::Stop(Box::new(Stop::Complete(result))))
+    /// Completes the program with the value on top of the stack, which remains there.
+    fn complete(&mut self) -> Result<InstructionOutcome, AbruptCompletion> {
+        let result = self.value_to_json(&self.operand(0), self.limits.heap_bytes, ExceededLimit::HeapBytes)?;
+        Ok(InstructionOutcome::Stop(Box::new(StopReason::Complete(result))))
     }
 }
 
-/// `a % b`, whose sign is that of `a`.
+/// `a % b`, with the sign of `a`. ECMA-262 §6.1.6.1.6 Number::remainder.
 #[inline]
 pub(super) fn remainder(a: f64, b: f64) -> f64 {
     if a >= 0.0 && b > 0.0 && a < 9_007_199_254_740_992.0 && b < 9_007_199_254_740_992.0 {

@@ -1,92 +1,97 @@
-//! Values as JSON: plain values that come in and go out, the text of `JSON.stringify` and of error messages, and
-//! `JSON.parse`. Nothing here recurses on what a program can nest without end.
+//! Values as JSON: plain values at the boundary, `JSON.stringify`, values in error messages, and `JSON.parse`. Nesting that
+//! only a program bounds is processed without recursion.
 
 use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
-use super::convert::Units;
+use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::conversion::StrBuilder;
 use super::entry::Entry;
-use super::limits::Exceeded;
+use super::limits::ExceededLimit;
 use super::machine::Machine;
 use super::number;
 use super::object::ErrorKind;
-use super::raise::{Raise, type_error, unsupported};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use super::wire;
 
-/// How values are written.
-pub(super) struct Style<'a> {
-    /// What one level is indented by.
+/// Options of the serialisation.
+pub(super) struct StringifyOptions<'a> {
+    /// The indentation of one level.
     pub(super) indent: Str,
-    /// The only properties written, where they are named.
-    pub(super) only: Option<&'a [Value]>,
-    /// A value within itself is marked rather than an error.
-    pub(super) marks_circles: bool,
+    /// If set, only these properties are written.
+    pub(super) allowed_keys: Option<&'a [Value]>,
+    /// Whether a value within itself is written as a mark instead of being an error.
+    pub(super) marks_cycles: bool,
 }
 
 /// An object or array that is being written.
-pub(super) struct Level {
+pub(super) struct JsonLevel {
     pub(super) at: HeapRef,
     pub(super) keyed: bool,
-    /// The members that are left, and how many there were.
+    /// The remaining members; `len` is their number at the start.
     pub(super) entries: std::vec::IntoIter<(Value, Value)>,
     pub(super) len: usize,
     first: bool,
 }
 
 impl Machine {
-    /// A plain value from outside.
-    pub(super) fn plain_in(&mut self, json: &Json) -> Result<Value, Raise> {
-        self.plain_in_at(json, 0)
+    /// A plain value from outside the machine.
+    pub(super) fn value_from_json(&mut self, json: &Json) -> Result<Value, AbruptCompletion> {
+        self.value_from_json_at(json, 0)
     }
 
-    /// Recursion is bounded by the depth limit.
-    fn plain_in_at(&mut self, json: &Json, depth: u32) -> Result<Value, Raise> {
+    /// Recursive: the depth limit bounds the recursion.
+    fn value_from_json_at(&mut self, json: &Json, depth: u32) -> Result<Value, AbruptCompletion> {
         if depth > self.limits.json_depth {
-            return Err(Exceeded::JsonDepth.into());
+            return Err(ExceededLimit::JsonDepth.into());
         }
         Ok(match json {
             Json::Null => Value::Null,
             Json::Bool(b) => Value::Bool(*b),
             Json::Number(n) => Value::Number(n.as_f64().unwrap_or(f64::NAN)),
             Json::String(text) => {
-                self.check_text(text.len())?;
+                self.check_text_length(text.len())?;
                 self.heap.charge(text.len() as u64);
                 Value::text(text)
             }
             Json::Array(items) => {
-                self.heap.room(16 * items.len() as u64)?;
+                self.heap.check_room(16 * items.len() as u64)?;
                 let items =
-                    items.iter().map(|item| self.plain_in_at(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+                    items.iter().map(|item| self.value_from_json_at(item, depth + 1)).collect::<Result<Vec<_>, _>>()?;
                 Value::Ref(self.heap.new_array(items))
             }
             Json::Object(members) => {
-                self.heap.room(32 * members.len() as u64)?;
+                self.heap.check_room(32 * members.len() as u64)?;
                 let mut pairs = Vec::with_capacity(members.len());
                 for (key, member) in members {
-                    pairs.push((Value::text(key), self.plain_in_at(member, depth + 1)?));
+                    pairs.push((Value::text(key), self.value_from_json_at(member, depth + 1)?));
                 }
                 self.new_object(pairs)
             }
         })
     }
 
-    /// A value as a plain one: `undefined` becomes null, or is left out of an object; an error its name and message.
+    /// A value as a plain value. `undefined` becomes null and is omitted from objects. An error becomes its name and message.
     ///
-    /// What is shared in the heap is written as often as it is met, so `bytes` bounds what is written.
-    pub(super) fn plain_out(&self, value: &Value, bytes: u64, limit: Exceeded) -> Result<Json, Raise> {
-        self.plain_out_within(value, &mut Left { bytes, limit })
+    /// An object that is referenced several times is written each time, so `bytes` bounds the output.
+    pub(super) fn value_to_json(
+        &self,
+        value: &Value,
+        bytes: u64,
+        limit: ExceededLimit,
+    ) -> Result<Json, AbruptCompletion> {
+        self.value_to_json_within(value, &mut JsonBudget { bytes, limit })
     }
 
-    /// The same, and what it took is taken from `left`.
-    pub(super) fn plain_out_within(&self, value: &Value, left: &mut Left) -> Result<Json, Raise> {
-        self.plain_out_at(value, 0, left)
+    /// As [`Machine::value_to_json`]; the size of the output is subtracted from `left`.
+    pub(super) fn value_to_json_within(&self, value: &Value, left: &mut JsonBudget) -> Result<Json, AbruptCompletion> {
+        self.value_to_json_at(value, 0, left)
     }
 
-    fn plain_out_at(&self, value: &Value, depth: u32, left: &mut Left) -> Result<Json, Raise> {
-        left.take(value)?;
+    fn value_to_json_at(&self, value: &Value, depth: u32, left: &mut JsonBudget) -> Result<Json, AbruptCompletion> {
+        left.charge(value)?;
         if depth > self.limits.json_depth {
             return type_error(format!(
                 "a plain value may be nested {} levels deep and not contain itself",
@@ -96,45 +101,47 @@ impl Machine {
         Ok(match value {
             Value::Undefined | Value::Null | Value::Hole | Value::Uninitialised => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
-            Value::Number(n) => plain_number(*n),
+            Value::Number(n) => number_to_json(*n),
             Value::Text(text) => Json::String(text.to_utf8()),
-            Value::Builtin(_) => return type_error("a function is no plain value"),
+            Value::Builtin(_) => return type_error("a function is not a plain value"),
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Array(_) => {
                     let items = self.heap.elements(*at);
-                    Json::Array(items.iter().map(|v| self.plain_out_at(v, depth + 1, left)).collect::<Result<_, _>>()?)
+                    Json::Array(
+                        items.iter().map(|v| self.value_to_json_at(v, depth + 1, left)).collect::<Result<_, _>>()?,
+                    )
                 }
                 Entry::Object(_) | Entry::Error(_) => {
                     let mut members = serde_json::Map::new();
                     if let Entry::Error(_) = self.heap.get(*at) {
                         for name in ["name", "message"] {
-                            let text = self.text_of(&self.property(value, &Value::text(name))?)?;
+                            let text = self.to_text(&self.property(value, &Value::text(name))?)?;
                             members.insert(name.to_owned(), Json::String(text.to_utf8()));
                         }
                     }
                     for (key, member) in self.own_entries(value) {
                         if !matches!(member, Value::Undefined) {
-                            left.take(&key)?;
-                            let key = self.text_of(&key)?.to_utf8();
+                            left.charge(&key)?;
+                            let key = self.to_text(&key)?.to_utf8();
                             // Documents hold plain values, and some stores refuse NUL in a key.
                             if key.contains('\0') {
                                 return type_error("a key of a plain value may not hold the character NUL");
                             }
-                            members.insert(key, self.plain_out_at(&member, depth + 1, left)?);
+                            members.insert(key, self.value_to_json_at(&member, depth + 1, left)?);
                         }
                     }
                     Json::Object(members)
                 }
-                Entry::Closure(_) | Entry::Bound(_) => return type_error("a function is no plain value"),
-                Entry::Map(_) => return type_error("a Map is no plain value; use Object.fromEntries(map)"),
-                Entry::Set(_) => return type_error("a Set is no plain value; use [...set]"),
-                _ => return type_error("an iterator or regular expression is no plain value"),
+                Entry::Closure(_) | Entry::Bound(_) => return type_error("a function is not a plain value"),
+                Entry::Map(_) => return type_error("a Map is not a plain value; use Object.fromEntries(map)"),
+                Entry::Set(_) => return type_error("a Set is not a plain value; use [...set]"),
+                _ => return type_error("an iterator or regular expression is not a plain value"),
             },
         })
     }
 
-    /// A value within an error message, and as `PRINT` prints it.
-    pub(super) fn shown(&self, value: &Value) -> String {
+    /// A value in an error message, and as `PRINT` prints it.
+    pub(super) fn display_text(&self, value: &Value) -> String {
         if let Some(text) = Self::primitive_text(value) {
             return text.to_utf8();
         }
@@ -152,11 +159,11 @@ impl Machine {
                 _ => {}
             }
         }
-        let style = Style { indent: Str::empty(), only: None, marks_circles: true };
-        match self.written(value, &style) {
+        let style = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: true };
+        match self.stringify(value, &style) {
             Ok(Some(text)) => text.to_utf8(),
             Ok(None) | Err(_) if self.is_callable(value) => {
-                let name = self.property(value, &Value::text("name")).and_then(|name| self.text_of(&name));
+                let name = self.property(value, &Value::text("name")).and_then(|name| self.to_text(&name));
                 format!("[Function: {}]", name.map(|text| text.to_utf8()).unwrap_or_default())
             }
             Ok(None) => "undefined".to_owned(),
@@ -164,10 +171,15 @@ impl Machine {
         }
     }
 
-    /// `JSON.stringify`; `None` for what has no JSON.
-    pub(super) fn written(&self, value: &Value, style: &Style<'_>) -> Result<Option<Str>, Raise> {
-        let mut out = Units::default();
-        let mut levels: Vec<Level> = Vec::new();
+    /// `JSON.stringify`; `None` for a value without a JSON form. ECMA-262 §25.5.2 JSON.stringify, §25.5.2.5 SerializeJSONObject,
+    /// §25.5.2.6 SerializeJSONArray. Deviation: `toJSON` and replacer functions are not supported.
+    pub(super) fn stringify(
+        &self,
+        value: &Value,
+        style: &StringifyOptions<'_>,
+    ) -> Result<Option<Str>, AbruptCompletion> {
+        let mut out = StrBuilder::default();
+        let mut levels: Vec<JsonLevel> = Vec::new();
         let mut open: HashSet<HeapRef> = HashSet::new();
         if !self.write_value(value, style, &mut out, &mut levels, &mut open)? {
             return Ok(None);
@@ -206,11 +218,12 @@ impl Machine {
                     out.push_str(if keyed { "}" } else { "]" });
                 }
             }
-            self.check_text(out.len())?;
+            self.check_text_length(out.len())?;
         }
-        Ok(Some(out.text()))
+        Ok(Some(out.build()))
     }
 
+    /// Whether a value has a JSON form. ECMA-262 §25.5.2.2 SerializeJSONProperty.
     fn has_json(&self, value: &Value) -> bool {
         match value {
             Value::Undefined | Value::Hole | Value::Uninitialised => false,
@@ -220,17 +233,17 @@ impl Machine {
         }
     }
 
-    /// Writes a value, or opens its level. False for what has no JSON.
+    /// Writes a value, or opens its level. False if it has no JSON form. ECMA-262 §25.5.2.2 SerializeJSONProperty.
     fn write_value(
         &self,
         value: &Value,
-        style: &Style<'_>,
-        out: &mut Units,
-        levels: &mut Vec<Level>,
+        style: &StringifyOptions<'_>,
+        out: &mut StrBuilder,
+        levels: &mut Vec<JsonLevel>,
         open: &mut HashSet<HeapRef>,
-    ) -> Result<bool, Raise> {
+    ) -> Result<bool, AbruptCompletion> {
         if let Value::Ref(_) = value
-            && !style.marks_circles
+            && !style.marks_cycles
             && self.own_or_inherited(value, &Value::text("toJSON"))?.is_some_and(|method| self.is_callable(&method))
         {
             return unsupported("JSON.stringify does not call toJSON here; call it yourself");
@@ -244,20 +257,26 @@ impl Machine {
             Value::Builtin(_) => out.push_str("{}"),
             Value::Ref(at) => {
                 if !open.insert(*at) {
-                    if style.marks_circles {
+                    if style.marks_cycles {
                         out.push_str("\"[Circular]\"");
                         return Ok(true);
                     }
-                    return type_error(self.circle_message(*at, levels, style)?);
+                    return type_error(self.circular_structure_message(*at, levels, style)?);
                 }
                 let keyed = !matches!(self.heap.get(*at), Entry::Array(_));
                 let entries = if keyed {
-                    self.members(value, style)?
+                    self.members_to_write(value, style)?
                 } else {
                     self.heap.elements(*at).into_iter().map(|element| (Value::Undefined, element)).collect()
                 };
                 out.push_str(if keyed { "{" } else { "[" });
-                levels.push(Level { at: *at, keyed, len: entries.len(), entries: entries.into_iter(), first: true });
+                levels.push(JsonLevel {
+                    at: *at,
+                    keyed,
+                    len: entries.len(),
+                    entries: entries.into_iter(),
+                    first: true,
+                });
             }
             primitive => {
                 if let Some(text) = Self::primitive_text(primitive) {
@@ -268,26 +287,31 @@ impl Machine {
         Ok(true)
     }
 
-    pub(super) fn members(&self, value: &Value, style: &Style<'_>) -> Result<Vec<(Value, Value)>, Raise> {
-        if let Some(only) = style.only {
+    /// The properties of an object that are written. ECMA-262 §25.5.2.5 SerializeJSONObject.
+    pub(super) fn members_to_write(
+        &self,
+        value: &Value,
+        style: &StringifyOptions<'_>,
+    ) -> Result<Vec<(Value, Value)>, AbruptCompletion> {
+        if let Some(only) = style.allowed_keys {
             let present = only.iter().filter(|key| self.has_own(value, key));
             return present.map(|key| Ok((key.clone(), self.property(value, key)?))).collect();
         }
         Ok(self.own_entries(value))
     }
 
-    /// `JSON.parse(text)`
-    pub(super) fn parsed(&mut self, text: &Str) -> Result<Value, Raise> {
-        let mut reader = Reader { text: text.clone(), at: 0 };
-        let mut levels: Vec<Opened> = Vec::new();
+    /// `JSON.parse(text)`. ECMA-262 §25.5.1.1 ParseJSON. The messages of SyntaxError are those of V8.
+    pub(super) fn parse_json(&mut self, text: &Str) -> Result<Value, AbruptCompletion> {
+        let mut reader = JsonParser { text: text.clone(), at: 0 };
+        let mut levels: Vec<OpenContainer> = Vec::new();
         let mut keys: Vec<Value> = Vec::new();
         loop {
-            reader.skip();
-            // A value begins, or the list or object just opened ends.
+            reader.skip_white_space();
+            // A value begins, or the array or object that was just opened ends.
             let mut value = match reader.peek() {
                 Some(b'[') => {
                     reader.at += 1;
-                    reader.skip();
+                    reader.skip_white_space();
                     if reader.peek() == Some(b']') {
                         reader.at += 1;
                         self.empty_array()
@@ -298,7 +322,7 @@ impl Machine {
                 }
                 Some(b'{') => {
                     reader.at += 1;
-                    reader.skip();
+                    reader.skip_white_space();
                     if reader.peek() == Some(b'}') {
                         reader.at += 1;
                         self.new_object(Vec::new())
@@ -309,22 +333,22 @@ impl Machine {
                     }
                 }
                 Some(b'"') => Value::Text(reader.string()?),
-                Some(b't') => reader.word("true", Value::Bool(true))?,
-                Some(b'f') => reader.word("false", Value::Bool(false))?,
-                Some(b'n') => reader.word("null", Value::Null)?,
+                Some(b't') => reader.parse_literal("true", Value::Bool(true))?,
+                Some(b'f') => reader.parse_literal("false", Value::Bool(false))?,
+                Some(b'n') => reader.parse_literal("null", Value::Null)?,
                 Some(b'-' | b'0'..=b'9') => reader.number()?,
                 _ => return reader.unexpected(),
             };
-            self.heap.room(0)?;
-            // The value goes where it belongs; lists and objects that end are values themselves.
+            self.heap.check_room(0)?;
+            // The value is added to its container. A container that ends is a value itself.
             loop {
-                reader.skip();
+                reader.skip_white_space();
                 let Some((pairs, items)) = levels.last_mut() else {
                     if reader.at < text.len() {
                         return reader.trailing();
                     }
                     self.heap.charge(text.len() as u64);
-                    self.owe(text.len() as u64);
+                    self.charge_work(text.len() as u64);
                     return Ok(value);
                 };
                 let next = reader.peek();
@@ -350,7 +374,7 @@ impl Machine {
                         match next {
                             Some(b',') => {
                                 reader.at += 1;
-                                reader.skip();
+                                reader.skip_white_space();
                                 keys.push(reader.key("Expected double-quoted property name")?);
                                 break;
                             }
@@ -372,20 +396,20 @@ impl Machine {
     }
 }
 
-/// How much of a plain value may still be written.
-pub(super) struct Left {
+/// The number of bytes that a plain value may still have.
+pub(super) struct JsonBudget {
     pub(super) bytes: u64,
-    /// What is reached when nothing is left.
-    pub(super) limit: Exceeded,
+    /// The limit that is exceeded when no bytes are left.
+    pub(super) limit: ExceededLimit,
 }
 
-impl Left {
-    fn take(&mut self, value: &Value) -> Result<(), Exceeded> {
+impl JsonBudget {
+    fn charge(&mut self, value: &Value) -> Result<(), ExceededLimit> {
         let text = if let Value::Text(text) = value { text.len() as u64 } else { 0 };
-        // Written, a value may be one byte. Held as JSON it takes far more, most of all an object with a few members.
+        // A value takes at least one byte of text. In memory its JSON takes far more, especially an object with few members.
         let least = match (self.limit, value) {
-            (Exceeded::HeapBytes, Value::Ref(_)) => 400,
-            (Exceeded::HeapBytes, _) => 32,
+            (ExceededLimit::HeapBytes, Value::Ref(_)) => 400,
+            (ExceededLimit::HeapBytes, _) => 32,
             _ => 1,
         };
         self.bytes = self.bytes.checked_sub(text + least).ok_or(self.limit)?;
@@ -393,7 +417,7 @@ impl Left {
     }
 }
 
-fn new_line(out: &mut Units, style: &Style<'_>, depth: usize) {
+fn new_line(out: &mut StrBuilder, style: &StringifyOptions<'_>, depth: usize) {
     if !style.indent.is_empty() {
         out.push_str("\n");
         for _ in 0..depth {
@@ -402,8 +426,8 @@ fn new_line(out: &mut Units, style: &Style<'_>, depth: usize) {
     }
 }
 
-/// A number in a plain value; JSON has no NaN and no infinity, which become null as in `JSON.stringify`.
-fn plain_number(n: f64) -> Json {
+/// A number in a plain value. NaN and infinities become null, as in ECMA-262 §25.5.2.2 SerializeJSONProperty; -0 becomes 0.
+fn number_to_json(n: f64) -> Json {
     if !n.is_finite() {
         Json::Null
     } else if n == 0.0 {
@@ -413,8 +437,8 @@ fn plain_number(n: f64) -> Json {
     }
 }
 
-/// Writes a JSON string.
-pub(super) fn quote(out: &mut Units, text: &Str) {
+/// Writes a JSON string. ECMA-262 §25.5.2.3 QuoteJSONString and §25.5.2.4 UnicodeEscape.
+pub(super) fn quote(out: &mut StrBuilder, text: &Str) {
     out.push_str("\"");
     let units = text.units();
     let plain = |unit: u16| unit >= 32 && unit != 34 && unit != 92 && !(0xd800..0xe000).contains(&unit);
@@ -445,15 +469,15 @@ pub(super) fn quote(out: &mut Units, text: &Str) {
     out.push_str("\"");
 }
 
-/// What is being read: the members of an object so far, or the items of a list.
-type Opened = (Option<Vec<(Value, Value)>>, Vec<Value>);
+/// An open container: the members of an object so far, or the items of an array.
+type OpenContainer = (Option<Vec<(Value, Value)>>, Vec<Value>);
 
-struct Reader {
+struct JsonParser {
     text: Str,
     at: usize,
 }
 
-impl Reader {
+impl JsonParser {
     fn unit(&self, at: usize) -> Option<u16> {
         self.text.unit(at)
     }
@@ -462,25 +486,25 @@ impl Reader {
         self.unit(self.at).map(|unit| u8::try_from(unit).unwrap_or(b'?'))
     }
 
-    fn skip(&mut self) {
+    fn skip_white_space(&mut self) {
         while matches!(self.unit(self.at), Some(9 | 10 | 13 | 32)) {
             self.at += 1;
         }
     }
 
-    fn fail<T>(&self, message: String) -> Result<T, Raise> {
-        Err(Raise::Error(ErrorKind::Syntax, message))
+    fn fail<T>(&self, message: String) -> Result<T, AbruptCompletion> {
+        Err(AbruptCompletion::Error(ErrorKind::Syntax, message))
     }
 
-    /// The whole text where it is short, else the part around the fault.
-    fn unexpected<T>(&self) -> Result<T, Raise> {
+    /// The error at an unexpected character. It quotes the whole text if it is short, else the part around the character.
+    fn unexpected<T>(&self) -> Result<T, AbruptCompletion> {
         let Some(unit) = self.unit(self.at) else { return self.fail("Unexpected end of JSON input".to_owned()) };
         let token = Str::from_units(&[unit]);
         if unit == 34 || matches!(unit, 48..58 | 45) {
             let what = if unit == 34 { "string" } else { "number" };
             return self.fail(format!("Unexpected {what} in JSON at position {}", self.at));
         }
-        // V8 words the texts of undefined, NaN and objects in its own way.
+        // V8 has other messages for the texts of `undefined`, `NaN` and objects.
         if ["undefined", "NaN", "Infinity", "[object Object]"].iter().any(|word| self.text == Str::new(word)) {
             return self.fail(format!("\"{}\" is not valid JSON", self.text));
         }
@@ -494,20 +518,20 @@ impl Reader {
         self.fail(format!("Unexpected token '{token}', {excerpt} is not valid JSON"))
     }
 
-    fn expected<T>(&self, what: &str) -> Result<T, Raise> {
+    fn expected<T>(&self, what: &str) -> Result<T, AbruptCompletion> {
         self.fail(format!("Expected {what} in JSON at position {}", self.at))
     }
 
-    fn trailing<T>(&self) -> Result<T, Raise> {
+    fn trailing<T>(&self) -> Result<T, AbruptCompletion> {
         self.fail(format!("Unexpected non-whitespace character after JSON at position {}", self.at))
     }
 
-    fn key(&mut self, expected: &str) -> Result<Value, Raise> {
+    fn key(&mut self, expected: &str) -> Result<Value, AbruptCompletion> {
         if self.peek() != Some(b'"') {
             return self.fail(format!("{expected} in JSON at position {}", self.at));
         }
         let key = self.string()?;
-        self.skip();
+        self.skip_white_space();
         if self.peek() != Some(b':') {
             return self.expected("':' after property name");
         }
@@ -515,7 +539,7 @@ impl Reader {
         Ok(Value::Text(key))
     }
 
-    fn word(&mut self, word: &str, value: Value) -> Result<Value, Raise> {
+    fn parse_literal(&mut self, word: &str, value: Value) -> Result<Value, AbruptCompletion> {
         for byte in word.bytes() {
             if self.unit(self.at) != Some(u16::from(byte)) {
                 return self.unexpected();
@@ -525,9 +549,9 @@ impl Reader {
         Ok(value)
     }
 
-    fn number(&mut self) -> Result<Value, Raise> {
+    fn number(&mut self) -> Result<Value, AbruptCompletion> {
         let start = self.at;
-        let digits = |reader: &mut Reader| {
+        let digits = |reader: &mut JsonParser| {
             let from = reader.at;
             while matches!(reader.peek(), Some(b'0'..=b'9')) {
                 reader.at += 1;
@@ -563,10 +587,10 @@ impl Reader {
         Ok(Value::Number(number::from_text(&self.text.slice(start, self.at))))
     }
 
-    fn string(&mut self) -> Result<Str, Raise> {
+    fn string(&mut self) -> Result<Str, AbruptCompletion> {
         self.at += 1;
         let start = self.at;
-        let mut out: Option<Units> = None;
+        let mut out: Option<StrBuilder> = None;
         loop {
             let Some(unit) = self.unit(self.at) else {
                 return self.fail(format!("Unterminated string in JSON at position {}", self.at));
@@ -576,7 +600,7 @@ impl Reader {
                     let end = self.at;
                     self.at += 1;
                     return Ok(match out {
-                        Some(out) => out.text(),
+                        Some(out) => out.build(),
                         None => self.text.slice(start, end),
                     });
                 }
@@ -584,7 +608,7 @@ impl Reader {
                     let mut built = match out.take() {
                         Some(built) => built,
                         None => {
-                            let mut built = Units::default();
+                            let mut built = StrBuilder::default();
                             built.push(&self.text.slice(start, self.at));
                             built
                         }
@@ -606,7 +630,7 @@ impl Reader {
         }
     }
 
-    fn escape(&mut self) -> Result<u16, Raise> {
+    fn escape(&mut self) -> Result<u16, AbruptCompletion> {
         let letter = self.unit(self.at + 1);
         if letter.is_none() {
             return self.fail("Unexpected end of JSON input".to_owned());

@@ -1,42 +1,42 @@
-//! What one execution may take. Every limit names itself when it stops a program, and no program can catch it.
+//! Limits of one execution. A failure names the limit that stopped the program. A program cannot catch it.
 
-/// Calls that `CC.all` may open at once. Each is a row in one commit, and all answers come back in one turn.
+/// Most calls that `CC.all` opens at once. Each is a row in one commit, and all answers arrive in one slice.
 pub const MAX_OPEN_CALLS: usize = 1_000;
 
-/// Bytes that the questions of one `CC.all` may have together at the most: they are written in one commit.
-pub const MAX_TOGETHER_BYTES: u64 = 8 << 20;
+/// Most bytes of all calls of one `CC.all` together, since one commit writes them.
+pub const MAX_CALL_GROUP_BYTES: u64 = 8 << 20;
 
-/// How many questions of the largest size [`Limits::call_bytes`] fit into one `CC.all`.
-const LARGEST_TOGETHER: u64 = 8;
+/// Number of calls of the largest size [`Limits::call_bytes`] that fit into one `CC.all`.
+const LARGEST_CALLS_PER_GROUP: u64 = 8;
 
 /// Limits of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions in all.
+    /// Instructions in total.
     pub instructions: u64,
-    /// Calls within calls.
+    /// Depth of nested calls.
     pub frames: u32,
     /// Values on the stack: operands and variables of all frames.
     pub stack: u32,
-    /// Bytes that the heap takes.
+    /// Bytes of the heap.
     pub heap_bytes: u64,
-    /// UTF-16 units of one text.
+    /// UTF-16 code units of one string.
     pub text_units: u32,
-    /// Bytes printed in all.
+    /// Bytes printed in total.
     pub output_bytes: u64,
     /// Bytes of one call's prompt, arguments and options.
     pub call_bytes: u32,
-    /// Depth of plain values that come in and go out.
+    /// Depth of plain values at the boundary: input, result, arguments and answers.
     pub json_depth: u32,
-    /// Steps that one call may take to match a regular expression, beside sixteen for every unit of the text.
+    /// Steps of matching a regular expression in one call, in addition to sixteen for every unit of the text.
     pub match_steps: u64,
 }
 
 impl Limits {
-    /// Bytes that calls opened at once may have together.
+    /// Most bytes of calls that are opened at once.
     #[must_use]
-    pub fn together_bytes(&self) -> u64 {
-        MAX_TOGETHER_BYTES.min(LARGEST_TOGETHER * u64::from(self.call_bytes))
+    pub fn call_group_bytes(&self) -> u64 {
+        MAX_CALL_GROUP_BYTES.min(LARGEST_CALLS_PER_GROUP * u64::from(self.call_bytes))
     }
 }
 
@@ -58,7 +58,7 @@ impl Default for Limits {
 
 /// The limit that stopped a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exceeded {
+pub enum ExceededLimit {
     /// [`Limits::instructions`]
     Instructions,
     /// [`Limits::frames`]
@@ -73,38 +73,40 @@ pub enum Exceeded {
     OutputBytes,
     /// [`Limits::call_bytes`]
     CallBytes,
-    /// [`Limits::together_bytes`]
-    TogetherBytes,
+    /// [`Limits::call_group_bytes`]
+    CallGroupBytes,
     /// [`Limits::json_depth`]
     JsonDepth,
     /// [`Limits::match_steps`]
     MatchSteps,
-    /// The most elements of one array.
+    /// The maximum length of an array.
     ArrayLength,
 }
 
-impl Exceeded {
-    /// The failure's message.
+impl ExceededLimit {
+    /// The message of the failure.
     pub fn message(self, limits: &Limits) -> String {
         match self {
-            Exceeded::Instructions => format!("instruction limit reached: {} instructions in all", limits.instructions),
-            Exceeded::Frames => format!("call depth limit reached: {} calls within calls", limits.frames),
-            Exceeded::Stack => format!("stack limit reached: {} values", limits.stack),
-            Exceeded::HeapBytes => format!("heap limit reached: {} bytes", limits.heap_bytes),
-            Exceeded::TextUnits => format!("string length limit reached: {} units", limits.text_units),
-            Exceeded::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
-            Exceeded::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
-            Exceeded::TogetherBytes => {
-                format!("call payload limit reached: {} bytes in all questions of CC.all", limits.together_bytes())
+            ExceededLimit::Instructions => {
+                format!("instruction limit reached: {} instructions in all", limits.instructions)
             }
-            Exceeded::JsonDepth => format!("value depth limit reached: {} levels", limits.json_depth),
-            Exceeded::MatchSteps => {
+            ExceededLimit::Frames => format!("call depth limit reached: {} calls within calls", limits.frames),
+            ExceededLimit::Stack => format!("stack limit reached: {} values", limits.stack),
+            ExceededLimit::HeapBytes => format!("heap limit reached: {} bytes", limits.heap_bytes),
+            ExceededLimit::TextUnits => format!("string length limit reached: {} units", limits.text_units),
+            ExceededLimit::OutputBytes => format!("output limit reached: {} bytes in all", limits.output_bytes),
+            ExceededLimit::CallBytes => format!("call payload limit reached: {} bytes", limits.call_bytes),
+            ExceededLimit::CallGroupBytes => {
+                format!("call payload limit reached: {} bytes in all questions of CC.all", limits.call_group_bytes())
+            }
+            ExceededLimit::JsonDepth => format!("value depth limit reached: {} levels", limits.json_depth),
+            ExceededLimit::MatchSteps => {
                 format!(
                     "regular expression limit reached: {} steps; its pattern backtracks too much",
                     limits.match_steps
                 )
             }
-            Exceeded::ArrayLength => format!("array length limit reached: {} elements", super::array::MAX_LENGTH),
+            ExceededLimit::ArrayLength => format!("array length limit reached: {} elements", super::array::MAX_LENGTH),
         }
     }
 }

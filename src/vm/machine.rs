@@ -1,144 +1,144 @@
-//! The machine as others see it: started with a program and an input, run for so many instructions, answered, saved.
-//! The instructions are in `interpreter.rs` and `step.rs`, what is saved in `snapshot.rs`.
+//! The machine's interface: start it with a program and an input, run it for a number of instructions, answer its calls,
+//! save it. `interpreter.rs` and `slow_path.rs` execute instructions; `snapshot.rs` saves the state.
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::builtin::{Builtin, Methods, Registry, methods_named};
+use super::abrupt_completion::AbruptCompletion;
+use super::builtin::{Builtin, Methods, Registry, methods_by_name};
+use super::fast_instruction::{self, FastInstruction};
 use super::frame::{CodeFrame, Frame};
-use super::fuse::{self, Fast};
 use super::heap::Heap;
-use super::limits::{Exceeded, Limits};
+use super::limits::{ExceededLimit, Limits};
 use super::object::ErrorKind;
-use super::program::{Constant, Instruction, Program};
-use super::raise::Raise;
-use super::random::Random;
+use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
 use super::text::Str;
 use super::value::{HeapRef, Value};
+use super::xoshiro::Xoshiro256;
 
-/// Units of text that a built-in function walks over for the price of one instruction.
-const UNITS: u64 = 64;
+/// Units of text that a built-in function processes for the cost of one instruction.
+const WORK_UNITS_PER_INSTRUCTION: u64 = 64;
 
-/// Bytes of a line of output above which it counts as work.
+/// Lines of output above this many bytes count as work.
 const LONG_LINE: usize = 256;
 
-/// Work that a refused question counts for: schemas and their patterns were read to find out, and a program may ask so for ever.
-const REFUSED: u64 = 1_000 * UNITS;
+/// Work of a rejected call. Rejecting it reads schemas and their regexps, and a program may repeat the call without end.
+const REJECTION_WORK: u64 = 1_000 * WORK_UNITS_PER_INSTRUCTION;
 
-/// What a turn may know of the outside.
+/// The outside facts that a slice may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
-    /// Milliseconds since 1970: what `Date.now()` says within the turn.
+pub struct TurnContext {
+    /// The current time in milliseconds since 1970: `Date.now()` within the slice.
     pub now_ms: i64,
 }
 
-/// Why [`Machine::run`] came back.
+/// The reason why [`Machine::run`] returned.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Stop {
-    /// The fuel is used up; run again.
+pub enum StopReason {
+    /// The fuel is used up. The caller runs the machine again.
     Fuel,
-    /// The program asks and waits for [`Machine::answer`].
+    /// The program made a call and waits for [`Machine::answer`].
     Call(CallRequest),
-    /// The program asks several questions at once (`CC.all`), and waits for [`Machine::reply`] with what became of each.
+    /// The program made several calls at once (`CC.all`) and waits for [`Machine::reply`] with the result of each.
     Calls(Vec<CallRequest>),
-    /// The program ended with this plain value.
+    /// The program completed with this plain value.
     Complete(Json),
-    /// An error that nothing caught, or a limit.
-    Failed(Failure),
+    /// An uncaught error, or an exceeded limit.
+    Failed(MachineFailure),
 }
 
-/// What the program asks.
+/// A call that the program makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRequest {
-    /// Who is asked: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles` or `fs.writeFile`.
+    /// The addressee: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles` or `fs.writeFile`.
     pub kind: String,
-    /// The question; empty for tools and timers.
+    /// The prompt; empty for tools and timers.
     pub prompt: String,
-    /// What a tool is given; null where nothing is.
+    /// The arguments of a tool, or null.
     pub args: Json,
-    /// The key of its options, and the how-manyth call of this execution under that key it is.
-    pub key: Option<Keyed>,
-    /// Options as given, or null.
+    /// The call's key with its occurrence: the number of calls with that key in this execution, including this one.
+    pub key: Option<CallKey>,
+    /// The options as the program passed them, or null.
     pub options: Json,
-    /// The asking instruction.
+    /// The instruction that makes the call.
     pub instruction: u32,
-    /// Its line.
+    /// The line of that instruction.
     pub line: u32,
 }
 
-/// The name that a program gives a call, so that it can be answered before it is asked.
+/// The name that a program gives a call, so that it can be answered before it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keyed {
+pub struct CallKey {
     /// The name.
     pub key: String,
-    /// From 1.
+    /// Number of the call among those with this key, from 1.
     pub occurrence: u64,
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// Its value.
+    /// A value.
     Value(Json),
-    /// It is done and says nothing: `undefined`.
+    /// Done without a value: `undefined`.
     Nothing,
-    /// It throws an error of this name; the program may catch it.
+    /// The call throws an error of this name, which the program may catch.
     Error {
         /// `TimeoutError`, `CallError`.
         name: String,
-        /// In words.
+        /// The error's message.
         message: String,
     },
 }
 
-/// An error that nothing caught.
+/// An uncaught error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct MachineFailure {
     /// The error's name.
     pub name: String,
-    /// What it says.
+    /// The error's message.
     pub message: String,
     /// Line of the failing instruction.
     pub line: u32,
-    /// Column of the failing instruction; 0 where it is not known.
+    /// Column of the failing instruction; 0 if unknown.
     pub column: u32,
     /// The failing instruction.
     pub instruction: u32,
-    /// Calls that led there, innermost first: `at f (line:column)`.
+    /// The calls that led there, innermost first: `at f (line:column)`.
     pub stack: Vec<String>,
     /// Whether a limit was reached.
     pub limit: bool,
 }
 
-/// An open question.
+/// An open call, or several.
 #[derive(Clone, Debug)]
-pub(super) struct OpenCall {
-    pub(super) asked: Asked,
-    /// The operands as they were: put back when the call fails and nothing catches it, so that it can be asked again.
+pub(super) struct SuspendedCall {
+    pub(super) requests: SuspendedRequests,
+    /// The operands of the instruction. They are restored when the call fails uncaught, so that it can be repeated.
     pub(super) operands: Vec<Value>,
 }
 
-/// What is open.
+/// The requests of an open call.
 #[derive(Clone, Debug)]
-pub(super) enum Asked {
-    /// One question, whose answer is the value itself.
-    One(Box<CallRequest>),
-    /// So many at once, which the operands tell; the value is the list of their answers.
-    Together(usize),
+pub(super) enum SuspendedRequests {
+    /// One call, whose answer is the value.
+    Single(Box<CallRequest>),
+    /// This many calls at once, described by the operands. The value is the list of their answers.
+    All(usize),
 }
 
-impl OpenCall {
+impl SuspendedCall {
     pub(super) fn count(&self) -> usize {
-        match self.asked {
-            Asked::One(_) => 1,
-            Asked::Together(count) => count,
+        match self.requests {
+            SuspendedRequests::Single(_) => 1,
+            SuspendedRequests::All(count) => count,
         }
     }
 }
 
-/// A name of the program with what can be known of it beforehand.
-pub(super) struct Name {
+/// A name of the program with everything that is known of it in advance.
+pub(super) struct LinkedName {
     pub(super) key: Value,
     pub(super) methods: Methods,
     pub(super) builtin: Option<Builtin>,
@@ -147,40 +147,40 @@ pub(super) struct Name {
 }
 
 /// The tables of a program in the form that the interpreter uses.
-pub(super) struct Linked {
+pub(super) struct LinkedProgram {
     pub(super) constants: Vec<Value>,
-    pub(super) names: Vec<Name>,
-    pub(super) plain: Vec<Fast>,
-    pub(super) fused: Vec<Fast>,
+    pub(super) names: Vec<LinkedName>,
+    pub(super) plain: Vec<FastInstruction>,
+    pub(super) fused: Vec<FastInstruction>,
 }
 
-impl Linked {
-    fn of(program: &Program) -> Linked {
+impl LinkedProgram {
+    fn link(program: &VerifiedProgram) -> LinkedProgram {
         let constants = program.constants.iter().map(|constant| match constant {
-            Constant::Undefined => Value::Undefined,
-            Constant::Null => Value::Null,
-            Constant::Bool(b) => Value::Bool(*b),
-            Constant::Number(n) => Value::Number(*n),
-            Constant::Text(units) => Value::Text(Str::from_units(units)),
+            BytecodeConstant::Undefined => Value::Undefined,
+            BytecodeConstant::Null => Value::Null,
+            BytecodeConstant::Bool(b) => Value::Bool(*b),
+            BytecodeConstant::Number(n) => Value::Number(*n),
+            BytecodeConstant::Text(units) => Value::Text(Str::from_units(units)),
         });
-        let registry = Registry::get();
-        let names = program.names.iter().map(|name| Name {
+        let registry = Registry::global();
+        let names = program.names.iter().map(|name| LinkedName {
             key: Value::text(name),
-            methods: methods_named(name),
+            methods: methods_by_name(name),
             builtin: registry.find(name),
             constructor: registry.find(&format!("new {name}")),
             is_length: &**name == "length",
         });
-        Linked {
+        LinkedProgram {
             constants: constants.collect(),
             names: names.collect(),
-            plain: fuse::plain(&program.code),
-            fused: fuse::fused(&program.code),
+            plain: fast_instruction::translate_unfused(&program.code),
+            fused: fast_instruction::translate_fused(&program.code),
         }
     }
 
-    /// The names as texts.
-    pub(super) fn texts(&self) -> impl Iterator<Item = Str> {
+    /// The names as strings.
+    pub(super) fn name_texts(&self) -> impl Iterator<Item = Str> {
         self.names.iter().filter_map(|name| match &name.key {
             Value::Text(text) => Some(text.clone()),
             _ => None,
@@ -188,36 +188,36 @@ impl Linked {
     }
 }
 
-/// A machine: a program, and where it stands in it.
+/// A machine: a program and the state of its execution.
 ///
-/// A copy costs little: pages of the heap are shared until one of the copies writes to them.
+/// A copy is cheap: copies share the pages of the heap until one of them writes to a page.
 #[derive(Clone)]
 pub struct Machine {
-    pub(super) program: Arc<Program>,
-    pub(super) linked: Arc<Linked>,
+    pub(super) program: Arc<VerifiedProgram>,
+    pub(super) linked: Arc<LinkedProgram>,
     pub(super) registry: &'static Registry,
     pub(super) limits: Limits,
     pub(super) stack: Vec<Value>,
     pub(super) frames: Vec<Frame>,
     /// The next instruction.
     pub(super) pc: u32,
-    /// Where the slots of the current frame begin.
+    /// Stack index of the first slot of the current frame.
     pub(super) base: usize,
     pub(super) heap: Heap,
-    pub(super) random: Random,
+    pub(super) random: Xoshiro256,
     pub(super) instructions: u64,
     pub(super) calls: u64,
     pub(super) output: Vec<String>,
     pub(super) output_bytes: u64,
-    pub(super) open: Option<OpenCall>,
-    /// A Map in the heap: how often was asked under each key. None before the first.
-    pub(super) keys: HeapRef,
-    /// Thrown when the machine runs again.
+    pub(super) suspended_call: Option<SuspendedCall>,
+    /// A Map in the heap from keys to the number of calls with each. [`HeapRef::NONE`] before the first.
+    pub(super) key_counts: HeapRef,
+    /// A value that the machine throws when it runs again.
     pub(super) pending: Option<Value>,
-    /// Units of work that built-in functions did and no instruction was counted for yet.
-    pub(super) owed: u64,
-    /// Its texts and its heap were given up: it was too large to be saved.
-    pub(super) spent: bool,
+    /// Units of work of built-in functions that are not yet counted as instructions.
+    pub(super) deferred_work: u64,
+    /// Whether the texts and the heap were discarded because they were too large to be saved.
+    pub(super) heap_discarded: bool,
     pub(super) now_ms: i64,
 }
 
@@ -233,28 +233,28 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
-    pub(super) fn blank(program: Arc<Program>, limits: Limits) -> Machine {
-        let linked = Arc::new(Linked::of(&program));
+    pub(super) fn blank(program: Arc<VerifiedProgram>, limits: Limits) -> Machine {
+        let linked = Arc::new(LinkedProgram::link(&program));
         Machine {
             program,
             linked,
-            registry: Registry::get(),
+            registry: Registry::global(),
             limits,
             stack: Vec::new(),
             frames: Vec::new(),
             pc: 0,
             base: 0,
             heap: Heap::default(),
-            random: Random::seeded([0; 32]),
+            random: Xoshiro256::from_seed([0; 32]),
             instructions: 0,
             calls: 0,
             output: Vec::new(),
             output_bytes: 0,
-            open: None,
-            keys: HeapRef::NONE,
+            suspended_call: None,
+            key_counts: HeapRef::NONE,
             pending: None,
-            owed: 0,
-            spent: false,
+            deferred_work: 0,
+            heap_discarded: false,
             now_ms: 0,
         }
     }
@@ -263,21 +263,26 @@ impl Machine {
     ///
     /// # Errors
     /// An input that is nested too deep or too large for the limits.
-    pub fn start(program: Arc<Program>, input: &Json, seed: [u8; 32], limits: Limits) -> Result<Machine, Failure> {
+    pub fn start(
+        program: Arc<VerifiedProgram>,
+        input: &Json,
+        seed: [u8; 32],
+        limits: Limits,
+    ) -> Result<Machine, MachineFailure> {
         let mut machine = Machine::blank(program, limits);
-        machine.random = Random::seeded(seed);
+        machine.random = Xoshiro256::from_seed(seed);
         let program = Arc::clone(&machine.program);
         let Some(global) = program.functions.first() else {
-            return Err(machine.failure_of(&Raise::Internal("a program without a global frame")));
+            return Err(machine.to_failure(&AbruptCompletion::Internal("a program without a global frame")));
         };
         machine.heap.limit = machine.limits.heap_bytes;
-        let input = match machine.plain_in(input) {
+        let input = match machine.value_from_json(input) {
             Ok(input) => input,
-            Err(raise) => return Err(machine.failure_of(&raise)),
+            Err(raise) => return Err(machine.to_failure(&raise)),
         };
         let missing = if program.named_globals { Value::Uninitialised } else { Value::Undefined };
         machine.stack.resize(global.slots.len(), missing);
-        // A program written by hand finds its input under that name.
+        // A program without ENTER finds its input under that name.
         let slot = if program.named_globals { global.slots.iter().position(|s| s == "input") } else { Some(0) };
         if let Some(place) = slot.and_then(|s| machine.stack.get_mut(s)) {
             *place = input;
@@ -288,7 +293,7 @@ impl Machine {
             bottom: 0,
             base: 0,
             closure: HeapRef::NONE,
-            entry: super::frame::Entered::Plain,
+            call_kind: super::frame::CallKind::Plain,
         }));
         machine.pc = if program.named_globals { 0 } else { global.entry };
         Ok(machine)
@@ -296,36 +301,37 @@ impl Machine {
 
     /// Runs at most `fuel` instructions.
     ///
-    /// A program whose state grew beyond all bounds cannot be retried: running it again answers the same failure.
-    pub fn run(&mut self, fuel: u64, turn: &Turn) -> Stop {
+    /// A machine that discarded its heap cannot be retried: it fails again in the same way.
+    pub fn run(&mut self, fuel: u64, turn: &TurnContext) -> StopReason {
         self.now_ms = turn.now_ms;
-        if self.spent {
-            return Stop::Failed(self.failure_of(&Raise::Limit(Exceeded::HeapBytes)));
+        if self.heap_discarded {
+            return StopReason::Failed(self.to_failure(&AbruptCompletion::Limit(ExceededLimit::HeapBytes)));
         }
-        let stop = match &self.open {
-            Some(open) => self.asked_again(open),
+        let stop = match &self.suspended_call {
+            Some(open) => self.current_call_stop(open),
             None => self.interpret(fuel),
         };
-        self.settle(stop)
+        self.enforce_heap_limit(stop)
     }
 
-    /// Answers the open call: its result is pushed, and [`Machine::run`] goes on behind it.
+    /// Answers the open call: the result is pushed, and [`Machine::run`] continues after the call.
     ///
     /// # Errors
     /// As [`Machine::reply`].
-    pub fn answer(&mut self, result: &Json) -> Result<(), Failure> {
+    pub fn answer(&mut self, result: &Json) -> Result<(), MachineFailure> {
         self.reply(&[Reply::Value(result.clone())])
     }
 
-    /// Tells what became of the open calls, in their order; [`Machine::run`] goes on behind them: with the value, with the list of
-    /// values, or with the first error thrown. After a timer and `fs.writeFile` the value is `undefined` whatever is told.
+    /// Delivers the results of the open calls in their order. [`Machine::run`] continues after them: with the value, with the
+    /// list of values, or with the first error thrown. After a timer and `fs.writeFile` the value is always `undefined`.
     ///
     /// # Errors
-    /// Values that are nested too deep or too large for the limits, or another number of calls than are open; then nothing changed.
-    pub fn reply(&mut self, replies: &[Reply]) -> Result<(), Failure> {
-        let together = match &self.open {
-            Some(open) if open.count() == replies.len() => matches!(open.asked, Asked::Together(_)),
-            _ => return Err(self.failure_of(&Raise::Internal("answers to other calls than are open"))),
+    /// Values that are nested too deep or too large for the limits, or a number of results that differs from the number of open
+    /// calls. The machine is unchanged then.
+    pub fn reply(&mut self, replies: &[Reply]) -> Result<(), MachineFailure> {
+        let together = match &self.suspended_call {
+            Some(open) if open.count() == replies.len() => matches!(open.requests, SuspendedRequests::All(_)),
+            _ => return Err(self.to_failure(&AbruptCompletion::Internal("too many or too few call results"))),
         };
         let error = replies.iter().find_map(|reply| match reply {
             Reply::Error { name, message } => Some((name, message)),
@@ -336,64 +342,64 @@ impl Machine {
             return Ok(());
         }
         let values = replies.iter().map(|reply| match reply {
-            Reply::Value(value) => self.plain_in(value),
+            Reply::Value(value) => self.value_from_json(value),
             Reply::Nothing | Reply::Error { .. } => Ok(Value::Undefined),
         });
         let mut values: Vec<Value> = match values.collect() {
             Ok(values) => values,
-            Err(raise) => return Err(self.failure_of(&raise)),
+            Err(raise) => return Err(self.to_failure(&raise)),
         };
         let value = match self.program.code.get(self.pc as usize) {
-            Some(Instruction::Ask { what, .. }) if what.says_nothing() => Value::Undefined,
+            Some(DecodedInstruction::Ask { function: what, .. }) if what.returns_undefined() => Value::Undefined,
             _ if together => Value::Ref(self.heap.new_array(values)),
             _ => values.pop().unwrap_or(Value::Undefined),
         };
-        self.open = None;
+        self.suspended_call = None;
         self.stack.push(value);
         self.pc += 1;
         self.heap.seal();
         Ok(())
     }
 
-    /// The open call throws an error of this name instead of returning; the program may catch it.
+    /// Lets the open call throw an error of this name, which the program may catch.
     pub fn throw(&mut self, name: &str, message: &str) {
-        let Some(open) = self.open.take() else { return };
+        let Some(open) = self.suspended_call.take() else { return };
         self.stack.extend(open.operands);
-        self.raise_later(name, message);
+        self.set_pending_error(name, message);
     }
 
-    /// An error that is thrown when the machine runs again.
-    fn raise_later(&mut self, name: &str, message: &str) {
-        let error = self.new_error(ErrorKind::named(name).unwrap_or_default(), message);
-        if ErrorKind::named(name).is_none() {
+    /// Sets an error to be thrown when the machine runs again.
+    fn set_pending_error(&mut self, name: &str, message: &str) {
+        let error = self.new_error(ErrorKind::from_name(name).unwrap_or_default(), message);
+        if ErrorKind::from_name(name).is_none() {
             self.set_hidden(&error, "name", Value::text(name));
         }
         self.pending = Some(error);
         self.heap.seal();
     }
 
-    /// As [`Machine::throw`], for what was never asked: its keys are not counted either.
-    pub fn refuse(&mut self, name: &str, message: &str) {
-        if self.open.is_none() {
+    /// As [`Machine::throw`], for calls that the host rejected: their keys are not counted.
+    pub fn reject_call(&mut self, name: &str, message: &str) {
+        if self.suspended_call.is_none() {
             return;
         }
-        self.unask();
-        self.owe(REFUSED);
-        self.raise_later(name, message);
+        self.retract_calls();
+        self.charge_work(REJECTION_WORK);
+        self.set_pending_error(name, message);
     }
 
-    /// The lines printed since this was last asked.
+    /// The lines printed since the last call.
     pub fn take_output(&mut self) -> Vec<String> {
         std::mem::take(&mut self.output)
     }
 
-    /// Instructions run in all.
+    /// Instructions executed in total.
     #[must_use]
     pub fn instructions(&self) -> u64 {
         self.instructions
     }
 
-    /// The next instruction; while a call is open, the one that asked.
+    /// The next instruction; while a call is open, the instruction that made it.
     #[must_use]
     pub fn pc(&self) -> u32 {
         self.pc
@@ -402,51 +408,52 @@ impl Machine {
     /// The line of [`Machine::pc`].
     #[must_use]
     pub fn line(&self) -> u32 {
-        self.program.place(self.pc).line
+        self.program.location(self.pc).line
     }
 
-    /// Fuel that goes to work of built-in functions done before, ahead of the next instruction: `run(1 + due)` runs exactly that one.
+    /// Fuel that pays for earlier work of built-in functions before the next instruction runs: `run(1 + deferred_fuel)` executes
+    /// exactly one instruction.
     #[must_use]
-    pub fn due(&self) -> u64 {
-        self.owed / UNITS
+    pub fn deferred_fuel(&self) -> u64 {
+        self.deferred_work / WORK_UNITS_PER_INSTRUCTION
     }
 
-    /// Calls made in all.
+    /// Calls made in total.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.calls
     }
 
-    /// How many calls were asked together and are open until [`Machine::reply`]; 0: the machine waits for nothing.
+    /// Number of calls that are open until [`Machine::reply`]; 0 if the machine does not wait.
     #[must_use]
-    pub fn open_calls(&self) -> usize {
-        self.open.as_ref().map_or(0, OpenCall::count)
+    pub fn open_call_count(&self) -> usize {
+        self.suspended_call.as_ref().map_or(0, SuspendedCall::count)
     }
 
-    /// Counts work of a built-in function: so many units of text walked over, or as much.
+    /// Counts work of a built-in function, in units of text processed or an equivalent.
     #[inline]
-    pub(super) fn owe(&mut self, units: u64) {
-        self.owed += units;
+    pub(super) fn charge_work(&mut self, units: u64) {
+        self.deferred_work += units;
     }
 
-    /// How many instructions of a budget go to what is owed: one for [`UNITS`] units.
+    /// The instructions of a budget that pay for deferred work: one per [`WORK_UNITS_PER_INSTRUCTION`] units.
     #[inline]
-    pub(super) fn settled(&mut self, budget: u64) -> u64 {
-        let paid = (self.owed / UNITS).min(budget);
-        self.owed -= paid * UNITS;
+    pub(super) fn take_deferred_fuel(&mut self, budget: u64) -> u64 {
+        let paid = (self.deferred_work / WORK_UNITS_PER_INSTRUCTION).min(budget);
+        self.deferred_work -= paid * WORK_UNITS_PER_INSTRUCTION;
         paid
     }
 
     /// Prints a line.
-    pub(super) fn print(&mut self, line: String) -> Result<(), Raise> {
+    pub(super) fn print(&mut self, line: String) -> Result<(), AbruptCompletion> {
         self.output_bytes += line.len() as u64 + 1;
         if self.output_bytes > self.limits.output_bytes {
             self.output_bytes -= line.len() as u64 + 1;
-            return Err(Exceeded::OutputBytes.into());
+            return Err(ExceededLimit::OutputBytes.into());
         }
-        // A slice has to end before its output is more than one commit takes.
+        // A slice must end before its output exceeds the size of one commit.
         if line.len() > LONG_LINE {
-            self.owe(line.len() as u64);
+            self.charge_work(line.len() as u64);
         }
         self.output.push(line);
         Ok(())

@@ -1,65 +1,64 @@
-//! The machine that runs bytecode: suspended at a question, saved whole, continued by whoever answers.
+//! The machine that runs bytecode. It suspends at a call, a snapshot saves its whole state, and any process can resume it.
 //!
-//! A program is decoded and verified once (`program`); a [`Machine`] runs it in stretches of fuel. Everything is a
-//! function of the program, the input, the seed, the answers and the time of each turn.
+//! `program` decodes and verifies a program once. A [`Machine`] runs it in slices of fuel. A run is a function of the
+//! program, the input, the seed, the answers and the time of each slice.
 
+mod abrupt_completion;
 mod array;
-mod ask;
+mod array_sort;
 mod builtin;
 mod call;
+mod call_spec;
 mod callback;
 mod circle;
 mod class;
-mod collect;
-mod convert;
-mod decode;
-mod encode;
+mod conversion;
+mod disassembly;
 mod entry;
+mod entry_decoder;
+mod entry_encoder;
+mod fast_instruction;
+mod fast_path;
 mod frame;
-mod fuse;
+mod garbage_collection;
 pub mod globals;
 mod heap;
+mod host_call;
 mod inspect;
+mod instruction_decoder;
 mod interpreter;
 mod iterator;
 mod json;
+mod legacy;
 mod limits;
-mod listing;
 mod machine;
 mod natives;
 pub(crate) mod number;
 mod object;
 pub mod op;
-mod open;
-mod pattern;
 pub mod program;
 mod property;
-mod question;
-mod quick;
-mod raise;
-mod random;
-mod read;
+mod regexp;
+mod scope_variables;
+mod slow_path;
 mod snapshot;
-mod sorting;
-mod standing;
-mod step;
+mod suspended_call;
 mod table;
 #[cfg(all(test, feature = "compiler"))]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 mod text;
 mod timsort;
-mod unwind;
 mod value;
-mod verify;
-mod visible;
+mod verifier;
 mod weight;
 pub mod wire;
+mod xoshiro;
 
-pub use inspect::{Bounds, FrameView, MachineView, ValueView, VariableView};
-pub use limits::{Exceeded, Limits, MAX_OPEN_CALLS, MAX_TOGETHER_BYTES};
-pub use machine::{CallRequest, Failure, Keyed, Machine, Reply, Stop, Turn};
-pub(crate) use pattern::TextPattern;
-pub use program::{BYTECODE_VERSION, BytecodeError, Program, WireInstruction};
-pub use snapshot::{RestoreError, Saved};
-pub use standing::Standing;
+pub use inspect::{FrameView, InspectBounds, MachineView, ValueView, VariableView};
+pub use legacy::LegacyMachineState;
+pub use limits::{ExceededLimit, Limits, MAX_CALL_GROUP_BYTES, MAX_OPEN_CALLS};
+pub use machine::{CallKey, CallRequest, Machine, MachineFailure, Reply, StopReason, TurnContext};
+pub use program::{BYTECODE_VERSION, BytecodeError, Instruction, VerifiedProgram};
+pub(crate) use regexp::TextRegExp;
+pub use snapshot::{MachineSnapshot, RestoreError};

@@ -1,9 +1,9 @@
-//! Numbers as JavaScript writes, reads and converts them.
+//! Conversions between numbers and text, and the arithmetic of numbers that differs from IEEE 754 operations.
 
 use super::text::{Str, Units};
-use crate::value::{double, exact_digits, shortest_digits};
+use crate::value::{exact_digits, parse_double, shortest_digits};
 
-/// `String(number)`.
+/// `String(number)`. ECMA-262 §6.1.6.1.20 Number::toString with radix 10. The shortest digits come from Ryu (Adams, PLDI 2018).
 pub fn to_text(number: f64) -> Str {
     if number == 0.0 {
         return Str::single(u16::from(b'0'));
@@ -27,15 +27,15 @@ pub fn to_text(number: f64) -> Str {
     Str::from_latin(ryu_js::Buffer::new().format(number).as_bytes())
 }
 
-/// Whether a unit is white space or ends a line.
+/// Whether a code unit is white space or a line terminator. ECMA-262 §12.2 White Space and §12.3 Line Terminators.
 pub fn is_space(unit: u16) -> bool {
     matches!(unit, 9..=13 | 32 | 0xa0 | 0x1680 | 0x2000..=0x200a | 0x2028 | 0x2029 | 0x202f | 0x205f | 0x3000 | 0xfeff)
 }
 
-/// `Number(text)`.
+/// `Number(text)`. ECMA-262 §7.1.4.1.1 StringToNumber.
 pub fn from_text(text: &Str) -> f64 {
     let units = text.units();
-    let (start, end) = trimmed(units);
+    let (start, end) = trim_range(units);
     if start == end {
         return 0.0;
     }
@@ -67,8 +67,8 @@ pub fn from_text(text: &Str) -> f64 {
     }
 }
 
-/// The units left when white space is cut from both ends.
-pub fn trimmed(units: Units<'_>) -> (usize, usize) {
+/// The range of units that remains without white space at both ends. ECMA-262 §22.1.3.32.1 TrimString.
+pub fn trim_range(units: Units<'_>) -> (usize, usize) {
     let mut end = units.len();
     let mut start = 0;
     while start < end && units.get(start).is_some_and(is_space) {
@@ -80,7 +80,7 @@ pub fn trimmed(units: Units<'_>) -> (usize, usize) {
     (start, end)
 }
 
-/// The length of the longest decimal literal (sign, digits, point, exponent) at the start; 0 where there is none.
+/// Length of the longest decimal literal (sign, digits, point, exponent) at the start, or 0 if none starts there.
 fn decimal_length(bytes: &[u8]) -> usize {
     let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
     let mut at = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
@@ -106,22 +106,23 @@ fn decimal_length(bytes: &[u8]) -> usize {
     at
 }
 
-/// The value of a decimal literal already known to be one, with its sign.
+/// The value of a valid decimal literal with its sign.
 fn literal(text: &str) -> f64 {
     match text.strip_prefix('-') {
-        Some(magnitude) => -double(magnitude),
-        None => double(text.strip_prefix('+').unwrap_or(text)),
+        Some(magnitude) => -parse_double(magnitude),
+        None => parse_double(text.strip_prefix('+').unwrap_or(text)),
     }
 }
 
-/// The value of digits already known to be valid in `radix`.
+/// The value of digits that are valid in `radix`. Where the radix is neither 10 nor a power of two, the value is an
+/// approximation above 2^53, which ECMA-262 §19.2.5 parseInt permits.
 fn digits_value(digits: &[u8], radix: u32) -> f64 {
     let text = String::from_utf8_lossy(digits);
     if radix == 10 {
-        return double(&text);
+        return parse_double(&text);
     }
     let text = text.trim_start_matches('0');
-    // Above 2^53 a power of two radix must round once, at the end, to even.
+    // Above 2^53 the value must be rounded once, at the end, to even.
     if radix.is_power_of_two() {
         let bits = radix.trailing_zeros();
         let mut mantissa: u128 = 0;
@@ -141,10 +142,10 @@ fn digits_value(digits: &[u8], radix: u32) -> f64 {
     text.chars().fold(0.0, |value, digit| value * f64::from(radix) + f64::from(digit.to_digit(radix).unwrap_or(0)))
 }
 
-/// `parseInt(text, radix)`; a radix of 0 is "not given".
+/// `parseInt(text, radix)`; radix 0 means that the argument is absent. ECMA-262 §19.2.5 parseInt.
 pub fn parse_int(text: &Str, radix: i32) -> f64 {
     let units = text.units();
-    let (start, end) = trimmed(units);
+    let (start, end) = trim_range(units);
     let bytes: Vec<u8> = (start..end).map_while(|i| units.get(i).filter(|u| *u < 128).map(|u| u as u8)).collect();
     let (negative, mut rest) = match bytes.as_slice() {
         [b'-', rest @ ..] => (true, rest),
@@ -173,10 +174,10 @@ pub fn parse_int(text: &Str, radix: i32) -> f64 {
     if negative { -value } else { value }
 }
 
-/// `parseFloat(text)`.
+/// `parseFloat(text)`. ECMA-262 §19.2.4 parseFloat.
 pub fn parse_float(text: &Str) -> f64 {
     let units = text.units();
-    let (start, end) = trimmed(units);
+    let (start, end) = trim_range(units);
     let ascii: String =
         (start..end).map_while(|i| units.get(i).filter(|u| *u < 128).map(|u| char::from(u as u8))).collect();
     let unsigned = ascii.strip_prefix(['+', '-']).unwrap_or(&ascii);
@@ -186,7 +187,7 @@ pub fn parse_float(text: &Str) -> f64 {
     ascii.get(..decimal_length(ascii.as_bytes())).filter(|t| !t.is_empty()).map_or(f64::NAN, literal)
 }
 
-/// The 32 bits of a number for bitwise operators.
+/// The number as 32 bits, for bitwise operators. ECMA-262 §7.1.6 ToInt32.
 #[inline]
 pub fn to_int32(number: f64) -> i32 {
     let fast = number as i32;
@@ -199,13 +200,14 @@ pub fn to_int32(number: f64) -> i32 {
     number.trunc().rem_euclid(4_294_967_296.0) as u32 as i32
 }
 
-/// A number cut to a whole one; NaN becomes 0.
+/// The number truncated to an integer; NaN becomes 0. ECMA-262 §7.1.5 ToIntegerOrInfinity.
 #[inline]
 pub fn to_integer(number: f64) -> f64 {
     if number.is_nan() { 0.0 } else { number.trunc() + 0.0 }
 }
 
-/// `base ** exponent`, which differs from IEEE pow where the base is ±1 and the exponent is not finite.
+/// `base ** exponent`. ECMA-262 §6.1.6.1.3 Number::exponentiate.
+/// Unlike IEEE 754 pow, it is NaN where the base is ±1 and the exponent is not finite.
 pub fn power(base: f64, exponent: f64) -> f64 {
     if exponent.is_nan() || (base.abs() == 1.0 && exponent.is_infinite()) {
         return f64::NAN;
@@ -213,7 +215,7 @@ pub fn power(base: f64, exponent: f64) -> f64 {
     libm::pow(base, exponent)
 }
 
-/// Exact decimal digits of a positive finite number, rounded half up to `count` digits, and the exponent of the first one.
+/// `count` decimal digits of a positive finite number, rounded half up from its exact value, and the exponent of the first digit.
 fn decimal_digits(number: f64, count: usize) -> (Vec<u8>, i32) {
     let (all, mut exponent) = exact_digits(number);
     let mut digits = all.get(..count).unwrap_or(&all).to_vec();
@@ -238,7 +240,7 @@ fn decimal_digits(number: f64, count: usize) -> (Vec<u8>, i32) {
     (digits, exponent)
 }
 
-/// `number.toFixed(digits)` for 0 to 100 digits.
+/// `number.toFixed(digits)` for 0 to 100 digits. ECMA-262 §21.1.3.3 Number.prototype.toFixed.
 pub fn to_fixed(number: f64, digits: usize) -> Str {
     if !number.is_finite() || number.abs() >= 1e21 {
         return to_text(number);
@@ -259,7 +261,7 @@ pub fn to_fixed(number: f64, digits: usize) -> Str {
     };
     let wanted = (first + 1 + digits as i32).max(1) as usize;
     written.resize(wanted, b'0');
-    // All digits of the number without its point: pad in front for numbers below 1.
+    // All digits of the number without its point. Numbers below 1 get leading zeros.
     let padded = if first < 0 { [vec![b'0'; (-first) as usize], written].concat() } else { written };
     let point = padded.len() - digits;
     if number < 0.0 {
@@ -288,7 +290,7 @@ fn scientific(negative: bool, digits: &[u8], exponent: i32) -> Str {
     Str::new(&text)
 }
 
-/// `number.toExponential(digits)`; without digits as many as needed.
+/// `number.toExponential(digits)`; `None` gives as many digits as needed. ECMA-262 §21.1.3.2 Number.prototype.toExponential.
 pub fn to_exponential(number: f64, digits: Option<usize>) -> Str {
     if !number.is_finite() {
         return to_text(number);
@@ -307,7 +309,7 @@ pub fn to_exponential(number: f64, digits: Option<usize>) -> Str {
     }
 }
 
-/// `number.toPrecision(precision)` for 1 to 100 digits.
+/// `number.toPrecision(precision)` for 1 to 100 digits. ECMA-262 §21.1.3.5 Number.prototype.toPrecision.
 pub fn to_precision(number: f64, precision: usize) -> Str {
     if !number.is_finite() {
         return to_text(number);
@@ -329,7 +331,8 @@ pub fn to_precision(number: f64, precision: usize) -> Str {
     Str::new(&text)
 }
 
-/// `number.toString(radix)` for 2 to 36.
+/// `number.toString(radix)` for 2 to 36. ECMA-262 §6.1.6.1.20 Number::toString.
+/// The standard leaves the digits of a fraction open; this is the algorithm of V8's DoubleToRadixCString.
 pub fn to_radix(number: f64, radix: u32) -> Str {
     if radix == 10 || !number.is_finite() {
         return to_text(number);
@@ -339,7 +342,7 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
     let magnitude = number.abs();
     let mut whole = magnitude.floor();
     let mut fraction = magnitude - whole;
-    // Half the distance to the next number: digits beyond it say nothing more.
+    // Half the distance to the next number: digits beyond it carry no information.
     let mut precision = (0.5 * (magnitude.next_up() - magnitude)).max(f64::MIN_POSITIVE);
     let mut places: Vec<u32> = Vec::new();
     if fraction >= precision {
@@ -351,7 +354,7 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
             fraction -= f64::from(place);
             let rounds_up = fraction > 0.5 || (fraction == 0.5 && place & 1 == 1);
             if rounds_up && fraction + precision > 1.0 {
-                // Carries towards the point.
+                // Carries into the digits before it.
                 loop {
                     match places.pop() {
                         None => {
@@ -373,7 +376,7 @@ pub fn to_radix(number: f64, radix: u32) -> Str {
         }
     }
     let mut digits: Vec<char> = Vec::new();
-    // Beyond 2^53 the low digits are not known; they are written as zeros.
+    // Above 2^53 the low digits are unknown; they are written as zeros.
     while whole >= 9_007_199_254_740_992.0 * base {
         whole /= base;
         digits.push('0');
@@ -403,7 +406,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_as_javascript_does() {
+    fn number_to_text_matches_javascript() {
         for (number, text) in [
             (0.0, "0"),
             (-0.0, "0"),
@@ -423,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_as_javascript_does() {
+    fn text_to_number_matches_javascript() {
         for (text, number) in [
             ("", 0.0),
             (" 12\n", 12.0),
@@ -481,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn radix_and_bits() {
+    fn to_radix_and_to_int32_match_javascript() {
         assert_eq!(to_radix(255.0, 16).to_utf8(), "ff");
         assert_eq!(to_radix(-0.5, 2).to_utf8(), "-0.1");
         assert_eq!(to_radix(0.1, 3).to_utf8(), "0.0022002200220022002200220022002201");

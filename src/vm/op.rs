@@ -1,13 +1,13 @@
-//! The registry of operations: one number, one name and one stack effect each. A number is never given to another
-//! operation, because programs of every version that ever shipped must still run.
+//! The registry of operations: each has a number, a name and a stack effect. A number is never reused for another operation, because
+//! programs of every released version must still run.
 //!
-//! Stack effects are written `( before -- after )`, the top of the stack at the right. "Slot" is a slot of the current
-//! frame, "cell" a heap entry that holds one variable which a closure shares. The wire form of an argument stands at the
-//! end of each line; `program.rs` decodes it.
+//! Stack effects have the form `( before -- after )`, with the top of the stack at the right. A slot belongs to the current frame. A cell is
+//! a heap entry with one variable that closures share. `arg:` precedes the wire form of the argument, which `instruction_decoder.rs` decodes.
+//! A sentence that begins with `ECMA-262` cites the 2025 edition.
 
 macro_rules! registry {
     ($($(#[$doc:meta])* $variant:ident = $code:literal $name:literal,)*) => {
-        /// An operation as the wire numbers it.
+        /// An operation. The discriminant is its number in the wire form.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Op {
@@ -15,10 +15,10 @@ macro_rules! registry {
         }
 
         impl Op {
-            /// Every operation, in order of number.
+            /// All operations, in order of number.
             pub const ALL: &'static [Op] = &[$(Op::$variant,)*];
 
-            /// The operation of this number, if there is one.
+            /// The operation with this number.
             #[must_use]
             pub fn from_code(code: u64) -> Option<Op> {
                 match code {
@@ -27,7 +27,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Its name in listings.
+            /// The name in listings.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self {
@@ -42,256 +42,283 @@ registry! {
     // ---- constants and the operand stack ----
     /// `( -- value )` Pushes a constant. arg: constant (JSON primitive, `{"$undefined":true}`, `{"$number":…}`, `{"$text":…}`).
     Push = 1 "PUSH",
-    /// `( a -- )`
+    /// `( a -- )` Removes the top value.
     Pop = 2 "POP",
-    /// `( -- value )` Reads a slot; an uninitialised one throws ReferenceError. arg: slot number, or a name (a global by name).
+    /// `( -- value )` Reads a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue.
+    /// arg: slot number, or a name (a global by name).
     Load = 3 "LOAD",
-    /// `( value -- )` Writes a slot, initialised or not. arg: slot number, or a name (a global by name, created when missing).
+    /// `( value -- )` Writes a slot, initialised or not. ECMA-262 §9.1.1.1.5 SetMutableBinding.
+    /// arg: slot number, or a name (a global by name, created if missing).
     Store = 4 "STORE",
-    /// `( a b -- text )` String(a) + String(b).
+    /// `( a b -- text )` The concatenation of `String(a)` and `String(b)`. ECMA-262 §7.1.17 ToString.
     Concat = 5 "CONCAT",
-    /// `( prompt [options] -- answer )` Asks and suspends: prompt (and options) are popped when it asks, the answer is
-    /// pushed when it comes. arg: absent or 1 = prompt only, 2 = with options.
+    /// `( prompt [options] -- answer )` Opens a cognitive call and suspends. The operands are popped when the call is opened. The answer is
+    /// pushed when it arrives. arg: absent or 1 = prompt only, 2 = with options.
     Cc = 6 "CC",
     /// `( value -- )` Prints one value as one line.
     Print = 7 "PRINT",
-    /// `( a -- a a )`
+    /// `( a -- a a )` Duplicates the top value.
     Dup = 8 "DUP",
-    /// `( a b -- a b a b )`
+    /// `( a b -- a b a b )` Duplicates the two top values.
     Dup2 = 9 "DUP2",
-    /// `( a b -- b a )`
+    /// `( a b -- b a )` Exchanges the two top values.
     Swap = 10 "SWAP",
-    /// `( a b -- b a b )` Keeps the top below its neighbour (`o.x++` as a value).
+    /// `( a b -- b a b )` Duplicates the top value below the second (for `o.x++` as a value).
     DupX1 = 11 "DUP_X1",
-    /// `( a b c -- c a b c )` The same below two (`o[k]++` as a value).
+    /// `( a b c -- c a b c )` Duplicates the top value below the third (for `o[k]++` as a value).
     DupX2 = 12 "DUP_X2",
 
     // ---- jumps; arg: absolute instruction index ----
-    /// `( -- )` Goes there.
+    /// `( -- )` Jumps.
     Jump = 16 "JUMP",
-    /// `( a -- )` Goes there if `a` is truthy.
+    /// `( a -- )` Jumps if `a` is truthy. ECMA-262 §7.1.2 ToBoolean.
     JumpIf = 17 "JUMP_IF",
-    /// `( a -- )` Goes there if `a` is falsy.
+    /// `( a -- )` Jumps if `a` is falsy. ECMA-262 §7.1.2 ToBoolean.
     JumpIfN = 18 "JUMP_IFN",
-    /// Truthy: jumps, `( a -- a )`; else falls through, `( a -- )`. For `||`.
+    /// If `a` is truthy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `||`. ECMA-262 §13.13 Binary Logical Operators.
     JumpIfKeep = 19 "JUMP_IF_KEEP",
-    /// Falsy: jumps, `( a -- a )`; else falls through, `( a -- )`. For `&&`.
+    /// If `a` is falsy, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `&&`. ECMA-262 §13.13 Binary Logical Operators.
     JumpIfNKeep = 20 "JUMP_IFN_KEEP",
-    /// Neither null nor undefined: jumps, `( a -- a )`; else falls through, `( a -- )`. For `??`.
+    /// If `a` is neither null nor undefined, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for `??`.
+    /// ECMA-262 §13.13 Binary Logical Operators.
     JumpSomeKeep = 21 "JUMP_SOME_KEEP",
-    /// Null or undefined: jumps, `( a -- )`; else falls through, `( a -- a )`. For `?.`.
+    /// If `a` is null or undefined, jumps, `( a -- )`. Otherwise falls through, `( a -- a )`. Used for `?.`.
+    /// ECMA-262 §13.3.9 Optional Chains.
     JumpNullish = 22 "JUMP_NULLISH",
-    /// Not undefined: jumps, `( a -- a )`; else falls through, `( a -- )`. For defaults.
+    /// If `a` is not undefined, jumps, `( a -- a )`. Otherwise falls through, `( a -- )`. Used for default values.
+    /// ECMA-262 §14.3.3.3 KeyedBindingInitialization.
     JumpDefinedKeep = 23 "JUMP_DEFINED_KEEP",
 
     // ---- operators ----
-    /// `( a b -- bool )` `===`
+    /// `( a b -- bool )` `a === b`. ECMA-262 §7.2.14 IsStrictlyEqual.
     Eq = 32 "EQ",
-    /// `( a b -- bool )` `!==`
+    /// `( a b -- bool )` `a !== b`. ECMA-262 §7.2.14 IsStrictlyEqual.
     Neq = 33 "NEQ",
-    /// `( a b -- bool )` `<`
+    /// `( a b -- bool )` `a < b`. ECMA-262 §7.2.12 IsLessThan.
     Lt = 34 "LT",
-    /// `( a b -- bool )` `>`
+    /// `( a b -- bool )` `a > b`. ECMA-262 §7.2.12 IsLessThan.
     Gt = 35 "GT",
-    /// `( a b -- bool )` `<=`
+    /// `( a b -- bool )` `a <= b`. ECMA-262 §7.2.12 IsLessThan.
     Le = 36 "LE",
-    /// `( a b -- bool )` `>=`
+    /// `( a b -- bool )` `a >= b`. ECMA-262 §7.2.12 IsLessThan.
     Ge = 37 "GE",
-    /// `( a b -- bool )` `==`
+    /// `( a b -- bool )` `a == b`. ECMA-262 §7.2.13 IsLooselyEqual.
     LooseEq = 38 "LOOSE_EQ",
-    /// `( a b -- bool )` `!=`
+    /// `( a b -- bool )` `a != b`. ECMA-262 §7.2.13 IsLooselyEqual.
     LooseNeq = 39 "LOOSE_NEQ",
-    /// `( a b -- c )` `+`, of numbers or texts.
+    /// `( a b -- c )` `a + b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Add = 40 "ADD",
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a - b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Sub = 41 "SUB",
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a * b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Mul = 42 "MUL",
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a / b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Div = 43 "DIV",
-    /// `( a b -- c )` `%`
+    /// `( a b -- c )` `a % b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Mod = 44 "MOD",
-    /// `( a b -- c )` `**`
+    /// `( a b -- c )` `a ** b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Pow = 45 "POW",
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a & b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     BitAnd = 46 "BIT_AND",
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a | b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     BitOr = 47 "BIT_OR",
 
-    // ---- call and return, in the seed's numbers ----
-    /// `( f arg… -- result )` `this` is undefined. arg: argc, or `{"argc":n,"text":"as written","wait"?:"await"}`: the text for "… is not
-    /// a function", and the immediate use of the value (`Wait`), which every call of the program's functions may carry.
+    // ---- call and return ----
+    /// `( f arg… -- result )` Calls a function. Its `this` is undefined. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: argc, or `{"argc":n,"text":"as written","wait"?:"await"}`: the text is for "… is not a function"; `wait` is the immediate use
+    /// of the value (`PromiseUse`), which every call of the program's functions may have.
     Call = 48 "CALL",
-    /// `( result -- )` Leaves the frame and pushes the result in the caller's; in the global frame the program completes with it.
+    /// `( result -- )` Leaves the frame and pushes the result in the caller's frame. In the global frame the program completes with the result.
+    /// ECMA-262 §14.10 The return Statement.
     Return = 49 "RETURN",
 
     // ---- operators, continued ----
-    /// `( a b -- c )`
+    /// `( a b -- c )` `a ^ b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     BitXor = 50 "BIT_XOR",
-    /// `( a b -- c )` `<<`
+    /// `( a b -- c )` `a << b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Shl = 51 "SHL",
-    /// `( a b -- c )` `>>`
+    /// `( a b -- c )` `a >> b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     Shr = 52 "SHR",
-    /// `( a b -- c )` `>>>`
+    /// `( a b -- c )` `a >>> b`. ECMA-262 §13.15.3 ApplyStringOrNumericBinaryOperator.
     UShr = 53 "USHR",
-    /// `( a -- b )` unary `-`
+    /// `( a -- b )` Unary `-`. ECMA-262 §6.1.6.1.1 Number::unaryMinus.
     Neg = 54 "NEG",
-    /// `( a -- number )` unary `+`; also what `x++` leaves behind.
+    /// `( a -- number )` Unary `+`, and the result of `x++`. ECMA-262 §7.1.4 ToNumber.
     ToNumber = 55 "TO_NUMBER",
-    /// `( a -- bool )` `!`
+    /// `( a -- bool )` `!a`. ECMA-262 §7.1.2 ToBoolean.
     Not = 56 "NOT",
-    /// `( a -- b )` `~`
+    /// `( a -- b )` `~a`. ECMA-262 §6.1.6.1.2 Number::bitwiseNOT.
     BitNot = 57 "BIT_NOT",
-    /// `( a -- text )`
+    /// `( a -- text )` `typeof a`. ECMA-262 §13.5.3 The typeof Operator.
     TypeOf = 58 "TYPEOF",
-    /// `( key object -- bool )`
+    /// `( key object -- bool )` `key in object`. ECMA-262 §7.3.11 HasProperty.
     In = 59 "IN",
-    /// `( value class -- bool )`
+    /// `( value class -- bool )` `value instanceof class`. ECMA-262 §13.10.2 InstanceofOperator.
     InstanceOf = 60 "INSTANCEOF",
-    /// `( a -- number )` ToNumber(a) + 1
+    /// `( a -- number )` `ToNumber(a) + 1`. ECMA-262 §7.1.4 ToNumber.
     Inc = 61 "INC",
-    /// `( a -- number )` ToNumber(a) - 1
+    /// `( a -- number )` `ToNumber(a) - 1`. ECMA-262 §7.1.4 ToNumber.
     Dec = 62 "DEC",
-    /// `( a -- text )` String(a), for template literals.
+    /// `( a -- text )` `String(a)`, for template literals. ECMA-262 §7.1.17 ToString.
     ToText = 63 "TO_TEXT",
 
     // ---- arrays and objects ----
-    /// `( v1 … vn -- array )` arg: n.
+    /// `( v1 … vn -- array )` A new array of the values. ECMA-262 §13.2.4 Array Initializer. arg: n.
     Array = 64 "ARRAY",
-    /// `( k1 v1 … kn vn -- object )` arg: n, the number of pairs.
+    /// `( k1 v1 … kn vn -- object )` A new object with the properties. ECMA-262 §13.2.5 Object Initializer. arg: n, the number of pairs.
     Map = 65 "MAP",
-    /// `( object key -- value )`
+    /// `( object key -- value )` `object[key]`. ECMA-262 §6.2.5.5 GetValue.
     GetIndex = 66 "GET_INDEX",
-    /// `( object key value -- value )`
+    /// `( object key value -- value )` `object[key] = value`. ECMA-262 §6.2.5.6 PutValue.
     SetIndex = 67 "SET_INDEX",
-    /// `( object -- value )` arg: name.
+    /// `( object -- value )` `object.name`. ECMA-262 §6.2.5.5 GetValue. arg: name.
     GetProp = 68 "GET_PROP",
-    /// `( object value -- value )` arg: name.
+    /// `( object value -- value )` `object.name = value`. ECMA-262 §6.2.5.6 PutValue. arg: name.
     SetProp = 69 "SET_PROP",
-    /// `( object key -- bool )` `delete`
+    /// `( object key -- bool )` `delete object[key]`. ECMA-262 §13.5.1 The delete Operator.
     Delete = 70 "DELETE",
-    /// `( object value -- object )` Defines an own property of a literal. arg: name.
+    /// `( object value -- object )` Defines an own property of an object literal. ECMA-262 §7.3.6 CreateDataPropertyOrThrow. arg: name.
     InitProp = 71 "INIT_PROP",
-    /// `( object key value -- object )` The same with a computed key.
+    /// `( object key value -- object )` Defines an own property with a computed key. ECMA-262 §7.3.6 CreateDataPropertyOrThrow.
     InitIndex = 72 "INIT_INDEX",
-    /// `( array value -- array )` Appends to a literal.
+    /// `( array value -- array )` Appends to an array literal. ECMA-262 §13.2.4.1 ArrayAccumulation.
     Append = 73 "APPEND",
-    /// `( array iterable -- array )` Appends everything it iterates over. arg: absent or `{"text":"as written"}`, in a literal.
+    /// `( array iterable -- array )` Appends all values of an iterable. ECMA-262 §13.2.4.1 ArrayAccumulation.
+    /// arg: absent or `{"text":"as written"}`, in a literal.
     Spread = 74 "SPREAD",
-    /// `( object source -- object )` Copies the own enumerable properties; null and undefined have none.
+    /// `( object source -- object )` Copies the own enumerable properties. Null and undefined have none. ECMA-262 §7.3.25 CopyDataProperties.
     SpreadProps = 75 "SPREAD_PROPS",
-    /// `( source k1 … kn -- object )` A new object of the source's own enumerable properties but those keys. arg: n.
+    /// `( source k1 … kn -- object )` A new object with the source's own enumerable properties except those keys.
+    /// ECMA-262 §7.3.25 CopyDataProperties. arg: n.
     RestProps = 76 "REST_PROPS",
-    /// `( -- regexp )` A new regular expression. arg: `{"pattern":text,"flags":text}`.
+    /// `( -- regexp )` A new regular expression. ECMA-262 §22.2.3.1 RegExpCreate. arg: `{"pattern":text,"flags":text}`.
     RegExp = 77 "REGEXP",
-    /// `( value -- value )` Throws TypeError when it is null or undefined (before an object pattern takes it apart).
-    /// arg: absent or `{"text":"property 'x' of 'y'"}` (for "Cannot destructure … as it is undefined").
+    /// `( value -- value )` Throws TypeError if the value is null or undefined, before destructuring by an object pattern.
+    /// ECMA-262 §7.2.1 RequireObjectCoercible. arg: absent or `{"text":"property 'x' of 'y'"}` (for "Cannot destructure … as it is undefined").
     RequireObject = 78 "REQUIRE_OBJECT",
 
     // ---- calls ----
-    /// `( receiver arg… -- result )` Calls the receiver's method with it as `this`. arg: `{"name":…,"argc":n,"text"?:"as written"}`.
+    /// `( receiver arg… -- result )` Calls a method of the receiver. Its `this` is the receiver. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: `{"name":…,"argc":n,"text"?:"as written"}`.
     CallMethod = 80 "CALL_METHOD",
-    /// `( arg… -- result )` Calls a built-in function by its name (`Math.max`, `console.log`). arg: `{"name":…,"argc":n}`.
+    /// `( arg… -- result )` Calls a built-in function by its name (`Math.max`, `console.log`). ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: `{"name":…,"argc":n}`.
     CallNative = 81 "CALL_NATIVE",
-    /// `( this f arg… -- result )` arg: argc, or `{"argc":n,"text":"as written"}`.
+    /// `( this f arg… -- result )` Calls a function with a `this` value. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: argc, or `{"argc":n,"text":"as written"}`.
     CallThis = 82 "CALL_THIS",
-    /// `( f array -- result )` The array's elements are the arguments. arg: absent or `{"text":…}`.
+    /// `( f array -- result )` As CALL. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall. arg: absent or `{"text":…}`.
     CallSpread = 83 "CALL_SPREAD",
-    /// `( receiver array -- result )` arg: `{"name":…,"text"?:…}`.
+    /// `( receiver array -- result )` As CALL_METHOD. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: `{"name":…,"text"?:…}`.
     CallMethodSpread = 84 "CALL_METHOD_SPREAD",
-    /// `( this f array -- result )` arg: absent or `{"text":…}`.
+    /// `( this f array -- result )` As CALL_THIS. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall.
+    /// arg: absent or `{"text":…}`.
     CallThisSpread = 85 "CALL_THIS_SPREAD",
-    /// `( array -- result )` arg: `{"name":…}`.
+    /// `( array -- result )` As CALL_NATIVE. The array's elements are the arguments. ECMA-262 §13.3.6.2 EvaluateCall. arg: `{"name":…}`.
     CallNativeSpread = 86 "CALL_NATIVE_SPREAD",
-    /// `( class arg… -- object )` `new` of a program's class. arg: argc, or `{"argc":n,"text":"as written"}`.
+    /// `( class arg… -- object )` `new` of a program's class. ECMA-262 §7.3.14 Construct. arg: argc, or `{"argc":n,"text":"as written"}`.
     New = 87 "NEW",
-    /// `( class array -- object )` arg: absent or `{"text":…}`.
+    /// `( class array -- object )` As NEW. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg: absent or `{"text":…}`.
     NewSpread = 88 "NEW_SPREAD",
-    /// `( arg… -- object )` `new` of a built-in by its name (`Error`, `Map`, `Array`). arg: `{"name":…,"argc":n}`.
+    /// `( arg… -- object )` `new` of a built-in by its name (`Error`, `Map`, `Array`). ECMA-262 §7.3.14 Construct. arg: `{"name":…,"argc":n}`.
     NewNative = 89 "NEW_NATIVE",
-    /// `( array -- object )` arg: `{"name":…}`.
+    /// `( array -- object )` As NEW_NATIVE. The array's elements are the arguments. ECMA-262 §7.3.14 Construct. arg: `{"name":…}`.
     NewNativeSpread = 90 "NEW_NATIVE_SPREAD",
-    /// `( -- builtin )` A built-in used as a value (`list.map(String)`, `e instanceof TypeError`). arg: name.
+    /// `( -- builtin )` A built-in used as a value (`list.map(String)`, `e instanceof TypeError`). ECMA-262 §6.2.5.5 GetValue. arg: name.
     Builtin = 91 "BUILTIN",
-    /// `( arg… -- answer )` Asks the outside and suspends, as CC does: a tool, several questions at once, a timer, files. The
-    /// arguments are popped when it asks, the answer is pushed when it comes; what needs no waiting goes on at once.
+    /// `( arg… -- answer )` Calls a host function and suspends, as CC does: a tool, several calls at once, a timer, files. The arguments are
+    /// popped when the call is opened. The answer is pushed when it arrives. A call with a result that is already known does not suspend.
     /// arg: `{"name":"call" | "CC.all" | "sleep" | "sleepUntil" | "fs.readFile" | "fs.listFiles" | "fs.writeFile","argc":n}`.
     Ask = 92 "ASK",
 
     // ---- functions and variables ----
-    /// `( -- )` First instruction of a compiled program: describes the global frame. arg: function description.
+    /// `( -- )` Describes the global frame. It is the first instruction of a compiled program. arg: function description.
     Enter = 96 "ENTER",
-    /// `( -- closure )` arg: function description.
+    /// `( -- closure )` A new closure. ECMA-262 §10.2.3 OrdinaryFunctionCreate. arg: function description.
     Function = 97 "FUNCTION",
-    /// `( -- this )`
+    /// `( -- this )` `this`. A derived constructor throws ReferenceError until `super(…)` has returned. ECMA-262 §9.4.4 ResolveThisBinding.
     This = 98 "THIS",
-    /// `( -- )` slot := a fresh cell, uninitialised. arg: slot.
+    /// `( -- )` Stores a new uninitialised cell in a slot. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     NewCell = 99 "NEW_CELL",
-    /// `( -- value )` Value of the cell in a slot; an uninitialised one throws ReferenceError. arg: slot.
+    /// `( -- value )` Reads the cell in a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
     LoadCell = 100 "LOAD_CELL",
-    /// `( value -- )` Assigns the cell in a slot; an uninitialised one throws ReferenceError. arg: slot.
+    /// `( value -- )` Assigns the cell in a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreCell = 101 "STORE_CELL",
-    /// `( value -- )` Initialises the cell in a slot. arg: slot.
+    /// `( value -- )` Initialises the cell in a slot. ECMA-262 §9.1.1.1.4 InitializeBinding. arg: slot.
     InitCell = 102 "INIT_CELL",
-    /// `( -- value )` Value of a captured cell; an uninitialised one throws ReferenceError. arg: index in the captures.
+    /// `( -- value )` Reads a captured cell. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.6 GetBindingValue.
+    /// arg: index in the captures.
     LoadCapture = 103 "LOAD_CAPTURE",
-    /// `( value -- )` Assigns a captured cell; an uninitialised one throws ReferenceError. arg: index in the captures.
+    /// `( value -- )` Assigns a captured cell. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding.
+    /// arg: index in the captures.
     StoreCapture = 104 "STORE_CAPTURE",
-    /// `( -- )` slot := a fresh cell with the value of the one it held (the next iteration of a `for` loop's `let`). arg: slot.
+    /// `( -- )` Stores in a slot a new cell with the value of its old one: the `let` of the next iteration of a `for` loop.
+    /// ECMA-262 §14.7.4.4 CreatePerIterationEnvironment. arg: slot.
     CopyCell = 105 "COPY_CELL",
-    /// `( value -- )` Assigns a slot; an uninitialised one throws ReferenceError. arg: slot.
+    /// `( value -- )` Assigns a slot. Throws ReferenceError if it is uninitialised. ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreChecked = 106 "STORE_CHECKED",
-    /// `( -- )` slot := uninitialised. arg: slot.
+    /// `( -- )` Makes a slot uninitialised. ECMA-262 §9.1.1.1.2 CreateMutableBinding. arg: slot.
     Uninit = 107 "UNINIT",
-    /// `( -- )` slot := undefined, so that a finished loop keeps nothing alive. arg: slot.
+    /// `( -- )` Sets a slot to undefined, so that a finished loop keeps no value alive. arg: slot.
     Clear = 108 "CLEAR",
-    /// `( -- value )` Reads a slot of the global frame from any frame; uninitialised throws ReferenceError. arg: slot.
+    /// `( -- value )` Reads a slot of the global frame from any frame. Throws ReferenceError if it is uninitialised.
+    /// ECMA-262 §9.1.1.1.6 GetBindingValue. arg: slot.
     LoadGlobal = 109 "LOAD_GLOBAL",
-    /// `( value -- )` Assigns a slot of the global frame; uninitialised throws ReferenceError. arg: slot.
+    /// `( value -- )` Assigns a slot of the global frame from any frame. Throws ReferenceError if it is uninitialised.
+    /// ECMA-262 §9.1.1.1.5 SetMutableBinding. arg: slot.
     StoreGlobal = 110 "STORE_GLOBAL",
 
     // ---- iteration; the iterator is a heap entry in a hidden slot ----
-    /// `( iterable -- )` slot := an iterator over it (arrays are read live), or TypeError "… is not iterable". arg: slot, or `{"slot":n,"text":"as written"}`.
+    /// `( iterable -- )` Stores an iterator over the iterable in a slot. An array is read live. Throws TypeError "… is not iterable".
+    /// ECMA-262 §7.4.4 GetIterator. arg: slot, or `{"slot":n,"text":"as written"}`.
     Iter = 112 "ITER",
-    /// Pushes the next value and falls through, `( -- value )`; at the end jumps, `( -- )`. arg: `{"slot":n,"target":index}`.
+    /// Pushes the next value and falls through, `( -- value )`. At the end jumps, `( -- )`. ECMA-262 §7.4.10 IteratorStepValue.
+    /// arg: `{"slot":n,"target":index}`.
     IterNext = 113 "ITER_NEXT",
-    /// `( object -- )` slot := an iterator over its keys as `for-in` gives them (none for null and undefined). arg: slot.
+    /// `( object -- )` Stores an iterator over the object's keys in a slot, for `for-in`. Null and undefined have none.
+    /// ECMA-262 §14.7.5.9 EnumerateObjectProperties. arg: slot.
     Keys = 114 "KEYS",
-    /// `( -- value )` The next value, or undefined at and after the end. arg: slot.
+    /// `( -- value )` The next value, or undefined at and after the end. ECMA-262 §7.4.10 IteratorStepValue. arg: slot.
     IterTake = 115 "ITER_TAKE",
-    /// `( -- array )` All that is left. arg: slot.
+    /// `( -- array )` An array of all remaining values. ECMA-262 §7.4.10 IteratorStepValue. arg: slot.
     IterRest = 116 "ITER_REST",
 
     // ---- errors ----
-    /// `( value -- )` Throws it. Does not fall through.
+    /// `( value -- )` Throws the value. Does not fall through. ECMA-262 §14.14 The throw Statement.
     Throw = 118 "THROW",
-    /// `( -- )` Throws a new error. Does not fall through. arg: `{"name":"TypeError","message":text}`.
+    /// `( -- )` Throws a new error. Does not fall through. ECMA-262 §20.5.6.1.1 NativeError. arg: `{"name":"TypeError","message":text}`.
     ThrowError = 119 "THROW_ERROR",
 
     // ---- classes ----
-    /// `( [parent] constructor -- class )` Gives the constructor closure a prototype object with `constructor`, linked to the
-    /// parent's when `derived`. arg: `{"derived":bool}`.
+    /// `( [parent] constructor -- class )` Gives the constructor closure a prototype object with `constructor`. If `derived`, that object
+    /// inherits from the parent's prototype object. ECMA-262 §15.7.14 ClassDefinitionEvaluation. arg: `{"derived":bool}`.
     Class = 120 "CLASS",
-    /// `( class f -- class )` Defines a non-enumerable method on its prototype, or on itself when static; `f`'s home becomes
-    /// the class. The name "constructor" never comes here. arg: `{"name":text,"static":bool}`.
+    /// `( class f -- class )` Defines a non-enumerable method on the class's prototype object, or on the class itself if static. The class becomes
+    /// the home of `f`. The name "constructor" is not allowed. ECMA-262 §10.2.8 DefineMethodProperty. arg: `{"name":text,"static":bool}`.
     Method = 121 "METHOD",
-    /// `( class f -- class )` Sets the closure that initialises the fields of a new object (it is called with it as `this`).
+    /// `( class f -- class )` Sets the closure that initialises the fields of a new object. Its `this` is the new object.
+    /// ECMA-262 §15.7.14 ClassDefinitionEvaluation.
     Fields = 122 "FIELDS",
     /// `( -- undefined )` Calls the field initialiser of the running constructor's class, if any, with the current `this`.
+    /// ECMA-262 §7.3.33 InitializeInstanceElements.
     InitFields = 123 "INIT_FIELDS",
-    /// `( arg… -- this )` `super(…)`: runs the parent's constructor on the new object, which becomes `this`. arg: argc.
+    /// `( arg… -- this )` `super(…)`: runs the parent's constructor on the new object, which becomes `this`.
+    /// ECMA-262 §13.3.7 The super Keyword. arg: argc.
     SuperCall = 124 "SUPER_CALL",
-    /// `( array -- this )`
+    /// `( array -- this )` As SUPER_CALL. The array's elements are the arguments. ECMA-262 §13.3.7 The super Keyword.
     SuperCallSpread = 125 "SUPER_CALL_SPREAD",
-    /// `( -- value )` `super.name`, looked up above the home class (above the class itself in a static method). arg: name.
+    /// `( -- value )` `super.name`, looked up above the home class (above the class itself in a static method).
+    /// ECMA-262 §13.3.7.3 MakeSuperPropertyReference. arg: name.
     SuperGet = 126 "SUPER_GET",
 
+    // ---- completion ----
     /// `( -- )` Completes the program without a result. Does not fall through.
     Halt = 255 "HALT",
 }
 
 impl Op {
-    /// Its number on the wire.
+    /// The number in the wire form.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
@@ -303,8 +330,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_seeds_numbers_are_kept() {
-        let seed = [
+    fn first_operation_codes_never_change() {
+        let expected = [
             (1, "PUSH"),
             (2, "POP"),
             (3, "LOAD"),
@@ -327,13 +354,13 @@ mod tests {
             (66, "GET_INDEX"),
             (67, "SET_INDEX"),
         ];
-        for (code, name) in seed {
+        for (code, name) in expected {
             assert_eq!(Op::from_code(code).map(Op::name), Some(name));
         }
     }
 
     #[test]
-    fn every_number_reads_back_as_itself() {
+    fn operation_codes_round_trip() {
         for op in Op::ALL {
             assert_eq!(Op::from_code(u64::from(op.code())), Some(*op));
         }

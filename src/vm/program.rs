@@ -1,4 +1,5 @@
-//! Bytecode as it travels and as it runs. The wire form is read in `decode.rs`, and nothing that passed `Program::decode` can jump wildly, name a slot that is not there or underflow the operand stack.
+//! Bytecode in its wire form and decoded. `instruction_decoder.rs` reads the wire form. Code that passed `VerifiedProgram::decode` cannot jump
+//! out of its function, name a slot that does not exist or underflow the operand stack.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -6,27 +7,27 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::decode::Decoder;
-use super::globals::Ask;
-use super::verify;
+use super::globals::HostFunction;
+use super::instruction_decoder::InstructionDecoder;
+use super::verifier;
 
 /// The version of the bytecode that this library writes (`metadata.version`).
 pub const BYTECODE_VERSION: u32 = 1;
 
-/// Instructions that one program may have.
+/// Most instructions of one program.
 pub const MAX_INSTRUCTIONS: usize = 4_000_000;
 
-/// One instruction as it travels.
+/// One instruction in its wire form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "Instruction"))]
-pub struct WireInstruction {
+pub struct Instruction {
     /// Number of the operation.
     pub op: u64,
     /// Its argument, in the form that the operation's documentation gives.
-    // Null is one too, and bytecode that travels as JSON must come back as it was: its hash is part of the state.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
+    // Null differs from absent. Bytecode must round-trip through JSON unchanged, because its hash is part of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub arg: Option<Json>,
-    /// Line of the source, from 1; 0 where there is none.
+    /// Line of the source, from 1; 0 if there is none.
     #[serde(default)]
     pub line: u32,
     /// Column of the source, from 1 in UTF-16 units.
@@ -34,23 +35,23 @@ pub struct WireInstruction {
     pub column: Option<u32>,
 }
 
-/// Why bytecode was refused.
+/// The reason why bytecode was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("bad bytecode at instruction {instruction}: {message}")]
 pub struct BytecodeError {
-    /// Index of the instruction at fault.
+    /// Index of the invalid instruction.
     pub instruction: u32,
-    /// What is wrong with it.
+    /// The violation.
     pub message: String,
 }
 
 impl BytecodeError {
-    pub(super) fn at(instruction: u32, message: impl Into<String>) -> Self {
+    pub(super) fn new(instruction: u32, message: impl Into<String>) -> Self {
         BytecodeError { instruction, message: message.into() }
     }
 }
 
-/// Where a closure takes a captured cell from when it is created.
+/// The source of a captured cell when a closure is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Capture {
@@ -62,12 +63,12 @@ pub enum Capture {
 
 /// A range of instructions whose errors are caught. The innermost handler comes first in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handler {
+pub struct ExceptionHandler {
     /// First instruction covered.
     pub start: u32,
-    /// First instruction no longer covered.
+    /// First instruction that is not covered any more.
     pub end: u32,
-    /// Where the error is caught: the operand stack is cut to `depth` and the error pushed.
+    /// Instruction that handles the error: the operand stack is truncated to `depth` and the error is pushed.
     pub target: u32,
     /// Operands of the frame that are kept.
     pub depth: u32,
@@ -80,50 +81,50 @@ pub enum FunctionKind {
     /// An ordinary function or a method: `this` comes from the call.
     #[default]
     Function,
-    /// An arrow: `this` (and the home class) are those of the frame that created it.
+    /// An arrow function: `this` (and the home class) are those of the frame that created it.
     Arrow,
     /// A class constructor: only `new` may call it.
     Class,
-    /// A constructor of a derived class: `this` is there once `super(…)` returned.
+    /// A constructor of a derived class: `this` is available after `super(…)` returned.
     Derived,
 }
 
 /// The immediate use of a call's value. An async function runs only for these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// It is awaited.
+pub enum PromiseUse {
+    /// `await` awaits it.
     Await,
-    /// The function that calls returns it, to a caller that may await it.
+    /// The calling function returns it to a caller that may await it.
     Return,
 }
 
-impl Wait {
-    /// As the wire names it.
+impl PromiseUse {
+    /// The name in the wire form.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Wait::Await => "await",
-            Wait::Return => "return",
+            PromiseUse::Await => "await",
+            PromiseUse::Return => "return",
         }
     }
 
-    /// The one of a name.
+    /// The use with this name.
     #[must_use]
-    pub fn named(name: &str) -> Option<Wait> {
-        [Wait::Await, Wait::Return].into_iter().find(|wait| wait.name() == name)
+    pub fn from_name(name: &str) -> Option<PromiseUse> {
+        [PromiseUse::Await, PromiseUse::Return].into_iter().find(|wait| wait.name() == name)
     }
 }
 
-/// A function, in the same words on the wire and decoded. The global frame is function 0.
+/// A function, in its wire form and decoded. The global frame is function 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
-    /// Name, for stack traces and `f.name`; empty when it has none.
+    /// Name, for stack traces and `f.name`; empty if it has none.
     #[serde(default)]
     pub name: String,
-    /// Its first instruction (of ENTER: the instruction after it).
+    /// First instruction of the function (of ENTER: the instruction after it).
     pub entry: u32,
-    /// Arguments that are put into the first slots; missing ones are undefined, more are dropped unless `rest`.
+    /// Number of arguments stored in the first slots. Missing ones are undefined; additional ones are dropped unless `rest`.
     /// The global frame has one parameter: the input.
     #[serde(default)]
     pub params: u16,
@@ -133,32 +134,32 @@ pub struct Function {
     /// Slot `params` receives an array of the arguments after the first `params`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rest: bool,
-    /// Names of the slots, unique within the function; hidden ones begin with `$`, a program's own `$` is doubled.
-    /// All slots beyond the parameters begin as undefined.
+    /// Names of the slots, unique within the function. Names of hidden slots begin with `$`; a `$` of the program is doubled.
+    /// All slots after the parameters begin as undefined.
     pub slots: Vec<String>,
-    /// Cells taken along at creation.
+    /// Cells that the closure captures when it is created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub captures: Vec<Capture>,
-    /// Names of the captured variables, for error messages and for showing a scope.
+    /// Names of the captured variables, for error messages and for views of a scope.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capture_names: Vec<String>,
     /// Handlers, innermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub handlers: Vec<Handler>,
+    pub handlers: Vec<ExceptionHandler>,
     /// How it is called.
     #[serde(default)]
     pub kind: FunctionKind,
-    /// Its call gives a promise in Node: it runs only where that is awaited at once.
+    /// Whether a call returns a promise in Node. Such a function runs only where its call is awaited at once.
     #[serde(default, rename = "async", skip_serializing_if = "std::ops::Not::not")]
     pub is_async: bool,
-    /// Most operands that stand on the stack at once, found by verification.
+    /// Most operands on the stack at once, set by verification.
     #[serde(skip)]
     pub max_stack: u32,
 }
 
 /// A constant of the program.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Constant {
+pub enum BytecodeConstant {
     /// `undefined`
     Undefined,
     /// `null`
@@ -167,15 +168,15 @@ pub enum Constant {
     Bool(bool),
     /// A number.
     Number(f64),
-    /// A text, as UTF-16 units.
+    /// A string, as UTF-16 code units.
     Text(Arc<[u16]>),
 }
 
-/// A decoded instruction: eight bytes. Names and constants are indexes into the program's tables, jump targets are
-/// absolute, `argc` counts arguments without receiver and callee.
+/// A decoded instruction of eight bytes. Names and constants are indexes into the program's tables, jump targets are
+/// absolute, and `argc` counts arguments without receiver and callee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each says what the operation of the same name says in op.rs")]
-pub enum Instruction {
+#[allow(missing_docs, reason = "op.rs documents the operation of the same name")]
+pub enum DecodedInstruction {
     Push(u32),
     Pop,
     Load(u16),
@@ -255,7 +256,7 @@ pub enum Instruction {
     NewNative { argc: u16, name: u32 },
     NewNativeSpread { name: u32 },
     Builtin { name: u32 },
-    Ask { what: Ask, argc: u16 },
+    Ask { function: HostFunction, argc: u16 },
     Enter,
     Function(u32),
     This,
@@ -279,7 +280,7 @@ pub enum Instruction {
     Throw,
     ThrowError { name: u16, message: u32 },
     Class { derived: bool },
-    Method { fixed: bool, name: u32 },
+    Method { is_static: bool, name: u32 },
     Fields,
     InitFields,
     SuperCall { argc: u16 },
@@ -288,81 +289,84 @@ pub enum Instruction {
     Halt,
 }
 
-/// Where an instruction comes from.
+/// The location of an instruction in the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    /// Line of the source, from 1; 0 where there is none.
+pub struct SourceLocation {
+    /// Line of the source, from 1; 0 if there is none.
     pub line: u32,
-    /// Column of the source, from 1; 0 where there is none.
+    /// Column of the source, from 1; 0 if there is none.
     pub column: u32,
 }
 
 /// A program that passed verification.
 #[derive(Debug, Clone)]
-pub struct Program {
-    /// The instructions; indexes are those of the wire form.
-    pub code: Vec<Instruction>,
-    /// Where each instruction comes from.
-    pub places: Vec<Place>,
+pub struct VerifiedProgram {
+    /// The instructions, with the indexes of the wire form.
+    pub code: Vec<DecodedInstruction>,
+    /// The location of each instruction.
+    pub locations: Vec<SourceLocation>,
     /// Constants.
-    pub constants: Vec<Constant>,
-    /// Names of properties, methods, built-ins, error classes; patterns, flags and messages.
+    pub constants: Vec<BytecodeConstant>,
+    /// Names of properties, methods, built-ins and error classes; patterns, flags and messages.
     pub names: Vec<Arc<str>>,
     /// Functions; 0 is the global frame.
     pub functions: Vec<Function>,
-    /// Callees as they are written, by instruction ("rows.each" in "rows.each is not a function").
-    pub texts: HashMap<u32, Arc<str>>,
-    /// The immediate use of calls' values, by instruction, where the program has async functions.
-    pub waits: HashMap<u32, Wait>,
-    /// Operands on the frame's stack before each instruction; `None` where no path leads.
-    pub depths: Vec<Option<u32>>,
-    /// The function that each instruction belongs to, where a path leads to it.
+    /// Source texts of callees by instruction ("rows.each" in "rows.each is not a function").
+    pub callee_texts: HashMap<u32, Arc<str>>,
+    /// The immediate use of a call's value by instruction, if the program has async functions.
+    pub promise_uses: HashMap<u32, PromiseUse>,
+    /// Operands on the frame's stack before each instruction; `None` if it is not reachable.
+    pub stack_depths: Vec<Option<u32>>,
+    /// The function that each reachable instruction belongs to.
     pub owners: Vec<u32>,
-    /// Written by hand without ENTER: globals are found by name, and one that was never stored "is not defined".
+    /// Whether the program has no ENTER: globals are found by name, and a global that was never stored "is not defined".
     pub named_globals: bool,
 }
 
-impl Program {
+impl VerifiedProgram {
     /// Decodes and verifies bytecode.
     ///
     /// # Errors
-    /// The first instruction at fault, and why.
-    pub fn decode(wire: &[WireInstruction]) -> Result<Program, BytecodeError> {
+    /// The first invalid instruction, with the reason.
+    pub fn decode(wire: &[Instruction]) -> Result<VerifiedProgram, BytecodeError> {
         if wire.len() > MAX_INSTRUCTIONS {
-            return Err(BytecodeError::at(
+            return Err(BytecodeError::new(
                 0,
                 format!("{} instructions; at most {MAX_INSTRUCTIONS} are run", wire.len()),
             ));
         }
-        let mut decoder = Decoder::new(wire);
+        let mut decoder = InstructionDecoder::new(wire);
         for (at, instruction) in wire.iter().enumerate() {
             let at = u32::try_from(at).unwrap_or(u32::MAX);
             let decoded = decoder.instruction(at, instruction)?;
             decoder.program.code.push(decoded);
-            decoder.program.places.push(Place { line: instruction.line, column: instruction.column.unwrap_or(0) });
+            decoder
+                .program
+                .locations
+                .push(SourceLocation { line: instruction.line, column: instruction.column.unwrap_or(0) });
         }
         let mut program = decoder.program;
-        verify::verify(&mut program)?;
+        verifier::verify(&mut program)?;
         Ok(program)
     }
 
-    /// A program written by hand that only halts. It names no globals, so any may be put into it.
+    /// A program without ENTER that only halts. It names no globals, so any globals can be added to it.
     #[must_use]
-    pub fn halting() -> Arc<Program> {
-        static HALTING: LazyLock<Arc<Program>> = LazyLock::new(|| {
-            let mut program = Decoder::new(&[]).program;
-            program.code.push(Instruction::Halt);
-            program.places.push(Place::default());
-            (program.depths, program.owners) = (vec![Some(0)], vec![0]);
+    pub fn halting() -> Arc<VerifiedProgram> {
+        static HALTING: LazyLock<Arc<VerifiedProgram>> = LazyLock::new(|| {
+            let mut program = InstructionDecoder::new(&[]).program;
+            program.code.push(DecodedInstruction::Halt);
+            program.locations.push(SourceLocation::default());
+            (program.stack_depths, program.owners) = (vec![Some(0)], vec![0]);
             Arc::new(program)
         });
         Arc::clone(&HALTING)
     }
 
-    /// The operation, line and column of an instruction for messages; zeroes past the end.
+    /// The location of an instruction for messages; zeros past the end.
     #[must_use]
-    pub fn place(&self, instruction: u32) -> Place {
-        self.places.get(instruction as usize).copied().unwrap_or_default()
+    pub fn location(&self, instruction: u32) -> SourceLocation {
+        self.locations.get(instruction as usize).copied().unwrap_or_default()
     }
 }
 
@@ -373,13 +377,13 @@ mod tests {
 
     use super::*;
 
-    fn decode(wire: serde_json::Value) -> Result<Program, BytecodeError> {
-        let wire: Vec<WireInstruction> = serde_json::from_value(wire).unwrap();
-        Program::decode(&wire)
+    fn decode(wire: serde_json::Value) -> Result<VerifiedProgram, BytecodeError> {
+        let wire: Vec<Instruction> = serde_json::from_value(wire).unwrap();
+        VerifiedProgram::decode(&wire)
     }
 
     #[test]
-    fn a_program_written_by_hand_finds_its_globals_by_name() {
+    fn program_without_enter_finds_its_globals_by_name() {
         let program = decode(json!([
             {"op": 1, "arg": "Ada", "line": 1}, {"op": 3, "arg": "name", "line": 2}, {"op": 5, "line": 2}, {"op": 7, "line": 2}, {"op": 255, "line": 3}
         ]))
@@ -387,14 +391,14 @@ mod tests {
         assert!(program.named_globals);
         assert_eq!(program.functions[0].slots, ["input", "name"]);
         assert_eq!(program.functions[0].max_stack, 2);
-        assert_eq!(program.code[1], Instruction::LoadGlobal(1));
-        assert_eq!(std::mem::size_of::<Instruction>(), 8);
+        assert_eq!(program.code[1], DecodedInstruction::LoadGlobal(1));
+        assert_eq!(std::mem::size_of::<DecodedInstruction>(), 8);
     }
 
     #[test]
-    fn bytecode_comes_back_from_json_as_it_was() {
+    fn bytecode_round_trips_through_json() {
         let text = r#"[{"op":1,"arg":null,"line":1},{"op":2,"line":1,"column":3},{"op":255,"line":2}]"#;
-        let wire: Vec<WireInstruction> = serde_json::from_str(text).unwrap();
+        let wire: Vec<Instruction> = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&wire).unwrap(), text);
     }
 
@@ -408,7 +412,7 @@ mod tests {
             (json!([{"op": 1, "arg": 1}]), 0, "past the end"),
             (json!([{"op": 16, "arg": -1}]), 0, "a whole number"),
             (json!([{"op": 1, "arg": []}, {"op": 255}]), 0, "a constant"),
-            (json!([{"op": 3, "arg": 9}, {"op": 255}]), 0, "names slot 9 of 1"),
+            (json!([{"op": 3, "arg": 9}, {"op": 255}]), 0, "names slot 9, but there are 1"),
             (json!([{"op": 1, "arg": 1}, {"op": 16, "arg": 0}]), 1, "another path with 0"),
             (json!([{"op": 255}, {"op": 96, "arg": {"entry": 0, "slots": []}}]), 1, "only at instruction 0"),
             (json!([{"op": 96, "arg": {"entry": 1, "slots": ["a", "a"]}}, {"op": 255}]), 1, "two slots named"),

@@ -1,29 +1,31 @@
-//! How properties are found, set, deleted and listed.
+//! Property access: get, set, delete, test and enumerate.
+//!
+//! Property keys are strings, and all properties are data properties: neither accessors nor Symbols exist. Code is strict.
 
-use super::builtin::{Builtin, Receiver, Registry, methods_named};
+use super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::builtin::{Builtin, Receiver, Registry, methods_by_name};
 use super::entry::Entry;
 use super::heap::Heap;
 use super::machine::Machine;
 use super::object::{Closure, Object};
-use super::raise::{Raise, type_error, unsupported};
-use super::table::{Table, Which};
+use super::table::{Table, TableKind};
 use super::text::Str;
 use super::value::{HeapRef, Value};
 use crate::value::sort_by;
 
-/// Prototypes are followed this far.
-const CHAIN: usize = 10_000;
+/// Longest prototype chain that a lookup follows.
+const MAX_PROTOTYPE_CHAIN: usize = 10_000;
 
-/// The accessor that all objects inherit: what no data property of that name hides.
-const PROTO: &str = "__proto__";
+/// The accessor that every object inherits. A property of that name is supported only as an own property.
+const PROTO_ACCESSOR: &str = "__proto__";
 
-/// Accessors of functions that throw.
-const POISONED: [&str; 2] = ["arguments", "caller"];
+/// Accessors of functions that throw. ECMA-262 §10.2.4 AddRestrictedFunctionProperties.
+const POISONED_ACCESSORS: [&str; 2] = ["arguments", "caller"];
 const POISONED_MESSAGE: &str = "'caller', 'callee', and 'arguments' properties may not be accessed on strict mode functions or the \
                                 arguments objects for calls to them";
 
 impl Machine {
-    /// The kind of receiver whose built-in methods a value has.
+    /// The built-in prototype whose methods a value has.
     #[inline]
     pub(super) fn receiver(&self, value: &Value) -> Option<Receiver> {
         Some(match value {
@@ -34,7 +36,7 @@ impl Machine {
                 Entry::Error(_) => Receiver::Error,
                 Entry::Map(_) => Receiver::Map,
                 Entry::Set(_) => Receiver::Set,
-                Entry::Cursor(_) => Receiver::Iterator,
+                Entry::Iterator(_) => Receiver::Iterator,
                 Entry::RegExp(_) => Receiver::RegExp,
                 _ => return None,
             },
@@ -47,23 +49,24 @@ impl Machine {
         })
     }
 
-    /// `value[key]` for a text key.
-    pub(super) fn property(&self, value: &Value, key: &Value) -> Result<Value, Raise> {
+    /// `value[key]` for a string key. ECMA-262 §7.3.3 GetV and §10.1.8.1 OrdinaryGet.
+    /// Deviation: where Node has a property that this machine lacks, the execution ends as unsupported.
+    pub(super) fn property(&self, value: &Value, key: &Value) -> Result<Value, AbruptCompletion> {
         if let Some(found) = self.own_or_inherited(value, key)? {
             return Ok(found);
         }
         let (Some(receiver), Value::Text(name)) = (self.receiver(value), key) else { return Ok(Value::Undefined) };
         let name = name.to_utf8();
-        if name == PROTO {
+        if name == PROTO_ACCESSOR {
             return unsupported("a prototype as a value is not supported");
         }
-        if receiver == Receiver::Function && POISONED.contains(&&*name) {
+        if receiver == Receiver::Function && POISONED_ACCESSORS.contains(&&*name) {
             return type_error(POISONED_MESSAGE);
         }
         let found = inherited_builtin(receiver, &name);
         if matches!(found, Value::Undefined)
             && (matches!(value, Value::Builtin(builtin) if !builtin.name().contains('.'))
-                || is_missing(receiver, &name))
+                || is_unsupported_property(receiver, &name))
         {
             let owner = match value {
                 Value::Builtin(builtin) => builtin.name().to_owned(),
@@ -74,8 +77,8 @@ impl Machine {
         Ok(found)
     }
 
-    /// `value[key]` as far as it is not a built-in method.
-    pub(super) fn own_or_inherited(&self, value: &Value, key: &Value) -> Result<Option<Value>, Raise> {
+    /// `value[key]` without the methods of built-in prototypes.
+    pub(super) fn own_or_inherited(&self, value: &Value, key: &Value) -> Result<Option<Value>, AbruptCompletion> {
         let Value::Text(name) = key else { return Ok(None) };
         match value {
             Value::Ref(at) => self.object_property(*at, key, name),
@@ -88,9 +91,11 @@ impl Machine {
         }
     }
 
-    fn object_property(&self, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, Raise> {
+    /// An own property of an object, or one inherited from an object of the program. ECMA-262 §10.1.8.1 OrdinaryGet.
+    /// Deviation: `name`, `message` and `constructor` of an error and the flags of a regexp are found here, not on prototypes.
+    fn object_property(&self, at: HeapRef, key: &Value, name: &Str) -> Result<Option<Value>, AbruptCompletion> {
         Ok(match self.heap.get(at) {
-            Entry::Object(object) => self.chained(object, key),
+            Entry::Object(object) => self.get_from_chain(object, key),
             Entry::Array(array) => {
                 if let Some(index) = name.array_index() {
                     return Ok(Some(self.heap.element(at, index as usize).or_undefined()));
@@ -102,14 +107,14 @@ impl Machine {
             }
             Entry::Closure(closure) => self.closure_property(at, closure, key, name),
             Entry::Error(error) => {
-                self.heap.table_get(&error.hidden, key).or_else(|| self.chained(&error.object, key)).or_else(|| {
-                    match name.to_utf8().as_str() {
+                self.heap.table_get(&error.hidden, key).or_else(|| self.get_from_chain(&error.object, key)).or_else(
+                    || match name.to_utf8().as_str() {
                         "name" => Some(Value::text(error.kind.name())),
                         "message" => Some(Value::Text(Str::empty())),
-                        "constructor" => Registry::get().find(error.kind.name()).map(Value::Builtin),
+                        "constructor" => Registry::global().find(error.kind.name()).map(Value::Builtin),
                         _ => None,
-                    }
-                })
+                    },
+                )
             }
             Entry::Map(table) | Entry::Set(table) if *name == Str::new("size") => {
                 Some(Value::Number(table.len() as f64))
@@ -147,11 +152,11 @@ impl Machine {
         })
     }
 
-    /// Looks along the prototypes of the program.
+    /// Looks up a key in an object and the program's objects on its prototype chain. ECMA-262 §10.1.8.1 OrdinaryGet.
     #[inline]
-    pub(super) fn chained(&self, object: &Object, key: &Value) -> Option<Value> {
+    pub(super) fn get_from_chain(&self, object: &Object, key: &Value) -> Option<Value> {
         let mut object = object;
-        for _ in 0..CHAIN {
+        for _ in 0..MAX_PROTOTYPE_CHAIN {
             if let Some(value) = self.heap.table_get(&object.table, key) {
                 return Some(value);
             }
@@ -163,9 +168,10 @@ impl Machine {
         None
     }
 
+    /// A property of a function or of the classes that it extends. ECMA-262 §10.1.8.1 OrdinaryGet and §20.2.4 Function Instances.
     fn closure_property(&self, at: HeapRef, closure: &Closure, key: &Value, name: &Str) -> Option<Value> {
         let mut closure = closure;
-        for step in 0..CHAIN {
+        for step in 0..MAX_PROTOTYPE_CHAIN {
             let own = self.heap.table_get(&closure.table, key).or_else(|| self.heap.table_get(&closure.hidden, key));
             if own.is_some() {
                 return own;
@@ -195,19 +201,24 @@ impl Machine {
         None
     }
 
-    /// `value[key] = new` for a text key.
-    pub(super) fn set_property(&mut self, target: &Value, key: Value, value: Value) -> Result<(), Raise> {
-        let Value::Text(name) = &key else { return Err(Raise::Internal("a property key that is no text")) };
-        if name.len() == PROTO.len() && *name == Str::new(PROTO) && !target.is_nullish() && !self.has_own(target, &key)
+    /// `target[key] = value` for a string key. ECMA-262 §7.3.4 Set with _throw_ true, and §10.4.2.4 ArraySetLength.
+    /// Deviations: properties of Maps, Sets, iterators, built-ins and regexps (except `lastIndex`) are not supported. An
+    /// inherited property never blocks the assignment.
+    pub(super) fn set_property(&mut self, target: &Value, key: Value, value: Value) -> Result<(), AbruptCompletion> {
+        let Value::Text(name) = &key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
+        if name.len() == PROTO_ACCESSOR.len()
+            && *name == Str::new(PROTO_ACCESSOR)
+            && !target.is_nullish()
+            && !self.has_own(target, &key)
         {
             return match value {
                 Value::Ref(_) | Value::Builtin(_) | Value::Null => unsupported("setting a prototype is not supported"),
-                // The accessor passes over what is not an object.
+                // The setter ignores values that are not objects.
                 _ => Ok(()),
             };
         }
         if self.receiver(target) == Some(Receiver::Function)
-            && POISONED.iter().any(|poisoned| *name == Str::new(poisoned))
+            && POISONED_ACCESSORS.iter().any(|poisoned| *name == Str::new(poisoned))
             && !self.has_own(target, &key)
         {
             return type_error(POISONED_MESSAGE);
@@ -224,7 +235,7 @@ impl Machine {
                 return type_error(format!(
                     "Cannot create property '{name}' on {} '{}'",
                     self.type_of(target),
-                    self.text_of(target)?
+                    self.to_text(target)?
                 ));
             }
             _ => return unsupported(format!("assigning to the property '{name}' of a built-in is not supported")),
@@ -234,7 +245,7 @@ impl Machine {
                 if object.frozen {
                     return self.refuse_frozen(at, &key, name);
                 }
-                self.heap.table_set(at, Which::Main, key, value);
+                self.heap.table_set(at, TableKind::Main, key, value);
             }
             Entry::Array(array) => {
                 let frozen = array.frozen;
@@ -244,21 +255,21 @@ impl Machine {
                 if let Some(index) = name.array_index() {
                     self.heap.set_element(at, index as usize, value)?;
                 } else if *name == Str::new("length") {
-                    let length = self.number_of(&value)?;
+                    let length = self.to_number(&value)?;
                     if length < 0.0 || length.fract() != 0.0 || length > f64::from(u32::MAX) {
-                        return super::raise::range_error("Invalid array length");
+                        return super::abrupt_completion::range_error("Invalid array length");
                     }
                     self.heap.set_array_len(at, length as usize)?;
                 } else if *name == Str::new("constructor") {
                     return unsupported("an array with a constructor of its own is not supported");
                 } else {
-                    self.heap.table_set(at, Which::Main, key, value);
+                    self.heap.table_set(at, TableKind::Main, key, value);
                 }
             }
             Entry::Error(error) => {
                 let hidden = self.heap.table_get(&error.hidden, &key).is_some()
                     || (error.hidden.is_empty() && *name == Str::new("message"));
-                self.heap.table_set(at, if hidden { Which::Hidden } else { Which::Main }, key, value);
+                self.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
             }
             Entry::Closure(closure) => {
                 let plain = closure.class.is_none();
@@ -271,24 +282,25 @@ impl Machine {
                     return type_error(format!("Cannot assign to read only property '{name}' of function"));
                 }
                 let hidden = self.heap.table_get(&closure.hidden, &key).is_some();
-                self.heap.table_set(at, if hidden { Which::Hidden } else { Which::Main }, key, value);
+                self.heap.table_set(at, if hidden { TableKind::Hidden } else { TableKind::Main }, key, value);
             }
             Entry::RegExp(_) if *name == Str::new("lastIndex") => {
-                let index = self.number_of(&value)?;
+                let index = self.to_number(&value)?;
                 if let Some(Entry::RegExp(regexp)) = self.heap.get_mut(at) {
                     regexp.last_index = index;
                 }
             }
-            Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Cursor(_) | Entry::Bound(_) => {
+            Entry::Map(_) | Entry::Set(_) | Entry::RegExp(_) | Entry::Iterator(_) | Entry::Bound(_) => {
                 let what = self.receiver(target).map_or("object", Receiver::name);
                 return unsupported(format!("setting the property '{name}' of a {what} is not supported"));
             }
-            _ => return Err(Raise::Internal("a property of what is no object")),
+            _ => return Err(AbruptCompletion::Internal("a property of a value that is not an object")),
         }
         Ok(())
     }
 
-    fn refuse_frozen(&self, at: HeapRef, key: &Value, name: &Str) -> Result<(), Raise> {
+    /// The error of a write to a frozen object. ECMA-262 §10.1.9.2 OrdinarySetWithOwnDescriptor.
+    fn refuse_frozen(&self, at: HeapRef, key: &Value, name: &Str) -> Result<(), AbruptCompletion> {
         let what = if matches!(self.heap.get(at), Entry::Array(_)) { "[object Array]" } else { "#<Object>" };
         if self.has_own(&Value::Ref(at), key) {
             return type_error(format!("Cannot assign to read only property '{name}' of object '{what}'"));
@@ -296,9 +308,10 @@ impl Machine {
         type_error(format!("Cannot add property {name}, object is not extensible"))
     }
 
-    /// `delete target[key]`
-    pub(super) fn delete_property(&mut self, target: &Value, key: &Value) -> Result<bool, Raise> {
-        let Value::Text(name) = key else { return Err(Raise::Internal("a property key that is no text")) };
+    /// `delete target[key]`. ECMA-262 §13.5.1 The delete Operator and §10.1.10.1 OrdinaryDelete, in strict mode.
+    /// Deviation: deleting `name`, `length` or `prototype` of a function, or a property of a built-in, is not supported.
+    pub(super) fn delete_property(&mut self, target: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
+        let Value::Text(name) = key else { return Err(AbruptCompletion::Internal("a property key of another type")) };
         let at = match target {
             Value::Ref(at) => *at,
             Value::Undefined | Value::Null => {
@@ -327,11 +340,11 @@ impl Machine {
                 } else if *name == Str::new("length") {
                     return type_error("Cannot delete property 'length' of [object Array]");
                 } else if array.extra.is_some() {
-                    self.heap.table_remove(at, Which::Main, key);
+                    self.heap.table_remove(at, TableKind::Main, key);
                 }
             }
             Entry::Object(_) => {
-                self.heap.table_remove(at, Which::Main, key);
+                self.heap.table_remove(at, TableKind::Main, key);
             }
             Entry::Closure(_) | Entry::Bound(_)
                 if matches!(name.to_utf8().as_str(), "name" | "length" | "prototype") =>
@@ -339,14 +352,15 @@ impl Machine {
                 return unsupported(format!("deleting the property '{name}' of a function is not supported"));
             }
             Entry::Closure(_) | Entry::Error(_) => {
-                let _ = self.heap.table_remove(at, Which::Main, key) || self.heap.table_remove(at, Which::Hidden, key);
+                let _ = self.heap.table_remove(at, TableKind::Main, key)
+                    || self.heap.table_remove(at, TableKind::Hidden, key);
             }
             _ => {}
         }
         Ok(true)
     }
 
-    /// Whether the value itself has the key.
+    /// Whether the value itself has the key. ECMA-262 §7.3.12 HasOwnProperty.
     pub(super) fn has_own(&self, value: &Value, key: &Value) -> bool {
         let Value::Text(name) = key else { return false };
         let in_table = |table: &Table| self.heap.table_get(table, key).is_some();
@@ -374,21 +388,22 @@ impl Machine {
         }
     }
 
-    /// `key in value`
-    pub(super) fn has(&self, value: &Value, key: &Value) -> Result<bool, Raise> {
+    /// `key in value`. ECMA-262 §13.10 Relational Operators and §7.3.11 HasProperty.
+    pub(super) fn has_property(&self, value: &Value, key: &Value) -> Result<bool, AbruptCompletion> {
         match value {
             Value::Ref(_) | Value::Builtin(_) => {
                 let inherits = |name: &Str| {
-                    let names = if self.receiver(value) == Some(Receiver::Function) { &POISONED[..] } else { &[] };
-                    names.iter().chain([&PROTO]).any(|one| *name == Str::new(one))
+                    let names =
+                        if self.receiver(value) == Some(Receiver::Function) { &POISONED_ACCESSORS[..] } else { &[] };
+                    names.iter().chain([&PROTO_ACCESSOR]).any(|one| *name == Str::new(one))
                 };
                 if self.has_own(value, key) || matches!(key, Value::Text(name) if inherits(name)) {
                     return Ok(true);
                 }
-                // A property may be there and undefined, so the chain is walked for presence, not for the value.
+                // A property may exist with the value `undefined`, so the chain is searched for the property and not for its value.
                 if let Value::Ref(at) = value
                     && let Entry::Object(object) = self.heap.get(*at)
-                    && self.chained(object, key).is_some()
+                    && self.get_from_chain(object, key).is_some()
                 {
                     return Ok(true);
                 }
@@ -396,30 +411,30 @@ impl Machine {
             }
             _ => type_error(format!(
                 "Cannot use 'in' operator to search for '{}' in {}",
-                self.text_of(key)?,
-                self.text_of(value)?
+                self.to_text(key)?,
+                self.to_text(value)?
             )),
         }
     }
 
-    /// The own enumerable keys, in JavaScript's order.
+    /// The own enumerable keys in the order of ECMA-262 §10.1.11.1 OrdinaryOwnPropertyKeys.
     pub(super) fn own_keys(&self, value: &Value) -> Vec<Value> {
         self.heap.own_keys(value)
     }
 
-    /// The own enumerable keys with their values.
+    /// The own enumerable keys with their values. ECMA-262 §7.3.23 EnumerableOwnProperties.
     pub(super) fn own_entries(&self, value: &Value) -> Vec<(Value, Value)> {
         self.heap.own_entries(value)
     }
 
-    /// The keys that `for-in` visits: own ones, then inherited enumerable ones.
+    /// The keys that `for-in` visits: own ones, then inherited enumerable ones. ECMA-262 §14.7.5.9 EnumerateObjectProperties.
     pub(super) fn keys_for_in(&self, value: &Value) -> Vec<Value> {
         let mut keys = self.own_keys(value);
         if let Value::Ref(at) = value
             && let Entry::Object(object) = self.heap.get(*at)
         {
             let mut proto = object.proto;
-            for _ in 0..CHAIN {
+            for _ in 0..MAX_PROTOTYPE_CHAIN {
                 let Some(Entry::Object(object)) = proto.map(|p| self.heap.get(p)) else { break };
                 if !object.prototype {
                     for (key, _) in self.heap.table_entries(&object.table) {
@@ -441,11 +456,12 @@ impl Machine {
 }
 
 impl Heap {
-    /// The entries of a table in JavaScript's order: indexes ascending, then the others as they were inserted.
+    /// The entries of a table: indexes in ascending order, then the others in order of insertion.
+    /// ECMA-262 §10.1.11.1 OrdinaryOwnPropertyKeys.
     pub(super) fn table_entries(&self, table: &Table) -> Vec<(Value, Value)> {
         let mut entries = Vec::with_capacity(table.len());
         let mut indexes = Vec::new();
-        self.table_each(table, |key, value| match key {
+        self.visit_table_entries(table, |key, value| match key {
             Value::Text(text) => match text.array_index() {
                 Some(index) => indexes.push((index, key.clone(), value.clone())),
                 None => entries.push((key.clone(), value.clone())),
@@ -459,7 +475,7 @@ impl Heap {
         indexes.into_iter().map(|(_, key, value)| (key, value)).chain(entries).collect()
     }
 
-    /// The own enumerable keys with their values, in JavaScript's order.
+    /// The own enumerable keys with their values. ECMA-262 §7.3.23 EnumerableOwnProperties.
     pub(super) fn own_entries(&self, value: &Value) -> Vec<(Value, Value)> {
         match value {
             Value::Text(text) => (0..text.len()).map(|i| (index_key(i), Value::Text(text.slice(i, i + 1)))).collect(),
@@ -486,7 +502,7 @@ impl Heap {
         }
     }
 
-    /// The own enumerable keys, in JavaScript's order.
+    /// The own enumerable keys. ECMA-262 §7.3.23 EnumerableOwnProperties.
     pub(super) fn own_keys(&self, value: &Value) -> Vec<Value> {
         self.own_entries(value).into_iter().map(|(key, _)| key).collect()
     }
@@ -501,6 +517,7 @@ pub(super) fn nullish_name(value: &Value) -> &'static str {
     if matches!(value, Value::Null) { "null" } else { "undefined" }
 }
 
+/// An own property of a string. ECMA-262 §10.4.3.5 StringGetOwnProperty.
 fn text_property(text: &Str, name: &Str) -> Option<Value> {
     if let Some(index) = name.array_index() {
         return text.unit(index as usize).map(|unit| Value::Text(Str::single(unit)));
@@ -508,8 +525,9 @@ fn text_property(text: &Str, name: &Str) -> Option<Value> {
     (*name == Str::new("length")).then(|| Value::Number(text.len() as f64))
 }
 
+/// An own property of a built-in function or namespace. ECMA-262 §10.3 Built-in Function Objects.
 fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
-    let registry = Registry::get();
+    let registry = Registry::global();
     let owner = registry.name(builtin);
     let member = format!("{owner}.{name}");
     if let Some(found) = registry.find(&member) {
@@ -525,19 +543,20 @@ fn builtin_property(builtin: Builtin, name: &Str) -> Option<Value> {
     }
 }
 
-/// Whether Node's values of this kind have such a property and the machine's have not.
-fn is_missing(receiver: Receiver, name: &str) -> bool {
-    let missing = super::globals::MISSING.iter().filter(|(of, _)| *of == "Object" || *of == receiver.name());
+/// Whether values of this kind have the property in Node and lack it here.
+fn is_unsupported_property(receiver: Receiver, name: &str) -> bool {
+    let missing =
+        super::globals::UNSUPPORTED_PROPERTIES.iter().filter(|(of, _)| *of == "Object" || *of == receiver.name());
     missing.flat_map(|(_, names)| *names).any(|one| *one == name)
 }
 
-/// A built-in method as a value, or the constructor.
+/// The constructor or a built-in method as a value.
 fn inherited_builtin(receiver: Receiver, name: &str) -> Value {
-    let registry = Registry::get();
+    let registry = Registry::global();
     if name == "constructor" {
         return registry.find(receiver.name()).map_or(Value::Undefined, Value::Builtin);
     }
-    let methods = methods_named(name);
+    let methods = methods_by_name(name);
     let own = methods.get(receiver as usize).copied().flatten();
     own.or(methods[Receiver::Object as usize]).map_or(Value::Undefined, Value::Builtin)
 }

@@ -1,15 +1,15 @@
-//! A machine saved and restored. The head (frames, stack, counters) and the pages of the heap are saved apart, so that a
-//! turn writes the pages it changed and no others.
+//! Saving and restoring a machine. The head (frames, stack, counters) and the pages of the heap are saved separately, so that a
+//! commit writes only the pages that changed.
 //!
 //! | entry | form |
 //! |---|---|
-//! | free place | `null` |
+//! | free slot | `null` |
 //! | variable shared by closures | `["c", value]` |
 //! | array | `["a", frozen, table of other properties or null, [value…]]` |
 //! | array of more than 512 elements | `["A", frozen, table or null, start, length, [chunk…]]` |
 //! | chunk of an array | `["k", [value…]]` |
 //! | object | `["o", flags (1 frozen, 2 prototype of a class), prototype or 0, table]` |
-//! | function | `["f", number, [cell…]]`, and where it has more: `, this or [], home or 0, static, class, table, hidden table]` |
+//! | function | `["f", number, [cell…]]`, and if it has more: `, this or [], home or 0, static, class, table, hidden table]` |
 //! | class, within its function | `[prototype, parent or [], field initialiser or 0]` or null |
 //! | error | `["e", kind, hidden table, flags, prototype or 0, table]` |
 //! | Map, Set | `["m", table]`, `["s", table]` |
@@ -18,38 +18,38 @@
 //! | bound function | `["b", function, this, [argument…]]` |
 //! | chunk of a table | `["p", [key, value, …], [insertion number…]]` |
 //!
-//! A table is `[key, value, …]` in order of insertion; of a Map or Set `{ next, numbers, pairs }`; of more than 256
-//! entries `{ len, chunks, next }`. Values are as on the wire (`wire.rs`), and beside those `{"$ref":n}`,
+//! A table is `[key, value, …]` in order of insertion; that of a Map or Set is `{ next, numbers, pairs }`; one with more than 256
+//! entries is `{ len, chunks, next }`. Values have their wire form (`wire.rs`) or one of `{"$ref":n}`,
 //! `{"$builtin":name}`, `{"$uninitialised":true}` and `{"$hole":true}`. References are page × 64 + slot.
 //!
-//! `machine.call` is what is open: one question with all it says, or `{ together: n }` where the operands tell n of them.
-//! `machine.keys` is the reference of a Map: how often was asked under each key.
+//! `machine.call` is the open call: one call with all its parts, or `{ together: n }` for n calls that the operands describe.
+//! `machine.keys` is the reference of a Map from keys to the number of calls with each.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use super::callback::{Kind, Waiting};
-use super::encode::Encoder;
+use super::array_sort::{ArraySort, MergeSort, SortAlgorithm, UncomparedElements};
+use super::callback::{CallbackMethod, NativeFrame};
 use super::entry::Entry;
-use super::frame::{CodeFrame, Entered, Frame};
-use super::heap::{Heap, PAGE};
+use super::entry_decoder::{self, EntryDecoder, ReadResult};
+use super::entry_encoder::EntryEncoder;
+use super::frame::{CallKind, CodeFrame, Frame};
+use super::heap::{ENTRIES_PER_PAGE, Heap};
 use super::limits::Limits;
-use super::machine::{Asked, Machine, OpenCall};
-use super::open::read_asked;
-use super::program::Program;
-use super::random::Random;
-use super::read::{self, Read, Reader};
-use super::sorting::{MergeSort, Order, Sorting, Uncompared};
+use super::machine::{Machine, SuspendedCall, SuspendedRequests};
+use super::program::VerifiedProgram;
+use super::suspended_call::read_suspended_requests;
 use super::timsort::TimSort;
 use super::value::HeapRef;
-use crate::value::canonical_into;
+use super::xoshiro::Xoshiro256;
+use crate::value::write_canonical_json;
 
 /// A machine without its heap.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
-    /// The next instruction; while a call is open, the one that asked.
+pub struct MachineSnapshot {
+    /// The next instruction; while a call is open, the instruction that made it.
     pub pc: u32,
     /// Operands of all frames, outermost first.
     pub stack: Json,
@@ -63,57 +63,57 @@ pub struct Saved {
     pub machine: Json,
 }
 
-/// Why a machine cannot be restored.
+/// The reason why a machine cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the saved state cannot be restored: {message}")]
 pub struct RestoreError {
-    /// What is wrong with it.
+    /// The defect of the saved state.
     pub message: String,
 }
 
 impl Machine {
-    /// The machine without its heap.
+    /// The state of the machine without its heap.
     #[must_use]
-    pub fn save(&self) -> Saved {
-        let mut encoder = Encoder::exact(&self.heap);
+    pub fn save(&self) -> MachineSnapshot {
+        let mut encoder = EntryEncoder::exact(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let mut machine = Map::new();
         machine.insert("instructions".to_owned(), json!(self.instructions));
         machine.insert("calls".to_owned(), json!(self.calls));
         machine.insert("outputBytes".to_owned(), json!(self.output_bytes));
-        if let Some(open) = &self.open {
-            let mut call = self.call_of(open);
+        if let Some(open) = &self.suspended_call {
+            let mut call = self.encode_suspended_call(open);
             call.insert("operands".to_owned(), encoder.values(&open.operands));
             machine.insert("call".to_owned(), Json::Object(call));
         }
-        if self.keys != HeapRef::NONE {
-            machine.insert("keys".to_owned(), encoder.reference(self.keys));
+        if self.key_counts != HeapRef::NONE {
+            machine.insert("keys".to_owned(), encoder.reference(self.key_counts));
         }
         if let Some(pending) = &self.pending {
             machine.insert("pending".to_owned(), encoder.value(pending));
         }
-        if self.owed > 0 {
-            machine.insert("owed".to_owned(), json!(self.owed));
+        if self.deferred_work > 0 {
+            machine.insert("owed".to_owned(), json!(self.deferred_work));
         }
-        if self.spent {
+        if self.heap_discarded {
             machine.insert("spent".to_owned(), json!(true));
         }
         if !self.output.is_empty() {
             machine.insert("output".to_owned(), json!(self.output));
         }
-        Saved {
+        MachineSnapshot {
             pc: self.pc,
             stack,
             scopes,
             heap: json!({
                 "pageCount": self.heap.page_count(),
-                "nextRef": u64::from(self.heap.page_count()) * u64::from(PAGE),
+                "nextRef": u64::from(self.heap.page_count()) * u64::from(ENTRIES_PER_PAGE),
                 "cursors": self.heap.cursors,
                 "allocated": self.heap.allocated,
                 "live": self.heap.live,
-                "claimed": self.heap.claimed,
+                "claimed": self.heap.shared_text_bytes,
             }),
-            random: random_of(&self.random),
+            random: encode_random(&self.random),
             machine: Json::Object(machine),
         }
     }
@@ -124,19 +124,19 @@ impl Machine {
         self.heap.dirty_pages()
     }
 
-    /// Bytes of these pages.
+    /// Weight of these pages in bytes.
     #[must_use]
     pub fn dirty_bytes(&self) -> u64 {
         self.heap.dirty_weight()
     }
 
-    /// Bytes of the output that waits to be taken.
+    /// Bytes of the output that was not taken yet.
     #[must_use]
-    pub fn waiting_output_bytes(&self) -> u64 {
+    pub fn pending_output_bytes(&self) -> u64 {
         self.output.iter().map(|line| line.len() as u64).sum()
     }
 
-    /// Bytes that the heap takes, garbage included. The machine has stopped.
+    /// Bytes of the heap, including garbage. The machine must have stopped.
     #[must_use]
     pub fn heap_bytes(&self) -> u64 {
         self.heap.weight()
@@ -148,20 +148,20 @@ impl Machine {
         self.heap.page_count()
     }
 
-    /// The JSON text of a page of the heap: a list of entries, null for free places. A page is a text in its row because a tree of small
-    /// JSON values takes thirty times the memory of its text.
+    /// The JSON text of a page of the heap: an array of entries, with null for free slots. Its row stores the page as one string, because a tree
+    /// of small JSON values takes thirty times the memory of its text.
     #[must_use]
     pub fn encode_page(&self, page: u32) -> String {
-        let mut encoder = Encoder::exact(&self.heap);
+        let mut encoder = EntryEncoder::exact(&self.heap);
         encoder.text.push('[');
         let mut end = encoder.text.len();
         for slot in 0..self.heap.page(page).len() as u32 {
-            let at = HeapRef(page * PAGE + slot);
+            let at = HeapRef(page * ENTRIES_PER_PAGE + slot);
             if slot > 0 {
                 encoder.text.push(',');
             }
             encoder.write_entry(at);
-            // Free places at the end say nothing.
+            // Free slots at the end are omitted.
             if !matches!(self.heap.get(at), Entry::Free) {
                 end = encoder.text.len();
             }
@@ -171,47 +171,50 @@ impl Machine {
         encoder.text
     }
 
-    /// Forgets which pages changed: they are saved.
+    /// Marks all pages as saved.
     pub fn mark_clean(&mut self) {
         self.heap.mark_clean();
     }
 
-    /// A machine as it was saved. `pages` are by number, each taken when the one before it is read; null is an empty page, and an error is why
-    /// a page cannot be had.
+    /// A machine from its saved state. `pages` are in order of number, and each is taken after the one before it is read. Null is an empty page;
+    /// an error is the reason why a page is not available.
     ///
     /// # Errors
     /// A state that is damaged or belongs to another program.
     pub fn restore(
-        program: Arc<Program>,
-        saved: &Saved,
+        program: Arc<VerifiedProgram>,
+        saved: &MachineSnapshot,
         pages: impl IntoIterator<Item = Result<Json, String>>,
         limits: Limits,
     ) -> Result<Machine, RestoreError> {
         let mut machine = Machine::blank(program, limits);
-        machine.read(saved, pages).map_err(|message| RestoreError { message })?;
+        machine.read_snapshot(saved, pages).map_err(|message| RestoreError { message })?;
         Ok(machine)
     }
 
-    /// Writes what the state hash is taken of, as canonical JSON: frames, operands, variables, everything reachable from them renumbered in the
-    /// order in which it is met, the state of `Math.random` and the open call.
+    /// Writes the input of the state hash as canonical JSON: frames, operands, variables, every entry reachable from them, renumbered in the
+    /// order of discovery, the state of `Math.random` and the open call.
     pub fn write_state(&self, text: &mut String) {
-        let mut encoder = Encoder::canonical(&self.heap);
+        let mut encoder = EntryEncoder::canonical(&self.heap);
         let (scopes, stack) = self.encode_frames(&mut encoder);
         let pending = self.pending.as_ref().map_or(Json::Null, |value| encoder.value(value));
-        let mut call = self.open.as_ref().map_or(Json::Null, |open| Json::Object(self.call_of(open)));
-        if let Some(open) = self.open.as_ref().filter(|open| matches!(open.asked, Asked::Together(_))) {
+        let mut call =
+            self.suspended_call.as_ref().map_or(Json::Null, |open| Json::Object(self.encode_suspended_call(open)));
+        if let Some(open) =
+            self.suspended_call.as_ref().filter(|open| matches!(open.requests, SuspendedRequests::All(_)))
+        {
             call["operands"] = encoder.values(&open.operands);
         }
-        let keys = (self.keys != HeapRef::NONE).then(|| encoder.reference(self.keys));
+        let keys = (self.key_counts != HeapRef::NONE).then(|| encoder.reference(self.key_counts));
         let part = |text: &mut String, name: &str, value: &Json| {
             text.push_str(name);
-            canonical_into(value, text);
+            write_canonical_json(value, text);
         };
         part(text, "{\"call\":", &call);
         text.push_str(",\"heap\":[");
         encoder.text = std::mem::take(text);
         let mut written = 0;
-        while let Some(at) = encoder.met.get(written).copied() {
+        while let Some(at) = encoder.discovered.get(written).copied() {
             if written > 0 {
                 encoder.text.push(',');
             }
@@ -220,20 +223,20 @@ impl Machine {
         }
         *text = encoder.text;
         text.push(']');
-        // A state without keys has the hash that it always had.
+        // The member is absent without keys, so that states without keys keep their hash.
         if let Some(keys) = keys {
             part(text, ",\"keys\":", &keys);
         }
         part(text, ",\"pc\":", &json!(self.pc));
         part(text, ",\"pending\":", &pending);
-        part(text, ",\"random\":", &random_of(&self.random));
+        part(text, ",\"random\":", &encode_random(&self.random));
         part(text, ",\"scopes\":", &scopes);
         part(text, ",\"stack\":", &stack);
         text.push('}');
     }
 
-    /// The frames, and the values of the stack that are no variables.
-    fn encode_frames(&self, encoder: &mut Encoder<'_>) -> (Json, Json) {
+    /// The frames, and the values of the stack that are not variables.
+    fn encode_frames(&self, encoder: &mut EntryEncoder<'_>) -> (Json, Json) {
         let mut scopes = Vec::with_capacity(self.frames.len());
         let mut operands = Vec::new();
         let mut at = 0;
@@ -258,12 +261,12 @@ impl Machine {
                         scope.insert("$closure".to_owned(), encoder.reference(frame.closure));
                         scope.insert("$bottom".to_owned(), json!(frame.bottom));
                         scope.insert("$base".to_owned(), json!(frame.base));
-                        match frame.entry {
-                            Entered::Plain => {}
-                            Entered::New(class) => {
+                        match frame.call_kind {
+                            CallKind::Plain => {}
+                            CallKind::New(class) => {
                                 scope.insert("$new".to_owned(), encoder.reference(class));
                             }
-                            Entered::Super(class) => {
+                            CallKind::Super(class) => {
                                 scope.insert("$super".to_owned(), encoder.reference(class));
                             }
                         }
@@ -273,7 +276,7 @@ impl Machine {
                 Frame::Native(waiting) => {
                     scope.insert("function".to_owned(), json!(waiting.kind.name()));
                     scope.insert("variables".to_owned(), json!({}));
-                    scope.insert("$waiting".to_owned(), encode_waiting(waiting, encoder));
+                    scope.insert("$waiting".to_owned(), encode_native_frame(waiting, encoder));
                 }
             }
             scopes.push(Json::Object(scope));
@@ -282,17 +285,21 @@ impl Machine {
         (Json::Array(scopes), Json::Array(operands))
     }
 
-    fn read(&mut self, saved: &Saved, pages: impl IntoIterator<Item = Read<Json>>) -> Read<()> {
-        let count = read::number(&saved.heap["pageCount"])? as usize;
+    fn read_snapshot(
+        &mut self,
+        saved: &MachineSnapshot,
+        pages: impl IntoIterator<Item = ReadResult<Json>>,
+    ) -> ReadResult<()> {
+        let count = entry_decoder::number(&saved.heap["pageCount"])? as usize;
         let mut heap = Vec::new();
-        let mut reader = Reader::new(self.linked.texts());
+        let mut reader = EntryDecoder::new(self.linked.name_texts());
         for (number, page) in pages.into_iter().enumerate() {
             let page = page.map_err(|message| format!("page {number}: {message}"))?;
-            let entries = if page.is_null() { &[][..] } else { read::list(&page)? };
-            if entries.len() > PAGE as usize {
-                return Err(format!("page {number} holds more than {PAGE} entries"));
+            let entries = if page.is_null() { &[][..] } else { entry_decoder::list(&page)? };
+            if entries.len() > ENTRIES_PER_PAGE as usize {
+                return Err(format!("page {number} holds more than {ENTRIES_PER_PAGE} entries"));
             }
-            let entries = entries.iter().map(|entry| reader.entry(entry)).collect::<Read<Vec<_>>>();
+            let entries = entries.iter().map(|entry| reader.entry(entry)).collect::<ReadResult<Vec<_>>>();
             heap.push(entries.map_err(|message| format!("page {number}: {message}"))?);
         }
         if heap.len() != count {
@@ -301,90 +308,96 @@ impl Machine {
         self.heap = Heap::from_pages(heap);
         self.heap.index_tables();
         self.heap.limit = self.limits.heap_bytes;
-        let cursors = read::list(&saved.heap["cursors"])?;
+        let cursors = entry_decoder::list(&saved.heap["cursors"])?;
         for (cursor, json) in self.heap.cursors.iter_mut().zip(cursors) {
-            *cursor = read::number(json)?.max(1);
+            *cursor = entry_decoder::number(json)?.max(1);
         }
-        self.heap.allocated = read::number64(&saved.heap["allocated"])?;
-        self.heap.live = read::number64(&saved.heap["live"])?;
-        self.heap.claimed = saved.heap.get("claimed").map_or(Ok(0), read::number64)?;
+        self.heap.allocated = entry_decoder::number64(&saved.heap["allocated"])?;
+        self.heap.live = entry_decoder::number64(&saved.heap["live"])?;
+        self.heap.shared_text_bytes = saved.heap.get("claimed").map_or(Ok(0), entry_decoder::number64)?;
         self.heap.mark_clean();
-        let words = read::list(&saved.random)?;
+        let words = entry_decoder::list(&saved.random)?;
         let mut state = [0; 4];
         for (word, json) in state.iter_mut().zip(words) {
-            *word = u64::from_str_radix(read::word(json)?, 16).map_err(|error| error.to_string())?;
+            *word = u64::from_str_radix(entry_decoder::string(json)?, 16).map_err(|error| error.to_string())?;
         }
-        self.random = Random { words: state };
+        self.random = Xoshiro256 { words: state };
         self.pc = saved.pc;
         self.read_counters(&saved.machine)?;
         if let Some(variables) = saved.scopes.get(0).and_then(|scope| scope["variables"].as_object()) {
-            self.name_globals(variables)?;
+            self.add_named_globals(variables)?;
         }
         self.read_frames(&saved.scopes, &saved.stack)?;
         self.check_frames()
     }
 
-    fn read_counters(&mut self, machine: &Json) -> Read<()> {
-        self.instructions = read::number64(&machine["instructions"])?;
-        self.calls = read::number64(&machine["calls"])?;
-        self.output_bytes = read::number64(&machine["outputBytes"])?;
-        self.spent = machine.get("spent").is_some();
-        self.owed = machine.get("owed").map_or(Ok(0), read::number64)?;
+    fn read_counters(&mut self, machine: &Json) -> ReadResult<()> {
+        self.instructions = entry_decoder::number64(&machine["instructions"])?;
+        self.calls = entry_decoder::number64(&machine["calls"])?;
+        self.output_bytes = entry_decoder::number64(&machine["outputBytes"])?;
+        self.heap_discarded = machine.get("spent").is_some();
+        self.deferred_work = machine.get("owed").map_or(Ok(0), entry_decoder::number64)?;
         if let Some(pending) = machine.get("pending") {
-            self.pending = Some(read::value(pending)?);
+            self.pending = Some(entry_decoder::value(pending)?);
         }
         if let Some(output) = machine.get("output") {
-            self.output =
-                read::list(output)?.iter().map(|line| read::word(line).map(str::to_owned)).collect::<Read<_>>()?;
+            self.output = entry_decoder::list(output)?
+                .iter()
+                .map(|line| entry_decoder::string(line).map(str::to_owned))
+                .collect::<ReadResult<_>>()?;
         }
         if let Some(call) = machine.get("call") {
-            self.open = Some(OpenCall { asked: read_asked(call)?, operands: read::values(&call["operands"])? });
+            self.suspended_call = Some(SuspendedCall {
+                requests: read_suspended_requests(call)?,
+                operands: entry_decoder::values(&call["operands"])?,
+            });
         }
         if let Some(keys) = machine.get("keys") {
-            self.keys = read::reference(keys)?;
-            if !matches!(self.heap.get(self.keys), Entry::Map(_)) {
-                return Err("the counts of keys are nowhere".to_owned());
+            self.key_counts = entry_decoder::reference(keys)?;
+            if !matches!(self.heap.get(self.key_counts), Entry::Map(_)) {
+                return Err("the map of key counts is missing".to_owned());
             }
         }
         Ok(())
     }
 
-    fn read_frames(&mut self, scopes: &Json, stack: &Json) -> Read<()> {
+    fn read_frames(&mut self, scopes: &Json, stack: &Json) -> ReadResult<()> {
         let program = Arc::clone(&self.program);
-        let mut operands = read::values(stack)?.into_iter();
-        for (index, scope) in read::list(scopes)?.iter().enumerate() {
-            let return_pc = if index == 0 { 0 } else { read::number(&scope["returnPc"])? };
+        let mut operands = entry_decoder::values(stack)?.into_iter();
+        for (index, scope) in entry_decoder::list(scopes)?.iter().enumerate() {
+            let return_pc = if index == 0 { 0 } else { entry_decoder::number(&scope["returnPc"])? };
             if let Some(waiting) = scope.get("$waiting") {
-                self.frames.push(Frame::Native(Box::new(read_waiting(waiting, return_pc)?)));
+                self.frames.push(Frame::Native(Box::new(read_native_frame(waiting, return_pc)?)));
                 continue;
             }
-            let plain = |name: &str| if index == 0 { Ok(0) } else { read::number(&scope[name]) };
+            let plain = |name: &str| if index == 0 { Ok(0) } else { entry_decoder::number(&scope[name]) };
             let (function, bottom, base) = (plain("$function")?, plain("$bottom")?, plain("$base")?);
             let Some(described) = program.functions.get(function as usize) else {
-                return Err(format!("scope {index} is of function {function}, which the program does not have"));
+                return Err(format!("scope {index} names function {function}, which the program does not have"));
             };
             if (base as usize) < self.stack.len() || bottom > base || (index > 0 && bottom == base) {
-                return Err(format!("scope {index} lies within the one before"));
+                return Err(format!("scope {index} overlaps the scope before it"));
             }
             while self.stack.len() < base as usize {
-                self.stack.push(operands.next().ok_or(format!("scope {index} begins above the stack"))?);
+                self.stack.push(operands.next().ok_or(format!("scope {index} begins beyond the end of the stack"))?);
             }
             for name in &described.slots {
                 let variable = scope["variables"].get(name);
-                self.stack.push(read::value(variable.ok_or(format!("scope {index} lacks the variable {name}"))?)?);
+                self.stack
+                    .push(entry_decoder::value(variable.ok_or(format!("scope {index} lacks the variable {name}"))?)?);
             }
             let entry = match (scope.get("$new"), scope.get("$super")) {
-                (Some(class), _) => Entered::New(read::reference(class)?),
-                (_, Some(class)) => Entered::Super(read::reference(class)?),
-                _ => Entered::Plain,
+                (Some(class), _) => CallKind::New(entry_decoder::reference(class)?),
+                (_, Some(class)) => CallKind::Super(entry_decoder::reference(class)?),
+                _ => CallKind::Plain,
             };
             self.frames.push(Frame::Code(CodeFrame {
                 function,
                 return_pc,
                 bottom,
                 base,
-                closure: if index == 0 { HeapRef::NONE } else { read::reference(&scope["$closure"])? },
-                entry,
+                closure: if index == 0 { HeapRef::NONE } else { entry_decoder::reference(&scope["$closure"])? },
+                call_kind: entry,
             }));
             self.base = base as usize;
         }
@@ -392,20 +405,22 @@ impl Machine {
         Ok(())
     }
 
-    /// Checks every frame against what verification knows of the instruction it is at, so that a damaged or foreign state
-    /// cannot make the interpreter take what is not there.
-    pub(super) fn check_frames(&self) -> Read<()> {
+    /// Checks every frame against the verified stack depth of its current instruction, so that a damaged or foreign state cannot
+    /// make the interpreter access slots or operands that do not exist.
+    pub(super) fn check_frames(&self) -> ReadResult<()> {
         let program = &self.program;
         let Some(Frame::Code(_)) = self.frames.first() else { return Err("there is no global scope".to_owned()) };
-        let Some(Frame::Code(_)) = self.frames.last() else { return Err("a built-in function is on top".to_owned()) };
+        let Some(Frame::Code(_)) = self.frames.last() else {
+            return Err("the innermost scope is a built-in function".to_owned());
+        };
         let mut end = self.stack.len();
-        for (index, pc) in self.running() {
+        for (index, pc) in self.frames_with_pc() {
             let above = self.frames.get(index + 1);
             match self.frames.get(index) {
                 Some(Frame::Code(frame)) => {
                     let slots = program.functions.get(frame.function as usize).map_or(0, |f| f.slots.len());
                     let owner = program.owners.get(pc as usize).copied();
-                    let depth = program.depths.get(pc as usize).copied().flatten();
+                    let depth = program.stack_depths.get(pc as usize).copied().flatten();
                     let (Some(depth), Some(instruction)) = (depth, program.code.get(pc as usize)) else {
                         return Err(format!("scope {index} is at instruction {pc}, which no path leads to"));
                     };
@@ -413,17 +428,17 @@ impl Machine {
                         return Err(format!("scope {index} is at instruction {pc} of another function"));
                     }
                     let taken = match above {
-                        None => match &self.open {
-                            Some(open) => self.check_open(open, *instruction)?,
+                        None => match &self.suspended_call {
+                            Some(open) => self.check_suspended_call(open, *instruction)?,
                             None => 0,
                         },
-                        Some(Frame::Native(waiting)) if waiting.again() => 0,
-                        Some(_) => instruction.effect().0,
+                        Some(Frame::Native(waiting)) if waiting.reruns_instruction() => 0,
+                        Some(_) => instruction.stack_effect().0,
                     };
                     let from = frame.base as usize + slots;
                     let there = end.checked_sub(from).ok_or(format!("scope {index} lies outside the stack"))?;
                     let needed = depth.saturating_sub(taken) as usize;
-                    // Operands that another machine left below them are out of reach of every instruction.
+                    // Operands that the older machine left below these are not reachable by any instruction.
                     let surplus = program.named_globals && index == 0 && there > needed;
                     if there != needed && !surplus {
                         return Err(format!("scope {index} has {there} operands at instruction {pc}"));
@@ -439,26 +454,26 @@ impl Machine {
                 None => {}
             }
         }
-        if end == 0 { Ok(()) } else { Err("the global scope does not begin the stack".to_owned()) }
+        if end == 0 { Ok(()) } else { Err("the global scope is not at the bottom of the stack".to_owned()) }
     }
 }
 
-fn random_of(random: &Random) -> Json {
+fn encode_random(random: &Xoshiro256) -> Json {
     Json::Array(random.words.iter().map(|word| json!(format!("{word:016x}"))).collect())
 }
 
-fn encode_waiting(waiting: &Waiting, encoder: &mut Encoder<'_>) -> Json {
+fn encode_native_frame(waiting: &NativeFrame, encoder: &mut EntryEncoder<'_>) -> Json {
     let sorting = waiting.sorting.as_ref().map_or(Json::Null, |sorting| {
-        let Uncompared { undefined, holes } = sorting.uncompared;
+        let UncomparedElements { undefined, holes } = sorting.uncompared;
         match &sorting.order {
-            Order::Tim(sort) => json!({
+            SortAlgorithm::Tim(sort) => json!({
                 "work": encoder.values(&sort.work),
                 "temp": encoder.values(&sort.temp),
                 "progress": serde_json::to_value(&sort.progress).unwrap_or(Json::Null),
                 "undefined": undefined,
                 "holes": holes,
             }),
-            Order::Merge(sort) => json!({
+            SortAlgorithm::Merge(sort) => json!({
                 "from": encoder.values(&sort.from),
                 "into": encoder.values(&sort.into),
                 "width": sort.width,
@@ -484,49 +499,52 @@ fn encode_waiting(waiting: &Waiting, encoder: &mut Encoder<'_>) -> Json {
     })
 }
 
-fn read_sorting(json: &Json) -> Read<Sorting> {
-    let uncompared = Uncompared { undefined: read::number(&json["undefined"])?, holes: read::number(&json["holes"])? };
-    let damaged = || "a sort that cannot go on".to_owned();
+fn read_sorting(json: &Json) -> ReadResult<ArraySort> {
+    let uncompared = UncomparedElements {
+        undefined: entry_decoder::number(&json["undefined"])?,
+        holes: entry_decoder::number(&json["holes"])?,
+    };
+    let damaged = || "invalid state of a sort".to_owned();
     if let Some(progress) = json.get("progress") {
         let sort = TimSort {
-            work: read::values(&json["work"])?,
-            temp: read::values(&json["temp"])?,
-            progress: crate::value::read(progress).map_err(|error| format!("{}: {error}", damaged()))?,
+            work: entry_decoder::values(&json["work"])?,
+            temp: entry_decoder::values(&json["temp"])?,
+            progress: crate::value::from_value(progress).map_err(|error| format!("{}: {error}", damaged()))?,
         };
-        let order = sort.is_sound().then_some(Order::Tim(sort)).ok_or_else(damaged)?;
-        return Ok(Sorting { order, uncompared });
+        let order = sort.is_sound().then_some(SortAlgorithm::Tim(sort)).ok_or_else(damaged)?;
+        return Ok(ArraySort { order, uncompared });
     }
     let sort = MergeSort {
-        from: read::values(&json["from"])?,
-        into: read::values(&json["into"])?,
-        width: read::number(&json["width"])?,
-        left: read::number(&json["left"])?,
-        right: read::number(&json["right"])?,
+        from: entry_decoder::values(&json["from"])?,
+        into: entry_decoder::values(&json["into"])?,
+        width: entry_decoder::number(&json["width"])?,
+        left: entry_decoder::number(&json["left"])?,
+        right: entry_decoder::number(&json["right"])?,
     };
     if sort.width == 0 || sort.into.len() > sort.from.len() {
         return Err(damaged());
     }
-    Ok(Sorting { order: Order::Merge(sort), uncompared })
+    Ok(ArraySort { order: SortAlgorithm::Merge(sort), uncompared })
 }
 
-fn read_waiting(json: &Json, return_pc: u32) -> Read<Waiting> {
+fn read_native_frame(json: &Json, return_pc: u32) -> ReadResult<NativeFrame> {
     let sorting = match &json["sorting"] {
         Json::Null => None,
         sorting => Some(Box::new(read_sorting(sorting)?)),
     };
-    let name = read::word(&json["kind"])?;
-    Ok(Waiting {
-        kind: Kind::named(name).ok_or(format!("no built-in function waits as {name}"))?,
-        bottom: read::number(&json["bottom"])?,
-        top: read::number(&json["top"])?,
+    let name = entry_decoder::string(&json["kind"])?;
+    Ok(NativeFrame {
+        kind: CallbackMethod::from_name(name).ok_or(format!("unknown callback method {name}"))?,
+        bottom: entry_decoder::number(&json["bottom"])?,
+        top: entry_decoder::number(&json["top"])?,
         return_pc,
-        callback: read::value(&json["callback"])?,
-        this: read::value(&json["this"])?,
-        source: read::value(&json["source"])?,
-        index: read::number(&json["index"])?,
-        len: read::number(&json["len"])?,
-        out: read::value(&json["out"])?,
-        item: read::value(&json["item"])?,
+        callback: entry_decoder::value(&json["callback"])?,
+        this: entry_decoder::value(&json["this"])?,
+        source: entry_decoder::value(&json["source"])?,
+        index: entry_decoder::number(&json["index"])?,
+        len: entry_decoder::number(&json["len"])?,
+        out: entry_decoder::value(&json["out"])?,
+        item: entry_decoder::value(&json["item"])?,
         sorting,
     })
 }

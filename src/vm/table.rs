@@ -1,9 +1,9 @@
-//! Tables: keys to values in order of insertion, for objects, Maps and Sets. Up to 256 entries stand in the table itself;
-//! more stand in chunks (heap entries of their own), so that one changed entry writes one chunk.
+//! Tables map keys to values in order of insertion, for objects, Maps and Sets. A table holds up to 256 entries itself.
+//! More entries are in chunks, which are separate heap entries: a change of one entry writes one chunk.
 //!
-//! The indexes that make finding fast are no part of the state: they are built anew when a snapshot is restored.
+//! The indexes for lookups are not part of the state. They are rebuilt when a snapshot is restored.
 
-// A text in a key flattens itself lazily; what it says, and so its hash, never changes.
+// A text in a key may be flattened by a read, but its content and therefore its hash never change.
 #![allow(clippy::mutable_key_type)]
 
 use std::collections::HashMap;
@@ -11,50 +11,50 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Pairs};
 use super::heap::Heap;
-use super::value::{HeapRef, Key, KeyHashing, Value};
-use super::weight::PAIR;
+use super::value::{BuildKeyHasher, HeapRef, TableKey, Value};
+use super::weight::PAIR_BYTES;
 use std::hash::BuildHasher;
 
-/// Entries of a chunk.
+/// Entries per chunk.
 const CHUNK: usize = 64;
 
-/// The most entries that a table keeps in itself.
-const SMALL: usize = 256;
+/// Most entries that a table holds itself.
+const MAX_INLINE_ENTRIES: usize = 256;
 
-/// Up to here a search looks at every key.
-const LINEAR: usize = 8;
+/// Tables up to this length are searched linearly.
+const LINEAR_SEARCH_MAX: usize = 8;
 
-/// Entries for which a shard is made.
+/// Entries per shard of an index when it is built.
 const SHARD: usize = 128;
 
-type Index = HashMap<Key, u32, KeyHashing>;
+type KeyIndex = HashMap<TableKey, u32, BuildKeyHasher>;
 
-/// A table.
+/// A table from keys to values.
 #[derive(Clone, Default)]
 pub struct Table {
-    form: Form,
+    form: TableStorage,
 }
 
 #[derive(Clone)]
-enum Form {
-    Small(Vec<(Value, Value)>, Option<Box<Extra>>),
-    Large(Box<Large>),
+enum TableStorage {
+    Small(Vec<(Value, Value)>, Option<Box<SmallTableExtras>>),
+    Large(Box<ChunkedTable>),
 }
 
-impl Default for Form {
-    fn default() -> Form {
-        Form::Small(Vec::new(), None)
+impl Default for TableStorage {
+    fn default() -> TableStorage {
+        TableStorage::Small(Vec::new(), None)
     }
 }
 
 #[derive(Clone, Default)]
-struct Extra {
-    /// Places of the keys, where there are more than a few.
-    index: Option<Index>,
+struct SmallTableExtras {
+    /// Positions of the keys, for tables above [`LINEAR_SEARCH_MAX`].
+    index: Option<KeyIndex>,
     numbering: Option<Numbering>,
 }
 
-/// Insertions of a Map or Set are numbered, so that an iterator finds its place again whatever was deleted.
+/// Insertion numbers of a Map or Set. With them an iterator finds its place again after deletions.
 #[derive(Clone, Default)]
 struct Numbering {
     next: u32,
@@ -62,42 +62,45 @@ struct Numbering {
 }
 
 #[derive(Clone)]
-struct Large {
+struct ChunkedTable {
     len: u32,
     chunks: Vec<HeapRef>,
-    /// The next insertion's number where they are numbered.
+    /// The next insertion number, if insertions are numbered.
     next: Option<u32>,
     shards: Arc<Vec<Arc<Shard>>>,
 }
 
-type Shard = HashMap<Key, (HeapRef, u32), KeyHashing>;
+type Shard = HashMap<TableKey, (HeapRef, u32), BuildKeyHasher>;
 
-/// Where an entry of a table stands.
+/// Location of an entry of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Here(usize),
+enum EntryLocation {
+    Inline(usize),
     Chunk(HeapRef, usize),
 }
 
-/// What a snapshot keeps of a table.
+/// The parts of a table that a snapshot stores.
 pub enum TableParts<'a> {
-    /// Entries, and for Map and Set the numbers of their insertions with the next number.
+    /// Entries; for Map and Set also the next insertion number and the insertion numbers.
     Small(&'a [(Value, Value)], Option<(u32, &'a [u32])>),
-    /// Number of entries, chunks and the next number.
-    Large(u32, &'a [HeapRef], Option<u32>),
+    /// Number of entries, chunks and the next insertion number.
+    ChunkedTable(u32, &'a [HeapRef], Option<u32>),
 }
 
 impl Table {
-    /// A table whose insertions are numbered.
+    /// An empty table with numbered insertions.
     pub fn numbered() -> Table {
         Table {
-            form: Form::Small(Vec::new(), Some(Box::new(Extra { index: None, numbering: Some(Numbering::default()) }))),
+            form: TableStorage::Small(
+                Vec::new(),
+                Some(Box::new(SmallTableExtras { index: None, numbering: Some(Numbering::default()) })),
+            ),
         }
     }
 
-    /// A table of entries in order; later ones of the same key must not occur.
-    pub fn of(pairs: Vec<(Value, Value)>) -> Table {
-        let mut table = Table { form: Form::Small(pairs, None) };
+    /// A table of entries in order. Keys must be unique.
+    pub fn from_pairs(pairs: Vec<(Value, Value)>) -> Table {
+        let mut table = Table { form: TableStorage::Small(pairs, None) };
         table.index_small();
         table
     }
@@ -106,8 +109,8 @@ impl Table {
     #[inline]
     pub fn len(&self) -> usize {
         match &self.form {
-            Form::Small(pairs, _) => pairs.len(),
-            Form::Large(large) => large.len as usize,
+            TableStorage::Small(pairs, _) => pairs.len(),
+            TableStorage::Large(large) => large.len as usize,
         }
     }
 
@@ -116,87 +119,87 @@ impl Table {
         self.len() == 0
     }
 
-    /// What a snapshot keeps.
+    /// The parts that a snapshot stores.
     pub fn parts(&self) -> TableParts<'_> {
         match &self.form {
-            Form::Small(pairs, extra) => {
+            TableStorage::Small(pairs, extra) => {
                 let numbering = extra.as_ref().and_then(|e| e.numbering.as_ref());
                 TableParts::Small(pairs, numbering.map(|n| (n.next, n.numbers.as_slice())))
             }
-            Form::Large(large) => TableParts::Large(large.len, &large.chunks, large.next),
+            TableStorage::Large(large) => TableParts::ChunkedTable(large.len, &large.chunks, large.next),
         }
     }
 
-    /// A table as a snapshot kept it.
+    /// A small table from a snapshot.
     pub fn from_small(pairs: Vec<(Value, Value)>, numbering: Option<(u32, Vec<u32>)>) -> Table {
         let numbering = numbering.map(|(next, numbers)| Numbering { next, numbers });
-        let extra = numbering.map(|n| Box::new(Extra { index: None, numbering: Some(n) }));
-        let mut table = Table { form: Form::Small(pairs, extra) };
+        let extra = numbering.map(|n| Box::new(SmallTableExtras { index: None, numbering: Some(n) }));
+        let mut table = Table { form: TableStorage::Small(pairs, extra) };
         table.index_small();
         table
     }
 
-    /// A large table as a snapshot kept it. [`Heap::index_tables`] finishes it when all pages are there.
+    /// A large table from a snapshot. [`Heap::index_tables`] completes it when all pages are loaded.
     pub fn from_large(len: u32, chunks: Vec<HeapRef>, next: Option<u32>) -> Table {
-        Table { form: Form::Large(Box::new(Large { len, chunks, next, shards: Arc::new(Vec::new()) })) }
+        Table { form: TableStorage::Large(Box::new(ChunkedTable { len, chunks, next, shards: Arc::new(Vec::new()) })) }
     }
 
-    pub(super) fn each(&self, visit: &mut dyn FnMut(&Value)) {
+    pub(super) fn visit_values(&self, visit: &mut dyn FnMut(&Value)) {
         match &self.form {
-            Form::Small(pairs, _) => {
+            TableStorage::Small(pairs, _) => {
                 for (key, value) in pairs {
                     visit(key);
                     visit(value);
                 }
             }
-            Form::Large(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
+            TableStorage::Large(large) => large.chunks.iter().for_each(|r| visit(&Value::Ref(*r))),
         }
     }
 
     fn index_small(&mut self) {
-        if let Form::Small(pairs, extra) = &mut self.form
-            && pairs.len() > LINEAR
+        if let TableStorage::Small(pairs, extra) = &mut self.form
+            && pairs.len() > LINEAR_SEARCH_MAX
         {
-            let index = (0u32..).zip(pairs.iter()).map(|(at, (key, _))| (Key(key.clone()), at)).collect();
+            let index = (0u32..).zip(pairs.iter()).map(|(at, (key, _))| (TableKey(key.clone()), at)).collect();
             extra.get_or_insert_default().index = Some(index);
         }
     }
 
-    /// The value of a name, where it is found without the heap.
+    /// The value of a name, if it can be found without the heap.
     #[inline]
-    pub(super) fn quick(&self, name: &Value) -> Option<&Value> {
+    pub(super) fn get_fast(&self, name: &Value) -> Option<&Value> {
         match &self.form {
-            Form::Small(pairs, _) if pairs.len() <= LINEAR => {
+            TableStorage::Small(pairs, _) if pairs.len() <= LINEAR_SEARCH_MAX => {
                 find_linear(pairs, name).and_then(|at| pairs.get(at)).map(|pair| &pair.1)
             }
-            Form::Small(pairs, _) => match self.find(name) {
-                Some(Place::Here(at)) => pairs.get(at).map(|pair| &pair.1),
+            TableStorage::Small(pairs, _) => match self.find(name) {
+                Some(EntryLocation::Inline(at)) => pairs.get(at).map(|pair| &pair.1),
                 _ => None,
             },
-            Form::Large(_) => None,
+            TableStorage::Large(_) => None,
         }
     }
 
-    /// The place of a name, where it is found without the heap; for [`Table::quick_place`].
+    /// The index of a name, if it can be found without the heap; for [`Table::value_at_fast`].
     #[inline]
-    pub(super) fn quick_find(&self, name: &Value) -> Option<usize> {
+    pub(super) fn find_fast(&self, name: &Value) -> Option<usize> {
         match self.find(name) {
-            Some(Place::Here(at)) => Some(at),
+            Some(EntryLocation::Inline(at)) => Some(at),
             _ => None,
         }
     }
 
-    /// Whether [`Table::quick_append`] can append.
+    /// Whether [`Table::append_fast`] can append.
     #[inline]
-    pub(super) fn is_quick(&self) -> bool {
-        matches!(&self.form, Form::Small(pairs, None) if pairs.len() < LINEAR)
+    pub(super) fn can_append_fast(&self) -> bool {
+        matches!(&self.form, TableStorage::Small(pairs, None) if pairs.len() < LINEAR_SEARCH_MAX)
     }
 
-    /// Appends a name that is not there, where nothing else has to be kept. False where something has.
+    /// Appends a name that the table does not have, if no index or numbering must be updated. False otherwise.
     #[inline]
-    pub(super) fn quick_append(&mut self, name: &Value, value: &Value) -> bool {
+    pub(super) fn append_fast(&mut self, name: &Value, value: &Value) -> bool {
         match &mut self.form {
-            Form::Small(pairs, None) if pairs.len() < LINEAR => {
+            TableStorage::Small(pairs, None) if pairs.len() < LINEAR_SEARCH_MAX => {
                 pairs.push((name.clone(), value.clone()));
                 true
             }
@@ -204,30 +207,30 @@ impl Table {
         }
     }
 
-    /// The value at a place.
+    /// The value at an index.
     #[inline]
-    pub(super) fn quick_place(&mut self, at: usize) -> Option<&mut Value> {
+    pub(super) fn value_at_fast(&mut self, at: usize) -> Option<&mut Value> {
         match &mut self.form {
-            Form::Small(pairs, _) => pairs.get_mut(at).map(|pair| &mut pair.1),
-            Form::Large(_) => None,
+            TableStorage::Small(pairs, _) => pairs.get_mut(at).map(|pair| &mut pair.1),
+            TableStorage::Large(_) => None,
         }
     }
 
-    /// Where a key stands.
+    /// The location of a key.
     #[inline]
-    fn find(&self, key: &Value) -> Option<Place> {
+    fn find(&self, key: &Value) -> Option<EntryLocation> {
         match &self.form {
-            Form::Small(pairs, extra) => {
-                if pairs.len() <= LINEAR {
-                    return find_linear(pairs, key).map(Place::Here);
+            TableStorage::Small(pairs, extra) => {
+                if pairs.len() <= LINEAR_SEARCH_MAX {
+                    return find_linear(pairs, key).map(EntryLocation::Inline);
                 }
                 let index = extra.as_ref()?.index.as_ref()?;
-                index.get(&Key(key.clone())).map(|at| Place::Here(*at as usize))
+                index.get(&TableKey(key.clone())).map(|at| EntryLocation::Inline(*at as usize))
             }
-            Form::Large(large) => {
-                let key = Key(key.clone());
+            TableStorage::Large(large) => {
+                let key = TableKey(key.clone());
                 let shard = large.shards.get(shard_of(&key, large.shards.len()))?;
-                shard.get(&key).map(|(chunk, at)| Place::Chunk(*chunk, *at as usize))
+                shard.get(&key).map(|(chunk, at)| EntryLocation::Chunk(*chunk, *at as usize))
             }
         }
     }
@@ -236,19 +239,19 @@ impl Table {
 #[inline]
 fn find_linear(pairs: &[(Value, Value)], key: &Value) -> Option<usize> {
     if let Value::Text(text) = key {
-        // Names of a program are shared, so the same name is most often the same allocation.
-        let same = pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t.same(text)));
+        // Names of a program are shared, so an equal name is usually the same allocation.
+        let same = pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t.ptr_eq(text)));
         return same.or_else(|| pairs.iter().position(|(k, _)| matches!(k, Value::Text(t) if t == text)));
     }
     pairs.iter().position(|(k, _)| k.same_value_zero(key))
 }
 
-fn shard_of(key: &Key, shards: usize) -> usize {
-    // The high bits: the low ones choose the bucket within the shard.
-    (KeyHashing::default().hash_one(key) >> 40) as usize & shards.wrapping_sub(1)
+fn shard_of(key: &TableKey, shards: usize) -> usize {
+    // The high bits, because the low bits choose the bucket within the shard.
+    (BuildKeyHasher::default().hash_one(key) >> 40) as usize & shards.wrapping_sub(1)
 }
 
-fn build_shards(entries: impl Iterator<Item = (Key, (HeapRef, u32))>, len: usize) -> Arc<Vec<Arc<Shard>>> {
+fn build_shards(entries: impl Iterator<Item = (TableKey, (HeapRef, u32))>, len: usize) -> Arc<Vec<Arc<Shard>>> {
     let count = (len / SHARD + 1).next_power_of_two();
     let mut shards = vec![Shard::default(); count];
     for (key, place) in entries {
@@ -260,54 +263,54 @@ fn build_shards(entries: impl Iterator<Item = (Key, (HeapRef, u32))>, len: usize
     Arc::new(shards.into_iter().map(Arc::new).collect())
 }
 
-/// Which table of an entry is meant: an error has two.
+/// The table of an entry: an error or a function has two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Which {
+pub enum TableKind {
     /// The enumerable properties, or the entries of a Map or Set.
     Main,
-    /// What an error or function has beside them, not enumerable.
+    /// The properties of an error or function that are not enumerable.
     Hidden,
 }
 
 impl Heap {
-    fn table_mut(&mut self, at: HeapRef, which: Which) -> Option<&mut Table> {
+    fn table_mut(&mut self, at: HeapRef, which: TableKind) -> Option<&mut Table> {
         self.get_mut(at).and_then(|entry| entry.table_mut(which))
     }
 
     /// The table of an entry.
     #[inline]
-    pub fn table(&self, at: HeapRef, which: Which) -> Option<&Table> {
+    pub fn table(&self, at: HeapRef, which: TableKind) -> Option<&Table> {
         self.get(at).table(which)
     }
 
-    /// Finds the value of a key.
+    /// The value of a key.
     #[inline]
     pub fn table_get(&self, table: &Table, key: &Value) -> Option<Value> {
         match table.find(key)? {
-            Place::Here(at) => match &table.form {
-                Form::Small(pairs, _) => pairs.get(at).map(|(_, value)| value.clone()),
-                Form::Large(_) => None,
+            EntryLocation::Inline(at) => match &table.form {
+                TableStorage::Small(pairs, _) => pairs.get(at).map(|(_, value)| value.clone()),
+                TableStorage::Large(_) => None,
             },
-            Place::Chunk(chunk, at) => match self.get(chunk) {
+            EntryLocation::Chunk(chunk, at) => match self.get(chunk) {
                 Entry::Pairs(pairs) => pairs.items.get(at).map(|(_, value)| value.clone()),
                 _ => None,
             },
         }
     }
 
-    /// Sets the value of a key, appending it when it is new. Says whether it was.
-    pub fn table_set(&mut self, at: HeapRef, which: Which, key: Value, value: Value) -> bool {
-        // Looked up without touching: where the entry stands in a chunk, the table's own page stays clean.
+    /// Sets the value of a key and appends the key if it is new. Returns whether it was new.
+    pub fn table_set(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) -> bool {
+        // A lookup before the write: if the entry is in a chunk, the page of the table stays clean.
         match self.table(at, which).and_then(|table| table.find(&key)) {
-            Some(Place::Here(place)) => {
-                if let Some(Table { form: Form::Small(pairs, _) }) = self.table_mut(at, which)
+            Some(EntryLocation::Inline(place)) => {
+                if let Some(Table { form: TableStorage::Small(pairs, _) }) = self.table_mut(at, which)
                     && let Some(pair) = pairs.get_mut(place)
                 {
                     pair.1 = value;
                 }
                 false
             }
-            Some(Place::Chunk(chunk, place)) => {
+            Some(EntryLocation::Chunk(chunk, place)) => {
                 if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
                     && let Some(pair) = pairs.items.get_mut(place)
                 {
@@ -322,11 +325,11 @@ impl Heap {
         }
     }
 
-    fn table_append(&mut self, at: HeapRef, which: Which, key: Value, value: Value) {
-        self.charge(2 * PAIR + key.key_weight(0) + value.weight());
+    fn table_append(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) {
+        self.charge(2 * PAIR_BYTES + key.key_weight(0) + value.weight());
         let Some(table) = self.table_mut(at, which) else { return };
         match &mut table.form {
-            Form::Small(pairs, extra) if pairs.len() < SMALL => {
+            TableStorage::Small(pairs, extra) if pairs.len() < MAX_INLINE_ENTRIES => {
                 let place = pairs.len() as u32;
                 if let Some(extra) = extra {
                     if let Some(numbering) = &mut extra.numbering {
@@ -334,25 +337,31 @@ impl Heap {
                         numbering.next += 1;
                     }
                     if let Some(index) = &mut extra.index {
-                        index.insert(Key(key.clone()), place);
+                        index.insert(TableKey(key.clone()), place);
                     }
                 }
                 pairs.push((key, value));
-                if place as usize == LINEAR {
+                if place as usize == LINEAR_SEARCH_MAX {
                     table.index_small();
                 }
             }
-            Form::Small(pairs, extra) => {
+            TableStorage::Small(pairs, extra) => {
                 let pairs = std::mem::take(pairs);
                 let numbering = extra.take().and_then(|e| e.numbering);
                 self.table_to_chunks(at, which, pairs, numbering);
                 self.table_append_large(at, which, key, value);
             }
-            Form::Large(_) => self.table_append_large(at, which, key, value),
+            TableStorage::Large(_) => self.table_append_large(at, which, key, value),
         }
     }
 
-    fn table_to_chunks(&mut self, at: HeapRef, which: Which, pairs: Vec<(Value, Value)>, numbering: Option<Numbering>) {
+    fn table_to_chunks(
+        &mut self,
+        at: HeapRef,
+        which: TableKind,
+        pairs: Vec<(Value, Value)>,
+        numbering: Option<Numbering>,
+    ) {
         let len = pairs.len();
         let next = numbering.as_ref().map(|n| n.next);
         let mut numbers = numbering.map(|n| n.numbers).unwrap_or_default().into_iter();
@@ -364,7 +373,7 @@ impl Heap {
             if items.is_empty() {
                 break;
             }
-            let keys: Vec<Key> = items.iter().map(|(key, _)| Key(key.clone())).collect();
+            let keys: Vec<TableKey> = items.iter().map(|(key, _)| TableKey(key.clone())).collect();
             let numbers = numbers.by_ref().take(CHUNK).collect();
             let chunk = self.allocate(Entry::Pairs(Box::new(Pairs { items, numbers })));
             places.extend((0u32..).zip(keys).map(|(place, key)| (key, (chunk, place))));
@@ -372,12 +381,12 @@ impl Heap {
         }
         let shards = build_shards(places.into_iter(), len);
         if let Some(table) = self.table_mut(at, which) {
-            table.form = Form::Large(Box::new(Large { len: len as u32, chunks, next, shards }));
+            table.form = TableStorage::Large(Box::new(ChunkedTable { len: len as u32, chunks, next, shards }));
         }
     }
 
-    fn table_append_large(&mut self, at: HeapRef, which: Which, key: Value, value: Value) {
-        let Some(Table { form: Form::Large(large) }) = self.table(at, which) else { return };
+    fn table_append_large(&mut self, at: HeapRef, which: TableKind, key: Value, value: Value) {
+        let Some(Table { form: TableStorage::Large(large) }) = self.table(at, which) else { return };
         let number = large.next;
         let last = large.chunks.last().copied().unwrap_or(HeapRef::NONE);
         let full = !matches!(self.get(last), Entry::Pairs(pairs) if pairs.items.len() < CHUNK);
@@ -388,13 +397,13 @@ impl Heap {
             pairs.items.push((key.clone(), value));
             pairs.numbers.extend(number);
         }
-        let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) else { return };
+        let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) else { return };
         if full {
             large.chunks.push(chunk);
         }
         large.len += 1;
         large.next = number.map(|n| n + 1);
-        let key = Key(key);
+        let key = TableKey(key);
         if large.len as usize > 2 * SHARD * large.shards.len() {
             let old = std::mem::take(&mut large.shards);
             let entries = old.iter().flat_map(|s| s.iter().map(|(key, place)| (key.clone(), *place)));
@@ -403,13 +412,13 @@ impl Heap {
         set_place(&mut large.shards, key, Some((chunk, place)));
     }
 
-    /// Removes a key. Says whether it was there.
-    pub fn table_remove(&mut self, at: HeapRef, which: Which, key: &Value) -> bool {
+    /// Removes a key. Returns whether the table had it.
+    pub fn table_remove(&mut self, at: HeapRef, which: TableKind, key: &Value) -> bool {
         match self.table(at, which).and_then(|table| table.find(key)) {
             None => false,
-            Some(Place::Here(place)) => {
+            Some(EntryLocation::Inline(place)) => {
                 let Some(table) = self.table_mut(at, which) else { return false };
-                if let Form::Small(pairs, extra) = &mut table.form {
+                if let TableStorage::Small(pairs, extra) = &mut table.form {
                     pairs.remove(place);
                     if let Some(extra) = extra {
                         if let Some(numbering) = &mut extra.numbering {
@@ -421,14 +430,14 @@ impl Heap {
                 table.index_small();
                 true
             }
-            Some(Place::Chunk(chunk, place)) => {
+            Some(EntryLocation::Chunk(chunk, place)) => {
                 self.remove_from_chunk(at, which, key, chunk, place);
                 true
             }
         }
     }
 
-    fn remove_from_chunk(&mut self, at: HeapRef, which: Which, key: &Value, chunk: HeapRef, place: usize) {
+    fn remove_from_chunk(&mut self, at: HeapRef, which: TableKind, key: &Value, chunk: HeapRef, place: usize) {
         let mut moved = Vec::new();
         let mut empty = false;
         if let Some(Entry::Pairs(pairs)) = self.get_mut(chunk)
@@ -438,12 +447,12 @@ impl Heap {
             if !pairs.numbers.is_empty() {
                 pairs.numbers.remove(place);
             }
-            moved = pairs.items[place..].iter().map(|(key, _)| Key(key.clone())).collect();
+            moved = pairs.items[place..].iter().map(|(key, _)| TableKey(key.clone())).collect();
             empty = pairs.items.is_empty();
         }
-        if let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) {
+        if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) {
             large.len = large.len.saturating_sub(1);
-            set_place(&mut large.shards, Key(key.clone()), None);
+            set_place(&mut large.shards, TableKey(key.clone()), None);
             for (place, key) in (place as u32..).zip(moved) {
                 set_place(&mut large.shards, key, Some((chunk, place)));
             }
@@ -456,13 +465,13 @@ impl Heap {
         }
     }
 
-    /// Removes everything; numbering goes on.
-    pub fn table_clear(&mut self, at: HeapRef, which: Which) {
+    /// Removes all entries. The numbering continues.
+    pub fn table_clear(&mut self, at: HeapRef, which: TableKind) {
         let mut gone = Vec::new();
         if let Some(table) = self.table_mut(at, which) {
             let next = match &mut table.form {
-                Form::Small(_, extra) => extra.as_ref().and_then(|e| e.numbering.as_ref()).map(|n| n.next),
-                Form::Large(large) => {
+                TableStorage::Small(_, extra) => extra.as_ref().and_then(|e| e.numbering.as_ref()).map(|n| n.next),
+                TableStorage::Large(large) => {
                     gone = std::mem::take(&mut large.chunks);
                     large.next
                 }
@@ -475,10 +484,10 @@ impl Heap {
     }
 
     /// Visits all entries in order of insertion.
-    pub fn table_each(&self, table: &Table, mut visit: impl FnMut(&Value, &Value)) {
+    pub fn visit_table_entries(&self, table: &Table, mut visit: impl FnMut(&Value, &Value)) {
         match &table.form {
-            Form::Small(pairs, _) => pairs.iter().for_each(|(key, value)| visit(key, value)),
-            Form::Large(large) => {
+            TableStorage::Small(pairs, _) => pairs.iter().for_each(|(key, value)| visit(key, value)),
+            TableStorage::Large(large) => {
                 for chunk in &large.chunks {
                     if let Entry::Pairs(pairs) = self.get(*chunk) {
                         pairs.items.iter().for_each(|(key, value)| visit(key, value));
@@ -491,12 +500,12 @@ impl Heap {
     /// The first entry whose insertion number is at least `number`, with that number.
     pub fn table_next(&self, table: &Table, number: u32) -> Option<(u32, Value, Value)> {
         match &table.form {
-            Form::Small(pairs, extra) => {
+            TableStorage::Small(pairs, extra) => {
                 let numbers = &extra.as_ref()?.numbering.as_ref()?.numbers;
                 let place = numbers.partition_point(|n| *n < number);
                 pairs.get(place).map(|(key, value)| (numbers[place], key.clone(), value.clone()))
             }
-            Form::Large(large) => {
+            TableStorage::Large(large) => {
                 let numbers_of = |chunk: &HeapRef| match self.get(*chunk) {
                     Entry::Pairs(pairs) => Some(pairs),
                     _ => None,
@@ -517,18 +526,18 @@ impl Heap {
     pub fn index_tables(&mut self) {
         for page in 0..self.page_count() {
             for slot in 0..self.page(page).len() as u32 {
-                for which in [Which::Main, Which::Hidden] {
-                    let at = HeapRef(page * super::heap::PAGE + slot);
-                    let Some(Table { form: Form::Large(large) }) = self.table(at, which) else { continue };
+                for which in [TableKind::Main, TableKind::Hidden] {
+                    let at = HeapRef(page * super::heap::ENTRIES_PER_PAGE + slot);
+                    let Some(Table { form: TableStorage::Large(large) }) = self.table(at, which) else { continue };
                     let mut places = Vec::with_capacity(large.len as usize);
                     for chunk in &large.chunks {
                         if let Entry::Pairs(pairs) = self.get(*chunk) {
-                            let keys = pairs.items.iter().map(|(key, _)| Key(key.clone()));
+                            let keys = pairs.items.iter().map(|(key, _)| TableKey(key.clone()));
                             places.extend((0u32..).zip(keys).map(|(place, key)| (key, (*chunk, place))));
                         }
                     }
                     let shards = build_shards(places.into_iter(), large.len as usize);
-                    if let Some(Table { form: Form::Large(large) }) = self.table_mut(at, which) {
+                    if let Some(Table { form: TableStorage::Large(large) }) = self.table_mut(at, which) {
                         large.shards = shards;
                     }
                 }
@@ -537,7 +546,7 @@ impl Heap {
     }
 }
 
-fn set_place(shards: &mut Arc<Vec<Arc<Shard>>>, key: Key, place: Option<(HeapRef, u32)>) {
+fn set_place(shards: &mut Arc<Vec<Arc<Shard>>>, key: TableKey, place: Option<(HeapRef, u32)>) {
     let shards = Arc::make_mut(shards);
     let number = shard_of(&key, shards.len());
     if let Some(shard) = shards.get_mut(number) {
@@ -563,17 +572,17 @@ mod tests {
             let mut heap = Heap::default();
             let at = heap.allocate(Entry::Object(Object::default()));
             for n in 0..size {
-                assert!(heap.table_set(at, Which::Main, text(n), Value::Number(f64::from(n))));
+                assert!(heap.table_set(at, TableKind::Main, text(n), Value::Number(f64::from(n))));
             }
-            assert!(!heap.table_set(at, Which::Main, text(3), Value::Null));
+            assert!(!heap.table_set(at, TableKind::Main, text(3), Value::Null));
             for n in (0..size).step_by(2) {
-                assert!(heap.table_remove(at, Which::Main, &text(n)), "{n} of {size}");
-                assert!(!heap.table_remove(at, Which::Main, &text(n)));
+                assert!(heap.table_remove(at, TableKind::Main, &text(n)), "{n} of {size}");
+                assert!(!heap.table_remove(at, TableKind::Main, &text(n)));
             }
-            let table = heap.table(at, Which::Main).unwrap();
+            let table = heap.table(at, TableKind::Main).unwrap();
             assert_eq!(table.len() as u32, size / 2);
             let mut seen = Vec::new();
-            heap.table_each(table, |key, _| seen.push(format!("{key:?}")));
+            heap.visit_table_entries(table, |key, _| seen.push(format!("{key:?}")));
             let expected: Vec<String> = (0..size).filter(|n| n % 2 == 1).map(|n| format!("{:?}", text(n))).collect();
             assert_eq!(seen, expected);
             for n in 0..size {
@@ -587,17 +596,17 @@ mod tests {
         let mut heap = Heap::default();
         let at = heap.allocate(Entry::Map(Box::new(Table::numbered())));
         for n in 0..1000 {
-            heap.table_set(at, Which::Main, Value::Number(f64::from(n)), Value::Null);
+            heap.table_set(at, TableKind::Main, Value::Number(f64::from(n)), Value::Null);
         }
         for n in 0..700 {
-            heap.table_remove(at, Which::Main, &Value::Number(f64::from(n)));
+            heap.table_remove(at, TableKind::Main, &Value::Number(f64::from(n)));
         }
-        let table = heap.table(at, Which::Main).unwrap();
+        let table = heap.table(at, TableKind::Main).unwrap();
         assert!(matches!(heap.table_next(table, 5), Some((700, Value::Number(n), _)) if n == 700.0));
         assert!(heap.table_next(table, 1000).is_none());
-        heap.table_clear(at, Which::Main);
-        heap.table_set(at, Which::Main, Value::Null, Value::Null);
-        assert!(matches!(heap.table_next(heap.table(at, Which::Main).unwrap(), 0), Some((1000, Value::Null, _))));
+        heap.table_clear(at, TableKind::Main);
+        heap.table_set(at, TableKind::Main, Value::Null, Value::Null);
+        assert!(matches!(heap.table_next(heap.table(at, TableKind::Main).unwrap(), 0), Some((1000, Value::Null, _))));
     }
 
     #[test]
@@ -605,10 +614,10 @@ mod tests {
         let mut heap = Heap::default();
         let at = heap.allocate(Entry::Object(Object::default()));
         for n in 0..10_000 {
-            heap.table_set(at, Which::Main, text(n), Value::Null);
+            heap.table_set(at, TableKind::Main, text(n), Value::Null);
         }
         heap.mark_clean();
-        heap.table_set(at, Which::Main, text(7777), Value::Bool(true));
+        heap.table_set(at, TableKind::Main, text(7777), Value::Bool(true));
         assert_eq!(heap.dirty_pages().len(), 1, "only the chunk's page");
     }
 }

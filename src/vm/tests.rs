@@ -1,8 +1,8 @@
-//! Programs on the machine: stopped and restored anywhere, limited, failing, retried. What the language means is tested
-//! against Node in `tests/language.rs`.
+//! Programs on the machine: stopped and restored at any instruction, limited, failing, retried. `tests/language.rs` tests the
+//! semantics of the language against Node.
 
-mod asking;
 mod damage;
+mod host_calls;
 mod inspect;
 mod memory;
 mod state;
@@ -13,38 +13,38 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Failure, Limits, Machine, Program, Stop, Turn, WireInstruction};
-use state::{State, expect_same, state_of};
+use super::{Instruction, Limits, Machine, MachineFailure, StopReason, TurnContext, VerifiedProgram};
+use state::{MachineState, assert_same_state, machine_state};
 
-const TURN: Turn = Turn { now_ms: 1_700_000_000_000 };
+const TURN: TurnContext = TurnContext { now_ms: 1_700_000_000_000 };
 
-fn program(source: &str) -> Arc<Program> {
+fn program(source: &str) -> Arc<VerifiedProgram> {
     let compiled = crate::lang::compile("t.ts", source).unwrap_or_else(|found| {
         let all: Vec<String> = found.iter().map(ToString::to_string).collect();
         panic!("{source}\n{}", all.join("\n"))
     });
-    Arc::new(Program::decode(&compiled.bytecode).unwrap())
+    Arc::new(VerifiedProgram::decode(&compiled.bytecode).unwrap())
 }
 
 fn start(source: &str) -> Machine {
     Machine::start(program(source), &Json::Null, [7; 32], Limits::default()).unwrap()
 }
 
-fn limited(source: &str, limits: Limits) -> (Machine, Stop) {
+fn run_with_limits(source: &str, limits: Limits) -> (Machine, StopReason) {
     let mut machine = Machine::start(program(source), &Json::Null, [7; 32], limits).unwrap();
     let stop = machine.run(u64::MAX, &TURN);
     (machine, stop)
 }
 
 #[track_caller]
-fn failed(stop: Stop) -> Failure {
+fn expect_failure(stop: StopReason) -> MachineFailure {
     match stop {
-        Stop::Failed(failure) => failure,
+        StopReason::Failed(failure) => failure,
         other => panic!("{other:?}"),
     }
 }
 
-/// What the hash of its state is taken of.
+/// The input of the state hash.
 fn state_text(machine: &Machine) -> String {
     let mut text = String::new();
     machine.write_state(&mut text);
@@ -55,10 +55,10 @@ fn pages(machine: &Machine) -> Vec<String> {
     (0..machine.page_count()).map(|page| machine.encode_page(page)).collect()
 }
 
-fn restored(machine: &Machine) -> Machine {
+fn restore_copy(machine: &Machine) -> Machine {
     let saved = machine.save();
     let pages = pages(machine);
-    // By way of text, as a store keeps it.
+    // Through text, as a store keeps it.
     let saved = serde_json::from_str(&serde_json::to_string(&saved).unwrap()).unwrap();
     let parsed = pages.iter().map(|page| Ok(serde_json::from_str(page).unwrap()));
     let copy = Machine::restore(Arc::clone(&machine.program), &saved, parsed, machine.limits.clone()).unwrap();
@@ -69,19 +69,19 @@ fn restored(machine: &Machine) -> Machine {
     copy
 }
 
-/// Runs to the end, stopped and restored after every `stride` instructions; 0 never stops. Questions are answered by
-/// their length.
-fn run(source: &str, stride: u64) -> (Vec<String>, Stop, u64, String) {
+/// Runs to the end, stopped and restored after every `stride` instructions; 0 never stops. Each call is answered with the
+/// length of its prompt.
+fn run(source: &str, stride: u64) -> (Vec<String>, StopReason, u64, String) {
     let mut machine = start(source);
     let mut output = Vec::new();
     loop {
         let stop = machine.run(if stride == 0 { u64::MAX } else { stride }, &TURN);
         output.extend(machine.take_output());
         match stop {
-            Stop::Fuel => {}
-            Stop::Call(call) => {
+            StopReason::Fuel => {}
+            StopReason::Call(call) => {
                 if stride > 0 {
-                    machine = restored(&machine);
+                    machine = restore_copy(&machine);
                 }
                 machine.answer(&json!(format!("{}{}", call.prompt, call.prompt.len()))).unwrap();
             }
@@ -91,7 +91,7 @@ fn run(source: &str, stride: u64) -> (Vec<String>, Stop, u64, String) {
             }
         }
         if stride > 0 {
-            machine = restored(&machine);
+            machine = restore_copy(&machine);
         }
     }
 }
@@ -117,10 +117,10 @@ const PROGRAMS: &[&str] = &[
 ];
 
 #[test]
-fn a_machine_stopped_anywhere_and_restored_goes_on_as_if_nothing_had_been() {
+fn restoring_at_any_instruction_does_not_change_the_run() {
     for source in PROGRAMS {
         let whole = run(source, 0);
-        assert!(!matches!(whole.1, Stop::Failed(_)), "{source}\n{whole:?}");
+        assert!(!matches!(whole.1, StopReason::Failed(_)), "{source}\n{whole:?}");
         // Every instruction of a short program, some fifty places of a long one.
         for stride in [whole.2 / 50 + 1, whole.2 / 37 + 1] {
             assert_eq!(run(source, stride), whole, "{source} at every {stride}");
@@ -147,7 +147,7 @@ fn the_output_is_what_node_prints() {
 }
 
 #[test]
-fn a_restored_machine_collects_when_the_warm_one_does() {
+fn restored_machine_collects_garbage_at_the_same_instructions() {
     let source = "let keep: any = []; for (let i = 0; i < 40000; i++) { const x: any = { a: [i], b: 'text ' + i }; if (i % 100 === 0) keep.push(x) } console.log(keep.length, keep[399].b)";
     let mut warm = start(source);
     let mut cold = start(source);
@@ -155,74 +155,78 @@ fn a_restored_machine_collects_when_the_warm_one_does() {
         let (a, b) = (warm.run(97_000, &TURN), cold.run(97_000, &TURN));
         assert_eq!(a, b);
         assert_eq!(warm.save(), cold.save());
-        if a != Stop::Fuel {
+        if a != StopReason::Fuel {
             break;
         }
-        cold = restored(&cold);
+        cold = restore_copy(&cold);
     }
     assert_eq!(warm.take_output(), ["400 text 39900"]);
     assert!(warm.page_count() < 6_000, "garbage was collected: {} pages", warm.page_count());
 }
 
-/// A field that is not saved is found where it differs from what a machine begins with: each one is met with several values.
+/// Each field must take several values. A field that is not saved is found because its value differs from the initial one.
 #[test]
 fn every_field_of_a_machine_survives_its_snapshot() {
     let mut met: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     let mut meet = |machine: &Machine| {
-        let state: State = state_of(machine);
-        expect_same(&state, &state_of(&restored(machine)));
+        let state: MachineState = machine_state(machine);
+        assert_same_state(&state, &machine_state(&restore_copy(machine)));
         for (field, value) in state {
             met.entry(field).or_default().insert(value);
         }
     };
     let sources = [
-        // Keys, options of a question, several at once.
+        // Keys, options of a call, several calls at once.
         "CC('a', { key: 'k', choices: [1] }); CC.all(['b', { prompt: 'c', key: 'k', timeoutMs: 5 }])",
         // An array and an object of several chunks, a shifted array, frozen ones, a match with its own properties.
         "const a: any = []; for (let i = 0; i < 700; i++) a.push(i); a.shift(); const o: any = {}; for (let i = 0; i < 300; i++) o['k' + i] = i; Object.freeze(a); Object.freeze(o); Object.freeze([1]); const m: any = new RegExp('b', 'y').exec('b'); const r = /a/g; r.test('aa'); CC(a.length + m.index)",
         "const m = new Map(); const s = new Set(); for (let i = 0; i < 300; i++) { m.set(i, [i]); s.add('' + i) } m.delete(5); s.delete('1'); for (const x of m.keys()) { if (x > 200) { CC('x'); break } }",
-        // Classes with fields, parents and static members; functions with captures, properties and fixed arguments.
+        // Classes with fields, parents and static members; functions with captures, properties and bound arguments.
         "class A { n = 1; static s = [2]; static m() { return () => super.toString } } class B extends A { m = 2; static m() { return super.m } constructor() { super(); CC('in') } } let n = 0; const f: any = () => n++; f.p = 1; const g = f.bind({ t: 1 }, 2, 3); const e: any = new RangeError('r'); e.own = 1; new B(); A.m(); CC(g.length + e)",
         // Built-in functions that wait for callbacks.
         "const t: any = { k: 3 }; const h: any = [3, undefined]; h[3] = 1; h.push(2, 5, 4); h.sort((a, b) => (CC('s'), a - b)); [1, 2].map(function (x) { CC('m'); return this.k + x }, t); [1, 2, 3].reduce((a, b) => (CC('r'), a + b)); Array.from([1, 2], x => (CC('f'), x))",
         // A sort that merges runs.
         "Array.from({ length: 200 }, (_, i) => (i * 37) % 200).sort((a, b) => a - b)",
-        // Work that no instruction was counted for yet, and text that is repeated.
+        // Work that is not counted as instructions yet, and repeated text.
         "let s = 'x'.repeat(50000); for (let i = 0; i < 60; i++) { const t = s + i; t.indexOf('y') } console.log(s.length)",
     ];
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
     for source in sources.iter().chain(PROGRAMS) {
         let begun = Machine::start(program(source), &Json::Null, [7; 32], limits.clone()).unwrap();
-        let all = stopped_after_each(u64::MAX, begun.clone(), &mut |_| {});
-        stopped_after_each(all / 25 + 1, begun, &mut meet);
+        let all = run_in_slices(u64::MAX, begun.clone(), &mut |_| {});
+        run_in_slices(all / 25 + 1, begun, &mut meet);
     }
-    // An error that is to be thrown, and a state that was given up.
+    // A pending error, and a discarded heap.
     let mut machine = start("CC('x')");
     machine.run(u64::MAX, &TURN);
     machine.throw("TimeoutError", "late");
     meet(&machine);
     meet(
-        &limited("function f(s, n) { return n === 0 ? CC('x') : f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)", limits).0,
+        &run_with_limits(
+            "function f(s, n) { return n === 0 ? CC('x') : f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)",
+            limits,
+        )
+        .0,
     );
     let once: Vec<_> = met.iter().filter(|(_, values)| values.len() < 2).map(|(field, _)| *field).collect();
-    assert_eq!(once, [""; 0], "met with one value alone");
+    assert_eq!(once, [""; 0], "fields with only one value");
 }
 
-/// Runs to the end and shows the machine wherever it stops: at each question, and after so many instructions. Says how many it ran.
-fn stopped_after_each(fuel: u64, mut machine: Machine, show: &mut dyn FnMut(&Machine)) -> u64 {
+/// Runs to the end and shows the machine at every stop: at each call, and after `fuel` instructions. Returns the number of instructions.
+fn run_in_slices(fuel: u64, mut machine: Machine, show: &mut dyn FnMut(&Machine)) -> u64 {
     loop {
         show(&machine);
         match machine.run(fuel, &TURN) {
-            Stop::Fuel => {}
-            Stop::Call(_) => {
+            StopReason::Fuel => {}
+            StopReason::Call(_) => {
                 show(&machine);
                 machine.answer(&json!("a")).unwrap();
             }
-            Stop::Calls(calls) => {
+            StopReason::Calls(calls) => {
                 show(&machine);
                 machine.reply(&vec![super::Reply::Value(json!(1)); calls.len()]).unwrap();
             }
-            Stop::Complete(_) | Stop::Failed(_) => {
+            StopReason::Complete(_) | StopReason::Failed(_) => {
                 show(&machine);
                 return machine.instructions();
             }
@@ -230,11 +234,11 @@ fn stopped_after_each(fuel: u64, mut machine: Machine, show: &mut dyn FnMut(&Mac
     }
 }
 
-/// When a machine collects depends on the text that it has repeated since the last time.
+/// Garbage collection depends on the text repeated since the last one.
 #[test]
-fn a_restored_machine_collects_repeated_text_when_the_warm_one_does() {
+fn restored_machine_counts_repeated_text_for_collection() {
     let limits = Limits { heap_bytes: 1 << 17, ..Limits::default() };
-    // Each round repeats 8,000 bytes and allocates next to nothing: the fifth round begins a collection.
+    // Each iteration repeats 8,000 bytes and allocates next to nothing: the fifth one starts a collection.
     let source =
         "const s = 'x'.repeat(8000); let n = 0; for (let i = 0; i < 30; i++) { const t = s + i; n += t.length }";
     let mut warm = Machine::start(program(source), &Json::Null, [7; 32], limits).unwrap();
@@ -244,36 +248,36 @@ fn a_restored_machine_collects_repeated_text_when_the_warm_one_does() {
         let (one, other) = (warm.run(7, &TURN), cold.run(7, &TURN));
         assert_eq!(one, other);
         assert_eq!(warm.save(), cold.save());
-        collections += usize::from(warm.heap.claimed < claimed);
-        claimed = warm.heap.claimed;
-        if one != Stop::Fuel {
+        collections += usize::from(warm.heap.shared_text_bytes < claimed);
+        claimed = warm.heap.shared_text_bytes;
+        if one != StopReason::Fuel {
             break;
         }
-        cold = restored(&cold);
+        cold = restore_copy(&cold);
     }
     assert!(collections >= 5, "{collections} collections");
 }
 
 #[test]
-fn a_turn_dirties_what_it_changes() {
+fn slice_dirties_only_the_pages_it_changes() {
     let mut machine = start(
         "const a: any = []; for (let i = 0; i < 100000; i++) a.push(i); CC('1'); a[50000] = 'x'; a.push(1); CC('2'); CC('3')",
     );
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     machine.mark_clean();
     machine.answer(&json!("")).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     assert!(machine.dirty_pages().len() <= 3, "{:?}", machine.dirty_pages());
     machine.mark_clean();
     machine.answer(&json!("")).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     assert!(machine.dirty_pages().is_empty());
 }
 
 #[test]
-fn copies_of_a_machine_go_their_own_ways() {
+fn machine_copies_are_independent() {
     let mut machine = start("const a: any = [1]; const b = CC('?'); a.push(b); console.log(a)");
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     let mut copy = machine.clone();
     machine.answer(&json!("left")).unwrap();
     copy.answer(&json!({"r": [1, null]})).unwrap();
@@ -284,7 +288,7 @@ fn copies_of_a_machine_go_their_own_ways() {
 }
 
 #[test]
-fn limits_name_themselves_and_nothing_catches_them() {
+fn limit_failure_names_the_limit_and_cannot_be_caught() {
     let small = Limits {
         instructions: 1_000_000,
         frames: 500,
@@ -305,55 +309,55 @@ fn limits_name_themselves_and_nothing_catches_them() {
         ("CC('x'.repeat(101))", "call payload limit"),
         ("const f: any = []; f.map(x => x); [1].map(function g(x) { return [x].map(g) })", "call depth limit"),
     ] {
-        let (machine, stop) = limited(source, small.clone());
-        let failure = failed(stop);
+        let (machine, stop) = run_with_limits(source, small.clone());
+        let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
-        restored(&machine);
+        restore_copy(&machine);
     }
 }
 
 #[test]
-fn an_error_that_nothing_catches_says_where_and_can_be_retried() {
+fn uncaught_error_has_a_location_and_can_be_retried() {
     let mut machine =
         start("function inner(x) {\n  return x.y.z\n}\nconst o = { y: CC('y') }\nconsole.log(inner(null))");
     machine.run(u64::MAX, &TURN);
     machine.answer(&json!("")).unwrap();
-    let failure = failed(machine.run(u64::MAX, &TURN));
+    let failure = expect_failure(machine.run(u64::MAX, &TURN));
     assert_eq!(failure.name, "TypeError");
     assert_eq!(failure.message, "Cannot read properties of null (reading 'y')");
     assert_eq!(failure.line, 2);
     assert!(failure.stack[0].starts_with("at inner (2:"), "{:?}", failure.stack);
     assert!(failure.stack[1].starts_with("at <program> (5:"), "{:?}", failure.stack);
-    let mut again = restored(&machine);
-    assert_eq!(failed(again.run(u64::MAX, &TURN)), failure);
-    assert_eq!(failed(machine.run(u64::MAX, &TURN)), failure);
+    let mut again = restore_copy(&machine);
+    assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure);
+    assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)), failure);
     assert_eq!(again.save(), machine.save());
 }
 
 #[test]
-fn a_call_that_throws_can_be_caught_and_when_it_is_not_it_can_be_asked_again() {
+fn failed_call_can_be_caught_or_else_retried() {
     let mut machine = start(
         "try { CC('a') } catch (e: any) { console.log(e.name, e.message, e instanceof TimeoutError) } CC('b', { choices: ['x'] })",
     );
     machine.run(u64::MAX, &TURN);
     machine.throw("TimeoutError", "too late");
-    let mut machine = restored(&machine);
-    let Stop::Call(call) = machine.run(u64::MAX, &TURN) else { panic!() };
+    let mut machine = restore_copy(&machine);
+    let StopReason::Call(call) = machine.run(u64::MAX, &TURN) else { panic!() };
     assert_eq!(machine.take_output(), ["TimeoutError too late true"]);
     assert_eq!((call.prompt.as_str(), &call.options), ("b", &json!({"choices": ["x"]})));
     machine.throw("ToolError", "broken");
-    let failure = failed(machine.run(u64::MAX, &TURN));
+    let failure = expect_failure(machine.run(u64::MAX, &TURN));
     assert_eq!((failure.name.as_str(), failure.message.as_str()), ("ToolError", "broken"));
-    let mut machine = restored(&machine);
-    assert_eq!(machine.run(u64::MAX, &TURN), Stop::Call(call));
+    let mut machine = restore_copy(&machine);
+    assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Call(call));
     machine.answer(&json!("x")).unwrap();
-    assert_eq!(machine.run(u64::MAX, &TURN), Stop::Complete(Json::Null));
+    assert_eq!(machine.run(u64::MAX, &TURN), StopReason::Complete(Json::Null));
     assert_eq!(machine.calls(), 3);
 }
 
 #[test]
-fn a_program_written_by_hand_runs() {
-    let wire: Vec<WireInstruction> = serde_json::from_value(json!([
+fn program_without_enter_runs() {
+    let wire: Vec<Instruction> = serde_json::from_value(json!([
         {"op": 1, "arg": "What is your name?", "line": 1},
         {"op": 6, "line": 1},
         {"op": 4, "arg": "name", "line": 1},
@@ -361,27 +365,27 @@ fn a_program_written_by_hand_runs() {
         {"op": 3, "arg": "name", "line": 2},
         {"op": 5, "line": 2},
         {"op": 7, "line": 2},
-        {"op": 3, "arg": "nobody", "line": 3},
+        {"op": 3, "arg": "missing", "line": 3},
         {"op": 255, "line": 4}
     ]))
     .unwrap();
-    let program = Arc::new(Program::decode(&wire).unwrap());
+    let program = Arc::new(VerifiedProgram::decode(&wire).unwrap());
     let mut machine = Machine::start(program, &Json::Null, [0; 32], Limits::default()).unwrap();
-    let Stop::Call(call) = machine.run(100, &TURN) else { panic!() };
+    let StopReason::Call(call) = machine.run(100, &TURN) else { panic!() };
     assert_eq!((call.prompt.as_str(), call.line, machine.pc()), ("What is your name?", 1, 1));
     let saved = machine.save();
     assert_eq!((saved.pc, &saved.stack), (1, &json!([])));
     machine.answer(&json!("Ada")).unwrap();
-    let failure = failed(machine.run(100, &TURN));
+    let failure = expect_failure(machine.run(100, &TURN));
     assert_eq!(machine.take_output(), ["Hello, Ada"]);
     assert_eq!(
         (failure.name.as_str(), failure.message.as_str(), failure.line),
-        ("ReferenceError", "nobody is not defined", 3)
+        ("ReferenceError", "missing is not defined", 3)
     );
 }
 
 #[test]
-fn variables_show_the_scope_and_are_cut() {
+fn variables_show_the_scope_and_are_truncated() {
     let mut machine = start(
         "const name = 'Ada'; let big = 'x'.repeat(50000); const list = [1, { a: true }]; function ask(question) { const inner = 1; return CC(question + name) } ask('who')",
     );
@@ -394,14 +398,14 @@ fn variables_show_the_scope_and_are_cut() {
     }
 }
 
-/// Bytes of everything that is saved of a machine.
+/// Bytes of the whole saved state of a machine.
 fn saved_bytes(machine: &Machine) -> usize {
     let head = serde_json::to_string(&machine.save()).unwrap().len();
     pages(machine).iter().map(String::len).sum::<usize>() + head
 }
 
 #[test]
-fn texts_that_are_shared_in_memory_count_as_often_as_they_are_saved() {
+fn shared_text_counts_as_often_as_it_is_saved() {
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
     for source in [
         // One text in five thousand frames.
@@ -414,24 +418,24 @@ fn texts_that_are_shared_in_memory_count_as_often_as_they_are_saved() {
         "const s = 'x'.repeat(1e5); const m = new Map(); for (let i = 0; i < 1000; i++) m.set(i, s); CC('x')",
         "const s = 'x'.repeat(1e5); const a = []; for (let i = 0; i < 100; i++) { let t = s; a.push(() => t) } CC('x')",
         "const s = 'x'.repeat(1e5); function g() {} const a = []; for (let i = 0; i < 100; i++) a.push(g.bind(null, s)); CC('x')",
-        // An error that nothing catches is a stop like any other.
+        // An uncaught error is a stop like any other.
         "function f(s, n) { if (n === 0) throw new Error('x'); return f(s, n - 1) + 1 } f('x'.repeat(1e5), 5000)",
     ] {
-        let (mut machine, stop) = limited(source, limits.clone());
-        let failure = failed(stop);
+        let (mut machine, stop) = run_with_limits(source, limits.clone());
+        let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains("heap limit"), "{source}: {failure:?}");
         assert!(saved_bytes(&machine) < 3 << 20, "{source}: {}", saved_bytes(&machine));
-        let mut again = restored(&machine);
-        assert_eq!(failed(again.run(u64::MAX, &TURN)), failure, "{source}");
-        assert_eq!(failed(machine.run(u64::MAX, &TURN)), failure, "{source}");
+        let mut again = restore_copy(&machine);
+        assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure, "{source}");
+        assert_eq!(expect_failure(machine.run(u64::MAX, &TURN)), failure, "{source}");
         assert_eq!(again.save(), machine.save(), "{source}");
     }
 }
 
 #[test]
-fn texts_made_again_and_again_reach_the_heap_limit_at_the_same_place_warm_and_restored() {
+fn restored_machine_reaches_the_heap_limit_at_the_same_instruction() {
     let limits = Limits { heap_bytes: 1 << 20, ..Limits::default() };
-    // What makes its texts by built-in functions takes most of its instructions there.
+    // Programs that create strings with built-in functions spend most of their instructions there.
     for (source, stride) in [
         (
             "function f(s, n) { const t = s + n; t.charCodeAt(3); return f(s, n + 1) + t.length } f('x'.repeat(60000), 0)",
@@ -449,27 +453,27 @@ fn texts_made_again_and_again_reach_the_heap_limit_at_the_same_place_warm_and_re
         let failure = loop {
             let (one, other) = (warm.run(stride, &TURN), cold.run(stride, &TURN));
             assert_eq!(one, other, "{source}");
-            if let Stop::Failed(failure) = one {
+            if let StopReason::Failed(failure) = one {
                 break failure;
             }
-            cold = restored(&cold);
+            cold = restore_copy(&cold);
         };
         assert!(failure.message.contains("heap limit"), "{source}: {failure:?}");
         assert_eq!(warm.instructions(), cold.instructions(), "{source}");
         assert_eq!(warm.save(), cold.save(), "{source}");
         assert!(saved_bytes(&warm) < 3 << 20, "{source}");
     }
-    // What is let go does not count.
+    // Released strings do not count.
     let source =
         "let s = ''; for (let i = 0; i < 20000; i++) { s += 'abc'; if (i % 100 === 0) s.charCodeAt(3) } s.length";
-    assert_eq!(limited(source, limits.clone()).1, Stop::Complete(Json::Null));
+    assert_eq!(run_with_limits(source, limits.clone()).1, StopReason::Complete(Json::Null));
     let source = "const s = 'ab'.repeat(20000); let n = 0; s.replace(/a/g, (m, at, text) => { n += text.length - s.length; return m })";
     let whole = Limits { heap_bytes: 8 << 20, ..Limits::default() };
-    assert_eq!(limited(source, whole).1, Stop::Complete(Json::Null));
+    assert_eq!(run_with_limits(source, whole).1, StopReason::Complete(Json::Null));
 }
 
 #[test]
-fn what_is_too_large_is_refused_before_it_is_made() {
+fn oversized_values_are_refused_before_allocation() {
     let limits = Limits { heap_bytes: 16 << 20, text_units: 1 << 22, ..Limits::default() };
     for (source, what) in [
         ("'x'.repeat(2**30)", "string length limit"),
@@ -489,30 +493,30 @@ fn what_is_too_large_is_refused_before_it_is_made() {
         ("function main() { let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; return a }", "heap limit"),
         ("let a: any = [1]; for (let i = 0; i < 60; i++) a = [a, a]; CC('x', { choices: a })", "call payload limit"),
     ] {
-        let failure = failed(limited(source, limits.clone()).1);
+        let failure = expect_failure(run_with_limits(source, limits.clone()).1);
         assert!(failure.limit && failure.message.contains(what), "{source}: {failure:?}");
     }
 }
 
 #[test]
-fn a_pattern_that_backtracks_without_end_is_stopped_and_nothing_catches_it() {
-    // Without the limit each of them still ends, within some million steps.
+fn catastrophic_backtracking_hits_a_limit_that_cannot_be_caught() {
+    // Without the limit each match ends after some million steps.
     let limits = Limits { match_steps: 10_000, ..Limits::default() };
     for call in
         ["/(a+)+$/.test(s)", "s.replace(/(a|a)*$/g, '')", "s.split(/(a|aa)+$/)", "s.match(new RegExp('(a+)+$'))"]
     {
         let source = format!("const s = 'a'.repeat(18) + 'b'; try {{ {call} }} catch (e) {{ console.log('caught') }}");
-        let (mut machine, stop) = limited(&source, limits.clone());
-        let failure = failed(stop);
+        let (mut machine, stop) = run_with_limits(&source, limits.clone());
+        let failure = expect_failure(stop);
         assert!(failure.limit && failure.message.contains("regular expression limit"), "{source}: {failure:?}");
         assert!(machine.take_output().is_empty());
-        let mut again = restored(&machine);
-        assert_eq!(failed(again.run(u64::MAX, &TURN)), failure);
+        let mut again = restore_copy(&machine);
+        assert_eq!(expect_failure(again.run(u64::MAX, &TURN)), failure);
     }
 }
 
 #[test]
-fn work_of_built_in_functions_counts_as_instructions_however_it_is_sliced() {
+fn built_in_work_counts_as_instructions_in_slices_of_any_size() {
     let source = "const s = 'ab '.repeat(2e3); let n = 0; for (let i = 0; i < 5; i++) n += s.indexOf('c') + s.split(' ').sort().join('').length + s.match(/\\w+/g).length; console.log(n)";
     let (lines, stop, whole, _) = run(source, 0);
     assert!(whole > 20_000, "{whole}");
@@ -521,7 +525,7 @@ fn work_of_built_in_functions_counts_as_instructions_however_it_is_sliced() {
         assert_eq!((&sliced.0, &sliced.1, sliced.2), (&lines, &stop, whole));
     }
     let mut machine = start("while (true) 'x'.repeat(1e6).indexOf('y')");
-    assert_eq!(machine.run(1_000_000, &TURN), Stop::Fuel);
+    assert_eq!(machine.run(1_000_000, &TURN), StopReason::Fuel);
     assert_eq!(machine.instructions(), 1_000_000);
 }
 
@@ -529,17 +533,17 @@ fn work_of_built_in_functions_counts_as_instructions_however_it_is_sliced() {
 fn the_steps_of_a_match_are_counted_as_instructions() {
     let source = |text: &str| format!("/(a+)+$/.test('{text}'); let n = 0; for (let i = 0; i < 9; i++) n += i");
     let instructions = |text: &str| {
-        let (machine, stop) = limited(&source(text), Limits::default());
-        assert_eq!(stop, Stop::Complete(Json::Null));
+        let (machine, stop) = run_with_limits(&source(text), Limits::default());
+        assert_eq!(stop, StopReason::Complete(Json::Null));
         machine.instructions()
     };
-    // Each more character doubles the steps of the match.
+    // Each additional character doubles the steps of the match.
     let [few, more] = [13, 14].map(|count| instructions(&("a".repeat(count) + "b")));
     assert!(few > 2_000 && more > few * 19 / 10, "{few}, {more}");
 }
 
 #[test]
-fn looking_for_a_long_text_takes_no_longer_than_walking_over_both() {
+fn substring_search_takes_linear_time() {
     let source = "const s = 'a'.repeat(2e5); const t = 'a'.repeat(1e5) + 'b'; console.log(s.indexOf(t), s.lastIndexOf('b' + t), (s + t).indexOf(t), (t + s).lastIndexOf(t), ('α' + s).indexOf(t))";
     assert_eq!(run(source, 0).0, ["-1 -1 200000 0 -1"]);
 }

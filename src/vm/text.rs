@@ -1,65 +1,65 @@
-//! Text as JavaScript has it: a sequence of UTF-16 code units, lone surrogates included.
+//! Strings as JavaScript has them: sequences of UTF-16 code units, lone surrogates included. ECMA-262 §6.1.4 The String Type.
 //!
-//! A long concatenation is kept as a rope and flattened when somebody looks inside, so that building text in a loop is not
-//! quadratic. What can be done with text (search, case, split) lives in `natives/string.rs`.
+//! A long concatenation is a rope, which the first read of its units flattens. Building a string in a loop is therefore not
+//! quadratic. Search, case conversion and splitting are in `natives/string.rs`.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Bytes that fit into the node itself.
-const SHORT: usize = 22;
+/// Bytes that fit into the node.
+const SHORT_LEN: usize = 22;
 
-/// Below this length a concatenation is copied at once: a rope of tiny pieces costs more than it saves.
+/// A concatenation below this length is copied at once: a rope of tiny pieces costs more than it saves.
 const COPY_BELOW: usize = 128;
 
-/// Bytes of a text's node, with what an allocator adds.
-const NODE: u64 = 64;
+/// Bytes of a text's node, including the overhead of the allocator.
+const NODE_BYTES: u64 = 64;
 
-/// Bytes of the node of a concatenation with its halves.
-pub const ROPE: u64 = 2 * NODE;
+/// Bytes of the node of a concatenation, including its rope.
+pub const ROPE_BYTES: u64 = 2 * NODE_BYTES;
 
-/// Up to this length a text is looked for by trying every place.
-const NAIVE: usize = 32;
+/// Needles up to this length are searched for by comparing at every position.
+const NAIVE_SEARCH_MAX: usize = 32;
 
-/// Immutable JavaScript text.
+/// An immutable JavaScript string.
 #[derive(Clone)]
-pub struct Str(Arc<Node>);
+pub struct Str(Arc<StrNode>);
 
-struct Node {
+struct StrNode {
     len: u32,
-    /// [`saved_bytes`] of the units; not kept for short texts.
+    /// [`saved_bytes`] of the units; 0 for short texts.
     saved: u32,
-    /// Whether some unit lies above U+00FF.
+    /// Whether a unit is above U+00FF.
     wide: bool,
-    body: Body,
+    body: StrBody,
 }
 
-enum Body {
-    Flat(Flat),
+enum StrBody {
+    FlatStr(FlatStr),
     Rope(Box<Rope>),
 }
 
 struct Rope {
-    flat: OnceLock<Flat>,
+    flat: OnceLock<FlatStr>,
     /// The two halves until `flat` is set.
     parts: Mutex<Option<(Str, Str)>>,
 }
 
-enum Flat {
-    Short(u8, [u8; SHORT]),
+enum FlatStr {
+    Short(u8, [u8; SHORT_LEN]),
     Latin(Box<[u8]>),
-    /// Holds at least one unit above U+00FF: each text has one form, so forms can be compared.
+    /// Holds at least one unit above U+00FF. Each text thus has one form, and forms can be compared.
     Wide(Box<[u16]>),
 }
 
-/// The code units of a text, in the narrowest form that holds them.
+/// The code units of a text in the narrowest form that can hold them.
 #[derive(Clone, Copy)]
 pub enum Units<'a> {
     /// All units are below 256.
     Latin(&'a [u8]),
-    /// Some unit is not.
+    /// At least one unit is 256 or above.
     Wide(&'a [u16]),
 }
 
@@ -67,16 +67,16 @@ impl Str {
     /// The text without units.
     pub fn empty() -> Str {
         static EMPTY: OnceLock<Str> = OnceLock::new();
-        EMPTY.get_or_init(|| Str::flat(Flat::Short(0, [0; SHORT]))).clone()
+        EMPTY.get_or_init(|| Str::from_flat(FlatStr::Short(0, [0; SHORT_LEN]))).clone()
     }
 
     /// Text of one unit.
     pub fn single(unit: u16) -> Str {
         static SINGLES: OnceLock<Vec<Str>> = OnceLock::new();
-        let singles = SINGLES.get_or_init(|| (0..=255u8).map(|b| Str::flat(short(&[b]))).collect());
+        let singles = SINGLES.get_or_init(|| (0..=255u8).map(|b| Str::from_flat(short_flat(&[b]))).collect());
         match singles.get(usize::from(unit)) {
             Some(text) => text.clone(),
-            None => Str::flat(Flat::Wide(Box::new([unit]))),
+            None => Str::from_flat(FlatStr::Wide(Box::new([unit]))),
         }
     }
 
@@ -93,14 +93,18 @@ impl Str {
         match bytes {
             [] => Str::empty(),
             [one] => Str::single(u16::from(*one)),
-            _ if bytes.len() <= SHORT => Str::flat(short(bytes)),
-            _ => Str::flat(Flat::Latin(bytes.into())),
+            _ if bytes.len() <= SHORT_LEN => Str::from_flat(short_flat(bytes)),
+            _ => Str::from_flat(FlatStr::Latin(bytes.into())),
         }
     }
 
     /// Text from units below 256, taking the buffer.
     pub fn from_latin_vec(bytes: Vec<u8>) -> Str {
-        if bytes.len() <= SHORT { Str::from_latin(&bytes) } else { Str::flat(Flat::Latin(bytes.into_boxed_slice())) }
+        if bytes.len() <= SHORT_LEN {
+            Str::from_latin(&bytes)
+        } else {
+            Str::from_flat(FlatStr::Latin(bytes.into_boxed_slice()))
+        }
     }
 
     /// Text from any units.
@@ -108,44 +112,44 @@ impl Str {
         if units.iter().all(|u| *u < 256) {
             return Str::from_latin_vec(units.iter().map(|u| *u as u8).collect());
         }
-        Str::flat(Flat::Wide(units.into()))
+        Str::from_flat(FlatStr::Wide(units.into()))
     }
 
-    fn flat(flat: Flat) -> Str {
+    fn from_flat(flat: FlatStr) -> Str {
         let (len, saved, wide) = match &flat {
-            Flat::Short(len, _) => (u32::from(*len), 0, false),
-            Flat::Latin(bytes) => (bytes.len() as u32, saved_bytes(Units::Latin(bytes)), false),
-            Flat::Wide(units) => (units.len() as u32, saved_bytes(Units::Wide(units)), true),
+            FlatStr::Short(len, _) => (u32::from(*len), 0, false),
+            FlatStr::Latin(bytes) => (bytes.len() as u32, saved_bytes(Units::Latin(bytes)), false),
+            FlatStr::Wide(units) => (units.len() as u32, saved_bytes(Units::Wide(units)), true),
         };
-        Str(Arc::new(Node { len, saved, wide, body: Body::Flat(flat) }))
+        Str(Arc::new(StrNode { len, saved, wide, body: StrBody::FlatStr(flat) }))
     }
 
-    /// Whether its units fit into its node.
+    /// Whether the units fit into the node.
     #[inline]
     pub fn is_short(&self) -> bool {
-        matches!(self.0.body, Body::Flat(Flat::Short(..)))
+        matches!(self.0.body, StrBody::FlatStr(FlatStr::Short(..)))
     }
 
-    /// Bytes of the text where a snapshot writes it: at most nine per unit, and the same for a rope and its flat form.
-    fn saved(&self) -> u32 {
+    /// Bytes of the text in a snapshot: at most nine per unit, and equal for a rope and its flat form.
+    fn saved_len(&self) -> u32 {
         match &self.0.body {
-            Body::Flat(Flat::Short(len, bytes)) => {
+            StrBody::FlatStr(FlatStr::Short(len, bytes)) => {
                 saved_bytes(Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)))
             }
             _ => self.0.saved,
         }
     }
 
-    /// Bytes that the text takes: its node, and what is larger, its units in memory or in a snapshot.
+    /// Weight of the text: its node, and the larger of its units in memory and in a snapshot.
     #[inline]
     pub fn weight(&self) -> u64 {
         let len = u64::from(self.0.len);
         let units = match self.0.wide {
             true => 2 * len,
-            false if len <= SHORT as u64 => 0,
+            false if len <= SHORT_LEN as u64 => 0,
             false => len,
         };
-        NODE + units.max(self.0.saved.into())
+        NODE_BYTES + units.max(self.0.saved.into())
     }
 
     /// Number of units.
@@ -162,25 +166,25 @@ impl Str {
 
     /// Whether both are the same allocation.
     #[inline]
-    pub fn same(&self, other: &Str) -> bool {
+    pub fn ptr_eq(&self, other: &Str) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The units, flattening a rope the first time.
+    /// The units. The first call flattens a rope.
     #[inline]
     pub fn units(&self) -> Units<'_> {
         match &self.0.body {
-            Body::Flat(flat) => flat.units(),
-            Body::Rope(rope) => match rope.flat.get() {
+            StrBody::FlatStr(flat) => flat.units(),
+            StrBody::Rope(rope) => match rope.flat.get() {
                 Some(flat) => flat.units(),
                 None => self.flatten(rope),
             },
         }
     }
 
-    /// Gives up the parts of a concatenation: a text that is appended to again and again would keep a node for each of its parts.
-    pub fn flat_form(&self) {
-        if let Body::Rope(rope) = &self.0.body
+    /// Releases the parts of a concatenation. A text that is appended to repeatedly would otherwise keep a node for each part.
+    pub fn release_parts(&self) {
+        if let StrBody::Rope(rope) = &self.0.body
             && rope.flat.get().is_none()
         {
             self.flatten(rope);
@@ -192,23 +196,23 @@ impl Str {
         let flat = rope.flat.get_or_init(|| {
             if self.0.wide {
                 let mut out: Vec<u16> = Vec::with_capacity(self.len());
-                rope.each_leaf(|units| units.append_to(&mut out));
-                Flat::Wide(out.into_boxed_slice())
+                rope.visit_leaves(|units| units.append_to(&mut out));
+                FlatStr::Wide(out.into_boxed_slice())
             } else {
                 let mut out: Vec<u8> = Vec::with_capacity(self.len());
-                rope.each_leaf(|units| {
+                rope.visit_leaves(|units| {
                     if let Units::Latin(bytes) = units {
                         out.extend_from_slice(bytes);
                     }
                 });
-                Flat::Latin(out.into_boxed_slice())
+                FlatStr::Latin(out.into_boxed_slice())
             }
         });
-        drop(rope.take());
+        drop(rope.take_parts());
         flat.units()
     }
 
-    /// `left` followed by `right`. The caller has checked the length.
+    /// `left` followed by `right`. The caller has checked the length of the result.
     pub fn concat(left: &Str, right: &Str) -> Str {
         if right.is_empty() {
             return left.clone();
@@ -221,27 +225,27 @@ impl Str {
             let wide = left.0.wide || right.0.wide;
             let parts = Mutex::new(Some((left.clone(), right.clone())));
             let rope = Box::new(Rope { flat: OnceLock::new(), parts });
-            let saved = left.saved().saturating_add(right.saved());
-            return Str(Arc::new(Node { len: len as u32, saved, wide, body: Body::Rope(rope) }));
+            let saved = left.saved_len().saturating_add(right.saved_len());
+            return Str(Arc::new(StrNode { len: len as u32, saved, wide, body: StrBody::Rope(rope) }));
         }
         match (left.units(), right.units()) {
-            (Units::Latin(a), Units::Latin(b)) if len <= SHORT => {
-                let mut bytes = [0; SHORT];
+            (Units::Latin(a), Units::Latin(b)) if len <= SHORT_LEN => {
+                let mut bytes = [0; SHORT_LEN];
                 bytes[..a.len()].copy_from_slice(a);
                 bytes[a.len()..len].copy_from_slice(b);
-                Str::flat(Flat::Short(len as u8, bytes))
+                Str::from_flat(FlatStr::Short(len as u8, bytes))
             }
             (Units::Latin(a), Units::Latin(b)) => {
                 let mut bytes = Vec::with_capacity(len);
                 bytes.extend_from_slice(a);
                 bytes.extend_from_slice(b);
-                Str::flat(Flat::Latin(bytes.into_boxed_slice()))
+                Str::from_flat(FlatStr::Latin(bytes.into_boxed_slice()))
             }
             (a, b) => {
                 let mut units = Vec::with_capacity(len);
                 a.append_to(&mut units);
                 b.append_to(&mut units);
-                Str::flat(Flat::Wide(units.into_boxed_slice()))
+                Str::from_flat(FlatStr::Wide(units.into_boxed_slice()))
             }
         }
     }
@@ -265,7 +269,7 @@ impl Str {
         self.units().get(index)
     }
 
-    /// Rust text; a lone surrogate becomes U+FFFD.
+    /// The text as UTF-8; a lone surrogate becomes U+FFFD.
     pub fn to_utf8(&self) -> String {
         match self.units() {
             Units::Latin(bytes) => match std::str::from_utf8(bytes) {
@@ -276,7 +280,7 @@ impl Str {
         }
     }
 
-    /// The array index this text canonically writes ("7", not "07"), below 2^32 - 1.
+    /// The array index that this text represents canonically ("7", not "07"), below 2^32 - 1. ECMA-262 §6.1.7 The Object Type.
     pub fn array_index(&self) -> Option<u32> {
         if self.len() > 10 {
             return None;
@@ -299,8 +303,8 @@ impl Str {
     }
 }
 
-/// Bytes of units where a snapshot writes them: as JSON text within the text of a page. Each unit counts for itself, so that the bytes of a
-/// concatenation are the sum of its parts; half of a surrogate pair counts as a lone one.
+/// Bytes of units in a snapshot: as a JSON string within the JSON string of a page. Each unit counts separately, so the bytes of a
+/// concatenation are the sum of its parts. Half of a surrogate pair counts as a lone surrogate.
 fn saved_bytes(units: Units<'_>) -> u32 {
     fn narrow(byte: u8) -> u32 {
         match byte {
@@ -319,7 +323,7 @@ fn saved_bytes(units: Units<'_>) -> u32 {
     };
     match units {
         Units::Latin(bytes) => {
-            // Most texts have no unit that is escaped, and this is found for sixteen at a time.
+            // Most texts need no escapes. This check is vectorised: it covers sixteen bytes at a time.
             let plain = |byte: &u8| (0x20..0x80).contains(byte) && *byte != b'"' && *byte != b'\\';
             if bytes.iter().fold(true, |all, byte| all & plain(byte)) {
                 return bytes.len() as u32;
@@ -330,19 +334,19 @@ fn saved_bytes(units: Units<'_>) -> u32 {
     }
 }
 
-fn short(bytes: &[u8]) -> Flat {
-    let mut all = [0; SHORT];
+fn short_flat(bytes: &[u8]) -> FlatStr {
+    let mut all = [0; SHORT_LEN];
     all[..bytes.len()].copy_from_slice(bytes);
-    Flat::Short(bytes.len() as u8, all)
+    FlatStr::Short(bytes.len() as u8, all)
 }
 
-impl Flat {
+impl FlatStr {
     #[inline]
     fn units(&self) -> Units<'_> {
         match self {
-            Flat::Short(len, bytes) => Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)),
-            Flat::Latin(bytes) => Units::Latin(bytes),
-            Flat::Wide(units) => Units::Wide(units),
+            FlatStr::Short(len, bytes) => Units::Latin(bytes.get(..usize::from(*len)).unwrap_or(bytes)),
+            FlatStr::Latin(bytes) => Units::Latin(bytes),
+            FlatStr::Wide(units) => Units::Wide(units),
         }
     }
 }
@@ -378,7 +382,7 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// Whether `needle` stands at `at`.
+    /// Whether `needle` occurs at `at`.
     pub fn starts_with_at(self, needle: Units<'_>, at: usize) -> bool {
         if at + needle.len() > self.len() {
             return false;
@@ -391,11 +395,11 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// The first place of `needle` at or after `from`.
+    /// The first position of `needle` at or after `from`. ECMA-262 §6.1.4.1 StringIndexOf.
     pub fn find(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?;
-        if needle.len() > NAIVE {
-            return search(from..self.len(), |at| self.get(at), |at| needle.get(at), needle.len());
+        if needle.len() > NAIVE_SEARCH_MAX {
+            return find_kmp(from..self.len(), |at| self.get(at), |at| needle.get(at), needle.len());
         }
         match (self, needle) {
             (Units::Latin(a), Units::Latin([first, ..])) => {
@@ -413,28 +417,28 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// The last place of `needle` at or before `from`.
+    /// The last position of `needle` at or before `from`. ECMA-262 §6.1.4.2 StringLastIndexOf.
     pub fn find_last(self, needle: Units<'_>, from: usize) -> Option<usize> {
         let last = self.len().checked_sub(needle.len())?.min(from);
-        if needle.len() > NAIVE {
-            // The same from right to left.
+        if needle.len() > NAIVE_SEARCH_MAX {
+            // The same search from right to left.
             let (end, len) = (last + needle.len(), needle.len());
-            let found = search(0..end, |at| self.get(end - 1 - at), |at| needle.get(len - 1 - at), len)?;
+            let found = find_kmp(0..end, |at| self.get(end - 1 - at), |at| needle.get(len - 1 - at), len)?;
             return Some(end - found - len);
         }
         (0..=last).rev().find(|at| self.starts_with_at(needle, *at))
     }
 }
 
-/// Looks for a text of `len` units without ever going back (Knuth, Morris, Pratt): a long one that nearly fits
-/// everywhere costs no more than any other.
-fn search(
+/// Searches for a text of `len` units in linear time (Knuth, Morris and Pratt, 1977): it never goes back, so a long needle
+/// that almost matches everywhere costs no more than any other.
+fn find_kmp(
     places: std::ops::Range<usize>,
     text: impl Fn(usize) -> Option<u16>,
     needle: impl Fn(usize) -> Option<u16>,
     len: usize,
 ) -> Option<usize> {
-    // How much of the needle's beginning ends at each of its places.
+    // For each position of the needle, the length of its longest proper prefix that ends there.
     let mut ends = vec![0usize; len];
     let mut fits = 0;
     for at in 1..len {
@@ -458,12 +462,12 @@ fn search(
 }
 
 impl Rope {
-    fn take(&self) -> Option<(Str, Str)> {
+    fn take_parts(&self) -> Option<(Str, Str)> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Visits the flat pieces from left to right, without recursion: a rope may be as deep as it is long.
-    fn each_leaf(&self, mut visit: impl FnMut(Units<'_>)) {
+    /// Visits the flat pieces from left to right without recursion, because a rope may be as deep as it is long.
+    fn visit_leaves(&self, mut visit: impl FnMut(Units<'_>)) {
         let parts = |rope: &Rope| rope.parts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut open = Vec::new();
         if let Some((left, right)) = parts(self) {
@@ -471,12 +475,12 @@ impl Rope {
         }
         while let Some(text) = open.pop() {
             match &text.0.body {
-                Body::Flat(flat) => visit(flat.units()),
-                Body::Rope(rope) => match rope.flat.get() {
+                StrBody::FlatStr(flat) => visit(flat.units()),
+                StrBody::Rope(rope) => match rope.flat.get() {
                     Some(flat) => visit(flat.units()),
                     None => match parts(rope) {
                         Some((left, right)) => open.extend([right, left]),
-                        // Another thread flattened it in between.
+                        // Another thread flattened it meanwhile.
                         None => {
                             if let Some(flat) = rope.flat.get() {
                                 visit(flat.units());
@@ -490,13 +494,13 @@ impl Rope {
 }
 
 impl Drop for Rope {
-    /// Takes a rope apart in a loop: recursion would follow its whole depth.
+    /// Drops the parts in a loop, because recursion could be as deep as the rope.
     fn drop(&mut self) {
-        let Some((left, right)) = self.take() else { return };
+        let Some((left, right)) = self.take_parts() else { return };
         let mut open = vec![left, right];
         while let Some(Str(node)) = open.pop() {
-            if let Some(Node { body: Body::Rope(rope), .. }) = Arc::into_inner(node)
-                && let Some((left, right)) = rope.take()
+            if let Some(StrNode { body: StrBody::Rope(rope), .. }) = Arc::into_inner(node)
+                && let Some((left, right)) = rope.take_parts()
             {
                 open.extend([left, right]);
             }
@@ -507,7 +511,7 @@ impl Drop for Rope {
 impl PartialEq for Str {
     #[inline]
     fn eq(&self, other: &Str) -> bool {
-        if self.same(other) {
+        if self.ptr_eq(other) {
             return true;
         }
         if self.0.len != other.0.len || self.0.wide != other.0.wide {
@@ -537,7 +541,7 @@ impl Hash for Str {
 }
 
 impl Ord for Str {
-    /// By code units, as JavaScript's `<` does.
+    /// By code units. ECMA-262 §7.2.12 IsLessThan compares strings so.
     fn cmp(&self, other: &Str) -> Ordering {
         match (self.units(), other.units()) {
             (Units::Latin(a), Units::Latin(b)) => a.cmp(b),
@@ -593,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_has_one_form() {
+    fn equal_texts_have_one_representation() {
         let wide = Str::from_units(&[0x61, 0x3b1]);
         assert_eq!(wide.slice(0, 1), Str::new("a"));
         assert_eq!(Str::from_units(&[0x61, 0xe9]), Str::new("aé"));
@@ -621,7 +625,7 @@ mod tests {
                 assert_eq!(rope.weight(), flat.weight(), "{left:?} {right:?}");
             }
         }
-        // The halves of a pair that meet count as they did apart.
+        // Two halves of a surrogate pair weigh the same joined and apart.
         let high = Str::from_units(&[b"z".repeat(130).iter().map(|b| u16::from(*b)).collect(), vec![0xd83d]].concat());
         let pair = Str::concat(&high, &Str::from_units(&[0xde00]));
         let flat = Str::from_units(&pair.units().iter().collect::<Vec<u16>>());
@@ -641,7 +645,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_from_both_ends() {
+    fn find_and_find_last_search_from_opposite_ends() {
         let text = Str::new("abcabc");
         assert_eq!(text.units().find(Str::new("bc").units(), 2), Some(4));
         assert_eq!(text.units().find_last(Str::new("bc").units(), 3), Some(1));

@@ -1,11 +1,11 @@
-//! A value of the machine: sixteen bytes, cheap to copy. What a reference points to lives in the heap.
+//! A value of the machine: sixteen bytes, cheap to copy. A reference points to an entry in the heap.
 
 use std::hash::{Hash, Hasher};
 
 use super::builtin::Builtin;
 use super::text::Str;
 
-/// The place of an entry in the heap: page × 64 + slot. No entry stands at 0.
+/// The address of an entry in the heap: page × 64 + slot. Address 0 never holds an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct HeapRef(pub u32);
 
@@ -14,7 +14,8 @@ impl HeapRef {
     pub const NONE: HeapRef = HeapRef(0);
 }
 
-/// A value as a program sees it, and two marks that it never sees.
+/// A value of the language (ECMA-262 §6.1 ECMAScript Language Types), or one of two marks that programs never see.
+/// BigInt and Symbol do not exist.
 #[derive(Clone, Debug)]
 pub enum Value {
     /// `undefined`
@@ -23,9 +24,9 @@ pub enum Value {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A double.
+    /// A number, as a double.
     Number(f64),
-    /// Text.
+    /// A string of UTF-16 code units.
     Text(Str),
     /// An object, array, function, error, …
     Ref(HeapRef),
@@ -43,7 +44,7 @@ impl Value {
         Value::Text(Str::new(text))
     }
 
-    /// JavaScript's truth.
+    /// Whether the value is truthy. ECMA-262 §7.1.2 ToBoolean.
     #[inline]
     pub fn truthy(&self) -> bool {
         match self {
@@ -61,7 +62,7 @@ impl Value {
         matches!(self, Value::Undefined | Value::Null)
     }
 
-    /// `===`
+    /// `===`. ECMA-262 §7.2.14 IsStrictlyEqual.
     #[inline]
     pub fn strict_equals(&self, other: &Value) -> bool {
         match (self, other) {
@@ -75,7 +76,7 @@ impl Value {
         }
     }
 
-    /// Equality of Map keys and `includes`: as `===`, but NaN equals itself.
+    /// Equality of Map keys and of `includes`: as `===`, but NaN equals itself. ECMA-262 §7.2.10 SameValueZero.
     #[inline]
     pub fn same_value_zero(&self, other: &Value) -> bool {
         match (self, other) {
@@ -84,7 +85,7 @@ impl Value {
         }
     }
 
-    /// `Object.is`
+    /// `Object.is`. ECMA-262 §7.2.9 SameValue.
     pub fn same_value(&self, other: &Value) -> bool {
         match (self, other) {
             (Value::Number(a), Value::Number(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
@@ -92,7 +93,7 @@ impl Value {
         }
     }
 
-    /// A missing element reads as `undefined`.
+    /// The value, or `undefined` for a missing element.
     #[inline]
     pub fn or_undefined(self) -> Value {
         match self {
@@ -120,20 +121,20 @@ impl From<Str> for Value {
     }
 }
 
-/// A value as the key of a table: equal as Map keys are.
+/// A value as the key of a table. Keys are equal as in a Map: ECMA-262 §7.2.10 SameValueZero.
 #[derive(Clone, Debug)]
-pub struct Key(pub Value);
+pub struct TableKey(pub Value);
 
-impl PartialEq for Key {
+impl PartialEq for TableKey {
     #[inline]
-    fn eq(&self, other: &Key) -> bool {
+    fn eq(&self, other: &TableKey) -> bool {
         self.0.same_value_zero(&other.0)
     }
 }
 
-impl Eq for Key {}
+impl Eq for TableKey {}
 
-impl Hash for Key {
+impl Hash for TableKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         match &self.0 {
             Value::Text(text) => text.hash(state),
@@ -148,7 +149,7 @@ impl Hash for Key {
     }
 }
 
-/// Multiplies and folds, eight bytes at a time: fast, and the same on every machine and in every run.
+/// A hash function that multiplies and folds eight bytes at a time. It is fast and gives the same hash on every machine and in every run.
 #[derive(Default, Clone, Copy)]
 pub struct KeyHasher(u64);
 
@@ -189,7 +190,7 @@ impl Hasher for KeyHasher {
 }
 
 /// Builds [`KeyHasher`]s.
-pub type KeyHashing = std::hash::BuildHasherDefault<KeyHasher>;
+pub type BuildKeyHasher = std::hash::BuildHasherDefault<KeyHasher>;
 
 #[cfg(test)]
 mod tests {

@@ -1,47 +1,47 @@
-//! What the heap takes, in bytes. The model follows what a native process allocates, and every host computes the same: limits and collections
-//! depend on it. It counts a shared text wherever it is referred to, since a snapshot writes it there.
+//! The weight of heap entries in bytes. The model follows the allocations of a native process, and every host computes the same weight: limits
+//! and garbage collections depend on it. A shared text counts once per reference, since a snapshot writes it at each.
 
 use super::array::{Array, Elements};
 use super::entry::{Entry, Pairs};
 use super::table::{Table, TableParts};
 use super::value::Value;
 
-/// An entry in its page.
-const ENTRY: u64 = 48;
+/// Weight of an entry in its page.
+const ENTRY_BYTES: u64 = 48;
 
-/// A value in a list.
-pub const VALUE: u64 = 16;
+/// Weight of a value in a list.
+pub const VALUE_BYTES: u64 = 16;
 
-/// A key with its value.
-pub const PAIR: u64 = 2 * VALUE;
+/// Weight of a key with its value.
+pub const PAIR_BYTES: u64 = 2 * VALUE_BYTES;
 
-/// A key in an index, at the mean load of a hash table.
-pub const INDEXED: u64 = 44;
+/// Weight of a key in an index, at the mean load of a hash table.
+pub const INDEX_ENTRY_BYTES: u64 = 44;
 
-/// A key of a few: most are names of the program, which are shared.
-const NAME: u64 = 16;
+/// Weight of a short key in a small table: most such keys are names of the program, which are shared.
+const NAME_BYTES: u64 = 16;
 
-/// What an allocation takes beside its content.
-const ALLOCATION: u64 = 16;
+/// Overhead of an allocation.
+const ALLOCATION_BYTES: u64 = 16;
 
-/// Most properties of an object whose keys are taken for names.
-const NAMES: usize = 8;
+/// Tables up to this many keys count their short keys as names.
+const MAX_NAME_KEYS: usize = 8;
 
-/// A list that grows by doubling.
-fn list(len: usize, of: u64) -> u64 {
-    if len == 0 { 0 } else { ALLOCATION + of * len.next_power_of_two().max(4) as u64 }
+/// Weight of a list that grows by doubling.
+fn list_weight(len: usize, of: u64) -> u64 {
+    if len == 0 { 0 } else { ALLOCATION_BYTES + of * len.next_power_of_two().max(4) as u64 }
 }
 
-fn boxed(size: u64) -> u64 {
-    ALLOCATION + size
+fn boxed_weight(size: u64) -> u64 {
+    ALLOCATION_BYTES + size
 }
 
-fn values(values: &[Value]) -> u64 {
-    list(values.len(), VALUE) + values.iter().map(Value::weight).sum::<u64>()
+fn values_weight(values: &[Value]) -> u64 {
+    list_weight(values.len(), VALUE_BYTES) + values.iter().map(Value::weight).sum::<u64>()
 }
 
 impl Value {
-    /// Bytes that the value takes beside its own sixteen.
+    /// Weight of the value without its own sixteen bytes.
     #[inline]
     pub fn weight(&self) -> u64 {
         match self {
@@ -50,38 +50,40 @@ impl Value {
         }
     }
 
-    /// Bytes that it takes as the key of a table of `len` keys, beside its own sixteen.
+    /// Weight of the value as a key in a table of `len` keys, without its own sixteen bytes.
     #[inline]
     pub fn key_weight(&self, len: usize) -> u64 {
         match self {
-            Value::Text(text) if len <= NAMES && text.is_short() => NAME,
+            Value::Text(text) if len <= MAX_NAME_KEYS && text.is_short() => NAME_BYTES,
             key => key.weight(),
         }
     }
 }
 
 impl Table {
-    /// Bytes that the table takes beside its own.
+    /// Weight of the table without the entry that holds it.
     pub fn weight(&self) -> u64 {
         match self.parts() {
             TableParts::Small(pairs, numbering) => {
-                let indexed = if pairs.len() > NAMES { INDEXED } else { 0 };
-                let extra = if indexed > 0 || numbering.is_some() { boxed(96) } else { 0 };
-                let numbers = numbering.map_or(0, |(_, numbers)| list(numbers.len(), 4));
+                let indexed = if pairs.len() > MAX_NAME_KEYS { INDEX_ENTRY_BYTES } else { 0 };
+                let extra = if indexed > 0 || numbering.is_some() { boxed_weight(96) } else { 0 };
+                let numbers = numbering.map_or(0, |(_, numbers)| list_weight(numbers.len(), 4));
                 let each = |(key, value): &(Value, Value)| key.key_weight(pairs.len()) + value.weight() + indexed;
-                list(pairs.len(), PAIR) + extra + numbers + pairs.iter().map(each).sum::<u64>()
+                list_weight(pairs.len(), PAIR_BYTES) + extra + numbers + pairs.iter().map(each).sum::<u64>()
             }
-            TableParts::Large(len, chunks, _) => boxed(64) + list(chunks.len(), 4) + INDEXED * u64::from(len),
+            TableParts::ChunkedTable(len, chunks, _) => {
+                boxed_weight(64) + list_weight(chunks.len(), 4) + INDEX_ENTRY_BYTES * u64::from(len)
+            }
         }
     }
 }
 
 impl Array {
     fn weight(&self) -> u64 {
-        self.extra.as_ref().map_or(0, |table| boxed(32) + table.weight())
+        self.extra.as_ref().map_or(0, |table| boxed_weight(32) + table.weight())
             + match &self.elements {
-                Elements::Small(elements) => values(elements),
-                Elements::Large(large) => boxed(32) + list(large.chunks.len(), 4),
+                Elements::Small(elements) => values_weight(elements),
+                Elements::ChunkedElements(large) => boxed_weight(32) + list_weight(large.chunks.len(), 4),
             }
     }
 }
@@ -89,17 +91,17 @@ impl Array {
 impl Pairs {
     fn weight(&self) -> u64 {
         let each = |(key, value): &(Value, Value)| key.weight() + value.weight();
-        boxed(48)
-            + list(self.items.len(), PAIR)
-            + list(self.numbers.len(), 4)
+        boxed_weight(48)
+            + list_weight(self.items.len(), PAIR_BYTES)
+            + list_weight(self.numbers.len(), 4)
             + self.items.iter().map(each).sum::<u64>()
     }
 }
 
 impl Entry {
-    /// Bytes that the entry takes.
+    /// Weight of the entry.
     pub fn weight(&self) -> u64 {
-        ENTRY
+        ENTRY_BYTES
             + match self {
                 Entry::Free => 0,
                 Entry::Cell(value) => value.weight(),
@@ -107,19 +109,21 @@ impl Entry {
                 Entry::Object(object) => object.table.weight(),
                 Entry::Closure(closure) => {
                     let this = closure.this.as_ref().map_or(0, Value::weight);
-                    boxed(176)
+                    boxed_weight(176)
                         + this
-                        + list(closure.captures.len(), 4)
+                        + list_weight(closure.captures.len(), 4)
                         + closure.table.weight()
                         + closure.hidden.weight()
                 }
-                Entry::Error(error) => boxed(96) + error.hidden.weight() + error.object.table.weight(),
-                Entry::Map(table) | Entry::Set(table) => boxed(32) + table.weight(),
-                Entry::Cursor(cursor) => boxed(32) + cursor.source.weight(),
-                Entry::Bound(bound) => boxed(56) + bound.target.weight() + bound.this.weight() + values(&bound.args),
-                Entry::RegExp(regexp) => boxed(40) + regexp.source.weight() + regexp.compiled.weight(),
-                Entry::Chunk(elements) => values(elements),
-                Entry::Pairs(pairs) => boxed(0) + pairs.weight(),
+                Entry::Error(error) => boxed_weight(96) + error.hidden.weight() + error.object.table.weight(),
+                Entry::Map(table) | Entry::Set(table) => boxed_weight(32) + table.weight(),
+                Entry::Iterator(cursor) => boxed_weight(32) + cursor.source.weight(),
+                Entry::Bound(bound) => {
+                    boxed_weight(56) + bound.target.weight() + bound.this.weight() + values_weight(&bound.args)
+                }
+                Entry::RegExp(regexp) => boxed_weight(40) + regexp.source.weight() + regexp.compiled.weight(),
+                Entry::Chunk(elements) => values_weight(elements),
+                Entry::Pairs(pairs) => boxed_weight(0) + pairs.weight(),
             }
     }
 }
@@ -128,20 +132,20 @@ impl Entry {
 mod tests {
     use std::mem::size_of;
 
-    use super::super::iterator::Cursor;
-    use super::super::object::{Bound, Closure, ErrorObject, RegExp};
+    use super::super::iterator::IteratorObject;
+    use super::super::object::{BoundFunction, Closure, ErrorObject, RegExp};
     use super::*;
 
     #[test]
     fn model_covers_the_sizes_of_types() {
         let sizes = [
-            ("Entry", size_of::<Entry>(), ENTRY),
-            ("Value", size_of::<Value>(), VALUE),
+            ("Entry", size_of::<Entry>(), ENTRY_BYTES),
+            ("Value", size_of::<Value>(), VALUE_BYTES),
             ("Table", size_of::<Table>(), 32),
             ("Closure", size_of::<Closure>(), 176),
             ("ErrorObject", size_of::<ErrorObject>(), 96),
-            ("Cursor", size_of::<Cursor>(), 32),
-            ("Bound", size_of::<Bound>(), 56),
+            ("Cursor", size_of::<IteratorObject>(), 32),
+            ("Bound", size_of::<BoundFunction>(), 56),
             ("RegExp", size_of::<RegExp>(), 40),
             ("Pairs", size_of::<Pairs>(), 48),
         ];

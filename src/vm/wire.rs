@@ -1,24 +1,24 @@
-//! Values in JSON where JSON cannot say them: `undefined`, the numbers it lacks, and text with NUL or lone surrogates.
+//! JSON forms of values that JSON cannot represent: `undefined`, some numbers, and strings with NUL or lone surrogates.
 
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::program::Constant;
+use super::program::BytecodeConstant;
 
-/// A constant from its wire form; `None` when it is no constant.
-pub(super) fn constant(json: &Json) -> Option<Constant> {
+/// A constant from its wire form; `None` if the JSON is not a valid constant.
+pub(super) fn constant(json: &Json) -> Option<BytecodeConstant> {
     Some(match json {
-        Json::Null => Constant::Null,
-        Json::Bool(truth) => Constant::Bool(*truth),
-        Json::Number(number) => Constant::Number(number.as_f64()?),
-        Json::String(text) => Constant::Text(text.encode_utf16().collect::<Vec<_>>().into()),
+        Json::Null => BytecodeConstant::Null,
+        Json::Bool(truth) => BytecodeConstant::Bool(*truth),
+        Json::Number(number) => BytecodeConstant::Number(number.as_f64()?),
+        Json::String(text) => BytecodeConstant::Text(text.encode_utf16().collect::<Vec<_>>().into()),
         Json::Object(object) if object.len() == 1 => {
             let (tag, value) = object.iter().next()?;
             match (tag.as_str(), value) {
-                ("$undefined", Json::Bool(true)) => Constant::Undefined,
-                ("$number", Json::String(text)) => Constant::Number(special_number(text)?),
-                ("$text", Json::String(text)) => Constant::Text(Arc::from(unescape(text)?)),
+                ("$undefined", Json::Bool(true)) => BytecodeConstant::Undefined,
+                ("$number", Json::String(text)) => BytecodeConstant::Number(special_number(text)?),
+                ("$text", Json::String(text)) => BytecodeConstant::Text(Arc::from(unescape(text)?)),
                 _ => return None,
             }
         }
@@ -27,17 +27,17 @@ pub(super) fn constant(json: &Json) -> Option<Constant> {
 }
 
 /// The wire form of a constant.
-pub(super) fn of_constant(constant: &Constant) -> Json {
+pub(super) fn of_constant(constant: &BytecodeConstant) -> Json {
     match constant {
-        Constant::Undefined => json!({ "$undefined": true }),
-        Constant::Null => Json::Null,
-        Constant::Bool(truth) => Json::Bool(*truth),
-        Constant::Number(value) => number(*value),
-        Constant::Text(units) => text(units),
+        BytecodeConstant::Undefined => json!({ "$undefined": true }),
+        BytecodeConstant::Null => Json::Null,
+        BytecodeConstant::Bool(truth) => Json::Bool(*truth),
+        BytecodeConstant::Number(value) => number(*value),
+        BytecodeConstant::Text(units) => text(units),
     }
 }
 
-/// The wire form of a number: JSON's own where it says the same, else `{"$number":…}`.
+/// The wire form of a number: a JSON number if it has the same value, else `{"$number":…}`.
 #[must_use]
 pub fn number(value: f64) -> Json {
     if value.is_nan() {
@@ -49,14 +49,14 @@ pub fn number(value: f64) -> Json {
     if value == 0.0 && value.is_sign_negative() {
         return json!({ "$number": "-0" });
     }
-    // Whole numbers travel as integers, which every JSON reader takes exactly below 2^53, and only there: documents hold no others.
+    // Whole numbers are integers below 2^53, where every JSON reader reads them exactly. Documents hold no larger integers.
     if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
         return Json::from(value as i64);
     }
     Json::from(value)
 }
 
-/// The number behind a `$number` tag.
+/// The number of a `$number` tag.
 #[must_use]
 pub fn special_number(text: &str) -> Option<f64> {
     Some(match text {
@@ -68,8 +68,8 @@ pub fn special_number(text: &str) -> Option<f64> {
     })
 }
 
-/// The wire form of a text: a JSON string where it is whole Unicode without NUL, else `{"$text":…}` with `\uXXXX` for NUL,
-/// lone surrogates and the backslash.
+/// The wire form of a text: a JSON string if it is valid Unicode without NUL, else `{"$text":…}` with `\uXXXX` for NUL, lone
+/// surrogates and the backslash.
 #[must_use]
 pub fn text(units: &[u16]) -> Json {
     match String::from_utf16(units) {
@@ -90,7 +90,7 @@ fn escape(units: &[u16]) -> String {
     out
 }
 
-/// The text behind a `$text` tag; `None` when an escape is broken.
+/// The text of a `$text` tag; `None` if an escape is invalid.
 #[must_use]
 pub fn unescape(text: &str) -> Option<Vec<u16>> {
     let mut out = Vec::with_capacity(text.len());
@@ -114,17 +114,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_cannot_say_comes_back() {
+    fn values_that_json_lacks_round_trip() {
         for units in
             [vec![0xD800], vec![0, 0x5C, 0x41], vec![0xDC00, 0xD83D, 0xDE00], "plain \\ text".encode_utf16().collect()]
         {
-            assert_eq!(constant(&text(&units)), Some(Constant::Text(units.into())));
+            assert_eq!(constant(&text(&units)), Some(BytecodeConstant::Text(units.into())));
         }
         for value in [0.0, -1.5, 1e300, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0] {
-            assert_eq!(constant(&number(value)), Some(Constant::Number(value)));
+            assert_eq!(constant(&number(value)), Some(BytecodeConstant::Number(value)));
         }
-        assert!(matches!(constant(&number(f64::NAN)), Some(Constant::Number(n)) if n.is_nan()));
-        assert!(matches!(constant(&number(-0.0)), Some(Constant::Number(n)) if n == 0.0 && n.is_sign_negative()));
+        assert!(matches!(constant(&number(f64::NAN)), Some(BytecodeConstant::Number(n)) if n.is_nan()));
+        assert!(
+            matches!(constant(&number(-0.0)), Some(BytecodeConstant::Number(n)) if n == 0.0 && n.is_sign_negative())
+        );
     }
 
     #[test]

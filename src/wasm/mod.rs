@@ -1,11 +1,11 @@
-//! What JavaScript calls: conversions only. Commands come in and results go out as JSON text; on WebAssembly the exports around them.
+//! The interface to JavaScript: conversions only. Commands and results are JSON text. On WebAssembly it includes the wasm-bindgen exports.
 
 #[cfg(target_family = "wasm")]
 mod binding;
 #[cfg(feature = "wasm")]
 pub mod calls;
 #[cfg(feature = "wasm-compiler")]
-pub mod compiling;
+pub mod compiler;
 #[cfg(feature = "typescript")]
 pub mod typescript;
 

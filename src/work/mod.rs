@@ -1,5 +1,5 @@
-//! Workers: they take the calls that executions ask, have them answered by code of yours, and go on until they are told to stop. Claims,
-//! leases, heartbeats and retries are theirs; a handler gets a question and gives an answer.
+//! Workers claim the calls of executions, pass them to handlers of your code, and continue until they are stopped. They take care of
+//! claims, leases, heartbeats and retries; a handler receives a question and returns an answer.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -17,7 +17,7 @@
 //! # let source = r#"const word = CC("a word?"); console.log(word, CC(`what rhymes with ${word}?`));"#;
 //! # let bytecode = runstate::lang::compile("rhyme.ts", source).map_err(|found| found[0].to_string())?.bytecode;
 //! # cvm.load(&Load::new("rhyme", source, bytecode), None).await?;
-//! let run = cvm.start(&Start::of("rhyme"), None).await?;
+//! let run = cvm.start(&Start::new("rhyme"), None).await?;
 //!
 //! let worker = Worker::new(cvm.clone(), "poet").handle("cc", 4, async |task: Task| {
 //!     match task.work.call.prompt.as_str() {
@@ -26,74 +26,74 @@
 //!         _ => Err(Failure::new("that is beyond me")),
 //!     }
 //! });
-//! worker.drain().await?; // `run` goes on until it is told to stop
+//! worker.drain().await?; // `run` runs until it is stopped
 //!
 //! assert_eq!(cvm.output(&run.id).await?, ["light night"]);
 //! # Ok(()) }
 //! ```
 //!
-//! Everything runs within the future that [`Worker::run`] and [`Worker::drain`] return, on any executor: a handler that blocks the thread
-//! holds up the others and their heartbeats; what computes for long belongs on a thread of its own (`spawn_blocking`). To use several
-//! threads, run several workers.
+//! Everything runs within the future that [`Worker::run`] and [`Worker::drain`] return, on any executor. A handler that blocks the thread
+//! delays the others and their heartbeats, so a long computation belongs on a thread of its own (`spawn_blocking`). To use several threads,
+//! run several workers.
 
-mod attend;
-mod idle;
+mod call_attempt;
+mod idle_state;
+mod loop_handlers;
 mod pool;
-mod serve;
 mod signal;
-mod steps;
 mod task;
-mod told;
+mod worker_event;
+mod worker_loop;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::code::Code;
 use crate::domain::cvm::{Backoff, TIMER};
 use crate::engine::{Cvm, Error, Host, log};
+use crate::error_code::ErrorCode;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::time::Millis;
 use crate::value::Json;
 
-pub use signal::Cancelled;
+pub use signal::CancellationToken;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub(crate) use signal::Signal;
 pub use task::{Failure, Task};
-pub use told::Told;
+pub use worker_event::WorkerEvent;
 
-use serve::{Serving, Until};
-use task::Handler;
-use told::Listener;
+use task::TaskHandler;
+use worker_event::WorkerEventListener;
+use worker_loop::{StopCondition, WorkerLoop};
 
-/// How long a call is a worker's without a word from it, where it is not said.
+/// Default lease: how long a call belongs to a worker without a heartbeat.
 const LEASE: Millis = Millis::seconds(30);
 
-/// How long what runs may go on after a worker was told to stop, where it is not said.
+/// Default grace: how long running handlers may continue after a worker was stopped.
 const GRACE: Millis = Millis::seconds(30);
 
 /// Serves kinds of calls; see the [module](self).
 pub struct Worker {
     cvm: Cvm,
     owner: String,
-    served: Vec<Served>,
+    served: Vec<ServedKind>,
     lease: Millis,
     backoff: Backoff,
     grace: Millis,
     runs_due: bool,
-    listener: Option<Arc<dyn Listener>>,
+    listener: Option<Arc<dyn WorkerEventListener>>,
 }
 
 /// A kind of calls that is served.
-struct Served {
+struct ServedKind {
     kind: String,
     concurrency: usize,
-    handler: Arc<dyn Handler>,
+    handler: Arc<dyn TaskHandler>,
 }
 
 impl Worker {
-    /// A worker that serves nothing yet. `owner`: its name, for people who look, and in the record of what it answers.
+    /// A worker that serves nothing yet. `owner` is its name, for people, and in the record of the calls that it answers.
     ///
-    /// It also does what is due ([`Cvm::run_due`]), so that timers and deadlines are kept while any worker is there.
+    /// It also runs due work ([`Cvm::run_due`]), so that timers and deadlines take effect while any worker runs.
     pub fn new(cvm: Cvm, owner: impl Into<String>) -> Self {
         Self {
             cvm,
@@ -107,9 +107,10 @@ impl Worker {
         }
     }
 
-    /// Serves calls of this kind, at most `concurrency` at once: `cc` is what `CC(...)` asks, a tool's name what `call(tool, …)` does.
+    /// Serves calls of this kind, at most `concurrency` at once. `CC(...)` makes calls of the kind `cc`; `call(tool, …)` makes calls of the
+    /// kind of the tool's name.
     ///
-    /// An answer that does not fit its question, and a handler that panics, count as failures that are tried again.
+    /// An invalid answer and a panic of the handler count as failures that are retried.
     pub fn handle<H, F>(mut self, kind: impl Into<String>, concurrency: usize, handler: H) -> Self
     where
         H: Fn(Task) -> F + MaybeSync + 'static,
@@ -118,88 +119,89 @@ impl Worker {
         let (kind, concurrency) = (kind.into(), concurrency.max(1));
         self.served.retain(|served| served.kind != kind);
         #[allow(clippy::arc_with_non_send_sync, reason = "handlers in a page live on its one thread")]
-        let handler: Arc<dyn Handler> = Arc::new(handler);
-        self.served.push(Served { kind, concurrency, handler });
+        let handler: Arc<dyn TaskHandler> = Arc::new(handler);
+        self.served.push(ServedKind { kind, concurrency, handler });
         self
     }
 
-    /// How long a call is this worker's without a word from it; 30 seconds where it is not said. Three words are sent in that time.
+    /// Sets how long a call belongs to this worker without a heartbeat; 30 seconds by default. The worker sends three heartbeats in that
+    /// time.
     pub fn lease(mut self, lease: Millis) -> Self {
         self.lease = lease;
         self
     }
 
-    /// When and how often a failed call is tried again.
+    /// Sets when and how often a failed call is retried.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// How long what runs may go on after [`Worker::run`] was told to stop; 30 seconds where it is not said.
+    /// Sets how long running handlers may continue after [`Worker::run`] was stopped; 30 seconds by default.
     pub fn grace(mut self, grace: Millis) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Leaves what is due to others.
+    /// Leaves due work to other processes.
     pub fn without_due(mut self) -> Self {
         self.runs_due = false;
         self
     }
 
-    /// Tells `listener` what it does. In a page the listener need not be `Send`.
-    pub fn on_told(mut self, listener: impl Fn(&Told<'_>) + MaybeSync + 'static) -> Self {
+    /// Calls `listener` with every event. In a page the listener need not be `Send`.
+    pub fn on_event(mut self, listener: impl Fn(&WorkerEvent<'_>) + MaybeSync + 'static) -> Self {
         #[allow(clippy::arc_with_non_send_sync, reason = "listeners in a page live on its one thread")]
-        let listener: Arc<dyn Listener> = Arc::new(listener);
+        let listener: Arc<dyn WorkerEventListener> = Arc::new(listener);
         self.listener = Some(listener);
         self
     }
 
-    /// Serves until `stop` comes. Then it claims nothing more, lets what runs go on for the grace, and gives back what is left.
+    /// Serves until `stop` completes. Then it claims nothing more, lets running handlers continue for the grace, and releases the remaining
+    /// calls.
     ///
-    /// Errors of the store are waited out. It ends by itself where waiting does not help: the store was closed, is damaged, or can only be
-    /// read.
+    /// Waits out errors of the store. Fails if waiting does not help: the store was closed, is damaged, or is read-only.
     pub async fn run(&self, stop: impl Future<Output = ()> + MaybeSend) -> Result<(), Error> {
         self.run_until(stop, std::future::pending()).await
     }
 
-    /// As [`Worker::run`]; where `now` comes it does not wait for what runs any longer.
+    /// As [`Worker::run`]. When `now` completes, it does not wait for running handlers any longer.
     pub async fn run_until(
         &self,
         stop: impl Future<Output = ()> + MaybeSend,
         now: impl Future<Output = ()> + MaybeSend,
     ) -> Result<(), Error> {
-        self.serve(Until::Told, Box::pin(stop), Box::pin(now)).await
+        self.serve(StopCondition::Requested, Box::pin(stop), Box::pin(now)).await
     }
 
-    /// Serves until no call that it serves is open, and nothing it does runs any more. A call that waits to be tried again is open, one
-    /// that another worker holds too.
+    /// Serves until no call of its kinds is open, and nothing that it started runs any more. A call that waits for a retry is open, and so
+    /// is a call that another worker has claimed.
     pub async fn drain(&self) -> Result<(), Error> {
         self.drain_until(std::future::pending(), std::future::pending()).await
     }
 
-    /// As [`Worker::drain`], and at the latest until `stop` or `now` come; see [`Worker::run_until`].
+    /// As [`Worker::drain`], and at most until `stop` or `now` completes; see [`Worker::run_until`].
     pub async fn drain_until(
         &self,
         stop: impl Future<Output = ()> + MaybeSend,
         now: impl Future<Output = ()> + MaybeSend,
     ) -> Result<(), Error> {
-        self.serve(Until::Drained, Box::pin(stop), Box::pin(now)).await
+        self.serve(StopCondition::Drained, Box::pin(stop), Box::pin(now)).await
     }
 
-    async fn serve(&self, until: Until, stop: BoxFuture<'_, ()>, now: BoxFuture<'_, ()>) -> Result<(), Error> {
+    async fn serve(&self, until: StopCondition, stop: BoxFuture<'_, ()>, now: BoxFuture<'_, ()>) -> Result<(), Error> {
         self.check()?;
-        Serving::new(self, until).serve(stop, now).await
+        WorkerLoop::new(self, until).serve(stop, now).await
     }
 
-    /// Refuses what no claim could be made with.
+    /// Rejects settings with which no claim can succeed.
     fn check(&self) -> Result<(), Error> {
         if self.served.iter().any(|served| served.kind == TIMER) {
-            return Err(Error::new(Code::Invalid, "timers go on by themselves; nobody serves them"));
+            return Err(Error::new(ErrorCode::Invalid, "timers complete by themselves; a worker cannot serve them"));
         }
         if self.lease <= Millis(0) || self.lease > Millis::days(30) {
-            let message = format!("a lease of {} ms; from 1 ms to 30 days are allowed", self.lease.0);
-            return Err(Error::new(Code::Invalid, message));
+            let message = format!("a lease of {} ms is not valid. Use 1 ms to 30 days", self.lease.0);
+            return Err(Error::new(ErrorCode::Invalid, message));
         }
         Ok(())
     }
@@ -208,31 +210,31 @@ impl Worker {
         self.cvm.engine().host()
     }
 
-    fn tell(&self, told: &Told<'_>) {
-        if let Told::Trouble(why) = told {
-            log::worker_in_trouble(&self.owner, why);
+    fn emit(&self, event: &WorkerEvent<'_>) {
+        if let WorkerEvent::Trouble(why) = event {
+            log::worker_failed(&self.owner, why);
         }
         if let Some(listener) = &self.listener {
-            listener.hear(told);
+            listener.on_event(event);
         }
     }
 
-    /// A span of chance, up to `most`: what happens to many at once does not bring them all at the same moment.
-    fn up_to(&self, most: Millis) -> Millis {
+    /// A random time up to `most`, which spreads out what many workers would do at the same time.
+    fn random_up_to(&self, most: Millis) -> Millis {
         let [a, b, ..] = self.host().entropy();
         Millis(most.0.max(0) * i64::from(u16::from_be_bytes([a, b])) / i64::from(u16::MAX))
     }
 
-    /// A span of chance between half of `most` and all of it.
-    fn about(&self, most: Millis) -> Millis {
-        Millis(most.0 - self.up_to(Millis(most.0 / 2)).0)
+    /// A random time between half of `most` and `most`.
+    fn with_jitter(&self, most: Millis) -> Millis {
+        Millis(most.0 - self.random_up_to(Millis(most.0 / 2)).0)
     }
 
-    /// Waits before something is tried again that failed `failures` times in a row.
+    /// Waits before a retry, after this number of failures in a row.
     async fn back_off(&self, failures: u32) {
         const FIRST: i64 = 100;
         const LONGEST: Millis = Millis::seconds(30);
         let most = Millis(FIRST << failures.min(16)).min(LONGEST);
-        self.host().sleep(self.about(most)).await;
+        self.host().sleep(self.with_jitter(most)).await;
     }
 }

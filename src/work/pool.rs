@@ -1,4 +1,4 @@
-//! Futures that run at once within one task, on any executor: what is ready is polled, what is not costs nothing.
+//! Futures that run concurrently within one task, on any executor. Only futures that were woken are polled; the others cost nothing.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -9,47 +9,47 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::marker::BoxFuture;
 
-/// Futures of which one after the other comes to its end.
+/// Futures that complete one after the other.
 pub(super) struct Pool<'a, T> {
-    slots: Vec<Option<Slot<'a, T>>>,
-    queue: Arc<Queue>,
+    slots: Vec<Option<PoolSlot<'a, T>>>,
+    queue: Arc<ReadyQueue>,
 }
 
-struct Slot<'a, T> {
+struct PoolSlot<'a, T> {
     future: BoxFuture<'a, T>,
-    call: Arc<Call>,
+    waker: Arc<SlotWaker>,
 }
 
-/// Which futures want to be polled, and who polls them.
+/// The futures that were woken, and the waker of the task that polls the pool.
 #[derive(Default)]
-struct Queue(Mutex<State>);
+struct ReadyQueue(Mutex<ReadyState>);
 
 #[derive(Default)]
-struct State {
+struct ReadyState {
     ready: VecDeque<usize>,
     poller: Option<Waker>,
 }
 
-/// Calls one future of a pool: it is polled once for all calls that came before.
-struct Call {
+/// Wakes one future of a pool. It is polled once for all wake-ups before that.
+struct SlotWaker {
     slot: usize,
-    called: AtomicBool,
-    queue: Arc<Queue>,
+    is_queued: AtomicBool,
+    queue: Arc<ReadyQueue>,
 }
 
-impl Queue {
-    fn locked(&self) -> MutexGuard<'_, State> {
+impl ReadyQueue {
+    fn lock(&self) -> MutexGuard<'_, ReadyState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Call {
+impl Wake for SlotWaker {
     fn wake(self: Arc<Self>) {
-        if self.called.swap(true, Ordering::AcqRel) {
+        if self.is_queued.swap(true, Ordering::AcqRel) {
             return;
         }
         let poller = {
-            let mut state = self.queue.locked();
+            let mut state = self.queue.lock();
             state.ready.push_back(self.slot);
             state.poller.take()
         };
@@ -64,12 +64,12 @@ impl<'a, T> Pool<'a, T> {
         Self { slots: Vec::new(), queue: Arc::default() }
     }
 
-    /// Adds a future; its place, until it has ended.
+    /// Adds a future. Returns its slot, which is reused after the future has ended.
     pub fn push(&mut self, future: BoxFuture<'a, T>) -> usize {
         let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
-        let call = Arc::new(Call { slot, called: AtomicBool::new(false), queue: self.queue.clone() });
+        let call = Arc::new(SlotWaker { slot, is_queued: AtomicBool::new(false), queue: self.queue.clone() });
         call.clone().wake();
-        let filled = Some(Slot { future, call });
+        let filled = Some(PoolSlot { future, waker: call });
         match self.slots.get_mut(slot) {
             Some(free) => *free = filled,
             None => self.slots.push(filled),
@@ -77,7 +77,7 @@ impl<'a, T> Pool<'a, T> {
         slot
     }
 
-    /// Ends the future at that place where it stands.
+    /// Drops the future in a slot.
     pub fn remove(&mut self, slot: usize) {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = None;
@@ -88,48 +88,48 @@ impl<'a, T> Pool<'a, T> {
         self.slots.iter().all(Option::is_none)
     }
 
-    /// What the next one to end comes to. Where there are none, nobody ever comes.
+    /// The output of the next future that completes. Without futures it never completes.
     pub async fn next(&mut self) -> T {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let ready = {
-            let mut state = self.queue.locked();
+            let mut state = self.queue.lock();
             state.poller = Some(cx.waker().clone());
             state.ready.len()
         };
-        // Those that call themselves again wait until others outside of the pool had their turn.
+        // Futures that wake themselves wait until tasks outside of the pool had their turn.
         for _ in 0..ready {
-            let Some(at) = self.queue.locked().ready.pop_front() else { break };
-            // A call may be left of a future that stood here before.
+            let Some(at) = self.queue.lock().ready.pop_front() else { break };
+            // A wake-up may remain from an earlier future in this slot.
             let Some(Some(slot)) = self.slots.get_mut(at) else { continue };
-            slot.call.called.store(false, Ordering::Release);
-            let waker = Waker::from(slot.call.clone());
+            slot.waker.is_queued.store(false, Ordering::Release);
+            let waker = Waker::from(slot.waker.clone());
             if let Poll::Ready(output) = slot.future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 self.remove(at);
                 return Poll::Ready(output);
             }
         }
-        if !self.queue.locked().ready.is_empty() {
+        if !self.queue.lock().ready.is_empty() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 }
 
-/// Which of two came first.
-pub(super) enum First<A, B> {
-    One(A),
-    Other(B),
+/// The output of the future that completed first.
+pub(super) enum Either<A, B> {
+    Left(A),
+    Right(B),
 }
 
-/// Whichever ends first, the first one of two that are both ready; the other ends where it stands.
-pub(super) async fn race<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+/// Awaits the future that completes first, the first one if both are ready, and drops the other.
+pub(super) async fn race<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Either<A, B> {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|cx| match one.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(First::One(output)),
-        Poll::Pending => other.as_mut().poll(cx).map(First::Other),
+        Poll::Ready(output) => Poll::Ready(Either::Left(output)),
+        Poll::Pending => other.as_mut().poll(cx).map(Either::Right),
     })
     .await
 }
@@ -144,7 +144,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
-    fn after(yields: usize) -> BoxFuture<'static, usize> {
+    fn yield_times(yields: usize) -> BoxFuture<'static, usize> {
         Box::pin(async move {
             for _ in 0..yields {
                 yield_now().await;
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn those_that_end_first_come_first_and_places_are_taken_again() {
+    fn futures_complete_in_order_and_slots_are_reused() {
         run(async {
             let mut pool = Pool::new();
             for yields in [5, 0, 3] {
-                pool.push(after(yields));
+                pool.push(yield_times(yields));
             }
             assert_eq!(pool.next().await, 0);
-            assert_eq!(pool.push(after(1)), 1);
+            assert_eq!(pool.push(yield_times(1)), 1);
             let rest = [pool.next().await, pool.next().await, pool.next().await];
             assert_eq!(rest, [1, 3, 5]);
             assert!(pool.is_empty());
@@ -169,11 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_removed_does_not_come() {
+    fn a_removed_future_never_completes() {
         run(async {
             let mut pool = Pool::new();
-            let gone = pool.push(after(0));
-            pool.push(after(2));
+            let gone = pool.push(yield_times(0));
+            pool.push(yield_times(2));
             pool.remove(gone);
             assert_eq!(pool.next().await, 2);
             assert!(pool.is_empty());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_never_ready_holds_up_nobody() {
+    fn a_pending_future_does_not_block_others() {
         run(async {
             let store = Memory::new();
             let mut pool = Pool::new();
@@ -190,7 +190,7 @@ mod tests {
                 let _ = store.close().await;
                 1
             }));
-            let First::One(1) = race(pool.next(), std::future::pending::<()>()).await else { panic!("it came") };
+            let Either::Left(1) = race(pool.next(), std::future::pending::<()>()).await else { panic!("it came") };
             assert!(!pool.is_empty());
         });
     }

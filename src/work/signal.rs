@@ -1,39 +1,39 @@
-//! Something that is said once and for good, and heard by all who wait for it.
+//! A flag that wakes all tasks that wait for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use event_listener::Event;
 
-/// A signal. Clones are the same one.
+/// A flag. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Signal(Arc<Said>);
+pub(crate) struct Signal(Arc<SignalState>);
 
 #[derive(Debug, Default)]
-struct Said {
-    said: AtomicBool,
+struct SignalState {
+    is_set: AtomicBool,
     event: Event,
 }
 
 impl Signal {
     pub fn set(&self) {
-        self.0.said.store(true, Ordering::SeqCst);
+        self.0.is_set.store(true, Ordering::SeqCst);
         self.0.event.notify(usize::MAX);
     }
 
-    /// Takes it back: it may be said again.
-    pub fn take(&self) -> bool {
-        self.0.said.swap(false, Ordering::SeqCst)
+    /// Clears the flag. Returns whether it was set.
+    pub fn reset(&self) -> bool {
+        self.0.is_set.swap(false, Ordering::SeqCst)
     }
 
     pub fn is_set(&self) -> bool {
-        self.0.said.load(Ordering::SeqCst)
+        self.0.is_set.load(Ordering::SeqCst)
     }
 
     pub async fn wait(&self) {
         while !self.is_set() {
             let listener = self.0.event.listen();
-            // It may have been said before anybody listened.
+            // The flag may have been set before this listener was registered.
             if self.is_set() {
                 return;
             }
@@ -42,32 +42,32 @@ impl Signal {
     }
 }
 
-/// Tells a handler, and whatever it has begun beside itself, that its call is no longer its own: the claim was lost, or its worker ends. The
-/// handler itself is dropped then. Clones tell the same.
+/// Notifies a handler, and everything that it has started, that its call no longer belongs to it: the claim was lost, or its worker ends.
+/// The handler itself is dropped then. Clones share the state.
 #[derive(Clone, Debug, Default)]
-pub struct Cancelled(Signal);
+pub struct CancellationToken(Signal);
 
-impl Cancelled {
-    /// Whether it is so.
+impl CancellationToken {
+    /// Whether the call no longer belongs to the handler.
     pub fn is_set(&self) -> bool {
         self.0.is_set()
     }
 
-    /// Comes back when it is so.
+    /// Completes when the call no longer belongs to the handler.
     pub async fn wait(&self) {
         self.0.wait().await;
     }
 
-    /// Says it when it is dropped: when the handler has ended, one way or another.
-    pub(super) fn guard(&self) -> Guard {
-        Guard(self.0.clone())
+    /// A guard that sets the token when it is dropped: when the handler has ended, in any way.
+    pub(super) fn guard(&self) -> CancelGuard {
+        CancelGuard(self.0.clone())
     }
 }
 
-/// Says that a call is its handler's no longer.
-pub(super) struct Guard(Signal);
+/// Sets its token when it is dropped.
+pub(super) struct CancelGuard(Signal);
 
-impl Drop for Guard {
+impl Drop for CancelGuard {
     fn drop(&mut self) {
         self.0.set();
     }

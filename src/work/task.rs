@@ -1,10 +1,10 @@
-//! What a handler is given, and what it says where it cannot do it.
+//! The task that a handler receives, and the failure that it returns if it cannot answer.
 
 use std::future::Future;
 
 use serde::Serialize;
 
-use super::Cancelled;
+use super::CancellationToken;
 use crate::engine::Work;
 use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
 use crate::value::Json;
@@ -14,37 +14,37 @@ use crate::value::Json;
 pub struct Task {
     /// The call, and the claim on it.
     pub work: Work,
-    /// The how-manyth attempt this is, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// Set when the call is no longer this handler's.
-    pub cancelled: Cancelled,
+    /// Set when the call no longer belongs to this handler.
+    pub cancellation: CancellationToken,
 }
 
-/// Why a call could not be answered. Any error becomes one, to be tried again, so `?` works in handlers.
+/// Why a call could not be answered. Any error converts to a failure that is retried, so `?` works in handlers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Failure {
-    /// In words; the program reads them.
+    /// The message, which the program can read.
     pub message: String,
     /// The name of the error in the program; `None`: `CallError`.
     pub name: Option<String>,
-    /// Whether it may go better next time. The program is told when it was tried often enough, at once where it is not tried again.
+    /// Whether another attempt may succeed. The program receives the error after the last attempt, or at once if the call is not retried.
     pub retry: bool,
 }
 
 impl Failure {
-    /// One that may go better next time.
+    /// A failure that is retried.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), name: None, retry: true }
     }
 
-    /// One that stays.
-    pub fn for_good(message: impl Into<String>) -> Self {
+    /// A failure that is not retried.
+    pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), name: None, retry: false }
     }
 
-    /// With the name that the error has in the program.
-    pub fn named(mut self, name: impl Into<String>) -> Self {
+    /// Sets the name that the error has in the program.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
@@ -57,11 +57,11 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 /// Answers calls of one kind.
-pub(super) trait Handler: MaybeSync {
+pub(super) trait TaskHandler: MaybeSync {
     fn answer(&self, task: Task) -> BoxFuture<'static, Result<Json, Failure>>;
 }
 
-impl<H, F> Handler for H
+impl<H, F> TaskHandler for H
 where
     H: Fn(Task) -> F + MaybeSync,
     F: Future<Output = Result<Json, Failure>> + MaybeSend + 'static,

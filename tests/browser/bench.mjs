@@ -1,6 +1,5 @@
-// What it costs in a page: transitions, steps on the database beside raw ones of the same bytes in the same run, what is downloaded, how soon
-// the demo page answers, how its list scrolls; and what a turn costs in Node. `node bench.mjs`; lines of figures go to RUNSTATE_BENCH_FILE, as
-// those of the other benches.
+// Benchmarks in a page: transitions, database steps beside raw transactions of the same bytes, download sizes, and the demo page's start and
+// scrolling. It also measures turns in Node. Run `node bench.mjs`. Figures are appended to RUNSTATE_BENCH_FILE, as those of the other benches.
 
 import { appendFileSync, closeSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,8 +12,8 @@ import { withBrowser } from "./support/chromium.js";
 import { demo, keptOffline, runExample, visit } from "./support/demo.js";
 import { site, tab, unpacked } from "./support/site.js";
 
-/** Says a figure and notes it. `most`, `least`: what it may be; `target`: how people read that. */
-function figure({ name, unit, value, raw = null, most = null, least = null, target = aim(unit, most, least) }) {
+/** Prints and records a figure. `most` and `least` are its limits; `target` is their text. */
+function figure({ name, unit, value, raw = null, most = null, least = null, target = targetText(unit, most, least) }) {
   const ratio = raw === null ? null : value / raw;
   const reached = most === null && least === null ? null : value <= (most ?? Infinity) && value >= (least ?? -Infinity);
   const line = { bench: "browser", name, unit, value, raw, ratio, target, reached };
@@ -24,18 +23,18 @@ function figure({ name, unit, value, raw = null, most = null, least = null, targ
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
 
-const aim = (unit, most, least) => (most !== null ? `≤ ${most} ${unit}` : least !== null ? `≥ ${least} ${unit}` : null);
+const targetText = (unit, most, least) => (most !== null ? `≤ ${most} ${unit}` : least !== null ? `≥ ${least} ${unit}` : null);
 
-/** Of the list that is scrolled. */
+/** The number of executions in the scrolled list. */
 const EXECUTIONS = 10_000;
 
 const TURNS = 400;
 
-const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+const quantile = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 const sorted = (times) => [...times].sort((a, b) => a - b);
 
 await sizes();
-// The glue of what is exported for tests is no part of the package.
+// The glue of the test exports is not part of the package.
 const glue = fileURLToPath(new URL("../../pkg/build", import.meta.url));
 const server = await site({ "/glue/": glue });
 try {
@@ -48,20 +47,20 @@ try {
   await server.stop();
 }
 await page();
-await inNode();
+await turnsInNode();
 
 async function sizes() {
   const { folder, remove } = await unpacked();
-  for (const [what, file, most] of [["runtime wasm", "runstate_bg.wasm", 300], ["compiler wasm", "runstate_compiler_bg.wasm", 350]]) {
+  for (const [module, file, most] of [["runtime wasm", "runstate_bg.wasm", 300], ["compiler wasm", "runstate_compiler_bg.wasm", 350]]) {
     const bytes = readFileSync(join(folder, "dist", file));
-    figure({ name: `${what}, gzip`, unit: "KB", value: gzipSync(bytes, { level: 9 }).length / 1000, most });
-    figure({ name: `${what}, brotli`, unit: "KB", value: brotliCompressSync(bytes).length / 1000 });
-    figure({ name: `${what}, raw`, unit: "KB", value: bytes.length / 1000 });
+    figure({ name: `${module}, gzip`, unit: "KB", value: gzipSync(bytes, { level: 9 }).length / 1000, most });
+    figure({ name: `${module}, brotli`, unit: "KB", value: brotliCompressSync(bytes).length / 1000 });
+    figure({ name: `${module}, raw`, unit: "KB", value: bytes.length / 1000 });
   }
   await remove();
 }
 
-/** One pure transition of an execution, as in the bench `transition`; and, in memory, one question answered and the next one asked. */
+/** Measures one pure transition, as the bench `transition` does, and one answered question in memory. */
 async function transition(page) {
   const pure = await page.evaluate(async () => {
     const { default: load, makeTransitions } = await import("/glue/runstate_bench.js");
@@ -73,7 +72,7 @@ async function transition(page) {
       return ((performance.now() - begun) / made) * 1000;
     });
   });
-  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: at(sorted(pure), 0.5), most: 3 });
+  figure({ name: "one transition in wasm, mean of all pairs, p50", unit: "µs", value: quantile(sorted(pure), 0.5), most: 3 });
   const times = await page.evaluate(async () => {
     const [questions, rounds] = [400, 8];
     await store.cvm.load({ name: "ask", source: `for (let i = 0; i < ${questions}; i++) CC("q");` });
@@ -86,10 +85,10 @@ async function transition(page) {
     }
     return times;
   });
-  figure({ name: "answered step on memory:, p50", unit: "µs", value: at(sorted(times), 0.5) });
+  figure({ name: "answered step on memory:, p50", unit: "µs", value: quantile(sorted(times), 0.5) });
 }
 
-/** How fast the machine runs, and how long the page stands still at most while a program fills its heap. */
+/** Measures the speed of the machine, and the longest task of the page while a program fills its heap. */
 async function machine(page) {
   const { rates, longest } = await page.evaluate(async () => {
     await store.cvm.load({ name: "loop", source: "let n = 0; for (let i = 0; i < 3000000; i++) n = (n + i) % 1000; n;" });
@@ -103,16 +102,16 @@ async function machine(page) {
     const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)));
     observer.observe({ type: "longtask" });
     await store.cvm.start("fill");
-    // Tasks are told some time after they ended.
+    // The browser reports long tasks some time after they ended.
     await new Promise((resolve) => setTimeout(resolve, 200));
     observer.disconnect();
     return { rates, longest: Math.max(0, ...tasks) };
   });
-  figure({ name: "machine in wasm, simple instructions, p50", unit: "M/s", value: at(sorted(rates), 0.5), least: 25 });
+  figure({ name: "machine in wasm, simple instructions, p50", unit: "M/s", value: quantile(sorted(rates), 0.5), least: 25 });
   figure({ name: "a program fills its heap, longest task", unit: "ms", value: longest });
 }
 
-/** Steps of a run on the database, one by one, each beside a raw transaction of as many bytes, turn by turn. */
+/** Measures steps of an execution on the database, alternating with raw transactions of the same size. */
 async function steps(page) {
   const { step, raw, batch, rawBatch, atOnce } = await page.evaluate(async () => {
     const wait = (target, done) => new Promise((resolve, reject) => {
@@ -141,18 +140,17 @@ async function steps(page) {
     const run = await store.cvm.start("ask");
     const [step, raw] = [[], []];
     for (let i = 0; i < warm + rounds; i++) {
-      // As whoever has heard the question answers it: by its call, which is looked up before.
+      // A caller that has received the question knows its call id, so reading it is not measured.
       const [{ callId: call }] = (await run.show()).calls;
       await timed(step, () => run.answer("a", { call }));
       await timed(raw, () => put(1, text));
     }
-    // One commit with a thousand rows, beside a raw transaction with as many; and a thousand commands that are on their way at once, each of an
-    // execution of its own.
+    // One commit of a thousand rows, beside a raw transaction of as many rows. Then a thousand concurrent commands, each for its own execution.
     await store.cvm.load({ name: "wide", source: 'const all = []; for (let i = 0; i < 1000; i++) all.push("q" + i); CC.all(all);' });
     await store.cvm.load({ name: "short", source: 'CC("q");' });
     const [batch, rawBatch, atOnce] = [[], [], []];
     for (let round = 0; round < 5; round++) {
-      // Without its log: that would be another thousand rows.
+      // The log is off, because it would add another thousand rows.
       await timed(batch, () => store.cvm.start("wide", { id: `wide-${round}`, logLevel: "off" }));
       await timed(rawBatch, () => put(500, text));
     }
@@ -160,13 +158,13 @@ async function steps(page) {
     return { step: step.slice(warm), raw: raw.slice(warm), batch, rawBatch, atOnce };
   });
   for (const [name, part, most] of [["p50", 0.5, 2], ["p99", 0.99, 10]]) {
-    figure({ name: `IndexedDB step, ${name}`, unit: "ms", value: at(sorted(step), part), raw: at(sorted(raw), part), most });
+    figure({ name: `IndexedDB step, ${name}`, unit: "ms", value: quantile(sorted(step), part), raw: quantile(sorted(raw), part), most });
   }
-  figure({ name: "IndexedDB, a commit of 1,000 rows, p50", unit: "ms", value: at(sorted(batch), 0.5), raw: at(sorted(rawBatch), 0.5), most: 100 });
-  figure({ name: "IndexedDB, 1,000 commands at once", unit: "ms", value: atOnce[0], raw: at(sorted(raw), 0.5) * 1000 });
+  figure({ name: "IndexedDB, a commit of 1,000 rows, p50", unit: "ms", value: quantile(sorted(batch), 0.5), raw: quantile(sorted(rawBatch), 0.5), most: 100 });
+  figure({ name: "IndexedDB, 1,000 commands at once", unit: "ms", value: atOnce[0], raw: quantile(sorted(raw), 0.5) * 1000 });
 }
 
-/** The demo page: the size of a first visit, the time to its first answer, the scrolling of 10,000 executions. */
+/** Measures the demo page: the size of a first visit, the time until it is interactive, the scrolling of 10,000 executions. */
 async function page() {
   await firstVisit();
   const server = await demo();
@@ -180,7 +178,7 @@ async function page() {
         interactive.push(await page.evaluate(() => performance.getEntriesByName("runstate.open").at(-1)?.startTime ?? performance.now()));
       }
       figure({ name: "page interactive, first visit", unit: "ms", value: interactive[0], most: 1000 });
-      figure({ name: "page interactive, again, p50", unit: "ms", value: at(sorted(interactive.slice(1)), 0.5), most: 1000 });
+      figure({ name: "page interactive, again, p50", unit: "ms", value: quantile(sorted(interactive.slice(1)), 0.5), most: 1000 });
     });
     await withBrowser(async (browser) => scroll(await browser.newPage(), server.url));
   } finally {
@@ -188,21 +186,21 @@ async function page() {
   }
 }
 
-/** A question read and answered in Node, in memory and on files; raw: what the file store does with a disk, without all else. */
-async function inNode() {
+/** Measures turns in Node, in memory and on files: a question is read and answered. Raw: only the disk operations of the file store. */
+async function turnsInNode() {
   const { folder, remove } = await unpacked();
   const stores = await mkdtemp(join(tmpdir(), "runstate-bench-"));
   try {
     const { open } = await import(pathToFileURL(join(folder, "dist", "node.js")));
-    const [memory, files] = [await asking(open, "memory:"), await asking(open, `file:${join(stores, "store")}`)];
+    const [memory, files] = [await startAsking(open, "memory:"), await startAsking(open, `file:${join(stores, "store")}`)];
     const [inMemory, onFiles, raw] = [[], [], []];
     for (let n = 0; n < TURNS; n++) {
       inMemory.push(await timed(memory.turn));
       onFiles.push(await timed(files.turn));
       raw.push(await timed(() => putNew(stores, n, Buffer.alloc(2_048, "x"))));
     }
-    figure({ name: "turn in Node, in memory", unit: "ms", value: at(sorted(inMemory), 0.5) });
-    figure({ name: "turn in Node, on files", unit: "ms", value: at(sorted(onFiles), 0.5), raw: at(sorted(raw), 0.5), most: 1.2 });
+    figure({ name: "turn in Node, in memory", unit: "ms", value: quantile(sorted(inMemory), 0.5) });
+    figure({ name: "turn in Node, on files", unit: "ms", value: quantile(sorted(onFiles), 0.5), raw: quantile(sorted(raw), 0.5), most: 1.2 });
     await memory.store.close();
     await files.store.close();
   } finally {
@@ -211,8 +209,8 @@ async function inNode() {
   }
 }
 
-/** A store with an execution that asks for ever, and one turn of it. */
-async function asking(open, url) {
+/** Opens a store with an execution that asks for ever. Returns the store and a function that does one turn. */
+async function startAsking(open, url) {
   const store = await open(url);
   await store.cvm.load({ name: "ask", source: 'while (true) CC("next?");' });
   const run = await store.cvm.start("ask");
@@ -230,7 +228,7 @@ async function timed(work) {
   return performance.now() - begun;
 }
 
-/** As the file store commits: a new file, synced, linked to its name, and the folder synced. */
+/** Writes a file as a commit of the file store does: a new synced file, linked to its name, in a synced folder. */
 function putNew(folder, n, bytes) {
   const temp = join(folder, `.tmp-${n}`);
   writeFileSync(temp, bytes, { flag: "wx", flush: true });
@@ -241,7 +239,7 @@ function putNew(folder, n, bytes) {
   closeSync(names);
 }
 
-/** The size of a first visit, with all files that are kept for later ones, from a server that compresses texts. */
+/** Measures the size of a first visit, including all files that are cached for later visits, from a server with compression. */
 async function firstVisit() {
   let bytes = 0;
   const server = await demo({ cache: "no-cache", compress: true, sent: (_, more) => (bytes += more) });
@@ -285,6 +283,6 @@ async function scroll(page, url) {
     }
     return times;
   });
-  figure({ name: "10,000 executions, a frame of scrolling, p95", unit: "ms", value: at(sorted(frames), 0.95), most: 34, target: "≤ 2 frames" });
+  figure({ name: "10,000 executions, a frame of scrolling, p95", unit: "ms", value: quantile(sorted(frames), 0.95), most: 34, target: "≤ 2 frames" });
   figure({ name: "10,000 executions, frames over 50 ms", unit: "", value: frames.filter((ms) => ms > 50).length, most: 2, target: "≤ 2" });
 }

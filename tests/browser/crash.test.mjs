@@ -1,5 +1,5 @@
-// The browser is killed with -9 in the middle of a run of 200 questions, and started again on the same profile, several times: every answer that
-// was acknowledged is there, none is there twice, and the run comes to its end.
+// Kills the browser with -9 several times during an execution with 200 questions and restarts it on the same profile. Every acknowledged answer is
+// stored, none is stored twice, and the execution completes.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { load, site } from "./support/site.js";
 
 const QUESTIONS = 200;
 
-/** After how many acknowledged answers of its life a browser is killed; the last one lives. */
+/** The number of acknowledged answers after which each browser is killed. The last browser is not killed. */
 const LIVES = [7, 41, 60];
 
 const PROGRAM = `
@@ -28,45 +28,45 @@ test("a browser that is killed loses no answer and doubles none", async () => {
   const profile = await newProfile();
   const acknowledged = [];
   try {
-    for (const life of [...LIVES, Infinity]) await live(profile, acknowledged, life);
+    for (const life of [...LIVES, Infinity]) await runBrowser(profile, acknowledged, life);
   } finally {
     await profile.remove();
   }
 });
 
-/** One life of a browser: looks at what is there, goes on answering, and is killed after `life` answers or comes to the end of the run. */
-async function live(profile, acknowledged, life) {
+/** Starts a browser, which checks the stored answers and answers further questions until it is killed after `life` answers or the execution ends. */
+async function runBrowser(profile, acknowledged, life) {
   const browser = await launch(profile);
   try {
-    await liveIn(browser, profile, acknowledged, life);
+    await answerIn(browser, profile, acknowledged, life);
   } finally {
-    // Also where it fails: a browser that stays keeps the tests from ending.
+    // Closed also after a failure, because a running browser would keep the test process alive.
     await browser.close().catch(() => {});
   }
 }
 
-async function liveIn(browser, profile, acknowledged, life) {
+async function answerIn(browser, profile, acknowledged, life) {
   const page = await browser.newPage();
-  let told = 0;
+  let count = 0;
   const killed = new Promise((resolve) => {
     page.exposeFunction("acknowledge", async (answer) => {
       acknowledged.push(answer);
-      told += 1;
-      if (told !== life) return;
-      // In the middle of what comes next, which the page has begun by now; without this word it goes no further.
+      count += 1;
+      if (count !== life) return;
+      // The page is sending its next answer and then waits for this call, so the kill hits the middle of that answer.
       resolve(kill(profile));
       await new Promise(() => {});
     });
   });
   await load(page, server.url);
-  const there = await page.evaluate(answered, [PROGRAM]);
-  // One more may be there: committed, and the browser killed before it could say so.
+  const there = await page.evaluate(loadAnswers, [PROGRAM]);
+  // One more answer may be stored: it was committed, and the browser was killed before it acknowledged it.
   const expected = [...acknowledged];
-  assert.deepEqual(there.slice(0, expected.length), expected, "what was acknowledged is there, in order");
-  assert.ok(there.length <= expected.length + 1, `${there.length} answers are there, ${expected.length} were acknowledged`);
+  assert.deepEqual(there.slice(0, expected.length), expected, "acknowledged answers are stored, in order");
+  assert.ok(there.length <= expected.length + 1, `${there.length} answers are stored, ${expected.length} were acknowledged`);
   acknowledged.push(...there.slice(expected.length));
   if (life !== Infinity) {
-    // The page dies in it.
+    // The kill ends the page during this call.
     page.evaluate(answerAll).catch(() => {});
     await killed;
     return;
@@ -77,8 +77,8 @@ async function liveIn(browser, profile, acknowledged, life) {
   assert.deepEqual(acknowledged, all);
 }
 
-/** In the page: opens the store, loads and starts where nothing is there, and tells all answers that stand in it. */
-async function answered([program]) {
+/** In the page: opens the store, loads and starts the program if that was not done, and returns all stored answers. */
+async function loadAnswers([program]) {
   window.store = await runstate.open("indexeddb:crash");
   const { cvm } = window.store;
   await cvm.load({ name: "questions", source: program });
@@ -92,17 +92,17 @@ async function answered([program]) {
   return answers.sort(([a], [b]) => a - b).map(([, answer]) => answer);
 }
 
-/** In the page: answers to the end, and says each answer that was acknowledged. */
+/** In the page: answers all remaining questions and reports each acknowledged answer. */
 async function answerAll() {
   const run = await window.store.cvm.run("run");
-  let heard = Promise.resolve();
+  let sent = Promise.resolve();
   for await (const question of run.questions()) {
     const answer = question.prompt.replace("question", "answer");
     await question.answer(answer);
-    // The next one is on its way when this one is heard, and the one after it not before.
-    await heard;
-    heard = acknowledge(answer);
+    // The next answer is sent while this one is reported; the one after it waits for the report.
+    await sent;
+    sent = acknowledge(answer);
   }
-  await heard;
+  await sent;
   return run.result();
 }

@@ -1,4 +1,4 @@
-// The story of the demo page: an engine that is killed in the middle of a save, and a tab that dies in it.
+// The story of the demo page: an engine, and then a tab, is killed in the middle of a save and loses nothing.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -10,9 +10,9 @@ let server;
 before(async () => void (server = await demo()));
 after(() => server?.stop());
 
-/** The figures of the line after a kill. */
-const proofOf = async (page) => {
-  const line = page.getByTestId("afterlife");
+/** Reads the figures of the report after a kill. */
+const readProof = async (page) => {
+  const line = page.getByTestId("kill-report");
   await line.waitFor();
   return line.evaluate(({ dataset }) => ({ ...dataset }));
 };
@@ -33,7 +33,7 @@ test("the large button kills an engine in mid-save and finds every answer", () =
     const closed = new Promise((resolve) => engine.on("close", resolve));
     await page.locator('[data-testid="story"][data-at="killed"]').waitFor();
     await closed;
-    const proof = await proofOf(page);
+    const proof = await readProof(page);
     assertHolds(proof);
     assert.ok(Number(proof.underWay) > 0, `nothing was being saved: ${JSON.stringify(proof)}`);
     assert.equal(await page.evaluate(() => window.sameDocument), true, "the page was not reloaded");
@@ -43,7 +43,7 @@ test("the large button kills an engine in mid-save and finds every answer", () =
     assert.deepEqual(page.troubles, []);
   }));
 
-test("a kill leaves the shown execution unchanged and ends in one line", () =>
+test("a kill leaves the shown execution unchanged and shows one line", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.evaluate(async () => {
@@ -54,20 +54,20 @@ test("a kill leaves the shown execution unchanged and ends in one line", () =>
     await page.getByTestId("question").first().waitFor();
     await page.getByTestId("kill").click();
     await page.getByTestId("kill-now").click();
-    assertHolds(await proofOf(page));
+    assertHolds(await readProof(page));
     await page.getByTestId("kill-dialog").waitFor({ state: "hidden" });
     for (const width of [360, 1280]) {
       await page.setViewportSize({ width, height: 740 });
-      const { height } = await page.getByTestId("afterlife").boundingBox();
+      const { height } = await page.getByTestId("kill-report").boundingBox();
       assert.ok(height <= 48, `at ${width} px the line is ${height} px high`);
     }
-    await page.getByTestId("afterlife").locator("summary").click();
-    assert.match(await page.getByTestId("afterlife").innerText(), /run, which was shown meanwhile, is exactly what it was/);
+    await page.getByTestId("kill-report").locator("summary").click();
+    assert.match(await page.getByTestId("kill-report").innerText(), /run, which was shown at that time, has not changed/);
     await page.getByTestId("finish-killed").click();
     await page.getByTestId("show-killed").click();
     await reaches(page, "complete");
-    await page.getByTestId("dismiss-afterlife").click();
-    await page.getByTestId("afterlife").waitFor({ state: "hidden" });
+    await page.getByTestId("dismiss-kill-report").click();
+    await page.getByTestId("kill-report").waitFor({ state: "hidden" });
   }));
 
 test("a tab that dies while it saves has lost nothing when it comes back", () =>
@@ -80,5 +80,5 @@ test("a tab that dies while it saves has lost nothing when it comes back", () =>
     const dead = page.waitForEvent("crash");
     devtools.send("Page.crash").catch(() => {});
     await dead;
-    assertHolds(await proofOf(await visit(browser, server.url)));
+    assertHolds(await readProof(await visit(browser, server.url)));
   }));

@@ -1,5 +1,5 @@
-// The service worker of the demo page: no file is downloaded twice, the page opens without a network, and a newer version waits for
-// the visitor.
+// The service worker of the demo page: no file is downloaded twice, the page opens without a network, and a newer version is activated only when the
+// visitor asks for it.
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { withBrowser } from "./support/chromium.js";
 import { DIST, demo, keptOffline, opened, runExample, visit } from "./support/demo.js";
 import { serve } from "./support/serve.js";
 
-/** Bytes of a first visit at most, without the WebAssembly, which is larger in tests. The bench measures the shipped page as a whole. */
+/** The limit of a first visit in bytes, without the WebAssembly, which is larger in tests. The bench measures the whole page. */
 const MOST_BYTES = 160_000;
 
 test("a first visit downloads each file once, and a later one nothing", () =>
@@ -36,16 +36,16 @@ test("a first visit downloads each file once, and a later one nothing", () =>
     }
   }));
 
-test("it works without a network once it was loaded", () =>
+test("the page works without a network after its first load", () =>
   withBrowser(async (browser) => {
     const offline = await demo();
     const page = await visit(browser, offline.url);
-    // The compiler too, which only a run would load.
+    // This includes the compiler, which otherwise only a run loads.
     await keptOffline(page);
     await offline.stop();
     await page.reload();
     await opened(page);
-    // The editor is downloaded at the first edit. Without it a plain field takes the text.
+    // The editor is downloaded at the first edit. Without it a plain text field is used.
     await page.getByTestId("editor-field").fill("1;");
     assert.equal(await page.getByTestId("program-name").inputValue(), "my-review");
     const id = await runExample(page, "code_review");
@@ -72,7 +72,7 @@ test("a newer version waits for the visitor and downloads no file again", () =>
       await page.reload();
       await opened(page);
       const isNewer = () => page.evaluate(() => document.querySelector('meta[name="version"]') !== null);
-      assert.equal(await isNewer(), false, "the version that was kept is opened");
+      assert.equal(await isNewer(), false, "the cached version is opened");
       await page.getByTestId("update").getByRole("button").click();
       await page.waitForFunction(() => document.querySelector('meta[name="version"]') !== null && window.rs !== undefined);
       assert.deepEqual(downloads.filter((path) => path.startsWith("/assets/")), []);

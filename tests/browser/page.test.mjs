@@ -1,5 +1,4 @@
-// The demo page as its visitors use it: examples, a reload in the middle of a question, a second tab, and people who need a screen
-// reader.
+// The demo page in use: examples, a reload during a question, a second tab, accessibility, themes.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -13,7 +12,7 @@ let server;
 before(async () => void (server = await demo()));
 after(() => server?.stop());
 
-/** Answers the question that is open as its form wants it; whether there was one. */
+/** Answers the first open question by its buttons or its form. */
 async function answerOne(page) {
   const question = page.getByTestId("question").first();
   const call = await question.getAttribute("data-call");
@@ -26,11 +25,11 @@ async function answerOne(page) {
     await fillForm(question);
     await question.getByTestId("send").click();
   }
-  // The next question, or none: this one is gone.
+  // The question disappears when its answer is stored.
   await page.waitForFunction((call) => document.querySelector(`[data-testid="question"][data-call="${CSS.escape(call)}"]`) === null, call);
 }
 
-/** Fills each field of a schema's form with what its kind takes. */
+/** Fills each field of a schema's form with a value of its kind. */
 async function fillForm(question) {
   for (const add of await question.getByTestId("add-item").all()) await add.click();
   for (const field of await question.getByTestId("field").all()) {
@@ -43,10 +42,10 @@ async function fillForm(question) {
   }
 }
 
-/** How many questions of an example are answered as a person does; one of the examples asks a hundred. */
+/** The number of questions of an example that are answered through the page; one example has a hundred. */
 const BY_HAND = 25;
 
-/** In the page: answers the questions that are left with the first choice of each. */
+/** In the page: answers the remaining questions with the first choice of each. */
 async function answerRest(id) {
   for await (const question of (await rs.cvm.run(id)).questions()) await question.answer(question.choices[0]);
 }
@@ -71,7 +70,7 @@ for (const name of EXAMPLES) {
     }));
 }
 
-test("a reload in the middle of a question loses neither the question nor what was typed", () =>
+test("a reload keeps the open question and the typed text", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     await page.evaluate(async () => {
@@ -90,7 +89,7 @@ test("a reload in the middle of a question loses neither the question nor what w
     assert.match(await page.getByTestId("output-lines").innerText(), /Hello, Ada/);
   }));
 
-test("an answer in a second tab is seen in the first", () =>
+test("an answer in a second tab appears in the first", () =>
   withBrowser(async (browser) => {
     const first = await visit(browser, server.url);
     const id = await runExample(first, "code_review");
@@ -126,12 +125,12 @@ for (const colorScheme of ["light", "dark"]) {
     }));
 }
 
-test("light and dark are as the system has it, until somebody chooses, also when the page comes again", () =>
+test("the theme follows the system until one is chosen, also after a reload", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     const paper = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
     const [light, dark] = ["rgb(246, 245, 241)", "rgb(20, 22, 26)"];
-    const seen = async () => {
+    const readColours = async () => {
       const found = [];
       for (const colorScheme of ["light", "dark"]) {
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
@@ -139,15 +138,15 @@ test("light and dark are as the system has it, until somebody chooses, also when
       }
       return found;
     };
-    assert.deepEqual(await seen(), [light, dark]);
+    assert.deepEqual(await readColours(), [light, dark]);
     for (const [chosen, expected] of [["light", [light, light]], ["dark", [dark, dark]]]) {
       await page.keyboard.press("t");
       await page.waitForFunction((theme) => document.documentElement.dataset.theme === theme, chosen);
-      assert.deepEqual(await seen(), expected, chosen);
+      assert.deepEqual(await readColours(), expected, chosen);
     }
     await page.reload();
     await opened(page);
-    assert.deepEqual(await seen(), [dark, dark], "after a reload");
+    assert.deepEqual(await readColours(), [dark, dark], "after a reload");
   }));
 
 async function violations(page, where) {

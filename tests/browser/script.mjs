@@ -1,5 +1,5 @@
-// Plays the script on stdin on a fresh database in a page of Chromium, and says what it came to, both as JSON: `node script.mjs PACKAGE`,
-// where PACKAGE is the folder of the built package.
+// Plays the script on stdin on a fresh database in a page of Chromium and prints its outcome; both are JSON. Run `node script.mjs PACKAGE`, where
+// PACKAGE is the folder of the built package.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";

@@ -1,59 +1,59 @@
-// What goes wrong with a database in a browser: no space, a record that somebody edited, a newer version, no database at all.
+// Failures of a database in a browser: no space, an edited record, a newer version, no IndexedDB.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { site, tab, until } from "./support/site.js";
+import { site, tab, waitUntil } from "./support/site.js";
 
 let server;
 before(async () => void (server = await site()));
 after(() => server?.stop());
 
-/** In the page: a program that asks, loaded and started under an id. */
+/** In the page: loads a program that asks and starts it under an id. */
 async function ask(id) {
   await store.cvm.load({ name: "ask", source: 'console.log(CC("one?"), CC("two?"))' });
   await store.cvm.start("ask", { id });
 }
 
-test("a full disk is told, and nothing is half written", () =>
+test("a full disk is an error, and nothing is half written", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url);
     const session = await browser.newCDPSession(page);
     const origin = new URL(server.url).origin;
-    // Before the database is used: the browser remembers for a while how much space there was.
+    // Set before the database is used, because the browser caches the available space for a while.
     await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 500_000 });
     await page.evaluate(() => openStore("indexeddb:full"));
     await page.evaluate(ask, "run");
-    // The browser counts what is left after packing: an answer that cannot be packed.
+    // The browser compresses data before it counts the space, so the answer is random.
     await page.evaluate(() => {
       const bytes = Array.from({ length: 600_000 }, () => Math.floor(Math.random() * 256));
       window.large = btoa(bytes.map((byte) => String.fromCharCode(byte)).join(""));
     });
     const refused = await page.evaluate(async () => refusal((await store.cvm.run("run")).answer(window.large)));
     assert.equal(refused?.code, "full", JSON.stringify(refused));
-    const stands = (page) => page.evaluate(async () => {
+    const readRun = (page) => page.evaluate(async () => {
       const { status, calls, output } = await (await store.cvm.run("run")).show();
       return { status, prompts: calls.map((call) => call.prompt), output };
     });
-    assert.deepEqual(await stands(page), { status: "waiting_cc", prompts: ["one?"], output: [] });
-    // With space again it goes on, in the same tab and in another one.
+    assert.deepEqual(await readRun(page), { status: "waiting_cc", prompts: ["one?"], output: [] });
+    // With space again the execution continues, in the same tab and in another one.
     await session.send("Storage.overrideQuotaForOrigin", { origin });
     const large = () => store.cvm.run("run").then((run) => run.answer(window.large)).then(() => true, (error) => error.code !== "full" && Promise.reject(error));
-    await until(page, large);
+    await waitUntil(page, large);
     const other = await tab(browser, server.url, "indexeddb:full");
     await other.evaluate(async () => (await store.cvm.run("run")).answer("2"));
-    const { status, output } = await stands(other);
+    const { status, output } = await readRun(other);
     assert.deepEqual([status, output[0].length, output[0].at(-1)], ["complete", 800_002, "2"]);
   }));
 
-test("a record that was edited is told, and never believed", () =>
+test("an edited record is reported as damage and not used", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url, "indexeddb:edited");
     await page.evaluate(ask, "run");
     await page.evaluate(ask, "other");
     const edited = await page.evaluate(edit, ["edited", "waiting_cc", "complete"]);
-    assert.ok(edited > 0, "there was something to edit");
+    assert.ok(edited > 0, "a record was edited");
     const other = await tab(browser, server.url, "indexeddb:edited");
     for (const id of ["run", "other"]) {
       const refused = await other.evaluate(async (id) => refusal(store.cvm.run(id).then((run) => run.show())), id);
@@ -81,7 +81,7 @@ test("verify finds a record that was edited, and none in a whole database", () =
     assert.match(findings[0].why, /checksum/);
   }));
 
-/** In the page: replaces a word in all documents of executions, as somebody might in the developer tools. */
+/** In the page: replaces a word in all documents of executions, as a user of the developer tools could. Returns the number of changed documents. */
 async function edit([name, from, to]) {
   const wait = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -108,7 +108,7 @@ test("a database of a newer version can be read and not written", () =>
     const page = await tab(browser, server.url, "indexeddb:newer");
     await page.evaluate(ask, "run");
     await page.evaluate(() => store.close());
-    await page.evaluate(raise, ["newer", "cvm.executions"]);
+    await page.evaluate(declareLaterVersion, ["newer", "cvm.executions"]);
     const older = await tab(browser, server.url, "indexeddb:newer");
     const refused = await older.evaluate(async () => refusal((await store.cvm.run("run")).answer("1")));
     assert.equal(refused?.code, "read_only", JSON.stringify(refused));
@@ -118,8 +118,8 @@ test("a database of a newer version can be read and not written", () =>
     assert.deepEqual(seen, ["one?"]);
   }));
 
-/** In the page: writes what a newer version would, that it has declared a later version of a collection. */
-async function raise([name, collection]) {
+/** In the page: writes the declaration of a later version of a collection, as a newer version of the package would. */
+async function declareLaterVersion([name, collection]) {
   const wait = (request) => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -132,7 +132,7 @@ async function raise([name, collection]) {
   database.close();
 }
 
-test("without IndexedDB it says so, and memory is still there", () =>
+test("without IndexedDB opening fails clearly and memory works", () =>
   withBrowser(async (browser) => {
     await browser.addInitScript(() => Object.defineProperty(globalThis, "indexedDB", { value: undefined, configurable: true }));
     const page = await tab(browser, server.url);
@@ -142,9 +142,9 @@ test("without IndexedDB it says so, and memory is still there", () =>
     assert.equal(await page.evaluate(() => openStore("memory:")), "memory:");
   }));
 
-test("where the browser refuses its storage it says so", () =>
+test("a browser that refuses storage is a clear error", () =>
   withBrowser(async (browser) => {
-    // A sandboxed frame has an origin of its own that may keep nothing: as in private windows that block storage.
+    // A sandboxed frame has an opaque origin without storage, like a private window that blocks storage.
     const page = await browser.newPage();
     await page.goto(`${server.url}frame.html`);
     const frame = await (await page.waitForSelector("iframe")).contentFrame();
@@ -154,7 +154,7 @@ test("where the browser refuses its storage it says so", () =>
     assert.match(refused.message, /refuse|private|block|storage/i);
   }));
 
-test("schemes and stores that are not there are told apart", () =>
+test("unknown schemes and missing stores have distinct errors", () =>
   withBrowser(async (browser) => {
     const page = await tab(browser, server.url);
     const code = (url) => page.evaluate(async (url) => (await refusal(runstate.open(url)))?.code, url);

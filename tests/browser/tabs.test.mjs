@@ -1,10 +1,10 @@
-// Several tabs on one database: commands at once, who drives the timers, tabs that are killed, hidden, frozen.
+// Several tabs on one database: concurrent commands, the driver of timers, and killed, hidden and frozen tabs.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { withBrowser } from "./support/chromium.js";
-import { site, tab, until } from "./support/site.js";
+import { site, tab, waitUntil } from "./support/site.js";
 
 const EACH = 200;
 
@@ -20,7 +20,7 @@ test("two tabs fire 200 commands each at one execution, and none is lost", () =>
       await store.cvm.load({ name: "sum", source });
       await store.cvm.start("sum", { id: "run" });
     }, program);
-    // Each answers its own occurrences of the key, most of them before they are asked; all are on their way at once.
+    // Each tab answers its own occurrences of the key, most of them before the call exists. All commands are concurrent.
     const fire = ([first, each]) => {
       const answer = async (n) => (await store.cvm.run("run")).answer(n, { key: "n", occurrence: n, commandId: `answer-${n}` });
       return Promise.all(Array.from({ length: each }, (_, i) => refusal(answer(first + 2 * i)))).then((all) => all.filter((refused) => refused !== null));
@@ -37,10 +37,10 @@ test("two tabs fire 200 commands each at one execution, and none is lost", () =>
     assert.deepEqual(calls.sort((a, b) => a - b), all);
   }));
 
-test("an answer in a second tab is noticed by the first", () =>
+test("an answer in a second tab reaches the first", () =>
   withBrowser(async (browser) => {
     const [first, second] = [await tab(browser, server.url, "indexeddb:two"), await tab(browser, server.url, "indexeddb:two")];
-    const heard = first.evaluate(async () => {
+    const outcome = first.evaluate(async () => {
       await store.cvm.load({ name: "two", source: 'console.log(CC("one?"), CC("two?"))' });
       const run = await store.cvm.start("two", { id: "run" });
       const asked = [];
@@ -48,28 +48,28 @@ test("an answer in a second tab is noticed by the first", () =>
       for await (const question of run.questions()) asked.push(question.prompt);
       return [asked, run.status, await run.output()];
     });
-    await until(first, () => window.asked?.length === 1);
+    await waitUntil(first, () => window.asked?.length === 1);
     await second.evaluate(async () => (await store.cvm.run("run")).answer("1"));
-    await until(first, () => window.asked.length === 2);
+    await waitUntil(first, () => window.asked.length === 2);
     await second.evaluate(async () => (await store.cvm.run("run")).answer("2"));
-    assert.deepEqual(await heard, [["one?", "two?"], "complete", ["1 2"]]);
+    assert.deepEqual(await outcome, [["one?", "two?"], "complete", ["1 2"]]);
   }));
 
 const leading = () => store.driver.state === "leading";
 
 /** In the page: starts a program that prints a line at each of its timers, for ever. */
-async function beats() {
+async function startBeats() {
   await store.cvm.load({ name: "beats", source: 'for (let i = 0; ; i++) { sleep(50); console.log("beat", i); }' });
   await store.cvm.start("beats", { id: "run" });
 }
 
-/** In the page: whether it has printed so many lines. */
+/** In the page: whether the program has printed at least this number of lines. */
 const hasBeats = async (count) => (await (await store.cvm.run("run")).output()).length >= count;
 
-/** In the page: how many lines it has printed. */
+/** In the page: the number of lines that the program has printed. */
 const countBeats = async () => (await (await store.cvm.run("run")).output()).length;
 
-/** Ends the program; what it printed. */
+/** Cancels the program. Returns the lines that it has printed. */
 const lastBeats = (page) =>
   page.evaluate(async () => {
     const run = await store.cvm.run("run");
@@ -77,24 +77,24 @@ const lastBeats = (page) =>
     return run.output();
   });
 
-/** All lines, each once and in order. */
-const inOrder = (output) => output.map((_, i) => `beat ${i}`);
+/** The expected lines, each once and in order. */
+const expectedBeats = (output) => output.map((_, i) => `beat ${i}`);
 
 test("a tab takes the timers over when the one that drove them is killed", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:lead"), await tab(browser, server.url, "indexeddb:lead")];
-    await until(owner, leading);
-    await other.evaluate(beats);
-    await until(other, hasBeats, 3);
+    await waitUntil(owner, leading);
+    await other.evaluate(startBeats);
+    await waitUntil(other, hasBeats, 3);
     assert.equal(await other.evaluate(() => store.driver.state), "standby");
     await crash(owner);
-    await until(other, leading);
-    await until(other, hasBeats, (await other.evaluate(countBeats)) + 5);
+    await waitUntil(other, leading);
+    await waitUntil(other, hasBeats, (await other.evaluate(countBeats)) + 5);
     const output = await lastBeats(other);
-    assert.deepEqual(output, inOrder(output));
+    assert.deepEqual(output, expectedBeats(output));
   }));
 
-/** Kills the process of a page, without any goodbye. */
+/** Kills the process of a page without notice to the page. */
 async function crash(page) {
   const session = await page.context().newCDPSession(page);
   const gone = new Promise((resolve) => page.once("crash", resolve));
@@ -105,15 +105,15 @@ async function crash(page) {
 test("a visible tab takes the timers over from a hidden one", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:hidden"), await tab(browser, server.url, "indexeddb:hidden")];
-    await until(owner, leading);
+    await waitUntil(owner, leading);
     await show(owner, "hidden");
     await show(other, "hidden");
     await show(other, "visible");
-    await until(other, leading);
-    await until(owner, () => store.driver.state === "standby");
+    await waitUntil(other, leading);
+    await waitUntil(owner, () => store.driver.state === "standby");
   }));
 
-/** Tells a page that it is hidden or visible. Headless, all pages count as visible; so the property stands in for the window. */
+/** Makes a page hidden or visible. In a headless browser all pages are visible, so the test replaces the properties of the document. */
 function show(page, state) {
   return page.evaluate((state) => {
     Object.defineProperty(document, "visibilityState", { configurable: true, get: () => state });
@@ -122,29 +122,29 @@ function show(page, state) {
   }, state);
 }
 
-test("a frozen tab that wakes does no harm", () =>
+test("a frozen tab that wakes loses and doubles nothing", () =>
   withBrowser(async (browser) => {
     const [owner, other] = [await tab(browser, server.url, "indexeddb:frozen"), await tab(browser, server.url, "indexeddb:frozen")];
-    await until(owner, leading);
-    await owner.evaluate(beats);
+    await waitUntil(owner, leading);
+    await owner.evaluate(startBeats);
     await owner.evaluate(async () => {
-      // In the middle of a command when it freezes.
+      // The tab runs commands without a pause, so it freezes in the middle of one.
       await store.cvm.load({ name: "quick", source: "console.log(1)" });
       window.acknowledged = [];
       window.busy = (async () => {
         for (let i = 0; !window.enough; i++) window.acknowledged.push((await store.cvm.start("quick", { id: `quick-${i}` })).id);
       })();
     });
-    await until(other, hasBeats, 3);
+    await waitUntil(other, hasBeats, 3);
     await show(owner, "hidden");
     await show(other, "visible");
     const session = await owner.context().newCDPSession(owner);
     await session.send("Page.setWebLifecycleState", { state: "frozen" });
-    await until(other, leading);
-    await until(other, hasBeats, (await other.evaluate(countBeats)) + 5);
+    await waitUntil(other, leading);
+    await waitUntil(other, hasBeats, (await other.evaluate(countBeats)) + 5);
     await session.send("Page.setWebLifecycleState", { state: "active" });
-    await until(owner, () => store.driver.state === "standby");
-    await until(other, hasBeats, (await other.evaluate(countBeats)) + 5);
+    await waitUntil(owner, () => store.driver.state === "standby");
+    await waitUntil(other, hasBeats, (await other.evaluate(countBeats)) + 5);
     const acknowledged = await owner.evaluate(async () => {
       window.enough = true;
       await window.busy;
@@ -153,7 +153,7 @@ test("a frozen tab that wakes does no harm", () =>
     const there = await other.evaluate(async () => (await store.cvm.list({ program: "quick", limit: 100_000 })).map(({ id }) => id));
     assert.deepEqual(there.sort(), acknowledged.sort());
     const output = await lastBeats(other);
-    assert.deepEqual(output, inOrder(output));
+    assert.deepEqual(output, expectedBeats(output));
     assert.equal(await other.evaluate(async () => await store.health()), null);
   }));
 
@@ -164,7 +164,7 @@ test("a program that never ends does not freeze its page", () =>
       await store.cvm.load({ name: "endless", source: "while (true) {}" });
       void store.cvm.start("endless", { id: "run" }).catch(() => {});
     });
-    // Its event loop has turns, and other calls are answered. A page that is frozen has no turn until the program reaches its limit.
+    // The event loop runs, and other calls are answered. In a frozen page no task would run before the program reaches its limit.
     for (let turn = 0; turn < 20; turn++) await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 0)));
     assert.equal(await page.evaluate(async () => (await store.cvm.run("run")).status), "running");
     await page.evaluate(async () => (await store.cvm.run("run")).pause());

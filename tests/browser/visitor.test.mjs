@@ -1,4 +1,4 @@
-// The demo page as a first visitor finds it: its words, its buttons, on a desk and on a phone.
+// The demo page at a first visit: its texts and controls, on a desktop and on a phone.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -12,7 +12,7 @@ let server;
 before(async () => void (server = await demo()));
 after(() => server?.stop());
 
-test("a slow line shows how much of the engine is there", () =>
+test("a slow connection shows the loading progress of the engine", () =>
   withBrowser(async (browser) => {
     let release;
     const rest = new Promise((resolve) => (release = resolve));
@@ -22,7 +22,7 @@ test("a slow line shows how much of the engine is there", () =>
       await page.goto(slow.url);
       await page.waitForFunction(() => Number(document.querySelector('[data-testid="engine-progress"]')?.dataset.percent) > 0);
       const percent = Number(await page.getByTestId("engine-progress").getAttribute("data-percent"));
-      assert.ok(percent > 20 && percent < 80, `half of it is there, and the page says ${percent} %`);
+      assert.ok(percent > 20 && percent < 80, `half of the file is loaded, and the page shows ${percent} %`);
       release();
       await page.getByTestId("play").waitFor();
       await opened(page);
@@ -43,7 +43,7 @@ test("the first screen has the sentence, the command and the large button", () =
       const { y, height } = await page.getByTestId("play").boundingBox();
       assert.ok(y + height < viewport.height && height >= 48, "the large button is on the first screen");
       const link = await page.getByTestId("source-link").evaluate(({ href }) => href);
-      // A repository is elsewhere, and tests ask no address elsewhere.
+      // Tests do not request addresses outside of this machine, such as that of the repository.
       if (link.startsWith(server.url)) assert.equal((await page.request.head(link)).status(), 200, link);
       else assert.match(link, /^https?:/);
       assert.doesNotMatch(await page.locator("header").innerText(), /IndexedDB|best effort|timers/i);
@@ -109,7 +109,7 @@ test("a toast has its title and its text on lines of their own", () =>
     assert.ok(text.y >= title.y + title.height, JSON.stringify({ title, text }));
   }));
 
-test("a program of one's own has a name of its own", () =>
+test("a program of the visitor gets its own name", () =>
   withBrowser(async (browser) => {
     const page = await visit(browser, server.url);
     assert.equal(await page.getByTestId("program-name").inputValue(), "review");
@@ -123,7 +123,7 @@ test("a program of one's own has a name of its own", () =>
     assert.match(await page.getByTestId("execution-title").innerText(), /^my-review/);
   }));
 
-test("what is typed and where, before the editor is there, is in the editor", () =>
+test("text and cursor from before the editor loads are kept in it", () =>
   withBrowser(async (browser) => {
     let release;
     const rest = new Promise((resolve) => (release = resolve));
@@ -144,11 +144,11 @@ test("what is typed and where, before the editor is there, is in the editor", ()
     }
   }));
 
-/** Controls that are visible and smaller than a finger. */
+/** Finds visible controls that are smaller than 44 px. */
 async function tooSmall(page, where) {
   const found = await page.evaluate(() => {
     const all = document.querySelectorAll("a[href], button, input, select, textarea, summary");
-    // A dialog that is open covers the rest; a label is pressed for its box.
+    // An open dialog covers all other controls. A box is measured by its label, which can be pressed too.
     const dialog = document.querySelector("dialog[open]");
     return [...all]
       .filter((element) => (dialog ?? document).contains(element) && element.closest(".skip, .cm-editor") === null)

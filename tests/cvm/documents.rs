@@ -1,4 +1,5 @@
-//! All documents of a store, and what must hold of them at every moment: judged by the specification alone, from what stands on the wire.
+//! All documents of a store, and the invariants that hold at every moment. They follow from the specification alone, and are checked on the
+//! stored form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,104 +14,104 @@ use runstate::value::{Document, Json};
 
 /// A document with its revision.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct RevisionedDocument {
     pub revision: String,
     pub document: Arc<Document>,
 }
 
 /// Documents by collection and id.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Documents {
-    all: BTreeMap<&'static str, BTreeMap<String, Found>>,
+pub struct StoreDump {
+    by_collection: BTreeMap<&'static str, BTreeMap<String, RevisionedDocument>>,
 }
 
-/// What programs and callers put into documents, and tokens that are made of the time but tell none.
-const NO_MOMENTS: [&str; 8] = ["args", "default", "result", "input", "variables", "details", "state", "token"];
+/// Fields with data of programs and callers, and tokens, which are derived from the time but are not timestamps.
+const NOT_TIMESTAMPS: [&str; 8] = ["args", "default", "result", "input", "variables", "details", "state", "token"];
 
-const OF_EXECUTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
+const EXECUTION_COLLECTIONS: [&Collection; 4] = [&OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS];
 
-impl Found {
-    /// What stands under a path of names; null: nothing.
-    pub fn at(&self, path: &str) -> &Json {
+impl RevisionedDocument {
+    /// The value at a path of names; null: there is none.
+    pub fn value(&self, path: &str) -> &Json {
         let mut names = path.split('.');
         let first = names.next().and_then(|name| self.document.get(name)).unwrap_or(&Json::Null);
         names.fold(first, |value, name| value.get(name).unwrap_or(&Json::Null))
     }
 
     pub fn text(&self, path: &str) -> &str {
-        self.at(path).as_str().unwrap_or_default()
+        self.value(path).as_str().unwrap_or_default()
     }
 
     pub fn number(&self, path: &str) -> Option<i64> {
-        self.at(path).as_i64()
+        self.value(path).as_i64()
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.document.contains_key(name)
     }
 
-    /// Which document of its id it is.
+    /// The incarnation of its revision.
     pub fn incarnation(&self) -> &str {
         self.revision.split_once('-').map_or("", |(_, incarnation)| incarnation)
     }
 }
 
-impl Documents {
-    pub fn of(store: &Arc<dyn Store>) -> Self {
-        let collections = OF_EXECUTIONS.into_iter().chain([&EXECUTIONS, &PROGRAMS, &PROGRAM_VERSIONS]);
-        let all = collections.chain(STAGING.iter().copied()).map(|of| (of.name, rows(store, of)));
-        Self { all: all.collect() }
+impl StoreDump {
+    pub fn load(store: &Arc<dyn Store>) -> Self {
+        let collections = EXECUTION_COLLECTIONS.into_iter().chain([&EXECUTIONS, &PROGRAMS, &PROGRAM_VERSIONS]);
+        let all = collections.chain(STAGING.iter().copied()).map(|of| (of.name, load_rows(store, of)));
+        Self { by_collection: all.collect() }
     }
 
-    pub fn each(&self, of: &Collection) -> &BTreeMap<String, Found> {
-        &self.all[of.name]
+    pub fn collection(&self, of: &Collection) -> &BTreeMap<String, RevisionedDocument> {
+        &self.by_collection[of.name]
     }
 
-    pub fn head(&self, execution: &str) -> Option<&Found> {
-        self.each(&EXECUTIONS).get(execution)
+    pub fn head(&self, execution: &str) -> Option<&RevisionedDocument> {
+        self.collection(&EXECUTIONS).get(execution)
     }
 
-    /// The calls of an execution that were asked, in their order.
-    pub fn calls(&self, execution: &str) -> Vec<(&str, &Found)> {
-        let calls = self.each(&CC_HISTORY).iter();
+    /// The calls that an execution has made, in their order.
+    pub fn calls(&self, execution: &str) -> Vec<(&str, &RevisionedDocument)> {
+        let calls = self.collection(&CC_HISTORY).iter();
         let calls = calls.filter(|(_, row)| row.text("executionId") == execution && row.has("request"));
-        let mut calls: Vec<(&str, &Found)> = calls.map(|(id, row)| (id.as_str(), row)).collect();
+        let mut calls: Vec<(&str, &RevisionedDocument)> = calls.map(|(id, row)| (id.as_str(), row)).collect();
         calls.sort_by_key(|(_, row)| row.number("step"));
         calls
     }
 
-    /// The lines of an execution.
+    /// The output of an execution.
     pub fn output(&self, execution: &str) -> Vec<String> {
-        let mut rows: Vec<&Found> =
-            self.each(&OUTPUTS).values().filter(|row| row.text("executionId") == execution).collect();
+        let mut rows: Vec<&RevisionedDocument> =
+            self.collection(&OUTPUTS).values().filter(|row| row.text("executionId") == execution).collect();
         rows.sort_by_key(|row| row.number("seq"));
-        let lines = rows.iter().flat_map(|row| row.at("lines").as_array().into_iter().flatten());
+        let lines = rows.iter().flat_map(|row| row.value("lines").as_array().into_iter().flatten());
         lines.map(|line| line.as_str().unwrap().to_owned()).collect()
     }
 
-    /// How many rows belong to an execution, its head included.
-    pub fn rows_of(&self, execution: &str) -> usize {
-        let rows = OF_EXECUTIONS.iter().flat_map(|of| self.each(of).values());
+    /// Number of rows of an execution, its head included.
+    pub fn row_count(&self, execution: &str) -> usize {
+        let rows = EXECUTION_COLLECTIONS.iter().flat_map(|of| self.collection(of).values());
         rows.filter(|row| row.text("executionId") == execution).count() + usize::from(self.head(execution).is_some())
     }
 
-    /// How many executions there are of each status.
-    pub fn statuses(&self) -> BTreeMap<String, usize> {
+    /// Number of executions of each status.
+    pub fn status_counts(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for head in self.each(&EXECUTIONS).values() {
+        for head in self.collection(&EXECUTIONS).values() {
             *counts.entry(head.text("state.status").to_owned()).or_default() += 1;
         }
         counts
     }
 
-    /// What contradicts the rules.
-    pub fn wrong(&self, settings: &Settings) -> Vec<String> {
+    /// The violated invariants.
+    pub fn violations(&self, settings: &Settings) -> Vec<String> {
         let mut wrong = Vec::new();
-        // A turn that is being staged, and begins an execution, is nobody's yet.
+        // A turn that is being staged and starts an execution belongs to no execution yet.
         let staged: BTreeSet<&str> =
-            self.each(&STAGED_ROWS).values().flat_map(|record| names(record, "staged")).collect();
-        for of in OF_EXECUTIONS {
-            for (id, row) in self.each(of) {
+            self.collection(&STAGED_ROWS).values().flat_map(|record| names(record, "staged")).collect();
+        for of in EXECUTION_COLLECTIONS {
+            for (id, row) in self.collection(of) {
                 let (name, execution) = (format!("{}/{id}", of.name), row.text("executionId"));
                 if self.head(execution).is_none() && !staged.contains(name.as_str()) {
                     wrong.push(format!("{name} belongs to nothing: {execution}"));
@@ -118,37 +119,40 @@ impl Documents {
             }
         }
         for of in [&EXECUTIONS, &CC_HISTORY, &EXECUTION_LOGS, &PROGRAMS, &PROGRAM_VERSIONS] {
-            for (id, row) in self.each(of) {
-                let fields = row.document.iter().flat_map(|(name, value)| undeclared_moments(of, name, value));
-                wrong.extend(fields.map(|field| format!("{}/{id}: {field} is a moment and not declared so", of.name)));
+            for (id, row) in self.collection(of) {
+                let fields = row.document.iter().flat_map(|(name, value)| undeclared_timestamps(of, name, value));
+                wrong.extend(fields.map(|field| format!("{}/{id}: {field} is an undeclared timestamp", of.name)));
             }
         }
-        for (id, row) in self.each(&CC_HISTORY) {
-            wrong.extend(wrong_call(row).map(|what| format!("call {id}: {what}: {:?}", row.document)));
+        for (id, row) in self.collection(&CC_HISTORY) {
+            wrong.extend(call_violation(row).map(|what| format!("call {id}: {what}: {:?}", row.document)));
         }
-        for (id, head) in self.each(&EXECUTIONS) {
-            let found = self.wrong_execution(id, head, settings);
-            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {}", brief(head))));
+        for (id, head) in self.collection(&EXECUTIONS) {
+            let found = self.execution_violations(id, head, settings);
+            wrong.extend(found.into_iter().map(|what| format!("execution {id}: {what}: {}", summarize_head(head))));
         }
         wrong
     }
 
-    fn wrong_execution(&self, id: &str, head: &Found, settings: &Settings) -> Vec<String> {
+    fn execution_violations(&self, id: &str, head: &RevisionedDocument, settings: &Settings) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut expect = |holds: bool, what: String| {
             if !holds {
                 wrong.push(what);
             }
         };
-        let version = |row: &Found| (row.text("programId").to_owned(), row.number("programVersion"));
-        let known = self.each(&PROGRAM_VERSIONS).values().any(|row| version(row) == version(head));
-        expect(known && self.each(&PROGRAMS).contains_key(head.text("programId")), "its program is gone".to_owned());
+        let version = |row: &RevisionedDocument| (row.text("programId").to_owned(), row.number("programVersion"));
+        let known = self.collection(&PROGRAM_VERSIONS).values().any(|row| version(row) == version(head));
+        expect(
+            known && self.collection(&PROGRAMS).contains_key(head.text("programId")),
+            "its program is gone".to_owned(),
+        );
         if head.has("deleting") {
-            expect(head.has("wakeAt") && head.has("completed"), "nobody goes on with its deletion".to_owned());
+            expect(head.has("wakeAt") && head.has("completed"), "no process can continue its deletion".to_owned());
             return wrong;
         }
         let calls = self.calls(id);
-        let open: Vec<&(&str, &Found)> = calls.iter().filter(|(_, call)| !call.has("outcome")).collect();
+        let open: Vec<&(&str, &RevisionedDocument)> = calls.iter().filter(|(_, call)| !call.has("outcome")).collect();
         let steps: Vec<i64> = calls.iter().filter_map(|(_, call)| call.number("step")).collect();
         let asked = head.number("metrics.ccCallsCount").unwrap_or(-1);
         expect(
@@ -157,8 +161,8 @@ impl Documents {
         );
         let (lines, printed) = (self.output(id).len() as i64, head.number("state.outputCount"));
         expect(printed == Some(lines), format!("{lines} lines of {printed:?}"));
-        let (pages, pointed) = (self.pages(id), pointed(head));
-        let staging = STAGING.iter().any(|of| !self.each(of).is_empty());
+        let (pages, pointed) = (self.pages(id), referenced_page_rows(head));
+        let staging = STAGING.iter().any(|of| !self.collection(of).is_empty());
         expect(
             pages == pointed || (staging && pages >= pointed),
             format!("{pages} rows of its heap, {pointed} in force"),
@@ -179,7 +183,7 @@ impl Documents {
             _ => (open.is_empty(), None),
         };
         expect(holds, format!("it does not say what it waits for: {open:?}"));
-        // Whoever did only a slice of it has handed it back: it is due at once.
+        // A process that ran only one slice has handed the execution back: it is due at once.
         let handed_back = status == "running" && wake == head.number("lastModified");
         expect(wake == due || handed_back, format!("it is due at {wake:?}, and should be at {due:?}"));
         expect(head.has("ccWaiting") == (status == "waiting_cc"), "ccWaiting".to_owned());
@@ -190,27 +194,28 @@ impl Documents {
     }
 
     fn pages(&self, execution: &str) -> usize {
-        self.each(&HEAP_PAGES).values().filter(|row| row.text("executionId") == execution).count()
+        self.collection(&HEAP_PAGES).values().filter(|row| row.text("executionId") == execution).count()
     }
 
-    /// What of `before` has changed that never changes.
-    pub fn wrong_after(&self, before: &Documents) -> Vec<String> {
+    /// Changes since `before` to data that never changes.
+    pub fn violations_since(&self, before: &StoreDump) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (id, then) in before.each(&CC_HISTORY) {
-            let Some(now) = self.each(&CC_HISTORY).get(id).filter(|now| now.incarnation() == then.incarnation()) else {
+        for (id, then) in before.collection(&CC_HISTORY) {
+            let Some(now) = self.collection(&CC_HISTORY).get(id).filter(|now| now.incarnation() == then.incarnation())
+            else {
                 if self.same_execution(before, then.text("executionId")) {
                     wrong.push(format!("call {id} is gone, and its execution is not"));
                 }
                 continue;
             };
-            let token = |call: &Found| call.number("claim.token").unwrap_or(0);
-            // An answer that came before its question may be dropped when it is asked; what was asked and closed stands for ever.
+            let token = |call: &RevisionedDocument| call.number("claim.token").unwrap_or(0);
+            // An early answer may be dropped when its call is made. A call that was made and closed never changes.
             let closed = then.has("outcome") && then.has("request");
             if (closed && now != then) || token(now) < token(then) || (then.has("request") && !now.has("request")) {
                 wrong.push(format!("call {id} was {:?}, is {:?}", then.document, now.document));
             }
         }
-        for (id, then) in before.each(&EXECUTIONS) {
+        for (id, then) in before.collection(&EXECUTIONS) {
             let Some(now) = self.head(id).filter(|now| now.incarnation() == then.incarnation()) else { continue };
             let status = then.text("state.status");
             let may_change = match status {
@@ -220,14 +225,14 @@ impl Documents {
             };
             let undone = then.has("deleting") && !now.has("deleting");
             if (now != then && !may_change) || undone {
-                wrong.push(format!("execution {id} was {}, is {}", brief(then), brief(now)));
+                wrong.push(format!("execution {id} was {}, is {}", summarize_head(then), summarize_head(now)));
             }
         }
         wrong
     }
 
-    /// Whether `execution` is still the one that it was, and is not being deleted.
-    fn same_execution(&self, before: &Documents, execution: &str) -> bool {
+    /// Whether `execution` is the same one as before, and is not being deleted.
+    fn same_execution(&self, before: &StoreDump, execution: &str) -> bool {
         match (before.head(execution), self.head(execution)) {
             (Some(then), Some(now)) => then.incarnation() == now.incarnation() && !now.has("deleting"),
             _ => false,
@@ -235,7 +240,7 @@ impl Documents {
     }
 }
 
-fn wrong_call(row: &Found) -> Option<&'static str> {
+fn call_violation(row: &RevisionedDocument) -> Option<&'static str> {
     let (outcome, timer) = (row.text("outcome"), row.text("kind") == "timer");
     let answered = matches!(outcome, "answered" | "defaulted");
     if !row.has("request") {
@@ -245,21 +250,21 @@ fn wrong_call(row: &Found) -> Option<&'static str> {
         return Some("its response does not fit its outcome");
     }
     if outcome == "failed" && !row.has("error") {
-        return Some("it says not why it failed");
+        return Some("it has no error");
     }
     let takable = outcome.is_empty() && !timer;
     (row.has("availableAt") != takable).then_some("whether workers may take it")
 }
 
-/// The fields at and below a path that hold a moment and are not declared as one: stores that know dates keep them as numbers.
-fn undeclared_moments(of: &Collection, path: &str, value: &Json) -> Vec<String> {
-    if NO_MOMENTS.contains(&path.rsplit('.').next().unwrap_or(path)) {
+/// The fields at and below a path that hold a timestamp and are not declared as one. Stores with a type for dates keep them as numbers.
+fn undeclared_timestamps(of: &Collection, path: &str, value: &Json) -> Vec<String> {
+    if NOT_TIMESTAMPS.contains(&path.rsplit('.').next().unwrap_or(path)) {
         return Vec::new();
     }
     if let Json::Object(fields) = value {
         return fields
             .iter()
-            .flat_map(|(name, value)| undeclared_moments(of, &format!("{path}.{name}"), value))
+            .flat_map(|(name, value)| undeclared_timestamps(of, &format!("{path}.{name}"), value))
             .collect();
     }
     let now = SimClock::default().now().as_millis();
@@ -268,29 +273,29 @@ fn undeclared_moments(of: &Collection, path: &str, value: &Json) -> Vec<String> 
     if moment && !declared { vec![path.to_owned()] } else { Vec::new() }
 }
 
-/// What of a head says how it stands.
-fn brief(head: &Found) -> String {
+/// The fields of a head that belong to its status.
+fn summarize_head(head: &RevisionedDocument) -> String {
     let shown = ["state.status", "ccWaiting", "pausedFrom", "wakeAt", "lastModified", "metrics", "deleting"];
-    shown.map(|path| format!("{path} {}", head.at(path))).join(", ")
+    shown.map(|path| format!("{path} {}", head.value(path))).join(", ")
 }
 
-fn names<'a>(record: &'a Found, list: &str) -> impl Iterator<Item = &'a str> {
-    record.at(list).as_array().into_iter().flatten().filter_map(Json::as_str)
+fn names<'a>(record: &'a RevisionedDocument, list: &str) -> impl Iterator<Item = &'a str> {
+    record.value(list).as_array().into_iter().flatten().filter_map(Json::as_str)
 }
 
-/// How many rows of the heap a head points to.
-fn pointed(head: &Found) -> usize {
-    let pages = head.at("heap.pages").as_array().into_iter().flatten();
+/// Number of heap rows that a head references.
+fn referenced_page_rows(head: &RevisionedDocument) -> usize {
+    let pages = head.value("heap.pages").as_array().into_iter().flatten();
     let parts = |page: &Json| page.get(1).map_or(Some(1), Json::as_u64).unwrap() as usize;
-    pages.chain(Some(head.at("heap.spill")).filter(|spill| !spill.is_null())).map(parts).sum()
+    pages.chain(Some(head.value("heap.spill")).filter(|spill| !spill.is_null())).map(parts).sum()
 }
 
-fn rows(store: &Arc<dyn Store>, of: &Collection) -> BTreeMap<String, Found> {
+fn load_rows(store: &Arc<dyn Store>, of: &Collection) -> BTreeMap<String, RevisionedDocument> {
     let page = block_on(store.query(&Query::of(of))).unwrap();
-    assert!(page.cursor.is_none());
+    assert!(page.next.is_none());
     let row = |row: runstate::store::Row| {
-        let found = Found { revision: row.stored.revision.to_string(), document: row.stored.document };
+        let found = RevisionedDocument { revision: row.stored.revision.to_string(), document: row.stored.document };
         (row.id.to_string(), found)
     };
-    page.rows.into_iter().map(row).collect()
+    page.items.into_iter().map(row).collect()
 }

@@ -1,60 +1,60 @@
-//! Pause, cancel, retry, delete, limits: what a command does to an execution beyond answering it.
+//! Pause, cancel, retry, delete and limits: the effects of commands on an execution, besides answers.
 
-use runstate::code::Code;
 use runstate::domain::cvm::Status;
+use runstate::error_code::ErrorCode;
 use runstate::limits::Settings;
 use runstate::store::Memory;
 use runstate::testing::block_on;
 use runstate::value::Json;
 
-use crate::scene::{Scene, code};
+use crate::scene::{Scene, error_code};
 
 const ASKS: &str = r#"console.log(CC("one?")); console.log(CC("two?"));"#;
 
 #[test]
-fn an_answer_to_a_resting_execution_is_kept_for_later() {
+fn answer_to_a_paused_execution_is_kept() {
     for cold in [false, true] {
-        let scene = Scene::of(ASKS);
+        let scene = Scene::program(ASKS);
         let mut scene = if cold { scene.cold() } else { scene };
         block_on(scene.cvm().pause("run", None)).unwrap();
         scene.answer("kept").expect(Status::Paused).expect_output([]);
-        assert_eq!(code(scene.try_answer("again")), Code::AlreadyAnswered);
+        assert_eq!(error_code(scene.try_answer("again")), ErrorCode::AlreadyAnswered);
         block_on(scene.cvm().unpause("run", None)).unwrap();
         scene.expect(Status::WaitingCc).expect_output(["kept"]);
     }
 }
 
 #[test]
-fn resting_twice_is_resting_and_going_on_waits_again() {
-    let mut scene = Scene::of(ASKS);
+fn second_pause_changes_nothing_and_unpause_waits_again() {
+    let mut scene = Scene::program(ASKS);
     for _ in 0..2 {
         assert_eq!(block_on(scene.cvm().pause("run", None)).unwrap().status, Status::Paused);
     }
-    assert_eq!(code(block_on(scene.cvm().next("run", None))), Code::IllegalTransition);
+    assert_eq!(error_code(block_on(scene.cvm().resume("run", None))), ErrorCode::IllegalTransition);
     assert_eq!(block_on(scene.cvm().unpause("run", None)).unwrap().status, Status::WaitingCc);
     scene.answer("x").expect_output(["x"]);
 }
 
 #[test]
-fn a_cancelled_execution_takes_no_answer_and_its_call_is_closed() {
-    let mut scene = Scene::of(ASKS);
+fn cancelled_execution_rejects_answers_and_closes_its_call() {
+    let mut scene = Scene::program(ASKS);
     block_on(scene.cvm().cancel("run", None)).unwrap();
     scene.expect(Status::Cancelled);
-    assert_eq!(code(scene.try_answer("late")), Code::IllegalTransition);
+    assert_eq!(error_code(scene.try_answer("late")), ErrorCode::IllegalTransition);
     assert!(scene.show().calls.is_empty());
-    assert_eq!(code(block_on(scene.cvm().cancel("run", None))), Code::IllegalTransition);
+    assert_eq!(error_code(block_on(scene.cvm().cancel("run", None))), ErrorCode::IllegalTransition);
 }
 
 #[test]
-fn a_failed_program_says_where_and_can_be_tried_again_there() {
-    let mut scene = Scene::of(
+fn failed_program_reports_its_line_and_retries_from_there() {
+    let mut scene = Scene::program(
         "console.log(\"before\");\nconst wait = CC(\"when?\");\nif (Date.now() < Number(wait)) {\n    throw new TypeError(\"too early\");\n}\nconsole.log(\"after\");",
     );
     let soon = scene.host.clock.now().as_millis() + 60_000;
     scene.answer(soon.to_string()).expect(Status::Error);
     let error = scene.show().error.unwrap();
     assert_eq!((error.name.as_str(), error.message.as_str(), error.line), ("TypeError", "too early", 4));
-    // The failing instruction is the throw itself: tried again it throws again, and nothing is printed twice.
+    // The failing instruction is the throw itself: a retry throws again, and nothing is printed twice.
     for cold in [false, true] {
         if cold {
             scene = scene.cold();
@@ -65,45 +65,48 @@ fn a_failed_program_says_where_and_can_be_tried_again_there() {
 }
 
 #[test]
-fn an_execution_that_reached_its_limit_goes_on_under_a_higher_one() {
+fn retry_under_a_higher_limit_resumes_a_stopped_execution() {
     let settings = Settings { execution_instructions: 5_000, slice_instructions: 1_000, ..Settings::default() };
     let store = std::sync::Arc::new(Memory::new());
-    let mut scene = Scene::on(store.clone(), settings);
+    let mut scene = Scene::with_store(store.clone(), settings);
     scene.load("let n = 0; for (let i = 0; i < 2000; i++) n += i; console.log(n);");
     assert_eq!(scene.start(Json::Null).unwrap().status, Status::Error);
     assert!(scene.show().error.unwrap().message.contains("instructions"), "{:?}", scene.show().error);
-    let mut scene = Scene::on(store, Settings::default());
+    let mut scene = Scene::with_store(store, Settings::default());
     block_on(scene.cvm().retry("run", None)).unwrap();
     scene.expect(Status::Complete).expect_output(["1999000"]);
 }
 
 #[test]
 fn deleting_removes_every_row_and_frees_the_id() {
-    let mut scene = Scene::of(ASKS);
-    assert_eq!(code(block_on(scene.cvm().delete("run", None))), Code::IllegalTransition);
+    let mut scene = Scene::program(ASKS);
+    assert_eq!(error_code(block_on(scene.cvm().delete("run", None))), ErrorCode::IllegalTransition);
     scene.answer("1").answer("2").expect(Status::Complete);
     block_on(scene.cvm().delete("run", None)).unwrap();
     for gone in ["executions", "outputs", "heap_pages", "cc_history", "execution_logs", "history"] {
-        assert_eq!(scene.count(gone), 0, "{gone}");
+        assert_eq!(scene.row_count(gone), 0, "{gone}");
     }
-    assert_eq!(code(block_on(scene.cvm().show("run"))), Code::NotFound);
+    assert_eq!(error_code(block_on(scene.cvm().show("run"))), ErrorCode::NotFound);
     scene.start(Json::Null).unwrap();
     scene.expect(Status::WaitingCc).expect_output([]);
 }
 
 #[test]
 fn an_execution_with_many_rows_is_deleted_in_bounded_batches() {
-    let mut scene = Scene::of("for (let i = 0; i < 700; i++) CC(`${i}?`);");
+    let mut scene = Scene::program("for (let i = 0; i < 700; i++) CC(`${i}?`);");
     for _ in 0..700 {
         scene.answer("x");
     }
     scene.expect(Status::Complete);
     block_on(scene.cvm().delete("run", None)).unwrap();
-    assert_eq!((scene.count("cc_history"), scene.count("execution_logs"), scene.count("executions")), (0, 0, 0));
+    assert_eq!(
+        (scene.row_count("cc_history"), scene.row_count("execution_logs"), scene.row_count("executions")),
+        (0, 0, 0)
+    );
 }
 
 #[test]
-fn what_never_ends_stops_at_a_limit_that_names_itself() {
+fn endless_program_fails_with_an_error_that_names_the_limit() {
     let settings = Settings { execution_instructions: 300_000, ..Settings::default() };
     let cases = [
         ("while (true) {}", "instructions"),
@@ -112,7 +115,7 @@ fn what_never_ends_stops_at_a_limit_that_names_itself() {
         ("try { while (true) {} } catch (e) { console.log(\"caught\"); }", "instructions"),
     ];
     for (source, named) in cases {
-        let mut scene = Scene::on(std::sync::Arc::new(Memory::new()), settings.clone());
+        let mut scene = Scene::with_store(std::sync::Arc::new(Memory::new()), settings.clone());
         scene.load(source);
         scene.start(Json::Null).unwrap();
         scene.expect(Status::Error).expect_output([]);
@@ -122,42 +125,42 @@ fn what_never_ends_stops_at_a_limit_that_names_itself() {
 }
 
 #[test]
-fn a_deletion_that_slept_does_not_go_on_over_the_next_execution_of_the_id() {
+fn late_row_deletion_does_not_touch_a_new_execution_of_the_id() {
     use runstate::domain::cvm::{Delete, DeleteRows};
 
-    let mut scene = Scene::of(ASKS);
+    let mut scene = Scene::program(ASKS);
     scene.answer("1").answer("2");
     let engine = scene.engine();
-    let begun = block_on(engine.execute(&Delete::of("run"))).unwrap();
-    // Another process finishes it, and the id is taken again.
+    let begun = block_on(engine.execute(&Delete::new("run"))).unwrap();
+    // Another process finishes the deletion, and the id is used again.
     block_on(scene.cvm().delete("run", None)).unwrap();
     scene.start(Json::Null).unwrap();
     scene.answer("1").answer("2").expect(Status::Complete);
-    let rest = DeleteRows::of(&begun.id, begun.incarnation);
+    let rest = DeleteRows::new(&begun.id, begun.incarnation);
     assert!(block_on(engine.execute(&rest)).unwrap().done);
     scene.expect(Status::Complete).expect_output(["1", "2"]);
 }
 
 #[test]
 fn repeats_after_deletion_still_get_the_first_result() {
-    let mut scene = Scene::of(ASKS);
-    let id = scene.command();
+    let mut scene = Scene::program(ASKS);
+    let id = scene.next_command_id();
     let first = block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap();
     scene.answer("b");
-    let deletion = scene.command();
+    let deletion = scene.next_command_id();
     block_on(scene.cvm().delete("run", Some(&deletion))).unwrap();
     block_on(scene.cvm().delete("run", Some(&deletion))).unwrap();
     assert_eq!(block_on(scene.cvm().answer("run", None, "a".into(), None, Some(&id))).unwrap(), first);
 }
 
 #[test]
-fn a_command_with_nothing_to_do_is_remembered_too() {
-    let mut scene = Scene::of(ASKS);
-    let second = scene.command();
+fn command_without_effect_is_recorded_in_the_ledger() {
+    let mut scene = Scene::program(ASKS);
+    let second = scene.next_command_id();
     block_on(scene.cvm().pause("run", None)).unwrap();
     block_on(scene.cvm().pause("run", Some(&second))).unwrap();
     block_on(scene.cvm().unpause("run", None)).unwrap();
-    // Its repeat is a repeat, and does not pause again.
+    // The repeat is recognised, and does not pause again.
     assert_eq!(block_on(scene.cvm().pause("run", Some(&second))).unwrap().status, Status::Paused);
     scene.expect(Status::WaitingCc);
 }

@@ -1,14 +1,14 @@
-//! Processes whose batches are small, on a disk that several of them share.
+//! Processes with small batches, on a store that several of them share.
 
 use std::sync::Arc;
 
-use runstate::domain::cvm::{EXECUTIONS, HEAP_PAGES, Reached, Start};
+use runstate::domain::cvm::{EXECUTIONS, ExecutionStatus, HEAP_PAGES, Start};
 use runstate::engine::{COLLECTIONS, Cvm, Engine, Error};
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::{Key, Query};
-use runstate::store::layer::{FaultStore, Small};
-use runstate::store::{Limits, Memory, Store};
+use runstate::store::layer::{FaultStore, LimitedStore};
+use runstate::store::{BatchLimits, Memory, Store};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -27,30 +27,30 @@ for (let turn = 0; turn < 8; turn++) {
 }
 "#;
 
-pub fn objects(objects: u64, text: u64) -> Json {
+pub fn program_input(objects: u64, text: u64) -> Json {
     serde_json::json!({"objects": objects, "text": text})
 }
 
-/// What a turn of three or more batches of [`Process`] changes.
-pub fn some() -> Json {
-    objects(450, 0)
+/// The input of a turn that needs three or more batches of a [`SmallBatchProcess`].
+pub fn staged_input() -> Json {
+    program_input(450, 0)
 }
 
-pub fn limits(kib: usize) -> Limits {
-    Limits { document_bytes: kib * 1024, batch_bytes: kib * 1024, batch_writes: 1_100 }
+pub fn limits(kib: usize) -> BatchLimits {
+    BatchLimits { document_bytes: kib * 1024, batch_bytes: kib * 1024, batch_writes: 1_100 }
 }
 
-pub type Watched = Arc<FaultStore<Small<Arc<dyn Store>>>>;
+pub type SmallBatchStore = Arc<FaultStore<LimitedStore<Arc<dyn Store>>>>;
 
-/// A process of its own on a disk that takes 12 KiB at once.
-pub struct Process {
-    pub store: Watched,
+/// A process whose store accepts 12 KiB at once.
+pub struct SmallBatchProcess {
+    pub store: SmallBatchStore,
     pub engine: Engine,
 }
 
-impl Process {
-    pub fn on(disk: &Arc<dyn Store>, host: &SimHost) -> Self {
-        let store = Arc::new(FaultStore::new(Small::new(disk.clone(), limits(12))));
+impl SmallBatchProcess {
+    pub fn new(disk: &Arc<dyn Store>, host: &SimHost) -> Self {
+        let store = Arc::new(FaultStore::new(LimitedStore::new(disk.clone(), limits(12))));
         let host = Arc::new(host.clone());
         let catalog = runstate::domain::catalog().unwrap();
         let engine = block_on(Engine::new(store.clone(), host, catalog, Settings::default())).unwrap();
@@ -61,12 +61,12 @@ impl Process {
         self.engine.cvm()
     }
 
-    pub async fn start(&self, id: &str) -> Result<Reached, Error> {
-        let start = Start::of("program").id("run").input(some());
+    pub async fn start(&self, id: &str) -> Result<ExecutionStatus, Error> {
+        let start = Start::new("program").id("run").input(staged_input());
         self.cvm().start(&start, Some(&CommandId::new(id).unwrap())).await
     }
 
-    pub async fn answer(&self, id: &str) -> Result<Reached, Error> {
+    pub async fn answer(&self, id: &str) -> Result<ExecutionStatus, Error> {
         self.cvm().answer("run", None, id.into(), None, Some(&CommandId::new(id).unwrap())).await
     }
 
@@ -75,52 +75,53 @@ impl Process {
     }
 }
 
-/// A disk with the program on it.
-pub fn loaded(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
-    let mut scene = Scene::on(disk.clone(), Settings::default());
+/// A store with the program loaded.
+pub fn load_program(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
+    let mut scene = Scene::with_store(disk.clone(), Settings::default());
     scene.load(PROGRAM);
     (disk, scene.host)
 }
 
-/// A disk with the program started on it by somebody whose batches are large.
-pub fn started(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
-    let (disk, host) = loaded(disk);
-    block_on(engine(&disk, &host).start(&Start::of("program").id("run").input(some()), None)).unwrap();
+/// A store with the program started, by a process whose batches are large.
+pub fn start_program(disk: Arc<dyn Store>) -> (Arc<dyn Store>, SimHost) {
+    let (disk, host) = load_program(disk);
+    block_on(large_batch_cvm(&disk, &host).start(&Start::new("program").id("run").input(staged_input()), None))
+        .unwrap();
     (disk, host)
 }
 
 /// An engine whose batches are large.
-pub fn engine(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
+pub fn large_batch_cvm(disk: &Arc<dyn Store>, host: &SimHost) -> Cvm {
     let catalog = runstate::domain::catalog().unwrap();
     block_on(Engine::new(disk.clone(), Arc::new(host.clone()), catalog, Settings::default())).unwrap().cvm()
 }
 
-pub fn memory() -> (Arc<dyn Store>, SimHost) {
-    started(Arc::new(Memory::new()))
+pub fn start_in_memory() -> (Arc<dyn Store>, SimHost) {
+    start_program(Arc::new(Memory::new()))
 }
 
-pub fn rows(disk: &Arc<dyn Store>, of: &runstate::schema::Collection) -> usize {
-    block_on(disk.query(&Query::of(of))).unwrap().rows.len()
+pub fn row_count(disk: &Arc<dyn Store>, of: &runstate::schema::Collection) -> usize {
+    block_on(disk.query(&Query::of(of))).unwrap().items.len()
 }
 
-/// Nothing is staged, and there are exactly the rows that the head points to.
+/// No rows are staged, and exactly those rows exist that the head references.
 pub fn expect_tidy(disk: &Arc<dyn Store>) {
     for own in COLLECTIONS {
-        assert_eq!(rows(disk, own), 0, "{}", own.name);
+        assert_eq!(row_count(disk, own), 0, "{}", own.name);
     }
     let head = block_on(disk.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).unwrap();
     let heap = &head.document["heap"];
     let references = heap["pages"].as_array().unwrap().iter().chain(heap.get("spill"));
     let pointed: u64 = references.map(|page| page.get(1).map_or(1, |parts| parts.as_u64().unwrap())).sum();
-    assert_eq!(rows(disk, &HEAP_PAGES) as u64, pointed);
+    assert_eq!(row_count(disk, &HEAP_PAGES) as u64, pointed);
 }
 
 pub fn clean(disk: &Arc<dyn Store>, host: &SimHost) {
-    let process = Process::on(disk, host);
+    let process = SmallBatchProcess::new(disk, host);
     while block_on(process.engine.remove_abandoned(host.clock.now() + Millis::days(1), 2)).unwrap() > 0 {}
     expect_tidy(disk);
 }
 
-pub fn line(turn: usize, answer: &str) -> String {
+pub fn output_line(turn: usize, answer: &str) -> String {
     format!("{turn} {answer} {answer}")
 }

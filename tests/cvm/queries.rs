@@ -1,29 +1,29 @@
-//! The questions that are asked again and again, cell by cell, on memory and on files.
+//! The queries that are repeated most, value by value, in memory and on files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::code::Code;
-use runstate::domain::cvm::{ExecutionView, Fail, HEAP_PAGES, Load, Start, Status};
-use runstate::engine::{CallListing, CallRow, Listing, Pace, Paging, Summary};
+use runstate::domain::cvm::{Execution, Fail, HEAP_PAGES, Load, Start, Status};
+use runstate::engine::{CallListing, CallRow, ExecutionListing, ExecutionSummary, PageRequest, RunLimit};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::{Key, Query};
-use runstate::store::file::{FileStore, Options};
-use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
+use runstate::store::file::{FileStore, FileStoreOptions};
+use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::block_on;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use crate::scene::{Scene, code};
+use crate::scene::{Scene, error_code};
 
-/// `test` on a fresh store in memory and on one on files.
-pub fn on_both(test: impl Fn(Arc<dyn Store>)) {
+/// Runs `test` on a new store in memory and on one on files.
+pub fn on_memory_and_files(test: impl Fn(Arc<dyn Store>)) {
     test(Arc::new(Memory::new()));
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _entered = runtime.enter();
-    test(Arc::new(block_on(FileStore::open(folder.path(), Options::default())).unwrap()));
+    test(Arc::new(block_on(FileStore::open(folder.path(), FileStoreOptions::default())).unwrap()));
 }
 
 /// Loads `source` under `name`.
@@ -33,13 +33,13 @@ pub fn load(scene: &Scene, name: &str, source: &str) {
     block_on(scene.cvm().load(&load, None)).unwrap();
 }
 
-/// Starts `program` under `id`, a second after what was before.
+/// Starts `program` under `id`, a second after the last event.
 pub fn start(scene: &Scene, program: &str, id: &str) {
     scene.host.clock.advance(Millis::seconds(1));
-    block_on(scene.cvm().start(&Start::of(program).id(id), None)).unwrap();
+    block_on(scene.cvm().start(&Start::new(program).id(id), None)).unwrap();
 }
 
-/// Answers what `execution` asks, `after` so many milliseconds.
+/// Answers the open call of `execution` after so many milliseconds.
 pub fn answer(scene: &Scene, execution: &str, after: i64) {
     scene.host.clock.advance(Millis(after));
     let by = Some(format!("{execution}'s friend"));
@@ -48,9 +48,9 @@ pub fn answer(scene: &Scene, execution: &str, after: i64) {
 
 const ASKS: &str = r#"CC("one?"); console.log("half"); CC("two?", { choices: ["yes", "no"] })"#;
 
-/// Executions of three programs, in all that can become of them but running.
+/// Executions of three programs, in every status but `running`.
 pub fn scene(store: Arc<dyn Store>) -> Scene {
-    let scene = Scene::on(store, Settings::default());
+    let scene = Scene::with_store(store, Settings::default());
     load(&scene, "quick", r#"console.log("done")"#);
     load(&scene, "fails", r#"throw new Error("no")"#);
     load(&scene, "asks", "CC(\"never asked\")");
@@ -60,7 +60,7 @@ pub fn scene(store: Arc<dyn Store>) -> Scene {
     }
     start(&scene, "quick", "quick");
     start(&scene, "fails", "fails");
-    // The first questions were asked at seconds 1 to 4, and it is second 6 now.
+    // The first calls were made at seconds 1 to 4, and it is second 6 now.
     answer(&scene, "ended", 1_000);
     answer(&scene, "ended", 4_000);
     answer(&scene, "waits", 500);
@@ -70,18 +70,18 @@ pub fn scene(store: Arc<dyn Store>) -> Scene {
 }
 
 /// The ids of a list.
-pub fn ids(found: &[Summary]) -> Vec<&str> {
+pub fn ids(found: &[ExecutionSummary]) -> Vec<&str> {
     found.iter().map(|summary| summary.id.as_str()).collect()
 }
 
-/// Names and how many.
-pub fn numbers<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
+/// Names with their counts.
+pub fn count_map<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
     expected.into_iter().map(|(name, n)| (name.to_owned(), n)).collect()
 }
 
 #[test]
-fn what_is_active_and_what_was_are_told_newest_first() {
-    on_both(|store| {
+fn active_and_history_are_listed_newest_first() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let active = block_on(cvm.active(10)).unwrap();
         assert_eq!(ids(&active), ["rests", "waits"]);
@@ -91,33 +91,33 @@ fn what_is_active_and_what_was_are_told_newest_first() {
         let history = block_on(cvm.history("asks", 3)).unwrap();
         assert_eq!(ids(&history), ["stopped", "rests", "waits"]);
         assert_eq!(history[0].program_version, 2);
-        assert_eq!(block_on(cvm.history("nobody", 3)).unwrap(), []);
+        assert_eq!(block_on(cvm.history("missing", 3)).unwrap(), []);
     });
 }
 
 #[test]
 fn every_status_is_counted_zeros_included() {
-    on_both(|store| {
+    on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
         let all = [("running", 0), ("waiting_cc", 1), ("paused", 1), ("complete", 2), ("error", 1), ("cancelled", 1)];
-        assert_eq!(block_on(cvm.statuses(None)).unwrap(), numbers(all));
+        assert_eq!(block_on(cvm.statuses(None)).unwrap(), count_map(all));
         let asks = [("running", 0), ("waiting_cc", 1), ("paused", 1), ("complete", 1), ("error", 0), ("cancelled", 1)];
-        assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap(), numbers(asks));
-        assert!(block_on(cvm.statuses(Some("nobody"))).unwrap().values().eq(&[0; 6]));
-        // What is being deleted is gone, though its rows are not yet.
-        block_on(scene.engine().execute(&runstate::domain::cvm::Delete::of("ended"))).unwrap();
+        assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap(), count_map(asks));
+        assert!(block_on(cvm.statuses(Some("missing"))).unwrap().values().eq(&[0; 6]));
+        // An execution that is being deleted does not count, though its rows still exist.
+        block_on(scene.engine().execute(&runstate::domain::cvm::Delete::new("ended"))).unwrap();
         assert_eq!(block_on(cvm.statuses(Some("asks"))).unwrap()["complete"], 0);
         assert_eq!(ids(&block_on(cvm.history("asks", 9)).unwrap()), ["stopped", "rests", "waits"]);
     });
 }
 
 #[test]
-fn latency_is_of_answers_and_outcomes_are_of_all_calls() {
-    on_both(|store| {
+fn latency_counts_answers_and_outcomes_count_all_calls() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let latency = block_on(cvm.latency(Some("asks"))).unwrap();
-        // Asked at seconds 1, 7 and 2; answered at 7, 11 and 11.5.
+        // Made at seconds 1, 7 and 2; answered at 7, 11 and 11.5.
         let took = [6_000, 4_000, 9_500];
         assert_eq!((latency.calls, latency.answered), (6, 3));
         assert_eq!(latency.avg_ms, Some(6_500.0));
@@ -125,18 +125,18 @@ fn latency_is_of_answers_and_outcomes_are_of_all_calls() {
         assert_eq!(latency.p95_ms, Some(Millis(took[2])));
         let outcomes =
             [("answered", 3), ("defaulted", 0), ("timed_out", 0), ("failed", 0), ("cancelled", 1), ("open", 2)];
-        assert_eq!(latency.outcomes, numbers(outcomes));
+        assert_eq!(latency.outcomes, count_map(outcomes));
         assert_eq!(block_on(cvm.latency(None)).unwrap(), latency);
         assert_eq!(block_on(cvm.latency_by_program()).unwrap(), BTreeMap::from([("asks".to_owned(), latency.clone())]));
         assert_eq!(block_on(cvm.latency_by_kind(None)).unwrap(), BTreeMap::from([("cc".to_owned(), latency)]));
-        let nobody = block_on(cvm.latency(Some("nobody"))).unwrap();
-        assert_eq!((nobody.calls, nobody.avg_ms, nobody.p95_ms, nobody.outcomes["open"]), (0, None, None, 0));
+        let unknown = block_on(cvm.latency(Some("missing"))).unwrap();
+        assert_eq!((unknown.calls, unknown.avg_ms, unknown.p95_ms, unknown.outcomes["open"]), (0, None, None, 0));
     });
 }
 
 #[test]
-fn a_program_in_numbers_joins_them() {
-    on_both(|store| {
+fn stats_of_a_program_join_its_executions_and_calls() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let stats = block_on(cvm.stats(Some("asks"))).unwrap();
         assert_eq!((stats.executions, stats.statuses["paused"], stats.latency.answered), (4, 1, 3));
@@ -147,14 +147,14 @@ fn a_program_in_numbers_joins_them() {
         assert_eq!(stats.execution_time_ms.max, runs.iter().map(|metrics| metrics.execution_time_ms).max());
         let wire = serde_json::to_value(&stats).unwrap();
         assert_eq!((&wire["latency"]["p95Ms"], &wire["program"]), (&json!(9_500), &json!("asks")));
-        let nobody = block_on(cvm.stats(Some("nobody"))).unwrap();
-        assert_eq!((nobody.executions, nobody.instructions.avg, nobody.instructions.max), (0, None, None));
+        let unknown = block_on(cvm.stats(Some("missing"))).unwrap();
+        assert_eq!((unknown.executions, unknown.instructions.avg, unknown.instructions.max), (0, None, None));
     });
 }
 
 #[test]
-fn the_slowest_answers_are_told_with_their_questions() {
-    on_both(|store| {
+fn slowest_answers_are_listed_with_their_prompts() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let slowest = block_on(cvm.slowest(Some("asks"), 2)).unwrap();
         let cells = |row: &CallRow| (row.execution_id.clone(), row.prompt.clone().unwrap(), row.latency_ms.unwrap().0);
@@ -168,28 +168,31 @@ fn the_slowest_answers_are_told_with_their_questions() {
 }
 
 #[test]
-fn calls_are_listed_by_what_is_asked_for_page_by_page() {
-    on_both(|store| {
+fn calls_are_listed_by_filter_and_page() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
         let cells = |rows: Vec<CallRow>| {
             let cell = |row: CallRow| format!("{} {}", row.execution_id, row.step.unwrap());
             rows.into_iter().map(cell).collect::<Vec<_>>().join(", ")
         };
-        let told = |listing: CallListing| {
+        let list_calls = |listing: CallListing| {
             let page = block_on(cvm.calls(&listing)).unwrap();
             (cells(page.rows), page.next.is_some())
         };
         let of = |execution: &str| CallListing { execution: Some(execution.to_owned()), ..CallListing::default() };
-        assert_eq!(told(of("ended")), ("ended 1, ended 2".to_owned(), false));
-        assert_eq!(told(of("nobody")), (String::new(), false));
-        assert_eq!(told(CallListing { open: true, ..of("waits") }), ("waits 2".to_owned(), false));
+        assert_eq!(list_calls(of("ended")), ("ended 1, ended 2".to_owned(), false));
+        assert_eq!(list_calls(of("missing")), (String::new(), false));
+        assert_eq!(list_calls(CallListing { open: true, ..of("waits") }), ("waits 2".to_owned(), false));
         let open = CallListing { open: true, ..CallListing::default() };
-        assert_eq!(told(open.clone()), ("rests 1, waits 2".to_owned(), false));
+        assert_eq!(list_calls(open.clone()), ("rests 1, waits 2".to_owned(), false));
         let of_kind = |kind: &str| CallListing { kind: Some(kind.to_owned()), ..open.clone() };
-        assert_eq!((told(of_kind("cc")).0, told(of_kind("mail")).0), ("rests 1, waits 2".to_owned(), String::new()));
+        assert_eq!(
+            (list_calls(of_kind("cc")).0, list_calls(of_kind("mail")).0),
+            ("rests 1, waits 2".to_owned(), String::new())
+        );
         let of_program = |name: &str| CallListing { program: Some(name.to_owned()), ..open.clone() };
         assert_eq!(
-            (told(of_program("asks")).0.as_str(), told(of_program("quick")).0.as_str()),
+            (list_calls(of_program("asks")).0.as_str(), list_calls(of_program("quick")).0.as_str()),
             ("rests 1, waits 2", "")
         );
 
@@ -197,9 +200,9 @@ fn calls_are_listed_by_what_is_asked_for_page_by_page() {
         let page = block_on(cvm.calls(&paged)).unwrap();
         assert_eq!(cells(page.rows), "waits 2, ended 2, stopped 1, rests 1");
         paged.cursor = page.next;
-        assert_eq!(told(paged.clone()), ("waits 1, ended 1".to_owned(), false));
+        assert_eq!(list_calls(paged.clone()), ("waits 1, ended 1".to_owned(), false));
         paged.cursor = Some("no cursor".to_owned());
-        assert_eq!(code(block_on(cvm.calls(&paged))), Code::Invalid);
+        assert_eq!(error_code(block_on(cvm.calls(&paged))), ErrorCode::Invalid);
 
         let row = block_on(cvm.calls(&of("ended"))).unwrap().rows.remove(1);
         assert_eq!((row.choices, row.outcome.as_deref()), (Some(json!(["yes", "no"])), Some("answered")));
@@ -209,7 +212,7 @@ fn calls_are_listed_by_what_is_asked_for_page_by_page() {
 
 const EVERY_END: &str = r#"
     CC("one?"); CC("two?", { key: "known" });
-    try { call("mail", { to: "nobody" }) } catch (e) { console.log(e.name) }
+    try { call("mail", { to: "ada" }) } catch (e) { console.log(e.name) }
     CC("three?", { timeoutMs: 1000, default: "none" });
     try { CC("four?", { timeoutMs: 1000 }) } catch (e) { console.log(e.name) }
     sleep(1000);
@@ -217,9 +220,9 @@ const EVERY_END: &str = r#"
 "#;
 
 #[test]
-fn calls_are_told_apart_by_how_they_ended() {
-    on_both(|store| {
-        let scene = Scene::on(store, Settings::default());
+fn calls_are_distinguished_by_their_outcome() {
+    on_memory_and_files(|store| {
+        let scene = Scene::with_store(store, Settings::default());
         let cvm = scene.cvm();
         load(&scene, "ends", EVERY_END);
         start(&scene, "ends", "run");
@@ -233,7 +236,7 @@ fn calls_are_told_apart_by_how_they_ended() {
             block_on(cvm.claim(&["mail".to_owned()], "postman", Millis::seconds(30))).unwrap().unwrap().claimed;
         let mail = CallListing { kind: Some("mail".to_owned()), open: true, ..CallListing::default() };
         let row = block_on(cvm.calls(&mail)).unwrap().rows.remove(0);
-        assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (Some(json!({"to": "nobody"})), Some("postman")));
+        assert_eq!((row.args, row.claim.unwrap().owner.as_deref()), (Some(json!({"to": "ada"})), Some("postman")));
         let fail = Fail {
             execution: "run".to_owned(),
             call: claimed.call,
@@ -246,7 +249,7 @@ fn calls_are_told_apart_by_how_they_ended() {
         block_on(cvm.fail(&fail, None)).unwrap();
         for _ in 0..3 {
             scene.host.clock.advance(Millis::seconds(1));
-            assert_eq!(block_on(cvm.run_due(9, Pace::Stop)).unwrap().woken, 1);
+            assert_eq!(block_on(cvm.run_due(9, RunLimit::Stop)).unwrap().woken, 1);
         }
         let rows = block_on(cvm.calls(&of_run)).unwrap().rows;
         let cells = rows.iter().map(|row| format!("{} {}", row.kind, row.outcome.as_deref().unwrap_or("open")));
@@ -259,8 +262,8 @@ fn calls_are_told_apart_by_how_they_ended() {
         let latency = block_on(cvm.latency(Some("ends"))).unwrap();
         let outcomes =
             [("answered", 2), ("defaulted", 1), ("timed_out", 1), ("failed", 1), ("cancelled", 0), ("open", 2)];
-        assert_eq!((latency.calls, latency.outcomes), (7, numbers(outcomes)));
-        // That which was known before it was asked took no time.
+        assert_eq!((latency.calls, latency.outcomes), (7, count_map(outcomes)));
+        // An early answer took no time.
         assert_eq!(
             (latency.p50_ms, latency.max_ms, latency.avg_ms),
             (Some(Millis(0)), Some(Millis(3_000)), Some(1_500.0))
@@ -273,8 +276,8 @@ fn calls_are_told_apart_by_how_they_ended() {
 }
 
 #[test]
-fn a_log_is_read_in_order_and_goes_on_when_more_is_written() {
-    on_both(|store| {
+fn log_cursor_continues_with_later_rows_in_order() {
+    on_memory_and_files(|store| {
         let scene = scene(store);
         let cvm = scene.cvm();
         let whole = block_on(cvm.logs("waits", None, None)).unwrap();
@@ -288,7 +291,7 @@ fn a_log_is_read_in_order_and_goes_on_when_more_is_written() {
         }
         paged.append(&mut page.rows);
         assert_eq!((&paged, &page.next), (&whole.rows, &whole.next));
-        // Nothing more yet; then what was written since.
+        // No more rows yet; then the rows written since.
         let end = block_on(cvm.logs("waits", whole.next.as_deref(), None)).unwrap();
         assert_eq!((end.rows.len(), &end.next, end.more), (0, &whole.next, false));
         answer(&scene, "waits", 1_000);
@@ -296,17 +299,17 @@ fn a_log_is_read_in_order_and_goes_on_when_more_is_written() {
         assert_eq!(rest.last().unwrap().event, "complete");
         let all = block_on(cvm.logs("waits", None, None)).unwrap().rows;
         assert_eq!(all, [whole.rows, rest].concat());
-        let nobody = block_on(cvm.logs("nobody", None, None)).unwrap();
-        assert_eq!((nobody.rows.len(), nobody.next, nobody.more), (0, None, false));
-        assert_eq!(code(block_on(cvm.logs("waits", Some("nowhere"), None))), Code::Invalid);
+        let unknown = block_on(cvm.logs("missing", None, None)).unwrap();
+        assert_eq!((unknown.rows.len(), unknown.next, unknown.more), (0, None, false));
+        assert_eq!(error_code(block_on(cvm.logs("waits", Some("nowhere"), None))), ErrorCode::Invalid);
     });
 }
 
 #[test]
-fn programs_and_their_versions_are_told() {
-    on_both(|store| {
+fn programs_and_their_versions_are_listed() {
+    on_memory_and_files(|store| {
         let cvm = scene(store).cvm();
-        let mut paging = Paging { limit: Some(2), cursor: None };
+        let mut paging = PageRequest { limit: Some(2), cursor: None };
         let first = block_on(cvm.programs(&paging)).unwrap();
         assert_eq!(first.rows.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["asks", "fails"]);
         let asks = &first.rows[0];
@@ -316,41 +319,46 @@ fn programs_and_their_versions_are_told() {
         let second = block_on(cvm.programs(&paging)).unwrap();
         assert_eq!((second.rows.len(), second.rows[0].name.as_str(), second.next), (1, "quick", None));
 
-        let tagged = |tag: &str| block_on(cvm.programs_tagged(tag, &Paging::default())).unwrap().rows;
+        let tagged = |tag: &str| block_on(cvm.programs_tagged(tag, &PageRequest::default())).unwrap().rows;
         assert_eq!((tagged("test").len(), tagged("test")[0] == *asks, tagged("tes").len()), (3, true, 0));
 
         let program = block_on(cvm.program("asks")).unwrap();
         assert_eq!((&program.summary, program.source.as_str()), (asks, ASKS));
         assert!(program.bytecode.as_array().is_some_and(|bytecode| !bytecode.is_empty()));
-        let versions = block_on(cvm.versions("asks", &Paging::default())).unwrap().rows;
+        let versions = block_on(cvm.versions("asks", &PageRequest::default())).unwrap().rows;
         assert_eq!(versions.iter().map(|v| v.program_version).collect::<Vec<_>>(), [Some(2), Some(1)]);
         let old = block_on(cvm.version("asks", 1)).unwrap();
         assert_eq!((&old.summary, old.source.as_str()), (&versions[1], "CC(\"never asked\")"));
         assert_ne!(old.bytecode, program.bytecode);
 
         let gone = block_on(cvm.version("asks", 9)).unwrap_err();
-        assert_eq!((gone.code, gone.message.contains("newest version is 2")), (Code::NotFound, true), "{gone}");
+        assert_eq!((gone.code, gone.message.contains("newest version is 2")), (ErrorCode::NotFound, true), "{gone}");
         let running = &block_on(cvm.history("asks", 1)).unwrap()[0].id;
         assert_eq!(block_on(cvm.version_of(running)).unwrap(), block_on(cvm.version("asks", 2)).unwrap());
-        assert_eq!(code(block_on(cvm.version_of("nobody"))), Code::NotFound);
-        assert_eq!(code(block_on(cvm.program("nobody"))), Code::NotFound);
-        assert_eq!(code(block_on(cvm.versions("nobody", &Paging::default()))), Code::NotFound);
+        assert_eq!(error_code(block_on(cvm.version_of("missing"))), ErrorCode::NotFound);
+        assert_eq!(error_code(block_on(cvm.program("missing"))), ErrorCode::NotFound);
+        assert_eq!(error_code(block_on(cvm.versions("missing", &PageRequest::default()))), ErrorCode::NotFound);
     });
 }
 
 #[test]
 fn a_list_is_read_page_by_page() {
-    on_both(|store| {
-        let scene = Scene::on(store, Settings::default());
+    on_memory_and_files(|store| {
+        let scene = Scene::with_store(store, Settings::default());
         load(&scene, "asks", ASKS);
-        // Several of one moment, whose order is that of their ids.
+        // Several of the same time, in the order of their ids.
         for id in ["b", "a", "d", "c"] {
-            block_on(scene.cvm().start(&Start::of("asks").id(id), None)).unwrap();
+            block_on(scene.cvm().start(&Start::new("asks").id(id), None)).unwrap();
         }
         start(&scene, "asks", "later");
         start(&scene, "asks", "latest");
-        let page = |status: Option<Status>, after: Option<&Summary>| {
-            let listing = Listing { status, limit: Some(2), after: after.map(Summary::place), ..Listing::default() };
+        let page = |status: Option<Status>, after: Option<&ExecutionSummary>| {
+            let listing = ExecutionListing {
+                status,
+                limit: Some(2),
+                after: after.map(ExecutionSummary::cursor),
+                ..ExecutionListing::default()
+            };
             block_on(scene.cvm().list(&listing)).unwrap()
         };
         for status in [None, Some(Status::WaitingCc)] {
@@ -365,27 +373,27 @@ fn a_list_is_read_page_by_page() {
             }
             assert_eq!(found, ["latest", "later", "a", "b", "c", "d"]);
         }
-        // Where a row was seen it can be gone on, also when it is not there any more, or newer ones are.
+        // A list continues after a row that was read, also when that row is gone or newer rows exist.
         let seen = block_on(scene.cvm().summary("later")).unwrap();
         block_on(scene.cvm().cancel("later", None)).unwrap();
         block_on(scene.cvm().delete("later", None)).unwrap();
         start(&scene, "asks", "newest");
         assert_eq!(page(None, Some(&seen)).iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(code(block_on(scene.cvm().summary("later"))), Code::NotFound);
+        assert_eq!(error_code(block_on(scene.cvm().summary("later"))), ErrorCode::NotFound);
     });
 }
 
 #[test]
-fn without_its_hash_an_execution_is_told_without_its_heap() {
-    let scene = Scene::of(
+fn show_without_state_hash_does_not_read_the_heap() {
+    let scene = Scene::program(
         r#"const all = []; for (let i = 0; i < 5000; i++) all.push({ i }); console.log("so far"); CC("on?");"#,
     );
-    let (hashed, plain) = (scene.show(), block_on(scene.cvm().show_unhashed("run")).unwrap());
+    let (hashed, plain) = (scene.show(), block_on(scene.cvm().show_head("run")).unwrap());
     assert!(hashed.state_hash.is_some() && hashed.heap_pages > 50);
-    assert_eq!(plain, ExecutionView { state_hash: None, machine: None, ..hashed });
-    // A heap that is damaged hinders nobody who does not ask for it.
-    let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1))).unwrap().rows;
-    let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expect::Any, op: Op::Delete };
+    assert_eq!(plain, Execution { state_hash: None, machine: None, ..hashed });
+    // A damaged heap does not affect queries that do not read it.
+    let rows = block_on(scene.store.query(&Query::of(&HEAP_PAGES).limit(1))).unwrap().items;
+    let write = Write { key: Key::new(&HEAP_PAGES, &rows[0].id), expect: Expectation::Any, op: WriteOp::Delete };
     let batch = Batch {
         command: CommandId::new("damage").unwrap(),
         fingerprint: String::new(),
@@ -397,5 +405,5 @@ fn without_its_hash_an_execution_is_told_without_its_heap() {
     block_on(scene.store.commit(batch)).unwrap();
     let cold = scene.cold_engine().cvm();
     assert!(block_on(cold.show("run")).is_err());
-    assert_eq!(block_on(cold.show_unhashed("run")).unwrap(), plain);
+    assert_eq!(block_on(cold.show_head("run")).unwrap(), plain);
 }

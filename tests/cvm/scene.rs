@@ -1,15 +1,15 @@
-//! The scene of a test: a store, a simulated host, engines that come and go.
+//! The scene of a test: a store, a simulated host, and its engines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::code::Code;
-use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, ExecutionView, Load, LoadedProgram, Reached, Start, Status};
-use runstate::engine::{Cvm, Due, Engine, Error, Pace};
+use runstate::domain::cvm::{COLLECTIONS, EXECUTIONS, Execution, ExecutionStatus, Load, LoadedProgram, Start, Status};
+use runstate::engine::{Cvm, DueReport, Engine, Error, RunLimit};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::schema::{Collection, Key, Query};
-use runstate::store::{Batch, Expect, Memory, Op, Store, Write};
+use runstate::store::{Batch, Expectation, Memory, Store, Write, WriteOp};
 use runstate::testing::{SimHost, block_on};
 use runstate::time::Millis;
 use runstate::value::Json;
@@ -19,7 +19,7 @@ pub struct Scene {
     pub store: Arc<dyn Store>,
     pub host: SimHost,
     pub settings: Settings,
-    /// Kept warm between commands; `None`: every command has an engine of its own, which knows nothing.
+    /// The engine for all commands, with its cache; `None`: every command has a new engine, without a cache.
     engine: Option<Engine>,
     commands: u32,
 }
@@ -27,23 +27,23 @@ pub struct Scene {
 impl Scene {
     /// A fresh store in memory, and an engine that stays warm.
     pub fn new() -> Self {
-        Self::on(Arc::new(Memory::new()), Settings::default())
+        Self::with_store(Arc::new(Memory::new()), Settings::default())
     }
 
-    pub fn on(store: Arc<dyn Store>, settings: Settings) -> Self {
+    pub fn with_store(store: Arc<dyn Store>, settings: Settings) -> Self {
         let mut scene = Self { store, host: SimHost::default(), settings, engine: None, commands: 0 };
         scene.engine = Some(scene.cold_engine());
         scene
     }
 
-    /// From now on every command begins cold.
+    /// From now on, every command begins cold.
     pub fn cold(mut self) -> Self {
         self.engine = None;
         self
     }
 
     /// A scene with the program loaded and started.
-    pub fn of(source: &str) -> Self {
+    pub fn program(source: &str) -> Self {
         let mut scene = Self::new();
         scene.load(source);
         scene.start(Json::Null).unwrap();
@@ -63,8 +63,8 @@ impl Scene {
         self.engine().cvm()
     }
 
-    /// The same commands get the same ids, in whatever scene, a second apart.
-    pub fn command(&mut self) -> CommandId {
+    /// The same sequence of commands gets the same ids in every scene, a second apart.
+    pub fn next_command_id(&mut self) -> CommandId {
         self.commands += 1;
         self.host.clock.advance(runstate::time::Millis::seconds(1));
         CommandId::new(&format!("command-{}", self.commands)).unwrap()
@@ -73,18 +73,18 @@ impl Scene {
     pub fn load(&mut self, source: &str) -> LoadedProgram {
         let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
         let load = Load::new("program", source, bytecode);
-        let id = self.command();
+        let id = self.next_command_id();
         block_on(self.cvm().load(&load, Some(&id))).unwrap()
     }
 
-    pub fn start(&mut self, input: Json) -> Result<Reached, Error> {
-        let start = Start::of("program").id("run").input(input);
-        let id = self.command();
+    pub fn start(&mut self, input: Json) -> Result<ExecutionStatus, Error> {
+        let start = Start::new("program").id("run").input(input);
+        let id = self.next_command_id();
         block_on(self.cvm().start(&start, Some(&id)))
     }
 
-    pub fn try_answer(&mut self, answer: impl Into<Json>) -> Result<Reached, Error> {
-        let id = self.command();
+    pub fn try_answer(&mut self, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
+        let id = self.next_command_id();
         block_on(self.cvm().answer("run", None, answer.into(), None, Some(&id)))
     }
 
@@ -93,8 +93,8 @@ impl Scene {
         self
     }
 
-    pub fn try_answer_call(&mut self, step: u64, answer: impl Into<Json>) -> Result<Reached, Error> {
-        let id = self.command();
+    pub fn try_answer_call(&mut self, step: u64, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
+        let id = self.next_command_id();
         let calls = self.show().calls;
         let call = &calls.iter().find(|call| call.step == step).expect("an open call of that step").call_id;
         block_on(self.cvm().answer("run", Some(call), answer.into(), None, Some(&id)))
@@ -105,18 +105,18 @@ impl Scene {
         self
     }
 
-    pub fn try_answer_key(&mut self, key: &str, answer: impl Into<Json>) -> Result<Reached, Error> {
-        let id = self.command();
+    pub fn try_answer_key(&mut self, key: &str, answer: impl Into<Json>) -> Result<ExecutionStatus, Error> {
+        let id = self.next_command_id();
         block_on(self.cvm().answer_key("run", key, 1, answer.into(), None, Some(&id)))
     }
 
-    /// Lets time pass, and does what is due then.
-    pub fn after(&mut self, span: Millis) -> Due {
+    /// Advances the clock, and does the work that is due then.
+    pub fn advance(&mut self, span: Millis) -> DueReport {
         self.host.clock.advance(span);
-        block_on(self.cvm().run_due(1_000, Pace::Stop)).unwrap()
+        block_on(self.cvm().run_due(1_000, RunLimit::Stop)).unwrap()
     }
 
-    /// The field of the head, as it is stored.
+    /// A field of the head, as it is stored.
     pub fn head(&self, path: &str) -> Json {
         let head = block_on(self.store.get(&[Key::new(&EXECUTIONS, "run")])).unwrap().remove(0).expect("the head");
         runstate::value::get(&head.document, path).cloned().unwrap_or(Json::Null)
@@ -126,7 +126,7 @@ impl Scene {
         self.show().calls[0].call_id.clone()
     }
 
-    pub fn show(&self) -> ExecutionView {
+    pub fn show(&self) -> Execution {
         block_on(self.cvm().show("run")).unwrap()
     }
 
@@ -145,7 +145,7 @@ impl Scene {
     pub fn dump(&self) -> BTreeMap<String, (String, Json)> {
         let mut all = BTreeMap::new();
         for collection in COLLECTIONS {
-            for row in block_on(self.store.query(&Query::of(collection))).unwrap().rows {
+            for row in block_on(self.store.query(&Query::of(collection))).unwrap().items {
                 let document = Json::Object(row.stored.document.as_ref().clone());
                 all.insert(format!("{}/{}", collection.name, row.id), (row.stored.revision.to_string(), document));
             }
@@ -153,27 +153,27 @@ impl Scene {
         all
     }
 
-    /// Writes a document as an import, another program or a mistake would.
+    /// Writes a document unchecked, as an import, another program or a mistake would.
     pub fn put(&mut self, collection: &'static Collection, id: &str, document: &Json) {
         let key = Key::new(collection, id);
-        let op = Op::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
+        let op = WriteOp::Put { version: 1, document: Arc::new(document.as_object().unwrap().clone()) };
         let batch = Batch {
-            command: self.command(),
+            command: self.next_command_id(),
             fingerprint: "by hand".into(),
             at: self.host.clock.now(),
             result: Json::Null,
-            writes: vec![Write { key, expect: Expect::Any, op }],
+            writes: vec![Write { key, expect: Expectation::Any, op }],
             checks: vec![],
         };
         block_on(self.store.commit(batch)).unwrap();
     }
 
-    /// How many rows of a collection there are.
-    pub fn count(&self, collection: &str) -> usize {
+    /// Number of rows of a collection.
+    pub fn row_count(&self, collection: &str) -> usize {
         self.dump().keys().filter(|key| key.starts_with(&format!("cvm.{collection}/"))).count()
     }
 }
 
-pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
+pub fn error_code<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorCode {
     result.unwrap_err().code
 }

@@ -1,4 +1,4 @@
-//! What grows: output, strings, stacks, heaps. It is kept whole, and a turn writes what changed.
+//! Growing data: output, strings, stacks, heaps. All of it is kept, and a turn writes only changes.
 
 use runstate::domain::cvm::Status;
 use runstate::store::{Store, layer};
@@ -9,7 +9,7 @@ use crate::scene::Scene;
 
 #[test]
 fn every_line_of_output_is_kept_and_the_head_shows_the_newest() {
-    let mut scene = Scene::of(
+    let mut scene = Scene::program(
         r#"for (let i = 0; i < 500; i++) console.log("line", i); console.log(""); console.log("a\nb"); CC("?"); console.log("end");"#,
     );
     scene.answer("").expect(Status::Complete);
@@ -29,10 +29,10 @@ fn a_deep_stack_is_kept_in_rows_of_its_own() {
     function deep(n, label) { if (n === 0) return CC("bottom?"); const mine = label + n; return deep(n - 1, label) + (mine.length > 0 ? 1 : 0); }
     console.log(deep(4000, "a label of some length, kept in every frame, "));
     "#;
-    let mut scene = Scene::of(source).cold();
+    let mut scene = Scene::program(source).cold();
     let (_, head) = &scene.dump()["cvm.executions/run"];
     assert!(head.to_string().len() < 64 * 1024, "{}", head.to_string().len());
-    assert!(scene.count("heap_pages") > 1);
+    assert!(scene.row_count("heap_pages") > 1);
     scene.answer("0").expect(Status::Complete);
     assert_eq!(scene.show().output[0].len(), 4001);
 }
@@ -44,7 +44,7 @@ fn a_text_larger_than_a_row_survives() {
     const local = "y".repeat(2000000);
     console.log(CC("?"), big.text.length, local.length, big.more);
     "#;
-    let mut scene = Scene::of(source).cold();
+    let mut scene = Scene::program(source).cold();
     let largest = scene.dump().values().map(|(_, row)| row.to_string().len()).max().unwrap();
     assert!(largest < 4 * 1024 * 1024, "{largest}");
     scene.answer("a").expect(Status::Complete).expect_output(["a 3000000 2000000 x"]);
@@ -59,9 +59,9 @@ fn a_turn_writes_what_changed_and_not_the_state() {
     while (true) { const a = CC("?"); turn += 1; if (items.length > 0) items[turn * 7].answer = a; }
     "#;
     let bytes = |objects: u64| {
-        let traced = std::sync::Arc::new(layer::Trace::new(runstate::store::Memory::new()));
+        let traced = std::sync::Arc::new(layer::CountingStore::new(runstate::store::Memory::new()));
         let store: std::sync::Arc<dyn Store> = traced.clone();
-        let mut scene = Scene::on(store, runstate::limits::Settings::default());
+        let mut scene = Scene::with_store(store, runstate::limits::Settings::default());
         scene.load(source);
         scene.start(Json::from(objects)).unwrap();
         scene.answer("first").answer("second");
@@ -76,18 +76,18 @@ fn a_turn_writes_what_changed_and_not_the_state() {
 }
 
 #[test]
-fn what_a_program_hands_over_is_bounded_and_never_leaves_it_stuck() {
+fn oversized_result_error_or_prompt_fails_the_execution() {
     let cases = [
         ("function main() { return \"x\".repeat(9000000); }", "the result has 9000002 bytes"),
         ("throw new Error(\"x\".repeat(9000000));", "xxx"),
         ("throw \"x\".repeat(9000000);", "xxx"),
         ("CC(\"\\u0001\".repeat(900000));", "the question has 5400006 bytes"),
     ];
-    for (source, said) in cases {
-        let mut scene = Scene::of(source);
+    for (source, expected) in cases {
+        let mut scene = Scene::program(source);
         scene.expect(Status::Error);
         let error = scene.show().error.unwrap();
-        assert!(error.message.contains(said), "{source}: {}", &error.message[..200.min(error.message.len())]);
+        assert!(error.message.contains(expected), "{source}: {}", &error.message[..200.min(error.message.len())]);
         let (_, head) = &scene.dump()["cvm.executions/run"];
         assert!(head.to_string().len() < 64 * 1024);
     }

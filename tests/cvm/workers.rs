@@ -1,14 +1,14 @@
 //! Workers: claims, leases, fencing tokens, failures and retries.
 
-use runstate::code::Code;
 use runstate::domain::cvm::{Backoff, CC_HISTORY, Fail, Status};
 use runstate::engine::Work;
+use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 use runstate::value::Json;
 use serde_json::json;
 
-use crate::scene::{Scene, code};
+use crate::scene::{Scene, error_code};
 
 const LEASE: Millis = Millis::seconds(30);
 
@@ -29,8 +29,8 @@ fn fail(work: &Work, retry: Option<Backoff>) -> Fail {
 }
 
 #[test]
-fn a_claimed_call_is_nobody_elses_until_its_lease_ends() {
-    let scene = Scene::of(r#"console.log(CC("?"))"#);
+fn claimed_call_is_exclusive_until_its_lease_ends() {
+    let scene = Scene::program(r#"console.log(CC("?"))"#);
     let first = claim(&scene, "one").unwrap();
     assert_eq!((first.call.prompt.as_str(), first.claimed.attempts), ("?", 1));
     assert_eq!(claim(&scene, "two"), None);
@@ -40,36 +40,45 @@ fn a_claimed_call_is_nobody_elses_until_its_lease_ends() {
     let second = claim(&scene, "two").unwrap();
     assert!(second.claimed.token > first.claimed.token);
     assert_eq!(second.claimed.attempts, 2);
-    // Who was too slow: his answer is stale, and so is all else he does.
+    // The answer of the late worker is stale, and so are all its other commands.
     let before = scene.dump();
-    assert_eq!(code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))), Code::StaleClaim);
-    assert_eq!(code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), Code::StaleClaim);
-    assert_eq!(code(block_on(scene.cvm().fail(&fail(&first, None), None))), Code::StaleClaim);
-    assert_eq!(code(block_on(scene.cvm().release(&first.claimed))), Code::StaleClaim);
+    assert_eq!(
+        error_code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))),
+        ErrorCode::StaleClaim
+    );
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&first.claimed, LEASE))), ErrorCode::StaleClaim);
+    assert_eq!(error_code(block_on(scene.cvm().fail(&fail(&first, None), None))), ErrorCode::StaleClaim);
+    assert_eq!(error_code(block_on(scene.cvm().release(&first.claimed))), ErrorCode::StaleClaim);
     assert_eq!(before, scene.dump());
     let reached = block_on(scene.cvm().complete(&second.claimed, "done".into(), Some("two".into()), None)).unwrap();
     assert_eq!(reached.status, Status::Complete);
-    assert_eq!(code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))), Code::StaleClaim);
+    assert_eq!(
+        error_code(block_on(scene.cvm().complete(&first.claimed, "late".into(), None, None))),
+        ErrorCode::StaleClaim
+    );
 }
 
 #[test]
 fn a_heartbeat_keeps_a_claim_and_ends_with_the_call() {
-    let mut scene = Scene::of(r#"console.log(CC("?"))"#);
+    let mut scene = Scene::program(r#"console.log(CC("?"))"#);
     let work = claim(&scene, "one").unwrap();
     for _ in 0..5 {
         scene.host.clock.advance(Millis::seconds(20));
         block_on(scene.cvm().heartbeat(&work.claimed, LEASE)).unwrap();
         assert_eq!(claim(&scene, "two"), None);
     }
-    // A person was faster: whoever works on it can stop.
+    // A person was faster: the worker can stop.
     scene.answer("mine").expect(Status::Complete);
-    assert_eq!(code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), Code::StaleClaim);
-    assert_eq!(code(block_on(scene.cvm().complete(&work.claimed, "x".into(), None, None))), Code::AlreadyAnswered);
+    assert_eq!(error_code(block_on(scene.cvm().heartbeat(&work.claimed, LEASE))), ErrorCode::StaleClaim);
+    assert_eq!(
+        error_code(block_on(scene.cvm().complete(&work.claimed, "x".into(), None, None))),
+        ErrorCode::AlreadyAnswered
+    );
 }
 
 #[test]
-fn a_lease_that_ended_is_still_the_holders_while_nobody_else_came() {
-    let scene = Scene::of(r#"console.log(CC("?"))"#);
+fn expired_lease_may_complete_while_not_claimed_again() {
+    let scene = Scene::program(r#"console.log(CC("?"))"#);
     let work = claim(&scene, "one").unwrap();
     scene.host.clock.advance(Millis::minutes(10));
     block_on(scene.cvm().complete(&work.claimed, "slow".into(), None, None)).unwrap();
@@ -77,20 +86,23 @@ fn a_lease_that_ended_is_still_the_holders_while_nobody_else_came() {
 }
 
 #[test]
-fn a_call_that_was_given_back_is_taken_at_once_and_was_not_tried() {
-    let scene = Scene::of(r#"console.log(CC("?"))"#);
+fn released_call_is_claimable_at_once_and_counts_no_attempt() {
+    let scene = Scene::program(r#"console.log(CC("?"))"#);
     let first = claim(&scene, "one").unwrap();
     block_on(scene.cvm().release(&first.claimed)).unwrap();
     let second = claim(&scene, "two").unwrap();
     assert_eq!(second.claimed.attempts, 1);
-    assert_eq!(code(block_on(scene.cvm().complete(&first.claimed, "x".into(), None, None))), Code::StaleClaim);
+    assert_eq!(
+        error_code(block_on(scene.cvm().complete(&first.claimed, "x".into(), None, None))),
+        ErrorCode::StaleClaim
+    );
 }
 
 #[test]
-fn a_failed_call_is_tried_again_later_and_then_told_to_the_program() {
+fn failed_call_is_retried_later_and_then_throws() {
     let source = r#"try { call("tool", [1]); } catch (e) { console.log(e.name, e.message, e instanceof Error); }"#;
     for cold in [false, true] {
-        let scene = Scene::of(source);
+        let scene = Scene::program(source);
         let mut scene = if cold { scene.cold() } else { scene };
         let retry = Some(Backoff { attempts: 3, initial: Millis(1_000), longest: Millis(1_500) });
         for attempt in 1..=2 {
@@ -99,7 +111,10 @@ fn a_failed_call_is_tried_again_later_and_then_told_to_the_program() {
             let failed = block_on(scene.cvm().fail(&fail(&work, retry), None)).unwrap();
             let wait = failed.retry_at.unwrap().since(scene.host.clock.now()).0;
             assert!((500..=1_500).contains(&wait), "{wait}");
-            assert_eq!(code(block_on(scene.cvm().complete(&work.claimed, 1.into(), None, None))), Code::StaleClaim);
+            assert_eq!(
+                error_code(block_on(scene.cvm().complete(&work.claimed, 1.into(), None, None))),
+                ErrorCode::StaleClaim
+            );
             assert_eq!(claim(&scene, "two"), None);
             scene.host.clock.advance(Millis(wait));
         }
@@ -112,7 +127,7 @@ fn a_failed_call_is_tried_again_later_and_then_told_to_the_program() {
 
 #[test]
 fn a_failure_without_retry_throws_under_its_name() {
-    let mut scene = Scene::of(r#"call("tool")"#);
+    let mut scene = Scene::program(r#"call("tool")"#);
     let work = claim(&scene, "one").unwrap();
     let fail = Fail { name: Some("PermissionError".into()), ..fail(&work, None) };
     block_on(scene.cvm().fail(&fail, None)).unwrap();
@@ -127,7 +142,7 @@ fn claim_call(scene: &Scene, call: &str, owner: &str) -> Option<Work> {
 
 #[test]
 fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
-    let mut scene = Scene::of(
+    let mut scene = Scene::program(
         r#"CC.all(["a", { prompt: "b", timeoutMs: 60000, default: "late" }, { tool: "other" }]); sleep(60000)"#,
     );
     let calls = scene.show().calls;
@@ -159,7 +174,7 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
     block_on(scene.cvm().complete(&third.claimed, "done".into(), None, None)).unwrap();
     let other = claim_call(&scene, other, "six").unwrap();
     block_on(scene.cvm().complete(&other.claimed, "done".into(), None, None)).unwrap();
-    scene.after(Millis(0));
+    scene.advance(Millis(0));
     let timer = scene.show().calls.remove(0);
     assert_eq!(timer.kind, "timer");
     scene.host.clock.advance(Millis::seconds(59));
@@ -171,7 +186,7 @@ fn a_claim_takes_only_an_open_call_that_no_worker_holds() {
 /// Each row differs in one point from a call that is claimed.
 #[test]
 fn each_reason_alone_keeps_a_call_from_being_claimed() {
-    let scene = Scene::of(r#"CC("?")"#);
+    let scene = Scene::program(r#"CC("?")"#);
     let asked = scene.dump()[&format!("cvm.cc_history/{}", scene.call_id())].1.clone();
     // Writing the row takes a second of the scene's time.
     let now = scene.host.clock.now().as_millis() + 1_000;
@@ -207,7 +222,7 @@ fn each_reason_alone_keeps_a_call_from_being_claimed() {
                 value => row[field] = value.clone(),
             }
         }
-        let mut scene = Scene::of(r#"CC("?")"#);
+        let mut scene = Scene::program(r#"CC("?")"#);
         scene.put(&CC_HISTORY, "one", &row);
         assert_eq!(scene.host.clock.now().as_millis(), now);
         assert_eq!(claim_call(&scene, "one", "worker").is_some(), claimed, "{what}");
@@ -216,7 +231,7 @@ fn each_reason_alone_keeps_a_call_from_being_claimed() {
 
 #[test]
 fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
-    let scene = Scene::of(r#"CC("?")"#);
+    let scene = Scene::program(r#"CC("?")"#);
     let before = scene.dump();
     let claim = |kinds: &[&str], owner: &str, lease: Millis| {
         let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
@@ -224,13 +239,13 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
     };
     let (day, long) = (Millis::days(30), "x".repeat(201));
     for (kinds, owner, lease, code, words) in [
-        (&["t"][..], "w", Millis(0), Code::Invalid, "lease"),
-        (&["t"], "w", Millis(-1), Code::Invalid, "lease"),
-        (&["t"], "w", Millis(day.0 + 1), Code::Invalid, "lease"),
-        (&["t"], "", LEASE, Code::Invalid, "owner"),
-        (&["t"], &long, LEASE, Code::Invalid, "owner"),
-        (&["t", "timer"], "w", LEASE, Code::Invalid, "timers"),
-        (&["t"; 17], "w", LEASE, Code::Limit, "17 kinds"),
+        (&["t"][..], "w", Millis(0), ErrorCode::Invalid, "lease"),
+        (&["t"], "w", Millis(-1), ErrorCode::Invalid, "lease"),
+        (&["t"], "w", Millis(day.0 + 1), ErrorCode::Invalid, "lease"),
+        (&["t"], "", LEASE, ErrorCode::Invalid, "owner"),
+        (&["t"], &long, LEASE, ErrorCode::Invalid, "owner"),
+        (&["t", "timer"], "w", LEASE, ErrorCode::Invalid, "timers"),
+        (&["t"; 17], "w", LEASE, ErrorCode::Limit, "17 kinds"),
     ] {
         let (found, message) = claim(kinds, owner, lease).unwrap_err();
         assert!(found == code && message.contains(words), "{kinds:?}, {owner:?}, {lease:?}: {found} {message}");
@@ -242,10 +257,10 @@ fn a_claim_with_bad_kinds_owner_or_lease_is_rejected() {
 }
 
 #[test]
-fn a_claim_that_is_repeated_is_the_same_claim() {
-    let mut scene = Scene::of(r#"CC.all(["a", "b"])"#);
-    let id = scene.command();
-    let of = || runstate::domain::cvm::Of::Kinds(vec!["cc".into()]);
+fn claim_repeated_by_command_id_returns_the_same_claim() {
+    let mut scene = Scene::program(r#"CC.all(["a", "b"])"#);
+    let id = scene.next_command_id();
+    let of = || runstate::domain::cvm::ClaimTarget::Kinds(vec!["cc".into()]);
     let first = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();
     scene.host.clock.advance(Millis(5));
     let again = block_on(scene.cvm().claim_as(of(), "one", LEASE, Some(&id))).unwrap();

@@ -1,11 +1,11 @@
-//! What the tests do to the browser behind the store's back, in its own words.
+//! Changes that the tests make in the browser without the store, as JavaScript.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
-/// Opens databases and waits for requests and transactions.
-const WORDS: &str = "
+/// Helpers that open databases and await requests and transactions.
+const SCRIPT_HELPERS: &str = "
     const settled = (request) => new Promise((resolve, reject) => {
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
@@ -16,15 +16,15 @@ const WORDS: &str = "
     });
 ";
 
-/// Runs the body of an async function of `name`; what it returns.
-pub async fn run(body: &str, name: &str) -> JsValue {
-    let call = Function::new_with_args("name", &format!("{WORDS}\nreturn (async () => {{ {body} }})();"));
+/// Runs a body of an async function with the parameter `name`, and returns its result.
+pub async fn run_script(body: &str, name: &str) -> JsValue {
+    let call = Function::new_with_args("name", &format!("{SCRIPT_HELPERS}\nreturn (async () => {{ {body} }})();"));
     let promise: Promise = call.call1(&JsValue::NULL, &name.into()).unwrap().into();
     JsFuture::from(promise).await.unwrap()
 }
 
-/// Changes a record of a collection by the body of a function of `record`.
-pub async fn edit(name: &str, collection: &str, id: &str, body: &str) {
+/// Edits a record of a collection by the body of a function of `record`.
+pub async fn edit_record(name: &str, collection: &str, id: &str, body: &str) {
     let body = format!(
         "const db = await settled(indexedDB.open(name));
          const tx = db.transaction(['{collection}'], 'readwrite');
@@ -35,28 +35,28 @@ pub async fn edit(name: &str, collection: &str, id: &str, body: &str) {
          await ended(tx);
          db.close();"
     );
-    run(&body, name).await;
+    run_script(&body, name).await;
 }
 
-/// Something of the browser that behaves otherwise until this is undone.
-pub struct Bent(&'static str);
+/// A patch of browser functions, which is undone on drop.
+pub struct BrowserPatch(&'static str);
 
-impl Bent {
-    /// Runs `bend`, and `back` when it is over.
-    pub async fn by(bend: &str, back: &'static str) -> Self {
-        run(bend, "").await;
+impl BrowserPatch {
+    /// Runs `bend`, and `back` on drop.
+    pub async fn apply(bend: &str, back: &'static str) -> Self {
+        run_script(bend, "").await;
         Self(back)
     }
 }
 
-impl Drop for Bent {
+impl Drop for BrowserPatch {
     fn drop(&mut self) {
         Function::new_no_args(self.0).call0(&JsValue::NULL).unwrap();
     }
 }
 
-/// Does something to each transaction that writes, given as the body of a function of `tx`, once.
-pub fn meddle(body: &str) -> String {
+/// Returns a patch that runs the body of a function of `tx` on the next transaction that writes.
+pub fn patch_next_write(body: &str) -> String {
     format!(
         "globalThis.begin = IDBDatabase.prototype.transaction;
          let left = 1;
@@ -67,5 +67,5 @@ pub fn meddle(body: &str) -> String {
          }};"
     )
 }
-/// Undoes [`meddle`].
-pub const MEDDLE_NO_MORE: &str = "IDBDatabase.prototype.transaction = globalThis.begin";
+/// Undoes [`patch_next_write`].
+pub const RESTORE_TRANSACTION: &str = "IDBDatabase.prototype.transaction = globalThis.begin";

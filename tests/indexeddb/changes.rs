@@ -1,4 +1,4 @@
-//! The feed of changes between handles, as tabs have them, and how far it reaches back.
+//! The change feed between handles, as tabs have them, and its retention.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -10,71 +10,71 @@ use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{Bent, run};
-use super::scene::{ITEMS, NOTES, catalog, code, commit, put};
-use super::{name, opened};
+use super::browser::{BrowserPatch, run_script};
+use super::fixture::{ITEMS, NOTES, catalog, code, commit, put};
+use super::{fresh_name, open_store};
 
-/// How many events reach one who waits for what another one commits.
-async fn waited(from: &super::IndexedDb, writer: &super::IndexedDb) -> usize {
+/// Returns the number of events that a waiting reader receives of another handle's commit.
+async fn count_received(from: &super::IndexedDb, writer: &super::IndexedDb) -> usize {
     let start = from.changes(None, 1, Millis(0)).await.unwrap().next;
     let waiting = Box::pin(async { from.changes(Some(start), 9, Millis::minutes(1)).await.unwrap().events.len() });
     let writing = Box::pin(async {
-        // The other one looks first, and finds nothing.
+        // The other handle reads first, and finds nothing.
         writer.changes(None, 1, Millis(50)).await.unwrap();
         commit(writer, "c", vec![put(&NOTES, "a", json!({}))]).await.unwrap();
         0
     });
     let mut both = pin!(join_all(vec![waiting as runstate::marker::BoxFuture<'_, usize>, writing]));
-    let mut late = pin!(run("await new Promise((end) => setTimeout(end, 120_000))", ""));
+    let mut late = pin!(run_script("await new Promise((end) => setTimeout(end, 120_000))", ""));
     poll_fn(|cx| match both.as_mut().poll(cx) {
         Poll::Ready(found) => Poll::Ready(found[0]),
-        Poll::Pending => late.as_mut().poll(cx).map(|_| panic!("nothing is heard")),
+        Poll::Pending => late.as_mut().poll(cx).map(|_| panic!("no change arrives within two minutes")),
     })
     .await
 }
 
-/// Timers of some seconds never end, so that nobody looks again by the clock.
+/// Timers of some seconds never fire, so no reader polls.
 const HOLD_TIMERS: &str = "
     globalThis.timers = globalThis.setTimeout;
     const held = (ms) => ms >= 500 && ms < 10_000;
     globalThis.setTimeout = (act, ms, ...given) => globalThis.timers(act, held(ms) ? 2 ** 31 - 1 : ms, ...given);";
-const LET_TIMERS_END: &str = "globalThis.setTimeout = globalThis.timers";
+const RESTORE_TIMERS: &str = "globalThis.setTimeout = globalThis.timers";
 
-/// Timers of some seconds end soon, so that whoever looks again by the clock does so soon.
+/// Timers of some seconds fire early, so readers poll soon.
 const SHORTEN_TIMERS: &str = "
     globalThis.timers = globalThis.setTimeout;
     const long = (ms) => ms >= 500 && ms < 10_000;
     globalThis.setTimeout = (act, ms, ...given) => globalThis.timers(act, long(ms) ? ms / 20 : ms, ...given);";
 
 #[wasm_bindgen_test]
-async fn another_tab_is_heard_at_once() {
-    let name = name();
-    let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
+async fn changes_of_another_tab_arrive_at_once() {
+    let name = fresh_name();
+    let (one, two) = (open_store(&name).await.unwrap(), open_store(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let _held = Bent::by(HOLD_TIMERS, LET_TIMERS_END).await;
-    assert_eq!(waited(&one, &two).await, 1);
+    let _held = BrowserPatch::apply(HOLD_TIMERS, RESTORE_TIMERS).await;
+    assert_eq!(count_received(&one, &two).await, 1);
 }
 
 #[wasm_bindgen_test]
-async fn without_channels_it_is_looked_again() {
-    let name = name();
+async fn without_broadcast_channels_changes_are_polled() {
+    let name = fresh_name();
     let none = "Object.defineProperty(globalThis, 'BroadcastChannel', { value: undefined, configurable: true })";
-    // As the property was: writable and not to be listed.
+    // As the original property: writable and not enumerable.
     let back = "Object.defineProperty(globalThis, 'BroadcastChannel', { value: globalThis.channels, configurable: true, writable: true })";
-    let bent = Bent::by(&format!("globalThis.channels = BroadcastChannel; {none}"), back).await;
-    let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
+    let bent = BrowserPatch::apply(&format!("globalThis.channels = BroadcastChannel; {none}"), back).await;
+    let (one, two) = (open_store(&name).await.unwrap(), open_store(&name).await.unwrap());
     one.migrate(&catalog()).await.unwrap();
     two.migrate(&catalog()).await.unwrap();
-    let _soon = Bent::by(SHORTEN_TIMERS, LET_TIMERS_END).await;
-    let found = waited(&one, &two).await;
+    let _soon = BrowserPatch::apply(SHORTEN_TIMERS, RESTORE_TIMERS).await;
+    let found = count_received(&one, &two).await;
     drop(bent);
     assert_eq!(found, 1);
 }
 
 #[wasm_bindgen_test]
-async fn what_is_too_long_ago_is_not_kept() {
-    let store = opened(&name()).await.unwrap();
+async fn positions_beyond_the_kept_changes_are_expired() {
+    let store = open_store(&fresh_name()).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
     let first = commit(&store, "1", vec![put(&NOTES, "a", json!({}))]).await.unwrap().position;
@@ -85,7 +85,7 @@ async fn what_is_too_long_ago_is_not_kept() {
     for lost in [&start, &first] {
         assert_eq!(code(&at(lost).await), "position_expired");
     }
-    // Half of a large commit is told page by page.
+    // Several pages report the rest of a large commit.
     let Position(text) = store.changes(None, 1, Millis(0)).await.unwrap().next;
     let (sign, last) = text.split_once('.').unwrap();
     assert_eq!(last, "10301");
@@ -97,14 +97,14 @@ async fn what_is_too_long_ago_is_not_kept() {
 }
 
 #[wasm_bindgen_test]
-async fn a_sweep_looks_at_what_is_due() {
-    let store = opened(&name()).await.unwrap();
+async fn sweep_deletes_exactly_the_expired_documents() {
+    let store = open_store(&fresh_name()).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     let items = (0..300i64).map(|i| put(&ITEMS, &format!("i{i}"), json!({"at": i})));
     commit(&store, "items", items.collect()).await.unwrap();
     let start = store.changes(None, 1, Millis(0)).await.unwrap().next;
     assert_eq!(store.sweep(ITEMS.name, Timestamp::from_millis(1_249), 1_000).await.unwrap(), 250);
     assert_eq!(store.sweep(ITEMS.name, Timestamp::from_millis(1_249), 1_000).await.unwrap(), 0);
-    let told = store.changes(Some(start), 1_000, Millis(0)).await.unwrap().events;
-    assert!(told.len() == 250 && told.iter().all(|event| event.revision.is_none()));
+    let events = store.changes(Some(start), 1_000, Millis(0)).await.unwrap().events;
+    assert!(events.len() == 250 && events.iter().all(|event| event.revision.is_none()));
 }

@@ -1,14 +1,14 @@
-//! The store in IndexedDB in a real browser: the same tests in a window and in a dedicated worker.
+//! Tests of the IndexedDB store in a real browser: the same tests run in a window and in a dedicated worker.
 
-mod blind;
+mod blind_commits;
 mod browser;
+mod browser_faults;
 mod changes;
 mod conformance;
+mod differential;
 mod durability;
-mod same;
-mod scene;
-mod space;
-mod trouble;
+mod fixture;
+mod quota;
 mod upgrades;
 mod verify;
 
@@ -16,11 +16,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use runstate::marker::BoxFuture;
-use runstate::store::indexeddb::{IndexedDb, Options};
-use runstate::store::{Error, Store};
+use runstate::store::indexeddb::{IndexedDb, IndexedDbOptions};
+use runstate::store::{Store, StoreError};
 
-/// A name that no database of this browser has yet.
-pub fn name() -> String {
+/// Returns a name that no database of this browser has.
+pub fn fresh_name() -> String {
     thread_local! {
         static NEXT: Cell<u32> = const { Cell::new(0) };
     }
@@ -28,14 +28,14 @@ pub fn name() -> String {
     format!("test {} {}", js_sys::Date::now() + js_sys::Math::random(), NEXT.get())
 }
 
-pub async fn opened(name: &str) -> Result<IndexedDb, Error> {
-    IndexedDb::open(name, Options::default()).await
+pub async fn open_store(name: &str) -> Result<IndexedDb, StoreError> {
+    IndexedDb::open(name, IndexedDbOptions::default()).await
 }
 
-/// Opens the database of that name each time it is called, as another tab would.
-pub fn again(name: String) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, Error>> {
+/// Returns a function that opens the database again at each call, as another tab would.
+pub fn reopener(name: String) -> impl Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> {
     move || {
         let name = name.clone();
-        Box::pin(async move { Ok(Arc::new(opened(&name).await?) as Arc<dyn Store>) })
+        Box::pin(async move { Ok(Arc::new(open_store(&name).await?) as Arc<dyn Store>) })
     }
 }

@@ -1,4 +1,4 @@
-//! One database under several catalogs: what is raised, what stays, and who is too old.
+//! One database under several catalogs: upgrades, unchanged data, and programs that are too old.
 
 use std::future::{Future, poll_fn};
 
@@ -8,13 +8,13 @@ use runstate::store::Store;
 use serde_json::json;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::browser::{Bent, edit, run};
-use super::scene::{ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, find, ids, next_catalog, put};
-use super::{name, opened};
+use super::browser::{BrowserPatch, edit_record, run_script};
+use super::fixture::{ITEMS, NEXT_ITEMS, NOTES, catalog, code, commit, find, ids, next_catalog, put};
+use super::{fresh_name, open_store};
 
-/// Fills a database with 600 items, more than are rewritten at once, and a note.
-async fn filled(name: &str) {
-    let store = opened(name).await.unwrap();
+/// Fills a database with a note and 600 items, which is more than one rewrite batch.
+async fn fill_database(name: &str) {
+    let store = open_store(name).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     let item = |i: i64| put(&ITEMS, &format!("i{i:03}"), json!({"n": i, "at": i % 7, "tags": [i % 3, "all"]}));
     commit(&store, "fill", (0..600).map(item).collect()).await.unwrap();
@@ -23,10 +23,10 @@ async fn filled(name: &str) {
 }
 
 #[wasm_bindgen_test]
-async fn documents_stay_and_new_indexes_know_them() {
-    let name = name();
-    filled(&name).await;
-    let store = opened(&name).await.unwrap();
+async fn upgrade_keeps_documents_and_fills_new_indexes() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    let store = open_store(&name).await.unwrap();
     let before = find(&store, &ITEMS, "i007").await.unwrap();
     store.migrate(&next_catalog()).await.unwrap();
     assert_eq!(find(&store, &ITEMS, "i007").await.unwrap(), before);
@@ -35,7 +35,7 @@ async fn documents_stay_and_new_indexes_know_them() {
     let last = Query::of(&NEXT_ITEMS).eq("at", 6).sort("at", Descending).limit(2);
     assert_eq!(ids(&store, last).await.unwrap(), ["i006", "i013"]);
     assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
-    // What was projected for the first version is gone, and each index of the second has all that it should.
+    // Entries of dropped indexes are removed, and each new index has all its entries.
     let counts = "
         const db = await settled(indexedDB.open(name));
         const store = db.transaction(['try.items']).objectStore('try.items');
@@ -44,43 +44,43 @@ async fn documents_stay_and_new_indexes_know_them() {
         for (const index of store.indexNames) counts.push(await settled(store.index(index).count()));
         db.close();
         return `${record.i.length} ${counts}`;";
-    assert_eq!(run(counts, &name).await.as_string().unwrap(), "4 2400");
+    assert_eq!(run_script(counts, &name).await.as_string().unwrap(), "4 2400");
 }
 
 #[wasm_bindgen_test]
-async fn opening_what_is_as_it_should_be_changes_nothing() {
-    let name = name();
-    filled(&name).await;
+async fn opening_a_current_database_changes_nothing() {
+    let name = fresh_name();
+    fill_database(&name).await;
     let version = "const db = await settled(indexedDB.open(name)); db.close(); return db.version;";
-    let before = run(version, &name).await;
+    let before = run_script(version, &name).await;
     for _ in 0..2 {
-        let store = opened(&name).await.unwrap();
+        let store = open_store(&name).await.unwrap();
         store.migrate(&catalog()).await.unwrap();
         store.close().await.unwrap();
     }
-    assert_eq!(run(version, &name).await, before);
+    assert_eq!(run_script(version, &name).await, before);
 }
 
 #[wasm_bindgen_test]
-async fn an_older_program_reads_what_a_newer_one_has_raised() {
-    let name = name();
-    filled(&name).await;
-    let old = opened(&name).await.unwrap();
+async fn older_program_reads_a_database_that_a_newer_one_upgraded() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    let old = open_store(&name).await.unwrap();
     old.migrate(&catalog()).await.unwrap();
-    // The older one has the database open, and lets go by itself.
-    let new = opened(&name).await.unwrap();
+    // The older handle has the database open, and closes it by itself.
+    let new = open_store(&name).await.unwrap();
     new.migrate(&next_catalog()).await.unwrap();
     commit(&new, "new", vec![put(&NEXT_ITEMS, "i000", json!({"n": -1}))]).await.unwrap();
 
     assert_eq!(find(&old, &ITEMS, "i000").await.unwrap().unwrap().document["n"], -1);
-    assert_eq!(old.health().map(|e| e.code().as_str()), Some("newer_version"));
+    assert_eq!(old.read_only_reason().map(|e| e.code().as_str()), Some("newer_version"));
     assert_eq!(code(&commit(&old, "old", vec![put(&ITEMS, "i000", json!({}))]).await), "read_only");
-    // An index that is not there any more is done without: the answer is the same.
+    // An index that was dropped is not used: the result is the same.
     assert_eq!(ids(&old, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
     assert_eq!(ids(&old, Query::of(&ITEMS).eq("n", -1)).await.unwrap(), ["i000"]);
     assert_eq!(code(&old.sweep(ITEMS.name, runstate::time::Timestamp::from_millis(9_000), 10).await), "read_only");
 
-    let again = opened(&name).await.unwrap();
+    let again = open_store(&name).await.unwrap();
     assert_eq!(code(&again.migrate(&catalog()).await), "newer_version");
     assert_eq!(find(&again, &ITEMS, "i001").await.unwrap().unwrap().document["n"], 1);
     new.migrate(&next_catalog()).await.unwrap();
@@ -88,26 +88,26 @@ async fn an_older_program_reads_what_a_newer_one_has_raised() {
 }
 
 #[wasm_bindgen_test]
-async fn tabs_of_one_version_go_on_over_an_upgrade() {
-    let name = name();
-    let one = opened(&name).await.unwrap();
+async fn tabs_of_one_version_keep_working_across_an_upgrade() {
+    let name = fresh_name();
+    let one = open_store(&name).await.unwrap();
     one.migrate(&catalog()).await.unwrap();
     commit(&one, "1", vec![put(&NOTES, "a", json!({}))]).await.unwrap();
-    let two = opened(&name).await.unwrap();
-    // Another collection comes to it; the first program knows nothing of it and loses nothing by it.
+    let two = open_store(&name).await.unwrap();
+    // A collection is added. The first handle does not know it, and is not affected.
     const MORE: runstate::schema::Collection = runstate::schema::Collection::new("try.more", 1);
     two.migrate(&runstate::schema::Catalog::new(&[&MORE]).unwrap()).await.unwrap();
     commit(&one, "2", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
     commit(&two, "3", vec![put(&MORE, "c", json!({}))]).await.unwrap();
-    assert_eq!(one.health(), None);
+    assert_eq!(one.read_only_reason(), None);
     assert_eq!(ids(&one, Query::of(&NOTES)).await.unwrap(), ["a", "b"]);
 }
 
 #[wasm_bindgen_test]
-async fn two_who_raise_at_once_both_come_through() {
-    let name = name();
-    filled(&name).await;
-    let (one, two) = (opened(&name).await.unwrap(), opened(&name).await.unwrap());
+async fn two_concurrent_upgrades_both_succeed() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    let (one, two) = (open_store(&name).await.unwrap(), open_store(&name).await.unwrap());
     let catalog = next_catalog();
     let both = runstate::testing::join_all(vec![one.migrate(&catalog), two.migrate(&catalog)]).await;
     assert_eq!(both, [Ok(()), Ok(())]);
@@ -116,37 +116,37 @@ async fn two_who_raise_at_once_both_come_through() {
 }
 
 #[wasm_bindgen_test]
-async fn a_damaged_document_stops_no_reading_and_is_not_raised() {
-    let name = name();
-    filled(&name).await;
-    edit(&name, ITEMS.name, "i300", "record.doc = '{}'").await;
-    let store = opened(&name).await.unwrap();
+async fn damaged_document_blocks_its_upgrade_but_not_reads() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    edit_record(&name, ITEMS.name, "i300", "record.doc = '{}'").await;
+    let store = open_store(&name).await.unwrap();
     let raised = store.migrate(&next_catalog()).await;
     assert!(raised.as_ref().unwrap_err().to_string().contains("try.items/i300"), "{raised:?}");
-    assert_eq!(store.health().map(|e| e.code().as_str()), Some("corrupt"));
+    assert_eq!(store.read_only_reason().map(|e| e.code().as_str()), Some("corrupt"));
     assert_eq!(find(&store, &NEXT_ITEMS, "i299").await.unwrap().unwrap().document["n"], 299);
     assert_eq!(code(&commit(&store, "c", vec![put(&NEXT_ITEMS, "i1", json!({}))]).await), "read_only");
-    // Who asks for the version before can go on as before.
+    // A program with the previous catalog can continue.
     store.migrate(&catalog()).await.unwrap();
     commit(&store, "mend", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
 }
 
 #[wasm_bindgen_test]
-async fn a_format_of_the_future_is_read_and_not_written() {
-    let name = name();
-    filled(&name).await;
-    edit(&name, "runstate", "store", "record.format = 3").await;
-    let store = opened(&name).await.unwrap();
+async fn newer_format_is_read_and_not_written() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    edit_record(&name, "runstate", "store", "record.format = 3").await;
+    let store = open_store(&name).await.unwrap();
     assert_eq!(code(&store.migrate(&catalog()).await), "newer_version");
     assert_eq!(ids(&store, Query::of(&NOTES)).await.unwrap(), ["a"]);
     assert_eq!(code(&commit(&store, "c", vec![put(&NOTES, "b", json!({}))]).await), "read_only");
 }
 
 #[wasm_bindgen_test]
-async fn what_an_older_program_made_is_raised_with_all_that_is_in_it() {
-    let name = name();
-    filled(&name).await;
-    // As format 1 had it: an index of the browser for each of ours, and no fence.
+async fn database_of_format_1_is_upgraded_with_its_contents() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    // As in format 1: one browser index per declared index, and no row at the feed end.
     let back = "
         const now = await settled(indexedDB.open(name));
         const { version } = now;
@@ -172,31 +172,31 @@ async fn what_an_older_program_made_is_raised_with_all_that_is_in_it() {
             tx.objectStore('runstate.commands').deleteIndex('i');
         };
         (await settled(request)).close();";
-    run(back, &name).await;
-    let store = opened(&name).await.unwrap();
+    run_script(back, &name).await;
+    let store = open_store(&name).await.unwrap();
     store.migrate(&catalog()).await.unwrap();
     assert_eq!(ids(&store, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
     let start = store.changes(None, 1, runstate::time::Millis(0)).await.unwrap().next;
     commit(&store, "on", vec![put(&NOTES, "b", json!({}))]).await.unwrap();
     assert_eq!(store.changes(Some(start), 9, runstate::time::Millis(0)).await.unwrap().events.len(), 1);
-    let told = "
+    let script = "
         const db = await settled(indexedDB.open(name));
         const tx = db.transaction(['try.items', 'runstate', 'end']);
         const identity = await settled(tx.objectStore('runstate').get('store'));
         const ends = await settled(tx.objectStore('end').getAllKeys());
         db.close();
         return `${[...tx.objectStore('try.items').indexNames]} ${identity.format} ${ends}`;";
-    assert_eq!(run(told, &name).await.as_string().unwrap(), "i 2 602");
+    assert_eq!(run_script(script, &name).await.as_string().unwrap(), "i 2 602");
 }
 
-const OPEN_AS_EVER: &str = "IDBFactory.prototype.open = globalThis.openAsEver";
+const RESTORE_OPEN: &str = "IDBFactory.prototype.open = globalThis.openAsEver";
 
 #[wasm_bindgen_test]
-async fn what_was_made_anew_under_the_name_is_not_raised_by_what_was_there_before() {
-    let name = name();
-    filled(&name).await;
-    let store = opened(&name).await.unwrap();
-    // Between the look at it and the change the data of the site are cleared, and another tab begins anew.
+async fn recreated_database_is_not_upgraded_by_an_older_handle() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    let store = open_store(&name).await.unwrap();
+    // Between reading the layout and the upgrade, the site data is cleared and another tab creates a new store.
     let anew = "
         globalThis.openAsEver = IDBFactory.prototype.open;
         IDBFactory.prototype.open = function (name, version) {
@@ -212,7 +212,7 @@ async fn what_was_made_anew_under_the_name_is_not_raised_by_what_was_there_befor
             other.onsuccess = () => other.result.close();
             return indexedDB.open(name, version);
         };";
-    let bent = Bent::by(anew, OPEN_AS_EVER).await;
+    let bent = BrowserPatch::apply(anew, RESTORE_OPEN).await;
     let error = store.migrate(&next_catalog()).await.unwrap_err();
     drop(bent);
     assert!(error.to_string().contains("it was deleted"), "{error}");
@@ -221,16 +221,16 @@ async fn what_was_made_anew_under_the_name_is_not_raised_by_what_was_there_befor
         const keys = await settled(db.transaction(['runstate']).objectStore('runstate').getAllKeys());
         db.close();
         return `${db.version} ${keys}`;";
-    assert_eq!(run(kept, &name).await.as_string().unwrap(), "1 store");
+    assert_eq!(run_script(kept, &name).await.as_string().unwrap(), "1 store");
 }
 
-const PUT_AS_EVER: &str = "IDBObjectStore.prototype.put = globalThis.putAsEver";
+const RESTORE_PUT: &str = "IDBObjectStore.prototype.put = globalThis.putAsEver";
 
 #[wasm_bindgen_test]
-async fn an_upgrade_that_nobody_waits_for_is_not_left_half_done() {
-    let name = name();
-    filled(&name).await;
-    let store = opened(&name).await.unwrap();
+async fn dropped_upgrade_leaves_no_half_upgraded_database() {
+    let name = fresh_name();
+    fill_database(&name).await;
+    let store = open_store(&name).await.unwrap();
     let watch = "
         globalThis.putAsEver = IDBObjectStore.prototype.put;
         globalThis.rewriting = new Promise((begun) => {
@@ -239,10 +239,10 @@ async fn an_upgrade_that_nobody_waits_for_is_not_left_half_done() {
                 return globalThis.putAsEver.apply(this, given);
             };
         });";
-    let bent = Bent::by(watch, PUT_AS_EVER).await;
+    let bent = BrowserPatch::apply(watch, RESTORE_PUT).await;
     let catalog = next_catalog();
     let mut raising = store.migrate(&catalog);
-    let mut begun = Box::pin(run("await globalThis.rewriting", ""));
+    let mut begun = Box::pin(run_script("await globalThis.rewriting", ""));
     poll_fn(|cx| {
         assert!(raising.as_mut().poll(cx).is_pending());
         begun.as_mut().poll(cx).map(drop)
@@ -250,9 +250,9 @@ async fn an_upgrade_that_nobody_waits_for_is_not_left_half_done() {
     .await;
     drop(raising);
     drop(bent);
-    // Who asks for what was there before finds it as it was.
-    let again = opened(&name).await.unwrap();
-    again.migrate(&super::scene::catalog()).await.unwrap();
+    // A program with the previous catalog finds the data unchanged.
+    let again = open_store(&name).await.unwrap();
+    again.migrate(&super::fixture::catalog()).await.unwrap();
     assert_eq!(ids(&again, Query::of(&ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
     again.migrate(&next_catalog()).await.unwrap();
     assert_eq!(ids(&again, Query::of(&NEXT_ITEMS).eq("n", 5)).await.unwrap(), ["i005"]);
@@ -260,14 +260,14 @@ async fn an_upgrade_that_nobody_waits_for_is_not_left_half_done() {
 
 #[wasm_bindgen_test]
 async fn an_upgrade_that_the_browser_aborts_says_why() {
-    let name = name();
-    filled(&name).await;
-    let store = opened(&name).await.unwrap();
-    // A request that fails later, as one does for which there is no space.
+    let name = fresh_name();
+    fill_database(&name).await;
+    let store = open_store(&name).await.unwrap();
+    // The request fails later, as it does for lack of space.
     let failing = "
         globalThis.putAsEver = IDBObjectStore.prototype.put;
         IDBObjectStore.prototype.put = function (...given) { return this.add(...given); };";
-    let bent = Bent::by(failing, PUT_AS_EVER).await;
+    let bent = BrowserPatch::apply(failing, RESTORE_PUT).await;
     let error = store.migrate(&next_catalog()).await.unwrap_err();
     drop(bent);
     assert!(error.to_string().contains("ConstraintError"), "{error}");

@@ -1,15 +1,15 @@
-// Runs programs the way Node means them: reads [{ source, input, answers }] and writes [{ lines, result?, error? }].
-// Printing is Node's own; only where an error was made differs, so the lines of traces are left out.
+// Runs programs in Node as the reference: reads [{ source, input, answers }] and writes [{ lines, result?, error? }].
+// Values are printed by Node's own `format`. Stack traces differ between the engines, so their lines are removed.
 import { readFileSync } from 'node:fs';
 import { format } from 'node:util';
 
 const AsyncFunction = Object.getPrototypeOf(async function () {}).constructor;
 const untraced = (line) => line.replace(/\n +at [^\n]*(?:\d+:\d+\)?|<anonymous>\))/g, '').replace(/\n +\.\.\. \d+ lines matching cause stack trace \.\.\./g, '');
 
-// When the turn of the other side is.
+// The time of the turn in the engine under test.
 const NOW = 1_790_000_000_000;
 
-// As JSON with its keys in order.
+// Encodes a value as JSON with sorted keys.
 const sorted = (value) =>
   JSON.stringify(value, (_, inner) =>
     inner !== null && typeof inner === 'object' && !Array.isArray(inner)
@@ -19,7 +19,7 @@ const sorted = (value) =>
 
 async function run({ source, input, answers }) {
   const lines = [];
-  // What leaves a program is Unicode: a lone surrogate becomes U+FFFD.
+  // The output of a program is well-formed Unicode: a lone surrogate becomes U+FFFD.
   const print = (...values) => lines.push(untraced(format(...values)).toWellFormed());
   const console = { log: print, error: print, warn: print, info: print, debug: print };
   class TimeoutError extends Error { constructor(message) { super(message); this.name = 'TimeoutError'; } }
@@ -29,7 +29,7 @@ async function run({ source, input, answers }) {
     if (key !== undefined) counts.set(key, (counts.get(key) ?? 0) + 1);
     lines.push(`${what}${options == null ? '' : ` ${sorted(options)}`}${key === undefined ? '' : ` #${counts.get(key)}`}`.toWellFormed());
   };
-  // `!Name: message` stands for an error.
+  // The answer `!Name: message` is an error.
   const next = () => {
     const answer = answers.length > 0 ? answers.shift() : 'no answer';
     const [, name, message] = /^!(\w+): (.*)$/s.exec(answer) ?? [];
@@ -57,7 +57,7 @@ async function run({ source, input, answers }) {
     listFiles: (path) => { ask(`fs.listFiles ${sorted({ path })}`); return answered(next()); },
     writeFile: (path, text) => ask(`fs.writeFile ${sorted({ path, text })}`),
   };
-  // `main` is called with the input where the top level does not call it.
+  // `main` is called with the input unless the top level calls it.
   const tail = /(^|[;}] *)((async )?function|const) main\b/m.test(source) && !/^(await )?main\(/m.test(source) ? '\n;return await main(input)' : '';
   const outside = { CC, call, sleep, sleepUntil, fs, console, input, TimeoutError };
   try {
@@ -70,7 +70,7 @@ async function run({ source, input, answers }) {
   }
 }
 
-// A promise that is rejected before something awaits it, as when the program has ended.
+// A promise may be rejected before it is awaited, for example after the program has ended. It must not end the process.
 process.on('unhandledRejection', () => {});
 
 const programs = JSON.parse(readFileSync(0, 'utf8'));

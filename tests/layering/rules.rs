@@ -1,14 +1,14 @@
-//! The rules, as a table and five checks. Each check answers with what breaks it: file, line, rule.
+//! The rules, as a table and five checks. Each check returns its breaches: file, line, rule.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::source::{Cfg, Named, Source};
+use super::source::{Cfg, NamedPath, RustSource};
 
-/// Vocabulary that knows no room; these may use one another.
-const GROUND: &[&str] = &["code", "value", "time", "id", "limits", "marker"];
+/// Vocabulary that depends on no room. These may use one another.
+const BASE_ROOMS: &[&str] = &["error_code", "value", "time", "id", "limits", "marker"];
 
-/// Each room and, beside the ground and itself, the rooms it may use.
+/// Each room, and the rooms that it may use besides the base rooms and itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("decision", &["schema"]),
@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("domain", &["schema", "decision", "vm"]),
     ("store", &["schema"]),
     ("blob", &["schema"]),
-    // Source to bytecode: the instruction set is all it knows.
+    // The compiler depends on the instruction set only.
     ("lang", &["vm"]),
     ("engine", &["schema", "decision", "vm", "domain", "store", "blob"]),
     ("work", &["schema", "decision", "vm", "domain", "store", "blob", "engine"]),
@@ -24,10 +24,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("testing", &["schema", "decision", "vm", "domain", "store", "blob", "engine", "work", "wasm"]),
 ];
 
-/// Rooms whose functions are total and give the same answer to the same arguments.
+/// Rooms with total functions, which return the same result for the same arguments.
 const PURE: &[&str] = &["schema", "decision", "vm", "lang", "domain"];
 
-/// Words no pure room needs. A name that only happens to be one of them can be chosen differently.
+/// Words that a pure room does not need. A name that happens to be one of them can be chosen differently.
 const IMPURE_WORDS: &[(&str, &str)] = &[
     ("async", "async"),
     ("await", "async"),
@@ -39,10 +39,10 @@ const IMPURE_WORDS: &[(&str, &str)] = &[
     ("RandomState", "entropy"),
 ];
 
-/// Macros no pure room needs.
+/// Macros that a pure room does not need.
 const IMPURE_MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
-/// Paths no pure room needs, by their beginning.
+/// Prefixes of paths that a pure room does not need.
 const IMPURE_PATHS: &[(&[&str], &str)] = &[
     (&["std", "fs"], "I/O"),
     (&["std", "io"], "I/O"),
@@ -56,7 +56,7 @@ const IMPURE_PATHS: &[(&[&str], &str)] = &[
     (&["rand"], "entropy"),
 ];
 
-/// One broken rule.
+/// One breach of a rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Breach {
     pub file: String,
@@ -70,15 +70,15 @@ impl fmt::Display for Breach {
     }
 }
 
-/// What `lib.rs` and exported macros make of the crate's root: name → room.
+/// The names that `lib.rs` and exported macros add to the root of the crate: name → room.
 pub type Root = BTreeMap<String, String>;
 
-/// Reads from all sources where the names at the crate's root come from.
-pub fn root(sources: &[Source]) -> Root {
+/// Reads the origin of the names at the root of the crate from all sources.
+pub fn root(sources: &[RustSource]) -> Root {
     let mut root = Root::new();
     for source in sources {
         let Some(room) = &source.room else {
-            for Named { segments, name, .. } in source.paths() {
+            for NamedPath { segments, name, .. } in source.paths() {
                 let rest = segments.iter().skip_while(|segment| matches!(segment.as_str(), "crate" | "self"));
                 if let Some(first) = rest.into_iter().find(|first| is_room(first)) {
                     root.insert(name, first.clone());
@@ -92,31 +92,34 @@ pub fn root(sources: &[Source]) -> Root {
 }
 
 fn is_room(name: &str) -> bool {
-    GROUND.contains(&name) || ROOMS.iter().any(|(room, _)| *room == name)
+    BASE_ROOMS.contains(&name) || ROOMS.iter().any(|(room, _)| *room == name)
 }
 
 fn may_use(room: &str) -> Vec<&'static str> {
     let others = ROOMS.iter().find(|(name, _)| *name == room).map_or(&[] as &[&str], |(_, others)| others);
-    GROUND.iter().chain(others).copied().collect()
+    BASE_ROOMS.iter().chain(others).copied().collect()
 }
 
-/// A room uses only itself and the rooms that [`ROOMS`] gives it.
-pub fn rooms(source: &Source, root: &Root) -> Vec<Breach> {
+/// A room uses only itself and the rooms that [`ROOMS`] lists for it.
+pub fn rooms(source: &RustSource, root: &Root) -> Vec<Breach> {
     let Some(room) = &source.room else { return Vec::new() };
     let breach = |line, rule| Breach { file: source.file.clone(), line, rule };
     if !is_room(room) {
         return vec![breach(
             1,
-            format!("`{room}` is a room that the table does not know; add it to tests/layering and ARCHITECTURE.md"),
+            format!("`{room}` is not in the table of rooms; add it to tests/layering and ARCHITECTURE.md"),
         )];
     }
     let allowed = may_use(room);
     let mut found = Vec::new();
-    for Named { segments, line, .. } in source.crate_paths() {
+    for NamedPath { segments, line, .. } in source.crate_paths() {
         let Some(first) = segments.first() else { continue };
         let used = if is_room(first) { first } else { root.get(first).unwrap_or(first) };
         if !is_room(used) {
-            found.push(breach(line, format!("`{used}` is no room and not opened by lib.rs; name the room it is from")));
+            found.push(breach(
+                line,
+                format!("`{used}` is not a room, and lib.rs does not export it; use the path of its room"),
+            ));
         } else if used != room && !allowed.contains(&used.as_str()) {
             let allowed = allowed.join(", ");
             found
@@ -126,13 +129,13 @@ pub fn rooms(source: &Source, root: &Root) -> Vec<Breach> {
     found
 }
 
-/// The pure rooms have no `async`, clock, entropy or I/O, and never name a store.
-pub fn purity(source: &Source) -> Vec<Breach> {
+/// The pure rooms have no `async`, clock, entropy or I/O, and never use a store.
+pub fn purity(source: &RustSource) -> Vec<Breach> {
     let Some(room) = source.room.as_deref().filter(|room| PURE.contains(room)) else { return Vec::new() };
     let breach = |line, what: &str, kind: &str| Breach {
         file: source.file.clone(),
         line,
-        rule: format!("`{what}` in {room}: {kind} stays outside of the pure rooms"),
+        rule: format!("`{what}` in {room}: pure rooms do not use {kind}"),
     };
     let words = source.code.iter().filter_map(|token| {
         let (word, kind) = IMPURE_WORDS.iter().find(|(word, _)| token.text == *word)?;
@@ -154,32 +157,33 @@ pub fn purity(source: &Source) -> Vec<Breach> {
     words.chain(macros).chain(paths).collect()
 }
 
-/// Features and targets are told apart where modules are declared, and in `marker.rs`.
-pub fn cfgs(source: &Source) -> Vec<Breach> {
+/// Conditions on features and targets are only at module declarations and in `marker.rs`.
+pub fn cfgs(source: &RustSource) -> Vec<Breach> {
     if ["lib.rs", "mod.rs", "marker.rs"].iter().any(|name| source.file.ends_with(&format!("/{name}"))) {
         return Vec::new();
     }
     let conditional = |word: &str| matches!(word, "feature" | "unix" | "windows") || word.starts_with("target_");
-    let wrong = |cfg: &Cfg| !cfg.on_module && !describes(cfg) && cfg.words.iter().any(|word| conditional(word));
+    let wrong =
+        |cfg: &Cfg| !cfg.on_module && !only_describes_types(cfg) && cfg.words.iter().any(|word| conditional(word));
     let breach = |cfg: Cfg| Breach {
         file: source.file.clone(),
         line: cfg.line,
-        rule: "cfg on a feature or target stands only at module declarations and in marker.rs".into(),
+        rule: "cfg on a feature or target is allowed only at module declarations and in marker.rs".into(),
     };
     source.cfgs().into_iter().filter(wrong).map(breach).collect()
 }
 
-/// Whether it only has a type described to TypeScript, which changes nothing of what is built: `derive(ts_rs::TS)`, `ts(…)`, or both.
-fn describes(cfg: &Cfg) -> bool {
+/// Whether the condition only derives a TypeScript description, which does not change the build: `derive(ts_rs::TS)`, `ts(…)`, or both.
+fn only_describes_types(cfg: &Cfg) -> bool {
     let derived = ["derive", "(", "ts_rs", "::", "TS", ")"];
-    let adds: Vec<&str> = cfg.adds.iter().map(String::as_str).collect();
+    let adds: Vec<&str> = cfg.added.iter().map(String::as_str).collect();
     let rest = match adds.strip_prefix(&derived) {
         Some([]) => return true,
         Some([",", rest @ ..]) => rest,
         Some(_) => return false,
         None => &adds[..],
     };
-    // One attribute, and nothing behind it.
+    // One attribute, and nothing after it.
     let mut depth = 0;
     let closes = rest.iter().position(|token| {
         depth += match *token {
@@ -192,15 +196,15 @@ fn describes(cfg: &Cfg) -> bool {
     rest.starts_with(&["ts", "("]) && closes == Some(rest.len() - 1)
 }
 
-/// Nothing unfinished is left in the sources.
+/// The sources contain no unfinished code.
 pub fn unfinished(file: &str, text: &str) -> Vec<Breach> {
     let marks = [concat!("todo", "!"), concat!("FIX", "ME")];
     lines_with(file, text, |line| {
-        marks.iter().find(|mark| line.contains(**mark)).map(|mark| format!("`{mark}` is left here"))
+        marks.iter().find(|mark| line.contains(**mark)).map(|mark| format!("`{mark}` must not be committed"))
     })
 }
 
-/// Nothing in the sources names a folder of the machine it was written on. People in samples are called ann.
+/// The sources contain no path of one machine. People in samples are called ann.
 pub fn machine_paths(file: &str, text: &str) -> Vec<Breach> {
     const HOMES: [&str; 3] = [concat!("/ho", "me/"), concat!("/Us", "ers/"), concat!(":\\Us", "ers\\")];
     const OTHERS: [&str; 2] = [concat!("/ro", "ot/"), concat!("/wo", "rk/")];
@@ -223,7 +227,7 @@ fn lines_with(file: &str, text: &str, rule: impl Fn(&str) -> Option<String>) -> 
     numbered.filter_map(|(at, line)| Some(Breach { file: file.to_owned(), line: at + 1, rule: rule(line)? })).collect()
 }
 
-/// The page that describes the rooms names each that is a folder; `page` is `None` as long as it is not written.
+/// The page that describes the rooms names each one that is a folder. `page` is `None` if it does not exist.
 pub fn architecture(page: Option<&str>, folders: &[String]) -> Vec<Breach> {
     let file = "ARCHITECTURE.md".to_owned();
     let Some(page) = page else {
@@ -263,7 +267,7 @@ mod tests {
             ("src/blob/mod.rs", "use crate::store::Store;", vec![1]),
             ("src/wasm/mod.rs", "use crate::{lang, engine, domain, value};", vec![]),
         ] {
-            let found = rooms(&Source::read(file, text), &Root::new());
+            let found = rooms(&RustSource::read(file, text), &Root::new());
             assert_eq!(rules(found, |breach| breach.line), lines, "{file}: {text}");
         }
     }
@@ -271,8 +275,8 @@ mod tests {
     #[test]
     fn a_re_export_hides_no_room() {
         let sources = [
-            Source::read("src/lib.rs", "pub use store::{Batch, Store as Port};\npub use crate::value::Value;"),
-            Source::read("src/store/mod.rs", "#[macro_export]\nmacro_rules! conformance { () => {} }"),
+            RustSource::read("src/lib.rs", "pub use store::{Batch, Store as Port};\npub use crate::value::Value;"),
+            RustSource::read("src/store/mod.rs", "#[macro_export]\nmacro_rules! conformance { () => {} }"),
         ];
         let root = root(&sources);
         for (text, breaches) in [
@@ -283,13 +287,13 @@ mod tests {
             ("use crate::*;", 1),
             ("use crate::Unknown;", 1),
         ] {
-            assert_eq!(rooms(&Source::read("src/domain/cvm.rs", text), &root).len(), breaches, "{text}");
+            assert_eq!(rooms(&RustSource::read("src/domain/cvm.rs", text), &root).len(), breaches, "{text}");
         }
     }
 
     #[test]
     fn an_unknown_room_is_found() {
-        assert_eq!(rooms(&Source::read("src/helpers.rs", ""), &Root::new()).len(), 1);
+        assert_eq!(rooms(&RustSource::read("src/helpers.rs", ""), &Root::new()).len(), 1);
     }
 
     #[test]
@@ -309,9 +313,9 @@ mod tests {
             "println!(\"hello\");",
         ] {
             for room in PURE {
-                assert_eq!(purity(&Source::read(&format!("src/{room}/mod.rs"), text)).len(), 1, "{room}: {text}");
+                assert_eq!(purity(&RustSource::read(&format!("src/{room}/mod.rs"), text)).len(), 1, "{room}: {text}");
             }
-            assert_eq!(purity(&Source::read("src/engine/mod.rs", text)), [], "{text}");
+            assert_eq!(purity(&RustSource::read("src/engine/mod.rs", text)), [], "{text}");
         }
         for text in [
             "// async, Instant, std::fs\nlet text = \"await\"; node.r#async",
@@ -320,7 +324,7 @@ mod tests {
             "fn print(line: &str) { self.print(line) }",
             "#[cfg(test)] mod tests { use std::fs; }",
         ] {
-            assert_eq!(purity(&Source::read("src/domain/cvm.rs", text)), [], "{text}");
+            assert_eq!(purity(&RustSource::read("src/domain/cvm.rs", text)), [], "{text}");
         }
     }
 
@@ -337,9 +341,9 @@ mod tests {
             "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS), inline)] struct S;",
             "struct S { #[cfg_attr(feature = \"typescript\", ts(optional), serde(skip))] a: u8 }",
         ] {
-            assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)).len(), 1, "{text}");
-            assert_eq!(cfgs(&Source::read("src/store/mod.rs", text)), [], "{text}");
-            assert_eq!(cfgs(&Source::read("src/marker.rs", text)), [], "{text}");
+            assert_eq!(cfgs(&RustSource::read("src/store/memory.rs", text)).len(), 1, "{text}");
+            assert_eq!(cfgs(&RustSource::read("src/store/mod.rs", text)), [], "{text}");
+            assert_eq!(cfgs(&RustSource::read("src/marker.rs", text)), [], "{text}");
         }
         for text in [
             "#[cfg(feature = \"file\")] #[doc(hidden)] pub(crate) mod native;",
@@ -350,12 +354,12 @@ mod tests {
             "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS), ts(rename = \"T\"))] struct S;",
             "#[cfg_attr(feature = \"typescript\", derive(ts_rs::TS))] struct S { #[cfg_attr(feature = \"typescript\", ts(as = \"Option<_>\"))] a: u8 }",
         ] {
-            assert_eq!(cfgs(&Source::read("src/store/memory.rs", text)), [], "{text}");
+            assert_eq!(cfgs(&RustSource::read("src/store/memory.rs", text)), [], "{text}");
         }
     }
 
     #[test]
-    fn what_is_unfinished_is_found() {
+    fn todo_and_fixme_are_found() {
         let text = ["fn f() {", concat!("  to", "do!()"), "}", concat!("// FIX", "ME later")].join("\n");
         assert_eq!(rules(unfinished("src/a.rs", &text), |breach| breach.line), [2, 4]);
         assert_eq!(unfinished("src/a.rs", "// all of it is done"), []);
@@ -396,9 +400,9 @@ mod tests {
 
     #[test]
     fn a_breach_reads_as_file_line_rule() {
-        let found = rooms(&Source::read("src/vm/heap.rs", "\nuse crate::store::Batch;"), &Root::new());
+        let found = rooms(&RustSource::read("src/vm/heap.rs", "\nuse crate::store::Batch;"), &Root::new());
         let shown = rules(found, |breach| breach.to_string());
-        let rule = "vm may not use store: a room uses only those before it (code, value, time, id, limits, marker, schema, decision)";
+        let rule = "vm may not use store: a room uses only those before it (error_code, value, time, id, limits, marker, schema, decision)";
         assert_eq!(shown, [format!("src/vm/heap.rs:2: {rule}")]);
     }
 }

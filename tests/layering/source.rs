@@ -1,42 +1,42 @@
-//! One source file as the rules see it: its room, its code without tests, the paths it names and its `cfg`s.
+//! A source file as the rules read it: its room, its code without tests, its paths and its `cfg`s.
 
 use std::path::Path;
 
 use super::tokens::{Token, tokens};
 
 /// A file under `src`.
-pub struct Source {
+pub struct RustSource {
     /// Relative to the checkout, with `/`.
     pub file: String,
-    /// The room's name; `None` for `lib.rs`, which only opens the rooms.
+    /// The room's name; `None` for `lib.rs`, which only declares the rooms.
     pub room: Option<String>,
-    /// The code that ships: what stands under `#[cfg(test)]` is left out.
+    /// The code that ships, without items under `#[cfg(test)]`.
     pub code: Vec<Token>,
-    /// Files, or folders of them, that this one declares for tests only (`#[cfg(test)] mod fixtures;`).
+    /// Files or folders that this file declares for tests only (`#[cfg(test)] mod fixtures;`).
     pub test_modules: Vec<String>,
     modules: Vec<String>,
 }
 
-/// A path as code names it, e.g. `crate::store::Batch`, with its groups and `super`s resolved.
+/// A path in the code, for example `crate::store::Batch`, with its groups and `super`s resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedPath {
     pub segments: Vec<String>,
     /// The name after `as`, else the last segment.
     pub name: String,
     pub line: usize,
 }
 
-/// A `cfg`, `cfg_attr` or `cfg!` and what it stands on.
+/// A `cfg`, `cfg_attr` or `cfg!`, and the item to which it applies.
 pub struct Cfg {
     pub words: Vec<String>,
     pub line: usize,
     pub on_module: bool,
-    /// What `cfg_attr` adds, as tokens.
-    pub adds: Vec<String>,
+    /// The attributes that `cfg_attr` adds, as tokens.
+    pub added: Vec<String>,
 }
 
-impl Source {
-    /// Reads `text`, the content of `file` (a path below `src/`, such as `src/store/mod.rs`).
+impl RustSource {
+    /// Reads `text`, the contents of `file` (a path below `src/`, such as `src/store/mod.rs`).
     pub fn read(file: &str, text: &str) -> Self {
         let below = file.strip_prefix("src/").unwrap_or(file);
         let mut modules: Vec<String> = below.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
@@ -53,14 +53,14 @@ impl Source {
         Self { file: file.to_owned(), room: modules.first().cloned(), code, test_modules, modules }
     }
 
-    /// Whether `module` (from [`Source::test_modules`]) is this file or a folder above it.
+    /// Whether `module` (from [`RustSource::test_modules`]) is this file or a folder above it.
     pub fn is_part_of(&self, module: &str) -> bool {
         let stem = self.file.trim_end_matches(".rs");
         stem == module || Path::new(stem).starts_with(module)
     }
 
-    /// Every path in the code that names something of this crate, with the leading `crate` taken off.
-    pub fn crate_paths(&self) -> Vec<Named> {
+    /// Every path in the code to an item of this crate, without the leading `crate`.
+    pub fn crate_paths(&self) -> Vec<NamedPath> {
         let inline = inline_modules(&self.code);
         let mut found = Vec::new();
         for (at, path) in paths(&self.code) {
@@ -70,7 +70,7 @@ impl Source {
                 "super" => {
                     let supers = path.segments.iter().take_while(|segment| *segment == "super").count();
                     let depth = self.modules.len() + inline[at];
-                    // Only what climbs out of the room can break a rule; the rest stays at home.
+                    // Only a path that leaves the room can break a rule.
                     if supers < depth {
                         continue;
                     }
@@ -78,13 +78,13 @@ impl Source {
                 }
                 _ => continue,
             };
-            found.push(Named { segments: rest, ..path });
+            found.push(NamedPath { segments: rest, ..path });
         }
         found
     }
 
-    /// Every path in the code as it is written, `use` groups spelled out.
-    pub fn paths(&self) -> Vec<Named> {
+    /// Every path in the code as written, with `use` groups expanded.
+    pub fn paths(&self) -> Vec<NamedPath> {
         paths(&self.code).into_iter().map(|(_, path)| path).collect()
     }
 
@@ -103,7 +103,7 @@ impl Source {
         names
     }
 
-    /// Every condition on features or targets; conditions on tests are gone with the tests.
+    /// Every condition on features or targets. Conditions on tests were removed with the tests.
     pub fn cfgs(&self) -> Vec<Cfg> {
         let code = &self.code;
         let mut found = Vec::new();
@@ -113,14 +113,14 @@ impl Source {
                 ("cfg", "!", "(") => at + 2,
                 _ => continue,
             };
-            let close = closing(code, open);
-            // In `cfg_attr(condition, attributes…)` only the condition counts.
+            let close = closing_index(code, open);
+            // Only the condition of `cfg_attr(condition, attributes…)` counts.
             let comma = (open + 1..close).find(|&i| code[i].text == "," && depth_between(code, open, i) == 1);
             let end = if code[at].text == "cfg_attr" { comma.unwrap_or(close) } else { close };
             let words =
                 code[open..end].iter().filter(|token| token.is_word()).map(|token| token.text.clone()).collect();
             let adds = code[end.min(close)..close].iter().skip(1).map(|token| token.text.clone()).collect();
-            found.push(Cfg { words, line: code[at].line, on_module: stands_on_module(code, close + 1), adds });
+            found.push(Cfg { words, line: code[at].line, on_module: applies_to_module(code, close + 1), added: adds });
         }
         found
     }
@@ -143,7 +143,7 @@ fn nesting(text: &str) -> i32 {
 }
 
 /// The index of the bracket that closes the one at `open`, or the end of the code.
-fn closing(code: &[Token], open: usize) -> usize {
+fn closing_index(code: &[Token], open: usize) -> usize {
     let mut depth = 0;
     for (at, token) in code.iter().enumerate().skip(open) {
         depth += nesting(&token.text);
@@ -155,15 +155,15 @@ fn closing(code: &[Token], open: usize) -> usize {
 }
 
 /// Whether the item after an attribute (whose `]` is at `at`) is a module.
-fn stands_on_module(code: &[Token], mut at: usize) -> bool {
+fn applies_to_module(code: &[Token], mut at: usize) -> bool {
     if text(code, at) != "]" {
         return false;
     }
     at += 1;
     loop {
         match (text(code, at), text(code, at + 1)) {
-            ("#", "[") => at = closing(code, at + 1) + 1,
-            ("pub", "(") => at = closing(code, at + 1) + 1,
+            ("#", "[") => at = closing_index(code, at + 1) + 1,
+            ("pub", "(") => at = closing_index(code, at + 1) + 1,
             ("pub", _) => at += 1,
             ("mod", _) => return true,
             _ => return false,
@@ -186,7 +186,7 @@ fn without_tests(all: &[Token]) -> (Vec<Token>, Vec<String>) {
             at += 1;
             continue;
         }
-        let item = closing(all, at + 1) + 1;
+        let item = closing_index(all, at + 1) + 1;
         let end = item_end(all, item);
         if let Some(position) = (item..end).find(|&i| text(all, i) == "mod")
             && text(all, position + 2) == ";"
@@ -204,7 +204,7 @@ fn is_test_condition(all: &[Token], at: usize) -> bool {
     words.starts_with(&["[", "cfg", "(", "test", ")"]) || words.starts_with(&["[", "cfg", "(", "all", "(", "test"])
 }
 
-/// One past the item that begins at `at`: its `;`, or the brace that closes its body.
+/// The index after the item that begins at `at`: after its `;`, or after the brace that closes its body.
 fn item_end(all: &[Token], at: usize) -> usize {
     let mut depth = 0;
     for (i, token) in all.iter().enumerate().skip(at) {
@@ -216,7 +216,7 @@ fn item_end(all: &[Token], at: usize) -> usize {
     all.len()
 }
 
-/// For each token, how many inline modules (`mod x { … }`) it stands in.
+/// For each token, the number of inline modules (`mod x { … }`) around it.
 fn inline_modules(code: &[Token]) -> Vec<usize> {
     let mut opened = Vec::new();
     let mut depth = 0;
@@ -234,8 +234,8 @@ fn inline_modules(code: &[Token]) -> Vec<usize> {
     depths
 }
 
-/// Every path, and the index of the token it begins with.
-fn paths(code: &[Token]) -> Vec<(usize, Named)> {
+/// Every path, and the index of its first token.
+fn paths(code: &[Token]) -> Vec<(usize, NamedPath)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < code.len() {
@@ -251,8 +251,8 @@ fn paths(code: &[Token]) -> Vec<(usize, Named)> {
     found
 }
 
-/// Reads `a::b`, `a::{b, c::d}`, `a::*` and `a::b as c`; answers where it stopped.
-fn path_tree(code: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
+/// Reads `a::b`, `a::{b, c::d}`, `a::*` and `a::b as c`; returns the index at which it stopped.
+fn path_tree(code: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<NamedPath>) -> usize {
     let mut segments = prefix.to_vec();
     let line = code.get(at).map_or(0, |token| token.line);
     while let Some(token) =
@@ -264,7 +264,7 @@ fn path_tree(code: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Nam
             break;
         }
         if text(code, at + 1) == "{" {
-            let close = closing(code, at + 1);
+            let close = closing_index(code, at + 1);
             at += 2;
             while at < close {
                 at = path_tree(code, at, &segments, out).max(at + 1);
@@ -286,17 +286,17 @@ fn path_tree(code: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Nam
         at += 2;
     }
     if segments.len() > prefix.len() {
-        out.push(Named { segments, name, line });
+        out.push(NamedPath { segments, name, line });
     }
     at
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::RustSource;
 
     fn crate_paths(file: &str, text: &str) -> Vec<String> {
-        Source::read(file, text).crate_paths().into_iter().map(|path| path.segments.join("::")).collect()
+        RustSource::read(file, text).crate_paths().into_iter().map(|path| path.segments.join("::")).collect()
     }
 
     #[test]
@@ -341,10 +341,10 @@ mod tests {
 
     #[test]
     fn a_file_can_belong_to_tests() {
-        let parent = Source::read("src/vm/mod.rs", "#[cfg(test)] mod fixtures;");
+        let parent = RustSource::read("src/vm/mod.rs", "#[cfg(test)] mod fixtures;");
         assert_eq!(parent.test_modules, ["src/vm/fixtures"]);
-        assert!(Source::read("src/vm/fixtures.rs", "").is_part_of("src/vm/fixtures"));
-        assert!(Source::read("src/vm/fixtures/deep.rs", "").is_part_of("src/vm/fixtures"));
-        assert!(!Source::read("src/vm/fixtures_of_all.rs", "").is_part_of("src/vm/fixtures"));
+        assert!(RustSource::read("src/vm/fixtures.rs", "").is_part_of("src/vm/fixtures"));
+        assert!(RustSource::read("src/vm/fixtures/deep.rs", "").is_part_of("src/vm/fixtures"));
+        assert!(!RustSource::read("src/vm/fixtures_of_all.rs", "").is_part_of("src/vm/fixtures"));
     }
 }

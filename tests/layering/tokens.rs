@@ -1,8 +1,7 @@
-//! Just enough of Rust's lexical grammar to tell code from comments and text: a list of tokens with their lines.
-//! What the tokens mean is read in `source.rs`.
+//! The part of Rust's lexical grammar that separates code from comments and text: a list of tokens with their lines. `source.rs` interprets the
+//! tokens.
 
-/// A piece of code. `::` is one token, every other punctuation is one character, and each literal is `""`, so that
-/// words inside text are never mistaken for code.
+/// A piece of code. `::` is one token, each other punctuation character is one, and each literal is `""`, so that words in text do not count as code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub text: String,
@@ -10,13 +9,13 @@ pub struct Token {
 }
 
 impl Token {
-    /// A name or a keyword; `r#async` keeps its prefix and is therefore no keyword.
+    /// A name or a keyword. `r#async` keeps its prefix, so it is not a keyword.
     pub fn is_word(&self) -> bool {
         self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
     }
 }
 
-/// Reads `text` to its end; comments and white space leave nothing behind.
+/// Reads `text` to its end. Comments and white space produce no tokens.
 pub fn tokens(text: &str) -> Vec<Token> {
     Lexer { chars: text.chars().collect(), at: 0, line: 1, out: Vec::new() }.run()
 }
@@ -91,7 +90,7 @@ impl Lexer {
         }
     }
 
-    /// `"…"` with escapes; prefixes such as `b` have been read already.
+    /// `"…"` with escapes. Prefixes such as `b` have been read already.
     fn quoted(&mut self) {
         let line = self.line;
         self.bump();
@@ -106,7 +105,7 @@ impl Lexer {
         self.out.push(Token { text: "\"\"".into(), line });
     }
 
-    /// `#"…"#` with as many hashes as it opens with.
+    /// `#"…"#` with the same number of hashes at both ends.
     fn raw_quoted(&mut self) {
         let line = self.line;
         let before = self.at;
@@ -138,7 +137,7 @@ impl Lexer {
                 self.bump();
                 self.out.push(Token { text: "\"\"".into(), line });
             }
-            // A lifetime or a label says nothing about layers.
+            // A lifetime or a label is irrelevant to the rules.
             _ => {
                 self.bump();
                 self.skip_while(|c| c.is_alphanumeric() || c == '_');
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_literals_hide_what_they_say() {
+    fn words_in_comments_and_literals_are_not_tokens() {
         let literal = "\"\"";
         for (code, expected) in [
             ("a // async\nb", vec!["a", "b"]),

@@ -1,5 +1,5 @@
-// How long a durable commit over node:fs takes beside what it costs raw: `node bench.mjs PACKAGE [COMMITS]`. Not a gate. Turn by turn,
-// so that both see the same disk.
+// Compares durable commits over node:fs with the raw disk operations: `node bench.mjs PACKAGE [COMMITS]`. The two alternate, so that both see the
+// same disk. The result is not a gate.
 
 import { mkdtemp, open, link, rm, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ const rounds = Number(process.argv[3] ?? 1000);
 const folder = await mkdtemp(join(tmpdir(), "runstate-bench-"));
 const bytes = new Uint8Array(400).fill(120);
 
-/** Temp, sync, link, remove, sync of the folder. */
+/** Writes and syncs a temporary file, links and removes it, and syncs the folder. */
 async function raw(i) {
   const temp = join(folder, `.tmp-${i}`);
   const file = await open(temp, "wx");

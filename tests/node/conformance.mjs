@@ -1,5 +1,5 @@
-// Runs the conformance suite in this process, each case on a real folder of its own: `node conformance.mjs PACKAGE`, where PACKAGE is
-// the built package with the test exports. Ends with a line as Rust's tests do.
+// Runs the conformance suite in this process, each case on its own folder: `node conformance.mjs PACKAGE`, where PACKAGE is the built package with
+// the test exports. The last line has the format of Rust's test runner.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,13 +9,13 @@ import { wasm } from "./package.mjs";
 
 const { conformanceCases, runConformanceCase } = wasm;
 
-// Unless the last line below is reached something is wrong: a promise that never settles lets Node end with success.
+// The last line below resets the exit code. Without it, a promise that never settles would let Node end with success.
 process.exitCode = 1;
 const begun = performance.now();
 const failed = [];
 let running = "";
 process.on("exit", () => {
-  if (running !== "") console.log(`test ${running} ... FAILED: it never came to its end`);
+  if (running !== "") console.log(`test ${running} ... FAILED: it did not end`);
 });
 
 const cases = conformanceCases();

@@ -1,5 +1,5 @@
-// What stores on files promise in Node: folders that are none, disks that fail, hosts without files. `node disks.mjs PACKAGE FOLDER`.
-// Disks fail by files that are replaced by failing ones.
+// Errors of file stores in Node: invalid folders, failing disks, hosts without files. Run `node disks.mjs PACKAGE FOLDER`. A failing disk is
+// simulated by replacing calls of the file system.
 
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -11,23 +11,23 @@ const folder = process.argv[3];
 const at = (name) => join(folder, name);
 const open = (url) => wasm.Runstate.open(url, "{}");
 
-/** The error that something is refused with: the WebAssembly itself throws it as JSON text. */
-const refused = async (promise) => {
+/** The error of a promise that rejects. The WebAssembly throws errors as JSON text. */
+const refusal = async (promise) => {
   const thrown = await promise.then(() => assert.fail("it was not refused"), (thrown) => thrown);
   return JSON.parse(thrown);
 };
 const fails = (code) => () => {
   throw Object.assign(new Error(`${code}: as a disk would say`), { code });
 };
-/** Files with one failing call: a call of the object itself, or `file.CALL` of a created file. */
+/** File system calls of which one fails: a call of the object itself, or `file.CALL` of a created file. */
 const failing = (call, code) => {
   if (!call.startsWith("file.")) return { [call]: fails(code) };
   const name = call.slice("file.".length);
   const fail = name === "sync" ? async () => fails(code)() : fails(code);
   return { create: (path) => Object.assign(files.create(path), { [name]: fail }) };
 };
-/** Runs `act` while the calls of `changed` stand in for those of node:fs. */
-const over = async (changed, act) => {
+/** Runs `act` while the calls of `changed` replace those of node:fs. */
+const withReplaced = async (changed, act) => {
   wasm.provideFiles({ ...files, ...changed });
   try {
     return await act();
@@ -40,31 +40,31 @@ const tests = {
   async "a folder that holds something else is left alone"() {
     mkdirSync(at("other"));
     writeFileSync(at("other/mine.txt"), "mine");
-    const error = await refused(open(`file:${at("other")}`));
+    const error = await refusal(open(`file:${at("other")}`));
     assert.equal(error.code, "unavailable");
     assert.match(error.message, /mine\.txt/);
     assert.deepEqual(readdirSync(at("other")), ["mine.txt"]);
     writeFileSync(at("file"), "");
-    assert.match((await refused(open(`file:${at("file")}`))).message, /a store is a folder/);
-    assert.match((await refused(open(`file:${at("file/below")}`))).message, /a store is a folder/);
+    assert.match((await refusal(open(`file:${at("file")}`))).message, /a store is a folder/);
+    assert.match((await refusal(open(`file:${at("file/below")}`))).message, /a store is a folder/);
   },
 
   async "a network file system needs a single process"() {
     const table = `22 1 0:25 / / rw shared:3 - nfs4 server:/ rw\n`;
     const mounts = async (path) => ({ at: (await files.mounts(path)).at, table });
-    await over({ mounts }, async () => {
-      const error = await refused(open(`file:${at("network")}`));
+    await withReplaced({ mounts }, async () => {
+      const error = await refusal(open(`file:${at("network")}`));
       assert.equal(error.code, "unsupported");
       assert.match(error.message, /nfs4/);
       await (await open(`file:${at("network")}?single_process`)).close();
     });
   },
 
-  async "without hard links a single process goes on"() {
+  async "without hard links a single process works"() {
     for (const code of ["EPERM", "ENOTSUP", "EISDIR"]) {
-      await over({ link: fails(code) }, async () => {
+      await withReplaced({ link: fails(code) }, async () => {
         const url = `file:${at(`links-${code}`)}`;
-        assert.equal((await refused(open(url))).code, "unsupported", code);
+        assert.equal((await refusal(open(url))).code, "unsupported", code);
         const notes = await wasm.NodeNotes.open(`${url}?single_process`);
         await notes.add("a");
         await notes.add("b");
@@ -75,7 +75,7 @@ const tests = {
     }
   },
 
-  async "a disk that fails is told apart"() {
+  async "each disk failure has its own error"() {
     const url = `file:${at("fails")}`;
     await (await wasm.NodeNotes.open(url)).add("before");
     const cases = [
@@ -86,30 +86,30 @@ const tests = {
       ["file.write", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
       ["file.sync", "EIO", /^unavailable: .*nothing was written.*EIO: as a disk would say/],
       ["link", "EACCES", /^read_only: /],
-      // Whether it is there is not known: the caller asks.
+      // The link may exist, so the outcome is unknown and the caller must check it.
       ["link", "EIO", /^unknown_outcome: /],
     ];
-    for (const [call, code, said] of cases) {
-      await over(failing(call, code), async () => {
+    for (const [call, code, message] of cases) {
+      await withReplaced(failing(call, code), async () => {
         const notes = await wasm.NodeNotes.open(url);
-        await assert.rejects(notes.add("never"), { message: said }, `${call} ${code}`);
+        await assert.rejects(notes.add("never"), { message }, `${call} ${code}`);
       });
     }
     const notes = await wasm.NodeNotes.open(url);
     assert.deepEqual(await notes.ids(), ["before"]);
   },
 
-  async "a file is written in pieces and read here and there"() {
+  async "a file is written in pieces and read at offsets"() {
     mkdirSync(at("pieces"));
     const pieces = [3, 70_000, 1].map((length, n) => new Uint8Array(length).fill(n + 1));
     assert.equal(await wasm.tryPieces(at("pieces"), pieces), undefined);
     assert.deepEqual(readdirSync(at("pieces")), ["broken"]);
   },
 
-  // From here on nothing works any more: first the files are taken away.
-  async "a host without files says so"() {
+  // The last test, because it removes the file system.
+  async "a host without files is a clear error"() {
     wasm.provideFiles(undefined);
-    const error = await refused(open(`file:${at("nowhere")}`));
+    const error = await refusal(open(`file:${at("nowhere")}`));
     assert.equal(error.code, "unsupported");
     assert.match(error.message, /this host has no files/);
     assert.ok(!readdirSync(folder).includes("nowhere"));

@@ -4,54 +4,55 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use runstate::store::file::{FileStore, Options, SnapshotPolicy};
+use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
 use runstate::testing::Notes;
 
-use super::syscalls::durability::{Durability, Report};
+use super::syscalls::durability::{Durability, DurabilityReport};
 use super::syscalls::strace::Tracer;
-use super::{Adding, on_tokio, script};
+use super::{NoteWriter, block_on_tokio, node_script};
 
-/// The store creates the folders above it.
+/// The folder of the store. The store also creates its parents.
 const STORE: &str = "above/folder/store";
 
 /// Commit files after which the next commit makes a snapshot due.
 const COMMITS: u64 = 511;
 
-/// Creates a store with so many commits.
+/// Creates a store with [`COMMITS`] commits.
 async fn fill(folder: PathBuf) {
-    let options = Options { snapshots: SnapshotPolicy::NEVER, ..Options::default() };
+    let options = FileStoreOptions { snapshots: SnapshotPolicy::NEVER, ..FileStoreOptions::default() };
     let store = FileStore::open(folder, options).await.unwrap();
     // The first commit declares the collection of notes.
-    let notes = Notes::of(Arc::new(store)).await.unwrap();
+    let notes = Notes::open(Arc::new(store)).await.unwrap();
     for seq in 2..=COMMITS {
         notes.add(&format!("note-{seq}")).await.unwrap();
     }
 }
 
 /// A process in Node that adds notes.
-struct Scene {
+struct NodeTrace {
     folder: tempfile::TempDir,
     script: Command,
     tracer: Tracer,
 }
 
-impl Scene {
-    /// None, and a line that says so, where the package or the tracer is missing.
+impl NodeTrace {
+    /// Returns `None` and prints a line if the package or the tracer is missing.
     fn new(test: &str) -> Option<Self> {
-        let (script, tracer) = (script(test, "notes.mjs")?, Tracer::new(test)?);
+        let (script, tracer) = (node_script(test, "notes.mjs")?, Tracer::new(test)?);
         Some(Self { folder: tempfile::tempdir().unwrap(), script, tracer })
     }
 
-    /// Without symbolic links, as the kernel prints it.
+    /// The folder without symbolic links, as the kernel prints it.
     fn root(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap()
     }
 
-    /// Adds this number of notes and acknowledges each.
-    fn run(&self, notes: usize, unsynced: &[&str]) -> Report {
+    /// Runs the process, which adds this number of notes and acknowledges each, and checks its system calls.
+    fn run(&self, notes: usize, unsynced: &[&str]) -> DurabilityReport {
         let (root, mut command) = (self.root(), self.tracer.command(&self.script));
         command.stdout(Stdio::piped());
-        let (_, well) = Adding::begin(command, &root.join(STORE), "acknowledged", notes).ready().go().end();
+        let (_, well) =
+            NoteWriter::spawn(command, &root.join(STORE), "acknowledged", notes).wait_ready().start().finish();
         assert!(well);
         Durability::new(&root).with_unsynced(unsynced).check(&self.tracer.events())
     }
@@ -65,7 +66,7 @@ fn in_store(paths: &[impl AsRef<Path>]) -> Vec<String> {
 #[test]
 fn commits_in_node_are_acknowledged_after_bytes_and_names_are_synced() {
     const TEST: &str = "durability::commits_in_node_are_acknowledged_after_bytes_and_names_are_synced";
-    let Some(scene) = Scene::new(TEST) else { return };
+    let Some(scene) = NodeTrace::new(TEST) else { return };
     let report = scene.run(2, &[]);
     assert_eq!(report.breaches, Vec::<String>::new());
     let published = [
@@ -82,8 +83,8 @@ fn commits_in_node_are_acknowledged_after_bytes_and_names_are_synced() {
 #[test]
 fn commits_in_node_are_removed_after_their_snapshot_is_synced() {
     const TEST: &str = "durability::commits_in_node_are_removed_after_their_snapshot_is_synced";
-    let Some(scene) = Scene::new(TEST) else { return };
-    on_tokio(fill(scene.root().join(STORE)));
+    let Some(scene) = NodeTrace::new(TEST) else { return };
+    block_on_tokio(fill(scene.root().join(STORE)));
     let store = |folder| format!("{STORE}/{folder}");
     let unsynced = ["", "above", "above/folder", STORE, &store("commits"), &store("snapshots")];
     let report = scene.run(1, &unsynced);

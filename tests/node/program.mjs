@@ -1,13 +1,13 @@
-// Loads, starts and answers a program as a user of the package does: `node program.mjs PACKAGE URL`, the program on stdin as
-// `{ load, start, answers }`. Says the execution at its end, as JSON.
+// Loads, starts and answers a program through the public API: `node program.mjs PACKAGE URL`, with `{ load, start, answers }` on stdin. It prints the
+// execution as JSON.
 
 import { readFileSync } from "node:fs";
 
-import { given, runstate } from "./package.mjs";
+import { withoutNulls, runstate } from "./package.mjs";
 
 const { load, start, answers } = JSON.parse(readFileSync(0, "utf8"));
 const rs = await runstate.open(process.argv[3]);
-await rs.cvm.load(given(load));
+await rs.cvm.load(withoutNulls(load));
 const run = await rs.cvm.start(start.program, { id: start.id ?? undefined, input: start.input ?? undefined });
 for (const answer of answers) {
   const { calls } = await run.show();

@@ -1,4 +1,4 @@
-// Plays the script on stdin on the store of a URL, and says what it came to, both as JSON: `node script.mjs PACKAGE URL`.
+// Plays the script on stdin on the store of a URL and prints its outcome; both are JSON. Run `node script.mjs PACKAGE URL`.
 
 import { readFileSync } from "node:fs";
 

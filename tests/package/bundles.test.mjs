@@ -1,5 +1,5 @@
-// The package in bundles of one classic file, which do not know their own address by `import.meta`: for Node, pages, workers and the hosts of
-// extensions. They find the WebAssembly beside them; where it is not, the error names the line that helps.
+// The package in bundles of one classic script, which have no `import.meta`: for Node, pages, workers and extension hosts. They find the WebAssembly
+// beside them; if it is missing, the error names the remedy.
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -11,25 +11,25 @@ import { test } from "node:test";
 import { FOR_NODE, FOR_PAGES, inOneFile } from "./support/bundlers.js";
 import { html, policy, served, visit, observe } from "./support/page.js";
 import { project } from "./support/project.js";
-import { SAID, esm, slim } from "./support/tour.js";
+import { OUTPUT, esm, slim } from "./support/tour.js";
 
 const IN_NODE = 'tour("memory:").then(console.log).then(() => tour("file:store")).then(console.log);';
-const TWICE = `${SAID}\n${SAID}\n`;
+const TWICE = `${OUTPUT}\n${OUTPUT}\n`;
 
-const IN_PAGE = 'globalThis.said = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
+const IN_PAGE = 'globalThis.outcome = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
 
-/** Reports how opening failed. */
+/** Opens a store and reports the failure. */
 const FAILING = `
 import { open, RunstateError } from "runstate";
-globalThis.said = open("memory:").then(
+globalThis.outcome = open("memory:").then(
   () => "opened",
   (error) => ({ typed: error instanceof RunstateError, code: error.code, retryable: error.retryable, message: error.message }),
 );`;
-const PRINTING = `${FAILING}\nglobalThis.said.then((said) => console.log(JSON.stringify(said)));\n`;
+const PRINTING = `${FAILING}\nglobalThis.outcome.then((outcome) => console.log(JSON.stringify(outcome)));\n`;
 
 const COPY = /Copy node_modules\/runstate\/dist\/runstate_(node_)?bg\.wasm (beside|to) .*import \{ init, open \} from "runstate\/slim"; await init\(bytes\)/;
 
-/** A copy of the output of a build, in a folder beside which no package is installed. */
+/** Copies the output of a build to a folder without an installed package beside or above it. */
 async function copyOutput(t, here) {
   const folder = await mkdtemp(join(tmpdir(), "runstate-shipped-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
@@ -46,7 +46,7 @@ for (const { name, build, assets = false } of FOR_NODE) {
     assert.equal(await here.run("node", "out/main.cjs"), TWICE);
   });
 
-  test(`${name}: the bundle runs with the WebAssembly beside it, wherever it is started`, async (t) => {
+  test(`${name}: the bundle runs with the WebAssembly beside it anywhere`, async (t) => {
     const here = await project(t, { "main.js": esm(IN_NODE) });
     await build(here);
     const folder = await copyOutput(t, here);
@@ -66,9 +66,10 @@ for (const { name, build, assets = false } of FOR_NODE) {
   });
 }
 
-test("a bundle for Node in a window of Electron, which has `document` and `require`", async (t) => {
+test("a bundle for Node runs in a window of Electron", async (t) => {
   const here = await project(t, { "main.js": esm(IN_NODE) });
   await FOR_NODE[0].build(here);
+  // Such a window has `document` and `require`.
   const window = 'Object.assign(globalThis, { window: globalThis, document: { currentScript: null, visibilityState: "visible", addEventListener() {}, removeEventListener() {} } });';
   const electron = 'Object.defineProperty(process.versions, "electron", { value: "37.0.0" });';
   assert.equal(await here.run("node", "-e", `${window}${electron}require("./out/main.cjs")`), TWICE);
@@ -79,7 +80,7 @@ for (const { name, build, assets = false } of FOR_PAGES) {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": esm(IN_PAGE) });
     await build(here);
     if (!assets) for (const file of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) await copyWasm(here, file, join(here.folder, "out"));
-    await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+    await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
   });
 
   if (assets) continue;
@@ -87,8 +88,8 @@ for (const { name, build, assets = false } of FOR_PAGES) {
     const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript" }), "main.js": FAILING });
     await build(here);
     await served({ "/": here.folder }, async (url) => {
-      const { said } = await observe(url);
-      const { message, ...rest } = said;
+      const { outcome } = await observe(url);
+      const { message, ...rest } = outcome;
       assert.deepEqual(rest, { typed: true, code: "io", retryable: false });
       assert.match(message, /the server answered 404 for .*\/out\/runstate_bg\.wasm/);
       assert.match(message, COPY);
@@ -97,17 +98,17 @@ for (const { name, build, assets = false } of FOR_PAGES) {
 }
 
 test("a classic worker finds the WebAssembly beside it", async (t) => {
-  const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.said = new Promise((resolve, reject) => { const worker = new Worker("/out/main.js"); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); });</script>';
+  const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.outcome = new Promise((resolve, reject) => { const worker = new Worker("/out/main.js"); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); });</script>';
   const work = 'tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));';
   const here = await project(t, { "index.html": page, "main.js": esm(work) });
   await FOR_PAGES[0].build(here);
   for (const file of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) await copyWasm(here, file, join(here.folder, "out"));
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("a worker of a blob: the error names the line that helps", async (t) => {
-  const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.said = fetch("/out/main.js").then((response) => response.blob()).then((blob) => new Promise((resolve, reject) => { const worker = new Worker(URL.createObjectURL(blob)); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); }));</script>';
-  const here = await project(t, { "index.html": page, "main.js": `${FAILING}\nglobalThis.said.then(postMessage);\n` });
+test("in a blob worker the error names the line that helps", async (t) => {
+  const page = '<!doctype html><title>tour</title><link rel="icon" href="data:,"><script>globalThis.outcome = fetch("/out/main.js").then((response) => response.blob()).then((blob) => new Promise((resolve, reject) => { const worker = new Worker(URL.createObjectURL(blob)); worker.onmessage = ({ data }) => resolve(data); worker.onerror = ({ message }) => reject(new Error(message)); }));</script>';
+  const here = await project(t, { "index.html": page, "main.js": `${FAILING}\nglobalThis.outcome.then(postMessage);\n` });
   await FOR_PAGES[0].build(here);
   await served({ "/": here.folder }, async (url) => {
     const { typed, code, message } = await visit(url);
@@ -116,18 +117,18 @@ test("a worker of a blob: the error names the line that helps", async (t) => {
   });
 });
 
-/** Begun by bytes that the bundle holds. */
+/** Imports the bytes of both modules into the bundle. */
 const BYTES = `
 import runtime from "runstate/runstate.wasm";
 import compiler from "runstate/compiler.wasm";
 `;
-const IN_ONE = slim(`${BYTES}\nconst begun = init(runtime, { compilerWasm: compiler });`, `globalThis.said = begun.then(() => tour("memory:")).then(async (first) => [first, await tour("indexeddb:tour")]);`);
+const IN_ONE = slim(`${BYTES}\nconst begun = init(runtime, { compilerWasm: compiler });`, `globalThis.outcome = begun.then(() => tour("memory:")).then(async (first) => [first, await tour("indexeddb:tour")]);`);
 
-test("one file that holds all bytes runs under a strict Content-Security-Policy", async (t) => {
+test("a bundle with all bytes runs under a strict content security policy", async (t) => {
   const strict = policy("default-src 'none'; img-src data:; script-src 'self' 'wasm-unsafe-eval'");
   const here = await project(t, { "index.html": html("/out/main.js", { type: "text/javascript", ...strict }), "main.js": IN_ONE });
   await inOneFile(here);
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
 test("`runstate/compiler` compiles by bytes, for `cvm.load` too", async (t) => {
@@ -136,7 +137,7 @@ import wasm from "runstate/compiler.wasm";
 import runtime from "runstate/runstate.wasm";
 import { compile, init } from "runstate/compiler";
 import * as slim from "runstate/slim";
-globalThis.said = (async () => {
+globalThis.outcome = (async () => {
   await init(wasm);
   const { bytecode } = await compile("one", "1 + 1");
   await slim.init(runtime, { compile });
@@ -151,36 +152,38 @@ globalThis.said = (async () => {
   await served({ "/": here.folder }, async (url) => assert.equal(await visit(url), true));
 });
 
-/** A host of web extensions calls the bundle as a function: there is no script, no `__dirname`, and `require` gives the host alone. */
+/**
+ * A web extension host, which calls the bundle as a function: without a script, without `__dirname`, and with a `require` that finds only the host.
+ */
 const HOST = `<!doctype html><title>host</title><link rel="icon" href="data:,"><script>
-globalThis.said = fetch("/out/main.js").then((response) => response.text()).then((code) => {
+globalThis.outcome = fetch("/out/main.js").then((response) => response.text()).then((code) => {
   new Function("module", "exports", "require", code)({ exports: {} }, {}, () => { throw new Error("there is no such module"); });
-  return globalThis.said;
+  return globalThis.outcome;
 });</script>`;
 
-test("the host of web extensions: the error names the line that helps, and with that line it runs", async (t) => {
+test("in a web extension host the line that the error names helps", async (t) => {
   const failing = await project(t, { "index.html": HOST, "main.js": FAILING });
   await FOR_PAGES[1].build(failing);
   await served({ "/": failing.folder }, async (url) => {
     const { typed, code, message } = await visit(url);
     assert.deepEqual({ typed, code }, { typed: true, code: "io" });
-    assert.match(message, /does not know its own address/);
+    assert.match(message, /the address of this script is unknown/);
     assert.match(message, COPY);
   });
   const here = await project(t, { "index.html": HOST, "main.js": IN_ONE });
   await inOneFile(here, "cjs");
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
-test("a page of a file, as a window of Electron without Node: the error names the line that helps, and with it it runs", async (t) => {
+test("in a file: page the line that the error names helps", async (t) => {
   const page = html("out/main.js", { type: "text/javascript" });
   const at = (here) => pathToFileURL(join(here.folder, "index.html")).href;
   const failing = await project(t, { "index.html": page, "main.js": FAILING });
   await FOR_PAGES[0].build(failing);
-  const { said } = await observe(at(failing));
-  assert.deepEqual({ typed: said.typed, code: said.code }, { typed: true, code: "unavailable" });
-  assert.match(said.message, COPY);
+  const { outcome } = await observe(at(failing));
+  assert.deepEqual({ typed: outcome.typed, code: outcome.code }, { typed: true, code: "unavailable" });
+  assert.match(outcome.message, COPY);
   const here = await project(t, { "index.html": page, "main.js": IN_ONE });
   await inOneFile(here);
-  assert.deepEqual(await visit(at(here)), [SAID, SAID]);
+  assert.deepEqual(await visit(at(here)), [OUTPUT, OUTPUT]);
 });

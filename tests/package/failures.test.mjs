@@ -1,4 +1,4 @@
-// What keeps the package from opening is a `RunstateError` with a code and advice; and what an error that is not caught prints.
+// Failures to load the package are a `RunstateError` with a code and a remedy. An uncaught error prints a short message.
 
 import assert from "node:assert/strict";
 import { truncate, rm, writeFile } from "node:fs/promises";
@@ -8,50 +8,50 @@ import { test } from "node:test";
 import { html, policy, served, observe } from "./support/page.js";
 import { project, tool } from "./support/project.js";
 
-/** The page says how opening failed. */
+/** A page that opens a store and reports the failure. */
 const FAILING = `
 import { open, RunstateError } from "runstate";
 const seen = (error) => ({ typed: error instanceof RunstateError, code: error.code, retryable: error.retryable, message: error.message });
-globalThis.said = open("memory:").then(() => "opened", seen);`;
+globalThis.outcome = open("memory:").then(() => "opened", seen);`;
 
 const WASM = "**/*_bg.wasm";
-const fulfilled = (answer) => (page) => page.route(WASM, (route) => route.fulfill(answer));
+const respondWith = (answer) => (page) => page.route(WASM, (route) => route.fulfill(answer));
 
 const PAGES = [
   {
     name: "a server without the file",
-    prepare: fulfilled({ status: 404, body: "not there" }),
+    prepare: respondWith({ status: 404, body: "not there" }),
     code: "io",
     message: /^runstate_bg\.wasm cannot be loaded: the server answered 404 for http.*\. Copy node_modules\/runstate\/dist\/runstate_bg\.wasm to http/,
   },
   {
     name: "a server in trouble",
-    prepare: fulfilled({ status: 503, body: "later" }),
+    prepare: respondWith({ status: 503, body: "later" }),
     code: "unavailable",
     retryable: true,
     message: /the server answered 503/,
   },
   {
     name: "a server that answers with a page",
-    prepare: fulfilled({ status: 200, contentType: "text/html", body: "<!doctype html><title>app</title>" }),
+    prepare: respondWith({ status: 200, contentType: "text/html", body: "<!doctype html><title>app</title>" }),
     code: "io",
     message: /is not WebAssembly but begins with "<!doctype.*, a page: the server has no such file/,
   },
   {
     name: "a page that is called WebAssembly",
-    prepare: fulfilled({ status: 200, contentType: "application/wasm", body: "<!doctype html><title>app</title>" }),
+    prepare: respondWith({ status: 200, contentType: "application/wasm", body: "<!doctype html><title>app</title>" }),
     code: "io",
     message: /is damaged, or is not the runstate\/runstate\.wasm of this version \(.*magic/,
   },
   {
     name: "a file that ends early",
-    prepare: fulfilled({ status: 200, contentType: "application/wasm", body: Buffer.from("\0asm\x01\0\0\0\x01\x05", "latin1") }),
+    prepare: respondWith({ status: 200, contentType: "application/wasm", body: Buffer.from("\0asm\x01\0\0\0\x01\x05", "latin1") }),
     code: "io",
     message: /is damaged, or is not/,
   },
   {
     name: "the WebAssembly of something else",
-    prepare: fulfilled({ status: 200, contentType: "application/wasm", body: Buffer.from("\0asm\x01\0\0\0", "latin1") }),
+    prepare: respondWith({ status: 200, contentType: "application/wasm", body: Buffer.from("\0asm\x01\0\0\0", "latin1") }),
     code: "io",
     message: /is damaged, or is not/,
   },
@@ -78,49 +78,49 @@ const PAGES = [
 ];
 
 for (const { name, prepare, options, code, retryable = false, message } of PAGES) {
-  test(`opening in a page fails by name: ${name}`, async (t) => {
+  test(`opening in a page fails with its reason: ${name}`, async (t) => {
     const here = await project(t, { "index.html": html("/out/main.js", options), "main.js": FAILING });
     await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--outdir=out", "--log-level=warning");
     await here.run("cp", "node_modules/runstate/dist/runstate_bg.wasm", "out/");
     await served({ "/": here.folder }, async (url) => {
-      const { said } = await observe(url, prepare);
-      const { message: told, ...rest } = said;
-      assert.deepEqual(rest, { typed: true, code, retryable }, told);
-      assert.match(told, message);
+      const { outcome } = await observe(url, prepare);
+      const { message: text, ...rest } = outcome;
+      assert.deepEqual(rest, { typed: true, code, retryable }, text);
+      assert.match(text, message);
     });
   });
 }
 
-/** Says how opening failed in Node, or that it did not. */
+/** A program for Node that opens a store and prints the outcome. */
 const IN_NODE = `
 import { open, RunstateError } from "runstate";
-const said = await open("memory:").then(
+const outcome = await open("memory:").then(
   (rs) => rs.close().then(() => ({ opened: true })),
   ({ code, message, constructor }) => ({ typed: constructor === RunstateError, code, message }),
 );
-console.log(JSON.stringify(said));`;
+console.log(JSON.stringify(outcome));`;
 
 const BESIDE = "node_modules/runstate/dist/runstate_node_bg.wasm";
 
-test("opening in Node fails by name: the file is missing, ends early, or is something else", async (t) => {
+test("opening in Node fails with the reason for each broken file", async (t) => {
   const here = await project(t, { "main.js": IN_NODE });
-  const said = async () => JSON.parse(await here.run("node", "main.js"));
+  const openInNode = async () => JSON.parse(await here.run("node", "main.js"));
   const beside = join(here.folder, BESIDE);
   await truncate(beside, 100_000);
-  const short = await said();
+  const short = await openInNode();
   assert.deepEqual([short.typed, short.code], [true, "io"]);
   assert.match(short.message, /runstate_node_bg\.wasm is damaged, or is not the runstate\/node\.wasm of this version/);
   await writeFile(beside, "<!doctype html>");
-  const page = await said();
+  const page = await openInNode();
   assert.deepEqual([page.typed, page.code], [true, "io"]);
   assert.match(page.message, /is not WebAssembly but begins with "<!doctype html>"/);
   await rm(beside);
-  const missing = await said();
+  const missing = await openInNode();
   assert.deepEqual([missing.typed, missing.code], [true, "io"]);
-  assert.match(missing.message, /runstate_node_bg\.wasm is not there\. Copy node_modules\/runstate\/dist\/runstate_node_bg\.wasm to /);
+  assert.match(missing.message, /runstate_node_bg\.wasm does not exist\. Copy node_modules\/runstate\/dist\/runstate_node_bg\.wasm to /);
 });
 
-test("`init` says what it takes, and which WebAssembly it was not", async (t) => {
+test("`init` names its accepted sources and the wrong WebAssembly", async (t) => {
   const main = `
 import { readFileSync } from "node:fs";
 import { init } from "runstate/slim";
@@ -133,13 +133,13 @@ console.log("begun");`;
   const here = await project(t, { "main.js": main });
   const lines = (await here.run("node", "main.js")).trimEnd().split("\n");
   assert.equal(lines.length, 6, lines.join("\n"));
-  for (const line of lines.slice(0, 3)) assert.match(line, /^RunstateError usage the source of runstate\/node\.wasm is its address, a response, its bytes or its module, not /);
+  for (const line of lines.slice(0, 3)) assert.match(line, /^RunstateError usage the source of runstate\/node\.wasm must be a URL, a response, bytes or a module, not /);
   assert.match(lines[3], /^RunstateError io .*the given source is not WebAssembly/);
   assert.match(lines[4], /^RunstateError io .*is not the runstate\/node\.wasm of this version/);
   assert.equal(lines[5], "begun");
 });
 
-test("Node compiles beside its thread, and loads no `fetch`, which would take it as long", async (t) => {
+test("Node compiles off its main thread and does not load `fetch`", async (t) => {
   const main = `
 const refuse = { construct() { throw new Error("this compiles on the thread") } };
 WebAssembly.Module = new Proxy(WebAssembly.Module, refuse);
@@ -161,7 +161,7 @@ for (const [format, main, type] of [
   ["import", 'import { open } from "runstate";\nawait open("file:/dev/null/store");\n', "module"],
   ["require", 'require("runstate").open("file:/dev/null/store");\n', "commonjs"],
 ]) {
-  test(`an error that is not caught prints what failed, not the package: ${format}`, async (t) => {
+  test(`an uncaught error prints what failed, not the package: ${format}`, async (t) => {
     const here = await project(t, { "main.js": main }, { type });
     const { stderr } = await here.run("node", "main.js").then(() => assert.fail("it opened"), ({ cause }) => cause);
     assert.match(stderr, /RunstateError: .*\/dev\/null\/store/);

@@ -1,14 +1,14 @@
-// The package in programs outside of pages: Node with `import` and `require`, Deno, Bun, and its command.
+// The package outside of pages: Node with `import` and `require`, Deno, Bun, Jest, and its command line.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { project, tool } from "./support/project.js";
-import { SAID, cjs, esm } from "./support/tour.js";
+import { OUTPUT, cjs, esm } from "./support/tour.js";
 
-/** On memory, and on files, which hosts with files have. */
+/** Runs the tour in memory and on files. */
 const BOTH = 'console.log(await tour("memory:"));\nconsole.log(await tour("file:store"));';
-const TWICE = `${SAID}\n${SAID}\n`;
+const TWICE = `${OUTPUT}\n${OUTPUT}\n`;
 
 test("Node, import", async (t) => {
   const here = await project(t, { "main.js": esm(BOTH) });
@@ -74,7 +74,7 @@ test("a week passes", async () => {
 
 test("a store on files, and its errors", async () => {
   const rs = await open("file:store");
-  await expect(rs.cvm.run("nobody")).rejects.toThrow(RunstateError);
+  await expect(rs.cvm.run("missing")).rejects.toThrow(RunstateError);
   await rs.close();
 });
 `;
@@ -87,7 +87,7 @@ test("npx runstate", async (t) => {
   const npx = (...words) => here.run("npx", "--no-install", "runstate", ...words);
   assert.match(await npx("--help"), /run.*\n(.|\n)*answer/);
   const exit = await npx("run", "greet.ts", "--store", "file:store").then(() => 0, ({ cause }) => cause.code);
-  assert.equal(exit, 3, "it waits, and nobody is there to ask");
+  assert.equal(exit, 3, "the execution waits, and standard input is not a terminal");
   const { id, status } = JSON.parse(await npx("list", "--store", "file:store", "--json"));
   assert.equal(status, "waiting_cc");
   await npx("answer", id, "--text", "Ada", "--store", "file:store");

@@ -1,5 +1,5 @@
-// The package in pages, as bundlers make them: Vite while developing and built, esbuild, a web worker, and no bundler at all. Each page runs
-// in Chromium and does the same tour, on memory and on its database.
+// The package in pages of different bundlers: Vite as a development server and built, esbuild, a web worker, and no bundler. Each page runs the same
+// tour in Chromium, in memory and on IndexedDB.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -9,60 +9,60 @@ import { test } from "node:test";
 
 import { html, served, visit } from "./support/page.js";
 import { project, tool } from "./support/project.js";
-import { SAID, esm } from "./support/tour.js";
+import { OUTPUT, esm } from "./support/tour.js";
 
-const SAYS = 'document.title = "ready";\nglobalThis.said = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
+const IN_PAGE = 'document.title = "ready";\nglobalThis.outcome = tour("memory:").then(async (first) => [first, await tour("indexeddb:tour")]);';
 
 test("Vite, while developing", async (t) => {
-  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(SAYS) });
+  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
   const vite = spawn(tool("vite"), ["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"], { cwd: here.folder, stdio: ["ignore", "pipe", "inherit"] });
   try {
     const url = await new Promise((resolve, reject) => {
       createInterface({ input: vite.stdout }).on("line", (line) => {
-        // Colours stand within the address.
+        // Vite prints colour codes within the address.
         const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(line.replace(/\x1b\[[0-9;]*m/g, ""));
         if (found) resolve(found[0]);
       });
       vite.once("exit", (code) => reject(new Error(`vite ended with ${code}`)));
     });
-    assert.deepEqual(await visit(url), [SAID, SAID]);
+    assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]);
   } finally {
     vite.kill();
   }
 });
 
 test("Vite, built", async (t) => {
-  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(SAYS) });
+  const here = await project(t, { "index.html": html("/main.js"), "main.js": esm(IN_PAGE) });
   await here.run(tool("vite"), "build");
-  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
 test("esbuild", async (t) => {
-  const here = await project(t, { "index.html": html("/out/main.js"), "main.js": esm(SAYS) });
+  const here = await project(t, { "index.html": html("/out/main.js"), "main.js": esm(IN_PAGE) });
   await here.run(tool("esbuild"), "main.js", "--bundle", "--format=esm", "--splitting", "--outdir=out", "--log-level=warning");
-  // esbuild leaves `new URL("…", import.meta.url)` as it is: what it names belongs beside the bundle.
+  // esbuild does not process `new URL("…", import.meta.url)`, so its file must be copied beside the bundle.
   for (const name of ["runstate_bg.wasm", "runstate_compiler_bg.wasm"]) {
     await here.run("cp", `node_modules/runstate/dist/${name}`, "out/");
   }
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
 test("a web worker", async (t) => {
   const main = `
     const worker = new Worker(new URL("./work.js", import.meta.url), { type: "module" });
-    globalThis.said = new Promise((resolve, reject) => {
+    globalThis.outcome = new Promise((resolve, reject) => {
       worker.onmessage = ({ data }) => resolve(data);
       worker.onerror = ({ message }) => reject(new Error(message));
     });`;
   const work = esm('tour("memory:").then(async (first) => postMessage([first, await tour("indexeddb:tour")]));');
   const here = await project(t, { "index.html": html("/main.js"), "main.js": main, "work.js": work });
   await here.run(tool("vite"), "build");
-  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  await served({ "/": join(here.folder, "dist") }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });
 
 test("no bundler, an import map", async (t) => {
   const map = JSON.stringify({ imports: { runstate: "/node_modules/runstate/dist/browser.js" } });
   const page = html("/main.js", { head: `<script type="importmap">${map}</script>` });
-  const here = await project(t, { "index.html": page, "main.js": esm(SAYS) });
-  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [SAID, SAID]));
+  const here = await project(t, { "index.html": page, "main.js": esm(IN_PAGE) });
+  await served({ "/": here.folder }, async (url) => assert.deepEqual(await visit(url), [OUTPUT, OUTPUT]));
 });

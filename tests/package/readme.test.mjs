@@ -1,5 +1,4 @@
-// What the readme files show is run: each block of code in a section about Node as a program of its own, each in a section about browsers in a
-// page of its own.
+// Runs the code of the readme files: each block of a section about Node as its own program, each block of a section about browsers in its own page.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -11,7 +10,7 @@ import { project, tool } from "./support/project.js";
 
 const FILES = ["README.md", "pkg/README.md"];
 
-/** The blocks of TypeScript and JavaScript below headings that `about` fits, each with where it stands. */
+/** The blocks of TypeScript and JavaScript below headings that match `about`, each named by its location. */
 async function blocks(about) {
   const found = [];
   for (const file of FILES) {
@@ -30,11 +29,11 @@ const inNode = await blocks(/\bnode\b|^#+ in tests/i);
 const inPages = await blocks(/^(?!.*\bnode\b).*(browser|page)/i);
 
 test("the readme files show something for both", () => {
-  assert.ok(inNode.length > 0, "nothing about Node");
-  assert.ok(inPages.length > 0, "nothing about browsers");
+  assert.ok(inNode.length > 0, "no code about Node");
+  assert.ok(inPages.length > 0, "no code about browsers");
 });
 
-/** A project that runs it in Node. */
+/** Creates a project that runs a block in Node. */
 async function inProject(t, source) {
   const here = await project(t, { "main.ts": source });
   await here.run(tool("esbuild"), "main.ts", "--format=esm", "--outfile=main.js", "--log-level=warning");
@@ -45,8 +44,8 @@ for (const { name, source } of inNode) {
   test(name, async (t) => {
     const here = await inProject(t, source);
     if (!source.includes("SIGKILL")) return here.run("node", "main.js");
-    // Its first life ends by itself; the second one finds what waits.
-    const { signal } = await here.run("node", "main.js").then(() => assert.fail("it lives"), ({ cause }) => cause);
+    // The first run kills its own process; the second run finds the waiting execution.
+    const { signal } = await here.run("node", "main.js").then(() => assert.fail("the process was not killed"), ({ cause }) => cause);
     assert.equal(signal, "SIGKILL");
     assert.equal(await here.run("node", "main.js"), "trip-1 complete [ 'to Lisbon' ]\n");
   });
@@ -77,7 +76,7 @@ for (const { name, source } of inPages) {
         const page = await browser.newPage();
         const errors = [];
         page.on("pageerror", (error) => errors.push(String(error)));
-        // A page asks people; here somebody says the first thing that is taken.
+        // The page asks with dialogs; the test accepts each with an answer that fits.
         page.on("dialog", (dialog) => dialog.accept("yes"));
         await page.goto(server.url);
         await page.waitForFunction(() => globalThis.done === true).catch((error) => {

@@ -1,4 +1,4 @@
-// The declarations, as TypeScript reads them in projects for Node and for bundlers; and that they refuse what is wrong.
+// The declarations of the package in TypeScript projects for Node and for bundlers. They also reject wrong use.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,16 +16,16 @@ export async function use(): Promise<Json> {
   for await (const question of run.questions()) {
     const typed = question.as({ type: "object", required: ["n"], properties: { n: { type: "number" }, s: { type: "string" } } });
     await typed.answer({ n: 1 });
-    // @ts-expect-error: it is a number
+    // @ts-expect-error: the member is a number
     await typed.answer({ n: "1" });
-    // @ts-expect-error: a date is no plain value
+    // @ts-expect-error: a Date is not a JSON value
     await question.answer(new Date());
   }
   try {
     return await run.result();
   } catch (error) {
     if (error instanceof RunstateError && error.code === "not_found") return null;
-    // @ts-expect-error: there is no such code
+    // @ts-expect-error: not an error code
     if (error instanceof RunstateError && error.code === "no_such_code") return null;
     throw error;
   } finally {
@@ -71,20 +71,20 @@ for (const [module, resolution] of [["node16", "node16"], ["nodenext", "nodenext
 
 const NODE = `import { open } from "runstate/node";\nexport const opened = open("file:store");\n`;
 
-test("in Node, with its own types beside", async (t) => {
+test("types compile in Node with Node's own types", async (t) => {
   const files = { "use.ts": USE, "node.ts": NODE, "tsconfig.json": config("nodenext", "nodenext", { types: ["node"] }) };
   const here = await project(t, files, { types: true });
   assert.equal(await here.run(tool("tsc"), "--project", "."), "");
 });
 
-test("in Node, without the types of a browser", async (t) => {
+test("types compile in Node without browser types", async (t) => {
   const files = { "use.ts": USE, "node.ts": NODE, "entries.ts": ENTRIES, "tsconfig.json": config("node16", "node16", { lib: ["es2022"], types: ["node"] }) };
   const here = await project(t, files, { types: true });
-  // Nothing is skipped: the declarations of the package themselves must do without.
+  // `skipLibCheck` is off, because the declarations of the package must compile without browser types too.
   assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
 });
 
-test("in pages, without what is newer than the language", async (t) => {
+test("types compile in pages with an older language version", async (t) => {
   const files = { "use.ts": USE, "entries.ts": ENTRIES, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022", "dom"] }) };
   const here = await project(t, files);
   assert.equal(await here.run(tool("tsc"), "--project", ".", "--skipLibCheck", "false"), "");
@@ -96,7 +96,7 @@ for (const module of ["node16", "nodenext"]) {
 import { RunstateError, type Question, type Run } from "runstate";
 import { open } from "runstate/node";
 
-// What a module declares and what is declared for \`require\` are the same types.
+// The declarations for modules and for \`require\` have the same types.
 export async function same(run: Run): Promise<void> {
   const other: import("runstate", { with: { "resolution-mode": "import" } }).Run = run;
   const back: Run = other;
@@ -120,7 +120,7 @@ open("memory:").then(async (rs) => {
   });
 }
 
-/** What `module: commonjs` alone means to TypeScript 5: an older way of finding modules, which reads no `exports`. */
+/** With `module: commonjs` alone, TypeScript 5 uses an older module resolution that ignores `exports`. */
 test("TypeScript that becomes CommonJS, commonjs", async (t) => {
   const main = `
 import { open } from "runstate/node";
@@ -131,7 +131,7 @@ open("memory:").then(async (rs) => {
   const run = await rs.cvm.start("greet");
   for await (const question of run.questions()) await question.answer("Ada");
   console.log(run.status, await run.output());
-  await rs.cvm.run("nobody").catch((error) => console.log(error instanceof RunstateError && error.code));
+  await rs.cvm.run("missing").catch((error) => console.log(error instanceof RunstateError && error.code));
   await rs.close();
 });
 `;
@@ -141,13 +141,13 @@ open("memory:").then(async (rs) => {
   assert.equal(await here.run("node", "main.js"), "complete [ 'Ada' ]\nnot_found\n");
 });
 
-test("what programs find is declared for editors", async (t) => {
+test("globals of programs are declared for editors", async (t) => {
   const program = `/// <reference types="runstate/program" />
 const name: string = CC("Who?");
 const size: "small" | "large" = CC("Which?", { choices: ["small", "large"] });
 sleep(1000);
 console.log(name, size, call("search", { q: name }));
-// @ts-expect-error: it is none of them
+// @ts-expect-error: not one of the choices
 const other: "medium" = CC("Which?", { choices: ["small", "large"] });
 `;
   const here = await project(t, { "program.ts": program, "tsconfig.json": config("esnext", "bundler", { lib: ["es2022"] }) });

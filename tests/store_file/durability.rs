@@ -1,5 +1,6 @@
-//! The file store syncs bytes and names before it acknowledges them. The other tests inject a disk that has its own sync; these record the
-//! system calls of a real process. That process is the test's own program, as in `processes.rs`.
+//! The file store syncs bytes and names before it acknowledges them. Other tests use a disk in memory with its own
+//! sync; these record the system calls of a real process. That process is the test program itself, as in
+//! `processes.rs`.
 #![cfg(target_os = "linux")]
 
 use std::io::Write as _;
@@ -7,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use runstate::store::file::{FileStore, Options, SnapshotPolicy};
+use runstate::store::file::{FileStore, FileStoreOptions, SnapshotPolicy};
 use runstate::testing::Notes;
 
-use super::syscalls::durability::{Durability, Report};
+use super::syscalls::durability::{Durability, DurabilityReport};
 use super::syscalls::strace::{Tracer, parse};
 
 /// The task of a traced process, and the folder of its store.
@@ -21,20 +22,20 @@ const STORE: &str = "above/folder/store";
 
 fn acknowledge() {
     let mut out = std::io::stdout();
-    // The test harness has begun a line.
+    // The test harness has printed a part of a line.
     out.write_all(b"\nacknowledged\n").unwrap();
     out.flush().unwrap();
 }
 
-/// Runs the task that the environment names; `false`: there is none, and the program is to test.
+/// Runs the task in the environment; returns `false` if there is none and the program must test.
 fn run_task() -> bool {
     let Ok(task) = std::env::var(TASK) else { return false };
     let (task, folder) = task.split_once(' ').unwrap();
-    super::on_tokio(async {
-        // No snapshot is written in the background while something else is acknowledged.
-        let options = Options { snapshots: SnapshotPolicy::NEVER, ..Options::default() };
+    super::block_on_tokio(async {
+        // No background snapshot may run during another acknowledgment.
+        let options = FileStoreOptions { snapshots: SnapshotPolicy::NEVER, ..FileStoreOptions::default() };
         let store = Arc::new(FileStore::open(folder, options).await.unwrap());
-        let notes = Notes::of(store.clone()).await.unwrap();
+        let notes = Notes::open(store.clone()).await.unwrap();
         acknowledge();
         match task {
             "read" => assert_eq!(notes.ids().await.unwrap(), Vec::<String>::new()),
@@ -50,24 +51,24 @@ fn run_task() -> bool {
                 acknowledge();
                 notes.add("b").await.unwrap();
             }
-            other => panic!("{other} is not known"),
+            other => panic!("{other} is not a known task"),
         }
         acknowledge();
     });
     true
 }
 
-/// A temporary folder, and in it the store of the traced processes.
-struct Scene {
+/// A temporary folder with the store of the traced processes.
+struct TracedFileStore {
     folder: tempfile::TempDir,
 }
 
-impl Scene {
+impl TracedFileStore {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Without symbolic links, as the kernel prints it.
+    /// Returns the folder without symbolic links, as the kernel prints it.
     fn root(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap()
     }
@@ -83,7 +84,7 @@ impl Scene {
         command
     }
 
-    fn trace(&self, tracer: &Tracer, test: &str, task: &str, unsynced: &[&str]) -> Report {
+    fn trace(&self, tracer: &Tracer, test: &str, task: &str, unsynced: &[&str]) -> DurabilityReport {
         run(tracer.command(&self.command(test, task)));
         Durability::new(&self.root()).with_unsynced(unsynced).check(&tracer.events())
     }
@@ -95,7 +96,7 @@ fn run(mut command: Command) {
     assert!(output.status.success(), "{out}{err}");
 }
 
-/// Paths in the store, relative to the watched folder.
+/// Returns paths in the store, relative to the watched folder.
 fn in_store(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| Path::new(STORE).join(name).display().to_string()).collect()
 }
@@ -107,7 +108,7 @@ fn commits_are_acknowledged_after_bytes_and_names_are_synced() {
         return;
     }
     let Some(tracer) = Tracer::new(TEST) else { return };
-    let report = Scene::new().trace(&tracer, TEST, "commit", &[]);
+    let report = TracedFileStore::new().trace(&tracer, TEST, "commit", &[]);
     assert_eq!(report.breaches, Vec::<String>::new());
     let published = [
         "runstate.json",
@@ -127,7 +128,7 @@ fn commits_are_removed_after_their_snapshot_is_synced() {
         return;
     }
     let Some(tracer) = Tracer::new(TEST) else { return };
-    let report = Scene::new().trace(&tracer, TEST, "compact", &[]);
+    let report = TracedFileStore::new().trace(&tracer, TEST, "compact", &[]);
     assert_eq!(report.breaches, Vec::<String>::new());
     assert!(report.published.contains(&in_store(&["snapshots/0000000000000002.jsonl"])[0]), "{report:?}");
     let removed = ["commits/0000000000000001.json", "snapshots/0000000000000000.jsonl"];
@@ -141,17 +142,17 @@ fn replies_follow_syncs_of_folders_that_another_process_made() {
         return;
     }
     let Some(tracer) = Tracer::new(TEST) else { return };
-    let (scene, store) = (Scene::new(), |folder| format!("{STORE}/{folder}"));
-    super::on_tokio(async {
-        let store = FileStore::open(scene.store(), Options::default()).await.unwrap();
-        Notes::of(Arc::new(store)).await.unwrap();
+    let (scene, store) = (TracedFileStore::new(), |folder| format!("{STORE}/{folder}"));
+    super::block_on_tokio(async {
+        let store = FileStore::open(scene.store(), FileStoreOptions::default()).await.unwrap();
+        Notes::open(Arc::new(store)).await.unwrap();
     });
     let unsynced = ["", "above", "above/folder", STORE, &store("commits"), &store("snapshots")];
     let report = scene.trace(&tracer, TEST, "read", &unsynced);
-    assert_eq!(report, Report { acknowledged: 2, ..Report::default() });
+    assert_eq!(report, DurabilityReport { acknowledged: 2, ..DurabilityReport::default() });
 }
 
-/// The breaches in a record in which `/r` is watched.
+/// Returns the breaches in a record of system calls with `/r` as the watched folder.
 fn breaches(record: &str) -> Vec<String> {
     Durability::new(Path::new("/r")).check(&parse(record)).breaches
 }
@@ -175,12 +176,16 @@ fn each_missing_sync_is_found_in_a_record() {
         7 +++ exited with 0 +++"#;
     let events = parse(SYNCED);
     let report = Durability::new(Path::new("/r")).check(&events);
-    let expected =
-        Report { published: vec!["f/a".into()], removed: vec!["f/a".into()], acknowledged: 1, ..Report::default() };
+    let expected = DurabilityReport {
+        published: vec!["f/a".into()],
+        removed: vec!["f/a".into()],
+        acknowledged: 1,
+        ..DurabilityReport::default()
+    };
     assert_eq!(report, expected);
 
     for (from, to, found) in [
-        // A sync that is missing, fails, is of another file, begins too early, or ends too late.
+        // A sync that is missing, fails, is for another file, begins too early, or ends too late.
         ("7 fsync(3</r>) ", "7 fdatasync(5</q>) ", ". was not synced before f/a was published below it"),
         ("7 fsync(3</r/f>)                    = 0", "", "f was not synced before acknowledgment 1"),
         ("7 fsync(3</r/f>)                    = 0", "7 fsync(3</r/f>) = -1 EIO (I)", "f was not synced before a"),

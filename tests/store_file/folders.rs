@@ -1,4 +1,4 @@
-//! Real folders: whose they are, what stands in them, where they are.
+//! Real folders: their permissions, contents and locations.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::tasks::{CATALOG, insert};
-use super::{FileStore, Options, on_tokio};
-use runstate::store::{Error, Store};
+use super::{FileStore, FileStoreOptions, block_on_tokio};
+use runstate::store::{Store, StoreError};
 
-/// Opens the store in `dir`, writes a document and says how each went.
-async fn use_store(dir: &Path) -> (Result<(), Error>, Result<(), Error>) {
-    let store = match FileStore::open(dir, Options::default()).await {
+/// Opens the store in `dir` and writes a document; returns the results of the migration and of the commit.
+async fn use_store(dir: &Path) -> (Result<(), StoreError>, Result<(), StoreError>) {
+    let store = match FileStore::open(dir, FileStoreOptions::default()).await {
         Ok(store) => store,
         Err(e) => return (Err(e.clone()), Err(e)),
     };
@@ -24,26 +24,26 @@ async fn use_store(dir: &Path) -> (Result<(), Error>, Result<(), Error>) {
 fn a_missing_folder_is_made_with_all_above_it() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("a/b/c d/é");
-    assert_eq!(on_tokio(use_store(&dir)), (Ok(()), Ok(())));
+    assert_eq!(block_on_tokio(use_store(&dir)), (Ok(()), Ok(())));
     assert!(dir.join("runstate.json").exists());
 }
 
 #[test]
-fn a_file_in_the_place_of_the_folder_is_named() {
+fn file_in_place_of_the_folder_is_named_in_the_error() {
     let above = tempfile::tempdir().unwrap();
     let file = above.path().join("store");
     fs::write(&file, "mine").unwrap();
     for dir in [file.clone(), file.join("below")] {
-        let said = on_tokio(use_store(&dir)).0.unwrap_err().to_string();
-        assert!(said.contains("a store is a folder, and a file stands there"), "{said}");
+        let message = block_on_tokio(use_store(&dir)).0.unwrap_err().to_string();
+        assert!(message.contains("a store is a folder, but a file is in its path"), "{message}");
     }
     assert_eq!(fs::read(&file).unwrap(), b"mine");
 }
 
 #[test]
-fn what_is_written_can_be_read_with_any_editor() {
+fn stored_files_are_readable_text() {
     let above = tempfile::tempdir().unwrap();
-    on_tokio(use_store(above.path())).1.unwrap();
+    block_on_tokio(use_store(above.path())).1.unwrap();
     let mut names: Vec<_> =
         fs::read_dir(above.path().join("commits")).unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
@@ -55,8 +55,8 @@ fn what_is_written_can_be_read_with_any_editor() {
     assert_eq!(text.lines().count(), 5, "{text}");
 }
 
-/// Runs this test again as a user who owns nothing. Root ignores the modes of files.
-fn as_nobody(test: &str, dir: &Path) {
+/// Runs this test again as a user without own files. Root ignores file permissions.
+fn run_unprivileged(test: &str, dir: &Path) {
     let skipped = |why: &str| {
         assert!(std::env::var_os("CI").is_none(), "{test} cannot run: {why}");
         eprintln!("skipped {test}: {why}");
@@ -68,7 +68,7 @@ fn as_nobody(test: &str, dir: &Path) {
     if Command::new("setpriv").arg("--version").output().is_err() {
         return skipped("setpriv is not installed");
     }
-    // The program may lie where nobody may look.
+    // The program may be in a folder that this user cannot read.
     let program = dir.parent().unwrap().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -83,13 +83,13 @@ fn run_child(mut command: Command, test: &str, dir: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
 }
 
-/// The folder that the parent prepared; none: this is the parent.
-fn prepared() -> Option<PathBuf> {
+/// Returns the folder that the parent prepared, or `None` in the parent.
+fn child_folder() -> Option<PathBuf> {
     std::env::var_os("RUNSTATE_TEST_DIR").map(PathBuf::from)
 }
 
-/// A folder for everybody, with one inside it.
-fn world() -> (tempfile::TempDir, PathBuf) {
+/// Creates a folder that all users can read, and returns the path of a folder in it.
+fn shared_folder() -> (tempfile::TempDir, PathBuf) {
     let above = tempfile::tempdir().unwrap();
     fs::set_permissions(above.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let dir = above.path().join("store");
@@ -97,50 +97,50 @@ fn world() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_store_that_may_only_be_read_is_read() {
-    if let Some(dir) = prepared() {
-        let (migrated, written) = on_tokio(use_store(&dir));
-        assert_eq!(migrated, Ok(()), "nothing is new, so nothing has to be written");
+fn store_without_write_permission_is_read() {
+    if let Some(dir) = child_folder() {
+        let (migrated, written) = block_on_tokio(use_store(&dir));
+        assert_eq!(migrated, Ok(()), "nothing new must be written");
         assert_eq!(written, Ok(()), "a repeat is answered from the ledger");
-        on_tokio(async {
-            let store = FileStore::open(&dir, Options::default()).await.unwrap();
+        block_on_tokio(async {
+            let store = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
             store.migrate(&CATALOG()).await.unwrap();
             let key = insert("k", "k").writes[0].key.clone();
             assert!(store.get(&[key]).await.unwrap()[0].is_some());
-            let Err(Error::ReadOnly { why }) = store.commit(insert("other", "o")).await else { panic!() };
+            let Err(StoreError::ReadOnly { why }) = store.commit(insert("other", "o")).await else { panic!() };
             assert!(why.contains("cannot be written") && why.contains("ask for write access"), "{why}");
         });
         return;
     }
-    let (_above, dir) = world();
-    on_tokio(use_store(&dir)).1.unwrap();
-    as_nobody("a_store_that_may_only_be_read_is_read", &dir);
+    let (_above, dir) = shared_folder();
+    block_on_tokio(use_store(&dir)).1.unwrap();
+    run_unprivileged("store_without_write_permission_is_read", &dir);
 }
 
 #[test]
-fn a_folder_that_may_not_be_read_is_an_error_that_says_so() {
-    if let Some(dir) = prepared() {
-        let said = on_tokio(use_store(&dir)).0.unwrap_err().to_string();
-        assert!(said.contains("this user may not do that") && said.contains("ask for access"), "{said}");
+fn unreadable_folder_is_a_permission_error() {
+    if let Some(dir) = child_folder() {
+        let message = block_on_tokio(use_store(&dir)).0.unwrap_err().to_string();
+        assert!(message.contains("this user has no permission") && message.contains("ask for access"), "{message}");
         return;
     }
-    let (_above, dir) = world();
-    on_tokio(use_store(&dir)).1.unwrap();
+    let (_above, dir) = shared_folder();
+    block_on_tokio(use_store(&dir)).1.unwrap();
     let mode = |mode| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
     mode(0o000);
-    as_nobody("a_folder_that_may_not_be_read_is_an_error_that_says_so", &dir);
+    run_unprivileged("unreadable_folder_is_a_permission_error", &dir);
     mode(0o755);
 }
 
 #[test]
-fn a_store_cannot_be_made_where_nothing_may_be_made() {
-    if let Some(dir) = prepared() {
-        let Err(Error::ReadOnly { why }) = on_tokio(use_store(&dir)).0 else { panic!() };
+fn store_in_an_unwritable_folder_is_not_created() {
+    if let Some(dir) = child_folder() {
+        let Err(StoreError::ReadOnly { why }) = block_on_tokio(use_store(&dir)).0 else { panic!() };
         assert!(why.contains("cannot be written"), "{why}");
         return;
     }
-    let (_above, dir) = world();
-    as_nobody("a_store_cannot_be_made_where_nothing_may_be_made", &dir);
+    let (_above, dir) = shared_folder();
+    run_unprivileged("store_in_an_unwritable_folder_is_not_created", &dir);
     assert!(!dir.exists());
 }
 
@@ -149,13 +149,15 @@ fn a_store_reached_by_a_symbolic_link_is_the_same_store() {
     let above = tempfile::tempdir().unwrap();
     let (dir, linked) = (above.path().join("store"), above.path().join("linked"));
     std::os::unix::fs::symlink(&dir, &linked).unwrap();
-    let said = on_tokio(FileStore::open(&linked, Options { existing: true, ..Options::default() })).map(|_| ());
-    assert!(said.is_err(), "it leads nowhere yet");
-    assert!(!dir.exists(), "and nothing is made by asking");
-    on_tokio(use_store(&dir)).1.unwrap();
-    on_tokio(async {
-        let straight = FileStore::open(&dir, Options::default()).await.unwrap();
-        let around = FileStore::open(&linked, Options::default()).await.unwrap();
+    let opened =
+        block_on_tokio(FileStore::open(&linked, FileStoreOptions { must_exist: true, ..FileStoreOptions::default() }))
+            .map(|_| ());
+    assert!(opened.is_err(), "the link has no target yet");
+    assert!(!dir.exists(), "opening with must_exist creates nothing");
+    block_on_tokio(use_store(&dir)).1.unwrap();
+    block_on_tokio(async {
+        let straight = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
+        let around = FileStore::open(&linked, FileStoreOptions::default()).await.unwrap();
         assert_eq!(straight.id(), around.id());
         around.migrate(&CATALOG()).await.unwrap();
         straight.migrate(&CATALOG()).await.unwrap();
@@ -166,19 +168,19 @@ fn a_store_reached_by_a_symbolic_link_is_the_same_store() {
 }
 
 #[test]
-fn a_folder_of_commits_may_be_a_link_and_a_commit_that_is_one_is_read() {
+fn commits_folder_and_commit_files_may_be_symbolic_links() {
     let above = tempfile::tempdir().unwrap();
     let (dir, away) = (above.path().join("store"), above.path().join("away"));
-    on_tokio(use_store(&dir)).1.unwrap();
+    block_on_tokio(use_store(&dir)).1.unwrap();
     fs::rename(dir.join("commits"), &away).unwrap();
     std::os::unix::fs::symlink(&away, dir.join("commits")).unwrap();
     let last = away.join("0000000000000002.json");
     fs::rename(&last, above.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink(above.path().join("elsewhere"), &last).unwrap();
-    on_tokio(async {
-        let store = FileStore::open(&dir, Options::default()).await.unwrap();
+    block_on_tokio(async {
+        let store = FileStore::open(&dir, FileStoreOptions::default()).await.unwrap();
         store.migrate(&CATALOG()).await.unwrap();
-        assert_eq!(store.health(), None);
+        assert_eq!(store.read_only_reason(), None);
         store.commit(insert("other", "o")).await.unwrap();
     });
     assert!(away.join("0000000000000003.json").exists());

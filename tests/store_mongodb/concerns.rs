@@ -1,4 +1,4 @@
-//! Read and write concerns of all that is sent to the server: each write waits for the majority, each read names the moment it is of.
+//! Read and write concerns of all commands: each write waits for the majority, and each read names its snapshot or its time.
 
 use std::collections::BTreeSet;
 
@@ -6,21 +6,21 @@ use mongodb::bson::{Timestamp as ClusterTime, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{Accumulator, Aggregate, Catalog, Collection, Filter, Index, Key, Query};
-use runstate::store::{Expect, Store};
+use runstate::store::{Expectation, Store};
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use super::recorded::{HEADS, LEADS, ROWS, Scene, insert, put};
+use super::recorded_store::{HEADS, LEADS, ROWS, RecordedStore, insert, put};
 use super::recorder::Exchange;
-use super::server::on_server;
+use super::server::run_on_server;
 
-const OTHER_HEADS: Collection = Collection { indexes: &[Index::by(&[("n", Descending)])], ..HEADS };
-const UNIQUE_HEADS: Collection = Collection { indexes: &[Index::by(&[("n", Ascending)]).unique()], ..HEADS };
+const OTHER_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Descending)])], ..HEADS };
+const UNIQUE_HEADS: Collection = Collection { indexes: &[Index::ordered(&[("n", Ascending)]).unique()], ..HEADS };
 
-/// What changes something, on its own or in a transaction.
+/// Commands that change something, on their own or in a transaction.
 const WRITES: [&str; 7] = ["insert", "update", "delete", "findAndModify", "create", "createIndexes", "dropIndexes"];
 
-fn count() -> Aggregate {
+fn count_heads() -> Aggregate {
     Aggregate {
         collection: HEADS.name.to_owned(),
         filter: Filter::All,
@@ -29,24 +29,24 @@ fn count() -> Aggregate {
     }
 }
 
-/// Whether it is one of several in a transaction, whose end decides for all.
+/// Whether the command is part of a transaction, whose commit decides for all of it.
 fn is_in_transaction(exchange: &Exchange) -> bool {
     exchange.command.contains_key("autocommit") && exchange.name() != "commitTransaction"
 }
 
-/// All that is sent from opening a store on, by a URL that asks for less than the store promises.
-async fn exercised() -> Vec<Exchange> {
-    let scene = Scene::new("&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred").await;
+/// All commands from opening a store on, with a URL that asks for less than the store guarantees.
+async fn exercise_store() -> Vec<Exchange> {
+    let scene = RecordedStore::new("&w=1&journal=false&readConcernLevel=local&readPreference=secondaryPreferred").await;
     let inserts = vec![insert(&HEADS, "a", json!({"n": 1})), insert(&LEADS, "l", json!({}))];
     scene.commit("insert", inserts, vec![]).await;
     let twins = ["b", "c"].map(|id| insert(&HEADS, id, json!({"n": 2, "at": 0})));
     scene.commit("expire", twins.into(), vec![]).await;
     let checks = vec![scene.check(&HEADS, "a").await, scene.check(&LEADS, "l").await];
     scene.commit("check", vec![insert(&ROWS, "r", json!({}))], checks).await;
-    scene.commit("change", vec![put(&LEADS, "l", Expect::Any, json!({"n": 1}))], vec![]).await;
+    scene.commit("change", vec![put(&LEADS, "l", Expectation::Any, json!({"n": 1}))], vec![]).await;
     scene.store.outcome(&CommandId::new("change").unwrap()).await.unwrap();
     scene.store.query(&Query::of(&HEADS)).await.unwrap();
-    scene.store.aggregate(&count()).await.unwrap();
+    scene.store.aggregate(&count_heads()).await.unwrap();
     // A catalog that is refused, and one that replaces an index.
     scene.store.migrate(&Catalog::new(&[&UNIQUE_HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap_err();
     scene.store.migrate(&Catalog::new(&[&OTHER_HEADS, &LEADS, &ROWS]).unwrap()).await.unwrap();
@@ -56,8 +56,8 @@ async fn exercised() -> Vec<Exchange> {
 
 #[test]
 fn every_write_waits_for_the_majority_whatever_the_url_says() {
-    on_server(async {
-        let sent = exercised().await;
+    run_on_server(async {
+        let sent = exercise_store().await;
         let ends = |exchange: &&Exchange| WRITES.contains(&exchange.name()) || exchange.name() == "commitTransaction";
         let (mut names, mut wrong) = (BTreeSet::new(), Vec::new());
         for exchange in sent.iter().filter(ends).filter(|exchange| !is_in_transaction(exchange)) {
@@ -71,15 +71,15 @@ fn every_write_waits_for_the_majority_whatever_the_url_says() {
         let expected =
             ["commitTransaction", "create", "createIndexes", "delete", "dropIndexes", "findAndModify", "update"];
         assert_eq!(Vec::from_iter(names), expected);
-        // All of a commit is in its transaction.
+        // Every insert of a commit is in its transaction.
         assert!(sent.iter().filter(|exchange| exchange.name() == "insert").all(is_in_transaction));
     });
 }
 
 #[test]
-fn every_read_is_of_what_the_majority_has_whatever_the_url_says() {
-    on_server(async {
-        let sent = exercised().await;
+fn every_read_is_majority_committed_whatever_the_url_says() {
+    run_on_server(async {
+        let sent = exercise_store().await;
         let begins = sent.iter().filter(|exchange| exchange.command.contains_key("startTransaction"));
         let begins: BTreeSet<String> = begins.map(|begin| begin.read_concern().to_string()).collect();
         assert_eq!(Vec::from_iter(begins), [doc! {"level": "snapshot"}.to_string()]);
@@ -88,16 +88,17 @@ fn every_read_is_of_what_the_majority_has_whatever_the_url_says() {
         let levels: BTreeSet<String> = reads.filter(|read| !is_in_transaction(read)).map(level).collect();
         assert_eq!(Vec::from_iter(levels), ["majority", "snapshot"]);
         for exchange in &sent {
-            let preference = exchange.command.get_document("$readPreference").and_then(|said| said.get_str("mode"));
+            let preference =
+                exchange.command.get_document("$readPreference").and_then(|preference| preference.get_str("mode"));
             assert!(preference.is_err() || preference.is_ok_and(|mode| mode.starts_with("primary")), "{exchange:?}");
         }
     });
 }
 
 #[test]
-fn documents_and_ledger_are_read_at_the_time_of_the_barrier() {
-    on_server(async {
-        let scene = Scene::new("").await;
+fn documents_and_ledger_are_read_at_the_read_fence() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
         scene.commit("one", vec![insert(&HEADS, "a", json!({})), insert(&ROWS, "r", json!({}))], vec![]).await;
         scene.recorder.take();
         scene.store.get(&[Key::new(&HEADS, "a"), Key::new(&ROWS, "r")]).await.unwrap();
@@ -120,14 +121,14 @@ fn documents_and_ledger_are_read_at_the_time_of_the_barrier() {
 }
 
 #[test]
-fn queries_and_counts_see_what_was_confirmed_before() {
-    on_server(async {
-        let scene = Scene::new("").await;
+fn queries_and_counts_read_after_the_last_confirmed_commit() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
         let asked = async || {
             scene.recorder.take();
             scene.store.query(&Query::of(&HEADS)).await.unwrap();
             scene.store.query(&Query::of(&HEADS).sort("n", Ascending).limit(1)).await.unwrap();
-            scene.store.aggregate(&count()).await.unwrap();
+            scene.store.aggregate(&count_heads()).await.unwrap();
             let sent = scene.sent(&["find", "aggregate"]);
             let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
             assert_eq!(names, ["find", "find", "aggregate"]);
@@ -148,9 +149,9 @@ fn queries_and_counts_see_what_was_confirmed_before() {
 }
 
 #[test]
-fn a_feed_begins_at_the_time_of_the_barrier() {
-    on_server(async {
-        let scene = Scene::new("").await;
+fn change_feed_begins_at_the_read_fence() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
         scene.recorder.take();
         scene.store.changes(None, 1, Millis(0)).await.unwrap();
         let sent = scene.sent(&["findAndModify", "aggregate"]);
@@ -163,9 +164,9 @@ fn a_feed_begins_at_the_time_of_the_barrier() {
 }
 
 #[test]
-fn transactions_and_queries_end_on_the_server_when_nobody_waits() {
-    on_server(async {
-        let sent = exercised().await;
+fn transactions_and_queries_have_a_time_limit_on_the_server() {
+    run_on_server(async {
+        let sent = exercise_store().await;
         let is_query = |exchange: &Exchange| {
             let is_of_documents = |name: &str| exchange.command.get_str(name).is_ok_and(|of| of == HEADS.name);
             is_of_documents("aggregate") || (is_of_documents("find") && exchange.command.contains_key("allowDiskUse"))

@@ -1,26 +1,27 @@
-//! What a commit costs in round trips: one for the ledger, one for each collection, one for the end; nothing is read.
+//! The cost of a commit in round trips: one for the ledger, one for each collection, one for the end. Nothing is read.
 
 use std::sync::{Arc, Mutex};
 
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key};
-use runstate::store::mongodb::{Mongo, Options};
-use runstate::store::{Batch, Check, Expect, Op, Store, Write};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Batch, Check, Expectation, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json, difference};
 use serde_json::json;
 
-use super::server::{fresh_url, on_server};
+use super::server::{fresh_url, run_on_server};
 
-const HEADS: Collection =
-    Collection::new("cost.heads", 1).fields(&[Field::int("n").optional()]).indexes(&[Index::by(&[("n", Ascending)])]);
+const HEADS: Collection = Collection::new("cost.heads", 1)
+    .fields(&[Field::int("n").optional()])
+    .indexes(&[Index::ordered(&[("n", Ascending)])]);
 const ROWS: Collection = Collection::new("cost.rows", 1).insert_only();
 
 #[derive(Clone, Default)]
-struct Sent(Arc<Mutex<Vec<String>>>);
+struct SentCommands(Arc<Mutex<Vec<String>>>);
 
-impl Sent {
+impl SentCommands {
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -28,7 +29,7 @@ impl Sent {
     async fn open(&self) -> Mongo {
         let sent = self.0.clone();
         let on_command = Some(Arc::new(move |name: &str| sent.lock().unwrap().push(name.to_owned())) as Arc<_>);
-        let store = Mongo::open(&fresh_url(), Options { on_command, ..Options::default() }).await.unwrap();
+        let store = Mongo::open(&fresh_url(), MongoOptions { on_command, ..MongoOptions::default() }).await.unwrap();
         store.migrate(&Catalog::new(&[&HEADS, &ROWS]).unwrap()).await.unwrap();
         store
     }
@@ -50,14 +51,14 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
 }
 
 fn insert(collection: &Collection, id: &str, value: Json) -> Write {
-    let op = Op::Put { version: 1, document: document(value) };
-    Write { key: Key::new(collection, id), expect: Expect::Absent, op }
+    let op = WriteOp::Put { version: 1, document: document(value) };
+    Write { key: Key::new(collection, id), expect: Expectation::Absent, op }
 }
 
 #[test]
-fn a_commit_is_one_command_for_each_collection_and_two_more() {
-    on_server(async {
-        let sent = Sent::default();
+fn commit_sends_one_command_per_collection_and_two_more() {
+    run_on_server(async {
+        let sent = SentCommands::default();
         let store = sent.open().await;
         sent.take();
         let first = vec![insert(&HEADS, "a", json!({"n": 1})), insert(&HEADS, "b", json!({"n": 1}))];
@@ -69,11 +70,11 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
         assert_eq!(sent.take(), ["findAndModify", "find"]);
         let (a, b) = (found[0].clone().unwrap(), found[1].clone().unwrap());
         let after = document(json!({"n": 2}));
-        let change = Op::Change { difference: Arc::new(difference(&a.document, &after)), after };
+        let change = WriteOp::Change { difference: Arc::new(difference(&a.document, &after)), after };
         let mut step = batch(
             "2",
             vec![
-                Write { key: keys[0].clone(), expect: Expect::Revision(a.revision), op: change },
+                Write { key: keys[0].clone(), expect: Expectation::Revision(a.revision), op: change },
                 insert(&HEADS, "c", json!({"n": 3})),
                 insert(&ROWS, "r1", json!({"line": "x"})),
                 insert(&ROWS, "r2", json!({"line": "y"})),
@@ -89,9 +90,9 @@ fn a_commit_is_one_command_for_each_collection_and_two_more() {
 }
 
 #[test]
-fn deleting_whatever_stands_there_is_one_command_and_checks_come_first() {
-    on_server(async {
-        let sent = Sent::default();
+fn unconditional_deletes_are_one_command_after_the_checks() {
+    run_on_server(async {
+        let sent = SentCommands::default();
         let store = sent.open().await;
         let rows = (0..300).map(|n| insert(&ROWS, &format!("r{n}"), json!({"line": "x"}))).collect();
         store.commit(batch("1", rows)).await.unwrap();
@@ -99,17 +100,18 @@ fn deleting_whatever_stands_there_is_one_command_and_checks_come_first() {
         let head = Key::new(&HEADS, "a");
         let revision = store.get(std::slice::from_ref(&head)).await.unwrap()[0].clone().unwrap().revision;
         sent.take();
-        let delete = |n: u32| Write { key: Key::new(&ROWS, &format!("r{n}")), expect: Expect::Any, op: Op::Delete };
-        // Some of them are not there.
+        let delete =
+            |n: u32| Write { key: Key::new(&ROWS, &format!("r{n}")), expect: Expectation::Any, op: WriteOp::Delete };
+        // Some of them do not exist.
         let mut deletion = batch("3", (100..400).map(delete).collect());
         deletion.checks.push(Check { key: head.clone(), revision: revision.clone() });
         store.commit(deletion).await.unwrap();
         assert_eq!(sent.take(), ["update", "insert", "delete", "commitTransaction"]);
-        let left = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().rows;
+        let left = store.query(&runstate::schema::Query::of(&ROWS)).await.unwrap().items;
         assert_eq!(left.len(), 100);
 
-        let op = |n: u32| Op::Put { version: 1, document: document(json!({"n": n})) };
-        let put = |n: u32| Write { key: Key::new(&HEADS, &format!("h{n}")), expect: Expect::Any, op: op(n) };
+        let op = |n: u32| WriteOp::Put { version: 1, document: document(json!({"n": n})) };
+        let put = |n: u32| Write { key: Key::new(&HEADS, &format!("h{n}")), expect: Expectation::Any, op: op(n) };
         store.commit(batch("first", (50..100).map(put).collect())).await.unwrap();
         sent.take();
         store.commit(batch("4", (50..150).map(put).collect())).await.unwrap();
@@ -121,8 +123,11 @@ fn deleting_whatever_stands_there_is_one_command_and_checks_come_first() {
         assert_eq!(writes("h50").await, (json!(50), 2));
         assert_eq!(writes("h149").await, (json!(149), 1));
 
-        // A repeat is answered though what it checks has changed since.
-        store.commit(batch("5", vec![Write { key: head.clone(), expect: Expect::Any, op: Op::Delete }])).await.unwrap();
+        // A repeat is answered, although the document that it checks has changed since.
+        store
+            .commit(batch("5", vec![Write { key: head.clone(), expect: Expectation::Any, op: WriteOp::Delete }]))
+            .await
+            .unwrap();
         let mut repeat = batch("3", (100..400).map(delete).collect());
         repeat.checks.push(Check { key: head.clone(), revision: revision.clone() });
         assert!(store.commit(repeat).await.unwrap().replayed);
@@ -133,9 +138,9 @@ fn deleting_whatever_stands_there_is_one_command_and_checks_come_first() {
 }
 
 #[test]
-fn opening_what_is_prepared_makes_nothing() {
-    on_server(async {
-        let sent = Sent::default();
+fn opening_a_prepared_store_creates_nothing() {
+    run_on_server(async {
+        let sent = SentCommands::default();
         let store = sent.open().await;
         assert!(sent.take().iter().any(|name| name == "createIndexes"));
         store.migrate(&Catalog::new(&[&HEADS, &ROWS]).unwrap()).await.unwrap();

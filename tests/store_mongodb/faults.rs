@@ -1,5 +1,5 @@
-//! Servers that fail at chosen commands: by the server's own failpoints, for one test's connections alone. A server that has none
-//! (`enableTestCommands`) skips them.
+//! Servers that fail at chosen commands, by the server's own failpoints and only for the connections of one test. A server without them
+//! (`enableTestCommands`) skips these tests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,38 +8,38 @@ use mongodb::bson::{Document, doc};
 use runstate::id::CommandId;
 use runstate::schema::Direction::Ascending;
 use runstate::schema::{Catalog, Collection, Field, Index, Key, Ttl};
-use runstate::store::mongodb::{Mongo, Options};
-use runstate::store::{Batch, Error, Expect, Op, Outcome, Receipt, Store, Write};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Batch, Expectation, Outcome, Receipt, Store, StoreError, Write, WriteOp};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 use serde_json::json;
 
 use super::recorder::{Exchange, Recorder};
-use super::server::{fresh_url, on_server};
+use super::server::{fresh_url, run_on_server};
 
 const C: Collection = Collection::new("t.c", 1);
 const LEASES: Collection = Collection::new("t.leases", 1)
     .fields(&[Field::timestamp("until").optional(), Field::text("n").optional()])
-    .indexes(&[Index::by(&[("n", Ascending)])])
+    .indexes(&[Index::ordered(&[("n", Ascending)])])
     .ttl(Ttl { field: "until", after: Millis(1), partial: None });
 const UNINDEXED: Collection = Collection::new("t.leases", 1);
 
-/// A store whose connections fail as they are told.
-struct Scene {
+/// A store whose connections fail on request.
+struct FailpointStore {
     store: Mongo,
     recorder: Recorder,
     client: mongodb::Client,
     name: String,
 }
 
-impl Scene {
-    /// `None`: this server cannot be made to fail.
-    async fn of(test: &str, options: &str) -> Option<Self> {
+impl FailpointStore {
+    /// `None` if the server has no failpoints.
+    async fn open(test: &str, options: &str) -> Option<Self> {
         let url = fresh_url();
         let name = url.rsplit_once('/').unwrap().1.split('?').next().unwrap().to_owned();
-        let recorder = Recorder::before(&url);
+        let recorder = Recorder::start(&url);
         let by = format!("{}&appName={name}&heartbeatFrequencyMS=500{options}", recorder.url());
-        let store = Mongo::open(&by, Options::default()).await.unwrap();
+        let store = Mongo::open(&by, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let client = mongodb::Client::with_uri_str(&url).await.unwrap();
         let scene = Self { store, recorder, client, name };
@@ -68,8 +68,8 @@ impl Scene {
         self.configure(doc! {"mode": "off"}).await.unwrap();
     }
 
-    /// Commits while all server commands of this name fail, as they still do when this returns: a command that was sent may arrive later.
-    /// Checks the code of the error; returns the command id. On a busy machine the time limit may pass before the failure happens; then
+    /// Commits while all server commands of this name fail. They still fail when this returns, since a command that was sent may arrive later.
+    /// Checks the code of the error, and returns the command id. On a busy machine the time limit may pass before the failure happens; then
     /// another commit is made.
     async fn commit_failing(&self, name: &str, how: &Document, code: &str) -> String {
         let is_answered = how.contains_key("errorCode") || how.contains_key("writeConcernError");
@@ -77,7 +77,7 @@ impl Scene {
             let before = self.fail(&[name], 1_000_000, how.clone()).await;
             let command = format!("{name}-{before}-{n}");
             self.recorder.take();
-            let error = self.commit(&command, &command, Expect::Absent).await.unwrap_err();
+            let error = self.commit(&command, &command, Expectation::Absent).await.unwrap_err();
             let sent = self.recorder.take();
             let has_failed =
                 sent.iter().any(|exchange| exchange.name() == name && (exchange.reply.is_some() || !is_answered));
@@ -90,15 +90,15 @@ impl Scene {
         panic!("the time limit always passed before `{name}` failed");
     }
 
-    /// Comes back when one more command than `before` is made to fail.
-    async fn entered(&self, before: i64) {
+    /// Returns once one more command than `before` has failed.
+    async fn wait_until_entered(&self, before: i64) {
         let wait = doc! {"waitForFailPoint": "failCommand", "timesEntered": before + 1, "maxTimeMS": 120_000};
         self.client.database("admin").run_command(wait).await.unwrap();
     }
 
-    async fn commit(&self, command: &str, id: &str, expect: Expect) -> Result<Receipt, Error> {
+    async fn commit(&self, command: &str, id: &str, expect: Expectation) -> Result<Receipt, StoreError> {
         let document = Arc::new([("n".to_owned(), Json::from(command))].into_iter().collect());
-        let op = Op::Put { version: 1, document };
+        let op = WriteOp::Put { version: 1, document };
         let batch = Batch {
             command: CommandId::new(command).unwrap(),
             fingerprint: "f".to_owned(),
@@ -115,28 +115,28 @@ impl Scene {
     }
 }
 
-/// Runs a test, one at a time: a server has one such failpoint.
-fn failing(test: &str, options: &str, run: impl AsyncFn(Scene)) {
-    on_server(async {
-        // Held across processes, since each test may have its own.
+/// Runs a test. Only one runs at a time, since a server has one such failpoint.
+fn with_failpoints(test: &str, options: &str, run: impl AsyncFn(FailpointStore)) {
+    run_on_server(async {
+        // Locked across processes, since each test may have its own.
         let turn = std::fs::File::create(std::env::temp_dir().join("runstate-mongodb-failpoint")).unwrap();
         turn.lock().unwrap();
-        if let Some(scene) = Scene::of(test, options).await {
+        if let Some(scene) = FailpointStore::open(test, options).await {
             run(scene).await;
         }
     });
 }
 
 #[test]
-fn an_end_without_an_answer_is_sent_again() {
-    failing("an_end_without_an_answer_is_sent_again", "", async |scene: Scene| {
+fn unanswered_commit_transaction_is_sent_again() {
+    with_failpoints("unanswered_commit_transaction_is_sent_again", "", async |scene: FailpointStore| {
         scene.fail(&["commitTransaction"], 3, doc! {"closeConnection": true}).await;
-        let receipt = scene.commit("lost-before", "a", Expect::Absent).await.unwrap();
+        let receipt = scene.commit("lost-before", "a", Expectation::Absent).await.unwrap();
         assert!(!receipt.replayed);
-        // Done, and then the answer is that nobody knows.
+        // Committed, but the reply says that the outcome is not known.
         let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
         scene.fail(&["commitTransaction"], 3, unknown).await;
-        let receipt = scene.commit("lost-after", "b", Expect::Absent).await.unwrap();
+        let receipt = scene.commit("lost-after", "b", Expectation::Absent).await.unwrap();
         assert!(!receipt.replayed);
         let stored = scene.store.get(&[Key::new(&C, "a"), Key::new(&C, "b")]).await.unwrap();
         assert!(stored.iter().all(|found| found.as_ref().unwrap().revision.writes() == 1));
@@ -144,34 +144,34 @@ fn an_end_without_an_answer_is_sent_again() {
 }
 
 #[test]
-fn a_transaction_that_the_server_gave_up_is_made_again() {
-    failing("a_transaction_that_the_server_gave_up_is_made_again", "", async |scene: Scene| {
+fn transaction_aborted_by_the_server_is_retried() {
+    with_failpoints("transaction_aborted_by_the_server_is_retried", "", async |scene: FailpointStore| {
         let gone = doc! {"errorCode": 251, "errorLabels": ["TransientTransactionError"]};
         for (command, of) in [("at-ledger", "insert"), ("at-document", "insert"), ("at-end", "commitTransaction")] {
             scene.fail(&[of], 2, gone.clone()).await;
-            assert!(!scene.commit(command, command, Expect::Absent).await.unwrap().replayed);
+            assert!(!scene.commit(command, command, Expectation::Absent).await.unwrap().replayed);
         }
         let busy = doc! {"errorCode": 112, "errorLabels": ["TransientTransactionError"]};
         scene.fail(&["insert"], 3, busy.clone()).await;
-        scene.commit("busy", "busy", Expect::Absent).await.unwrap();
-        // Somebody else writes the document, and takes his time.
+        scene.commit("busy", "busy", Expectation::Absent).await.unwrap();
+        // Another client writes the document and does not commit for a while.
         let mut other = scene.client.start_session().await.unwrap();
         other.start_transaction().await.unwrap();
         let of_c = scene.client.database(&scene.name).collection::<Document>(C.name);
         of_c.update_one(doc! {"_id": "busy"}, doc! {"$set": {"_touch": "x"}}).session(&mut other).await.unwrap();
         let revision = scene.store.get(&[Key::new(&C, "busy")]).await.unwrap().remove(0).unwrap().revision;
-        let lost = scene.commit("too-busy", "busy", Expect::Revision(revision.clone())).await.unwrap_err();
+        let lost = scene.commit("too-busy", "busy", Expectation::Revision(revision.clone())).await.unwrap_err();
         assert_eq!(lost.code().as_str(), "conflict", "{lost}");
         assert_eq!(scene.outcome("too-busy").await, Outcome::Absent);
         other.abort_transaction().await.unwrap();
-        scene.commit("too-busy", "busy", Expect::Revision(revision)).await.unwrap();
+        scene.commit("too-busy", "busy", Expectation::Revision(revision)).await.unwrap();
     });
 }
 
 #[test]
-fn a_commit_that_is_answered_with_an_error_is_repeated() {
-    failing("a_commit_that_is_answered_with_an_error_is_repeated", "", async |scene: Scene| {
-        // Committed, and then interrupted while it waited for the majority; or the answer of a server that may know too little.
+fn commit_answered_with_a_transient_error_is_retried() {
+    with_failpoints("commit_answered_with_a_transient_error_is_retried", "", async |scene: FailpointStore| {
+        // Committed and then interrupted while waiting for the majority, or the reply of a server that may know too little.
         for (n, how) in [
             doc! {"writeConcernError": {"code": 11_601, "errmsg": "interrupted"}},
             doc! {"writeConcernError": {"code": 251, "errmsg": "no such transaction"}},
@@ -185,7 +185,7 @@ fn a_commit_that_is_answered_with_an_error_is_repeated() {
         {
             scene.fail(&["commitTransaction"], 2, how.clone()).await;
             let name = format!("c{n}");
-            let receipt = scene.commit(&name, &name, Expect::Absent).await;
+            let receipt = scene.commit(&name, &name, Expectation::Absent).await;
             assert!(receipt.is_ok(), "{how}: {receipt:?}");
             let found = scene.store.get(&[Key::new(&C, &name)]).await.unwrap().remove(0).unwrap();
             assert_eq!(found.revision.writes(), 1, "{how}");
@@ -195,66 +195,70 @@ fn a_commit_that_is_answered_with_an_error_is_repeated() {
 
 #[test]
 fn a_commit_that_is_never_confirmed_has_an_unknown_outcome() {
-    failing("a_commit_that_is_never_confirmed_has_an_unknown_outcome", "&timeoutMS=3000", async |scene: Scene| {
-        let open = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}, "unknown_outcome").await;
-        assert_eq!(scene.outcome(&open).await, Outcome::Absent);
-        scene.stop_failing().await;
-        // Its transaction is still there, and may be committed: nothing else can be said until the server ends it, which it also does where
-        // the next one is of the same session.
-        if let Err(error) = scene.commit(&open, &open, Expect::Absent).await {
-            assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
-            assert!(error.to_string().contains("another transaction of the same command"), "{error}");
-        }
-    });
+    with_failpoints(
+        "a_commit_that_is_never_confirmed_has_an_unknown_outcome",
+        "&timeoutMS=3000",
+        async |scene: FailpointStore| {
+            let open = scene.commit_failing("commitTransaction", &doc! {"errorCode": 225}, "unknown_outcome").await;
+            assert_eq!(scene.outcome(&open).await, Outcome::Absent);
+            scene.stop_failing().await;
+            // Its transaction is still open and may be committed. The outcome stays unknown until the server ends the transaction, which it
+            // also does if the next one uses the same session.
+            if let Err(error) = scene.commit(&open, &open, Expectation::Absent).await {
+                assert_eq!(error.code().as_str(), "unknown_outcome", "{error}");
+                assert!(error.to_string().contains("another transaction of the same command"), "{error}");
+            }
+        },
+    );
 }
 
 #[test]
-fn a_caller_who_goes_away_leaves_nothing_under_way() {
-    failing("a_caller_who_goes_away_leaves_nothing_under_way", "", async |scene: Scene| {
-        scene.commit("first", "a", Expect::Absent).await.unwrap();
+fn dropped_commit_leaves_no_open_transaction() {
+    with_failpoints("dropped_commit_leaves_no_open_transaction", "", async |scene: FailpointStore| {
+        scene.commit("first", "a", Expectation::Absent).await.unwrap();
         let revision = async || scene.store.get(&[Key::new(&C, "a")]).await.unwrap().remove(0).unwrap().revision;
-        // The caller goes away while the server works on it. A busy machine may hold the caller up until the server is done.
+        // The caller drops the commit while the server works on it. A busy machine may delay the caller until the server is done.
         for (n, block) in [300, 3_000, 30_000].into_iter().enumerate() {
             let before = revision().await;
             let count = scene.fail(&["insert"], 1, doc! {"blockConnection": true, "blockTimeMS": block}).await;
             let going = format!("going-{n}");
             tokio::select! {
                 biased;
-                ended = scene.commit(&going, "a", Expect::Revision(before.clone())) => {
+                ended = scene.commit(&going, "a", Expectation::Revision(before.clone())) => {
                     ended.unwrap();
                     continue;
                 }
-                () = scene.entered(count) => {}
+                () = scene.wait_until_entered(count) => {}
             }
-            // Nobody has to repeat it.
+            // The commit ends without a repeat.
             let until = Instant::now() + Duration::from_secs(120);
             while scene.outcome(&going).await == Outcome::Absent {
-                assert!(Instant::now() < until, "it hangs");
+                assert!(Instant::now() < until, "the commit does not end");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            let late = scene.commit("late", "a", Expect::Revision(before)).await.unwrap_err();
+            let late = scene.commit("late", "a", Expectation::Revision(before)).await.unwrap_err();
             return assert_eq!(late.code().as_str(), "conflict");
         }
-        panic!("every caller was held up");
+        panic!("every caller was delayed");
     });
 }
 
 #[test]
-fn an_end_that_stays_without_an_answer_is_unknown_and_can_be_asked_for() {
+fn commit_never_answered_is_unknown_and_its_outcome_is_readable() {
     let options = "&timeoutMS=3000";
-    failing("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: Scene| {
+    with_failpoints("an_end_that_stays_without_an_answer_is_unknown", options, async |scene: FailpointStore| {
         let unknown = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
         let command = scene.commit_failing("commitTransaction", &unknown, "unknown_outcome").await;
         scene.stop_failing().await;
         assert!(matches!(scene.outcome(&command).await, Outcome::Committed { .. }));
-        assert!(scene.commit(&command, &command, Expect::Absent).await.unwrap().replayed);
+        assert!(scene.commit(&command, &command, Expectation::Absent).await.unwrap().replayed);
     });
 }
 
 #[test]
-fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
+fn failure_before_the_commit_changes_nothing_and_has_its_code() {
     let options = "&timeoutMS=3000";
-    failing("what_fails_before_the_end_has_changed_nothing", options, async |scene: Scene| {
+    with_failpoints("what_fails_before_the_end_has_changed_nothing", options, async |scene: FailpointStore| {
         for (how, code) in [
             (doc! {"errorCode": 13}, "not_authorized"),
             (doc! {"errorCode": 14_031}, "full"),
@@ -270,9 +274,9 @@ fn what_fails_before_the_end_has_changed_nothing_and_says_why() {
 }
 
 #[test]
-fn reading_survives_servers_that_go_away() {
-    failing("reading_survives_servers_that_go_away", "", async |scene: Scene| {
-        scene.commit("c", "a", Expect::Absent).await.unwrap();
+fn reads_survive_lost_servers() {
+    with_failpoints("reads_survive_lost_servers", "", async |scene: FailpointStore| {
+        scene.commit("c", "a", Expectation::Absent).await.unwrap();
         for keys in [&["a"][..], &["a", "b"]] {
             let keys: Vec<Key> = keys.iter().map(|id| Key::new(&C, id)).collect();
             for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}, doc! {"errorCode": 246}] {
@@ -284,11 +288,11 @@ fn reading_survives_servers_that_go_away() {
 }
 
 #[test]
-fn a_barrier_that_the_majority_did_not_confirm_is_raised_again() {
-    let test = "a_barrier_that_the_majority_did_not_confirm_is_raised_again";
-    failing(test, "", async |scene: Scene| {
+fn unconfirmed_read_fence_is_written_again() {
+    let test = "unconfirmed_read_fence_is_written_again";
+    with_failpoints(test, "", async |scene: FailpointStore| {
         let keys = [Key::new(&C, "a")];
-        scene.commit("c", "a", Expect::Absent).await.unwrap();
+        scene.commit("c", "a", Expectation::Absent).await.unwrap();
         for number in [64, 91, 11_602] {
             let unconfirmed = doc! {"writeConcernError": {"code": number, "errmsg": "not replicated"}};
             scene.fail(&["findAndModify"], 2, unconfirmed).await;
@@ -298,19 +302,19 @@ fn a_barrier_that_the_majority_did_not_confirm_is_raised_again() {
             let names: Vec<&str> = sent.iter().map(Exchange::name).collect();
             assert_eq!(names, ["findAndModify", "findAndModify", "findAndModify", "find"], "{number}");
         }
-        // Where no repeating helps it is told.
+        // An error that no retry can resolve is returned.
         let full = doc! {"writeConcernError": {"code": 14_031, "errmsg": "no space"}};
         scene.fail(&["findAndModify"], 1, full).await;
         let error = scene.store.get(&keys).await.unwrap_err();
-        assert!(error.to_string().contains("the set did not confirm it"), "{error}");
+        assert!(error.to_string().contains("the majority did not confirm the write"), "{error}");
     });
 }
 
 #[test]
-fn a_user_who_may_only_read_reads_linearizably_before_a_snapshot() {
-    let test = "a_user_who_may_only_read_reads_linearizably_before_a_snapshot";
-    failing(test, "", async |scene: Scene| {
-        scene.commit("c", "a", Expect::Absent).await.unwrap();
+fn read_only_user_reads_linearizably_before_a_snapshot() {
+    let test = "read_only_user_reads_linearizably_before_a_snapshot";
+    with_failpoints(test, "", async |scene: FailpointStore| {
+        scene.commit("c", "a", Expectation::Absent).await.unwrap();
         scene.fail(&["findAndModify"], 1, doc! {"errorCode": 13}).await;
         scene.recorder.take();
         assert!(scene.store.get(&[Key::new(&C, "a")]).await.unwrap()[0].is_some());
@@ -323,15 +327,15 @@ fn a_user_who_may_only_read_reads_linearizably_before_a_snapshot() {
 }
 
 #[test]
-fn a_sweep_whose_answer_is_lost_tells_all_that_went() {
-    failing("a_sweep_whose_answer_is_lost_tells_all_that_went", "", async |scene: Scene| {
+fn sweep_with_a_lost_reply_counts_every_deletion() {
+    with_failpoints("sweep_with_a_lost_reply_counts_every_deletion", "", async |scene: FailpointStore| {
         scene.store.migrate(&Catalog::new(&[&C, &LEASES]).unwrap()).await.unwrap();
         let unconfirmed = doc! {"writeConcernError": {"code": 91, "errmsg": "shutting down"}};
         for (command, how) in [("done", unconfirmed), ("undone", doc! {"closeConnection": true})] {
             let lease = |n: i64| {
                 let document = Arc::new([("until".to_owned(), Json::from(n))].into_iter().collect());
-                let op = Op::Put { version: 1, document };
-                Write { key: Key::new(&LEASES, &format!("{command}{n}")), expect: Expect::Absent, op }
+                let op = WriteOp::Put { version: 1, document };
+                Write { key: Key::new(&LEASES, &format!("{command}{n}")), expect: Expectation::Absent, op }
             };
             let batch = Batch {
                 command: CommandId::new(command).unwrap(),
@@ -351,8 +355,8 @@ fn a_sweep_whose_answer_is_lost_tells_all_that_went() {
 }
 
 #[test]
-fn declaring_survives_servers_that_go_away() {
-    failing("declaring_survives_servers_that_go_away", "", async |scene: Scene| {
+fn migration_survives_lost_servers() {
+    with_failpoints("migration_survives_lost_servers", "", async |scene: FailpointStore| {
         for of in [&LEASES, &UNINDEXED] {
             for how in [doc! {"closeConnection": true}, doc! {"errorCode": 189}] {
                 scene.fail(&["create", "dropIndexes", "update", "find", "listIndexes"], 4, how).await;
@@ -364,17 +368,17 @@ fn declaring_survives_servers_that_go_away() {
 }
 
 #[test]
-fn a_declaration_that_the_majority_did_not_confirm_is_not_taken_for_made() {
-    let test = "a_declaration_that_the_majority_did_not_confirm_is_not_taken_for_made";
-    failing(test, "", async |scene: Scene| {
+fn unconfirmed_index_build_is_not_taken_as_done() {
+    let test = "unconfirmed_index_build_is_not_taken_as_done";
+    with_failpoints(test, "", async |scene: FailpointStore| {
         let (indexed, unindexed) = [&LEASES, &UNINDEXED].map(|of| Catalog::new(&[&C, of]).unwrap()).into();
         let unconfirmed = || doc! {"writeConcernError": {"code": 64, "errmsg": "not replicated"}};
         let sent = |name: &str| scene.recorder.take().iter().filter(|exchange| exchange.name() == name).count();
 
-        // The server goes on by itself, so what it has begun is neither undone nor asked for again at once.
+        // The server continues the build by itself, so it is neither undone nor requested again at once.
         scene.fail(&["createIndexes"], 1, unconfirmed()).await;
         let error = scene.store.migrate(&indexed).await.unwrap_err();
-        assert!(error.to_string().contains("the set did not confirm it"), "{error}");
+        assert!(error.to_string().contains("the majority did not confirm the write"), "{error}");
         assert_eq!((error.code().as_str(), sent("dropIndexes")), ("unavailable", 0));
         scene.store.migrate(&indexed).await.unwrap();
 

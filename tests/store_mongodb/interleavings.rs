@@ -1,21 +1,21 @@
-//! What others do between two commands of one call.
+//! Commands of other clients between two commands of one call.
 
 use std::pin::pin;
 
 use mongodb::bson::Timestamp as ClusterTime;
 use runstate::schema::Key;
-use runstate::store::{Expect, Store};
+use runstate::store::{Expectation, Store};
 use runstate::time::Timestamp;
 use serde_json::json;
 
-use super::recorded::{HEADS, Scene, insert, put};
+use super::recorded_store::{HEADS, RecordedStore, insert, put};
 use super::recorder::Exchange;
-use super::server::on_server;
+use super::server::run_on_server;
 
 #[test]
-fn a_read_is_never_served_by_a_barrier_that_began_before_it() {
-    on_server(async {
-        let scene = Scene::new("").await;
+fn read_never_uses_a_read_fence_that_began_before_it() {
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
         let keys = [Key::new(&HEADS, "a")];
         scene.recorder.take();
         scene.recorder.hold("findAndModify");
@@ -23,14 +23,14 @@ fn a_read_is_never_served_by_a_barrier_that_began_before_it() {
             let (store, keys) = (scene.store.clone(), keys.clone());
             async move { store.get(&keys).await }
         });
-        scene.recorder.sent("findAndModify").await;
-        // They come while the first barrier is under way, and share the next.
+        scene.recorder.wait_until_sent("findAndModify").await;
+        // Both reads arrive while the first fence is being written, and share the next one.
         let mut second = pin!(scene.store.get(&keys));
         let mut third = pin!(scene.store.get(&keys));
         tokio::select! {
             biased;
-            _ = &mut second => panic!("it did not wait"),
-            _ = &mut third => panic!("it did not wait"),
+            _ = &mut second => panic!("the read did not wait"),
+            _ = &mut third => panic!("the read did not wait"),
             () = std::future::ready(()) => {}
         }
         scene.recorder.release();
@@ -49,8 +49,8 @@ fn a_read_is_never_served_by_a_barrier_that_began_before_it() {
 
 #[test]
 fn a_document_refreshed_while_it_is_swept_stays() {
-    on_server(async {
-        let scene = Scene::new("").await;
+    run_on_server(async {
+        let scene = RecordedStore::new("").await;
         scene.commit("expire", ["a", "b"].map(|id| insert(&HEADS, id, json!({"at": 0}))).into(), vec![]).await;
         let revision = scene.find(&HEADS, "a").await.unwrap().revision;
         scene.recorder.take();
@@ -59,8 +59,10 @@ fn a_document_refreshed_while_it_is_swept_stays() {
             let store = scene.store.clone();
             async move { store.sweep(HEADS.name, Timestamp::from_millis(5_000), 10).await }
         });
-        scene.recorder.sent("find").await;
-        scene.commit("refresh", vec![put(&HEADS, "a", Expect::Revision(revision), json!({"at": 9_000}))], vec![]).await;
+        scene.recorder.wait_until_sent("find").await;
+        scene
+            .commit("refresh", vec![put(&HEADS, "a", Expectation::Revision(revision), json!({"at": 9_000}))], vec![])
+            .await;
         scene.recorder.release();
         assert_eq!(sweeping.await.unwrap().unwrap(), 1);
         assert!(scene.find(&HEADS, "a").await.is_some());

@@ -1,14 +1,14 @@
-//! Rows of the ledger live by the server's clock, whatever the clocks of those who write and sweep say.
+//! Ledger rows expire by the server's clock, whatever the clocks of writers and sweeps say.
 
 use mongodb::bson::{DateTime, Document, doc};
 use runstate::id::CommandId;
 use runstate::schema::{Catalog, Collection, Key, Query};
-use runstate::store::mongodb::{Mongo, Options};
+use runstate::store::mongodb::{Mongo, MongoOptions};
 use runstate::store::{Batch, COMMANDS, Store};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
-use super::server::{fresh_url, on_server, raw};
+use super::server::{fresh_url, run_command, run_on_server};
 
 const C: Collection = Collection::new("t.c", 1);
 
@@ -24,16 +24,16 @@ fn batch(at: i64) -> Batch {
 }
 
 async fn row(url: &str, at: i64) -> Document {
-    let found = raw(url, doc! {"find": "runstate.commands", "filter": {"_id": format!("at{at}")}}).await;
+    let found = run_command(url, doc! {"find": "runstate.commands", "filter": {"_id": format!("at{at}")}}).await;
     let batch = found.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
     batch[0].as_document().unwrap().clone()
 }
 
 #[test]
-fn no_clock_of_a_host_makes_others_forget() {
-    on_server(async {
+fn ledger_retention_follows_the_server_clock() {
+    run_on_server(async {
         let url = fresh_url();
-        let store = Mongo::open(&url, Options::default()).await.unwrap();
+        let store = Mongo::open(&url, MongoOptions::default()).await.unwrap();
         store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
         let now = DateTime::now().timestamp_millis();
         let (before, after) = (now - Millis::days(30).0, now + Millis::days(30).0);
@@ -42,18 +42,18 @@ fn no_clock_of_a_host_makes_others_forget() {
             let kept = row(&url, at).await.get_datetime("_kept").unwrap().timestamp_millis();
             assert!(kept.abs_diff(now) < 600_000, "{at}: {kept} beside {now}");
         }
-        // It is the server's own, and nobody is shown it.
+        // The field is the server's own, and readers do not see it.
         let key = Key::new(&COMMANDS, "at0");
         let found = store.get(std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
         assert_eq!(found.document.keys().collect::<Vec<_>>(), ["at", "fingerprint", "id", "result"]);
         let query = Query::of(&COMMANDS).filter(runstate::schema::Filter::Exists("_kept".to_owned(), true));
-        assert_eq!(store.query(&query).await.unwrap().rows, []);
-        // A host that is far ahead sweeps nothing.
+        assert_eq!(store.query(&query).await.unwrap().items, []);
+        // A host whose clock is far ahead sweeps nothing.
         let sweep = async |now| store.sweep(COMMANDS.name, Timestamp::from_millis(now), 10).await.unwrap();
         assert_eq!(sweep(now + Millis::days(3_000).0).await, 0);
         let week = DateTime::from_millis(now - Millis::days(7).0 - 600_000);
         let set = doc! {"q": {"_id": {"$ne": "at0"}}, "u": {"$set": {"_kept": week}}, "multi": true};
-        raw(&url, doc! {"update": "runstate.commands", "updates": [set]}).await;
+        run_command(&url, doc! {"update": "runstate.commands", "updates": [set]}).await;
         assert_eq!(sweep(now - Millis::days(1).0).await, 0);
         assert_eq!(sweep(now + 600_000).await, 2);
         assert!(store.commit(batch(0)).await.unwrap().replayed);

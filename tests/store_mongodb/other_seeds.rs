@@ -1,17 +1,17 @@
-//! The questions that the seeds of other systems ask, as far as their collections are declared here.
+//! The queries in the seeds of other systems, as far as their collections are declared here.
 
 use runstate::schema::Direction::{Ascending, Descending};
 use runstate::schema::{
-    Accumulator, Aggregate, Catalog, Collection, Constant, Field, Filter, Group, Index, Predicate, Query, Ttl,
+    Accumulator, Aggregate, Catalog, Collection, Field, Filter, Group, Index, Literal, Predicate, Query, Ttl,
 };
 use runstate::store::Store;
 use runstate::time::{Millis, Timestamp};
 use serde_json::json;
 
-use super::explain::{ByIndex, Sorted, asked, fill, gte, number, profiled, try_all, watched};
-use super::{ground, insert, on_tokio};
+use super::explain::{ByIndex, InMemory, check_plans, enable_profiling, fill, gte, last_profile, number, plan_case};
+use super::{block_on_tokio, insert, open_in_one_database};
 
-/// The seed of the AI apps.
+/// From the seed of the AI apps.
 const RUNS: Collection = Collection::new("apps.executions", 1)
     .fields(&[
         Field::text("execution_id"),
@@ -23,21 +23,21 @@ const RUNS: Collection = Collection::new("apps.executions", 1)
         Field::timestamp("started_at"),
     ])
     .indexes(&[
-        Index::by(&[("execution_id", Ascending)]).unique(),
-        Index::by(&[("app_id", Ascending), ("sub_app_id", Ascending)]),
-        Index::by(&[("user_id", Ascending)]),
-        Index::by(&[("status", Ascending)]),
-        Index::by(&[("started_at", Descending)]),
+        Index::ordered(&[("execution_id", Ascending)]).unique(),
+        Index::ordered(&[("app_id", Ascending), ("sub_app_id", Ascending)]),
+        Index::ordered(&[("user_id", Ascending)]),
+        Index::ordered(&[("status", Ascending)]),
+        Index::ordered(&[("started_at", Descending)]),
     ]);
 
 const STEPS: Collection = Collection::new("apps.execution_steps", 1)
     .fields(&[Field::text("execution_id"), Field::int("step_id"), Field::text("status")])
     .indexes(&[
-        Index::by(&[("execution_id", Ascending), ("step_id", Ascending)]).unique(),
-        Index::by(&[("status", Ascending)]),
+        Index::ordered(&[("execution_id", Ascending), ("step_id", Ascending)]).unique(),
+        Index::ordered(&[("status", Ascending)]),
     ]);
 
-/// The seed of the orchestration of sessions.
+/// From the seed of the session orchestration.
 const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
     .fields(&[
         Field::text("session_id"),
@@ -48,25 +48,25 @@ const SESSIONS: Collection = Collection::new("tracking.sessions", 1)
         Field::timestamp("completed_at").optional(),
     ])
     .indexes(&[
-        Index::by(&[("session_id", Ascending)]).unique(),
-        Index::by(&[("project_id", Ascending), ("status", Ascending)]),
-        Index::by(&[("machine_id", Ascending), ("status", Ascending)]),
-        Index::by(&[("last_heartbeat", Ascending)]),
+        Index::ordered(&[("session_id", Ascending)]).unique(),
+        Index::ordered(&[("project_id", Ascending), ("status", Ascending)]),
+        Index::ordered(&[("machine_id", Ascending), ("status", Ascending)]),
+        Index::ordered(&[("last_heartbeat", Ascending)]),
     ])
     .ttl(Ttl {
         field: "completed_at",
         after: Millis::days(30),
         partial: Some(Predicate::All(&[
             Predicate::Exists("completed_at"),
-            Predicate::In("status", &[Constant::Text("completed"), Constant::Text("failed")]),
+            Predicate::In("status", &[Literal::Text("completed"), Literal::Text("failed")]),
         ])),
     });
 
 #[test]
-fn every_question_of_the_other_seeds_is_served_by_an_index() {
-    on_tokio(async {
+fn every_query_of_the_other_seeds_uses_an_index() {
+    block_on_tokio(async {
         let catalog = Catalog::new(&[&RUNS, &STEPS, &SESSIONS]).unwrap();
-        let Some(ground) = ground("every_question_of_the_other_seeds_is_served_by_an_index", &catalog).await else {
+        let Some(ground) = open_in_one_database("every_query_of_the_other_seeds_uses_an_index", &catalog).await else {
             return;
         };
         let mut writes = Vec::new();
@@ -95,48 +95,54 @@ fn every_question_of_the_other_seeds_is_served_by_an_index() {
         }
         fill(&ground, writes).await;
         let (runs, sessions) = (|| Query::of(&RUNS), || Query::of(&SESSIONS));
-        try_all(
+        check_plans(
             &ground,
             vec![
-                asked(
+                plan_case(
                     "latest of a user",
                     runs().eq("user_id", "user 7").sort("started_at", Descending).limit(10),
                     "user_id: 1|started_at: -1",
-                    Sorted,
+                    InMemory,
                     500,
                 ),
-                asked("by its id", runs().eq("execution_id", "x7").limit(1), "execution_id: 1", ByIndex, 1),
-                asked(
+                plan_case("by its id", runs().eq("execution_id", "x7").limit(1), "execution_id: 1", ByIndex, 1),
+                plan_case(
                     "steps of an execution",
                     Query::of(&STEPS).eq("execution_id", "x7").sort("step_id", Ascending),
                     "execution_id: 1, step_id: 1",
                     ByIndex,
                     3,
                 ),
-                asked(
+                plan_case(
                     "failed of the last day",
                     runs().eq("status", "failed").filter(gte("started_at", 700_000)),
                     "status: 1|started_at: -1",
                     ByIndex,
                     200,
                 ),
-                asked("of an app", runs().eq("app_id", 1).eq("sub_app_id", 2), "app_id: 1, sub_app_id: 1", ByIndex, 60),
-                asked("session by its id", sessions().eq("session_id", "x7").limit(1), "session_id: 1", ByIndex, 1),
-                asked(
+                plan_case(
+                    "of an app",
+                    runs().eq("app_id", 1).eq("sub_app_id", 2),
+                    "app_id: 1, sub_app_id: 1",
+                    ByIndex,
+                    60,
+                ),
+                plan_case("session by its id", sessions().eq("session_id", "x7").limit(1), "session_id: 1", ByIndex, 1),
+                plan_case(
                     "sessions of a project",
                     sessions().eq("project_id", "project 7").eq("status", "active"),
                     "project_id: 1, status: 1",
                     ByIndex,
                     40,
                 ),
-                asked(
+                plan_case(
                     "sessions of a machine",
                     sessions().eq("machine_id", "machine 7").eq("status", "active"),
                     "machine_id: 1, status: 1",
                     ByIndex,
                     80,
                 ),
-                asked(
+                plan_case(
                     "not heard of",
                     sessions()
                         .filter(Filter::Lt("last_heartbeat".to_owned(), 9.into()))
@@ -160,13 +166,13 @@ fn every_question_of_the_other_seeds_is_served_by_an_index() {
             ],
         };
         assert_eq!(ground.store.aggregate(&rate).await.unwrap().len(), 5);
-        let database = watched(&ground).await;
+        let database = enable_profiling(&ground).await;
         ground.store.aggregate(&rate).await.unwrap();
-        assert_eq!(number(&profiled(&database, RUNS.name).await, "nreturned"), 5, "counted on the server");
+        assert_eq!(number(&last_profile(&database, RUNS.name).await, "nreturned"), 5, "counted on the server");
         let swept =
             ground.store.sweep(SESSIONS.name, Timestamp::from_millis(Millis::days(30).0 + 9), 100).await.unwrap();
         assert_eq!(swept, 6, "completed and failed ones");
-        let profile = profiled(&database, SESSIONS.name).await;
+        let profile = last_profile(&database, SESSIONS.name).await;
         assert_eq!(profile.get_str("planSummary").unwrap(), "IXSCAN { completed_at: 1 }");
     });
 }

@@ -1,4 +1,4 @@
-//! A proxy before the server that records each command with its reply, and holds replies back where a test says so. It runs on threads of its own.
+//! A proxy in front of the server that records each command with its reply, and delays replies on request. It runs on its own threads.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use mongodb::bson::{Document, Timestamp};
 
-/// The kind of messages that carry commands and replies.
+/// The opcode of messages that carry commands and replies, in the MongoDB wire protocol.
 const OP_MSG: i32 = 2013;
 
-/// Commands of the driver itself, which come at any time.
-const OWN: [&str; 5] = ["hello", "isMaster", "ismaster", "killCursors", "endSessions"];
+/// Commands that the driver itself sends, at any time.
+const DRIVER_COMMANDS: [&str; 5] = ["hello", "isMaster", "ismaster", "killCursors", "endSessions"];
 
-/// A command, and its reply.
+/// A command and its reply.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub command: Document,
-    /// `None`: there is none so far.
+    /// `None` if there is no reply yet.
     pub reply: Option<Document>,
 }
 
@@ -32,7 +32,7 @@ impl Exchange {
         concern.unwrap_or_else(|_| panic!("{} has no read concern", self.command)).clone()
     }
 
-    /// The time of the set in the reply.
+    /// The cluster time in the reply.
     pub fn operation_time(&self) -> Timestamp {
         self.reply.as_ref().unwrap().get_timestamp("operationTime").unwrap()
     }
@@ -40,32 +40,32 @@ impl Exchange {
 
 pub struct Recorder {
     url: String,
-    shared: Arc<Shared>,
+    shared: Arc<RecorderShared>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct RecorderShared {
+    state: Mutex<RecorderState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    /// By the ids of requests, in the order in which they were sent.
+struct RecorderState {
+    /// By the id of the request, in the order in which they were sent.
     exchanges: Vec<(i32, Exchange)>,
-    /// Replies to commands of this name wait.
+    /// Replies to commands of this name are delayed.
     held: Option<&'static str>,
 }
 
 impl Recorder {
-    /// Stands before the one server that a URL names.
-    pub fn before(url: &str) -> Self {
+    /// Starts a proxy in front of the one server that a URL names.
+    pub fn start(url: &str) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap();
         let (server, path) = rest.split_once('/').unwrap();
         let (user, host) = server.rsplit_once('@').map_or(("", server), |(user, host)| (&server[..=user.len()], host));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("{scheme}://{user}{}/{path}", listener.local_addr().unwrap());
-        let (shared, host) = (Arc::<Shared>::default(), host.to_owned());
+        let (shared, host) = (Arc::<RecorderShared>::default(), host.to_owned());
         let inner = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -75,29 +75,29 @@ impl Recorder {
         Self { url, shared }
     }
 
-    /// The URL of the server, by way of this.
+    /// The URL of the server through this proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// All that was sent since the last call.
+    /// Everything that was sent since the last call.
     pub fn take(&self) -> Vec<Exchange> {
         std::mem::take(&mut self.shared.state().exchanges).into_iter().map(|(_, exchange)| exchange).collect()
     }
 
-    /// From now on replies to commands of that name wait.
+    /// From now on replies to commands of that name are delayed.
     pub fn hold(&self, name: &'static str) {
         self.shared.state().held = Some(name);
     }
 
-    /// Lets go of what waits.
+    /// Releases the delayed replies.
     pub fn release(&self) {
         self.shared.state().held = None;
         self.shared.changed.notify_all();
     }
 
     /// Waits until a command of that name was sent.
-    pub async fn sent(&self, name: &str) {
+    pub async fn wait_until_sent(&self, name: &str) {
         let is_sent = || self.shared.state().exchanges.iter().any(|(_, exchange)| exchange.name() == name);
         while !is_sent() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -105,8 +105,8 @@ impl Recorder {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl RecorderShared {
+    fn state(&self) -> MutexGuard<'_, RecorderState> {
         self.state.lock().unwrap()
     }
 
@@ -117,29 +117,29 @@ impl Shared {
         }
         let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let (requests, replies) = (self.clone(), self.clone());
-        std::thread::spawn(move || copy(client, to_server, |message| requests.request(message)));
-        std::thread::spawn(move || copy(server, to_client, |message| replies.reply(message)));
+        std::thread::spawn(move || copy(client, to_server, |message| requests.record_request(message)));
+        std::thread::spawn(move || copy(server, to_client, |message| replies.record_reply(message)));
     }
 
-    fn request(&self, message: &[u8]) {
-        let Some(command) = document(message) else { return };
+    fn record_request(&self, message: &[u8]) {
+        let Some(command) = parse_document(message) else { return };
         let exchange = Exchange { command, reply: None };
-        if !OWN.contains(&exchange.name()) {
-            self.state().exchanges.push((number(message, 4), exchange));
+        if !DRIVER_COMMANDS.contains(&exchange.name()) {
+            self.state().exchanges.push((header_number(message, 4), exchange));
         }
     }
 
-    fn reply(&self, message: &[u8]) {
-        let of = number(message, 8);
+    fn record_reply(&self, message: &[u8]) {
+        let of = header_number(message, 8);
         let mut state = self.state();
         let Some((_, exchange)) = state.exchanges.iter_mut().rev().find(|(id, _)| *id == of) else { return };
-        exchange.reply = document(message);
+        exchange.reply = parse_document(message);
         let name = exchange.name().to_owned();
         drop(self.changed.wait_while(state, |state| state.held == Some(&*name)).unwrap());
     }
 }
 
-/// Copies message by message until either end is closed; then both are.
+/// Copies messages until either end is closed, and then closes both.
 fn copy(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(&[u8])) {
     let mut length = [0; 4];
     while from.read_exact(&mut length).is_ok() {
@@ -156,13 +156,13 @@ fn copy(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(&[u8])) {
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
-/// One of the numbers in the header of a message: its length, its id, the id of what it replies to, its kind.
-fn number(message: &[u8], at: usize) -> i32 {
+/// A number in the header of a message: its length, its id, the id of the request that it answers, or its opcode.
+fn header_number(message: &[u8], at: usize) -> i32 {
     i32::from_le_bytes(message[at..at + 4].try_into().unwrap())
 }
 
 /// The command or reply in a message, which is its first section.
-fn document(message: &[u8]) -> Option<Document> {
-    let is_document = number(message, 12) == OP_MSG && message[20] == 0;
+fn parse_document(message: &[u8]) -> Option<Document> {
+    let is_document = header_number(message, 12) == OP_MSG && message[20] == 0;
     is_document.then(|| Document::from_reader(&message[21..]).unwrap())
 }

@@ -1,37 +1,37 @@
-//! The server that tests use, and databases of their own on it.
+//! The server of the tests, and fresh databases on it.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mongodb::bson::{Document, doc};
 
-/// Runs a test on a tokio runtime, which a store on MongoDB needs; where no server is named it is skipped, and says so.
-pub fn on_server<T: Passed>(test: impl Future<Output = T>) -> T {
+/// Runs a test on a tokio runtime, which a store on MongoDB needs. If no server is named, prints that the test is skipped.
+pub fn run_on_server<T: TestResult>(test: impl Future<Output = T>) -> T {
     if std::env::var_os("RUNSTATE_TEST_MONGODB").is_none() {
         let name = std::thread::current().name().unwrap_or("store_mongodb").to_owned();
         println!("skipped: {name}: RUNSTATE_TEST_MONGODB names no server");
-        return T::passed();
+        return T::success();
     }
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
 }
 
-/// What a test ends in that found nothing wrong.
-pub trait Passed {
-    /// That.
-    fn passed() -> Self;
+/// The result of a test function.
+pub trait TestResult {
+    /// The result of a test that found no error.
+    fn success() -> Self;
 }
 
-impl Passed for () {
-    fn passed() -> Self {}
+impl TestResult for () {
+    fn success() -> Self {}
 }
 
-impl<E> Passed for Result<(), E> {
-    fn passed() -> Self {
+impl<E> TestResult for Result<(), E> {
+    fn success() -> Self {
         Ok(())
     }
 }
 
-/// The URL of a database that nobody else has used.
+/// The URL of a database that no other test uses.
 pub fn fresh_url() -> String {
     static USED: AtomicU32 = AtomicU32::new(0);
     let server =
@@ -43,21 +43,21 @@ pub fn fresh_url() -> String {
 }
 
 /// The database that a URL names.
-pub fn database_of(url: &str) -> Option<String> {
+pub fn database_name(url: &str) -> Option<String> {
     let base = url.split_once('?').map_or(url, |(base, _)| base);
     let (_, rest) = base.split_once("://")?;
     rest.split_once('/').map(|(_, name)| name.to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Runs a command by hand, as an operator would, on the database that the URL names.
-pub async fn raw(url: &str, command: Document) -> Document {
+/// Runs a command on the database that the URL names, as an operator would.
+pub async fn run_command(url: &str, command: Document) -> Document {
     let client = mongodb::Client::with_uri_str(url).await.unwrap();
-    client.database(&database_of(url).unwrap()).run_command(command).await.unwrap()
+    client.database(&database_name(url).unwrap()).run_command(command).await.unwrap()
 }
 
 /// The indexes of a collection.
 pub async fn indexes(url: &str, collection: &str) -> Vec<Document> {
-    let reply = raw(url, doc! {"listIndexes": collection}).await;
+    let reply = run_command(url, doc! {"listIndexes": collection}).await;
     let batch = reply.get_document("cursor").unwrap().get_array("firstBatch").unwrap();
     batch.iter().map(|index| index.as_document().unwrap().clone()).collect()
 }

@@ -1,126 +1,127 @@
-//! Whether a history of operations that overlapped could have happened one after the other, each at a moment between its call and its
-//! return: the search of Wing and Gong, with Lowe's memory of what was tried.
+//! Whether a history of overlapping operations is linearizable: each took effect at one moment between its call and its return. The search is
+//! that of Wing and Gong (1993), with Lowe's cache of tried configurations (2017).
 //!
-//! The history is a list of calls and returns in the order of time. The search takes the calls that stand before the first return: one of them
-//! was first. One that the model allows is lifted out of the list together with its return, and the search goes on behind it; where the
-//! list begins with a return that no call before it leads past, the last one lifted is put back and the next one is tried. Which operations
-//! were lifted and what state they led to is remembered: the same twice is tried once. What has no return may have taken effect at any later time,
-//! or never, so the search ends when all that returned is lifted.
+//! The history is a list of calls and returns in the order of time. One of the calls before the first return was first. The search takes one
+//! that the model allows, lifts its call and return out of the list, and continues with the rest. If no call before the first return is
+//! possible, the last lifted operation is put back, and the next call is tried.
+//!
+//! The lifted operations and the state that they led to are cached, so that no configuration is tried twice. An operation without a return may
+//! have taken effect at any later time, or never. So the search ends when every operation that returned is lifted.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// What operations do one after the other.
+/// A sequential model: the effect of operations one after the other.
 pub trait Model {
     type State: Clone + Default + Eq + Hash;
     type Op: Debug;
 
-    /// The state after `op`; `None`: it cannot have come to what it came to.
+    /// The state after `op`. `None` if `op` cannot have its result in this state.
     fn step(state: &Self::State, op: &Self::Op) -> Option<Self::State>;
 }
 
-/// One operation, with what it came to.
+/// One operation with its result.
 #[derive(Debug)]
-pub struct Event<O> {
+pub struct HistoryOperation<O> {
     pub op: O,
     pub called: u64,
-    /// `None`: nobody knows whether it took effect, or when.
+    /// `None` if it is not known whether the operation took effect, or when.
     pub returned: Option<u64>,
 }
 
-/// What stands in the list.
+/// An entry of the list.
 #[derive(Clone, Copy)]
-enum Entry {
-    /// The end of the list, and its begin.
+enum CallReturnEntry {
+    /// The end of the list, and its beginning.
     Edge,
     Call(usize),
     Return,
 }
 
-/// Calls and returns in the order of time, as a list from which pairs are lifted and put back.
-struct List {
-    entries: Vec<Entry>,
+/// Calls and returns in the order of time, as a linked list from which pairs are lifted and put back.
+struct EntryList {
+    entries: Vec<CallReturnEntry>,
     next: Vec<usize>,
-    before: Vec<usize>,
-    /// Of each operation where its call and return stand.
-    places: Vec<(usize, Option<usize>)>,
+    previous: Vec<usize>,
+    /// The positions of each operation's call and return.
+    positions: Vec<(usize, Option<usize>)>,
 }
 
 const EDGE: usize = 0;
 
-/// How many states are looked at: a search that takes longer says so instead of going on for ever.
-const MOST: usize = 2_000_000;
+/// The most configurations that are searched. A longer search is reported as undecided.
+const MAX_STATES: usize = 2_000_000;
 
-impl List {
-    fn of<O>(history: &[Event<O>]) -> Self {
-        // Of what happened at one time calls come first: they overlap.
+impl EntryList {
+    fn from_history<O>(history: &[HistoryOperation<O>]) -> Self {
+        // At equal times calls come first, so that the operations overlap.
         let calls = history.iter().enumerate().map(|(op, event)| (event.called, false, op));
         let returns = history.iter().enumerate().filter_map(|(op, event)| Some((event.returned?, true, op)));
         let mut times: Vec<(u64, bool, usize)> = calls.chain(returns).collect();
         times.sort_unstable();
-        let (mut entries, mut places) = (vec![Entry::Edge], vec![(EDGE, None); history.len()]);
+        let (mut entries, mut places) = (vec![CallReturnEntry::Edge], vec![(EDGE, None); history.len()]);
         for (at, (_, returned, op)) in times.into_iter().enumerate() {
             if returned {
                 places[op].1 = Some(at + 1);
-                entries.push(Entry::Return);
+                entries.push(CallReturnEntry::Return);
             } else {
                 places[op].0 = at + 1;
-                entries.push(Entry::Call(op));
+                entries.push(CallReturnEntry::Call(op));
             }
         }
         let length = entries.len();
         let next = (0..length).map(|at| (at + 1) % length).collect();
         let before = (0..length).map(|at| (at + length - 1) % length).collect();
-        Self { entries, next, before, places }
+        Self { entries, next, previous: before, positions: places }
     }
 
     fn lift(&mut self, op: usize) {
-        let (call, returned) = self.places[op];
+        let (call, returned) = self.positions[op];
         for at in [Some(call), returned].into_iter().flatten() {
-            let (before, next) = (self.before[at], self.next[at]);
-            (self.next[before], self.before[next]) = (next, before);
+            let (before, next) = (self.previous[at], self.next[at]);
+            (self.next[before], self.previous[next]) = (next, before);
         }
     }
 
     fn put_back(&mut self, op: usize) {
-        let (call, returned) = self.places[op];
+        let (call, returned) = self.positions[op];
         for at in [returned, Some(call)].into_iter().flatten() {
-            let (before, next) = (self.before[at], self.next[at]);
-            (self.next[before], self.before[next]) = (at, at);
+            let (before, next) = (self.previous[at], self.next[at]);
+            (self.next[before], self.previous[next]) = (at, at);
         }
     }
 }
 
-/// An operation that was taken to be next.
-struct Lifted<S> {
+/// An operation that the search has taken as the next one.
+struct LiftedOperation<S> {
     op: usize,
-    /// The state it found.
+    /// The state before the operation.
     before: S,
-    /// It changed nothing. Then nothing is won by taking it later: where it is put back no other is tried in its place.
-    only_seen: bool,
+    /// The operation changed nothing. Taking it later gains nothing, so when it is put back, no other is tried in its place.
+    is_read: bool,
 }
 
-/// Says which operation found no place, where no order explains the history.
-pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
-    let mut list = List::of(history);
+/// Returns the operation that fits nowhere, if no order explains the history.
+pub fn check<M: Model>(history: &[HistoryOperation<M::Op>]) -> Result<(), String> {
+    let mut list = EntryList::from_history(history);
     let mut open = history.iter().filter(|event| event.returned.is_some()).count();
     let mut state = M::State::default();
     let mut lifted = vec![0u64; history.len().div_ceil(64)];
     let mut tried: HashSet<(Vec<u64>, M::State)> = HashSet::new();
-    let mut path: Vec<Lifted<M::State>> = Vec::new();
+    let mut path: Vec<LiftedOperation<M::State>> = Vec::new();
     let (mut at, mut deepest) = (list.next[EDGE], (usize::MAX, EDGE));
     while open > 0 {
-        if tried.len() > MOST {
-            return Err(format!("undecided; {}", stuck(history, &list, deepest)));
+        if tried.len() > MAX_STATES {
+            return Err(format!("undecided; {}", no_order(history, &list, deepest)));
         }
-        if let Entry::Call(op) = list.entries[at] {
-            let came = M::step(&state, &history[op].op);
+        if let CallReturnEntry::Call(op) = list.entries[at] {
+            let after = M::step(&state, &history[op].op);
             lifted[op / 64] |= 1 << (op % 64);
-            match came.filter(|came| tried.insert((lifted.clone(), came.clone()))) {
-                Some(came) => {
-                    let only_seen = came == state;
-                    path.push(Lifted { op, before: std::mem::replace(&mut state, came), only_seen });
+            match after.filter(|after| tried.insert((lifted.clone(), after.clone()))) {
+                Some(after) => {
+                    let only_seen = after == state;
+                    path.push(LiftedOperation { op, before: std::mem::replace(&mut state, after), is_read: only_seen });
                     open -= usize::from(history[op].returned.is_some());
                     list.lift(op);
                     at = list.next[EDGE];
@@ -132,18 +133,20 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
             }
             continue;
         }
-        // A return that nothing leads past.
+        // A return, and no call before it is possible.
         if open < deepest.0 {
             deepest = (open, at);
         }
         loop {
-            let Some(Lifted { op, before, only_seen }) = path.pop() else { return Err(stuck(history, &list, deepest)) };
+            let Some(LiftedOperation { op, before, is_read: only_seen }) = path.pop() else {
+                return Err(no_order(history, &list, deepest));
+            };
             state = before;
             lifted[op / 64] &= !(1 << (op % 64));
             open += usize::from(history[op].returned.is_some());
             list.put_back(op);
             if !only_seen {
-                at = list.next[list.places[op].0];
+                at = list.next[list.positions[op].0];
                 break;
             }
         }
@@ -151,8 +154,8 @@ pub fn check<M: Model>(history: &[Event<M::Op>]) -> Result<(), String> {
     Ok(())
 }
 
-fn stuck<O: Debug>(history: &[Event<O>], list: &List, (open, at): (usize, usize)) -> String {
-    let op = list.places.iter().position(|(_, returned)| *returned == Some(at));
+fn no_order<O: Debug>(history: &[HistoryOperation<O>], list: &EntryList, (open, at): (usize, usize)) -> String {
+    let op = list.positions.iter().position(|(_, returned)| *returned == Some(at));
     format!("with {open} of {} left, no order leads to {:?}", history.len(), op.map(|op| &history[op]))
 }
 
@@ -160,21 +163,21 @@ fn stuck<O: Debug>(history: &[Event<O>], list: &List, (open, at): (usize, usize)
 mod tests {
     use super::*;
 
-    /// A number that is read, and replaced where it is another.
-    struct Register;
+    /// A number that is read, and replaced if it has the expected value.
+    struct SwapModel;
 
     #[derive(Debug, Clone, Copy)]
-    enum Op {
+    enum SwapOp {
         Read(u64),
         Swap(u64, u64),
     }
-    use Op::{Read, Swap};
+    use SwapOp::{Read, Swap};
 
-    impl Model for Register {
+    impl Model for SwapModel {
         type State = u64;
-        type Op = Op;
+        type Op = SwapOp;
 
-        fn step(state: &u64, op: &Op) -> Option<u64> {
+        fn step(state: &u64, op: &SwapOp) -> Option<u64> {
             match *op {
                 Read(seen) => (seen == *state).then_some(seen),
                 Swap(from, to) => (from == *state).then_some(to),
@@ -182,48 +185,52 @@ mod tests {
         }
     }
 
-    fn holds(history: &[(Op, u64, u64)]) -> bool {
-        let event = |&(op, called, returned)| Event { op, called, returned: (returned > 0).then_some(returned) };
-        check::<Register>(&history.iter().map(event).collect::<Vec<_>>()).is_ok()
+    fn is_linearizable(history: &[(SwapOp, u64, u64)]) -> bool {
+        let event =
+            |&(op, called, returned)| HistoryOperation { op, called, returned: (returned > 0).then_some(returned) };
+        check::<SwapModel>(&history.iter().map(event).collect::<Vec<_>>()).is_ok()
     }
 
     #[test]
-    fn what_overlaps_may_have_happened_in_any_order() {
-        assert!(holds(&[]));
-        assert!(holds(&[(Swap(0, 1), 1, 10), (Read(0), 2, 9), (Read(1), 3, 8)]));
-        assert!(holds(&[(Swap(1, 2), 1, 10), (Swap(0, 1), 2, 9), (Read(2), 11, 12)]));
+    fn overlapping_operations_may_take_any_order() {
+        assert!(is_linearizable(&[]));
+        assert!(is_linearizable(&[(Swap(0, 1), 1, 10), (Read(0), 2, 9), (Read(1), 3, 8)]));
+        assert!(is_linearizable(&[(Swap(1, 2), 1, 10), (Swap(0, 1), 2, 9), (Read(2), 11, 12)]));
     }
 
     #[test]
-    fn what_was_read_once_is_not_forgotten() {
-        assert!(!holds(&[(Swap(0, 1), 1, 10), (Read(1), 2, 3), (Read(0), 4, 5)]));
-        assert!(!holds(&[(Swap(0, 1), 1, 2), (Read(0), 3, 4)]), "a stale read");
+    fn stale_reads_are_not_linearizable() {
+        assert!(!is_linearizable(&[(Swap(0, 1), 1, 10), (Read(1), 2, 3), (Read(0), 4, 5)]));
+        assert!(!is_linearizable(&[(Swap(0, 1), 1, 2), (Read(0), 3, 4)]), "a stale read");
     }
 
     #[test]
-    fn of_two_that_replace_the_same_one_fails() {
-        assert!(!holds(&[(Swap(0, 1), 1, 10), (Swap(0, 2), 2, 9)]));
-        assert!(holds(&[(Swap(0, 1), 1, 10), (Swap(0, 2), 2, 0)]), "of one that never returned nobody knows");
+    fn one_of_two_swaps_of_the_same_value_fails() {
+        assert!(!is_linearizable(&[(Swap(0, 1), 1, 10), (Swap(0, 2), 2, 9)]));
+        assert!(
+            is_linearizable(&[(Swap(0, 1), 1, 10), (Swap(0, 2), 2, 0)]),
+            "an operation that never returned may have no effect"
+        );
     }
 
     #[test]
-    fn what_never_returned_takes_effect_late_or_never_but_not_before_its_call() {
-        assert!(holds(&[(Swap(0, 1), 1, 0), (Read(0), 2, 3), (Read(1), 4, 5)]));
-        assert!(holds(&[(Swap(0, 1), 1, 0), (Read(0), 2, 3)]));
-        assert!(!holds(&[(Read(1), 1, 2), (Swap(0, 1), 3, 0)]));
-        assert!(!holds(&[(Swap(0, 1), 1, 0), (Read(1), 2, 3), (Read(0), 4, 5)]));
+    fn unreturned_operation_takes_effect_after_its_call_or_never() {
+        assert!(is_linearizable(&[(Swap(0, 1), 1, 0), (Read(0), 2, 3), (Read(1), 4, 5)]));
+        assert!(is_linearizable(&[(Swap(0, 1), 1, 0), (Read(0), 2, 3)]));
+        assert!(!is_linearizable(&[(Read(1), 1, 2), (Swap(0, 1), 3, 0)]));
+        assert!(!is_linearizable(&[(Swap(0, 1), 1, 0), (Read(1), 2, 3), (Read(0), 4, 5)]));
     }
 
     #[test]
-    fn a_long_history_with_much_at_once_is_searched_in_time() {
+    fn long_concurrent_history_is_searched_in_time() {
         let mut history = Vec::new();
         for round in 0..200 {
             let at = round * 100;
             history.extend((0..15).map(|n| (Read(round + n % 2), at + 2 + n, at + 50 + n)));
             history.push((Swap(round, round + 1), at + 1, at + 99));
         }
-        assert!(holds(&history));
+        assert!(is_linearizable(&history));
         history.push((Read(100), 30_000, 30_001));
-        assert!(!holds(&history));
+        assert!(!is_linearizable(&history));
     }
 }

@@ -1,5 +1,5 @@
-//! What stands between a client and a server and can be cut, hold replies back, and let them through late. It runs on threads of its own, so
-//! that a runtime that is busy does not slow it.
+//! A proxy between a client and a server. It can cut connections, hold replies back and release them late. It runs on its own threads, so that
+//! a busy runtime does not slow it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,52 +7,52 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 pub struct Proxy {
     pub port: u16,
-    shared: Arc<Shared>,
+    shared: Arc<ProxyShared>,
 }
 
 #[derive(Default)]
-struct Shared {
-    line: Mutex<Line>,
+struct ProxyShared {
+    line: Mutex<ProxyLine>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Line {
-    state: State,
-    /// What is done when these bytes are sent to the server.
-    watched: Option<(&'static [u8], Then)>,
-    /// The watched bytes were seen.
-    seen: bool,
+struct ProxyLine {
+    state: LineState,
+    /// The action for the next request that contains these bytes.
+    watched: Option<(&'static [u8], WatchAction)>,
+    /// Whether the watched bytes were seen.
+    was_seen: bool,
     open: Vec<TcpStream>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
-enum State {
+enum LineState {
     #[default]
     Open,
-    /// Replies wait.
+    /// Replies are held back.
     Held,
-    /// Nothing goes through, and nobody gets in.
+    /// Nothing passes, and new connections are closed.
     Cut,
 }
 
-/// What is done with what was watched for.
+/// The action for a watched request.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Then {
-    /// It goes on to the server, whose reply is held.
+pub enum WatchAction {
+    /// The request reaches the server, and the reply is held back.
     HoldReply,
-    /// It arrives late: when the line is released.
+    /// The request arrives late: after the release.
     HoldRequest,
-    /// It never arrives; the line is cut.
+    /// The request never arrives: connections are cut.
     Cut,
 }
 
 impl Proxy {
-    /// Before the server on that port.
-    pub fn to(server: u16) -> Self {
+    /// Starts a proxy in front of the server on that port.
+    pub fn start(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(ProxyShared::default());
         let inner = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -62,48 +62,49 @@ impl Proxy {
         Self { port, shared }
     }
 
-    /// From now on replies wait.
+    /// From now on replies are held back.
     pub fn hold(&self) {
-        self.shared.become_(State::Held);
+        self.shared.set_state(LineState::Held);
     }
 
-    /// What waits goes through, and so does all else.
+    /// Releases what is held back, and lets everything pass.
     pub fn release(&self) {
-        self.shared.become_(State::Open);
+        self.shared.set_state(LineState::Open);
     }
 
-    /// All connections end, what waits is lost, and nobody gets in until it is released.
+    /// Closes all connections, discards what is held back, and refuses new connections until the release.
     pub fn cut(&self) {
         self.shared.cut();
     }
 
-    /// The next time that these bytes are sent something is done.
-    pub fn watch(&self, bytes: &'static [u8], then: Then) {
+    /// Does `then` the next time that these bytes are sent.
+    pub fn watch(&self, bytes: &'static [u8], then: WatchAction) {
         let mut line = self.shared.line();
-        (line.watched, line.seen) = (Some((bytes, then)), false);
+        (line.watched, line.was_seen) = (Some((bytes, then)), false);
     }
 
-    /// Waits until what is watched was sent.
-    pub async fn seen(&self) {
-        super::server::until("what is watched is sent", async || self.shared.line().seen.then_some(())).await;
+    /// Waits until the watched bytes were sent.
+    pub async fn wait_until_seen(&self) {
+        super::server::wait_until("the watched bytes are sent", async || self.shared.line().was_seen.then_some(()))
+            .await;
     }
 }
 
-impl Shared {
-    fn line(&self) -> MutexGuard<'_, Line> {
+impl ProxyShared {
+    fn line(&self) -> MutexGuard<'_, ProxyLine> {
         self.line.lock().unwrap()
     }
 
-    fn become_(&self, state: State) {
+    fn set_state(&self, state: LineState) {
         self.line().state = state;
         self.changed.notify_all();
     }
 
     fn cut(&self) {
         let mut line = self.line();
-        line.state = State::Cut;
+        line.state = LineState::Cut;
         for stream in line.open.drain(..) {
-            // It may have been closed by either end.
+            // Either end may have closed it already.
             let _ = stream.shutdown(Shutdown::Both);
         }
         drop(line);
@@ -111,10 +112,10 @@ impl Shared {
     }
 
     fn connect(self: &Arc<Self>, client: TcpStream, server: u16) {
-        // A server that is down refuses; so do we, by closing.
+        // A server that is down refuses connections. The proxy closes them instead.
         let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { return };
         let mut line = self.line();
-        if line.state == State::Cut {
+        if line.state == LineState::Cut {
             return;
         }
         for stream in [&client, &server] {
@@ -124,24 +125,24 @@ impl Shared {
         drop(line);
         let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let (requests, replies) = (self.clone(), self.clone());
-        std::thread::spawn(move || copy(client, to_server, |bytes| requests.request(bytes)));
-        std::thread::spawn(move || copy(server, to_client, |_| replies.reply()));
+        std::thread::spawn(move || copy(client, to_server, |bytes| requests.admit_request(bytes)));
+        std::thread::spawn(move || copy(server, to_client, |_| replies.admit_reply()));
     }
 
     /// Whether a request may pass.
-    fn request(&self, bytes: &[u8]) -> bool {
+    fn admit_request(&self, bytes: &[u8]) -> bool {
         let mut line = self.line();
         let watched = line.watched.filter(|(what, _)| bytes.windows(what.len()).any(|window| window == *what));
-        let Some((_, then)) = watched else { return line.state != State::Cut };
-        (line.watched, line.seen) = (None, true);
-        line.state = State::Held;
+        let Some((_, then)) = watched else { return line.state != LineState::Cut };
+        (line.watched, line.was_seen) = (None, true);
+        line.state = LineState::Held;
         match then {
-            Then::HoldReply => true,
-            Then::HoldRequest => {
-                let held = self.changed.wait_while(line, |line| line.state == State::Held);
-                held.unwrap().state == State::Open
+            WatchAction::HoldReply => true,
+            WatchAction::HoldRequest => {
+                let held = self.changed.wait_while(line, |line| line.state == LineState::Held);
+                held.unwrap().state == LineState::Open
             }
-            Then::Cut => {
+            WatchAction::Cut => {
                 drop(line);
                 self.cut();
                 false
@@ -149,14 +150,14 @@ impl Shared {
         }
     }
 
-    /// Whether a reply may pass, once nothing holds it.
-    fn reply(&self) -> bool {
-        let held = self.changed.wait_while(self.line(), |line| line.state == State::Held);
-        held.unwrap().state == State::Open
+    /// Whether a reply may pass. Waits while replies are held back.
+    fn admit_reply(&self) -> bool {
+        let held = self.changed.wait_while(self.line(), |line| line.state == LineState::Held);
+        held.unwrap().state == LineState::Open
     }
 }
 
-/// Copies until either end is closed or something may not pass; then both are.
+/// Copies bytes until either end is closed or bytes may not pass, and then closes both ends.
 fn copy(mut from: TcpStream, mut to: TcpStream, mut may_pass: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

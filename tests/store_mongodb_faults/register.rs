@@ -1,100 +1,103 @@
-//! Whether a history of one document could have happened one after the other, where every write brings a number of its own. Then what
-//! was read says which write it was read from, and nothing has to be searched, however many write at once (Gibbons and Korach, 1997).
+//! Whether a history of one document is linearizable, if every write has a number of its own. A read then shows which write it read from, so no
+//! search is needed, however many writes overlap (Gibbons and Korach, 1997).
 //!
-//! Each number has one writer; a swap writes right behind what it swapped. So the writes are chains: one begins with a write of whatever stands there,
-//! or with nothing at all, and goes on by swaps; whoever read stands behind the write of what was read. A chain happens as a whole, since whatever
-//! comes between ends it. One chain must come before another where something of the first returned before something of the
-//! second was called. There is an order if no two chains must come before each other: of three in a circle two are such.
+//! Each number has one writer, and a swap directly follows the write of the number that it replaces. So the writes form chains. A chain begins
+//! with an unconditional write, or with the missing document, and continues with swaps. A read follows the write of the number that it read. A
+//! chain takes effect without a gap, since any other write ends it.
+//!
+//! One chain must come before another if an operation of the first returned before an operation of the second was called. There is an order if
+//! no two chains must come before each other: of three chains in a cycle, two do.
 
 use std::collections::BTreeMap;
 
-use super::checker::Event;
+use super::checker::HistoryOperation;
 
-/// What was done to a document, or none, by the one number in it.
+/// An operation on a document, or on none, by the one number in it.
 #[derive(Debug, Clone, Copy)]
-pub enum Done {
+pub enum RegisterOp {
     Read(Option<u64>),
-    /// It was written where this stood.
+    /// A write over this number, or over no document.
     Swap(Option<u64>, u64),
-    /// It was written whatever stood there.
+    /// A write at any revision.
     Write(u64),
 }
 
-impl Done {
-    pub const fn written(self) -> Option<u64> {
+impl RegisterOp {
+    pub const fn written_value(self) -> Option<u64> {
         match self {
-            Done::Read(_) => None,
-            Done::Swap(_, to) | Done::Write(to) => Some(to),
+            RegisterOp::Read(_) => None,
+            RegisterOp::Swap(_, to) | RegisterOp::Write(to) => Some(to),
         }
     }
 
-    fn seen(self) -> Option<Option<u64>> {
+    fn read_value(self) -> Option<Option<u64>> {
         match self {
-            Done::Read(seen) | Done::Swap(seen, _) => Some(seen),
-            Done::Write(_) => None,
+            RegisterOp::Read(seen) | RegisterOp::Swap(seen, _) => Some(seen),
+            RegisterOp::Write(_) => None,
         }
     }
 }
 
-/// Where a number stands: in which chain, and as which of it.
-type Place = (usize, usize);
+/// The position of a number: its chain, and its rank in the chain.
+type ChainPosition = (usize, usize);
 
-/// One operation in its chain: where, when it was called, and when it returned at the latest.
-struct Link {
-    place: Place,
+/// One operation in its chain: its position, when it was called, and when it returned at the latest.
+struct ChainLink {
+    place: ChainPosition,
     called: u64,
     returned: u64,
 }
 
-/// When a chain was at the latest begun, and at the earliest done.
+/// The time by which a chain has begun, and the time before which it has not ended.
 #[derive(Clone, Copy)]
 struct Zone {
     returned: u64,
     called: u64,
 }
 
-/// Says what contradicts itself, where no order explains the history.
-pub fn check(history: &[Event<Done>]) -> Result<(), String> {
-    let history = happened(history);
-    let places = places(&history)?;
-    let mut links = vec![Link { place: (0, 0), called: 0, returned: 0 }];
+/// Returns the contradiction, if no order explains the history.
+pub fn check(history: &[HistoryOperation<RegisterOp>]) -> Result<(), String> {
+    let history = effective_operations(history);
+    let places = chain_positions(&history)?;
+    let mut links = vec![ChainLink { place: (0, 0), called: 0, returned: 0 }];
     for event in history {
         let (value, seen) = match event.op {
-            Done::Read(seen) => (seen, 1),
-            Done::Swap(_, to) | Done::Write(to) => (Some(to), 0),
+            RegisterOp::Read(seen) => (seen, 1),
+            RegisterOp::Swap(_, to) | RegisterOp::Write(to) => (Some(to), 0),
         };
-        let &(chain, rank) = places.get(&value).ok_or_else(|| format!("nobody wrote what was seen: {event:?}"))?;
+        let &(chain, rank) = places.get(&value).ok_or_else(|| format!("no write explains what was read: {event:?}"))?;
         let returned = event.returned.unwrap_or(u64::MAX);
-        links.push(Link { place: (chain, 2 * rank + seen), called: event.called, returned });
+        links.push(ChainLink { place: (chain, 2 * rank + seen), called: event.called, returned });
     }
     links.sort_by_key(|link| link.place);
-    let chains: Vec<&[Link]> = links.chunk_by(|a, b| a.place.0 == b.place.0).collect();
-    chains.iter().try_for_each(|chain| in_order(chain))?;
-    one_after_the_other(chains.iter().map(|chain| zone(chain)).collect())
+    let chains: Vec<&[ChainLink]> = links.chunk_by(|a, b| a.place.0 == b.place.0).collect();
+    chains.iter().try_for_each(|chain| check_chain(chain))?;
+    check_zones(chains.iter().map(|chain| zone(chain)).collect())
 }
 
-/// What took effect: of what has no known end, that whose number somebody saw who took effect. What nobody saw may as well never have happened.
-pub fn happened(history: &[Event<Done>]) -> Vec<&Event<Done>> {
+/// The operations that took effect. One with an unknown outcome did so if another that took effect read its number. Otherwise it may as well
+/// never have happened.
+pub fn effective_operations(history: &[HistoryOperation<RegisterOp>]) -> Vec<&HistoryOperation<RegisterOp>> {
     let (mut happened, unknown): (Vec<_>, Vec<_>) = history.iter().partition(|event| event.returned.is_some());
-    let mut by_number: BTreeMap<u64, &Event<Done>> =
-        unknown.into_iter().filter_map(|event| Some((event.op.written()?, event))).collect();
+    let mut by_number: BTreeMap<u64, &HistoryOperation<RegisterOp>> =
+        unknown.into_iter().filter_map(|event| Some((event.op.written_value()?, event))).collect();
     let mut at = 0;
     while at < happened.len() {
-        let seen = happened[at].op.seen().flatten();
+        let seen = happened[at].op.read_value().flatten();
         happened.extend(seen.and_then(|number| by_number.remove(&number)));
         at += 1;
     }
     happened
 }
 
-/// Where each number stands, nothing at all included.
-fn places(history: &[&Event<Done>]) -> Result<BTreeMap<Option<u64>, Place>, String> {
+/// The position of each number, and of the missing document.
+fn chain_positions(history: &[&HistoryOperation<RegisterOp>]) -> Result<BTreeMap<Option<u64>, ChainPosition>, String> {
     let (mut next, mut begins) = (BTreeMap::new(), vec![None]);
     for event in history {
         match event.op {
-            Done::Read(_) => {}
-            Done::Write(to) => begins.push(Some(to)),
-            Done::Swap(from, to) => {
+            RegisterOp::Read(_) => {}
+            RegisterOp::Write(to) => begins.push(Some(to)),
+            RegisterOp::Swap(from, to) => {
                 if let Some(other) = next.insert(from, to) {
                     return Err(format!("{from:?} was swapped twice: by {other} and by {to}"));
                 }
@@ -115,32 +118,35 @@ fn places(history: &[&Event<Done>]) -> Result<BTreeMap<Option<u64>, Place>, Stri
     Ok(places)
 }
 
-/// Within a chain nothing returns before that is called which stands before it.
-fn in_order(chain: &[Link]) -> Result<(), String> {
+/// Within a chain no operation returns before an operation of a lower rank is called.
+fn check_chain(chain: &[ChainLink]) -> Result<(), String> {
     let mut behind = u64::MAX;
     for rank in chain.chunk_by(|a, b| a.place == b.place).rev() {
         if let Some(late) = rank.iter().find(|link| link.called > behind) {
-            return Err(format!("what was called at {} was behind what returned at {behind}", late.called));
+            return Err(format!(
+                "an operation called at {} must come before one that returned at {behind}",
+                late.called
+            ));
         }
         behind = rank.iter().map(|link| link.returned).fold(behind, u64::min);
     }
     Ok(())
 }
 
-fn zone(chain: &[Link]) -> Zone {
+fn zone(chain: &[ChainLink]) -> Zone {
     let returned = chain.iter().map(|link| link.returned).min().unwrap_or_default();
     Zone { returned, called: chain.iter().map(|link| link.called).max().unwrap_or_default() }
 }
 
-/// Of two chains one of which must come before the other that one has the lesser sum: its return is before the other's call, and its call not
-/// behind the other's return. So if there is an order it is that of the sums.
-fn one_after_the_other(mut zones: Vec<Zone>) -> Result<(), String> {
+/// If one of two chains must come before the other, it has the lower sum: its return is before the other's call, and its call is not after the
+/// other's return. So if there is an order, it is that of the sums.
+fn check_zones(mut zones: Vec<Zone>) -> Result<(), String> {
     zones.sort_by_key(|zone| u128::from(zone.returned) + u128::from(zone.called));
     let mut called = 0;
     for zone in zones {
         if zone.returned < called {
             return Err(format!(
-                "what returned at {} and what was called at {called} had to come before each other",
+                "the chains that returned at {} and were called at {called} must come before each other",
                 zone.returned
             ));
         }
@@ -151,28 +157,28 @@ fn one_after_the_other(mut zones: Vec<Zone>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Random;
+    use super::super::SeededRandom;
     use super::super::checker::{self, Model};
     use super::*;
 
-    /// The same for the search.
-    struct Register;
+    /// The same register as a model for the search.
+    struct RegisterModel;
 
-    impl Model for Register {
+    impl Model for RegisterModel {
         type State = Option<u64>;
-        type Op = Done;
+        type Op = RegisterOp;
 
-        fn step(state: &Option<u64>, op: &Done) -> Option<Option<u64>> {
+        fn step(state: &Option<u64>, op: &RegisterOp) -> Option<Option<u64>> {
             match *op {
-                Done::Read(seen) => (seen == *state).then_some(seen),
-                Done::Swap(from, to) => (from == *state).then_some(Some(to)),
-                Done::Write(to) => Some(Some(to)),
+                RegisterOp::Read(seen) => (seen == *state).then_some(seen),
+                RegisterOp::Swap(from, to) => (from == *state).then_some(Some(to)),
+                RegisterOp::Write(to) => Some(Some(to)),
             }
         }
     }
 
-    /// A few operations of a few clients, of which each took effect at some moment of its own; some of them lie.
-    fn some(random: &mut Random) -> Vec<Event<Done>> {
+    /// A few operations of a few clients. Each took effect at one moment, but some of the results are wrong.
+    fn random_history(random: &mut SeededRandom) -> Vec<HistoryOperation<RegisterOp>> {
         let many = 2 + random.below(9);
         let mut spans: Vec<(u64, u64, u64)> = Vec::new();
         for _ in 0..many {
@@ -186,25 +192,25 @@ mod tests {
             let lie = random.below(12) == 0;
             let seen = if lie { Some(1 + random.below(many)) } else { state };
             let op = match random.below(3) {
-                0 => Done::Read(seen),
-                1 => Done::Swap(seen, n),
-                _ => Done::Write(n),
+                0 => RegisterOp::Read(seen),
+                1 => RegisterOp::Swap(seen, n),
+                _ => RegisterOp::Write(n),
             };
             let unknown = random.below(6) == 0;
-            if let Some(to) = op.written().filter(|_| !unknown || random.below(2) == 0) {
+            if let Some(to) = op.written_value().filter(|_| !unknown || random.below(2) == 0) {
                 state = Some(to);
             }
-            history.push(Event { op, called, returned: (!unknown).then_some(returned) });
+            history.push(HistoryOperation { op, called, returned: (!unknown).then_some(returned) });
         }
         history
     }
 
     #[test]
-    fn it_finds_what_the_search_finds() {
-        let (mut random, mut fits, mut fits_not) = (Random::seeded(), 0, 0);
+    fn register_check_agrees_with_the_search() {
+        let (mut random, mut fits, mut fits_not) = (SeededRandom::seeded(), 0, 0);
         for _ in 0..20_000 {
-            let history = some(&mut random);
-            let (found, searched) = (check(&history), checker::check::<Register>(&history));
+            let history = random_history(&mut random);
+            let (found, searched) = (check(&history), checker::check::<RegisterModel>(&history));
             assert_eq!(found.is_ok(), searched.is_ok(), "{found:?} {searched:?} {history:#?}");
             *(if found.is_ok() { &mut fits } else { &mut fits_not }) += 1;
         }
@@ -212,18 +218,19 @@ mod tests {
     }
 
     #[test]
-    fn very_many_writes_at_once_are_judged_at_once() {
-        let mut history: Vec<_> =
-            (1..=50_000).map(|n| Event { op: Done::Write(n), called: n, returned: Some(100_000 + n) }).collect();
-        history.extend((1..=50_000).map(|n| Event {
-            op: Done::Read(Some(n)),
+    fn fifty_thousand_overlapping_writes_are_checked_in_time() {
+        let mut history: Vec<_> = (1..=50_000)
+            .map(|n| HistoryOperation { op: RegisterOp::Write(n), called: n, returned: Some(100_000 + n) })
+            .collect();
+        history.extend((1..=50_000).map(|n| HistoryOperation {
+            op: RegisterOp::Read(Some(n)),
             called: 50_000 + n,
             returned: Some(200_000),
         }));
         check(&history).unwrap();
-        history.push(Event { op: Done::Read(Some(1)), called: 300_000, returned: Some(300_001) });
+        history.push(HistoryOperation { op: RegisterOp::Read(Some(1)), called: 300_000, returned: Some(300_001) });
         check(&history).unwrap();
-        history.push(Event { op: Done::Read(Some(2)), called: 300_002, returned: Some(300_003) });
+        history.push(HistoryOperation { op: RegisterOp::Read(Some(2)), called: 300_002, returned: Some(300_003) });
         assert!(check(&history).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Servers that a test starts itself, of the program that RUNSTATE_MONGOD names: sets of several nodes, with users or without, one that is
-//! no set. They end with the test, also where that is killed.
-#![allow(dead_code, reason = "no user of it uses all of it")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+//! Servers that a test starts itself, with the program that RUNSTATE_MONGOD names: replica sets with and without users, and a standalone
+//! server. They end with the test, even if it is killed.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, reason = "test helpers may panic")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -16,22 +16,22 @@ use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use tempfile::TempDir;
 
-/// No document of the past goes away while a test looks at it; a client that was killed blocks nobody for long; little is kept.
-const WORDS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
+/// The TTL monitor deletes nothing during a test, transactions of killed clients end soon, and servers keep little in memory.
+const SERVER_ARGUMENTS: &str = "--bind_ip 127.0.0.1 --nounixsocket --wiredTigerCacheSizeGB 0.25 \
     --setParameter ttlMonitorEnabled=false --setParameter ttlMonitorSleepSecs=1 --setParameter diagnosticDataCollectionEnabled=false \
     --setParameter transactionLifetimeLimitSeconds=3";
 
-const SET: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
+const SET_ARGUMENTS: [&str; 4] = ["--replSet", "rs0", "--oplogSize", "128"];
 
-const KEEPER: &str = include_str!("keep.sh");
+const KEEPER: &str = include_str!("keeper.sh");
 
-/// How long something may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// How long an operation may take on a busy machine.
+pub const MAX_WAIT: Duration = Duration::from_secs(120);
 
-/// Who may do everything, where there are users.
+/// The user with all privileges, on servers with access control.
 const ROOT: &str = "root:root-secret@";
 
-/// The server's program; without one the test that asks says that it is skipped.
+/// The server's program. If there is none, prints that the test is skipped.
 pub fn program(test: &str) -> Option<PathBuf> {
     let found = std::env::var_os("RUNSTATE_MONGOD").map(PathBuf::from);
     if found.is_none() {
@@ -40,26 +40,26 @@ pub fn program(test: &str) -> Option<PathBuf> {
     found
 }
 
-/// Several servers, or one.
+/// One or several servers.
 pub struct Servers {
-    nodes: Vec<Node>,
+    nodes: Vec<ServerNode>,
     program: PathBuf,
-    words: Vec<String>,
-    /// `user:password@` of whoever may do everything.
+    arguments: Vec<String>,
+    /// `user:password@` of the user with all privileges.
     root: &'static str,
     folder: TempDir,
 }
 
-/// One server. It has the same port and data whenever it runs.
-struct Node {
+/// One server. It has the same port and data each time it runs.
+struct ServerNode {
     port: u16,
     data: PathBuf,
-    /// Its client, beside all others; made when it listens.
+    /// A client of this server alone, created when the server listens.
     client: Option<Client>,
     keeper: Option<Keeper>,
 }
 
-/// Who ends the server when we are gone.
+/// The process that ends the server when the test has ended.
 struct Keeper {
     child: Child,
     /// The server's process id.
@@ -67,91 +67,93 @@ struct Keeper {
 }
 
 impl Servers {
-    /// A replica set of so many nodes, the first of which is primary when it can be.
-    pub async fn set(program: PathBuf, size: usize) -> Self {
-        let servers = Self::started(program, size, &SET).await;
+    /// A replica set of `size` nodes. The first is the primary whenever it can be.
+    pub async fn replica_set(program: PathBuf, size: usize) -> Self {
+        let servers = Self::start_nodes(program, size, &SET_ARGUMENTS).await;
         servers.initiate().await;
         servers
     }
 
-    /// A set of one node that keeps its log of changes no longer than it must.
-    pub async fn forgetful(program: PathBuf) -> Self {
-        let servers = Self::started(program, 1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await;
+    /// A set of one node that keeps its oplog as short as possible.
+    pub async fn with_short_oplog(program: PathBuf) -> Self {
+        let servers =
+            Self::start_nodes(program, 1, &["--replSet", "rs0", "--oplogSize", "1", "--syncdelay", "1"]).await;
         servers.initiate().await;
         servers
     }
 
-    /// A set of one node that lets in only whom it knows: `root` with everything, and whom [`Servers::allow`] adds.
-    pub async fn guarded(program: PathBuf) -> Self {
-        let mut servers = Self::started(program, 0, &[&SET[..], &["--keyFile"]].concat()).await;
+    /// A set of one node with access control: `root` has all privileges, and [`Servers::create_user`] adds users.
+    pub async fn with_access_control(program: PathBuf) -> Self {
+        let mut servers = Self::start_nodes(program, 0, &[&SET_ARGUMENTS[..], &["--keyFile"]].concat()).await;
         let key = servers.folder.path().join("key");
         fs::write(&key, "bm8gc2VjcmV0IGF0IGFsbA==").unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        servers.words.push(key.to_string_lossy().into_owned());
-        servers.add().await;
+        servers.arguments.push(key.to_string_lossy().into_owned());
+        servers.add_node().await;
         servers.initiate().await;
         let root = doc! { "createUser": "root", "pwd": "root-secret", "roles": ["root"] };
         servers.command(0, "admin", root).await.unwrap();
         servers.root = ROOT;
-        servers.nodes[0].client = Some(client(&servers.direct(0, "")).await);
+        servers.nodes[0].client = Some(client(&servers.direct_url(0, "")).await);
         servers
     }
 
-    /// A set of one node that fails where a test tells it to.
-    pub async fn obedient(program: PathBuf) -> Self {
-        let servers = Self::started(program, 1, &["--replSet", "rs0", "--setParameter", "enableTestCommands=1"]).await;
+    /// A set of one node with failpoints.
+    pub async fn with_failpoints(program: PathBuf) -> Self {
+        let servers =
+            Self::start_nodes(program, 1, &["--replSet", "rs0", "--setParameter", "enableTestCommands=1"]).await;
         servers.initiate().await;
         servers
     }
 
-    /// A server that is no replica set.
+    /// A server that is not a member of a replica set.
     pub async fn standalone(program: PathBuf) -> Self {
-        Self::started(program, 1, &[]).await
+        Self::start_nodes(program, 1, &[]).await
     }
 
-    async fn started(program: PathBuf, size: usize, words: &[&str]) -> Self {
-        let words = WORDS.split_whitespace().chain(words.iter().copied()).map(str::to_owned).collect();
+    async fn start_nodes(program: PathBuf, size: usize, words: &[&str]) -> Self {
+        let words = SERVER_ARGUMENTS.split_whitespace().chain(words.iter().copied()).map(str::to_owned).collect();
         let folder = tempfile::Builder::new().prefix("runstate-mongod-").tempdir().unwrap();
-        let mut servers = Self { nodes: Vec::new(), program, words, root: "", folder };
+        let mut servers = Self { nodes: Vec::new(), program, arguments: words, root: "", folder };
         for _ in 0..size {
-            servers.add().await;
+            servers.add_node().await;
         }
         servers
     }
 
-    async fn add(&mut self) {
+    async fn add_node(&mut self) {
         let data = self.folder.path().join(self.nodes.len().to_string());
         fs::create_dir(&data).unwrap();
         let port = free_port();
-        self.nodes.push(Node { port, data, client: None, keeper: None });
+        self.nodes.push(ServerNode { port, data, client: None, keeper: None });
         let node = self.nodes.len() - 1;
         self.start(node);
-        until("it listens", async || self.listens(node).await).await;
-        self.nodes[node].client = Some(client(&self.direct(node, "")).await);
+        wait_until("it listens", async || self.try_connect(node).await).await;
+        self.nodes[node].client = Some(client(&self.direct_url(node, "")).await);
     }
 
     async fn initiate(&self) {
-        let member = |(n, node): (usize, &Node)| {
+        let member = |(n, node): (usize, &ServerNode)| {
             doc! { "_id": n as i32, "host": format!("127.0.0.1:{}", node.port), "priority": if n == 0 { 2 } else { 1 } }
         };
         let members: Vec<Document> = self.nodes.iter().enumerate().map(member).collect();
         let settings = doc! { "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500 };
         let config = doc! { "_id": "rs0", "members": members, "settings": settings };
         for node in 0..self.nodes.len() {
-            until("it answers", async || self.hello(node).await).await;
+            wait_until("it answers", async || self.hello(node).await).await;
         }
         self.command(0, "admin", doc! { "replSetInitiate": config }).await.unwrap();
         self.primary().await;
         for node in 0..self.nodes.len() {
-            self.caught_up(node).await;
+            self.wait_until_caught_up(node).await;
         }
     }
 
-    /// Starts a node that does not run.
+    /// Starts a node that is not running.
     pub fn start(&mut self, node: usize) {
-        let Node { port, data, keeper, .. } = &mut self.nodes[node];
+        let ServerNode { port, data, keeper, .. } = &mut self.nodes[node];
         let mut command = Command::new("sh");
-        command.arg("-c").arg(KEEPER).arg("keep").arg("-").arg(&self.program).args(&self.words);
+        command.arg("-c").arg(KEEPER).arg("keep").arg("-").arg(&self.program).args(&self.arguments);
         command.arg("--dbpath").arg(&*data).arg("--port").arg(port.to_string());
         command.arg("--logappend").arg("--logpath").arg(data.join("log"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -160,12 +162,12 @@ impl Servers {
         *keeper = Some(Keeper { child, process: process.trim().to_owned() });
     }
 
-    /// A node stands still: it neither ends nor answers.
+    /// Pauses a node: it neither ends nor answers.
     pub fn pause(&self, node: usize) {
         self.nodes[node].signal("-STOP");
     }
 
-    /// A node goes on where it stood, and learns only then what happened meanwhile.
+    /// Resumes a node, which only then learns what happened meanwhile.
     pub fn resume(&self, node: usize) {
         self.nodes[node].signal("-CONT");
     }
@@ -175,13 +177,13 @@ impl Servers {
         self.nodes[node].kill();
     }
 
-    /// Which node takes writes; waits until one does.
+    /// The node that accepts writes. Waits until there is one.
     pub async fn primary(&self) -> usize {
         self.primary_of(|_| true).await
     }
 
-    /// Waits until another node takes writes than one that does not answer.
-    pub async fn primary_besides(&self, silent: usize) -> usize {
+    /// Waits until a node other than the silent one accepts writes.
+    pub async fn primary_other_than(&self, silent: usize) -> usize {
         self.primary_of(|node| node != silent).await
     }
 
@@ -196,45 +198,45 @@ impl Servers {
             }
             None
         };
-        until("one node is primary", one).await
+        wait_until("one node is primary", one).await
     }
 
     /// Waits until no transaction of a client that is gone is open on a node.
-    pub async fn no_transaction_is_open(&self, node: usize) {
+    pub async fn wait_until_no_transaction(&self, node: usize) {
         let none = async || {
             let status = self.command(node, "admin", doc! { "serverStatus": 1 }).await.ok()?;
             (status.get_document("transactions").ok()?.get_i64("currentOpen").ok()? == 0).then_some(())
         };
-        until("no transaction is open", none).await;
+        wait_until("no transaction is open", none).await;
     }
 
     /// Waits until a node is part of the set again.
-    pub async fn caught_up(&self, node: usize) {
+    pub async fn wait_until_caught_up(&self, node: usize) {
         let there = |hello: &Document| {
             ["secondary", "isWritablePrimary"].iter().any(|what| hello.get_bool(what).unwrap_or_default())
         };
-        until("it has caught up", async || self.hello(node).await.filter(there)).await;
+        wait_until("it has caught up", async || self.hello(node).await.filter(there)).await;
     }
 
-    /// The primary gives way to another.
+    /// Makes the primary step down.
     pub async fn step_down(&self) {
         let primary = self.primary().await;
-        // It closes connections while it answers: whether this was said or not is seen by who is primary.
+        // It closes connections while it answers, so the reply does not matter: the next primary shows whether it stepped down.
         let _ = self.command(primary, "admin", doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2 }).await;
     }
 
-    /// Asked before the driver is: one that finds nobody waits half a second before it looks again.
-    async fn listens(&self, node: usize) -> Option<()> {
+    /// Connects without the driver, which waits half a second after a refused connection before it tries again.
+    async fn try_connect(&self, node: usize) -> Option<()> {
         tokio::net::TcpStream::connect(("127.0.0.1", self.nodes[node].port)).await.ok().map(drop)
     }
 
     async fn hello(&self, node: usize) -> Option<Document> {
-        self.listens(node).await?;
+        self.try_connect(node).await?;
         self.command(node, "admin", doc! { "hello": 1 }).await.ok()
     }
 
     /// Adds a user of the database `admin`.
-    pub async fn allow(&self, user: &str, password: &str, roles: Document) {
+    pub async fn create_user(&self, user: &str, password: &str, roles: Document) {
         let roles = roles.get_array("roles").unwrap().clone();
         self.command(0, "admin", doc! { "createUser": user, "pwd": password, "roles": roles }).await.unwrap();
     }
@@ -255,26 +257,26 @@ impl Servers {
     /// The URL of the whole set.
     pub fn url(&self, database: &str) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        format!("mongodb://{}{}/{database}?replicaSet=rs0{}", self.root, hosts.join(","), self.source())
+        format!("mongodb://{}{}/{database}?replicaSet=rs0{}", self.root, hosts.join(","), self.auth_source())
     }
 
     /// The URL of one node.
-    pub fn direct(&self, node: usize, database: &str) -> String {
-        self.direct_by(self.nodes[node].port, self.root, database)
+    pub fn direct_url(&self, node: usize, database: &str) -> String {
+        self.direct_url_via(self.nodes[node].port, self.root, database)
     }
 
-    /// The URL of one node by the port of whoever stands before it, as `user:password@`.
-    pub fn direct_by(&self, port: u16, user: &str, database: &str) -> String {
+    /// The URL of one node, by its port or by the port of a proxy. `user` is `user:password@`, or empty.
+    pub fn direct_url_via(&self, port: u16, user: &str, database: &str) -> String {
         let source = if user.is_empty() { "" } else { "&authSource=admin" };
         format!("mongodb://{user}127.0.0.1:{port}/{database}?directConnection=true{source}")
     }
 
-    fn source(&self) -> &'static str {
+    fn auth_source(&self) -> &'static str {
         if self.root.is_empty() { "" } else { "&authSource=admin" }
     }
 }
 
-impl Node {
+impl ServerNode {
     fn kill(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             // The keeper's stdin closes, and it ends the server.
@@ -289,20 +291,20 @@ impl Node {
     }
 }
 
-impl Drop for Node {
+impl Drop for ServerNode {
     fn drop(&mut self) {
         self.kill();
     }
 }
 
-/// A client that does not wait long for a server that is not there.
+/// A client that does not wait long for a server that is down.
 pub async fn client(url: &str) -> Client {
     Client::with_uri_str(format!("{url}&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000")).await.unwrap()
 }
 
-/// Asks until there is an answer, for as long as a server may take.
-pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-    let latest = Instant::now() + PATIENCE;
+/// Repeats `ask` until it returns a value, for as long as an operation may take.
+pub async fn wait_until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let latest = Instant::now() + MAX_WAIT;
     loop {
         if let Some(answer) = ask().await {
             return answer;
@@ -312,14 +314,14 @@ pub async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     }
 }
 
-/// A database's name that nobody else uses.
-pub fn database(test: &str) -> String {
+/// The name of a database that no other test uses.
+pub fn fresh_database(test: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
     format!("{test}_{now}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A free port that the system gives to no outgoing connection: it is still free when its server is killed and started again.
+/// A free port outside the range of outgoing connections: it is still free when its server is killed and started again.
 fn free_port() -> u16 {
     const FIRST: u32 = 10_240;
     const MANY: u32 = 20_000;

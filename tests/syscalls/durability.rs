@@ -1,11 +1,11 @@
-//! Which effects of a recorded run survive the loss of power: the bytes of synced files, and the names in synced folders.
+//! The effects of a recorded run that survive the loss of power: the bytes of synced files, and the names in synced folders.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::strace::{Call, Event};
+use super::strace::{CallEvent, SystemCall};
 
-/// A line on standard output that begins with this word acknowledges everything before it.
+/// A line on standard output that begins with this word acknowledges all earlier effects.
 pub const ACKNOWLEDGED: &str = "acknowledged";
 
 /// Checks a record against four rules. A path with a part that begins with `.` is temporary and need not be durable.
@@ -16,17 +16,17 @@ pub const ACKNOWLEDGED: &str = "acknowledged";
 /// 4. A removal comes after all names and bytes were synced.
 pub struct Durability<'a> {
     root: &'a Path,
-    /// When a file got bytes or a folder got a name, as a place among the events.
+    /// When a file got bytes or a folder got a name, as an index of an event.
     changed: BTreeMap<PathBuf, usize>,
     /// When the last sync that succeeded began.
     synced: BTreeMap<PathBuf, usize>,
-    report: Report,
+    report: DurabilityReport,
 }
 
 /// The result of a check. Paths are relative to the watched folder.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Names that were given by a link or rename, in order.
+pub struct DurabilityReport {
+    /// Names created by a link or rename, in order.
     pub published: Vec<String>,
     /// Names that were removed, in order.
     pub removed: Vec<String>,
@@ -47,7 +47,7 @@ enum Effect {
 }
 
 impl Effect {
-    fn from_call(call: &Call) -> Option<Self> {
+    fn from_call(call: &SystemCall) -> Option<Self> {
         let named = |folder: Option<usize>, name: usize| {
             let folder = folder.and_then(|folder| call.descriptor(folder)).unwrap_or_default();
             call.text(name).map(|name| folder.join(name))
@@ -56,9 +56,9 @@ impl Effect {
         match call.name.as_str() {
             "write" | "writev" if is_acknowledgment(call) => Some(Effect::Acknowledgment),
             "write" | "writev" | "pwrite64" | "pwritev" | "ftruncate" => call.descriptor(0).map(Effect::Bytes),
-            "creat" => call.opened().map(Effect::File),
+            "creat" => call.returned_path().map(Effect::File),
             "open" | "openat" | "openat2" if call.arguments.iter().any(|argument| argument.contains("O_CREAT")) => {
-                call.opened().map(Effect::File)
+                call.returned_path().map(Effect::File)
             }
             "fsync" | "fdatasync" => call.descriptor(0).map(Effect::Sync),
             "mkdir" => named(None, 0).map(Effect::Folder),
@@ -72,7 +72,7 @@ impl Effect {
     }
 }
 
-fn is_acknowledgment(call: &Call) -> bool {
+fn is_acknowledgment(call: &SystemCall) -> bool {
     let standard_output = call.arguments.first().is_some_and(|descriptor| descriptor.starts_with("1<"));
     let text = call.arguments.get(1).map(|text| text.trim_start_matches('"')).unwrap_or_default();
     standard_output && text.split("\\n").any(|line| line.starts_with(ACKNOWLEDGED))
@@ -81,7 +81,7 @@ fn is_acknowledgment(call: &Call) -> bool {
 impl<'a> Durability<'a> {
     /// Watches the files and folders below `root`, a path without symbolic links in it.
     pub fn new(root: &'a Path) -> Self {
-        Self { root, changed: BTreeMap::new(), synced: BTreeMap::new(), report: Report::default() }
+        Self { root, changed: BTreeMap::new(), synced: BTreeMap::new(), report: DurabilityReport::default() }
     }
 
     /// Another process has just changed the names in these folders, relative to the root, and may not have synced them.
@@ -91,39 +91,39 @@ impl<'a> Durability<'a> {
     }
 
     /// Replays the events.
-    pub fn check(mut self, events: &[Event]) -> Report {
+    pub fn check(mut self, events: &[CallEvent]) -> DurabilityReport {
         for (at, event) in events.iter().enumerate() {
             match event {
-                Event::Began(call) => Effect::from_call(call).into_iter().for_each(|effect| self.begin(at, effect)),
-                Event::Ended { call, began } if call.succeeded() => {
+                CallEvent::Began(call) => Effect::from_call(call).into_iter().for_each(|effect| self.begin(at, effect)),
+                CallEvent::Ended { call, began } if call.succeeded() => {
                     Effect::from_call(call).into_iter().for_each(|effect| self.end(at, *began, effect));
                 }
-                Event::Ended { .. } => {}
+                CallEvent::Ended { .. } => {}
             }
         }
-        self.all_synced("the process ended");
+        self.check_all_synced("the process ended");
         self.report
     }
 
     fn begin(&mut self, at: usize, effect: Effect) {
         match effect {
-            Effect::Bytes(path) => self.change(path, at),
+            Effect::Bytes(path) => self.record_change(path, at),
             Effect::Name { from, to } if self.is_watched(&to) => {
                 let below: Vec<PathBuf> = self.unsynced().filter(|path| path.starts_with(&from)).cloned().collect();
                 let folder = to.parent().unwrap_or(self.root).to_owned();
                 let way: Vec<PathBuf> =
                     self.unsynced().filter(|path| **path != folder && folder.starts_with(path)).cloned().collect();
                 let to = self.relative(&to);
-                below.iter().for_each(|path| self.breach(path, &format!("{to} was published")));
-                way.iter().for_each(|path| self.breach(path, &format!("{to} was published below it")));
+                below.iter().for_each(|path| self.add_breach(path, &format!("{to} was published")));
+                way.iter().for_each(|path| self.add_breach(path, &format!("{to} was published below it")));
             }
             Effect::Removal(path) if self.is_relied_on(&path) => {
                 let path = self.relative(&path);
-                self.all_synced(&format!("{path} was removed"));
+                self.check_all_synced(&format!("{path} was removed"));
             }
             Effect::Acknowledgment => {
                 self.report.acknowledged += 1;
-                self.all_synced(&format!("acknowledgment {}", self.report.acknowledged));
+                self.check_all_synced(&format!("acknowledgment {}", self.report.acknowledged));
             }
             _ => {}
         }
@@ -131,15 +131,15 @@ impl<'a> Durability<'a> {
 
     fn end(&mut self, at: usize, began: usize, effect: Effect) {
         match effect {
-            // Bytes may have been written after a sync that ran at the same time.
-            Effect::Bytes(path) => self.change(path, at),
+            // Bytes may have been written after the start of a concurrent sync.
+            Effect::Bytes(path) => self.record_change(path, at),
             Effect::File(path) => {
-                self.change(path.clone(), at);
-                self.name(&path, at);
+                self.record_change(path.clone(), at);
+                self.record_name(&path, at);
             }
-            Effect::Folder(path) => self.name(&path, at),
+            Effect::Folder(path) => self.record_name(&path, at),
             Effect::Name { to, .. } => {
-                self.name(&to, at);
+                self.record_name(&to, at);
                 if self.is_relied_on(&to) {
                     self.report.published.push(self.relative(&to));
                 }
@@ -153,18 +153,18 @@ impl<'a> Durability<'a> {
         }
     }
 
-    fn change(&mut self, path: PathBuf, at: usize) {
+    fn record_change(&mut self, path: PathBuf, at: usize) {
         if self.is_watched(&path) {
             self.changed.insert(path, at);
         }
     }
 
-    /// A folder has a new name; a temporary one need not last.
-    fn name(&mut self, path: &Path, at: usize) {
+    /// Records a new name in a folder. A temporary name need not be durable.
+    fn record_name(&mut self, path: &Path, at: usize) {
         if let Some(folder) = path.parent()
             && path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
         {
-            self.change(folder.to_owned(), at);
+            self.record_change(folder.to_owned(), at);
         }
     }
 
@@ -182,12 +182,12 @@ impl<'a> Durability<'a> {
         self.changed.iter().filter(move |(path, changed)| is_unsynced(path, **changed)).map(|(path, _)| path)
     }
 
-    fn all_synced(&mut self, before: &str) {
+    fn check_all_synced(&mut self, before: &str) {
         let unsynced: Vec<PathBuf> = self.unsynced().filter(|path| self.is_relied_on(path)).cloned().collect();
-        unsynced.iter().for_each(|path| self.breach(path, before));
+        unsynced.iter().for_each(|path| self.add_breach(path, before));
     }
 
-    fn breach(&mut self, unsynced: &Path, before: &str) {
+    fn add_breach(&mut self, unsynced: &Path, before: &str) {
         self.report.breaches.push(format!("{} was not synced before {before}", self.relative(unsynced)));
     }
 

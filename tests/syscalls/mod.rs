@@ -1,5 +1,5 @@
-//! The system calls of a process on files, recorded by `strace`, and which of their effects survive the loss of power.
-#![allow(dead_code, reason = "several test programs use this, each a part of it")]
+//! The system calls of a process on files, recorded by `strace`, and the effects that survive the loss of power.
+#![allow(dead_code, reason = "each test program uses a part of this module")]
 
 pub mod durability;
 pub mod strace;

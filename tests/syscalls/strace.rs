@@ -1,35 +1,35 @@
-//! Running a command under `strace` and reading what it recorded.
+//! Runs a command under `strace` and parses its record.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The calls that change files, folders or their durability. `?`: not every processor has all of them.
+/// The calls that change files, folders or their durability. `?`: not every architecture has the call.
 const TRACED: &str = "trace=?open,openat,?openat2,?creat,write,writev,pwrite64,pwritev,ftruncate,fsync,fdatasync,?link,\
                       linkat,?rename,?renameat,?renameat2,?mkdir,mkdirat,?unlink,unlinkat";
 
 /// A system call of the traced process or one of its threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Call {
+pub struct SystemCall {
     pub name: String,
-    /// As `strace` prints them: texts in quotes, descriptors with their path: `3</tmp/a>`.
+    /// Arguments as `strace` prints them: texts in quotes, descriptors with their path: `3</tmp/a>`.
     pub arguments: Vec<String>,
-    /// As `strace` prints it; none while the call is under way.
+    /// The result as `strace` prints it; `None` while the call is in progress.
     pub result: Option<String>,
 }
 
-/// The beginning or the end of a call. Events are in the order in which they happened.
+/// The beginning or the end of a call. Events are in chronological order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    Began(Call),
+pub enum CallEvent {
+    Began(SystemCall),
     Ended {
-        call: Call,
-        /// The place of its beginning among the events.
+        call: SystemCall,
+        /// The index of the event that began it.
         began: usize,
     },
 }
 
-impl Call {
+impl SystemCall {
     pub fn succeeded(&self) -> bool {
         self.result.as_ref().is_some_and(|result| !result.starts_with(['-', '?']))
     }
@@ -40,7 +40,7 @@ impl Call {
     }
 
     /// The path of the descriptor that the call returned.
-    pub fn opened(&self) -> Option<PathBuf> {
+    pub fn returned_path(&self) -> Option<PathBuf> {
         path_of_descriptor(self.result.as_deref()?)
     }
 
@@ -61,7 +61,7 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// None, and a line that says so, where commands cannot be traced.
+    /// A tracer; `None`, and a skip line, if commands cannot be traced.
     pub fn new(test: &str) -> Option<Self> {
         let tracer = Self { record: tempfile::NamedTempFile::new().unwrap() };
         let tried = tracer.command(&Command::new("true")).stdin(Stdio::null()).output();
@@ -89,20 +89,20 @@ impl Tracer {
         if let Some(folder) = command.get_current_dir() {
             traced.current_dir(folder);
         }
-        // Calls that are made through a ring shared with the kernel are not seen.
+        // `strace` does not see calls that are made through io_uring.
         traced.env("UV_USE_IO_URING", "0");
         traced
     }
 
-    /// What was recorded of a command that has ended.
-    pub fn events(&self) -> Vec<Event> {
+    /// The record of a command that has ended.
+    pub fn events(&self) -> Vec<CallEvent> {
         let record = std::fs::read(self.record.path()).unwrap();
         parse(&String::from_utf8_lossy(&record))
     }
 }
 
-/// Reads what `strace -f` printed: a process id and a call on each line. A call that another one interrupts is on two lines.
-pub fn parse(record: &str) -> Vec<Event> {
+/// Parses the output of `strace -f`: a process id and a call on each line. An interrupted call is on two lines.
+pub fn parse(record: &str) -> Vec<CallEvent> {
     let mut events = Vec::new();
     let mut under_way: HashMap<&str, (usize, &str)> = HashMap::new();
     for line in record.lines() {
@@ -110,22 +110,22 @@ pub fn parse(record: &str) -> Vec<Event> {
         let rest = rest.trim_start();
         if let Some(begin) = rest.strip_suffix("<unfinished ...>") {
             under_way.insert(process, (events.len(), begin.trim_end()));
-            events.extend(call(begin.trim_end()).map(Event::Began));
+            events.extend(parse_call(begin.trim_end()).map(CallEvent::Began));
         } else if let Some(resumed) = rest.strip_prefix("<... ") {
             let (_, end) = resumed.split_once("resumed>").unwrap();
             let (began, begin) = under_way.remove(process).unwrap();
-            events.extend(call(&format!("{begin}{end}")).map(|call| Event::Ended { call, began }));
-        } else if let Some(call) = call(rest) {
+            events.extend(parse_call(&format!("{begin}{end}")).map(|call| CallEvent::Ended { call, began }));
+        } else if let Some(call) = parse_call(rest) {
             let began = events.len();
-            events.push(Event::Began(Call { result: None, ..call.clone() }));
-            events.push(Event::Ended { call, began });
+            events.push(CallEvent::Began(SystemCall { result: None, ..call.clone() }));
+            events.push(CallEvent::Ended { call, began });
         }
     }
     events
 }
 
-/// A call, as far as it was printed. None: the line tells of a signal or an exit.
-fn call(text: &str) -> Option<Call> {
+/// Parses a call, as far as it was printed. `None`: the line reports a signal or an exit.
+fn parse_call(text: &str) -> Option<SystemCall> {
     let (name, rest) = text.split_once('(')?;
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return None;
@@ -155,5 +155,5 @@ fn call(text: &str) -> Option<Call> {
         }
     }
     let arguments = arguments.into_iter().map(|argument| argument.trim().to_owned()).collect();
-    Some(Call { name: name.to_owned(), arguments, result })
+    Some(SystemCall { name: name.to_owned(), arguments, result })
 }

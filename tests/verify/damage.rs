@@ -1,4 +1,4 @@
-//! A store that holds some of everything, and what can be damaged in it by whoever writes past its declarations.
+//! A store with all kinds of documents, and the kinds of damage that a writer can cause by ignoring the declarations.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use runstate::engine::{Engine, SystemHost};
 use runstate::id::CommandId;
 use runstate::limits::{LogLevel, Settings};
 use runstate::schema::{Catalog, Collection, Field, Key, Kind, Presence, Query};
-use runstate::store::{Batch, Expect, Op, Severity, Store, Write};
+use runstate::store::{Batch, Expectation, Severity, Store, Write, WriteOp};
 use runstate::time::Timestamp;
 use runstate::value::{Document, Json};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub async fn engine(store: Arc<dyn Store>) -> Engine {
 }
 
 /// Fills `store`: an execution of each status, with heap, output, calls and logs.
-pub async fn whole(store: Arc<dyn Store>) {
+pub async fn fill_store(store: Arc<dyn Store>) {
     let cvm = engine(store).await.cvm();
     for (name, source) in [("asks", ASKS), ("ends", ENDS), ("fails", FAILS)] {
         let bytecode = runstate::lang::compile("p.ts", source).unwrap().bytecode;
@@ -43,11 +43,11 @@ pub async fn whole(store: Arc<dyn Store>) {
         ("done", "ends"),
         ("failed", "fails"),
     ] {
-        let start = Start { log_level: Some(LogLevel::Calls), ..Start::of(program).id(id) };
+        let start = Start { log_level: Some(LogLevel::Calls), ..Start::new(program).id(id) };
         let command = CommandId::new(&format!("start-{id}")).unwrap();
         cvm.start(&start, Some(&command)).await.unwrap();
     }
-    cvm.start(&Start { parent: Some("first".into()), ..Start::of("ends").id("child") }, None).await.unwrap();
+    cvm.start(&Start { parent: Some("first".into()), ..Start::new("ends").id("child") }, None).await.unwrap();
     cvm.answer_key("first", "k", 1, "early".into(), None, None).await.unwrap();
     for (id, answers) in [("second", 1), ("third", 2)] {
         for _ in 0..answers {
@@ -58,8 +58,8 @@ pub async fn whole(store: Arc<dyn Store>) {
     cvm.cancel("off", None).await.unwrap();
 }
 
-/// Writes past what `collection` declares, but for what its instants are stored as.
-async fn write(store: &dyn Store, collection: &'static Collection, id: &str, document: Option<Json>) {
+/// Writes without the declaration of `collection`, except for the storage type of its timestamps.
+async fn write_undeclared(store: &dyn Store, collection: &'static Collection, id: &str, document: Option<Json>) {
     let instants = collection.fields.iter().filter(|field| field.kind == Kind::Timestamp);
     let instants: Vec<Field> = instants.map(|field| Field { presence: Presence::Optional, ..*field }).collect();
     let loose = Collection::new(collection.name, collection.version).fields(instants.leak());
@@ -68,11 +68,11 @@ async fn write(store: &dyn Store, collection: &'static Collection, id: &str, doc
     let op = match document {
         Some(document) => {
             let document: Document = document.as_object().unwrap().clone();
-            Op::Put { version: collection.version, document: Arc::new(document) }
+            WriteOp::Put { version: collection.version, document: Arc::new(document) }
         }
-        None => Op::Delete,
+        None => WriteOp::Delete,
     };
-    let write = Write { key: Key::new(collection, id), expect: Expect::Any, op };
+    let write = Write { key: Key::new(collection, id), expect: Expectation::Any, op };
     let command = CommandId::new(&format!("damage-{}-{id}", collection.name)).unwrap();
     let (fingerprint, result, at) = ("damage".to_owned(), Json::Null, Timestamp::from_millis(1_700_000_000_000));
     let batch = Batch { command, fingerprint, at, result, writes: vec![write], checks: Vec::new() };
@@ -83,102 +83,102 @@ async fn write(store: &dyn Store, collection: &'static Collection, id: &str, doc
 async fn rows(store: &dyn Store, collection: &'static Collection, execution: &str) -> Vec<(String, Json)> {
     store.migrate(&Catalog::new(&[&EXECUTIONS, &PROGRAMS, collection]).unwrap()).await.unwrap();
     let query = Query::of(collection).eq("executionId", execution);
-    let found = store.query(&query).await.unwrap().rows;
+    let found = store.query(&query).await.unwrap().items;
     let row = |row: runstate::store::Row| (row.id.to_string(), Json::Object((*row.stored.document).clone()));
     found.into_iter().map(row).collect()
 }
 
-async fn one(store: &dyn Store, collection: &'static Collection, id: &str) -> Json {
+async fn get_document(store: &dyn Store, collection: &'static Collection, id: &str) -> Json {
     let found = store.get(&[Key::new(collection, id)]).await.unwrap();
     Json::Object((*found[0].as_ref().unwrap().document).clone())
 }
 
-/// What was damaged: where a finding must be, what it must say, and how bad it is.
-type Expected = (String, &'static str, Severity);
+/// The expected finding: its document, a part of its message, and its severity.
+type ExpectedFinding = (String, &'static str, Severity);
 
-async fn schema(store: &dyn Store) -> Expected {
-    let mut document = one(store, &EXECUTIONS, "done").await;
+async fn schema_violation(store: &dyn Store) -> ExpectedFinding {
+    let mut document = get_document(store, &EXECUTIONS, "done").await;
     document["programVersion"] = "one".into();
-    write(store, &EXECUTIONS, "done", Some(document)).await;
+    write_undeclared(store, &EXECUTIONS, "done", Some(document)).await;
     ("cvm.executions/done".to_owned(), "programVersion", Severity::Damage)
 }
 
-async fn heap_page(store: &dyn Store) -> Expected {
+async fn missing_heap_page(store: &dyn Store) -> ExpectedFinding {
     let pages = rows(store, &HEAP_PAGES, "second").await;
-    write(store, &HEAP_PAGES, &pages[1].0, None).await;
+    write_undeclared(store, &HEAP_PAGES, &pages[1].0, None).await;
     ("cvm.executions/second".to_owned(), "is missing", Severity::Damage)
 }
 
-async fn unused_page(store: &dyn Store) -> Expected {
+async fn unused_page(store: &dyn Store) -> ExpectedFinding {
     let page = json!({"id": "extra", "executionId": "second", "page": 1, "version": 7, "text": "[]"});
-    write(store, &HEAP_PAGES, "extra", Some(page)).await;
+    write_undeclared(store, &HEAP_PAGES, "extra", Some(page)).await;
     ("cvm.heap_pages/extra".to_owned(), "does not use it", Severity::Harmless)
 }
 
-async fn orphan(store: &dyn Store) -> Expected {
+async fn orphan(store: &dyn Store) -> ExpectedFinding {
     let row = json!({"id": "orphan", "executionId": "gone", "seq": 0, "lines": ["x"]});
-    write(store, &OUTPUTS, "orphan", Some(row)).await;
+    write_undeclared(store, &OUTPUTS, "orphan", Some(row)).await;
     ("cvm.outputs/orphan".to_owned(), "names cvm.executions/gone", Severity::Damage)
 }
 
-async fn orphan_of_parent(store: &dyn Store) -> Expected {
-    let mut document = one(store, &EXECUTIONS, "child").await;
+async fn missing_parent(store: &dyn Store) -> ExpectedFinding {
+    let mut document = get_document(store, &EXECUTIONS, "child").await;
     document["parentId"] = "gone".into();
-    write(store, &EXECUTIONS, "child", Some(document)).await;
+    write_undeclared(store, &EXECUTIONS, "child", Some(document)).await;
     ("cvm.executions/child".to_owned(), "`parentId` names cvm.executions/gone", Severity::Harmless)
 }
 
-async fn gap(store: &dyn Store) -> Expected {
+async fn output_gap(store: &dyn Store) -> ExpectedFinding {
     let outputs = rows(store, &OUTPUTS, "third").await;
     let first = outputs.iter().find(|(_, row)| row["seq"] == 0).unwrap();
-    write(store, &OUTPUTS, &first.0, None).await;
+    write_undeclared(store, &OUTPUTS, &first.0, None).await;
     ("cvm.executions/third".to_owned(), "row 1 where row 0 is expected", Severity::Damage)
 }
 
-async fn edited_output(store: &dyn Store) -> Expected {
+async fn edited_output(store: &dyn Store) -> ExpectedFinding {
     let (id, mut row) = rows(store, &OUTPUTS, "third").await.remove(0);
     row["lines"] = json!(["edited"]);
-    write(store, &OUTPUTS, &id, Some(row)).await;
+    write_undeclared(store, &OUTPUTS, &id, Some(row)).await;
     ("cvm.executions/third".to_owned(), "digest", Severity::Damage)
 }
 
-async fn missing_call(store: &dyn Store) -> Expected {
+async fn missing_call(store: &dyn Store) -> ExpectedFinding {
     let calls = rows(store, &CC_HISTORY, "third").await;
     let open = calls.iter().find(|(_, call)| call.get("outcome").is_none()).unwrap();
-    write(store, &CC_HISTORY, &open.0, None).await;
+    write_undeclared(store, &CC_HISTORY, &open.0, None).await;
     ("cvm.executions/third".to_owned(), "1 of its calls are open, 2 are expected", Severity::Damage)
 }
 
-async fn open_call(store: &dyn Store) -> Expected {
+async fn open_call(store: &dyn Store) -> ExpectedFinding {
     let (id, mut call) = rows(store, &CC_HISTORY, "off").await.remove(0);
     call.as_object_mut().unwrap().remove("outcome").unwrap();
-    write(store, &CC_HISTORY, &id, Some(call)).await;
+    write_undeclared(store, &CC_HISTORY, &id, Some(call)).await;
     ("cvm.executions/off".to_owned(), "1 of its calls are open, 0 are expected", Severity::Damage)
 }
 
-async fn program(store: &dyn Store) -> Expected {
+async fn missing_program(store: &dyn Store) -> ExpectedFinding {
     store.migrate(&Catalog::new(&[&PROGRAMS, &PROGRAM_VERSIONS]).unwrap()).await.unwrap();
-    let versions = store.query(&Query::of(&PROGRAM_VERSIONS)).await.unwrap().rows;
+    let versions = store.query(&Query::of(&PROGRAM_VERSIONS)).await.unwrap().items;
     let of_ends = versions.iter().find(|row| row.stored.document["source"] == ENDS).unwrap();
-    write(store, &PROGRAM_VERSIONS, &of_ends.id, None).await;
+    write_undeclared(store, &PROGRAM_VERSIONS, &of_ends.id, None).await;
     ("cvm.executions/done".to_owned(), "is missing", Severity::Damage)
 }
 
-/// Damages a store in each way, each time a new one, and looks for the finding.
-pub async fn each(make: impl AsyncFn() -> Arc<dyn Store>) {
+/// Causes each kind of damage in a new store, and looks for the finding.
+pub async fn expect_each_damage_found(make: impl AsyncFn() -> Arc<dyn Store>) {
     macro_rules! damages {
         ($($damage:ident)+) => {$({
             let store = make().await;
-            whole(store.clone()).await;
+            fill_store(store.clone()).await;
             let (at, why, severity) = $damage(&*store).await;
             let report = engine(store.clone()).await.verify(|_| {}).await.unwrap();
             let found = report.findings.iter().any(|f| f.at == at && f.why.contains(why) && f.severity == severity);
             assert!(found, "{}: {:#?}", stringify!($damage), report.findings);
-            assert_eq!(report.is_whole(), severity == Severity::Harmless, "{}", stringify!($damage));
+            assert_eq!(report.is_intact(), severity == Severity::Harmless, "{}", stringify!($damage));
             store.close().await.unwrap();
         })+};
     }
     damages! {
-        schema heap_page unused_page orphan orphan_of_parent gap edited_output missing_call open_call program
+        schema_violation missing_heap_page unused_page orphan missing_parent output_gap edited_output missing_call open_call missing_program
     }
 }

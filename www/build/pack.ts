@@ -1,23 +1,23 @@
-// Packs each WebAssembly with gzip beside itself. Many web servers send .wasm unpacked, three times as large; and a bar of progress
-// needs the size on the line, which is known of a packed file alone. The page and the service worker unpack it.
+// Adds a gzip copy of each WebAssembly file. Many web servers send .wasm uncompressed, three times as large. A progress bar needs the transferred
+// size, which is known only for a packed file. The page and the service worker unpack it.
 
 import { gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
-/** The suffix of a packed file. Not `.gz`: some servers declare that as an encoding, and browsers would unpack it unasked. */
-export const PACKED = ".gzip";
+/** The suffix of a packed file. It is not `.gz`, because some servers declare that as an encoding and browsers would then unpack the file. */
+export const PACKED_SUFFIX = ".gzip";
 
 export function pack(): Plugin {
   return {
     name: "pack",
     apply: "build",
     generateBundle: {
-      // Before Vite writes index.html, which names one of them.
+      // Runs before Vite writes index.html, which names one of the packed files.
       order: "pre",
       handler(_, bundle) {
         for (const [name, file] of Object.entries(bundle)) {
           if (file.type !== "asset" || !name.endsWith(".wasm")) continue;
-          this.emitFile({ type: "asset", fileName: name + PACKED, source: gzipSync(file.source, { level: 9 }) });
+          this.emitFile({ type: "asset", fileName: name + PACKED_SUFFIX, source: gzipSync(file.source, { level: 9 }) });
         }
       },
     },

@@ -1,11 +1,11 @@
-// Lets the browser fetch the engine's WebAssembly while it still reads the scripts that ask for it. The link also says to the page
-// where it is, and its size.
+// Adds a preload link, so that the browser fetches the engine's WebAssembly while it still loads the scripts. The page also reads the address and
+// size of the file from the link.
 
 import type { Plugin } from "vite";
 
-import { PACKED } from "./pack.ts";
+import { PACKED_SUFFIX } from "./pack.ts";
 
-/** The engine; the compiler's (`runstate_compiler_bg`) is fetched when it is needed. Where both are the same it may have either name. */
+/** The engine. The compiler (`runstate_compiler_bg`) is fetched when it is needed. If both files are equal, the build may use either name. */
 const ENGINE = "runstate_bg.wasm";
 
 export function preload(): Plugin {
@@ -20,12 +20,12 @@ export function preload(): Plugin {
           const file = files[name];
           return file?.type === "asset" && file.names.includes(ENGINE);
         });
-        const packed = files[`${engine}${PACKED}`];
-        if (packed?.type !== "asset") throw new Error(`${ENGINE} is not among the files that were built`);
+        const packed = files[`${engine}${PACKED_SUFFIX}`];
+        if (packed?.type !== "asset") throw new Error(`the engine cannot be preloaded: ${ENGINE} is not a file of the build`);
         return [
           {
             tag: "link",
-            // The scripts first: they show how far the engine is.
+            // The low priority lets the scripts load first; they show the progress of the engine.
             attrs: {
               id: "engine",
               rel: "preload",

@@ -1,15 +1,15 @@
-// The target of the page's link to the source code: the repository that the package names; where it names none, an archive of this
-// tree beside the page.
+// The target of the page's link to the source code: the repository that the package names, or an archive of this tree beside the page if it names
+// none.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Plugin } from "vite";
 
-/** The archive, as the page names it. */
+/** The relative address of the archive. */
 export const ARCHIVE = "./source.tar.gz";
 
-const MOST_BYTES = 64 * 1024 * 1024;
+const MAX_ARCHIVE_BYTES = 64 * 1024 * 1024;
 
 export function source(): Plugin {
   let archive: Buffer | null = null;
@@ -17,7 +17,7 @@ export function source(): Plugin {
     name: "source",
     config({ root = process.cwd() }, { command }) {
       const repository = repositoryIn(readFileSync(join(root, "node_modules/runstate/package.json"), "utf8"));
-      if (repository === null && command === "build") archive = archived(root);
+      if (repository === null && command === "build") archive = archiveTree(root);
       const link = repository ?? (archive === null ? null : ARCHIVE);
       return { define: { __SOURCE__: JSON.stringify(link) } };
     },
@@ -27,7 +27,7 @@ export function source(): Plugin {
   };
 }
 
-/** The address of the repository that a package.json names; null: none that a browser can open. */
+/** The address of the repository in a package.json; null if it names none that a browser can open. */
 export function repositoryIn(text: string): string | null {
   const { repository } = JSON.parse(text) as { repository?: string | { url?: string } };
   const url = (typeof repository === "string" ? repository : repository?.url) ?? "";
@@ -35,12 +35,12 @@ export function repositoryIn(text: string): string | null {
   return /^https?:\/\//.test(address) ? address : null;
 }
 
-/** The files of this tree as of its last commit; null: it is not in a repository. */
-function archived(root: string): Buffer | null {
+/** An archive of this tree at its last commit; null if it is not in a git repository. */
+function archiveTree(root: string): Buffer | null {
   try {
     return execFileSync("git", ["archive", "--format=tar.gz", "--prefix=runstate/", "HEAD"], {
       cwd: join(root, ".."),
-      maxBuffer: MOST_BYTES,
+      maxBuffer: MAX_ARCHIVE_BYTES,
       stdio: ["ignore", "pipe", "ignore"],
     });
   } catch {

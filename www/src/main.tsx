@@ -1,33 +1,33 @@
-// The start of the page: the WebAssembly is fetched while the first picture is drawn.
+// The start of the page. The WebAssembly is fetched while the page renders for the first time.
 
 import "./styles/page.css";
 
 import { effect } from "@preact/signals";
 import { render } from "preact";
 
-import { listen } from "./engine/changes";
-import { begin, recheck } from "./engine/session";
-import { engineKept } from "./engine/wasm";
-import { follow } from "./executions/known";
-import { look } from "./kill/afterlife";
+import { followChanges } from "./engine/changes";
+import { openSession, checkHealth } from "./engine/session";
+import { engineCached } from "./engine/wasm";
+import { followExecutions } from "./executions/summaries";
+import { verifyInterruptedBurst } from "./kill/report";
 import { App } from "./page/app";
 import { followDriver } from "./page/driver";
 import { listenToKeys } from "./page/shortcuts";
 import { completeOffline } from "./page/offline";
-import { measure } from "./page/storage";
-import { watch } from "./run/watched";
-import { notices, tellError } from "./state/notices";
+import { followStorageUsage } from "./page/storage";
+import { followCurrentExecution } from "./run/current-execution";
+import { notices, notifyError } from "./state/notices";
 
 declare global {
   interface Window {
-    /** The engine of this page, to play with in the console: `await rs.cvm.list()`. */
+    /** The open store, for the console: `await rs.cvm.list()`. */
     rs?: import("runstate").Runstate;
   }
 }
 
-const opening = begin();
-// The other files follow the engine.
-void engineKept().then(completeOffline, () => undefined);
+const opening = openSession();
+// The other files are cached after the engine.
+void engineCached().then(completeOffline, () => undefined);
 const root = document.getElementById("app");
 if (root !== null) {
   root.replaceChildren();
@@ -39,12 +39,12 @@ void opening.then((store) => {
   const { rs } = store;
   window.rs = rs;
   performance.mark("runstate.open");
-  watch(rs);
+  followCurrentExecution(rs);
   followDriver(rs);
-  void listen(rs);
-  void follow(rs);
-  void look(rs).catch(tellError);
-  measure();
-  // What is wrong with one command may be wrong with all of them.
-  effect(() => void (notices.value.some(({ kind }) => kind === "bad") && recheck()));
+  void followChanges(rs);
+  void followExecutions(rs);
+  void verifyInterruptedBurst(rs).catch(notifyError);
+  followStorageUsage();
+  // The cause of a failed command may affect all commands, so the store is checked after each error.
+  effect(() => void (notices.value.some(({ kind }) => kind === "bad") && checkHealth()));
 });

@@ -1,2 +1,2 @@
-/** Where the source code is, as `build/source.ts` found it; null: nowhere. */
+/** The address of the source code, from `build/source.ts`; null if there is none. */
 declare const __SOURCE__: string | null;

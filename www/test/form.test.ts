@@ -1,10 +1,10 @@
-// The form of a schema: what it asks for, and what is made of what was typed.
+// The form of a schema: its fields, and the conversion of typed texts to values.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Json } from "runstate";
 
-import { emptyOf, meaning, type Draft } from "../src/question/draft";
+import { emptyDraft, parseDraft, type FormDraft } from "../src/question/draft";
 import { fieldOf } from "../src/question/field";
 
 const PERSON = {
@@ -19,29 +19,29 @@ const PERSON = {
   },
 };
 
-function typed(schema: Json, draft: Draft) {
-  return meaning(fieldOf(schema), draft, "f", "This");
+function parseTyped(schema: Json, draft: FormDraft) {
+  return parseDraft(fieldOf(schema), draft, "f", "This");
 }
 
-test("a form gives the value that was typed, and leaves out what may be left out and was", () => {
+test("a form yields the typed value and omits empty optional fields", () => {
   const draft = { name: "Ada", years: " 12 ", remote: "", team: "", tags: [""] };
-  assert.deepEqual(typed(PERSON, draft), { value: { name: "Ada", years: 12 } });
+  assert.deepEqual(parseTyped(PERSON, draft), { value: { name: "Ada", years: 12 } });
 });
 
-test("every kind of input means a value of its kind", () => {
+test("each input kind parses to its JSON type", () => {
   const draft = { name: "", years: "0", remote: "no", team: "2", tags: ["a", "", "b"] };
-  assert.deepEqual(typed(PERSON, draft), { value: { name: "", years: 0, remote: false, team: 3, tags: ["a", "b"] } });
+  assert.deepEqual(parseTyped(PERSON, draft), { value: { name: "", years: 0, remote: false, team: 3, tags: ["a", "b"] } });
 });
 
-test("what is no number is said at its own input", () => {
-  const draft = { ...(emptyOf(fieldOf(PERSON)) as { [name: string]: Draft }), years: "twelve" };
-  assert.deepEqual(typed(PERSON, draft), { wrong: "years needs a number", at: "f.years" });
+test("a number that does not parse is reported at its input", () => {
+  const draft = { ...(emptyDraft(fieldOf(PERSON)) as { [name: string]: FormDraft }), years: "twelve" };
+  assert.deepEqual(parseTyped(PERSON, draft), { wrong: "years needs a number", at: "f.years" });
 });
 
 test("objects and lists within each other are named by their path", () => {
   const schema = { type: "array", items: { type: "object", required: ["n"], properties: { n: { type: "number" } } } };
-  assert.deepEqual(typed(schema, [{ n: "1,5" }, { n: "x" }]), { wrong: "n needs a number", at: "f.1.n" });
-  assert.deepEqual(typed(schema, [{ n: "1,5" }, { n: "" }]), { value: [{ n: 1.5 }] });
+  assert.deepEqual(parseTyped(schema, [{ n: "1,5" }, { n: "x" }]), { wrong: "n needs a number", at: "f.1.n" });
+  assert.deepEqual(parseTyped(schema, [{ n: "1,5" }, { n: "" }]), { value: [{ n: 1.5 }] });
 });
 
 test("what a form cannot show is written as JSON", () => {
@@ -55,8 +55,8 @@ test("what a form cannot show is written as JSON", () => {
   ]) {
     assert.equal(fieldOf(schema).kind, "json", JSON.stringify(schema));
   }
-  assert.deepEqual(typed(null, '{"a": [1]}'), { value: { a: [1] } });
-  assert.match((typed(null, "{") as { wrong: string }).wrong, /needs JSON/);
+  assert.deepEqual(parseTyped(null, '{"a": [1]}'), { value: { a: [1] } });
+  assert.match((parseTyped(null, "{") as { wrong: string }).wrong, /needs JSON/);
 });
 
 test("hints say the bounds", () => {

@@ -1,14 +1,14 @@
-// The list of executions: what is shown of it, and how it takes in what was heard.
+// The list of executions: its filters and its updates.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Status, Summary } from "runstate";
+import type { Status, ExecutionSummary } from "runstate";
 
-import { EVERYTHING, filtered, programsOf } from "../src/executions/filter";
-import { update } from "../src/executions/update";
-import { executionsIn } from "../src/page/exported";
+import { NO_FILTER, filterExecutions, programNames } from "../src/executions/filter";
+import { applyUpdates } from "../src/executions/update";
+import { executionsIn } from "../src/page/export-file";
 
-function execution(id: string, started: number, status: Status = "complete", prompt: string | null = null): Summary {
+function execution(id: string, started: number, status: Status = "complete", prompt: string | null = null): ExecutionSummary {
   return {
     id,
     started,
@@ -22,26 +22,26 @@ function execution(id: string, started: number, status: Status = "complete", pro
 }
 
 const list = [execution("review-b", 2, "waiting_cc", "Ship it?"), execution("triage-a", 1)];
-const ids = (of: Summary[]) => of.map(({ id }) => id);
+const ids = (of: ExecutionSummary[]) => of.map(({ id }) => id);
 
-test("filters go together", () => {
-  assert.deepEqual(ids(filtered(list, EVERYTHING)), ["review-b", "triage-a"]);
-  assert.deepEqual(ids(filtered(list, { ...EVERYTHING, status: "complete" })), ["triage-a"]);
-  assert.deepEqual(ids(filtered(list, { ...EVERYTHING, words: "SHIP review" })), ["review-b"]);
-  assert.deepEqual(ids(filtered(list, { status: "complete", program: "review", words: "" })), []);
-  assert.deepEqual(programsOf(list), ["review", "triage"]);
+test("filters combine", () => {
+  assert.deepEqual(ids(filterExecutions(list, NO_FILTER)), ["review-b", "triage-a"]);
+  assert.deepEqual(ids(filterExecutions(list, { ...NO_FILTER, status: "complete" })), ["triage-a"]);
+  assert.deepEqual(ids(filterExecutions(list, { ...NO_FILTER, words: "SHIP review" })), ["review-b"]);
+  assert.deepEqual(ids(filterExecutions(list, { status: "complete", program: "review", words: "" })), []);
+  assert.deepEqual(programNames(list), ["review", "triage"]);
 });
 
-test("what changed stays in its place, what is new comes by its time, what is gone goes", () => {
-  const heard = [execution("triage-a", 1, "error"), execution("new-c", 3)];
-  const after = update(list, new Map(heard.map((one) => [one.id, one])), new Set(["review-b"]));
+test("an update keeps positions, inserts by time and removes deleted rows", () => {
+  const updated = [execution("triage-a", 1, "error"), execution("new-c", 3)];
+  const after = applyUpdates(list, new Map(updated.map((one) => [one.id, one])), new Set(["review-b"]));
   assert.deepEqual(ids(after), ["new-c", "triage-a"]);
   assert.equal(after[1]?.status, "error");
 });
 
-test("an execution that is gone by the time it is heard of does not come back", () => {
-  const heard = execution("late-d", 4);
-  assert.deepEqual(ids(update(list, new Map([[heard.id, heard]]), new Set(["late-d"]))), ["review-b", "triage-a"]);
+test("a deleted execution is not added back by a late update", () => {
+  const late = execution("late-d", 4);
+  assert.deepEqual(ids(applyUpdates(list, new Map([[late.id, late]]), new Set(["late-d"]))), ["review-b", "triage-a"]);
 });
 
 test("an export says which executions it holds", () => {

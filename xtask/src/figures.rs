@@ -1,23 +1,23 @@
-//! The figures of benches: the lines of JSON they leave, made into a table for people and a file for programs.
+//! The figures of benches: reads the lines of JSON that they write, and makes a table for people and a file for programs.
 
 use serde_json::{Map, Value};
 
-use crate::error::Error;
-use crate::machine::Machine;
+use crate::error::XtaskError;
+use crate::machine::MachineInfo;
 use crate::workspace::text;
 
 const HEAD: [&str; 7] = ["bench", "what", "figure", "raw", "ratio", "target", "reached"];
 
-/// Columns of numbers, which stand at the right.
+/// Columns of numbers, aligned to the right.
 const NUMBERS: std::ops::Range<usize> = 2..5;
 
-/// One JSON object a line.
-pub fn read(lines: &str) -> Result<Vec<Map<String, Value>>, Error> {
-    let form = |e: serde_json::Error| Error::Form { what: "a line of a bench".into(), why: e.to_string() };
+/// Parses one JSON object per line.
+pub fn read(lines: &str) -> Result<Vec<Map<String, Value>>, XtaskError> {
+    let form = |e: serde_json::Error| XtaskError::Parse { what: "a line of a bench".into(), why: e.to_string() };
     lines.lines().map(|line| serde_json::from_str(line).map_err(form)).collect()
 }
 
-/// All figures under one head, aligned.
+/// All figures under one header, aligned.
 pub fn table(figures: &[Map<String, Value>]) -> String {
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(figures.iter().map(row));
@@ -50,12 +50,12 @@ fn row(figure: &Map<String, Value>) -> [String; 7] {
         Some(false) => "NO",
         None => "",
     };
-    let said = |name: &str| figure.get(name).map(text).unwrap_or_default();
+    let field = |name: &str| figure.get(name).map(text).unwrap_or_default();
     let ratio = number("ratio").map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
-    [said("bench"), said("name"), measured("value"), measured("raw"), ratio, said("target"), reached.to_owned()]
+    [field("bench"), field("name"), measured("value"), measured("raw"), ratio, field("target"), reached.to_owned()]
 }
 
-/// With as many digits as say something.
+/// Formats a value with as many digits as are significant.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.3}"),
@@ -64,11 +64,11 @@ fn short(value: f64) -> String {
     }
 }
 
-/// A JSON list of all figures, each with the machine it was measured on.
-pub fn json(figures: Vec<Map<String, Value>>, machine: &Machine) -> Result<String, Error> {
+/// A JSON list of all figures, each with the machine on which it was measured.
+pub fn json(figures: Vec<Map<String, Value>>, machine: &MachineInfo) -> Result<String, XtaskError> {
     let all: Vec<Map<String, Value>> =
-        figures.into_iter().map(|figure| figure.into_iter().chain(machine.facts()).collect()).collect();
-    let form = |e: serde_json::Error| Error::Form { what: "the figures".into(), why: e.to_string() };
+        figures.into_iter().map(|figure| figure.into_iter().chain(machine.to_fields()).collect()).collect();
+    let form = |e: serde_json::Error| XtaskError::Parse { what: "the figures".into(), why: e.to_string() };
     Ok(serde_json::to_string_pretty(&all).map_err(form)? + "\n")
 }
 
@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn each_figure_carries_its_machine() {
-        let machine = Machine { cores: 2, os: "linux".into(), date: "2024-01-20".into(), commit: "abc".into() };
+        let machine = MachineInfo { cores: 2, os: "linux".into(), date: "2024-01-20".into(), commit: "abc".into() };
         let list: Value = serde_json::from_str(&json(read(LINES).unwrap(), &machine).unwrap()).unwrap();
         assert_eq!((&list[0]["reached"], &list[0]["cores"]), (&false.into(), &2.into()));
         assert_eq!((&list[1]["raw"], &list[1]["commit"]), (&Value::Null, &"abc".into()));
     }
 
     #[test]
-    fn a_torn_line_is_told() {
+    fn a_torn_line_is_an_error() {
         assert!(read("{\"bench\":").is_err());
     }
 }

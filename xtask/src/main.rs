@@ -1,5 +1,5 @@
-//! Developer commands: `cargo xtask --help`. Each command is a list of steps; what a step needs and cannot get is
-//! named in the closing lines and never silently left out.
+//! Developer commands: `cargo xtask --help`. Each command is a list of steps. A step that lacks a tool is named in the closing lines, never silently
+//! skipped.
 
 mod args;
 mod bench;
@@ -8,10 +8,12 @@ mod error;
 mod features;
 mod figures;
 mod gate;
+mod generate;
 mod junit;
 mod lint;
 mod machine;
 mod mongodb;
+mod mongodb_wire;
 mod mutations;
 mod npm;
 mod package;
@@ -27,16 +29,16 @@ mod times;
 mod tools;
 mod wasm;
 mod wheel;
-mod wire;
+mod words;
 mod workspace;
 mod www;
 
 use std::process::ExitCode;
 
-use args::{Length, Request};
-use error::Error;
-use report::Report;
-use times::Times;
+use args::{Length, XtaskCommand};
+use error::XtaskError;
+use report::RunReport;
+use times::RunTimes;
 use workspace::Workspace;
 
 fn main() -> ExitCode {
@@ -45,39 +47,45 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             match error {
-                Error::Usage(_) => ExitCode::from(2),
+                XtaskError::Usage(_) => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
             }
         }
     }
 }
 
-fn run(request: Request) -> Result<ExitCode, Error> {
-    if request == Request::Help {
+fn run(request: XtaskCommand) -> Result<ExitCode, XtaskError> {
+    if request == XtaskCommand::Help {
         print!("{}", args::HELP);
         return Ok(ExitCode::SUCCESS);
     }
     let workspace = Workspace::find()?;
-    let mut report = Report::new();
-    // Times of a part say nothing of the whole.
+    let mut report = RunReport::new();
+    // Only the times of a whole run are comparable.
     let kind = match &request {
-        Request::Test { length: Length::Short, filter: None } => Some("test"),
-        Request::Test { length: Length::Full, filter: None } => Some("test --full"),
-        Request::Quick => Some("test --quick"),
+        XtaskCommand::Test { length: Length::Short, filter: None } => Some("test"),
+        XtaskCommand::Test { length: Length::Full, filter: None } => Some("test --full"),
+        XtaskCommand::Quick => Some("test --quick"),
         _ => None,
     };
     match request {
-        Request::Test { length, filter: Some(filter) } => gate::only(&workspace, length, &filter, &mut report)?,
-        Request::Test { length, filter: None } => gate::all(&workspace, length, &mut report)?,
-        Request::Quick => gate::quick(&workspace, &mut report)?,
-        Request::Lint => gate::checks(&workspace, &mut report)?,
-        Request::Doc => report.step("documentation", |step| checks::documentation(&workspace, step)),
-        Request::Setup => gate::setup(&workspace, &mut report)?,
-        Request::Bench { filter } => bench::run(&workspace, filter.as_deref(), &mut report),
-        Request::BenchBrowser => bench::browser(&workspace, &mut report),
-        Request::Package(build) => report.step("package", |step| package::build(&workspace, build, step)),
-        Request::Www => www::run(&workspace, &mut report),
-        Request::Help => {}
+        XtaskCommand::Test { length, filter: Some(filter) } => {
+            gate::run_filtered(&workspace, length, &filter, &mut report)?
+        }
+        XtaskCommand::Test { length, filter: None } => gate::run_all(&workspace, length, &mut report)?,
+        XtaskCommand::Quick => gate::run_quick(&workspace, &mut report)?,
+        XtaskCommand::Lint => gate::run_checks(&workspace, &mut report)?,
+        XtaskCommand::Words { verbose } => report.step("words", |step| words::run(verbose, step)),
+        XtaskCommand::Generate { selection, mode } => {
+            report.step("generated files", |step| generate::run(&workspace.metadata, selection, mode, step));
+        }
+        XtaskCommand::Doc => report.step("documentation", |step| checks::documentation(&workspace, step)),
+        XtaskCommand::Setup => gate::setup(&workspace, &mut report)?,
+        XtaskCommand::Bench { filter } => bench::run(&workspace, filter.as_deref(), &mut report),
+        XtaskCommand::BenchBrowser => bench::browser(&workspace, &mut report),
+        XtaskCommand::Package(build) => report.step("package", |step| package::build(&workspace, build, step)),
+        XtaskCommand::Www => www::serve_demo_page(&workspace, &mut report),
+        XtaskCommand::Help => {}
     }
-    Ok(report.close(kind.map(|kind| Times::read(workspace.target(), kind))))
+    Ok(report.close(kind.map(|kind| RunTimes::read(workspace.target(), kind))))
 }

@@ -1,102 +1,103 @@
-//! The npm package, which `pkg/scripts/build.mjs` builds: as it is shipped, into `pkg`, and as the tests use it, into the target folder.
-//! And what is tried with it: conformance in Node, fresh projects of every kind, pages in a real browser.
+//! The npm package, which `pkg/scripts/build.mjs` builds: the shipped form into `pkg`, and the form for tests into the target folder. Runs its tests:
+//! conformance in Node, fresh projects of every kind, pages in a real browser.
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Error;
-use crate::process::Call;
-use crate::step::Step;
-use crate::tally::Tally;
+use crate::error::XtaskError;
+use crate::process::ProgramCall;
+use crate::step::StepContext;
+use crate::tally::TestTally;
 use crate::times::TestTime;
 use crate::tools;
 use crate::workspace::Workspace;
 use crate::{npm, wasm};
 
-/// Where tests find the package: `package.json`, `dist`, and `build` with the glue of its WebAssembly.
-pub const FOLDER: &str = "RUNSTATE_NODE_PACKAGE";
+/// The folder in which tests find the package: `package.json`, `dist`, and `build` with the glue of its WebAssembly.
+pub const PACKAGE_FOLDER_ENV: &str = "RUNSTATE_NODE_PACKAGE";
 
-/// Where tests find it packed.
-const PACKED: &str = "RUNSTATE_PACKED";
+/// The path at which tests find the packed package.
+const PACKED_PACKAGE_ENV: &str = "RUNSTATE_PACKED";
 
-/// How the package is built.
+/// The form in which the package is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Build {
-    /// One WebAssembly with all features for all entries, which tests share.
+pub enum PackageBuild {
+    /// One WebAssembly module with all features for all entries, which tests share.
     ForTests,
-    /// As it is shipped.
+    /// The shipped form.
     Shipped,
-    /// As it is shipped; and content, entries and types of the packed file are looked over.
+    /// The shipped form. The contents, entries and types of the packed file are checked too.
     Checked,
-    /// As it is shipped; and beside it the WebAssembly that benches call.
+    /// The shipped form, and the WebAssembly module that benches call.
     WithBenches,
 }
 
-/// What the shipping build writes last; it begins by removing all of it.
-const LAST: &str = "pkg/dist/types/index.d.ts";
+/// The last file that the shipping build writes. The build begins by removing its output.
+const LAST_BUILD_OUTPUT: &str = "pkg/dist/types/index.d.ts";
 
-/// What the tests use of `pkg`.
-const USED: [&str; 5] = ["build", "dist", "package.json", "src", "test"];
+/// The parts of `pkg` that the tests use.
+const TEST_PACKAGE_PARTS: [&str; 5] = ["build", "dist", "package.json", "src", "test"];
 
 /// Builds the package into `pkg`.
-pub fn build(workspace: &Workspace, build: Build, step: &mut Step) -> Result<(), Error> {
+pub fn build(workspace: &Workspace, build: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::node(step)?;
-    npm::install("pkg", step)?;
-    let call = Call::new("node").arg("pkg/scripts/build.mjs");
+    npm::install_npm_packages("pkg", step)?;
+    let call = ProgramCall::new("node").arg("pkg/scripts/build.mjs");
     let call = call.env("RUNSTATE_WASM_BINDGEN", tools::wasm_bindgen(workspace, step)?);
     let module = wasm::module(workspace).to_string_lossy().into_owned();
     match build {
-        Build::ForTests => call.arg("--test").arg(&module).run(step),
-        Build::Shipped => call.run(step),
-        Build::Checked => call.arg("--check").run(step),
-        Build::WithBenches => call.arg("--benches").run(step),
+        PackageBuild::ForTests => call.arg("--test").arg(&module).run(step),
+        PackageBuild::Shipped => call.run(step),
+        PackageBuild::Checked => call.arg("--check").run(step),
+        PackageBuild::WithBenches => call.arg("--benches").run(step),
     }
 }
 
-/// Builds the package that tests use: [`test_folder`] and [`test_packed`].
-pub fn build_for_tests(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+/// Builds the package for tests: [`test_folder`] and [`test_packed`].
+pub fn build_for_tests(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let folder = test_folder(workspace);
-    // If the build fails, no test may find the package of an earlier one.
+    // Tests must not find the package of an earlier build if this build fails.
     remove(&folder)?;
-    build(workspace, Build::ForTests, step)?;
+    build(workspace, PackageBuild::ForTests, step)?;
     std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
-    for name in USED {
-        let call = Call::new("cp").arg("-r").arg(&format!("pkg/{name}"));
+    for name in TEST_PACKAGE_PARTS {
+        let call = ProgramCall::new("cp").arg("-r").arg(&format!("pkg/{name}"));
         call.arg(&folder.to_string_lossy()).run(step)?;
     }
     let tools = std::env::current_dir().unwrap_or_default().join("pkg/node_modules");
-    Call::new("ln").arg("-s").arg(&tools.to_string_lossy()).arg(&folder.to_string_lossy()).run(step)?;
+    ProgramCall::new("ln").arg("-s").arg(&tools.to_string_lossy()).arg(&folder.to_string_lossy()).run(step)?;
     pack(&test_packed(workspace), step)
 }
 
-/// Builds and packs the package that is shipped: [`packed`]. One that is larger than it may be is packed all the same, so that it can be tried.
-pub fn build_shipped(workspace: &Workspace, build_as: Build, step: &mut Step) -> Result<(), Error> {
+/// Builds and packs the shipped package: [`packed`]. A package above its size limit is packed too, so that it can be tried.
+pub fn build_shipped(workspace: &Workspace, build_as: PackageBuild, step: &mut StepContext) -> Result<(), XtaskError> {
     let built = build(workspace, build_as, step);
-    if built.is_ok() || Path::new(LAST).is_file() {
+    if built.is_ok() || Path::new(LAST_BUILD_OUTPUT).is_file() {
         pack(&packed(workspace), step)?;
     }
     built
 }
 
-/// The folder of the package that tests use.
+/// The folder of the package for tests.
 pub fn test_folder(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test")
 }
 
-/// The package that tests use, packed.
+/// The packed package for tests.
 pub fn test_packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/test.tgz")
 }
 
-/// The package that is shipped, packed.
+/// The packed shipped package.
 pub fn packed(workspace: &Workspace) -> PathBuf {
     workspace.target().join("npm/runstate.tgz")
 }
 
-/// Packs `pkg`, as npm would publish it; the file's name says no version, so that others can name it.
-fn pack(to: &Path, step: &mut Step) -> Result<(), Error> {
+/// Packs `pkg`, as npm would publish it. The file name has no version, so that other files can refer to it.
+fn pack(to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
     let aside = to.with_extension("packing");
-    empty(&aside)?;
-    let call = Call::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&aside.to_string_lossy());
+    create_empty_folder(&aside)?;
+    let call =
+        ProgramCall::new("npm").words("pack ./pkg --ignore-scripts --pack-destination").arg(&aside.to_string_lossy());
     let name = call.output()?;
     let from = aside.join(name.trim());
     std::fs::rename(&from, to).and_then(|()| std::fs::remove_dir_all(&aside)).map_err(failed(&from))?;
@@ -104,90 +105,90 @@ fn pack(to: &Path, step: &mut Step) -> Result<(), Error> {
     Ok(())
 }
 
-/// A folder with nothing in it: what an earlier run left is no part of this one.
-fn empty(folder: &Path) -> Result<(), Error> {
+/// Creates an empty folder, without the contents of an earlier run.
+fn create_empty_folder(folder: &Path) -> Result<(), XtaskError> {
     remove(folder)?;
     std::fs::create_dir_all(folder).map_err(failed(folder))
 }
 
-fn remove(folder: &Path) -> Result<(), Error> {
+fn remove(folder: &Path) -> Result<(), XtaskError> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder)(error)),
         _ => Ok(()),
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> XtaskError + use<> {
     let path = path.display().to_string();
-    move |source| Error::File { path, source }
+    move |source| XtaskError::File { path, source }
 }
 
-/// The conformance suite in Node, over `node:fs`.
-pub fn conformance(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+/// Runs the conformance suite in Node, over `node:fs`.
+pub fn test_conformance(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     let folder = test_folder(workspace);
-    let script = Call::new("node").arg("tests/node/conformance.mjs").arg(&folder.to_string_lossy());
-    script.read_lines(step, |step, line| step.count(Tally::from_libtest(line).unwrap_or_default()))
+    let script = ProgramCall::new("node").arg("tests/node/conformance.mjs").arg(&folder.to_string_lossy());
+    script.read_lines(step, |step, line| step.count(TestTally::from_libtest(line).unwrap_or_default()))
 }
 
-/// The package's own tests.
-pub fn own_tests(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+/// Runs the package's own tests.
+pub fn test_package(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     node_tests(&test_folder(workspace).join("test"), None, step)
 }
 
-/// The packed package in fresh projects of every kind.
-pub fn in_projects(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+/// Tests the packed package in fresh projects of every kind.
+pub fn test_in_projects(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
-    npm::install("tests/package", step)?;
-    npm::install("tests/browser", step)?;
+    npm::install_npm_packages("tests/package", step)?;
+    npm::install_npm_packages("tests/browser", step)?;
     node_tests(Path::new("tests/package"), Some(&packed(workspace)), step)
 }
 
-/// The packed package and the demo page in a real browser.
-pub fn in_pages(workspace: &Workspace, step: &mut Step) -> Result<(), Error> {
+/// Tests the packed package and the demo page in a real browser.
+pub fn test_in_browser(workspace: &Workspace, step: &mut StepContext) -> Result<(), XtaskError> {
     tools::chromium(step)?;
-    npm::install("tests/browser", step)?;
+    npm::install_npm_packages("tests/browser", step)?;
     node_tests(Path::new("tests/browser"), Some(&test_packed(workspace)), step)
 }
 
-/// Builds the demo page on a packed package.
-pub fn page(packed: &Path, step: &mut Step) -> Result<(), Error> {
-    npm::install("www", step)?;
+/// Builds the demo page with a packed package.
+pub fn build_demo_page(packed: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
+    npm::install_npm_packages("www", step)?;
     unpack(packed, Path::new("www/node_modules/runstate"), step)?;
-    Call::new("npm").words("run build --prefix www").run(step)
+    ProgramCall::new("npm").words("run build --prefix www").run(step)
 }
 
-/// The demo page's own tests.
-pub fn page_tests(step: &mut Step) -> Result<(), Error> {
-    let call = Call::new("npm").words("test --prefix www");
+/// Runs the demo page's own tests.
+pub fn test_demo_page(step: &mut StepContext) -> Result<(), XtaskError> {
+    let call = ProgramCall::new("npm").words("test --prefix www");
     call.read_lines(step, |step, line| read_node(step, "www", line))
 }
 
-/// Puts the packed package where `npm install` would, and asks no registry for it.
-fn unpack(packed: &Path, to: &Path, step: &mut Step) -> Result<(), Error> {
+/// Unpacks the package to the folder that `npm install` would use, without a registry.
+fn unpack(packed: &Path, to: &Path, step: &mut StepContext) -> Result<(), XtaskError> {
     if to.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
         std::fs::remove_file(to).map_err(failed(to))?;
     }
-    empty(to)?;
-    let call = Call::new("tar").words("--extract --strip-components=1 --file").arg(&packed.to_string_lossy());
+    create_empty_folder(to)?;
+    let call = ProgramCall::new("tar").words("--extract --strip-components=1 --file").arg(&packed.to_string_lossy());
     call.arg("--directory").arg(&to.to_string_lossy()).run(step)
 }
 
-/// Runs the test files of a folder. Files run one after the other: browsers and installations take what two cores have.
-fn node_tests(folder: &Path, packed: Option<&Path>, step: &mut Step) -> Result<(), Error> {
-    let call = Call::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
-    let call = packed.into_iter().fold(call, |call, packed| call.env(PACKED, packed));
+/// Runs the test files of a folder, one after the other: browsers and installations use both cores.
+fn node_tests(folder: &Path, packed: Option<&Path>, step: &mut StepContext) -> Result<(), XtaskError> {
+    let call = ProgramCall::new("node").words("--test --test-concurrency=1 --test-reporter=spec");
+    let call = packed.into_iter().fold(call, |call, packed| call.env(PACKED_PACKAGE_ENV, packed));
     let call = test_files(folder)?.iter().fold(call, |call, file| call.arg(file));
     let group = folder.display().to_string();
     call.read_lines(step, |step, line| read_node(step, &group, line))
 }
 
-fn read_node(step: &mut Step, group: &str, line: &str) {
-    step.count(Tally::from_node(line).unwrap_or_default());
+fn read_node(step: &mut StepContext, group: &str, line: &str) {
+    step.count(TestTally::from_node(line).unwrap_or_default());
     step.tests.extend(TestTime::from_node(group, line));
 }
 
-/// `*.test.mjs` of a folder, in the order of their names.
-fn test_files(folder: &Path) -> Result<Vec<String>, Error> {
+/// `*.test.mjs` of a folder, sorted by name.
+fn test_files(folder: &Path) -> Result<Vec<String>, XtaskError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let name = entry.map_err(failed(folder))?.path().to_string_lossy().into_owned();
@@ -197,7 +198,7 @@ fn test_files(folder: &Path) -> Result<Vec<String>, Error> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(Error::Broken(vec![format!("{} has no tests", folder.display())]));
+        return Err(XtaskError::RuleViolated(vec![format!("{} has no tests", folder.display())]));
     }
     Ok(files)
 }

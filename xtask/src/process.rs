@@ -1,31 +1,31 @@
-//! Other programs: shown before they run, without stdin, in the root of the workspace.
+//! Calls of other programs. Each call is printed before it runs, without stdin, in the root of the workspace.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::error::Error;
-use crate::step::Step;
+use crate::error::XtaskError;
+use crate::step::StepContext;
 
-/// How the names of variables begin that `cargo run` sets for the program it runs.
-const OF_THIS_PROGRAM: [&[u8]; 4] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_NAME", b"CARGO_CRATE_NAME"];
+/// Prefixes of the variables that `cargo run` sets for the program it runs.
+const CARGO_RUN_VARIABLES: [&[u8]; 4] = [b"CARGO_PKG_", b"CARGO_MANIFEST_", b"CARGO_BIN_NAME", b"CARGO_CRATE_NAME"];
 
 /// One call of a program.
-pub struct Call {
+pub struct ProgramCall {
     command: Command,
     shown: String,
     shown_environment: String,
 }
 
-impl Call {
+impl ProgramCall {
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let shown = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.stdin(Stdio::null());
-        // What cargo tells this program of itself is not true of what it calls, and build scripts that look at it run anew.
+        // Cargo's variables for this program are wrong for its children, and make build scripts that read them run again.
         for (name, _) in std::env::vars_os()
-            .filter(|(name, _)| OF_THIS_PROGRAM.iter().any(|own| name.as_encoded_bytes().starts_with(own)))
+            .filter(|(name, _)| CARGO_RUN_VARIABLES.iter().any(|own| name.as_encoded_bytes().starts_with(own)))
         {
             command.env_remove(name);
         }
@@ -59,47 +59,55 @@ impl Call {
         self
     }
 
-    /// It runs in another folder than the root of the workspace.
+    /// Sets another folder than the root of the workspace.
     pub fn folder(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
         self
     }
 
-    /// Runs with its output, errors included, where `step` writes.
-    pub fn run(mut self, step: &mut Step) -> Result<(), Error> {
+    /// Runs the call; its stdout and stderr go to the log of `step`.
+    pub fn run(mut self, step: &mut StepContext) -> Result<(), XtaskError> {
         let status = self.start(step);
         self.finish(status)
     }
 
-    /// Like [`Call::run`], where a failure is one of the answers.
-    pub fn status(mut self, step: &mut Step) -> Result<ExitStatus, Error> {
-        self.start(step).map_err(|source| Error::Start { call: self.shown, source })
+    /// Like [`ProgramCall::run`], but returns the exit status, so a failure is not an error.
+    pub fn status(mut self, step: &mut StepContext) -> Result<ExitStatus, XtaskError> {
+        self.start(step).map_err(|source| XtaskError::Start { call: self.shown, source })
     }
 
-    fn start(&mut self, step: &mut Step) -> io::Result<ExitStatus> {
-        self.announce(step);
+    fn start(&mut self, step: &mut StepContext) -> io::Result<ExitStatus> {
+        self.print_command(step);
         let (out, err) = (step.stdio()?, step.stdio()?);
         self.command.stdout(out).stderr(err).status()
     }
 
-    /// Like [`Call::run`], and passes each line of its stdout to `read` as well.
-    pub fn read_lines(self, step: &mut Step, mut read: impl FnMut(&mut Step, &str)) -> Result<(), Error> {
-        self.read_quietly(step, |step, line| {
+    /// Like [`ProgramCall::run`], and also passes each line of stdout to `read`.
+    pub fn read_lines(
+        self,
+        step: &mut StepContext,
+        mut read: impl FnMut(&mut StepContext, &str),
+    ) -> Result<(), XtaskError> {
+        self.read_lines_without_echo(step, |step, line| {
             step.say(line);
             read(step, line);
         })
     }
 
-    /// Passes each line of its stdout to `read`, which shows what is for people.
-    pub fn read_quietly(mut self, step: &mut Step, mut read: impl FnMut(&mut Step, &str)) -> Result<(), Error> {
-        self.announce(step);
+    /// Passes each line of stdout to `read`, which prints the lines for people.
+    pub fn read_lines_without_echo(
+        mut self,
+        step: &mut StepContext,
+        mut read: impl FnMut(&mut StepContext, &str),
+    ) -> Result<(), XtaskError> {
+        self.print_command(step);
         let child = step.stdio().and_then(|err| self.command.stdout(Stdio::piped()).stderr(err).spawn());
         let mut child = match child {
             Ok(child) => child,
-            Err(source) => return Err(Error::Start { call: self.shown, source }),
+            Err(source) => return Err(XtaskError::Start { call: self.shown, source }),
         };
         if let Some(stdout) = child.stdout.take() {
-            // Tests may print what is not UTF-8; that is no reason to stop reading.
+            // Output of tests may not be valid UTF-8. Reading continues after it.
             for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                 read(step, &String::from_utf8_lossy(&line));
             }
@@ -108,8 +116,8 @@ impl Call {
         self.finish(status)
     }
 
-    /// Runs quietly and returns its stdout; its stderr is shown if it fails.
-    pub fn output(mut self) -> Result<String, Error> {
+    /// Runs without printing, and returns stdout. Stderr is printed on failure.
+    pub fn output(mut self) -> Result<String, XtaskError> {
         match self.command.output() {
             Ok(output) => {
                 if !output.status.success() {
@@ -118,24 +126,24 @@ impl Call {
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
                 self.finish(Ok(output.status)).map(|()| text)
             }
-            Err(source) => Err(Error::Start { call: self.shown, source }),
+            Err(source) => Err(XtaskError::Start { call: self.shown, source }),
         }
     }
 
-    /// Whether it runs and succeeds; what it says is not shown.
+    /// Whether the call runs and succeeds. Its output is discarded.
     pub fn succeeds(mut self) -> bool {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    fn announce(&self, step: &mut Step) {
+    fn print_command(&self, step: &mut StepContext) {
         step.say(format_args!("$ {}{}", self.shown_environment, self.shown));
     }
 
-    fn finish(self, status: io::Result<ExitStatus>) -> Result<(), Error> {
+    fn finish(self, status: io::Result<ExitStatus>) -> Result<(), XtaskError> {
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Error::Failed { call: self.shown, status }),
-            Err(source) => Err(Error::Start { call: self.shown, source }),
+            Ok(status) => Err(XtaskError::Failed { call: self.shown, status }),
+            Err(source) => Err(XtaskError::Start { call: self.shown, source }),
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Runs steps side by side. A step starts when the steps it comes after have ended and nobody uses what it locks, so that both cores have
-//! work while one compiler runs on a single thread or a test waits for a server.
+//! Runs steps concurrently. A step starts when the steps it depends on have ended and its locks are free. So both cores are busy while one compiler
+//! runs on a single thread or a test waits for a server.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
-use crate::report::{Event, Report};
-use crate::step::Step;
+use crate::error::XtaskError;
+use crate::report::{RunReport, StepEvent};
+use crate::step::StepContext;
 
-/// How many steps run at once: more would only take memory and cores from each other.
-const AT_ONCE: usize = 2;
+/// Maximum number of concurrent steps. More would only compete for memory and cores.
+const CONCURRENCY: usize = 2;
 
-/// What only one step at a time can use. Cargo would let the second one wait, and a place to run would be lost meanwhile.
+/// A resource that one step at a time can use. Cargo would make a second step wait, and that step would occupy a slot meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
     /// Native artifacts in the target folder.
@@ -24,43 +24,43 @@ pub enum Lock {
     Package,
 }
 
-type Act<'a> = Box<dyn FnOnce(&mut Step) -> Result<(), Error> + Send + 'a>;
+type StepFn<'a> = Box<dyn FnOnce(&mut StepContext) -> Result<(), XtaskError> + Send + 'a>;
 
-/// A step that is to run.
-pub struct Task<'a> {
+/// A step to run.
+pub struct ScheduledStep<'a> {
     name: &'static str,
     after: Vec<&'static str>,
     locks: Vec<Lock>,
-    act: Act<'a>,
+    act: StepFn<'a>,
 }
 
-impl<'a> Task<'a> {
-    pub fn new(name: &'static str, act: impl FnOnce(&mut Step) -> Result<(), Error> + Send + 'a) -> Self {
+impl<'a> ScheduledStep<'a> {
+    pub fn new(name: &'static str, act: impl FnOnce(&mut StepContext) -> Result<(), XtaskError> + Send + 'a) -> Self {
         Self { name, after: Vec::new(), locks: Vec::new(), act: Box::new(act) }
     }
 
-    /// It starts when these have ended, however they ended.
+    /// Starts this step when these have ended, with success or not.
     pub fn after(mut self, names: &[&'static str]) -> Self {
         self.after.extend(names);
         self
     }
 
-    /// No other step that locks one of these runs beside it.
+    /// Prevents other steps that lock one of these from running at the same time.
     pub fn locks(mut self, locks: &[Lock]) -> Self {
         self.locks.extend(locks);
         self
     }
 }
 
-/// Runs all tasks; those that come first in the list are preferred. Each writes to a file in `logs`.
-pub fn run(tasks: Vec<Task<'_>>, logs: &Path, report: &mut Report) -> Result<(), Error> {
-    let plan = Mutex::new(Plan::new(tasks)?);
+/// Runs all steps. Those that come first in the list are preferred. Each writes to a file in `logs`.
+pub fn run(tasks: Vec<ScheduledStep<'_>>, logs: &Path, report: &mut RunReport) -> Result<(), XtaskError> {
+    let plan = Mutex::new(StepSchedule::new(tasks)?);
     let ended = Condvar::new();
     let (events, incoming) = channel();
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENCY {
             let events = events.clone();
-            scope.spawn(|| work(&plan, &ended, logs, events));
+            scope.spawn(|| run_worker(&plan, &ended, logs, events));
         }
         drop(events);
         report.follow(&incoming);
@@ -68,31 +68,31 @@ pub fn run(tasks: Vec<Task<'_>>, logs: &Path, report: &mut Report) -> Result<(),
     Ok(())
 }
 
-/// Takes one task after the other until none is left.
-fn work(plan: &Mutex<Plan<'_>>, ended: &Condvar, logs: &Path, events: Sender<Event>) {
-    while let Some(task) = next(plan, ended) {
-        let Task { name, locks, act, .. } = task;
-        // Nobody listens any more only when the report itself has failed; the steps end all the same.
-        let _ = events.send(Event::Started(name));
+/// Runs one step after the other until none is left.
+fn run_worker(plan: &Mutex<StepSchedule<'_>>, ended: &Condvar, logs: &Path, events: Sender<StepEvent>) {
+    while let Some(task) = wait_for_next(plan, ended) {
+        let ScheduledStep { name, locks, act, .. } = task;
+        // Sending fails only if the report has failed. The steps run to their end in that case too.
+        let _ = events.send(StepEvent::Started(name));
         let file = logs.join(format!("{}.log", name.replace([' ', ':', ','], "-").replace("--", "-")));
-        let (step, result) = match Step::in_file(&file) {
+        let (step, result) = match StepContext::in_file(&file) {
             Ok(mut step) => {
                 let result = act(&mut step);
                 (step, result)
             }
-            Err(error) => (Step::on_terminal(), Err(error)),
+            Err(error) => (StepContext::on_terminal(), Err(error)),
         };
-        let _ = events.send(Event::Ended(name, step, result));
-        let mut plan = locked(plan);
+        let _ = events.send(StepEvent::Ended(name, step, result));
+        let mut plan = lock(plan);
         plan.ended.insert(name);
         plan.locked.retain(|lock| !locks.contains(lock));
         ended.notify_all();
     }
 }
 
-/// The next task that can start, waited for; None where all have been taken.
-fn next<'a>(plan: &Mutex<Plan<'a>>, ended: &Condvar) -> Option<Task<'a>> {
-    let mut plan = locked(plan);
+/// Waits for the next step that can start; `None` when all have been taken.
+fn wait_for_next<'a>(plan: &Mutex<StepSchedule<'a>>, ended: &Condvar) -> Option<ScheduledStep<'a>> {
+    let mut plan = lock(plan);
     loop {
         if plan.waiting.is_empty() {
             return None;
@@ -104,20 +104,20 @@ fn next<'a>(plan: &Mutex<Plan<'a>>, ended: &Condvar) -> Option<Task<'a>> {
     }
 }
 
-fn locked<'p, 'a>(plan: &'p Mutex<Plan<'a>>) -> MutexGuard<'p, Plan<'a>> {
+fn lock<'p, 'a>(plan: &'p Mutex<StepSchedule<'a>>) -> MutexGuard<'p, StepSchedule<'a>> {
     plan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-struct Plan<'a> {
-    waiting: Vec<Task<'a>>,
+struct StepSchedule<'a> {
+    waiting: Vec<ScheduledStep<'a>>,
     locked: BTreeSet<Lock>,
     ended: BTreeSet<&'static str>,
 }
 
-impl<'a> Plan<'a> {
-    /// Refuses tasks that would wait for ever: for one that is not there, or for each other.
-    fn new(waiting: Vec<Task<'a>>) -> Result<Self, Error> {
-        let mut left: Vec<&Task> = waiting.iter().collect();
+impl<'a> StepSchedule<'a> {
+    /// Rejects steps that would wait forever: for a step that does not exist, or for each other.
+    fn new(waiting: Vec<ScheduledStep<'a>>) -> Result<Self, XtaskError> {
+        let mut left: Vec<&ScheduledStep> = waiting.iter().collect();
         let mut known = BTreeSet::new();
         loop {
             let before = left.len();
@@ -128,13 +128,13 @@ impl<'a> Plan<'a> {
             if left.len() == before {
                 let stuck =
                     left.iter().map(|task| format!("step `{}`, after {:?}, can never start", task.name, task.after));
-                return Err(Error::Broken(stuck.collect()));
+                return Err(XtaskError::RuleViolated(stuck.collect()));
             }
         }
     }
 
-    /// Removes the first task that can start, and locks what it locks.
-    fn take(&mut self) -> Option<Task<'a>> {
+    /// Removes the first step that can start, and takes its locks.
+    fn take(&mut self) -> Option<ScheduledStep<'a>> {
         let at = self.waiting.iter().position(|task| {
             task.after.iter().all(|name| self.ended.contains(name))
                 && task.locks.iter().all(|lock| !self.locked.contains(lock))
@@ -151,13 +151,13 @@ mod tests {
 
     use super::*;
 
-    type Declared = (&'static str, &'static [&'static str], &'static [Lock]);
+    type StepDeclaration = (&'static str, &'static [&'static str], &'static [Lock]);
 
-    /// Runs tasks and returns the order in which they started. The task `fails` fails.
-    fn order(tasks: &[Declared]) -> Result<Vec<&'static str>, Error> {
+    /// Runs steps and returns the order in which they started. The step `fails` fails.
+    fn order(tasks: &[StepDeclaration]) -> Result<Vec<&'static str>, XtaskError> {
         let (held, log) = (&Mutex::new(Vec::new()), &Mutex::new(Vec::new()));
-        let make = |&(name, after, locks): &Declared| {
-            let act = move |_: &mut Step| {
+        let make = |&(name, after, locks): &StepDeclaration| {
+            let act = move |_: &mut StepContext| {
                 for lock in locks {
                     assert!(!held.lock().unwrap().contains(lock), "two steps hold {lock:?}");
                     held.lock().unwrap().push(*lock);
@@ -165,12 +165,12 @@ mod tests {
                 log.lock().unwrap().push(name);
                 std::thread::yield_now();
                 held.lock().unwrap().retain(|lock| !locks.contains(lock));
-                if name == "fails" { Err(Error::Broken(vec!["planned".into()])) } else { Ok(()) }
+                if name == "fails" { Err(XtaskError::RuleViolated(vec!["planned".into()])) } else { Ok(()) }
             };
-            Task::new(name, act).after(after).locks(locks)
+            ScheduledStep::new(name, act).after(after).locks(locks)
         };
         let logs = std::env::temp_dir().join(format!("runstate-schedule-{}", std::process::id()));
-        run(tasks.iter().map(make).collect(), &logs, &mut Report::quiet())?;
+        run(tasks.iter().map(make).collect(), &logs, &mut RunReport::quiet())?;
         std::fs::remove_dir_all(&logs).unwrap();
         Ok(log.lock().unwrap().clone())
     }
@@ -188,7 +188,8 @@ mod tests {
     fn a_lock_is_held_by_one_step_at_a_time() {
         const ONE: &[Lock] = &[Lock::Native];
         const TWO: &[Lock] = &[Lock::Native, Lock::Wasm];
-        let all: [Declared; 5] = [("a", &[], ONE), ("b", &[], TWO), ("c", &[], ONE), ("d", &[], TWO), ("e", &[], &[])];
+        let all: [StepDeclaration; 5] =
+            [("a", &[], ONE), ("b", &[], TWO), ("c", &[], ONE), ("d", &[], TWO), ("e", &[], &[])];
         for _ in 0..50 {
             assert_eq!(order(&all).unwrap().len(), 5);
         }
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_plan_that_cannot_end_is_refused() {
-        let refused = |tasks: &[Declared]| order(tasks).unwrap_err().to_string();
+        let refused = |tasks: &[StepDeclaration]| order(tasks).unwrap_err().to_string();
         assert!(refused(&[("a", &["b"], &[])]).contains("step `a`"));
         assert!(refused(&[("a", &["b"], &[]), ("b", &["a"], &[])]).contains("step `b`"));
         assert!(refused(&[("a", &[], &[]), ("a", &[], &[])]).contains("can never start"));

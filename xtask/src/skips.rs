@@ -1,4 +1,4 @@
-//! Tests that could not run. Such a test returns early and prints one line, `skipped: <test>: <why>`.
+//! Skipped tests. Such a test returns early and prints one line, `skipped: <test>: <why>`.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
@@ -7,7 +7,7 @@ pub struct Skip {
 }
 
 impl Skip {
-    /// Reads a line of a test's output.
+    /// Parses a line of a test's output.
     pub fn from_line(line: &str) -> Option<Self> {
         let (what, why) = line.trim().strip_prefix("skipped: ")?.split_once(": ")?;
         Some(Self { what: what.to_owned(), why: why.to_owned() })
@@ -23,7 +23,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_read() {
+    fn skip_lines_are_parsed() {
         assert_eq!(
             Skip::from_line("skipped: store::full_disk: no tmpfs: root only"),
             Some(skip("store::full_disk", "no tmpfs: root only"))

@@ -1,39 +1,39 @@
-//! The native tests: nextest where it is to be had, else `cargo test`; doc tests always with `cargo test`; examples are built.
+//! The native tests: with nextest if it is available, else with `cargo test`. Doc tests always run with `cargo test`; examples are built.
 
 use std::path::{Path, PathBuf};
 
 use crate::args::Length;
-use crate::error::Error;
+use crate::error::XtaskError;
 use crate::junit::Junit;
-use crate::mongodb::Server;
-use crate::process::Call;
+use crate::mongodb::MongodServer;
+use crate::process::ProgramCall;
 use crate::skips::Skip;
-use crate::step::Step;
-use crate::tally::Tally;
+use crate::step::StepContext;
+use crate::tally::TestTally;
 use crate::wheel::{MONGOD, NEXTEST};
 use crate::workspace::Workspace;
 use crate::{package, seed, tools};
 
-/// How many cases a property test gets in a full run, where it does not say itself.
+/// Number of cases of a property test in a full run, unless the test sets its own.
 const FULL_CASES: &str = "4096";
 
-/// What is built for all tests of the workspace.
-const ALL: &str = "--workspace --all-features";
+/// Arguments that build all tests of the workspace.
+const ALL_ARGS: &str = "--workspace --all-features";
 
-/// Unit tests, and the stores that need no server.
-const QUICK: &str = "--workspace --all-features --lib --bins --test store_memory --test store_file";
+/// Arguments for unit tests and the stores that need no server.
+const QUICK_ARGS: &str = "--workspace --all-features --lib --bins --test store_memory --test store_file";
 
-/// Which tests run.
+/// The tests to run.
 #[derive(Debug, Clone, Copy)]
-pub enum Selection<'a> {
+pub enum TestSelection<'a> {
     All,
-    /// [`QUICK`].
+    /// [`QUICK_ARGS`].
     Quick,
-    /// Those with this in their names, and whole files with this in theirs.
+    /// Tests whose names contain this, and test files whose names contain it.
     Named(&'a str),
 }
 
-/// One run of the tests: for how long, by which seed, with which parts beside it.
+/// One run of the tests: its length, its seed, and the parts that it uses.
 pub struct Suite<'a> {
     workspace: &'a Workspace,
     length: Length,
@@ -42,64 +42,64 @@ pub struct Suite<'a> {
 }
 
 impl<'a> Suite<'a> {
-    /// `package`: the package that tests use is built by this run, not left by an earlier one.
-    pub fn new(workspace: &'a Workspace, length: Length, package: bool) -> Result<Self, Error> {
+    /// `package`: whether this run has built the package for tests, so that it is not one of an earlier run.
+    pub fn new(workspace: &'a Workspace, length: Length, package: bool) -> Result<Self, XtaskError> {
         Ok(Self { workspace, length, seed: seed::seed()?, package })
     }
 
-    /// Compiles the tests, so that this is seen apart from running them.
-    pub fn build(&self, step: &mut Step) -> Result<(), Error> {
+    /// Compiles the tests, so that compile time is reported apart from test time.
+    pub fn build(&self, step: &mut StepContext) -> Result<(), XtaskError> {
         match self.nextest(step) {
-            Some(nextest) => nextest.words("run --no-run --cargo-quiet").words(ALL).run(step),
-            None => Call::cargo("test --no-run --lib --bins --tests").words(ALL).run(step),
+            Some(nextest) => nextest.words("run --no-run --cargo-quiet").words(ALL_ARGS).run(step),
+            None => ProgramCall::cargo("test --no-run --lib --bins --tests").words(ALL_ARGS).run(step),
         }
     }
 
-    /// Runs them; those that need a server of MongoDB or the npm package say that they are skipped where it is not there.
-    pub fn run(&self, selection: Selection<'_>, step: &mut Step) -> Result<(), Error> {
-        step.say(format_args!("random tests run with seed {0}; RUNSTATE_SEED={0} repeats them", self.seed));
-        // 42 MB for a test that asks for none would be a long wait.
+    /// Runs the tests. Tests that need MongoDB or the npm package report a skip if it is missing.
+    pub fn run(&self, selection: TestSelection<'_>, step: &mut StepContext) -> Result<(), XtaskError> {
+        step.say(format_args!("random tests run with seed {0}; set RUNSTATE_SEED={0} to repeat them", self.seed));
+        // A download of 42 MB would be a long wait for a test that does not need the server.
         let wanted = match selection {
-            Selection::All => true,
-            Selection::Quick => false,
-            Selection::Named(filter) => filter.contains("mongo") || MONGOD.present().is_some(),
+            TestSelection::All => true,
+            TestSelection::Quick => false,
+            TestSelection::Named(filter) => filter.contains("mongo") || MONGOD.find_installed().is_some(),
         };
         let server = if wanted { self.server(step) } else { None };
         let environment = |call| self.environment(call, server.as_ref());
         let Some(nextest) = self.nextest(step) else {
-            let call = Call::cargo("test --no-fail-fast");
+            let call = ProgramCall::cargo("test --no-fail-fast");
             let call = match selection {
-                Selection::All => call.words(ALL).words("--lib --bins --tests"),
-                Selection::Quick => call.words(QUICK),
-                Selection::Named(filter) => call.words(ALL).words("--lib --bins --tests").arg(filter),
+                TestSelection::All => call.words(ALL_ARGS).words("--lib --bins --tests"),
+                TestSelection::Quick => call.words(QUICK_ARGS),
+                TestSelection::Named(filter) => call.words(ALL_ARGS).words("--lib --bins --tests").arg(filter),
             };
-            // Passing tests must show their output, else a skip would be unheard.
-            return libtest(environment(call.words("-- --show-output")), step);
+            // Passing tests must show their output, because skips are read from it.
+            return run_libtest(environment(call.words("-- --show-output")), step);
         };
         let profile = match self.length {
             Length::Full => "full",
             Length::Short => "default",
         };
-        // nextest keeps its reports in the checkout, wherever the target folder is.
+        // nextest writes its reports to the checkout, wherever the target folder is.
         let junit = Path::new("target/nextest").join(profile).join("junit.xml");
-        // A report of an earlier run would be taken for this one's if the build fails. It need not be there.
+        // Removes the report of an earlier run, which would be read as this run's if the build fails. It may not exist.
         let _ = std::fs::remove_file(&junit);
-        // One more than cores: some tests wait for a server or a browser.
+        // One more than cores, because some tests wait for a server or a browser.
         let threads = std::thread::available_parallelism().map_or(1, usize::from) + 1;
         let call = nextest.words("run --no-tests pass --profile").arg(profile).arg("--test-threads");
         let call = call.arg(&threads.to_string());
         let call = match selection {
-            Selection::All => call.words(ALL),
-            Selection::Quick => call.words(QUICK),
-            Selection::Named(filter) => {
+            TestSelection::All => call.words(ALL_ARGS),
+            TestSelection::Quick => call.words(QUICK_ARGS),
+            TestSelection::Named(filter) => {
                 let file = self.workspace.targets("test").iter().any(|test| test.name.contains(filter));
-                // nextest refuses a filter on files that are not there.
+                // nextest rejects a filter that matches no test file.
                 let files = if file { format!(" | binary(~{filter})") } else { String::new() };
-                call.words(ALL).arg("-E").arg(&format!("test({filter}){files}"))
+                call.words(ALL_ARGS).arg("-E").arg(&format!("test({filter}){files}"))
             }
         };
         let result = environment(call).run(step);
-        // nextest keeps the output of passing tests in its report; skips are read from there.
+        // nextest keeps the output of passing tests in its report. Skips are read from it.
         if let Ok(text) = std::fs::read_to_string(&junit) {
             let report = Junit::parse(&text);
             step.count(report.tally);
@@ -108,32 +108,30 @@ impl<'a> Suite<'a> {
         }
         result?;
         match selection {
-            Selection::Named(filter) if step.tally == Tally::default() => {
-                Err(Error::Broken(vec![format!("no test has a name with `{filter}`")]))
+            TestSelection::Named(filter) if step.tally == TestTally::default() => {
+                Err(XtaskError::RuleViolated(vec![format!("no test has a name that contains `{filter}`")]))
             }
             _ => Ok(()),
         }
     }
 
     /// The doc tests of the library.
-    pub fn doc_tests(&self, step: &mut Step) -> Result<(), Error> {
-        libtest(self.environment(Call::cargo("test --workspace --all-features --doc"), None), step)
+    pub fn doc_tests(&self, step: &mut StepContext) -> Result<(), XtaskError> {
+        run_libtest(self.environment(ProgramCall::cargo("test --workspace --all-features --doc"), None), step)
     }
 
-    fn nextest(&self, step: &mut Step) -> Option<Call> {
+    fn nextest(&self, step: &mut StepContext) -> Option<ProgramCall> {
         match tools::subcommand(&NEXTEST, step) {
-            Ok(program) => Some(Call::new(program).arg("nextest")),
+            Ok(program) => Some(ProgramCall::new(program).arg("nextest")),
             Err(error) => {
-                step.say(format_args!(
-                    "{error}; `cargo test` is used instead, and times of single tests are not known"
-                ));
+                step.say(format_args!("{error}; using `cargo test` instead, without times of single tests"));
                 None
             }
         }
     }
 
-    fn server(&self, step: &mut Step) -> Option<Server> {
-        match Server::start(step) {
+    fn server(&self, step: &mut StepContext) -> Option<MongodServer> {
+        match MongodServer::start(step) {
             Ok(server) => Some(server),
             Err(error) => {
                 step.skip(Skip { what: "tests on MongoDB".into(), why: error.to_string() });
@@ -142,8 +140,8 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// What tests read; proptest takes the same seed, so that one number repeats a whole run.
-    fn environment(&self, mut call: Call, server: Option<&Server>) -> Call {
+    /// The environment of the tests. proptest uses the same seed, so that one number repeats a whole run.
+    fn environment(&self, mut call: ProgramCall, server: Option<&MongodServer>) -> ProgramCall {
         let seed = self.seed.to_string();
         call = call.env("PROPTEST_RNG_SEED", &seed).env("RUNSTATE_SEED", &seed);
         if self.length == Length::Full {
@@ -151,8 +149,8 @@ impl<'a> Suite<'a> {
         }
         let package: PathBuf = package::test_folder(self.workspace);
         if self.package && package.is_dir() {
-            call = call.env(package::FOLDER, package);
-            if let Ok(chromium) = tools::found(Path::new(tools::CHROMIUM)) {
+            call = call.env(package::PACKAGE_FOLDER_ENV, package);
+            if let Ok(chromium) = tools::find_in_path(Path::new(tools::CHROMIUM)) {
                 call = call.env("RUNSTATE_CHROMIUM", chromium);
             }
         }
@@ -163,9 +161,9 @@ impl<'a> Suite<'a> {
     }
 }
 
-fn libtest(call: Call, step: &mut Step) -> Result<(), Error> {
+fn run_libtest(call: ProgramCall, step: &mut StepContext) -> Result<(), XtaskError> {
     call.read_lines(step, |step, line| {
-        step.count(Tally::from_libtest(line).unwrap_or_default());
+        step.count(TestTally::from_libtest(line).unwrap_or_default());
         if let Some(skip) = Skip::from_line(line) {
             step.skip(skip);
         }

@@ -1,21 +1,21 @@
-//! How many tests ran and how long they took, read from what the runners print.
+//! The number of tests and their time, parsed from the output of the runners.
 
 use std::ops::AddAssign;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
+pub struct TestTally {
     pub passed: u64,
     pub failed: u64,
 }
 
-impl AddAssign for Tally {
+impl AddAssign for TestTally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
 }
 
-impl Tally {
+impl TestTally {
     /// `test result: ok. 5 passed; 0 failed; …`, the closing line of one test program.
     pub fn from_libtest(line: &str) -> Option<Self> {
         let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
@@ -37,15 +37,15 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::Tally;
+    use super::TestTally;
 
     #[test]
-    fn counts_are_read() {
+    fn test_counts_are_parsed() {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
-        assert_eq!(Tally::from_libtest(line), Some(Tally { passed: 5, failed: 2 }));
-        assert_eq!(Tally::from_libtest("test value::adds ... ok"), None);
-        assert_eq!(Tally::from_node("ℹ pass 12"), Some(Tally { passed: 12, failed: 0 }));
-        assert_eq!(Tally::from_node("ℹ cancelled 1"), Some(Tally { passed: 0, failed: 1 }));
-        assert_eq!(Tally::from_node("ℹ suites 1"), None);
+        assert_eq!(TestTally::from_libtest(line), Some(TestTally { passed: 5, failed: 2 }));
+        assert_eq!(TestTally::from_libtest("test value::adds ... ok"), None);
+        assert_eq!(TestTally::from_node("ℹ pass 12"), Some(TestTally { passed: 12, failed: 0 }));
+        assert_eq!(TestTally::from_node("ℹ cancelled 1"), Some(TestTally { passed: 0, failed: 1 }));
+        assert_eq!(TestTally::from_node("ℹ suites 1"), None);
     }
 }

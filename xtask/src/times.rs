@@ -1,27 +1,27 @@
-//! How long steps and tests take, kept from run to run in `xtask-times.json` in the target folder: a step that has become slow is marked.
+//! The times of steps and tests of earlier runs, in `xtask-times.json` in the target folder. A step that has become slow is marked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
-use crate::machine::Machine;
+use crate::error::XtaskError;
+use crate::machine::MachineInfo;
 use crate::workspace::items;
 
-/// How many runs of one kind are kept.
+/// Number of runs of one kind that are kept.
 const KEPT_RUNS: usize = 10;
 
-/// How many of the slowest tests are named.
+/// Number of slowest tests to print.
 const SLOWEST: usize = 20;
 
 /// A step is slow from this multiple of the median of the kept runs.
-const SLOW: f64 = 2.0;
+const SLOW_FACTOR: f64 = 2.0;
 
-/// Less than this is noise, whatever the multiple, in seconds.
-const NOISE: f64 = 5.0;
+/// A smaller difference in seconds is noise, for any multiple.
+const NOISE_SECONDS: f64 = 5.0;
 
-/// How long one test took.
+/// The time of one test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestTime {
     pub name: String,
@@ -29,7 +29,7 @@ pub struct TestTime {
 }
 
 impl TestTime {
-    /// `✔ name (12.5ms)`, a line of Node's test runner; `✖` where it failed.
+    /// Parses `✔ name (12.5ms)`, a line of Node's test runner; `✖` marks a failed test.
     pub fn from_node(group: &str, line: &str) -> Option<Self> {
         let rest = line.trim_start().strip_prefix(['✔', '✖'])?;
         let (name, took) = rest.trim().strip_suffix("ms)")?.rsplit_once(" (")?;
@@ -37,15 +37,15 @@ impl TestTime {
     }
 }
 
-/// The kept times of runs of one kind (`test`, `test --quick`), which are not comparable with those of others.
-pub struct Times {
+/// The recorded times of runs of one kind (`test`, `test --quick`). Kinds are not comparable with each other.
+pub struct RunTimes {
     path: PathBuf,
     kind: String,
     runs: Vec<Value>,
 }
 
-impl Times {
-    /// Reads the file. One that is not there, torn or of another form holds no times: they are measurements, not data.
+impl RunTimes {
+    /// Reads the file. A missing, damaged or unknown file counts as empty: it holds measurements, not data.
     pub fn read(folder: &Path, kind: &str) -> Self {
         let path = folder.join("xtask-times.json");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -54,27 +54,27 @@ impl Times {
     }
 
     /// A note about a step that took much longer than in the kept runs.
-    pub fn mark(&self, step: &str, took: Duration) -> Option<String> {
+    pub fn slow_note(&self, step: &str, took: Duration) -> Option<String> {
         let usual = median(self.comparable().filter_map(|run| run["steps"][step].as_f64()).collect())?;
         let took = took.as_secs_f64();
-        (took >= usual * SLOW && took >= usual + NOISE)
+        (took >= usual * SLOW_FACTOR && took >= usual + NOISE_SECONDS)
             .then(|| format!("SLOW: {:.1} x the usual {usual:.1}s", took / usual.max(0.1)))
     }
 
-    /// Adds this run and writes the file, whole or not at all. The slowest tests of this run are returned.
-    pub fn keep(
+    /// Adds this run, writes the file atomically, and returns the slowest tests of this run.
+    pub fn record(
         mut self,
         total: Duration,
         steps: &[(String, Duration)],
         mut tests: Vec<TestTime>,
-    ) -> Result<Vec<TestTime>, Error> {
+    ) -> Result<Vec<TestTime>, XtaskError> {
         tests.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         tests.truncate(SLOWEST);
         let steps: Map<String, Value> =
             steps.iter().map(|(name, took)| (name.clone(), rounded(took.as_secs_f64()))).collect();
         let slowest: Vec<Value> =
             tests.iter().map(|test| json!({"name": test.name, "seconds": rounded(test.seconds)})).collect();
-        let mut run: Map<String, Value> = Machine::here()?.facts().into_iter().collect();
+        let mut run: Map<String, Value> = MachineInfo::detect()?.to_fields().into_iter().collect();
         run.insert("kind".into(), self.kind.as_str().into());
         run.insert("total".into(), rounded(total.as_secs_f64()));
         run.insert("steps".into(), steps.into());
@@ -89,7 +89,7 @@ impl Times {
         });
         let aside = self.path.with_extension("json.new");
         let text = format!("{:#}\n", json!({"runs": self.runs}));
-        let failed = |source| Error::File { path: aside.display().to_string(), source };
+        let failed = |source| XtaskError::File { path: aside.display().to_string(), source };
         std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &self.path)).map_err(failed)?;
         Ok(tests)
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_node_are_read() {
+    fn times_of_node_are_parsed() {
         let read = |line| TestTime::from_node("www", line).map(|test| (test.name, test.seconds));
         assert_eq!(read("  ✔ a (b) works (1250.5ms)"), Some(("www a (b) works".into(), 1.2505)));
         assert_eq!(read("ℹ pass 5"), None);
@@ -131,22 +131,24 @@ mod tests {
         std::fs::write(folder.join("xtask-times.json"), "{\"runs\": [{").unwrap();
         let test = |name: &str, seconds| TestTime { name: name.into(), seconds };
         for seconds in [10.0, 60.0, 11.0] {
-            let times = Times::read(&folder, "test");
-            let slowest = times.keep(Duration::ZERO, &steps(seconds), vec![test("a", 1.0), test("b", 2.0)]).unwrap();
+            let times = RunTimes::read(&folder, "test");
+            let slowest = times.record(Duration::ZERO, &steps(seconds), vec![test("a", 1.0), test("b", 2.0)]).unwrap();
             assert_eq!(slowest, [test("b", 2.0), test("a", 1.0)]);
         }
-        let times = Times::read(&folder, "test");
-        assert_eq!(times.mark("lints", Duration::from_secs(21)), None);
+        let times = RunTimes::read(&folder, "test");
+        assert_eq!(times.slow_note("lints", Duration::from_secs(21)), None);
         assert!(
-            times.mark("lints", Duration::from_secs(23)).is_some_and(|mark| mark.contains("2.1 x the usual 11.0s"))
+            times
+                .slow_note("lints", Duration::from_secs(23))
+                .is_some_and(|mark| mark.contains("2.1 x the usual 11.0s"))
         );
-        assert_eq!(times.mark("unknown", Duration::from_secs(23)), None);
-        assert_eq!(Times::read(&folder, "test --quick").mark("lints", Duration::from_secs(23)), None);
+        assert_eq!(times.slow_note("unknown", Duration::from_secs(23)), None);
+        assert_eq!(RunTimes::read(&folder, "test --quick").slow_note("lints", Duration::from_secs(23)), None);
         for _ in 0..2 * KEPT_RUNS {
-            Times::read(&folder, "test").keep(Duration::ZERO, &steps(1.0), Vec::new()).unwrap();
+            RunTimes::read(&folder, "test").record(Duration::ZERO, &steps(1.0), Vec::new()).unwrap();
         }
-        assert_eq!(Times::read(&folder, "test").comparable().count(), KEPT_RUNS);
-        assert_eq!(Times::read(&folder, "test").mark("lints", Duration::from_secs(4)), None, "noise");
+        assert_eq!(RunTimes::read(&folder, "test").comparable().count(), KEPT_RUNS);
+        assert_eq!(RunTimes::read(&folder, "test").slow_note("lints", Duration::from_secs(4)), None, "noise");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

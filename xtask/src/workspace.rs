@@ -1,11 +1,11 @@
-//! The checkout: its root, and what cargo knows about its packages.
+//! The checkout: its root, and cargo's metadata of its packages.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::error::Error;
-use crate::process::Call;
+use crate::error::XtaskError;
+use crate::process::ProgramCall;
 
 pub struct Workspace {
     /// `cargo metadata` with all features and all targets.
@@ -13,23 +13,24 @@ pub struct Workspace {
 }
 
 /// A target of a package of the workspace.
-pub struct Target {
+pub struct CargoTarget {
     pub package: String,
     pub name: String,
 }
 
 impl Workspace {
-    /// Finds the checkout above the current folder and makes its root the current folder, so that every call runs there.
-    pub fn find() -> Result<Self, Error> {
-        let root = Call::cargo("locate-project --workspace --message-format plain").output()?;
+    /// Finds the checkout above the current folder, and makes its root the current folder of all calls.
+    pub fn find() -> Result<Self, XtaskError> {
+        let root = ProgramCall::cargo("locate-project --workspace --message-format plain").output()?;
         let manifest = Path::new(root.trim());
         let Some(folder) = manifest.parent() else {
-            return Err(Error::Form { what: "the root of the workspace".into(), why: "it has no folder".into() });
+            return Err(XtaskError::Parse { what: "the root of the workspace".into(), why: "it has no folder".into() });
         };
-        let failed = |source| Error::File { path: folder.display().to_string(), source };
+        let failed = |source| XtaskError::File { path: folder.display().to_string(), source };
         std::env::set_current_dir(folder).map_err(failed)?;
-        let text = Call::cargo("metadata --format-version 1 --all-features").output()?;
-        let form = |error: serde_json::Error| Error::Form { what: "cargo metadata".into(), why: error.to_string() };
+        let text = ProgramCall::cargo("metadata --format-version 1 --all-features").output()?;
+        let form =
+            |error: serde_json::Error| XtaskError::Parse { what: "cargo metadata".into(), why: error.to_string() };
         Ok(Self { metadata: serde_json::from_str(&text).map_err(form)? })
     }
 
@@ -38,7 +39,7 @@ impl Workspace {
         Path::new(self.metadata["target_directory"].as_str().unwrap_or("target"))
     }
 
-    /// The features of the library but for those that need wasm-bindgen: they do nothing natively, and WebAssembly is built with all of them.
+    /// The features of the library except those that need wasm-bindgen: those do nothing in native builds, and WebAssembly is built with all of them.
     pub fn native_features(&self) -> Vec<String> {
         let library = items(&self.metadata["packages"]).find(|package| package["name"] == "runstate");
         let Some(features) = library.and_then(|library| library["features"].as_object()) else { return Vec::new() };
@@ -47,12 +48,12 @@ impl Workspace {
     }
 
     /// The targets of one kind (`bench`, `example`) in all packages of the workspace.
-    pub fn targets(&self, kind: &str) -> Vec<Target> {
+    pub fn targets(&self, kind: &str) -> Vec<CargoTarget> {
         let mut found = Vec::new();
         for package in items(&self.metadata["packages"]).filter(|package| package["source"].is_null()) {
             for target in items(&package["targets"]) {
                 if items(&target["kind"]).any(|of| of == kind) {
-                    found.push(Target { package: text(&package["name"]), name: text(&target["name"]) });
+                    found.push(CargoTarget { package: text(&package["name"]), name: text(&target["name"]) });
                 }
             }
         }
@@ -60,18 +61,18 @@ impl Workspace {
     }
 }
 
-/// Whether a feature turns on `wanted`, by itself or by others. Cargo refuses features that turn each other on.
+/// Whether a feature enables `wanted`, directly or through others. Cargo rejects cycles of features.
 fn needs(features: &Map<String, Value>, feature: &str, wanted: &str) -> bool {
     feature == wanted
         || features.get(feature).is_some_and(|list| items(list).any(|on| needs(features, &text(on), wanted)))
 }
 
-/// The elements of a JSON list; nothing else has any.
+/// The elements of a JSON list; none for other values.
 pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A JSON text; nothing else has one.
+/// The text of a JSON string; empty for other values.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,21 +1,21 @@
-//! The demo page, built on the packed package and served on this machine until it is interrupted.
+//! The demo page, built with the packed package and served on this machine until it is interrupted.
 
-use crate::package::{self, Build};
-use crate::process::Call;
-use crate::report::Report;
+use crate::package::{self, PackageBuild};
+use crate::process::ProgramCall;
+use crate::report::RunReport;
 use crate::workspace::Workspace;
 
-/// Builds everything and serves it; the server says its address.
-pub fn run(workspace: &Workspace, report: &mut Report) {
+/// Builds and serves the page. The server prints its address.
+pub fn serve_demo_page(workspace: &Workspace, report: &mut RunReport) {
     let mut built = false;
-    report.step("package", |step| package::build_shipped(workspace, Build::Shipped, step));
+    report.step("package", |step| package::build_shipped(workspace, PackageBuild::Shipped, step));
     report.step("demo page", |step| {
-        package::page(&package::packed(workspace), step)?;
+        package::build_demo_page(&package::packed(workspace), step)?;
         built = true;
         Ok(())
     });
     if built {
-        // Where its usual port is taken the server takes the next one that is free.
-        report.step("serving until ctrl-c", |step| Call::new("npm").words("run preview --prefix www").run(step));
+        // If its usual port is taken, the server uses the next free one.
+        report.step("serving until ctrl-c", |step| ProgramCall::new("npm").words("run preview --prefix www").run(step));
     }
 }

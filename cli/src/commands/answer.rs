@@ -1,93 +1,93 @@
-//! `answer`: one question, and on to the next stop.
+//! `answer`: answers a question and runs to the next stop.
 
-use runstate::code::Code;
 use runstate::domain::cvm::OpenCall;
 use runstate::engine::{CallListing, Error};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use serde_json::{Value as Json, json};
 
-use crate::args::{Given, Of};
-use crate::bounded;
-use crate::exit::Exit;
-use crate::failure::{self, Failure};
+use crate::args::{AnswerValueArgs, CallSelector};
+use crate::error::{self, CliError};
+use crate::exit::CliExit;
+use crate::input;
 use crate::interrupt::Interrupt;
 use crate::prompt;
 use crate::session::Session;
-use crate::table::fitting;
+use crate::table::fit_line;
 
-/// Columns of a question among others that are open.
-const SHOWN: usize = 100;
+/// The width of each question in the list of open calls.
+const QUESTION_WIDTH: usize = 100;
 
-/// The answer that the flags give.
-pub fn value(answer: &Given) -> Result<Json, Failure> {
+/// Returns the answer from the flags.
+pub fn answer_value(answer: &AnswerValueArgs) -> Result<Json, CliError> {
     match answer {
-        Given { text: Some(text), .. } => Ok(Json::String(text.clone())),
-        Given { json_value: Some(text), .. } => super::json("--json-value", text),
-        Given { file: Some(file), .. } => bounded::answer(file).map(Json::String),
-        Given { .. } => Err(failure::usage("an answer is missing: give --text, --json-value or --file")),
+        AnswerValueArgs { text: Some(text), .. } => Ok(Json::String(text.clone())),
+        AnswerValueArgs { json_value: Some(text), .. } => super::parse_json("--json-value", text),
+        AnswerValueArgs { file: Some(file), .. } => input::read_answer(file).map(Json::String),
+        AnswerValueArgs { .. } => Err(error::usage("an answer is missing: give --text, --json-value or --file")),
     }
 }
 
 /// An answer.
-pub struct Answer {
-    /// To which call.
-    pub of: Of,
-    /// What is answered.
+pub struct AnswerCommand {
+    /// The call to answer.
+    pub call: CallSelector,
+    /// The answer.
     pub value: Json,
-    /// Who answers.
+    /// The name of the person or model that answers.
     pub by: Option<String>,
-    /// Names the command.
+    /// The id of the command.
     pub command: Option<CommandId>,
 }
 
-impl Answer {
-    /// Gives it.
-    pub async fn execute(self, session: &Session, id: &str) -> Result<Exit, Failure> {
-        let interrupt = Interrupt::watch(session.out);
-        interrupt.driving(id, session.resume(id));
-        let seen = session.seen(id).await?;
-        let Self { of, value, by, command } = self;
-        let given = match &of.key {
+impl AnswerCommand {
+    /// Answers the call and prints the status of the execution.
+    pub async fn execute(self, session: &Session, id: &str) -> Result<CliExit, CliError> {
+        let interrupt = Interrupt::watch(session);
+        interrupt.set_driving(id, session.resume_command(id));
+        let position = session.output_position(id).await?;
+        let Self { call, value, by, command } = self;
+        let result = match &call.key {
             Some(key) => {
-                let occurrence = of.occurrence.unwrap_or(1);
+                let occurrence = call.occurrence.unwrap_or(1);
                 session.cvm.answer_key(id, key, occurrence, value, by, command.as_ref()).await
             }
-            None => session.cvm.answer(id, of.call.as_deref(), value, by, command.as_ref()).await,
+            None => session.cvm.answer(id, call.call.as_deref(), value, by, command.as_ref()).await,
         };
-        match given {
+        match result {
             Ok(_) => {}
-            Err(error) if error.code == Code::AmbiguousCall => {
-                return Err(which(session, id, seen, error).await?.into());
+            Err(error) if error.code == ErrorCode::AmbiguousCall => {
+                return Err(list_open_calls(session, id, position, error).await?.into());
             }
             Err(error) => {
-                let show = || format!("; {} tells how it stands", session.invocation("show", id, ""));
-                return Err(Failure::from(error).explain(Code::AlreadyAnswered, show));
+                let show = || format!("; to see the execution: {}", session.invocation("show", id, ""));
+                return Err(CliError::from(error).explain(ErrorCode::AlreadyAnswered, show));
             }
         }
-        if let Some(key) = &of.key {
-            kept(session, id, key).await?;
+        if let Some(key) = &call.key {
+            remark_if_early(session, id, key).await?;
         }
-        session.stands(id, seen).await
+        session.show_status(id, position).await
     }
 }
 
-/// Says of an answer that came before its question that it is kept.
-async fn kept(session: &Session, id: &str, key: &str) -> Result<(), Failure> {
-    // Answers to what was not asked yet come first.
+/// Remarks that an answer arrived before its question and is stored.
+async fn remark_if_early(session: &Session, id: &str, key: &str) -> Result<(), CliError> {
+    // The list begins with early answers.
     let listing = CallListing { execution: Some(id.to_owned()), ..CallListing::default() };
     let first = session.cvm.calls(&listing).await?.rows;
     if first.iter().any(|call| call.step.is_none() && call.key.as_deref() == Some(key)) {
-        session.out.remark(&format!("an answer under `{key}` is kept until {id} asks for it"));
+        session.out.remark(&format!("the answer under `{key}` is stored until {id} asks for it"));
     }
     Ok(())
 }
 
-/// The error, with the calls that may be meant and how to answer each.
-async fn which(session: &Session, id: &str, seen: u64, mut error: Error) -> Result<Error, Failure> {
-    let open = session.cvm.glance(id, seen).await?.calls;
+/// Adds the open calls to the error, each with the command line that answers it.
+async fn list_open_calls(session: &Session, id: &str, position: u64, mut error: Error) -> Result<Error, CliError> {
+    let open = session.cvm.progress(id, position).await?.calls;
     for call in &open {
-        let answer = format!(" --call {} {}", call.call_id, prompt::flag(call));
-        let asked = fitting(&prompt::line(call), Some(SHOWN));
+        let answer = format!(" --call {} {}", call.call_id, prompt::answer_flag(call));
+        let asked = fit_line(&prompt::question_line(call), Some(QUESTION_WIDTH));
         error.message += &format!("\n  {asked}\n    {}", session.invocation("answer", id, &answer));
     }
     let named =

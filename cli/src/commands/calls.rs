@@ -1,101 +1,107 @@
-//! `calls`: what was asked, and what became of it.
+//! `calls`: lists calls with their outcomes.
 
 use runstate::domain::cvm::{COGNITIVE, TIMER};
 use runstate::engine::{CallListing, CallRow};
 use runstate::time::Timestamp;
 
-use super::programs::moment;
-use crate::args::Calls;
+use super::programs::format_past;
+use crate::args::CallsArgs;
 use crate::colour::Role;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::moment::{ahead, to_the_second, took};
-use crate::pages::{Bound, Pages};
-use crate::prompt::shown;
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::json_output;
+use crate::pager::{Pager, RowLimit};
+use crate::prompt::display_value;
 use crate::session::Session;
-use crate::table::{Cell, Column, Table, room};
-use crate::told;
+use crate::table::{Cell, TableColumn, TextTable, terminal_width};
+use crate::time_format::{duration_text, format_seconds, time_until};
 
-/// Lists them.
-pub async fn execute(session: &Session, Calls { id, open, kind, program, limit }: Calls) -> Result<Exit, Failure> {
-    let (out, room) = (session.out, room());
+/// Lists calls.
+pub async fn execute(
+    session: &Session,
+    CallsArgs { id, open, kind, program, limit }: CallsArgs,
+) -> Result<CliExit, CliError> {
+    let (out, room) = (session.out, terminal_width());
     if let Some(id) = &id {
-        // Of an execution that is not there nothing was asked; that is not what is wrong.
-        session.cvm.stands(id).await?;
+        // A missing execution would have no calls, so this reports that it does not exist.
+        session.cvm.status(id).await?;
     }
-    let bound = Bound::new(limit, room.is_some() && !out.json());
+    let bound = RowLimit::new(limit, room.is_some() && !out.is_json());
     let of_one = id.is_some();
     let mut listing = CallListing { execution: id, program, kind, open, ..CallListing::default() };
-    let (mut pages, mut found) = (Pages::of(bound.rows()), Vec::new());
+    let (mut pages, mut found) = (Pager::new(bound.rows()), Vec::new());
     while let Some(page) = pages.next() {
         (listing.limit, listing.cursor) = (page.limit, page.cursor);
         let page = session.cvm.calls(&listing).await?;
-        pages.took(page.rows.len(), page.next);
-        if out.json() {
-            out.values(&page.rows.iter().map(told::call).collect::<Vec<_>>())?;
+        pages.advance(page.rows.len(), page.next);
+        if out.is_json() {
+            out.values(&page.rows.iter().map(json_output::call_json).collect::<Vec<_>>())?;
         } else {
             found.extend(page.rows);
         }
     }
-    if out.json() {
-        return Ok(Exit::Done);
+    if out.is_json() {
+        return Ok(CliExit::Done);
     }
-    let more = bound.cut(&mut found);
+    let more = bound.truncate(&mut found);
     if found.is_empty() {
         out.remark(if open { "no open calls" } else { "no calls" });
-        return Ok(Exit::Done);
+        return Ok(CliExit::Done);
     }
-    let clock = Clock { now: session.engine.now(), near: room.is_some() };
-    out.painted(&table(&found, clock, of_one).lines(room, out.paint()))?;
+    let clock = TimeReference { now: session.engine.now(), relative: room.is_some() };
+    out.styled_lines(&table(&found, clock, of_one).lines(room, out.paint()))?;
     if let Some(shown) = more {
-        out.remark(&format!("these are the first {shown}; --limit N shows more of them"));
+        out.remark(&format!("showing the first {shown}; use --limit N for more"));
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// From where times are told.
+/// The reference point of printed times.
 #[derive(Clone, Copy)]
-pub struct Clock {
-    /// The time.
+pub struct TimeReference {
+    /// The current time.
     pub now: Timestamp,
-    /// A person reads it now: `in 3m`.
-    pub near: bool,
+    /// Whether times are relative, for a person at a terminal: `in 3m`.
+    pub relative: bool,
 }
 
-impl Clock {
-    fn ahead(self, at: Timestamp) -> String {
-        if self.near { ahead(at, self.now) } else { to_the_second(at) }
+impl TimeReference {
+    fn format_until(self, at: Timestamp) -> String {
+        if self.relative { time_until(at, self.now) } else { format_seconds(at) }
     }
 }
 
-fn table(found: &[CallRow], clock: Clock, of_one: bool) -> Table {
+fn table(found: &[CallRow], clock: TimeReference, of_one: bool) -> TextTable {
     let mut columns = vec![
-        Column::number("STEP"),
-        Column::text("KIND").cut(4, 16),
-        Column::text("ASKED"),
-        Column::text("OUTCOME"),
-        Column::text("LATENCY").cut(8, 32),
-        Column::text("QUESTION").cut(8, 24),
+        TableColumn::number("STEP"),
+        TableColumn::text("KIND").shrinkable(4, 16),
+        TableColumn::text("ASKED"),
+        TableColumn::text("OUTCOME"),
+        TableColumn::text("LATENCY").shrinkable(8, 32),
+        TableColumn::text("QUESTION").shrinkable(8, 24),
     ];
     if !of_one {
-        columns.insert(0, Column::text("EXECUTION").cut(8, 36));
+        columns.insert(0, TableColumn::text("EXECUTION").shrinkable(8, 36));
     }
-    let mut table = Table::new(columns);
+    let mut table = TextTable::new(columns);
     for call in found {
         let mut cells = vec![
             Cell::from(call.step.map(|step| step.to_string()).unwrap_or_default().as_str()),
             Cell::from(call.kind.as_str()),
             Cell::from(
-                call.asked_at.map(|at| moment(at, clock.near.then_some(clock.now))).unwrap_or_default().as_str(),
+                call.asked_at
+                    .map(|at| format_past(at, clock.relative.then_some(clock.now)))
+                    .unwrap_or_default()
+                    .as_str(),
             ),
             outcome(call),
             Cell::from(latency(call, clock).as_str()),
-            Cell::from(question(call).as_str()),
+            Cell::from(question_text(call).as_str()),
         ];
         if !of_one {
             cells.insert(0, Cell::from(call.execution_id.as_str()));
         }
-        table.row(cells);
+        table.push_row(cells);
     }
     table
 }
@@ -112,48 +118,52 @@ fn outcome(call: &CallRow) -> Cell {
     }
 }
 
-/// How long it took; of one that is open, how it stands.
-fn latency(call: &CallRow, clock: Clock) -> String {
+/// Formats the latency of a call; of an open call, its status.
+fn latency(call: &CallRow, clock: TimeReference) -> String {
     match (&call.outcome, call.latency_ms) {
-        (None, _) => standing(call, clock),
-        (Some(_), Some(span)) => took(span),
+        (None, _) => open_call_status(call, clock),
+        (Some(_), Some(span)) => duration_text(span),
         (Some(_), None) if call.step.is_none() => "not asked yet".to_owned(),
         (Some(_), None) => String::new(),
     }
 }
 
-/// How an open call stands: who has it, or from when on it may be taken, else since when it is open.
-pub fn standing(call: &CallRow, clock: Clock) -> String {
+/// Describes an open call: its claim, the time of its next attempt, or when it was made.
+pub fn open_call_status(call: &CallRow, clock: TimeReference) -> String {
     let claim = call.claim.as_ref();
     let tried = claim.and_then(|claim| claim.attempts).filter(|n| *n > 0);
     let held = claim.and_then(|claim| Some((claim.owner.as_deref()?, claim.until?)));
     match (held, call.available_at, call.asked_at) {
-        _ if call.kind == TIMER => call.deadline.map(|at| format!("ends {}", clock.ahead(at))).unwrap_or_default(),
-        (Some((owner, until)), ..) if until > clock.now => format!("claimed by {owner}, ends {}", clock.ahead(until)),
-        (_, Some(again), _) if tried.is_some() && again > clock.now => {
-            format!("tried {}, again {}", times(tried), clock.ahead(again))
+        _ if call.kind == TIMER => {
+            call.deadline.map(|at| format!("ends {}", clock.format_until(at))).unwrap_or_default()
         }
-        _ if tried.is_some() => format!("tried {}, to be taken", times(tried)),
-        (_, _, Some(asked)) => format!("open since {}", moment(asked, clock.near.then_some(clock.now))),
+        (Some((owner, until)), ..) if until > clock.now => {
+            format!("claimed by {owner}, lease ends {}", clock.format_until(until))
+        }
+        (_, Some(again), _) if tried.is_some() && again > clock.now => {
+            format!("tried {}, next attempt {}", times_text(tried), clock.format_until(again))
+        }
+        _ if tried.is_some() => format!("tried {}, not claimed", times_text(tried)),
+        (_, _, Some(asked)) => format!("open since {}", format_past(asked, clock.relative.then_some(clock.now))),
         _ => String::new(),
     }
 }
 
-fn times(n: Option<u64>) -> String {
+fn times_text(n: Option<u64>) -> String {
     match n {
         Some(1) | None => "once".to_owned(),
         Some(n) => format!("{n} times"),
     }
 }
 
-/// What is asked, in a line: of tools what they are given.
-pub fn question(call: &CallRow) -> String {
+/// Returns the question of a call in one line; for a tool its arguments.
+pub fn question_text(call: &CallRow) -> String {
     match (&call.prompt, &call.args, &call.key) {
         (Some(prompt), ..) if call.kind == COGNITIVE => prompt.clone(),
         _ if call.kind == TIMER => {
-            call.deadline.map(|at| format!("sleep until {}", to_the_second(at))).unwrap_or_default()
+            call.deadline.map(|at| format!("sleep until {}", format_seconds(at))).unwrap_or_default()
         }
-        (_, Some(args), _) => shown(args),
+        (_, Some(args), _) => display_value(args),
         (None, None, Some(key)) => format!("key {key}"),
         (prompt, ..) => prompt.clone().unwrap_or_default(),
     }
@@ -181,22 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn an_open_call_says_who_has_it() {
-        let said = |call: &CallRow| [true, false].map(|near| standing(call, Clock { now: NOW, near })).join(" / ");
+    fn an_open_call_names_its_claimant() {
+        let status = |call: &CallRow| {
+            [true, false].map(|near| open_call_status(call, TimeReference { now: NOW, relative: near })).join(" / ")
+        };
         let timer = CallRow { deadline: Some(NOW + Millis::minutes(3)), ..open("timer") };
         let lines = [
-            said(&open("cc")),
-            said(&timer),
-            said(&claimed(Some("w1"), 20, 1)),
-            said(&claimed(Some("w1"), -1, 2)),
-            said(&claimed(None, 5, 1)),
+            status(&open("cc")),
+            status(&timer),
+            status(&claimed(Some("w1"), 20, 1)),
+            status(&claimed(Some("w1"), -1, 2)),
+            status(&claimed(None, 5, 1)),
         ];
         insta::assert_snapshot!(lines.join("\n"), @"
         open since 90s ago / open since 2024-01-20T09:58:30Z
         ends in 3m / ends 2024-01-20T10:03:00Z
-        claimed by w1, ends in 20s / claimed by w1, ends 2024-01-20T10:00:20Z
-        tried 2 times, to be taken / tried 2 times, to be taken
-        tried once, again in 5s / tried once, again 2024-01-20T10:00:05Z
+        claimed by w1, lease ends in 20s / claimed by w1, lease ends 2024-01-20T10:00:20Z
+        tried 2 times, not claimed / tried 2 times, not claimed
+        tried once, next attempt in 5s / tried once, next attempt 2024-01-20T10:00:05Z
         ");
     }
 }

@@ -1,23 +1,23 @@
-//! `completions`: what makes a shell complete this command line.
+//! `completions`: prints a completion script for a shell.
 
 use clap_complete::{Shell, generate};
 use runstate::engine::Error;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::help;
-use crate::print::Out;
+use crate::printer::Printer;
 
-/// Prints it; for programs as one JSON text.
-pub fn execute(shell: Shell, out: Out) -> Result<Exit, Failure> {
-    // Into memory: what generates it panics where its reader has gone.
+/// Prints the script; for programs as one JSON string.
+pub fn print_completions(shell: Shell, out: Printer) -> Result<CliExit, CliError> {
+    // The generator panics if its reader has closed the pipe, so it writes to memory.
     let mut script = Vec::new();
     generate(shell, &mut help::command(), "runstate", &mut script);
     let script = String::from_utf8(script).map_err(|error| Error::internal(error.to_string()))?;
-    if out.json() {
+    if out.is_json() {
         out.value(&script.trim_end())?;
     } else {
-        out.painted(&[script.trim_end().to_owned()])?;
+        out.styled_lines(&[script.trim_end().to_owned()])?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }

@@ -1,74 +1,74 @@
-//! `delete`: ended executions, with all their rows.
+//! `delete`: deletes ended executions with all their rows.
 
 use std::io::{self, IsTerminal};
 
-use runstate::code::Code;
+use runstate::error_code::ErrorCode;
 use serde_json::json;
 
-use super::named::{Named, One};
-use crate::exit::Exit;
-use crate::failure::Failure;
+use super::target::{Target, Targets};
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt;
-use crate::lines::Lines;
 use crate::progress::Bar;
 use crate::session::Session;
+use crate::stdin_lines::StdinLines;
 
-/// What is left of a deletion that is interrupted.
-pub const KEPT: &str = "what was deleted is gone; the same command again goes on there";
+/// The state after an interrupted deletion.
+pub const INTERRUPTED_NOTE: &str = "what was deleted stays deleted; repeat the command to continue";
 
-/// What goes with an execution.
-const LOST: &str = "with all output, questions and answers";
+/// The data that is deleted with an execution.
+const LOSS_NOTE: &str = "with all output, questions and answers";
 
-/// How many ids a question names.
-const ASKED: usize = 5;
+/// The largest number of ids in the confirmation question.
+const MAX_IDS_SHOWN: usize = 5;
 
-/// Deletes them; `yes`: without a question.
-pub async fn execute(session: &Session, named: Named, yes: bool) -> Result<Exit, Failure> {
-    if !yes && io::stdin().is_terminal() && !confirmed(session, "Delete", &named, LOST).await? {
+/// Deletes the executions; `yes`: without confirmation.
+pub async fn execute(session: &Session, named: Targets, yes: bool) -> Result<CliExit, CliError> {
+    if !yes && io::stdin().is_terminal() && !confirm(session, "Delete", &named, LOSS_NOTE).await? {
         session.out.remark("nothing was deleted");
-        return Ok(Exit::Rejected);
+        return Ok(CliExit::Rejected);
     }
-    let bar = Bar::counting(session.out, "deleting", named.all().len());
-    let deleted = interrupt::unless(KEPT, each(session, &named, &bar)).await;
+    let bar = Bar::with_total(session.out, "deleting", named.all().len());
+    let deleted = interrupt::run_interruptible(INTERRUPTED_NOTE, delete_each(session, &named, &bar)).await;
     bar.clear();
     deleted
 }
 
-/// Whether a person says so.
-pub async fn confirmed(session: &Session, act: &str, named: &Named, lost: &str) -> Result<bool, Failure> {
-    let ids: Vec<&str> = named.all().iter().take(ASKED).map(|one| one.id.as_str()).collect();
+/// Asks a person for confirmation.
+pub async fn confirm(session: &Session, act: &str, named: &Targets, lost: &str) -> Result<bool, CliError> {
+    let ids: Vec<&str> = named.all().iter().take(MAX_IDS_SHOWN).map(|one| one.id.as_str()).collect();
     let others = named.all().len() - ids.len();
     let others = if others > 0 { format!(" and {others} more") } else { String::new() };
-    session.out.ask(&format!("{act} {}{others} for ever, {lost}? [y/N]", ids.join(", ")))?;
-    let answer = Lines::default().next().await?.unwrap_or_default();
+    session.out.ask(&format!("{act} {}{others} permanently, {lost}? [y/N]", ids.join(", ")))?;
+    let answer = StdinLines::default().next().await?.unwrap_or_default();
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-async fn each(session: &Session, named: &Named, bar: &Bar) -> Result<Exit, Failure> {
-    let mut worst = Exit::Done;
+async fn delete_each(session: &Session, named: &Targets, bar: &Bar) -> Result<CliExit, CliError> {
+    let mut worst = CliExit::Done;
     for one in named.all() {
-        let exit = match one_of(session, one).await {
-            Ok(()) => bar.step(|| said(session, &one.id))?,
-            Err(failure) if named.alone().is_some() => return Err(failure),
-            Err(failure) => bar.step(|| session.out.refused("execution", &one.id, failure))?,
+        let exit = match delete_one(session, one).await {
+            Ok(()) => bar.step(|| print_deleted(session, &one.id))?,
+            Err(failure) if named.single().is_some() => return Err(failure),
+            Err(failure) => bar.step(|| session.out.report_rejection("execution", &one.id, failure))?,
         };
-        worst = worst.graver(exit);
+        worst = worst.most_severe(exit);
     }
     Ok(worst)
 }
 
-async fn one_of(session: &Session, One { id, command }: &One) -> Result<(), Failure> {
+async fn delete_one(session: &Session, Target { id, command }: &Target) -> Result<(), CliError> {
     session.cvm.delete(id, command.as_ref()).await.map_err(|error| {
         let cancel = || format!(". Cancel it with: {}", session.invocation("cancel", id, ""));
-        Failure::from(error).explain(Code::IllegalTransition, cancel)
+        CliError::from(error).explain(ErrorCode::IllegalTransition, cancel)
     })
 }
 
-fn said(session: &Session, id: &str) -> Result<Exit, Failure> {
-    if session.out.json() {
+fn print_deleted(session: &Session, id: &str) -> Result<CliExit, CliError> {
+    if session.out.is_json() {
         session.out.value(&json!({ "id": id, "deleted": true }))?;
     } else {
         session.out.line(&format!("{id} is deleted"))?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }

@@ -1,4 +1,4 @@
-//! `export`: all that a store holds, or one execution, into a file, a folder or standard output.
+//! `export`: writes a whole store, or one execution, to a file, a folder or standard output.
 
 use std::io;
 use std::path::Path;
@@ -7,72 +7,85 @@ use runstate::domain::cvm::EXECUTIONS;
 use runstate::engine::Host;
 use runstate::engine::SystemHost;
 use runstate::engine::open;
-use runstate::engine::transfer::disk::{Existing, Staged, TreeWriter, file_writer, finish};
-use runstate::engine::transfer::{LineWriter, Selection, Summary};
+use runstate::engine::transfer::disk::{OverwritePolicy, StagedExport, TreeWriter, file_writer, finish};
+use runstate::engine::transfer::{ExportSummary, LineWriter, Selection};
 use runstate::schema::Key;
 use serde_json::json;
 
-use super::{is_stdio, meant_as_url};
-use crate::args::Export;
-use crate::exit::Exit;
-use crate::failure::{self, Failure};
+use super::{as_server_url, is_stdio};
+use crate::args::ExportArgs;
+use crate::error::{self, CliError};
+use crate::exit::CliExit;
 use crate::interrupt;
+use crate::program_name::program_name;
 use crate::progress::Bar;
-use crate::session::Session;
+use crate::session::{Session, command_line};
 
-/// What is left of an export that is interrupted.
-const KEPT: &str = "no export was made";
+/// The state after an interrupted export.
+const INTERRUPTED_NOTE: &str = "nothing was exported";
 
-/// That the command can be meant.
-pub fn check(export: &Export, json: bool) -> Result<(), Failure> {
-    if let Some(url) = meant_as_url(&export.to) {
+/// Checks the options before the store is opened.
+pub fn check(export: &ExportArgs, store: Option<&str>, json: bool) -> Result<(), CliError> {
+    if let Some(url) = as_server_url(&export.to) {
         let message = format!(
-            "`{}` is no file; into another store it goes by: runstate export - | runstate --store URL import -",
-            open::aloud(url)
+            "`{}` is a URL, not a file; to copy into another store: {} | {} --store URL import -",
+            open::redact_url(url),
+            command_line(store, "export -"),
+            program_name()
         );
-        return Err(failure::usage(message));
+        return Err(error::usage(message));
     }
     match is_stdio(&export.to) {
-        true if export.tree => Err(failure::usage("a tree is a folder; name one in place of `-`")),
-        true if json => Err(failure::usage("--json and the export both want standard output; export to a file")),
+        true if export.tree => Err(error::usage("--tree writes a folder; name one instead of `-`")),
+        true if json => Err(error::usage("--json and the export cannot both use standard output; export to a file")),
         _ => Ok(()),
     }
 }
 
-/// Writes it.
-pub async fn execute(session: &Session, export: &Export) -> Result<Exit, Failure> {
+/// Writes the export.
+pub async fn execute(session: &Session, export: &ExportArgs) -> Result<CliExit, CliError> {
     let bar = Bar::new(session.out);
     let engine = &session.engine;
     let one = |id: &String| Selection::One(Key::new(&EXECUTIONS, id));
     let selection = export.execution.as_ref().map_or(Selection::All, one);
     if is_stdio(&export.to) {
         let mut lines = LineWriter::new(io::BufWriter::new(io::stdout().lock()), "standard output");
-        let summary =
-            interrupt::unless(KEPT, engine.export_of(&selection, &mut lines, |progress| bar.show(progress))).await?;
+        let summary = interrupt::run_interruptible(
+            INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
+        )
+        .await?;
         bar.clear();
-        session.out.remark(&told(&summary));
-        return Ok(Exit::Done);
+        session.out.remark(&summary_text(&summary));
+        return Ok(CliExit::Done);
     }
-    let existing = if export.force { Existing::Replace } else { Existing::Keep };
-    let staged = Staged::new(&export.to, existing, SystemHost.entropy())?;
+    let existing = if export.force { OverwritePolicy::Replace } else { OverwritePolicy::Keep };
+    let staged = StagedExport::new(&export.to, existing, SystemHost.entropy())?;
     let summary = if export.tree {
         let mut tree = TreeWriter::new(&staged);
-        interrupt::unless(KEPT, engine.export_of(&selection, &mut tree, |progress| bar.show(progress))).await?
+        interrupt::run_interruptible(
+            INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut tree, |progress| bar.show(progress)),
+        )
+        .await?
     } else {
         let mut lines = file_writer(&staged)?;
-        let summary =
-            interrupt::unless(KEPT, engine.export_of(&selection, &mut lines, |progress| bar.show(progress))).await?;
+        let summary = interrupt::run_interruptible(
+            INTERRUPTED_NOTE,
+            engine.export_selection(&selection, &mut lines, |progress| bar.show(progress)),
+        )
+        .await?;
         finish(lines, &staged)?;
         summary
     };
     staged.publish()?;
     bar.clear();
-    say(session, &export.to, &summary)
+    print_summary(session, &export.to, &summary)
 }
 
-fn say(session: &Session, to: &Path, summary: &Summary) -> Result<Exit, Failure> {
+fn print_summary(session: &Session, to: &Path, summary: &ExportSummary) -> Result<CliExit, CliError> {
     let out = session.out;
-    if out.json() {
+    if out.is_json() {
         out.value(&json!({
             "to": to.display().to_string(),
             "documents": summary.documents(),
@@ -81,12 +94,12 @@ fn say(session: &Session, to: &Path, summary: &Summary) -> Result<Exit, Failure>
             "contents": summary.contents,
         }))?;
     } else {
-        out.line(&format!("{}: {}", to.display(), told(summary)))?;
+        out.line(&format!("{}: {}", to.display(), summary_text(summary)))?;
         out.remark(&format!("contents {}", summary.contents));
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-fn told(summary: &Summary) -> String {
+fn summary_text(summary: &ExportSummary) -> String {
     format!("{} documents and the results of {} commands exported", summary.documents(), summary.ledger())
 }

@@ -1,62 +1,62 @@
-//! `output --follow`: lines as they are printed, until the execution has ended.
+//! `output --follow`: prints new lines until the execution ends.
 
 use std::time::Duration;
 
-use runstate::domain::cvm::{EXECUTIONS, Seen, Status};
-use runstate::store::{Error as StoreError, Position};
+use runstate::domain::cvm::{EXECUTIONS, ExecutionProgress, Status};
+use runstate::store::{Position, StoreError};
 use runstate::time::Millis;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt;
 use crate::session::Session;
 
-/// How long to wait for a change before the execution is looked at anyway.
-const WAIT: Millis = Millis::seconds(30);
+/// How long to wait for a change before the execution is polled anyway.
+const CHANGE_TIMEOUT: Millis = Millis::seconds(30);
 
-/// Between two looks where the store tells no changes.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The poll interval on a store without a change feed.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Changes that are taken at once.
-const CHANGES: usize = 1_000;
+/// The largest number of changes in one read.
+const CHANGE_LIMIT: usize = 1_000;
 
-/// Follows it.
-pub async fn execute(session: &Session, id: &str) -> Result<Exit, Failure> {
-    interrupt::ends_the_process();
-    // A position is taken before each look, so that what is printed between the two is told.
-    let mut position = now(session).await?;
-    let (mut next, mut stood) = (0, None);
+/// Prints the output of an execution and follows it.
+pub async fn follow_output(session: &Session, id: &str) -> Result<CliExit, CliError> {
+    interrupt::exit_on_ctrl_c();
+    // The position is read before each poll, so that output between the two is not missed.
+    let mut position = current_position(session).await?;
+    let (mut next, mut last_reason) = (0, None);
     loop {
-        let seen = session.cvm.glance(id, next).await?;
-        next = seen.next;
-        session.print(&seen.lines)?;
-        if seen.more {
+        let progress = session.cvm.progress(id, next).await?;
+        next = progress.next;
+        session.print(&progress.lines)?;
+        if progress.more {
             continue;
         }
-        if matches!(seen.status, Status::Complete | Status::Error | Status::Cancelled) {
-            session.remark_on(id, &seen);
-            return Ok(Exit::of(seen.status));
+        if matches!(progress.status, Status::Complete | Status::Error | Status::Cancelled) {
+            session.remark_status(id, &progress);
+            return Ok(CliExit::from_status(progress.status));
         }
-        let stands = standing(id, &seen);
-        if stood != stands {
-            stands.iter().for_each(|stands| session.out.remark(stands));
-            stood = stands;
+        let reason = idle_reason(id, &progress);
+        if last_reason != reason {
+            reason.iter().for_each(|reason| session.out.remark(reason));
+            last_reason = reason;
         }
-        position = changed(session, position, id).await?;
+        position = wait_for_change(session, position, id).await?;
     }
 }
 
-/// Why there is nothing more to read for now.
-fn standing(id: &str, seen: &Seen) -> Option<String> {
-    match (seen.status, seen.calls.first()) {
+/// Returns why the execution prints nothing for now.
+fn idle_reason(id: &str, progress: &ExecutionProgress) -> Option<String> {
+    match (progress.status, progress.calls.first()) {
         (Status::WaitingCc, Some(call)) => Some(format!("{id} waits for an answer: {}", call.prompt)),
         (Status::Paused, _) => Some(format!("{id} is paused")),
         _ => None,
     }
 }
 
-/// After all that was committed so far. `None`: the store tells no changes.
-pub async fn now(session: &Session) -> Result<Option<Position>, Failure> {
+/// Returns the position after all commits so far. `None`: the store has no change feed.
+pub async fn current_position(session: &Session) -> Result<Option<Position>, CliError> {
     match session.engine.store().changes(None, 1, Millis(0)).await {
         Ok(changes) => Ok(Some(changes.next)),
         Err(StoreError::Unsupported { .. }) => Ok(None),
@@ -64,15 +64,19 @@ pub async fn now(session: &Session) -> Result<Option<Position>, Failure> {
     }
 }
 
-/// Waits until the execution was written, or for some time; where to go on.
-pub async fn changed(session: &Session, from: Option<Position>, id: &str) -> Result<Option<Position>, Failure> {
+/// Waits until the execution is written, or for a limited time. Returns the next position.
+pub async fn wait_for_change(
+    session: &Session,
+    from: Option<Position>,
+    id: &str,
+) -> Result<Option<Position>, CliError> {
     let Some(mut from) = from else {
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         return Ok(None);
     };
     loop {
-        // Every turn writes the head.
-        match session.engine.store().changes(Some(from), CHANGES, WAIT).await {
+        // Every turn writes the head document.
+        match session.engine.store().changes(Some(from), CHANGE_LIMIT, CHANGE_TIMEOUT).await {
             Ok(changes) => {
                 let head = |key: &runstate::schema::Key| key.collection == EXECUTIONS.name && &*key.id == id;
                 if changes.events.is_empty() || changes.events.iter().any(|event| head(&event.key)) {
@@ -80,13 +84,13 @@ pub async fn changed(session: &Session, from: Option<Position>, id: &str) -> Res
                 }
                 from = changes.next;
             }
-            // Too much was written since: the next look sees all of it.
-            Err(StoreError::PositionExpired) => return now(session).await,
+            // Too much was written since then: the next poll reads all of it.
+            Err(StoreError::PositionExpired) => return current_position(session).await,
             Err(error) => return Err(failed(error)),
         }
     }
 }
 
-fn failed(error: StoreError) -> Failure {
+fn failed(error: StoreError) -> CliError {
     runstate::engine::Error::from(error).into()
 }

@@ -1,20 +1,20 @@
-//! `health`: whether the store answers and can be written.
+//! `health`: checks that the store can be read and written.
 
 use serde_json::json;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::session::Session;
 
-/// Says so; else why not.
-pub async fn execute(session: &Session) -> Result<Exit, Failure> {
+/// Prints `ok`, or fails with the reason.
+pub async fn health(session: &Session) -> Result<CliExit, CliError> {
     if let Some(why) = session.engine.health().await {
         return Err(why.into());
     }
-    if session.out.json() {
+    if session.out.is_json() {
         session.out.value(&json!({"url": session.url(), "storeId": session.store_id, "healthy": true}))?;
     } else {
-        session.out.line(&format!("{} answers and can be written", session.url()))?;
+        session.out.line("ok")?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }

@@ -1,134 +1,145 @@
-//! `import`: an export into a store, or what the older CVM kept: a directory, or a database on MongoDB.
+//! `import`: reads an export into a store, or data of the older CVM: a directory, or a database on MongoDB.
 
 use std::fs::File;
 use std::io::{self, BufReader, Seek};
 use std::path::Path;
 
-use runstate::engine::open::{self, Missing};
-use runstate::engine::transfer::database::{OlderDatabase, OlderMongoDb};
-use runstate::engine::transfer::disk::{Carried, MANIFEST, Older, TreeReader, file_reader};
-use runstate::engine::transfer::{Imported, LineReader, Source, check};
+use runstate::engine::open::{self, MissingStore};
+use runstate::engine::transfer::disk::{LegacyDirectory, LegacyImportReport, MANIFEST, TreeReader, file_reader};
+use runstate::engine::transfer::legacy::{LegacyDatabase, LegacyMongoDb};
+use runstate::engine::transfer::{ImportReport, ImportSource, LineReader, check};
 use runstate::lang::compile;
 use runstate::limits::Settings;
 use runstate::schema::Catalog;
-use runstate::vm::WireInstruction;
+use runstate::vm::Instruction;
 use serde_json::json;
 
-use super::{is_stdio, meant_as_url};
-use crate::args::{Global, Import};
-use crate::exit::Exit;
-use crate::failure::{self, Failure};
+use super::{as_server_url, is_stdio};
+use crate::args::{GlobalArgs, ImportArgs};
+use crate::error::{self, CliError};
+use crate::exit::CliExit;
 use crate::interrupt;
-use crate::print::{Out, indented};
+use crate::printer::{Printer, indented};
 use crate::progress::Bar;
-use crate::session::{Session, catalog};
+use crate::session::{Session, catalog, command_line};
 
-/// What is left of an import that is interrupted.
-const KEPT: &str = "what was written is kept; the same import again goes on there";
+/// The state after an interrupted import.
+const INTERRUPTED_NOTE: &str = "what was written is kept; repeat the import to continue";
 
-/// Imports it.
-pub async fn execute(global: &Global, import: &Import, out: Out) -> Result<Exit, Failure> {
+/// Imports from a file, a folder or a server.
+pub async fn execute(global: &GlobalArgs, import: &ImportArgs, out: Printer) -> Result<CliExit, CliError> {
     let catalog = catalog()?;
     let from = &import.from;
     if is_stdio(from) {
         if import.tree {
-            return Err(failure::usage("a tree is a folder; name one in place of `-`"));
+            return Err(error::usage("--tree reads a folder; name one instead of `-`"));
         }
-        let lines = LineReader::new(BufReader::new(kept()?), "standard input", catalog.clone());
-        return moved(global, lines, &catalog, out).await;
+        let lines = LineReader::new(BufReader::new(buffer_stdin()?), "standard input", catalog.clone());
+        return import_from(global, lines, &catalog, out).await;
     }
-    if let Some(url) = database(from)? {
+    if let Some(url) = server_url(from)? {
         if import.tree {
-            return Err(failure::usage("a tree is a folder, and this names a server"));
+            return Err(error::usage("--tree reads a folder, but the source is the URL of a server"));
         }
-        // Before the store is opened: a server that is none leaves no store behind.
-        return carried(global, &OlderMongoDb::open(url).await?, out).await;
+        // This precedes the opening of the store: a failed connection leaves no store behind.
+        return import_legacy(global, &LegacyMongoDb::open(url).await?, out).await;
     }
     if !from.is_dir() {
         if import.tree {
-            return Err(failure::usage(format!("{} is no folder, so it is no tree", from.display())));
+            return Err(error::usage(format!("{} is not a folder; --tree reads a folder", from.display())));
         }
-        return moved(global, file_reader(from, catalog.clone())?, &catalog, out).await;
+        return import_from(global, file_reader(from, catalog.clone())?, &catalog, out).await;
     }
     if from.join(MANIFEST).exists() || import.tree {
-        return moved(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
+        return import_from(global, TreeReader::open(from, catalog.clone())?, &catalog, out).await;
     }
-    if Older::is(from) { carried(global, &Older::open(from)?, out).await } else { Err(unknown_folder(from)) }
+    if LegacyDirectory::detect(from) {
+        import_legacy(global, &LegacyDirectory::open(from)?, out).await
+    } else {
+        Err(unknown_folder(from))
+    }
 }
 
-/// The URL of a server, where `from` is one.
-fn database(from: &Path) -> Result<Option<&str>, Failure> {
-    match meant_as_url(from) {
+/// Returns the URL of a server, if `from` is one.
+fn server_url(from: &Path) -> Result<Option<&str>, CliError> {
+    match as_server_url(from) {
         Some(url) if url.starts_with("mongodb://") || url.starts_with("mongodb+srv://") => Ok(Some(url)),
-        // It may hold a password, so it is not taken for the name of a file, and named.
+        // The URL may hold a password, so it is not treated as a file name and repeated.
         Some(url) if !from.exists() => {
-            let shown = open::aloud(url);
-            Err(failure::usage(format!("`{shown}` is neither a file nor a database on MongoDB (mongodb://HOST/cvm)")))
+            let shown = open::redact_url(url);
+            Err(error::usage(format!(
+                "`{shown}` is neither an existing file nor a MongoDB database (mongodb://HOST/cvm)"
+            )))
         }
         _ => Ok(None),
     }
 }
 
-/// Takes over what an older CVM kept.
-async fn carried(global: &Global, older: &dyn OlderDatabase, out: Out) -> Result<Exit, Failure> {
+/// Imports the data of an older CVM.
+async fn import_legacy(global: &GlobalArgs, older: &dyn LegacyDatabase, out: Printer) -> Result<CliExit, CliError> {
     let bar = Bar::new(out);
-    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
-    let carrying = session.engine.carry_database(older, compiled, |progress| bar.show(progress));
-    let carried = interrupt::unless(KEPT, carrying).await;
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
+    let carrying = session.engine.import_legacy(older, compile_bytecode, |progress| bar.show(progress));
+    let carried = interrupt::run_interruptible(INTERRUPTED_NOTE, carrying).await;
     bar.clear();
-    session.end(carried.and_then(|carried| say_carried(&session, &carried))).await
+    session.finish(carried.and_then(|carried| print_legacy_import(&session, &carried))).await
 }
 
-/// Bytecode of a source, and by what it was made.
-fn compiled(name: &str, source: &str) -> Result<(Vec<WireInstruction>, String), String> {
-    let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first(&found))?;
+/// Compiles a source. Returns the bytecode and the name of the compiler.
+fn compile_bytecode(name: &str, source: &str) -> Result<(Vec<Instruction>, String), String> {
+    let compiled = compile(&format!("{name}.ts"), source).map_err(|found| crate::compile::first_error(&found))?;
     Ok((compiled.bytecode, crate::compile::COMPILER.to_owned()))
 }
 
-fn say_carried(session: &Session, carried: &Carried) -> Result<Exit, Failure> {
-    let Carried { programs, executions, left } = carried;
-    if session.out.json() {
+fn print_legacy_import(session: &Session, carried: &LegacyImportReport) -> Result<CliExit, CliError> {
+    let LegacyImportReport { programs, executions, left } = carried;
+    if session.out.is_json() {
         session.out.value(carried)?;
-        return Ok(Exit::Done);
+        return Ok(CliExit::Done);
     }
     session.out.line(&format!("{} programs and {} executions imported", programs.len(), executions.len()))?;
     if !left.is_empty() {
-        session.out.line(&format!("{} not imported, or not all of it:", left.len()))?;
+        session.out.line(&format!("{} not imported, or only in part:", left.len()))?;
         let lines: Vec<String> =
             left.iter().map(|l| format!("  {} {}: {}", l.what, l.id, indented(&l.why, 4))).collect();
         session.out.lines(&lines)?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// Standard input in a file that has no name and is gone with the process: all of it is checked before anything is written.
-fn kept() -> Result<File, Failure> {
-    let unreadable = |error| failure::io("standard input cannot be kept for checking", &error);
+/// Copies standard input to a temporary file without a name: all of it is checked before anything is written.
+fn buffer_stdin() -> Result<File, CliError> {
+    let unreadable = |error| error::io("standard input cannot be copied to a temporary file", &error);
     let mut file = tempfile::tempfile().map_err(unreadable)?;
     io::copy(&mut io::stdin().lock(), &mut file).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     Ok(file)
 }
 
-async fn moved<S: Source>(global: &Global, mut source: S, catalog: &Catalog, out: Out) -> Result<Exit, Failure> {
+async fn import_from<S: ImportSource>(
+    global: &GlobalArgs,
+    mut source: S,
+    catalog: &Catalog,
+    out: Printer,
+) -> Result<CliExit, CliError> {
     let bar = Bar::new(out);
-    // Before the store is opened: a file that is none leaves no store behind.
+    // This precedes the opening of the store: a file that is not an export leaves no store behind.
     let checked = check(&mut source, catalog, |progress| bar.show(progress))?;
-    let session = Session::open(global, Missing::Create, Settings::default(), out).await?;
+    let session = Session::open(global, MissingStore::Create, Settings::default(), out).await?;
     let importing = session.engine.import(&mut source, &checked, |progress| bar.show(progress));
-    let imported = interrupt::unless(KEPT, importing).await;
+    let imported = interrupt::run_interruptible(INTERRUPTED_NOTE, importing).await;
     bar.clear();
-    session.end(imported.and_then(|imported| say(&session, &imported))).await
+    session.finish(imported.and_then(|imported| print_summary(&session, &imported))).await
 }
 
-fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
-    let Imported { summary, written, there } = imported;
-    if session.out.json() {
+fn print_summary(session: &Session, imported: &ImportReport) -> Result<CliExit, CliError> {
+    let ImportReport { summary, written, already_present } = imported;
+    if session.out.is_json() {
         session.out.value(&json!({
             "documents": summary.documents(),
             "commands": summary.ledger(),
             "written": written,
-            "there": there,
+            "there": already_present,
             "counts": summary.counts,
             "contents": summary.contents,
         }))?;
@@ -136,21 +147,24 @@ fn say(session: &Session, imported: &Imported) -> Result<Exit, Failure> {
         let (documents, ledger) = (summary.documents(), summary.ledger());
         session.out.line(&format!(
             "{documents} documents and the results of {ledger} commands imported: {}",
-            match there {
+            match already_present {
                 0 => "all new".to_owned(),
-                there => format!("{written} new, {there} were there already"),
+                present => format!("{written} new, {present} already present"),
             }
         ))?;
-        session.out.remark(&format!("contents {}, read again from the store", summary.contents));
+        session.out.remark(&format!("contents {}, verified by reading the store", summary.contents));
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-fn unknown_folder(folder: &Path) -> Failure {
+fn unknown_folder(folder: &Path) -> CliError {
     let shown = folder.display();
     let message = match folder.join("runstate.json").exists() {
-        true => format!("{shown} is a store, no export; export it first: runstate --store file:{shown} export FILE"),
+        true => {
+            let export = command_line(Some(&format!("file:{shown}")), "export FILE");
+            format!("{shown} is a store, not an export; export it first: {export}")
+        }
         false => format!("{shown} is neither an export (it has no {MANIFEST}) nor a directory of the older CVM"),
     };
-    failure::usage(message)
+    error::usage(message)
 }

@@ -1,60 +1,64 @@
-//! `info`: what a store is and holds.
+//! `info`: shows what a store is and holds.
 
 use std::collections::BTreeMap;
 
 use runstate::engine::open::StoreUrl;
 use runstate::engine::{Error, Info};
 use runstate::store::file::NativeFs;
-use runstate::store::file::check::{Files, files_on};
+use runstate::store::file::check::{DiskUsage, disk_usage_on};
 use serde_json::{Value as Json, json};
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 
-use super::verify::bytes;
+use super::verify::format_bytes;
+use crate::json_output::SummaryJson;
 use crate::session::Session;
-use crate::told::ToldSummary;
 
-/// Where facts begin.
-const FACT: usize = 14;
+/// The column in which values begin.
+const LABEL_WIDTH: usize = 14;
 
-/// Shows it.
-pub async fn execute(session: &Session) -> Result<Exit, Failure> {
+/// Prints the properties and contents of the store.
+pub async fn execute(session: &Session) -> Result<CliExit, CliError> {
     let info = session.engine.info().await?;
     let files = files(session).await?;
-    if session.out.json() {
-        let mut told = told(session, &info);
-        told["files"] = json!(files);
-        session.out.value(&told)?;
+    if session.out.is_json() {
+        let mut output = to_json(session, &info);
+        output["files"] = json!(files);
+        session.out.value(&output)?;
     } else {
-        let mut facts = facts(session, &info);
-        facts.extend(files.iter().flat_map(sizes));
+        let mut facts = info_lines(session, &info);
+        facts.extend(files.iter().flat_map(file_size_lines));
         session.out.lines(&facts)?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// What is on the disk, where the store is on one.
-async fn files(session: &Session) -> Result<Option<Files>, Error> {
+/// Returns the disk usage of a file store.
+async fn files(session: &Session) -> Result<Option<DiskUsage>, Error> {
     match StoreUrl::parse(&session.url())? {
         StoreUrl::File { directory, single_process } => {
-            Ok(Some(files_on(&NativeFs::new(directory, single_process)).await?))
+            Ok(Some(disk_usage_on(&NativeFs::new(directory, single_process)).await?))
         }
         _ => Ok(None),
     }
 }
 
-fn sizes(files: &Files) -> [String; 4] {
+fn file_size_lines(files: &DiskUsage) -> [String; 4] {
     [
-        format!("{:FACT$}{}", "files", bytes(files.bytes)),
-        format!("  snapshot {}: {}", files.snapshot, bytes(files.snapshot_bytes)),
-        format!("  {} commits behind it: {}", files.commits, bytes(files.commit_bytes)),
-        format!("  to be compacted: {}; reserve: {}", bytes(files.superfluous_bytes), bytes(files.reserve_bytes)),
+        format!("{:LABEL_WIDTH$}{}", "files", format_bytes(files.bytes)),
+        format!("  snapshot {}: {}", files.snapshot, format_bytes(files.snapshot_bytes)),
+        format!("  {} commits after it: {}", files.commits, format_bytes(files.commit_bytes)),
+        format!(
+            "  to be compacted: {}; reserve: {}",
+            format_bytes(files.superfluous_bytes),
+            format_bytes(files.reserve_bytes)
+        ),
     ]
 }
 
-fn told(session: &Session, info: &Info) -> Json {
-    let (oldest, newest) = (info.oldest.as_ref().map(ToldSummary::from), info.newest.as_ref().map(ToldSummary::from));
+fn to_json(session: &Session, info: &Info) -> Json {
+    let (oldest, newest) = (info.oldest.as_ref().map(SummaryJson::from), info.newest.as_ref().map(SummaryJson::from));
     let can = &info.capabilities;
     json!({
         "url": session.url(),
@@ -76,17 +80,17 @@ fn told(session: &Session, info: &Info) -> Json {
         "executions": info.executions,
         "oldest": oldest,
         "newest": newest,
-        "oldestWaiting": info.oldest_waiting.as_ref().map(ToldSummary::from),
-        "facts": info.facts.iter().map(|fact| (fact.name, &fact.value)).collect::<BTreeMap<_, _>>(),
+        "oldestWaiting": info.oldest_waiting.as_ref().map(SummaryJson::from),
+        "facts": info.properties.iter().map(|fact| (fact.name, &fact.value)).collect::<BTreeMap<_, _>>(),
     })
 }
 
-fn facts(session: &Session, info: &Info) -> Vec<String> {
-    let fact = |name: &str, value: &str| format!("{name:FACT$}{value}");
+fn info_lines(session: &Session, info: &Info) -> Vec<String> {
+    let fact = |name: &str, value: &str| format!("{name:LABEL_WIDTH$}{value}");
     let mut facts = vec![fact("store", &session.url()), fact("kind", info.capabilities.name)];
     facts.extend(session.store_id.iter().map(|id| fact("id", id)));
-    facts.push(fact("health", &info.health.as_ref().map_or_else(|| "whole".to_owned(), ToString::to_string)));
-    facts.push(fact("can", &abilities(info)));
+    facts.push(fact("health", &info.health.as_ref().map_or_else(|| "ok".to_owned(), ToString::to_string)));
+    facts.push(fact("capabilities", &capability_names(info)));
     let statuses: Vec<String> = info.executions.iter().map(|(status, n)| format!("{n} {status}")).collect();
     facts.push(fact("executions", "none"));
     if let Some(last) = facts.last_mut().filter(|_| !statuses.is_empty()) {
@@ -102,12 +106,12 @@ fn facts(session: &Session, info: &Info) -> Vec<String> {
         let count = collection.documents.map_or_else(|| "?".to_owned(), |n| n.to_string());
         format!("  {:width$}  {count:>8}", collection.name)
     }));
-    facts.extend(info.facts.iter().flat_map(|fact| of_store(fact.name, &fact.value)));
+    facts.extend(info.properties.iter().flat_map(|fact| store_detail_lines(fact.name, &fact.value)));
     facts
 }
 
-/// What the store tells of itself: a value beside its name, several below it.
-fn of_store(name: &str, value: &Json) -> Vec<String> {
+/// Formats a property that the store reports: one value on its line, several values below it.
+fn store_detail_lines(name: &str, value: &Json) -> Vec<String> {
     let one = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let below: Vec<String> = match value {
         Json::Array(items) if items.is_empty() => return vec![format!("{name}: none")],
@@ -128,15 +132,15 @@ fn of_store(name: &str, value: &Json) -> Vec<String> {
     std::iter::once(name.to_owned()).chain(below).collect()
 }
 
-fn abilities(info: &Info) -> String {
+fn capability_names(info: &Info) -> String {
     let c = &info.capabilities;
     let named = [
-        (c.durable, "keeps what it acknowledged"),
-        (c.shared, "is shared by processes"),
-        (c.native_ttl, "expires by itself"),
-        (c.change_feed, "tells changes"),
-        (c.aggregate, "counts"),
-        (c.text, "finds words"),
+        (c.durable, "durable"),
+        (c.shared, "multi-process"),
+        (c.native_ttl, "native TTL"),
+        (c.change_feed, "change feed"),
+        (c.aggregate, "aggregates"),
+        (c.text, "text search"),
     ];
     named.iter().filter(|(can, _)| *can).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! `logs`: what the log says of an execution or of all, and with `--follow` what is still to come.
+//! `logs`: prints the log of an execution or of all, and with `--follow` new rows.
 
 use std::collections::VecDeque;
 
@@ -6,78 +6,78 @@ use runstate::domain::cvm::Status;
 use runstate::engine::{LogListing, LogRow};
 use serde_json::Value as Json;
 
-use super::follow::{changed, now};
-use super::program::operation;
-use crate::args::Logs;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use super::follow::{current_position, wait_for_change};
+use super::program::operation_name;
+use crate::args::LogsArgs;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt;
+use crate::json_output;
 use crate::session::Session;
-use crate::table::{fitting, room};
-use crate::told;
+use crate::table::{fit_line, terminal_width};
 
-/// Rows that are read at once.
-const PAGE: u32 = 1_000;
+/// Rows per page.
+const PAGE_ROWS: u32 = 1_000;
 
-/// Prints it.
-pub async fn execute(session: &Session, logs: Logs) -> Result<Exit, Failure> {
-    let Logs { id, limit, event, since, before, follow } = logs;
+/// Prints the log.
+pub async fn execute(session: &Session, logs: LogsArgs) -> Result<CliExit, CliError> {
+    let LogsArgs { id, limit, event, since, before, follow } = logs;
     let now_is = session.engine.now();
     let listing = LogListing {
         execution: id.clone(),
         event: event.map(|event| event.name().to_owned()),
-        since: since.map(|since| since.at(now_is)),
-        before: before.map(|before| before.at(now_is)),
-        limit: Some(PAGE),
+        since: since.map(|since| since.resolve(now_is)),
+        before: before.map(|before| before.resolve(now_is)),
+        limit: Some(PAGE_ROWS),
         ..LogListing::default()
     };
-    let mut reading = Reading { session, listing };
+    let mut reading = LogReader { session, listing };
     let Some(id) = id.filter(|_| follow) else {
-        return printed(session, reading, limit).await;
+        return print_once(session, reading, limit).await;
     };
-    interrupt::ends_the_process();
-    // A position is taken before each look, so that what is written between the two is told.
-    let (mut position, mut limit) = (now(session).await?, limit);
+    interrupt::exit_on_ctrl_c();
+    // The position is read before each poll, so that rows between the two are not missed.
+    let (mut position, mut limit) = (current_position(session).await?, limit);
     loop {
-        // The status is read before the rows: what ended it is among them.
-        let status = session.cvm.stands(&id).await?.reached.status;
+        // The status is read before the rows: the row about the end is then among them.
+        let status = session.cvm.status(&id).await?.reached.status;
         reading.print(limit.take()).await?;
         if matches!(status, Status::Complete | Status::Error | Status::Cancelled) {
             session.out.remark(&format!("{id} is {}", status.as_str()));
-            return Ok(Exit::of(status));
+            return Ok(CliExit::from_status(status));
         }
-        position = changed(session, position, &id).await?;
+        position = wait_for_change(session, position, &id).await?;
     }
 }
 
-/// Prints what is there.
-async fn printed(session: &Session, mut reading: Reading<'_>, limit: Option<u32>) -> Result<Exit, Failure> {
+/// Prints the stored rows.
+async fn print_once(session: &Session, mut reading: LogReader<'_>, limit: Option<u32>) -> Result<CliExit, CliError> {
     if let Some(id) = &reading.listing.execution {
-        session.cvm.stands(id).await?;
+        session.cvm.status(id).await?;
     }
     if reading.print(limit).await? == 0 {
         let whose = reading.listing.execution.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
         session.out.remark(&format!("nothing in the log{whose}"));
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// A log that is read on.
-struct Reading<'a> {
+/// Reads a log from where it stopped.
+struct LogReader<'a> {
     session: &'a Session,
-    /// What is asked for, behind what was read.
+    /// The filter, and the position after the rows that were read.
     listing: LogListing,
 }
 
-impl Reading<'_> {
-    /// Prints what came since, of more than `limit` the newest; how many that were.
-    async fn print(&mut self, limit: Option<u32>) -> Result<usize, Failure> {
+impl LogReader<'_> {
+    /// Prints new rows, at most the newest `limit`. Returns the number of printed rows.
+    async fn print(&mut self, limit: Option<u32>) -> Result<usize, CliError> {
         let (mut newest, mut printed) = (VecDeque::new(), 0);
         loop {
             let page = self.session.cvm.list_logs(&self.listing).await?;
             self.listing.after = page.next;
             match limit {
-                None => printed += self.say(page.rows.into_iter())?,
+                None => printed += self.print_rows(page.rows.into_iter())?,
                 Some(limit) => {
                     for row in page.rows {
                         newest.push_back(row);
@@ -88,37 +88,37 @@ impl Reading<'_> {
                 }
             }
             if !page.more {
-                return Ok(printed + self.say(newest.into_iter())?);
+                return Ok(printed + self.print_rows(newest.into_iter())?);
             }
         }
     }
 
-    fn say(&self, rows: impl Iterator<Item = LogRow>) -> Result<usize, Failure> {
+    fn print_rows(&self, rows: impl Iterator<Item = LogRow>) -> Result<usize, CliError> {
         let out = self.session.out;
-        if out.json() {
-            let rows: Vec<Json> = rows.map(|row| told::log(&row)).collect();
+        if out.is_json() {
+            let rows: Vec<Json> = rows.map(|row| json_output::log_json(&row)).collect();
             out.values(&rows)?;
             return Ok(rows.len());
         }
-        let (room, all) = (room(), self.listing.execution.is_none());
+        let (room, all) = (terminal_width(), self.listing.execution.is_none());
         let of = |row: &LogRow| if all { format!("{}  ", row.execution_id) } else { String::new() };
-        let lines: Vec<String> = rows.map(|row| fitting(&format!("{}{}", of(&row), line(&row)), room)).collect();
-        out.painted(&lines)?;
+        let lines: Vec<String> = rows.map(|row| fit_line(&format!("{}{}", of(&row), format_row(&row)), room)).collect();
+        out.styled_lines(&lines)?;
         Ok(lines.len())
     }
 }
 
-/// A row as people read it.
-fn line(row: &LogRow) -> String {
+/// Formats a row for people.
+fn format_row(row: &LogRow) -> String {
     let (at, event) = (row.timestamp.to_rfc3339(), row.event.as_str());
-    let said = said(event, &row.details);
-    format!("{at:<24}  {event:<11}  {said}").trim_end().to_owned()
+    let text = event_text(event, &row.details);
+    format!("{at:<24}  {event:<11}  {text}").trim_end().to_owned()
 }
 
-fn said(event: &str, details: &Json) -> String {
+fn event_text(event: &str, details: &Json) -> String {
     let text = |name: &str| details[name].as_str().unwrap_or_default();
     match event {
-        "instruction" | "history" => instruction(details),
+        "instruction" | "history" => instruction_text(details),
         "cc_call" => format!("call {} (line {})", text("callId"), details["line"]),
         "error" if details.get("dropped").is_some() => {
             format!("the {} under `{}` was dropped: {}", text("dropped"), text("key"), text("message"))
@@ -128,18 +128,18 @@ fn said(event: &str, details: &Json) -> String {
             format!("{}: {} (line {line}, column {column})", text("name"), text("message"))
         }
         "complete" => format!("after {} instructions", details["instructionsExecuted"]),
-        // Of a newer program.
+        // An event of a newer version.
         _ => details.to_string(),
     }
 }
 
-/// Where it stood, what it did, and the operands after it.
-fn instruction(details: &Json) -> String {
+/// Formats the position, the instruction and the operands after it.
+fn instruction_text(details: &Json) -> String {
     let instruction = &details["instruction"];
     let arg = instruction.get("arg").map(Json::to_string).unwrap_or_default();
-    let done = format!("{} {arg}", operation(instruction));
+    let done = format!("{} {arg}", operation_name(instruction));
     let took = details["executionTimeUs"].as_u64().map(|us| format!("  {us}us")).unwrap_or_default();
-    // Of an imported history it is not known whether they were there before or after.
+    // An imported history does not record whether the operands are those before or after.
     let operands = details.get("stackAfter").or_else(|| details.get("stack")).unwrap_or(&Json::Null);
     format!("{:>5}  {done:<24}  {operands}{took}", details["pc"].to_string())
 }
@@ -152,10 +152,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_is_said_in_a_line() {
+    fn every_event_is_printed_in_one_line() {
         let row = |event: &str, details: Json| {
             let timestamp = Timestamp::from_millis(1_705_744_800_120);
-            line(&LogRow { event: event.to_owned(), timestamp, details, ..LogRow::default() })
+            format_row(&LogRow { event: event.to_owned(), timestamp, details, ..LogRow::default() })
         };
         let lines = [
             row(

@@ -1,17 +1,17 @@
-//! `next`: an execution that was left running, to its next stop.
+//! `next`: continues an execution that was left running, to its next stop.
 
 use runstate::id::CommandId;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 
-/// Continues it.
-pub async fn execute(session: &Session, id: &str, command: Option<CommandId>) -> Result<Exit, Failure> {
-    let interrupt = Interrupt::watch(session.out);
-    interrupt.driving(id, session.resume(id));
-    let seen = session.seen(id).await?;
-    session.cvm.next(id, command.as_ref()).await?;
-    session.stands(id, seen).await
+/// Continues the execution.
+pub async fn next(session: &Session, id: &str, command: Option<CommandId>) -> Result<CliExit, CliError> {
+    let interrupt = Interrupt::watch(session);
+    interrupt.set_driving(id, session.resume_command(id));
+    let position = session.output_position(id).await?;
+    session.cvm.resume(id, command.as_ref()).await?;
+    session.show_status(id, position).await
 }

@@ -1,21 +1,21 @@
-//! `output`: what an execution has printed.
+//! `output`: prints the output of an execution.
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::session::Session;
 
-/// Prints it, and with `follow` what is still to come: line by line, for programs a JSON text a line.
-pub async fn execute(session: &Session, id: &str, follow: bool) -> Result<Exit, Failure> {
+/// Prints the output, and with `follow` new lines too. For programs, each line is a JSON string.
+pub async fn execute(session: &Session, id: &str, follow: bool) -> Result<CliExit, CliError> {
     if follow {
-        return super::follow::execute(session, id).await;
+        return super::follow::follow_output(session, id).await;
     }
     session.print(&session.cvm.output(id).await?)?;
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
 impl Session {
-    /// Lines that an execution printed.
-    pub fn print(&self, lines: &[String]) -> Result<(), Failure> {
-        if self.out.json() { self.out.values(lines) } else { self.out.lines(lines) }
+    /// Prints lines of an execution's output.
+    pub fn print(&self, lines: &[String]) -> Result<(), CliError> {
+        if self.out.is_json() { self.out.values(lines) } else { self.out.lines(lines) }
     }
 }

@@ -1,20 +1,20 @@
-//! `prepare`: the store is there, and ready for this version. Opening it has done that; nothing of what is in it is read.
+//! `prepare`: makes a store ready for this version. Opening the store does it; no document is read.
 
 use serde_json::json;
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::session::Session;
 
-/// Says so, unless it can only be read.
-pub fn execute(session: &Session) -> Result<Exit, Failure> {
-    if let Some(why) = session.engine.store().health() {
+/// Reports that the store is ready, or fails if it is read-only.
+pub fn prepare(session: &Session) -> Result<CliExit, CliError> {
+    if let Some(why) = session.engine.store().read_only_reason() {
         return Err(runstate::engine::Error::from(why).into());
     }
-    if session.out.json() {
+    if session.out.is_json() {
         session.out.value(&json!({"url": session.url(), "storeId": session.store_id, "ready": true}))?;
     } else {
         session.out.line(&format!("{} is ready", session.url()))?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }

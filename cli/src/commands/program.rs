@@ -1,38 +1,38 @@
-//! `program show` and `program rm`.
+//! `program show` and `program rm`: prints one program, and removes programs.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 
-use runstate::code::Code;
 use runstate::engine::{ProgramSummary, VersionSummary};
+use runstate::error_code::ErrorCode;
 use runstate::vm::op::Op;
 use serde_json::{Value as Json, json};
 
-use super::delete::{KEPT, confirmed};
-use super::named::{Named, One};
-use super::programs::TIMES;
-use super::show::fact;
-use super::verify::bytes;
-use crate::args::ShowProgram;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use super::delete::{INTERRUPTED_NOTE, confirm};
+use super::programs::TIME_FIELDS;
+use super::show::label_line;
+use super::target::{Target, Targets};
+use super::verify::format_bytes;
+use crate::args::ShowProgramArgs;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt;
+use crate::json_output::with_times;
 use crate::progress::Bar;
 use crate::session::Session;
-use crate::table::{Cell, Column, Table, room};
-use crate::told::with_times;
+use crate::table::{Cell, TableColumn, TextTable, terminal_width};
 
 /// One version of a program.
-struct Shown {
-    /// The program, where no version was named.
+struct ProgramDetails {
+    /// The program, if no version was given.
     program: Option<ProgramSummary>,
     version: VersionSummary,
     source: String,
     bytecode: Json,
 }
 
-impl Shown {
-    async fn read(session: &Session, name: &str, version: Option<u32>) -> Result<Self, Failure> {
+impl ProgramDetails {
+    async fn read(session: &Session, name: &str, version: Option<u32>) -> Result<Self, CliError> {
         if let Some(version) = version {
             let view = session.cvm.version(name, version).await?;
             return Ok(Self { program: None, version: view.summary, source: view.source, bytecode: view.bytecode });
@@ -51,44 +51,53 @@ impl Shown {
     }
 }
 
-/// Shows one.
-pub async fn show(session: &Session, asked: &ShowProgram) -> Result<Exit, Failure> {
+/// Prints a program.
+pub async fn show(session: &Session, asked: &ShowProgramArgs) -> Result<CliExit, CliError> {
     let out = session.out;
     let name = match (&asked.name, &asked.id) {
         (Some(name), _) => name.clone(),
         (None, id) => session.cvm.program_by_id(id.as_deref().unwrap_or_default()).await?.summary.name,
     };
     let name = name.as_str();
-    let shown = Shown::read(session, name, asked.version).await?;
+    let shown = ProgramDetails::read(session, name, asked.version).await?;
     if asked.source {
-        if out.json() { out.value(&shown.source)? } else { out.exactly(&shown.source)? }
+        if out.is_json() { out.value(&shown.source)? } else { out.raw(&shown.source)? }
     } else if asked.bytecode {
-        if out.json() { out.value(&shown.bytecode)? } else { out.painted(&listing(session, &shown.bytecode))? }
+        if out.is_json() {
+            out.value(&shown.bytecode)?
+        } else {
+            out.styled_lines(&bytecode_lines(session, &shown.bytecode))?
+        }
     } else {
         let statuses = session.cvm.statuses(Some(name)).await?;
-        if out.json() {
-            out.value(&told(&shown, &statuses))?
+        if out.is_json() {
+            out.value(&to_json(&shown, &statuses))?
         } else {
-            out.painted(&facts(session, name, &shown, &statuses))?
+            out.styled_lines(&detail_lines(session, name, &shown, &statuses))?
         }
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// As programs read it: the bytecode is asked for by itself.
-fn told(shown: &Shown, statuses: &BTreeMap<String, u64>) -> Json {
-    let mut told = match &shown.program {
-        Some(program) => with_times(program, &TIMES),
-        None => with_times(&shown.version, &TIMES),
+/// Returns the JSON of a program, without its bytecode, which has a flag of its own.
+fn to_json(shown: &ProgramDetails, statuses: &BTreeMap<String, u64>) -> Json {
+    let mut output = match &shown.program {
+        Some(program) => with_times(program, &TIME_FIELDS),
+        None => with_times(&shown.version, &TIME_FIELDS),
     };
-    told["source"] = json!(shown.source);
-    told["executions"] = json!(statuses);
-    told
+    output["source"] = json!(shown.source);
+    output["executions"] = json!(statuses);
+    output
 }
 
-fn facts(session: &Session, name: &str, shown: &Shown, statuses: &BTreeMap<String, u64>) -> Vec<String> {
-    let fact = |what: &str, value: &str| fact(session.out.paint(), what, value);
-    let Shown { program, version, source, bytecode } = shown;
+fn detail_lines(
+    session: &Session,
+    name: &str,
+    shown: &ProgramDetails,
+    statuses: &BTreeMap<String, u64>,
+) -> Vec<String> {
+    let fact = |what: &str, value: &str| label_line(session.out.paint(), what, value);
+    let ProgramDetails { program, version, source, bytecode } = shown;
     let number = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let mut facts = vec![fact("program", name), fact("version", &number(version.program_version))];
     if let Some(program) = program {
@@ -102,104 +111,109 @@ fn facts(session: &Session, name: &str, shown: &Shown, statuses: &BTreeMap<Strin
     facts.extend(version.created.map(|at| fact(loaded, &at.to_string())));
     facts.push(fact(
         "source",
-        &format!("{}, {}", number_of(source.lines().count(), "line"), bytes(source.len() as u64)),
+        &format!("{}, {}", pluralize(source.lines().count(), "line"), format_bytes(source.len() as u64)),
     ));
     let compiler = version.compiler.as_deref().unwrap_or("?");
-    let instructions = number_of(bytecode.as_array().map_or(0, Vec::len), "instruction");
+    let instructions = pluralize(bytecode.as_array().map_or(0, Vec::len), "instruction");
     let of = number(version.bytecode_version);
     facts.push(fact("bytecode", &format!("{instructions}, version {of}, by {compiler}")));
-    // They are those of all versions.
+    // The counts are those of all versions.
     if program.is_some() {
-        facts.push(fact("executions", &counted(statuses)));
+        facts.push(fact("executions", &format_counts(statuses)));
     }
     facts
 }
 
-/// `1 line`, `2 lines`
-fn number_of(n: usize, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+/// Formats a number with its noun: `1 line`, `2 lines`.
+fn pluralize(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// `2 complete, 1 waiting_cc`
-pub fn counted(statuses: &BTreeMap<String, u64>) -> String {
+/// Formats counts by status: `2 complete, 1 waiting_cc`.
+pub fn format_counts(statuses: &BTreeMap<String, u64>) -> String {
     let some = statuses.iter().filter(|(_, n)| **n > 0).map(|(status, n)| format!("{n} {status}"));
     let text = some.collect::<Vec<_>>().join(", ");
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-/// An instruction a line.
-fn listing(session: &Session, bytecode: &Json) -> Vec<String> {
-    let mut table =
-        Table::new([Column::number("PC"), Column::number("LINE"), Column::text("OP"), Column::text("ARG").cut(12, 40)]);
+/// Formats the bytecode, one instruction per line.
+fn bytecode_lines(session: &Session, bytecode: &Json) -> Vec<String> {
+    let mut table = TextTable::new([
+        TableColumn::number("PC"),
+        TableColumn::number("LINE"),
+        TableColumn::text("OP"),
+        TableColumn::text("ARG").shrinkable(12, 40),
+    ]);
     for (pc, instruction) in bytecode.as_array().into_iter().flatten().enumerate() {
         let line = instruction["line"].as_u64().unwrap_or_default();
-        table.row([
+        table.push_row([
             Cell::from(pc.to_string().as_str()),
             Cell::from(line.to_string().as_str()),
-            Cell::from(operation(instruction).as_str()),
+            Cell::from(operation_name(instruction).as_str()),
             Cell::from(instruction.get("arg").map(Json::to_string).unwrap_or_default().as_str()),
         ]);
     }
-    table.lines(room(), session.out.paint())
+    table.lines(terminal_width(), session.out.paint())
 }
 
-/// The name of an instruction's operation, its number where this version knows none.
-pub fn operation(instruction: &Json) -> String {
+/// Returns the name of an instruction's operation, or its number if this version does not know it.
+pub fn operation_name(instruction: &Json) -> String {
     let number = instruction["op"].as_u64();
     let name = number.and_then(Op::from_code).map(|op| op.name().to_owned());
     name.unwrap_or_else(|| instruction["op"].to_string())
 }
 
-/// Removes them; `yes`: without a question.
-pub async fn remove(session: &Session, named: Named, yes: bool) -> Result<Exit, Failure> {
+/// Removes the programs; `yes`: without confirmation.
+pub async fn remove(session: &Session, named: Targets, yes: bool) -> Result<CliExit, CliError> {
     let lost = "with all versions";
-    if !yes && io::stdin().is_terminal() && !confirmed(session, "Remove", &named, lost).await? {
+    if !yes && io::stdin().is_terminal() && !confirm(session, "Remove", &named, lost).await? {
         session.out.remark("nothing was removed");
-        return Ok(Exit::Rejected);
+        return Ok(CliExit::Rejected);
     }
-    let bar = Bar::counting(session.out, "removing", named.all().len());
-    let removed = interrupt::unless(KEPT, each(session, &named, &bar)).await;
+    let bar = Bar::with_total(session.out, "removing", named.all().len());
+    let removed = interrupt::run_interruptible(INTERRUPTED_NOTE, remove_each(session, &named, &bar)).await;
     bar.clear();
     removed
 }
 
-async fn each(session: &Session, named: &Named, bar: &Bar) -> Result<Exit, Failure> {
-    let mut worst = Exit::Done;
+async fn remove_each(session: &Session, named: &Targets, bar: &Bar) -> Result<CliExit, CliError> {
+    let mut worst = CliExit::Done;
     for one in named.all() {
-        let exit = match one_of(session, one).await {
-            Ok(()) => bar.step(|| said(session, &one.id))?,
-            Err(failure) if named.alone().is_some() => return Err(failure),
-            Err(failure) => bar.step(|| session.out.refused("program", &one.id, failure))?,
+        let exit = match remove_one(session, one).await {
+            Ok(()) => bar.step(|| print_removed(session, &one.id))?,
+            Err(failure) if named.single().is_some() => return Err(failure),
+            Err(failure) => bar.step(|| session.out.report_rejection("program", &one.id, failure))?,
         };
-        worst = worst.graver(exit);
+        worst = worst.most_severe(exit);
     }
     Ok(worst)
 }
 
-async fn one_of(session: &Session, One { id: name, command }: &One) -> Result<(), Failure> {
+async fn remove_one(session: &Session, Target { id: name, command }: &Target) -> Result<(), CliError> {
     let Err(error) = session.cvm.remove_program(name, command.as_ref()).await else { return Ok(()) };
-    if error.code != Code::InUse {
+    if error.code != ErrorCode::InUse {
         return Err(error.into());
     }
     let statuses = session.cvm.statuses(Some(name)).await?;
     let all: u64 = statuses.values().sum();
     let hint = || {
         format!(
-            ". It has {all} ({}): `{}` lists them, `{}` ends those that have not ended, `{}` deletes them",
-            counted(&statuses),
-            session.flagged("list", "--program", name),
-            session.line("cancel ID…"),
-            session.line("delete ID…")
+            ". It has {} ({}). List them with `{}`, cancel the active ones with `{}`, delete them with `{}`",
+            pluralize(usize::try_from(all).unwrap_or(usize::MAX), "execution"),
+            format_counts(&statuses),
+            session.invocation_with_flag("list", "--program", name),
+            session.command_line("cancel ID…"),
+            session.command_line("delete ID…")
         )
     };
-    Err(Failure::from(error).explain(Code::InUse, hint))
+    Err(CliError::from(error).explain(ErrorCode::InUse, hint))
 }
 
-fn said(session: &Session, name: &str) -> Result<Exit, Failure> {
-    if session.out.json() {
+fn print_removed(session: &Session, name: &str) -> Result<CliExit, CliError> {
+    if session.out.is_json() {
         session.out.value(&json!({ "name": name, "removed": true }))?;
     } else {
         session.out.line(&format!("{name} is removed"))?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }

@@ -1,25 +1,25 @@
-//! `resume`: an execution, from wherever it is to its end.
+//! `resume`: continues an execution and runs it to its end.
 
 use runstate::id::CommandId;
 
-use crate::answers::Answers;
-use crate::args::Answering;
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::answer_source::AnswerSource;
+use crate::args::AnswerSourceArgs;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
 
-/// Goes on with it.
-pub async fn execute(
+/// Continues the execution.
+pub async fn resume(
     session: &Session,
     id: &str,
-    answering: &Answering,
+    answering: &AnswerSourceArgs,
     command: Option<CommandId>,
-) -> Result<Exit, Failure> {
-    let (mut answers, grants) = (Answers::of(answering)?, answering.allow.grants()?);
-    let interrupt = Interrupt::watch(session.out);
-    interrupt.driving(id, session.resume(id));
-    let seen = session.recall(id).await?;
-    session.cvm.next(id, command.as_ref()).await?;
-    session.drive(id, &mut answers, &grants, seen).await
+) -> Result<CliExit, CliError> {
+    let (mut answers, grants) = (AnswerSource::from_args(answering)?, answering.allow.open_grants()?);
+    let interrupt = Interrupt::watch(session);
+    interrupt.set_driving(id, session.resume_command(id));
+    let position = session.show_recent_output(id).await?;
+    session.cvm.resume(id, command.as_ref()).await?;
+    session.drive(id, &mut answers, &grants, position).await
 }

@@ -1,95 +1,97 @@
-//! `stats`: programs in numbers.
+//! `stats`: statistics of programs.
 
-use runstate::engine::{CallRow, Latency, Paging, Spread, Stats};
+use runstate::engine::{CallRow, Latency, MetricStats, PageRequest, Stats};
 use runstate::time::Millis;
 use serde_json::json;
 
-use super::calls::question;
-use super::program::counted;
-use super::show::fact;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::moment::took;
+use super::calls::question_text;
+use super::program::format_counts;
+use super::show::label_line;
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::json_output;
 use crate::session::Session;
-use crate::table::{Cell, Column, Table, room};
-use crate::told;
+use crate::table::{Cell, TableColumn, TextTable, terminal_width};
+use crate::time_format::duration_text;
 
-/// How many of the slowest answers are shown.
+/// The number of slowest answers that are shown.
 const SLOWEST: u32 = 5;
 
-/// Shows them.
-pub async fn execute(session: &Session, program: Option<&str>) -> Result<Exit, Failure> {
+/// Prints the statistics.
+pub async fn execute(session: &Session, program: Option<&str>) -> Result<CliExit, CliError> {
     if let Some(name) = program {
-        // A program that is not there has zeros; that is not what is wrong.
-        session.cvm.versions(name, &Paging { limit: Some(1), cursor: None }).await?;
+        // The statistics of a missing program would be zeros, so this reports that it does not exist.
+        session.cvm.versions(name, &PageRequest { limit: Some(1), cursor: None }).await?;
     }
     let stats = session.cvm.stats(program).await?;
     let slowest = session.cvm.slowest(program, SLOWEST).await?;
-    if session.out.json() {
-        let mut told = json!(stats);
-        told["slowest"] = slowest.iter().map(told::call).collect();
-        session.out.value(&told)?;
-        return Ok(Exit::Done);
+    if session.out.is_json() {
+        let mut output = json!(stats);
+        output["slowest"] = slowest.iter().map(json_output::call_json).collect();
+        session.out.value(&output)?;
+        return Ok(CliExit::Done);
     }
-    let mut lines = facts(session, &stats);
+    let mut lines = summary_lines(session, &stats);
     if !slowest.is_empty() {
-        lines.push(fact(session.out.paint(), "slowest", ""));
-        lines.extend(table(&slowest).lines(room(), session.out.paint()));
+        lines.push(label_line(session.out.paint(), "slowest", ""));
+        lines.extend(table(&slowest).lines(terminal_width(), session.out.paint()));
     }
-    session.out.painted(&lines)?;
-    Ok(Exit::Done)
+    session.out.styled_lines(&lines)?;
+    Ok(CliExit::Done)
 }
 
-fn facts(session: &Session, stats: &Stats) -> Vec<String> {
-    let fact = |name: &str, value: &str| fact(session.out.paint(), name, value);
+fn summary_lines(session: &Session, stats: &Stats) -> Vec<String> {
+    let fact = |name: &str, value: &str| label_line(session.out.paint(), name, value);
     let mut facts = vec![
-        fact("program", stats.program.as_deref().unwrap_or("all of them")),
-        fact("executions", &in_all(stats.executions, &counted(&stats.statuses))),
-        fact("calls", &in_all(stats.latency.calls, &counted(&stats.latency.outcomes))),
+        fact("program", stats.program.as_deref().unwrap_or("all")),
+        fact("executions", &total_with_parts(stats.executions, &format_counts(&stats.statuses))),
+        fact("calls", &total_with_parts(stats.latency.calls, &format_counts(&stats.latency.outcomes))),
     ];
-    facts.extend(answers(&stats.latency).map(|text| fact("answers took", &text)));
-    facts.extend(spread(&stats.instructions, |n| n.to_string()).map(|text| fact("instructions", &text)));
-    facts.extend(spread(&stats.execution_time_ms, |n| took(Millis(n))).map(|text| fact("running took", &text)));
+    facts.extend(answer_latency_text(&stats.latency).map(|text| fact("latency", &text)));
+    facts.extend(distribution_text(&stats.instructions, |n| n.to_string()).map(|text| fact("instructions", &text)));
+    facts.extend(
+        distribution_text(&stats.execution_time_ms, |n| duration_text(Millis(n))).map(|text| fact("run time", &text)),
+    );
     facts
 }
 
-fn in_all(n: u64, parts: &str) -> String {
+fn total_with_parts(n: u64, parts: &str) -> String {
     if n == 0 { "none".to_owned() } else { format!("{n}: {parts}") }
 }
 
-fn answers(latency: &Latency) -> Option<String> {
+fn answer_latency_text(latency: &Latency) -> Option<String> {
     let (half, most, max) = (latency.p50_ms?, latency.p95_ms?, latency.max_ms?);
     let mean = Millis(latency.avg_ms?.round() as i64);
     Some(format!(
-        "{} on average, half at most {}, 95% at most {}, all at most {}",
-        took(mean),
-        took(half),
-        took(most),
-        took(max)
+        "average {}, p50 {}, p95 {}, maximum {}",
+        duration_text(mean),
+        duration_text(half),
+        duration_text(most),
+        duration_text(max)
     ))
 }
 
-fn spread(spread: &Spread, shown: impl Fn(i64) -> String) -> Option<String> {
-    Some(format!("{} on average, at most {}", shown(spread.avg?.round() as i64), shown(spread.max?)))
+fn distribution_text(spread: &MetricStats, shown: impl Fn(i64) -> String) -> Option<String> {
+    Some(format!("average {}, maximum {}", shown(spread.avg?.round() as i64), shown(spread.max?)))
 }
 
-fn table(slowest: &[CallRow]) -> Table {
-    let mut table = Table::new([
-        Column::text("EXECUTION").cut(8, 36),
-        Column::number("STEP"),
-        Column::text("KIND").cut(4, 16),
-        Column::number("LATENCY"),
-        Column::text("BY").cut(4, 16),
-        Column::text("QUESTION").cut(8, 24),
+fn table(slowest: &[CallRow]) -> TextTable {
+    let mut table = TextTable::new([
+        TableColumn::text("EXECUTION").shrinkable(8, 36),
+        TableColumn::number("STEP"),
+        TableColumn::text("KIND").shrinkable(4, 16),
+        TableColumn::number("LATENCY"),
+        TableColumn::text("BY").shrinkable(4, 16),
+        TableColumn::text("QUESTION").shrinkable(8, 24),
     ]);
     for call in slowest {
-        table.row([
+        table.push_row([
             Cell::from(call.execution_id.as_str()),
             Cell::from(call.step.map(|step| step.to_string()).unwrap_or_default().as_str()),
             Cell::from(call.kind.as_str()),
-            Cell::from(call.latency_ms.map(took).unwrap_or_default().as_str()),
+            Cell::from(call.latency_ms.map(duration_text).unwrap_or_default().as_str()),
             Cell::from(call.by.as_deref().unwrap_or_default()),
-            Cell::from(question(call).as_str()),
+            Cell::from(question_text(call).as_str()),
         ]);
     }
     table

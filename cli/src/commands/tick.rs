@@ -1,33 +1,33 @@
-//! `tick`: what is due, once or for as long as somebody wants.
+//! `tick`: does due work, once or until it is stopped.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use runstate::engine::{Due, Error, Pace, StillDue};
-use runstate::work::{Told, Worker};
+use runstate::engine::{DueFailure, DueReport, Error, RunLimit};
+use runstate::work::{Worker, WorkerEvent};
 use serde_json::{Value as Json, json};
 
-use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::exit::CliExit;
 use crate::interrupt::StopSignals;
-use crate::print::Out;
+use crate::printer::Printer;
 use crate::session::Session;
 
-/// Executions that are woken in one pass.
-const DUE: u32 = 64;
+/// The largest number of due executions in one pass.
+const DUE_LIMIT: u32 = 64;
 
-/// Does what is due.
-pub async fn execute(session: &Session, follow: bool) -> Result<Exit, Failure> {
-    if follow { go_on(session).await } else { once(session).await }
+/// Does due work.
+pub async fn execute(session: &Session, follow: bool) -> Result<CliExit, CliError> {
+    if follow { run_until_ctrl_c(session).await } else { once(session).await }
 }
 
-/// Does what is due by now. What becomes due by that is for another time: a program that sets one short timer after the other would
-/// never let it end.
-async fn once(session: &Session) -> Result<Exit, Failure> {
+/// Does the work that is due now, but not work that becomes due meanwhile: a program that sets one short timer after another would keep
+/// it running for ever.
+async fn once(session: &Session) -> Result<CliExit, CliError> {
     let begun = session.engine.now();
-    let mut all = Due::default();
+    let mut all = DueReport::default();
     loop {
-        let due = session.cvm.run_due(DUE, Pace::Stop).await?;
+        let due = session.cvm.run_due(DUE_LIMIT, RunLimit::Stop).await?;
         let progress = due.woken + due.deleted > 0;
         all.woken += due.woken;
         all.deleted += due.deleted;
@@ -39,24 +39,24 @@ async fn once(session: &Session) -> Result<Exit, Failure> {
         }
     }
     let failed = !all.failed.is_empty();
-    for still in &all.failed {
-        session.out.remark(&cannot(still));
+    for failure in &all.failed {
+        session.out.remark(&due_failure_text(failure));
     }
-    if session.out.json() {
+    if session.out.is_json() {
         session.out.value(&as_json(&all))?;
     } else {
-        session.out.line(&done(&all).unwrap_or_else(|| "nothing is due".to_owned()))?;
+        session.out.line(&due_text(&all).unwrap_or_else(|| "nothing is due".to_owned()))?;
     }
-    Ok(if failed { Exit::Store } else { Exit::Done })
+    Ok(if failed { CliExit::Store } else { CliExit::Done })
 }
 
-/// Goes on until ctrl-c.
-async fn go_on(session: &Session) -> Result<Exit, Failure> {
-    session.out.remark("doing what becomes due; ctrl-c ends");
-    let (out, teller) = (session.out, Teller::default());
-    let worker = Worker::new(session.cvm.clone(), "tick").on_told(move |told| match told {
-        Told::Due(due) => teller.due(due, out),
-        Told::Trouble(error) => teller.trouble(error, out),
+/// Does due work until ctrl-c.
+async fn run_until_ctrl_c(session: &Session) -> Result<CliExit, CliError> {
+    session.out.remark("doing due work; ctrl-c stops it");
+    let (out, reporter) = (session.out, WorkerReporter::default());
+    let worker = Worker::new(session.cvm.clone(), "tick").on_event(move |event| match event {
+        WorkerEvent::Due(due) => reporter.due(due, out),
+        WorkerEvent::Trouble(error) => reporter.report_error(error, out),
         _ => {}
     });
     let signals = StopSignals::register();
@@ -67,63 +67,63 @@ async fn go_on(session: &Session) -> Result<Exit, Failure> {
         }
     };
     worker.run(stop).await?;
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// Tells what was due, and of each execution for which it cannot be done once why; and once what troubles a worker again and again.
+/// Reports due work, each failure of an execution once, and each error of the worker once.
 #[derive(Default)]
-pub struct Teller {
-    told: Mutex<BTreeMap<String, String>>,
+pub struct WorkerReporter {
+    reported: Mutex<BTreeMap<String, String>>,
     trouble: Mutex<String>,
 }
 
-impl Teller {
-    /// Tells why a worker waits.
-    pub fn trouble(&self, error: &Error, out: Out) {
+impl WorkerReporter {
+    /// Reports an error that a worker retries, unless it was the last one too.
+    pub fn report_error(&self, error: &Error, out: Printer) {
         let mut last = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let why = error.to_string();
         if *last != why {
-            out.remark(&format!("{why}; trying again"));
+            out.remark(&format!("{why}; retrying"));
             *last = why;
         }
     }
 
-    /// Tells it.
-    pub fn due(&self, due: &Due, out: Out) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reports the due work of one pass.
+    pub fn due(&self, due: &DueReport, out: Printer) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let mut news = false;
-        for still in &due.failed {
-            let why = still.error.to_string();
-            if told.get(&still.execution) != Some(&why) {
+        for failure in &due.failed {
+            let why = failure.error.to_string();
+            if reported.get(&failure.execution) != Some(&why) {
                 news = true;
-                out.remark(&cannot(still));
-                told.insert(still.execution.clone(), why);
+                out.remark(&due_failure_text(failure));
+                reported.insert(failure.execution.clone(), why);
             }
         }
-        if out.json() {
-            if news || done(due).is_some() {
-                // Nobody may be there to read it; what is due is done all the same.
+        if out.is_json() {
+            if news || due_text(due).is_some() {
+                // The reader may be gone; due work continues without it.
                 let _ = out.value(&as_json(due));
             }
-        } else if let Some(done) = done(due) {
+        } else if let Some(done) = due_text(due) {
             out.remark(&done);
         }
     }
 }
 
-fn cannot(StillDue { execution, error }: &StillDue) -> String {
-    format!("{execution} is due, but: {error}")
+fn due_failure_text(DueFailure { execution, error }: &DueFailure) -> String {
+    format!("due work of {execution} failed: {error}")
 }
 
-/// What was done, in words; `None`: nothing.
-fn done(due: &Due) -> Option<String> {
+/// Describes the work that was done; `None`: there was none.
+fn due_text(due: &DueReport) -> Option<String> {
     let many = |n: u64, one: &str, more: &str| match n {
         0 => None,
         1 => Some(format!("1 {one}")),
         n => Some(format!("{n} {more}")),
     };
     let parts = [
-        many(due.woken.into(), "execution went on", "executions went on"),
+        many(due.woken.into(), "execution continued", "executions continued"),
         many(due.deleted.into(), "execution was deleted", "executions were deleted"),
         many(due.swept, "expired row was removed", "expired rows were removed"),
     ];
@@ -131,8 +131,8 @@ fn done(due: &Due) -> Option<String> {
     if parts.is_empty() { None } else { Some(parts.join(", ")) }
 }
 
-fn as_json(due: &Due) -> Json {
-    let failed = |still: &StillDue| json!({"execution": still.execution, "error": still.error});
+fn as_json(due: &DueReport) -> Json {
+    let failed = |failure: &DueFailure| json!({"execution": failure.execution, "error": failure.error});
     let failed: Vec<Json> = due.failed.iter().map(failed).collect();
     json!({"woken": due.woken, "deleted": due.deleted, "swept": due.swept, "failed": failed})
 }

@@ -1,41 +1,41 @@
-//! `verify` of any store; `repair` and `compact`: the files of a store on files.
+//! `verify` checks any store. `repair` and `compact` work on the files of a file store.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use runstate::code::Code;
 use runstate::domain::cvm::Status;
-use runstate::engine::open::{self, Missing, Opened, StoreUrl};
-use runstate::engine::{Engine, Error, Listing, SystemHost};
+use runstate::engine::open::{self, MissingStore, OpenedStore, StoreUrl};
+use runstate::engine::{Engine, Error, ExecutionListing, SystemHost};
+use runstate::error_code::ErrorCode;
 use runstate::limits::Settings;
-use runstate::store::file::check::{Watch, files_on, repair_on, verify_on};
-use runstate::store::file::{FileStore, NativeFs, Options};
-use runstate::store::{Finding, Report, Severity};
+use runstate::store::file::check::{ProgressObserver, disk_usage_on, repair_on, verify_on};
+use runstate::store::file::{FileStore, FileStoreOptions, NativeFs};
+use runstate::store::{Finding, Severity, VerifyReport};
 use serde_json::json;
 
-use crate::args::Global;
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::print::Out;
+use crate::args::GlobalArgs;
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::printer::Printer;
 use crate::progress::Bar;
-use crate::session::{catalog, engine, unnamed, url};
+use crate::session::{catalog, command_line, explain_open_error, open_engine, resolve_store_url};
 
-/// A folder that is said to be a store.
-struct Folder {
+/// The folder of a file store, as its URL names it.
+struct FileStoreLocation {
     url: String,
     directory: String,
     single_process: bool,
 }
 
-impl Folder {
-    fn named(global: &Global, command: &str) -> Result<Self, Failure> {
-        let url = url(global)?;
+impl FileStoreLocation {
+    fn from_args(global: &GlobalArgs, command: &str) -> Result<Self, CliError> {
+        let url = resolve_store_url(global)?;
         match StoreUrl::parse(&url)? {
             StoreUrl::File { directory, single_process } => Ok(Self { url, directory, single_process }),
             _ => {
                 let message =
-                    format!("`{}` is no store on files; only those have files to {command}", open::aloud(&url));
-                Err(Error::new(Code::Unsupported, message).into())
+                    format!("`{}` is not a file store; `{command}` works only on file stores", open::redact_url(&url));
+                Err(Error::new(ErrorCode::Unsupported, message).into())
             }
         }
     }
@@ -45,43 +45,43 @@ impl Folder {
     }
 }
 
-/// Checks the whole store: on files first every file, then on every store its documents, indexes and executions.
-pub async fn verify(global: &Global, out: Out) -> Result<Exit, Failure> {
-    let url = url(global)?;
+/// Checks the whole store: on a file store first every file, then on every store its documents, indexes and executions.
+pub async fn verify(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+    let url = resolve_store_url(global)?;
     let bar = Arc::new(Bar::new(out));
     let checked = check(&url, &bar).await;
     bar.clear();
-    let (report, damage) = checked.map_err(|error| unnamed(global, &url, error))?;
-    let shown = open::aloud(&url);
-    if out.json() {
+    let (report, damage) = checked.map_err(|error| explain_open_error(global, &url, error))?;
+    let shown = open::redact_url(&url);
+    if out.is_json() {
         let ok = damage.is_none();
         out.value(&json!({"ok": ok, "url": shown, "store": report.store, "error": damage, "report": report}))?;
-        return Ok(if ok { Exit::Done } else { Exit::Store });
+        return Ok(if ok { CliExit::Done } else { CliExit::Store });
     }
     out.lines(&findings(&report))?;
     if let Some(damage) = damage {
         return Err(damage.into());
     }
-    let Report { documents, entries, commits, .. } = report;
+    let VerifyReport { documents, entries, commits, .. } = report;
     out.line(&match StoreUrl::parse(&url)? {
         StoreUrl::File { directory, .. } => {
-            let (snapshot, read) = (report.snapshot.unwrap_or(0), bytes(report.bytes));
+            let (snapshot, read) = (report.snapshot.unwrap_or(0), format_bytes(report.bytes));
             format!(
-                "the store at {directory} is whole: {documents} documents, {commits} commits behind snapshot {snapshot}, {read} read, \
+                "the store at {directory} is intact: {documents} documents, {commits} commits after snapshot {snapshot}, {read} read, \
                  {entries} index entries compared"
             )
         }
-        _ => format!("the store at {shown} is whole: {documents} documents, {entries} index entries compared"),
+        _ => format!("the store at {shown} is intact: {documents} documents, {entries} index entries compared"),
     })?;
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// Checks the store; the report, and the first damage with advice.
-async fn check(url: &str, bar: &Arc<Bar>) -> Result<(Report, Option<Error>), Error> {
+/// Checks the store. Returns the report, and the first damage with advice.
+async fn check(url: &str, bar: &Arc<Bar>) -> Result<(VerifyReport, Option<Error>), Error> {
     let catalog = catalog()?;
     let mut files = None;
     if let StoreUrl::File { directory, single_process } = StoreUrl::parse(url)? {
-        let folder = Folder { url: url.to_owned(), directory, single_process };
+        let folder = FileStoreLocation { url: url.to_owned(), directory, single_process };
         let report = verify_on(&folder.fs(), Some(watch(bar))).await?;
         if let Some(first) = report.damage() {
             let damage = file_damage(&folder, &report, first);
@@ -89,7 +89,7 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(Report, Option<Error>), Err
         }
         files = Some(report);
     }
-    let Opened { store, id } = open::open_known(url, Missing::Refuse).await?;
+    let OpenedStore { store, id } = open::open_with_id(url, MissingStore::Refuse).await?;
     let engine = Engine::for_reading(store, Arc::new(SystemHost), catalog, Settings::default()).await?;
     let progress = |progress| bar.show(progress);
     let checked = match files {
@@ -104,75 +104,74 @@ async fn check(url: &str, bar: &Arc<Bar>) -> Result<(Report, Option<Error>), Err
     Ok((report, damage))
 }
 
-/// Damage of a file.
-fn file_damage(folder: &Folder, report: &Report, first: &Finding) -> Error {
+/// Returns the error for a damaged file.
+fn file_damage(folder: &FileStoreLocation, report: &VerifyReport, first: &Finding) -> Error {
     let at = format!("{}/{}", folder.directory, first.at);
-    let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
+    let mut error = Error::from(runstate::store::StoreError::Corrupt { at, why: first.why.clone() });
     error.message += &format!(
-        ". It is whole up to commit {}; see what a repair would do: runstate --store {} repair --dry-run",
-        report.head, folder.url
+        ". It is intact up to commit {}; to see what a repair would do: {}",
+        report.head,
+        command_line(Some(&folder.url), "repair --dry-run")
     );
     error
 }
 
-/// Damage of a document, or of a backend other than files.
+/// Returns the error for a damaged document, on any store.
 fn document_damage(url: &str, first: &Finding) -> Error {
-    let at = format!("{} in {}", first.at, open::aloud(url));
-    let mut error = Error::from(runstate::store::Error::Corrupt { at, why: first.why.clone() });
-    error.message +=
-        ". Nothing was changed; keep an export of what can be read, and restore what is damaged from a backup";
+    let at = format!("{} in {}", first.at, open::redact_url(url));
+    let mut error = Error::from(runstate::store::StoreError::Corrupt { at, why: first.why.clone() });
+    error.message += ". Nothing was changed; export what can be read, and restore the damaged part from a backup";
     error
 }
 
-/// Goes on from what is whole.
-pub async fn repair(global: &Global, dry: bool, out: Out) -> Result<Exit, Failure> {
-    let folder = Folder::named(global, "repair")?;
+/// Repairs a file store from its undamaged part.
+pub async fn repair(global: &GlobalArgs, dry: bool, out: Printer) -> Result<CliExit, CliError> {
+    let folder = FileStoreLocation::from_args(global, "repair")?;
     let catalog = catalog()?;
     let bar = Arc::new(Bar::new(out));
     let repaired = repair_on(&folder.fs(), &catalog, dry, Some(watch(&bar))).await;
     bar.clear();
-    let repaired = repaired.map_err(|error| unnamed(global, &folder.url, error.into()))?;
+    let repaired = repaired.map_err(|error| explain_open_error(global, &folder.url, error.into()))?;
     let stranded = match repaired.snapshot {
-        Some(_) if !dry => stranded(&folder).await?,
+        Some(_) if !dry => unrecoverable_executions(&folder).await?,
         _ => Vec::new(),
     };
-    if out.json() {
+    if out.is_json() {
         let stranded: Vec<_> = stranded.iter().map(|(id, why)| json!({"id": id, "why": why})).collect();
         out.value(&json!({"dryRun": dry, "url": folder.url, "repaired": repaired, "cannotGoOn": stranded}))?;
-        return Ok(Exit::Done);
+        return Ok(CliExit::Done);
     }
     out.lines(&findings(&repaired.report))?;
     let Some(snapshot) = repaired.snapshot else {
-        out.line(&format!("the store at {} is whole; there is nothing to repair", folder.directory))?;
-        return Ok(Exit::Done);
+        out.line(&format!("the store at {} is intact; there is nothing to repair", folder.directory))?;
+        return Ok(CliExit::Done);
     };
     let aside = match repaired.kept_aside.len() {
         0 => String::new(),
         1 => format!("; the damaged file is kept in {}/damaged", folder.directory),
-        n => format!("; {n} files, the damaged ones and those behind them, are kept in {}/damaged", folder.directory),
+        n => format!("; {n} files, the damaged ones and those after them, are kept in {}/damaged", folder.directory),
     };
     let documents = repaired.report.documents;
     out.line(&match dry {
         true => format!(
-            "a repair would go on with {documents} documents from a new snapshot {snapshot}{aside}. Nothing was changed; do it with: \
-             runstate --store {} repair",
-            folder.url
+            "a repair would keep {documents} documents in a new snapshot {snapshot}{aside}. Nothing was changed; to repair: {}",
+            command_line(Some(&folder.url), "repair")
         ),
-        false => format!("repaired: the store goes on with {documents} documents from snapshot {snapshot}{aside}"),
+        false => format!("repaired: the store has {documents} documents in snapshot {snapshot}{aside}"),
     })?;
     for (id, why) in stranded {
-        out.line(&format!("execution {id} lacks something that is gone and cannot go on: {why}"))?;
+        out.line(&format!("execution {id} cannot continue, because it needs data that is lost: {why}"))?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-/// Executions that have not ended and lack something, and why.
-async fn stranded(folder: &Folder) -> Result<Vec<(String, String)>, Error> {
-    let engine = engine(&folder.url, Missing::Refuse, Settings::default()).await?.0;
+/// Returns the executions that have not ended and need lost data, with the reason.
+async fn unrecoverable_executions(folder: &FileStoreLocation) -> Result<Vec<(String, String)>, Error> {
+    let engine = open_engine(&folder.url, MissingStore::Refuse, Settings::default()).await?.0;
     let cvm = engine.cvm();
     let mut stranded = Vec::new();
     for status in [Status::WaitingCc, Status::Running, Status::Paused] {
-        for execution in cvm.list(&Listing { status: Some(status), ..Listing::default() }).await? {
+        for execution in cvm.list(&ExecutionListing { status: Some(status), ..ExecutionListing::default() }).await? {
             if let Err(error) = cvm.show(&execution.id).await {
                 stranded.push((execution.id, error.message));
             }
@@ -182,45 +181,46 @@ async fn stranded(folder: &Folder) -> Result<Vec<(String, String)>, Error> {
     Ok(stranded)
 }
 
-/// Takes a snapshot and removes what it replaces.
-pub async fn compact(global: &Global, out: Out) -> Result<Exit, Failure> {
-    let folder = Folder::named(global, "compact")?;
+/// Writes a snapshot and removes the files that it replaces.
+pub async fn compact(global: &GlobalArgs, out: Printer) -> Result<CliExit, CliError> {
+    let folder = FileStoreLocation::from_args(global, "compact")?;
     let fs = folder.fs();
-    let options = Options { single_process: folder.single_process, existing: true, ..Options::default() };
+    let options =
+        FileStoreOptions { single_process: folder.single_process, must_exist: true, ..FileStoreOptions::default() };
     let opened = FileStore::open(&folder.directory, options).await;
-    let named = |error: runstate::store::Error| unnamed(global, &folder.url, error.into());
+    let named = |error: runstate::store::StoreError| explain_open_error(global, &folder.url, error.into());
     let store = opened.map_err(named)?;
     let catalog = catalog()?;
-    // So that the snapshot has the indexes of every collection that this program knows.
+    // The snapshot then has the indexes of every collection that this program knows.
     runstate::store::Store::migrate(&store, &catalog).await.map_err(Error::from)?;
-    let before = files_on(&fs).await.map_err(Error::from)?;
+    let before = disk_usage_on(&fs).await.map_err(Error::from)?;
     let compacted = store.compact().await.map_err(Error::from)?;
-    let after = files_on(&fs).await.map_err(Error::from)?;
-    if out.json() {
+    let after = disk_usage_on(&fs).await.map_err(Error::from)?;
+    if out.is_json() {
         out.value(&json!({
             "url": folder.url, "snapshot": compacted.snapshot, "commitsRemoved": compacted.commits_removed,
             "snapshotsRemoved": compacted.snapshots_removed, "bytesBefore": before.bytes, "bytesAfter": after.bytes,
         }))?;
     } else {
         out.line(&format!(
-            "the store at {} rests on snapshot {}: {} files removed, {} before, {} now",
+            "the store at {} is compacted into snapshot {}: {} files removed, {} before, {} now",
             folder.directory,
             compacted.snapshot,
             compacted.commits_removed + compacted.snapshots_removed + compacted.temps_removed,
-            bytes(before.bytes),
-            bytes(after.bytes)
+            format_bytes(before.bytes),
+            format_bytes(after.bytes)
         ))?;
     }
-    Ok(Exit::Done)
+    Ok(CliExit::Done)
 }
 
-fn watch(bar: &Arc<Bar>) -> Arc<dyn Watch> {
+fn watch(bar: &Arc<Bar>) -> Arc<dyn ProgressObserver> {
     let bar = bar.clone();
     Arc::new(move |done, total| bar.bytes(done, total))
 }
 
-/// What was found, a line each, and what is gone with it.
-fn findings(report: &Report) -> Vec<String> {
+/// Formats each finding in a line, followed by the losses.
+fn findings(report: &VerifyReport) -> Vec<String> {
     let mut lines = Vec::new();
     for finding in &report.findings {
         let severity = match finding.severity {
@@ -236,8 +236,8 @@ fn findings(report: &Report) -> Vec<String> {
     lines
 }
 
-/// A size for people.
-pub fn bytes(n: u64) -> String {
+/// Formats a size for people.
+pub fn format_bytes(n: u64) -> String {
     let mut text = String::new();
     let units = ["bytes", "KB", "MB", "GB", "TB"];
     let mut size = n as f64;

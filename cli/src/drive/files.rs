@@ -1,35 +1,35 @@
-//! Calls on files, carried out as far as they were granted.
+//! Performs file calls in granted folders.
 
-use runstate::code::Code;
 use runstate::domain::cvm::{Fail, OpenCall};
 use runstate::engine::{Error, Work};
+use runstate::error_code::ErrorCode;
 use runstate::time::Millis;
 
-use super::Driver;
-use crate::failure::Failure;
-use crate::granted::Refused;
+use super::ExecutionDriver;
+use crate::error::CliError;
+use crate::sandbox::FileCallError;
 
-/// How long a file may take before others may take the call over.
+/// The lease of a file call: other processes may claim the call after it.
 const LEASE: Millis = Millis::minutes(1);
 
-impl Driver<'_> {
-    /// Carries a call out, unless another one has it already. The program is told what was refused.
-    pub(super) async fn file(&self, call: &OpenCall) -> Result<(), Failure> {
+impl ExecutionDriver<'_> {
+    /// Performs a call, unless another process has claimed it. A refusal completes the call with an error for the program.
+    pub(super) async fn perform_file_call(&self, call: &OpenCall) -> Result<(), CliError> {
         let cvm = &self.session.cvm;
         let Some(work) = cvm.claim_call(&call.call_id, "files", LEASE).await? else { return Ok(()) };
         let done = match self.grants.perform(&call.kind, &call.args).await {
             Ok(value) => cvm.complete(&work.claimed, value, None, None).await.map(|_| ()),
-            Err(refused) => cvm.fail(&failed(&work, refused), None).await.map(|_| ()),
+            Err(refused) => cvm.fail(&failure_of(&work, refused), None).await.map(|_| ()),
         };
         match done {
-            Err(error) if !somebody_else_did_it(&error) => Err(error.into()),
+            Err(error) if !is_closed_by_another(&error) => Err(error.into()),
             _ => Ok(()),
         }
     }
 }
 
-/// What the program is told; no other attempt would go better.
-fn failed(work: &Work, refused: Refused) -> Fail {
+/// Returns the error for the program. The call is not retried, because a retry would fail in the same way.
+fn failure_of(work: &Work, refused: FileCallError) -> Fail {
     Fail {
         execution: work.claimed.execution.clone(),
         call: work.claimed.call.clone(),
@@ -41,6 +41,6 @@ fn failed(work: &Work, refused: Refused) -> Fail {
     }
 }
 
-fn somebody_else_did_it(error: &Error) -> bool {
-    matches!(error.code, Code::StaleClaim | Code::AlreadyAnswered | Code::DeadlinePassed)
+fn is_closed_by_another(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::StaleClaim | ErrorCode::AlreadyAnswered | ErrorCode::DeadlinePassed)
 }

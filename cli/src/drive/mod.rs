@@ -1,220 +1,229 @@
-//! Driving an execution: show what it printed, have what it asks answered, go on. Telling where it stands is in `standing.rs`.
+//! Driving an execution: print its output, get its calls answered, continue. Reports of its status are in `status.rs`.
 
 mod files;
 mod ordinal;
 mod rest;
-mod standing;
+mod status;
 
 use std::time::Duration;
 
-use runstate::code::Code;
-use runstate::domain::cvm::{OpenCall, Seen, ShowCall, Status, TIMER};
+use runstate::domain::cvm::{ExecutionProgress, OpenCall, ShowCall, Status, TIMER};
+use runstate::error_code::ErrorCode;
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
-use crate::answers::{Answers, Asked};
-use crate::exit::Exit;
-use crate::failure::Failure;
-use crate::granted::{Grants, KINDS};
+use crate::answer_source::{AnswerRequest, AnswerSource};
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::sandbox::{FILE_CALL_KINDS, Grants};
 use crate::session::Session;
 use ordinal::Ordinals;
 
-/// Between two looks at an execution that another process drives.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// The interval between two polls of an execution that another process drives.
+const RUNNING_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Who drives an execution, and with what.
-pub struct Driver<'a> {
+/// Drives one execution.
+pub struct ExecutionDriver<'a> {
     session: &'a Session,
     id: &'a str,
-    answers: &'a mut Answers,
+    answers: &'a mut AnswerSource,
     grants: &'a Grants,
-    /// The program's name, once it was asked for.
+    /// The program's name, read at the first use.
     program: Option<String>,
-    /// What was said last of what is waited for.
-    waits_for: Option<String>,
+    /// The last remark about what the execution waits for.
+    wait_remark: Option<String>,
     ordinals: Ordinals,
 }
 
-/// What is to be done next about the open calls.
-enum Next {
-    /// Their deadlines have passed.
+/// The next action for the open calls.
+enum NextAction {
+    /// Apply a deadline that has passed.
     Wake,
-    /// A file is to be read or written.
+    /// Perform the file call at this index.
     File(usize),
-    /// Somebody here is asked.
+    /// Ask the answer source about the call at this index.
     Ask(usize),
-    /// A timer, or others who are at it.
-    Rest,
-    /// Somebody else is to do something, and nobody does.
+    /// Wait for a timer, or for workers that hold the calls.
+    Wait,
+    /// Stop: a worker is needed, and none holds the call.
     Stop,
 }
 
-/// What became of a question.
-enum Outcome {
-    /// It is answered, here or elsewhere.
+/// The outcome of a question.
+enum QuestionOutcome {
+    /// It is answered, by this process or another.
     Answered,
-    /// It is open: the answer was refused, or its deadline has passed.
+    /// It is open: the answer was rejected, or its deadline has passed.
     Open,
-    /// No answer came.
+    /// The source has no answer.
     Unanswered,
 }
 
 impl Session {
-    /// Drives `id` to its end, or until nobody answers. What it printed before the look that said `seen` has been shown.
-    pub async fn drive(&self, id: &str, answers: &mut Answers, grants: &Grants, seen: u64) -> Result<Exit, Failure> {
-        let driver = Driver {
+    /// Drives `id` to its end, or until no answer is left. Output before `position` was printed earlier.
+    pub async fn drive(
+        &self,
+        id: &str,
+        answers: &mut AnswerSource,
+        grants: &Grants,
+        position: u64,
+    ) -> Result<CliExit, CliError> {
+        let driver = ExecutionDriver {
             session: self,
             id,
             answers,
             grants,
             program: None,
-            waits_for: None,
+            wait_remark: None,
             ordinals: Ordinals::default(),
         };
-        driver.turns(seen).await.map_err(|failure| failure.driving(id, self.go_on(id)))
+        driver.drive_to_end(position).await.map_err(|failure| failure.while_driving(id, self.resume_hint(id)))
     }
 }
 
-impl Driver<'_> {
-    async fn turns(mut self, mut seen: u64) -> Result<Exit, Failure> {
+impl ExecutionDriver<'_> {
+    async fn drive_to_end(mut self, mut position: u64) -> Result<CliExit, CliError> {
         let session = self.session;
         loop {
-            let glance = session.show_new_lines(self.id, seen).await?;
-            seen = glance.next;
-            match glance.status {
+            let progress = session.show_new_lines(self.id, position).await?;
+            position = progress.next;
+            match progress.status {
                 Status::WaitingCc => {}
-                // Another process answered a moment ago, and runs it.
+                // Another process has just answered, and runs it.
                 Status::Running => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    session.cvm.next(self.id, None).await?;
+                    tokio::time::sleep(RUNNING_POLL_INTERVAL).await;
+                    session.cvm.resume(self.id, None).await?;
                     continue;
                 }
-                _ => return session.tell(self.id, &glance).await,
+                _ => return session.print_result(self.id, &progress).await,
             }
-            if let Some(exit) = self.turn(glance).await? {
+            if let Some(exit) = self.answer_open_calls(progress).await? {
                 return Ok(exit);
             }
         }
     }
 
-    /// Has the open calls answered. `Some`: driving ends so; `None`: the execution is to be looked at again.
-    async fn turn(&mut self, mut glance: Seen) -> Result<Option<Exit>, Failure> {
+    /// Gets the open calls answered. `Some`: driving ends with this exit. `None`: read the execution again.
+    async fn answer_open_calls(&mut self, mut progress: ExecutionProgress) -> Result<Option<CliExit>, CliError> {
         let session = self.session;
         let mut answered = false;
         loop {
-            let at = match self.next(&glance) {
-                Next::Wake => {
-                    session.cvm.wake(self.id).await?;
+            let at = match self.next_action(&progress) {
+                NextAction::Wake => {
+                    session.cvm.run_due_execution(self.id).await?;
                     return Ok(None);
                 }
-                Next::File(at) => {
-                    self.file(&glance.calls[at]).await?;
+                NextAction::File(at) => {
+                    self.perform_file_call(&progress.calls[at]).await?;
                     return Ok(None);
                 }
-                Next::Ask(at) => at,
-                // Others may have answered since the calls were read.
-                Next::Rest | Next::Stop if answered => return Ok(None),
-                Next::Rest => {
-                    self.rest(&glance).await;
+                NextAction::Ask(at) => at,
+                // Other processes may have answered since the calls were read.
+                NextAction::Wait | NextAction::Stop if answered => return Ok(None),
+                NextAction::Wait => {
+                    self.wait(&progress).await;
                     return Ok(None);
                 }
-                Next::Stop => return session.stands(self.id, glance.next).await.map(Some),
+                NextAction::Stop => return session.show_status(self.id, progress.next).await.map(Some),
             };
-            match self.ask(&glance.calls[at], &glance).await? {
-                Outcome::Unanswered => return self.nobody_answers(&glance.calls[at], &glance).await.map(Some),
-                // A list answers at once: the calls that were asked together need not be read again for each answer.
-                Outcome::Answered if matches!(self.answers, Answers::List(_)) => {}
-                Outcome::Answered | Outcome::Open => return Ok(None),
+            match self.ask(&progress.calls[at], &progress).await? {
+                QuestionOutcome::Unanswered => {
+                    return self.report_unanswered(&progress.calls[at], &progress).await.map(Some);
+                }
+                // A list answers at once: the other calls need not be read again after each answer.
+                QuestionOutcome::Answered if matches!(self.answers, AnswerSource::List(_)) => {}
+                QuestionOutcome::Answered | QuestionOutcome::Open => return Ok(None),
             }
-            glance.calls.remove(at);
+            progress.calls.remove(at);
             answered = true;
         }
     }
 
-    fn next(&self, glance: &Seen) -> Next {
-        let (calls, now) = (&glance.calls, self.session.engine.now());
+    fn next_action(&self, progress: &ExecutionProgress) -> NextAction {
+        let (calls, now) = (&progress.calls, self.session.engine.now());
         if calls.iter().any(|call| call.deadline.is_some_and(|at| at <= now)) {
-            return Next::Wake;
+            return NextAction::Wake;
         }
-        let files = || calls.iter().position(|call| KINDS.contains(&call.kind.as_str()) && !call.is_held(now));
-        let asks = || calls.iter().position(|call| is_asked(call) && self.answers.serves(&call.kind));
+        let files =
+            || calls.iter().position(|call| FILE_CALL_KINDS.contains(&call.kind.as_str()) && !call.is_claimed(now));
+        let asks = || calls.iter().position(|call| needs_answer(call) && self.answers.serves(&call.kind));
         if let Some(at) = files() {
-            return Next::File(at);
+            return NextAction::File(at);
         }
         match asks() {
-            Some(at) => Next::Ask(at),
-            None if calls.iter().all(|call| call.kind == TIMER || call.is_held(now)) => Next::Rest,
-            None => Next::Stop,
+            Some(at) => NextAction::Ask(at),
+            None if calls.iter().all(|call| call.kind == TIMER || call.is_claimed(now)) => NextAction::Wait,
+            None => NextAction::Stop,
         }
     }
 
-    /// Has a question answered.
-    async fn ask(&mut self, call: &OpenCall, glance: &Seen) -> Result<Outcome, Failure> {
+    /// Gets a question answered.
+    async fn ask(&mut self, call: &OpenCall, progress: &ExecutionProgress) -> Result<QuestionOutcome, CliError> {
         let session = self.session;
-        let by_file = match session.resume(self.id) {
+        let by_file = match session.resume_command(self.id) {
             Some(_) => session.invocation("answer", self.id, " --file F"),
-            None => "less, or from a store on files: --store file:DIR".to_owned(),
+            None => "a shorter text, or use a file store: --store file:DIR".to_owned(),
         };
         let program = self.program(call).await?;
         let nth = match self.answers {
-            Answers::List(_) => self.ordinals.of(&session.cvm, self.id, call).await?,
+            AnswerSource::List(_) => self.ordinals.ordinal(&session.cvm, self.id, call).await?,
             _ => 0,
         };
-        let asked = Asked { call, execution: self.id, program: &program, nth, by_file: &by_file };
-        let due = glance.calls.iter().filter_map(|call| call.deadline).min();
+        let request = AnswerRequest { call, execution: self.id, program: &program, ordinal: nth, file_hint: &by_file };
+        let due = progress.calls.iter().filter_map(|call| call.deadline).min();
         let answer = tokio::select! {
-            answer = self.answers.answer(asked, session.out) => answer?,
-            () = session.until(due) => {
-                session.out.remark("\nthe time for an answer is over; going on");
-                return Ok(Outcome::Open);
+            answer = self.answers.answer(request, session.out) => answer?,
+            () = session.sleep_until(due) => {
+                session.out.remark("\nthe deadline of the question has passed; continuing");
+                return Ok(QuestionOutcome::Open);
             }
         };
-        let Some(answer) = answer else { return Ok(Outcome::Unanswered) };
+        let Some(answer) = answer else { return Ok(QuestionOutcome::Unanswered) };
         self.answer(call, answer).await
     }
 
-    async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<Outcome, Failure> {
+    async fn answer(&mut self, call: &OpenCall, answer: Json) -> Result<QuestionOutcome, CliError> {
         let out = self.session.out;
         match self.session.cvm.answer(self.id, Some(&call.call_id), answer, None, None).await {
-            Ok(_) => return Ok(Outcome::Answered),
-            Err(error) if error.code == Code::AlreadyAnswered => {
-                out.remark("somebody else answered that question meanwhile; going on");
-                return Ok(Outcome::Answered);
+            Ok(_) => return Ok(QuestionOutcome::Answered),
+            Err(error) if error.code == ErrorCode::AlreadyAnswered => {
+                out.remark("the question was already answered elsewhere; continuing");
+                return Ok(QuestionOutcome::Answered);
             }
-            Err(error) if error.code == Code::DeadlinePassed => {
-                out.remark("that answer came too late: the time for it was over; going on");
+            Err(error) if error.code == ErrorCode::DeadlinePassed => {
+                out.remark("the answer was too late: the deadline of the question has passed; continuing");
             }
-            Err(error) if error.code == Code::InvalidAnswer => self.answers.refused(call, error, out)?,
+            Err(error) if error.code == ErrorCode::InvalidAnswer => self.answers.handle_rejection(call, error, out)?,
             Err(error) => return Err(error.into()),
         }
-        Ok(Outcome::Open)
+        Ok(QuestionOutcome::Open)
     }
 
-    async fn nobody_answers(&self, call: &OpenCall, glance: &Seen) -> Result<Exit, Failure> {
-        // A person at the terminal has it before them.
-        if !matches!(self.answers, Answers::Terminal(_)) {
-            self.session.question(call)?;
+    async fn report_unanswered(&self, call: &OpenCall, progress: &ExecutionProgress) -> Result<CliExit, CliError> {
+        // A person at the terminal has already read it.
+        if !matches!(self.answers, AnswerSource::Terminal(_)) {
+            self.session.show_question(call)?;
         }
-        self.session.tell(self.id, glance).await
+        self.session.print_result(self.id, progress).await
     }
 
-    async fn program(&mut self, call: &OpenCall) -> Result<String, Failure> {
+    async fn program(&mut self, call: &OpenCall) -> Result<String, CliError> {
         if let Some(program) = &self.program {
             return Ok(program.clone());
         }
-        let shown = self.session.engine.ask(&ShowCall { id: call.call_id.clone() }).await?;
+        let shown = self.session.engine.query(&ShowCall { id: call.call_id.clone() }).await?;
         Ok(self.program.insert(shown.program_name).clone())
     }
 }
 
-/// Whether somebody is asked: a person, a model, a tool.
-fn is_asked(call: &OpenCall) -> bool {
-    call.kind != TIMER && !KINDS.contains(&call.kind.as_str())
+/// Whether a person, a model or a tool must answer the call.
+fn needs_answer(call: &OpenCall) -> bool {
+    call.kind != TIMER && !FILE_CALL_KINDS.contains(&call.kind.as_str())
 }
 
 impl Session {
-    /// Comes back at that moment, or never.
-    async fn until(&self, at: Option<Timestamp>) {
+    /// Sleeps until that time; for ever if there is none.
+    async fn sleep_until(&self, at: Option<Timestamp>) {
         let Some(at) = at else { return std::future::pending().await };
         let span = at.since(self.engine.now()).0;
         tokio::time::sleep(Duration::from_millis(u64::try_from(span).unwrap_or_default())).await;

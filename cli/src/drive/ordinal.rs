@@ -1,4 +1,4 @@
-//! The ordinal of a question: which answer of a list it takes. Each call is counted once, however many questions an execution asks.
+//! The ordinal of a question: the index of its answer in a list. Each call is counted once, however many calls an execution makes.
 
 use std::ops::Range;
 
@@ -7,35 +7,35 @@ use runstate::engine::{Cvm, Error};
 use runstate::schema::{Accumulator, Aggregate, Filter};
 use serde_json::Value as Json;
 
-use crate::granted::KINDS;
+use crate::sandbox::FILE_CALL_KINDS;
 
-/// Counts the calls of an execution that somebody answers; timers and files answer themselves.
+/// Counts the calls of an execution that need an answer. Timers and file calls do not.
 #[derive(Debug, Default)]
 pub struct Ordinals {
-    /// Calls of earlier steps are counted.
+    /// The calls of earlier steps are counted.
     step: u64,
-    /// How many of them somebody answers.
+    /// How many of them need an answer.
     counted: usize,
 }
 
 impl Ordinals {
-    /// The ordinal of `call` among the calls that somebody answers, from 0.
-    pub async fn of(&mut self, cvm: &Cvm, execution: &str, call: &OpenCall) -> Result<usize, Error> {
-        let steps = self.uncounted(call.step);
+    /// Returns the ordinal of `call` among the calls that need an answer, from 0.
+    pub async fn ordinal(&mut self, cvm: &Cvm, execution: &str, call: &OpenCall) -> Result<usize, Error> {
+        let steps = self.take_uncounted(call.step);
         let more = if steps.is_empty() { 0 } else { count(cvm, execution, &steps).await? };
         Ok(self.add(&steps, more))
     }
 
-    /// The steps before `step` that are not counted yet.
-    fn uncounted(&mut self, step: u64) -> Range<u64> {
-        // Calls that were asked together may be answered in any order.
+    /// Returns the steps before `step` that are not counted yet.
+    fn take_uncounted(&mut self, step: u64) -> Range<u64> {
+        // Calls that were made together may be answered in any order.
         if step < self.step {
             *self = Self::default();
         }
         self.step..step
     }
 
-    /// Adds what was counted in `steps`; all that is counted now.
+    /// Adds the count of `steps` and returns the total.
     fn add(&mut self, steps: &Range<u64>, more: usize) -> usize {
         self.step = steps.end;
         self.counted += more;
@@ -44,7 +44,7 @@ impl Ordinals {
 }
 
 async fn count(cvm: &Cvm, execution: &str, steps: &Range<u64>) -> Result<usize, Error> {
-    let themselves = KINDS.into_iter().chain([TIMER]).map(Json::from).collect();
+    let themselves = FILE_CALL_KINDS.into_iter().chain([TIMER]).map(Json::from).collect();
     let between = Aggregate {
         collection: CC_HISTORY.name.to_owned(),
         filter: Filter::And(vec![
@@ -65,11 +65,11 @@ async fn count(cvm: &Cvm, execution: &str, steps: &Range<u64>) -> Result<usize, 
 mod tests {
     use super::*;
 
-    /// The ordinals of the calls at `asked`, where somebody answers those of even steps, and how many rows were counted for them.
+    /// Returns the ordinals of the calls at the steps `asked`, of which even ones need an answer, and the number of counted rows.
     fn ordinals(asked: impl IntoIterator<Item = u64>) -> (Vec<usize>, u64) {
         let (mut ordinals, mut rows) = (Ordinals::default(), 0);
         let found = asked.into_iter().map(|step| {
-            let steps = ordinals.uncounted(step);
+            let steps = ordinals.take_uncounted(step);
             rows += steps.end - steps.start;
             let even = steps.clone().filter(|step| step % 2 == 0).count();
             ordinals.add(&steps, even)

@@ -1,4 +1,4 @@
-//! One run of a command: what goes in, what comes out, and for how long.
+//! One run of a command: its input, its output and its timeout.
 
 use std::io;
 use std::pin::pin;
@@ -10,37 +10,41 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, Command};
 use tokio::time::timeout;
 
-use super::group::Group;
-use super::{Exec, Given, Ran, TAIL, Unanswered};
+use super::process_group::ProcessGroup;
+use super::{Exec, ExecError, ExecInput, ExecOutput, STDERR_TAIL_BYTES};
 
-/// What a command may print: an answer of the largest size, its line end, and one byte that says there is more.
-const MOST: usize = PLAIN_VALUE_BYTES + 3;
+/// The longest output that is read: an answer of the largest size, its line end, and one byte that shows there is more.
+const OUTPUT_LIMIT: usize = PLAIN_VALUE_BYTES + 3;
 
-/// How long what a command printed may still come after it has ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the output of a command is still read after the command has ended.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest line of standard error that is told in one piece.
-const LINE: usize = 4 * 1024;
+/// The longest line of standard error that is passed on in one piece.
+const STDERR_LINE_BYTES: usize = 4 * 1024;
 
-pub(super) async fn run(exec: &Exec, given: &Given, heard: impl FnMut(&str)) -> Result<Ran, Unanswered> {
+pub(super) async fn run(
+    exec: &Exec,
+    input: &ExecInput,
+    on_stderr_line: impl FnMut(&str),
+) -> Result<ExecOutput, ExecError> {
     let mut command = shell(&exec.line);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    given.set(&mut command);
-    let cannot = |error: io::Error| Unanswered::CannotRun(format!("no shell can be started: {error}"));
-    let (mut child, mut group) = Group::spawn(&mut command).map_err(cannot)?;
+    input.apply_to(&mut command);
+    let cannot = |error: io::Error| ExecError::CannotRun(format!("the shell cannot be started: {error}"));
+    let (mut child, mut group) = ProcessGroup::spawn(&mut command).map_err(cannot)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
 
     let (mut printed, mut tail) = (Vec::new(), Vec::new());
-    let (status, too_much) = {
-        let answer = print(stdout, &mut printed);
+    let (status, exceeded_limit) = {
+        let answer = read_stdout(stdout, &mut printed);
         let remarks = async {
-            listen(stderr, &mut tail, heard).await;
+            read_stderr(stderr, &mut tail, on_stderr_line).await;
             Ok(())
         };
         let mut talk = pin!(async {
             tokio::select! {
-                said = async { tokio::try_join!(answer, remarks).map(|_| ()) } => said,
-                said = tell(stdin, &given.stdin) => said,
+                done = async { tokio::try_join!(answer, remarks).map(|_| ()) } => done,
+                done = write_question(stdin, &input.stdin) => done,
             }
         });
         let ended = timeout(exec.timeout, async {
@@ -48,26 +52,26 @@ pub(super) async fn run(exec: &Exec, given: &Given, heard: impl FnMut(&str)) -> 
             let status = loop {
                 tokio::select! {
                     status = child.wait() => break status.ok(),
-                    said = &mut talk, if silent.is_none() => {
-                        silent = Some(said);
-                        if said.is_err() {
+                    done = &mut talk, if silent.is_none() => {
+                        silent = Some(done);
+                        if done.is_err() {
                             break None;
                         }
                     }
                 }
             };
-            // What it has started beside itself holds its output open.
+            // Processes that the command left behind keep its output open.
             group.end();
             if silent.is_none() {
-                silent = timeout(LAST_WORDS, &mut talk).await.ok();
+                silent = timeout(DRAIN_TIMEOUT, &mut talk).await.ok();
             }
-            (status, matches!(silent, Some(Err(TooMuch))))
+            (status, matches!(silent, Some(Err(OutputLimitExceeded))))
         });
         ended.await.unwrap_or((None, false))
     };
     group.end();
     let tail = String::from_utf8_lossy(&tail).into_owned();
-    Ok(Ran { status, too_much, printed, tail })
+    Ok(ExecOutput { status, exceeded_limit, printed, tail })
 }
 
 fn shell(line: &str) -> Command {
@@ -77,13 +81,13 @@ fn shell(line: &str) -> Command {
     command
 }
 
-/// More was printed than is read.
+/// The command printed more than [`OUTPUT_LIMIT`].
 #[derive(Clone, Copy)]
-struct TooMuch;
+struct OutputLimitExceeded;
 
-/// Tells the question, and then no more. It never comes back: when the talk ends is for the other side to say.
-async fn tell(stdin: Option<ChildStdin>, question: &str) -> Result<(), TooMuch> {
-    // Who does not read the question may well know the answer.
+/// Writes the question, then waits for ever: the end of the output decides when the exchange is over.
+async fn write_question(stdin: Option<ChildStdin>, question: &str) -> Result<(), OutputLimitExceeded> {
+    // A command that does not read the question may still know the answer.
     if let Some(mut stdin) = stdin {
         let _ = stdin.write_all(question.as_bytes()).await;
         drop(stdin);
@@ -91,17 +95,17 @@ async fn tell(stdin: Option<ChildStdin>, question: &str) -> Result<(), TooMuch> 
     std::future::pending().await
 }
 
-/// Reads what is printed, as far as it can be an answer.
-async fn print(stdout: Option<impl AsyncRead + Unpin>, printed: &mut Vec<u8>) -> Result<(), TooMuch> {
+/// Reads standard output, up to the limit of an answer.
+async fn read_stdout(stdout: Option<impl AsyncRead + Unpin>, printed: &mut Vec<u8>) -> Result<(), OutputLimitExceeded> {
     if let Some(stdout) = stdout {
-        let _ = stdout.take(MOST as u64).read_to_end(printed).await;
+        let _ = stdout.take(OUTPUT_LIMIT as u64).read_to_end(printed).await;
     }
-    // Whoever prints on waits for a reader for ever.
-    if printed.len() < MOST { Ok(()) } else { Err(TooMuch) }
+    // A command that prints more would wait for a reader for ever.
+    if printed.len() < OUTPUT_LIMIT { Ok(()) } else { Err(OutputLimitExceeded) }
 }
 
-/// Reads standard error: each line goes to `heard`, the end of all of it to `tail`.
-async fn listen(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>, mut heard: impl FnMut(&str)) {
+/// Reads standard error: passes each line to `on_line`, and keeps the end in `tail`.
+async fn read_stderr(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>, mut on_line: impl FnMut(&str)) {
     let Some(mut stderr) = stderr else { return };
     let mut line = Vec::new();
     let mut chunk = vec![0; 8 * 1024];
@@ -111,15 +115,15 @@ async fn listen(stderr: Option<impl AsyncRead + Unpin>, tail: &mut Vec<u8>, mut 
             if *byte != b'\n' {
                 line.push(*byte);
             }
-            if *byte == b'\n' || line.len() >= LINE {
-                heard(String::from_utf8_lossy(&line).trim_end_matches('\r'));
+            if *byte == b'\n' || line.len() >= STDERR_LINE_BYTES {
+                on_line(String::from_utf8_lossy(&line).trim_end_matches('\r'));
                 line.clear();
             }
         }
         tail.extend_from_slice(read);
-        tail.drain(..tail.len().saturating_sub(TAIL));
+        tail.drain(..tail.len().saturating_sub(STDERR_TAIL_BYTES));
     }
     if !line.is_empty() {
-        heard(&String::from_utf8_lossy(&line));
+        on_line(&String::from_utf8_lossy(&line));
     }
 }

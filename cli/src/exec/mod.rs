@@ -1,11 +1,11 @@
 //! Commands that answer calls: a model, a tool, a script. They read the question from standard input and print the answer.
 //!
-//! Each runs in a process group of its own: ctrl-c at the terminal does not reach it, and what it has started goes with it. Where this process
-//! itself is killed outright nothing can: such commands go on until they end by themselves.
+//! Each runs in its own process group: ctrl-c at the terminal does not reach it, and its child processes end with it. If this process
+//! is killed with SIGKILL, such commands continue until they end by themselves.
 
 mod child;
-mod group;
-mod question;
+mod process_group;
+mod request;
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -13,88 +13,91 @@ use std::time::Duration;
 use runstate::limits::PLAIN_VALUE_BYTES;
 use serde_json::Value as Json;
 
-use crate::failure::{self, Failure};
+use crate::error::{self, CliError};
 
-pub use group::end_all;
-pub use question::{Given, Wanted};
+pub use process_group::kill_all_groups;
+pub use request::{ExecInput, ExecRequest};
 
-/// How much of what a command says on standard error is told when it fails.
-const TAIL: usize = 2 * 1024;
+/// How much of the end of a command's standard error is reported when it fails.
+const STDERR_TAIL_BYTES: usize = 2 * 1024;
 
 /// A command, as a shell reads it.
 #[derive(Clone, Debug)]
 pub struct Exec {
-    /// The line.
+    /// The command line.
     pub line: String,
-    /// How long it may take.
+    /// The timeout for one run.
     pub timeout: Duration,
 }
 
 /// Why a command gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unanswered {
-    /// It failed; another time it may not.
+pub enum ExecError {
+    /// It failed; a retry may succeed.
     Failed(String),
     /// There is no such command, or it may not be executed.
     CannotRun(String),
 }
 
-/// What a command did.
-struct Ran {
-    /// How it ended; `None`: it took too long.
+/// The result of one run.
+struct ExecOutput {
+    /// The exit status; `None`: it exceeded its timeout.
     status: Option<ExitStatus>,
     printed: Vec<u8>,
-    /// It printed more than an answer may have.
-    too_much: bool,
-    /// The end of what it said on standard error.
+    /// It printed more than the largest answer.
+    exceeded_limit: bool,
+    /// The end of its standard error.
     tail: String,
 }
 
 impl Exec {
-    /// What the command prints for this question, without its last line end. What it says on standard error goes to `heard`, line by line.
-    pub async fn answer(&self, given: &Given, heard: impl FnMut(&str)) -> Result<String, Unanswered> {
-        let ran = child::run(self, given, heard).await?;
-        let failed = |what: String| Err(Unanswered::Failed(what + &ran.said()));
-        if ran.too_much {
+    /// Returns what the command prints for this question, without its last line end. Passes each line of its standard error to
+    /// `on_stderr_line`.
+    pub async fn answer(&self, input: &ExecInput, on_stderr_line: impl FnMut(&str)) -> Result<String, ExecError> {
+        let output = child::run(self, input, on_stderr_line).await?;
+        let failed = |what: String| Err(ExecError::Failed(what + &output.stderr_suffix()));
+        if output.exceeded_limit {
             return failed(format!("the command printed more than {PLAIN_VALUE_BYTES} bytes"));
         }
-        match ran.status {
+        match output.status {
             None => return failed(format!("the command did not end within {} s", self.timeout.as_secs_f32())),
             Some(status) if matches!(status.code(), Some(126 | 127)) => {
-                return Err(Unanswered::CannotRun(format!("`{}` cannot be run{}", self.line, ran.said())));
+                return Err(ExecError::CannotRun(format!("`{}` cannot be run{}", self.line, output.stderr_suffix())));
             }
-            Some(status) if !status.success() => return failed(format!("the command ended with {}", words(status))),
+            Some(status) if !status.success() => {
+                return failed(format!("the command ended with {}", describe_status(status)));
+            }
             Some(_) => {}
         }
-        match String::from_utf8(ran.printed) {
+        match String::from_utf8(output.printed) {
             Ok(text) => Ok(without_line_end(text)),
             Err(error) => {
                 let at = error.utf8_error().valid_up_to() + 1;
-                let what = "the command printed no text in UTF-8";
-                Err(Unanswered::Failed(format!("{what}: byte {at} is the first that is not")))
+                let what = "the output of the command is not valid UTF-8";
+                Err(ExecError::Failed(format!("{what}: byte {at} is the first invalid byte")))
             }
         }
     }
 }
 
-impl Ran {
-    /// What it said in the end, behind what there is to say of it.
-    fn said(&self) -> String {
+impl ExecOutput {
+    /// Returns the end of its standard error, to append to a message.
+    fn stderr_suffix(&self) -> String {
         let tail = self.tail.trim();
         if tail.is_empty() { String::new() } else { format!(": {tail}") }
     }
 }
 
-/// A command that is none answers everything with nothing: most often a variable that is not set.
-pub fn check(line: Option<&str>, flag: &str) -> Result<(), Failure> {
+/// Refuses an empty command, most often an unset variable: it would answer everything with an empty text.
+pub fn check(line: Option<&str>, flag: &str) -> Result<(), CliError> {
     match line {
-        Some(line) if line.trim().is_empty() => Err(failure::usage(format!("{flag} is empty; it must be a command"))),
+        Some(line) if line.trim().is_empty() => Err(error::usage(format!("{flag} is empty; it must be a command"))),
         _ => Ok(()),
     }
 }
 
-/// What a tool's command has printed as a value: JSON where it is that, else text.
-pub fn value(printed: String) -> Json {
+/// Parses the output of a tool's command: as JSON if it is valid JSON, else as text.
+pub fn parse_value(printed: String) -> Json {
     serde_json::from_str(&printed).unwrap_or(Json::String(printed))
 }
 
@@ -108,10 +111,10 @@ fn without_line_end(mut text: String) -> String {
     text
 }
 
-fn words(status: ExitStatus) -> String {
+fn describe_status(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exit code {code}"),
-        // Unix says by which signal.
+        // On Unix, this names the signal.
         None => status.to_string(),
     }
 }
@@ -121,32 +124,32 @@ fn words(status: ExitStatus) -> String {
 mod tests {
     use super::*;
 
-    /// Longer than any of these commands takes on a busy machine.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    /// Longer than any of these commands takes on a busy machine, except those that hang.
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
-    fn answer_within(timeout: Duration, line: &str) -> (Result<String, Unanswered>, Vec<String>) {
+    fn answer_within(timeout: Duration, line: &str) -> (Result<String, ExecError>, Vec<String>) {
         let exec = Exec { line: line.to_owned(), timeout };
-        let given = Given { stdin: "a question\n".to_owned(), env: Vec::new() };
-        let mut heard = Vec::new();
+        let input = ExecInput { stdin: "a question\n".to_owned(), env: Vec::new() };
+        let mut lines = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let answer = runtime.block_on(exec.answer(&given, |line| heard.push(line.to_owned())));
-        (answer, heard)
+        let answer = runtime.block_on(exec.answer(&input, |line| lines.push(line.to_owned())));
+        (answer, lines)
     }
 
-    fn answer(line: &str) -> Result<String, Unanswered> {
-        answer_within(PATIENCE, line).0
+    fn answer(line: &str) -> Result<String, ExecError> {
+        answer_within(TIMEOUT, line).0
     }
 
     fn failed(line: &str) -> String {
         match answer(line) {
-            Err(Unanswered::Failed(why)) => why,
+            Err(ExecError::Failed(why)) => why,
             other => panic!("{other:?}"),
         }
     }
 
     /// Waits until a process has ended, whether or not its parent has noticed.
     fn wait_for_the_end_of(pid: &str) {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = std::time::Instant::now() + TIMEOUT;
         loop {
             let state = std::process::Command::new("ps").args(["-o", "stat=", "-p", pid]).output().unwrap().stdout;
             if state.is_empty() || state.starts_with(b"Z") {
@@ -159,27 +162,27 @@ mod tests {
     #[test]
     fn the_answer_is_what_is_printed_without_its_last_line_end() {
         assert_eq!(answer("cat; echo; printf 'x\\r\\n'"), Ok("a question\n\nx".to_owned()));
-        assert_eq!(answer("true"), Ok(String::new()), "who does not read is right too");
+        assert_eq!(answer("true"), Ok(String::new()), "a command need not read the question");
     }
 
     #[test]
-    fn what_goes_wrong_is_told_with_the_end_of_what_was_said() {
+    fn a_failure_includes_the_tail_of_standard_error() {
         assert_eq!(failed("echo why >&2; exit 3"), "the command ended with exit code 3: why");
         assert!(failed("kill -9 $$").contains("signal: 9"));
         assert!(failed("printf '\\377'").contains("UTF-8"));
         let long = failed("i=0; while [ $i -lt 2000 ]; do echo $i >&2; i=$((i+1)); done; exit 1");
-        assert!(long.len() < TAIL + 100 && long.ends_with("1998\n1999"), "{long}");
+        assert!(long.len() < STDERR_TAIL_BYTES + 100 && long.ends_with("1998\n1999"), "{long}");
     }
 
     #[test]
-    fn lines_on_standard_error_are_heard_as_they_come() {
-        let (answer, heard) = answer_within(PATIENCE, "echo one >&2; echo two >&2; printf three >&2; echo yes");
-        assert_eq!((answer, heard), (Ok("yes".to_owned()), ["one", "two", "three"].map(str::to_owned).to_vec()));
+    fn standard_error_lines_are_passed_on_as_they_arrive() {
+        let (answer, lines) = answer_within(TIMEOUT, "echo one >&2; echo two >&2; printf three >&2; echo yes");
+        assert_eq!((answer, lines), (Ok("yes".to_owned()), ["one", "two", "three"].map(str::to_owned).to_vec()));
     }
 
     #[test]
-    fn a_command_that_is_not_there_is_told_apart() {
-        let Err(Unanswered::CannotRun(why)) = answer("no-such-command-anywhere --flag") else { panic!() };
+    fn a_missing_command_is_a_distinct_error() {
+        let Err(ExecError::CannotRun(why)) = answer("no-such-command-anywhere --flag") else { panic!() };
         assert!(why.contains("no-such-command-anywhere"), "{why}");
     }
 
@@ -187,10 +190,10 @@ mod tests {
     fn a_command_that_hangs_is_ended_with_all_it_started() {
         // A busy machine may take longer to start the command than the command may take.
         for (millis, seconds) in [(300, "0.3"), (3_000, "3"), (30_000, "30")] {
-            let (answer, heard) = answer_within(Duration::from_millis(millis), "sleep 1000 & echo $! >&2; sleep 1000");
-            let Err(Unanswered::Failed(why)) = answer else { panic!("{answer:?}") };
+            let (answer, lines) = answer_within(Duration::from_millis(millis), "sleep 1000 & echo $! >&2; sleep 1000");
+            let Err(ExecError::Failed(why)) = answer else { panic!("{answer:?}") };
             assert!(why.starts_with(&format!("the command did not end within {seconds} s")), "{why}");
-            if let Some(pid) = heard.first() {
+            if let Some(pid) = lines.first() {
                 return wait_for_the_end_of(pid);
             }
         }
@@ -203,16 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_leaves_behind_is_ended_with_it() {
+    fn background_processes_of_a_command_are_killed() {
         // The process left behind holds the output open.
         wait_for_the_end_of(&answer("sleep 1000 & echo $!").unwrap());
     }
 
     #[test]
-    fn what_a_tool_prints_is_json_where_it_can_be() {
-        assert_eq!(value("{\"a\": 1}".to_owned()), serde_json::json!({"a": 1}));
-        assert_eq!(value("7".to_owned()), serde_json::json!(7));
-        assert_eq!(value("it is 7".to_owned()), serde_json::json!("it is 7"));
-        assert_eq!(value(String::new()), serde_json::json!(""));
+    fn tool_output_is_parsed_as_json_where_it_is_valid() {
+        assert_eq!(parse_value("{\"a\": 1}".to_owned()), serde_json::json!({"a": 1}));
+        assert_eq!(parse_value("7".to_owned()), serde_json::json!(7));
+        assert_eq!(parse_value("it is 7".to_owned()), serde_json::json!("it is 7"));
+        assert_eq!(parse_value(String::new()), serde_json::json!(""));
     }
 }

@@ -3,28 +3,28 @@
 
 use std::path::PathBuf;
 
-use super::support::{Said, Scene};
-use super::syscalls::durability::{Durability, Report};
+use super::support::{CliFixture, CliOutput};
+use super::syscalls::durability::{Durability, DurabilityReport};
 use super::syscalls::strace::Tracer;
 
 /// Runs the binary under the tracer and checks its system calls below `folder` of the scene.
-fn trace(test: &str, scene: &Scene, folder: &str, args: &[&str]) -> Option<Report> {
+fn trace(test: &str, scene: &CliFixture, folder: &str, args: &[&str]) -> Option<DurabilityReport> {
     let tracer = Tracer::new(test)?;
-    Said::from(tracer.command(&scene.command(args)).output().unwrap()).ended(0);
+    CliOutput::from(tracer.command(&scene.command(args)).output().unwrap()).expect_exit(0);
     Some(Durability::new(&create_folder(scene, folder)).check(&tracer.events()))
 }
 
 /// Creates a folder in the scene. Its path has no symbolic links, as the kernel prints it.
-fn create_folder(scene: &Scene, name: &str) -> PathBuf {
+fn create_folder(scene: &CliFixture, name: &str) -> PathBuf {
     let folder = scene.path().join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder.canonicalize().unwrap()
 }
 
 #[test]
-fn files_written_by_a_program_are_synced_before_it_goes_on() {
-    const TEST: &str = "durability::files_written_by_a_program_are_synced_before_it_goes_on";
-    let scene = Scene::new();
+fn files_written_by_a_program_are_synced_before_it_continues() {
+    const TEST: &str = "durability::files_written_by_a_program_are_synced_before_it_continues";
+    let scene = CliFixture::new();
     let granted = create_folder(&scene, "granted");
     std::fs::write(granted.join("old.txt"), "old").unwrap();
     scene.file(
@@ -45,7 +45,7 @@ fn files_written_by_a_program_are_synced_before_it_goes_on() {
 #[test]
 fn exports_are_synced_before_the_command_ends() {
     const TEST: &str = "durability::exports_are_synced_before_the_command_ends";
-    let scene = Scene::greeting("g");
+    let scene = CliFixture::greeting("g");
     let exports = create_folder(&scene, "exports");
     let (file, tree) = (exports.join("all.jsonl"), exports.join("tree"));
     let (file, tree) = (file.to_str().unwrap(), tree.to_str().unwrap());
@@ -55,6 +55,10 @@ fn exports_are_synced_before_the_command_ends() {
         (&["export", "--tree", tree], "tree"),
     ] {
         let Some(report) = trace(TEST, &scene, "exports", args) else { return };
-        assert_eq!(report, Report { published: vec![published.into()], ..Report::default() }, "{args:?}");
+        assert_eq!(
+            report,
+            DurabilityReport { published: vec![published.into()], ..DurabilityReport::default() },
+            "{args:?}"
+        );
     }
 }

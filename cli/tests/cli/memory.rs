@@ -1,6 +1,6 @@
-//! The memory of the process, however much a program takes.
+//! The memory of the process while a program allocates as much as it can.
 
-use crate::hostile::run_hostile_programs;
+use crate::hostile_programs::run_hostile_programs;
 
 #[test]
 fn hostile_programs_stay_within_their_memory_on_files() {

@@ -1,5 +1,6 @@
-//! A folder with a store and some programs, the binary run in it, and what it said.
+//! The fixture: a folder with a store and programs, in which the binary runs, and the output of each run.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -40,14 +41,14 @@ pub const FAILS: &str = "console.log('before')\nlet nothing = null\nconsole.log(
 pub const FOREVER: &str = "let n = 0; while (true) { n += 1 }";
 
 /// How long a condition may take on a busy machine before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Polls until the condition holds.
 #[track_caller]
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -59,35 +60,35 @@ pub fn send(signal: Signal, pid: u32) {
     rustix::process::kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
-pub struct Scene {
+pub struct CliFixture {
     folder: TempDir,
 }
 
-/// What the binary said, and how it ended.
+/// The output of one run, and its exit code.
 #[derive(Debug)]
-pub struct Said {
+pub struct CliOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Scene {
+impl CliFixture {
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// With `source` loaded under `name`.
+    /// Creates a fixture with `source` loaded under `name`.
     pub fn with(name: &str, source: &str) -> Self {
         let scene = Self::new();
         scene.file(&format!("{name}.ts"), source);
-        scene.run(&["load", &format!("{name}.ts")]).ended(0);
+        scene.run(&["load", &format!("{name}.ts")]).expect_exit(0);
         scene
     }
 
-    /// With an execution of [`GREET`] that waits for its first answer.
+    /// Creates a fixture with an execution of [`GREET`] that waits for its first answer.
     pub fn greeting(id: &str) -> Self {
         let scene = Self::with("greet", GREET);
-        scene.run(&["start", "greet", "--id", id]).ended(3);
+        scene.run(&["start", "greet", "--id", id]).expect_exit(3);
         scene
     }
 
@@ -101,12 +102,12 @@ impl Scene {
         path
     }
 
-    /// The binary in the folder, with the store `store` there and nothing of the environment.
+    /// Returns a command that runs the binary in the folder, found on PATH, with the store `store` and no other setting of the environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        self.prepared(Command::new(env!("CARGO_BIN_EXE_runstate")), args)
+        self.configure(Command::new("runstate"), args)
     }
 
-    pub fn prepared(&self, mut command: Command, args: &[&str]) -> Command {
+    pub fn configure(&self, mut command: Command, args: &[&str]) -> Command {
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
         for name in [
             "CVM_STORAGE_TYPE",
@@ -120,17 +121,18 @@ impl Scene {
             command.env_remove(name);
         }
         command.env("RUNSTATE_STORE", "file:store").env("HOME", self.path()).env("NO_COLOR", "1");
+        command.env("PATH", path_with_binary());
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Said {
+    pub fn run(&self, args: &[&str]) -> CliOutput {
         self.command(args).output().unwrap().into()
     }
 
-    /// With something to read on standard input.
-    pub fn run_with(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Said {
+    /// Runs the binary with `stdin` as its standard input.
+    pub fn run_with(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> CliOutput {
         let mut child = self.spawn(args, Stdio::piped());
-        // Whoever stops reading early is right.
+        // The binary may stop reading early.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
         child.wait_with_output().unwrap().into()
     }
@@ -139,8 +141,8 @@ impl Scene {
         self.command(args).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// The binary, whose standard error is read while it runs.
-    pub fn begin(&self, args: &[&str], stdin: Stdio) -> Running {
+    /// Starts the binary, and reads its standard error while it runs.
+    pub fn spawn_running(&self, args: &[&str], stdin: Stdio) -> RunningCli {
         let mut child = ChildGuard(self.spawn(args, stdin));
         let (stdout, stderr) = (child.0.stdout.take().unwrap(), BufReader::new(child.0.stderr.take().unwrap()));
         let out = std::thread::spawn(move || {
@@ -150,25 +152,32 @@ impl Scene {
         });
         let (lines, read) = channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
-        Running { child, out, lines: read, err: String::new() }
+        RunningCli { child, out, lines: read, err: String::new() }
     }
 
-    /// An engine of this process over the store, for what no command does.
+    /// Opens an engine of this process over the store, for operations that no command offers.
     pub async fn engine(&self) -> Engine {
         let store = open(&format!("file:{}", self.path().join("store").display())).await.unwrap();
         let catalog = runstate::engine::catalog(&runstate::domain::catalog().unwrap()).unwrap();
         Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await.unwrap()
     }
 
-    /// The execution as `show` tells it.
+    /// Returns the execution as `show` prints it.
     pub fn show(&self, id: &str) -> Json {
-        self.run(&["show", "--json", "--", id]).ended(0).json()
+        self.run(&["show", "--json", "--", id]).expect_exit(0).json()
     }
 
-    /// The status of the execution.
+    /// Returns the status of the execution.
     pub fn status(&self, id: &str) -> String {
         self.show(id)["status"].as_str().unwrap().to_owned()
     }
+}
+
+/// Returns PATH with the folder of the binary first. A command then finds the binary by its name, which its hints repeat.
+fn path_with_binary() -> OsString {
+    let folder = Path::new(env!("CARGO_BIN_EXE_runstate")).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap()
 }
 
 /// Kills its child process when it is dropped, so that a failed test leaves no process behind.
@@ -182,7 +191,7 @@ impl Drop for ChildGuard {
 }
 
 /// The binary while it runs.
-pub struct Running {
+pub struct RunningCli {
     child: ChildGuard,
     out: JoinHandle<String>,
     lines: Receiver<String>,
@@ -190,12 +199,12 @@ pub struct Running {
     err: String,
 }
 
-impl Running {
+impl RunningCli {
     /// Waits until a line on standard error contains `words`.
     #[track_caller]
-    pub fn until_it_says(&mut self, words: &str) {
+    pub fn wait_for_line(&mut self, words: &str) {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => {
                     self.err += &format!("{line}\n");
                     if line.contains(words) {
@@ -212,43 +221,43 @@ impl Running {
     }
 
     /// Waits for its end. Its standard input stays open until then.
-    pub fn end(mut self) -> Said {
-        let (stdin, deadline) = (self.child.0.stdin.take(), Instant::now() + PATIENCE);
+    pub fn wait(mut self) -> CliOutput {
+        let (stdin, deadline) = (self.child.0.stdin.take(), Instant::now() + TIMEOUT);
         let code = loop {
             match self.child.0.try_wait().unwrap() {
                 Some(status) => break status.code(),
                 None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
-                None => panic!("it does not end within {PATIENCE:?}: {}", self.err),
+                None => panic!("it does not end within {TIMEOUT:?}: {}", self.err),
             }
         };
         drop(stdin);
         let out = self.out.join().unwrap();
         self.err.extend(self.lines.iter().map(|line| line + "\n"));
-        Said { code, out, err: self.err }
+        CliOutput { code, out, err: self.err }
     }
 
     /// Writes to its standard input, which stays open.
-    pub fn writes(&mut self, text: &str) {
+    pub fn write_stdin(&mut self, text: &str) {
         self.child.0.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 }
 
-impl From<Output> for Said {
+impl From<Output> for CliOutput {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("what is printed is text");
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
-impl Said {
-    /// It ended with that code.
+impl CliOutput {
+    /// Asserts the exit code.
     #[track_caller]
-    pub fn ended(self, code: i32) -> Self {
+    pub fn expect_exit(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
         self
     }
 
-    /// The one JSON value on standard output.
+    /// Returns the only JSON value on standard output.
     #[track_caller]
     pub fn json(&self) -> Json {
         let values = self.values();
@@ -256,45 +265,45 @@ impl Said {
         values.into_iter().next().unwrap()
     }
 
-    /// The JSON values on standard output, one a line.
+    /// Returns the JSON values on standard output, one per line.
     #[track_caller]
     pub fn values(&self) -> Vec<Json> {
         self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
-    /// The error's code, with `--json`.
+    /// Returns the code of the error that `--json` printed.
     #[track_caller]
     pub fn error_code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap().to_owned()
     }
 
-    /// Standard error has all of these.
+    /// Asserts that standard error contains all of these.
     #[track_caller]
-    pub fn explains(self, words: &[&str]) -> Self {
+    pub fn expect_stderr(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "`{word}` is missing in: {}", self.err);
         }
         self
     }
 
-    /// All that was said, times, hashes and made ids left out.
+    /// Returns standard output and standard error, with times, hashes and generated ids replaced.
     pub fn text(&self) -> String {
-        let said = match (self.out.is_empty(), self.err.is_empty()) {
+        let text = match (self.out.is_empty(), self.err.is_empty()) {
             (_, true) => self.out.clone(),
             (true, false) => format!("--- stderr\n{}", self.err),
             (false, false) => format!("{}--- stderr\n{}", self.out, self.err),
         };
-        redacted(&said)
+        redact_text(&text)
     }
 }
 
-/// Runs what is to be waited for.
+/// Runs a future to its end.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Words that are different each time, by their form.
-fn redacted(text: &str) -> String {
+/// Replaces words that differ in each run, by their form.
+fn redact_text(text: &str) -> String {
     let mut out = String::new();
     for part in text.split_inclusive(char::is_whitespace) {
         let word = part.trim_end();
@@ -313,14 +322,14 @@ fn redacted(text: &str) -> String {
     out
 }
 
-/// `value` with times, hashes and made ids replaced, after looking at their form.
+/// Replaces times, hashes and generated ids in `value`, by their form.
 pub fn redact(value: &mut Json) {
     match value {
         Json::Array(items) => items.iter_mut().for_each(redact),
         Json::Object(map) => {
             for (name, value) in map {
                 match name.as_str() {
-                    // What the compiler makes of a source may become better.
+                    // The compiler may improve, so the bytecode may change.
                     "executionTimeMs" | "instructionsExecuted" | "instruction" | "pc" | "bytes" | "commitBytes" => {
                         *value = "[n]".into()
                     }
@@ -328,7 +337,7 @@ pub fn redact(value: &mut Json) {
                 }
             }
         }
-        Json::String(text) => *text = redacted(text),
+        Json::String(text) => *text = redact_text(text),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! `verify` of documents: what it prints, how it exits, and that it changes nothing.
+//! `verify` of documents: its output, its exit code, and that it changes nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,20 +6,20 @@ use std::fs;
 use runstate::domain::cvm::CC_HISTORY;
 use runstate::id::CommandId;
 use runstate::schema::{Key, Query};
-use runstate::store::{Batch, Expect, Op, Write};
+use runstate::store::{Batch, Expectation, Write, WriteOp};
 use runstate::time::Timestamp;
 use serde_json::Value as Json;
 
-use super::support::{Scene, block_on};
+use super::support::{CliFixture, block_on};
 #[cfg(target_os = "linux")]
-use super::terminal::typed;
+use super::terminal::run_at_terminal;
 
 /// Deletes the call that execution `id` waits for, by a commit that is valid by itself.
-fn delete_call(scene: &Scene, id: &str) {
+fn delete_call(scene: &CliFixture, id: &str) {
     block_on(async {
         let engine = scene.engine().await;
-        let calls = engine.store().query(&Query::of(&CC_HISTORY).eq("executionId", id)).await.unwrap().rows;
-        let delete = |id: &str| Write { key: Key::new(&CC_HISTORY, id), expect: Expect::Any, op: Op::Delete };
+        let calls = engine.store().query(&Query::of(&CC_HISTORY).eq("executionId", id)).await.unwrap().items;
+        let delete = |id: &str| Write { key: Key::new(&CC_HISTORY, id), expect: Expectation::Any, op: WriteOp::Delete };
         let batch = Batch {
             command: CommandId::new("delete the call").unwrap(),
             fingerprint: "f".to_owned(),
@@ -33,8 +33,8 @@ fn delete_call(scene: &Scene, id: &str) {
     });
 }
 
-/// All files of the store with their bytes.
-fn files(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
+/// Returns all files of the store with their bytes.
+fn files(scene: &CliFixture) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![scene.path().join("store")];
     while let Some(folder) = folders.pop() {
@@ -50,12 +50,12 @@ fn files(scene: &Scene) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn an_execution_that_contradicts_its_calls_is_damage() {
-    let scene = Scene::greeting("g1");
+    let scene = CliFixture::greeting("g1");
     delete_call(&scene, "g1");
     let before = files(&scene);
-    let said = scene.run(&["verify"]).ended(4).explains(&["cvm.executions/g1", "is damaged", "backup"]);
-    assert!(said.out.contains("damaged: cvm.executions/g1: it waits for call "), "{}", said.out);
-    let found = scene.run(&["verify", "--json"]).ended(4).json();
+    let output = scene.run(&["verify"]).expect_exit(4).expect_stderr(&["cvm.executions/g1", "is damaged", "backup"]);
+    assert!(output.out.contains("damaged: cvm.executions/g1: it waits for call "), "{}", output.out);
+    let found = scene.run(&["verify", "--json"]).expect_exit(4).json();
     assert_eq!((&found["ok"], &found["error"]["code"]), (&false.into(), &"corrupt".into()), "{found}");
     let [first, ..] = found["report"]["findings"].as_array().unwrap().as_slice() else { panic!("{found}") };
     assert_eq!((&first["at"], &first["severity"]), (&"cvm.executions/g1".into(), &"damage".into()), "{found}");
@@ -65,8 +65,12 @@ fn an_execution_that_contradicts_its_calls_is_damage() {
 #[test]
 #[cfg(target_os = "linux")]
 fn verify_shows_its_progress_on_a_terminal() {
-    let scene = Scene::greeting("g1");
-    let Some(said) = typed("verify", &scene, "verify", "") else { return };
-    let said = said.ended(0);
-    assert!(said.out.contains("verifying [") && said.out.contains("the store at store is whole"), "{}", said.out);
+    let scene = CliFixture::greeting("g1");
+    let Some(output) = run_at_terminal("verify", &scene, "verify", "") else { return };
+    let output = output.expect_exit(0);
+    assert!(
+        output.out.contains("verifying [") && output.out.contains("the store at store is intact"),
+        "{}",
+        output.out
+    );
 }

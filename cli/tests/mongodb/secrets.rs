@@ -1,12 +1,12 @@
-//! What of a URL is nobody's business is in nothing that any command says.
+//! No command prints the secret parts of a URL.
 
-use super::OnServer;
-use super::support::{SUM, Said, Scene};
+use super::CliServerFixture;
+use super::support::{CliFixture, CliOutput, SUM};
 
-/// Stands wherever a URL holds a secret.
+/// The secret in every URL of these tests.
 const SECRET: &str = "Hidden7f3";
 
-/// All commands that have to do with a store, as they are called.
+/// All commands that use a store, with arguments.
 const COMMANDS: [&[&str]; 31] = [
     &["run", "sum.ts", "--input", "{}"],
     &["load", "sum.ts"],
@@ -41,7 +41,7 @@ const COMMANDS: [&[&str]; 31] = [
     &["compact"],
 ];
 
-/// Where a URL is taken for something else, or for nothing: each with the URL behind it.
+/// Arguments after which a URL is in the wrong place. The URL follows each.
 const MISPLACED: [&[&str]; 14] = [
     &[],
     &["info"],
@@ -59,12 +59,12 @@ const MISPLACED: [&[&str]; 14] = [
     &["answer", "x", "--text", "y", "--call"],
 ];
 
-/// URLs that hold the secret, each in another place, of a database on a server: `host:port/name`.
+/// Returns URLs that hold the secret, each in another place. `at` is a database on a server: `host:port/name`.
 fn urls(at: &str) -> Vec<String> {
     let wait = "serverSelectionTimeoutMS=150&connectTimeoutMS=150&directConnection=true";
     let s = SECRET;
     let fits = [
-        // As it should be, where nobody listens and where nobody knows such a user.
+        // Valid URLs, of a port without a listener and of a server that does not know the user.
         format!("mongodb://{s}:{s}%40%25@127.0.0.1:1/app?{wait}"),
         format!("mongodb://ann:{s}%40%25@{at}?{wait}"),
         format!("mongodb://ann:{s}@{at}?{wait}&authMechanism=PLAIN&authSource=%24external"),
@@ -76,7 +76,7 @@ fn urls(at: &str) -> Vec<String> {
         format!("mongodb://{at}?{wait}&proxyHost=127.0.0.1&proxyUsername={s}&proxyPassword={s}"),
     ];
     let wrong = [
-        // With what should have been encoded, and with what is wrong beside it.
+        // URLs with characters that must be encoded, and with other errors beside the secret.
         format!("mongodb://ann:{s}%zz@{at}?{wait}"),
         format!("mongodb://ann:a@{s}@{at}?{wait}"),
         format!("mongodb://ann:a/{s}@{at}?{wait}"),
@@ -113,23 +113,23 @@ fn urls(at: &str) -> Vec<String> {
     fits.into_iter().chain(wrong).collect()
 }
 
-fn expect_silent(url: &str, args: &[&str], said: &Said) {
-    for text in [&said.out, &said.err] {
+fn expect_no_secret(url: &str, args: &[&str], output: &CliOutput) {
+    for text in [&output.out, &output.err] {
         assert!(!text.contains(SECRET), "{args:?} on {url} says: {text}");
     }
-    let silent = said.code != Some(0) && said.err.is_empty() && said.out.is_empty();
+    let silent = output.code != Some(0) && output.err.is_empty() && output.out.is_empty();
     assert!(!silent, "{args:?} on {url} does not say why it failed");
 }
 
-fn scene() -> Scene {
-    let scene = Scene::with("sum", SUM);
-    scene.run(&["export", "whole.jsonl"]).ended(0);
+fn scene() -> CliFixture {
+    let scene = CliFixture::with("sum", SUM);
+    scene.run(&["export", "whole.jsonl"]).expect_exit(0);
     scene
 }
 
 #[test]
-fn every_command_is_gone_through() {
-    let help = scene().run(&["--help"]).ended(0).out;
+fn the_list_of_commands_is_complete() {
+    let help = scene().run(&["--help"]).expect_exit(0).out;
     let commands =
         help.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| line.starts_with(char::is_alphabetic));
     let commands: Vec<&str> = commands.filter_map(|line| line.split_once("  ").map(|(name, _)| name)).collect();
@@ -142,31 +142,31 @@ fn every_command_is_gone_through() {
 }
 
 #[test]
-fn no_command_tells_what_a_url_hides() {
-    let Some(on) = OnServer::of("no_command_tells_what_a_url_hides") else { return };
+fn no_command_prints_a_secret_of_a_url() {
+    let Some(on) = CliServerFixture::new("no_command_prints_a_secret_of_a_url") else { return };
     let database = on.url.split_once("://").and_then(|(_, rest)| rest.split('?').next()).unwrap();
     let (scene, urls) = (scene(), urls(database));
-    let on = |url: &str, args: &[&str]| expect_silent(url, args, &scene.run(&[&["--store", url], args].concat()));
-    // Each command with the first, and each URL with those that open a store, or look at the URL itself.
+    let on = |url: &str, args: &[&str]| expect_no_secret(url, args, &scene.run(&[&["--store", url], args].concat()));
+    // Runs each command with the first URL, and with each URL those commands that open a store or parse the URL.
     let each = |url: &String| {
         for args in [&["info"][..], &["import", "whole.jsonl", "--json"], &["verify"]] {
             on(url, args);
         }
         for args in [&["import", url.as_str()][..], &["export", url], &["export", "--tree", url]] {
-            expect_silent(url, args, &scene.run(args));
+            expect_no_secret(url, args, &scene.run(args));
         }
         for args in MISPLACED {
             for json in [&[][..], &["--json"]] {
                 let args = [args, &[url.as_str()], json].concat();
-                expect_silent(url, &args, &scene.run(&[&["--store", "memory:"], &args[..]].concat()));
+                expect_no_secret(url, &args, &scene.run(&[&["--store", "memory:"], &args[..]].concat()));
             }
         }
         let mut command = scene.command(&["programs"]);
         command.env_remove("RUNSTATE_STORE").env("CVM_STORAGE_TYPE", "mongodb").env("MONGODB_URI", url);
-        expect_silent(url, &["MONGODB_URI"], &command.output().unwrap().into());
+        expect_no_secret(url, &["MONGODB_URI"], &command.output().unwrap().into());
     };
     std::thread::scope(|scope| {
-        // They wait more than they work.
+        // The commands mostly wait.
         for some in urls.chunks(urls.len().div_ceil(4)) {
             scope.spawn(|| some.iter().for_each(each));
         }

@@ -1,4 +1,4 @@
-// How the process ends: exit codes are a promise to scripts, the same as those of the native command line.
+// Exit codes of the command line, which scripts rely on. They equal those of the native command line.
 
 import { RunstateError } from "../errors.js";
 import type { ErrorCode, Status } from "../wire.js";
@@ -27,15 +27,15 @@ const STORE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "internal",
 ]);
 
-/** Of what failed. */
-export function exitOf(error: unknown): number {
+/** The exit code of an error. */
+export function exitCodeOfError(error: unknown): number {
   if (!(error instanceof RunstateError)) return Exit.store;
   if (WRONG_USE.has(error.code)) return Exit.wrongUse;
   return STORE.has(error.code) ? Exit.store : Exit.rejected;
 }
 
-/** Of what drives an execution, by where that stands in the end. */
-export function exitAt(status: Status): number {
+/** The exit code of a command that runs an execution, by the execution's final status. */
+export function exitCodeOfStatus(status: Status): number {
   if (status === "complete") return Exit.done;
   return status === "error" || status === "cancelled" ? Exit.programFailed : Exit.waiting;
 }

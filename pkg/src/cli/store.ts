@@ -1,13 +1,13 @@
-// Which store is meant: the one that is named, else what the environment says, as the native command line reads it.
+// Chooses the store: the one of `--store`, else the one of the environment. The native command line reads the same variables.
 
-import { usage } from "../errors.js";
-import { atHome } from "../node/home.js";
+import { usageError } from "../errors.js";
+import { expandHome } from "../node/home.js";
 
-/** The environment variables that count. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+/** Environment variables by name. */
+export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 
-/** What named the store, as the words after its URL say; undefined: `--store` did. */
-export function namedBy(named: string | undefined, env: Environment): string | undefined {
+/** Describes how the store was chosen, as a phrase after its URL; undefined if `--store` names it. */
+export function describeSource(named: string | undefined, env: EnvironmentVariables): string | undefined {
   if (named !== undefined) return undefined;
   const variable = env["RUNSTATE_STORE"] ? "RUNSTATE_STORE" : env["CVM_DATA_DIR"] ? "CVM_DATA_DIR" : undefined;
   if (variable !== undefined) return `is the store that ${variable} names`;
@@ -15,30 +15,30 @@ export function namedBy(named: string | undefined, env: Environment): string | u
 }
 
 /** The URL of the store. */
-export function storeUrl(named: string | undefined, env: Environment): string {
+export function storeUrl(named: string | undefined, env: EnvironmentVariables): string {
   const home = env["HOME"] || env["USERPROFILE"];
   const url = named ?? env["RUNSTATE_STORE"];
   if (url) {
-    if (!home && url.startsWith("file:~")) throw usage(`\`${url}\`: there is no home directory`);
-    return atHome(url, home);
+    if (!home && url.startsWith("file:~")) throw usageError(`\`${url}\` cannot be opened: there is no home directory; use an absolute path`);
+    return expandHome(url, home);
   }
   switch (env["CVM_STORAGE_TYPE"] || "file") {
     case "file":
       if (env["CVM_DATA_DIR"]) return `file:${env["CVM_DATA_DIR"]}`;
       if (home) return `file:${home}/.cvm`;
-      throw usage("no store is named and there is no home directory; use --store file:DIR");
+      throw usageError("the store is missing: no store is named, and there is no home directory; use --store file:DIR");
     case "mongodb":
       if (env["MONGODB_URI"]) return env["MONGODB_URI"];
-      throw usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server");
+      throw usageError("the store is missing: CVM_STORAGE_TYPE is `mongodb`, but MONGODB_URI is not set; set it or use --store");
     default:
-      throw usage(`CVM_STORAGE_TYPE is \`${env["CVM_STORAGE_TYPE"]}\`; it must be \`file\` here`);
+      throw usageError(`CVM_STORAGE_TYPE must be \`file\` here, not \`${env["CVM_STORAGE_TYPE"]}\``);
   }
 }
 
-/** How long finished executions are kept, in milliseconds; undefined: for ever. */
-export function retentionMs(env: Environment): number | undefined {
+/** The retention of finished executions, in milliseconds; undefined to keep them for ever. */
+export function retentionMs(env: EnvironmentVariables): number | undefined {
   const days = env["RUNSTATE_RETENTION_DAYS"];
   if (!days) return undefined;
-  if (!/^\d+$/.test(days.trim())) throw usage(`RUNSTATE_RETENTION_DAYS is ${days}; it must be a number of days`);
+  if (!/^\d+$/.test(days.trim())) throw usageError(`RUNSTATE_RETENTION_DAYS must be a whole number of days, not \`${days}\``);
   return Number(days) * 86_400_000;
 }

@@ -1,120 +1,120 @@
-// The verbs: each does one thing on an open store and says how the process ends.
+// The verbs of the command line. Each runs on an open store and returns the exit code.
 
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
-import { RunstateError, usage } from "../errors.js";
+import { RunstateError, usageError } from "../errors.js";
 import type { Json } from "../json.js";
 import type { FrameView, LoadedProgram, Status } from "../wire.js";
-import { type Session, drive, stands } from "./drive.js";
+import { type Session, drive, reportExecution } from "./session.js";
 import { Exit } from "./exit.js";
-import { moment, shown, table, told, toldCall, toldSummary } from "./out.js";
+import { formatTime, formatValue, formatTable, executionToJson, callToJson, summaryToJson } from "./output.js";
 
 /** The words after the verb, and the flags by name. */
-export interface Given {
+export interface ParsedArguments {
   words: string[];
   flags: { [name: string]: string | boolean | undefined };
 }
 
-/** What a verb takes, and what it does. */
+/** A verb: its arguments and its function. */
 export interface Verb {
-  /** How it is written. */
+  /** Its usage line. */
   usage: string;
-  /** What it does, in a line. */
+  /** Its description, in one line. */
   about: string;
   /** Its flags; those with `value` take one. */
   flags: { [name: string]: "value" | "switch" };
-  /** How many words it takes: at least, at most. */
+  /** The minimum and maximum number of words after the verb. */
   words: readonly [number, number];
-  /** Whether it makes a store where there is none; what only looks does not. */
-  makes?: boolean;
-  run(session: Session, given: Given): Promise<number>;
+  /** Whether it creates a store that does not exist. Read-only verbs do not. */
+  createsStore?: boolean;
+  run(session: Session, given: ParsedArguments): Promise<number>;
 }
 
-const START = { id: "value", input: "value", "command-id": "value" } as const;
+const START_FLAGS = { id: "value", input: "value", "command-id": "value" } as const;
 
 /** The verbs by name. */
 export const VERBS: { readonly [name: string]: Verb } = {
   run: {
-    makes: true,
+    createsStore: true,
     usage: "run FILE",
-    about: "loads a program, starts it and asks you what it asks, or takes the answers from a pipe, a line each",
-    flags: { ...START, name: "value" },
+    about: "loads and starts a program, asks you its questions, or reads the answers from a pipe, one per line",
+    flags: { ...START_FLAGS, name: "value" },
     words: [1, 1],
     async run(session, given) {
       const { name } = await load(session, given);
-      return drive(session, await begin(session, name, given));
+      return drive(session, await startProgram(session, name, given));
     },
   },
   load: {
-    makes: true,
+    createsStore: true,
     usage: "load FILE",
-    about: "compiles a program and keeps it under its name",
+    about: "compiles a program and stores it under its name",
     flags: { name: "value", id: "value", "command-id": "value" },
     words: [1, 1],
     async run(session, given) {
-      const loaded = await load(session, given, { id: text(given, "id"), commandId: text(given, "command-id") });
+      const loaded = await load(session, given, { id: textFlag(given, "id"), commandId: textFlag(given, "command-id") });
       if (session.out.json) session.out.value(loaded);
       else session.out.line(`${loaded.name} (version ${loaded.programVersion})`);
-      if (!session.out.json) session.out.remark(`start it with: ${session.line(`start ${loaded.name}`)}`);
+      if (!session.out.json) session.out.remark(`start it with: ${session.commandLine(`start ${loaded.name}`)}`);
       return Exit.done;
     },
   },
   start: {
     usage: "start PROGRAM",
-    about: "runs a loaded program to its first stop",
-    flags: START,
+    about: "starts a loaded program and runs it until it waits or ends",
+    flags: START_FLAGS,
     words: [1, 1],
     async run(session, given) {
-      return stands(session, await begin(session, given.words[0] ?? "", given));
+      return reportExecution(session, await startProgram(session, given.words[0] ?? "", given));
     },
   },
   resume: {
     usage: "resume ID",
-    about: "goes on with an execution, from wherever it is",
+    about: "continues an execution where it stopped",
     flags: { "command-id": "value" },
     words: [1, 1],
     async run(session, given) {
       const run = await session.rs.cvm.run(given.words[0] ?? "");
-      return drive(session, await run.next({ commandId: text(given, "command-id") }));
+      return drive(session, await run.next({ commandId: textFlag(given, "command-id") }));
     },
   },
   answer: {
     usage: "answer ID --text TEXT",
-    about: "answers a question and runs on to the next stop (or --json-value JSON, --file FILE)",
+    about: "answers a question and runs the execution until it waits or ends (or --json-value JSON, --file FILE)",
     flags: {
       text: "value", "json-value": "value", file: "value", call: "value", key: "value", occurrence: "value", by: "value",
       "command-id": "value",
     },
     words: [1, 1],
     async run(session, given) {
-      const [call, key, by] = [text(given, "call"), text(given, "key"), text(given, "by")];
-      const options = { call, key, by, occurrence: number(given, "occurrence"), commandId: text(given, "command-id") };
-      const value = answer(given);
+      const [call, key, by] = [textFlag(given, "call"), textFlag(given, "key"), textFlag(given, "by")];
+      const options = { call, key, by, occurrence: numberFlag(given, "occurrence"), commandId: textFlag(given, "command-id") };
+      const value = readAnswer(given);
       const run = await session.rs.cvm.run(given.words[0] ?? "");
       const { next } = await run.glance(Number.MAX_SAFE_INTEGER);
       await run.answer(value, options);
-      return stands(session, run, next);
+      return reportExecution(session, run, next);
     },
   },
   show: {
     usage: "show ID",
-    about: "shows all of an execution (--full: all that its variables hold)",
+    about: "shows an execution (--full: the values of its variables in full)",
     flags: { full: "switch" },
     words: [1, 1],
     run: show,
   },
   variables: {
     usage: "variables ID [NAME]",
-    about: "shows its variables, call by call (--full: all that they hold)",
+    about: "shows its variables by frame (--full: their values in full)",
     flags: { full: "switch" },
     words: [1, 2],
     run: variables,
   },
   health: {
     usage: "health",
-    about: "says whether the store answers and can be written",
+    about: "checks whether the store can be read and written",
     flags: {},
     words: [0, 0],
     run: health,
@@ -128,58 +128,59 @@ export const VERBS: { readonly [name: string]: Verb } = {
   },
   calls: {
     usage: "calls [ID]",
-    about: "lists what was asked (--open, --kind, --program, --limit)",
+    about: "lists calls (--open, --kind, --program, --limit)",
     flags: { open: "switch", kind: "value", program: "value", limit: "value" },
     words: [0, 1],
     run: calls,
   },
 };
 
-async function load(session: Session, given: Given, named: { id?: string; commandId?: string } = {}): Promise<LoadedProgram> {
+async function load(session: Session, given: ParsedArguments, options: { id?: string; commandId?: string } = {}): Promise<LoadedProgram> {
   const file = given.words[0] ?? "";
-  const name = text(given, "name") ?? basename(file).replace(/\.[^.]*$/, "");
-  const source = read(file);
+  const name = textFlag(given, "name") ?? basename(file).replace(/\.[^.]*$/, "");
+  const source = readText(file);
   try {
-    return await session.rs.cvm.load({ name, source, id: named.id }, { commandId: named.commandId });
+    return await session.rs.cvm.load({ name, source, id: options.id }, { commandId: options.commandId });
   } catch (error) {
     if (error instanceof RunstateError && error.code === "compile_error" && !session.out.json) session.out.remark(`${file}:`);
     throw error;
   }
 }
 
-async function begin(session: Session, program: string, given: Given) {
-  const typed = text(given, "input");
-  const input = typed === undefined ? undefined : json("--input", typed);
-  const [named, commandId] = [text(given, "id"), text(given, "command-id")];
-  const started = (id: string) => session.out.remark(`execution ${id} of ${program}`);
-  // Its first stop may be far away: whoever is cut off before that knows what to resume. Under a command's id its own follows from that.
+async function startProgram(session: Session, program: string, given: ParsedArguments) {
+  const typed = textFlag(given, "input");
+  const input = typed === undefined ? undefined : parseJson("--input", typed);
+  const [named, commandId] = [textFlag(given, "id"), textFlag(given, "command-id")];
+  const remarkStart = (id: string) => session.out.remark(`execution ${id} of ${program}`);
+  // The id is printed before the start: the first wait may be far away, and a user who is cut off needs the id to resume. With a command id the
+  // engine derives the execution's id from it.
   const made = named === undefined && commandId === undefined ? randomUUID() : undefined;
   if (made !== undefined) {
     await session.rs.cvm.program(program);
-    started(made);
+    remarkStart(made);
   }
   const run = await session.rs.cvm.start(program, { id: named ?? made, input, commandId });
-  if (made === undefined) started(run.id);
+  if (made === undefined) remarkStart(run.id);
   return run;
 }
 
-function answer(given: Given): Json {
-  const [typed, value, file] = [text(given, "text"), text(given, "json-value"), text(given, "file")];
+function readAnswer(given: ParsedArguments): Json {
+  const [typed, value, file] = [textFlag(given, "text"), textFlag(given, "json-value"), textFlag(given, "file")];
   if (typed !== undefined) return typed;
-  if (value !== undefined) return json("--json-value", value);
-  if (file !== undefined) return read(file);
-  throw usage("an answer is missing: give --text, --json-value or --file");
+  if (value !== undefined) return parseJson("--json-value", value);
+  if (file !== undefined) return readText(file);
+  throw usageError("the answer is missing: use --text, --json-value or --file");
 }
 
 async function health({ rs, out }: Session): Promise<number> {
-  const why = await rs.health();
-  if (why !== null) throw why;
+  const error = await rs.health();
+  if (error !== null) throw error;
   if (out.json) out.value({ url: rs.url, healthy: true });
-  else out.line(`${rs.url} answers and can be written`);
+  else out.line(`${rs.url} can be read and written`);
   return Exit.done;
 }
 
-async function variables({ rs, out }: Session, { words, flags }: Given): Promise<number> {
+async function variables({ rs, out }: Session, { words, flags }: ParsedArguments): Promise<number> {
   const run = await rs.cvm.run(words[0] ?? "");
   const frames = await run.variables({ name: words[1], full: flags["full"] === true });
   if (out.json) for (const frame of frames) out.value(frame);
@@ -187,106 +188,106 @@ async function variables({ rs, out }: Session, { words, flags }: Given): Promise
   return Exit.done;
 }
 
-/** A call and its variables. */
+/** The lines of a frame and its variables. */
 function frameLines({ function: name, line, variables }: FrameView, margin: string): string[] {
   const place = line > 0 ? ` (line ${line})` : "";
   const lines = variables.map((variable) => `${margin}  ${variable.name} = ${variable.text}`.replaceAll("\n", `\n${margin}  `));
   return [`${margin}${name}${place}`, ...lines];
 }
 
-async function show({ rs, out }: Session, { words, flags }: Given): Promise<number> {
+async function show({ rs, out }: Session, { words, flags }: ParsedArguments): Promise<number> {
   const view = await (await rs.cvm.run(words[0] ?? "")).show({ full: flags["full"] === true });
   if (out.json) {
-    out.value(told(view));
+    out.value(executionToJson(view));
     return Exit.done;
   }
-  const fact = (name: string, value: string) => out.line(`${name.padEnd(13)}${value}`);
-  fact("execution", view.id);
-  fact("program", `${view.programName} (version ${view.programVersion})`);
-  fact("status", view.status);
-  fact("started", moment(view.started));
-  if (view.completed !== null) fact("ended", moment(view.completed));
-  if (view.result !== null) fact("result", shown(view.result));
-  if (view.error !== null) fact("error", `${view.error.name}: ${view.error.message} (line ${view.error.line})`);
-  if (view.parentId !== undefined) fact("parent", view.parentId);
-  if (view.input !== undefined) fact("input", shown(view.input));
+  const printRow = (name: string, value: string) => out.line(`${name.padEnd(13)}${value}`);
+  printRow("execution", view.id);
+  printRow("program", `${view.programName} (version ${view.programVersion})`);
+  printRow("status", view.status);
+  printRow("started", formatTime(view.started));
+  if (view.completed !== null) printRow("ended", formatTime(view.completed));
+  if (view.result !== null) printRow("result", formatValue(view.result));
+  if (view.error !== null) printRow("error", `${view.error.name}: ${view.error.message} (line ${view.error.line})`);
+  if (view.parentId !== undefined) printRow("parent", view.parentId);
+  if (view.input !== undefined) printRow("input", formatValue(view.input));
   if (view.machine !== undefined) {
     const { pc, line, column } = view.machine;
-    fact("at", `${line > 0 ? `line ${line}, column ${column} ` : ""}(instruction ${pc})`);
+    printRow("at", `${line > 0 ? `line ${line}, column ${column} ` : ""}(instruction ${pc})`);
   }
-  fact("instructions", String(view.metrics.instructionsExecuted));
-  fact("calls", String(view.metrics.ccCallsCount));
-  fact("state hash", view.stateHash ?? "");
+  printRow("instructions", String(view.metrics.instructionsExecuted));
+  printRow("calls", String(view.metrics.ccCallsCount));
+  printRow("state hash", view.stateHash ?? "");
   if (view.output.length > 0) out.line("output");
   for (const line of view.output) out.line(`  ${line}`);
   if (view.machine !== undefined) {
     const { stack, frames, cut } = view.machine;
-    if (stack.length > 0) fact("stack", stack.map(({ text }) => text).join(", "));
+    if (stack.length > 0) printRow("stack", stack.map(({ text }) => text).join(", "));
     out.line("variables");
     for (const line of frames.flatMap((frame) => frameLines(frame, "  "))) out.line(line);
-    if (cut) out.line("  (not everything is shown; --full shows it)");
+    if (cut) out.line("  (values are shortened; --full shows them in full)");
   }
-  for (const call of view.calls) fact("call", `${call.callId} (${call.kind}, line ${call.line}) ${call.prompt}`.trimEnd());
+  for (const call of view.calls) printRow("call", `${call.callId} (${call.kind}, line ${call.line}) ${call.prompt}`.trimEnd());
   return Exit.done;
 }
 
-async function list({ rs, out }: Session, given: Given): Promise<number> {
-  const [limit, program] = [number(given, "limit"), text(given, "program")];
-  const status = text(given, "status") as Status | undefined;
+async function list({ rs, out }: Session, given: ParsedArguments): Promise<number> {
+  const [limit, program] = [numberFlag(given, "limit"), textFlag(given, "program")];
+  const status = textFlag(given, "status") as Status | undefined;
   const found = given.flags["active"]
     ? (await rs.cvm.active({ limit })).filter((summary) => program === undefined || summary.programName === program)
     : await rs.cvm.list({ status, program, limit });
   if (out.json) {
-    for (const summary of found) out.value(toldSummary(summary));
+    for (const summary of found) out.value(summaryToJson(summary));
   } else if (found.length === 0) {
     out.remark("no executions");
   } else {
-    const rows = found.map((s) => [s.id, s.programName, s.status, moment(s.started), s.prompt ?? ""]);
-    for (const line of table(["ID", "PROGRAM", "STATUS", "STARTED", "QUESTION"], rows)) out.line(line);
+    const rows = found.map((s) => [s.id, s.programName, s.status, formatTime(s.started), s.prompt ?? ""]);
+    for (const line of formatTable(["ID", "PROGRAM", "STATUS", "STARTED", "QUESTION"], rows)) out.line(line);
   }
   return Exit.done;
 }
 
-async function calls({ rs, out }: Session, given: Given): Promise<number> {
+async function calls({ rs, out }: Session, given: ParsedArguments): Promise<number> {
   const execution = given.words[0];
-  // Of an execution that is not there nothing was asked; that is not what is wrong.
+  // An execution that does not exist is an error, not an empty list of calls.
   if (execution !== undefined) await rs.cvm.run(execution);
-  const of = { execution, open: given.flags["open"] === true, kind: text(given, "kind"), program: text(given, "program") };
-  const { rows } = await rs.cvm.calls({ ...of, limit: number(given, "limit") });
+  const of = { execution, open: given.flags["open"] === true, kind: textFlag(given, "kind"), program: textFlag(given, "program") };
+  const { rows } = await rs.cvm.calls({ ...of, limit: numberFlag(given, "limit") });
   if (out.json) {
-    for (const call of rows) out.value(toldCall(call));
+    for (const call of rows) out.value(callToJson(call));
   } else if (rows.length === 0) {
     out.remark(of.open ? "no open calls" : "no calls");
   } else {
-    const cells = rows.map((c) => [c.id, c.executionId, c.kind, c.outcome ?? "open", c.prompt ?? shown(c.args ?? "")]);
-    for (const line of table(["ID", "EXECUTION", "KIND", "OUTCOME", "QUESTION"], cells)) out.line(line);
+    const cells = rows.map((c) => [c.id, c.executionId, c.kind, c.outcome ?? "open", c.prompt ?? formatValue(c.args ?? "")]);
+    for (const line of formatTable(["ID", "EXECUTION", "KIND", "OUTCOME", "QUESTION"], cells)) out.line(line);
   }
   return Exit.done;
 }
 
-function text({ flags }: Given, name: string): string | undefined {
+function textFlag({ flags }: ParsedArguments, name: string): string | undefined {
   const value = flags[name];
   return typeof value === "string" ? value : undefined;
 }
 
-function number(given: Given, name: string): number | undefined {
-  const typed = text(given, name);
+function numberFlag(given: ParsedArguments, name: string): number | undefined {
+  const typed = textFlag(given, name);
   if (typed === undefined) return undefined;
-  if (!/^\d+$/.test(typed)) throw usage(`--${name} is a number, not \`${typed}\``);
+  if (!/^\d+$/.test(typed)) throw usageError(`--${name} must be a number, not \`${typed}\``);
   return Number(typed);
 }
 
-function json(flag: string, typed: string): Json {
+function parseJson(flag: string, typed: string): Json {
   try {
     return JSON.parse(typed) as Json;
   } catch (error) {
-    throw usage(`${flag} is no JSON: ${(error as Error).message}`);
+    throw usageError(`the value of ${flag} is not valid JSON: ${(error as Error).message}`);
   }
 }
 
-function read(file: string): string {
+function readText(file: string): string {
   try {
-    // What is no text must not become another one.
+    // `fatal`: invalid UTF-8 must be an error, not silently replaced.
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(file));
   } catch (error) {
     throw new RunstateError({ code: "io", message: `${file} cannot be read: ${(error as Error).message}` });

@@ -1,13 +1,13 @@
-// `verify`: all that a store holds; on files, before that, every file.
+// `verify`: checks the documents of a store; in a file store it checks every file first.
 
 import { RunstateError } from "../errors.js";
 import { open, verifyFiles } from "../node.js";
 import type { VerifyReport } from "../wire.js";
 import { Exit } from "./exit.js";
-import type { Out } from "./out.js";
+import type { OutputWriter } from "./output.js";
 
-/** Reads and checks everything; the exit code. */
-export async function verify(url: string, out: Out): Promise<number> {
+/** Reads and checks the whole store. Returns the exit code. */
+export async function verify(url: string, out: OutputWriter): Promise<number> {
   const files = url.startsWith("file:");
   const report = files ? await verifyFiles(url) : await verifyStore(url);
   const place = files ? url.slice("file:".length).split("?")[0] : url;
@@ -23,13 +23,13 @@ export async function verify(url: string, out: Out): Promise<number> {
     throw new RunstateError({ code: "corrupt", message: `${place}/${damage.at} is damaged: ${damage.why}${whole}` });
   }
   const { documents, entries, commits, snapshot, bytes } = report;
-  const read = files ? `, ${commits} commits behind snapshot ${snapshot ?? 0}, ${bytes} bytes read` : "";
+  const read = files ? `, ${commits} commits after snapshot ${snapshot ?? 0}, ${bytes} bytes read` : "";
   out.line(`the store at ${place} is whole: ${documents} documents${read}, ${entries} index entries compared`);
   return Exit.done;
 }
 
 async function verifyStore(url: string): Promise<VerifyReport> {
-  // Refuses what this host does not have, without repeating a password.
+  // Opening rejects URLs that this host does not support, without repeating a password.
   const rs = await open(url, { timers: "off", mustExist: true });
   try {
     return await rs.verify();

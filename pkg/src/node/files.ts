@@ -1,10 +1,9 @@
-// What the file store asks of Node, over node:fs. Every call takes whole paths and fails with Node's own errors, whose `code` the store
-// reads. What must hold on return is said at the trait `Fs` in src/store/file/fs.rs, the rules that make these calls a store in mod.rs there.
+// The file system of the file store in Node, over node:fs. Every call takes an absolute path and fails with Node's own errors, whose `code` the store
+// reads. The trait `Fs` in src/store/file/fs.rs states the contract of each call; src/store/file/mod.rs states how the store uses them.
 //
-// What waits for a disk is never called synchronously: others live on this thread, too. Those are syncs, and reads and writes of more than
-// 64 KiB, which give promises. All else that a commit or a read calls ends in the kernel's memory, in 5 to 30 µs, where a trip to another
-// thread and back costs 50 to 200: the store refuses network file systems. The calls with callbacks are used, because the handles of
-// node:fs/promises double the cost of a call.
+// Calls that wait for a disk are asynchronous, because they would block the thread: syncs, and reads and writes of more than 64 KiB. All other calls
+// of a commit or a read end in the kernel's memory. They take 5 to 30 µs, while a thread switch and back costs 50 to 200 µs. This relies on local
+// disks: the store rejects network file systems. The callback functions are used, because the handles of node:fs/promises double the cost of a call.
 
 import * as fs from "node:fs";
 import { mkdir, readFile, realpath, rename, stat } from "node:fs/promises";
@@ -15,65 +14,65 @@ import { promisify } from "node:util";
 const { closeSync, constants, fstatSync, linkSync, openSync, readSync, readdirSync, statSync, unlinkSync, writeSync } = fs;
 const fsync = promisify(fs.fsync);
 
-/** Folders cannot be opened for syncing on Windows; the journal of NTFS orders names there. */
+/** Windows cannot open folders for syncing; the journal of NTFS orders names there. */
 const SYNCS_FOLDERS = platform !== "win32";
 
-/** Folders above the store that are not ours, and folders of special file systems: others made them, long before. */
-const NOT_OURS = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
+/** Errors of parent folders that belong to others or to special file systems. The store did not create them, so it need not sync them. */
+const UNSYNCABLE_CODES = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP", "EOPNOTSUPP"]);
 
 /**
- * What the file store asks of its host. Paths are whole ones; a call that fails does so with an error that has Node's `code`. What gives no
- * promise is done when it returns; the bytes it is given may be a view that is valid only until then.
+ * The file system of the file store. Paths are absolute. Calls fail with errors that have Node's `code`. A call without a promise is done when it
+ * returns; the bytes that it gets may be a view that is valid only until then.
  */
 export interface NodeFiles {
-  /** Makes a folder and all above it; fine where it exists. */
+  /** Creates a folder and its parents. An existing folder is not an error. */
   makeFolder(path: string): Promise<void>;
-  /** Begins a new file. `EEXIST` where the name is taken. */
+  /** Creates a file. Fails with `EEXIST` if the name exists. */
   create(path: string): OpenFile;
-  /** Syncs the names in a folder; with `andAbove` also the way to it. */
+  /** Syncs the names in a folder; with `andAbove` also those of its parents. */
   syncFolder(path: string, andAbove: boolean): Promise<void>;
-  /** Gives a file a second name. `EEXIST` where that is taken, `EPERM` or `ENOTSUP` where there are no hard links. */
+  /** Creates a hard link. Fails with `EEXIST` if the name exists, and with `EPERM` or `ENOTSUP` if the file system has no hard links. */
   link(from: string, to: string): void;
-  /** Renames, replacing what is there. */
+  /** Renames a file and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
   /** The names in a folder. */
   list(path: string): string[];
   /** Removes a file. */
   remove(path: string): void;
-  /** How many bytes a file has. */
+  /** The size of a file in bytes. */
   size(path: string): number;
-  /** Opens a file to be read here and there; it can be read on when its name is removed. */
+  /** Opens a file for reads at any offset. It stays readable after its name is removed. */
   open(path: string): OpenFile;
-  /** The nearest folder that exists at or above `path`, and the text of the kernel's table of mounts, empty where there is none. */
+  /** The nearest existing folder at or above `path`, and the text of the kernel's mount table, empty if there is none. */
   mounts(path: string): Promise<{ at: string; table: string }>;
 }
 
 /** An open file. */
 export interface OpenFile {
-  /** How many bytes it had when it was opened. */
+  /** Its size in bytes when it was opened. */
   readonly size: number;
-  /** Fills `into` with the bytes from `offset` on; how many there were: 0 where the file ends. */
+  /** Reads bytes from `offset` into `into`. Returns their number, which is 0 at the end of the file. */
   read(offset: number, into: Uint8Array): number;
-  /** As `read`, on another thread. */
+  /** Like `read`, on another thread. */
   readLong(offset: number, into: Uint8Array): Promise<number>;
-  /** Adds bytes at the end; how many of them. */
+  /** Appends bytes. Returns the number that was written. */
   write(bytes: Uint8Array): number;
-  /** As `write`, on another thread. */
+  /** Like `write`, on another thread. */
   writeLong(bytes: Uint8Array): Promise<number>;
-  /** Its bytes survive the loss of power afterwards. */
+  /** Syncs the file: when the promise resolves, its bytes survive a loss of power. */
   sync(): Promise<void>;
-  /** Closes it when the calls in progress have ended. Never fails: `sync` reports what matters. */
+  /** Closes the file when the calls in progress have ended. Never fails: `sync` reports the errors that matter. */
   close(): void;
 }
 
 /** The files of this process. */
 export const files: NodeFiles = {
   async makeFolder(path) {
-    await folders(path);
+    await makeFolders(path);
   },
 
   create(path) {
-    return new Opened(openSync(path, "wx"), 0);
+    return new DescriptorFile(openSync(path, "wx"), 0);
   },
 
   async syncFolder(path, andAbove) {
@@ -82,9 +81,9 @@ export const files: NodeFiles = {
       return;
     }
     if (andAbove) {
-      await syncAbove(await realpath(path));
+      await syncParents(await realpath(path));
     }
-    await syncOne(path);
+    await syncDirectory(path);
   },
 
   link(from, to) {
@@ -109,22 +108,22 @@ export const files: NodeFiles = {
 
   open(path) {
     const fd = openSync(path, "r");
-    return new Opened(fd, fstatSync(fd).size);
+    return new DescriptorFile(fd, fstatSync(fd).size);
   },
 
   async mounts(path) {
-    const at = await standing(resolve(path));
+    const at = await nearestExisting(resolve(path));
     const table = platform === "linux" ? await readFile("/proc/self/mountinfo", "utf8").catch(() => "") : "";
     return { at, table };
   },
 };
 
-/** A closed file's descriptor is free for another file, so closing waits for the calls in progress. */
-class Opened implements OpenFile {
+/** An open file descriptor. The kernel reuses the number of a closed descriptor, so closing waits for the calls in progress. */
+class DescriptorFile implements OpenFile {
   readonly size: number;
   readonly #fd: number;
   #calls = 0;
-  #closes = false;
+  #closing = false;
 
   constructor(fd: number, size: number) {
     this.#fd = fd;
@@ -147,18 +146,18 @@ class Opened implements OpenFile {
     return this.#call((done) => fs.write(this.#fd, bytes, done));
   }
 
-  /** The size is new, so the metadata must reach the disk with the bytes. */
+  /** Uses fsync, not fdatasync: the new size is metadata that must reach the disk with the bytes. */
   sync(): Promise<void> {
     return this.#call((done) => fs.fsync(this.#fd, done));
   }
 
   close(): void {
-    this.#closes = true;
+    this.#closing = true;
     if (this.#calls > 0) return;
     try {
       closeSync(this.#fd);
     } catch {
-      // The descriptor is released all the same. Bytes that must survive were synced before, and `sync` reported its errors.
+      // The kernel releases the descriptor in any case. Bytes that must survive were synced before, and `sync` reported its errors.
     }
   }
 
@@ -167,7 +166,7 @@ class Opened implements OpenFile {
     return new Promise((resolve, reject) => {
       begin((error, value) => {
         this.#calls -= 1;
-        if (this.#closes) this.close();
+        if (this.#closing) this.close();
         if (error) reject(error);
         else resolve(value as T);
       });
@@ -176,18 +175,18 @@ class Opened implements OpenFile {
 }
 
 /**
- * Makes a folder and those above it. Not `mkdir(path, { recursive: true })`: where the kernel refuses a name in a folder that is there
- * (`/proc/x`), Node tries for ever.
+ * Creates a folder and its parents. It does not use `mkdir(path, { recursive: true })`: Node retries for ever if the kernel refuses a name in an
+ * existing folder (`/proc/x`).
  */
-async function folders(path: string): Promise<void> {
+async function makeFolders(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const above = dirname(path);
     if (code === "ENOENT" && above !== path && !(await isFolder(above))) {
-      await folders(above);
-      // Another process may be faster; that what is there is a folder is found out when it is used.
+      await makeFolders(above);
+      // Another process may have created it. If it is not a folder, its first use fails.
       await mkdir(path).catch((late: NodeJS.ErrnoException) => {
         if (late.code !== "EEXIST") throw late;
       });
@@ -201,7 +200,7 @@ async function isFolder(path: string): Promise<boolean> {
   return stat(path).then((found) => found.isDirectory(), () => false);
 }
 
-async function syncOne(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await fsync(fd);
@@ -210,24 +209,24 @@ async function syncOne(path: string): Promise<void> {
   }
 }
 
-/** Another process may have made the folders on the way a moment ago and not synced them yet. */
-async function syncAbove(path: string): Promise<void> {
+/** Syncs all parents: another process may have created them a moment ago and not synced them yet. */
+async function syncParents(path: string): Promise<void> {
   for (let at = path; dirname(at) !== at; ) {
     at = dirname(at);
     try {
-      await syncOne(at);
+      await syncDirectory(at);
     } catch (error) {
-      if (!NOT_OURS.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      if (!UNSYNCABLE_CODES.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
 }
 
-/** The nearest folder that exists, at or above `path`, without links in it. */
-async function standing(path: string): Promise<string> {
+/** The nearest existing folder at or above `path`, with symbolic links resolved. */
+async function nearestExisting(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch {
     const above = dirname(path);
-    return above === path ? path : standing(above);
+    return above === path ? path : nearestExisting(above);
   }
 }

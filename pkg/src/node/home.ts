@@ -1,8 +1,8 @@
-// The `~` of `file:~/DIR`, which no shell expands there; the native command line reads it so too.
+// Expands the `~` of `file:~/DIR`, which shells do not expand there. The native command line does the same.
 
 import { homedir } from "node:os";
 
-/** The URL with the home directory in place of `~`. */
-export function atHome(url: string, home: string | undefined = homedir()): string {
+/** Replaces `~` in a `file:` URL by the home directory. */
+export function expandHome(url: string, home: string | undefined = homedir()): string {
   return home && /^file:~($|[/?])/.test(url) ? `file:${home}${url.slice("file:~".length)}` : url;
 }

@@ -1,4 +1,4 @@
-// The WebAssembly in Node: read beside this module or bundle, else in the package that is installed there.
+// Reads the WebAssembly in Node: from beside this module or bundle, else from the installed package.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import type { WasmModule } from "../instance.js";
 import { type WasmFile, explainFailure, compileBytes } from "../wasm.js";
 
-/** Reads and compiles it; `byModule` is its place by the module's own address, which bundles of the format `cjs` do not have. */
+/** Reads and compiles a module. `byModule` derives its address from that of this module, which bundles of the format `cjs` do not have. */
 export async function readWasm(wasm: WasmFile, byModule: () => URL): Promise<WasmModule> {
   const here = resolveBeside(wasm, byModule);
   for (const path of [here, resolveInstalled(wasm, here)]) {
@@ -19,10 +19,10 @@ export async function readWasm(wasm: WasmFile, byModule: () => URL): Promise<Was
     });
     if (bytes !== undefined) return compileBytes(wasm, bytes, path);
   }
-  throw explainFailure(wasm, "io", `${here} is not there`, undefined, `to ${dirname(here)}`);
+  throw explainFailure(wasm, "io", `${here} does not exist`, undefined, `to ${dirname(here)}`);
 }
 
-/** Beside the module, or beside the bundle. */
+/** The path beside this module, or beside the bundle. */
 function resolveBeside(wasm: WasmFile, byModule: () => URL): string {
   try {
     return fileURLToPath(byModule());
@@ -31,7 +31,7 @@ function resolveBeside(wasm: WasmFile, byModule: () => URL): string {
   }
 }
 
-/** In the package, where it is installed beside or above the bundle. */
+/** The path in the package that is installed beside or above the bundle. */
 function resolveInstalled(wasm: WasmFile, here: string): string | undefined {
   try {
     return createRequire(here).resolve(wasm.specifier);

@@ -1,11 +1,11 @@
-// Whether what runs here is shown. A worker has no page of its own and is not throttled as pages are: it counts as shown.
+// The visibility of the page that runs this code. A worker has no page and is not throttled as pages are, so it counts as visible.
 
 /** The visibility of this page. */
 export class Visibility {
   readonly #listener: () => void;
 
-  constructor(turned: () => void) {
-    this.#listener = turned;
+  constructor(onChange: () => void) {
+    this.#listener = onChange;
   }
 
   get visible(): boolean {

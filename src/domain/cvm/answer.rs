@@ -1,88 +1,94 @@
-//! Answering a call: the one that is named, the open one, or one by its key, asked already or not.
+//! Answers to calls. A call is named by its id, by its key even before it exists, or as the only open call.
 
 use serde::Serialize;
 
 use super::call::{CC_HISTORY, Call, CallOutcome};
-use super::close;
+use super::call_closing;
+use super::claim;
 use super::document;
-use super::early::{Early, EarlyResponse, Row, keyed_id};
-use super::execution::{EXECUTIONS, Event, Execution, Reached};
-use super::work;
-use crate::code::Code;
+use super::early_answer::{CallHistoryRow, EarlyAnswer, EarlyResponse, keyed_id};
+use super::execution::{EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionStatus};
 use crate::decision::{Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
 use crate::id;
 use crate::schema::Key;
 use crate::value::{Json, check_plain};
 
-/// Which call an answer is for.
+/// The call that an answer is for.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Choice {
-    /// The one of that id.
+pub enum AnswerTarget {
+    /// The call with this id.
     Call(String),
-    /// The one of that id, by the worker who claimed it under this fencing token.
+    /// The call with this id, answered by the worker that claimed it under this fencing token.
     Claimed {
         /// The call.
         call: String,
         /// The token.
         token: u64,
     },
-    /// The one under that key, asked already or not.
+    /// The call under this key, which may not exist yet.
     Key {
         /// The key.
         key: String,
-        /// The how-manyth call of the execution under that key, from 1.
+        /// Number of the call among those of the execution under that key, from 1.
         occurrence: u64,
     },
-    /// The open one, as the answerer saw it. It is named, so that of two who answer the same question the later does not answer the next
-    /// one; it is no part of what the command is, so that the repeat of a command is known as such.
+    /// The open call, as the caller saw it. It is named, so that the later of two answers to one call does not answer the next call. The
+    /// name is not part of the serialised command, so that a repeat of the command is recognised.
     Open {
-        /// Id of the call that was open when the answerer looked; `None`: there was none.
+        /// Id of the call that was open when the caller looked; `None`: none was open.
         #[serde(skip)]
-        seen: Option<String>,
-        /// How many were open then.
+        expected_call: Option<String>,
+        /// Number of calls that were open then.
         #[serde(skip)]
-        open: u32,
+        open_calls: u32,
     },
 }
 
-/// Answers a call; with the last one that it waits for the execution runs on to its next stop in the same commit, a slice at the most.
+/// Answers a call. With the answer to the last open call, the execution runs to its next stop in the same commit, for at most one slice.
 #[derive(Clone, Debug, Serialize)]
 pub struct Answer {
     /// The execution.
     pub execution: String,
     /// The call.
-    pub call: Choice,
+    pub call: AnswerTarget,
     /// The answer.
     pub answer: Json,
-    /// Who answers, for the record.
+    /// Name of the answerer, for the record.
     pub by: Option<String>,
 }
 
 impl Answer {
     fn key(&self) -> Option<Key> {
         let id = match &self.call {
-            Choice::Call(id) | Choice::Claimed { call: id, .. } => id.clone(),
-            Choice::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
-            Choice::Open { seen, .. } => seen.clone()?,
+            AnswerTarget::Call(id) | AnswerTarget::Claimed { call: id, .. } => id.clone(),
+            AnswerTarget::Key { key, occurrence } => keyed_id(&self.execution, key, *occurrence),
+            AnswerTarget::Open { expected_call: seen, .. } => seen.clone()?,
         };
         Some(Key::new(&CC_HISTORY, &id))
     }
 
-    /// An answer to a question that was not asked yet.
-    fn early(&self, key: &str, row: Key, view: &View, ctx: &Ctx) -> Result<Decision<Reached>, Rejection> {
-        let (head, execution) = Execution::find(view, &self.execution)?;
+    /// Stores an answer to a call that does not exist yet.
+    fn decide_early_answer(
+        &self,
+        key: &str,
+        row: Key,
+        view: &View,
+        ctx: &Ctx,
+    ) -> Result<Decision<ExecutionStatus>, Rejection> {
+        let (head, execution) = ExecutionHead::find(view, &self.execution)?;
         id::check(key).map_err(|e| Rejection::Invalid { field: "key".to_owned(), reason: e.to_string() })?;
-        if let Choice::Key { occurrence: 0, .. } = self.call {
+        if let AnswerTarget::Key { occurrence: 0, .. } = self.call {
             let reason = "the first call under a key is occurrence 1".to_owned();
             return Err(Rejection::Invalid { field: "occurrence".to_owned(), reason });
         }
-        execution.step(Event::AnswerEarly)?;
+        execution.next_state(ExecutionEvent::AnswerEarly)?;
         check_plain(&self.answer).map_err(|excess| {
             let message = format!("the answer is {excess}; nothing was changed");
-            Rejection::Domain { code: Code::InvalidAnswer, message, details: Json::Null }
+            Rejection::Domain { code: ErrorCode::InvalidAnswer, message, details: Json::Null }
         })?;
-        let early = Early {
+        let early = EarlyAnswer {
             id: row.id.to_string(),
             execution_id: execution.id.clone(),
             program_name: execution.program_name.clone(),
@@ -91,14 +97,16 @@ impl Answer {
             outcome: CallOutcome::Answered,
         };
         let insert = Change::Insert { key: row, document: document::write(&early)? };
-        // That the execution is there, and may still ask, is what it rests on.
-        Ok(Decision::of(execution.reached()).change(insert).check(Key::new(&EXECUTIONS, &self.execution), head))
+        // The decision depends on the execution: it must exist, and it must still be able to make calls.
+        Ok(Decision::new(execution.execution_status())
+            .change(insert)
+            .check(Key::new(&EXECUTIONS, &self.execution), head))
     }
 }
 
 impl Command for Answer {
     const NAME: &'static str = "cvm.answer";
-    type Output = Reached;
+    type Output = ExecutionStatus;
 
     fn subject(&self) -> Option<Key> {
         Some(Key::new(&EXECUTIONS, &self.execution))
@@ -106,34 +114,33 @@ impl Command for Answer {
 
     fn reads(&self, view: &View) -> ReadSet {
         match self.key() {
-            Some(call) => close::reads(view, &self.execution, &call),
+            Some(call) => call_closing::reads(view, &self.execution, &call),
             None => ReadSet::key(Key::new(&EXECUTIONS, &self.execution)),
         }
     }
 
-    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Reached>, Rejection> {
-        if let Choice::Open { open: open @ 2.., .. } = self.call {
-            let message =
-                format!("{open} calls of execution `{}` are open; name the one that is meant", self.execution);
-            return Err(Rejection::domain(Code::AmbiguousCall, message));
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ExecutionStatus>, Rejection> {
+        if let AnswerTarget::Open { open_calls: open @ 2.., .. } = self.call {
+            let message = format!("execution `{}` has {open} open calls; name the one to answer", self.execution);
+            return Err(Rejection::domain(ErrorCode::AmbiguousCall, message));
         }
-        work::check_name("by", self.by.as_deref())?;
-        // The call is judged before the execution: an answered call is answered, whatever the execution does by now.
+        claim::check_name("by", self.by.as_deref())?;
+        // The call is checked before the execution: an answered call is reported as answered, whatever the execution does by now.
         let Some(key) = self.key() else {
-            let (_, execution) = Execution::find(view, &self.execution)?;
-            execution.must_wait()?;
+            let (_, execution) = ExecutionHead::find(view, &self.execution)?;
+            execution.require_waiting()?;
             return Err(Rejection::Stale {
-                what: format!("execution `{}` began to wait just now; look at its question first", self.execution),
+                what: format!("execution `{}` has only just made a call; read it before answering", self.execution),
             });
         };
-        if let Choice::Key { key: name, .. } = &self.call {
-            match view.get(&key).map(|found| Row::read(&key, found)).transpose()? {
-                None => return self.early(name, key, view, ctx),
-                Some(Row::Early(_)) => {
-                    let message = format!("`{name}` was answered already, before it is asked; nothing was changed");
-                    return Err(Rejection::domain(Code::AlreadyAnswered, message));
+        if let AnswerTarget::Key { key: name, .. } = &self.call {
+            match view.get(&key).map(|found| CallHistoryRow::read(&key, found)).transpose()? {
+                None => return self.decide_early_answer(name, key, view, ctx),
+                Some(CallHistoryRow::EarlyAnswer(_)) => {
+                    let message = format!("call `{name}` already has an early answer; nothing was changed");
+                    return Err(Rejection::domain(ErrorCode::AlreadyAnswered, message));
                 }
-                Some(Row::Asked(_)) => {}
+                Some(CallHistoryRow::Call(_)) => {}
             }
         }
         let (row, mut call) = Call::find(view, &key.id)?;
@@ -141,15 +148,15 @@ impl Command for Answer {
             let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
             return Err(Rejection::NotFound { what: "call", id: call.id, hint });
         }
-        if let Choice::Claimed { token, .. } = &self.call {
-            work::must_hold(&call, *token)?;
+        if let AnswerTarget::Claimed { token, .. } = &self.call {
+            claim::require_claim(&call, *token)?;
         }
-        call.must_be_open()?;
-        let (before, execution) = Execution::find_owned(view, &self.execution)?;
-        execution.must_wait()?;
-        call.must_be_in_time(ctx.now)?;
-        let result = call.fit(&self.answer)?;
+        call.require_open()?;
+        let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
+        execution.require_waiting()?;
+        call.require_before_deadline(ctx.now)?;
+        let result = call.coerce_answer(&self.answer)?;
         call.complete(result, self.by.clone(), ctx.now);
-        close::one(view, ctx, before, execution, row, call)
+        call_closing::close_call(view, ctx, before, execution, row, call)
     }
 }

@@ -1,17 +1,16 @@
-//! A call: a question that an execution asked, a tool it called or a timer it set, and what became of it. One row a call, written when it
-//! is asked and completed when it is answered; it is also the history that the schema calls `cc_history`. What closing calls means for their
-//! execution is in `close.rs`, answers are in `answer.rs`, those that come
-//! before their question in `early.rs`, workers in `work.rs`.
+//! A call: a question that an execution asks, a tool that it uses or a timer that it sets. A call has one row in `cc_history`, written when
+//! it is made and completed when it is closed. `call_closing.rs` closes calls and resumes their executions. Answers are in `answer.rs`,
+//! early answers in `early_answer.rs`, workers in `claim.rs`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::answer_schema::{self, Schema};
 use super::document;
-use super::early::{Row, keyed_id};
-use super::execution::Execution;
-use super::expected::{self, Schema};
-use crate::code::Code;
-use crate::decision::{Change, Ctx, Loaded, Rejection, View};
+use super::early_answer::{CallHistoryRow, keyed_id};
+use super::execution::ExecutionHead;
+use crate::decision::{Change, Ctx, LoadedDocument, Rejection, View};
+use crate::error_code::ErrorCode;
 use crate::limits::PLAIN_VALUE_BYTES;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Filter, Index, Key, Predicate, Reference};
@@ -22,163 +21,163 @@ use crate::vm::{CallRequest, Reply};
 /// The kind of `CC(...)`.
 pub const COGNITIVE: &str = "cc";
 
-/// The kind of `sleep` and `sleepUntil`: nobody answers these but the clock.
+/// The kind of `sleep` and `sleepUntil`. Only the clock completes these calls.
 pub const TIMER: &str = "timer";
 
 /// A call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// Its id. With a key it follows from execution, key and occurrence, so that who asks and who answers early write the same row.
+    /// Its id. The id of a keyed call is derived from execution, key and occurrence, so the call and an early answer use the same row.
     pub id: String,
-    /// The execution that asks.
+    /// The execution that makes the call.
     pub execution_id: String,
     /// Its program's name, for queries.
     pub program_name: String,
-    /// The how-manyth call of the execution, from 1.
+    /// Number of the call in its execution, from 1.
     pub step: u64,
-    /// Who is asked: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles`, `fs.writeFile`.
+    /// The kind: `cc`, the name of a tool, `timer`, `fs.readFile`, `fs.listFiles`, `fs.writeFile`.
     pub kind: String,
-    /// The name by which it can be answered before it is asked.
+    /// The key by which it can be answered before it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// When a worker may take it: at once, when another's claim ends, when it is to be tried again. Missing for timers and once it is closed.
+    /// When a worker may claim it: at once, when another claim expires, or when a retry is due. Missing for timers and closed calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
-    /// The question.
+    /// The request.
     pub request: Request,
-    /// The answer.
+    /// The response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
-    /// How it ended; missing while it is open.
+    /// The outcome; missing while the call is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<CallOutcome>,
     /// The newest failure of a worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CallError>,
-    /// Where the program stood.
+    /// The position of the program.
     pub context: Context,
-    /// Who works on it.
+    /// The claim of a worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimState>,
 }
 
-/// A question.
+/// The request of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// In words; empty for tools.
+    /// The question in words; empty for tools.
     pub prompt: String,
-    /// What a tool is given.
+    /// The arguments of a tool.
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub args: Json,
-    /// The instruction that asks.
+    /// The instruction that makes the call.
     pub instruction_id: u32,
-    /// When it was asked.
+    /// When the call was made.
     pub timestamp: Timestamp,
-    /// The only answers it takes; missing: any.
+    /// The only valid answers; missing: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choices: Option<Vec<Json>>,
-    /// What an answer must look like; see [`Schema`].
+    /// The schema of valid answers; see [`Schema`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Json>,
-    /// From here on no answer is taken.
+    /// From this time on, answers are rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// What the program gets when the deadline has passed; missing: a `TimeoutError`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::present")]
+    /// The value that the program gets when the deadline has passed; missing: a `TimeoutError`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::value::deserialize_some")]
     pub default: Option<Json>,
 }
 
-/// An answer.
+/// The response to a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
-    /// What was answered.
+    /// The answer.
     pub result: Json,
-    /// When.
+    /// When it was given.
     pub timestamp: Timestamp,
-    /// How long after the question.
+    /// Time since the call was made.
     pub latency_ms: Millis,
-    /// Who answered, where they said.
+    /// Name of the answerer, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// What a worker could not do.
+/// The failure of a worker to complete a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CallError {
     /// The error's name in the program; missing: `CallError`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// In words.
+    /// The message.
     pub message: String,
-    /// When.
+    /// When the attempt failed.
     pub timestamp: Timestamp,
-    /// Who tried, where they said.
+    /// Name of the worker, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
-    /// Somebody answered.
+    /// It was answered.
     Answered,
-    /// Its deadline passed and its default was taken; of a timer: it is over.
+    /// Its deadline passed and its default was used; for a timer: it has ended.
     Defaulted,
-    /// Its deadline passed; the program was thrown a `TimeoutError`.
+    /// Its deadline passed, and the program got a `TimeoutError`.
     TimedOut,
-    /// Its worker gave up; the program was thrown a `CallError`.
+    /// Its worker gave up, and the program got a `CallError`.
     Failed,
     /// Its execution was cancelled.
     Cancelled,
 }
 
 impl CallOutcome {
-    /// All of them, as they stand on the wire.
+    /// All outcomes, as on the wire.
     pub const ALL: &'static [&'static str] = &["answered", "defaulted", "timed_out", "failed", "cancelled"];
 
-    /// What it says to somebody who comes with an answer.
-    fn told(self) -> &'static str {
+    /// The reason in the rejection of a late answer.
+    fn refusal_phrase(self) -> &'static str {
         match self {
-            CallOutcome::Answered => "was answered already",
-            CallOutcome::Defaulted => "was over: its deadline passed and its default was taken",
-            CallOutcome::TimedOut => "was over: its deadline passed",
-            CallOutcome::Failed => "had failed already",
+            CallOutcome::Answered => "was already answered",
+            CallOutcome::Defaulted => "is closed: its deadline passed and its default was used",
+            CallOutcome::TimedOut => "is closed: its deadline passed",
+            CallOutcome::Failed => "has already failed",
             CallOutcome::Cancelled => "was cancelled",
         }
     }
 }
 
-/// A worker's claim on a call. While `owner` is there it is held until `until`; afterwards whoever claims the call next takes it over.
+/// A worker's claim on a call. While `owner` is set, the claim is exclusive until `until`. After that, the next claim of the call replaces it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClaimState {
-    /// Who works on it; missing: nobody, it was given back.
+    /// Name of the worker; missing: the call was released, or the attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The fencing token: greater with every claim of this call, and of any that had its id before it.
+    /// The fencing token. It is greater than that of every earlier claim of this call, and of every earlier call with this id.
     pub token: u64,
     /// The end of the lease.
     pub until: Timestamp,
-    /// How often it was tried, this time included.
+    /// Number of attempts, this one included.
     pub attempts: u32,
 }
 
-/// Where a program stood when it asked.
+/// The position of a program when it made a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// Program counter.
     pub pc: u32,
     /// Line of the source.
     pub line: u32,
-    /// Visible variables by name, at most 4 KiB, cut with a mark.
+    /// Visible variables by name, at most 4 KiB, truncated with a mark.
     pub variables: Json,
 }
 
-/// `cvm.cc_history`. A row without `request` is an answer that came before its question.
+/// `cvm.cc_history`. A row without `request` is an early answer.
 pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
     .fields(&[
         Field::id("id"),
@@ -203,18 +202,23 @@ pub const CC_HISTORY: Collection = Collection::new("cvm.cc_history", 1)
         Field::timestamp("claim.until").optional(),
     ])
     .indexes(&[
-        Index::by(&[("executionId", Ascending), ("step", Ascending)]),
-        Index::by(&[("executionId", Ascending), ("request.deadline", Ascending)])
+        Index::ordered(&[("executionId", Ascending), ("step", Ascending)]),
+        Index::ordered(&[("executionId", Ascending), ("request.deadline", Ascending)])
             .partial(Predicate::Missing("outcome")),
-        Index::by(&[("programName", Ascending)]),
-        Index::by(&[("request.timestamp", Descending)]),
-        Index::by(&[("kind", Ascending), ("availableAt", Ascending)]).partial(Predicate::Missing("outcome")),
+        Index::ordered(&[("programName", Ascending)]),
+        Index::ordered(&[("request.timestamp", Descending)]),
+        Index::ordered(&[("kind", Ascending), ("availableAt", Ascending)]).partial(Predicate::Missing("outcome")),
     ])
     .references(&[Reference { field: "executionId", collection: "cvm.executions" }]);
 
 impl Call {
-    /// The call that a program asks, its variables still to be told. `Err`: what is wrong with how it asks, in words for the program's author.
-    pub(super) fn asked(execution: &Execution, request: CallRequest, step: u64, ctx: &mut Ctx) -> Result<Self, String> {
+    /// Creates the call that a program makes, its variables still missing. The error describes an invalid request to the program's author.
+    pub(super) fn from_request(
+        execution: &ExecutionHead,
+        request: CallRequest,
+        step: u64,
+        ctx: &mut Ctx,
+    ) -> Result<Self, String> {
         let args = if request.args.is_null() { 0 } else { json_bytes(&request.args) };
         let bytes = json_bytes(&request.prompt) + args + json_bytes(&request.options);
         if bytes > PLAIN_VALUE_BYTES {
@@ -250,8 +254,8 @@ impl Call {
         };
         let schema = call.schema()?;
         if let Some(default) = &mut call.request.default {
-            *default = expected::fit(schema.as_ref(), call.request.choices.as_deref(), default)
-                .map_err(|misfit| format!("the default is no answer that is taken: {misfit}"))?;
+            *default = answer_schema::coerce_answer(schema.as_ref(), call.request.choices.as_deref(), default)
+                .map_err(|error| format!("the default is not a valid answer: {error}"))?;
         }
         Ok(call)
     }
@@ -264,82 +268,88 @@ impl Call {
         Key::new(&CC_HISTORY, &self.id)
     }
 
-    /// The row of a new call.
+    /// The change that inserts the row of a new call.
     pub(super) fn insert(&self) -> Result<Change, Rejection> {
         Ok(Change::Insert { key: self.key(), document: document::write(self)? })
     }
 
-    /// The row of this call instead of what was read of it.
-    pub(super) fn update(&self, before: &Loaded) -> Result<Change, Rejection> {
+    /// The change that updates the row that was read.
+    pub(super) fn update(&self, before: &LoadedDocument) -> Result<Change, Rejection> {
         Ok(Change::Update { key: self.key(), before: before.clone(), after: document::write(self)? })
     }
 
-    /// The call of that id as it was read.
-    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Self), Rejection> {
+    /// The call of that id, as it was read.
+    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, Self), Rejection> {
         let key = Key::new(&CC_HISTORY, id);
-        match view.get(&key).map(|found| Ok((found, Row::read(&key, found)?))).transpose()? {
-            Some((found, Row::Asked(call))) => Ok((found, *call)),
-            Some((_, Row::Early(_))) | None => {
+        match view.get(&key).map(|found| Ok((found, CallHistoryRow::read(&key, found)?))).transpose()? {
+            Some((found, CallHistoryRow::Call(call))) => Ok((found, *call)),
+            Some((_, CallHistoryRow::EarlyAnswer(_))) | None => {
                 let hint = "; show lists the open calls of an execution".to_owned();
                 Err(Rejection::NotFound { what: "call", id: id.to_owned(), hint })
             }
         }
     }
 
-    /// Refuses where nothing can become of this call any more. That of a cancelled execution is left to the execution to tell.
-    pub(super) fn must_be_open(&self) -> Result<(), Rejection> {
+    /// Rejects a closed call. A cancelled call passes here: its execution then rejects the command.
+    pub(super) fn require_open(&self) -> Result<(), Rejection> {
         match self.outcome {
             None | Some(CallOutcome::Cancelled) => Ok(()),
             Some(outcome) => {
                 let (step, execution) = (self.step, &self.execution_id);
-                let message = format!("call {step} of execution `{execution}` {}; nothing was changed", outcome.told());
+                let message =
+                    format!("call {step} of execution `{execution}` {}; nothing was changed", outcome.refusal_phrase());
                 let details = json!({"outcome": outcome});
-                Err(Rejection::Domain { code: Code::AlreadyAnswered, message, details })
+                Err(Rejection::Domain { code: ErrorCode::AlreadyAnswered, message, details })
             }
         }
     }
 
-    /// Refuses what comes when nobody may answer any more.
-    pub(super) fn must_be_in_time(&self, now: Timestamp) -> Result<(), Rejection> {
+    /// Rejects an answer after the deadline.
+    pub(super) fn require_before_deadline(&self, now: Timestamp) -> Result<(), Rejection> {
         match self.request.deadline {
             Some(deadline) if deadline <= now => {
                 let message = format!(
-                    "call {} of execution `{}` took answers until {deadline}; nothing was changed",
+                    "call {} of execution `{}` accepted answers until {deadline}; nothing was changed",
                     self.step, self.execution_id
                 );
-                Err(Rejection::Domain { code: Code::DeadlinePassed, message, details: json!({"deadline": deadline}) })
+                Err(Rejection::Domain {
+                    code: ErrorCode::DeadlinePassed,
+                    message,
+                    details: json!({"deadline": deadline}),
+                })
             }
             _ => Ok(()),
         }
     }
 
-    /// What the program gets for this answer; or why it does not fit the question.
-    pub(super) fn fit(&self, answer: &Json) -> Result<Json, Rejection> {
-        let wrong = |message: String, details: Json| Rejection::Domain { code: Code::InvalidAnswer, message, details };
+    /// Returns the value that the program gets for this answer, or the reason why the answer is not valid.
+    pub(super) fn coerce_answer(&self, answer: &Json) -> Result<Json, Rejection> {
+        let wrong =
+            |message: String, details: Json| Rejection::Domain { code: ErrorCode::InvalidAnswer, message, details };
         if self.kind == TIMER {
-            return Err(wrong("this is a timer: it takes no answer and goes on by itself".to_owned(), Json::Null));
+            return Err(wrong("this is a timer: it takes no answer and completes by itself".to_owned(), Json::Null));
         }
         check_plain(answer)
             .map_err(|excess| wrong(format!("the answer is {excess}; nothing was changed"), Json::Null))?;
-        // A schema that was checked when it was asked.
+        // The schema was checked when the call was made.
         let schema = self.schema().map_err(|why| document::damaged(&self.key(), why.as_str()))?;
         let choices = self.request.choices.as_deref();
-        expected::fit(schema.as_ref(), choices, answer).map_err(|misfit| {
+        answer_schema::coerce_answer(schema.as_ref(), choices, answer).map_err(|error| {
             let mut details = Document::new();
             details.extend(choices.map(|choices| ("choices".to_owned(), json!(choices))));
             details.extend(self.request.schema.clone().map(|schema| ("schema".to_owned(), schema)));
-            wrong(format!("{misfit}; nothing was changed"), details.into())
+            wrong(format!("{error}; nothing was changed"), details.into())
         })
     }
 
-    /// Closes it with an answer.
+    /// Closes the call with an answer.
     pub(super) fn complete(&mut self, result: Json, by: Option<String>, now: Timestamp) {
         let latency_ms = self.latency(now);
         self.response = Some(Response { result, timestamp: now, latency_ms, by });
         self.close(CallOutcome::Answered);
     }
 
-    /// Closes it because its deadline has passed.
+    /// Closes the call because its deadline has passed.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let over = match (&self.request.default, self.kind.as_str()) {
             (Some(default), _) => Some(default.clone()),
@@ -352,68 +362,68 @@ impl Call {
         self.close(CallOutcome::Defaulted);
     }
 
-    /// How long it has been open. The clock of another host may be behind.
+    /// Time since the call was made. The clock of another host may be behind.
     fn latency(&self, now: Timestamp) -> Millis {
         now.since(self.request.timestamp).max(Millis(0))
     }
 
-    /// Closes it without an answer.
+    /// Closes the call without an answer.
     pub(super) fn close(&mut self, outcome: CallOutcome) {
         self.outcome = Some(outcome);
         self.available_at = None;
     }
 
     /// Whether its deadline has passed.
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_past_deadline(&self, now: Timestamp) -> bool {
         self.request.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// What the program is to be told of it.
+    /// The reply that the program gets.
     pub(super) fn reply(&self) -> Result<Reply, Rejection> {
         let error = |name: &str, message: String| Reply::Error { name: name.to_owned(), message };
         let response = || {
-            let damaged = || document::damaged(&self.key(), "it has an outcome and no response");
+            let damaged = || document::damaged(&self.key(), "it has an outcome but no response");
             self.response.as_ref().map(|response| response.result.clone()).ok_or_else(damaged)
         };
         Ok(match self.outcome {
-            Some(CallOutcome::Answered | CallOutcome::Defaulted) if self.is_silent() => Reply::Nothing,
+            Some(CallOutcome::Answered | CallOutcome::Defaulted) if self.returns_undefined() => Reply::Nothing,
             Some(CallOutcome::Answered | CallOutcome::Defaulted) => Reply::Value(response()?),
             Some(CallOutcome::TimedOut) => {
                 let span = self.request.deadline.map_or(0, |at| at.since(self.request.timestamp).0);
-                error("TimeoutError", format!("{} was not answered within {span} ms", self.named()))
+                error("TimeoutError", format!("{} was not answered within {span} ms", self.label()))
             }
             Some(CallOutcome::Failed) => match &self.error {
                 Some(CallError { name, message, .. }) => error(name.as_deref().unwrap_or("CallError"), message.clone()),
-                None => error("CallError", format!("{} failed", self.named())),
+                None => error("CallError", format!("{} failed", self.label())),
             },
-            Some(CallOutcome::Cancelled) => error("CallError", format!("{} was cancelled", self.named())),
+            Some(CallOutcome::Cancelled) => error("CallError", format!("{} was cancelled", self.label())),
             None => return Err(Rejection::Torn(format!("call {} of {} is open", self.step, self.execution_id))),
         })
     }
 
-    /// Its value is `undefined`.
-    fn is_silent(&self) -> bool {
+    /// Whether its value is `undefined`.
+    fn returns_undefined(&self) -> bool {
         matches!(self.kind.as_str(), TIMER | "fs.writeFile")
     }
 
-    fn named(&self) -> String {
+    fn label(&self) -> String {
         match self.kind.as_str() {
-            COGNITIVE => format!("`{}`", shortened(&self.request.prompt, 80)),
+            COGNITIVE => format!("`{}`", truncate(&self.request.prompt, 80)),
             tool => format!("the call of {tool}"),
         }
     }
 
-    /// What its execution's head says is waited for: the question, or what stands for it.
+    /// The prompt in the head of its execution: the question, or a description of the tool call or timer.
     pub(super) fn prompt_of_head(&self) -> String {
         match (self.kind.as_str(), self.request.deadline) {
             (COGNITIVE, _) => self.request.prompt.clone(),
             (TIMER, Some(until)) => format!("sleep until {until}"),
-            (tool, _) => format!("{tool} {}", shortened(&json_text(&self.request.args), 200)),
+            (tool, _) => format!("{tool} {}", truncate(&json_text(&self.request.args), 200)),
         }
     }
 }
 
-fn shortened(text: &str, most: usize) -> String {
+fn truncate(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
@@ -432,10 +442,10 @@ fn choices(options: &Json) -> Result<Option<Vec<Json>>, String> {
     }
 }
 
-/// Longest a deadline may lie ahead: beyond it lies a mistake of units.
-const LONGEST: Millis = Millis::days(366 * 100);
+/// Largest distance of a deadline. A later deadline is taken for a mistake of units.
+const MAX_DEADLINE_AHEAD: Millis = Millis::days(366 * 100);
 
-/// When a call asked now is over. A moment that has passed is over at once.
+/// The deadline of a call that is made now. A time in the past is due at once.
 fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String> {
     let number = |name: &str| match options.get(name) {
         None | Some(Json::Null) => Ok(None),
@@ -446,15 +456,15 @@ fn deadline(options: &Json, now: Timestamp) -> Result<Option<Timestamp>, String>
         (None, Some(until)) => until.ceil(),
         (None, None) => return Ok(None),
     };
-    let latest = (now + LONGEST).as_millis() as f64;
+    let latest = (now + MAX_DEADLINE_AHEAD).as_millis() as f64;
     if !at.is_finite() || at > latest {
-        return Err("the deadline lies more than 100 years ahead".to_owned());
+        return Err("the deadline is more than 100 years ahead".to_owned());
     }
     Ok(Some(Timestamp::from_millis(at.max(0.0) as i64)))
 }
 
-/// Calls that still take answers at `now`. Those of an execution that rests stay open when their deadline has passed, and there may be many.
-pub fn in_time(now: Timestamp) -> Filter {
+/// Calls that still accept answers at `now`. Calls of paused executions stay open after their deadline, and there may be many of them.
+pub fn before_deadline(now: Timestamp) -> Filter {
     let deadline = || "request.deadline".to_owned();
     Filter::Or(vec![Filter::Exists(deadline(), false), Filter::Gt(deadline(), now.as_millis().into())])
 }

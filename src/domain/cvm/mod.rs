@@ -1,73 +1,82 @@
-//! Programs that think by asking. A program runs until it asks (`CC`), its whole state is committed, and whoever answers continues
-//! it. Field names and statuses are those of the CVM schema that this domain carries on.
+//! Programs that make calls. A program runs until it makes a call (`CC`), its whole state is committed, and the answer resumes it. Field
+//! names and statuses are those of the CVM schema, which this domain continues.
 //!
-//! | file | entity |
+//! | file | contents |
 //! |---|---|
 //! | `program.rs` | programs, their versions, and the command that loads them |
-//! | `remove.rs` | removing a program that no execution runs |
-//! | `execution.rs` | executions, their lifecycle, the commands that move them |
+//! | `program_removal.rs` | the removal of a program without executions |
+//! | `execution/` | executions, their lifecycle, the commands that change them |
 //! | `call.rs` | calls: questions, tools, timers (`cvm.cc_history`) |
-//! | `answer.rs` | answering them, before they are asked too |
-//! | `early.rs` | the row of a call that is answered before it is asked |
-//! | `work.rs` | workers: claims, leases, failures, retries |
-//! | `waited.rs` | the calls that an execution waits for, as they are read |
-//! | `close.rs` | what closing calls means for the execution that waits for them |
-//! | `expected/` | what an answer must look like |
-//! | `carried/` | what is taken over from a storage of the older CVM |
-//! | `rows.rs` | what grows without end: output, heap pages, logs |
-//! | `live.rs` | an execution in its live form, from rows and back |
-//! | `turn.rs` | running a slice, and what it leaves to be written |
-//! | `inspect.rs` | whether an execution and its rows fit together |
-//! | `show.rs` | what is told of an execution, its state hash included |
+//! | `answer.rs` | answers, early answers included |
+//! | `early_answer.rs` | the row of an early answer |
+//! | `claim.rs` | workers: claims, leases, failures, retries |
+//! | `awaited_calls.rs` | reading the calls that an execution waits for |
+//! | `call_closing.rs` | closing calls, and its effect on the execution that waits for them |
+//! | `answer_schema/` | choices and schemas of answers |
+//! | `legacy/` | the import from a storage of the older CVM |
+//! | `child_rows.rs` | rows that grow without limit: output, heap pages, logs |
+//! | `loaded_machine.rs` | the machine of an execution, decoded from rows and saved to them |
+//! | `slice.rs` | running a slice, and the writes that it needs |
+//! | `inspection.rs` | the check that an execution and its rows fit together |
+//! | `queries.rs` | queries of an execution, its state hash included |
+//! | `variables.rs` | the variables of an execution |
+//! | `document.rs` | conversion between entities and documents |
 
 mod answer;
+mod answer_schema;
+mod awaited_calls;
 mod call;
-mod carried;
-mod close;
+mod call_closing;
+mod child_rows;
+mod claim;
 mod document;
-mod early;
+mod early_answer;
 mod execution;
-mod expected;
-mod inspect;
-mod live;
+mod inspection;
+mod legacy;
+mod loaded_machine;
 mod program;
-mod remove;
-mod rows;
-mod show;
-mod turn;
+mod program_removal;
+mod queries;
+mod slice;
 mod variables;
-mod waited;
-mod work;
 
 use crate::id::{hex, sha256};
 use crate::schema::Collection;
 
-pub use answer::{Answer, Choice};
+pub use answer::{Answer, AnswerTarget};
+pub use answer_schema::{Schema, ValidationError, coerce_answer};
 pub use call::{
-    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, in_time,
+    CC_HISTORY, COGNITIVE, Call, CallError, CallOutcome, ClaimState, Context, Request, Response, TIMER, before_deadline,
 };
-pub use carried::{
-    CarriedAnswer, CarriedCall, CarriedEnd, CarriedLog, CarriedQuestion, CarriedStep, CarryEnded, CarryProgram,
-    CarryReady, CarryRows, CarryStanding, Kept, bytecode_hash,
+pub use child_rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
+pub use claim::{
+    Backoff, CANDIDATE_LIMITS, Claim, ClaimResult, ClaimTarget, ClaimedCall, Fail, FailedCall, Heartbeat, Release,
 };
 pub use execution::{
-    Cancel, CcWaiting, Delete, DeleteRows, Deleted, EXECUTIONS, End, Event, Execution, ImportedFailure, Metrics, Pause,
-    ProgramError, Reached, Resting, Retry, Run, Start, State, Status, Unpause, UpTo, Wake, Woken,
+    Cancel, CcWaiting, Delete, DeleteRows, DeletionCursor, DeletionProgress, EXECUTIONS, ExecutionEvent, ExecutionHead,
+    ExecutionState, ExecutionStatus, ImportedFailure, Metrics, Pause, ProgramError, ResumeState, Retry, RunDue,
+    RunDueOutcome, RunSlice, SliceEnd, Start, Status, Unpause,
 };
-pub use expected::{Misfit, Schema, fit};
-pub use inspect::{Inspect, Inspection, OutputCheck};
+pub use inspection::{Inspect, Inspection, OutputCheck};
+pub use legacy::{
+    ImportActiveExecution, ImportEndedExecution, ImportLegacyProgram, ImportLegacyRows, ImportReadyExecution,
+    LegacyAnswer, LegacyBytecode, LegacyCall, LegacyHistoryEntry, LegacyLogRow, LegacyOpenCall, LegacyOutcome,
+    bytecode_hash,
+};
 pub use program::{Load, LoadedProgram, Metadata, PROGRAM_VERSIONS, PROGRAMS, Program, ProgramVersion};
-pub use remove::{RemoveProgram, RemovedProgram};
-pub use rows::{EXECUTION_LOGS, HEAP_PAGES, HISTORY, OUTPUTS};
-pub use show::{ExecutionView, Glance, Lines, NO_LINES, OpenCall, Seen, Show, ShowCall, ShownCall, Standing, Stands};
+pub use program_removal::{RemovalProgress, RemoveProgram};
+pub use queries::{
+    CallDetails, Execution, ExecutionProgress, ExecutionStatusDetails, NO_LINES, OpenCall, PollExecution, Show,
+    ShowCall, ShowOutput, ShowStatus,
+};
 pub use variables::Variables;
-pub use work::{Backoff, Claim, Claimed, Claiming, Fail, FailedCall, Heartbeat, LOOKED_AT, Of, Release};
 
 /// The collections of this domain.
 pub const COLLECTIONS: &[&Collection] =
     &[&PROGRAMS, &PROGRAM_VERSIONS, &EXECUTIONS, &OUTPUTS, &HEAP_PAGES, &CC_HISTORY, &EXECUTION_LOGS, &HISTORY];
 
-/// The id of a row that is named by what it is: the same parts, the same row, whoever writes it first.
+/// The id of a row that is derived from its content: the same parts give the same row, whichever writer is first.
 fn row_id(parts: &[&str]) -> String {
     let parts: Vec<&[u8]> = parts.iter().map(|p| p.as_bytes()).collect();
     hex(&sha256(&parts)[..16])

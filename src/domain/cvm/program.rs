@@ -1,18 +1,18 @@
-//! Programs and their versions. A program's newest version is repeated in it, as the schema it carries on has it; executions read
-//! only version rows, which never change.
+//! Programs and their versions. A program repeats its newest version, as in the schema that it continues. Executions read only version
+//! rows, which never change.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::{document, row_id};
-use crate::code::Code;
 use crate::decision::{CachedValue, Change, Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
 use crate::id::{self, hex, sha256};
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Query, Reference};
 use crate::time::Timestamp;
-use crate::value::{Json, canonical};
-use crate::vm::{self, BYTECODE_VERSION, WireInstruction};
+use crate::value::{Json, canonical_json};
+use crate::vm::{self, BYTECODE_VERSION, Instruction};
 
 /// A program under its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,25 +22,25 @@ pub struct Program {
     pub id: String,
     /// Unique name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Source of the newest version.
     pub source: String,
     /// Bytecode of the newest version.
-    pub bytecode: Vec<WireInstruction>,
+    pub bytecode: Vec<Instruction>,
     /// How the newest version was compiled.
     pub metadata: Metadata,
     /// When it was first loaded.
     pub created: Timestamp,
     /// When its newest version was loaded.
     pub modified: Timestamp,
-    /// Words to find it by.
+    /// Tags to find it by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     /// Its newest version, from 1.
     pub program_version: u32,
-    /// It is being removed: nothing can be started, until it is loaded again.
+    /// Whether it is being removed. It cannot be started until it is loaded again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removing: bool,
 }
@@ -50,13 +50,13 @@ pub struct Program {
 pub struct Metadata {
     /// Version of the bytecode.
     pub version: u32,
-    /// When.
+    /// When it was compiled.
     pub compiled: Timestamp,
-    /// By what: `runstate:0.1.0`.
+    /// The compiler: `runstate:0.1.0`.
     pub compiler: String,
 }
 
-/// One version of a program. Never changed: an execution keeps the version it started with.
+/// One version of a program. It never changes: an execution keeps the version that it started with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgramVersion {
@@ -64,12 +64,12 @@ pub struct ProgramVersion {
     pub id: String,
     /// The program.
     pub program_id: String,
-    /// From 1.
+    /// The version, from 1.
     pub program_version: u32,
     /// Its source.
     pub source: String,
     /// Its bytecode.
-    pub bytecode: Vec<WireInstruction>,
+    pub bytecode: Vec<Instruction>,
     /// How it was compiled.
     pub metadata: Metadata,
     /// When it was loaded.
@@ -78,7 +78,7 @@ pub struct ProgramVersion {
 
 /// `cvm.programs`.
 pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
-    .much_checked()
+    .read_mostly()
     .fields(&[
         Field::id("id"),
         Field::text("name").max(id_bytes()),
@@ -96,9 +96,9 @@ pub const PROGRAMS: Collection = Collection::new("cvm.programs", 1)
         Field::bool("removing").optional(),
     ])
     .indexes(&[
-        Index::by(&[("name", Ascending)]).unique(),
+        Index::ordered(&[("name", Ascending)]).unique(),
         Index::each(&[("tags", Ascending)]),
-        Index::by(&[("created", Descending)]),
+        Index::ordered(&[("created", Descending)]),
     ]);
 
 /// `cvm.program_versions`.
@@ -113,7 +113,7 @@ pub const PROGRAM_VERSIONS: Collection = Collection::new("cvm.program_versions",
         Field::timestamp("metadata.compiled").optional(),
         Field::timestamp("created"),
     ])
-    .indexes(&[Index::by(&[("programId", Ascending), ("programVersion", Ascending)]).unique()])
+    .indexes(&[Index::ordered(&[("programId", Ascending), ("programVersion", Ascending)]).unique()])
     .references(&[Reference { field: "programId", collection: "cvm.programs" }])
     .insert_only();
 
@@ -121,36 +121,36 @@ const fn id_bytes() -> usize {
     crate::limits::ID_BYTES
 }
 
-/// Loads a program under a name. The same source again changes nothing; a changed one is the next version.
+/// Loads a program under a name. Loading the same source again changes nothing; a changed source becomes the next version.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Load {
     /// The name.
     pub name: String,
-    /// The source, for people and for compiling again.
+    /// The source, for people and for recompilation.
     pub source: String,
-    /// What it was compiled to; verified here.
-    pub bytecode: Vec<WireInstruction>,
-    /// By what it was compiled.
+    /// The compiled bytecode, which is verified here.
+    pub bytecode: Vec<Instruction>,
+    /// The compiler.
     pub compiler: String,
-    /// What it is for; `None` leaves what is there.
+    /// Its purpose; `None` keeps the current one.
     pub description: Option<String>,
-    /// Words to find it by; `None` leaves what is there.
+    /// Tags to find it by; `None` keeps the current ones.
     pub tags: Option<Vec<String>>,
-    /// The id of a program that is new under its name; `None`: one is made. `already_exists`: another program has the id, or the name is
-    /// of a program with another id.
+    /// The id of a program that is new under its name; `None`: a new id. Error `already_exists`: another program has the id, or the name
+    /// belongs to a program with another id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 
 impl Load {
     /// The program `source`, compiled by this library to `bytecode`, under `name`.
-    pub fn new(name: &str, source: &str, bytecode: Vec<WireInstruction>) -> Self {
+    pub fn new(name: &str, source: &str, bytecode: Vec<Instruction>) -> Self {
         let compiler = concat!("runstate:", env!("CARGO_PKG_VERSION")).to_owned();
         let (name, source) = (name.to_owned(), source.to_owned());
         Self { name, source, bytecode, compiler, description: None, tags: None, id: None }
     }
 
-    /// The id that a new program gets, where it was named.
+    /// The id requested for a new program.
     fn own_id(&self) -> Result<Option<&str>, Rejection> {
         let Some(id) = &self.id else { return Ok(None) };
         id::check(id).map_err(|e| Rejection::Invalid { field: "id".to_owned(), reason: e.to_string() })?;
@@ -158,7 +158,7 @@ impl Load {
     }
 }
 
-/// What loading came to.
+/// The result of loading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
@@ -178,15 +178,15 @@ impl Command for Load {
     type Output = LoadedProgram;
 
     fn reads(&self, view: &View) -> ReadSet {
-        let reads = ReadSet::none().query("program", by_name(&self.name));
+        let reads = ReadSet::empty().query("program", by_name(&self.name));
         match view.rows("program") {
             Some([(key, found), ..]) => match document::read::<Program>(key, found) {
-                Ok(program) if program.removing => reads.and(version_key(&program.id, program.program_version)),
-                // One that cannot be read is told when it is decided on.
+                Ok(program) if program.removing => reads.with_key(version_key(&program.id, program.program_version)),
+                // The decision reports a program that cannot be read.
                 _ => reads,
             },
             Some([]) => match &self.id {
-                Some(id) => reads.and(Key::new(&PROGRAMS, id)),
+                Some(id) => reads.with_key(Key::new(&PROGRAMS, id)),
                 None => reads,
             },
             None => reads,
@@ -196,7 +196,8 @@ impl Command for Load {
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<LoadedProgram>, Rejection> {
         let own_id = self.own_id()?;
         id::check(&self.name).map_err(|e| Rejection::Invalid { field: "name".to_owned(), reason: e.to_string() })?;
-        vm::Program::decode(&self.bytecode).map_err(|e| Rejection::domain(Code::InvalidBytecode, e.to_string()))?;
+        vm::VerifiedProgram::decode(&self.bytecode)
+            .map_err(|e| Rejection::domain(ErrorCode::InvalidBytecode, e.to_string()))?;
         let metadata = Metadata { version: BYTECODE_VERSION, compiled: ctx.now, compiler: self.compiler.clone() };
         match view.rows("program").unwrap_or_default() {
             [] => {
@@ -220,16 +221,16 @@ impl Command for Load {
                 };
                 let key = Key::new(&PROGRAMS, &program.id);
                 let insert = Change::Insert { key, document: document::write(&program)? };
-                Ok(Decision::of(program.loaded(true)).change(insert).change(program.version_row(ctx.now)?))
+                Ok(Decision::new(program.to_loaded_program(true)).change(insert).change(program.version_row(ctx.now)?))
             }
             [(key, found), ..] => {
                 let before: Program = document::read(key, found)?;
                 if own_id.is_some_and(|id| id != before.id) {
                     let message = format!(
-                        "program `{}` exists already under the id `{}`; nothing was changed. Choose another name, or leave the id out",
+                        "program `{}` already exists under the id `{}`; nothing was changed. Choose another name, or leave the id out",
                         self.name, before.id
                     );
-                    return Err(Rejection::domain(Code::AlreadyExists, message));
+                    return Err(Rejection::domain(ErrorCode::AlreadyExists, message));
                 }
                 let mut after = Program {
                     description: self.description.clone().or(before.description.clone()),
@@ -245,13 +246,13 @@ impl Command for Load {
                     after.program_version += 1;
                 }
                 if after == before {
-                    return Ok(Decision::of(before.loaded(false)));
+                    return Ok(Decision::new(before.to_loaded_program(false)));
                 }
                 after.modified = ctx.now;
                 let change =
                     Change::Update { key: key.clone(), before: found.clone(), after: document::write(&after)? };
-                let decision = Decision::of(after.loaded(true)).change(change);
-                // Whoever began to remove it may have removed the version's row already.
+                let decision = Decision::new(after.to_loaded_program(true)).change(change);
+                // An interrupted removal may have removed the version's row already.
                 let gone = before.removing && view.get(&version_key(&after.id, after.program_version)).is_none();
                 Ok(if recompiled || gone { decision.change(after.version_row(ctx.now)?) } else { decision })
             }
@@ -260,7 +261,7 @@ impl Command for Load {
 }
 
 impl Program {
-    pub(super) fn loaded(&self, changed: bool) -> LoadedProgram {
+    pub(super) fn to_loaded_program(&self, changed: bool) -> LoadedProgram {
         LoadedProgram { id: self.id.clone(), name: self.name.clone(), program_version: self.program_version, changed }
     }
 
@@ -279,7 +280,7 @@ impl Program {
     }
 }
 
-/// The question for the program of that name.
+/// The query for the program of that name.
 pub(super) fn by_name(name: &str) -> Query {
     Query::of(&PROGRAMS).eq("name", name).limit(1)
 }
@@ -289,30 +290,31 @@ pub(super) fn version_key(program_id: &str, version: u32) -> Key {
     Key::new(&PROGRAM_VERSIONS, &row_id(&["version", program_id, &version.to_string()]))
 }
 
-/// A version decoded for running: kept as the live form of its row, so that it is decoded once.
+/// A decoded version. It is cached beside its row, so that it is decoded once.
 #[derive(Clone)]
-pub(super) struct Decoded {
-    pub program: Arc<vm::Program>,
+pub(super) struct DecodedProgram {
+    pub program: Arc<vm::VerifiedProgram>,
     /// SHA-256 of the canonical bytecode.
     pub hash: Arc<str>,
 }
 
-impl Decoded {
-    /// The version under `key`: its live form where one is held, else decoded.
-    pub fn of(view: &View, key: &Key) -> Result<Self, Rejection> {
-        if let Some(warm) = view.warm::<Decoded>(key) {
-            return Ok(warm.clone());
+impl DecodedProgram {
+    /// Returns the version under `key`: the cached form if there is one, or else the decoded row.
+    pub fn load(view: &View, key: &Key) -> Result<Self, Rejection> {
+        if let Some(cached) = view.cached::<DecodedProgram>(key) {
+            return Ok(cached.clone());
         }
         let row = view.get(key).ok_or_else(|| Rejection::Torn(format!("{key} is missing")))?;
         let version: ProgramVersion = document::read(key, row)?;
-        let program = vm::Program::decode(&version.bytecode).map_err(|e| document::damaged(key, &e.to_string()))?;
+        let program =
+            vm::VerifiedProgram::decode(&version.bytecode).map_err(|e| document::damaged(key, &e.to_string()))?;
         let bytecode = row.document.get("bytecode").unwrap_or(&Json::Null);
-        let hash = hex(&sha256(&[canonical(bytecode).as_bytes()]));
+        let hash = hex(&sha256(&[canonical_json(bytecode).as_bytes()]));
         Ok(Self { program: Arc::new(program), hash: hash.into() })
     }
 
-    /// As the engine keeps it beside its row.
-    pub fn cached(self) -> CachedValue {
+    /// The value for the engine's cache.
+    pub fn into_cached(self) -> CachedValue {
         let bytes = 64 * self.program.code.len() as u64;
         CachedValue::new(self, bytes)
     }

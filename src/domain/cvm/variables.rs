@@ -1,26 +1,26 @@
-//! The variables of an execution, call by call, as far as they were assigned where it is.
+//! The variables of an execution, frame by frame, with the values assigned so far.
 
 use serde::Serialize;
 
-use super::execution::Execution;
-use super::live::{self, Live};
+use super::execution::ExecutionHead;
+use super::loaded_machine::{self, LoadedMachine};
 use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
-use crate::vm::{Bounds, FrameView};
+use crate::vm::{FrameView, InspectBounds};
 
-/// Names that an error lists.
-const LISTED: usize = 10;
+/// Largest number of names in an error.
+const MAX_LISTED: usize = 10;
 
-/// Reads the calls of an execution that have begun, the innermost first, with their variables. Changes nothing.
+/// Returns the active function calls of an execution, the innermost first, with their variables. Changes nothing.
 ///
-/// `not_found`: there is no such execution, or no call has a variable of that name.
+/// Errors: `not_found` (the execution does not exist, or no function call has a variable of that name).
 #[derive(Clone, Debug, Serialize)]
 pub struct Variables {
     /// The execution.
     pub id: String,
-    /// Only variables of this name, and calls that have one; `None`: all.
+    /// Only variables of this name, and function calls that have one; `None`: all.
     pub name: Option<String>,
-    /// How much of the values is shown.
-    pub bounds: Bounds,
+    /// Limits of the returned values.
+    pub bounds: InspectBounds,
 }
 
 impl Command for Variables {
@@ -28,31 +28,32 @@ impl Command for Variables {
     type Output = Vec<FrameView>;
 
     fn reads(&self, view: &View) -> ReadSet {
-        live::reads(view, &self.id)
+        loaded_machine::reads(view, &self.id)
     }
 
     fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Vec<FrameView>>, Rejection> {
-        let (_, execution) = Execution::find(view, &self.id)?;
-        let machine = Live::of(view, &execution, ctx)?.machine;
-        let Some(name) = &self.name else { return Ok(Decision::of(machine.view(self.bounds).frames)) };
+        let (_, execution) = ExecutionHead::find(view, &self.id)?;
+        let machine = LoadedMachine::load_runnable(view, &execution, ctx)?.machine;
+        let Some(name) = &self.name else { return Ok(Decision::new(machine.view(self.bounds).frames)) };
         let found = machine.variables_named(name, self.bounds);
         if found.is_empty() {
-            return Err(self.missing(name, &machine.view(Bounds { functions: true, ..Bounds::default() }).frames));
+            return Err(self
+                .not_found(name, &machine.view(InspectBounds { functions: true, ..InspectBounds::default() }).frames));
         }
-        Ok(Decision::of(found))
+        Ok(Decision::new(found))
     }
 }
 
 impl Variables {
-    fn missing(&self, name: &str, frames: &[FrameView]) -> Rejection {
+    fn not_found(&self, name: &str, frames: &[FrameView]) -> Rejection {
         let mut names: Vec<&str> = Vec::new();
         for variable in frames.iter().flat_map(|frame| &frame.variables) {
             if !names.contains(&variable.name.as_str()) {
                 names.push(&variable.name);
             }
         }
-        let more = if names.len() > LISTED { ", …" } else { "" };
-        let listed = names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > MAX_LISTED { ", …" } else { "" };
+        let listed = names.iter().take(MAX_LISTED).copied().collect::<Vec<_>>().join(", ");
         let all = if names.is_empty() { "no variables".to_owned() } else { format!("{listed}{more}") };
         Rejection::NotFound {
             what: "variable",

@@ -1,115 +1,117 @@
-//! What is due: executions whose timers, deadlines or dead processes want them looked at, finished ones that are kept no longer, and what
-//! expires. All of it is found by index; the host says when.
+//! Due work: executions with an expired timer, deadline or run lease, executions past their retention, and expired rows. Indexes find all
+//! of it; the host decides when to look.
 
 use serde::{Deserialize, Serialize};
 
 use super::Cvm;
-use crate::code::Code;
-use crate::domain::cvm::{Delete, DeleteRows, EXECUTIONS, Wake};
+use crate::domain::cvm::{Delete, DeleteRows, EXECUTIONS, RunDue};
 use crate::engine::{Error, Origin, STAGED, log};
+use crate::error_code::ErrorCode;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Filter, Query};
 use crate::store::{Freshness, Row};
 use crate::time::{Millis, Timestamp};
 use crate::value::{self, Json};
 
-/// How far an execution that is due is driven.
+/// How far a due execution is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub enum Pace {
+pub enum RunLimit {
     /// To its next stop.
     Stop,
-    /// One slice, or one batch of a deletion: what is left is due again at once, for whoever has the time. Between two commands of somebody
-    /// who waits for them.
+    /// One slice, or one batch of a deletion; the rest is due at once, for any process. Suits a host that runs due work between two
+    /// commands of a caller that waits for them.
     Slice,
 }
 
-/// What was due and done.
+/// The result of running due work.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub struct Due {
-    /// Executions that went on.
+pub struct DueReport {
+    /// Executions that were resumed.
     pub woken: u32,
-    /// Executions whose retention was over, or whose deletion had been left half done.
+    /// Executions deleted because their retention ended, or because an earlier deletion was interrupted.
     pub deleted: u32,
-    /// Rows that had expired.
+    /// Rows removed because they expired, or because the command that staged them was abandoned.
     pub swept: u64,
-    /// There is more than was asked for.
+    /// Whether more may be due than the limit allowed.
     pub more: bool,
-    /// Executions for which it could not be done; the others are not held up by them.
-    pub failed: Vec<StillDue>,
+    /// Executions whose due work failed. They do not delay the others.
+    pub failed: Vec<DueFailure>,
 }
 
-/// An execution, or a collection, for which what is due could not be done.
+/// An execution or a collection whose due work failed.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub struct StillDue {
-    /// The execution; the collection's name where it is none.
+pub struct DueFailure {
+    /// The id of the execution, or the name of the collection.
     pub execution: String,
-    /// Why.
+    /// The error.
     pub error: Error,
 }
 
-impl Due {
-    fn fail(&mut self, execution: &str, error: Error) {
-        log::still_due(execution, &error);
-        self.failed.push(StillDue { execution: execution.to_owned(), error });
+impl DueReport {
+    fn add_failure(&mut self, execution: &str, error: Error) {
+        log::due_failed(execution, &error);
+        self.failed.push(DueFailure { execution: execution.to_owned(), error });
     }
 
     /// Whether nothing was due.
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.woken == 0 && self.deleted == 0 && self.swept == 0 && self.failed.is_empty()
     }
 }
 
-/// How many due executions are looked up at once.
+/// Number of due executions per query.
 const PAGE: u32 = 64;
 
 impl Cvm {
-    /// Does what is due now, for at most `limit` executions and as many rows. Several hosts may do so at once: each thing is done once.
-    pub async fn run_due(&self, limit: u32, pace: Pace) -> Result<Due, Error> {
+    /// Runs the work that is due now, for at most `limit` executions and as many rows. Several hosts may do so concurrently: each item is
+    /// done once.
+    pub async fn run_due(&self, limit: u32, pace: RunLimit) -> Result<DueReport, Error> {
         let now = self.engine.now();
-        let mut due = Due::default();
-        self.wake_all(now, limit, pace, &mut due).await?;
-        self.retire(now, limit, pace, &mut due).await?;
+        let mut due = DueReport::default();
+        self.run_due_executions(now, limit, pace, &mut due).await?;
+        self.delete_past_retention(now, limit, pace, &mut due).await?;
         let expired = self.engine.sweep(now, limit as usize).await?;
         let removed = match self.engine.remove_abandoned(now, limit).await {
             Ok(removed) => u64::from(removed),
-            // What was done so far is to be told all the same.
-            Err(error) if error.code == Code::Corrupt => {
-                due.fail(STAGED.name, error);
+            // The caller must still receive the report of the work done so far.
+            Err(error) if error.code == ErrorCode::Corrupt => {
+                due.add_failure(STAGED.name, error);
                 0
             }
             Err(error) => return Err(error),
         };
-        // As many as it may be of one collection are perhaps not all.
+        // As many rows of one collection as the limit allows may not be all of them.
         due.more |= removed.max(expired) >= u64::from(limit.max(1));
         due.swept = removed + expired;
         Ok(due)
     }
 
-    /// Does what is due of one execution: ends what has passed its deadline and drives it to its next stop. Nothing happens where nothing is due.
-    pub async fn wake(&self, execution: &str) -> Result<(), Error> {
-        self.wake_one(execution, Pace::Stop).await.map(|_| ())
+    /// Runs the due work of one execution: applies deadlines that have passed, and drives the execution to its next stop. Does nothing if
+    /// nothing is due.
+    pub async fn run_due_execution(&self, execution: &str) -> Result<(), Error> {
+        self.run_one_due(execution, RunLimit::Stop).await.map(|_| ())
     }
 
-    /// When [`Cvm::run_due`] has something to do next; `None`: not before something is commanded. A moment that has passed: at once.
+    /// The time at which [`Cvm::run_due`] next has work; `None`: not before another command. A time in the past means now.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         self.next_due_with(Freshness::Linearizable).await
     }
 
-    /// As [`Cvm::next_due`], with the commands of this process and what it has read of others; the store is not asked for more where it can be
-    /// answered without. For a caller that asks after each of its own commands, and asks [`Cvm::next_due`] from time to time.
+    /// As [`Cvm::next_due`], but as of the commands of this process and the commits of others that it has read. The store reads more only
+    /// where that does not suffice. For a caller that calls it after each of its own commands, and [`Cvm::next_due`] from time to time.
     pub async fn next_due_known(&self) -> Result<Option<Timestamp>, Error> {
-        self.next_due_with(Freshness::Validated).await
+        self.next_due_with(Freshness::Session).await
     }
 
     async fn next_due_with(&self, freshness: Freshness) -> Result<Option<Timestamp>, Error> {
         let mut next = self.earliest(Query::of(&EXECUTIONS), "wakeAt", Millis(0), freshness).await?;
         if let Some(retention) = self.engine.settings().retention {
-            // One that is being deleted is somebody's until its lease ends, and until then nothing is to do.
-            let kept = Query::of(&EXECUTIONS).filter(nobodys());
+            // An execution that is being deleted belongs to the deleting process until its lease ends; nothing is due before.
+            let kept = Query::of(&EXECUTIONS).filter(not_being_deleted());
             next = next.into_iter().chain(self.earliest(kept, "completed", retention, freshness).await?).min();
         }
         Ok(next)
@@ -126,10 +128,16 @@ impl Cvm {
         let query = query.filter(Filter::Gte(field.to_owned(), i64::MIN.into())).sort(field, Ascending).limit(1);
         let page = self.engine.store().query_with(&query, freshness).await?;
         let at = |row: &Row| value::get(&row.stored.document, field).and_then(Json::as_i64);
-        Ok(page.rows.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
+        Ok(page.items.first().and_then(at).map(|at| Timestamp::from_millis(at) + later))
     }
 
-    async fn wake_all(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
+    async fn run_due_executions(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        pace: RunLimit,
+        due: &mut DueReport,
+    ) -> Result<(), Error> {
         let query = Query::of(&EXECUTIONS)
             .filter(Filter::Exists("wakeAt".to_owned(), true))
             .filter(Filter::Lte("wakeAt".to_owned(), now.as_millis().into()))
@@ -138,77 +146,89 @@ impl Cvm {
         let mut cursor = None;
         loop {
             let page = self.engine.store().query(&query.clone().after(cursor)).await?;
-            for row in page.rows {
+            for row in page.items {
                 if due.woken + due.deleted >= limit {
                     due.more = true;
                     return Ok(());
                 }
-                match self.wake_one(&row.id, pace).await {
-                    Ok(Awoken::WentOn) => due.woken += 1,
-                    Ok(Awoken::Deleted) => due.deleted += 1,
-                    Ok(Awoken::NotDue) => {}
-                    Err(error) => due.fail(&row.id, error),
+                match self.run_one_due(&row.id, pace).await {
+                    Ok(DueAction::Resumed) => due.woken += 1,
+                    Ok(DueAction::Deleted) => due.deleted += 1,
+                    Ok(DueAction::NotDue) => {}
+                    Err(error) => due.add_failure(&row.id, error),
                 }
             }
-            // Those that could not be woken are still due: what comes behind them is found by going on, not by asking again.
-            cursor = page.cursor;
+            // Executions whose due work failed are still due. The cursor moves past them; a repeated query would not.
+            cursor = page.next;
             if cursor.is_none() {
                 return Ok(());
             }
         }
     }
 
-    async fn wake_one(&self, execution: &str, pace: Pace) -> Result<Awoken, Error> {
-        let wake = Wake { id: execution.to_owned(), hand_back: pace == Pace::Slice };
+    async fn run_one_due(&self, execution: &str, pace: RunLimit) -> Result<DueAction, Error> {
+        let wake = RunDue { id: execution.to_owned(), hand_back: pace == RunLimit::Slice };
         let command = self.engine.new_command_id();
-        let woken = self.engine.execute_part(&wake, &command, Origin::Own).await?.output;
-        if let Some(incarnation) = woken.deleting {
-            let rows = DeleteRows::of(execution, incarnation);
-            self.delete_rows(&rows, &command, Origin::Own, pace).await?;
-            return Ok(Awoken::Deleted);
+        let outcome = self.engine.execute_part(&wake, &command, Origin::Engine).await?.output;
+        if let Some(incarnation) = outcome.deleting {
+            let rows = DeleteRows::new(execution, incarnation);
+            self.delete_rows(&rows, &command, Origin::Engine, pace).await?;
+            return Ok(DueAction::Deleted);
         }
-        let Some(reached) = woken.reached.filter(|_| woken.was_due) else { return Ok(Awoken::NotDue) };
-        if pace == Pace::Stop {
-            self.drive(reached, &command, Origin::Own).await?;
+        let Some(reached) = outcome.reached.filter(|_| outcome.was_due) else { return Ok(DueAction::NotDue) };
+        if pace == RunLimit::Stop {
+            self.drive(reached, &command, Origin::Engine).await?;
         }
-        Ok(Awoken::WentOn)
+        Ok(DueAction::Resumed)
     }
 
-    /// Deletes finished executions that are kept no longer.
-    async fn retire(&self, now: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
+    /// Deletes executions past their retention.
+    async fn delete_past_retention(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        pace: RunLimit,
+        due: &mut DueReport,
+    ) -> Result<(), Error> {
         let Some(retention) = self.engine.settings().retention else { return Ok(()) };
         self.delete_ended(now - retention, limit, pace, due).await
     }
 
-    /// How many executions had ended at `before`.
+    /// Number of executions that ended at or before `before`.
     pub async fn count_finished(&self, before: Timestamp) -> Result<u64, Error> {
         self.engine.count_where(EXECUTIONS.name, finished(before).filter).await
     }
 
-    /// Deletes up to `limit` executions that had ended at `before`.
-    pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut Due) -> Result<(), Error> {
-        self.delete_ended(before, limit, Pace::Stop, due).await
+    /// Deletes up to `limit` executions that ended at or before `before`.
+    pub async fn delete_finished(&self, before: Timestamp, limit: u32, due: &mut DueReport) -> Result<(), Error> {
+        self.delete_ended(before, limit, RunLimit::Stop, due).await
     }
 
-    async fn delete_ended(&self, before: Timestamp, limit: u32, pace: Pace, due: &mut Due) -> Result<(), Error> {
+    async fn delete_ended(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        pace: RunLimit,
+        due: &mut DueReport,
+    ) -> Result<(), Error> {
         let mut cursor = None;
         loop {
             let page = self.engine.store().query(&finished(before).limit(PAGE).after(cursor)).await?;
-            for row in page.rows {
+            for row in page.items {
                 if due.deleted >= limit {
                     due.more = true;
                     return Ok(());
                 }
                 let delete = Delete { id: row.id.to_string(), ended_by: Some(before) };
-                match self.remove(&delete, None, pace).await {
+                match self.try_delete(&delete, None, pace).await {
                     Ok(true) => due.deleted += 1,
                     Ok(false) => {}
-                    // Somebody else was faster, or tried it again meanwhile.
-                    Err(error) if matches!(error.code, Code::NotFound | Code::IllegalTransition) => {}
-                    Err(error) => due.fail(&row.id, error),
+                    // Another process deleted or retried it meanwhile.
+                    Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::IllegalTransition) => {}
+                    Err(error) => due.add_failure(&row.id, error),
                 }
             }
-            cursor = page.cursor;
+            cursor = page.next;
             if cursor.is_none() {
                 return Ok(());
             }
@@ -216,23 +236,23 @@ impl Cvm {
     }
 }
 
-/// Executions that had ended at `before`, the longest ended first.
+/// Executions that ended at or before `before`, the earliest first.
 pub(super) fn finished(before: Timestamp) -> Query {
     Query::of(&EXECUTIONS)
         .filter(Filter::Lte("completed".to_owned(), before.as_millis().into()))
-        .filter(nobodys())
+        .filter(not_being_deleted())
         .sort("completed", Ascending)
 }
 
-/// Nobody is deleting it; or who did so was of a program that did not say yet when somebody should look.
-fn nobodys() -> Filter {
+/// Matches executions that no process deletes. An older version, which set no `wakeAt`, may have begun to delete them.
+fn not_being_deleted() -> Filter {
     let absent = |field: &str| Filter::Exists(field.to_owned(), false);
     Filter::Or(vec![absent("deleting"), absent("wakeAt")])
 }
 
-/// What came of waking one.
-enum Awoken {
-    WentOn,
+/// The result of running a due execution.
+enum DueAction {
+    Resumed,
     Deleted,
     NotDue,
 }

@@ -1,4 +1,4 @@
-//! What the engine asks of the machine it runs on: the time, entropy, and to be called again later. Nothing below the engine asks.
+//! The host interface: time, entropy and timers. Only the engine uses it; no layer below does.
 
 use crate::decision::Stopwatch;
 use crate::marker::{BoxFuture, MaybeSync};
@@ -14,26 +14,26 @@ cfg_if::cfg_if! {
     }
 }
 
-/// A host.
+/// The platform that an engine runs on.
 pub trait Host: MaybeSync {
-    /// The time.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// Ten bytes that nobody can guess.
+    /// Ten unpredictable bytes.
     fn entropy(&self) -> [u8; 10];
 
-    /// Measures how long programs run, for people who look; nothing is decided by it. `None`: not measured, and then every run is told
-    /// exactly alike.
+    /// A clock to measure how long programs run, for people; no decision depends on it. `None`: nothing is measured, and every run reports
+    /// exactly the same.
     fn stopwatch(&self) -> Option<Stopwatch> {
         None
     }
 
-    /// Comes back after `span`.
+    /// Completes after `span`.
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()>;
 
-    /// Lets whatever else waits for this thread have its turn: asked after each command, and between the parts of what is long. `None`:
-    /// nobody waits for it, as where tasks have threads.
-    fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
+    /// Lets other tasks of this thread run. The engine awaits it after each command, and between the parts of a long one. `None`: there is
+    /// nothing to yield to now, or tasks have threads.
+    fn yield_now(&self) -> Option<BoxFuture<'_, ()>> {
         None
     }
 }

@@ -8,7 +8,7 @@ use crate::decision::Stopwatch;
 use crate::marker::BoxFuture;
 use crate::time::{Millis, Timestamp};
 
-/// The clock and entropy of the operating system, the timers of tokio (so a tokio runtime with time enabled is required).
+/// The clock and entropy of the operating system, and the timers of tokio (which require a tokio runtime with time enabled).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemHost;
 
@@ -22,7 +22,7 @@ impl Host for SystemHost {
     fn entropy(&self) -> [u8; 10] {
         let mut bytes = [0u8; 10];
         if getrandom::fill(&mut bytes).is_err() {
-            // No entropy source: address and time still tell two processes apart, and ids need no secrecy.
+            // Without an entropy source, process id, time and thread still distinguish two processes, and ids need no secrecy.
             let mark = (std::process::id(), SystemTime::now(), std::thread::current().id());
             bytes.copy_from_slice(&crate::id::sha256(&[format!("{mark:?}").as_bytes()])[..10]);
         }

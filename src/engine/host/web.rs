@@ -22,7 +22,7 @@ extern "C" {
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
 
-    /// Of Node and its like.
+    /// A function of Node and similar hosts.
     #[wasm_bindgen(thread_local_v2, js_name = setImmediate)]
     static SET_IMMEDIATE: Option<Function>;
 
@@ -48,35 +48,35 @@ extern "C" {
     fn close(this: &MessagePort);
 }
 
-/// How long, in milliseconds, the engine may go on before it gives way: no frame is late for it.
-const TURN: f64 = 5.0;
+/// Milliseconds that the engine runs before it yields. Short enough that no frame is late.
+const YIELD_INTERVAL_MS: f64 = 5.0;
 
-/// The longest that timers know, some 25 days, in milliseconds: what is longer would end at once.
-const LONGEST: f64 = 2_147_483_647.0;
+/// The maximum delay of timers in milliseconds, about 25 days. A timer with a longer delay would fire at once.
+const MAX_TIMEOUT_MS: f64 = 2_147_483_647.0;
 
 thread_local! {
-    /// When it last gave way.
-    static GAVE_WAY: Cell<f64> = const { Cell::new(0.0) };
+    /// When the engine last yielded.
+    static LAST_YIELD: Cell<f64> = const { Cell::new(0.0) };
 }
 
-/// A turn of the event loop: promises that are settled do not count, timers, input and drawing do. Not `setTimeout`, which browsers hold back
-/// for longer than a turn, and in hidden pages for a second.
-async fn turn() {
+/// Waits for one turn of the event loop, so that timers, input and drawing run; settled promises are not enough. Not `setTimeout`, which
+/// browsers delay for longer than a turn, and for a second in hidden pages.
+async fn yield_to_event_loop() {
     if let Some(immediate) = SET_IMMEDIATE.with(Clone::clone) {
-        resolved(|resolve| drop(immediate.call1(&JsValue::NULL, resolve))).await;
+        await_callback(|resolve| drop(immediate.call1(&JsValue::NULL, resolve))).await;
         return;
     }
     let channel = MessageChannel::new();
-    resolved(|resolve| {
+    await_callback(|resolve| {
         channel.port1().set_onmessage(resolve);
         channel.port2().post_message(&JsValue::NULL);
     })
     .await;
-    // An open port would keep some hosts alive.
+    // An open port keeps some hosts running.
     channel.port1().close();
 }
 
-/// A timer that is given up where nobody waits for it any more: Node would wait for it at its end.
+/// A timer that is cleared on drop. Node would not exit before an abandoned timer fires.
 struct Timer(JsValue);
 
 impl Drop for Timer {
@@ -85,9 +85,9 @@ impl Drop for Timer {
     }
 }
 
-/// Comes back when what `begin` was given is called.
-async fn resolved(mut begin: impl FnMut(&Function)) {
-    // A promise that only resolves has no error to look at.
+/// Completes when the function that `begin` received is called.
+async fn await_callback(mut begin: impl FnMut(&Function)) {
+    // The promise only resolves, so there is no error to handle.
     drop(JsFuture::from(Promise::new(&mut |resolve, _| begin(&resolve))).await);
 }
 
@@ -114,22 +114,22 @@ impl Host for SystemHost {
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         #[expect(clippy::cast_precision_loss, reason = "a span far below 2^53 ms")]
-        let ms = (span.0 as f64).min(LONGEST);
+        let ms = (span.0 as f64).min(MAX_TIMEOUT_MS);
         Box::pin(async move {
             let mut timer = None;
-            resolved(|resolve| timer = Some(Timer(set_timeout(resolve, ms)))).await;
+            await_callback(|resolve| timer = Some(Timer(set_timeout(resolve, ms)))).await;
         })
     }
 
-    fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
-        let since = js_sys::Date::now() - GAVE_WAY.get();
-        // A clock that was put back counts as long ago.
-        if (0.0..TURN).contains(&since) {
+    fn yield_now(&self) -> Option<BoxFuture<'_, ()>> {
+        let since = js_sys::Date::now() - LAST_YIELD.get();
+        // A clock that was set back counts as long ago.
+        if (0.0..YIELD_INTERVAL_MS).contains(&since) {
             return None;
         }
         Some(Box::pin(async {
-            turn().await;
-            GAVE_WAY.set(js_sys::Date::now());
+            yield_to_event_loop().await;
+            LAST_YIELD.set(js_sys::Date::now());
         }))
     }
 }

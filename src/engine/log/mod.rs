@@ -1,5 +1,5 @@
-//! What the engine tells of itself to whoever looks after it: rare things, in words. With the feature `tracing` they are its events; in
-//! WebAssembly they go to the sink that JavaScript gives, since a page would pay for `tracing` itself with every load; else nobody hears them.
+//! Events of the engine for operators: rare events, in words. With the feature `tracing` they are `tracing` events. In WebAssembly they go
+//! to the sink that JavaScript sets, because `tracing` would enlarge what every page loads. Otherwise they are discarded.
 
 use std::fmt;
 
@@ -7,71 +7,133 @@ use super::Error;
 use crate::id::CommandId;
 use crate::store::{self, Store};
 
-cfg_if::cfg_if! {
-    if #[cfg(all(feature = "wasm", target_family = "wasm"))] {
-        mod console;
-        pub(crate) use console::log_to;
-        use console as place;
-    } else if #[cfg(feature = "tracing")] {
-        mod traced;
-        use traced as place;
-    } else {
-        mod silent;
-        use silent as place;
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+pub(crate) use backend::set_sink;
+
+/// The sink of events in WebAssembly: a JavaScript function.
+#[cfg(all(feature = "wasm", target_family = "wasm"))]
+mod backend {
+    use std::cell::RefCell;
+    use std::fmt;
+
+    use js_sys::Function;
+    use wasm_bindgen::JsValue;
+
+    use super::EventLevel;
+
+    thread_local! {
+        static SINK: RefCell<Option<(EventLevel, Function)>> = const { RefCell::new(None) };
+    }
+
+    /// Calls `sink(level, message)` for every later event of `level` or of a more severe one: `error`, `warn`, `info`, `debug`. Any other
+    /// level: no event.
+    pub(crate) fn set_sink(sink: Function, level: &str) {
+        let level = [EventLevel::Error, EventLevel::Warn, EventLevel::Info, EventLevel::Debug]
+            .into_iter()
+            .find(|known| name(*known) == level);
+        SINK.set(level.map(|level| (level, sink)));
+    }
+
+    pub(super) fn emit(level: EventLevel, message: fmt::Arguments<'_>) {
+        // Copied out of the cell first: the sink may replace itself.
+        let sink =
+            SINK.with_borrow(|sink| sink.as_ref().filter(|(most, _)| level <= *most).map(|(_, sink)| sink.clone()));
+        if let Some(sink) = sink {
+            // An exception thrown by the sink is ignored.
+            drop(sink.call2(&JsValue::NULL, &name(level).into(), &message.to_string().into()));
+        }
+    }
+
+    fn name(level: EventLevel) -> &'static str {
+        match level {
+            EventLevel::Error => "error",
+            EventLevel::Warn => "warn",
+            EventLevel::Info => "info",
+            EventLevel::Debug => "debug",
+        }
     }
 }
 
-/// How much it matters.
+/// `tracing` events.
+#[cfg(all(feature = "tracing", not(all(feature = "wasm", target_family = "wasm"))))]
+mod backend {
+    use std::fmt;
+
+    use super::EventLevel;
+
+    pub(super) fn emit(level: EventLevel, message: fmt::Arguments<'_>) {
+        match level {
+            EventLevel::Error => tracing::error!("{message}"),
+            EventLevel::Warn => tracing::warn!("{message}"),
+            EventLevel::Info => tracing::info!("{message}"),
+            EventLevel::Debug => tracing::debug!("{message}"),
+        }
+    }
+}
+
+/// Discards events.
+#[cfg(not(any(feature = "tracing", all(feature = "wasm", target_family = "wasm"))))]
+mod backend {
+    use std::fmt;
+
+    use super::EventLevel;
+
+    pub(super) fn emit(_: EventLevel, _: fmt::Arguments<'_>) {}
+}
+
+/// Severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Level {
-    /// Somebody has to do something.
-    #[allow(dead_code, reason = "errors are told to callers; no event has been one so far")]
+pub(crate) enum EventLevel {
+    /// An operator has to act.
+    #[allow(dead_code, reason = "callers receive errors; no event has this level yet")]
     Error,
-    /// It went on, and may not the next time.
+    /// The operation continued, but may fail the next time.
     Warn,
-    /// What happens once in a while.
+    /// Happens once in a while.
     Info,
-    /// What happens all the time where many write at once.
+    /// Happens often where many processes write at once.
     Debug,
 }
 
-/// Tells `message`.
-pub(crate) fn tell(level: Level, message: fmt::Arguments<'_>) {
-    place::tell(level, message);
+/// Emits `message`.
+pub(crate) fn emit(level: EventLevel, message: fmt::Arguments<'_>) {
+    backend::emit(level, message);
 }
 
 /// A store was opened.
-pub(crate) fn opened(store: &dyn Store) {
+pub(crate) fn store_opened(store: &dyn Store) {
     let name = store.capabilities().name;
-    match store.health() {
-        None => tell(Level::Info, format_args!("runstate {} on a store of kind {name}", env!("CARGO_PKG_VERSION"))),
-        Some(why) => tell(Level::Warn, format_args!("the store of kind {name} can only be read: {why}")),
+    match store.read_only_reason() {
+        None => {
+            emit(EventLevel::Info, format_args!("runstate {} on a store of kind {name}", env!("CARGO_PKG_VERSION")))
+        }
+        Some(why) => emit(EventLevel::Warn, format_args!("the store of kind {name} is read-only: {why}")),
     }
 }
 
-/// A command lost against others, and is decided again.
-pub(crate) fn decides_again(name: &str, id: &CommandId, attempt: u32, why: &Error) {
-    // Now and then is how it should be; again and again something is in the way.
-    let level = if attempt < 8 { Level::Debug } else { Level::Warn };
-    tell(level, format_args!("{name} {id} is decided again ({attempt}): {why}"));
+/// A command lost a conflict and is decided again.
+pub(crate) fn command_retried(name: &str, id: &CommandId, attempt: u32, why: &Error) {
+    // A few attempts are normal. Many mean that a conflict persists.
+    let level = if attempt < 8 { EventLevel::Debug } else { EventLevel::Warn };
+    emit(level, format_args!("{name} {id} is retried (attempt {attempt}): {why}"));
 }
 
-/// A commit ended without an answer; its outcome is asked for.
-pub(crate) fn outcome_unknown(why: &store::Error) {
-    tell(Level::Warn, format_args!("{why}; asking for its outcome"));
+/// A commit ended without an answer; its outcome is read from the store.
+pub(crate) fn outcome_unknown(why: &store::StoreError) {
+    emit(EventLevel::Warn, format_args!("{why}; reading the outcome from the store"));
 }
 
-/// Rows that a command staged could not be removed after it; the cleaner will.
-pub(crate) fn left_staged(id: &CommandId, why: &store::Error) {
-    tell(Level::Info, format_args!("rows that {id} staged are left to be removed later: {why}"));
+/// Rows that a command staged could not be removed after it; a later cleanup removes them.
+pub(crate) fn staged_rows_left(id: &CommandId, why: &store::StoreError) {
+    emit(EventLevel::Info, format_args!("rows staged by {id} remain until a later cleanup: {why}"));
 }
 
-/// Something that was due could not be done.
-pub(crate) fn still_due(execution: &str, why: &Error) {
-    tell(Level::Warn, format_args!("what is due of {execution} could not be done: {why}"));
+/// Due work failed.
+pub(crate) fn due_failed(execution: &str, why: &Error) {
+    emit(EventLevel::Warn, format_args!("due work of {execution} failed: {why}"));
 }
 
-/// A worker met a failure of the store or the engine, and goes on.
-pub(crate) fn worker_in_trouble(owner: &str, why: &Error) {
-    tell(Level::Warn, format_args!("worker {owner}: {why}"));
+/// A worker met a failure of the store or the engine, and continues.
+pub(crate) fn worker_failed(owner: &str, why: &Error) {
+    emit(EventLevel::Warn, format_args!("worker {owner}: {why}"));
 }

@@ -1,30 +1,30 @@
-//! Which store the environment asks for, by the variables of the systems that runstate carries on.
+//! The store that the environment names, by the variables of runstate and of the systems that it continues.
 
 use std::fmt;
 
-use super::{aloud, listed, offered, scheme_of};
-use crate::code::Code;
+use super::{join_alternatives, redact_url, scheme_of, url_forms};
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 
-/// The environment variables that name a store, as the host read them; empty counts as not set.
+/// The environment variables that name a store, as the host read them. An empty variable counts as not set.
 #[derive(Clone, Default)]
 pub struct Environment {
-    /// `RUNSTATE_STORE`: a store URL; wins over the others.
+    /// `RUNSTATE_STORE`: a store URL; takes precedence over the others.
     pub runstate_store: Option<String>,
     /// `CVM_STORAGE_TYPE`: `file` or `mongodb`.
     pub cvm_storage_type: Option<String>,
     /// `CVM_DATA_DIR`: the directory of a file store.
     pub cvm_data_dir: Option<String>,
-    /// `MONGODB_URI`: the server, where the type is `mongodb`.
+    /// `MONGODB_URI`: the server, if the type is `mongodb`.
     pub mongodb_uri: Option<String>,
-    /// The person's home directory.
+    /// The home directory of the user.
     pub home: Option<String>,
 }
 
-/// URLs are told as they may be repeated.
+/// URLs are redacted.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = |url: &Option<String>| url.as_deref().map(aloud);
+        let url = |url: &Option<String>| url.as_deref().map(redact_url);
         f.debug_struct("Environment")
             .field("runstate_store", &url(&self.runstate_store))
             .field("cvm_storage_type", &self.cvm_storage_type)
@@ -35,16 +35,16 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// What named a store.
+/// The source of a store's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOrigin {
     /// This environment variable.
     Variable(&'static str),
-    /// Nothing: it is the default store.
+    /// No variable: it is the default store.
     Default,
 }
 
-/// Within a sentence about the store, after its URL.
+/// A phrase that follows the URL of the store in a sentence.
 impl fmt::Display for StoreOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,17 +56,17 @@ impl fmt::Display for StoreOrigin {
     }
 }
 
-/// The URL of the store that the environment asks for, and what named it: `file:~/.cvm` where it says nothing.
+/// The URL of the store that the environment names, and its source. Without a variable: `file:~/.cvm`.
 pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Error> {
     let set = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if let Some(url) = set(&environment.runstate_store) {
-        return Ok((at_home(&url, environment.home.as_deref())?, StoreOrigin::Variable("RUNSTATE_STORE")));
+        return Ok((expand_home(&url, environment.home.as_deref())?, StoreOrigin::Variable("RUNSTATE_STORE")));
     }
-    let usage = |message: &str| Err(Error::new(Code::Usage, message));
+    let usage = |message: &str| Err(Error::new(ErrorCode::Usage, message));
     match set(&environment.cvm_storage_type).as_deref() {
         None | Some("file") => match (set(&environment.cvm_data_dir), set(&environment.home)) {
             (Some(directory), home) => {
-                Ok((at_home(&format!("file:{directory}"), home.as_deref())?, StoreOrigin::Variable("CVM_DATA_DIR")))
+                Ok((expand_home(&format!("file:{directory}"), home.as_deref())?, StoreOrigin::Variable("CVM_DATA_DIR")))
             }
             (None, Some(home)) => Ok((format!("file:{home}/.cvm"), StoreOrigin::Default)),
             (None, None) => usage("no store is named and there is no home directory; use --store file:DIR"),
@@ -76,31 +76,31 @@ pub fn store_url(environment: &Environment) -> Result<(String, StoreOrigin), Err
                 Ok((uri, StoreOrigin::Variable("MONGODB_URI")))
             }
             Some(uri) => usage(&format!(
-                "MONGODB_URI is `{}`, which names no MongoDB server; write mongodb://HOST/DATABASE",
-                aloud(&uri)
+                "MONGODB_URI is `{}`, which is not a MongoDB URL. Use mongodb://HOST/DATABASE",
+                redact_url(&uri)
             )),
             None => usage("CVM_STORAGE_TYPE is mongodb, but MONGODB_URI names no server"),
         },
         Some(other) => {
-            let has = |scheme: &&str| offered().iter().any(|form| scheme_of(form) == *scheme);
+            let has = |scheme: &&str| url_forms().iter().any(|form| scheme_of(form) == *scheme);
             let kinds: Vec<&str> = ["file", "mongodb"].into_iter().filter(has).collect();
-            usage(&format!("CVM_STORAGE_TYPE is `{other}`; it must be {}", listed(&kinds)))
+            usage(&format!("CVM_STORAGE_TYPE is `{other}`; it must be {}", join_alternatives(&kinds)))
         }
     }
 }
 
-/// A store URL as a person wrote it: the `~` of `file:~` and `file:~/DIR`, which no shell expands there, is their home directory.
+/// Expands the `~` of `file:~` and `file:~/DIR` in a store URL to the home directory, because no shell expands it there.
 ///
 /// ```
-/// use runstate::engine::open::at_home;
-/// assert_eq!(at_home("file:~/data", Some("/home/ann")).unwrap(), "file:/home/ann/data");
+/// use runstate::engine::open::expand_home;
+/// assert_eq!(expand_home("file:~/data", Some("/home/ann")).unwrap(), "file:/home/ann/data");
 /// ```
-pub fn at_home(url: &str, home: Option<&str>) -> Result<String, Error> {
+pub fn expand_home(url: &str, home: Option<&str>) -> Result<String, Error> {
     let rest = url.strip_prefix("file:~").filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
     match (rest, home.filter(|home| !home.is_empty())) {
         (None, _) => Ok(url.to_owned()),
         (Some(rest), Some(home)) => Ok(format!("file:{home}{rest}")),
-        (Some(_), None) => Err(Error::new(Code::Usage, format!("`{url}`: there is no home directory"))),
+        (Some(_), None) => Err(Error::new(ErrorCode::Usage, format!("`{url}`: there is no home directory"))),
     }
 }
 
@@ -109,13 +109,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_home_directory_stands_for_its_sign_alone() {
-        let at = |url| at_home(url, Some("/home/ann")).unwrap();
+    fn a_leading_tilde_expands_to_the_home_directory() {
+        let at = |url| expand_home(url, Some("/home/ann")).unwrap();
         assert_eq!(at("file:~"), "file:/home/ann");
         assert_eq!(at("file:~?single_process"), "file:/home/ann?single_process");
         assert_eq!(at("file:~bob"), "file:~bob");
         assert_eq!(at("file:a/~"), "file:a/~");
-        assert!(at_home("file:~/x", None).unwrap_err().message.contains("no home directory"));
+        assert!(expand_home("file:~/x", None).unwrap_err().message.contains("no home directory"));
         let named = Environment {
             runstate_store: Some("file:~/x".into()),
             home: Some("/home/ann".into()),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_variable_wins() {
+    fn runstate_variables_take_precedence_over_those_of_the_cvm() {
         let home = Environment { home: Some("/home/ann".into()), ..Environment::default() };
         assert_eq!(store_url(&home).unwrap(), ("file:/home/ann/.cvm".to_owned(), StoreOrigin::Default));
         let directory = Environment { cvm_data_dir: Some("d".into()), ..home.clone() };
@@ -141,9 +141,9 @@ mod tests {
         let mongo = Environment { cvm_storage_type: Some("mongodb".into()), ..directory.clone() };
         assert!(store_url(&mongo).unwrap_err().message.contains("MONGODB_URI"));
         for uri in ["h:27017/app", "file:data", "mongo://ann:secret@h/app"] {
-            let said = store_url(&Environment { mongodb_uri: Some(uri.into()), ..mongo.clone() }).unwrap_err();
-            assert!(said.code == Code::Usage && said.message.contains("names no MongoDB server"), "{said}");
-            assert!(!said.message.contains("secret"), "{said}");
+            let error = store_url(&Environment { mongodb_uri: Some(uri.into()), ..mongo.clone() }).unwrap_err();
+            assert!(error.code == ErrorCode::Usage && error.message.contains("is not a MongoDB URL"), "{error}");
+            assert!(!error.message.contains("secret"), "{error}");
         }
         let server = Environment { mongodb_uri: Some("mongodb+srv://h/app".into()), ..mongo.clone() };
         assert_eq!(store_url(&server).unwrap().0, "mongodb+srv://h/app");

@@ -5,10 +5,10 @@ mod environment;
 use std::sync::Arc;
 
 use super::Error;
-use crate::code::Code;
+use crate::error_code::ErrorCode;
 use crate::store::Store;
 
-pub use environment::{Environment, StoreOrigin, at_home, store_url};
+pub use environment::{Environment, StoreOrigin, expand_home, store_url};
 
 cfg_if::cfg_if! {
     if #[cfg(all(feature = "file", not(target_family = "wasm")))] {
@@ -43,7 +43,7 @@ cfg_if::cfg_if! {
 /// A store named by a URL.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// In this process, gone with it.
+    /// In the memory of this process, lost when it ends.
     Memory,
     /// In a directory.
     File {
@@ -52,7 +52,7 @@ pub enum StoreUrl {
         /// Only one process uses it: allowed where the file system cannot arbitrate between several.
         single_process: bool,
     },
-    /// In the browser's database of that name.
+    /// In the browser's database with this name.
     IndexedDb(String),
     /// On a MongoDB replica set.
     MongoDb(String),
@@ -60,7 +60,7 @@ pub enum StoreUrl {
     Postgres(String),
 }
 
-/// What is written where a program fails may hold no password.
+/// Debug output may appear in crash reports, so it contains no password.
 impl std::fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -69,7 +69,7 @@ impl std::fmt::Debug for StoreUrl {
                 write!(f, "File({directory:?}, single process: {single_process})")
             }
             Self::IndexedDb(name) => write!(f, "IndexedDb({name:?})"),
-            Self::MongoDb(url) | Self::Postgres(url) => write!(f, "Server({:?})", aloud(url)),
+            Self::MongoDb(url) | Self::Postgres(url) => write!(f, "Server({:?})", redact_url(url)),
         }
     }
 }
@@ -77,13 +77,13 @@ impl std::fmt::Debug for StoreUrl {
 /// The URL of a store in memory, which every host has.
 const MEMORY: &str = "memory:";
 
-/// The stores that this build can open on this host, each by the form of its URL; the one that keeps data comes first.
+/// The URL forms of the stores that this build can open on this host. A store that keeps data comes first.
 ///
 /// ```
-/// assert!(runstate::engine::open::offered().contains(&"memory:"));
+/// assert!(runstate::engine::open::url_forms().contains(&"memory:"));
 /// ```
-pub fn offered() -> Vec<&'static str> {
-    [file::offered(), indexeddb::offered(), mongodb::offered(), &[MEMORY]].concat()
+pub fn url_forms() -> Vec<&'static str> {
+    [file::url_forms(), indexeddb::url_forms(), mongodb::url_forms(), &[MEMORY]].concat()
 }
 
 /// The scheme of a URL's form.
@@ -92,7 +92,7 @@ fn scheme_of(form: &str) -> &str {
 }
 
 impl StoreUrl {
-    /// Reads a store URL. An error offers the stores that this build can open.
+    /// Parses a store URL. An error names the stores that this build can open.
     ///
     /// ```
     /// use runstate::engine::open::StoreUrl;
@@ -100,45 +100,55 @@ impl StoreUrl {
     /// assert!(StoreUrl::parse("fiel:data").unwrap_err().message.contains("did you mean `file:data`?"));
     /// ```
     pub fn parse(url: &str) -> Result<Self, Error> {
-        Self::parse_among(url, &offered())
+        Self::parse_among(url, &url_forms())
     }
 
-    /// As [`StoreUrl::parse`], where an error offers these stores.
+    /// As [`StoreUrl::parse`], with an error that names these stores.
     fn parse_among(url: &str, offered: &[&str]) -> Result<Self, Error> {
-        let invalid = |message: String| Err(Error::new(Code::InvalidUrl, message));
+        let invalid = |message: String| Err(Error::new(ErrorCode::InvalidUrl, message));
         let Some((scheme, rest)) = url.split_once(':') else {
             if url.is_empty() {
-                return invalid(format!("no store is named; write {}", listed(offered)));
+                return invalid(format!("the store URL is empty. Use {}", join_alternatives(offered)));
             }
             if url == "memory" {
                 return invalid("`memory` is not a valid store URL; did you mean `memory:`?".to_owned());
             }
             if url.contains("//") {
-                return invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", aloud(url)));
+                return invalid(format!(
+                    "`{}` is not a valid store URL: a scheme and `:` are missing",
+                    redact_url(url)
+                ));
             }
             return invalid(match offered.first().filter(|form| **form != MEMORY) {
                 Some(form) => format!("`{url}` is not a valid store URL; did you mean `{}:{url}`?", scheme_of(form)),
-                None => format!("`{url}` is not a valid store URL. Use {}", listed(offered)),
+                None => format!("`{url}` is not a valid store URL. Use {}", join_alternatives(offered)),
             });
         };
-        let nothing =
-            |what: &str| invalid(format!("`{url}` names no {what}; write `{scheme}:{}`", what.to_ascii_uppercase()));
+        let nothing = |what: &str| {
+            invalid(format!(
+                "`{url}` is not a valid store URL: the {what} is missing. Use `{scheme}:{}`",
+                what.to_ascii_uppercase()
+            ))
+        };
         match scheme {
             "memory" if rest.is_empty() => Ok(Self::Memory),
-            "memory" => invalid(format!("`{url}`: a memory store has no name; write `memory:`")),
+            "memory" => invalid(format!("`{url}` is not a valid store URL: a memory store has no name. Use `memory:`")),
             "file" => {
                 let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
                 let single_process = match query {
                     None => false,
                     Some("single_process") => true,
                     Some(other) => {
-                        return invalid(format!("`{url}`: unknown option `{other}`; there is `?single_process`"));
+                        return invalid(format!(
+                            "`{url}` is not a valid store URL: unknown option `{other}`. The only option is `?single_process`"
+                        ));
                     }
                 };
                 let directory = path.strip_prefix("//").unwrap_or(path);
                 if directory.len() < path.len() && !directory.is_empty() && !directory.starts_with('/') {
                     return invalid(format!(
-                        "`{url}` names no directory; did you mean `file:{directory}` or `file:///{directory}`?"
+                        "`{url}` is not a valid store URL: the path after `//` is not absolute; did you mean \
+                         `file:{directory}` or `file:///{directory}`?"
                     ));
                 }
                 match directory {
@@ -151,57 +161,58 @@ impl StoreUrl {
             "mongodb" | "mongodb+srv" => Ok(Self::MongoDb(url.to_owned())),
             "postgres" | "postgresql" => Ok(Self::Postgres(url.to_owned())),
             _ if !is_scheme(scheme) => {
-                invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", aloud(url)))
+                invalid(format!("`{}` is not a valid store URL: a scheme and `:` are missing", redact_url(url)))
             }
             _ => {
                 let rest = match rest.strip_prefix("//") {
-                    Some(rest) => without_secrets("//", rest),
-                    None => without_secrets("", rest),
+                    Some(rest) => redact("//", rest),
+                    None => redact("", rest),
                 };
-                let url = aloud(url);
+                let url = redact_url(url);
                 let unknown = format!("`{url}` is not a valid store URL: unknown scheme `{scheme}`");
-                match nearest(scheme, offered) {
+                match nearest_scheme(scheme, offered) {
                     Some(known) => invalid(format!("{unknown}; did you mean `{known}:{rest}`?")),
-                    None => invalid(format!("{unknown}. Use {}", listed(offered))),
+                    None => invalid(format!("{unknown}. Use {}", join_alternatives(offered))),
                 }
             }
         }
     }
 }
 
-/// Whether a store is made where there is none.
+/// The action of [`open_with`] if the store does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// It is made.
+pub enum MissingStore {
+    /// Create it.
     Create,
-    /// That is an error: whoever only wants to look has mistyped the name.
+    /// Fail. A caller that only reads has probably mistyped the name.
     Refuse,
 }
 
-/// Opens the store that `url` names, and makes it where there is none.
+/// Opens the store that `url` names, and creates it if it does not exist.
 pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
-    open_or(url, Missing::Create).await
+    open_with(url, MissingStore::Create).await
 }
 
 /// A store that was opened.
-pub struct Opened {
+pub struct OpenedStore {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The store's own id, where it has one that outlives the process.
+    /// The store's own id, if it has one that outlives the process.
     pub id: Option<String>,
 }
 
-/// Opens the store that `url` names; `missing` says what happens where there is none.
-pub async fn open_or(url: &str, missing: Missing) -> Result<Arc<dyn Store>, Error> {
-    Ok(open_known(url, missing).await?.store)
+/// Opens the store that `url` names; `missing` decides what happens if it does not exist.
+pub async fn open_with(url: &str, missing: MissingStore) -> Result<Arc<dyn Store>, Error> {
+    Ok(open_with_id(url, missing).await?.store)
 }
 
-/// As [`open_or`], with what else is known of it.
-pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
-    let absent =
-        |store: &str| Err(Error::new(Code::Unsupported, format!("this version of runstate has no {store} store yet")));
+/// As [`open_with`], with the store's id.
+pub async fn open_with_id(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+    let absent = |store: &str| {
+        Err(Error::new(ErrorCode::Unsupported, format!("this version of runstate does not support {store} stores yet")))
+    };
     match StoreUrl::parse(url)? {
-        StoreUrl::Memory => Ok(Opened { store: Arc::new(crate::store::Memory::new()), id: None }),
+        StoreUrl::Memory => Ok(OpenedStore { store: Arc::new(crate::store::Memory::new()), id: None }),
         StoreUrl::File { directory, single_process } => file::open(&directory, single_process, missing).await,
         StoreUrl::IndexedDb(name) => indexeddb::open(&name, missing).await,
         StoreUrl::MongoDb(url) => mongodb::open(&url, missing).await,
@@ -209,23 +220,23 @@ pub async fn open_known(url: &str, missing: Missing) -> Result<Opened, Error> {
     }
 }
 
-/// A URL of a server as it may be repeated: without user, password and options. All up to the last `@` goes, since a password may hold
-/// one that should have been encoded; where that may as well be part of an option, nothing is left.
+/// Redacts the URL of a server: removes user, password and options. Everything before the last `@` is removed, because a password may
+/// contain an unencoded `@`. If that `@` may be part of an option, everything after the scheme is removed.
 ///
 /// ```
-/// use runstate::engine::open::aloud;
-/// assert_eq!(aloud("mongodb://ann:s@cret@host:27017/app?tls=true"), "mongodb://…@host:27017/app?…");
-/// assert_eq!(aloud("mongodb://host/app"), "mongodb://host/app");
+/// use runstate::engine::open::redact_url;
+/// assert_eq!(redact_url("mongodb://ann:s@cret@host:27017/app?tls=true"), "mongodb://…@host:27017/app?…");
+/// assert_eq!(redact_url("mongodb://host/app"), "mongodb://host/app");
 /// ```
-pub fn aloud(url: &str) -> String {
-    // A password may hold `//` too, so only a scheme stands before them.
+pub fn redact_url(url: &str) -> String {
+    // A password may contain `//` too, so only a scheme may precede it.
     let begins = |at: &usize| is_scheme(url[..*at].strip_suffix(':').unwrap_or(&url[..*at]));
     let (begin, rest) = url.split_at(url.find("//").filter(begins).map_or(0, |at| at + 2));
-    without_secrets(begin, rest)
+    redact(begin, rest)
 }
 
-/// `rest`, which begins with what a server may ask for, without that; behind `begin`.
-fn without_secrets(begin: &str, rest: &str) -> String {
+/// Redacts `rest`, which starts with the authority of a server URL, and puts `begin` before it.
+fn redact(begin: &str, rest: &str) -> String {
     let (secret, shown) = rest.rsplit_once('@').map_or(("", rest), |(secret, shown)| (secret, shown));
     if secret.contains('?') {
         return format!("{begin}…");
@@ -242,15 +253,15 @@ fn is_scheme(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-/// The scheme at most two letters away.
-fn nearest<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
+/// The known scheme with the smallest edit distance, at most two.
+fn nearest_scheme<'a>(scheme: &str, offered: &[&'a str]) -> Option<&'a str> {
     let distance = |known: &str| crate::value::edit_distance(scheme, known);
     let known = offered.iter().map(|form| scheme_of(form)).min_by_key(|known| distance(known));
     known.filter(|known| distance(known) <= 2)
 }
 
-/// The forms of URLs within a sentence.
-fn listed(offered: &[&str]) -> String {
+/// The URL forms as a list within a sentence.
+fn join_alternatives(offered: &[&str]) -> String {
     let quoted: Vec<String> = offered.iter().map(|form| format!("`{form}`")).collect();
     match quoted.split_last() {
         Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
@@ -263,14 +274,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_not_repeated() {
+    fn errors_do_not_contain_credentials() {
         for url in ["mongo://ann:secret@h/x", "mongodbs://ann:se@cret@h/x", "redis:ann:secret@h"] {
-            let said = StoreUrl::parse(url).unwrap_err().message;
-            assert!(!said.contains("cret") && !said.contains("ann") && said.contains("…@h"), "{said}");
+            let message = StoreUrl::parse(url).unwrap_err().message;
+            assert!(!message.contains("cret") && !message.contains("ann") && message.contains("…@h"), "{message}");
         }
         for url in ["mongo://h/x?token=secret", "mongo://h?token=s@cret", "mongo//h/x?token=secret"] {
-            let said = StoreUrl::parse(url).unwrap_err().message;
-            assert!(!said.contains("cret"), "{said}");
+            let message = StoreUrl::parse(url).unwrap_err().message;
+            assert!(!message.contains("cret"), "{message}");
         }
         let debug = format!("{:?}", StoreUrl::parse("mongodb://ann:secret@h/x?tlsCertificateKeyFilePassword=secret"));
         assert!(!debug.contains("secret") && !debug.contains("ann") && debug.contains("…@h/x?…"), "{debug}");
@@ -286,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_password_is_in_an_error_or_in_debug_output() {
+    fn passwords_never_appear_in_errors_or_debug_output() {
         let places = [
             "mongodb://us1r:{}@h/app",
             "mongodb://us1r:{}@h/app?w=1&appName=a@b",
@@ -308,24 +319,24 @@ mod tests {
                 let url = place.replace("{}", &password);
                 let environment = Environment { mongodb_uri: Some(url.clone()), ..Environment::default() };
                 let mongodb = Environment { cvm_storage_type: Some("mongodb".into()), ..environment.clone() };
-                let mut said = vec![aloud(&url), format!("{environment:?}")];
-                said.extend(store_url(&mongodb).err().map(|error| error.to_string()));
-                said.push(match StoreUrl::parse(&url) {
+                let mut outputs = vec![redact_url(&url), format!("{environment:?}")];
+                outputs.extend(store_url(&mongodb).err().map(|error| error.to_string()));
+                outputs.push(match StoreUrl::parse(&url) {
                     Ok(parsed) => format!("{parsed:?}"),
                     Err(error) => error.to_string(),
                 });
-                for said in said {
-                    assert!(!["us1r", "pw1", "pw2", "pw3"].iter().any(|part| said.contains(part)), "{url}: {said}");
+                for output in outputs {
+                    assert!(!["us1r", "pw1", "pw2", "pw3"].iter().any(|part| output.contains(part)), "{url}: {output}");
                 }
             }
             // A name before the first `:` may be a scheme.
-            let said = StoreUrl::parse(&format!("mongo:{password}@h/app")).unwrap_err().message;
-            assert!(!["pw1", "pw2", "pw3"].iter().any(|part| said.contains(part)), "{password}: {said}");
+            let message = StoreUrl::parse(&format!("mongo:{password}@h/app")).unwrap_err().message;
+            assert!(!["pw1", "pw2", "pw3"].iter().any(|part| message.contains(part)), "{password}: {message}");
         }
     }
 
     #[test]
-    fn only_stores_of_this_host_are_offered() {
+    fn errors_suggest_only_stores_of_this_host() {
         let page = ["indexeddb:NAME", MEMORY];
         for url in ["redis://x", "mongo://x", "fiel:x", "postgress:x", "data", ""] {
             let message = StoreUrl::parse_among(url, &page).unwrap_err().message;
@@ -335,8 +346,8 @@ mod tests {
             );
         }
         assert!(StoreUrl::parse_among("data", &page).unwrap_err().message.contains("`indexeddb:data`"));
-        assert_eq!(offered().contains(&"mongodb://HOST/DATABASE"), cfg!(feature = "mongodb"));
-        assert_eq!(offered().contains(&"file:DIRECTORY"), cfg!(feature = "file"));
+        assert_eq!(url_forms().contains(&"mongodb://HOST/DATABASE"), cfg!(feature = "mongodb"));
+        assert_eq!(url_forms().contains(&"file:DIRECTORY"), cfg!(feature = "file"));
         assert!(!StoreUrl::parse("redis://x").unwrap_err().message.contains("postgres"));
     }
 

@@ -1,18 +1,20 @@
-//! Opening a store on a MongoDB replica set.
+//! Opens a store on a MongoDB replica set.
 
 use std::sync::Arc;
 
-use super::{Missing, Opened};
+use super::{MissingStore, OpenedStore};
 use crate::engine::Error;
-use crate::store::mongodb::{Mongo, Options};
+use crate::store::mongodb::{Mongo, MongoOptions};
 
 /// The forms of its URLs.
-pub(super) fn offered() -> &'static [&'static str] {
+pub(super) fn url_forms() -> &'static [&'static str] {
     &["mongodb://HOST/DATABASE", "mongodb+srv://HOST/DATABASE"]
 }
 
-pub(super) async fn open(url: &str, missing: Missing) -> Result<Opened, Error> {
-    let store = Mongo::open(url, Options { existing: missing == Missing::Refuse, ..Options::default() }).await?;
+pub(super) async fn open(url: &str, missing: MissingStore) -> Result<OpenedStore, Error> {
+    let store =
+        Mongo::open(url, MongoOptions { must_exist: missing == MissingStore::Refuse, ..MongoOptions::default() })
+            .await?;
     let id = Some(store.id().to_owned());
-    Ok(Opened { store: Arc::new(store), id })
+    Ok(OpenedStore { store: Arc::new(store), id })
 }

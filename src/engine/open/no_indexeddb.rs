@@ -1,18 +1,18 @@
-//! In place of the store in IndexedDB, where this build or host has none.
+//! Replaces the store in IndexedDB where this build or host has none.
 
-use super::{Missing, Opened};
-use crate::code::Code;
+use super::{MissingStore, OpenedStore};
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 
-/// None.
-pub(super) fn offered() -> &'static [&'static str] {
+/// No URL form.
+pub(super) fn url_forms() -> &'static [&'static str] {
     &[]
 }
 
-pub(super) async fn open(name: &str, _missing: Missing) -> Result<Opened, Error> {
+pub(super) async fn open(name: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
     let message = format!(
-        "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, in WebAssembly \
-         alone); elsewhere a store is kept with `file:DIRECTORY`"
+        "cannot open `indexeddb:{name}`: this build of runstate has no store in IndexedDB (feature `indexeddb`, only in \
+         WebAssembly). Elsewhere use `file:DIRECTORY`"
     );
-    Err(Error::new(Code::Unsupported, message))
+    Err(Error::new(ErrorCode::Unsupported, message))
 }

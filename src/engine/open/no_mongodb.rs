@@ -1,19 +1,19 @@
-//! In place of the store on MongoDB, where this build or host has none.
+//! Replaces the store on MongoDB where this build or host has none.
 
-use super::{Missing, Opened, aloud};
-use crate::code::Code;
+use super::{MissingStore, OpenedStore, redact_url};
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 
-/// None.
-pub(super) fn offered() -> &'static [&'static str] {
+/// No URL form.
+pub(super) fn url_forms() -> &'static [&'static str] {
     &[]
 }
 
-pub(super) async fn open(url: &str, _missing: Missing) -> Result<Opened, Error> {
+pub(super) async fn open(url: &str, _missing: MissingStore) -> Result<OpenedStore, Error> {
     let message = format!(
-        "cannot open `{}`: this build of runstate has no store on MongoDB; build one that has it with `cargo install runstate-cli --features \
+        "cannot open `{}`: this build of runstate has no store on MongoDB. Build one with `cargo install runstate-cli --features \
          mongodb`, or with the feature `mongodb` of the crate `runstate` (not in WebAssembly)",
-        aloud(url)
+        redact_url(url)
     );
-    Err(Error::new(Code::Unsupported, message))
+    Err(Error::new(ErrorCode::Unsupported, message))
 }

@@ -1,45 +1,45 @@
-//! The marker of a large turn, and the records beside it, as documents.
+//! The documents of a large commit: its marker and its records.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{STAGED, STAGED_ROWS};
-use crate::decision::Loaded;
+use crate::decision::LoadedDocument;
 use crate::engine::Engine;
 use crate::engine::commit::update;
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::{self, Expect, Op, Stored, Write};
+use crate::store::{self, Expectation, StoredDocument, Write, WriteOp};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, read_document};
+use crate::value::{Document, Json, from_document};
 
-/// What stands under a command's id while it is staged.
+/// The document under a command's id while its commit is staged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Marker {
     /// The command.
     pub(super) id: String,
     /// When its holder took it.
     pub(super) at: Timestamp,
-    /// Who holds it: the id from which its batches have theirs.
+    /// Its holder: the id from which the ids of the holder's batches derive.
     pub(super) attempt: String,
-    /// How many batches its holders have written: who waits sees by it that they go on.
+    /// Number of batches that its holders have written, which shows waiting attempts that the holder makes progress.
     pub(super) batches: u32,
-    pub(super) state: State,
+    pub(super) state: StagingState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    /// Nothing points to what is staged.
+pub(super) enum StagingState {
+    /// No document refers to the staged rows.
     Staging,
-    /// It was decided: the staged rows are in force, what they replace is not.
+    /// The deciding batch is committed: the staged rows are in use, the replaced ones are not.
     Adopted,
 }
 
-/// What one batch staged.
+/// The rows of one staging batch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct StagingRecord {
     /// The batch.
     pub(super) id: String,
     pub(super) command: String,
@@ -47,25 +47,25 @@ pub(super) struct Record {
     pub(super) replaced: Vec<String>,
 }
 
-/// A marker at a revision: who writes under it holds it.
+/// A marker at a revision. The process that writes it at that revision holds it.
 #[derive(Debug)]
-pub(in crate::engine) struct Held {
+pub(in crate::engine) struct HeldMarker {
     key: Key,
-    loaded: Loaded,
+    loaded: LoadedDocument,
     marker: Marker,
 }
 
-/// Where the marker of a command stands.
-pub(super) fn key(id: &CommandId) -> Key {
+/// The key of a command's marker.
+pub(super) fn marker_key(id: &CommandId) -> Key {
     Key::new(&STAGED, id.as_str())
 }
 
 impl Engine {
-    /// The marker of `id`, where one stands.
-    pub(in crate::engine) async fn staged_under(&self, id: &CommandId) -> Result<Option<Held>, store::Error> {
-        let key = key(id);
+    /// The marker of `id`, if there is one.
+    pub(in crate::engine) async fn find_marker(&self, id: &CommandId) -> Result<Option<HeldMarker>, store::StoreError> {
+        let key = marker_key(id);
         let found = self.shared.store.get(std::slice::from_ref(&key)).await?;
-        found.into_iter().next().flatten().map(|stored| Held::read(key, stored)).transpose()
+        found.into_iter().next().flatten().map(|stored| HeldMarker::read(key, stored)).transpose()
     }
 }
 
@@ -75,20 +75,20 @@ impl Marker {
     }
 }
 
-impl Held {
-    pub(super) fn read(key: Key, stored: Stored) -> Result<Self, store::Error> {
-        let marker = read_document(&stored.document).map_err(|error| damaged(&key, &error.to_string()))?;
-        Ok(Self { key, loaded: Loaded { revision: stored.revision, document: stored.document }, marker })
+impl HeldMarker {
+    pub(super) fn read(key: Key, stored: StoredDocument) -> Result<Self, store::StoreError> {
+        let marker = from_document(&stored.document).map_err(|error| damaged(&key, &error.to_string()))?;
+        Ok(Self { key, loaded: LoadedDocument { revision: stored.revision, document: stored.document }, marker })
     }
 
-    /// The marker that `batch` creates, and the write that does.
+    /// The write that creates `marker` in `batch`, and the marker after it.
     pub(super) fn create(marker: Marker, batch: &CommandId) -> (Write, Self) {
         let key = Key::new(&STAGED, &marker.id);
         let document = Arc::new(marker.document());
-        let op = Op::Put { version: STAGED.version, document: document.clone() };
-        let write = Write { key: key.clone(), expect: Expect::Absent, op };
+        let op = WriteOp::Put { version: STAGED.version, document: document.clone() };
+        let write = Write { key: key.clone(), expect: Expectation::Absent, op };
         let revision = Revision::first(batch, &key.collection, &key.id);
-        (write, Self { key, loaded: Loaded { revision, document }, marker })
+        (write, Self { key, loaded: LoadedDocument { revision, document }, marker })
     }
 
     pub(super) fn key(&self) -> &Key {
@@ -101,30 +101,30 @@ impl Held {
     }
 
     pub(super) fn is_adopted(&self) -> bool {
-        self.marker.state == State::Adopted
+        self.marker.state == StagingState::Adopted
     }
 
-    pub(super) fn is_of(&self, attempt: &CommandId) -> bool {
+    pub(super) fn is_held_by(&self, attempt: &CommandId) -> bool {
         self.marker.attempt == attempt.as_str()
     }
 
-    /// Whether nobody has written it since.
-    pub(super) fn is_as(&self, other: &Self) -> bool {
+    /// Whether no process has written it since `other` was read.
+    pub(super) fn is_same_revision(&self, other: &Self) -> bool {
         self.loaded.revision == other.loaded.revision
     }
 
-    /// Writes it on: one batch more.
-    pub(super) fn go_on(&mut self) -> Write {
+    /// The write of a staging batch: one batch more.
+    pub(super) fn add_batch(&mut self) -> Write {
         self.rewrite(|_| {})
     }
 
-    /// The deciding batch's part.
+    /// The write of the deciding batch.
     pub(super) fn adopt(&mut self) -> Write {
-        self.rewrite(|marker| marker.state = State::Adopted)
+        self.rewrite(|marker| marker.state = StagingState::Adopted)
     }
 
-    /// From here on whoever held it can write nothing more.
-    pub(super) fn take_over(&mut self, attempt: &CommandId, now: Timestamp) -> Write {
+    /// The write that takes the marker over. Its former holder can write nothing more.
+    pub(super) fn take_ownership(&mut self, attempt: &CommandId, now: Timestamp) -> Write {
         self.rewrite(|marker| {
             marker.attempt = attempt.as_str().to_owned();
             marker.at = now;
@@ -132,7 +132,7 @@ impl Held {
     }
 
     pub(super) fn remove(self) -> Write {
-        Write { key: self.key, expect: Expect::Revision(self.loaded.revision), op: Op::Delete }
+        Write { key: self.key, expect: Expectation::Revision(self.loaded.revision), op: WriteOp::Delete }
     }
 
     fn rewrite(&mut self, change: impl FnOnce(&mut Marker)) -> Write {
@@ -144,7 +144,7 @@ impl Held {
     }
 }
 
-impl Record {
+impl StagingRecord {
     pub(super) fn key(&self) -> Key {
         Key::new(&STAGED_ROWS, &self.id)
     }
@@ -153,16 +153,16 @@ impl Record {
         document(self)
     }
 
-    pub(super) fn read(key: &Key, stored: &Stored) -> Result<Self, store::Error> {
-        read_document(&stored.document).map_err(|error| damaged(key, &error.to_string()))
+    pub(super) fn read(key: &Key, stored: &StoredDocument) -> Result<Self, store::StoreError> {
+        from_document(&stored.document).map_err(|error| damaged(key, &error.to_string()))
     }
 
-    /// The rows that are to go, now that it has come to `adopted` or not.
-    pub(super) fn to_go(&self, adopted: bool) -> Result<Vec<Key>, store::Error> {
+    /// The rows to remove: the replaced ones if the commit was `adopted`, else the staged ones.
+    pub(super) fn removable_rows(&self, adopted: bool) -> Result<Vec<Key>, store::StoreError> {
         let names = if adopted { &self.replaced } else { &self.staged };
         let key = |name: &String| match name.split_once('/') {
             Some((collection, id)) => Ok(Key { collection: collection.to_owned().into(), id: id.into() }),
-            None => Err(damaged(&self.key(), &format!("`{name}` names no row"))),
+            None => Err(damaged(&self.key(), &format!("`{name}` is not the key of a row"))),
         };
         names.iter().map(key).collect()
     }
@@ -171,11 +171,11 @@ impl Record {
 fn document<T: Serialize>(entity: &T) -> Document {
     match serde_json::to_value(entity) {
         Ok(Json::Object(document)) => document,
-        // Neither fails to be an object; a store refuses an empty one by its declaration.
+        // Both types serialize to objects. A store rejects an empty document because of its declaration.
         _ => Document::new(),
     }
 }
 
-pub(super) fn damaged(key: &Key, why: &str) -> store::Error {
-    store::Error::Corrupt { at: key.to_string(), why: why.to_owned() }
+pub(super) fn damaged(key: &Key, why: &str) -> store::StoreError {
+    store::StoreError::Corrupt { at: key.to_string(), why: why.to_owned() }
 }

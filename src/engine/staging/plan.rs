@@ -1,35 +1,35 @@
-//! How a large turn is cut into batches: all of them are made, and judged, before the first one is sent.
+//! Splits a large commit into batches. All of them are built and checked before the first one is sent.
 
 use super::Engine;
-use super::marker::{Held, Marker, Record, State};
+use super::marker::{HeldMarker, Marker, StagingRecord, StagingState};
 use crate::id::CommandId;
 use crate::schema::Key;
-use crate::store::{self, Batch, Limits, Write};
+use crate::store::{self, Batch, BatchLimits, Write};
 use crate::value::{Json, json_bytes};
 
-/// Rows named in one record at the most, so that it stays a small document whatever a batch may hold.
+/// Maximum number of rows in one record, so that a record remains small whatever a batch may contain.
 const RECORD_ROWS: usize = 1_000;
 
-/// Batches of staging and clearing have no caller who repeats them.
+/// The fingerprint of staging and cleanup batches. No caller repeats them.
 pub(super) const FINGERPRINT: &str = "runstate.staged";
 
-/// Rows that go into one batch.
+/// The rows of one batch.
 #[derive(Default)]
-struct Portion {
+struct BatchRows {
     staged: Vec<Write>,
     replaced: Vec<Key>,
 }
 
-/// What is left of one batch.
-struct Room {
+/// The remaining capacity of one batch.
+struct BatchCapacity {
     writes: usize,
     bytes: usize,
-    /// Of the record.
+    /// Bytes that remain in the record.
     record: usize,
 }
 
-impl Room {
-    fn take(&mut self, bytes: usize, record: usize) -> bool {
+impl BatchCapacity {
+    fn reserve(&mut self, bytes: usize, record: usize) -> bool {
         let fits = self.writes > 0 && self.bytes >= bytes + record && self.record >= record;
         if fits {
             self.writes -= 1;
@@ -41,53 +41,54 @@ impl Room {
 }
 
 impl Engine {
-    /// Whether all of it is one batch for this store.
+    /// Whether everything fits into one batch of this store.
     pub(in crate::engine) fn fits(&self, batch: &Batch, staged: &[Write], retired: &[Key]) -> bool {
         let limits = self.shared.store.capabilities().limits();
         let writes = batch.writes.len() + batch.checks.len() + staged.len() + retired.len();
-        let rows: usize = staged.iter().map(bytes).chain(retired.iter().map(Key::bytes)).sum();
+        let rows: usize = staged.iter().map(write_bytes).chain(retired.iter().map(Key::bytes)).sum();
         writes <= limits.batch_writes && batch.bytes().saturating_add(rows) <= limits.batch_bytes
     }
 
-    /// The staging batches in their order, and behind them the deciding one. [`store::Error::TooLarge`]: a batch or a row is so in any case.
-    pub(super) fn plan(
+    /// The staging batches in order, then the deciding batch. [`store::StoreError::TooLarge`]: a batch or a row exceeds the limits in any
+    /// case.
+    pub(super) fn plan_batches(
         &self,
         mut deciding: Batch,
         staged: Vec<Write>,
         retired: Vec<Key>,
         attempt: &CommandId,
-    ) -> Result<Vec<Batch>, store::Error> {
+    ) -> Result<Vec<Batch>, store::StoreError> {
         let limits = self.shared.store.capabilities().limits();
         let marker = Marker {
             id: deciding.command.as_str().to_owned(),
             at: self.shared.host.now(),
             attempt: attempt.as_str().to_owned(),
             batches: 1,
-            state: State::Staging,
+            state: StagingState::Staging,
         };
-        let mut held: Option<Held> = None;
+        let mut held: Option<HeldMarker> = None;
         let mut batches = Vec::new();
-        for (n, portion) in (1..).zip(portions(staged, retired, &marker, attempt, limits)) {
+        for (n, portion) in (1..).zip(split_rows(staged, retired, &marker, attempt, limits)) {
             let command = attempt.part(n);
             let touched = match &mut held {
-                Some(held) => held.go_on(),
+                Some(held) => held.add_batch(),
                 None => {
-                    let (write, created) = Held::create(marker.clone(), &command);
+                    let (write, created) = HeldMarker::create(marker.clone(), &command);
                     held = Some(created);
                     write
                 }
             };
-            batches.push(self.batch_of(portion, command, touched, &deciding));
+            batches.push(self.staging_batch(portion, command, touched, &deciding));
         }
-        deciding.writes.extend(held.as_mut().map(Held::adopt));
+        deciding.writes.extend(held.as_mut().map(HeldMarker::adopt));
         batches.push(deciding);
-        batches.iter().try_for_each(|batch| batch.check(&self.shared.catalog, limits).map(drop))?;
+        batches.iter().try_for_each(|batch| batch.validate(&self.shared.catalog, limits).map(drop))?;
         Ok(batches)
     }
 
-    fn batch_of(&self, portion: Portion, command: CommandId, marker: Write, deciding: &Batch) -> Batch {
-        let Portion { staged, replaced } = portion;
-        let record = Record {
+    fn staging_batch(&self, portion: BatchRows, command: CommandId, marker: Write, deciding: &Batch) -> Batch {
+        let BatchRows { staged, replaced } = portion;
+        let record = StagingRecord {
             id: command.as_str().to_owned(),
             command: deciding.command.as_str().to_owned(),
             staged: staged.iter().map(|write| write.key.to_string()).collect(),
@@ -100,32 +101,35 @@ impl Engine {
     }
 }
 
-/// Cuts the rows into what one batch takes each. A row that no batch takes has one of its own, which is then refused.
-fn portions(
+/// Splits the rows into batches. A row that fits into no batch gets one of its own, which is rejected afterwards.
+fn split_rows(
     staged: Vec<Write>,
     retired: Vec<Key>,
     marker: &Marker,
     attempt: &CommandId,
-    limits: Limits,
-) -> Vec<Portion> {
-    let record =
-        Record { id: attempt.part(u32::MAX).as_str().to_owned(), command: marker.id.clone(), ..Record::default() };
+    limits: BatchLimits,
+) -> Vec<BatchRows> {
+    let record = StagingRecord {
+        id: attempt.part(u32::MAX).as_str().to_owned(),
+        command: marker.id.clone(),
+        ..StagingRecord::default()
+    };
     let most = Marker { batches: u32::MAX, ..marker.clone() };
     let (marker, beside) = (json_bytes(&most) + super::STAGED.name.len() + most.id.len(), json_bytes(&record));
-    let room = || Room {
+    let room = || BatchCapacity {
         writes: limits.batch_writes.saturating_sub(2).min(RECORD_ROWS),
         bytes: limits.batch_bytes.saturating_sub(marker + beside + record.key().bytes()),
         record: limits.document_bytes.saturating_sub(beside),
     };
-    let mut portions = vec![Portion::default()];
+    let mut portions = vec![BatchRows::default()];
     let mut left = room();
-    let mut place = |bytes: usize, key: &Key, put: &mut dyn FnMut(&mut Portion)| {
+    let mut place = |bytes: usize, key: &Key, put: &mut dyn FnMut(&mut BatchRows)| {
         let name = json_bytes(&key.to_string()) + 1;
-        if !left.take(bytes, name) {
+        if !left.reserve(bytes, name) {
             left = room();
-            left.take(bytes, name);
+            left.reserve(bytes, name);
             if portions.last().is_some_and(|portion| !portion.is_empty()) {
-                portions.push(Portion::default());
+                portions.push(BatchRows::default());
             }
         }
         if let Some(portion) = portions.last_mut() {
@@ -133,7 +137,7 @@ fn portions(
         }
     };
     for write in staged {
-        let (bytes, key) = (bytes(&write), write.key.clone());
+        let (bytes, key) = (write_bytes(&write), write.key.clone());
         let mut write = Some(write);
         place(bytes, &key, &mut |portion| portion.staged.extend(write.take()));
     }
@@ -143,13 +147,13 @@ fn portions(
     portions
 }
 
-impl Portion {
+impl BatchRows {
     fn is_empty(&self) -> bool {
         self.staged.is_empty() && self.replaced.is_empty()
     }
 }
 
-/// What a write counts in a batch.
-fn bytes(write: &Write) -> usize {
+/// The bytes of a write in a batch.
+fn write_bytes(write: &Write) -> usize {
     write.key.bytes() + write.op.bytes()
 }

@@ -1,79 +1,86 @@
-//! From a store: page by page, and once more where it was written to meanwhile.
+//! Exports a store page by page, and begins again if the store was written to meanwhile.
 
-use super::select::Part;
-use super::tally::Tally;
-use super::{Header, OWN, Phase, Progress, Record, Selection, Sink, Summary, record};
-use crate::code::Code;
+use super::selection::SelectedPart;
+use super::tally::ExportTally;
+use super::{
+    ExportHeader, ExportRecord, ExportSink, ExportSummary, IMPORT_FINGERPRINT, Phase, Progress, Selection, record,
+};
 use crate::engine::{Engine, Error};
+use crate::error_code::ErrorCode;
 use crate::schema::{Accumulator, Aggregate, Collection, Filter};
 use crate::store::{self, COMMANDS, Position};
 use crate::time::Millis;
 
-/// Documents of one page: little memory, also where each is large.
+/// Documents per page: few, because each may be large.
 const PAGE: u32 = 64;
 
-/// How often an export begins before whoever writes is said to be in the way.
+/// Number of attempts, after which an export fails because of concurrent writes.
 const ATTEMPTS: u32 = 5;
 
 impl Engine {
-    /// Writes all that the store holds to `sink`; see [`Engine::export_of`].
-    pub async fn export<S: Sink>(&self, sink: &mut S, progress: impl FnMut(Progress)) -> Result<Summary, Error> {
-        self.export_of(&Selection::All, sink, progress).await
+    /// Writes all documents of the store to `sink`; see [`Engine::export_selection`].
+    pub async fn export<S: ExportSink>(
+        &self,
+        sink: &mut S,
+        progress: impl FnMut(Progress),
+    ) -> Result<ExportSummary, Error> {
+        self.export_selection(&Selection::All, sink, progress).await
     }
 
-    /// Writes what is selected to `sink`, as of one moment: where it is written to meanwhile, it begins again, a few times. An import takes
-    /// the one as it takes the other.
+    /// Writes the selected documents to `sink`, as of one moment. If they are written to meanwhile, the export begins again, a few times.
+    /// An import accepts the export of any selection.
     ///
-    /// A damaged store is exported as far as it is whole; [`Store::health`](crate::store::Store::health) says so. One that a newer program wrote
-    /// is refused: what this one does not know would be missing.
-    pub async fn export_of<S: Sink>(
+    /// The undamaged part of a damaged store is exported; [`Store::read_only_reason`](crate::store::Store::read_only_reason) reports the
+    /// damage. A store that a newer version wrote is rejected: data that this version does not know would be missing.
+    pub async fn export_selection<S: ExportSink>(
         &self,
         selection: &Selection,
         sink: &mut S,
         mut progress: impl FnMut(Progress),
-    ) -> Result<Summary, Error> {
-        if let Some(newer @ store::Error::NewerVersion { .. }) = self.store().health() {
+    ) -> Result<ExportSummary, Error> {
+        if let Some(newer @ store::StoreError::NewerVersion { .. }) = self.store().read_only_reason() {
             return Err(newer.into());
         }
         let of = if *selection == Selection::All { self.total().await? } else { None };
         for _ in 0..ATTEMPTS {
-            let selected = self.selected(selection).await?;
-            sink.begin(&Header::of(&self.shared.catalog, self.now()))?;
-            let mut exporting = Exporting { sink, tally: Tally::default(), done: 0 };
+            let selected = self.resolve_selection(selection).await?;
+            sink.begin(&ExportHeader::new(&self.shared.catalog, self.now()))?;
+            let mut exporting = Exporter { sink, tally: ExportTally::default(), done: 0 };
             for collection in record::collections(&self.shared.catalog) {
                 let mut query = match selected.part(collection) {
-                    Part::Nothing => continue,
-                    Part::Document(record) => {
+                    SelectedPart::Nothing => continue,
+                    SelectedPart::Document(record) => {
                         exporting.put(record)?;
                         continue;
                     }
-                    Part::Found(query) => query.limit(PAGE),
+                    SelectedPart::Query(query) => query.limit(PAGE),
                 };
                 loop {
                     let page = self.store().query(&query).await?;
-                    for row in page.rows {
-                        exporting.put(&Record::of(collection, row))?;
+                    for row in page.items {
+                        exporting.put(&ExportRecord::from_row(collection, row))?;
                     }
                     progress(Progress { phase: Phase::Export, done: exporting.done, of });
-                    self.give_way().await;
-                    match page.cursor {
+                    self.yield_now().await;
+                    match page.next {
                         Some(cursor) => query = query.after(Some(cursor)),
                         None => break,
                     }
                 }
             }
             let summary = exporting.tally.summary();
-            if self.stands(&selected, selection).await? {
+            if self.is_unchanged(&selected, selection).await? {
                 sink.end(&summary)?;
                 return Ok(summary);
             }
         }
-        let message =
-            format!("it was written to while it was exported, {ATTEMPTS} times; export when less is going on");
-        Err(Error { retryable: true, ..Error::new(Code::Conflict, message) })
+        let message = format!(
+            "the store was written to during all {ATTEMPTS} attempts to export it. Try again when it is written to less often"
+        );
+        Err(Error { retryable: true, ..Error::new(ErrorCode::Conflict, message) })
     }
 
-    /// Where the store stands. What has no feed of changes always stands in the same place.
+    /// The position of the store in its change feed. A store without a feed always has the same position.
     pub(super) async fn position(&self) -> Result<Option<Position>, Error> {
         if !self.store().capabilities().change_feed {
             return Ok(None);
@@ -81,7 +88,7 @@ impl Engine {
         Ok(Some(self.store().changes(None, 0, Millis(0)).await?.next))
     }
 
-    /// Documents in all, where the store counts.
+    /// Total number of documents, if the store counts.
     pub(in crate::engine) async fn total(&self) -> Result<Option<u64>, Error> {
         let mut total = 0;
         for collection in record::collections(&self.shared.catalog) {
@@ -93,7 +100,7 @@ impl Engine {
         Ok(Some(total))
     }
 
-    /// How many documents a collection has; `None`: the store does not count.
+    /// Number of documents of a collection; `None`: the store does not count.
     pub(in crate::engine) async fn count(&self, collection: &'static Collection) -> Result<Option<u64>, Error> {
         if !self.store().capabilities().aggregate {
             return Ok(None);
@@ -109,18 +116,18 @@ impl Engine {
     }
 }
 
-/// An export under way.
-struct Exporting<'a, S> {
+/// An export in progress.
+struct Exporter<'a, S> {
     sink: &'a mut S,
-    tally: Tally,
-    /// Documents that were read.
+    tally: ExportTally,
+    /// Number of documents read.
     done: u64,
 }
 
-impl<S: Sink> Exporting<'_, S> {
-    fn put(&mut self, record: &Record) -> Result<(), Error> {
+impl<S: ExportSink> Exporter<'_, S> {
+    fn put(&mut self, record: &ExportRecord) -> Result<(), Error> {
         self.done += 1;
-        if record.collection.name == COMMANDS.name && record.text("fingerprint").starts_with(OWN) {
+        if record.collection.name == COMMANDS.name && record.text("fingerprint").starts_with(IMPORT_FINGERPRINT) {
             return Ok(());
         }
         let line = record.line();

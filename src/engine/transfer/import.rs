@@ -1,97 +1,101 @@
-//! Into a store: all is checked first, then compared, then written (`write.rs`), then read again. What is refused halfway is taken back
-//! (`undo.rs`).
+//! Imports into a store: checks everything first, then compares, then writes (`import_writer.rs`), then reads again. An import that is
+//! rejected halfway is rolled back (`rollback.rs`).
 
 use std::sync::Arc;
 
-use super::tally::Tally;
-use super::write::judge_fit;
-use super::{Item, Phase, Progress, Record, Source, Summary, record};
-use crate::code::Code;
+use super::import_writer::check_batch_limits;
+use super::tally::ExportTally;
+use super::{ExportRecord, ExportSummary, ImportSource, Phase, Progress, SourceItem, record};
 use crate::engine::{Engine, Error};
+use crate::error_code::ErrorCode;
 use crate::schema::{Catalog, Collection, Index, Key, Query};
-use crate::store::{COMMANDS, Stored};
+use crate::store::{COMMANDS, StoredDocument};
 use crate::value::{self, Json, json_bytes};
 
-/// Documents that are compared at once, at the most.
+/// Maximum number of documents that are compared at once.
 const CHUNK: usize = 256;
 
-/// Bytes of them, unless one alone has more.
+/// Maximum number of their bytes, unless one document has more.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
-/// That a source was read to its end and is what it says it is.
+/// Proof that a source was read to its end and is undamaged.
 #[derive(Clone, Debug)]
-pub struct Checked {
-    summary: Summary,
+pub struct CheckedSource {
+    summary: ExportSummary,
 }
 
-impl Checked {
-    /// What it holds.
-    pub fn summary(&self) -> &Summary {
+impl CheckedSource {
+    /// The counts and the hash of the source.
+    pub fn summary(&self) -> &ExportSummary {
         &self.summary
     }
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Imported {
-    /// What was in the source, all of which is in the store now.
-    pub summary: Summary,
-    /// Documents and rows of the ledger that were written now.
+pub struct ImportReport {
+    /// The counts and the hash of the source, whose documents are all in the store now.
+    pub summary: ExportSummary,
+    /// Number of documents and rows of the ledger that were written now.
     pub written: u64,
-    /// Those that were there already.
-    pub there: u64,
+    /// Number of those that were present before.
+    pub already_present: u64,
 }
 
-/// Reads all of `source`: that it is whole, not edited, not newer, and that every document is what its collection declares.
-pub fn check<S: Source>(
+/// Reads all of `source`, and checks that it is complete, unchanged and not newer, and that every document conforms to its collection.
+pub fn check<S: ImportSource>(
     source: &mut S,
     catalog: &Catalog,
     mut progress: impl FnMut(Progress),
-) -> Result<Checked, Error> {
-    let mut checking = Checking::begin(source, catalog)?;
+) -> Result<CheckedSource, Error> {
+    let mut checking = SourceChecker::begin(source, catalog)?;
     loop {
-        if let Some(checked) = checking.some(CHUNK, &mut progress)? {
+        if let Some(checked) = checking.advance(CHUNK, &mut progress)? {
             return Ok(checked);
         }
     }
 }
 
-/// A [`check`] in steps, for whoever has something else to do between them.
-pub struct Checking<'a, S> {
+/// A [`check`] in steps, for a caller that does other work between them.
+pub struct SourceChecker<'a, S> {
     source: &'a mut S,
-    /// Collections as they follow in an export.
+    /// Collections in the order of an export.
     order: Vec<&'static Collection>,
-    tally: Tally,
+    tally: ExportTally,
     last: Option<(Option<usize>, Arc<str>)>,
     done: u64,
 }
 
-impl<'a, S: Source> Checking<'a, S> {
+impl<'a, S: ImportSource> SourceChecker<'a, S> {
     /// Begins with the header.
     pub fn begin(source: &'a mut S, catalog: &Catalog) -> Result<Self, Error> {
-        source.rewind()?.fits(catalog, source.name())?;
-        Ok(Self { source, order: record::collections(catalog), tally: Tally::default(), last: None, done: 0 })
+        source.rewind()?.check_supported(catalog, source.name())?;
+        Ok(Self { source, order: record::collections(catalog), tally: ExportTally::default(), last: None, done: 0 })
     }
 
-    /// Goes on by so many documents; `None`: there are more.
-    pub fn some(&mut self, documents: usize, mut progress: impl FnMut(Progress)) -> Result<Option<Checked>, Error> {
+    /// Checks this number of documents; `None`: there are more.
+    pub fn advance(
+        &mut self,
+        documents: usize,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Option<CheckedSource>, Error> {
         for _ in 0..documents {
             match self.source.next()? {
-                Item::Record(record) => {
-                    self.take_in(&record)?;
+                SourceItem::Record(record) => {
+                    self.add(&record)?;
                     progress(Progress { phase: Phase::Check, done: self.done, of: None });
                 }
-                Item::End(said) => return self.end(&said).map(Some),
+                SourceItem::End(expected) => return self.end(&expected).map(Some),
             }
         }
         Ok(None)
     }
 
-    fn take_in(&mut self, record: &Record) -> Result<(), Error> {
+    fn add(&mut self, record: &ExportRecord) -> Result<(), Error> {
         let place = self.order.iter().position(|collection| collection.name == record.collection.name);
         let here = Some((place, record.id.clone()));
         if here <= self.last {
-            return Err(damaged(self.source, &format!("{} stands twice, or in the wrong place", record.key())));
+            return Err(damaged(self.source, &format!("{} occurs twice, or in the wrong position", record.key())));
         }
         self.last = here;
         self.tally.add(record, &record.line());
@@ -99,40 +103,41 @@ impl<'a, S: Source> Checking<'a, S> {
         Ok(())
     }
 
-    fn end(&mut self, said: &Summary) -> Result<Checked, Error> {
+    fn end(&mut self, expected: &ExportSummary) -> Result<CheckedSource, Error> {
         let summary = std::mem::take(&mut self.tally).summary();
-        match said.differs(&summary) {
+        match expected.difference(&summary) {
             Some(how) => Err(damaged(self.source, &format!("it was changed after it was exported: {how}"))),
-            None => Ok(Checked { summary }),
+            None => Ok(CheckedSource { summary }),
         }
     }
 }
 
-fn damaged<S: Source>(source: &S, why: &str) -> Error {
-    Error::new(Code::Corrupt, format!("{}: {why}", source.name()))
+fn damaged<S: ImportSource>(source: &S, why: &str) -> Error {
+    Error::new(ErrorCode::Corrupt, format!("{}: {why}", source.name()))
 }
 
-/// What a document of a source is to the store.
-pub(super) enum Found {
-    /// Nothing is there.
+/// The document that the store has under the key of a record.
+pub(super) enum StoreMatch {
+    /// None.
     Absent,
-    /// The very same is there.
+    /// An equal one.
     Same,
 }
 
 impl Engine {
-    /// Writes what `source` holds into the store. `checked` came of [`check`] on it.
+    /// Writes the documents of `source` into the store. `checked` is the result of [`check`] on it.
     ///
-    /// What is there and equal is passed over, so an import that was cut off goes on when it is repeated; what is there and differs is
-    /// [`Code::AlreadyExists`], found before anything is written, and so is what is too large here. Where the store refuses something only when
-    /// it is written, what was written before is removed again. In the end all is read again from the store and its hash compared.
-    pub async fn import<S: Source>(
+    /// A document that the store has already is skipped, so a repeat continues an interrupted import. If the store has a different one, the
+    /// error is [`ErrorCode::AlreadyExists`], before anything is written. A document that is too large for the store is found then too. If
+    /// the store rejects a document only when it is written, the documents written before are removed. At the end all documents are read
+    /// again from the store, and their hash is compared.
+    pub async fn import<S: ImportSource>(
         &self,
         source: &mut S,
-        checked: &Checked,
+        checked: &CheckedSource,
         mut progress: impl FnMut(Progress),
-    ) -> Result<Imported, Error> {
-        if let Some(why) = self.store().health() {
+    ) -> Result<ImportReport, Error> {
+        if let Some(why) = self.store().read_only_reason() {
             return Err(why.into());
         }
         let total = checked.summary.total();
@@ -143,54 +148,55 @@ impl Engine {
             written =
                 self.write_all(source, checked, |done| progress(Progress { phase: Phase::Write, done, of })).await?;
         }
-        let found = self.read_again(source, |done| progress(Progress { phase: Phase::Verify, done, of })).await?;
-        if let Some(how) = checked.summary.differs(&found) {
-            let message = format!("the store is not what {} holds ({how}); it was written to meanwhile", source.name());
-            return Err(Error::new(Code::Conflict, message));
+        let found = self.read_back(source, |done| progress(Progress { phase: Phase::Verify, done, of })).await?;
+        if let Some(how) = checked.summary.difference(&found) {
+            let message =
+                format!("the store differs from {} ({how}): it was written to during the import", source.name());
+            return Err(Error::new(ErrorCode::Conflict, message));
         }
-        Ok(Imported { summary: found, written, there: total - written.min(total) })
+        Ok(ImportReport { summary: found, written, already_present: total - written.min(total) })
     }
 
-    /// How many documents are not in the store; an error where one is there and differs.
-    async fn compare<S: Source>(&self, source: &mut S, mut progress: impl FnMut(u64)) -> Result<u64, Error> {
-        let mut chunks = Chunks::all(source)?;
+    /// Number of documents that are not in the store. Fails if the store has a different one under the same key.
+    async fn compare<S: ImportSource>(&self, source: &mut S, mut progress: impl FnMut(u64)) -> Result<u64, Error> {
+        let mut chunks = RecordChunks::all(source)?;
         let (mut absent, mut done) = (0, 0);
-        let mut others = Others::default();
+        let mut others = OccupiedCollections::default();
         while let Some(chunk) = chunks.next()? {
             done += chunk.len() as u64;
             let mut new = Vec::new();
-            let found = self.found(&chunk).await?;
+            let found = self.match_stored(&chunk).await?;
             for (record, found) in chunk.into_iter().zip(found) {
-                if let Found::Absent = found {
-                    if others.may_be(self, record.collection).await? {
-                        self.judge_unique(&record).await?;
+                if let StoreMatch::Absent = found {
+                    if others.may_contain(self, record.collection).await? {
+                        self.check_unique_indexes(&record).await?;
                     }
                     new.push(record);
                 }
             }
             absent += new.len() as u64;
             for batch in self.batches(new) {
-                judge_fit(&batch, &self.shared.catalog, self.store().capabilities().limits(), self.now())?;
+                check_batch_limits(&batch, &self.shared.catalog, self.store().capabilities().limits(), self.now())?;
             }
             progress(done);
-            self.give_way().await;
+            self.yield_now().await;
         }
         Ok(absent)
     }
 
-    /// What the store has of these; an error where it has another one.
-    pub(super) async fn found(&self, records: &[Record]) -> Result<Vec<Found>, Error> {
-        let keys: Vec<Key> = records.iter().map(Record::key).collect();
+    /// Compares records with the documents in the store. Fails if one differs.
+    pub(super) async fn match_stored(&self, records: &[ExportRecord]) -> Result<Vec<StoreMatch>, Error> {
+        let keys: Vec<Key> = records.iter().map(ExportRecord::key).collect();
         let stored = self.store().get(&keys).await?;
-        records.iter().zip(stored).map(|(record, stored)| judge(record, stored)).collect()
+        records.iter().zip(stored).map(|(record, stored)| compare_with_stored(record, stored)).collect()
     }
 
-    /// That no other document has what only one may have.
-    async fn judge_unique(&self, record: &Record) -> Result<(), Error> {
+    /// Checks that no other document has the same entry in a unique index.
+    async fn check_unique_indexes(&self, record: &ExportRecord) -> Result<(), Error> {
         for index in record.collection.indexes.iter().filter(|index| index.unique) {
-            let Some(query) = same_entry(record, index) else { continue };
+            let Some(query) = same_entry_query(record, index) else { continue };
             let page = self.store().query(&query).await?;
-            if let Some(other) = page.rows.iter().find(|row| row.id != record.id) {
+            if let Some(other) = page.items.iter().find(|row| row.id != record.id) {
                 let names: Vec<&str> = index.fields.iter().map(|(path, _)| *path).collect();
                 let message = format!(
                     "{} cannot be imported: {}/{} has the same {}; nothing was overwritten. Import into another store",
@@ -199,105 +205,109 @@ impl Engine {
                     other.id,
                     names.join(", ")
                 );
-                return Err(exists(record, message));
+                return Err(already_exists(record, message));
             }
         }
         Ok(())
     }
 
-    /// What the store holds under the keys of `source`. What has expired meanwhile may be gone.
-    async fn read_again<S: Source>(&self, source: &mut S, mut progress: impl FnMut(u64)) -> Result<Summary, Error> {
-        let mut chunks = Chunks::all(source)?;
-        let mut tally = Tally::default();
+    /// The documents of the store under the keys of `source`. Expired documents may have been removed meanwhile.
+    async fn read_back<S: ImportSource>(
+        &self,
+        source: &mut S,
+        mut progress: impl FnMut(u64),
+    ) -> Result<ExportSummary, Error> {
+        let mut chunks = RecordChunks::all(source)?;
+        let mut tally = ExportTally::default();
         let mut done = 0;
         while let Some(chunk) = chunks.next()? {
             done += chunk.len() as u64;
-            let keys: Vec<Key> = chunk.iter().map(Record::key).collect();
+            let keys: Vec<Key> = chunk.iter().map(ExportRecord::key).collect();
             for (record, stored) in chunk.iter().zip(self.store().get(&keys).await?) {
                 let found = match stored {
-                    Some(stored) => of_store(record, stored),
-                    None if record.expired(self.now()) => record.clone(),
+                    Some(stored) => as_stored(record, stored),
+                    None if record.is_expired(self.now()) => record.clone(),
                     None => continue,
                 };
                 tally.add(&found, &found.line());
             }
             progress(done);
-            self.give_way().await;
+            self.yield_now().await;
         }
         Ok(tally.summary())
     }
 }
 
-/// The rest of a source, some documents at a time.
-pub(super) struct Chunks<'a, S> {
+/// The rest of a source, in chunks of documents.
+pub(super) struct RecordChunks<'a, S> {
     source: &'a mut S,
-    /// Only of this collection.
-    of: Option<&'static Collection>,
+    /// Only documents of this collection.
+    collection: Option<&'static Collection>,
     ended: bool,
 }
 
-impl<'a, S: Source> Chunks<'a, S> {
-    /// All of it.
+impl<'a, S: ImportSource> RecordChunks<'a, S> {
+    /// All documents.
     pub(super) fn all(source: &'a mut S) -> Result<Self, Error> {
         source.rewind()?;
-        Ok(Self { source, of: None, ended: false })
+        Ok(Self { source, collection: None, ended: false })
     }
 
     /// The documents of a collection.
-    pub(super) fn of(source: &'a mut S, collection: &'static Collection) -> Result<Self, Error> {
+    pub(super) fn of_collection(source: &'a mut S, collection: &'static Collection) -> Result<Self, Error> {
         let ended = !source.seek(collection.name)?;
-        Ok(Self { source, of: Some(collection), ended })
+        Ok(Self { source, collection: Some(collection), ended })
     }
 
-    /// The next ones; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<Record>>, Error> {
+    /// The next chunk; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<ExportRecord>>, Error> {
         let mut chunk = Vec::new();
         let mut bytes = 0;
         while !self.ended && chunk.len() < CHUNK && bytes < CHUNK_BYTES {
             match self.source.next()? {
-                Item::Record(record) if self.of.is_none_or(|of| of.name == record.collection.name) => {
+                SourceItem::Record(record) if self.collection.is_none_or(|of| of.name == record.collection.name) => {
                     bytes += json_bytes(&*record.document);
                     chunk.push(record);
                 }
-                Item::Record(_) | Item::End(_) => self.ended = true,
+                SourceItem::Record(_) | SourceItem::End(_) => self.ended = true,
             }
         }
         Ok((!chunk.is_empty()).then_some(chunk))
     }
 }
 
-fn of_store(record: &Record, stored: Stored) -> Record {
-    Record { version: stored.version, document: stored.document, ..record.clone() }
+fn as_stored(record: &ExportRecord, stored: StoredDocument) -> ExportRecord {
+    ExportRecord { version: stored.version, document: stored.document, ..record.clone() }
 }
 
-/// Equal as they are written: stores may tell `1.0` as `1`.
-pub(super) fn same(record: &Record, stored: &Stored) -> bool {
-    Arc::ptr_eq(&stored.document, &record.document) || of_store(record, stored.clone()).line() == record.line()
+/// Compares the exported forms, because stores may return `1.0` as `1`.
+pub(super) fn is_same_document(record: &ExportRecord, stored: &StoredDocument) -> bool {
+    Arc::ptr_eq(&stored.document, &record.document) || as_stored(record, stored.clone()).line() == record.line()
 }
 
-fn judge(record: &Record, stored: Option<Stored>) -> Result<Found, Error> {
-    let Some(stored) = stored else { return Ok(Found::Absent) };
-    if same(record, &stored) {
-        return Ok(Found::Same);
+fn compare_with_stored(record: &ExportRecord, stored: Option<StoredDocument>) -> Result<StoreMatch, Error> {
+    let Some(stored) = stored else { return Ok(StoreMatch::Absent) };
+    if is_same_document(record, &stored) {
+        return Ok(StoreMatch::Same);
     }
     let message = match record.collection.name == COMMANDS.name {
-        true => format!("command `{}` came to something else in this store; nothing was overwritten", record.id),
+        true => format!("command `{}` has another result in this store; nothing was overwritten", record.id),
         false => format!(
-            "{} is in this store and differs; nothing was overwritten. Import into another store, or remove it first",
+            "{} exists in this store and differs; nothing was overwritten. Import into another store, or remove it first",
             record.key()
         ),
     };
-    Err(exists(record, message))
+    Err(already_exists(record, message))
 }
 
-/// That the place of a document is taken.
-pub(super) fn exists(record: &Record, message: String) -> Error {
+/// The error for a document that exists already.
+pub(super) fn already_exists(record: &ExportRecord, message: String) -> Error {
     let (collection, key) = (Some(record.collection.name.to_owned()), Some(record.id.to_string()));
-    Error { collection, key, ..Error::new(Code::AlreadyExists, message) }
+    Error { collection, key, ..Error::new(ErrorCode::AlreadyExists, message) }
 }
 
-/// The question for documents with the same entry in `index`; `None`: the store itself is to judge, when it is written.
-fn same_entry(record: &Record, index: &Index) -> Option<Query> {
+/// The query for documents with the same entry in `index`; `None`: only the store can check that, when the document is written.
+fn same_entry_query(record: &ExportRecord, index: &Index) -> Option<Query> {
     if index.partial.is_some() {
         return None;
     }
@@ -306,14 +316,14 @@ fn same_entry(record: &Record, index: &Index) -> Option<Query> {
     Some(index.fields.iter().fold(query, |query, (path, _)| query.eq(path, value(path))))
 }
 
-/// Whether a collection had anything before: most imports go into an empty store, where nothing can clash.
+/// Whether a collection had documents before. Most imports go into an empty store, where no conflict is possible.
 #[derive(Default)]
-struct Others {
+struct OccupiedCollections {
     known: Option<(&'static str, bool)>,
 }
 
-impl Others {
-    async fn may_be(&mut self, engine: &Engine, collection: &'static Collection) -> Result<bool, Error> {
+impl OccupiedCollections {
+    async fn may_contain(&mut self, engine: &Engine, collection: &'static Collection) -> Result<bool, Error> {
         if let Some((name, any)) = self.known
             && name == collection.name
         {

@@ -1,4 +1,4 @@
-//! An export as lines of JSON: a header, one document a line, and a closing line with counts and the hash of all before it.
+//! An export as lines of JSON: a header, one document per line, and a closing line with counts and the hash of all lines before it.
 
 use std::io::{BufRead, Seek, SeekFrom, Write};
 
@@ -7,19 +7,19 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::tally::hash_text;
-use super::{Header, Item, Record, Sink, Source, Summary};
-use crate::code::Code;
+use super::{ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportSource, SourceItem};
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 use crate::limits::DOCUMENT_BYTES;
 use crate::schema::Catalog;
-use crate::value::{self, Few, Json, Unfit, canonical};
+use crate::value::{self, DeserializeError, Json, SortedMap, canonical_json};
 
-/// Longest line that is read: a document of the largest size; times are longer as text than as numbers.
+/// Maximum length of a line: a document of the maximum size. Timestamps are longer as text than as numbers.
 pub(super) const LINE_BYTES: usize = 2 * DOCUMENT_BYTES;
 
 /// Writes an export to `W`.
 pub struct LineWriter<W> {
-    to: W,
+    output: W,
     name: String,
     hash: Sha256,
     restart: Option<fn(&mut W) -> std::io::Result<()>>,
@@ -27,113 +27,114 @@ pub struct LineWriter<W> {
 }
 
 impl<W: Write> LineWriter<W> {
-    /// Writes to `to`, which is called `name` in errors. Where the store does not hold still the export cannot begin again there.
+    /// Writes to `to`, which has the name `name` in errors. If the store is written to meanwhile, the export fails, because it cannot begin
+    /// again.
     pub fn new(to: W, name: impl Into<String>) -> Self {
-        Self { to, name: name.into(), hash: Sha256::new(), restart: None, begun: false }
+        Self { output: to, name: name.into(), hash: Sha256::new(), restart: None, begun: false }
     }
 
-    /// With `restart`, which empties it, so that the export can begin again.
-    pub fn restarting(self, restart: fn(&mut W) -> std::io::Result<()>) -> Self {
+    /// Adds `restart`, which empties the output, so that the export can begin again.
+    pub fn with_restart(self, restart: fn(&mut W) -> std::io::Result<()>) -> Self {
         Self { restart: Some(restart), ..self }
     }
 
-    /// What it was written to.
+    /// The output.
     pub fn into_inner(self) -> W {
-        self.to
+        self.output
     }
 
     fn line(&mut self, line: &str) -> Result<(), Error> {
         let parts = [line.as_bytes(), b"\n"];
         for part in parts {
             self.hash.update(part);
-            self.to.write_all(part).map_err(|e| io(&self.name, "written", &e))?;
+            self.output.write_all(part).map_err(|e| io(&self.name, "written", &e))?;
         }
         Ok(())
     }
 }
 
-impl<W: Write> Sink for LineWriter<W> {
-    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+impl<W: Write> ExportSink for LineWriter<W> {
+    fn begin(&mut self, header: &ExportHeader) -> Result<(), Error> {
         if self.begun {
             let Some(restart) = self.restart else {
                 return Err(Error::new(
-                    Code::Conflict,
+                    ErrorCode::Conflict,
                     format!(
-                        "the store was written to while it was exported, and what went to {} cannot be taken back (it has no \
-                         closing line, so no import takes it); export to a file, or when nothing is written",
+                        "the store was written to while it was exported, and the output to {} cannot be taken back (it has no \
+                         closing line, so no import accepts it). Export to a file, or while nothing is written",
                         self.name
                     ),
                 ));
             };
-            restart(&mut self.to).map_err(|e| io(&self.name, "written", &e))?;
+            restart(&mut self.output).map_err(|e| io(&self.name, "written", &e))?;
         }
         self.begun = true;
         self.hash = Sha256::new();
-        self.line(&canonical(&json!(header)))
+        self.line(&canonical_json(&json!(header)))
     }
 
-    fn put(&mut self, _: &Record, line: &str) -> Result<(), Error> {
+    fn put(&mut self, _: &ExportRecord, line: &str) -> Result<(), Error> {
         self.line(line)
     }
 
-    fn end(&mut self, summary: &Summary) -> Result<(), Error> {
-        let end = End { summary: summary.clone(), seal: Seal { sha256: hash_text(self.hash.clone()) } };
-        self.line(&canonical(&json!({"end": end})))?;
-        self.to.flush().map_err(|e| io(&self.name, "written", &e))
+    fn end(&mut self, summary: &ExportSummary) -> Result<(), Error> {
+        let end = ClosingLine { summary: summary.clone(), seal: Seal { sha256: hash_text(self.hash.clone()) } };
+        self.line(&canonical_json(&json!({"end": end})))?;
+        self.output.flush().map_err(|e| io(&self.name, "written", &e))
     }
 }
 
 /// The closing line.
 #[derive(Serialize)]
-struct End {
+struct ClosingLine {
     #[serde(flatten)]
-    summary: Summary,
+    summary: ExportSummary,
     #[serde(flatten)]
     seal: Seal,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Seal {
-    /// Of all bytes before this line.
+    /// SHA-256 of all bytes before this line.
     sha256: String,
 }
 
-impl End {
-    fn read(line: &Json) -> Result<Self, Unfit> {
-        Ok(Self { summary: value::read(line)?, seal: value::read(line)? })
+impl ClosingLine {
+    fn read(line: &Json) -> Result<Self, DeserializeError> {
+        Ok(Self { summary: value::from_value(line)?, seal: value::from_value(line)? })
     }
 }
 
 /// Reads an export from `R`, from the beginning or from the first document of a collection.
 pub struct LineReader<R> {
-    from: R,
+    input: R,
     name: String,
     catalog: Catalog,
     line: u64,
-    at: u64,
-    /// Of all that was read; `None` once something was passed over.
+    offset: u64,
+    /// Hash of all lines that were read; `None` after lines were skipped.
     hash: Option<Sha256>,
-    /// Where each collection begins.
-    begins: Few<&'static str, (u64, u64)>,
+    /// The offset and the line number of the first document of each collection.
+    collection_starts: SortedMap<&'static str, (u64, u64)>,
 }
 
 impl<R: BufRead + Seek> LineReader<R> {
-    /// Reads `from`, which is called `name` in errors; `catalog` says what documents may be.
+    /// Reads `from`, which has the name `name` in errors; `catalog` declares the documents.
     pub fn new(from: R, name: impl Into<String>, catalog: Catalog) -> Self {
-        let (name, begins) = (name.into(), Few::default());
-        Self { from, name, catalog, line: 0, at: 0, hash: None, begins }
+        let (name, begins) = (name.into(), SortedMap::default());
+        Self { input: from, name, catalog, line: 0, offset: 0, hash: None, collection_starts: begins }
     }
 
-    /// The next line without its end, and where it begins; `None` at the end of the file.
+    /// The next line without its end, and its offset; `None` at the end of the file.
     fn next_line(&mut self) -> Result<Option<(u64, Vec<u8>)>, Error> {
-        let begin = self.at;
+        let begin = self.offset;
         let mut bytes = Vec::new();
-        let mut limited = std::io::Read::take(&mut self.from, LINE_BYTES as u64);
+        let mut limited = std::io::Read::take(&mut self.input, LINE_BYTES as u64);
         limited.read_until(b'\n', &mut bytes).map_err(|e| io(&self.name, "read", &e))?;
         if bytes.is_empty() {
             return Ok(None);
         }
-        self.at += bytes.len() as u64;
+        self.offset += bytes.len() as u64;
         self.line += 1;
         if bytes.pop_if(|last| *last == b'\n').is_none() {
             let too_long = bytes.len() >= LINE_BYTES;
@@ -142,7 +143,7 @@ impl<R: BufRead + Seek> LineReader<R> {
         Ok(Some((begin, bytes)))
     }
 
-    fn take_in(&mut self, line: &[u8]) {
+    fn hash_line(&mut self, line: &[u8]) {
         if let Some(hash) = &mut self.hash {
             hash.update(line);
             hash.update(b"\n");
@@ -150,23 +151,24 @@ impl<R: BufRead + Seek> LineReader<R> {
     }
 
     fn seek(&mut self, at: u64) -> Result<(), Error> {
-        self.from.seek(SeekFrom::Start(at)).map_err(|e| io(&self.name, "read", &e))?;
-        self.at = at;
+        self.input.seek(SeekFrom::Start(at)).map_err(|e| io(&self.name, "read", &e))?;
+        self.offset = at;
         Ok(())
     }
 
     fn json(&self, line: &[u8]) -> Result<Json, Error> {
-        value::parse_bytes(line).map_err(|e| self.damaged(&format!("this line is no JSON ({e})")))
+        value::parse_bytes(line).map_err(|e| self.damaged(&format!("this line is not valid JSON ({e})")))
     }
 
     fn damaged(&self, why: &str) -> Error {
         let Self { name, line, .. } = self;
-        Error::new(Code::Corrupt, format!("{name}, line {line}: {why}"))
+        Error::new(ErrorCode::Corrupt, format!("{name}, line {line}: {why}"))
     }
 
-    /// The closing line, which must be right and the last one.
-    fn end(&mut self, line: &Json) -> Result<Summary, Error> {
-        let end = End::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
+    /// Checks the closing line, which must be the last one.
+    fn end(&mut self, line: &Json) -> Result<ExportSummary, Error> {
+        let end =
+            ClosingLine::read(line).map_err(|e| self.damaged(&format!("the closing line is not complete ({e})")))?;
         if let Some(hash) = self.hash.take()
             && hash_text(hash) != end.seal.sha256
         {
@@ -174,57 +176,61 @@ impl<R: BufRead + Seek> LineReader<R> {
         }
         match self.next_line()? {
             None => Ok(end.summary),
-            Some(_) => Err(self.damaged("there is more behind the closing line")),
+            Some(_) => Err(self.damaged("there is more after the closing line")),
         }
     }
 }
 
-const CUT_OFF: &str = "the file ends in the middle; it was cut off. Copy it again, or export again";
-const EDITED: &str = "the file is not what was exported: its hash differs, so something before this line was changed";
+const CUT_OFF: &str = "the file is incomplete: it was cut off. Copy it again, or export again";
+const EDITED: &str =
+    "the file was changed after it was exported: its hash differs, so a line before this one is not the exported one";
 
-impl<R: BufRead + Seek> Source for LineReader<R> {
+impl<R: BufRead + Seek> ImportSource for LineReader<R> {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn rewind(&mut self) -> Result<Header, Error> {
+    fn rewind(&mut self) -> Result<ExportHeader, Error> {
         self.seek(0)?;
         (self.line, self.hash) = (0, Some(Sha256::new()));
         let no_export = |name: &str| {
-            Error::new(Code::Corrupt, format!("{name} is no export of runstate: its first line is no header of one"))
+            Error::new(
+                ErrorCode::Corrupt,
+                format!("{name} is not an export of runstate: its first line is not the header of an export"),
+            )
         };
         let first = match self.next_line() {
             Ok(first) => first,
-            Err(error) if error.code == Code::Io => return Err(error),
-            // A file without lines is anything but cut off.
+            Err(error) if error.code == ErrorCode::Io => return Err(error),
+            // A file without lines is not cut off; it is not an export.
             Err(_) => None,
         };
         let Some((_, line)) = first else { return Err(no_export(&self.name)) };
         let header: Json = value::parse_bytes(&line).map_err(|_| no_export(&self.name))?;
-        self.take_in(&line);
-        Header::read(&header, &self.name)
+        self.hash_line(&line);
+        ExportHeader::read(&header, &self.name)
     }
 
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error> {
-        let Some((at, line)) = self.begins.get(collection).copied() else { return Ok(false) };
+        let Some((at, line)) = self.collection_starts.get(collection).copied() else { return Ok(false) };
         self.seek(at)?;
         (self.line, self.hash) = (line - 1, None);
         Ok(true)
     }
 
-    fn next(&mut self) -> Result<Item, Error> {
+    fn next(&mut self) -> Result<SourceItem, Error> {
         let Some((begin, line)) = self.next_line()? else { return Err(self.damaged(CUT_OFF)) };
         let json = self.json(&line)?;
         if let Some(end) = json.get("end") {
-            return Ok(Item::End(self.end(end)?));
+            return Ok(SourceItem::End(self.end(end)?));
         }
-        let record = Record::read(&self.catalog, json).map_err(|why| self.damaged(&why))?;
-        self.take_in(&line);
-        self.begins.or_insert_with(record.collection.name, || (begin, self.line));
-        Ok(Item::Record(record))
+        let record = ExportRecord::read(&self.catalog, json).map_err(|why| self.damaged(&why))?;
+        self.hash_line(&line);
+        self.collection_starts.or_insert_with(record.collection.name, || (begin, self.line));
+        Ok(SourceItem::Record(record))
     }
 }
 
 fn io(name: &str, done: &str, error: &std::io::Error) -> Error {
-    Error::new(Code::Io, format!("{name} cannot be {done}: {error}"))
+    Error::new(ErrorCode::Io, format!("{name} cannot be {done}: {error}"))
 }

@@ -1,27 +1,26 @@
-//! Moving what a store holds into another one, whatever kind either is: all goes through the port.
+//! Transfer of the contents of a store into another store of any kind, through the [`Store`](crate::store::Store) interface.
 //!
-//! An export is a [`Header`], then every document of every declared collection by collection and id, then the rows of the ledger, so that
-//! a command that is repeated after the move is still answered from its first result, then counts and hashes. It comes as lines of JSON
-//! ([`LineWriter`], [`LineReader`]) or as a folder to be read by people. Declared timestamps are RFC 3339 text in it. Revisions are not
-//! part of it: a document begins a new life where it is imported. Of one execution it holds the execution, its rows and the version of the program
-//! that it runs ([`Selection`]).
+//! An export is an [`ExportHeader`], then every document of every declared collection by collection and id, then the rows of the command
+//! ledger, then counts and hashes. Because of the ledger, a command that is repeated after the transfer still returns its first result. The
+//! form is lines of JSON ([`LineWriter`], [`LineReader`]) or a folder for people, with declared timestamps as RFC 3339 text. Revisions are
+//! not part of it: a document begins a new incarnation where it is imported. The export of one execution contains the execution, its rows
+//! and the version of the program that it runs ([`Selection`]).
 //!
-//! An import first reads all of it and checks it ([`check`]), then compares it with what is in the store, and only then writes
-//! ([`Engine::import`](super::Engine::import)): nothing that is there is ever overwritten, and an import that was cut off goes on where it was
-//! when it is repeated.
+//! An import first reads everything and checks it ([`check`]), then compares it with the documents in the store, and only then writes
+//! ([`Engine::import`](super::Engine::import)). It never overwrites a document. If it was interrupted, a repeat continues it.
 
-#[cfg(not(target_family = "wasm"))]
-pub mod database;
 #[cfg(not(target_family = "wasm"))]
 pub mod disk;
 mod export;
 mod import;
+mod import_writer;
+#[cfg(not(target_family = "wasm"))]
+pub mod legacy;
 mod lines;
 mod record;
-mod select;
+mod rollback;
+mod selection;
 mod tally;
-mod undo;
-mod write;
 
 use std::collections::BTreeMap;
 
@@ -29,139 +28,142 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Error;
-use crate::code::Code;
+use crate::error_code::ErrorCode;
 use crate::schema::Catalog;
 use crate::store;
-use crate::value::{self, Json, tree};
+use crate::value::{self, Json, collect_btree_map};
 
-pub use import::{Checked, Checking, Imported, check};
+pub use import::{CheckedSource, ImportReport, SourceChecker, check};
 pub use lines::{LineReader, LineWriter};
-pub use record::Record;
+pub use record::ExportRecord;
 pub(super) use record::collections;
-pub use select::Selection;
-pub(super) use select::is_deep;
-pub use tally::Summary;
+pub use selection::Selection;
+pub(super) use selection::has_nested_children;
+pub use tally::ExportSummary;
 
 /// The format of exports that this version writes, and the newest that it reads.
 pub const FORMAT: u64 = 1;
 
-/// Begins the fingerprints under which imports stand in the ledger. They say nothing anywhere else and are not exported.
-const OWN: &str = "runstate.import:";
+/// Prefix of the fingerprints of imports in the ledger. These rows have no meaning in another store, so they are not exported.
+const IMPORT_FINGERPRINT: &str = "runstate.import:";
 
-/// What an export begins with.
+/// The first part of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
-    /// What the file is.
-    pub runstate: Is,
+pub struct ExportHeader {
+    /// The kind of the file.
+    pub runstate: FileKind,
     /// [`FORMAT`] of the version that wrote it.
     pub format: u64,
-    /// When it was made, RFC 3339.
+    /// The time of the export, RFC 3339.
     pub at: String,
     /// The schema versions of its collections.
     pub collections: BTreeMap<String, u32>,
 }
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Is {
+pub enum FileKind {
     /// An export.
     Export,
 }
 
-impl Header {
-    fn of(catalog: &Catalog, at: crate::time::Timestamp) -> Self {
-        let collections = tree(record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
-        Self { runstate: Is::Export, format: FORMAT, at: at.to_rfc3339(), collections }
+impl ExportHeader {
+    fn new(catalog: &Catalog, at: crate::time::Timestamp) -> Self {
+        let collections =
+            collect_btree_map(record::collections(catalog).into_iter().map(|c| (c.name.to_owned(), c.version)));
+        Self { runstate: FileKind::Export, format: FORMAT, at: at.to_rfc3339(), collections }
     }
 
-    /// Reads a header; what is newer is told as such, even where it reads otherwise.
+    /// Reads a header. A newer format is reported as such, even if the header cannot be read otherwise.
     fn read(header: &Json, name: &str) -> Result<Self, Error> {
-        if header.get("runstate") != Some(&json!(Is::Export)) {
-            return Err(Error::new(Code::Corrupt, format!("{name} is no export of runstate")));
+        if header.get("runstate") != Some(&json!(FileKind::Export)) {
+            return Err(Error::new(ErrorCode::Corrupt, format!("{name} is not an export of runstate")));
         }
         match header.get("format").and_then(Json::as_u64) {
             Some(found) if found > FORMAT => {
-                Err(store::Error::NewerVersion { what: name.to_owned(), found, supported: FORMAT }.into())
+                Err(store::StoreError::NewerVersion { what: name.to_owned(), found, supported: FORMAT }.into())
             }
-            _ => value::read(header)
-                .map_err(|e| Error::new(Code::Corrupt, format!("{name}: its header is damaged ({e})"))),
+            _ => value::from_value(header)
+                .map_err(|e| Error::new(ErrorCode::Corrupt, format!("{name}: its header is damaged ({e})"))),
         }
     }
 
-    /// Whether all its collections can be kept here.
-    fn fits(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+    /// Checks that the catalog has all its collections, in these versions or newer ones.
+    fn check_supported(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         for (collection, version) in &self.collections {
-            let Some(known) = record::known(catalog, collection) else {
-                let message = format!("{name} has documents of `{collection}`, which this program does not know");
-                return Err(Error::new(Code::Unsupported, message));
+            let Some(known) = record::find_collection(catalog, collection) else {
+                let message = format!(
+                    "{name} has documents of collection `{collection}`, which this version of runstate does not know"
+                );
+                return Err(Error::new(ErrorCode::Unsupported, message));
             };
             if *version > known.version {
                 let (found, supported) = (u64::from(*version), u64::from(known.version));
                 let what = format!("collection `{collection}` of {name}");
-                return Err(store::Error::NewerVersion { what, found, supported }.into());
+                return Err(store::StoreError::NewerVersion { what, found, supported }.into());
             }
         }
         Ok(())
     }
 }
 
-/// Where an export goes.
-pub trait Sink {
-    /// Begins; called again where the store did not hold still: what came before is void.
-    fn begin(&mut self, header: &Header) -> Result<(), Error>;
-    /// Takes the next document; `line` is its one form as text.
-    fn put(&mut self, record: &Record, line: &str) -> Result<(), Error>;
-    /// All has been told, and the store held still.
-    fn end(&mut self, summary: &Summary) -> Result<(), Error>;
+/// The destination of an export.
+pub trait ExportSink {
+    /// Begins an export. It is called again if the store was written to meanwhile; all that was written before is void.
+    fn begin(&mut self, header: &ExportHeader) -> Result<(), Error>;
+    /// Writes the next document; `line` is its line in an export.
+    fn put(&mut self, record: &ExportRecord, line: &str) -> Result<(), Error>;
+    /// Ends the export: all documents were written, and the store was not written to meanwhile.
+    fn end(&mut self, summary: &ExportSummary) -> Result<(), Error>;
 }
 
-/// Where an import comes from.
-pub trait Source {
-    /// How it is called in errors.
+/// The source of an import.
+pub trait ImportSource {
+    /// Its name in errors.
     fn name(&self) -> &str;
-    /// Goes to its beginning.
-    fn rewind(&mut self) -> Result<Header, Error>;
-    /// Goes to the first document of `collection`, as seen when all was read before; `false`: there is none.
+    /// Goes to the beginning.
+    fn rewind(&mut self) -> Result<ExportHeader, Error>;
+    /// Goes to the first document of `collection`, as found when all was read before; `false`: there is none.
     fn seek(&mut self, collection: &'static str) -> Result<bool, Error>;
     /// The next document, by collection and id; after the last one the end.
-    fn next(&mut self) -> Result<Item, Error>;
+    fn next(&mut self) -> Result<SourceItem, Error>;
 }
 
-/// What comes next of a [`Source`].
+/// An item of an [`ImportSource`].
 #[derive(Debug)]
-pub enum Item {
+pub enum SourceItem {
     /// A document.
-    Record(Record),
-    /// No more; what it should all have been.
-    End(Summary),
+    Record(ExportRecord),
+    /// The end, with the summary that all documents must have.
+    End(ExportSummary),
 }
 
-/// How far a move is.
+/// Progress of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Progress {
-    /// What is being done.
+    /// The current phase.
     pub phase: Phase,
-    /// Documents so far.
+    /// Number of documents so far.
     pub done: u64,
-    /// Of so many, where that is known.
+    /// Total number of documents, if known.
     pub of: Option<u64>,
 }
 
-/// What is being done.
+/// A phase of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Phase {
     /// The store is read.
     Export,
-    /// What comes is read and checked; nothing is written yet.
+    /// The source is read and checked; nothing is written yet.
     Check,
-    /// It is compared with what is there; nothing is written yet.
+    /// The source is compared with the store; nothing is written yet.
     Compare,
-    /// It is written.
+    /// Documents are written.
     Write,
-    /// What was written is read again and compared.
+    /// Documents are read again and compared.
     Verify,
 }

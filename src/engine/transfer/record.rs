@@ -1,4 +1,4 @@
-//! One document on its way: as a store holds it, and as an export writes it.
+//! One document in transfer: in the form of stores, and in the form of exports.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use crate::limits::SAFE_INTEGER;
 use crate::schema::{self, Catalog, Collection, Key, Kind};
 use crate::store::{COMMANDS, Row};
 use crate::time::Timestamp;
-use crate::value::{Document, Json, canonical};
+use crate::value::{Document, Json, canonical_json};
 
-/// A document of an export; rows of the ledger are documents of [`COMMANDS`].
+/// A document of an export. Rows of the ledger are documents of [`COMMANDS`].
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct ExportRecord {
     /// Its collection.
     pub collection: &'static Collection,
     /// Its id.
     pub id: Arc<str>,
-    /// The schema version under which it was written.
+    /// The schema version with which it was written.
     pub version: u32,
-    /// Its fields, as stores hold them.
+    /// Its fields, as stores have them.
     pub document: Arc<Document>,
 }
 
-impl Record {
-    /// What a query of `collection` found.
-    pub(super) fn of(collection: &'static Collection, row: Row) -> Self {
+impl ExportRecord {
+    /// The record of a row that a query of `collection` returned.
+    pub(super) fn from_row(collection: &'static Collection, row: Row) -> Self {
         Self { collection, id: row.id, version: row.stored.version, document: row.stored.document }
     }
 
@@ -35,14 +35,14 @@ impl Record {
         Key::new(self.collection, &self.id)
     }
 
-    /// As exports write it: declared timestamps are RFC 3339 text.
-    pub(super) fn exported(&self) -> Json {
+    /// The form of exports: declared timestamps are RFC 3339 text.
+    pub(super) fn to_json(&self) -> Json {
         let mut document = self.document.as_ref().clone();
-        each_timestamp(self.collection, &mut document, |value| {
+        map_timestamps(self.collection, &mut document, |value| {
             let ms = value.as_i64()?;
             let text = Timestamp::from_millis(ms).to_rfc3339();
-            // What the calendar does not know stays the number it is.
-            (instant(&text) == Some(ms)).then(|| text.into())
+            // A timestamp outside of the calendar remains a number.
+            (parse_millis(&text) == Some(ms)).then(|| text.into())
         });
         json!({
             "collection": self.collection.name,
@@ -52,32 +52,32 @@ impl Record {
         })
     }
 
-    /// Its line in an export, without the end: the same for the same document, whichever store it comes from.
+    /// Its line in an export, without the line end. The same document has the same line, whatever the store.
     pub(super) fn line(&self) -> String {
-        canonical(&self.exported())
+        canonical_json(&self.to_json())
     }
 
-    /// Reads what [`Record::exported`] wrote, and checks it against its declaration. `Err`: what is wrong with it.
+    /// Reads the output of [`ExportRecord::to_json`], and checks it against its declaration. `Err`: the problem.
     pub(super) fn read(catalog: &Catalog, exported: Json) -> Result<Self, String> {
-        let Json::Object(mut fields) = exported else { return Err("it is no object".to_owned()) };
+        let Json::Object(mut fields) = exported else { return Err("it is not an object".to_owned()) };
         let name = fields.get("collection").and_then(Json::as_str).ok_or("it names no collection")?;
-        let collection = known(catalog, name).ok_or_else(|| format!("collection `{name}` is not known"))?;
+        let collection = find_collection(catalog, name).ok_or_else(|| format!("collection `{name}` is not known"))?;
         let id: Arc<str> = fields.get("id").and_then(Json::as_str).ok_or("it has no id")?.into();
         let of = |why: String| format!("{}/{id}: {why}", collection.name);
         id::check(&id).map_err(|why| of(why.to_string()))?;
         let version = fields.get("version").and_then(Json::as_u64).and_then(|v| u32::try_from(v).ok());
         let version = version.filter(|version| (1..=collection.version).contains(version));
-        let version = version.ok_or_else(|| of("its version is none that this program knows".to_owned()))?;
+        let version = version.ok_or_else(|| of("its schema version is not supported".to_owned()))?;
         let Some(Json::Object(mut document)) = fields.remove("document") else {
             return Err(of("it has no document".to_owned()));
         };
-        document.values_mut().for_each(as_floats);
+        document.values_mut().for_each(restore_floats);
         let mut wrong = None;
-        each_timestamp(collection, &mut document, |value| {
+        map_timestamps(collection, &mut document, |value| {
             let text = value.as_str()?;
-            let read = instant(text).filter(|ms| Timestamp::from_millis(*ms).to_rfc3339() == text);
+            let read = parse_millis(text).filter(|ms| Timestamp::from_millis(*ms).to_rfc3339() == text);
             if read.is_none() {
-                wrong = Some(format!("`{text}` is no time as exports write it"));
+                wrong = Some(format!("`{text}` is not a timestamp in the form of exports"));
             }
             read.map(Json::from)
         });
@@ -88,20 +88,20 @@ impl Record {
         let record = Self { collection, id: id.clone(), version, document: Arc::new(document) };
         if collection.name == COMMANDS.name {
             if record.text("id") != &*id {
-                return Err(of("it is no row of the ledger".to_owned()));
+                return Err(of("it is not a row of the command ledger".to_owned()));
             }
-            CommandId::recorded(&id).map_err(|why| of(why.to_string()))?;
+            CommandId::parse_stored(&id).map_err(|why| of(why.to_string()))?;
         }
         Ok(record)
     }
 
-    /// A text of the ledger's row.
+    /// A string field of a row of the ledger.
     pub(super) fn text(&self, field: &str) -> &str {
         self.document.get(field).and_then(Json::as_str).unwrap_or_default()
     }
 
-    /// Whether it is expired at `now`, so that any store may have removed it.
-    pub(super) fn expired(&self, now: Timestamp) -> bool {
+    /// Whether it has expired at `now`, so that any store may have removed it.
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.collection.ttl.as_ref().is_some_and(|ttl| {
             let since = crate::value::get(&self.document, ttl.field).and_then(Json::as_i64);
             since.is_some_and(|since| Timestamp::from_millis(since) + ttl.after <= now)
@@ -109,22 +109,22 @@ impl Record {
     }
 }
 
-/// The collection of that name, the ledger included.
-pub(super) fn known(catalog: &Catalog, name: &str) -> Option<&'static Collection> {
+/// The collection of this name, the ledger included.
+pub(super) fn find_collection(catalog: &Catalog, name: &str) -> Option<&'static Collection> {
     if name == COMMANDS.name { Some(&COMMANDS) } else { catalog.get(name) }
 }
 
-/// All that is exported, in the order of exports: collections by name, then the ledger.
+/// All exported collections in the order of exports: by name, then the ledger.
 pub(in crate::engine) fn collections(catalog: &Catalog) -> Vec<&'static Collection> {
     catalog.iter().filter(|c| c.name != COMMANDS.name).chain([&COMMANDS as &'static Collection]).collect()
 }
 
-fn instant(text: &str) -> Option<i64> {
+fn parse_millis(text: &str) -> Option<i64> {
     Timestamp::from_rfc3339(text).map(Timestamp::as_millis)
 }
 
-/// Replaces the values of declared timestamps where `change` gives another.
-fn each_timestamp(collection: &Collection, document: &mut Document, mut change: impl FnMut(&Json) -> Option<Json>) {
+/// Replaces the values of declared timestamps for which `change` returns another one.
+fn map_timestamps(collection: &Collection, document: &mut Document, mut change: impl FnMut(&Json) -> Option<Json>) {
     for field in collection.fields.iter().filter(|field| field.kind == Kind::Timestamp) {
         let mut path = field.name.split('.');
         let mut place = path.next().and_then(|name| document.get_mut(name));
@@ -139,8 +139,8 @@ fn each_timestamp(collection: &Collection, document: &mut Document, mut change: 
     }
 }
 
-/// Large doubles are written without a fraction; read back as integers no store would take them.
-fn as_floats(value: &mut Json) {
+/// Large doubles are written without a fraction. Read back as integers, no store would accept them.
+fn restore_floats(value: &mut Json) {
     match value {
         Json::Number(number) => {
             let exact = number.is_f64() || number.as_i64().is_some_and(|i| (-SAFE_INTEGER..=SAFE_INTEGER).contains(&i));
@@ -148,8 +148,8 @@ fn as_floats(value: &mut Json) {
                 *number = float;
             }
         }
-        Json::Array(items) => items.iter_mut().for_each(as_floats),
-        Json::Object(map) => map.values_mut().for_each(as_floats),
+        Json::Array(items) => items.iter_mut().for_each(restore_floats),
+        Json::Object(map) => map.values_mut().for_each(restore_floats),
         Json::Null | Json::Bool(_) | Json::String(_) => {}
     }
 }
@@ -162,13 +162,13 @@ mod tests {
     const NOTES: Collection =
         Collection::new("demo.notes", 2).fields(&[Field::timestamp("at"), Field::timestamp("in.at").optional()]);
 
-    fn record(document: Json) -> Record {
+    fn record(document: Json) -> ExportRecord {
         let Json::Object(document) = document else { panic!("no object") };
-        Record { collection: &NOTES, id: "n".into(), version: 1, document: Arc::new(document) }
+        ExportRecord { collection: &NOTES, id: "n".into(), version: 1, document: Arc::new(document) }
     }
 
     #[test]
-    fn what_is_exported_is_read_back_exactly() {
+    fn an_exported_record_is_read_back_exactly() {
         let catalog = Catalog::new(&[&NOTES]).unwrap();
         for document in [
             json!({"at": 1_705_744_800_123i64, "in": {"at": -1, "x": 1e300}, "list": [9_007_199_254_740_992.0, 0.1, null]}),
@@ -176,7 +176,7 @@ mod tests {
             json!({"at": 0, "in": {"at": null}, "n": 1.8446744073709552e19}),
         ] {
             let exported = record(document.clone()).line();
-            let read = Record::read(&catalog, serde_json::from_str(&exported).unwrap()).unwrap();
+            let read = ExportRecord::read(&catalog, serde_json::from_str(&exported).unwrap()).unwrap();
             assert_eq!(Json::Object(read.document.as_ref().clone()), document);
             assert_eq!(read.line(), exported);
         }
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_says_why() {
+    fn invalid_records_are_rejected_with_a_reason() {
         let catalog = Catalog::new(&[&NOTES]).unwrap();
-        let whole = record(json!({"at": 0})).exported();
+        let whole = record(json!({"at": 0})).to_json();
         let wrong = |path: &str, value: Json| {
             let mut exported = whole.clone();
             *exported.pointer_mut(path).unwrap() = value;
-            Record::read(&catalog, exported).unwrap_err()
+            ExportRecord::read(&catalog, exported).unwrap_err()
         };
         insta::assert_snapshot!([
             wrong("", json!(1)),
@@ -202,13 +202,13 @@ mod tests {
             wrong("/document/at", json!("1970-01-01T00:00:00.0001Z")),
             wrong("/document/at", json!(true)),
         ].join("\n"), @r#"
-        it is no object
+        it is not an object
         collection `demo.nothing` is not known
         demo.notes/: an id may not be empty
-        demo.notes/n: its version is none that this program knows
+        demo.notes/n: its schema version is not supported
         demo.notes/n: it has no document
-        demo.notes/n: `yesterday` is no time as exports write it
-        demo.notes/n: `1970-01-01T00:00:00.0001Z` is no time as exports write it
+        demo.notes/n: `yesterday` is not a timestamp in the form of exports
+        demo.notes/n: `1970-01-01T00:00:00.0001Z` is not a timestamp in the form of exports
         demo.notes/n: at: is not a timestamp in milliseconds
         "#);
     }

@@ -1,22 +1,22 @@
-//! Executions against their rows: heap pages, output and calls.
+//! Checks executions against their rows: heap pages, output and calls.
 
-use super::scan::{Pages, Scan};
+use super::scan::{CollectionScan, QueryPages};
 use super::{Error, PAGE, TRIES, Verification};
-use crate::code::Code;
 use crate::domain::cvm::{CC_HISTORY, EXECUTIONS, HEAP_PAGES, Inspect, Inspection, OUTPUTS, OutputCheck};
 use crate::engine::transfer::Progress;
+use crate::error_code::ErrorCode;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Collection, Filter, Key, Query};
 use crate::store::{Finding, Severity};
-use crate::value::FewOf;
+use crate::value::SortedSet;
 
 impl<P: FnMut(Progress)> Verification<P> {
-    /// Checks every execution, where the catalog has them.
+    /// Checks every execution, if the catalog contains executions.
     pub(super) async fn check_executions(&mut self) -> Result<(), Error> {
         if self.engine.shared.catalog.get(EXECUTIONS.name).is_none() {
             return Ok(());
         }
-        let mut scan = Scan::by_id(&EXECUTIONS).projected(vec!["id".to_owned()]);
+        let mut scan = CollectionScan::by_id(&EXECUTIONS).projected(vec!["id".to_owned()]);
         while let Some(rows) = self.next_page(&mut scan).await? {
             for row in rows {
                 self.check_execution(&row.id).await?;
@@ -26,12 +26,12 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    /// Checks one execution. It may be written meanwhile: a problem is a finding when it is found twice at one revision.
+    /// Checks one execution. It may be written meanwhile, so a problem is a finding only if it is found twice at one revision.
     async fn check_execution(&mut self, id: &str) -> Result<(), Error> {
         let mut before: Option<(Inspection, Vec<Finding>)> = None;
         for _ in 0..TRIES {
             let Some(inspection) = self.inspect(id).await? else { return Ok(()) };
-            let findings = self.find(id, &inspection).await?;
+            let findings = self.collect_findings(id, &inspection).await?;
             if findings.is_empty() {
                 return Ok(());
             }
@@ -47,10 +47,10 @@ impl<P: FnMut(Progress)> Verification<P> {
     }
 
     async fn inspect(&self, id: &str) -> Result<Option<Inspection>, Error> {
-        match self.engine.ask(&Inspect { id: id.to_owned() }).await {
+        match self.engine.query(&Inspect { id: id.to_owned() }).await {
             Ok(inspection) => Ok(inspection),
-            // A damaged head is a finding of the scan over its collection already.
-            Err(error) if error.code == Code::Corrupt => {
+            // The scan of the collection has already reported a damaged head.
+            Err(error) if error.code == ErrorCode::Corrupt => {
                 let at = Key::new(&EXECUTIONS, id).to_string();
                 let known =
                     self.report.findings.iter().any(|found| found.at == at && found.severity == Severity::Damage);
@@ -61,7 +61,7 @@ impl<P: FnMut(Progress)> Verification<P> {
         }
     }
 
-    async fn find(&mut self, id: &str, inspection: &Inspection) -> Result<Vec<Finding>, Error> {
+    async fn collect_findings(&mut self, id: &str, inspection: &Inspection) -> Result<Vec<Finding>, Error> {
         let at = Key::new(&EXECUTIONS, id).to_string();
         // A rejection names the document, as the finding does.
         let named = format!("{at} is damaged: ");
@@ -83,18 +83,18 @@ impl<P: FnMut(Progress)> Verification<P> {
 
     async fn check_output(&mut self, id: &str, inspection: &Inspection) -> Result<Option<String>, Error> {
         let mut check = OutputCheck::default();
-        let mut pages = Pages::of(rows_of(&OUTPUTS, id).sort("seq", Ascending));
+        let mut pages = QueryPages::of(rows_of(&OUTPUTS, id).sort("seq", Ascending));
         while let Some(page) = self.next_rows(&mut pages).await? {
             page.iter().for_each(|row| check.add(&row.stored.document));
         }
         Ok(if pages.complete { check.into_problem(inspection) } else { None })
     }
 
-    /// The number of open calls of an execution; none: its calls cannot be read.
+    /// Number of open calls of an execution; `None`: its calls cannot be read.
     async fn count_open_calls(&mut self, id: &str) -> Result<Option<u32>, Error> {
         let open = Filter::Exists("outcome".to_owned(), false);
         let query = rows_of(&CC_HISTORY, id).filter(open).sort("request.deadline", Ascending);
-        let mut pages = Pages::of(Query { projection: vec!["id".to_owned()], ..query });
+        let mut pages = QueryPages::of(Query { projection: vec!["id".to_owned()], ..query });
         let mut count = 0u32;
         while let Some(page) = self.next_rows(&mut pages).await? {
             count = count.saturating_add(u32::try_from(page.len()).unwrap_or(u32::MAX));
@@ -102,11 +102,11 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(pages.complete.then_some(count))
     }
 
-    /// Heap pages that the execution does not use and no large commit has staged. They only take space.
+    /// Heap pages that the execution does not use and no large commit has staged. They only use space.
     async fn find_unused_pages(&mut self, id: &str, inspection: &Inspection) -> Result<Vec<Finding>, Error> {
-        let used: FewOf<&str> = inspection.pages.iter().map(|page| (page.as_str(), ())).collect();
+        let used: SortedSet<&str> = inspection.pages.iter().map(|page| (page.as_str(), ())).collect();
         let query = rows_of(&HEAP_PAGES, id).sort("page", Ascending);
-        let mut pages = Pages::of(Query { projection: vec!["id".to_owned()], ..query });
+        let mut pages = QueryPages::of(Query { projection: vec!["id".to_owned()], ..query });
         let mut unused: Vec<Key> = Vec::new();
         while let Some(page) = self.next_rows(&mut pages).await? {
             let extra = page.into_iter().filter(|row| !used.contains_key(&*row.id));

@@ -1,26 +1,26 @@
-//! The entries of each index against the documents. An ordered index is read from its beginning to its end: its order and uniqueness are checked,
-//! and that its entries are exactly those of the documents. In an index of elements the elements of each document are looked up.
+//! Checks the entries of each index against the documents. An ordered index is read completely: its order and uniqueness are checked, and
+//! whether its entries are exactly those of the documents. In an index of elements, the elements of each document are looked up.
 
 use std::sync::Arc;
 
-use super::bucket::{BUCKETS, Buckets, bucket, hash};
-use super::scan::{Pages, Scan};
+use super::scan::{CollectionScan, QueryPages};
 use super::{Error, PAGE, TRIES, Verification};
 use crate::engine::transfer::Progress;
+use crate::id::sha256;
 use crate::schema::{Collection, Filter, Index, IndexKind, Key, Query, keys};
-use crate::store::{Finding, Freshness, Row, Stored};
-use crate::value::{Few, Json, get, words};
+use crate::store::{Finding, Freshness, Row, StoredDocument};
+use crate::value::{Json, SortedMap, get, words};
 
-/// Documents of differing buckets that are kept in memory at once.
-const COMPARED: u64 = 100_000;
+/// Maximum number of documents of differing buckets that are in memory at once.
+const MAX_COMPARED_DOCUMENTS: u64 = 100_000;
 
-/// Differing documents that are found at once; more of them are no other finding.
-const DIFFERENCES: usize = 1_000;
+/// Maximum number of differing documents that one comparison finds.
+const MAX_DIFFERENCES: usize = 1_000;
 
-/// Elements of one document that are looked up.
-const ELEMENTS: usize = 4;
+/// Maximum number of elements of one document that are looked up.
+const MAX_ELEMENTS: usize = 4;
 
-/// How an index and a document differ.
+/// The difference between an index and a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mismatch {
     /// The index has no entry of the document.
@@ -29,8 +29,8 @@ enum Mismatch {
     Wrong,
 }
 
-/// Documents that differ from an index, as of one reading, with their revisions. None: the document does not exist, or cannot be read.
-type Differences = Few<Arc<str>, (Mismatch, Option<String>)>;
+/// Documents that differ from an index, as of one comparison, with their revisions. `None`: the document does not exist, or cannot be read.
+type Differences = SortedMap<Arc<str>, (Mismatch, Option<String>)>;
 
 impl<P: FnMut(Progress)> Verification<P> {
     /// Compares an ordered index with the documents, whose entries are `expected`.
@@ -42,14 +42,15 @@ impl<P: FnMut(Progress)> Verification<P> {
     ) -> Result<(), Error> {
         let mut found = Buckets::default();
         let mut last: Option<(Vec<u8>, Arc<str>)> = None;
-        let mut pages = Pages::of(in_order(collection, index));
+        let mut pages = QueryPages::of(index_order_query(collection, index));
         while let Some(rows) = self.next_rows(&mut pages).await? {
             for row in &rows {
                 found.add(collection, index, row);
                 let entry = keys::entries(collection, index, &row.stored.document).pop().unwrap_or_default();
                 if let Some((before, id)) = &last {
                     if (before, id) >= (&entry, &row.id) {
-                        let why = format!("index `{}` leads to it behind `{id}`, out of its order", index.name());
+                        let why =
+                            format!("index `{}` is out of order: it returns the document after `{id}`", index.name());
                         self.report.add(Finding::damage(Key::new(collection, &row.id).to_string(), why));
                     } else if index.unique && *before == entry {
                         self.check_unique(collection, index, id, &row.id).await?;
@@ -57,7 +58,7 @@ impl<P: FnMut(Progress)> Verification<P> {
                 }
                 last = Some((entry, row.id.clone()));
             }
-            self.engine.give_way().await;
+            self.engine.yield_now().await;
         }
         self.report.entries += found.entries();
         if !pages.complete {
@@ -68,7 +69,7 @@ impl<P: FnMut(Progress)> Verification<P> {
             return Ok(());
         }
         let each = expected.entries().max(found.entries()) / BUCKETS as u64;
-        let most = usize::try_from(COMPARED / each.max(1)).unwrap_or(BUCKETS).max(1);
+        let most = usize::try_from(MAX_COMPARED_DOCUMENTS / each.max(1)).unwrap_or(BUCKETS).max(1);
         let chosen: Vec<usize> = differing.into_iter().take(most).collect();
         self.find_mismatches(collection, index, &chosen).await
     }
@@ -84,7 +85,7 @@ impl<P: FnMut(Progress)> Verification<P> {
         let pair = [Key::new(collection, one), Key::new(collection, other)];
         let Some(found) = self.get(&pair).await? else { return Ok(()) };
         if let [Some(first), Some(second)] = found.as_slice() {
-            let of = |stored: &Stored| keys::entries(collection, index, &stored.document);
+            let of = |stored: &StoredDocument| keys::entries(collection, index, &stored.document);
             if of(first) == of(second) {
                 let why = format!("it has the same entry in unique index `{}` as `{one}`", index.name());
                 self.report.add(Finding::damage(pair[1].to_string(), why));
@@ -93,8 +94,8 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    /// Finds the documents of these buckets that differ from the index. A document that is written meanwhile differs for a moment: a mismatch is a
-    /// finding when it is found twice at one revision.
+    /// Finds the documents of these buckets that differ from the index. A document that is written meanwhile differs for a moment, so a
+    /// mismatch is a finding only if it is found twice at one revision.
     async fn find_mismatches(
         &mut self,
         collection: &'static Collection,
@@ -120,7 +121,7 @@ impl<P: FnMut(Progress)> Verification<P> {
         Ok(())
     }
 
-    /// Up to [`DIFFERENCES`] documents of these buckets that differ from the index.
+    /// Up to [`MAX_DIFFERENCES`] documents of these buckets that differ from the index.
     async fn compare(
         &mut self,
         collection: &'static Collection,
@@ -132,28 +133,28 @@ impl<P: FnMut(Progress)> Verification<P> {
             let entry = keys::entries(collection, index, &row.stored.document).pop();
             entry.map(|entry| (row.id.clone(), hash(&entry, &row.id)))
         };
-        // In the order of ids, by the scan. None: the index has the entry.
+        // Ordered by id, as the scan is. `None`: the index has the entry.
         let mut expected: Vec<(Arc<str>, Option<u128>)> = Vec::new();
-        let mut scan = Scan::by_id(collection).projected(projection(index));
+        let mut scan = CollectionScan::by_id(collection).projected(projection(index));
         while let Some(rows) = self.next_page(&mut scan).await? {
             let hashes = rows.iter().filter(is_chosen).filter_map(hash_of);
             expected.extend(hashes.map(|(id, hash)| (id, Some(hash))));
-            self.engine.give_way().await;
+            self.engine.yield_now().await;
         }
         let mut differing = Differences::default();
-        let mut pages = Pages::of(in_order(collection, index));
+        let mut pages = QueryPages::of(index_order_query(collection, index));
         while let Some(rows) = self.next_rows(&mut pages).await? {
             for (id, hash) in rows.iter().filter(is_chosen).filter_map(hash_of) {
                 let place = expected.binary_search_by(|(other, _)| other.cmp(&id)).ok();
                 let entry = place.and_then(|place| expected.get_mut(place)).and_then(|(_, entry)| entry.take());
-                if entry != Some(hash) && differing.len() < DIFFERENCES {
+                if entry != Some(hash) && differing.len() < MAX_DIFFERENCES {
                     differing.insert(id, (Mismatch::Wrong, None));
                 }
             }
-            self.engine.give_way().await;
+            self.engine.yield_now().await;
         }
         for (id, _) in expected.into_iter().filter(|(_, entry)| entry.is_some()) {
-            if differing.len() < DIFFERENCES {
+            if differing.len() < MAX_DIFFERENCES {
                 differing.insert(id, (Mismatch::Missing, None));
             }
         }
@@ -172,8 +173,8 @@ impl<P: FnMut(Progress)> Verification<P> {
                 for filter in lookups(index, row) {
                     let own = Filter::Eq("id".to_owned(), (&*row.id).into());
                     let query = Query::of(collection).filter(filter).filter(own).limit(1);
-                    let page = self.engine.store().query_with(&query, Freshness::Validated).await?;
-                    if !page.rows.is_empty() {
+                    let page = self.engine.store().query_with(&query, Freshness::Session).await?;
+                    if !page.items.is_empty() {
                         continue;
                     }
                     let key = Key::new(collection, &row.id);
@@ -190,7 +191,7 @@ impl<P: FnMut(Progress)> Verification<P> {
 }
 
 /// The query for all documents in the order of an ordered index.
-fn in_order(collection: &Collection, index: &Index) -> Query {
+fn index_order_query(collection: &Collection, index: &Index) -> Query {
     let mut query = Query { projection: projection(index), ..Query::of(collection).limit(PAGE) };
     if let Some(partial) = &index.partial {
         query = query.filter(partial.filter());
@@ -198,7 +199,7 @@ fn in_order(collection: &Collection, index: &Index) -> Query {
     index.fields.iter().fold(query, |query, (path, direction)| query.sort(path, *direction))
 }
 
-/// The top-level fields from which the entries of an index follow.
+/// The top-level fields that determine the entries of an index.
 fn projection(index: &Index) -> Vec<String> {
     let partial = index.partial.iter().flat_map(|partial| partial.paths());
     let paths = index.fields.iter().map(|(path, _)| *path).chain(partial);
@@ -208,7 +209,7 @@ fn projection(index: &Index) -> Vec<String> {
     fields
 }
 
-/// Conditions that the document meets, and that an index of elements or words answers.
+/// Filters that the document matches, and that an index of elements or words can answer.
 fn lookups(index: &Index, row: &Row) -> Vec<Filter> {
     let document = &*row.stored.document;
     let Some((path, _)) = index.fields.first() else { return Vec::new() };
@@ -221,13 +222,63 @@ fn lookups(index: &Index, row: &Row) -> Vec<Filter> {
     };
     let filters: Vec<Filter> = match (index.kind, get(document, path)) {
         (IndexKind::Text, Some(Json::String(text))) => {
-            words(text).take(ELEMENTS).map(|word| Filter::Text((*path).to_owned(), word.to_string())).collect()
+            words(text).take(MAX_ELEMENTS).map(|word| Filter::Text((*path).to_owned(), word.to_string())).collect()
         }
         (IndexKind::Each | IndexKind::Contains, Some(Json::Array(items))) => {
             let single = items.iter().filter(|item| !item.is_null() && !item.is_object() && !item.is_array());
-            single.take(ELEMENTS).map(|item| Filter::Contains((*path).to_owned(), item.clone())).collect()
+            single.take(MAX_ELEMENTS).map(|item| Filter::Contains((*path).to_owned(), item.clone())).collect()
         }
         _ => Vec::new(),
     };
     filters.into_iter().map(partial).collect()
+}
+
+/// Number of buckets.
+pub(super) const BUCKETS: usize = 256;
+
+/// Entries of one index, assigned to buckets by the id of their document. A bucket is the sum of its entries' hashes, in any order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Buckets {
+    sums: Vec<u128>,
+    entries: u64,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { sums: vec![0; BUCKETS], entries: 0 }
+    }
+}
+
+impl Buckets {
+    /// Adds the entries that a document has in `index`.
+    pub(super) fn add(&mut self, collection: &Collection, index: &Index, row: &Row) {
+        for entry in keys::entries(collection, index, &row.stored.document) {
+            let sum = &mut self.sums[bucket(&row.id)];
+            *sum = sum.wrapping_add(hash(&entry, &row.id));
+            self.entries += 1;
+        }
+    }
+
+    /// Number of entries that were added.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The buckets whose entries differ from those of `other`.
+    pub(super) fn differing(&self, other: &Self) -> Vec<usize> {
+        let pairs = self.sums.iter().zip(&other.sums).enumerate();
+        pairs.filter(|(_, (own, other))| own != other).map(|(bucket, _)| bucket).collect()
+    }
+}
+
+/// The bucket of a document.
+pub(super) fn bucket(id: &str) -> usize {
+    let [first, ..] = sha256(&[id.as_bytes()]);
+    usize::from(first)
+}
+
+/// The hash of an entry of a document.
+pub(super) fn hash(entry: &[u8], id: &str) -> u128 {
+    let hash = sha256(&[entry, id.as_bytes()]);
+    hash.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }

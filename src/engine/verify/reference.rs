@@ -1,9 +1,9 @@
-//! References against the documents that they name, by the declarations of the collections alone.
+//! Checks each reference against the document that it names, by the declarations of the collections alone.
 
 use super::{Error, Verification};
-use crate::engine::transfer::{Progress, is_deep};
+use crate::engine::transfer::{Progress, has_nested_children};
 use crate::schema::{Collection, Key, Presence, Reference};
-use crate::store::{Finding, Row, Stored};
+use crate::store::{Finding, Row, StoredDocument};
 use crate::value::{Json, get};
 
 impl<P: FnMut(Progress)> Verification<P> {
@@ -40,14 +40,14 @@ impl<P: FnMut(Progress)> Verification<P> {
         reference: &Reference,
         orphans: Vec<Key>,
     ) -> Result<(), Error> {
-        // A store into which one execution was imported has no document of its program; the version that it runs is there.
-        let is_left_out = |target: &Collection| is_deep(&self.engine.shared.catalog, target);
+        // A store into which one execution was imported has the version of the program that it runs, but not the program.
+        let is_left_out = |target: &Collection| has_nested_children(&self.engine.shared.catalog, target);
         let target_left_out = self.engine.shared.catalog.get(reference.collection).is_some_and(is_left_out);
         let required = collection.fields.iter().any(|f| f.name == reference.field && f.presence == Presence::Required);
         for row in self.without_staged(orphans).await? {
             let Some(read) = self.get(std::slice::from_ref(&row)).await? else { continue };
             let Some(gone) = read.into_iter().flatten().find_map(|stored| target(reference, &stored)) else { continue };
-            // Both as of one moment: a row may have been removed with its target, or both created again.
+            // Both in one snapshot: the row may have been removed with its target, or both created again.
             let Some(found) = self.get(&[row.clone(), gone.clone()]).await? else { continue };
             let [Some(stored), None] = found.as_slice() else { continue };
             if target(reference, stored).is_none_or(|target| target != gone) {
@@ -64,7 +64,7 @@ impl<P: FnMut(Progress)> Verification<P> {
 }
 
 /// The document that a reference names, if any.
-fn target(reference: &Reference, stored: &Stored) -> Option<Key> {
+fn target(reference: &Reference, stored: &StoredDocument) -> Option<Key> {
     let id = get(&stored.document, reference.field).and_then(Json::as_str)?;
     Some(Key { collection: reference.collection.into(), id: id.into() })
 }

@@ -1,4 +1,4 @@
-//! Numbers over documents: groups and what is counted in each.
+//! Aggregates over documents: groups and their accumulators.
 
 use std::collections::BTreeMap;
 
@@ -7,89 +7,91 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::{invalid, matches};
 use crate::schema::{Accumulator, Aggregate, Collection, Direction, Group, Kind, keys, parse_decimal};
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::time::Millis;
 use crate::value::{Document, Json, get, sort_by};
 
-/// An aggregate under way: of each document it keeps the numbers that are asked for, and never the document.
+/// An aggregation in progress. It keeps the values that the accumulators need, and no documents.
 ///
-/// A row holds the group values under the paths they are taken from, and the numbers under their names. Rows stand in the order
-/// of the group values. Without `group_by` there is exactly one row, also over nothing.
+/// A row has the group values under their paths and the numbers under their names. Rows are in the order of the group values.
+/// Without `group_by` there is exactly one row, even if no document matches.
 pub struct Aggregation<'a> {
     collection: &'a Collection,
-    question: &'a Aggregate,
-    groups: BTreeMap<Vec<u8>, Rows>,
+    aggregate: &'a Aggregate,
+    groups: BTreeMap<Vec<u8>, GroupState>,
 }
 
-/// Answers `question` over `documents`, which are all of `collection` in the order of their ids; its filter is applied here.
+/// Computes `aggregate` over `documents`, which are all of `collection` in the order of their ids. Its filter is applied here.
 pub fn aggregate<'a>(
     collection: &Collection,
-    question: &Aggregate,
+    aggregate: &Aggregate,
     documents: impl Iterator<Item = &'a Document>,
-) -> Result<Vec<Document>, Error> {
-    let mut aggregation = Aggregation::of(collection, question)?;
+) -> Result<Vec<Document>, StoreError> {
+    let mut aggregation = Aggregation::new(collection, aggregate)?;
     documents.for_each(|document| aggregation.add(document));
     aggregation.rows()
 }
 
 impl<'a> Aggregation<'a> {
-    /// Begins to answer `question`.
-    pub fn of(collection: &'a Collection, question: &'a Aggregate) -> Result<Self, Error> {
-        verify(collection, question)?;
+    /// Starts the computation of `aggregate`.
+    pub fn new(collection: &'a Collection, aggregate: &'a Aggregate) -> Result<Self, StoreError> {
+        verify(collection, aggregate)?;
         let mut groups = BTreeMap::new();
-        if question.group_by.is_empty() {
-            groups.insert(Vec::new(), Rows::new(collection, question, Vec::new()));
+        if aggregate.group_by.is_empty() {
+            groups.insert(Vec::new(), GroupState::new(collection, aggregate, Vec::new()));
         }
-        Ok(Self { collection, question, groups })
+        Ok(Self { collection, aggregate, groups })
     }
 
-    /// Takes the next document, in the order of their ids, if it matches.
+    /// Adds the next document, in the order of ids, if it matches the filter.
     pub fn add(&mut self, document: &Document) {
-        let Self { collection, question, groups } = self;
-        if !matches(collection, &question.filter, document) {
+        let Self { collection, aggregate, groups } = self;
+        if !matches(collection, &aggregate.filter, document) {
             return;
         }
-        let values: Vec<(Kind, Json)> = question.group_by.iter().map(|g| value_of(collection, g, document)).collect();
-        let key = values.iter().flat_map(|(kind, value)| keys::encoded(*kind, value, Direction::Ascending)).collect();
-        let rows = groups
-            .entry(key)
-            .or_insert_with(|| Rows::new(collection, question, values.into_iter().map(|(_, value)| value).collect()));
-        for ((_, accumulator), number) in question.accumulators.iter().zip(&mut rows.numbers) {
+        let values: Vec<(Kind, Json)> =
+            aggregate.group_by.iter().map(|g| group_value(collection, g, document)).collect();
+        let key =
+            values.iter().flat_map(|(kind, value)| keys::encode_field(*kind, value, Direction::Ascending)).collect();
+        let rows = groups.entry(key).or_insert_with(|| {
+            GroupState::new(collection, aggregate, values.into_iter().map(|(_, value)| value).collect())
+        });
+        for ((_, accumulator), number) in aggregate.accumulators.iter().zip(&mut rows.states) {
             number.add(collection, accumulator, document);
         }
     }
 
-    /// The answer.
-    pub fn rows(self) -> Result<Vec<Document>, Error> {
-        self.groups.into_values().map(|rows| rows.row(self.collection, self.question)).collect()
+    /// Returns the rows of the result.
+    pub fn rows(self) -> Result<Vec<Document>, StoreError> {
+        self.groups.into_values().map(|rows| rows.into_row(self.collection, self.aggregate)).collect()
     }
 }
 
-fn verify(collection: &Collection, question: &Aggregate) -> Result<(), Error> {
-    let mut names: Vec<&str> = question.accumulators.iter().map(|(name, _)| name.as_str()).collect();
-    for group in &question.group_by {
+fn verify(collection: &Collection, aggregate: &Aggregate) -> Result<(), StoreError> {
+    let mut names: Vec<&str> = aggregate.accumulators.iter().map(|(name, _)| name.as_str()).collect();
+    for group in &aggregate.group_by {
         match group {
             Group::Bucket(path, Millis(span)) if *span <= 0 => {
-                return Err(invalid(collection, format!("the span of the buckets of `{path}` is not positive")));
+                return Err(invalid(collection, format!("the bucket span of `{path}` is not positive")));
             }
             Group::Field(path) | Group::Bucket(path, _) => names.push(path),
         }
     }
     sort_by(&mut names, Ord::cmp);
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(invalid(collection, format!("two columns of the answer are called `{}`", pair[0])));
+        return Err(invalid(collection, format!("two columns of the result have the name `{}`", pair[0])));
     }
     let wrong = |p: &f64| !(0.0..=100.0).contains(p);
     if let Some((name, _)) =
-        question.accumulators.iter().find(|(_, a)| matches!(a, Accumulator::Percentile(_, p) if wrong(p)))
+        aggregate.accumulators.iter().find(|(_, a)| matches!(a, Accumulator::Percentile(_, p) if wrong(p)))
     {
-        return Err(invalid(collection, format!("the percentile of `{name}` is not within 0 and 100")));
+        return Err(invalid(collection, format!("the percentile of `{name}` is not between 0 and 100")));
     }
     Ok(())
 }
 
-/// The value of a group, and the kind it sorts as.
-fn value_of(collection: &Collection, group: &Group, document: &Document) -> (Kind, Json) {
+/// Returns the value of a group, and the kind by which it sorts.
+fn group_value(collection: &Collection, group: &Group, document: &Document) -> (Kind, Json) {
     match group {
         Group::Field(path) => (collection.kind_of(path), get(document, path).cloned().unwrap_or_default()),
         Group::Bucket(path, Millis(span)) => {
@@ -99,28 +101,28 @@ fn value_of(collection: &Collection, group: &Group, document: &Document) -> (Kin
     }
 }
 
-/// One group.
-struct Rows {
+/// The state of one group.
+struct GroupState {
     values: Vec<Json>,
-    /// What each accumulator has so far.
-    numbers: Vec<Number>,
+    /// The state of each accumulator.
+    states: Vec<AccumulatorState>,
 }
 
-/// What an accumulator has so far.
-enum Number {
+/// The state of one accumulator.
+enum AccumulatorState {
     Count(u64),
-    Of(Numbers),
+    Values(NumericValues),
 }
 
-impl Number {
+impl AccumulatorState {
     fn add(&mut self, collection: &Collection, accumulator: &Accumulator, document: &Document) {
         match (self, accumulator) {
-            (Number::Count(count), Accumulator::CountIf(filter)) => {
+            (AccumulatorState::Count(count), Accumulator::CountIf(filter)) => {
                 *count += u64::from(matches(collection, filter, document));
             }
-            (Number::Count(count), _) => *count += 1,
-            (Number::Of(numbers), accumulator) => {
-                if let Some(value) = path(accumulator).and_then(|path| get(document, path)) {
+            (AccumulatorState::Count(count), _) => *count += 1,
+            (AccumulatorState::Values(numbers), accumulator) => {
+                if let Some(value) = accumulated_path(accumulator).and_then(|path| get(document, path)) {
                     numbers.add(value);
                 }
             }
@@ -128,8 +130,8 @@ impl Number {
     }
 }
 
-/// The field that an accumulator reads.
-fn path(accumulator: &Accumulator) -> Option<&str> {
+/// Returns the path that an accumulator reads.
+fn accumulated_path(accumulator: &Accumulator) -> Option<&str> {
     match accumulator {
         Accumulator::Count | Accumulator::CountIf(_) => None,
         Accumulator::Sum(path)
@@ -140,26 +142,28 @@ fn path(accumulator: &Accumulator) -> Option<&str> {
     }
 }
 
-impl Rows {
-    fn new(collection: &Collection, question: &Aggregate, values: Vec<Json>) -> Self {
-        let number = |accumulator: &Accumulator| match path(accumulator) {
-            None => Number::Count(0),
-            Some(path) if collection.kind_of(path) == Kind::Decimal => Number::Of(Numbers::Decimals(Vec::new())),
-            Some(_) => Number::Of(Numbers::Plain(Vec::new())),
+impl GroupState {
+    fn new(collection: &Collection, aggregate: &Aggregate, values: Vec<Json>) -> Self {
+        let number = |accumulator: &Accumulator| match accumulated_path(accumulator) {
+            None => AccumulatorState::Count(0),
+            Some(path) if collection.kind_of(path) == Kind::Decimal => {
+                AccumulatorState::Values(NumericValues::Decimals(Vec::new()))
+            }
+            Some(_) => AccumulatorState::Values(NumericValues::Plain(Vec::new())),
         };
-        Self { values, numbers: question.accumulators.iter().map(|(_, accumulator)| number(accumulator)).collect() }
+        Self { values, states: aggregate.accumulators.iter().map(|(_, accumulator)| number(accumulator)).collect() }
     }
 
-    fn row(self, collection: &Collection, question: &Aggregate) -> Result<Document, Error> {
-        let paths = question.group_by.iter().map(|group| match group {
+    fn into_row(self, collection: &Collection, aggregate: &Aggregate) -> Result<Document, StoreError> {
+        let paths = aggregate.group_by.iter().map(|group| match group {
             Group::Field(path) | Group::Bucket(path, _) => path.clone(),
         });
         let mut row = Document::new();
         row.extend(paths.zip(self.values));
-        for ((name, accumulator), number) in question.accumulators.iter().zip(self.numbers) {
+        for ((name, accumulator), number) in aggregate.accumulators.iter().zip(self.states) {
             let number = match number {
-                Number::Count(count) => count.into(),
-                Number::Of(numbers) => numbers.answer(collection, accumulator)?,
+                AccumulatorState::Count(count) => count.into(),
+                AccumulatorState::Values(numbers) => numbers.finish(collection, accumulator)?,
             };
             row.insert(name.clone(), number);
         }
@@ -167,67 +171,67 @@ impl Rows {
     }
 }
 
-enum Numbers {
+enum NumericValues {
     Decimals(Vec<Decimal>),
     Plain(Vec<serde_json::Number>),
 }
 
-impl Numbers {
-    /// What is no number is left out.
+impl NumericValues {
+    /// Adds a value, if it is a number.
     fn add(&mut self, value: &Json) {
         match self {
-            Numbers::Decimals(all) => all.extend(value.as_str().and_then(parse_decimal)),
-            Numbers::Plain(all) => all.extend(value.as_number().cloned()),
+            NumericValues::Decimals(all) => all.extend(value.as_str().and_then(parse_decimal)),
+            NumericValues::Plain(all) => all.extend(value.as_number().cloned()),
         }
     }
 
-    fn answer(self, collection: &Collection, accumulator: &Accumulator) -> Result<Json, Error> {
+    fn finish(self, collection: &Collection, accumulator: &Accumulator) -> Result<Json, StoreError> {
         Ok(match accumulator {
             Accumulator::Sum(path) => {
                 let sum = self.sum();
                 sum.ok_or_else(|| invalid(collection, format!("the sum of `{path}` has more than 28 digits")))?
             }
             Accumulator::Avg(_) => self.mean(),
-            Accumulator::Min(_) => self.ranked(|_| 1),
-            Accumulator::Max(_) => self.ranked(|count| count),
-            // p · n first: 55 · 100 / 100 is 55, while 55 / 100 · 100 is a little more and would give rank 56.
+            Accumulator::Min(_) => self.value_at_rank(|_| 1),
+            Accumulator::Max(_) => self.value_at_rank(|count| count),
+            // p · n comes first: 55 · 100 / 100 is 55, but 55 / 100 · 100 is a little more and would give rank 56.
             Accumulator::Percentile(_, p) => {
-                self.ranked(|count| (p * count as f64 / 100.0).ceil().to_usize().unwrap_or(1).clamp(1, count))
+                self.value_at_rank(|count| (p * count as f64 / 100.0).ceil().to_usize().unwrap_or(1).clamp(1, count))
             }
             Accumulator::Count | Accumulator::CountIf(_) => Json::Null,
         })
     }
 
-    /// Decimals and integers are summed exactly; with a double among them the sum is a double. None: too many digits.
+    /// Sums decimals and integers exactly. With a double among them, the sum is a double. `None`: the sum has too many digits.
     fn sum(&self) -> Option<Json> {
         match self {
-            Numbers::Decimals(all) => {
+            NumericValues::Decimals(all) => {
                 all.iter().try_fold(Decimal::ZERO, |sum, n| sum.checked_add(*n)).map(decimal_text)
             }
-            Numbers::Plain(all) => {
+            NumericValues::Plain(all) => {
                 let whole: Option<i64> = all.iter().try_fold(0i64, |sum, n| sum.checked_add(n.as_i64()?));
                 Some(whole.map_or_else(|| doubles(all).sum::<f64>().into(), Json::from))
             }
         }
     }
 
-    /// A double in every case; null over nothing.
+    /// Returns the mean as a double; null without values.
     fn mean(&self) -> Json {
         let (sum, count) = match self {
-            Numbers::Decimals(all) => (all.iter().filter_map(|d| d.to_f64()).sum::<f64>(), all.len()),
-            Numbers::Plain(all) => (doubles(all).sum(), all.len()),
+            NumericValues::Decimals(all) => (all.iter().filter_map(|d| d.to_f64()).sum::<f64>(), all.len()),
+            NumericValues::Plain(all) => (doubles(all).sum(), all.len()),
         };
         if count == 0 { Json::Null } else { (sum / count as f64).into() }
     }
 
-    /// The number at a rank, counted from 1, which `rank` tells from how many there are; null over nothing.
-    fn ranked(self, rank: impl Fn(usize) -> usize) -> Json {
+    /// Returns the number at a rank, counted from 1; `rank` computes it from the number of values. Null without values.
+    fn value_at_rank(self, rank: impl Fn(usize) -> usize) -> Json {
         match self {
-            Numbers::Decimals(mut all) => {
+            NumericValues::Decimals(mut all) => {
                 sort_by(&mut all, Ord::cmp);
                 nth(&all, rank).map_or(Json::Null, |n| decimal_text(*n))
             }
-            Numbers::Plain(all) => {
+            NumericValues::Plain(all) => {
                 let mut all: Vec<Json> = all.into_iter().map(Json::Number).collect();
                 sort_by(&mut all, crate::value::compare);
                 nth(&all, rank).cloned().unwrap_or_default()
@@ -244,7 +248,7 @@ fn doubles(all: &[serde_json::Number]) -> impl Iterator<Item = f64> {
     all.iter().filter_map(serde_json::Number::as_f64)
 }
 
-/// Without trailing zeros, so that every backend writes the same number the same way.
+/// Formats a decimal without trailing zeros, so that every backend writes equal numbers equally.
 fn decimal_text(number: Decimal) -> Json {
     number.normalize().to_string().into()
 }
@@ -258,11 +262,11 @@ mod tests {
     const C: Collection =
         Collection::new("t.t", 1).fields(&[Field::decimal("cost").optional(), Field::timestamp("at").optional()]);
 
-    fn ask(group_by: Vec<Group>, accumulators: &[(&str, Accumulator)], documents: Json) -> Result<Json, Error> {
+    fn ask(group_by: Vec<Group>, accumulators: &[(&str, Accumulator)], documents: Json) -> Result<Json, StoreError> {
         let accumulators = accumulators.iter().map(|(name, a)| ((*name).to_owned(), a.clone())).collect();
-        let question = Aggregate { collection: C.name.to_owned(), filter: Filter::All, group_by, accumulators };
+        let query = Aggregate { collection: C.name.to_owned(), filter: Filter::All, group_by, accumulators };
         let documents = documents.as_array().unwrap().iter().map(|d| d.as_object().unwrap());
-        aggregate(&C, &question, documents).map(|rows| rows.into_iter().map(Json::Object).collect())
+        aggregate(&C, &query, documents).map(|rows| rows.into_iter().map(Json::Object).collect())
     }
 
     #[test]
@@ -287,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_stand_in_the_order_of_their_values() {
+    fn groups_are_sorted_by_their_values() {
         let count = [("n", Accumulator::Count)];
         let documents = json!([{"g": "b"}, {"g": 2}, {"g": 10}, {}, {"g": 2.0}, {"g": null}]);
         assert_eq!(

@@ -1,23 +1,23 @@
-//! Whether a document matches a filter.
+//! The evaluation of a filter on a document.
 
 use std::cmp::Ordering;
 
 use crate::schema::{Collection, Filter, Kind, parse_decimal};
-use crate::value::{Document, Json, compare, get, same, words};
+use crate::value::{Document, Json, compare, get, is_equal, words};
 
-/// Whether `document` of `collection` matches `filter`.
+/// Returns whether `document` of `collection` matches `filter`.
 ///
-/// There are two answers only: what does not match, its [`Filter::Not`] does.
+/// The logic has two values: [`Filter::Not`] matches exactly the documents that its filter does not match.
 pub fn matches(collection: &Collection, filter: &Filter, document: &Document) -> bool {
     let field = |path: &str| get(document, path).unwrap_or(&Json::Null);
-    let order = |path: &str, value: &Json| ordered(collection.kind_of(path), field(path), value);
+    let order = |path: &str, value: &Json| compare_same_kind(collection.kind_of(path), field(path), value);
     match filter {
         Filter::All => true,
-        Filter::Eq(path, value) => equal(collection.kind_of(path), field(path), value),
-        Filter::Ne(path, value) => !equal(collection.kind_of(path), field(path), value),
+        Filter::Eq(path, value) => values_equal(collection.kind_of(path), field(path), value),
+        Filter::Ne(path, value) => !values_equal(collection.kind_of(path), field(path), value),
         Filter::In(path, values) => {
             let (kind, found) = (collection.kind_of(path), field(path));
-            values.iter().any(|value| equal(kind, found, value))
+            values.iter().any(|value| values_equal(kind, found, value))
         }
         Filter::Lt(path, value) => order(path, value).is_some_and(Ordering::is_lt),
         Filter::Lte(path, value) => order(path, value).is_some_and(Ordering::is_le),
@@ -25,10 +25,10 @@ pub fn matches(collection: &Collection, filter: &Filter, document: &Document) ->
         Filter::Gte(path, value) => order(path, value).is_some_and(Ordering::is_ge),
         Filter::Exists(path, there) => get(document, path).is_some() == *there,
         Filter::Contains(path, value) => get(document, path).is_some_and(|found| contains(found, value)),
-        Filter::Text(path, asked) => {
+        Filter::Text(path, wanted) => {
             let text = field(path).as_str().unwrap_or_default();
             let there: Vec<String> = words(text).collect();
-            words(asked).all(|word| there.contains(&word))
+            words(wanted).all(|word| there.contains(&word))
         }
         Filter::And(all) => all.iter().all(|f| matches(collection, f, document)),
         Filter::Or(any) => any.iter().any(|f| matches(collection, f, document)),
@@ -36,43 +36,43 @@ pub fn matches(collection: &Collection, filter: &Filter, document: &Document) ->
     }
 }
 
-/// `1.50` and `1.5` are one decimal; elsewhere texts are equal byte by byte.
-fn equal(kind: Kind, a: &Json, b: &Json) -> bool {
-    match decimals(kind, a, b) {
+/// Compares by value. In a decimal field `1.50` and `1.5` are equal; other texts compare byte by byte.
+fn values_equal(kind: Kind, a: &Json, b: &Json) -> bool {
+    match compare_decimals(kind, a, b) {
         Some(order) => order.is_eq(),
-        None => same(a, b),
+        None => is_equal(a, b),
     }
 }
 
-/// How two values of one kind stand to each other; none: they are of two kinds.
-fn ordered(kind: Kind, a: &Json, b: &Json) -> Option<Ordering> {
+/// Compares two values of one kind. `None`: their kinds differ.
+fn compare_same_kind(kind: Kind, a: &Json, b: &Json) -> Option<Ordering> {
     let one_kind = match (a, b) {
         (Json::Null, Json::Null)
         | (Json::Bool(_), Json::Bool(_))
         | (Json::Number(_), Json::Number(_))
         | (Json::Array(_), Json::Array(_))
         | (Json::Object(_), Json::Object(_)) => true,
-        // In a decimal field a text that is no number is of another kind than one that is.
+        // In a decimal field, a text that is not a number is of another kind than one that is.
         (Json::String(a), Json::String(b)) => {
             kind != Kind::Decimal || parse_decimal(a).is_some() == parse_decimal(b).is_some()
         }
         _ => false,
     };
-    one_kind.then(|| decimals(kind, a, b).unwrap_or_else(|| compare(a, b)))
+    one_kind.then(|| compare_decimals(kind, a, b).unwrap_or_else(|| compare(a, b)))
 }
 
-fn decimals(kind: Kind, a: &Json, b: &Json) -> Option<Ordering> {
+fn compare_decimals(kind: Kind, a: &Json, b: &Json) -> Option<Ordering> {
     let (Kind::Decimal, Json::String(a), Json::String(b)) = (kind, a, b) else { return None };
     Some(parse_decimal(a)?.cmp(&parse_decimal(b)?))
 }
 
 fn contains(found: &Json, wanted: &Json) -> bool {
     match (found, wanted) {
-        (Json::Array(items), wanted) => items.iter().any(|item| same(item, wanted)),
+        (Json::Array(items), wanted) => items.iter().any(|item| is_equal(item, wanted)),
         (Json::Object(found), Json::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| found.get(key).is_some_and(|found| contains(found, wanted)))
         }
-        (found, wanted) => same(found, wanted),
+        (found, wanted) => is_equal(found, wanted),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         assert!(holds(json!(["x", {"y": 1}]), json!({"y": 1.0})));
         assert!(!holds(json!([{"y": 1, "z": 2}]), json!({"y": 1})), "an element is compared whole");
         assert!(holds(json!({"y": {"z": [1, 2]}, "w": 0}), json!({"y": {"z": 2}})));
-        assert!(!finds(Filter::Contains("a".into(), Json::Null), json!({})), "what is missing contains nothing");
+        assert!(!finds(Filter::Contains("a".into(), Json::Null), json!({})), "a missing field contains nothing");
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
         let holds = |asked: &str| finds(Filter::Text("a".into(), asked.into()), json!({"a": "Émile's re-run, No 7"}));
         assert!(holds("RUN émile"));
         assert!(holds("7 s"));
-        assert!(holds("  -- "), "no word asked for is no condition");
+        assert!(holds("  -- "), "a text without words matches every document");
         assert!(!holds("emile"));
         assert!(!holds("ru"));
     }

@@ -1,11 +1,11 @@
-//! The reference interpreter of the query language (`schema/query.rs`): what a filter, an order, a cursor, an aggregate mean.
-//! A backend pushes down only what gives equal answers; what it does not push down it asks here.
+//! The reference interpreter of the query language (`schema/query.rs`): the meaning of filters, orders, cursors and aggregates. A
+//! backend pushes down only what gives equal results (pushdown), and evaluates the rest here.
 
 mod aggregate;
 mod filter;
 mod order;
 
-use super::Error;
+use super::StoreError;
 use crate::schema::Collection;
 use crate::value::Document;
 
@@ -13,7 +13,7 @@ pub use aggregate::{Aggregation, aggregate};
 pub use filter::matches;
 pub use order::{Cursor, SortKey};
 
-/// The document with only the `fields` asked for; no field asked for: the whole.
+/// Returns the document with only the given `fields`, or the whole document if there are none.
 pub fn project(document: &Document, fields: &[String]) -> Document {
     if fields.is_empty() {
         return document.clone();
@@ -22,6 +22,6 @@ pub fn project(document: &Document, fields: &[String]) -> Document {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn invalid(collection: &Collection, reason: impl Into<String>) -> Error {
-    Error::InvalidQuery { collection: collection.name.to_owned(), reason: reason.into() }
+fn invalid(collection: &Collection, reason: impl Into<String>) -> StoreError {
+    StoreError::InvalidQuery { collection: collection.name.to_owned(), reason: reason.into() }
 }

@@ -1,5 +1,7 @@
-//! A commit file: one or more commits as JSON, one operation a line, sealed with a checksum. Operations say what came out, not
-//! what was expected, so that replaying judges nothing.
+//! The format of commit files: one or more commits as JSON, one operation a line, sealed with a checksum. An operation
+//! states the result, not the expectation, so replaying a log decides nothing.
+//!
+//! Known as: redo log of a write-ahead log, one record a file; hash chain.
 //!
 //! ```text
 //! {"seq":42,"prev":"<SHA-256 of commit 41's bytes>","store":"<8 digits>","at":1705744800000,"commits":[
@@ -11,9 +13,10 @@
 //! ],"crc":"89abcdef"}
 //! ```
 //!
-//! What a command relied on and did not write stands in `"checks":[{"c":…,"id":…,"rev":…}]` before its operations, where there is any.
-//! `store` is the beginning of the store's id: a commit that strays is known by it, and one behind a damaged one for the store's own.
-//! What is no command (a sweep, a migration) has no `at`, `fingerprint` and `result`, and no row in the ledger.
+//! `"checks":[{"c":…,"id":…,"rev":…}]` before the operations of a command lists documents that it read and did not
+//! write. `store` is the beginning of the store's id. It identifies a stray commit, and commits of this store behind a
+//! damaged one. A sweep or a migration is not a command: it has no `at`, `fingerprint` and `result`, and no row in the
+//! command ledger.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,126 +26,134 @@ use serde::{Deserialize, Serialize};
 use super::format::{check_seal, seal};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::tables::{Commit, Logged, LoggedEntry, LoggedOp};
-use crate::store::{Batch, COMMANDS, Check, Error};
+use crate::store::tables::{LedgerEntry, LoggedCommit, LoggedOp, PlannedCommit};
+use crate::store::{Batch, COMMANDS, Check, StoreError};
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, Json, Path};
+use crate::value::{Difference, Document, FieldPath, Json};
 
-/// What a commit file says.
+/// The contents of a commit file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct CommitFile {
-    /// Its place in the order of commits; also its name.
+    /// Sequence number; equals the name.
     pub seq: u64,
     /// Hash of the file before it.
     pub prev: String,
-    /// How the store's id begins; none: it was written before commits said so.
+    /// The first 8 characters of the store's id. Older files lack it.
     #[serde(default)]
     pub store: Option<String>,
-    /// The time that its writer gave it.
+    /// Time of the writer. Only `seq` gives the order.
     pub at: Timestamp,
     /// The commits, in order.
-    pub commits: Vec<Entry>,
+    pub commits: Vec<CommitEntry>,
 }
 
-/// The revision and schema version that came out of an operation; none: deleted.
-pub type Came = Option<(Revision, u32)>;
+/// The revision and schema version after an operation; `None` after a deletion.
+pub type OpOutcome = Option<(Revision, u32)>;
 
-/// One commit; where it is a command's, also its row in the ledger.
+/// One commit. A commit of a command also inserts a row into the command ledger.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "EntryIn")]
-pub struct Entry {
-    /// What the tables replay.
-    pub logged: Logged,
-    /// What came out of each operation. Not needed to replay: it shows damage.
-    pub outcomes: Vec<Came>,
-    /// What it relied on and did not write. Not needed to replay: a repair judges by it.
+#[serde(try_from = "CommitEntryInput")]
+pub struct CommitEntry {
+    /// The operations and the ledger row, which the tables replay.
+    pub logged: LoggedCommit,
+    /// The outcome of each operation. Replay does not need it; it reveals damage.
+    pub outcomes: Vec<OpOutcome>,
+    /// Documents that were read and not written. Replay does not need them; a repair decides with them.
     pub checks: Vec<Check>,
 }
 
-impl Entry {
-    /// The entry of a command whose batch was planned.
-    pub fn of_batch(batch: &Batch, commit: &Commit) -> Self {
+impl CommitEntry {
+    /// Creates the entry of a command from its planned batch.
+    pub fn from_batch(batch: &Batch, commit: &PlannedCommit) -> Self {
         let mut changes = commit.changes.iter().peekable();
         let (mut ops, mut outcomes) = (Vec::new(), Vec::new());
         for write in &batch.writes {
-            // Writes without effect (deleting what is not there) have no change and need no line.
+            // A write without effect (the deletion of a missing document) has no change and needs no line.
             if let Some(change) = changes.next_if(|change| change.key == write.key) {
                 ops.push((write.key.clone(), LoggedOp::from(&write.op)));
                 outcomes.push(change.after.as_ref().map(|s| (s.revision.clone(), s.version)));
             }
         }
         let (at, fingerprint, result) = (batch.at, batch.fingerprint.clone(), batch.result.clone());
-        let entry = Some(LoggedEntry { at, fingerprint, result });
+        let entry = Some(LedgerEntry { at, fingerprint, result });
         let checks = batch.checks.clone();
-        Self { logged: Logged { command: batch.command.clone(), entry, ops }, outcomes, checks }
+        Self { logged: LoggedCommit { command: batch.command.clone(), entry, ops }, outcomes, checks }
     }
 
-    /// The entry of what was planned and is no command: deletions only.
-    pub fn of_sweep(commit: &Commit) -> Self {
+    /// Creates the entry of a planned sweep, which only deletes.
+    pub fn from_sweep(commit: &PlannedCommit) -> Self {
         let ops: Vec<_> = commit.changes.iter().map(|change| (change.key.clone(), LoggedOp::Delete)).collect();
         let outcomes = vec![None; ops.len()];
-        Self { logged: Logged { command: commit.command.clone(), entry: None, ops }, outcomes, checks: Vec::new() }
+        Self {
+            logged: LoggedCommit { command: commit.command.clone(), entry: None, ops },
+            outcomes,
+            checks: Vec::new(),
+        }
     }
 
-    /// Whether replaying it did what it says; the error says where not.
-    pub fn confirm(&self, done: &Commit) -> Result<(), String> {
-        let mut changes = done.changes.iter().filter(|change| change.key.collection != COMMANDS.name || self.sweeps());
+    /// Checks that replaying the entry gave the recorded outcomes. The error names the first document that differs.
+    pub fn verify_replay(&self, done: &PlannedCommit) -> Result<(), String> {
+        let mut changes =
+            done.changes.iter().filter(|change| change.key.collection != COMMANDS.name || self.is_sweep());
         for ((key, _), outcome) in self.logged.ops.iter().zip(&self.outcomes) {
             let change = changes.next().filter(|change| change.key == *key);
             let after = change.map(|c| c.after.as_ref().map(|s| (s.revision.clone(), s.version)));
             if after.as_ref() != Some(outcome) {
-                return Err(format!("replaying command `{}` gives another {key} than it says", self.logged.command));
+                return Err(format!(
+                    "replaying command `{}` does not give the recorded revision of {key}",
+                    self.logged.command
+                ));
             }
         }
         Ok(())
     }
 
-    fn sweeps(&self) -> bool {
+    fn is_sweep(&self) -> bool {
         self.logged.entry.is_none()
     }
 }
 
 #[derive(Serialize)]
-struct EntryOut<'a> {
+struct CommitEntryOutput<'a> {
     cmd: &'a CommandId,
     #[serde(flatten)]
-    row: Option<Row<'a>>,
+    row: Option<LedgerFields<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    checks: Vec<Checked<'a>>,
+    checks: Vec<CheckLine<'a>>,
 }
 
-/// A document that was relied on, as it is written.
+/// A document that was read and not written, as a line of the file.
 #[derive(Serialize, Deserialize)]
-struct Checked<'a> {
+struct CheckLine<'a> {
     c: Cow<'a, str>,
     id: Cow<'a, str>,
     rev: Revision,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct LedgerFields<'a> {
     at: Timestamp,
     fingerprint: &'a str,
     result: &'a Json,
 }
 
 #[derive(Deserialize)]
-struct EntryIn {
+struct CommitEntryInput {
     cmd: CommandId,
     at: Option<Timestamp>,
     fingerprint: Option<String>,
-    // Told apart from a result that is null.
-    #[serde(default, deserialize_with = "crate::value::present")]
+    // A missing result differs from a result that is null.
+    #[serde(default, deserialize_with = "crate::value::deserialize_some")]
     result: Option<Json>,
     #[serde(default)]
-    checks: Vec<Checked<'static>>,
-    ops: Vec<Line<'static>>,
+    checks: Vec<CheckLine<'static>>,
+    ops: Vec<OpLine<'static>>,
 }
 
-/// An operation as it is written.
+/// An operation, as a line of the file.
 #[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    op: Verb,
+struct OpLine<'a> {
+    op: OpKind,
     c: Cow<'a, str>,
     id: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,102 +163,111 @@ struct Line<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     doc: Option<Arc<Document>>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    set: Cow<'a, [(Path, Json)]>,
+    set: Cow<'a, [(FieldPath, Json)]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    unset: Cow<'a, [Path]>,
+    unset: Cow<'a, [FieldPath]>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Verb {
+enum OpKind {
     Put,
     Change,
     Delete,
 }
 
-impl<'a> Line<'a> {
+impl<'a> OpLine<'a> {
     fn new(key: &'a Key, op: &'a LoggedOp, outcome: Option<&(Revision, u32)>) -> Self {
         let none: (&[_], &[_]) = (&[], &[]);
         let (verb, doc, (set, unset)) = match op {
-            LoggedOp::Put { document, .. } => (Verb::Put, Some(document.clone()), none),
-            LoggedOp::Change(difference) => (Verb::Change, None, (&*difference.set, &*difference.unset)),
-            LoggedOp::Delete => (Verb::Delete, None, none),
+            LoggedOp::Put { document, .. } => (OpKind::Put, Some(document.clone()), none),
+            LoggedOp::Change(difference) => (OpKind::Change, None, (&*difference.set, &*difference.unset)),
+            LoggedOp::Delete => (OpKind::Delete, None, none),
         };
         let (c, id) = (Cow::Borrowed(&*key.collection), Cow::Borrowed(&*key.id));
         let (rev, v) = outcome.cloned().unzip();
         Self { op: verb, c, id, rev, v, doc, set: Cow::Borrowed(set), unset: Cow::Borrowed(unset) }
     }
 
-    fn operation(self) -> Result<(Key, LoggedOp, Came), String> {
+    fn into_operation(self) -> Result<(Key, LoggedOp, OpOutcome), String> {
         let outcome = self.rev.zip(self.v);
         let key = Key { collection: Cow::Owned(self.c.into_owned()), id: self.id.into() };
         let op = match (self.op, self.doc, &outcome) {
-            (Verb::Put, Some(document), Some((_, version))) => LoggedOp::Put { version: *version, document },
-            (Verb::Change, None, Some(_)) => {
+            (OpKind::Put, Some(document), Some((_, version))) => LoggedOp::Put { version: *version, document },
+            (OpKind::Change, None, Some(_)) => {
                 LoggedOp::Change(Arc::new(Difference { set: self.set.into_owned(), unset: self.unset.into_owned() }))
             }
-            (Verb::Delete, None, None) => LoggedOp::Delete,
-            _ => return Err(format!("the operation on {key} has not the members it needs")),
+            (OpKind::Delete, None, None) => LoggedOp::Delete,
+            _ => return Err(format!("the operation on {key} has missing or unexpected members")),
         };
         Ok((key, op, outcome))
     }
 }
 
-impl TryFrom<EntryIn> for Entry {
+impl TryFrom<CommitEntryInput> for CommitEntry {
     type Error = String;
 
-    fn try_from(entry: EntryIn) -> Result<Self, String> {
+    fn try_from(entry: CommitEntryInput) -> Result<Self, String> {
         let row = match (entry.at, entry.fingerprint, entry.result) {
-            (Some(at), Some(fingerprint), Some(result)) => Some(LoggedEntry { at, fingerprint, result }),
+            (Some(at), Some(fingerprint), Some(result)) => Some(LedgerEntry { at, fingerprint, result }),
             (None, None, None) => None,
-            _ => return Err(format!("command `{}` has part of a ledger row", entry.cmd)),
+            _ => return Err(format!("command `{}` has only a part of its ledger row", entry.cmd)),
         };
         let (mut ops, mut outcomes) = (Vec::with_capacity(entry.ops.len()), Vec::with_capacity(entry.ops.len()));
         for line in entry.ops {
-            let (key, op, outcome) = line.operation()?;
+            let (key, op, outcome) = line.into_operation()?;
             ops.push((key, op));
             outcomes.push(outcome);
         }
-        let check = |Checked { c, id, rev }: Checked<'static>| Check {
+        let check = |CheckLine { c, id, rev }: CheckLine<'static>| Check {
             key: Key { collection: Cow::Owned(c.into_owned()), id: id.into() },
             revision: rev,
         };
         let checks = entry.checks.into_iter().map(check).collect();
-        Ok(Self { logged: Logged { command: entry.cmd, entry: row, ops }, outcomes, checks })
+        Ok(Self { logged: LoggedCommit { command: entry.cmd, entry: row, ops }, outcomes, checks })
     }
 }
 
-/// How commits name the store with this id.
-pub fn tag(store: &str) -> &str {
+/// Returns the part of a store's id that commits contain.
+pub fn store_tag(store: &str) -> &str {
     store.get(..8).unwrap_or(store)
 }
 
-/// The bytes of a commit file.
-pub fn write(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, Error> {
-    let unwritable =
-        |e: serde_json::Error| Error::Unavailable { what: "writing a commit as JSON".to_owned(), why: e.to_string() };
-    lines(seq, prev, store, at, commits).map(seal).map_err(unwritable)
+/// Returns the bytes of a commit file.
+pub fn write(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[CommitEntry]) -> Result<Vec<u8>, StoreError> {
+    let unwritable = |e: serde_json::Error| StoreError::Unavailable {
+        what: "writing a commit as JSON".to_owned(),
+        why: e.to_string(),
+    };
+    write_lines(seq, prev, store, at, commits).map(seal).map_err(unwritable)
 }
 
-fn lines(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) -> Result<Vec<u8>, serde_json::Error> {
+fn write_lines(
+    seq: u64,
+    prev: &str,
+    store: &str,
+    at: Timestamp,
+    commits: &[CommitEntry],
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::with_capacity(512);
-    let (store, at) = (Json::from(tag(store)), at.as_millis());
+    let (store, at) = (Json::from(store_tag(store)), at.as_millis());
     out.extend_from_slice(format!(r#"{{"seq":{seq},"prev":"{prev}","store":{store},"at":{at},"commits":["#).as_bytes());
-    for (i, Entry { logged, outcomes, checks }) in commits.iter().enumerate() {
+    for (i, CommitEntry { logged, outcomes, checks }) in commits.iter().enumerate() {
         out.extend_from_slice(if i == 0 { b"\n" } else { b",\n" });
-        let row = logged.entry.as_ref().map(|e| Row { at: e.at, fingerprint: &e.fingerprint, result: &e.result });
-        let checks = checks.iter().map(|Check { key, revision }| Checked {
+        let row =
+            logged.entry.as_ref().map(|e| LedgerFields { at: e.at, fingerprint: &e.fingerprint, result: &e.result });
+        let checks = checks.iter().map(|Check { key, revision }| CheckLine {
             c: Cow::Borrowed(&*key.collection),
             id: Cow::Borrowed(&*key.id),
             rev: revision.clone(),
         });
-        serde_json::to_writer(&mut out, &EntryOut { cmd: &logged.command, row, checks: checks.collect() })?;
-        // The object is opened again for the operations, each on a line of its own.
+        serde_json::to_writer(&mut out, &CommitEntryOutput { cmd: &logged.command, row, checks: checks.collect() })?;
+        // The object is reopened for the operations, each on a line of its own.
         out.pop();
         out.extend_from_slice(b",\"ops\":[");
         for (j, ((key, op), outcome)) in logged.ops.iter().zip(outcomes).enumerate() {
             out.extend_from_slice(if j == 0 { b"\n" } else { b",\n" });
-            serde_json::to_writer(&mut out, &Line::new(key, op, outcome.as_ref()))?;
+            serde_json::to_writer(&mut out, &OpLine::new(key, op, outcome.as_ref()))?;
         }
         out.extend_from_slice(if logged.ops.is_empty() { b"]}" } else { b"\n]}" });
     }
@@ -255,20 +275,20 @@ fn lines(seq: u64, prev: &str, store: &str, at: Timestamp, commits: &[Entry]) ->
     Ok(out)
 }
 
-/// Reads the file of commit `seq`, whose predecessor has the hash `prev`; the error says what is wrong with it.
+/// Reads the file of commit `seq`, whose predecessor has the hash `prev`. The error says what is wrong with the file.
 pub fn read(bytes: &[u8], seq: u64, prev: &str) -> Result<CommitFile, String> {
-    let file = read_alone(bytes, seq)?;
+    let file = read_unchained(bytes, seq)?;
     if file.prev != prev {
-        return Err("the commit before it is not the one it was written after: one of the two was replaced".to_owned());
+        return Err("its `prev` is not the hash of the file before it: one of the two files was replaced".to_owned());
     }
     Ok(file)
 }
 
-/// Reads the file of commit `seq`, whatever is before it.
-pub fn read_alone(bytes: &[u8], seq: u64) -> Result<CommitFile, String> {
+/// Reads the file of commit `seq` and does not check its predecessor.
+pub fn read_unchained(bytes: &[u8], seq: u64) -> Result<CommitFile, String> {
     check_seal(bytes)?;
-    let file: CommitFile = serde_json::from_slice(bytes).map_err(|e| format!("it is no commit ({e})"))?;
-    if file.seq == seq { Ok(file) } else { Err(format!("it says it is commit {}: it was renamed or copied", file.seq)) }
+    let file: CommitFile = serde_json::from_slice(bytes).map_err(|e| format!("it is not a valid commit ({e})"))?;
+    if file.seq == seq { Ok(file) } else { Err(format!("its `seq` is {}: it was renamed or copied", file.seq)) }
 }
 
 #[cfg(test)]
@@ -276,7 +296,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn entry() -> Entry {
+    fn entry() -> CommitEntry {
         let key = |id: &str| Key { collection: "demo.notes".into(), id: id.into() };
         let revision = |n: u64| Revision::parse(&format!("{n}-0123456789ab")).unwrap();
         let document = json!({
@@ -287,9 +307,9 @@ mod tests {
         let before = json!({"a": {"1": 0}, "l": [0], "gone": 1});
         let after = json!({"a": {"1": 5e-324, "x.y": {}}, "l": [0, "1"]});
         let difference = crate::value::difference(before.as_object().unwrap(), after.as_object().unwrap());
-        let row = LoggedEntry { at: Timestamp::from_millis(-5), fingerprint: "f".into(), result: Json::Null };
-        Entry {
-            logged: Logged {
+        let row = LedgerEntry { at: Timestamp::from_millis(-5), fingerprint: "f".into(), result: Json::Null };
+        CommitEntry {
+            logged: LoggedCommit {
                 command: CommandId::new("c\"1").unwrap(),
                 entry: Some(row),
                 ops: vec![
@@ -303,9 +323,9 @@ mod tests {
         }
     }
 
-    fn sweep() -> Entry {
-        Entry {
-            logged: Logged { command: CommandId::sweep(), entry: None, ops: vec![] },
+    fn sweep() -> CommitEntry {
+        CommitEntry {
+            logged: LoggedCommit { command: CommandId::sweep(), entry: None, ops: vec![] },
             outcomes: vec![],
             checks: vec![],
         }
@@ -317,7 +337,7 @@ mod tests {
         let bytes = write(7, "prev", "01234567-89", Timestamp::from_millis(1), &commits).unwrap();
         let file = read(&bytes, 7, "prev").unwrap();
         assert_eq!(file.commits, commits);
-        // `==` takes -0.0 for 0.0, so the texts are compared too.
+        // `==` does not distinguish -0.0 from 0.0, so the texts are compared too.
         assert_eq!(write(7, "prev", "01234567-89", file.at, &file.commits).unwrap(), bytes);
         assert_eq!(serde_json::from_slice::<Json>(&bytes).unwrap()["commits"][0]["ops"][2]["op"], "delete");
     }
@@ -336,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_in_another_place_is_seen() {
+    fn a_renamed_or_unchained_commit_is_rejected() {
         let bytes = write(7, "prev", "01234567-89", Timestamp::from_millis(1), &[entry()]).unwrap();
         assert!(read(&bytes, 8, "prev").unwrap_err().contains("renamed"));
         assert!(read(&bytes, 7, "other").unwrap_err().contains("replaced"));

@@ -1,5 +1,5 @@
-//! What the file store asks of a file system: some ten small calls, each of which may fail by itself. The protocol above knows
-//! nothing else of the outside, so that it runs on std, on `node:fs` and on an injected disk alike.
+//! The file-system port of the file store: a few small calls, each of which may fail. The protocol uses no other way to
+//! the outside, so it runs on `std`, on `node:fs` and on a fault-injecting disk alike.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,71 +7,73 @@ use std::sync::Arc;
 use crate::marker::{BoxFuture, MaybeSync};
 use crate::time::Millis;
 
-/// A file system as the file store sees it. Paths are relative to the store's folder, with `/` between their parts; the empty
-/// path is that folder itself.
+/// The calls that the file store needs. Paths are relative to the store's folder and use `/`; the empty path is
+/// that folder itself.
 ///
-/// What must hold on return of each call is what the commit rules rest on; an adapter that cannot promise it must fail.
+/// The commit rules depend on the guarantees of each call. An adapter that cannot guarantee one must return an error.
 pub trait Fs: MaybeSync {
-    /// The store's folder, as people know it. For messages only.
+    /// Returns the store's folder for messages.
     fn root(&self) -> String;
 
-    /// What kind of file system the folder is on, or will be on once it is made.
-    fn kind(&self) -> BoxFuture<'_, Result<Kind, FsError>>;
+    /// Returns the kind of file system that the folder is on, or will be on once it is created.
+    fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>>;
 
-    /// Makes a folder, and for the empty path all folders above it. Fine where it exists.
+    /// Creates a folder, and for the empty path all folders above it. An existing folder is not an error.
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// Writes a new file, syncs it and closes it: on `Ok` its bytes survive the loss of power (its name need not).
-    /// Fails where the name exists, so that a temp is never reused.
+    /// Writes a new file, syncs it and closes it: on `Ok` its bytes survive a power failure (its name need not). Fails
+    /// if the name exists, so that a temp's name is never reused.
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// As [`Fs::put_temp`], for a file too large to be held as a whole. On an error of a piece the file is left behind unfinished.
+    /// As [`Fs::put_temp`], for a file that is too large for memory. If a piece is an error, an unfinished file
+    /// remains.
     fn put_pieces<'a>(&'a self, path: &'a str, pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// On `Ok` all names that the folder had when this was called survive the loss of power, and so do names removed from it.
-    /// The empty path includes the way to the store's folder.
+    /// Syncs a folder. On `Ok` all names that the folder had at the call survive a power failure, and so do removals
+    /// from it. The empty path includes the folders above the store's folder.
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// Gives the file `from` the name `to`, at once and whole, if that is free. [`Reason::Exists`] where it is taken,
-    /// [`Reason::Missing`] where there is no `from`. Whether `from` goes on to exist is left open.
+    /// Gives the file `from` the free name `to`, atomically. [`Reason::Exists`] if the name is taken,
+    /// [`Reason::Missing`] if there is no `from`. `from` may or may not exist afterwards.
+    ///
+    /// Known as: atomic publication, exclusive creation (`O_EXCL`).
     fn link_new<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// The names in a folder, in any order.
+    /// Returns the names in a folder, in any order.
     fn list<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<String>, FsError>>;
 
-    /// The bytes of a file, as many of `range` as it has; `None`: all.
+    /// Reads a file, or the part of `range` that the file has; `None` reads all of it.
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>>;
 
-    /// Opens a file whose bytes never change, to be read here and there. What was opened can go on to be read when its name is removed,
-    /// on every system that has such files; elsewhere reading then fails as [`Reason::Missing`].
-    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>>;
+    /// Opens an immutable file for random access. It stays readable after its name is removed, if the system has such
+    /// files. Otherwise reading fails with [`Reason::Missing`].
+    fn open_file<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn RandomAccessFile>, FsError>>;
 
     /// Removes a file.
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>>;
 
-    /// How many bytes a file has; also the cheapest way to ask whether it exists.
+    /// Returns the size of a file in bytes. It is also the cheapest check for existence.
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>>;
 
-    /// Sixteen random bytes, for names that nobody else makes.
+    /// Returns sixteen random bytes, for unique names.
     fn entropy(&self) -> Result<[u8; 16], FsError>;
 
-    /// Comes back after `span`.
+    /// Waits for `span`.
     fn pause(&self, span: Millis) -> BoxFuture<'_, ()>;
 
-    /// Begins work that nobody waits for, if the adapter has where to do it. Else it gives the work back, and the caller does it before it goes
-    /// on.
-    fn background(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
+    /// Starts background work. An adapter without background tasks returns the work, and the caller awaits it.
+    fn spawn(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
         Some(work)
     }
 
-    /// Whether a rule is switched off: what a model switches off to show that the rule is needed. Nothing else ever does.
+    /// Whether a rule is switched off. Only the model does that, to show that the rule is needed.
     #[doc(hidden)]
-    fn skips(&self, _: Rule) -> bool {
+    fn skips_rule(&self, _: Rule) -> bool {
         false
     }
 
-    /// Runs a sequence of calls. An adapter whose calls are costly to start one by one may run it as a whole elsewhere (natively:
-    /// one trip to a blocking thread instead of five), even when the caller has stopped waiting.
+    /// Runs a sequence of calls. An adapter with costly calls may run it as a whole elsewhere, even after the caller
+    /// has stopped waiting. Natively that is one trip to a blocking thread instead of five.
     fn run<S: Sequence>(&self, sequence: S) -> BoxFuture<'_, Result<S::Output, FsError>>
     where
         Self: Sized,
@@ -80,82 +82,82 @@ pub trait Fs: MaybeSync {
     }
 }
 
-/// A file that is open for reading. Reading takes as long as the disk does, and is done where it is asked for: pieces are small.
-pub trait Source: MaybeSync {
-    /// How many bytes it has.
+/// A file that is open for reading. Reads block the calling thread; pieces are small.
+pub trait RandomAccessFile: MaybeSync {
+    /// Returns the size in bytes.
     fn size(&self) -> u64;
 
-    /// `length` bytes from `offset` on; an error where there are fewer.
+    /// Reads `length` bytes from `offset` on; an error if there are fewer.
     fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>, FsError>;
 }
 
-/// A file as it comes to be, piece by piece. None: it is whole.
+/// The contents of a new file, piece by piece.
 pub trait Pieces: MaybeSync {
-    /// The next piece.
+    /// Returns the next piece; `None` at the end.
     fn next(&mut self) -> Option<Result<Vec<u8>, FsError>>;
 }
 
 /// Several calls in order.
 pub trait Sequence: MaybeSync + Sized + 'static {
-    /// What they come to.
+    /// The result of the sequence.
     type Output: MaybeSync + 'static;
 
-    /// Makes the calls on `fs`. It must wait for nothing but `fs`.
+    /// Makes the calls on `fs`. It must not wait for anything else.
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output>;
 }
 
-/// The rules of the protocol, each as far as it can be left out by itself (`mod.rs` has their text).
+/// The checks of the rules that can be switched off one by one (`mod.rs` has the text of the rules).
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
-    /// 1: everyone syncs all folders before its first link or reply.
+    /// 1: each process syncs all folders before its first link or reply.
     SyncFoldersFirst,
-    /// 3: a higher snapshot after reading: start over.
-    LookAgain,
-    /// 3: the snapshot that was read must still be there.
-    BaseStands,
+    /// 3: if a higher snapshot exists after reading, start over.
+    RecheckSnapshots,
+    /// 3: the snapshot that was read must still exist.
+    BaseExists,
     /// 4: snapshots are listed after the temp was written.
     ListAfterTemp,
-    /// 4: our last commit must still be there before we link.
-    HeadStandsBeforeLink,
-    /// 5: what is in doubt is synced before the link.
+    /// 4: the head must still exist before the link.
+    CheckHeadBeforeLink,
+    /// 5: dirty folders are synced before the link.
     SyncBeforeLink,
-    /// 6: after losing a number the expectations are judged again.
-    JudgeAgain,
-    /// 6: after losing a number a new temp is written.
+    /// 6: after a lost number the expectations are checked again.
+    RecheckExpectations,
+    /// 6: after a lost number a new temp is written.
     NewTemp,
     /// 6: the folder is synced before a commit is acknowledged.
     SyncBeforeAcknowledging,
-    /// 7: commits of others are applied before a reply.
+    /// 7: commits of other processes are applied before a reply.
     CatchUpBeforeReply,
-    /// 7: our last commit must still be there before a reply.
-    HeadStandsBeforeReply,
-    /// 7: what is in doubt is synced before a reply.
+    /// 7: the head must still exist before a reply.
+    CheckHeadBeforeReply,
+    /// 7: dirty folders are synced before a reply.
     SyncBeforeReply,
-    /// 8: a higher snapshot stops the one that is being taken.
+    /// 8: a higher snapshot stops the snapshot that is being taken.
     NoLowerSnapshot,
     /// 8: the folder of snapshots is synced before anything is removed.
     SyncSnapshot,
-    /// 8: all temps are removed before any commit is.
+    /// 8: all temps are removed before any commit.
     Fence,
     /// 9: commits are removed in ascending order.
     CommitsAscending,
     /// 9: snapshots are removed after the commits, in ascending order.
     SnapshotsLast,
-    /// 10: who cleans up after another syncs and fences first.
+    /// 10: a process that cleans up after another syncs and removes temps first.
     CleanerFences,
     /// 11: a name is created only once.
     CreateOnce,
-    /// 12: a gap is looked at again before it is called damage.
-    GapLookedAtAgain,
+    /// 12: a gap is read again before it counts as damage.
+    RecheckGap,
 }
 
-/// What kind of file system a folder is on.
+/// The kind of file system that a folder is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It belongs to this machine, or nothing is known against it.
+pub enum FsKind {
+    /// A file system of this machine, or an unknown one.
     Local,
-    /// Other machines write to it too. Its name: `nfs4`, `cifs`.
+    /// A file system that other machines write to as well, by name: `nfs4`, `cifs`.
     Network(String),
 }
 
@@ -163,49 +165,49 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{call} {path}: {why}")]
 pub struct FsError {
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub reason: Reason,
-    /// The call, as a verb for people: `read`, `link`.
+    /// The call, as a verb for messages: `read`, `link`.
     pub call: &'static str,
-    /// Its path.
+    /// The path of the call.
     pub path: String,
-    /// What the system said.
+    /// The message of the system.
     pub why: String,
 }
 
-/// Why a call failed, as far as the protocol makes a difference.
+/// The kinds of failure that the protocol distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// There is nothing of that name.
+    /// The name does not exist.
     Missing,
-    /// The name is taken.
+    /// The name exists already.
     Exists,
-    /// No space, or the quota is used up.
+    /// There is no space, or the quota is used up.
     Full,
-    /// Not permitted.
+    /// The permission is missing.
     Denied,
     /// The file system is mounted read-only.
     ReadOnly,
-    /// A file stands where a folder is needed.
+    /// A part of the path is a file, not a folder.
     NotFolder,
-    /// The file system has no such operation.
+    /// The file system does not have the operation.
     Unsupported,
-    /// Anything else: an I/O error, a runtime that is shutting down. Whether the call had an effect is not known.
+    /// Any other failure, such as an I/O error or a runtime that is shutting down. The effect of the call is unknown.
     Other,
 }
 
 impl FsError {
-    /// Whether it says that there is nothing of that name.
-    pub fn missing(&self) -> bool {
+    /// Whether the name does not exist.
+    pub fn is_missing(&self) -> bool {
         self.reason == Reason::Missing
     }
 }
 
-/// `Ok(None)` where a thing does not exist.
+/// Turns [`Reason::Missing`] into `Ok(None)`.
 pub(super) fn optional<T>(result: Result<T, FsError>) -> Result<Option<T>, FsError> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(e) if e.missing() => Ok(None),
+        Err(e) if e.is_missing() => Ok(None),
         Err(e) => Err(e),
     }
 }

@@ -1,72 +1,88 @@
-//! The store on files: a commit is a file that can be created only once. Native processes (and Node windows, over `node:fs`) share
-//! one directory with no lock files, no locks of the system and nobody in charge.
+//! The file store: collections of documents in one directory that any number of processes read and write at the same
+//! time. Each commit is one immutable file with the next sequence number, created with an operation that fails if the
+//! name exists. There are no lock files, no system locks and no coordinator (`docs/decisions/0001`).
+//! `docs/file-format.md` specifies the files.
+//!
+//! Known as: write-ahead log with a compare-and-swap on the log position.
 //!
 //! ```text
 //! <dir>/runstate.json                    {"format":1,"store":"<uuid>","crc":"…"}
 //! <dir>/commits/0000000000000042.json    see `commit_file.rs`
 //! <dir>/snapshots/0000000000000000.jsonl see `snapshot/`
-//! <dir>/commits/.tmp-<random>            being written; never reused
-//! <dir>/snapshots/.waiting-<random>      somebody asks the others to wait a moment
-//! <dir>/reserve                          space that is given up when the disk is full
+//! <dir>/commits/.tmp-<random>            temp: an unfinished file; its name is never reused
+//! <dir>/snapshots/.waiting-<random>      backoff request: a writer asks the others to pause
+//! <dir>/reserve                          space that is released if the disk is full
 //! ```
 //!
-//! Numbers in names have 16 digits, as many as 2^53 has, so names sort as numbers do. Every file ends in `"crc"`: CRC-32 of
-//! the bytes before its comma. Every commit names the SHA-256 of the file before it (`prev`), the first one through snapshot 0 that of
-//! runstate.json: the history is a hash chain from the store's identity on, and `sha256sum` can check it.
+//! Numbers in names have 16 digits, as 2^53 does, so names sort as numbers. Every file ends in `"crc"`: the CRC-32 of
+//! the bytes before its comma. Every commit contains the SHA-256 of the file before it (`prev`). The first commit
+//! contains that of runstate.json, by way of snapshot 0. The history is thus a hash chain that starts at the store's
+//! identity and that `sha256sum` can check.
 //!
-//! Members that this version does not know are ignored; operations it does not know are damage. A format that needs more
-//! than that has a greater number in runstate.json, and is then read as far as it is understood and never written.
+//! Unknown members are ignored; an unknown operation is damage. A format that needs more than that has a greater number
+//! in runstate.json. This version reads such a store as far as possible and never writes to it.
 //!
 //! # The rules
 //!
-//! `put_new(name, bytes)`: write a temp, sync it, `link` it to its name (which fails if the name exists), remove the temp. State = the
-//! highest snapshot S, then commits S+1, S+2, … without a gap. Comments and tests name the rules by number.
+//! `put_new(name, bytes)`: write a temp, sync it, `link` it to its name (which fails if the name exists), remove the
+//! temp. State = the snapshot with the highest number S, then commits S+1, S+2, … until one is missing. L is the last
+//! commit that a process has applied. Folders are *dirty* if their names may not survive a power failure. Comments and
+//! tests use the numbers of the rules.
 //!
-//! 1. **Create**: make the folders, put runstate.json, sync, put snapshot 0. Everyone syncs all folders, the way to them included, before its
-//!    first link or reply.
-//! 2. **Open**: list snapshots, read the highest S (vanished: start over), apply S+1… until one is missing. What this rests on may not
-//!    be synced: we are *dirty*.
-//! 3. List snapshots again: a higher one: start over. Then S must still be there, else start over.
-//! 4. **Commit**: write a new temp, sync, close; *then* list snapshots: one higher than our last commit L: drop the temp and read anew.
-//!    Commit L (or the snapshot it came from) must still be there and be ours, else read anew: what empties the folder or puts a copy back
-//!    after this takes our temp along.
-//! 5. If dirty, sync the folders.
-//! 6. Link to commits/L+1. The temp is gone: not committed, back to 4. The name exists: read it, apply, judge again, back to 4 with a new
-//!    temp. Linked: sync the folder, acknowledge. Where that sync fails, or the link in a way that says nothing: the outcome is unknown.
-//! 7. **Read or reply without a commit**: apply L+1… until one is missing; *then* commit L must still be there and be ours, or,
-//!    where L is the snapshot it came from, that one be ours and none higher (it goes after the commits behind it); else read anew; if
-//!    dirty, sync; reply.
-//! 8. **Snapshot N**: write the temp, list (a higher one: stop), link, *always* sync the folder; then remove *all* temps: a sleeper whose
-//!    temp is gone cannot link any more.
-//! 9. Then remove commits below N in ascending order, then snapshots below N. Nothing else is ever removed.
-//! 10. Whoever cleans up, after a crash too, does 8's sync and sweep first.
-//! 11. `link` is by path: never an unnamed temp, never created in place, where a torn file would block its number for ever. Where hard links
-//!     are missing: rename without replacing. Where neither is there, or other machines write too: refused, or `?single_process`.
-//! 12. A gap is damage only if, after a later commit was seen, S+1… is still missing when read again and no newer snapshot is there. The
-//!     store is then read-only and says where.
+//! 1. **Create**: make the folders, sync them, put runstate.json, sync again, put snapshot 0. Every process syncs all
+//!    folders, and the folders above them, before its first link or reply.
+//! 2. **Open**: list the snapshots, open the highest one, S, and apply S+1, … until one is missing. If the snapshot
+//!    vanished, start over. All folders count as dirty afterwards.
+//! 3. **Validate the open**: list the snapshots again and start over if a higher one exists. Snapshot S must still
+//!    exist, else start over.
+//! 4. **Prepare a commit**: write a new temp, sync and close it, *then* list the snapshots. If one is higher than L,
+//!    drop the temp and reload. Commit L (or the snapshot that the state came from) must still exist and be the same
+//!    file, else reload. A folder that is emptied or restored from a copy after this check has lost the temp too.
+//! 5. **Sync dependencies**: if folders are dirty, sync them before the link.
+//! 6. **Commit**: link the temp to commits/L+1, sync the folder, acknowledge. If the temp is gone, nothing is
+//!    committed: back to 4. If the name exists, another writer was first: apply its commit, check all expectations
+//!    again, back to 4 with a new temp. If the sync fails, or the link fails without a clear result, the outcome is
+//!    unknown.
+//! 7. **Read**, or reply without a commit: apply L+1, … until one is missing, *then* check that commit L still exists
+//!    and is the same file. If L is the base, check that snapshot instead, and that no higher one exists: a snapshot is
+//!    removed after the commits behind it. Otherwise reload. Sync dirty folders; reply.
+//! 8. **Snapshot N**: write a temp, list the snapshots (stop if one is higher), link it, *always* sync the folder, then
+//!    remove *all* temps. A writer that was paused since before the snapshot has lost its temp and cannot link any
+//!    more.
+//! 9. **Truncate**: remove commits below N in ascending order, then snapshots below N. Nothing else is ever removed.
+//! 10. **Clean up after others**: a process that finishes an interrupted clean-up does the sync and the temp removal of
+//!     8 first.
+//! 11. **Create once**: `link` is by path, from a complete temp. An unnamed temp, or a file written in place, could
+//!     leave a torn file that blocks its number for ever. If hard links are missing, a rename that does not replace is
+//!     used. If neither exists, or other machines write too, the store is refused unless the URL has `?single_process`.
+//! 12. **Gap**: a missing commit is damage only if a later one was seen, a second read misses it too, and no newer
+//!     snapshot exists. The store is then read-only and names the file.
 //!
-//! Commits that wait while one is under way go out together in the next file. Who loses a number again and again asks the others to
-//! wait (`courtesy`). 1 MiB is kept in reserve for a full disk (`reserve`).
+//! Commits that wait while one is written go into the next file together (group commit). A writer that repeatedly loses
+//! the race for a sequence number creates a backoff request (`contention.rs`). 1 MiB is reserved for a full disk
+//! (`reserve.rs`).
 //!
-//! The rules are searched exhaustively in a model (`tests/model/`), with sleepers, kills and power loss, and without each of them in turn.
-//! What goes wrong without one is found there, but for three that other rules cover: 3 (by 4, 7 and 12, as long as commit N stays), stopping
-//! at a higher snapshot in 8, and the place of snapshots in 9.
+//! An exhaustive search checks the rules over the production code (`tests/model/`, `docs/decisions/0002`), with paused
+//! and killed processes and power failures. It also runs with each rule switched off and then finds a violation, except
+//! for checks that other rules cover. These are both checks of 3, the check for a higher snapshot in 8, and the order
+//! of snapshots in 9. Rules 4, 7 and 12 cover 3, as long as commit N stays.
 //!
-//! By file: `open` and `load` (1 to 3, 12), `writing` (4 to 6, groups), `steps` (the calls of 4 to 7), `reading` (7), `cleaning` (8 to 10),
-//! `log` (the state), `feed` (changes), `fs` and `native` (calls).
+//! By file: `open` and `load` (1 to 3, 12), `group_commit` (4 to 6), `protocol` (the calls of 4 to 7), `reading` (7),
+//! `compaction` (8 to 10), `native` and `node` (11), `commit_log` (the state), `feed` (changes), `fs` (the calls).
 
 pub mod check;
-mod cleaning;
 mod commit_file;
-mod courtesy;
+mod commit_log;
+mod compaction;
+mod contention;
+mod error_mapping;
 #[cfg(any(test, feature = "testing"))]
 pub mod fault;
-mod faults;
 mod feed;
 mod format;
 pub mod fs;
+mod group_commit;
 mod load;
-mod log;
 #[cfg(any(target_os = "linux", all(feature = "wasm", target_family = "wasm")))]
 mod mounts;
 #[cfg(not(target_family = "wasm"))]
@@ -75,14 +91,12 @@ mod native;
 mod node;
 mod open;
 mod port;
+mod protocol;
 mod reading;
-mod reserve;
 #[doc(hidden)]
 pub mod snapshot;
-mod steps;
 #[cfg(test)]
 mod tests;
-mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,47 +105,49 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_lock::Mutex;
 use event_listener::Event;
 
-use self::courtesy::Courtesy;
-use self::faults::unavailable;
-use self::format::{FORMAT, Identity};
+use self::commit_log::CommitLog;
+use self::contention::Contention;
+use self::error_mapping::map_fs_error;
+use self::format::{FORMAT, StoreIdentity};
 use self::fs::{Fs, FsError};
-use self::load::Load;
-use self::log::Log;
-use self::open::Prepare;
-use self::writing::Queue;
-use crate::store::{Error, Limits};
+use self::group_commit::CommitWorkQueue;
+use self::load::LoadStore;
+use self::open::OpenOrCreate;
+use crate::store::{BatchLimits, StoreError};
 
-pub use cleaning::Compacted;
+pub use compaction::CompactionResult;
 #[cfg(not(target_family = "wasm"))]
 pub use native::NativeFs;
 #[cfg(all(feature = "wasm", target_family = "wasm"))]
 pub use node::{NodeFiles, NodeFs};
 
-/// How a file store is opened.
+/// Options for opening a file store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The user promises that only this process uses the store: then it may stand on a network file system, or where a file cannot
-    /// be created only once.
+pub struct FileStoreOptions {
+    /// Only this process uses the store. The store may then be on a network file system, or where exclusive file
+    /// creation is missing.
     pub single_process: bool,
-    /// Where there is no store none is made: [`Error::Unavailable`].
-    pub existing: bool,
-    /// Bytes kept in reserve, which are given up when the disk is full, so that deleting still works. 1 MiB unless told.
+    /// A missing store is an error, [`StoreError::Unavailable`]; it is not created.
+    pub must_exist: bool,
+    /// Size of the reserve in bytes. The reserve is released if the disk is full, so that deletions can still commit.
+    /// Default: 1 MiB.
     pub reserve_bytes: u64,
-    /// When a snapshot is taken.
+    /// When to take a snapshot automatically.
     pub snapshots: SnapshotPolicy,
 }
 
-/// When a snapshot is taken by itself: once the commits since the last one weigh more than it, and are so many or so large.
+/// Condition for an automatic snapshot: the commits since the last one are larger than it, and reach one of these
+/// limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotPolicy {
-    /// At least so many commit files, or
+    /// Number of commit files.
     pub files: u64,
-    /// at least so many bytes of them.
+    /// Bytes of all commit files.
     pub bytes: u64,
 }
 
 impl SnapshotPolicy {
-    /// Only when asked.
+    /// No automatic snapshots.
     pub const NEVER: Self = Self { files: u64::MAX, bytes: u64::MAX };
 }
 
@@ -141,35 +157,35 @@ impl Default for SnapshotPolicy {
     }
 }
 
-impl Default for Options {
+impl Default for FileStoreOptions {
     fn default() -> Self {
         Self {
             single_process: false,
-            existing: false,
+            must_exist: false,
             reserve_bytes: 1024 * 1024,
             snapshots: SnapshotPolicy::default(),
         }
     }
 }
 
-impl Options {
-    /// Reads what stands after the `?` of a store's URL.
+impl FileStoreOptions {
+    /// Parses the query of a store URL, the text after the `?`.
     ///
     /// ```
-    /// use runstate::store::file::Options;
-    /// assert!(Options::from_query("single_process").unwrap().single_process);
-    /// assert!(Options::from_query("single_proces").unwrap_err().to_string().contains("single_process"));
+    /// use runstate::store::file::FileStoreOptions;
+    /// assert!(FileStoreOptions::from_query("single_process").unwrap().single_process);
+    /// assert!(FileStoreOptions::from_query("single_proces").unwrap_err().to_string().contains("single_process"));
     /// ```
-    pub fn from_query(query: &str) -> Result<Self, Error> {
+    pub fn from_query(query: &str) -> Result<Self, StoreError> {
         let mut options = Self::default();
         for part in query.split('&').filter(|part| !part.is_empty()) {
             match part {
                 "single_process" | "single_process=true" => options.single_process = true,
                 "single_process=false" => options.single_process = false,
                 other => {
-                    return Err(Error::Unsupported {
+                    return Err(StoreError::Unsupported {
                         what: format!("the option `{other}`"),
-                        by: "the file store; it knows single_process".to_owned(),
+                        by: "the file store. Its only option is single_process".to_owned(),
                     });
                 }
             }
@@ -178,60 +194,61 @@ impl Options {
     }
 }
 
-/// A store in a directory, over the calls `F`. Any number of handles, in any number of processes, may be open on one directory.
+/// A store in a directory, over the file system `F`. Any number of handles, in any number of processes, may be open on
+/// one directory.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::store::Error> {
-/// use runstate::store::{Store, file::{FileStore, Options}};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), runstate::store::StoreError> {
+/// use runstate::store::{Store, file::{FileStore, FileStoreOptions}};
 /// let folder = tempfile::tempdir().unwrap();
-/// let store = FileStore::open(folder.path(), Options::default()).await?;
+/// let store = FileStore::open(folder.path(), FileStoreOptions::default()).await?;
 /// assert!(store.capabilities().durable);
 /// # Ok(()) }
 /// ```
 pub struct FileStore<F> {
-    inner: Arc<Inner<F>>,
+    inner: Arc<FileStoreInner<F>>,
 }
 
-/// What a handle and the work it does in the background share.
-struct Inner<F> {
+/// State shared by a handle and its background work.
+struct FileStoreInner<F> {
     fs: F,
-    identity: Identity,
-    options: Options,
-    /// Who has it commits or catches up; all others only read what is known.
-    turn: Mutex<()>,
-    log: RwLock<Log>,
-    queue: Queue,
-    courtesy: Courtesy,
-    /// Who has it takes a snapshot or cleans up.
-    snapshotting: Arc<Mutex<()>>,
+    identity: StoreIdentity,
+    options: FileStoreOptions,
+    /// Serializes commits and catching up. Other readers only use the state in memory.
+    write_lock: Mutex<()>,
+    log: RwLock<CommitLog>,
+    queue: CommitWorkQueue,
+    contention: Contention,
+    /// Serializes snapshots and clean-up.
+    snapshot_lock: Arc<Mutex<()>>,
     changed: Event,
     closed: AtomicBool,
 }
 
 impl<F: Fs + 'static> FileStore<F> {
-    /// Opens a store over these calls, as `open` does on the files of the machine.
-    pub async fn open_on(fs: F, options: Options) -> Result<Self, Error> {
+    /// Opens a store over this file system. `FileStore::open` does the same on the files of this machine.
+    pub async fn open_on(fs: F, options: FileStoreOptions) -> Result<Self, StoreError> {
         let root = fs.root();
-        let io = |e: FsError| unavailable(&e, &root);
-        let identity = fs.run(Prepare { options: options.clone() }).await.map_err(io)??;
-        let load = Load { identity: identity.clone(), limits: Limits::default(), known: None };
+        let io = |e: FsError| map_fs_error(&e, &root);
+        let identity = fs.run(OpenOrCreate { options: options.clone() }).await.map_err(io)??;
+        let load = LoadStore { identity: identity.clone(), limits: BatchLimits::default(), known: None };
         let mut loaded = fs.run(load).await.map_err(io)??;
-        let newer = (identity.format > FORMAT).then(|| Error::NewerVersion {
+        let newer = (identity.format > FORMAT).then(|| StoreError::NewerVersion {
             what: format!("the store at {root}"),
             found: identity.format,
             supported: FORMAT,
         });
-        // What a newer format did differently is not damage.
+        // Differences of a newer format are not damage.
         loaded.damage = loaded.damage.filter(|_| newer.is_none());
-        let inner = Inner {
+        let inner = FileStoreInner {
             fs,
             identity,
             options,
-            turn: Mutex::new(()),
-            log: RwLock::new(Log::new(loaded, newer)),
-            queue: Queue::default(),
-            courtesy: Courtesy::default(),
-            snapshotting: Arc::default(),
+            write_lock: Mutex::new(()),
+            log: RwLock::new(CommitLog::new(loaded, newer)),
+            queue: CommitWorkQueue::default(),
+            contention: Contention::default(),
+            snapshot_lock: Arc::default(),
             changed: Event::new(),
             closed: AtomicBool::new(false),
         };
@@ -239,40 +256,40 @@ impl<F: Fs + 'static> FileStore<F> {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The store's id: the same in every process, another one in every store; copies of a store share it.
+    /// Returns the id of the store. It is the same in every process, and a copy of a store has the same id.
     pub fn id(&self) -> &str {
         &self.inner.identity.store
     }
 
-    fn log(&self) -> RwLockReadGuard<'_, Log> {
+    fn log(&self) -> RwLockReadGuard<'_, CommitLog> {
         self.inner.log()
     }
 }
 
-impl<F: Fs> Inner<F> {
-    fn log(&self) -> RwLockReadGuard<'_, Log> {
-        // Changes to it cannot be left half done, so a panic elsewhere says nothing about it.
+impl<F: Fs> FileStoreInner<F> {
+    fn log(&self) -> RwLockReadGuard<'_, CommitLog> {
+        // The log is changed in one step each time, so a panic elsewhere cannot leave it inconsistent.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_mut(&self) -> RwLockWriteGuard<'_, Log> {
+    fn log_mut(&self) -> RwLockWriteGuard<'_, CommitLog> {
         self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn io(&self) -> impl Fn(FsError) -> Error {
-        |e| unavailable(&e, &self.fs.root())
+    fn fs_error_mapper(&self) -> impl Fn(FsError) -> StoreError {
+        |e| map_fs_error(&e, &self.fs.root())
     }
 
-    fn usable(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
     }
 }
 
-/// What follows after catching up.
+/// The purpose of catching up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// A commit, which syncs by itself before it links (rule 5).
+enum RefreshPurpose {
+    /// A commit, which syncs dirty folders itself before its link (rule 5).
     Commit,
-    /// A reply without a commit (rule 7).
+    /// A reply without a commit (rule 7), which needs the folders synced.
     Reply,
 }

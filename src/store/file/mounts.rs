@@ -1,12 +1,12 @@
-//! The kind of file system a folder is on, from the kernel's table of mounts: unlike the numbers of statfs it has the name that
-//! people know, and tells `fuse.sshfs` from a local file system in user space.
+//! Finds the kind of file system of a folder in the kernel's mount table. Unlike the numbers of `statfs`, the table has
+//! well-known names, and distinguishes `fuse.sshfs` from a local file system in user space.
 
 use std::path::Path;
 
-use crate::store::file::fs::Kind;
+use crate::store::file::fs::FsKind;
 
-/// File systems that other machines write to as well. Their caches make rules 3, 4 and 7 (what is listed after a write was
-/// made after it) untrue.
+/// File systems that other machines write to as well. Their caches break rules 3, 4 and 7, which need that a list after
+/// a write is current.
 const NETWORK: &[&str] = &[
     "nfs",
     "nfs4",
@@ -40,23 +40,23 @@ const NETWORK: &[&str] = &[
     "fuse.vmhgfs-fuse",
 ];
 
-/// The kind of file system that `path`, absolute and without links in it, is on by `table`, the text of `/proc/self/mountinfo`.
-/// Where that is empty or says nothing of the path nothing is held against it: the link itself decides then.
-pub fn kind_in(table: &str, path: &Path) -> Kind {
+/// Returns the kind of file system that `path` is on. `path` is absolute and has no symbolic links; `table` is the text
+/// of `/proc/self/mountinfo`. Without an entry for the path it counts as local: the link itself decides then.
+pub fn fs_kind_from_mounts(table: &str, path: &Path) -> FsKind {
     let mut nearest: Option<(usize, &str)> = None;
     for line in table.lines() {
         // 36 35 98:0 / /mnt rw,noatime shared:1 - ext3 /dev/root rw
         let Some((before, after)) = line.split_once(" - ") else { continue };
         let (Some(point), Some(name)) = (before.split(' ').nth(4), after.split(' ').next()) else { continue };
         let point = unescape(point);
-        // Of two mounts on one point the later hides the earlier.
+        // Of two mounts on one point, the later one hides the earlier one.
         if path.starts_with(&point) && nearest.is_none_or(|(length, _)| point.len() >= length) {
             nearest = Some((point.len(), name));
         }
     }
     match nearest {
-        Some((_, name)) if NETWORK.contains(&name) => Kind::Network(name.to_owned()),
-        _ => Kind::Local,
+        Some((_, name)) if NETWORK.contains(&name) => FsKind::Network(name.to_owned()),
+        _ => FsKind::Local,
     }
 }
 
@@ -80,12 +80,12 @@ mod tests {
 
     #[test]
     fn the_nearest_mount_names_the_kind() {
-        let kind = |path: &str| kind_in(TABLE, Path::new(path));
-        assert_eq!(kind("/srv/store"), Kind::Local);
-        assert_eq!(kind("/home/ann/store"), Kind::Network("nfs4".into()));
-        assert_eq!(kind("/home/ann/my disk/store"), Kind::Local);
-        assert_eq!(kind("/homestead"), Kind::Local, "a prefix of the text is not a folder above");
-        assert_eq!(kind("/mnt/b/c"), Kind::Network("fuse.sshfs".into()));
-        assert_eq!(kind("/over/x"), Kind::Local, "the later mount hides the earlier");
+        let kind = |path: &str| fs_kind_from_mounts(TABLE, Path::new(path));
+        assert_eq!(kind("/srv/store"), FsKind::Local);
+        assert_eq!(kind("/home/ann/store"), FsKind::Network("nfs4".into()));
+        assert_eq!(kind("/home/ann/my disk/store"), FsKind::Local);
+        assert_eq!(kind("/homestead"), FsKind::Local, "a prefix of the text is not a folder above");
+        assert_eq!(kind("/mnt/b/c"), FsKind::Network("fuse.sshfs".into()));
+        assert_eq!(kind("/over/x"), FsKind::Local, "the later mount hides the earlier");
     }
 }

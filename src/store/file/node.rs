@@ -1,8 +1,9 @@
-//! The file store's calls on `node:fs`: VS Code's extension host and plain Node share a directory with native processes. What Node is
-//! asked for stands in `node/files.rs`; the rules are the same as natively, but that Node cannot rename without replacing.
+//! The file system of Node, over `node:fs`: the extension host of VS Code and plain Node share a directory with native
+//! processes. `pkg/src/node/files.ts` makes the calls of Node. The rules are the same as natively, but Node has no
+//! rename that does not replace.
 
+mod binding;
 mod file;
-mod files;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -16,97 +17,105 @@ use futures_timer::Delay;
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 
-use self::file::File;
-use self::files::{Mounts, count};
-use super::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
-use super::mounts::kind_in;
+use self::binding::{Mounts, from_js_number};
+use self::file::NodeFile;
+use super::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason};
+use super::mounts::fs_kind_from_mounts;
 use crate::marker::BoxFuture;
 use crate::time::Millis;
 
-pub use self::files::NodeFiles;
+pub use self::binding::NodeFiles;
 
 thread_local! {
-    /// The files of this host, as `crypto` and `setTimeout` are its others; a page has none.
+    /// The file calls of this host, a global like `crypto` and `setTimeout`; a page has none.
     static FILES: RefCell<Option<NodeFiles>> = const { RefCell::new(None) };
 }
 
-/// The files of the Node process that this WebAssembly runs in.
+/// The file system of the Node process that this WebAssembly runs in.
 #[derive(Clone, Debug)]
 pub struct NodeFs {
     files: NodeFiles,
     root: String,
     single_process: bool,
-    /// Learnt from the first refusal: hard links are missing here.
+    /// Set after the first refusal: this file system has no hard links.
     no_links: Cell<bool>,
 }
 
 impl NodeFs {
-    /// Tells where the calls of all later stores go: the object of `pkg/src/node/files.ts`.
-    pub fn provide(files: Option<NodeFiles>) {
+    /// Sets the file calls of all later stores: the object of `pkg/src/node/files.ts`.
+    pub fn set_host_files(files: Option<NodeFiles>) {
         FILES.set(files);
     }
 
-    /// The files under `root`; `None` in a host that has provided none, such as a page. With `single_process` the caller promises
-    /// that nobody else uses the store meanwhile, and a store can then stand where files cannot be linked.
+    /// Returns the file system under `root`, or `None` in a host without files, such as a page. With `single_process`
+    /// the caller promises that no other process uses the store. The store then works without hard links.
     pub fn new(root: impl Into<String>, single_process: bool) -> Option<Self> {
         let files = FILES.with_borrow(Clone::clone)?;
         Some(Self { files, root: root.into(), single_process, no_links: Cell::new(false) })
     }
 
-    fn at(&self, path: &str) -> String {
+    fn full_path(&self, path: &str) -> String {
         if path.is_empty() { self.root.clone() } else { format!("{}/{path}", self.root.trim_end_matches('/')) }
     }
 
-    fn fail(&self, call: &'static str, path: &str) -> impl FnOnce(JsValue) -> FsError {
-        let path = self.at(path);
-        move |e| failure(&e, call, path)
+    fn fs_error(&self, call: &'static str, path: &str) -> impl FnOnce(JsValue) -> FsError {
+        let path = self.full_path(path);
+        move |e| fs_error_from_js(&e, call, path)
     }
 
-    /// Rule 11: a link where there are links. Where there are none Node has no rename that refuses to replace; so only a process that is
-    /// promised to be alone goes on.
+    /// Rule 11: a hard link. Node has no rename that does not replace, so without hard links only a single process may
+    /// continue.
+    ///
+    /// Known as: exclusive creation (`O_EXCL`); atomic publication (`linkat`).
     async fn link(&self, from: &str, to: &str) -> Result<(), FsError> {
-        let (source, target) = (self.at(from), self.at(to));
+        let (source, target) = (self.full_path(from), self.full_path(to));
         if !self.no_links.get() {
             let refused = match self.files.link(&source, &target) {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };
-            if !links_are_missing(&refused) {
-                return Err(failure(&refused, "link", target));
+            if !is_link_unsupported(&refused) {
+                return Err(fs_error_from_js(&refused, "link", target));
             }
             if !self.single_process {
-                return Err(FsError { reason: Reason::Unsupported, ..failure(&refused, "link", target) });
+                return Err(FsError { reason: Reason::Unsupported, ..fs_error_from_js(&refused, "link", target) });
             }
         }
         match self.size(to).await {
-            // Nobody else is here, so nobody can take the name between the question and the rename.
-            Err(e) if e.missing() => {}
+            // No other process uses the store, so no name can be taken between the check and the rename.
+            Err(e) if e.is_missing() => {}
             Ok(_) => {
-                let why = "the name is taken".to_owned();
+                let why = "the name exists".to_owned();
                 return Err(FsError { reason: Reason::Exists, call: "link", path: target, why });
             }
             Err(e) => return Err(FsError { call: "link", ..e }),
         }
-        self.files.rename(&source, &target).await.map_err(self.fail("link", to))?;
+        self.files.rename(&source, &target).await.map_err(self.fs_error("link", to))?;
         self.no_links.set(true);
         Ok(())
     }
 
-    /// A file that is written whole or left behind unfinished.
+    /// Writes and syncs a new file. After an error an unfinished file remains.
     async fn write_pieces(
         &self,
         path: &str,
         pieces: impl Iterator<Item = Result<Cow<'_, [u8]>, FsError>>,
     ) -> Result<(), FsError> {
-        let file = File::new(self.files.create(&self.at(path)).map_err(self.fail("write", path))?, self.at(path));
+        let file = NodeFile::new(
+            self.files.create(&self.full_path(path)).map_err(self.fs_error("write", path))?,
+            self.full_path(path),
+        );
         for piece in pieces {
             file.write(&piece?).await?;
         }
         file.sync().await
     }
 
-    fn open(&self, path: &str) -> Result<File, FsError> {
-        Ok(File::new(self.files.open(&self.at(path)).map_err(self.fail("open", path))?, self.at(path)))
+    fn open(&self, path: &str) -> Result<NodeFile, FsError> {
+        Ok(NodeFile::new(
+            self.files.open(&self.full_path(path)).map_err(self.fs_error("open", path))?,
+            self.full_path(path),
+        ))
     }
 }
 
@@ -115,16 +124,18 @@ impl Fs for NodeFs {
         self.root.clone()
     }
 
-    fn kind(&self) -> BoxFuture<'_, Result<Kind, FsError>> {
+    fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>> {
         Box::pin(async move {
-            let mounts = self.files.mounts(&self.root).await.map_err(self.fail("look at", ""))?;
+            let mounts = self.files.mounts(&self.root).await.map_err(self.fs_error("look at", ""))?;
             let mounts: Mounts = mounts.unchecked_into();
-            Ok(kind_in(&mounts.table(), Path::new(&mounts.at())))
+            Ok(fs_kind_from_mounts(&mounts.table(), Path::new(&mounts.at())))
         })
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(async move { self.files.make_folder(&self.at(path)).await.map_err(self.fail("make folder", path)) })
+        Box::pin(async move {
+            self.files.make_folder(&self.full_path(path)).await.map_err(self.fs_error("make folder", path))
+        })
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
@@ -137,8 +148,8 @@ impl Fs for NodeFs {
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
         Box::pin(async move {
-            let synced = self.files.sync_folder(&self.at(path), path.is_empty()).await;
-            synced.map_err(self.fail("sync folder", path))
+            let synced = self.files.sync_folder(&self.full_path(path), path.is_empty()).await;
+            synced.map_err(self.fs_error("sync folder", path))
         })
     }
 
@@ -147,7 +158,7 @@ impl Fs for NodeFs {
     }
 
     fn list<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<String>, FsError>> {
-        Box::pin(async move { self.files.list(&self.at(path)).map_err(self.fail("list", path)) })
+        Box::pin(async move { self.files.list(&self.full_path(path)).map_err(self.fs_error("list", path)) })
     }
 
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>> {
@@ -157,28 +168,30 @@ impl Fs for NodeFs {
         })
     }
 
-    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
+    fn open_file<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn RandomAccessFile>, FsError>> {
         Box::pin(async move {
             #[allow(
                 clippy::arc_with_non_send_sync,
                 reason = "the port shares sources by Arc; here they stay on one thread"
             )]
             let source = Arc::new(self.open(path)?);
-            Ok(source as Arc<dyn Source>)
+            Ok(source as Arc<dyn RandomAccessFile>)
         })
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(async move { self.files.remove(&self.at(path)).map_err(self.fail("remove", path)) })
+        Box::pin(async move { self.files.remove(&self.full_path(path)).map_err(self.fs_error("remove", path)) })
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
-        Box::pin(async move { self.files.size(&self.at(path)).map(count).map_err(self.fail("look at", path)) })
+        Box::pin(async move {
+            self.files.size(&self.full_path(path)).map(from_js_number).map_err(self.fs_error("look at", path))
+        })
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
         let mut bytes = [0; 16];
-        files::random_values(&mut bytes).map_err(self.fail("ask for randomness", ""))?;
+        binding::random_values(&mut bytes).map_err(self.fs_error("generate random bytes", ""))?;
         Ok(bytes)
     }
 
@@ -186,19 +199,19 @@ impl Fs for NodeFs {
         Box::pin(Delay::new(Duration::from_millis(u64::try_from(span.0).unwrap_or(0))))
     }
 
-    fn background(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
+    fn spawn(&self, work: BoxFuture<'static, ()>) -> Option<BoxFuture<'static, ()>> {
         wasm_bindgen_futures::spawn_local(work);
         None
     }
 }
 
-fn failure(e: &JsValue, call: &'static str, path: String) -> FsError {
+fn fs_error_from_js(e: &JsValue, call: &'static str, path: String) -> FsError {
     let text = |name: &str| Reflect::get(e, &name.into()).ok().and_then(|value| value.as_string());
     let why = text("message").or_else(|| e.as_string()).unwrap_or_else(|| format!("{e:?}"));
     FsError { reason: text("code").map_or(Reason::Other, |code| reason(&code)), call, path, why }
 }
 
-/// What a code of Node means; as `native.rs` reads the errors of std.
+/// Maps an error code of Node, as `native.rs` maps the errors of `std`.
 fn reason(code: &str) -> Reason {
     match code {
         "ENOENT" => Reason::Missing,
@@ -212,9 +225,9 @@ fn reason(code: &str) -> Reason {
     }
 }
 
-/// Whether a link failed because the file system has none. vfat says "not permitted" of a file that is our own, and Windows
-/// reports an unknown function on exFAT, which Node takes for an operation on a folder.
-fn links_are_missing(e: &JsValue) -> bool {
+/// Whether a link failed because the file system has no hard links. vfat returns "not permitted" for the user's own
+/// file. Windows reports an unknown function on exFAT, which Node maps to an operation on a folder.
+fn is_link_unsupported(e: &JsValue) -> bool {
     let code = Reflect::get(e, &"code".into()).ok().and_then(|code| code.as_string());
     matches!(code.as_deref(), Some("EPERM" | "ENOTSUP" | "EOPNOTSUPP" | "ENOSYS" | "EISDIR"))
 }

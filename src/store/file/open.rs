@@ -1,98 +1,98 @@
-//! Finding or making a store's folder: rule 1, and everything that a folder can be besides a store. What it holds is read in
-//! `load.rs`.
+//! Finds or creates the folder of a store (rule 1), and refuses folders that are something else. `load.rs` reads its
+//! contents.
 
-use super::faults::{refused, unavailable};
+use super::error_mapping::{map_fs_error, map_write_error};
 use super::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, RESERVE, SNAPSHOTS, commit_seq, new_identity, read_identity, snapshot_path,
-    snapshot_seq,
+    COMMITS, FORMAT, IDENTITY, RESERVE, SNAPSHOTS, StoreIdentity, commit_seq, new_identity_bytes, read_identity,
+    snapshot_path, snapshot_seq,
 };
-use super::fs::{Fs, FsError, Kind, Reason, Sequence, optional};
-use super::snapshot::{self, Header};
-use super::steps::{highest_snapshot, put_new, sync_all};
-use super::{Options, reserve};
+use super::fs::{Fs, FsError, FsKind, Reason, Sequence, optional};
+use super::protocol::{highest_snapshot, put_new, sync_all};
+use super::snapshot::{self, SnapshotHeader};
+use super::{FileStoreOptions, compaction};
 use crate::marker::BoxFuture;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::tables::Tables;
 
-/// What systems and file managers leave in a folder; a folder with nothing else counts as empty.
-const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
+/// Names that operating systems and file managers create. A folder with nothing else counts as empty.
+const IGNORED_NAMES: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"];
 
-/// How often a store may appear and vanish while it is opened.
+/// Attempts to open a store that appears and vanishes meanwhile.
 const ATTEMPTS: usize = 100;
 
-/// Makes the store where there is none, and says which one it is.
-pub struct Prepare {
-    /// What the user said of the store.
-    pub options: Options,
+/// Reads the identity of the store, and creates the store if there is none (rule 1).
+pub struct OpenOrCreate {
+    /// Options of the store.
+    pub options: FileStoreOptions,
 }
 
-impl Sequence for Prepare {
-    type Output = Result<Identity, Error>;
+impl Sequence for OpenOrCreate {
+    type Output = Result<StoreIdentity, StoreError>;
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
             let root = fs.root();
-            let kind = fs.kind().await.map_err(|e| unavailable(&e, &root))?;
-            if let (Kind::Network(name), false) = (kind, self.options.single_process) {
-                return Err(Error::Unsupported {
+            let kind = fs.kind().await.map_err(|e| map_fs_error(&e, &root))?;
+            if let (FsKind::Network(name), false) = (kind, self.options.single_process) {
+                return Err(StoreError::Unsupported {
                     what: format!("the network file system {name} (of {root})"),
-                    by: "the file store: other machines see changes late. Put the store on a local disk, or, if one \
-                         process alone uses it, add ?single_process to its URL"
+                    by: "the file store: other machines see changes late. Put the store on a local disk, or, if only \
+                         one process uses it, add ?single_process to its URL"
                         .to_owned(),
                 });
             }
             for _ in 0..ATTEMPTS {
-                let found = optional(fs.read(IDENTITY, None).await).map_err(|e| unavailable(&e, &root))?;
+                let found = optional(fs.read(IDENTITY, None).await).map_err(|e| map_fs_error(&e, &root))?;
                 match found {
                     Some(bytes) => {
                         let identity = read_identity(&bytes, &format!("{root}/{IDENTITY}"))?;
-                        first_snapshot(fs, &identity).await?;
+                        ensure_first_snapshot(fs, &identity).await?;
                         if identity.format <= FORMAT {
-                            reserve::keep(fs, self.options.reserve_bytes).await;
+                            compaction::ensure_reserve(fs, self.options.reserve_bytes).await;
                         }
                         return Ok(identity);
                     }
-                    None => create(fs, &root, self.options.existing).await?,
+                    None => create(fs, &root, self.options.must_exist).await?,
                 }
             }
-            Err(Error::Corrupt {
+            Err(StoreError::Corrupt {
                 at: format!("{root}/{IDENTITY}"),
-                why: "its name is taken, and leads nowhere".to_owned(),
+                why: "the name exists, but there is no file; remove a broken symbolic link".to_owned(),
             })
         })
     }
 }
 
-pub fn no_store(root: &str) -> Error {
-    Error::Unavailable {
+pub fn no_store(root: &str) -> StoreError {
+    StoreError::Unavailable {
         what: format!("there is no store at {root}"),
-        why: "nothing was made; name the folder of a store, or load or run a program to make one".to_owned(),
+        why: "nothing was created. Name the folder of a store, or load or run a program to create one".to_owned(),
     }
 }
 
-/// Makes the folders and runstate.json, unless the folder is something else or only an existing store will do.
-async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> {
-    let names = optional(fs.list("").await).map_err(|e| unavailable(&e, root))?.unwrap_or_default();
+/// Creates the folders and runstate.json. Refuses a folder with other contents, and any folder if the store must exist.
+async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), StoreError> {
+    let names = optional(fs.list("").await).map_err(|e| map_fs_error(&e, root))?.unwrap_or_default();
     if names.iter().any(|name| name == IDENTITY) {
-        // Another process made it a moment ago.
+        // Another process has just created it.
         return Ok(());
     }
-    let mut others: Vec<&str> = names.iter().map(String::as_str).filter(|name| !ours_or_litter(name)).collect();
+    let mut others: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_own_or_ignored(name)).collect();
     others.sort_unstable();
     if !others.is_empty() {
         return Err(not_a_store(root, &others));
     }
-    // A creation that was cut off leaves folders and temps, and snapshot 0 only after runstate.json was safe.
+    // An interrupted creation leaves folders and temps. It puts snapshot 0 only after runstate.json is durable.
     for (folder, numbered) in [(COMMITS, commit_seq as fn(&str) -> Option<u64>), (SNAPSHOTS, snapshot_seq)] {
-        let inside = optional(fs.list(folder).await).map_err(|e| unavailable(&e, root))?.unwrap_or_default();
+        let inside = optional(fs.list(folder).await).map_err(|e| map_fs_error(&e, root))?.unwrap_or_default();
         if let Some(file) = inside.iter().find(|name| numbered(name).is_some()) {
-            // Since the folder was listed another process may have made the store and written to it.
-            if optional(fs.size(IDENTITY).await).map_err(|e| unavailable(&e, root))?.is_some() {
+            // Since the list of the folder, another process may have created the store and committed to it.
+            if optional(fs.size(IDENTITY).await).map_err(|e| map_fs_error(&e, root))?.is_some() {
                 return Ok(());
             }
-            return Err(Error::Corrupt {
+            return Err(StoreError::Corrupt {
                 at: format!("{root}/{IDENTITY}"),
-                why: format!("it is missing beside {folder}/{file}; put it back from a copy of the store"),
+                why: format!("it is missing, although {folder}/{file} exists; restore it from a copy of the store"),
             });
         }
     }
@@ -103,25 +103,25 @@ async fn create<F: Fs>(fs: &F, root: &str, existing: bool) -> Result<(), Error> 
         for folder in ["", COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        // Rule 1: before the first link, so that a store never stands in a folder that can still vanish.
+        // Rule 1: before the first link, so that a store is never in a folder that can still vanish.
         sync_all(fs).await?;
-        put_new(fs, IDENTITY, &new_identity(fs.entropy()?)).await.map(|_| ())
+        put_new(fs, IDENTITY, &new_identity_bytes(fs.entropy()?)).await.map(|_| ())
     }
     .await;
     made.map_err(|e| match e.reason {
-        Reason::Missing if e.call == "make folder" => Error::Unavailable {
+        Reason::Missing if e.call == "make folder" => StoreError::Unavailable {
             what: format!("the store at {root}"),
-            why: format!("its folder cannot be made there ({e}); choose another place"),
+            why: format!("its folder cannot be created there ({e}); choose another path"),
         },
-        _ => refused(&e, root),
+        _ => map_write_error(&e, root),
     })
 }
 
-fn ours_or_litter(name: &str) -> bool {
-    name == COMMITS || name == SNAPSHOTS || name == RESERVE || name == "damaged" || LITTER.contains(&name)
+fn is_own_or_ignored(name: &str) -> bool {
+    name == COMMITS || name == SNAPSHOTS || name == RESERVE || name == "damaged" || IGNORED_NAMES.contains(&name)
 }
 
-fn not_a_store(root: &str, others: &[&str]) -> Error {
+fn not_a_store(root: &str, others: &[&str]) -> StoreError {
     let seen = match others {
         few if few.len() <= 3 => few.join(", "),
         [first, second, third, rest @ ..] => format!("{first}, {second}, {third} and {} more", rest.len()),
@@ -130,19 +130,20 @@ fn not_a_store(root: &str, others: &[&str]) -> Error {
     let has = |name| others.contains(&name);
     let hint = if has("programs") && (has("executions") || has("metadata.json")) {
         format!(
-            "it looks like the data of the older CVM; import it into a new store: runstate --store file:NEW import '{root}'"
+            "it looks like the data of the older CVM. Import it into a new store: runstate --store file:NEW import '{root}'"
         )
     } else {
         "choose an empty folder or a new name".to_owned()
     };
-    Error::Unavailable {
-        what: format!("{root} is no store"),
-        why: format!("it has no {IDENTITY} but holds {seen}; nothing was touched: {hint}"),
+    StoreError::Unavailable {
+        what: format!("{root} is not a store"),
+        why: format!("it has no {IDENTITY} but contains {seen}. Nothing was changed; {hint}"),
     }
 }
 
-/// Snapshot 0, from which every chain starts; written by whoever finds none. It is the same whoever writes it.
-async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error> {
+/// Writes snapshot 0, from which every hash chain starts, if there is no snapshot. Its bytes follow from the identity
+/// alone, so it does not matter which process writes it.
+async fn ensure_first_snapshot<F: Fs>(fs: &F, identity: &StoreIdentity) -> Result<(), StoreError> {
     let root = fs.root();
     if identity.format > FORMAT {
         return Ok(());
@@ -151,11 +152,11 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
         if optional(highest_snapshot(fs).await)?.flatten().is_some() {
             return Ok(());
         }
-        // In a copied store empty folders may be missing.
+        // A copy of a store may lack folders that were empty.
         for folder in [COMMITS, SNAPSHOTS] {
             fs.make_folder(folder).await?;
         }
-        let bytes = snapshot::write(&Header::first(identity), &Tables::default()).map_err(|e| FsError {
+        let bytes = snapshot::write(&SnapshotHeader::first(identity), &Tables::default()).map_err(|e| FsError {
             reason: Reason::Other,
             call: "write",
             path: snapshot_path(0),
@@ -166,8 +167,8 @@ async fn first_snapshot<F: Fs>(fs: &F, identity: &Identity) -> Result<(), Error>
     }
     .await;
     match done {
-        // Reading needs no file for what is known to be empty; the first commit will say what is wrong with writing.
+        // Reading needs no file for an empty state. The first commit reports why the store cannot be written.
         Err(e) if matches!(e.reason, Reason::Denied | Reason::ReadOnly | Reason::Full) && e.call != "list" => Ok(()),
-        done => done.map_err(|e| unavailable(&e, &root)),
+        done => done.map_err(|e| map_fs_error(&e, &root)),
     }
 }

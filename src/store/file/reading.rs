@@ -1,107 +1,124 @@
-//! Reading: rule 7. What others committed is applied, and what is in doubt is synced, before anything is told.
+//! Reads (rule 7): commits of other processes are applied, and dirty folders synced, before a reply.
+//!
+//! Known as: linearizable read by catching up with the log.
 
+use super::commit_log::{ApplyOutcome, CommitLog};
 use super::fs::Fs;
-use super::load::Load;
-use super::log::{Followed, Log};
-use super::steps::{CatchUp, Dirty, highest_snapshot};
-use super::{Inner, Next};
-use crate::store::{Error, Freshness, Limits};
+use super::load::LoadStore;
+use super::protocol::{CatchUp, DirtyFolders, highest_snapshot};
+use super::{FileStoreInner, RefreshPurpose};
+use crate::store::{BatchLimits, Freshness, StoreError};
 
-impl<F: Fs> Inner<F> {
-    /// Damage that is found while reading makes the store read-only, as damage that is found when it is opened does.
-    pub(super) fn seen(&self, error: Error) -> Error {
-        if matches!(error, Error::Corrupt { .. }) {
+impl<F: Fs> FileStoreInner<F> {
+    /// Records damage that a read found. It makes the store read-only, as damage found at opening does.
+    pub(super) fn record_damage(&self, error: StoreError) -> StoreError {
+        if matches!(error, StoreError::Corrupt { .. }) {
             self.log_mut().damage.get_or_insert_with(|| error.clone());
         }
         error
     }
 
-    /// Rule 7: reads the state as it is now, with everything that others committed before this was called.
-    pub(super) async fn current<T>(&self, read: impl Fn(&Log) -> Result<T, Error>) -> Result<T, Error> {
-        self.fresh(read).await?.map_err(|error| self.seen(error))
+    /// Rule 7: reads the current state, with every commit that was acknowledged before this call.
+    pub(super) async fn read_linearizable<T>(
+        &self,
+        read: impl Fn(&CommitLog) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.read_refreshed(read).await?.map_err(|error| self.record_damage(error))
     }
 
-    /// As [`Self::current`]; a validated read takes the state as it is known, unless some of it may not be durable yet.
-    pub(super) async fn read<T>(
+    /// Reads with the given freshness. A session read uses the state in memory, unless a folder is dirty or the store
+    /// is damaged. Other reads are [`Self::read_linearizable`].
+    pub(super) async fn read_with<T>(
         &self,
         freshness: Freshness,
-        read: impl Fn(&Log) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if freshness == Freshness::Validated {
-            self.usable()?;
+        read: impl Fn(&CommitLog) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if freshness == Freshness::Session {
+            self.check_open()?;
             let log = self.log();
-            // A block of a snapshot that another process removed meanwhile may not be readable; the newer snapshot is.
+            // A block may be unreadable because another process removed its snapshot; the newer snapshot is readable.
             if log.damage.is_none()
-                && log.dirty == Dirty::No
+                && log.dirty == DirtyFolders::None
                 && let Ok(found) = read(&log)
             {
                 return Ok(found);
             }
         }
-        self.current(read).await
+        self.read_linearizable(read).await
     }
 
-    async fn fresh<T>(&self, read: impl Fn(&Log) -> T) -> Result<T, Error> {
-        self.usable()?;
+    async fn read_refreshed<T>(&self, read: impl Fn(&CommitLog) -> T) -> Result<T, StoreError> {
+        self.check_open()?;
         let known = {
             let log = self.log();
-            (log.damage.is_none() && log.dirty == Dirty::No).then(|| log.head.clone())
+            (log.damage.is_none() && log.dirty == DirtyFolders::None).then(|| log.head.clone())
         };
         if let Some(head) = known {
-            let later = self.fs.run(CatchUp { head, reply: None }).await.map_err(self.io())?.map_err(self.io())?;
-            if later.files.is_empty() && later.head_stands {
+            let later = self
+                .fs
+                .run(CatchUp { head, reply: None })
+                .await
+                .map_err(self.fs_error_mapper())?
+                .map_err(self.fs_error_mapper())?;
+            if later.files.is_empty() && later.head_intact {
                 let log = self.log();
-                // Meanwhile the log can only have moved on; what others added to it may be in doubt.
-                if log.dirty == Dirty::No {
+                // Meanwhile the log can only have advanced, but new commits of other processes may not be durable.
+                if log.dirty == DirtyFolders::None {
                     return Ok(read(&log));
                 }
             }
         }
-        let turn = self.turn.lock().await;
-        self.refresh(Next::Reply).await?;
+        let turn = self.write_lock.lock().await;
+        self.refresh(RefreshPurpose::Reply).await?;
         let log = self.log();
         drop(turn);
         Ok(read(&log))
     }
 
-    /// Applies what others committed; before a reply also syncs what is in doubt. Tells whether the state moved. Needs the turn.
-    pub(super) async fn refresh(&self, next: Next) -> Result<bool, Error> {
+    /// Applies commits of other processes; before a reply it also syncs dirty folders. Returns whether the state
+    /// changed. The caller holds the write lock.
+    pub(super) async fn refresh(&self, next: RefreshPurpose) -> Result<bool, StoreError> {
         let mut moved = false;
         loop {
             let (head, dirty, damaged) = {
                 let log = self.log();
                 (log.head.clone(), log.dirty, log.damage.is_some())
             };
-            if damaged && highest_snapshot(&self.fs).await.map_err(self.io())? > head.base {
-                // Somebody repaired it.
+            if damaged && highest_snapshot(&self.fs).await.map_err(self.fs_error_mapper())? > head.base {
+                // Another process has repaired the store.
                 self.reload().await?;
                 moved = true;
                 continue;
             }
             if damaged {
-                // What is whole does not move any more; only a reply needs it synced.
-                if next == Next::Reply {
-                    dirty.settle(&self.fs).await.map_err(self.io())?;
-                    self.log_mut().dirty = Dirty::No;
+                // The undamaged part no longer changes; only a reply needs it synced.
+                if next == RefreshPurpose::Reply {
+                    dirty.sync(&self.fs).await.map_err(self.fs_error_mapper())?;
+                    self.log_mut().dirty = DirtyFolders::None;
                 }
                 return Ok(moved);
             }
-            let reply = (next == Next::Reply).then_some(dirty);
-            let later = self.fs.run(CatchUp { head, reply }).await.map_err(self.io())?.map_err(self.io())?;
+            let reply = (next == RefreshPurpose::Reply).then_some(dirty);
+            let later = self
+                .fs
+                .run(CatchUp { head, reply })
+                .await
+                .map_err(self.fs_error_mapper())?
+                .map_err(self.fs_error_mapper())?;
             moved |= !later.files.is_empty();
-            let followed = self.log_mut().follow(&later.files);
+            let followed = self.log_mut().apply_files(&later.files);
             if !later.files.is_empty() {
                 self.changed.notify(usize::MAX);
             }
             match followed {
-                Followed::All if later.more => {}
-                Followed::All if later.head_stands => {
-                    if next == Next::Reply {
-                        self.log_mut().dirty = Dirty::No;
+                ApplyOutcome::All if later.more => {}
+                ApplyOutcome::All if later.head_intact => {
+                    if next == RefreshPurpose::Reply {
+                        self.log_mut().dirty = DirtyFolders::None;
                     }
                     return Ok(moved);
                 }
-                Followed::All | Followed::Broken => {
+                ApplyOutcome::All | ApplyOutcome::Broken => {
                     self.reload().await?;
                     moved = true;
                 }
@@ -109,12 +126,12 @@ impl<F: Fs> Inner<F> {
         }
     }
 
-    /// Reads the store anew: what we know is of the past. Never makes a store. Needs the turn.
-    pub(super) async fn reload(&self) -> Result<(), Error> {
+    /// Loads the store again because the state is outdated. Never creates a store. The caller holds the write lock.
+    pub(super) async fn reload(&self) -> Result<(), StoreError> {
         let known = Some(self.log().head.clone());
-        let load = Load { identity: self.identity.clone(), limits: Limits::default(), known };
-        let loaded = self.fs.run(load).await.map_err(self.io())??;
-        self.log_mut().renew(loaded)?;
+        let load = LoadStore { identity: self.identity.clone(), limits: BatchLimits::default(), known };
+        let loaded = self.fs.run(load).await.map_err(self.fs_error_mapper())??;
+        self.log_mut().reset_to(loaded)?;
         self.changed.notify(usize::MAX);
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! The calls of the browser that the store makes, by their names alone: no class is asked for, so a page, a worker and whatever stands
-//! in for them are alike, and nothing of web-sys comes along. What may throw gives the exception.
+//! Bindings to the browser calls that the store makes. They are structural: they check no class, so pages, workers and test doubles
+//! work alike, and web-sys is not needed. A call that may throw returns the exception.
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -7,130 +7,136 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen]
 extern "C" {
     /// The global object.
-    pub type Host;
+    pub type GlobalObject;
     #[wasm_bindgen(method, structural, getter, catch, js_name = indexedDB)]
-    pub fn indexed_db(this: &Host) -> Result<JsValue, JsValue>;
+    pub fn indexed_db(this: &GlobalObject) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, structural, getter, js_name = BroadcastChannel)]
-    pub fn broadcast_channel(this: &Host) -> JsValue;
+    pub fn broadcast_channel(this: &GlobalObject) -> JsValue;
 
     /// `IDBFactory`.
-    pub type Factory;
+    pub type IdbFactory;
     #[wasm_bindgen(method, structural, catch, js_name = open)]
-    pub fn open(this: &Factory, name: &str) -> Result<Request, JsValue>;
+    pub fn open(this: &IdbFactory, name: &str) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = open)]
-    pub fn open_version(this: &Factory, name: &str, version: f64) -> Result<Request, JsValue>;
+    pub fn open_version(this: &IdbFactory, name: &str, version: f64) -> Result<IdbRequest, JsValue>;
 
     /// `IDBRequest` and `IDBOpenDBRequest`.
     #[derive(Clone, Debug)]
-    pub type Request;
+    pub type IdbRequest;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn result(this: &Request) -> JsValue;
+    pub fn result(this: &IdbRequest) -> JsValue;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn error(this: &Request) -> JsValue;
+    pub fn error(this: &IdbRequest) -> JsValue;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn transaction(this: &Request) -> Transaction;
+    pub fn transaction(this: &IdbRequest) -> IdbTransaction;
     #[wasm_bindgen(method, structural, setter, js_name = onsuccess)]
-    pub fn on_success(this: &Request, handler: &Function);
+    pub fn on_success(this: &IdbRequest, handler: &Function);
     #[wasm_bindgen(method, structural, setter, js_name = onerror)]
-    pub fn on_error(this: &Request, handler: &Function);
+    pub fn on_error(this: &IdbRequest, handler: &Function);
     #[wasm_bindgen(method, structural, setter, js_name = onblocked)]
-    pub fn on_blocked(this: &Request, handler: &Function);
+    pub fn on_blocked(this: &IdbRequest, handler: &Function);
     #[wasm_bindgen(method, structural, setter, js_name = onupgradeneeded)]
-    pub fn on_upgrade(this: &Request, handler: &Function);
+    pub fn on_upgrade(this: &IdbRequest, handler: &Function);
 
-    /// What handlers are called with.
+    /// The event that handlers receive.
     #[derive(Clone, Debug)]
-    pub type Event;
+    pub type IdbEvent;
     #[wasm_bindgen(method, structural, getter, js_name = type)]
-    pub fn kind(this: &Event) -> String;
+    pub fn kind(this: &IdbEvent) -> String;
     #[wasm_bindgen(method, structural, getter, js_name = oldVersion)]
-    pub fn old_version(this: &Event) -> f64;
+    pub fn old_version(this: &IdbEvent) -> f64;
     #[wasm_bindgen(method, structural, js_name = preventDefault)]
-    pub fn prevent_default(this: &Event);
+    pub fn prevent_default(this: &IdbEvent);
 
     /// `IDBDatabase`.
     #[derive(Clone, Debug)]
-    pub type Database;
+    pub type IdbDatabase;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn version(this: &Database) -> f64;
+    pub fn version(this: &IdbDatabase) -> f64;
     #[wasm_bindgen(method, structural, getter, js_name = objectStoreNames)]
-    pub fn store_names(this: &Database) -> JsValue;
+    pub fn store_names(this: &IdbDatabase) -> JsValue;
     #[wasm_bindgen(method, structural, catch, js_name = transaction)]
-    pub fn transaction(this: &Database, stores: &Array, mode: &str, options: &JsValue) -> Result<Transaction, JsValue>;
+    pub fn transaction(
+        this: &IdbDatabase,
+        stores: &Array,
+        mode: &str,
+        options: &JsValue,
+    ) -> Result<IdbTransaction, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = createObjectStore)]
-    pub fn create_store(this: &Database, name: &str) -> Result<ObjectStore, JsValue>;
+    pub fn create_store(this: &IdbDatabase, name: &str) -> Result<IdbObjectStore, JsValue>;
     #[wasm_bindgen(method, structural)]
-    pub fn close(this: &Database);
+    pub fn close(this: &IdbDatabase);
     #[wasm_bindgen(method, structural, setter, js_name = onversionchange)]
-    pub fn on_version_change(this: &Database, handler: &JsValue);
+    pub fn on_version_change(this: &IdbDatabase, handler: &JsValue);
     #[wasm_bindgen(method, structural, setter, js_name = onclose)]
-    pub fn on_close(this: &Database, handler: &JsValue);
+    pub fn on_close(this: &IdbDatabase, handler: &JsValue);
 
     /// `IDBTransaction`.
     #[derive(Clone, Debug)]
-    pub type Transaction;
+    pub type IdbTransaction;
     #[wasm_bindgen(method, structural, catch, js_name = objectStore)]
-    pub fn store(this: &Transaction, name: &str) -> Result<ObjectStore, JsValue>;
+    pub fn store(this: &IdbTransaction, name: &str) -> Result<IdbObjectStore, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn commit(this: &Transaction) -> Result<(), JsValue>;
+    pub fn commit(this: &IdbTransaction) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn abort(this: &Transaction) -> Result<(), JsValue>;
+    pub fn abort(this: &IdbTransaction) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn error(this: &Transaction) -> JsValue;
+    pub fn error(this: &IdbTransaction) -> JsValue;
     #[wasm_bindgen(method, structural, setter, js_name = oncomplete)]
-    pub fn on_complete(this: &Transaction, handler: &Function);
+    pub fn on_complete(this: &IdbTransaction, handler: &Function);
     #[wasm_bindgen(method, structural, setter, js_name = onabort)]
-    pub fn on_abort(this: &Transaction, handler: &Function);
+    pub fn on_abort(this: &IdbTransaction, handler: &Function);
 
-    /// What can be read by key: `IDBObjectStore` and `IDBIndex`.
+    /// A source of reads by key: `IDBObjectStore` and `IDBIndex`.
     #[derive(Clone, Debug)]
-    pub type Readable;
+    pub type IdbSource;
     #[wasm_bindgen(method, structural, catch, js_name = get)]
-    pub fn get(this: &Readable, key: &str) -> Result<Request, JsValue>;
+    pub fn get(this: &IdbSource, key: &str) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = getAll)]
-    pub fn get_all(this: &Readable, range: &JsValue, count: u32) -> Result<Request, JsValue>;
+    pub fn get_all(this: &IdbSource, range: &JsValue, count: u32) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = getAllKeys)]
-    pub fn get_all_keys(this: &Readable, range: &JsValue, count: u32) -> Result<Request, JsValue>;
+    pub fn get_all_keys(this: &IdbSource, range: &JsValue, count: u32) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = openKeyCursor)]
-    pub fn open_key_cursor(this: &Readable, range: &JsValue, direction: &str) -> Result<Request, JsValue>;
+    pub fn open_key_cursor(this: &IdbSource, range: &JsValue, direction: &str) -> Result<IdbRequest, JsValue>;
 
     /// `IDBObjectStore`.
-    #[wasm_bindgen(extends = Readable)]
+    #[wasm_bindgen(extends = IdbSource)]
     #[derive(Clone, Debug)]
-    pub type ObjectStore;
+    pub type IdbObjectStore;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn put(this: &ObjectStore, value: &JsValue, key: &JsValue) -> Result<Request, JsValue>;
+    pub fn put(this: &IdbObjectStore, value: &JsValue, key: &JsValue) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn add(this: &ObjectStore, value: &JsValue, key: &JsValue) -> Result<Request, JsValue>;
+    pub fn add(this: &IdbObjectStore, value: &JsValue, key: &JsValue) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn delete(this: &ObjectStore, key: &JsValue) -> Result<Request, JsValue>;
+    pub fn delete(this: &IdbObjectStore, key: &JsValue) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn clear(this: &ObjectStore) -> Result<Request, JsValue>;
+    pub fn clear(this: &IdbObjectStore) -> Result<IdbRequest, JsValue>;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn index(this: &ObjectStore, name: &str) -> Result<Readable, JsValue>;
+    pub fn index(this: &IdbObjectStore, name: &str) -> Result<IdbSource, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = createIndex)]
-    pub fn create_index(this: &ObjectStore, name: &str, path: &str, options: &JsValue) -> Result<Readable, JsValue>;
+    pub fn create_index(this: &IdbObjectStore, name: &str, path: &str, options: &JsValue)
+    -> Result<IdbSource, JsValue>;
     #[wasm_bindgen(method, structural, catch, js_name = deleteIndex)]
-    pub fn delete_index(this: &ObjectStore, name: &str) -> Result<(), JsValue>;
+    pub fn delete_index(this: &IdbObjectStore, name: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, structural, getter, js_name = indexNames)]
-    pub fn index_names(this: &ObjectStore) -> JsValue;
+    pub fn index_names(this: &IdbObjectStore) -> JsValue;
 
     /// `IDBCursor`.
     #[derive(Clone, Debug)]
-    pub type Cursor;
+    pub type IdbCursor;
     #[wasm_bindgen(method, structural, getter)]
-    pub fn key(this: &Cursor) -> JsValue;
+    pub fn key(this: &IdbCursor) -> JsValue;
     #[wasm_bindgen(method, structural, catch)]
-    pub fn advance(this: &Cursor, count: u32) -> Result<(), JsValue>;
+    pub fn advance(this: &IdbCursor, count: u32) -> Result<(), JsValue>;
 
     /// `IDBKeyRange`.
-    pub type KeyRange;
-    #[wasm_bindgen(static_method_of = KeyRange, js_class = IDBKeyRange, js_name = bound, catch)]
-    pub fn between(lower: &JsValue, upper: &JsValue, after: bool, before: bool) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(static_method_of = KeyRange, js_class = IDBKeyRange, js_name = lowerBound, catch)]
-    pub fn from(lower: &JsValue, after: bool) -> Result<JsValue, JsValue>;
-    #[wasm_bindgen(static_method_of = KeyRange, js_class = IDBKeyRange, js_name = upperBound, catch)]
-    pub fn up_to(upper: &JsValue, before: bool) -> Result<JsValue, JsValue>;
+    pub type IdbKeyRange;
+    #[wasm_bindgen(static_method_of = IdbKeyRange, js_class = IDBKeyRange, js_name = bound, catch)]
+    pub fn bound(lower: &JsValue, upper: &JsValue, after: bool, before: bool) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(static_method_of = IdbKeyRange, js_class = IDBKeyRange, js_name = lowerBound, catch)]
+    pub fn lower_bound(lower: &JsValue, after: bool) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(static_method_of = IdbKeyRange, js_class = IDBKeyRange, js_name = upperBound, catch)]
+    pub fn upper_bound(upper: &JsValue, before: bool) -> Result<JsValue, JsValue>;
 
     /// `BroadcastChannel`.
     #[derive(Clone, Debug)]
@@ -145,7 +151,7 @@ extern "C" {
     #[wasm_bindgen(method, structural)]
     pub fn close(this: &Channel);
 
-    /// `StorageManager`, where the host has one.
+    /// `StorageManager`, if the host has one.
     pub type StorageManager;
     #[wasm_bindgen(method, structural, catch)]
     pub fn estimate(this: &StorageManager) -> Result<Promise, JsValue>;
@@ -157,7 +163,7 @@ extern "C" {
     #[wasm_bindgen(method, structural, getter)]
     pub fn usage(this: &Estimate) -> Option<f64>;
 
-    /// A `DOMException`, or whatever was thrown.
+    /// A `DOMException`, or another thrown value.
     pub type Exception;
     #[wasm_bindgen(method, structural, getter)]
     pub fn name(this: &Exception) -> JsValue;
@@ -170,17 +176,17 @@ extern "C" {
     pub fn stringify(value: &JsValue, members: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// The global object, of whatever host.
-pub fn host() -> Host {
+/// Returns the global object of the host.
+pub fn global_object() -> GlobalObject {
     js_sys::global().unchecked_into()
 }
 
-/// The texts of a `DOMStringList`.
-pub fn texts(list: &JsValue) -> Vec<String> {
+/// Returns the texts of a `DOMStringList`.
+pub fn list_strings(list: &JsValue) -> Vec<String> {
     Array::from(list).iter().filter_map(|text| text.as_string()).collect()
 }
 
-/// The first event that reaches any of these handlers: `listen` is given the function to put there.
+/// Returns the first event that reaches any handler. `listen` installs the given function as handler.
 pub fn first_event(listen: impl Fn(&Function)) -> Promise {
     Promise::new(&mut |resolve, _| listen(&resolve))
 }

@@ -1,9 +1,10 @@
-//! Committing. What several want to commit while a transaction is under way goes out together in the next one, planned one on top of the
-//! other; each is judged by itself.
+//! Commits. Commits that arrive during a transaction form a group and go into the next one (group commit). Each is planned on the
+//! state after those before it, and succeeds or fails on its own.
 //!
-//! A commit of which all is known that it rests on is written blind (`known`). Else a transaction has two waves: everything that the batches
-//! rest on is asked for at once; then they are judged, and everything that they write is issued at once; only the end of the
-//! transaction is waited for. A commit whose connection was lost is made again: its row in the ledger is asked first, so it is made once.
+//! If the connection cache has all documents that a commit needs, the commit is written blind (`connection_cache`). Otherwise the
+//! transaction has two waves: all reads of the batches are requested at once, then the commits are planned and all writes are
+//! issued at once. Only the end of the transaction is awaited. A commit whose connection was lost is retried. Its ledger row is
+//! read first, so it is applied once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -12,54 +13,52 @@ use std::rc::Rc;
 use event_listener::Event;
 use wasm_bindgen_futures::spawn_local;
 
-use super::Inner;
 use super::connection::Connection;
-use super::faults::Stop;
-use super::feed::{self, Ending, position};
-use super::fence::{self, FENCE};
+use super::error_mapping::IndexedDbError;
+use super::feed::{self, FEED_END, FeedEnd, position};
 use super::layout::FEED;
-use super::quota;
-use super::read::Pace;
+use super::read::BatchSizer;
 use super::transaction::{Mode, Tx};
-use super::write::Put;
-use crate::store::tables::window::Fetched;
-use crate::store::tables::{Commit, Pending, Planned, Tables};
-use crate::store::{Batch, COMMANDS, Error, Receipt};
+use super::write::PutMode;
+use super::{IndexedDbState, quota};
+use crate::store::tables::deferred::FetchedRows;
+use crate::store::tables::{BatchPlan, PendingCommits, PlannedCommit, Tables};
+use crate::store::{Batch, COMMANDS, Receipt, StoreError};
 use crate::time::Timestamp;
-use crate::value::FewOf;
+use crate::value::SortedSet;
 
-/// Most commits in one transaction.
+/// Largest number of commits in one transaction.
 const GROUP_COMMITS: usize = 1_024;
 
-/// Bytes of batches after which no more are added to a transaction.
+/// Size in bytes at which a group takes no further batches.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
-/// How often a commit is made again after its connection was lost.
-const TRIES: usize = 4;
+/// Largest number of attempts of a commit whose connection is lost.
+const MAX_ATTEMPTS: usize = 4;
 
-/// Somebody who waits for the end of their commit.
-struct Request {
+/// A batch whose caller waits for the receipt.
+struct QueuedCommit {
     batch: Batch,
-    answer: RefCell<Option<Result<Receipt, Error>>>,
+    answer: RefCell<Option<Result<Receipt, StoreError>>>,
     answered: Event,
 }
 
-/// Those who wait, in the order in which they came.
+/// Queued commits, in order of arrival.
 #[derive(Default)]
-pub(super) struct Queue {
-    waiting: RefCell<VecDeque<Rc<Request>>>,
-    /// Somebody takes care of those who wait.
+pub(super) struct CommitQueue {
+    waiting: RefCell<VecDeque<Rc<QueuedCommit>>>,
+    /// A task drains the queue.
     busy: Cell<bool>,
     idle: Event,
 }
 
-impl Request {
-    fn answer(&self, answer: Result<Receipt, Error>) {
+impl QueuedCommit {
+    fn complete(&self, answer: Result<Receipt, StoreError>) {
         *self.answer.borrow_mut() = Some(answer);
         self.answered.notify(usize::MAX);
     }
 
-    async fn answered(&self) -> Result<Receipt, Error> {
+    async fn wait(&self) -> Result<Receipt, StoreError> {
         loop {
             let listener = self.answered.listen();
             if let Some(answer) = self.answer.borrow_mut().take() {
@@ -70,9 +69,9 @@ impl Request {
     }
 }
 
-impl Queue {
-    /// Those who go out together next.
-    fn group(&self) -> Vec<Rc<Request>> {
+impl CommitQueue {
+    /// Takes the commits of the next transaction from the queue.
+    fn take_group(&self) -> Vec<Rc<QueuedCommit>> {
         let mut waiting = self.waiting.borrow_mut();
         let (mut group, mut bytes) = (Vec::new(), 0);
         while let Some(request) = waiting.pop_front() {
@@ -85,13 +84,13 @@ impl Queue {
         group
     }
 
-    /// Whether nobody waits for a commit.
+    /// Returns whether the queue is empty and no commit is in flight.
     pub(super) fn is_idle(&self) -> bool {
         !self.busy.get()
     }
 
-    /// Waits until nobody waits for a commit any more.
-    pub(super) async fn idle(&self) {
+    /// Waits until the queue is empty and no commit is in flight.
+    pub(super) async fn wait_until_idle(&self) {
         loop {
             let listener = self.idle.listen();
             if self.is_idle() {
@@ -102,34 +101,34 @@ impl Queue {
     }
 }
 
-/// A transaction that failed; whether it had begun to write, so that perhaps it was kept.
-pub(super) struct Failed {
-    pub(super) stop: Stop,
+/// A failed transaction. If it had begun to write, its outcome is unknown.
+pub(super) struct TransactionFailure {
+    pub(super) error: IndexedDbError,
     pub(super) wrote: bool,
 }
 
-impl From<Stop> for Failed {
-    fn from(stop: Stop) -> Self {
-        Self { stop, wrote: false }
+impl From<IndexedDbError> for TransactionFailure {
+    fn from(stop: IndexedDbError) -> Self {
+        Self { error: stop, wrote: false }
     }
 }
 
-impl Inner {
-    pub(super) async fn commit(self: &Rc<Self>, batch: Batch) -> Result<Receipt, Error> {
-        self.usable()?;
-        quota::check(batch.bytes(), &self.name).await?;
-        let request = Rc::new(Request { batch, answer: RefCell::default(), answered: Event::new() });
+impl IndexedDbState {
+    pub(super) async fn commit(self: &Rc<Self>, batch: Batch) -> Result<Receipt, StoreError> {
+        self.check_open()?;
+        quota::check_space(batch.bytes(), &self.name).await?;
+        let request = Rc::new(QueuedCommit { batch, answer: RefCell::default(), answered: Event::new() });
         self.queue.waiting.borrow_mut().push_back(request.clone());
         if !self.queue.busy.replace(true) {
-            // A task of its own: who waits for one commit may go away, and the others are served.
-            spawn_local(self.clone().serve());
+            // A separate task drains the queue: if one caller drops its future, the other commits still proceed.
+            spawn_local(self.clone().drain_queue());
         }
-        request.answered().await
+        request.wait().await
     }
 
-    async fn serve(self: Rc<Self>) {
+    async fn drain_queue(self: Rc<Self>) {
         loop {
-            let group = self.queue.group();
+            let group = self.queue.take_group();
             if group.is_empty() {
                 break;
             }
@@ -139,13 +138,13 @@ impl Inner {
         self.queue.idle.notify(usize::MAX);
     }
 
-    /// `wrote`: it was written before on a connection that was lost, so perhaps it was kept.
-    async fn commit_group(&self, group: &[Rc<Request>], wrote: bool) {
-        match self.commit_together(group, wrote).await {
-            Ok(answers) => group.iter().zip(answers).for_each(|(request, answer)| request.answer(answer)),
-            Err(Failed { stop, wrote }) => match group {
-                [request] => request.answer(Err(self.refusal(request, stop, wrote))),
-                // One of them may have been too much for it: each by itself.
+    /// `wrote`: an earlier attempt wrote on a connection that was lost, so the commits may have happened.
+    async fn commit_group(&self, group: &[Rc<QueuedCommit>], wrote: bool) {
+        match self.commit_with_retry(group, wrote).await {
+            Ok(answers) => group.iter().zip(answers).for_each(|(request, answer)| request.complete(answer)),
+            Err(TransactionFailure { error: stop, wrote }) => match group {
+                [request] => request.complete(Err(self.commit_error(request, stop, wrote))),
+                // One batch may be too large for the transaction, so each is retried alone.
                 _ => {
                     for request in group {
                         Box::pin(self.commit_group(std::slice::from_ref(request), wrote)).await;
@@ -155,39 +154,39 @@ impl Inner {
         }
     }
 
-    /// Commits a group; its answers, or why the whole transaction failed.
-    async fn commit_together(
+    /// Commits a group. Returns the result of each commit, or the failure of the whole transaction.
+    async fn commit_with_retry(
         &self,
-        group: &[Rc<Request>],
+        group: &[Rc<QueuedCommit>],
         mut wrote: bool,
-    ) -> Result<Vec<Result<Receipt, Error>>, Failed> {
+    ) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let failed = match self.connected().await {
+            let failed = match self.ensure_connected().await {
                 Ok(connection) => match self.commit_on(&connection, group).await {
                     Ok(answers) => {
-                        self.full.set(false);
+                        self.out_of_space.set(false);
                         if answers.iter().flatten().any(|receipt| !receipt.replayed) {
-                            self.hints.tell();
+                            self.notifier.notify();
                         }
                         return Ok(answers);
                     }
                     Err(failed) => {
-                        if failed.stop.lost() {
-                            connection.handle.link.end();
+                        if failed.error.is_connection_lost() {
+                            connection.handle.guard.close();
                         }
                         failed
                     }
                 },
-                Err(stop) => Failed { stop, wrote: false },
+                Err(stop) => TransactionFailure { error: stop, wrote: false },
             };
-            // What an aborted transaction wrote is gone, but of a connection that was lost it is not known how far it came.
-            self.full.set(self.full.get() || failed.stop.full());
-            let lost = failed.stop.lost();
+            // An aborted transaction leaves nothing. After a lost connection, the extent of the writes is unknown.
+            self.out_of_space.set(self.out_of_space.get() || failed.error.is_out_of_space());
+            let lost = failed.error.is_connection_lost();
             wrote |= failed.wrote && lost;
-            if !lost || tries >= TRIES {
-                return Err(Failed { stop: failed.stop, wrote });
+            if !lost || tries >= MAX_ATTEMPTS {
+                return Err(TransactionFailure { error: failed.error, wrote });
             }
         }
     }
@@ -195,40 +194,43 @@ impl Inner {
     async fn commit_on(
         &self,
         connection: &Connection,
-        group: &[Rc<Request>],
-    ) -> Result<Vec<Result<Receipt, Error>>, Failed> {
-        if self.hints.heard() {
-            // To find out at the fence would cost a transaction more.
-            connection.known.take();
+        group: &[Rc<QueuedCommit>],
+    ) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
+        if self.notifier.take_other_tab_changed() {
+            // Detection at the feed end would cost one more transaction.
+            connection.cache.take();
         }
         connection.commit(group).await
     }
 
-    fn refusal(&self, request: &Request, stop: Stop, wrote: bool) -> Error {
+    fn commit_error(&self, request: &QueuedCommit, stop: IndexedDbError, wrote: bool) -> StoreError {
         let error = stop.into_error(&self.name);
         if !wrote {
             return error;
         }
-        Error::Unknown { command: request.batch.command.clone(), why: error.to_string() }
+        StoreError::UnknownOutcome { command: request.batch.command.clone(), why: error.to_string() }
     }
 
-    /// Deletes what is expired; how many.
-    pub(super) async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
-        self.again(async |connection| connection.sweep(collection, now, limit).await).await.inspect(|swept| {
+    /// Deletes expired documents, and returns their number.
+    pub(super) async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, IndexedDbError> {
+        self.retry(async |connection| connection.sweep(collection, now, limit).await).await.inspect(|swept| {
             if *swept > 0 {
-                self.hints.tell();
+                self.notifier.notify();
             }
         })
     }
 
-    /// Does something on a connection that is alive, and once more on another one where it was lost.
-    pub(super) async fn again<T>(&self, work: impl AsyncFn(&Connection) -> Result<T, Stop>) -> Result<T, Stop> {
+    /// Runs `work` on an open connection. If the connection is lost, it runs again on a new one.
+    pub(super) async fn retry<T>(
+        &self,
+        work: impl AsyncFn(&Connection) -> Result<T, IndexedDbError>,
+    ) -> Result<T, IndexedDbError> {
         let mut tries = 1;
         loop {
-            self.usable()?;
-            let connection = self.connected().await?;
+            self.check_open()?;
+            let connection = self.ensure_connected().await?;
             match work(&connection).await {
-                Err(stop) if stop.lost() && tries < TRIES => connection.handle.link.end(),
+                Err(stop) if stop.is_connection_lost() && tries < MAX_ATTEMPTS => connection.handle.guard.close(),
                 other => return other,
             }
             tries += 1;
@@ -237,12 +239,12 @@ impl Inner {
 }
 
 impl Connection {
-    fn writable(&self) -> Result<(), Error> {
-        self.illness.as_ref().map_or(Ok(()), |illness| Err(Error::ReadOnly { why: illness.to_string() }))
+    fn check_writable(&self) -> Result<(), StoreError> {
+        self.read_only_reason.as_ref().map_or(Ok(()), |reason| Err(StoreError::ReadOnly { why: reason.to_string() }))
     }
 
-    async fn commit(&self, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
-        if let Err(error) = self.writable() {
+    async fn commit(&self, group: &[Rc<QueuedCommit>]) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
+        if let Err(error) = self.check_writable() {
             return Ok(group.iter().map(|_| Err(error.clone())).collect());
         }
         if let [request] = group
@@ -250,8 +252,9 @@ impl Connection {
         {
             return Ok(vec![Ok(receipt)]);
         }
-        let stores = self.stores_of(group.iter().map(|request| &request.batch));
-        let tx = Tx::begin(&self.handle.link.database, stores.keys().copied(), Mode::Write).map_err(Stop::from)?;
+        let stores = self.object_stores(group.iter().map(|request| &request.batch));
+        let tx = Tx::begin(&self.handle.guard.database, stores.keys().copied(), Mode::Write)
+            .map_err(IndexedDbError::from)?;
         let ended = self.commit_in(&tx, group).await;
         if ended.is_err() {
             tx.abort();
@@ -259,66 +262,72 @@ impl Connection {
         ended
     }
 
-    /// The object stores that these touch.
-    pub(super) fn stores_of<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> FewOf<&'a str> {
+    /// Returns the object stores that the batches use.
+    pub(super) fn object_stores<'a>(&'a self, batches: impl Iterator<Item = &'a Batch> + Clone) -> SortedSet<&'a str> {
         let batches = || batches.clone();
         let written = batches().flat_map(|batch| &batch.writes).map(|write| &*write.key.collection);
         let checked = batches().flat_map(|batch| &batch.checks).map(|check| &*check.key.collection);
-        let collections = written.chain(checked).filter(|collection| self.has(collection));
-        FewOf::of(collections.chain([FEED, FENCE, COMMANDS.name]))
+        let collections = written.chain(checked).filter(|collection| self.has_collection(collection));
+        SortedSet::of(collections.chain([FEED, FEED_END, COMMANDS.name]))
     }
 
-    async fn commit_in(&self, tx: &Tx, group: &[Rc<Request>]) -> Result<Vec<Result<Receipt, Error>>, Failed> {
-        let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(0)));
-        let ending = Ending::ask(tx)?;
-        // Batches of one group often touch the same.
-        let mut wishes = BTreeSet::new();
-        wishes.extend(group.iter().flat_map(|request| self.tables.ahead(&request.batch)));
-        self.fetch(tx, &mut fetched, &mut pace, wishes).await?;
-        let begun = ending.last();
+    async fn commit_in(
+        &self,
+        tx: &Tx,
+        group: &[Rc<QueuedCommit>],
+    ) -> Result<Vec<Result<Receipt, StoreError>>, TransactionFailure> {
+        let (mut fetched, mut sizer) = (FetchedRows::default(), BatchSizer::new(Some(0)));
+        let ending = FeedEnd::request(tx)?;
+        // Batches of one group often read the same documents.
+        let mut reads = BTreeSet::new();
+        reads.extend(group.iter().flat_map(|request| self.tables.prefetch_reads(&request.batch)));
+        self.fetch(tx, &mut fetched, &mut sizer, reads).await?;
+        let begun = ending.last_number();
         let mut end = begun;
 
-        let (mut planned, mut answers) = (Pending::default(), Vec::with_capacity(group.len()));
-        for Request { batch, .. } in group.iter().map(|request| &**request) {
-            let judged = self.ask(tx, &mut fetched, &mut pace, |tables| tables.plan_after(&planned, batch)).await;
+        let (mut planned, mut answers) = (PendingCommits::default(), Vec::with_capacity(group.len()));
+        for QueuedCommit { batch, .. } in group.iter().map(|request| &**request) {
+            let judged = self
+                .evaluate_until_fetched(tx, &mut fetched, &mut sizer, |tables| tables.plan_after(&planned, batch))
+                .await;
             answers.push(match judged {
-                Ok(Planned::Replay(result)) => Ok((end, result, true)),
-                Ok(Planned::Commit(commit)) => {
-                    end += commit.told().count() as u64;
+                Ok(BatchPlan::Replay(result)) => Ok((end, result, true)),
+                Ok(BatchPlan::PlannedCommit(commit)) => {
+                    end += commit.feed_changes().count() as u64;
                     let result = commit.result.clone();
                     planned.push(commit);
                     Ok((end, result, false))
                 }
-                Err(Stop::Error(refusal)) => Err(refusal),
+                Err(IndexedDbError::Store(refusal)) => Err(refusal),
                 Err(stop) => return Err(stop.into()),
             });
         }
         let commits = planned.into_commits();
         if !commits.is_empty() {
             let bytes = self.write(tx, begun, &commits).await?;
-            self.learn(fetched, begun, &commits, bytes);
+            self.update_cache(fetched, begun, &commits, bytes);
         }
         let receipt =
             |(end, result, replayed)| Receipt { position: position(&self.handle.layout, end), result, replayed };
         Ok(answers.into_iter().map(|answer| answer.map(receipt)).collect())
     }
 
-    /// The second wave, and the end; how many bytes of documents that were.
-    async fn write(&self, tx: &Tx, begun: u64, commits: &[Commit]) -> Result<usize, Failed> {
-        let end = tx.end();
-        let bytes = self.issue(tx, commits, Put::Over)?;
-        fence::set(tx, feed::write(tx, begun, commits)?)?;
-        tx.finish();
-        end.await.map_err(|fault| Failed { stop: fault.into(), wrote: true })?;
+    /// Issues the second wave and awaits the end of the transaction. Returns the bytes of documents written.
+    async fn write(&self, tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<usize, TransactionFailure> {
+        let end = tx.completion();
+        let bytes = self.issue_writes(tx, commits, PutMode::Overwrite)?;
+        feed::set_feed_end(tx, feed::append(tx, begun, commits)?)?;
+        tx.commit();
+        end.await.map_err(|error| TransactionFailure { error: error.into(), wrote: true })?;
         Ok(bytes)
     }
 
-    async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
-        self.writable()?;
-        if !self.has(collection) {
+    async fn sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<usize, IndexedDbError> {
+        self.check_writable()?;
+        if !self.has_collection(collection) {
             return Ok(0);
         }
-        let tx = Tx::begin(&self.handle.link.database, [collection, FEED, FENCE], Mode::Write)?;
+        let tx = Tx::begin(&self.handle.guard.database, [collection, FEED, FEED_END], Mode::Write)?;
         let swept = self.sweep_in(&tx, collection, now, limit).await;
         if swept.is_err() {
             tx.abort();
@@ -326,17 +335,17 @@ impl Connection {
         swept
     }
 
-    async fn sweep_in(&self, tx: &Tx, collection: &str, now: Timestamp, limit: usize) -> Result<usize, Stop> {
-        let ending = Ending::ask(tx)?;
-        ending.answered().await?;
-        let (mut fetched, mut pace) = (Fetched::default(), Pace::of(Some(limit)));
+    async fn sweep_in(&self, tx: &Tx, collection: &str, now: Timestamp, limit: usize) -> Result<usize, IndexedDbError> {
+        let ending = FeedEnd::request(tx)?;
+        ending.wait().await?;
+        let (mut fetched, mut pace) = (FetchedRows::default(), BatchSizer::new(Some(limit)));
         let plan = |tables: &Tables| tables.plan_sweep(collection, now, limit);
-        let commit = self.ask(tx, &mut fetched, &mut pace, plan).await?;
+        let commit = self.evaluate_until_fetched(tx, &mut fetched, &mut pace, plan).await?;
         let swept = commit.changes.len();
-        // What was known is from before it.
-        self.known.take();
+        // Cached documents may be older than the sweep.
+        self.cache.take();
         if swept > 0 {
-            self.write(tx, ending.last(), &[commit]).await.map_err(|failed| failed.stop)?;
+            self.write(tx, ending.last_number(), &[commit]).await.map_err(|failed| failed.error)?;
         }
         Ok(swept)
     }

@@ -1,5 +1,5 @@
-//! An open database, and the tables through which it is asked. It is given up as soon as another tab wants to change the database, or the
-//! browser closes it; whoever has a transaction open on it ends that.
+//! An open database, and the tables that evaluate queries on it. The connection closes as soon as another tab wants to upgrade the
+//! database, or the browser closes it. A transaction in progress ends first.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,30 +8,31 @@ use std::sync::Arc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::Closure;
 
-use super::binding::Database;
-use super::bytes::{bytes, range};
-use super::known::Known;
-use super::layout::{Layout, declared};
+use super::binding::IdbDatabase;
+use super::connection_cache::ConnectionCache;
+use super::layout::{DatabaseLayout, declared_collections};
+use super::record::{decode_key, key_range};
 use crate::schema::{Catalog, Collection};
-use crate::store::tables::window::{Pane, Window};
-use crate::store::tables::{Projection, Tables};
-use crate::store::{Error, Limits};
+use crate::store::tables::deferred::{DeferredBase, PartDescriptor};
+use crate::store::tables::{EntryExtractor, Tables};
+use crate::store::{BatchLimits, StoreError};
 
-/// A database that is open, closed with this.
-pub(super) struct Link {
-    pub(super) database: Database,
+/// An open database. Dropping the guard closes it.
+pub(super) struct DatabaseGuard {
+    pub(super) database: IdbDatabase,
     lost: Rc<Cell<bool>>,
-    // Alive as long as they may be called.
+    // Kept alive while the browser may call them.
     _on_version_change: Closure<dyn FnMut()>,
     _on_close: Closure<dyn FnMut()>,
 }
 
-impl Link {
-    /// Made in the very turn in which the database was opened: who wants to change it is told once, and waits.
-    pub(super) fn new(database: Database) -> Self {
+impl DatabaseGuard {
+    /// Creates the guard. Call it in the event in which the database was opened: `versionchange` is sent only once, and its sender
+    /// waits.
+    pub(super) fn new(database: IdbDatabase) -> Self {
         let lost = Rc::new(Cell::new(false));
         let (raw, gone) = (database.clone(), lost.clone());
-        // Transactions that are under way end first.
+        // The browser lets transactions in progress end before it closes the connection.
         let on_version_change = Closure::new(move || {
             gone.set(true);
             raw.close();
@@ -43,19 +44,19 @@ impl Link {
         Self { database, lost, _on_version_change: on_version_change, _on_close: on_close }
     }
 
-    /// Whether it cannot begin a transaction any more.
+    /// Returns whether the connection can no longer begin transactions.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.get()
     }
 
-    /// Ends it: no transaction begins any more, and those under way are not disturbed.
-    pub(super) fn end(&self) {
+    /// Closes the connection: no further transaction begins, and those in progress complete.
+    pub(super) fn close(&self) {
         self.lost.set(true);
         self.database.close();
     }
 }
 
-impl Drop for Link {
+impl Drop for DatabaseGuard {
     fn drop(&mut self) {
         self.database.on_version_change(&JsValue::NULL);
         self.database.on_close(&JsValue::NULL);
@@ -63,104 +64,111 @@ impl Drop for Link {
     }
 }
 
-/// A database that is open, and what it says of itself.
-pub(super) struct Handle {
-    pub(super) link: Link,
-    pub(super) layout: Layout,
+/// An open database with its layout.
+pub(super) struct DatabaseHandle {
+    pub(super) guard: DatabaseGuard,
+    pub(super) layout: DatabaseLayout,
 }
 
-/// What a part of the window is in the database.
-pub(super) enum Place {
+/// The source of the rows of one part of the deferred base.
+pub(super) enum RowSource {
     /// An object store.
     Documents { collection: String },
-    /// The entries of an index, which begin with its slot.
-    Entries { collection: String, slot: u8, projection: Projection, documents: usize },
+    /// The entries of an index; their keys begin with its slot.
+    Entries { collection: String, slot: u8, extractor: EntryExtractor, documents: usize },
 }
 
-/// A database as a catalog sees it.
+/// An open database, prepared for one catalog.
 pub(super) struct Connection {
-    pub(super) handle: Rc<Handle>,
-    pub(super) window: Arc<Window>,
+    pub(super) handle: Rc<DatabaseHandle>,
+    pub(super) deferred_base: Arc<DeferredBase>,
     pub(super) tables: Tables,
-    pub(super) places: Vec<Place>,
-    /// What is known of the database without looking.
-    pub(super) known: RefCell<Option<Known>>,
-    /// Why it may only be read.
-    pub(super) illness: Option<Error>,
+    pub(super) sources: Vec<RowSource>,
+    /// Documents that are known without reading.
+    pub(super) cache: RefCell<Option<ConnectionCache>>,
+    /// The reason why the store is read-only.
+    pub(super) read_only_reason: Option<StoreError>,
 }
 
 impl Connection {
-    /// `illness`: why it may only be read; then what the database lacks of the catalog is done without.
-    pub(super) fn new(handle: Rc<Handle>, catalog: &Catalog, illness: Option<Error>) -> Result<Self, Error> {
-        let places = places(&handle.layout, catalog);
+    /// Creates a connection. With a `read_only_reason`, it does without the indexes that the database lacks.
+    pub(super) fn new(
+        handle: Rc<DatabaseHandle>,
+        catalog: &Catalog,
+        read_only_reason: Option<StoreError>,
+    ) -> Result<Self, StoreError> {
+        let places = row_sources(&handle.layout, catalog);
         #[allow(clippy::arc_with_non_send_sync, reason = "tables share their base by Arc; here it stays on one thread")]
-        let window = Arc::new(Window::new(places.iter().map(Place::pane).collect()));
-        let mut tables = Tables::over(window.clone(), Limits::default())?.judging();
-        match illness {
+        let window = Arc::new(DeferredBase::new(places.iter().map(RowSource::part_descriptor).collect()));
+        let mut tables = Tables::with_base(window.clone(), BatchLimits::default())?.plan_only();
+        match read_only_reason {
             None => tables.declare(catalog)?,
             Some(_) => tables.declare_for_reading(catalog)?,
         }
-        Ok(Self { handle, window, tables, places, known: RefCell::default(), illness })
+        Ok(Self { handle, deferred_base: window, tables, sources: places, cache: RefCell::default(), read_only_reason })
     }
 
-    /// Whether there is an object store for the collection.
-    pub(super) fn has(&self, collection: &str) -> bool {
-        self.window.part(collection, None).is_some()
+    /// Returns whether the collection has an object store.
+    pub(super) fn has_collection(&self, collection: &str) -> bool {
+        self.deferred_base.part_number(collection, None).is_some()
     }
 
-    /// The indexes in which documents of a collection are to be found, by their slots.
-    pub(super) fn indexes<'a>(&'a self, of: &'a str) -> impl Iterator<Item = (u8, &'a Projection)> {
-        self.places.iter().filter_map(move |place| match place {
-            Place::Entries { collection, slot, projection, .. } if collection == of => Some((*slot, projection)),
+    /// Returns the indexes that hold entries of a collection, with their slots.
+    pub(super) fn indexes<'a>(&'a self, of: &'a str) -> impl Iterator<Item = (u8, &'a EntryExtractor)> {
+        self.sources.iter().filter_map(move |source| match source {
+            RowSource::Entries { collection, slot, extractor: projection, .. } if collection == of => {
+                Some((*slot, projection))
+            }
             _ => None,
         })
     }
 }
 
-impl Place {
+impl RowSource {
     pub(super) fn collection(&self) -> &str {
         match self {
-            Place::Documents { collection } | Place::Entries { collection, .. } => collection,
+            RowSource::Documents { collection } | RowSource::Entries { collection, .. } => collection,
         }
     }
 
-    /// The keys of the browser from one of ours (included) to another (excluded; none: to the end).
+    /// Returns the browser's range of the keys from `from` (included) to `to` (excluded; `None`: unbounded).
     pub(super) fn range(&self, from: &[u8], to: Option<&[u8]>) -> Result<JsValue, JsValue> {
-        let Place::Entries { slot, .. } = self else { return range(from, to) };
+        let RowSource::Entries { slot, .. } = self else { return key_range(from, to) };
         let end = to.map_or_else(|| vec![slot.saturating_add(1)], |to| [&[*slot], to].concat());
-        range(&[&[*slot], from].concat(), Some(&end))
+        key_range(&[&[*slot], from].concat(), Some(&end))
     }
 
-    /// Our key, given one of the browser's.
+    /// Returns the table key of a browser key.
     pub(super) fn key(&self, key: &JsValue) -> Option<Vec<u8>> {
-        let mut key = bytes(&key.as_string()?)?;
-        if let Place::Entries { .. } = self {
+        let mut key = decode_key(&key.as_string()?)?;
+        if let RowSource::Entries { .. } = self {
             key.drain(..key.len().min(1));
         }
         Some(key)
     }
 
-    fn pane(&self) -> Pane {
+    fn part_descriptor(&self) -> PartDescriptor {
         let made_by = match self {
-            Place::Documents { .. } => None,
-            Place::Entries { projection, .. } => Some(projection.made_by.clone()),
+            RowSource::Documents { .. } => None,
+            RowSource::Entries { extractor: projection, .. } => Some(projection.made_by.clone()),
         };
-        Pane { collection: self.collection().to_owned(), made_by }
+        PartDescriptor { collection: self.collection().to_owned(), made_by }
     }
 }
 
-/// All collections that are there, and those of their indexes that the catalog asks for.
-fn places(layout: &Layout, catalog: &Catalog) -> Vec<Place> {
+/// Returns all stored collections, and those of their indexes that the catalog declares.
+fn row_sources(layout: &DatabaseLayout, catalog: &Catalog) -> Vec<RowSource> {
     let mut places = Vec::new();
     for name in layout.collections.keys() {
         let documents = places.len();
-        places.push(Place::Documents { collection: name.clone() });
-        let known: Option<&'static Collection> = declared(catalog).find(|collection| collection.name == *name);
+        places.push(RowSource::Documents { collection: name.clone() });
+        let known: Option<&'static Collection> =
+            declared_collections(catalog).find(|collection| collection.name == *name);
         let indexes = known.map(|collection| layout.indexes(collection)).unwrap_or_default();
-        places.extend(indexes.into_iter().map(|(slot, projection)| Place::Entries {
+        places.extend(indexes.into_iter().map(|(slot, projection)| RowSource::Entries {
             collection: name.clone(),
             slot,
-            projection,
+            extractor: projection,
             documents,
         }));
     }

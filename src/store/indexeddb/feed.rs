@@ -1,51 +1,52 @@
-//! The feed of changes: one record a transaction under the number of its last change, so that a position is a number of changes. It is written in the
-//! commit that it tells of, and cut there to the last 10,000 changes.
+//! The change feed: one record per transaction, under the number of its last change. So a position is a number of changes. Each
+//! commit writes its record in its own transaction, and trims the feed to the last 10,000 changes.
 
+use js_sys::JSON;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{Cursor, KeyRange, ObjectStore, Request};
+use super::binding::{IdbCursor, IdbDatabase, IdbKeyRange, IdbObjectStore, IdbRequest};
 use super::connection::Connection;
-use super::faults::Stop;
-use super::layout::{FEED, Layout};
-use super::read::number;
-use super::results::json;
-use super::transaction::{Mode, Tx, answered};
+use super::error_mapping::IndexedDbError;
+use super::layout::{DatabaseLayout, FEED};
+use super::read::decode_number;
+use super::record::to_json;
+use super::transaction::{Mode, Tx, await_request};
 use crate::id::{CommandId, Revision};
 use crate::schema::Key;
-use crate::store::tables::Commit;
-use crate::store::{ChangeEvent, Changes, Error, Position};
+use crate::store::tables::PlannedCommit;
+use crate::store::{ChangeEvent, Changes, Position, StoreError};
 use crate::value;
 
-/// How many changes are kept for those that come back.
-const KEPT: u64 = 10_000;
+/// Number of changes that the feed retains for later readers.
+const CAPACITY: u64 = 10_000;
 
-/// After so many changes what is too old is removed.
-const CUT_EVERY: u64 = 256;
+/// Number of changes after which old records are removed.
+const TRIM_INTERVAL: u64 = 256;
 
-/// Most records that are read at once.
-const AT_ONCE: usize = 1_024;
+/// Largest number of records per read.
+const MAX_READ_RECORDS: usize = 1_024;
 
-/// What one transaction committed, as the feed keeps it.
+/// The feed record of one transaction.
 #[derive(Debug, Serialize, Deserialize)]
-struct Told {
-    /// The number of its last change.
+struct FeedRecord {
+    /// The number of the last change of the transaction.
     last: u64,
-    /// Commits that changed something, in order.
-    commits: Vec<ToldCommit>,
+    /// The commits that changed documents, in order.
+    commits: Vec<FeedCommit>,
 }
 
-/// A commit: its command, and collection, id and new revision of each document; no revision: it was deleted.
+/// A commit: its command, and for each document the collection, id and new revision. A deleted document has no revision.
 #[derive(Debug, Serialize, Deserialize)]
-struct ToldCommit {
+struct FeedCommit {
     command: CommandId,
     changes: Vec<(String, String, Option<Revision>)>,
 }
 
-impl ToldCommit {
-    /// All of its changes but the first so many.
-    fn of(commit: &Commit, without: u64) -> Self {
-        let changes = commit.told().skip(usize::try_from(without).unwrap_or(usize::MAX)).map(|change| {
+impl FeedCommit {
+    /// Creates the record of a commit without its first `without` changes.
+    fn new(commit: &PlannedCommit, without: u64) -> Self {
+        let changes = commit.feed_changes().skip(usize::try_from(without).unwrap_or(usize::MAX)).map(|change| {
             let revision = change.after.as_ref().map(|stored| stored.revision.clone());
             (change.key.collection.to_string(), change.key.id.to_string(), revision)
         });
@@ -57,132 +58,133 @@ impl ToldCommit {
     }
 }
 
-impl Told {
-    /// Commits that come after the change of that number; none: they changed nothing.
-    fn of(commits: &[Commit], before: u64) -> Option<Self> {
-        let count = |commit: &Commit| commit.told().count() as u64;
+impl FeedRecord {
+    /// Creates the record of commits that follow the change number `before`; none if they changed nothing.
+    fn new(commits: &[PlannedCommit], before: u64) -> Option<Self> {
+        let count = |commit: &PlannedCommit| commit.feed_changes().count() as u64;
         let all: u64 = commits.iter().map(count).sum();
-        // What would be cut at once is not written.
-        let mut without = all.saturating_sub(KEPT);
-        let mut told = Vec::new();
+        // Changes beyond the capacity would be trimmed at once, so they are not written.
+        let mut without = all.saturating_sub(CAPACITY);
+        let mut record = Vec::new();
         for commit in commits {
-            let (commit, left) = (ToldCommit::of(commit, without), without.saturating_sub(count(commit)));
+            let (commit, left) = (FeedCommit::new(commit, without), without.saturating_sub(count(commit)));
             without = left;
             if !commit.changes.is_empty() {
-                told.push(commit);
+                record.push(commit);
             }
         }
-        (all > 0).then(|| Self { last: before + all, commits: told })
+        (all > 0).then(|| Self { last: before + all, commits: record })
     }
 
-    /// The number of the change before its first one.
-    fn before(&self) -> u64 {
-        self.last.saturating_sub(self.commits.iter().map(ToldCommit::count).sum())
+    /// Returns the number of the change before the first one.
+    fn preceding_number(&self) -> u64 {
+        self.last.saturating_sub(self.commits.iter().map(FeedCommit::count).sum())
     }
 }
 
-/// The end of the feed, as a transaction finds it.
-pub(super) struct Ending {
-    cursor: Request,
+/// The last change of the feed, as a transaction reads it.
+pub(super) struct FeedEnd {
+    cursor: IdbRequest,
 }
 
-impl Ending {
-    /// Asks for it; it is known when a later request of the transaction is answered.
-    pub(super) fn ask(tx: &Tx) -> Result<Self, Stop> {
+impl FeedEnd {
+    /// Requests the last change. It is known once a later request of the transaction succeeds.
+    pub(super) fn request(tx: &Tx) -> Result<Self, IndexedDbError> {
         let cursor = tx.store(FEED)?.open_key_cursor(&JsValue::UNDEFINED, "prev")?;
         Ok(Self { cursor })
     }
 
-    pub(super) async fn answered(&self) -> Result<(), Stop> {
-        answered(&self.cursor).await?;
+    pub(super) async fn wait(&self) -> Result<(), IndexedDbError> {
+        await_request(&self.cursor).await?;
         Ok(())
     }
 
-    /// The number of the last change there was.
-    pub(super) fn last(&self) -> u64 {
+    /// Returns the number of the last change.
+    pub(super) fn last_number(&self) -> u64 {
         let cursor = self.cursor.result();
-        if cursor.is_null() { 0 } else { number(&cursor.unchecked_ref::<Cursor>().key()).unwrap_or(0) }
+        if cursor.is_null() { 0 } else { decode_number(&cursor.unchecked_ref::<IdbCursor>().key()).unwrap_or(0) }
     }
 }
 
-/// Adds commits behind the change of that number, and cuts what is too old; the number of the last change then.
-pub(super) fn write(tx: &Tx, begun: u64, commits: &[Commit]) -> Result<u64, Stop> {
+/// Appends commits after the change number `begun`, and trims the feed. Returns the number of the new last change.
+pub(super) fn append(tx: &Tx, begun: u64, commits: &[PlannedCommit]) -> Result<u64, IndexedDbError> {
     let store = tx.store(FEED)?;
-    let Some(told) = Told::of(commits, begun) else { return Ok(begun) };
-    put(&store, &told)?;
-    let end = told.last;
-    if end > KEPT && end / CUT_EVERY > begun / CUT_EVERY {
-        store.delete(&KeyRange::up_to(&at(end - KEPT), false)?)?;
+    let Some(record) = FeedRecord::new(commits, begun) else { return Ok(begun) };
+    put_record(&store, &record)?;
+    let end = record.last;
+    if end > CAPACITY && end / TRIM_INTERVAL > begun / TRIM_INTERVAL {
+        store.delete(&IdbKeyRange::upper_bound(&number_key(end - CAPACITY), false)?)?;
     }
     Ok(end)
 }
 
-fn put(store: &ObjectStore, told: &Told) -> Result<(), Stop> {
-    let text = value::written(told);
-    let text = text.map_err(|e| Error::Unavailable { what: "the feed of changes".to_owned(), why: e.to_string() })?;
-    store.put(&js_sys::JSON::parse(&text)?, &at(told.last))?;
+fn put_record(store: &IdbObjectStore, record: &FeedRecord) -> Result<(), IndexedDbError> {
+    let text = value::to_json_string(record);
+    let text = text.map_err(|e| StoreError::Unavailable { what: "the change feed".to_owned(), why: e.to_string() })?;
+    store.put(&js_sys::JSON::parse(&text)?, &number_key(record.last))?;
     Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "changes are counted far below 2^53")]
-pub(super) fn at(number: u64) -> JsValue {
+pub(super) fn number_key(number: u64) -> JsValue {
     JsValue::from_f64(number as f64)
 }
 
-/// A position: the store's own sign, so that none of another store is taken for one of this, and how many changes there were.
-pub(super) fn position(layout: &Layout, number: u64) -> Position {
-    Position(format!("{}.{number}", sign(layout)))
+/// Returns a position: a prefix unique to the store, which rejects positions of other stores, and the number of changes.
+pub(super) fn position(layout: &DatabaseLayout, number: u64) -> Position {
+    Position(format!("{}.{number}", position_prefix(layout)))
 }
 
-fn sign(layout: &Layout) -> &str {
+fn position_prefix(layout: &DatabaseLayout) -> &str {
     // The end of the id is its random part.
     let id = layout.identity.store.as_str();
     id.get(id.len().saturating_sub(8)..).unwrap_or(id)
 }
 
-fn parse(layout: &Layout, position: &Position) -> Result<u64, Error> {
+fn parse_position(layout: &DatabaseLayout, position: &Position) -> Result<u64, StoreError> {
     let parts = position.0.split_once('.').and_then(|(of, number)| Some((of, number.parse().ok()?)));
-    let (of, number) = parts.ok_or_else(|| Error::invalid_position(position, "IndexedDB"))?;
-    if of == sign(layout) { Ok(number) } else { Err(Error::PositionExpired) }
+    let (of, number) = parts.ok_or_else(|| StoreError::invalid_position(position, "IndexedDB"))?;
+    if of == position_prefix(layout) { Ok(number) } else { Err(StoreError::PositionExpired) }
 }
 
 impl Connection {
-    /// Up to `limit` changes after `from`; nothing named: from now on.
-    pub(super) async fn changes(&self, from: Option<&Position>, limit: usize) -> Result<Changes, Stop> {
+    /// Returns up to `limit` changes after `from` (`None`: from now on).
+    pub(super) async fn read_changes(&self, from: Option<&Position>, limit: usize) -> Result<Changes, IndexedDbError> {
         let layout = &self.handle.layout;
-        let from = from.map(|from| parse(layout, from)).transpose()?;
-        let tx = Tx::begin(&self.handle.link.database, [FEED], Mode::Read)?;
-        let (store, ending) = (tx.store(FEED)?, Ending::ask(&tx)?);
+        let from = from.map(|from| parse_position(layout, from)).transpose()?;
+        let tx = Tx::begin(&self.handle.guard.database, [FEED], Mode::Read)?;
+        let (store, ending) = (tx.store(FEED)?, FeedEnd::request(&tx)?);
         let Some(from) = from else {
-            ending.answered().await?;
-            return Ok(Changes { events: Vec::new(), next: position(layout, ending.last()) });
+            ending.wait().await?;
+            return Ok(Changes { events: Vec::new(), next: position(layout, ending.last_number()) });
         };
         let oldest = store.get_all(&JsValue::UNDEFINED, 1)?;
-        let most = u32::try_from(limit.clamp(1, AT_ONCE)).unwrap_or(1);
-        let later = store.get_all(&KeyRange::from(&at(from), true)?, most)?;
-        let later = told(&answered(&later).await?)?;
-        let forgotten = told(&oldest.result())?.first().map_or(0, Told::before);
-        if from > ending.last() || from < forgotten {
-            return Err(Error::PositionExpired.into());
+        let most = u32::try_from(limit.clamp(1, MAX_READ_RECORDS)).unwrap_or(1);
+        let later = store.get_all(&IdbKeyRange::lower_bound(&number_key(from), true)?, most)?;
+        let later = parse_records(&await_request(&later).await?)?;
+        let forgotten = parse_records(&oldest.result())?.first().map_or(0, FeedRecord::preceding_number);
+        if from > ending.last_number() || from < forgotten {
+            return Err(StoreError::PositionExpired.into());
         }
-        Ok(page(layout, from, &later, limit))
+        Ok(collect_changes(layout, from, &later, limit))
     }
 }
 
-fn told(list: &JsValue) -> Result<Vec<Told>, Error> {
-    let damaged = |e: value::Unfit| Error::Corrupt { at: "the feed of changes".to_owned(), why: e.to_string() };
-    value::read(&json(list)).map_err(damaged)
+fn parse_records(list: &JsValue) -> Result<Vec<FeedRecord>, StoreError> {
+    let damaged =
+        |e: value::DeserializeError| StoreError::Corrupt { at: "the change feed".to_owned(), why: e.to_string() };
+    value::from_value(&to_json(list)).map_err(damaged)
 }
 
-fn page(layout: &Layout, from: u64, later: &[Told], limit: usize) -> Changes {
+fn collect_changes(layout: &DatabaseLayout, from: u64, later: &[FeedRecord], limit: usize) -> Changes {
     let (mut events, mut next) = (Vec::new(), from);
-    for told in later {
-        let mut number = told.before();
-        for commit in &told.commits {
+    for record in later {
+        let mut number = record.preceding_number();
+        for commit in &record.commits {
             let end = number + commit.count();
             for (collection, id, revision) in &commit.changes {
                 number += 1;
-                // The first of them may have been told in part.
+                // An earlier page may have returned the first changes of this record.
                 if number <= from || events.len() >= limit {
                     continue;
                 }
@@ -197,4 +199,37 @@ fn page(layout: &Layout, from: u64, later: &[Told], limit: usize) -> Changes {
         }
     }
     Changes { events, next: position(layout, next) }
+}
+
+/// The object store of the feed end. No collection has this name.
+pub(super) const FEED_END: &str = "end";
+
+/// The unique index that allows only one row, and the member that it reads.
+const SINGLE_ROW_INDEX: &str = "one";
+
+/// Creates the row at `end`, for an empty feed or for one that has no such row.
+pub(super) fn create_feed_end(database: &IdbDatabase, end: u64) -> Result<(), IndexedDbError> {
+    let store = database.create_store(FEED_END)?;
+    store.create_index(SINGLE_ROW_INDEX, SINGLE_ROW_INDEX, &JSON::parse(r#"{"unique":true}"#)?)?;
+    insert_feed_end(&store, end)
+}
+
+/// Moves the row from `begun` to `end`. If it is not at `begun`, the browser aborts the transaction.
+pub(super) fn compare_and_set_feed_end(tx: &Tx, begun: u64, end: u64) -> Result<(), IndexedDbError> {
+    let store = tx.store(FEED_END)?;
+    store.delete(&number_key(begun))?;
+    insert_feed_end(&store, end)
+}
+
+/// Moves the row to `end`, wherever it is. The caller has read the end of the feed.
+pub(super) fn set_feed_end(tx: &Tx, end: u64) -> Result<(), IndexedDbError> {
+    let store = tx.store(FEED_END)?;
+    store.clear()?;
+    insert_feed_end(&store, end)
+}
+
+fn insert_feed_end(store: &IdbObjectStore, end: u64) -> Result<(), IndexedDbError> {
+    let row: JsValue = JSON::parse(r#"{"one":1}"#)?;
+    store.add(&row, &number_key(end))?;
+    Ok(())
 }

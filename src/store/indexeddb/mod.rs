@@ -1,5 +1,5 @@
-//! The store in a browser's IndexedDB: in a page, a worker, a web extension. Any number of tabs may use one database at once; there is no lock
-//! of ours and nobody in charge, since the browser runs transactions that write one after the other.
+//! The store in IndexedDB, for pages, workers and web extensions. Several tabs may use one database at the same time. There is
+//! neither a lock nor a leader, because the browser runs transactions that write one after the other (W3C Indexed Database API).
 //!
 //! ```text
 //! runstate            "store" → { format, store: id }; "d.c" → { version, indexes: [{ slot, name, made_by }] }
@@ -8,49 +8,52 @@
 //! changes             number of the last change → { last, commits: [{ command, changes: [[collection, id, revision], …] }, …] }
 //! ```
 //!
-//! # What holds, and why
+//! # Invariants
 //!
-//! - **Answers are those of [`tables`](super::tables), not of the browser.** Entries of indexes are the bytes that tables keep in memory, projected
-//!   into each record (`i`) and indexed by the browser as they are, all of a collection in one index; so ranges, orders and cursors are the same, and a question is answered by
-//!   the same code that answers it in memory. What that code lacks it wishes for, it is read in the same transaction, and the question is put
-//!   again ([`tables::window`](super::tables::window)): of an index the stretch that is needed, twice as much each time.
-//! - **An index is used only where it was made by the very declaration that asks for it** (`made_by`). Where one is missing the database is
-//!   raised by one version and the documents of the collection are written again with their entries, in the one transaction in which the
-//!   browser lets its shape be changed: all or nothing, with the documents as they were. Where nothing is missing opening changes nothing.
-//! - **A commit is one wave where nobody else commits**: what it rests on is known from the commits before, so it is judged at once and written
-//!   blind, and the browser itself aborts it where the feed does not end where it was thought to (`fence`), or something is there that
-//!   should not be. Then, and where something is not known, it is two waves: all that it rests on is asked for at once, judged, and all
-//!   that it writes issued at once. Only the end of the transaction is waited for, with strict durability. What several want to commit meanwhile goes
-//!   out together next.
-//! - **A transaction that the browser aborts has changed nothing.** A connection that it closed is opened again; a commit that was under way
-//!   is made again, and its row in the ledger is asked first. Only where that cannot be asked is its outcome unknown.
-//! - **Nobody keeps others waiting.** When another tab wants to raise the database this one lets go at once and comes back at its next call, maybe
-//!   to find itself too old: then it can only read. Whom we wait for ourselves is told to us as blocked, and waited for so long.
-//! - **What is edited by hand is not believed**: a checksum over collection, id, revision, version and JSON, and an index that leads to a
-//!   document without that entry, are damage that names the document. An entry that was removed by hand is noticed by `inspect` only; what the tab
-//!   overwrites that knew the document before is not noticed.
+//! - **Results are those of [`tables`](super::tables), not of the browser.** Index entries are the order-preserving keys that
+//!   tables keep in memory. Each record lists its entries (`i`), and one browser index covers all entries of a collection. So
+//!   ranges, orders and cursors are the same, and the same code evaluates a query. It records a deferred read for each row that it
+//!   lacks. The row is read in the same transaction, and the query is evaluated again
+//!   ([`tables::deferred`](super::tables::deferred), `docs/decisions/0008`). Of an index only the needed range is read, twice as
+//!   many rows each round.
+//! - **An index is used only if the same declaration made its entries** (`made_by`). If one is missing, the version of the database
+//!   is raised by one, and the documents of the collection are written again with their entries. This happens in the one
+//!   transaction in which the browser allows a change of shape, so it is atomic, and it does not change the documents. If nothing
+//!   is missing, opening changes nothing.
+//! - **A commit is one wave of requests if no other tab commits** (`docs/decisions/0011`). It is planned on the documents of
+//!   earlier commits and written without reading. The browser aborts it if the feed end has moved (`fence`), or if a document
+//!   exists that was expected to be absent: optimistic concurrency control. Then, and if a document is not cached, a commit takes
+//!   two waves: all reads at once, then all writes at once. Only the end of the transaction is awaited, with strict durability.
+//!   Commits that arrive meanwhile go into the next transaction (group commit).
+//! - **A transaction that the browser aborts has changed nothing.** A connection that the browser closed is opened again. A commit
+//!   in flight is retried, and its ledger row is read first. The outcome is unknown only if that row cannot be read.
+//! - **A tab does not block other tabs.** If another tab wants to upgrade the database, the connection closes at once, and the next
+//!   call opens it again. If the database is then too new, the store is read-only. The wait for a tab that blocks an upgrade is
+//!   bounded.
+//! - **Records that were edited by hand are not trusted.** A checksum covers collection, id, revision, version and JSON. A wrong
+//!   checksum, or an index entry that its document does not have, is damage that names the document. Only `inspect` detects an
+//!   entry that was removed by hand. An edit is not detected if a tab overwrites the record from its cache.
 //!
-//! By file: `binding` (the browser's calls), `transaction`, `faults` (its exceptions), `layout` (what the database says of itself), `record`, `bytes`
-//! (keys), `open`, `upgrade`, `connection`, `read`, `sift` and `results` (asking), `commit`, `known`, `fence` and `write`, `feed` and `hints` (changes), `quota` (the space that is left), `inspect` (what `verify` reads, through rexie), `port`.
+//! Files: `binding` (calls of the browser), `transaction`, `error_mapping`, `layout` (description of the database), `record`,
+//! `bytes` (keys), `open`, `upgrade`, `connection`, `read`, `key_probe` and `results` (reads), `commit`, `connection_cache`,
+//! `fence` and `write`, `feed` and `change_notifier` (changes), `quota` (remaining space), `inspector` (reads for `verify`, through
+//! rexie), `port`.
 
 mod binding;
-mod bytes;
+mod change_notifier;
 mod commit;
 mod connection;
-mod faults;
+mod connection_cache;
+mod error_mapping;
 mod feed;
-mod fence;
-mod hints;
-mod inspect;
-mod known;
+mod inspector;
+mod key_probe;
 mod layout;
 mod open;
 mod port;
 mod quota;
 mod read;
 mod record;
-mod results;
-mod sift;
 mod transaction;
 mod upgrade;
 mod write;
@@ -60,79 +63,80 @@ use std::rc::Rc;
 
 use async_lock::Mutex;
 
-use self::commit::Queue;
+use self::change_notifier::ChangeNotifier;
+use self::commit::CommitQueue;
 use self::connection::Connection;
-use self::hints::Hints;
 use crate::schema::Catalog;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::time::Millis;
 
-/// How a database is opened.
+/// Options for opening a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Where there is no database none is made: [`Error::Unavailable`].
-    pub existing: bool,
-    /// How long others are waited for that have the database open or change it. 5 s unless told.
-    pub patience: Millis,
+pub struct IndexedDbOptions {
+    /// If the database does not exist, opening it fails with [`StoreError::Unavailable`] and does not create it.
+    pub must_exist: bool,
+    /// How long opening waits for other tabs that have the database open or upgrade it. The default is 5 s.
+    pub open_timeout: Millis,
 }
 
-impl Default for Options {
+impl Default for IndexedDbOptions {
     fn default() -> Self {
-        Self { existing: false, patience: open::PATIENCE }
+        Self { must_exist: false, open_timeout: open::DEFAULT_OPEN_TIMEOUT }
     }
 }
 
-/// A store in a database of this browser. Any number of handles, in any number of tabs and workers, may be open on one.
+/// A store in a database of this browser. Several handles, in several tabs and workers, may use one database.
 pub struct IndexedDb {
-    inner: Rc<Inner>,
+    inner: Rc<IndexedDbState>,
 }
 
-/// What a handle and its commits under way share.
-struct Inner {
+/// The state that a handle shares with its commits in flight.
+struct IndexedDbState {
     name: String,
-    options: Options,
-    /// The store's id, once it is known: what is opened later must be the same store.
+    options: IndexedDbOptions,
+    /// The id of the store, once it is known. A later connection must find the same store.
     id: RefCell<Option<String>>,
     catalog: RefCell<Catalog>,
     connection: RefCell<Option<Rc<Connection>>>,
-    /// Who has it opens or changes the database.
-    opening: Mutex<()>,
-    queue: Queue,
-    hints: Hints,
-    /// The last commit found no space.
-    full: Cell<bool>,
+    /// The holder opens or upgrades the database.
+    open_lock: Mutex<()>,
+    queue: CommitQueue,
+    notifier: ChangeNotifier,
+    /// The last commit failed for lack of space.
+    out_of_space: Cell<bool>,
     closed: Cell<bool>,
 }
 
 impl IndexedDb {
-    /// Opens the database `name`, and makes a store in it where there is none.
+    /// Opens the database `name`, and creates a store in it if there is none.
     ///
-    /// [`Error::Unsupported`]: this host has no IndexedDB. [`Error::Unavailable`]: the browser refuses it, or something else keeps the database.
-    pub async fn open(name: &str, options: Options) -> Result<Self, Error> {
-        let inner = Inner {
+    /// [`StoreError::Unsupported`]: this host has no IndexedDB. [`StoreError::Unavailable`]: the browser denies access, or another
+    /// connection blocks the database.
+    pub async fn open(name: &str, options: IndexedDbOptions) -> Result<Self, StoreError> {
+        let inner = IndexedDbState {
             name: name.to_owned(),
             options,
             id: RefCell::default(),
             catalog: RefCell::default(),
             connection: RefCell::default(),
-            opening: Mutex::new(()),
-            queue: Queue::default(),
-            hints: Hints::of(name),
-            full: Cell::new(false),
+            open_lock: Mutex::new(()),
+            queue: CommitQueue::default(),
+            notifier: ChangeNotifier::new(name),
+            out_of_space: Cell::new(false),
             closed: Cell::new(false),
         };
-        inner.connected().await.map_err(|stop| stop.into_error(name))?;
+        inner.ensure_connected().await.map_err(|stop| stop.into_error(name))?;
         Ok(Self { inner: Rc::new(inner) })
     }
 
-    /// The store's id: the same in every tab, another one in every store.
+    /// Returns the id of the store: unique to the store, and the same in every tab.
     pub fn id(&self) -> Option<String> {
         self.inner.id.borrow().clone()
     }
 }
 
-impl Inner {
-    fn usable(&self) -> Result<(), Error> {
-        if self.closed.get() { Err(Error::Closed) } else { Ok(()) }
+impl IndexedDbState {
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.closed.get() { Err(StoreError::Closed) } else { Ok(()) }
     }
 }

@@ -1,7 +1,7 @@
-//! Opening the database, raising it to what the catalog asks for, and opening it again where the connection was lost.
+//! Opening the database, upgrading it to a catalog, and opening it again after the connection was lost.
 //!
-//! It is opened without naming a version, looked at, and raised by one version only where something is missing; whoever has it open
-//! elsewhere is told by the browser, lets go and comes back to what is there then. How long that is waited for is bounded.
+//! The database is opened without a version, and its version is raised by one only if something is missing. The browser notifies
+//! other connections, which close and open the database again. The wait for them is bounded.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -12,262 +12,290 @@ use std::task::Poll;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::binding::{Database, Event, Factory, Request, first_event, host, random_values, texts};
-use super::connection::{Connection, Handle, Link};
-use super::faults::{Fault, Stop, what};
-use super::layout::{Layout, META};
+use super::binding::{
+    IdbDatabase, IdbEvent, IdbFactory, IdbRequest, first_event, global_object, list_strings, random_values,
+};
+use super::connection::{Connection, DatabaseGuard, DatabaseHandle};
+use super::error_mapping::{BrowserError, IndexedDbError, describe_database};
+use super::layout::{DatabaseLayout, META};
 use super::quota;
 use super::transaction::Tx;
-use super::upgrade::{create, layout_in, read_layout, turn_over};
-use super::{IndexedDb, Inner};
+use super::upgrade::{create_store, read_layout, read_layout_in, upgrade_to};
+use super::{IndexedDb, IndexedDbState};
 use crate::id::uuid_v7;
 use crate::schema::Catalog;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::feed::timer;
 use crate::time::{Millis, Timestamp};
 
-/// How often others may change the database between a look at it and a change of ours.
-const TRIES: usize = 8;
+/// Largest number of upgrade attempts while other tabs also upgrade the database.
+const MAX_UPGRADE_ATTEMPTS: usize = 8;
 
-/// What is done to the database while the browser lets its shape be changed.
-enum Change<'a> {
-    /// A store is made where there is none.
+/// The work of the `versionchange` transaction, in which the browser allows a change of object stores.
+enum UpgradeAction<'a> {
+    /// Create a store if the database is new.
     Create,
-    /// Nothing is made.
-    Find,
-    /// This layout is made to suit this catalog.
-    TurnOver(&'a Layout, &'a Catalog),
+    /// Create nothing: the store must exist.
+    ExpectStore,
+    /// Upgrade this layout to this catalog.
+    Migrate(&'a DatabaseLayout, &'a Catalog),
 }
 
-impl Inner {
-    /// A connection that is alive, opened where there is none.
-    pub(super) async fn connected(&self) -> Result<Rc<Connection>, Stop> {
-        if let Some(connection) = self.live() {
+impl IndexedDbState {
+    /// Returns an open connection, and opens one if there is none.
+    pub(super) async fn ensure_connected(&self) -> Result<Rc<Connection>, IndexedDbError> {
+        if let Some(connection) = self.current_connection() {
             return Ok(connection);
         }
-        let _turn = self.opening.lock().await;
-        if let Some(connection) = self.live() {
+        let _turn = self.open_lock.lock().await;
+        if let Some(connection) = self.current_connection() {
             return Ok(connection);
         }
         let catalog = self.catalog.borrow().clone();
         match self.connect(&catalog).await {
-            // Chromium closes a database whose disk is full. Until there is space it cannot open it again and does not say why.
-            Err(Stop::Fault(fault)) if self.full.get() && fault.lost() => Err(quota::full(&self.name).into()),
+            // Chromium closes a database whose disk is full. It cannot open it again until there is space, and does not report the
+            // reason.
+            Err(IndexedDbError::BrowserError(error)) if self.out_of_space.get() && error.is_connection_lost() => {
+                Err(quota::full_error(&self.name).into())
+            }
             connected => connected,
         }
     }
 
-    /// Takes another catalog.
-    pub(super) async fn migrate(&self, catalog: &Catalog) -> Result<(), Stop> {
-        self.usable()?;
-        let _turn = self.opening.lock().await;
+    /// Changes to another catalog.
+    pub(super) async fn migrate(&self, catalog: &Catalog) -> Result<(), IndexedDbError> {
+        self.check_open()?;
+        let _turn = self.open_lock.lock().await;
         let connection = self.connect(catalog).await?;
         *self.catalog.borrow_mut() = catalog.clone();
-        Ok(connection.illness.clone().map_or(Ok(()), Err)?)
+        Ok(connection.read_only_reason.clone().map_or(Ok(()), Err)?)
     }
 
-    fn live(&self) -> Option<Rc<Connection>> {
-        self.connection.borrow().clone().filter(|connection| !connection.handle.link.is_lost())
+    fn current_connection(&self) -> Option<Rc<Connection>> {
+        self.connection.borrow().clone().filter(|connection| !connection.handle.guard.is_lost())
     }
 
-    /// Only by who has the turn to open.
-    async fn connect(&self, catalog: &Catalog) -> Result<Rc<Connection>, Stop> {
-        for _ in 0..TRIES {
-            let handle = match self.live() {
+    /// Connects. The caller must hold `open_lock`.
+    async fn connect(&self, catalog: &Catalog) -> Result<Rc<Connection>, IndexedDbError> {
+        for _ in 0..MAX_UPGRADE_ATTEMPTS {
+            let handle = match self.current_connection() {
                 Some(connection) => connection.handle.clone(),
                 None => self.open_handle().await?,
             };
-            let newer = handle.layout.newer(&self.name, catalog);
-            if newer.is_some() || handle.layout.suits(catalog) {
-                return self.connect_to(handle, catalog, newer);
+            let newer = handle.layout.newer_version_error(&self.name, catalog);
+            if newer.is_some() || handle.layout.satisfies(catalog) {
+                return self.set_connection(handle, catalog, newer);
             }
             self.connection.borrow_mut().take();
-            if let Err(stop) = self.raise(&handle, catalog).await {
-                let illness = lasting(stop, &self.name)?;
-                return self.connect_to(self.open_handle().await?, catalog, Some(illness));
+            if let Err(stop) = self.upgrade(&handle, catalog).await {
+                let read_only_reason = read_only_reason(stop, &self.name)?;
+                return self.set_connection(self.open_handle().await?, catalog, Some(read_only_reason));
             }
         }
-        let why = "others keep changing it; try again".to_owned();
-        Err(Error::Unavailable { what: what(&self.name), why }.into())
+        let why = "other tabs keep upgrading it; try again".to_owned();
+        Err(StoreError::Unavailable { what: describe_database(&self.name), why }.into())
     }
 
-    fn connect_to(
+    fn set_connection(
         &self,
-        handle: Rc<Handle>,
+        handle: Rc<DatabaseHandle>,
         catalog: &Catalog,
-        illness: Option<Error>,
-    ) -> Result<Rc<Connection>, Stop> {
+        read_only_reason: Option<StoreError>,
+    ) -> Result<Rc<Connection>, IndexedDbError> {
         if self.closed.get() && self.queue.is_idle() {
-            // It was closed meanwhile, and nobody would end this one.
-            handle.link.end();
-            return Err(Error::Closed.into());
+            // The store was closed meanwhile, so nothing would close this connection.
+            handle.guard.close();
+            return Err(StoreError::Closed.into());
         }
-        let connection = Rc::new(Connection::new(handle, catalog, illness)?);
+        let connection = Rc::new(Connection::new(handle, catalog, read_only_reason)?);
         *self.connection.borrow_mut() = Some(connection.clone());
         Ok(connection)
     }
 
-    async fn open_handle(&self) -> Result<Rc<Handle>, Stop> {
+    async fn open_handle(&self) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
         let known = self.id.borrow().clone();
-        let change = if known.is_some() || self.options.existing { Change::Find } else { Change::Create };
-        let link = self.open_link(None, &change).await?;
+        let change =
+            if known.is_some() || self.options.must_exist { UpgradeAction::ExpectStore } else { UpgradeAction::Create };
+        let link = self.open_database(None, &change).await?;
         let layout = match read_layout(&link.database).await? {
             Some(layout) => layout,
-            None => return self.begin_in(link, &change).await,
+            None => return self.create_in_empty(link, &change).await,
         };
-        self.take(link, layout)
+        self.adopt_database(link, layout)
     }
 
-    /// Makes a store in a database that somebody opened and left empty.
-    async fn begin_in(&self, link: Link, change: &Change<'_>) -> Result<Rc<Handle>, Stop> {
-        let foreign = !texts(&link.database.store_names()).is_empty();
-        if foreign || matches!(change, Change::Find) {
-            let why = if foreign {
-                "it holds something else than a store; choose another name"
-            } else {
-                "there is no store in it"
-            };
-            return Err(Error::Unavailable { what: what(&self.name), why: why.to_owned() }.into());
+    /// Creates a store in a database that exists and is empty.
+    async fn create_in_empty(
+        &self,
+        link: DatabaseGuard,
+        change: &UpgradeAction<'_>,
+    ) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
+        let foreign = !list_strings(&link.database.store_names()).is_empty();
+        if foreign || matches!(change, UpgradeAction::ExpectStore) {
+            let why = if foreign { "it is not a runstate store; choose another name" } else { "it contains no store" };
+            return Err(StoreError::Unavailable { what: describe_database(&self.name), why: why.to_owned() }.into());
         }
         let version = link.database.version() + 1.0;
         drop(link);
-        let link = self.open_link(Some(version), change).await?;
-        let none = || Error::Unavailable { what: what(&self.name), why: "no store could be made in it".to_owned() };
+        let link = self.open_database(Some(version), change).await?;
+        let none = || StoreError::Unavailable {
+            what: describe_database(&self.name),
+            why: "no store could be created in it".to_owned(),
+        };
         let layout = read_layout(&link.database).await?.ok_or_else(none)?;
-        self.take(link, layout)
+        self.adopt_database(link, layout)
     }
 
-    /// Takes what was opened for this store, unless it is another one by now.
-    fn take(&self, link: Link, layout: Layout) -> Result<Rc<Handle>, Stop> {
+    /// Uses the opened database, unless it is a different store by now.
+    fn adopt_database(
+        &self,
+        link: DatabaseGuard,
+        layout: DatabaseLayout,
+    ) -> Result<Rc<DatabaseHandle>, IndexedDbError> {
         let mut known = self.id.borrow_mut();
         if known.as_ref().is_some_and(|known| *known != layout.identity.store) {
-            return Err(deleted(&self.name).into());
+            return Err(deleted_error(&self.name).into());
         }
         *known = Some(layout.identity.store.clone());
-        Ok(Rc::new(Handle { link, layout }))
+        Ok(Rc::new(DatabaseHandle { guard: link, layout }))
     }
 
-    /// Raises the database by one version, and does there what `catalog` asks for. Where another was faster nothing is done.
-    async fn raise(&self, handle: &Handle, catalog: &Catalog) -> Result<(), Stop> {
-        let version = handle.link.database.version() + 1.0;
-        handle.link.end();
-        match self.open_link(Some(version), &Change::TurnOver(&handle.layout, catalog)).await {
+    /// Raises the version of the database by one, and upgrades it to `catalog`. If another tab was faster, it does nothing.
+    async fn upgrade(&self, handle: &DatabaseHandle, catalog: &Catalog) -> Result<(), IndexedDbError> {
+        let version = handle.guard.database.version() + 1.0;
+        handle.guard.close();
+        match self.open_database(Some(version), &UpgradeAction::Migrate(&handle.layout, catalog)).await {
             Ok(_) => Ok(()),
-            Err(Stop::Fault(fault)) if fault.outrun() => Ok(()),
+            Err(IndexedDbError::BrowserError(fault)) if fault.is_version_outdated() => Ok(()),
             Err(stop) => Err(stop),
         }
     }
 
-    async fn open_link(&self, version: Option<f64>, change: &Change<'_>) -> Result<Link, Stop> {
+    async fn open_database(
+        &self,
+        version: Option<f64>,
+        change: &UpgradeAction<'_>,
+    ) -> Result<DatabaseGuard, IndexedDbError> {
         let factory = factory()?;
         let request = match version {
             None => factory.open(&self.name),
             Some(version) => factory.open_version(&self.name, version),
         };
         let request = request?;
-        let asked = Asked { request: &request, ended: Cell::new(false) };
-        let mut time = timer(self.options.patience);
+        let asked = OpenRequestGuard { request: &request, ended: Cell::new(false) };
+        let mut time = timer(self.options.open_timeout);
         let mut blocked = false;
         loop {
-            let Some(event) = within(next_event(&request), &mut time).await else {
-                return Err(self.held_up(blocked).into());
+            let Some(event) = with_timeout(next_event(&request), &mut time).await else {
+                return Err(self.open_timeout_error(blocked).into());
             };
             let opened = match event?.kind().as_str() {
-                "success" => Ok(Link::new(request.result().unchecked_into())),
-                "upgradeneeded" => self.change(&request, change).await,
+                "success" => Ok(DatabaseGuard::new(request.result().unchecked_into())),
+                "upgradeneeded" => self.run_upgrade(&request, change).await,
                 "blocked" => {
                     blocked = true;
                     continue;
                 }
-                _ => Err(Fault::from(request.error()).into()),
+                _ => Err(BrowserError::from(request.error()).into()),
             };
             asked.ended.set(true);
             return opened;
         }
     }
 
-    /// In the turn of `upgradeneeded`: the one transaction that may change what object stores there are.
-    async fn change(&self, request: &Request, change: &Change<'_>) -> Result<Link, Stop> {
-        let database: Database = request.result().unchecked_into();
-        let tx = Tx::over(request.transaction());
+    /// Does the work of `upgradeneeded`, in the one transaction that may change object stores.
+    async fn run_upgrade(
+        &self,
+        request: &IdbRequest,
+        change: &UpgradeAction<'_>,
+    ) -> Result<DatabaseGuard, IndexedDbError> {
+        let database: IdbDatabase = request.result().unchecked_into();
+        let tx = Tx::wrap(request.transaction());
         let changed = match change {
-            Change::Create => create(&database, &tx, new_id()?).await,
-            Change::TurnOver(layout, catalog) => self.turn_over(&database, &tx, layout, catalog).await,
-            Change::Find if self.id.borrow().is_some() => Err(deleted(&self.name).into()),
-            Change::Find => {
+            UpgradeAction::Create => create_store(&database, &tx, new_id()?).await,
+            UpgradeAction::Migrate(layout, catalog) => self.upgrade_layout(&database, &tx, layout, catalog).await,
+            UpgradeAction::ExpectStore if self.id.borrow().is_some() => Err(deleted_error(&self.name).into()),
+            UpgradeAction::ExpectStore => {
                 let why = "there is no such database in this browser".to_owned();
-                Err(Error::Unavailable { what: what(&self.name), why }.into())
+                Err(StoreError::Unavailable { what: describe_database(&self.name), why }.into())
             }
         };
         if changed.is_err() {
             tx.abort();
         }
-        // Success, or the error that an aborted change ends in.
+        // The event is success, or the error of the aborted upgrade.
         let event = next_event(request).await?;
         match (changed, event.kind().as_str()) {
-            (Ok(()), "success") => Ok(Link::new(request.result().unchecked_into())),
-            (Err(stop), _) if !stop.lost() => Err(stop),
-            // That it was aborted is all that the others say; why, as for lack of space, only the transaction does.
+            (Ok(()), "success") => Ok(DatabaseGuard::new(request.result().unchecked_into())),
+            (Err(stop), _) if !stop.is_connection_lost() => Err(stop),
+            // Other errors say only that the transaction was aborted. The transaction itself has the cause, such as lack of space.
             (changed, _) => {
-                let aborted = || changed.err().unwrap_or_else(|| Fault::from(request.error()).into());
-                Err(tx.cause().map_or_else(aborted, Stop::Fault))
+                let aborted = || changed.err().unwrap_or_else(|| BrowserError::from(request.error()).into());
+                Err(tx.abort_cause().map_or_else(aborted, IndexedDbError::BrowserError))
             }
         }
     }
 
-    /// Turns over what was looked at before, unless a store was made anew under its name since then.
-    async fn turn_over(&self, database: &Database, tx: &Tx, layout: &Layout, catalog: &Catalog) -> Result<(), Stop> {
-        let ours = texts(&database.store_names()).iter().any(|store| store == META);
-        let found = if ours { layout_in(tx).await? } else { None };
+    /// Upgrades the given layout, unless another store was created under its name in the meantime.
+    async fn upgrade_layout(
+        &self,
+        database: &IdbDatabase,
+        tx: &Tx,
+        layout: &DatabaseLayout,
+        catalog: &Catalog,
+    ) -> Result<(), IndexedDbError> {
+        let ours = list_strings(&database.store_names()).iter().any(|store| store == META);
+        let found = if ours { read_layout_in(tx).await? } else { None };
         if found.is_none_or(|found| found.identity.store != layout.identity.store) {
-            return Err(deleted(&self.name).into());
+            return Err(deleted_error(&self.name).into());
         }
-        turn_over(database, tx, layout, catalog).await
+        upgrade_to(database, tx, layout, catalog).await
     }
 
-    fn held_up(&self, blocked: bool) -> Error {
+    fn open_timeout_error(&self, blocked: bool) -> StoreError {
         let why = if blocked {
-            "another tab or window has it open and does not let go; reload that one or close it, then try again"
+            "another tab or window has it open and does not close it; reload or close that one, then try again"
         } else {
-            "the browser does not answer, as while another tab changes it; reload or close other tabs of this page, then try again"
+            "the browser does not respond, perhaps because another tab upgrades it; reload or close other tabs of this page, then try again"
         };
-        Error::Unavailable { what: what(&self.name), why: why.to_owned() }
+        StoreError::Unavailable { what: describe_database(&self.name), why: why.to_owned() }
     }
 }
 
-/// Why a database that could not be raised can still be read. An error: it cannot, or with this catalog it must not.
-fn lasting(stop: Stop, name: &str) -> Result<Error, Stop> {
+/// Returns the reason why a database that could not be upgraded is read-only. An error: it cannot or must not be read.
+fn read_only_reason(stop: IndexedDbError, name: &str) -> Result<StoreError, IndexedDbError> {
     match stop {
-        Stop::Error(damage @ Error::Corrupt { .. }) => Ok(damage),
-        Stop::Fault(fault) if fault.full() => Ok(fault.into_error(name)),
+        IndexedDbError::Store(damage @ StoreError::Corrupt { .. }) => Ok(damage),
+        IndexedDbError::BrowserError(fault) if fault.is_out_of_space() => Ok(fault.into_error(name)),
         other => Err(other),
     }
 }
 
-fn deleted(name: &str) -> Error {
+fn deleted_error(name: &str) -> StoreError {
     let why =
-        "it was deleted while it was open, as when the data of this site are cleared; reload to begin anew".to_owned();
-    Error::Unavailable { what: what(name), why }
+        "it was deleted while it was open, for example with the data of this site; reload to begin with a new store"
+            .to_owned();
+    StoreError::Unavailable { what: describe_database(name), why }
 }
 
 impl IndexedDb {
-    /// Whether this host has IndexedDB.
+    /// Returns whether this host has IndexedDB.
     pub(crate) fn is_supported() -> bool {
         factory().is_ok()
     }
 }
 
-/// The way in, where this host has one.
-fn factory() -> Result<Factory, Stop> {
-    let factory = host().indexed_db()?;
+/// Returns the `IDBFactory` of this host.
+fn factory() -> Result<IdbFactory, IndexedDbError> {
+    let factory = global_object().indexed_db()?;
     if factory.is_null() || factory.is_undefined() {
         let (what, by) = ("a store in IndexedDB".to_owned(), "this host, which has no IndexedDB".to_owned());
-        return Err(Error::Unsupported { what, by }.into());
+        return Err(StoreError::Unsupported { what, by }.into());
     }
     Ok(factory.unchecked_into())
 }
 
-fn new_id() -> Result<String, Stop> {
+fn new_id() -> Result<String, IndexedDbError> {
     let mut random = [0u8; 10];
     random_values(&mut random)?;
     #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole and far below 2^53")]
@@ -275,7 +303,7 @@ fn new_id() -> Result<String, Stop> {
     Ok(uuid_v7(now, random))
 }
 
-async fn next_event(request: &Request) -> Result<Event, Fault> {
+async fn next_event(request: &IdbRequest) -> Result<IdbEvent, BrowserError> {
     let event = first_event(|handler| {
         request.on_success(handler);
         request.on_error(handler);
@@ -285,36 +313,36 @@ async fn next_event(request: &Request) -> Result<Event, Fault> {
     Ok(JsFuture::from(event).await?.unchecked_into())
 }
 
-/// An open request under way. Whoever lets go of it before its end leaves no upgrade half done and no connection open.
-struct Asked<'a> {
-    request: &'a Request,
+/// An open request in flight. If its future is dropped early, no upgrade stays half done and no connection stays open.
+struct OpenRequestGuard<'a> {
+    request: &'a IdbRequest,
     ended: Cell<bool>,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for OpenRequestGuard<'_> {
     fn drop(&mut self) {
         if !self.ended.get() {
-            // Where it upgrades; else there is no transaction, and nothing happens.
-            Tx::over(self.request.transaction()).abort();
+            // This aborts an upgrade. Without one there is no transaction, and the call has no effect.
+            Tx::wrap(self.request.transaction()).abort();
             spawn_local(abandon(self.request.clone()));
         }
     }
 }
 
-/// An open request cannot be taken back: what comes of it late is undone.
-async fn abandon(request: Request) {
+/// Closes the result of an abandoned open request, because such a request cannot be cancelled.
+async fn abandon(request: IdbRequest) {
     while let Ok(event) = next_event(&request).await {
         match event.kind().as_str() {
-            "upgradeneeded" => Tx::over(request.transaction()).abort(),
+            "upgradeneeded" => Tx::wrap(request.transaction()).abort(),
             "blocked" => {}
-            "success" => return request.result().unchecked_ref::<Database>().close(),
+            "success" => return request.result().unchecked_ref::<IdbDatabase>().close(),
             _ => return,
         }
     }
 }
 
-/// What `future` comes to, unless the time is up before.
-async fn within<T>(future: impl Future<Output = T>, time: &mut (impl Future<Output = ()> + Unpin)) -> Option<T> {
+/// Returns the output of `future`, or `None` on a timeout.
+async fn with_timeout<T>(future: impl Future<Output = T>, time: &mut (impl Future<Output = ()> + Unpin)) -> Option<T> {
     let mut future = pin!(future);
     let mut time = pin!(time);
     poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -324,5 +352,5 @@ async fn within<T>(future: impl Future<Output = T>, time: &mut (impl Future<Outp
     .await
 }
 
-/// How long others are waited for unless told.
-pub(super) const PATIENCE: Millis = Millis(5_000);
+/// The default of `open_timeout`.
+pub(super) const DEFAULT_OPEN_TIMEOUT: Millis = Millis(5_000);

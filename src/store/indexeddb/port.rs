@@ -1,66 +1,67 @@
-//! The store in IndexedDB as a [`Store`]: each method in terms of asking and committing.
+//! The [`Store`] implementation: each method in terms of reads and commits.
 
 use super::IndexedDb;
 use super::connection::Connection;
-use super::faults::Stop;
-use super::inspect::inspect;
-use super::read::Pace;
+use super::error_mapping::IndexedDbError;
+use super::inspector::inspect;
+use super::read::BatchSizer;
 use super::transaction::{Mode, Tx};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::feed::timer;
 use crate::store::tables::Tables;
-use crate::store::tables::window::{Fetched, Wish};
+use crate::store::tables::deferred::{DeferredRead, FetchedRows};
 use crate::store::{
-    Batch, COMMANDS, Capabilities, Changes, Error, Limits, Outcome, Page, Position, Receipt, Report, Store, Stored,
+    Batch, BatchLimits, COMMANDS, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError,
+    StoredDocument, VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
-use crate::value::{Document, FewOf};
+use crate::value::{Document, SortedSet};
 
-/// So long at the most is waited for a hint before looking again: it may have been lost.
-const LOOK_AGAIN: i64 = 1_000;
+/// Longest wait for a notification before the next poll, because a notification may be lost.
+const POLL_INTERVAL_MS: i64 = 1_000;
 
 impl Connection {
-    /// Asks these collections, with what is known to be needed read at once.
+    /// Evaluates a query on these collections. The reads in `prefetch` are issued at once.
     async fn read<T>(
         &self,
         collections: &[&str],
-        ahead: Vec<Wish>,
-        mut pace: Pace,
-        question: impl Fn(&Tables) -> Result<T, Error>,
-    ) -> Result<T, Stop> {
-        let stores = FewOf::of(collections.iter().copied().filter(|collection| self.has(collection)));
+        prefetch: Vec<DeferredRead>,
+        mut sizer: BatchSizer,
+        query: impl Fn(&Tables) -> Result<T, StoreError>,
+    ) -> Result<T, IndexedDbError> {
+        let stores = SortedSet::of(collections.iter().copied().filter(|collection| self.has_collection(collection)));
         if stores.is_empty() {
-            // Nothing is there that could be read; the question says what that means.
-            return Ok(question(&self.tables)?);
+            // Nothing can be read, so the query returns its result or error without it.
+            return Ok(query(&self.tables)?);
         }
-        let tx = Tx::begin(&self.handle.link.database, stores.keys().copied(), Mode::Read)?;
-        let mut fetched = Fetched::default();
-        self.fetch(&tx, &mut fetched, &mut pace, ahead).await?;
-        self.ask(&tx, &mut fetched, &mut pace, question).await
+        let tx = Tx::begin(&self.handle.guard.database, stores.keys().copied(), Mode::Read)?;
+        let mut fetched = FetchedRows::default();
+        self.fetch(&tx, &mut fetched, &mut sizer, prefetch).await?;
+        self.evaluate_until_fetched(&tx, &mut fetched, &mut sizer, query).await
     }
 }
 
 impl IndexedDb {
-    fn error(&self, stop: Stop) -> Error {
+    fn map_error(&self, stop: IndexedDbError) -> StoreError {
         stop.into_error(&self.inner.name)
     }
 
-    async fn changes_after(&self, from: Option<Position>, limit: usize, wait: Millis) -> Result<Changes, Error> {
+    async fn changes_after(&self, from: Option<Position>, limit: usize, wait: Millis) -> Result<Changes, StoreError> {
         let (mut from, mut left) = (from, wait.0);
         loop {
-            let waiter = self.inner.hints.listen();
-            let look = async |connection: &Connection| connection.changes(from.as_ref(), limit).await;
-            let found = self.inner.again(look).await.map_err(|stop| self.error(stop))?;
+            let waiter = self.inner.notifier.listen();
+            let look = async |connection: &Connection| connection.read_changes(from.as_ref(), limit).await;
+            let found = self.inner.retry(look).await.map_err(|stop| self.map_error(stop))?;
             if !found.events.is_empty() || limit == 0 || left <= 0 {
                 return Ok(found);
             }
             let begun = js_sys::Date::now();
-            waiter.until(&mut timer(Millis(left.min(LOOK_AGAIN)))).await;
+            waiter.wait(&mut timer(Millis(left.min(POLL_INTERVAL_MS)))).await;
             #[expect(clippy::cast_possible_truncation, reason = "a span of some milliseconds")]
             let waited = (js_sys::Date::now() - begun) as i64;
-            // A clock that was set back ends no wait later.
+            // A clock that was set back does not prolong the wait.
             left -= waited.max(1);
             from = Some(found.next);
         }
@@ -69,7 +70,7 @@ impl IndexedDb {
 
 impl Store for IndexedDb {
     fn capabilities(&self) -> Capabilities {
-        let Limits { document_bytes, batch_bytes, batch_writes } = Limits::default();
+        let BatchLimits { document_bytes, batch_bytes, batch_writes } = BatchLimits::default();
         Capabilities {
             name: "indexeddb",
             durable: true,
@@ -84,89 +85,99 @@ impl Store for IndexedDb {
         }
     }
 
-    fn health(&self) -> Option<Error> {
-        self.inner.connection.borrow().as_ref().and_then(|connection| connection.illness.clone())
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.connection.borrow().as_ref().and_then(|connection| connection.read_only_reason.clone())
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { self.inner.migrate(catalog).await.map_err(|stop| self.error(stop)) })
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { self.inner.migrate(catalog).await.map_err(|stop| self.map_error(stop)) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let collections: Vec<&str> = keys.iter().map(|key| &*key.collection).collect();
-                let ahead = keys.iter().filter_map(|key| connection.tables.wish(key)).collect();
+                let ahead = keys.iter().filter_map(|key| connection.tables.document_read(key)).collect();
                 let question = |tables: &Tables| keys.iter().map(|key| tables.get(key)).collect();
-                connection.read(&collections, ahead, Pace::of(Some(1)), question).await
+                connection.read(&collections, ahead, BatchSizer::new(Some(1)), question).await
             };
-            self.inner.again(work).await.map_err(|stop| self.error(stop))
+            self.inner.retry(work).await.map_err(|stop| self.map_error(stop))
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
-                let pace = Pace::of(query.limit.map(|limit| limit as usize));
+                let pace = BatchSizer::new(query.limit.map(|limit| limit as usize));
                 let collections = [query.collection.as_str()];
                 connection.read(&collections, Vec::new(), pace, |tables| tables.query(query)).await
             };
-            self.inner.again(work).await.map_err(|stop| self.error(stop))
+            self.inner.retry(work).await.map_err(|stop| self.map_error(stop))
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let collections = [aggregate.collection.as_str()];
                 let question = |tables: &Tables| tables.aggregate(aggregate);
-                connection.read(&collections, Vec::new(), Pace::of(None), question).await
+                connection.read(&collections, Vec::new(), BatchSizer::new(None), question).await
             };
-            self.inner.again(work).await.map_err(|stop| self.error(stop))
+            self.inner.retry(work).await.map_err(|stop| self.map_error(stop))
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(self.inner.commit(batch))
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| {
                 let row = Key::new(&COMMANDS, command.as_str());
-                let ahead = connection.tables.wish(&row).into_iter().collect();
+                let ahead = connection.tables.document_read(&row).into_iter().collect();
                 let question = |tables: &Tables| tables.outcome(command);
-                connection.read(&[COMMANDS.name], ahead, Pace::of(Some(1)), question).await
+                connection.read(&[COMMANDS.name], ahead, BatchSizer::new(Some(1)), question).await
             };
-            self.inner.again(work).await.map_err(|stop| self.error(stop))
+            self.inner.retry(work).await.map_err(|stop| self.map_error(stop))
         })
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(self.changes_after(from, limit, wait))
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
-        Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|stop| self.error(stop)) })
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
+        Box::pin(async move { self.inner.sweep(collection, now, limit).await.map_err(|stop| self.map_error(stop)) })
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         Box::pin(async move {
             let work = async |connection: &Connection| inspect(&self.inner.name, connection, catalog).await;
-            self.inner.again(work).await.map_err(|stop| self.error(stop))
+            self.inner.retry(work).await.map_err(|stop| self.map_error(stop))
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.inner.closed.set(true);
-            self.inner.hints.wake();
-            // What was sent before ends first.
-            self.inner.queue.idle().await;
+            self.inner.notifier.wake();
+            // Commits in flight end first.
+            self.inner.queue.wait_until_idle().await;
             if let Some(connection) = self.inner.connection.borrow_mut().take() {
-                connection.handle.link.end();
+                connection.handle.guard.close();
             }
-            self.inner.hints.end();
+            self.inner.notifier.close();
             Ok(())
         })
     }

@@ -1,240 +1,268 @@
-//! Asking: a question is put to the tables, what they lack is read in the same transaction, and the question is put again.
+//! Reads by deferred reads: a query is evaluated on the tables, missing rows are fetched in the same transaction, and the query is
+//! evaluated again.
 
 use std::sync::Arc;
 
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::binding::{Cursor, Readable, Request};
-use super::bytes::{bytes, key};
-use super::connection::{Connection, Place};
-use super::faults::Stop;
+use super::binding::{IdbCursor, IdbRequest, IdbSource};
+use super::connection::{Connection, RowSource};
+use super::error_mapping::IndexedDbError;
 use super::layout::ENTRIES;
-use super::results::{Opened, opened};
-use super::transaction::{Tx, answered};
-use crate::store::tables::window::{Fetched, Looked, Wish};
-use crate::store::tables::{Projection, Tables, Way};
-use crate::store::{Error, Stored};
+use super::record::{DecodedRecord, decode_lists};
+use super::record::{decode_key, encode_key};
+use super::transaction::{Tx, await_request};
+use crate::store::tables::deferred::{DeferredRead, Evaluation, FetchedRows};
+use crate::store::tables::{EntryExtractor, ScanDirection, Tables};
+use crate::store::{StoreError, StoredDocument};
 
-/// Rows that are read at once where nothing says how many are wanted.
-const FIRST: usize = 128;
+/// Rows of the first read if the number of wanted rows is unknown.
+const FIRST_BATCH_ROWS: usize = 128;
 
-/// Most rows that are read at once.
-const MOST: usize = 8_192;
+/// Largest number of rows per read.
+const MAX_BATCH_ROWS: usize = 8_192;
 
-/// About so many bytes of documents are read at once at the most.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// Approximate limit of the bytes of documents per read.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// How much is read at once: twice as much each time, so that long answers take few rounds and short ones little.
-pub(super) struct Pace {
+/// The size of the next read. It doubles each time, so long results take few rounds and short ones read little.
+pub(super) struct BatchSizer {
     next: usize,
     rows: usize,
     bytes: usize,
 }
 
-impl Pace {
-    /// `wanted`: so many rows will do, if nothing has to be left out.
-    pub(super) fn of(wanted: Option<usize>) -> Self {
-        Self { next: wanted.map_or(FIRST, |wanted| wanted.saturating_add(1).min(FIRST)), rows: 0, bytes: 0 }
+impl BatchSizer {
+    /// Creates a sizer. `wanted` rows suffice if the query leaves none out.
+    pub(super) fn new(wanted: Option<usize>) -> Self {
+        Self {
+            next: wanted.map_or(FIRST_BATCH_ROWS, |wanted| wanted.saturating_add(1).min(FIRST_BATCH_ROWS)),
+            rows: 0,
+            bytes: 0,
+        }
     }
 
-    fn count(&self) -> u32 {
+    fn next_rows(&self) -> u32 {
         let average = self.bytes.checked_div(self.rows).unwrap_or(0).max(1);
-        u32::try_from(self.next.clamp(1, MOST).min(MOST_BYTES / average).max(1)).unwrap_or(1)
+        u32::try_from(self.next.clamp(1, MAX_BATCH_ROWS).min(MAX_BATCH_BYTES / average).max(1)).unwrap_or(1)
     }
 
-    fn came(&mut self, rows: usize, bytes: usize) {
-        self.next = self.next.saturating_mul(2).min(MOST);
+    fn record_batch(&mut self, rows: usize, bytes: usize) {
+        self.next = self.next.saturating_mul(2).min(MAX_BATCH_ROWS);
         self.rows = self.rows.saturating_add(rows);
         self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 
-/// A wish that was sent to the browser.
-struct Sent {
+/// A deferred read that was sent to the browser.
+struct PendingRead {
     part: usize,
-    request: Request,
-    asked: Asked,
+    request: IdbRequest,
+    target: ReadTarget,
 }
 
-enum Asked {
+enum ReadTarget {
     Document(Arc<str>),
     Rows { from: Vec<u8>, to: Option<Vec<u8>>, count: u32 },
 }
 
 impl Connection {
-    /// Asks a question until all that it needs is read. It may be put several times.
-    pub(super) async fn ask<T>(
+    /// Evaluates a query until all rows that it needs are fetched. The query may be evaluated several times.
+    pub(super) async fn evaluate_until_fetched<T>(
         &self,
         tx: &Tx,
-        fetched: &mut Fetched,
-        pace: &mut Pace,
-        question: impl Fn(&Tables) -> Result<T, Error>,
-    ) -> Result<T, Stop> {
+        fetched: &mut FetchedRows,
+        sizer: &mut BatchSizer,
+        query: impl Fn(&Tables) -> Result<T, StoreError>,
+    ) -> Result<T, IndexedDbError> {
         loop {
-            match self.window.look(fetched, || question(&self.tables)) {
-                Looked::Answer(answer) => return Ok(answer?),
-                Looked::Wish(wish) => self.fetch(tx, fetched, pace, [wish]).await?,
+            match self.deferred_base.evaluate(fetched, || query(&self.tables)) {
+                Evaluation::Answer(answer) => return Ok(answer?),
+                Evaluation::Deferred(read) => self.fetch(tx, fetched, sizer, [read]).await?,
             }
         }
     }
 
-    /// Reads all of these at once.
+    /// Fetches all of these reads in one wave.
     pub(super) async fn fetch(
         &self,
         tx: &Tx,
-        fetched: &mut Fetched,
-        pace: &mut Pace,
-        wishes: impl IntoIterator<Item = Wish>,
-    ) -> Result<(), Stop> {
+        fetched: &mut FetchedRows,
+        pace: &mut BatchSizer,
+        reads: impl IntoIterator<Item = DeferredRead>,
+    ) -> Result<(), IndexedDbError> {
         let mut sent = Vec::new();
-        for wish in self.sift(tx, fetched, wishes.into_iter().collect()).await? {
-            sent.extend(self.send(tx, pace, wish).await?);
+        for read in self.resolve_absent(tx, fetched, reads.into_iter().collect()).await? {
+            sent.extend(self.send(tx, pace, read).await?);
         }
         let Some(last) = sent.last() else { return Ok(()) };
-        answered(&last.request).await?;
-        self.take(tx, fetched, pace, &sent).await
+        await_request(&last.request).await?;
+        self.receive(tx, fetched, pace, &sent).await
     }
 
-    pub(super) fn place(&self, part: usize) -> Result<&Place, Stop> {
-        let gone = || Error::Unavailable { what: format!("part {part}"), why: "there is no such part".to_owned() };
-        Ok(self.places.get(part).ok_or_else(gone)?)
+    pub(super) fn source(&self, part: usize) -> Result<&RowSource, IndexedDbError> {
+        let gone = || StoreError::Unavailable { what: format!("part {part}"), why: "there is no such part".to_owned() };
+        Ok(self.sources.get(part).ok_or_else(gone)?)
     }
 
-    pub(super) fn readable(&self, tx: &Tx, place: &Place) -> Result<Readable, Stop> {
-        Ok(match place {
-            Place::Documents { collection } => tx.store(collection)?.unchecked_into(),
-            Place::Entries { collection, .. } => tx.store(collection)?.index(ENTRIES)?,
+    pub(super) fn idb_source(&self, tx: &Tx, source: &RowSource) -> Result<IdbSource, IndexedDbError> {
+        Ok(match source {
+            RowSource::Documents { collection } => tx.store(collection)?.unchecked_into(),
+            RowSource::Entries { collection, .. } => tx.store(collection)?.index(ENTRIES)?,
         })
     }
 
-    async fn send(&self, tx: &Tx, pace: &Pace, wish: Wish) -> Result<Option<Sent>, Stop> {
-        Ok(match wish {
-            Wish::Document { part, id } => {
-                let readable = self.readable(tx, self.place(part)?)?;
-                let request = readable.get(&key(id.as_bytes()))?;
-                Some(Sent { part, request, asked: Asked::Document(id) })
+    async fn send(
+        &self,
+        tx: &Tx,
+        pace: &BatchSizer,
+        read: DeferredRead,
+    ) -> Result<Option<PendingRead>, IndexedDbError> {
+        Ok(match read {
+            DeferredRead::Document { part, id } => {
+                let readable = self.idb_source(tx, self.source(part)?)?;
+                let request = readable.get(&encode_key(id.as_bytes()))?;
+                Some(PendingRead { part, request, target: ReadTarget::Document(id) })
             }
-            Wish::Rows { part, from, to, way } => {
-                let place = self.place(part)?;
-                let readable = self.readable(tx, place)?;
-                let mut count = pace.count();
+            DeferredRead::Rows { part, from, to, direction: way } => {
+                let place = self.source(part)?;
+                let readable = self.idb_source(tx, place)?;
+                let mut count = pace.next_rows();
                 let mut from = from;
-                if way == Way::Backward {
-                    // The browser reads many forward only: it is looked first how far back they reach.
-                    from = back(&readable, place, from, to.as_deref(), count).await?;
+                if way == ScanDirection::Backward {
+                    // The browser returns lists in ascending order only, so a cursor finds the beginning of the range first.
+                    from = find_backward_start(&readable, place, from, to.as_deref(), count).await?;
                     count = 0;
                 }
                 let request = readable.get_all(&place.range(&from, to.as_deref())?, count)?;
-                Some(Sent { part, request, asked: Asked::Rows { from, to, count } })
+                Some(PendingRead { part, request, target: ReadTarget::Rows { from, to, count } })
             }
         })
     }
 
-    /// Takes in what came.
-    async fn take(&self, tx: &Tx, fetched: &mut Fetched, pace: &mut Pace, sent: &[Sent]) -> Result<(), Stop> {
+    /// Decodes the results and adds them to `fetched`.
+    async fn receive(
+        &self,
+        tx: &Tx,
+        fetched: &mut FetchedRows,
+        pace: &mut BatchSizer,
+        sent: &[PendingRead],
+    ) -> Result<(), IndexedDbError> {
         let lists = Array::new();
         let mut collections = Vec::with_capacity(sent.len());
-        for Sent { part, request, asked } in sent {
+        for PendingRead { part, request, target: asked } in sent {
             let result = request.result();
             lists.push(&match asked {
-                Asked::Document(_) if result.is_undefined() => Array::new().into(),
-                Asked::Document(_) => Array::of1(&result).into(),
-                Asked::Rows { .. } => result,
+                ReadTarget::Document(_) if result.is_undefined() => Array::new().into(),
+                ReadTarget::Document(_) => Array::of1(&result).into(),
+                ReadTarget::Rows { .. } => result,
             });
-            collections.push(self.place(*part)?.collection());
+            collections.push(self.source(*part)?.collection());
         }
-        let opened = opened(&lists, &collections);
+        let opened = decode_lists(&lists, &collections);
         for (sent, opened) in sent.iter().zip(opened) {
-            let place = self.place(sent.part)?;
-            match &sent.asked {
-                Asked::Document(id) => fetched.document(sent.part, id, single(place, id, opened)?),
-                Asked::Rows { from, to, count } => {
+            let place = self.source(sent.part)?;
+            match &sent.target {
+                ReadTarget::Document(id) => fetched.insert_document(sent.part, id, single_document(place, id, opened)?),
+                ReadTarget::Rows { from, to, count } => {
                     let found = match opened.iter().position(Result::is_err) {
                         None => opened.into_iter().flatten().collect::<Vec<_>>(),
-                        Some(nth) => return Err(self.damage(tx, sent, nth, opened).await?.into()),
+                        Some(nth) => return Err(self.damage_error(tx, sent, nth, opened).await?.into()),
                     };
-                    // What it weighs is told by what it weighed in the database, near enough.
-                    pace.came(found.len(), found.iter().map(|(_, stored)| weight(stored)).sum());
+                    // The size of the JSON approximates the size of the record.
+                    pace.record_batch(found.len(), found.iter().map(|(_, stored)| json_size(stored)).sum());
                     let end = if *count > 0 && found.len() >= *count as usize { None } else { Some(to.clone()) };
-                    rows(fetched, sent.part, place, (from, to.as_deref()), end, found)?;
+                    add_rows(fetched, sent.part, place, (from, to.as_deref()), end, found)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The damage of a record, under its true name.
-    async fn damage(&self, tx: &Tx, sent: &Sent, nth: usize, opened: Vec<Opened>) -> Result<Error, Stop> {
-        let place = self.place(sent.part)?;
+    /// Returns the damage error of a record, with its true id.
+    async fn damage_error(
+        &self,
+        tx: &Tx,
+        sent: &PendingRead,
+        nth: usize,
+        opened: Vec<DecodedRecord>,
+    ) -> Result<StoreError, IndexedDbError> {
+        let place = self.source(sent.part)?;
         let why = opened.into_iter().nth(nth).and_then(Result::err).unwrap_or_default();
-        let Asked::Rows { from, to, .. } = &sent.asked else { return Ok(corrupt(place, "", why)) };
-        let id = nth_id(&self.readable(tx, place)?, &place.range(from, to.as_deref())?, nth).await?;
-        Ok(corrupt(place, &id, why))
+        let ReadTarget::Rows { from, to, .. } = &sent.target else { return Ok(corrupt_error(place, "", why)) };
+        let id = nth_id(&self.idb_source(tx, place)?, &place.range(from, to.as_deref())?, nth).await?;
+        Ok(corrupt_error(place, &id, why))
     }
 }
 
-/// The id under which the `nth` record of a range stands. What a damaged record says of itself is not to be believed.
-pub(super) async fn nth_id(readable: &Readable, range: &JsValue, nth: usize) -> Result<String, Stop> {
+/// Returns the id of the key of the `nth` record of a range. A damaged record's own id cannot be trusted.
+pub(super) async fn nth_id(readable: &IdbSource, range: &JsValue, nth: usize) -> Result<String, IndexedDbError> {
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
     let request = readable.get_all_keys(range, nth.saturating_add(1))?;
-    let name = Array::from(&answered(&request).await?).get(nth).as_string().unwrap_or_default();
-    Ok(id_of(name))
+    let name = Array::from(&await_request(&request).await?).get(nth).as_string().unwrap_or_default();
+    Ok(decode_id(name))
 }
 
-/// The id of a document, given the browser's key; the key itself where it is none of ours.
-pub(super) fn id_of(key: String) -> String {
-    bytes(&key).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(key)
+/// Returns the id of a browser key; the key itself if it is not a valid encoding.
+pub(super) fn decode_id(key: String) -> String {
+    decode_key(&key).and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or(key)
 }
 
-/// From which key on there are `count` rows up to the end; `from` where there are fewer.
-async fn back(
-    readable: &Readable,
-    place: &Place,
+/// Returns the key from which `count` rows remain up to the end; `from` if there are fewer.
+async fn find_backward_start(
+    readable: &IdbSource,
+    place: &RowSource,
     from: Vec<u8>,
     to: Option<&[u8]>,
     count: u32,
-) -> Result<Vec<u8>, Stop> {
+) -> Result<Vec<u8>, IndexedDbError> {
     let request = readable.open_key_cursor(&place.range(&from, to)?, "prev")?;
-    let mut found = answered(&request).await?;
+    let mut found = await_request(&request).await?;
     if count > 1 && !found.is_null() {
-        found.unchecked_ref::<Cursor>().advance(count - 1)?;
-        found = answered(&request).await?;
+        found.unchecked_ref::<IdbCursor>().advance(count - 1)?;
+        found = await_request(&request).await?;
     }
     if found.is_null() {
         return Ok(from);
     }
-    Ok(place.key(&found.unchecked_ref::<Cursor>().key()).unwrap_or(from))
+    Ok(place.key(&found.unchecked_ref::<IdbCursor>().key()).unwrap_or(from))
 }
 
-fn weight(stored: &Stored) -> usize {
+fn json_size(stored: &StoredDocument) -> usize {
     crate::value::json_bytes(&*stored.document)
 }
 
-/// The document that was asked for by its id.
-fn single(place: &Place, id: &str, opened: Vec<Opened>) -> Result<Option<Stored>, Error> {
+/// Returns the document that was requested by its id.
+fn single_document(
+    place: &RowSource,
+    id: &str,
+    opened: Vec<DecodedRecord>,
+) -> Result<Option<StoredDocument>, StoreError> {
     match opened.into_iter().next() {
         None => Ok(None),
         Some(Ok((found, stored))) if *found == *id => Ok(Some(stored)),
-        Some(Ok((found, _))) => Err(corrupt(place, id, format!("what stands there is called {found}"))),
-        Some(Err(why)) => Err(corrupt(place, id, why)),
+        Some(Ok((found, _))) => {
+            Err(corrupt_error(place, id, format!("the record under this key is that of `{found}`")))
+        }
+        Some(Err(why)) => Err(corrupt_error(place, id, why)),
     }
 }
 
-/// Takes in rows that came in order. `end`: up to where all are known by that; none: up to the last of them.
-fn rows(
-    fetched: &mut Fetched,
+/// Adds rows that arrived in order. All rows up to `end` are then known; `None`: up to the last added one.
+fn add_rows(
+    fetched: &mut FetchedRows,
     part: usize,
-    place: &Place,
+    place: &RowSource,
     (from, to): (&[u8], Option<&[u8]>),
     end: Option<Option<Vec<u8>>>,
-    found: Vec<(Arc<str>, Stored)>,
-) -> Result<(), Error> {
+    found: Vec<(Arc<str>, StoredDocument)>,
+) -> Result<(), StoreError> {
     let mut last: Option<Vec<u8>> = None;
     for (id, stored) in found {
         let key = match place {
-            Place::Documents { .. } => Some(id.as_bytes().to_vec()),
-            Place::Entries { projection, .. } => {
+            RowSource::Documents { .. } => Some(id.as_bytes().to_vec()),
+            RowSource::Entries { extractor: projection, .. } => {
                 next_key(projection, &id, &stored, last.as_deref().unwrap_or(from), last.is_some())
             }
         };
@@ -242,13 +270,13 @@ fn rows(
         let key = key.filter(|key| last.as_ref().is_none_or(|last| key > last));
         let Some(key) = key else {
             let why = "it was found under a key that it does not have".to_owned();
-            return Err(corrupt(place, &id, why));
+            return Err(corrupt_error(place, &id, why));
         };
         match place {
-            Place::Documents { .. } => fetched.document(part, &id, Some(stored)),
-            Place::Entries { documents, .. } => {
-                fetched.entry(part, &key, &id);
-                fetched.document(*documents, &id, Some(stored));
+            RowSource::Documents { .. } => fetched.insert_document(part, &id, Some(stored)),
+            RowSource::Entries { documents, .. } => {
+                fetched.insert_entry(part, &key, &id);
+                fetched.insert_document(*documents, &id, Some(stored));
             }
         }
         last = Some(key);
@@ -259,24 +287,30 @@ fn rows(
         (None, None) => to.map(<[u8]>::to_vec),
     };
     match place {
-        Place::Documents { .. } => fetched.all_documents(part, from.to_vec(), end),
-        Place::Entries { .. } => fetched.all_entries(part, from.to_vec(), end),
+        RowSource::Documents { .. } => fetched.insert_document_range(part, from.to_vec(), end),
+        RowSource::Entries { .. } => fetched.insert_entry_range(part, from.to_vec(), end),
     }
     Ok(())
 }
 
-/// A document comes once for each of its keys in the range, in the order of the keys: this is the one by which it comes now.
-fn next_key(projection: &Projection, id: &str, stored: &Stored, after: &[u8], beyond: bool) -> Option<Vec<u8>> {
+/// Returns the key of the current row of a document. A document occurs once per key in the range, in the order of the keys.
+fn next_key(
+    projection: &EntryExtractor,
+    id: &str,
+    stored: &StoredDocument,
+    after: &[u8],
+    beyond: bool,
+) -> Option<Vec<u8>> {
     let keys = projection.keys(id, &stored.document).into_iter();
     keys.filter(|key| if beyond { key.as_slice() > after } else { key.as_slice() >= after }).min()
 }
 
-fn corrupt(place: &Place, id: &str, why: String) -> Error {
-    Error::Corrupt { at: format!("{}/{id}", place.collection()), why }
+fn corrupt_error(place: &RowSource, id: &str, why: String) -> StoreError {
+    StoreError::Corrupt { at: format!("{}/{id}", place.collection()), why }
 }
 
-/// The number that a key is; nothing where it is none.
-pub(super) fn number(key: &JsValue) -> Option<u64> {
+/// Returns the number of a key, or `None` if it is not a number.
+pub(super) fn decode_number(key: &JsValue) -> Option<u64> {
     let number = key.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative, and saturating")]
     Some(number as u64)

@@ -1,8 +1,8 @@
-//! A transaction and how its end is heard. Requests of one transaction are answered in their order, so only the last of several is waited
-//! for; a transaction that writes is waited for itself, never its requests.
+//! A transaction and its completion. Requests of one transaction complete in order, so only the last of several is awaited. Of a
+//! transaction that writes, the transaction itself is awaited, never its requests.
 //!
-//! What is awaited here settles inside of an event of the transaction, and whoever waits goes on in the same turn, so the
-//! transaction is still alive then. Awaiting anything else in the middle of one ends it.
+//! The promises here settle inside an event of the transaction, and the task resumes in the same turn, so the transaction is still
+//! active. Awaiting anything else within a transaction ends it (W3C Indexed Database API, transaction lifetime).
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,48 +11,48 @@ use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::binding::{Database, Event, ObjectStore, Request, Transaction, first_event};
-use super::faults::Fault;
-use crate::value::Few;
+use super::binding::{IdbDatabase, IdbEvent, IdbObjectStore, IdbRequest, IdbTransaction, first_event};
+use super::error_mapping::BrowserError;
+use crate::value::SortedMap;
 
-/// What a transaction may do.
+/// The mode of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Read,
-    /// And what it wrote is on the disk when it is told to be complete.
+    /// Read and write with strict durability: data is on disk when the transaction reports completion.
     Write,
 }
 
-/// A transaction that is alive.
+/// An active transaction.
 pub(super) struct Tx {
-    raw: Transaction,
-    stores: RefCell<Few<String, ObjectStore>>,
+    raw: IdbTransaction,
+    stores: RefCell<SortedMap<String, IdbObjectStore>>,
 }
 
 impl Tx {
     pub(super) fn begin<'a>(
-        database: &Database,
+        database: &IdbDatabase,
         stores: impl IntoIterator<Item = &'a str>,
         mode: Mode,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, BrowserError> {
         let stores: Array = stores.into_iter().map(JsValue::from_str).collect();
         let options = Object::new();
         let mode = match mode {
             Mode::Read => "readonly",
             Mode::Write => {
-                // Browsers that do not know the option pass over it.
+                // Browsers without this option ignore it.
                 Reflect::set(&options, &"durability".into(), &"strict".into())?;
                 "readwrite"
             }
         };
-        Ok(Self::over(database.transaction(&stores, mode, &options)?))
+        Ok(Self::wrap(database.transaction(&stores, mode, &options)?))
     }
 
-    pub(super) fn over(raw: Transaction) -> Self {
+    pub(super) fn wrap(raw: IdbTransaction) -> Self {
         Self { raw, stores: RefCell::default() }
     }
 
-    pub(super) fn store(&self, name: &str) -> Result<ObjectStore, Fault> {
+    pub(super) fn store(&self, name: &str) -> Result<IdbObjectStore, BrowserError> {
         if let Some(store) = self.stores.borrow().get(name) {
             return Ok(store.clone());
         }
@@ -61,43 +61,43 @@ impl Tx {
         Ok(store)
     }
 
-    /// Gives up what was written; one that has ended already stays as it is.
+    /// Aborts the transaction. One that has ended is not affected.
     pub(super) fn abort(&self) {
         drop(self.raw.abort());
     }
 
-    /// Says that nothing more follows: the browser need not wait whether something does, which saves it a way to the page and back. One that
-    /// does not know this finds out by itself.
-    pub(super) fn finish(&self) {
+    /// Commits explicitly. The browser then need not wait for further requests, which saves a round trip to the page. A browser
+    /// without this call commits on its own.
+    pub(super) fn commit(&self) {
         drop(self.raw.commit());
     }
 
-    /// Why the browser aborted it; none: it did not, or was told to.
-    pub(super) fn cause(&self) -> Option<Fault> {
+    /// Returns the error for which the browser aborted the transaction; `None` if it did not, or if the store aborted it.
+    pub(super) fn abort_cause(&self) -> Option<BrowserError> {
         let error = self.raw.error();
         (!error.is_null() && !error.is_undefined()).then(|| error.into())
     }
 
-    /// The end of the transaction, heard from now on.
-    pub(super) fn end(&self) -> impl Future<Output = Result<(), Fault>> + use<> {
+    /// Returns a future for the end of the transaction. The handlers are installed at once.
+    pub(super) fn completion(&self) -> impl Future<Output = Result<(), BrowserError>> + use<> {
         let raw = self.raw.clone();
         let end = Promise::new(&mut |resolve, _| {
             raw.on_complete(&resolve);
             raw.on_abort(&resolve);
         });
         async move {
-            let event: Event = JsFuture::from(end).await?.unchecked_into();
+            let event: IdbEvent = JsFuture::from(end).await?.unchecked_into();
             if event.kind() == "complete" { Ok(()) } else { Err(raw.error().into()) }
         }
     }
 }
 
-/// Waits for a request, and so for those of its transaction that were made before it.
-pub(super) async fn answered(request: &Request) -> Result<JsValue, Fault> {
+/// Waits for a request, and thus for all earlier requests of its transaction.
+pub(super) async fn await_request(request: &IdbRequest) -> Result<JsValue, BrowserError> {
     let event = first_event(|handler| {
         request.on_success(handler);
         request.on_error(handler);
     });
-    let event: Event = JsFuture::from(event).await?.unchecked_into();
+    let event: IdbEvent = JsFuture::from(event).await?.unchecked_into();
     if event.kind() == "success" { Ok(request.result()) } else { Err(request.error().into()) }
 }

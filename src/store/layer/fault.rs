@@ -1,5 +1,5 @@
-//! A store that fails by plan, for tests of what stands above the port: lost answers, refused calls, slow calls, a process
-//! that dies between two calls.
+//! A store layer for fault injection. It tests callers of the port with lost answers, failed calls, slow calls, and a process that
+//! dies between two calls.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -11,91 +11,93 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Report, Store, Stored,
+    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty, StoredDocument,
+    VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
-/// What happens to one call.
+/// The fault of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails so and never reaches the store.
-    Before(Error),
-    /// The store carries it out, but its answer is lost and the caller gets this error: for a commit [`Error::Unknown`].
-    After(Error),
-    /// It goes through after having yielded so many times.
+    /// The call fails with this error and does not reach the store.
+    FailBefore(StoreError),
+    /// The store executes the call, but its answer is lost. The caller gets this error: for a commit,
+    /// [`StoreError::UnknownOutcome`].
+    FailAfter(StoreError),
+    /// The call proceeds after it has yielded this many times.
     Delay(u32),
-    /// The process dies before the store is reached: this call and every later one is [`Error::Closed`].
+    /// The process dies before the call reaches the store. This call and every later one return [`StoreError::Closed`].
     DieBefore,
-    /// The process dies when the store has carried it out: the caller never hears of it.
+    /// The process dies after the store has executed the call. The caller gets no result.
     DieAfter,
 }
 
-/// A store that fails by plan.
+/// A store that injects planned faults.
 ///
 /// ```
 /// use runstate::store::layer::{Fault, FaultStore, Method};
-/// use runstate::store::{Error, Memory};
+/// use runstate::store::{Memory, StoreError};
 /// let store = FaultStore::new(Memory::new());
-/// store.plan(Method::Get, 2, Fault::Before(Error::Unavailable { what: "get".into(), why: "the line is cut".into() }));
+/// store.plan(Method::Get, 2, Fault::FailBefore(StoreError::Unavailable { what: "get".into(), why: "the line is cut".into() }));
 /// ```
 #[derive(Debug, Default)]
 pub struct FaultStore<S> {
     inner: S,
-    plan: Mutex<Plan>,
+    plan: Mutex<FaultPlan>,
 }
 
 #[derive(Debug, Default)]
-struct Plan {
+struct FaultPlan {
     faults: BTreeMap<(Method, u64), Fault>,
     calls: BTreeMap<Method, u64>,
     dead: bool,
 }
 
 impl<S> FaultStore<S> {
-    /// Passes everything on to `inner` until a fault is planned.
+    /// Wraps `inner`. All calls pass until a fault is planned.
     pub fn new(inner: S) -> Self {
-        Self { inner, plan: Mutex::new(Plan::default()) }
+        Self { inner, plan: Mutex::new(FaultPlan::default()) }
     }
 
-    /// The store below: what it holds is what "the disk" holds after a death.
+    /// Returns the wrapped store, which represents the disk: its contents survive a death.
     pub fn inner(&self) -> &S {
         &self.inner
     }
 
     /// Plans a fault for the `nth` call of `method`, counted from 1 and from now.
     pub fn plan(&self, method: Method, nth: u64, fault: Fault) {
-        let mut plan = self.locked();
+        let mut plan = self.lock_plan();
         let so_far = plan.calls.get(&method).copied().unwrap_or(0);
         plan.faults.insert((method, so_far + nth), fault);
     }
 
-    /// How often `method` was called.
+    /// Returns the number of calls of `method`.
     pub fn calls(&self, method: Method) -> u64 {
-        self.locked().calls.get(&method).copied().unwrap_or(0)
+        self.lock_plan().calls.get(&method).copied().unwrap_or(0)
     }
 
-    /// Whether a planned death has come.
+    /// Returns whether a planned death has happened.
     pub fn is_dead(&self) -> bool {
-        self.locked().dead
+        self.lock_plan().dead
     }
 
-    /// Drops all faults that have not come, and death itself: the process was started again.
+    /// Removes all planned faults and the death, as a restart of the process does.
     pub fn heal(&self) {
-        let mut plan = self.locked();
+        let mut plan = self.lock_plan();
         plan.faults.clear();
         plan.dead = false;
     }
 
-    fn locked(&self) -> MutexGuard<'_, Plan> {
+    fn lock_plan(&self) -> MutexGuard<'_, FaultPlan> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a call; what is to happen to it.
-    fn next(&self, method: Method) -> Result<Option<Fault>, Error> {
-        let mut plan = self.locked();
+    /// Counts a call, and returns its fault.
+    fn next_fault(&self, method: Method) -> Result<Option<Fault>, StoreError> {
+        let mut plan = self.lock_plan();
         if plan.dead {
-            return Err(Error::Closed);
+            return Err(StoreError::Closed);
         }
         let calls = plan.calls.entry(method).or_insert(0);
         *calls += 1;
@@ -103,35 +105,35 @@ impl<S> FaultStore<S> {
         Ok(plan.faults.remove(&(method, nth)))
     }
 
-    /// `inner` is made by the caller but runs only here, after the plan was asked.
-    async fn call<T>(&self, method: Method, inner: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
-        let fault = self.next(method)?;
+    /// The caller creates `inner`, but it runs only here, after the fault is known.
+    async fn call<T>(&self, method: Method, inner: BoxFuture<'_, Result<T, StoreError>>) -> Result<T, StoreError> {
+        let fault = self.next_fault(method)?;
         match fault {
-            Some(Fault::Before(error)) => return Err(error),
+            Some(Fault::FailBefore(error)) => return Err(error),
             Some(Fault::DieBefore) => {
-                self.locked().dead = true;
-                return Err(Error::Closed);
+                self.lock_plan().dead = true;
+                return Err(StoreError::Closed);
             }
             Some(Fault::Delay(times)) => {
                 for _ in 0..times {
                     yield_now().await;
                 }
             }
-            None | Some(Fault::After(_) | Fault::DieAfter) => {}
+            None | Some(Fault::FailAfter(_) | Fault::DieAfter) => {}
         }
         let answer = inner.await;
-        // A lost answer is lost whatever it was.
+        // The answer is lost, whether it is a success or an error.
         match fault {
-            Some(Fault::After(error)) => return Err(error),
-            Some(Fault::DieAfter) => self.locked().dead = true,
+            Some(Fault::FailAfter(error)) => return Err(error),
+            Some(Fault::DieAfter) => self.lock_plan().dead = true,
             _ => {}
         }
-        // Whoever was under way when the process died hears nothing either.
-        if self.is_dead() { Err(Error::Closed) } else { answer }
+        // Calls in flight at the death of the process get no result either.
+        if self.is_dead() { Err(StoreError::Closed) } else { answer }
     }
 }
 
-/// Lets other tasks, and other futures of this one, run once.
+/// Yields once, so that other tasks and other futures of this task can run.
 pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
@@ -149,55 +151,65 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.capabilities()
     }
 
-    fn health(&self) -> Option<Error> {
-        self.inner.health()
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.inner.read_only_reason()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.call(Method::Migrate, self.inner.migrate(catalog)))
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         self.inner.declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(self.call(Method::Get, self.inner.get(keys)))
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(self.call(Method::Query, self.inner.query(query)))
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(self.call(Method::Aggregate, self.inner.aggregate(aggregate)))
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(self.call(Method::Commit, self.inner.commit(batch)))
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(self.call(Method::Outcome, self.inner.outcome(command)))
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(self.call(Method::Changes, self.inner.changes(from, limit, wait)))
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(self.call(Method::Sweep, self.inner.sweep(collection, now, limit)))
     }
 
-    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
-        self.inner.facts()
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        self.inner.properties()
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         self.inner.inspect(catalog)
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.call(Method::Close, self.inner.close()))
     }
 }

@@ -1,15 +1,16 @@
-//! Stores around stores: they see every call and pass it on.
+//! Store layers: stores that wrap another store and pass its calls on.
 
+mod counting;
 mod fault;
-mod small;
+mod limited;
 #[cfg(test)]
 mod tests;
-mod trace;
 
 use std::sync::Arc;
 
 use super::{
-    Batch, Capabilities, Changes, Error, Fact, Freshness, Outcome, Page, Position, Receipt, Report, Store, Stored,
+    Batch, Capabilities, Changes, Freshness, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty,
+    StoredDocument, VerifyReport,
 };
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
@@ -17,11 +18,11 @@ use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
 
+pub use counting::{CallCounts, CountingStore};
 pub use fault::{Fault, FaultStore, yield_now};
-pub use small::Small;
-pub use trace::{Calls, Trace};
+pub use limited::LimitedStore;
 
-/// A method of the port.
+/// A method of the port, for counts and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
     /// [`Store::migrate`].
@@ -49,23 +50,23 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).capabilities()
     }
 
-    fn health(&self) -> Option<Error> {
-        (**self).health()
+    fn read_only_reason(&self) -> Option<StoreError> {
+        (**self).read_only_reason()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).migrate(catalog)
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         (**self).declare(catalog)
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         (**self).get(keys)
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         (**self).query(query)
     }
 
@@ -73,43 +74,53 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         &'a self,
         keys: &'a [Key],
         freshness: Freshness,
-    ) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    ) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         (**self).get_with(keys, freshness)
     }
 
-    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query_with<'a>(&'a self, query: &'a Query, freshness: Freshness) -> BoxFuture<'a, Result<Page, StoreError>> {
         (**self).query_with(query, freshness)
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         (**self).aggregate(aggregate)
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         (**self).commit(batch)
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         (**self).outcome(command)
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         (**self).changes(from, limit, wait)
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         (**self).sweep(collection, now, limit)
     }
 
-    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
-        (**self).facts()
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
+        (**self).properties()
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         (**self).inspect(catalog)
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).close()
     }
 }

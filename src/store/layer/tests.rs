@@ -1,17 +1,17 @@
-//! Layers do what they say around a store in memory.
+//! Tests of the layers around a memory store.
 
 use std::sync::Arc;
 
-use super::{Fault, FaultStore, Method, Small, Trace};
+use super::{CountingStore, Fault, FaultStore, LimitedStore, Method};
 use crate::id::CommandId;
 use crate::schema::{Catalog, Collection, Key, Query};
-use crate::store::{Batch, Error, Expect, Limits, Memory, Op, Outcome, Store, Write};
+use crate::store::{Batch, BatchLimits, Expectation, Memory, Outcome, Store, StoreError, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
 
 const C: Collection = Collection::new("t.c", 1);
 
-async fn ready<S: Store>(store: S) -> S {
+async fn migrated<S: Store>(store: S) -> S {
     store.migrate(&Catalog::new(&[&C]).unwrap()).await.unwrap();
     store
 }
@@ -23,18 +23,22 @@ fn batch(command: &str) -> Batch {
         fingerprint: String::new(),
         at: Timestamp::from_millis(0),
         result: Json::Null,
-        writes: vec![Write { key: Key::new(&C, "a"), expect: Expect::Any, op: Op::Put { version: 1, document } }],
+        writes: vec![Write {
+            key: Key::new(&C, "a"),
+            expect: Expectation::Any,
+            op: WriteOp::Put { version: 1, document },
+        }],
         checks: vec![],
     }
 }
 
-fn unavailable() -> Error {
-    Error::Unavailable { what: "the store".into(), why: "the line is cut".into() }
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() }
 }
 
 #[tokio::test]
 async fn calls_rows_and_bytes_are_counted() {
-    let store = ready(Trace::new(Memory::new())).await;
+    let store = migrated(CountingStore::new(Memory::new())).await;
     store.commit(batch("1")).await.unwrap();
     store.commit(batch("1")).await.unwrap();
     store.query(&Query::of(&C)).await.unwrap();
@@ -52,8 +56,8 @@ async fn calls_rows_and_bytes_are_counted() {
 
 #[tokio::test]
 async fn a_fault_comes_at_its_call_and_once() {
-    let store = ready(FaultStore::new(Memory::new())).await;
-    store.plan(Method::Get, 2, Fault::Before(unavailable()));
+    let store = migrated(FaultStore::new(Memory::new())).await;
+    store.plan(Method::Get, 2, Fault::FailBefore(unavailable()));
     let keys = [Key::new(&C, "a")];
     assert!(store.get(&keys).await.is_ok());
     assert_eq!(store.get(&keys).await, Err(unavailable()));
@@ -61,23 +65,23 @@ async fn a_fault_comes_at_its_call_and_once() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_was_a_commit() {
-    let store = ready(FaultStore::new(Memory::new())).await;
+async fn a_commit_whose_answer_is_lost_is_stored() {
+    let store = migrated(FaultStore::new(Memory::new())).await;
     let command = CommandId::new("1").unwrap();
-    let unknown = Error::Unknown { command: command.clone(), why: "the line was cut".into() };
-    store.plan(Method::Commit, 1, Fault::After(unknown.clone()));
+    let unknown = StoreError::UnknownOutcome { command: command.clone(), why: "the line was cut".into() };
+    store.plan(Method::Commit, 1, Fault::FailAfter(unknown.clone()));
     assert_eq!(store.commit(batch("1")).await, Err(unknown));
     assert!(matches!(store.outcome(&command).await, Ok(Outcome::Committed { .. })));
     assert!(store.commit(batch("1")).await.unwrap().replayed);
 }
 
 #[tokio::test]
-async fn the_dead_say_nothing_until_they_are_started_again() {
+async fn a_dead_store_refuses_calls_until_it_is_healed() {
     for (fault, survives) in [(Fault::DieBefore, false), (Fault::DieAfter, true)] {
-        let store = ready(FaultStore::new(Memory::new())).await;
+        let store = migrated(FaultStore::new(Memory::new())).await;
         store.plan(Method::Commit, 1, fault);
-        assert_eq!(store.commit(batch("1")).await, Err(Error::Closed));
-        assert_eq!(store.get(&[]).await, Err(Error::Closed));
+        assert_eq!(store.commit(batch("1")).await, Err(StoreError::Closed));
+        assert_eq!(store.get(&[]).await, Err(StoreError::Closed));
         assert!(store.is_dead());
         store.heal();
         let found = store.get(&[Key::new(&C, "a")]).await.unwrap();
@@ -87,27 +91,28 @@ async fn the_dead_say_nothing_until_they_are_started_again() {
 
 #[tokio::test]
 async fn a_delayed_call_lets_others_pass() {
-    let store = ready(FaultStore::new(Memory::new())).await;
+    let store = migrated(FaultStore::new(Memory::new())).await;
     store.plan(Method::Commit, 1, Fault::Delay(3));
     let (slow, fast) = tokio::join!(store.commit(batch("slow")), store.commit(batch("fast")));
-    let order = |receipt: Result<crate::store::Receipt, Error>| receipt.unwrap().position.0.parse::<u64>().unwrap();
+    let order =
+        |receipt: Result<crate::store::Receipt, StoreError>| receipt.unwrap().position.0.parse::<u64>().unwrap();
     assert!(order(fast) < order(slow));
 }
 
 #[tokio::test]
-async fn a_small_store_takes_what_it_says_and_no_more() {
+async fn a_limited_store_enforces_its_limits() {
     let bytes = batch("1").bytes();
-    let fits = Limits { document_bytes: bytes, batch_bytes: bytes, batch_writes: 1 };
+    let fits = BatchLimits { document_bytes: bytes, batch_bytes: bytes, batch_writes: 1 };
     for (limits, taken) in [
         (fits, true),
-        (Limits { batch_writes: 0, ..fits }, false),
-        (Limits { batch_bytes: bytes - 1, ..fits }, false),
-        (Limits { document_bytes: 1, ..fits }, false),
+        (BatchLimits { batch_writes: 0, ..fits }, false),
+        (BatchLimits { batch_bytes: bytes - 1, ..fits }, false),
+        (BatchLimits { document_bytes: 1, ..fits }, false),
     ] {
-        let store = ready(Small::new(Memory::new(), limits)).await;
+        let store = migrated(LimitedStore::new(Memory::new(), limits)).await;
         assert_eq!(store.capabilities().limits(), limits);
-        let came = store.commit(batch("1")).await;
-        assert_eq!(came.is_ok(), taken, "{limits:?} {came:?}");
-        assert!(taken || matches!(came, Err(Error::TooLarge { .. })));
+        let result = store.commit(batch("1")).await;
+        assert_eq!(result.is_ok(), taken, "{limits:?} {result:?}");
+        assert!(taken || matches!(result, Err(StoreError::TooLarge { .. })));
     }
 }

@@ -1,47 +1,48 @@
-//! Numbers over documents. The server counts where it counts as the reference does; else it sends the fields that are read, and the
-//! reference counts.
+//! Aggregates. The server computes an aggregate if its result equals that of the reference implementation (`store::eval`). Otherwise the server
+//! sends the fields that are read, and the reference implementation computes it.
 
 use std::sync::Arc;
 
 use super::Mongo;
-use super::again::Stop;
-use super::asking::BATCH;
-use super::codec::Declared;
+use super::aggregate_pushdown::AggregatePushdown;
+use super::codec::CollectionCodec;
 use super::filter::translate;
-use super::pushed::Pushed;
-use super::query::{only, paths, top};
+use super::query::{collect_filter_fields, include_fields, top_field};
+use super::read::BATCH;
+use super::retry::AttemptError;
 use crate::schema::{Accumulator, Aggregate, Group};
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::store::eval::Aggregation;
 use crate::value::{Document, sort_by};
 use mongodb::bson::{Document as Doc, doc};
 
 impl Mongo {
-    /// Numbers over the documents that match.
-    pub(super) async fn ask_aggregate(&self, question: &Aggregate) -> Result<Vec<Document>, Error> {
-        let declared = self.asked(&question.collection)?;
-        let nothing = Aggregation::of(declared.collection, question)?;
-        let doing = format!("counting in {}", question.collection);
-        if let Some(pushed) = Pushed::of(&declared, question)
-            && let Some(rows) = self.again(&doing, || Box::pin(self.counted(&declared, question, &pushed))).await?
+    /// Computes an aggregate over the matching documents.
+    pub(super) async fn run_aggregate(&self, aggregate: &Aggregate) -> Result<Vec<Document>, StoreError> {
+        let declared = self.require_codec(&aggregate.collection)?;
+        let nothing = Aggregation::new(declared.collection, aggregate)?;
+        let doing = format!("counting in {}", aggregate.collection);
+        if let Some(pushdown) = AggregatePushdown::new(&declared, aggregate)
+            && let Some(rows) =
+                self.retry(&doing, || Box::pin(self.aggregate_on_server(&declared, aggregate, &pushdown))).await?
         {
-            // Over nothing there is a row too, which the server does not send.
+            // An aggregate over no documents may have a row too, which the server does not send.
             return if rows.is_empty() { nothing.rows() } else { Ok(rows) };
         }
-        self.again(&doing, || Box::pin(self.count(&declared, question))).await
+        self.retry(&doing, || Box::pin(self.aggregate_locally(&declared, aggregate))).await
     }
 
-    /// What the server counted. `None`: something among it that the reference counts otherwise.
-    async fn counted(
+    /// Computes the aggregate on the server. `None` if the reference implementation may have a different result.
+    async fn aggregate_on_server(
         &self,
-        declared: &Declared,
+        declared: &CollectionCodec,
         question: &Aggregate,
-        pushed: &Pushed,
-    ) -> Result<Option<Vec<Document>>, Stop> {
-        let mut found = self.pipeline(&question.collection, pushed.pipeline()).await?;
+        pushed: &AggregatePushdown,
+    ) -> Result<Option<Vec<Document>>, AttemptError> {
+        let mut found = self.run_pipeline(&question.collection, pushed.pipeline()).await?;
         let mut rows = Vec::new();
         while found.advance().await? {
-            match pushed.row(declared.collection, question, found.current()) {
+            match pushed.decode_row(declared.collection, question, found.current()) {
                 Some(row) => rows.push(row),
                 None => return Ok(None),
             }
@@ -50,42 +51,46 @@ impl Mongo {
         Ok(Some(rows.into_iter().map(|(_, row)| row).collect()))
     }
 
-    /// Counts here what the server sends.
-    async fn count(&self, declared: &Declared, question: &Aggregate) -> Result<Vec<Document>, Stop> {
+    /// Computes the aggregate here, over documents that the server sends.
+    async fn aggregate_locally(
+        &self,
+        declared: &CollectionCodec,
+        question: &Aggregate,
+    ) -> Result<Vec<Document>, AttemptError> {
         let filter = translate(declared, &question.filter).condition.filter();
-        let command = doc! {"filter": filter, "projection": fields(question)};
+        let command = doc! {"filter": filter, "projection": read_fields(question)};
         let mut found = self.find(&question.collection, command, BATCH).await?;
         let mut documents: Vec<(Arc<str>, Arc<Document>)> = Vec::new();
         while found.advance().await? {
             let (id, stored) = declared.decode_document(found.current())?;
             documents.push((id, stored.document));
         }
-        // Sums of doubles depend on the order: it is that of the ids.
+        // The sum of doubles depends on the order of addition, which is the order of ids.
         sort_by(&mut documents, |(a, _), (b, _)| a.cmp(b));
-        let mut numbers = Aggregation::of(declared.collection, question)?;
+        let mut numbers = Aggregation::new(declared.collection, question)?;
         documents.iter().for_each(|(_, document)| numbers.add(document));
         Ok(numbers.rows()?)
     }
 }
 
-/// The fields that are read for the answer.
-fn fields(question: &Aggregate) -> Doc {
+/// A projection of the fields that the aggregate reads.
+fn read_fields(question: &Aggregate) -> Doc {
     let mut read = Vec::new();
-    paths(&question.filter, &mut read);
+    collect_filter_fields(&question.filter, &mut read);
     for group in &question.group_by {
         let (Group::Field(path) | Group::Bucket(path, _)) = group;
-        read.push(top(path));
+        read.push(top_field(path));
     }
     for (_, accumulator) in &question.accumulators {
         match accumulator {
             Accumulator::Count => {}
-            Accumulator::CountIf(filter) => paths(filter, &mut read),
+            Accumulator::CountIf(filter) => collect_filter_fields(filter, &mut read),
             Accumulator::Sum(path)
             | Accumulator::Avg(path)
             | Accumulator::Min(path)
             | Accumulator::Max(path)
-            | Accumulator::Percentile(path, _) => read.push(top(path)),
+            | Accumulator::Percentile(path, _) => read.push(top_field(path)),
         }
     }
-    only(read)
+    include_fields(read)
 }

@@ -1,5 +1,5 @@
-//! Documents as the server keeps them: plain values as they are, and what is declared as a timestamp or a decimal in the server's own
-//! types, so that people and other programs read dates and numbers.
+//! Documents in the server's form. Fields that are declared as timestamps or decimals have native BSON types, so that people and other programs
+//! read dates and numbers. Other values are stored as they are.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,32 +8,32 @@ use mongodb::bson::raw::{CStr, RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDo
 use mongodb::bson::{Bson, DateTime, Decimal128};
 
 use super::decimal;
-use super::lifetime::KEPT;
+use super::server_time::LEDGER_TIME;
 use crate::id::Revision;
 use crate::limits::SAFE_INTEGER;
 use crate::schema::{Collection, Field, Index, Key, Kind, Presence, Ttl};
-use crate::store::{COMMANDS, Error, Stored};
+use crate::store::{COMMANDS, StoreError, StoredDocument};
 use crate::value::{Document, Json};
 
-/// The largest document that is sent: the server takes 16 MiB, and keeps something for itself.
+/// The largest document that is sent. The server accepts 16 MiB; the margin is for its own use.
 const BSON_BYTES: usize = 16 * 1024 * 1024 - 64 * 1024;
 
-/// The field in which the revision stands.
+/// The field that holds the revision.
 pub(super) const REV: &CStr = cstr!("_rev");
-/// The field in which the schema version stands.
+/// The field that holds the schema version.
 pub(super) const VERSION: &CStr = cstr!("_v");
 
-/// A collection of the catalog, with what of its documents is kept in types of the server.
+/// Encodes and decodes the documents of a collection.
 #[derive(Debug)]
-pub(super) struct Declared {
+pub(super) struct CollectionCodec {
     /// The declaration.
     pub(super) collection: &'static Collection,
-    /// Documents do not repeat their own id: where their field `id` is their key it is left out, and put back in reading.
+    /// Whether documents leave out a field `id` that equals their key. Reading restores it.
     pub(super) implied_id: bool,
     mapping: Mapping,
 }
 
-/// What stands at a field and below it.
+/// The declared kinds of a field and of the fields below it.
 #[derive(Debug, Default)]
 struct Mapping {
     kind: Option<Kind>,
@@ -41,11 +41,11 @@ struct Mapping {
 }
 
 impl Mapping {
-    fn of(fields: &'static [Field]) -> Self {
+    fn new(fields: &'static [Field]) -> Self {
         let mut whole = Self::default();
         for field in fields.iter().filter(|field| matches!(field.kind, Kind::Timestamp | Kind::Decimal)) {
-            let place = field.name.split('.').fold(&mut whole, |at, step| at.inner.entry(step).or_default());
-            place.kind = Some(field.kind);
+            let node = field.name.split('.').fold(&mut whole, |at, step| at.inner.entry(step).or_default());
+            node.kind = Some(field.kind);
         }
         whole
     }
@@ -55,45 +55,45 @@ impl Mapping {
     }
 }
 
-impl Declared {
-    /// How documents of `collection` are kept.
-    pub(super) fn of(collection: &'static Collection) -> Self {
+impl CollectionCodec {
+    /// The codec for documents of `collection`.
+    pub(super) fn new(collection: &'static Collection) -> Self {
         let own = |field: &&Field| field.name == "id" && field.kind == Kind::Id;
         let is_required = collection.fields.iter().find(own).is_some_and(|field| field.presence == Presence::Required);
-        // Where it is to be unique the server must find it in one place, since documents may say another id than their key's.
+        // A unique index on `id` needs the field in every document, since a document may have an `id` that differs from its key.
         let is_unique = |index: &Index| index.unique && index.fields.iter().any(|(path, _)| *path == "id");
         let implied_id = is_required && !collection.indexes.iter().any(is_unique);
-        Self { collection, implied_id, mapping: Mapping::of(collection.fields) }
+        Self { collection, implied_id, mapping: Mapping::new(collection.fields) }
     }
 
-    /// Its rows bear the server's time, and live by it.
+    /// Whether this is the command ledger. Its rows carry the server's time and expire by it.
     pub(super) fn is_ledger(&self) -> bool {
         self.collection.name == COMMANDS.name
     }
 
-    /// The field by which documents expire that do so by `ttl`.
-    pub(super) fn expires_by(&self, ttl: &Ttl) -> &'static str {
-        if self.is_ledger() { KEPT } else { ttl.field }
+    /// The field by which documents with this `ttl` expire.
+    pub(super) fn expiry_field(&self, ttl: &Ttl) -> &'static str {
+        if self.is_ledger() { LEDGER_TIME } else { ttl.field }
     }
 
-    /// What is declared at the end of these steps and below it, through objects only.
+    /// The declared kinds at the end of a path and below it. The path leads through objects only.
     fn mapping_at<'a>(&self, steps: impl IntoIterator<Item = &'a str>) -> Option<&Mapping> {
         steps.into_iter().try_fold(&self.mapping, |at, step| at.inner.get(step))
     }
 
-    /// The value that stands at the end of these steps of a document, as the server keeps it. `None`: no store can keep it.
+    /// Encodes the value at the end of a path. `None` if no store can hold it.
     pub(super) fn encode_at<'a>(&self, steps: impl IntoIterator<Item = &'a str>, value: &Json) -> Option<RawBson> {
         encode(self.mapping_at(steps), value)
     }
 
-    /// A document as the server keeps it; without a schema version, where another one stands that is to stay.
+    /// Encodes a document. Without `version` the schema version is left out, and the stored one stays.
     pub(super) fn encode_document(
         &self,
         key: &Key,
         revision: &Revision,
         version: impl Into<Option<u32>>,
         document: &Document,
-    ) -> Result<RawDocumentBuf, Error> {
+    ) -> Result<RawDocumentBuf, StoreError> {
         let mut whole = RawDocumentBuf::new();
         whole.append(cstr!("_id"), &*key.id);
         whole.append(REV, revision.to_string());
@@ -107,60 +107,61 @@ impl Declared {
             let name_and_value =
                 <&CStr>::try_from(name.as_str()).ok().zip(encode(self.mapping.inner.get(name.as_str()), value));
             let Some((name, value)) = name_and_value else {
-                let reason = format!("the field `{name}` holds NUL in a key, or a number that is none");
-                return Err(Error::Invalid { key: key.clone(), reason });
+                let reason =
+                    format!("the field `{name}` has a key with a NUL character, or a number that cannot be stored");
+                return Err(StoreError::Invalid { key: key.clone(), reason });
             };
             whole.append(name, value);
         }
         let bytes = whole.as_bytes().len();
         if bytes > BSON_BYTES {
-            let size = format!("{bytes} bytes as the server keeps it");
-            return Err(Error::TooLarge { what: key.to_string(), size, limit: BSON_BYTES });
+            let size = format!("{bytes} bytes as BSON");
+            return Err(StoreError::TooLarge { what: key.to_string(), size, limit: BSON_BYTES });
         }
         Ok(whole)
     }
 
-    /// A document as it was read, and its id.
-    pub(super) fn decode_document(&self, found: &RawDocument) -> Result<(Arc<str>, Stored), Error> {
-        let mut head = Head::default();
+    /// Decodes a document and its id.
+    pub(super) fn decode_document(&self, found: &RawDocument) -> Result<(Arc<str>, StoredDocument), StoreError> {
+        let mut head = ReservedFields::default();
         let mut document = Document::new();
         for element in found {
-            let (name, value) = element.map_err(|broken| self.damaged(head.id(), broken.to_string()))?;
+            let (name, value) = element.map_err(|broken| self.damage_error(head.id(), broken.to_string()))?;
             match name.as_str() {
                 "_id" => head.id = Some(value),
                 "_rev" => head.revision = Some(value),
                 "_v" => head.version = Some(value),
                 "_touch" => {}
-                KEPT if self.is_ledger() => {}
+                LEDGER_TIME if self.is_ledger() => {}
                 name => {
                     let value = decode(self.mapping.inner.get(name), value)
-                        .map_err(|why| self.damaged(head.id(), format!("the field `{name}` {why}")))?;
+                        .map_err(|why| self.damage_error(head.id(), format!("the field `{name}` {why}")))?;
                     document.insert(name.to_owned(), value);
                 }
             }
         }
-        let (id, revision, version) = head.read().map_err(|why| self.damaged(head.id(), why))?;
+        let (id, revision, version) = head.parse().map_err(|why| self.damage_error(head.id(), why))?;
         if self.implied_id && !document.contains_key("id") {
             document.insert("id".to_owned(), Json::from(&*id));
         }
-        Ok((id, Stored { revision, version, document: Arc::new(document) }))
+        Ok((id, StoredDocument { revision, version, document: Arc::new(document) }))
     }
 
-    fn damaged(&self, id: String, why: String) -> Error {
-        Error::Corrupt { at: format!("{}/{id}", self.collection.name), why }
+    fn damage_error(&self, id: String, why: String) -> StoreError {
+        StoreError::Corrupt { at: format!("{}/{id}", self.collection.name), why }
     }
 }
 
-/// The fields of a document that are the store's.
+/// The reserved fields of a document.
 #[derive(Default)]
-struct Head<'a> {
+struct ReservedFields<'a> {
     id: Option<RawBsonRef<'a>>,
     revision: Option<RawBsonRef<'a>>,
     version: Option<RawBsonRef<'a>>,
 }
 
-impl Head<'_> {
-    /// The id for people, also where it is none of ours.
+impl ReservedFields<'_> {
+    /// The id for messages, also if another program chose it.
     fn id(&self) -> String {
         match self.id {
             None => "?".to_owned(),
@@ -170,26 +171,29 @@ impl Head<'_> {
         }
     }
 
-    fn read(&self) -> Result<(Arc<str>, Revision, u32), String> {
+    fn parse(&self) -> Result<(Arc<str>, Revision, u32), String> {
         let revision = match self.revision {
-            None => return Err("it was not written by runstate; `import` takes such documents over".to_owned()),
+            None => {
+                return Err(
+                    "it was not written by runstate; use `import` to copy such documents into a store".to_owned()
+                );
+            }
             Some(RawBsonRef::String(text)) => Revision::parse(text),
             Some(_) => None,
         };
-        let revision = revision.ok_or("its `_rev` is no revision")?;
+        let revision = revision.ok_or("its `_rev` is not a valid revision")?;
         let version = match self.version {
             Some(RawBsonRef::Int32(version)) => u32::try_from(version).ok(),
             Some(RawBsonRef::Int64(version)) => u32::try_from(version).ok(),
             _ => None,
         };
-        let version = version.ok_or("its `_v` is no schema version")?;
-        let Some(RawBsonRef::String(id)) = self.id else { return Err("its `_id` is no text".to_owned()) };
+        let version = version.ok_or("its `_v` is not a valid schema version")?;
+        let Some(RawBsonRef::String(id)) = self.id else { return Err("its `_id` is not a string".to_owned()) };
         Ok((id.into(), revision, version))
     }
 }
 
-/// A value that is compared with what stands in a field of this kind, as the server keeps it. `None`: nothing there can be equal to it,
-/// or no store can keep it.
+/// Encodes a value for a comparison with fields of this kind. `None` if no stored value can equal it, or no store can hold it.
 pub(super) fn encode_value(kind: Kind, value: &Json) -> Option<Bson> {
     let mapping = Mapping { kind: Some(kind), inner: BTreeMap::new() };
     let fits = match kind {
@@ -233,7 +237,7 @@ fn encode(mapping: Option<&Mapping>, value: &Json) -> Option<RawBson> {
     })
 }
 
-/// A value of an undeclared field; why it is none.
+/// Decodes a value of a field of this kind. The error says why it has no JSON form.
 pub(super) fn decode_value(kind: Kind, value: RawBsonRef<'_>) -> Result<Json, String> {
     decode(Some(&Mapping { kind: Some(kind), inner: BTreeMap::new() }), value)
 }
@@ -241,12 +245,12 @@ pub(super) fn decode_value(kind: Kind, value: RawBsonRef<'_>) -> Result<Json, St
 fn decode(mapping: Option<&Mapping>, value: RawBsonRef<'_>) -> Result<Json, String> {
     match (mapping.map_or(Kind::Json, Mapping::kind), value) {
         (_, RawBsonRef::Null) => Ok(Json::Null),
-        (Kind::Timestamp, RawBsonRef::DateTime(time)) => instant(time),
-        (Kind::Decimal, RawBsonRef::Decimal128(number)) => decimal_text(number),
-        (Kind::Timestamp, other) => Err(format!("is declared as a timestamp and holds {}", name_of(other))),
-        (Kind::Decimal, other) => Err(format!("is declared as a decimal and holds {}", name_of(other))),
+        (Kind::Timestamp, RawBsonRef::DateTime(time)) => decode_timestamp(time),
+        (Kind::Decimal, RawBsonRef::Decimal128(number)) => decode_decimal(number),
+        (Kind::Timestamp, other) => Err(format!("is declared as a timestamp and holds {}", type_name(other))),
+        (Kind::Decimal, other) => Err(format!("is declared as a decimal and holds {}", type_name(other))),
         (_, RawBsonRef::Document(object)) => decode_object(mapping, object),
-        (_, other) => plain(other),
+        (_, other) => decode_undeclared(other),
     }
 }
 
@@ -265,49 +269,49 @@ fn decode_list(list: &RawArray) -> Result<Json, String> {
     list.into_iter().map(|item| decode(None, item.map_err(|broken| broken.to_string())?)).collect()
 }
 
-/// What stands where nothing is declared. Dates, object ids and decimals of other programs are read as what a declared field would hold.
-fn plain(value: RawBsonRef<'_>) -> Result<Json, String> {
+/// Decodes a value of an undeclared field. Dates, ObjectIds and decimals of other programs become what a declared field would hold.
+fn decode_undeclared(value: RawBsonRef<'_>) -> Result<Json, String> {
     match value {
         RawBsonRef::Null => Ok(Json::Null),
         RawBsonRef::Boolean(flag) => Ok(flag.into()),
         RawBsonRef::Int32(whole) => Ok(whole.into()),
-        RawBsonRef::Int64(whole) => Ok(integer(whole)),
+        RawBsonRef::Int64(whole) => Ok(decode_integer(whole)),
         RawBsonRef::Double(number) => serde_json::Number::from_f64(number)
             .map(Json::Number)
-            .ok_or_else(|| format!("holds {number}, which is no number")),
+            .ok_or_else(|| format!("holds {number}, which is not a finite number")),
         RawBsonRef::String(text) | RawBsonRef::Symbol(text) => Ok(text.into()),
         RawBsonRef::Array(list) => decode_list(list),
         RawBsonRef::Document(object) => decode_object(None, object),
-        RawBsonRef::DateTime(time) => instant(time),
+        RawBsonRef::DateTime(time) => decode_timestamp(time),
         RawBsonRef::ObjectId(id) => Ok(id.to_hex().into()),
-        RawBsonRef::Decimal128(number) => decimal_text(number),
-        other => Err(format!("holds {}, which has no JSON", name_of(other))),
+        RawBsonRef::Decimal128(number) => decode_decimal(number),
+        other => Err(format!("holds {}, which has no JSON form", type_name(other))),
     }
 }
 
-/// Beyond what is exact everywhere an integer is read as a float, so that it may be written again.
-fn integer(whole: i64) -> Json {
+/// Decodes an integer. Beyond the safe integers it becomes a float, so that it can be written again.
+fn decode_integer(whole: i64) -> Json {
     if (-SAFE_INTEGER..=SAFE_INTEGER).contains(&whole) {
         return whole.into();
     }
-    #[expect(clippy::cast_precision_loss, reason = "that is what reading it as a float means")]
+    #[expect(clippy::cast_precision_loss, reason = "the conversion to a float is intended")]
     let number = whole as f64;
     number.into()
 }
 
-fn instant(time: DateTime) -> Result<Json, String> {
+fn decode_timestamp(time: DateTime) -> Result<Json, String> {
     let millis = time.timestamp_millis();
     let fits = (-SAFE_INTEGER..=SAFE_INTEGER).contains(&millis);
-    if fits { Ok(millis.into()) } else { Err("holds a date beyond all calendars".to_owned()) }
+    if fits { Ok(millis.into()) } else { Err("holds a date that is out of range".to_owned()) }
 }
 
-fn decimal_text(number: Decimal128) -> Result<Json, String> {
+fn decode_decimal(number: Decimal128) -> Result<Json, String> {
     decimal::decode(number)
         .map(Json::String)
-        .ok_or_else(|| format!("holds {number}, which is no plain decimal of 28 digits"))
+        .ok_or_else(|| format!("holds {number}, which is not a plain decimal of at most 28 digits"))
 }
 
-fn name_of(value: RawBsonRef<'_>) -> String {
+fn type_name(value: RawBsonRef<'_>) -> String {
     format!("{:?}", value.element_type())
 }
 

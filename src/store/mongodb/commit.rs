@@ -1,83 +1,86 @@
-//! Committing: one transaction, whose first write is the row of the ledger; again where the server gave it up, and asked about where
-//! its end had no answer.
+//! Commits. Each commit is one transaction, which is retried if the server aborts it. A row in the command ledger makes it idempotent. If
+//! `commitTransaction` has no answer, it is sent again, and then the ledger decides whether the command was committed (docs/decisions/0012).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mongodb::bson::RawDocumentBuf;
 use mongodb::bson::raw::{RawArrayBuf, cstr};
-use mongodb::error::Error as Fault;
+use mongodb::error::Error as DriverError;
 use tokio::time::{Instant, timeout_at};
 
-use super::again::{self, AFTER_LOSS, pause};
-use super::faults::{self, End, Refusal};
-use super::lifetime;
-use super::names::HOLDS;
+use super::error_mapping::{self, CommitAnswer, Refusal};
+use super::namespace::STRIPES;
 use super::port::CAPABILITIES;
-use super::statements::{By, Command, Order, Seen, checked_by, checks, commands, holds_of, unseen};
-use super::transaction::Transaction;
+use super::retry::{self, MAX_FAILOVER_BACKOFF, back_off};
+use super::server_time;
+use super::transaction::MongoTransaction;
+use super::write_command::{
+    CheckMode, CurrentRevisions, WriteCommand, WriteOrder, check_commands, check_target, keys_to_read, stripe_removals,
+    write_commands,
+};
 use super::{Declarations, Mongo};
 use crate::schema::Key;
 use crate::store::batch::next_revision;
-use crate::store::{Batch, COMMANDS, Error, Op, Receipt};
+use crate::store::{Batch, COMMANDS, Receipt, StoreError, WriteOp};
 
-/// How often a transaction that met another one is made again before its caller is told, where the other may leave all as it is: it only
-/// checks, or it is this command's own, of an earlier attempt.
-const CONTENTIONS: u32 = 16;
-/// The same where the other most likely changes what this one was decided on.
-const LOST: u32 = 2;
+/// How often a transaction is retried after a write conflict that may leave the documents unchanged: the other transaction only checks them, or
+/// is an earlier attempt of this command.
+const MAX_CONTENTIONS: u32 = 16;
+/// The same if the other transaction most likely changes the documents that the decision rests on.
+const MAX_UPDATE_CONTENTIONS: u32 = 2;
 /// The same for an insert: until the other transaction ends, neither the document nor its unique entries exist. About one second in all.
-const INSERT_CONTENTIONS: u32 = 64;
-/// How long who finds no hold waits at the most before he makes one: that many doublings of a millisecond.
-const UNHELD: u32 = 4;
-/// How often an end is sent again that is answered with an error which says neither that it was done nor that it was not.
-const OPEN_ENDS: u32 = 4;
-/// What is waited at the most after meeting another transaction.
-const AFTER_CONTENTION: Duration = Duration::from_millis(30);
+const MAX_INSERT_CONTENTIONS: u32 = 64;
+/// The backoff of a commit that finds no stripe, before it creates one: at most that many doublings of a millisecond.
+const STRIPE_BACKOFF_ATTEMPT: u32 = 4;
+/// How often `commitTransaction` is sent again after an error that does not say whether the transaction was committed.
+const MAX_COMMIT_RESENDS: u32 = 4;
+/// The longest backoff after a write conflict.
+const MAX_CONTENTION_BACKOFF: Duration = Duration::from_millis(30);
 
 /// Why an attempt did not commit.
-enum Stop {
-    /// It cannot be committed.
-    Error(Error),
-    /// A unique index refused it; maybe only since it is asked before all is written.
-    Taken(Error),
-    /// What it rests on is not there any more; not judged beside the ledger: it may be the repeat of what was done.
-    Outdated(Error),
-    /// A document that many check has not the hold that this process uses.
-    Unheld,
+enum CommitFailure {
+    /// The batch cannot be committed.
+    Store(StoreError),
+    /// A unique index refused a write, possibly only because other writes of the batch were not applied yet.
+    UniqueViolation(StoreError),
+    /// A checked document is missing or has another revision. The ledger was not consulted, so this may be a repeat of a committed command.
+    CheckFailed(StoreError),
+    /// A read-mostly document has no current stripe of the number that this commit uses.
+    StripeMissing,
     /// The ledger has the command, or may have it.
-    Repeat,
-    /// The server gave it up, or something failed on the way.
-    Fault(Fault),
-    /// Another transaction writes the same; how often to try again.
+    MaybeCommitted,
+    /// The server aborted the transaction, or a request failed.
+    Driver(DriverError),
+    /// A write conflict with another transaction, and the retry limit for it.
     Contended(u32),
-    /// Another transaction writes the row of the ledger: it is of this very command, and may be committed.
-    Twin,
-    /// The time is up.
-    Late,
+    /// Another transaction writes the same ledger row. It belongs to this command and may be committed.
+    SameCommandRunning,
+    /// The deadline has passed.
+    DeadlineExceeded,
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Error(error)
+impl From<StoreError> for CommitFailure {
+    fn from(error: StoreError) -> Self {
+        CommitFailure::Store(error)
     }
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        if faults::number(&fault) == Some(faults::WRITE_CONFLICT) {
-            Stop::Contended(CONTENTIONS)
+impl From<DriverError> for CommitFailure {
+    fn from(fault: DriverError) -> Self {
+        if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) {
+            CommitFailure::Contended(MAX_CONTENTIONS)
         } else {
-            Stop::Fault(fault)
+            CommitFailure::Driver(fault)
         }
     }
 }
 
-impl From<again::Stop> for Stop {
-    fn from(stop: again::Stop) -> Self {
+impl From<retry::AttemptError> for CommitFailure {
+    fn from(stop: retry::AttemptError) -> Self {
         match stop {
-            again::Stop::Error(error) | again::Stop::Again(error) => Stop::Error(error),
-            again::Stop::Fault(fault) => fault.into(),
+            retry::AttemptError::Store(error) | retry::AttemptError::Transient(error) => CommitFailure::Store(error),
+            retry::AttemptError::Driver(fault) => fault.into(),
         }
     }
 }
@@ -88,271 +91,296 @@ struct Commit<'a> {
     batch: &'a Batch,
     declarations: &'a Declarations,
     deadline: Instant,
-    order: Order,
-    /// How documents are checked that many check.
-    by: By,
-    /// An end of a transaction was sent and not answered: it may have been committed.
+    order: WriteOrder,
+    /// How read-mostly documents are checked.
+    check_mode: CheckMode,
+    /// A `commitTransaction` was sent and not answered: the transaction may have been committed.
     in_doubt: bool,
-    /// The last attempt met another transaction of the same command.
-    has_twin: bool,
-    /// What went wrong last on the way to the server.
-    lost: Option<Fault>,
+    /// The last attempt conflicted with another transaction of the same command.
+    same_command_running: bool,
+    /// The last error of a request.
+    last_error: Option<DriverError>,
 }
 
 impl Mongo {
-    pub(super) async fn do_commit(&self, batch: &Batch) -> Result<Receipt, Error> {
-        let declarations = self.declared_for_writing().await?;
-        if let Err(refused) = batch.check(&declarations.catalog, CAPABILITIES.limits()) {
-            // A repeat is answered, whatever it holds.
+    pub(super) async fn do_commit(&self, batch: &Batch) -> Result<Receipt, StoreError> {
+        let declarations = self.declarations_for_writing().await?;
+        if let Err(refused) = batch.validate(&declarations.catalog, CAPABILITIES.limits()) {
+            // A repeat returns the first result, even if its batch is not valid.
             let asked = self.replay(batch, true).await?;
             return asked.ok_or(refused);
         }
-        let deadline = Instant::now() + self.patience;
-        let (order, lost) = (Order::InPlace, None);
+        let deadline = Instant::now() + self.call_timeout;
+        let (order, lost) = (WriteOrder::InPlace, None);
         let mut commit = Commit {
             store: self,
             batch,
             declarations: &declarations,
             deadline,
             order,
-            by: By::Hold(self.holds.pick()),
+            check_mode: CheckMode::Stripe(self.stripes.pick()),
             in_doubt: false,
-            has_twin: false,
-            lost,
+            same_command_running: false,
+            last_error: lost,
         };
         commit.run().await
     }
 
-    /// What a repeat of the command is answered with; none: it is no repeat.
-    async fn replay(&self, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, Error> {
-        let Some(row) = self.ledger(&batch.command).await? else { return Ok(None) };
+    /// The receipt of the command's first commit. `None` if it was not committed.
+    async fn replay(&self, batch: &Batch, replayed: bool) -> Result<Option<Receipt>, StoreError> {
+        let Some(row) = self.read_ledger_row(&batch.command).await? else { return Ok(None) };
         if row.fingerprint != batch.fingerprint {
-            return Err(Error::CommandIdReused { command: batch.command.clone() });
+            return Err(StoreError::CommandIdReused { command: batch.command.clone() });
         }
         Ok(Some(Receipt { position: row.position, result: row.result, replayed }))
     }
 }
 
 impl Commit<'_> {
-    async fn run(&mut self) -> Result<Receipt, Error> {
-        // Before a transaction begins: what others have written since then would stop it.
-        let (By::Hold(hold) | By::Touch(hold)) = self.by;
-        let turns = &self.store.turns;
-        let awaited = turns.awaited(self.batch, |key| checked_by(self.declarations, key, hold));
-        let turn = timeout_at(self.deadline, turns.take(awaited)).await;
-        let _turn = turn.map_err(|_| self.late())?;
+    async fn run(&mut self) -> Result<Receipt, StoreError> {
+        // The locks come before the transaction: commits during the wait would conflict with its snapshot.
+        let (CheckMode::Stripe(stripe) | CheckMode::Touch(stripe)) = self.check_mode;
+        let turns = &self.store.key_locks;
+        let awaited = turns.keys_to_lock(self.batch, |key| check_target(self.declarations, key, stripe));
+        let turn = timeout_at(self.deadline, turns.lock(awaited)).await;
+        let _turn = turn.map_err(|_| self.deadline_error())?;
         let (mut contentions, mut losses) = (0, 0);
         loop {
             match self.attempt().await {
                 Ok(receipt) => return Ok(receipt),
-                Err(Stop::Repeat) => match self.repeat().await? {
+                Err(CommitFailure::MaybeCommitted) => match self.replay_before_deadline().await? {
                     Some(receipt) => return Ok(receipt),
-                    // Its time in the ledger ended just now; or it was in doubt, and was not committed so far.
+                    // The ledger row expired just now, or the commit is in doubt and did not happen so far.
                     None => {
                         losses += 1;
-                        pause(losses, AFTER_LOSS).await;
+                        back_off(losses, MAX_FAILOVER_BACKOFF).await;
                     }
                 },
-                Err(Stop::Taken(error)) if self.order == Order::DeletedFirst || !self.rewrites(&error) => {
-                    return Err(self.told(error));
+                Err(CommitFailure::UniqueViolation(error))
+                    if self.order == WriteOrder::DeleteFirst || !self.may_depend_on_write_order(&error) =>
+                {
+                    return Err(self.error_or_unknown(error));
                 }
-                Err(Stop::Taken(_)) => self.order = Order::DeletedFirst,
-                Err(Stop::Error(error)) => return Err(self.told(error)),
-                Err(Stop::Unheld) => {
-                    self.by = By::Touch(hold);
-                    // Whoever took it is about to change the document, and goes first.
-                    pause(UNHELD, AFTER_CONTENTION).await;
+                Err(CommitFailure::UniqueViolation(_)) => self.order = WriteOrder::DeleteFirst,
+                Err(CommitFailure::Store(error)) => return Err(self.error_or_unknown(error)),
+                Err(CommitFailure::StripeMissing) => {
+                    self.check_mode = CheckMode::Touch(stripe);
+                    // The transaction that removed the stripe is about to change the document, and goes first.
+                    back_off(STRIPE_BACKOFF_ATTEMPT, MAX_CONTENTION_BACKOFF).await;
                 }
-                Err(Stop::Outdated(error)) => return self.outdated(error).await,
-                Err(Stop::Contended(most)) if contentions >= most => return self.contended().await,
-                Err(Stop::Contended(_)) => {
+                Err(CommitFailure::CheckFailed(error)) => return self.resolve_failed_check(error).await,
+                Err(CommitFailure::Contended(most)) if contentions >= most => return self.resolve_contention().await,
+                Err(CommitFailure::Contended(_)) => {
                     contentions += 1;
-                    // Whoever was faster may have made it.
-                    self.by = By::Hold(hold);
-                    pause(contentions, AFTER_CONTENTION).await;
-                    self.let_go().await;
+                    // The other transaction may have created the stripe.
+                    self.check_mode = CheckMode::Stripe(stripe);
+                    back_off(contentions, MAX_CONTENTION_BACKOFF).await;
+                    self.remove_stripes().await;
                 }
-                Err(Stop::Twin) => {
+                Err(CommitFailure::SameCommandRunning) => {
                     losses += 1;
-                    self.has_twin = true;
-                    pause(losses, AFTER_LOSS).await;
+                    self.same_command_running = true;
+                    back_off(losses, MAX_FAILOVER_BACKOFF).await;
                 }
-                Err(Stop::Fault(fault)) if faults::transient(&fault) => {
+                Err(CommitFailure::Driver(fault)) if error_mapping::is_transient(&fault) => {
                     losses += 1;
-                    self.lost = Some(fault);
-                    pause(losses + 2, AFTER_LOSS).await;
+                    self.last_error = Some(fault);
+                    back_off(losses + 2, MAX_FAILOVER_BACKOFF).await;
                 }
-                Err(Stop::Fault(fault)) => return Err(self.told(self.store.error(&fault, &self.doing()))),
-                Err(Stop::Late) => return Err(self.late()),
+                Err(CommitFailure::Driver(fault)) => {
+                    return Err(self.error_or_unknown(self.store.map_error(&fault, &self.describe())));
+                }
+                Err(CommitFailure::DeadlineExceeded) => return Err(self.deadline_error()),
             }
         }
     }
 
-    /// One transaction, from its beginning to its end.
-    async fn attempt(&mut self) -> Result<Receipt, Stop> {
+    /// Runs one transaction from begin to commit.
+    async fn attempt(&mut self) -> Result<Receipt, CommitFailure> {
         if Instant::now() >= self.deadline {
-            return Err(Stop::Late);
+            return Err(CommitFailure::DeadlineExceeded);
         }
-        self.has_twin = false;
+        self.same_command_running = false;
         let deadline = self.deadline;
-        let mut transaction = timeout_at(deadline, self.store.begin(deadline)).await.map_err(|_| Stop::Late)??;
-        // Where the time is up the transaction is dropped, and aborted.
-        let written = timeout_at(deadline, self.write(&mut transaction)).await.map_err(|_| Stop::Late)?;
+        let mut transaction =
+            timeout_at(deadline, self.store.begin(deadline)).await.map_err(|_| CommitFailure::DeadlineExceeded)??;
+        // At the deadline the transaction is dropped, which aborts it.
+        let written =
+            timeout_at(deadline, self.write(&mut transaction)).await.map_err(|_| CommitFailure::DeadlineExceeded)?;
         if let Err(stop) = written {
             if timeout_at(deadline, transaction.abort()).await.is_err() {
-                return Err(Stop::Late);
+                return Err(CommitFailure::DeadlineExceeded);
             }
             return Err(stop);
         }
-        self.end(&mut transaction).await?;
+        self.send_commit(&mut transaction).await?;
         Ok(Receipt {
-            position: self.store.position(transaction.begun()),
+            position: self.store.position_at(transaction.start_time()),
             result: self.batch.result.clone(),
             replayed: false,
         })
     }
 
-    /// All that the transaction writes: what many rest on first, since there it most likely fails; then the row of the ledger.
-    async fn write(&self, transaction: &mut Transaction) -> Result<(), Stop> {
-        for command in checks(self.batch, self.declarations, self.by) {
-            let checked = self.run_command(transaction, &command, CONTENTIONS).await;
-            checked.map_err(|stop| match (stop, self.by) {
-                (Stop::Error(Error::Conflict { .. }), By::Hold(_)) if command.is_of_holds() => Stop::Unheld,
-                // Two make the same hold at once.
-                (Stop::Error(Error::Conflict { .. }), By::Touch(_)) if command.is_of_holds() => {
-                    Stop::Contended(CONTENTIONS)
+    /// Writes everything in the transaction: checks in collections that the batch does not write, the ledger row, and the batch. Those checks
+    /// come first, since they most likely fail.
+    async fn write(&self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
+        for command in check_commands(self.batch, self.declarations, self.check_mode) {
+            let checked = self.run_command(transaction, &command, MAX_CONTENTIONS).await;
+            checked.map_err(|stop| match (stop, self.check_mode) {
+                (CommitFailure::Store(StoreError::Conflict { .. }), CheckMode::Stripe(_))
+                    if command.is_stripe_command() =>
+                {
+                    CommitFailure::StripeMissing
                 }
-                (Stop::Error(error @ Error::Conflict { .. }), _) => Stop::Outdated(error),
+                // Two commits create the same stripe at once.
+                (CommitFailure::Store(StoreError::Conflict { .. }), CheckMode::Touch(_))
+                    if command.is_stripe_command() =>
+                {
+                    CommitFailure::Contended(MAX_CONTENTIONS)
+                }
+                (CommitFailure::Store(error @ StoreError::Conflict { .. }), _) => CommitFailure::CheckFailed(error),
                 (stop, _) => stop,
             })?;
         }
         self.write_ledger(transaction).await?;
-        let seen = self.look(transaction).await?;
-        for command in commands(self.batch, self.declarations, &seen, self.order)? {
-            let most = if command.inserts() {
-                INSERT_CONTENTIONS
-            } else if command.is_much_checked(self.declarations) {
-                // A check leaves the document as it is.
-                CONTENTIONS
+        let seen = self.read_current_revisions(transaction).await?;
+        for command in write_commands(self.batch, self.declarations, &seen, self.order)? {
+            let most = if command.is_insert() {
+                MAX_INSERT_CONTENTIONS
+            } else if command.is_read_mostly(self.declarations) {
+                // The other transaction may be a check, which leaves the document as it is.
+                MAX_CONTENTIONS
             } else {
-                LOST
+                MAX_UPDATE_CONTENTIONS
             };
             self.run_command(transaction, &command, most).await?;
         }
         Ok(())
     }
 
-    async fn write_ledger(&self, transaction: &mut Transaction) -> Result<(), Stop> {
+    async fn write_ledger(&self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
         let (key, row) = self.batch.ledger_row();
         let declared = self.declarations.collections.get(COMMANDS.name);
         let declared = declared
-            .ok_or_else(|| Error::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
+            .ok_or_else(|| StoreError::Invalid { key: key.clone(), reason: "no catalog was declared".to_owned() })?;
         let revision = next_revision(&key, None, &self.batch.command);
         let mut row = declared.encode_document(&key, &revision, COMMANDS.version, &row)?;
-        let kept = self.store.time.of(self.batch.at);
+        let kept = self.store.server_time.estimate_or(self.batch.at);
         row.append(cstr!("_kept"), kept);
         let mut rows = RawArrayBuf::new();
         rows.push(row);
         let mut insert = RawDocumentBuf::new();
-        insert.append(cstr!("insert"), self.store.layout.place(COMMANDS.name).collection);
+        insert.append(cstr!("insert"), self.store.layout.namespace(COMMANDS.name).collection);
         insert.append(cstr!("documents"), rows);
         let refusal = match transaction.run(&self.store.database(COMMANDS.name), insert).await {
-            Ok(reply) => faults::refusal(&reply),
-            Err(fault) if faults::number(&fault) == Some(faults::WRITE_CONFLICT) => Some(Refusal::Contended),
-            Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
+            Ok(reply) => error_mapping::reply_refusal(&reply),
+            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) => {
+                Some(Refusal::Contended)
+            }
+            Err(fault) => Some(error_mapping::error_refusal(&fault).ok_or(fault)?),
         };
         match refusal {
-            None => match transaction.begun() {
-                Some(now) if !lifetime::is_of_now(kept, now) => {
-                    self.store.time.is(now);
-                    Err(Stop::Repeat)
+            None => match transaction.start_time() {
+                Some(now) if !server_time::is_current(kept, now) => {
+                    self.store.server_time.set(now);
+                    Err(CommitFailure::MaybeCommitted)
                 }
                 _ => Ok(()),
             },
-            Some(Refusal::Contended) => Err(Stop::Twin),
-            Some(Refusal::Other(number, why)) => {
-                Err(faults::numbered(Some(number), why, self.store.what(&self.doing())).into())
-            }
-            Some(_) => Err(Stop::Repeat),
+            Some(Refusal::Contended) => Err(CommitFailure::SameCommandRunning),
+            Some(Refusal::Other(number, why)) => Err(error_mapping::code_to_store_error(
+                Some(number),
+                why,
+                self.store.describe_operation(&self.describe()),
+            )
+            .into()),
+            Some(_) => Err(CommitFailure::MaybeCommitted),
         }
     }
 
-    /// What stands where that must be known before writing.
-    async fn look(&self, transaction: &mut Transaction) -> Result<Seen, Stop> {
+    /// Reads the revisions that must be known before writing.
+    async fn read_current_revisions(
+        &self,
+        transaction: &mut MongoTransaction,
+    ) -> Result<CurrentRevisions, CommitFailure> {
         let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for key in unseen(self.batch, self.order) {
+        for key in keys_to_read(self.batch, self.order) {
             asked.entry(&key.collection).or_default().push(&key.id);
         }
-        let mut seen = Seen::new();
+        let mut seen = CurrentRevisions::new();
         for (collection, ids) in asked {
-            self.store.find_in(transaction, self.declarations, collection, &ids, &mut seen).await?;
+            self.store.find_revisions(transaction, self.declarations, collection, &ids, &mut seen).await?;
         }
         Ok(seen)
     }
 
-    /// Runs one of its commands; `contentions`: how often it is worth meeting another transaction there.
+    /// Runs one command of the transaction. `contentions` is the retry limit after a write conflict.
     async fn run_command(
         &self,
-        transaction: &mut Transaction,
-        command: &Command<'_>,
+        transaction: &mut MongoTransaction,
+        command: &WriteCommand<'_>,
         contentions: u32,
-    ) -> Result<(), Stop> {
-        let place = self.store.layout.place(command.collection);
-        let database = self.store.client.database(&place.database);
-        let refusal = match transaction.run(&database, command.body(&place.collection)).await {
-            Ok(reply) => command.judge(&reply).err(),
-            Err(fault) if faults::number(&fault) == Some(faults::WRITE_CONFLICT) => Some(Refusal::Contended),
-            Err(fault) => Some(faults::refused(&fault).ok_or(fault)?),
+    ) -> Result<(), CommitFailure> {
+        let namespace = self.store.layout.namespace(command.collection);
+        let database = self.store.client.database(&namespace.database);
+        let refusal = match transaction.run(&database, command.body(&namespace.collection)).await {
+            Ok(reply) => command.check_reply(&reply).err(),
+            Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::WRITE_CONFLICT) => {
+                Some(Refusal::Contended)
+            }
+            Err(fault) => Some(error_mapping::error_refusal(&fault).ok_or(fault)?),
         };
         let Some(refusal) = refusal else { return Ok(()) };
-        let key = |statement| command.key(statement).cloned().unwrap_or_else(|| self.first());
+        let key = |statement| command.key(statement).cloned().unwrap_or_else(|| self.any_key());
         Err(match refusal {
-            Refusal::Missed => Stop::Error(Error::Conflict { key: key(0) }),
-            Refusal::Present { statement } => Stop::Error(Error::Conflict { key: key(statement) }),
-            Refusal::Taken { statement, index } => Stop::Taken(Error::UniqueViolation { key: key(statement), index }),
-            Refusal::Contended => Stop::Contended(contentions),
-            Refusal::Other(faults::PARALLEL_LISTS, reason) => Error::Invalid { key: key(0), reason }.into(),
+            Refusal::NoMatch => CommitFailure::Store(StoreError::Conflict { key: key(0) }),
+            Refusal::Present { statement } => CommitFailure::Store(StoreError::Conflict { key: key(statement) }),
+            Refusal::UniqueViolation { statement, index } => {
+                CommitFailure::UniqueViolation(StoreError::UniqueViolation { key: key(statement), index })
+            }
+            Refusal::Contended => CommitFailure::Contended(contentions),
+            Refusal::Other(error_mapping::PARALLEL_LISTS, reason) => StoreError::Invalid { key: key(0), reason }.into(),
             Refusal::Other(number, why) => {
-                let what = self.store.what(&format!("writing {} for {}", key(0), self.doing()));
-                faults::numbered(Some(number), why, what).into()
+                let what = self.store.describe_operation(&format!("writing {} for {}", key(0), self.describe()));
+                error_mapping::code_to_store_error(Some(number), why, what).into()
             }
         })
     }
 
-    /// Takes the holds from documents that are to be changed, so that those who check them for ever do not keep this one from it: they must
-    /// make them again. Outside of any transaction the server waits for who has them. Holds may go at any time, so nothing is lost
-    /// where this fails.
-    async fn let_go(&self) {
-        let (database, place) = (self.store.database(HOLDS), self.store.layout.place(HOLDS));
-        for removal in holds_of(self.batch, self.declarations) {
+    /// Removes the stripes of documents that the batch changes. Continuous checks then cannot starve the change, since each must create its
+    /// stripe again. Outside a transaction the server waits for transactions that use a stripe. Stripes may be removed at any time, so an error
+    /// here does no harm.
+    async fn remove_stripes(&self) {
+        let (database, place) = (self.store.database(STRIPES), self.store.layout.namespace(STRIPES));
+        for removal in stripe_removals(self.batch, self.declarations) {
             drop(timeout_at(self.deadline, database.run_raw_command(removal.body(&place.collection))).await);
         }
     }
 
-    /// Sends the end of the transaction until there is an answer to it.
-    async fn end(&mut self, transaction: &mut Transaction) -> Result<(), Stop> {
+    /// Sends `commitTransaction` until it is answered.
+    async fn send_commit(&mut self, transaction: &mut MongoTransaction) -> Result<(), CommitFailure> {
         let mut losses = 0;
         loop {
-            // What is given up from here on may have happened.
+            // From here on, an attempt that is given up may have been committed.
             let doubt = std::mem::replace(&mut self.in_doubt, true);
             match timeout_at(self.deadline, transaction.commit()).await {
-                Err(_) => return Err(Stop::Late),
+                Err(_) => return Err(CommitFailure::DeadlineExceeded),
                 Ok(Ok(confirmed)) => {
-                    confirmed.into_iter().for_each(|time| self.store.clock.confirmed(time));
+                    confirmed.into_iter().for_each(|time| self.store.confirmed_time.advance(time));
                     return Ok(());
                 }
-                Ok(Err(fault)) => match faults::end(&fault) {
-                    End::Open if losses >= OPEN_ENDS => {
-                        self.lost = Some(fault);
-                        return Err(Stop::Repeat);
+                Ok(Err(fault)) => match error_mapping::classify_commit_error(&fault) {
+                    CommitAnswer::Ambiguous if losses >= MAX_COMMIT_RESENDS => {
+                        self.last_error = Some(fault);
+                        return Err(CommitFailure::MaybeCommitted);
                     }
-                    End::Unanswered | End::Open => {
+                    CommitAnswer::Unanswered | CommitAnswer::Ambiguous => {
                         losses += 1;
-                        self.lost = Some(fault);
-                        let waited = timeout_at(self.deadline, pause(losses + 2, AFTER_LOSS)).await;
-                        waited.map_err(|_| Stop::Late)?;
+                        self.last_error = Some(fault);
+                        let waited = timeout_at(self.deadline, back_off(losses + 2, MAX_FAILOVER_BACKOFF)).await;
+                        waited.map_err(|_| CommitFailure::DeadlineExceeded)?;
                     }
-                    End::Dead => {
+                    CommitAnswer::Aborted => {
                         self.in_doubt = doubt || losses > 0;
                         return Err(fault.into());
                     }
@@ -361,74 +389,82 @@ impl Commit<'_> {
         }
     }
 
-    async fn repeat(&self) -> Result<Option<Receipt>, Error> {
+    async fn replay_before_deadline(&self) -> Result<Option<Receipt>, StoreError> {
         let asked = timeout_at(self.deadline, self.store.replay(self.batch, !self.in_doubt)).await;
-        asked.unwrap_or_else(|_| Err(self.late())).map_err(|error| self.told(error))
+        asked.unwrap_or_else(|_| Err(self.deadline_error())).map_err(|error| self.error_or_unknown(error))
     }
 
-    /// What it rests on has changed, unless it was committed before.
-    async fn outdated(&self, error: Error) -> Result<Receipt, Error> {
-        let repeated = self.repeat().await?;
-        repeated.ok_or_else(|| if self.in_doubt { self.unknown(error.to_string()) } else { error })
+    /// Resolves a failed check: returns the receipt if the command was committed before, otherwise the error.
+    async fn resolve_failed_check(&self, error: StoreError) -> Result<Receipt, StoreError> {
+        let repeated = self.replay_before_deadline().await?;
+        repeated.ok_or_else(|| if self.in_doubt { self.unknown_outcome(error.to_string()) } else { error })
     }
 
-    /// Others were always faster.
-    async fn contended(&self) -> Result<Receipt, Error> {
-        let repeated = self.repeat().await?;
+    /// Resolves a write conflict at the retry limit: returns the receipt if the command was committed before.
+    async fn resolve_contention(&self) -> Result<Receipt, StoreError> {
+        let repeated = self.replay_before_deadline().await?;
         repeated.ok_or_else(|| match self.in_doubt {
-            // Whoever is met again and again may be this command's own transaction, whose end is not known.
-            true => self.unknown("a transaction writes the same and does not end".to_owned()),
-            false => Error::Conflict { key: self.first() },
+            // The other transaction may be an earlier attempt of this command whose outcome is not known.
+            true => self.unknown_outcome("another transaction writes the same documents and has not ended".to_owned()),
+            false => StoreError::Conflict { key: self.any_key() },
         })
     }
 
-    /// An error as it is told: while an end is in doubt nothing can be said but that.
-    fn told(&self, error: Error) -> Error {
-        let lasting = matches!(error, Error::Unknown { .. } | Error::CommandIdReused { .. });
-        // Judged in a transaction that had the row of the ledger: then the command was not committed before.
-        let judged = matches!(error, Error::Conflict { .. } | Error::UniqueViolation { .. });
-        if self.in_doubt && !lasting && !judged { self.unknown(error.to_string()) } else { error }
+    /// The error to return. While the commit is in doubt it is [`StoreError::UnknownOutcome`], unless the error itself is conclusive.
+    fn error_or_unknown(&self, error: StoreError) -> StoreError {
+        let lasting = matches!(error, StoreError::UnknownOutcome { .. } | StoreError::CommandIdReused { .. });
+        // The error comes from a transaction that had written the ledger row, so the command was not committed before.
+        let judged = matches!(error, StoreError::Conflict { .. } | StoreError::UniqueViolation { .. });
+        if self.in_doubt && !lasting && !judged { self.unknown_outcome(error.to_string()) } else { error }
     }
 
-    fn late(&self) -> Error {
-        let what = || self.store.what(&self.doing());
-        if self.has_twin {
-            let doing = self.store.what("waiting for another transaction of the same command");
-            return self.unknown(format!("{doing}: it did not end within {} seconds", self.store.patience.as_secs()));
+    fn deadline_error(&self) -> StoreError {
+        let what = || self.store.describe_operation(&self.describe());
+        if self.same_command_running {
+            let doing = self.store.describe_operation("waiting for another transaction of the same command");
+            return self.unknown_outcome(format!(
+                "{doing}: it did not end within {} seconds",
+                self.store.call_timeout.as_secs()
+            ));
         }
-        match (&self.lost, self.in_doubt) {
+        match (&self.last_error, self.in_doubt) {
             (None, true) => {
-                let doing = self.store.what("ending its transaction");
-                self.unknown(format!("{doing}: there was no answer within {} seconds", self.store.patience.as_secs()))
+                let doing = self.store.describe_operation("committing its transaction");
+                self.unknown_outcome(format!(
+                    "{doing}: there was no answer within {} seconds",
+                    self.store.call_timeout.as_secs()
+                ))
             }
-            (Some(fault), true) => self.unknown(self.store.error(fault, "ending its transaction").to_string()),
-            (Some(fault), false) => faults::error(fault, &what()),
-            (None, false) => Error::Timeout { what: what(), seconds: self.store.patience.as_secs() },
+            (Some(fault), true) => {
+                self.unknown_outcome(self.store.map_error(fault, "committing its transaction").to_string())
+            }
+            (Some(fault), false) => error_mapping::to_store_error(fault, &what()),
+            (None, false) => StoreError::Timeout { what: what(), seconds: self.store.call_timeout.as_secs() },
         }
     }
 
-    fn unknown(&self, why: String) -> Error {
-        Error::Unknown { command: self.batch.command.clone(), why }
+    fn unknown_outcome(&self, why: String) -> StoreError {
+        StoreError::UnknownOutcome { command: self.batch.command.clone(), why }
     }
 
-    /// Whether the index may have refused only what it saw in between: other documents of that collection are written over.
-    fn rewrites(&self, error: &Error) -> bool {
-        let Error::UniqueViolation { key, .. } = error else { return false };
-        let over = |op: &Op| !matches!(op, Op::Delete);
+    /// Whether the index may have refused an intermediate state: the batch also overwrites other documents of that collection.
+    fn may_depend_on_write_order(&self, error: &StoreError) -> bool {
+        let StoreError::UniqueViolation { key, .. } = error else { return false };
+        let over = |op: &WriteOp| !matches!(op, WriteOp::Delete);
         let others = self.batch.writes.iter().filter(|write| write.key != *key);
         others
             .filter(|write| write.key.collection == key.collection)
-            .any(|write| over(&write.op) && write.expect != crate::store::Expect::Absent)
+            .any(|write| over(&write.op) && write.expect != crate::store::Expectation::Absent)
     }
 
-    /// A document of the batch, where the server does not say which.
-    fn first(&self) -> Key {
+    /// A document of the batch, for errors in which the server names none.
+    fn any_key(&self) -> Key {
         let written = self.batch.writes.iter().map(|write| &write.key);
         let first = written.chain(self.batch.checks.iter().map(|check| &check.key)).next();
         first.cloned().unwrap_or_else(|| Key::new(&COMMANDS, self.batch.command.as_str()))
     }
 
-    fn doing(&self) -> String {
+    fn describe(&self) -> String {
         format!("committing command `{}`", self.batch.command)
     }
 }

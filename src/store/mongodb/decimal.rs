@@ -1,45 +1,45 @@
-//! Decimals in the server's own type, and back to the very text they were: `0.50` stays `0.50`.
+//! Decimals as BSON Decimal128 (IEEE 754-2008 decimal128), and back to the same text: `0.50` stays `0.50`.
 
 use mongodb::bson::Decimal128;
 
 use crate::schema::parse_decimal;
 
-/// The exponent is kept as a number that is never negative, by adding this.
+/// The exponent bias: the stored exponent is never negative.
 const BIAS: i64 = 6176;
 /// Bits of the coefficient.
-const COEFFICIENT: u32 = 113;
+const COEFFICIENT_BITS: u32 = 113;
 /// Bits of the exponent.
-const EXPONENT: u32 = 14;
+const EXPONENT_BITS: u32 = 14;
 
-/// The decimal that `text` writes plainly. `None`: it writes none.
+/// Encodes a plain decimal. `None` if `text` is not one.
 pub(super) fn encode(text: &str) -> Option<Decimal128> {
     let number = parse_decimal(text)?;
     let coefficient = number.mantissa().unsigned_abs();
     let exponent = u128::try_from(BIAS - i64::from(number.scale())).ok()?;
-    let sign = u128::from(number.is_sign_negative()) << (COEFFICIENT + EXPONENT);
-    Some(Decimal128::from_bytes((sign | exponent << COEFFICIENT | coefficient).to_le_bytes()))
+    let sign = u128::from(number.is_sign_negative()) << (COEFFICIENT_BITS + EXPONENT_BITS);
+    Some(Decimal128::from_bytes((sign | exponent << COEFFICIENT_BITS | coefficient).to_le_bytes()))
 }
 
-/// The plain text of a decimal. `None`: it is infinite, none, or has more digits than are kept exactly everywhere.
+/// The plain text of a decimal. `None` if it is infinite, not a number, or has too many digits for [`parse_decimal`].
 pub(super) fn decode(number: Decimal128) -> Option<String> {
     let bits = u128::from_le_bytes(number.bytes());
-    let negative = bits >> (COEFFICIENT + EXPONENT) == 1;
-    // Both highest bits of the exponent: not finite, or a coefficient beyond 34 digits.
-    if bits >> (COEFFICIENT + EXPONENT - 2) & 3 == 3 {
+    let negative = bits >> (COEFFICIENT_BITS + EXPONENT_BITS) == 1;
+    // Both high bits of the exponent are set: not finite, or a coefficient beyond 34 digits.
+    if bits >> (COEFFICIENT_BITS + EXPONENT_BITS - 2) & 3 == 3 {
         return None;
     }
-    let exponent = i64::try_from(bits >> COEFFICIENT & ((1 << EXPONENT) - 1)).ok()? - BIAS;
-    let coefficient = bits & ((1 << COEFFICIENT) - 1);
-    let text = plain(coefficient, exponent)?;
+    let exponent = i64::try_from(bits >> COEFFICIENT_BITS & ((1 << EXPONENT_BITS) - 1)).ok()? - BIAS;
+    let coefficient = bits & ((1 << COEFFICIENT_BITS) - 1);
+    let text = format_plain(coefficient, exponent)?;
     let text = if negative && coefficient != 0 { format!("-{text}") } else { text };
     parse_decimal(&text).map(|_| text)
 }
 
-/// `coefficient` × 10^`exponent`, without exponents.
-fn plain(coefficient: u128, exponent: i64) -> Option<String> {
+/// `coefficient` × 10^`exponent`, without an exponent.
+fn format_plain(coefficient: u128, exponent: i64) -> Option<String> {
     let digits = coefficient.to_string();
     if exponent >= 0 {
-        // Anything longer is refused anyway; nobody writes six thousand zeros for that.
+        // A longer text is refused anyway. The limit avoids writing six thousand zeros for it.
         let zeros = usize::try_from(exponent).ok().filter(|zeros| coefficient == 0 || *zeros <= 28)?;
         return Some(if coefficient == 0 { digits } else { digits + &"0".repeat(zeros) });
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decimal_is_the_number_that_the_driver_reads_and_comes_back_as_its_text() {
+    fn decimal_matches_the_driver_and_keeps_its_text() {
         let texts = [
             "0",
             "0.00",
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_read_where_it_is_a_plain_number() {
+    fn foreign_decimal_is_read_if_it_is_plain() {
         let read = |text: &str| decode(Decimal128::from_str(text).unwrap());
         assert_eq!(read("1.5E+3").as_deref(), Some("1500"));
         assert_eq!(read("-0").as_deref(), Some("0"));
@@ -89,7 +89,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_plain_text_comes_back(mantissa in -(1i128 << 95)..(1i128 << 95), scale in 0u32..=28) {
+        fn every_plain_text_round_trips(mantissa in -(1i128 << 95)..(1i128 << 95), scale in 0u32..=28) {
             let text = rust_decimal::Decimal::from_i128_with_scale(mantissa, scale).to_string();
             if let Some(encoded) = encode(&text) {
                 prop_assert_eq!(decode(encoded), Some(text));

@@ -1,129 +1,135 @@
-//! Documents on a MongoDB server that no store wrote, as JSON: what an import reads. Any server will do, a single one too; nothing is
-//! written.
+//! Documents of other programs on a MongoDB server, as JSON: the source of an import. Any server works, also one that is not in a replica set.
+//! Nothing is written.
 
 use std::future::Future;
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document as Spec, RawArray, RawBsonRef, RawDocument, RawDocumentBuf, doc};
-use mongodb::error::Error as Fault;
+use mongodb::error::Error as DriverError;
 use mongodb::{Client, Cursor, Database};
 
-use super::{codec, faults, options};
+use super::{codec, error_mapping, options};
 use crate::schema::Kind;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::time::Timestamp;
 use crate::value::{Document, Json};
 
-/// Deepest nesting that is read: deeper than any document of ours, and far from the end of the stack.
-const LEVELS: usize = 150;
+/// The deepest nesting that is read: deeper than any document of a store, and far from a stack overflow.
+const MAX_DEPTH: usize = 150;
 
-/// A database that others keep.
-pub struct Foreign {
+/// A database of another program.
+pub struct ForeignDatabase {
     database: Database,
     name: String,
     hosts: String,
-    patience: Duration,
+    call_timeout: Duration,
 }
 
-/// Its documents, one after the other.
+/// Documents of a [`ForeignDatabase`], read one after the other.
 pub struct ForeignRows {
     cursor: Cursor<RawDocumentBuf>,
     what: String,
-    patience: Duration,
+    call_timeout: Duration,
 }
 
-/// A document: its id as text, and what it is as JSON, or why it is none.
+/// A document: its id as text, and the document as JSON, or the reason why it has no JSON form.
 pub type ForeignRow = (String, Result<Json, String>);
 
-impl Foreign {
-    /// The database that the URL names, else `database`; also where the URL says `layout=seed`.
-    pub async fn open(url: &str, database: &str) -> Result<Self, Error> {
-        let options::Foreign { client, named, prefix, patience } = options::foreign(url).await?;
+impl ForeignDatabase {
+    /// Opens the database that the URL names, otherwise `database`. The URL may have `layout=seed`.
+    pub async fn open(url: &str, database: &str) -> Result<Self, StoreError> {
+        let options::ForeignSettings { client, database: named, prefix, call_timeout } =
+            options::parse_foreign_url(url).await?;
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let name = named.unwrap_or_else(|| format!("{prefix}{database}"));
-        let client = Client::with_options(client).map_err(|fault| Error::InvalidUrl { why: options::words(&fault) })?;
-        Ok(Self { database: client.database(&name), name, hosts, patience })
+        let client = Client::with_options(client)
+            .map_err(|fault| StoreError::InvalidUrl { why: options::driver_message(&fault) })?;
+        Ok(Self { database: client.database(&name), name, hosts, call_timeout })
     }
 
-    /// How it is called in errors.
+    /// The name of the database in messages.
     pub fn name(&self) -> String {
         format!("the database `{}` on MongoDB at {}", self.name, self.hosts)
     }
 
-    /// All documents of a collection; where `reference` is told, those whose field holds that id, be it text or an ObjectId, in the order
-    /// of the field `order`.
+    /// Finds documents of a collection in the order of the field `order`: all, or those that `reference` selects. `reference` is a field and
+    /// the id that it holds, as text or as an ObjectId.
     pub async fn find(
         &self,
         collection: &str,
         reference: Option<(&str, &str)>,
         order: &str,
-    ) -> Result<ForeignRows, Error> {
-        let filter = reference.map_or_else(Spec::new, |(field, id)| doc! {field: {"$in": forms(id)}});
+    ) -> Result<ForeignRows, StoreError> {
+        let filter = reference.map_or_else(Spec::new, |(field, id)| doc! {field: {"$in": id_forms(id)}});
         let found = self.database.collection::<RawDocumentBuf>(collection);
         let mut sort = doc! {order: 1};
         sort.entry("_id".to_owned()).or_insert(Bson::Int32(1));
-        let what = self.what("reading", collection);
-        // The order of `_id` is that of its index; others may be more than the server sorts in memory.
+        let what = self.describe_operation("reading", collection);
+        // Sorting by `_id` uses its index. Other sorts may exceed the server's memory limit.
         let asked = found.find(filter).sort(sort).allow_disk_use(true);
-        let cursor = timed(self.patience, &what, async { asked.await }).await?;
-        Ok(ForeignRows { cursor, what, patience: self.patience })
+        let cursor = with_timeout(self.call_timeout, &what, async { asked.await }).await?;
+        Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
     }
 
-    /// The values of a field, each once, with how many documents have it.
-    pub async fn owners(&self, collection: &str, field: &str) -> Result<ForeignRows, Error> {
+    /// The distinct values of a field, each with the number of documents that have it.
+    pub async fn count_values(&self, collection: &str, field: &str) -> Result<ForeignRows, StoreError> {
         let found = self.database.collection::<RawDocumentBuf>(collection);
         let count = [doc! {"$group": {"_id": format!("${field}"), "n": {"$sum": 1}}}, doc! {"$sort": {"_id": 1}}];
-        let what = self.what("counting in", collection);
+        let what = self.describe_operation("counting in", collection);
         let asked = found.aggregate(count).allow_disk_use(true).with_type::<RawDocumentBuf>();
-        let cursor = timed(self.patience, &what, async { asked.await }).await?;
-        Ok(ForeignRows { cursor, what, patience: self.patience })
+        let cursor = with_timeout(self.call_timeout, &what, async { asked.await }).await?;
+        Ok(ForeignRows { cursor, what, call_timeout: self.call_timeout })
     }
 
-    fn what(&self, doing: &str, collection: &str) -> String {
+    fn describe_operation(&self, doing: &str, collection: &str) -> String {
         format!("{doing} {}.{collection}, on MongoDB at {}", self.name, self.hosts)
     }
 }
 
 impl ForeignRows {
-    /// The next one.
-    pub async fn next(&mut self) -> Result<Option<ForeignRow>, Error> {
-        if !timed(self.patience, &self.what, self.cursor.advance()).await? {
+    /// The next document.
+    pub async fn next(&mut self) -> Result<Option<ForeignRow>, StoreError> {
+        if !with_timeout(self.call_timeout, &self.what, self.cursor.advance()).await? {
             return Ok(None);
         }
         let document = self.cursor.current();
-        Ok(Some((id_of(document), object(document, 0).map(Json::Object))))
+        Ok(Some((id_text(document), decode_object(document, 0).map(Json::Object))))
     }
 }
 
-async fn timed<T>(patience: Duration, what: &str, future: impl Future<Output = Result<T, Fault>>) -> Result<T, Error> {
-    match tokio::time::timeout(patience, future).await {
-        Ok(done) => done.map_err(|fault| faults::error(&fault, what)),
-        Err(_) => Err(Error::Timeout { what: what.to_owned(), seconds: patience.as_secs() }),
+async fn with_timeout<T>(
+    call_timeout: Duration,
+    what: &str,
+    future: impl Future<Output = Result<T, DriverError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(call_timeout, future).await {
+        Ok(done) => done.map_err(|fault| error_mapping::to_store_error(&fault, what)),
+        Err(_) => Err(StoreError::Timeout { what: what.to_owned(), seconds: call_timeout.as_secs() }),
     }
 }
 
-/// What may stand for an id in a reference.
-fn forms(id: &str) -> Vec<Bson> {
+/// The values that may refer to an id.
+fn id_forms(id: &str) -> Vec<Bson> {
     let text = Bson::from(id);
     ObjectId::parse_str(id).map_or_else(|_| vec![text.clone()], |object| vec![object.into(), text.clone()])
 }
 
-fn id_of(document: &RawDocument) -> String {
+fn id_text(document: &RawDocument) -> String {
     match document.get("_id") {
         Ok(Some(RawBsonRef::String(text))) => text.to_owned(),
         Ok(Some(RawBsonRef::ObjectId(id))) => id.to_hex(),
-        Ok(Some(other)) => json(other, 0).map_or_else(|_| String::new(), |id| id.to_string()),
+        Ok(Some(other)) => decode_value(other, 0).map_or_else(|_| String::new(), |id| id.to_string()),
         _ => String::new(),
     }
 }
 
-fn object(object: &RawDocument, level: usize) -> Result<Document, String> {
+fn decode_object(object: &RawDocument, level: usize) -> Result<Document, String> {
     let mut map = Document::new();
     for element in object {
         let (name, value) = element.map_err(|broken| broken.to_string())?;
         let name = name.as_str();
-        let value = json(value, level + 1).map_err(|why| match why.strip_prefix('`') {
+        let value = decode_value(value, level + 1).map_err(|why| match why.strip_prefix('`') {
             Some(deeper) => format!("`{name}.{deeper}"),
             None => format!("`{name}` {why}"),
         })?;
@@ -132,19 +138,19 @@ fn object(object: &RawDocument, level: usize) -> Result<Document, String> {
     Ok(map)
 }
 
-fn list(list: &RawArray, level: usize) -> Result<Json, String> {
-    list.into_iter().map(|item| json(item.map_err(|broken| broken.to_string())?, level + 1)).collect()
+fn decode_list(list: &RawArray, level: usize) -> Result<Json, String> {
+    list.into_iter().map(|item| decode_value(item.map_err(|broken| broken.to_string())?, level + 1)).collect()
 }
 
-/// A value, dates as text, and whole numbers as such: shells write them as doubles.
-fn json(value: RawBsonRef<'_>, level: usize) -> Result<Json, String> {
-    if level > LEVELS {
-        return Err(format!("is nested more than {LEVELS} levels deep"));
+/// Decodes a value. Dates become text. Whole doubles become integers, since shells write integers as doubles.
+fn decode_value(value: RawBsonRef<'_>, level: usize) -> Result<Json, String> {
+    if level > MAX_DEPTH {
+        return Err(format!("is nested more than {MAX_DEPTH} levels deep"));
     }
     match value {
-        RawBsonRef::Document(inner) => Ok(Json::Object(object(inner, level)?)),
-        RawBsonRef::Array(items) => list(items, level),
-        RawBsonRef::DateTime(time) => instant(time),
+        RawBsonRef::Document(inner) => Ok(Json::Object(decode_object(inner, level)?)),
+        RawBsonRef::Array(items) => decode_list(items, level),
+        RawBsonRef::DateTime(time) => decode_date(time),
         RawBsonRef::Undefined => Ok(Json::Null),
         #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^53")]
         RawBsonRef::Double(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => {
@@ -154,12 +160,12 @@ fn json(value: RawBsonRef<'_>, level: usize) -> Result<Json, String> {
     }
 }
 
-fn instant(time: DateTime) -> Result<Json, String> {
+fn decode_date(time: DateTime) -> Result<Json, String> {
     let text = Timestamp::from_millis(time.timestamp_millis()).to_rfc3339();
-    // What is written and does not read back is a date beyond the years of four digits.
+    // A text that cannot be parsed again is a date beyond the years of four digits.
     Timestamp::from_rfc3339(&text)
         .map(|_| Json::String(text))
-        .ok_or_else(|| "holds a date beyond all calendars".to_owned())
+        .ok_or_else(|| "holds a date that is out of range".to_owned())
 }
 
 #[cfg(test)]
@@ -170,11 +176,11 @@ mod tests {
     use super::*;
 
     fn read(document: &RawDocument) -> ForeignRow {
-        (id_of(document), object(document, 0).map(Json::Object))
+        (id_text(document), decode_object(document, 0).map(Json::Object))
     }
 
     #[test]
-    fn documents_of_others_are_read_as_json() {
+    fn foreign_documents_are_read_as_json() {
         let id = ObjectId::parse_str("65abcdef0000000000000001").unwrap();
         let (key, document) = read(&rawdoc! {
             "_id": id, "at": DateTime::from_millis(0), "op": 6.0, "half": 0.5, "list": [{"ref": id}, 7_i64], "none": RawBson::Null
@@ -192,10 +198,10 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_json_is_told_with_its_path() {
+    fn value_without_json_is_reported_with_its_path() {
         let why = |document: &RawDocument| read(document).1.unwrap_err();
         assert!(why(&rawdoc! {"a": {"b": f64::NAN}}).starts_with("`a.b` holds NaN"));
-        assert!(why(&rawdoc! {"at": DateTime::MAX}).contains("date beyond"));
+        assert!(why(&rawdoc! {"at": DateTime::MAX}).contains("date that is out of range"));
         let mut deep = rawdoc! {};
         for _ in 0..300 {
             deep = rawdoc! {"d": deep};

@@ -1,90 +1,97 @@
-//! Opening: finding the servers, and the store in them, which is made where there is none.
+//! Opening: connects to the servers and finds the store, or creates it.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, RwLock};
 
-use mongodb::bson::{Document as Bson, doc};
-use mongodb::error::Error as Fault;
+use mongodb::bson::{Document as BsonDocument, doc};
+use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadConcern, ReturnDocument, WriteConcern};
 use mongodb::{Client, Database};
 
-use super::names::{Layout, META, Place};
-use super::{Declarations, Mongo, Options, faults, options};
+use super::namespace::{Layout, META, Namespace};
+use super::{Declarations, Mongo, MongoOptions, error_mapping, options};
 use crate::id::uuid_v7;
-use crate::store::Error;
+use crate::store::StoreError;
 use crate::time::Timestamp;
 
-/// What this version writes, and the newest it reads.
+/// The format that this version writes, and the newest that it reads.
 const FORMAT: i64 = 1;
 
-/// The server takes no database of that name, or has one whose name differs in capitals only.
-const UNFIT: [Option<i32>; 2] = [Some(73), Some(13_297)];
+/// The server does not accept the name of the database, or has one whose name differs only in case.
+const INVALID_NAME_CODES: [Option<i32>; 2] = [Some(73), Some(13_297)];
 
-/// The meta document of the store itself.
+/// The id of the store's own meta document.
 pub(super) const STORE: &str = "store";
 
 impl Mongo {
-    /// Opens the store at `url`, and makes one where there is none.
+    /// Opens the store at `url`. If there is none, creates it, unless [`MongoOptions::must_exist`] is set.
     ///
-    /// [`Error::InvalidUrl`]: the URL is not understood. [`Error::NotAuthorized`], [`Error::NotAReplicaSet`], [`Error::Unavailable`]: the server
-    /// refuses, is none of a replica set, or cannot be reached. [`Error::NewerVersion`]: a newer program made the store.
-    pub async fn open(url: &str, options: Options) -> Result<Self, Error> {
-        let options::Read { mut client, layout, patience } = options::read(url).await?;
-        options.watch(&mut client);
+    /// Errors: [`StoreError::InvalidUrl`] if the URL is not valid. [`StoreError::NotAuthorized`], [`StoreError::NotAReplicaSet`] or
+    /// [`StoreError::Unavailable`] if the server refuses, is not a member of a replica set, or cannot be reached. [`StoreError::NewerVersion`]
+    /// if a newer program created the store.
+    pub async fn open(url: &str, options: MongoOptions) -> Result<Self, StoreError> {
+        let options::ConnectionSettings { mut client, layout, call_timeout } = options::parse_url(url).await?;
+        options.install_observer(&mut client);
         let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let doing = format!("opening {}, on MongoDB at {hosts}", layout.describe());
-        // No server was asked yet: what is wrong here is what the URL says, certificates that are not there for one.
-        let client = Client::with_options(client).map_err(|fault| Error::InvalidUrl { why: options::words(&fault) })?;
-        let opening = find(&client, &layout, &options, &doing);
-        let id = match tokio::time::timeout(patience, opening).await {
+        // No server was contacted yet, so the error is in the URL: a certificate file that does not exist, for example.
+        let client = Client::with_options(client)
+            .map_err(|fault| StoreError::InvalidUrl { why: options::driver_message(&fault) })?;
+        let opening = find_or_create_store(&client, &layout, &options, &doing);
+        let id = match tokio::time::timeout(call_timeout, opening).await {
             Ok(found) => found?,
-            Err(_) => return Err(Error::Timeout { what: doing, seconds: patience.as_secs().max(1) }),
+            Err(_) => return Err(StoreError::Timeout { what: doing, seconds: call_timeout.as_secs().max(1) }),
         };
         let declared = Arc::new(RwLock::new(Arc::new(Declarations::default())));
         Ok(Self {
             client,
             layout,
             hosts,
-            patience,
+            call_timeout,
             id,
-            declared,
+            declarations: declared,
             closed: Arc::new(AtomicBool::new(false)),
-            under_way: Arc::default(),
-            barriers: Default::default(),
-            clock: Default::default(),
-            asked: Default::default(),
-            time: Default::default(),
-            turns: Default::default(),
-            holds: Default::default(),
+            in_flight: Arc::default(),
+            read_fence: Default::default(),
+            confirmed_time: Default::default(),
+            schema_check: Default::default(),
+            server_time: Default::default(),
+            key_locks: Default::default(),
+            stripes: Default::default(),
             streams: Default::default(),
         })
     }
 
-    /// Lets go of all connections, when what was sent before has ended.
-    pub(super) async fn end(&self) {
-        drop(self.under_way.write().await);
+    /// Closes all connections, after the commits in flight have ended.
+    pub(super) async fn shut_down(&self) {
+        drop(self.in_flight.write().await);
         self.streams.clear();
         self.client.clone().shutdown().immediate(true).await;
     }
 }
 
-/// The id of the store in these databases, which is made where there is none.
-async fn find(client: &Client, layout: &Layout, options: &Options, doing: &str) -> Result<String, Error> {
-    let failed = |fault: Fault| faults::error(&fault, doing);
-    let place = layout.place(META);
-    let database = client.database(&place.database);
+/// The id of the store in these databases. Creates the store if there is none.
+async fn find_or_create_store(
+    client: &Client,
+    layout: &Layout,
+    options: &MongoOptions,
+    doing: &str,
+) -> Result<String, StoreError> {
+    let failed = |fault: DriverError| error_mapping::to_store_error(&fault, doing);
+    let namespace = layout.namespace(META);
+    let database = client.database(&namespace.database);
     require_replica_set(&database, doing).await?;
-    let meta = database.collection::<Bson>(&place.collection);
+    let meta = database.collection::<BsonDocument>(&namespace.collection);
     let (ours, majority) = (doc! {"_id": STORE}, ReadConcern::majority());
     if let Some(found) = meta.find_one(ours.clone()).read_concern(majority).await.map_err(failed)? {
-        return identity(&found, &place);
+        return parse_store_id(&found, &namespace);
     }
-    if options.existing {
+    if options.must_exist {
         let why = format!(
-            "there is no store in {}; nothing was made; look at the name, or load or run a program to make one",
+            "there is no store in {}, and nothing was created; check the name, or load or run a program to create one",
             layout.describe()
         );
-        return Err(Error::Unavailable { what: doing.to_owned(), why });
+        return Err(StoreError::Unavailable { what: doing.to_owned(), why });
     }
     let made = meta
         .find_one_and_update(ours, doc! {"$setOnInsert": {"format": FORMAT, "store": new_id(doing)?}})
@@ -92,51 +99,56 @@ async fn find(client: &Client, layout: &Layout, options: &Options, doing: &str) 
         .return_document(ReturnDocument::After)
         .write_concern(WriteConcern::majority());
     match made.await {
-        Ok(made) => identity(&made.unwrap_or_default(), &place),
-        // Of two who make it at once one may be told that the other was faster.
-        Err(fault) if faults::number(&fault) == Some(faults::DUPLICATE_KEY) => {
+        Ok(made) => parse_store_id(&made.unwrap_or_default(), &namespace),
+        // Of two processes that create the store at once, one may get this error.
+        Err(fault) if error_mapping::error_code(&fault) == Some(error_mapping::DUPLICATE_KEY) => {
             let found =
                 meta.find_one(doc! {"_id": STORE}).read_concern(ReadConcern::majority()).await.map_err(failed)?;
-            identity(&found.unwrap_or_default(), &place)
+            parse_store_id(&found.unwrap_or_default(), &namespace)
         }
-        Err(fault) if UNFIT.contains(&faults::number(&fault)) => {
-            Err(Error::InvalidUrl { why: failed(fault).to_string() })
+        Err(fault) if INVALID_NAME_CODES.contains(&error_mapping::error_code(&fault)) => {
+            Err(StoreError::InvalidUrl { why: failed(fault).to_string() })
         }
         Err(fault) => Err(failed(fault)),
     }
 }
 
-/// Transactions and change streams are those of replica sets and of clusters of them.
-async fn require_replica_set(database: &Database, doing: &str) -> Result<(), Error> {
-    let said = database.run_command(doc! {"hello": 1}).await.map_err(|fault| faults::error(&fault, doing))?;
-    let router = said.get_str("msg").is_ok_and(|name| name == "isdbgrid");
-    if said.contains_key("setName") || router { Ok(()) } else { Err(Error::NotAReplicaSet { what: doing.to_owned() }) }
-}
-
-/// What the meta document says of the store.
-fn identity(found: &Bson, place: &Place) -> Result<String, Error> {
-    let at = || format!("{}.{}/{STORE}", place.database, place.collection);
-    let format = found.get("format").and_then(whole);
-    match (format, found.get_str("store")) {
-        (Some(format), _) if format > FORMAT => {
-            let (found, supported) = (format.unsigned_abs(), FORMAT.unsigned_abs());
-            Err(Error::NewerVersion { what: at(), found, supported })
-        }
-        (Some(_), Ok(store)) => Ok(store.to_owned()),
-        _ => Err(Error::Corrupt { at: at(), why: "it does not say which store it is of".to_owned() }),
+/// Only replica sets, and clusters of them, have transactions and change streams.
+async fn require_replica_set(database: &Database, doing: &str) -> Result<(), StoreError> {
+    let reply =
+        database.run_command(doc! {"hello": 1}).await.map_err(|fault| error_mapping::to_store_error(&fault, doing))?;
+    let router = reply.get_str("msg").is_ok_and(|name| name == "isdbgrid");
+    if reply.contains_key("setName") || router {
+        Ok(())
+    } else {
+        Err(StoreError::NotAReplicaSet { what: doing.to_owned() })
     }
 }
 
-/// A number as any program may have written it.
-pub(super) fn whole(value: &mongodb::bson::Bson) -> Option<i64> {
+/// The store's id, from its meta document.
+fn parse_store_id(found: &BsonDocument, place: &Namespace) -> Result<String, StoreError> {
+    let at = || format!("{}.{}/{STORE}", place.database, place.collection);
+    let format = found.get("format").and_then(to_integer);
+    match (format, found.get_str("store")) {
+        (Some(format), _) if format > FORMAT => {
+            let (found, supported) = (format.unsigned_abs(), FORMAT.unsigned_abs());
+            Err(StoreError::NewerVersion { what: at(), found, supported })
+        }
+        (Some(_), Ok(store)) => Ok(store.to_owned()),
+        _ => Err(StoreError::Corrupt { at: at(), why: "its `format` or its `store` is not valid".to_owned() }),
+    }
+}
+
+/// An integer, in whichever type a program wrote it.
+pub(super) fn to_integer(value: &mongodb::bson::Bson) -> Option<i64> {
     value.as_i64().or_else(|| value.as_i32().map(i64::from))
 }
 
-fn new_id(doing: &str) -> Result<String, Error> {
+fn new_id(doing: &str) -> Result<String, StoreError> {
     let mut random = [0u8; 10];
-    getrandom::fill(&mut random).map_err(|why| Error::Unavailable {
+    getrandom::fill(&mut random).map_err(|why| StoreError::Unavailable {
         what: doing.to_owned(),
-        why: format!("this machine gives no random numbers, which a new store needs for its name ({why})"),
+        why: format!("the operating system returned no random numbers, which the id of a new store needs ({why})"),
     })?;
     let now = mongodb::bson::DateTime::now().timestamp_millis();
     Ok(uuid_v7(Timestamp::from_millis(now), random))

@@ -1,153 +1,154 @@
-//! The URL of a server: what is ours in it, what is the driver's, and what of it may be said aloud.
+//! The URL of a server: the store's own options, the driver's options, and the redaction of secrets.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::error::{Error as Fault, ErrorKind};
+use mongodb::error::{Error as DriverError, ErrorKind};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::{ClientOptions, ReadConcern, WriteConcern};
 
-use super::names::Layout;
-use crate::store::Error;
+use super::namespace::Layout;
+use crate::store::StoreError;
 
-/// The database where the URL names none.
-const DATABASE: &str = "runstate";
-/// How long one call may take unless told.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a server is looked for unless told.
-const SELECTION: Duration = Duration::from_secs(10);
-/// How often a server is looked at unless told: one that comes back is not waited for much longer.
-const HEARTBEAT: Duration = Duration::from_secs(2);
-/// The longest that one call may take, in milliseconds: servers take no more as a bound of theirs.
-const LONGEST: u64 = 2_147_483_647;
-/// Bytes of a name of a database.
-const LONGEST_NAME: usize = 63;
-/// What stands in place of user and password where a URL is only tried.
-const NOBODY: &str = "user:password";
+/// The database if the URL names none.
+const DEFAULT_DATABASE: &str = "runstate";
+/// The default time limit of one call.
+const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The default time limit for finding a server.
+const DEFAULT_SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default interval at which servers are monitored: short, so that a server that returns is found soon.
+const DEFAULT_MONITOR_INTERVAL: Duration = Duration::from_secs(2);
+/// The longest time limit of one call, in milliseconds. Servers accept no longer `maxTimeMS`.
+const MAX_TIMEOUT_MS: u64 = 2_147_483_647;
+/// The longest name of a database, in bytes.
+const MAX_DATABASE_NAME_BYTES: usize = 63;
+/// Replaces user and password in a redacted URL.
+const PLACEHOLDER_CREDENTIALS: &str = "user:password";
 
-/// What the names of options have in them that hold a secret.
-const SECRETS: [&str; 5] = ["password", "authmechanismproperties", "proxyusername", "token", "secret"];
+/// Options are secret if their names contain one of these.
+const SECRET_OPTION_NAMES: [&str; 5] = ["password", "authmechanismproperties", "proxyusername", "token", "secret"];
 
-const AMPERSAND: &str = "a `&` within a value is written as %26";
-const AT: &str = "an `@` within a value is written as %40";
+const AMPERSAND_HINT: &str = "a `&` within a value is written as %26";
+const AT_SIGN_HINT: &str = "an `@` within a value is written as %40";
 
-/// Hears the names of commands.
-pub type OnCommand = Arc<dyn Fn(&str) + Send + Sync>;
+/// Receives the name of each command.
+pub type CommandObserver = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// How a store is opened.
+/// Options for opening a store.
 #[derive(Clone, Default)]
-pub struct Options {
-    /// Where there is no store none is made: [`Error::Unavailable`].
-    pub existing: bool,
-    /// Is told the name of every command that is sent to a server. For tests and figures of what a step costs; costs something itself.
-    pub on_command: Option<OnCommand>,
+pub struct MongoOptions {
+    /// Do not create a store. If there is none, opening is [`StoreError::Unavailable`].
+    pub must_exist: bool,
+    /// Receives the name of every command that is sent to a server. For tests, and for measuring how many commands a step costs. It has a cost
+    /// itself.
+    pub on_command: Option<CommandObserver>,
 }
 
-impl Options {
-    /// Hands the driver what has to be told.
-    pub(super) fn watch(&self, client: &mut ClientOptions) {
-        let Some(told) = self.on_command.clone() else { return };
+impl MongoOptions {
+    /// Installs the observer in the driver's options.
+    pub(super) fn install_observer(&self, client: &mut ClientOptions) {
+        let Some(observer) = self.on_command.clone() else { return };
         client.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event {
-                told(&started.command_name);
+                observer(&started.command_name);
             }
         }));
     }
 }
 
-/// What a URL says.
-pub(super) struct Read {
+/// The settings in a store's URL.
+pub(super) struct ConnectionSettings {
     pub(super) client: ClientOptions,
     pub(super) layout: Layout,
-    pub(super) patience: Duration,
+    pub(super) call_timeout: Duration,
 }
 
-/// The options that are ours and no driver knows.
+/// The options of the URL that belong to the store; the driver does not know them.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Own {
+struct OwnUrlOptions {
     seed: bool,
     prefix: Option<String>,
-    patience: Option<Duration>,
+    call_timeout: Option<Duration>,
 }
 
-/// Reads the URL of a server.
-pub(super) async fn read(url: &str) -> Result<Read, Error> {
-    let (uri, own) = cut(url)?;
+/// Parses the URL of a store.
+pub(super) async fn parse_url(url: &str) -> Result<ConnectionSettings, StoreError> {
+    let (uri, own) = split_own_options(url)?;
     let mut client = match ClientOptions::parse(&uri).await {
         Ok(client) => client,
-        Err(fault) => return Err(refused(&uri, &fault).await),
+        Err(fault) => return Err(driver_refusal(&uri, &fault).await),
     };
     let named = client.default_database.clone();
-    named.as_deref().map_or(Ok(()), can_be_database)?;
+    named.as_deref().map_or(Ok(()), check_database_name)?;
     let layout = match (own.seed, named, own.prefix) {
         (true, Some(name), _) => {
             let why = format!(
-                "`layout=seed` keeps each domain in a database of its own, so the path `/{name}` means nothing; leave it out"
+                "`layout=seed` keeps each domain in a database of its own, so the path `/{name}` has no meaning; remove it"
             );
-            return Err(invalid(why));
+            return Err(invalid_url(why));
         }
         (true, None, prefix) => Layout::Seed { prefix: prefix.unwrap_or_default() },
-        (false, _, Some(_)) => return Err(invalid("`databasePrefix` goes with `layout=seed`".to_owned())),
-        (false, named, None) => Layout::One { database: named.unwrap_or_else(|| DATABASE.to_owned()) },
+        (false, _, Some(_)) => return Err(invalid_url("`databasePrefix` requires `layout=seed`".to_owned())),
+        (false, named, None) => Layout::One { database: named.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()) },
     };
-    client.server_selection_timeout.get_or_insert(SELECTION);
-    client.connect_timeout.get_or_insert(SELECTION);
-    client.heartbeat_freq.get_or_insert(HEARTBEAT);
+    client.server_selection_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
+    client.connect_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
+    client.heartbeat_freq.get_or_insert(DEFAULT_MONITOR_INTERVAL);
     client.app_name.get_or_insert_with(|| "runstate".to_owned());
-    // What the store promises is not the URL's to lessen: it reads from the primary, and what it writes is with the majority.
+    // The URL must not weaken the store's guarantees: reads use the primary, and writes wait for the majority.
     client.selection_criteria = None;
     client.read_concern = Some(ReadConcern::majority());
     client.write_concern = Some(WriteConcern::majority());
-    Ok(Read { client, layout, patience: own.patience.unwrap_or(PATIENCE) })
+    Ok(ConnectionSettings { client, layout, call_timeout: own.call_timeout.unwrap_or(DEFAULT_CALL_TIMEOUT) })
 }
 
-/// What the URL of a database says that is only read, and need be none of a store.
-pub(super) struct Foreign {
+/// The settings in the URL of a database that is only read, and need not be a store.
+pub(super) struct ForeignSettings {
     pub(super) client: ClientOptions,
     /// The database in the path.
-    pub(super) named: Option<String>,
+    pub(super) database: Option<String>,
     pub(super) prefix: String,
-    pub(super) patience: Duration,
+    pub(super) call_timeout: Duration,
 }
 
-/// Reads the URL of such a database.
-pub(super) async fn foreign(url: &str) -> Result<Foreign, Error> {
-    let (uri, own) = cut(url)?;
+/// Parses the URL of such a database.
+pub(super) async fn parse_foreign_url(url: &str) -> Result<ForeignSettings, StoreError> {
+    let (uri, own) = split_own_options(url)?;
     let mut client = match ClientOptions::parse(&uri).await {
         Ok(client) => client,
-        Err(fault) => return Err(refused(&uri, &fault).await),
+        Err(fault) => return Err(driver_refusal(&uri, &fault).await),
     };
-    client.server_selection_timeout.get_or_insert(SELECTION);
-    client.connect_timeout.get_or_insert(SELECTION);
-    let (prefix, patience) = (own.prefix.unwrap_or_default(), own.patience.unwrap_or(PATIENCE));
-    Ok(Foreign { named: client.default_database.clone(), client, prefix, patience })
+    client.server_selection_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
+    client.connect_timeout.get_or_insert(DEFAULT_SELECTION_TIMEOUT);
+    let (prefix, call_timeout) = (own.prefix.unwrap_or_default(), own.call_timeout.unwrap_or(DEFAULT_CALL_TIMEOUT));
+    Ok(ForeignSettings { database: client.default_database.clone(), client, prefix, call_timeout })
 }
 
-/// The URL without what is ours, and that.
-fn cut(url: &str) -> Result<(String, Own), Error> {
-    // An `@` behind the `?`: part of a password may be where the driver reads the host, which errors name.
-    if without_secrets(url).is_none() {
-        return Err(invalid(format!("{}; {AT}", advice(url))));
+/// Splits a URL into the driver's URL and the store's own options.
+fn split_own_options(url: &str) -> Result<(String, OwnUrlOptions), StoreError> {
+    // With an `@` after the `?`, the driver may read part of a password as the host, which errors contain.
+    if redact_url(url).is_none() {
+        return Err(invalid_url(format!("{}; {AT_SIGN_HINT}", describe_syntax(url))));
     }
     let Some((base, query)) = url.split_once('?').filter(|(base, _)| !base.is_empty()) else {
-        return Ok((url.to_owned(), Own::default()));
+        return Ok((url.to_owned(), OwnUrlOptions::default()));
     };
-    let mut own = Own::default();
+    let mut own = OwnUrlOptions::default();
     let mut kept = Vec::new();
     for option in query.split('&').filter(|option| !option.is_empty()) {
-        // It is not repeated: what stands behind a `&` in a secret looks so too.
-        let nameless = || invalid(format!("an option is no `NAME=VALUE`; {AMPERSAND}"));
+        // The message does not repeat the option: it may be the rest of a secret that contains `&`.
+        let nameless = || invalid_url(format!("an option does not have the form `NAME=VALUE`; {AMPERSAND_HINT}"));
         let (name, value) = option.split_once('=').ok_or_else(nameless)?;
-        // Drivers do not tell capitals in the names of options from small letters.
+        // Drivers ignore the case of option names.
         match name.to_ascii_lowercase().as_str() {
             "layout" => match value {
                 "seed" => own.seed = true,
-                _ => return Err(invalid("there is `layout=seed`, and no other layout".to_owned())),
+                _ => return Err(invalid_url("the only `layout` is `seed`".to_owned())),
             },
-            "databaseprefix" => own.prefix = Some(prefix(value)?),
-            "timeoutms" => own.patience = Some(patience(value)?),
-            "compressors" => return Err(invalid("nothing is compressed here; leave `compressors` out".to_owned())),
+            "databaseprefix" => own.prefix = Some(parse_prefix(value)?),
+            "timeoutms" => own.call_timeout = Some(parse_timeout(value)?),
+            "compressors" => return Err(invalid_url("compression is not supported; remove `compressors`".to_owned())),
             _ => kept.push(option),
         }
     }
@@ -155,62 +156,62 @@ fn cut(url: &str) -> Result<(String, Own), Error> {
     Ok((uri, own))
 }
 
-fn prefix(value: &str) -> Result<String, Error> {
+fn parse_prefix(value: &str) -> Result<String, StoreError> {
     let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if plain && value.len() <= 38 {
         return Ok(value.to_owned());
     }
-    Err(invalid("`databasePrefix` takes up to 38 letters, digits, `_` and `-`".to_owned()))
+    Err(invalid_url("`databasePrefix` takes up to 38 letters, digits, `_` and `-`".to_owned()))
 }
 
-fn patience(value: &str) -> Result<Duration, Error> {
-    let millis = value.parse().ok().filter(|millis| (1..=LONGEST).contains(millis));
-    let wrong = || invalid(format!("`timeoutMS` is a number of milliseconds, 1 to {LONGEST}"));
+fn parse_timeout(value: &str) -> Result<Duration, StoreError> {
+    let millis = value.parse().ok().filter(|millis| (1..=MAX_TIMEOUT_MS).contains(millis));
+    let wrong = || invalid_url(format!("`timeoutMS` is a number of milliseconds, 1 to {MAX_TIMEOUT_MS}"));
     millis.map(Duration::from_millis).ok_or_else(wrong)
 }
 
-/// What the server would only say when it is asked, and of its own databases not at all.
-fn can_be_database(name: &str) -> Result<(), Error> {
+/// Checks the name of a database. The server would report a bad name only on first use, and accepts its own databases.
+fn check_database_name(name: &str) -> Result<(), StoreError> {
     let why = match name {
         "admin" | "config" | "local" => "is the server's own",
         _ if name.contains('.') => "has a `.`, which no name of a database may have",
-        _ if name.len() > LONGEST_NAME => "is longer than 63 bytes",
+        _ if name.len() > MAX_DATABASE_NAME_BYTES => "is longer than 63 bytes",
         _ => return Ok(()),
     };
-    Err(invalid(format!("the database `{name}` in its path {why}; take another name")))
+    Err(invalid_url(format!("the database `{name}` in its path {why}; take another name")))
 }
 
-/// Why the driver does not take the URL. Its words may quote any part of it, so they are repeated only where the same is wrong without
-/// what is secret in it.
-async fn refused(uri: &str, fault: &Fault) -> Error {
-    let spoken = match without_secrets(uri) {
-        Some(harmless) if harmless == uri => Some(words(fault)),
-        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| words(&fault)),
+/// The error for a URL that the driver refuses. The driver's message may quote any part of the URL, so it is repeated only if the URL without
+/// its secrets fails too.
+async fn driver_refusal(uri: &str, fault: &DriverError) -> StoreError {
+    let spoken = match redact_url(uri) {
+        Some(harmless) if harmless == uri => Some(driver_message(fault)),
+        Some(harmless) => ClientOptions::parse(&harmless).await.err().map(|fault| driver_message(&fault)),
         None => None,
     };
     match (&*fault.kind, spoken) {
         (ErrorKind::DnsResolve { .. }, Some(why)) => {
-            Error::Unavailable { what: "looking up the servers of the URL".to_owned(), why }
+            StoreError::Unavailable { what: "resolving the servers of the URL".to_owned(), why }
         }
-        (_, Some(spoken)) => invalid(format!("{spoken}; {}", advice(uri))),
-        (_, None) => invalid(advice(uri)),
+        (_, Some(spoken)) => invalid_url(format!("{spoken}; {}", describe_syntax(uri))),
+        (_, None) => invalid_url(describe_syntax(uri)),
     }
 }
 
-/// How a URL is written, as far as this one has such parts.
-fn advice(uri: &str) -> String {
+/// Describes the syntax of a URL, as far as this one has the parts.
+fn describe_syntax(uri: &str) -> String {
     let mut advice = "write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`".to_owned();
     if uri.contains('@') {
         advice += "; in a user and a password, `%`, `@`, `:`, `/` and `?` are written as %25, %40, %3A, %2F and %3F";
     }
     if uri.split(['?', '&']).any(is_secret) {
-        advice = format!("{advice}; {AMPERSAND}");
+        advice = format!("{advice}; {AMPERSAND_HINT}");
     }
     advice
 }
 
-/// What the driver says, without what it says around it.
-pub(super) fn words(fault: &Fault) -> String {
+/// The driver's message, without the text around it.
+pub(super) fn driver_message(fault: &DriverError) -> String {
     match &*fault.kind {
         ErrorKind::InvalidArgument { message, .. }
         | ErrorKind::DnsResolve { message, .. }
@@ -219,31 +220,31 @@ pub(super) fn words(fault: &Fault) -> String {
     }
 }
 
-/// The URL with others in place of user, password and what options hide; `None` where it cannot be told what of it that is.
-fn without_secrets(uri: &str) -> Option<String> {
+/// The URL with a placeholder for user and password, and without secret options. `None` if the secret parts cannot be determined.
+fn redact_url(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
-    // All up to the last `@`, since a password may hold what should have been encoded.
+    // Everything before the last `@`: a password may hold characters that should have been encoded.
     let (user, harmless) = match rest.rsplit_once('@') {
         Some((user, _)) if user.contains('?') => return None,
-        Some((_, harmless)) => (format!("{NOBODY}@"), harmless),
+        Some((_, harmless)) => (format!("{PLACEHOLDER_CREDENTIALS}@"), harmless),
         None => (String::new(), rest),
     };
     let (base, options) = harmless.split_once('?').map_or((harmless, None), |(base, options)| (base, Some(options)));
-    // From the first secret on, since a `&` in it makes the rest of it look like options of their own.
+    // Everything from the first secret option on: after a `&` in a secret, its rest looks like other options.
     let harmless =
         |options: &str| options.split('&').take_while(|option| !is_secret(option)).collect::<Vec<_>>().join("&");
     let options = options.map(|options| format!("?{}", harmless(options))).unwrap_or_default();
     Some(format!("{scheme}://{user}{base}{options}"))
 }
 
-/// Whether what an option says is nobody's business.
+/// Whether the value of an option is secret.
 fn is_secret(option: &str) -> bool {
     let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    SECRETS.iter().any(|secret| name.contains(secret))
+    SECRET_OPTION_NAMES.iter().any(|secret| name.contains(secret))
 }
 
-fn invalid(why: String) -> Error {
-    Error::InvalidUrl { why }
+fn invalid_url(why: String) -> StoreError {
+    StoreError::InvalidUrl { why }
 }
 
 #[cfg(test)]
@@ -251,28 +252,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ours_is_cut_out() {
+    fn own_options_are_removed_from_the_driver_url() {
         let url = "mongodb://h/?w=majority&layout=seed&databasePrefix=t_&timeoutMS=1500&maxPoolSize=3";
-        let own = || Own { seed: true, prefix: Some("t_".into()), patience: Some(Duration::from_millis(1500)) };
-        assert_eq!(cut(url).unwrap(), ("mongodb://h/?w=majority&maxPoolSize=3".into(), own()));
-        assert_eq!(cut("mongodb://h/x?layout=seed").unwrap().0, "mongodb://h/x");
-        assert_eq!(cut("mongodb://h/?Layout=seed&databaseprefix=t_&timeoutms=1500").unwrap().1, own());
+        let own =
+            || OwnUrlOptions { seed: true, prefix: Some("t_".into()), call_timeout: Some(Duration::from_millis(1500)) };
+        assert_eq!(split_own_options(url).unwrap(), ("mongodb://h/?w=majority&maxPoolSize=3".into(), own()));
+        assert_eq!(split_own_options("mongodb://h/x?layout=seed").unwrap().0, "mongodb://h/x");
+        assert_eq!(split_own_options("mongodb://h/?Layout=seed&databaseprefix=t_&timeoutms=1500").unwrap().1, own());
         let wrong =
             ["layout=flat", "databasePrefix=a/b", "timeoutMS=0", "timeoutMS=soon", "timeoutMS=2147483648", "tls"];
         for wrong in wrong.iter().chain(&["compressors=zstd"]) {
-            assert!(matches!(cut(&format!("mongodb://h/?{wrong}")), Err(Error::InvalidUrl { .. })), "{wrong}");
+            assert!(
+                matches!(split_own_options(&format!("mongodb://h/?{wrong}")), Err(StoreError::InvalidUrl { .. })),
+                "{wrong}"
+            );
         }
     }
 
     #[tokio::test]
     async fn the_path_names_the_database() {
-        let layout = async |url| read(url).await.map(|read| read.layout);
+        let layout = async |url| parse_url(url).await.map(|read| read.layout);
         let one = |database: &str| Ok(Layout::One { database: database.into() });
         assert_eq!(layout("mongodb://h").await, one("runstate"));
         assert_eq!(layout("mongodb://h/").await, one("runstate"));
         assert_eq!(layout("mongodb://h/app?w=majority").await, one("app"));
         assert_eq!(layout("mongodb://h/?layout=seed").await, Ok(Layout::Seed { prefix: String::new() }));
-        assert!(layout("mongodb://h/app?layout=seed").await.unwrap_err().to_string().contains("`/app` means nothing"));
+        assert!(layout("mongodb://h/app?layout=seed").await.unwrap_err().to_string().contains("`/app` has no meaning"));
         assert!(layout("mongodb://h/?databasePrefix=x").await.is_err());
     }
 
@@ -295,22 +300,22 @@ mod tests {
             "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret",
             "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:se&cret=1&nonsense=1",
         ] {
-            let Err(error) = read(uri).await else { panic!("{uri} was taken") };
-            let said = error.to_string();
-            assert!(!said.contains("cret") && !said.contains("ann"), "{uri}: {said}");
-            assert_eq!(error.code(), crate::code::Code::InvalidUrl);
+            let Err(error) = parse_url(uri).await else { panic!("{uri} was taken") };
+            let message = error.to_string();
+            assert!(!message.contains("cret") && !message.contains("ann"), "{uri}: {message}");
+            assert_eq!(error.code(), crate::error_code::ErrorCode::InvalidUrl);
         }
     }
 
-    /// Passwords in three parts, with what may separate the parts of a URL between them. The first part can be a port.
+    /// Passwords in three parts, with the separators of URLs between them. The first part can be a port.
     fn passwords() -> impl Iterator<Item = String> {
-        const BETWEEN: [&str; 16] =
+        const SEPARATORS: [&str; 16] =
             ["", "@", "?", "?w=", "?appName=", "&", "&w=", "/", "//", "://", ":", "#", "%", "=", ",", "["];
-        BETWEEN.iter().flat_map(|one| BETWEEN.iter().map(move |other| format!("41977{one}pw2k{other}pw3j")))
+        SEPARATORS.iter().flat_map(|one| SEPARATORS.iter().map(move |other| format!("41977{one}pw2k{other}pw3j")))
     }
 
-    /// Where a URL holds a secret, and what may be wrong beside it.
-    const PLACES: [&str; 11] = [
+    /// URLs with a place for a secret, some of them with another error.
+    const URL_TEMPLATES: [&str; 11] = [
         "mongodb://us1r:{}@h/app",
         "mongodb://us1r:{}@h:port/app",
         "mongodb://us1r:{}@h/a.b",
@@ -324,36 +329,36 @@ mod tests {
         "mongodb://h:port/app?proxyHost=h&proxyUsername=us1r&proxyPassword={}",
     ];
 
-    fn expect_silent(url: &str, said: &str) {
-        let lower = said.to_ascii_lowercase();
+    fn expect_no_secret(url: &str, message: &str) {
+        let lower = message.to_ascii_lowercase();
         for secret in ["us1r", "41977", "pw2k", "pw3j"] {
-            assert!(!lower.contains(secret), "{url}: {said}");
+            assert!(!lower.contains(secret), "{url}: {message}");
         }
     }
 
-    /// What the driver takes for a host or a database is repeated by later errors.
+    /// Later errors repeat the part that the driver reads as a host or a database.
     #[tokio::test]
     async fn no_part_of_a_password_is_in_an_error_or_is_read_as_a_host() {
         let (mut refused, mut taken) = (0, 0);
         for password in passwords() {
-            for place in PLACES {
-                let url = place.replace("{}", &password);
-                match read(&url).await {
+            for template in URL_TEMPLATES {
+                let url = template.replace("{}", &password);
+                match parse_url(&url).await {
                     Err(error) => {
-                        assert_eq!(error.code(), crate::code::Code::InvalidUrl, "{url}");
-                        expect_silent(&url, &error.to_string());
+                        assert_eq!(error.code(), crate::error_code::ErrorCode::InvalidUrl, "{url}");
+                        expect_no_secret(&url, &error.to_string());
                         refused += 1;
                     }
                     Ok(read) => {
                         let hosts: Vec<String> = read.client.hosts.iter().map(ToString::to_string).collect();
                         assert_eq!(hosts, ["h:27017"], "{url}");
-                        expect_silent(&url, &read.layout.describe());
+                        expect_no_secret(&url, &read.layout.describe());
                         taken += 1;
                     }
                 }
-                match foreign(&url).await {
-                    Err(error) => expect_silent(&url, &error.to_string()),
-                    Ok(read) => expect_silent(&url, &format!("{:?} {:?}", read.client.hosts, read.named)),
+                match parse_foreign_url(&url).await {
+                    Err(error) => expect_no_secret(&url, &error.to_string()),
+                    Ok(read) => expect_no_secret(&url, &format!("{:?} {:?}", read.client.hosts, read.database)),
                 }
             }
         }
@@ -361,14 +366,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_is_told_in_the_words_that_say_it() {
-        let said = async |url| match read(url).await {
+    async fn invalid_url_error_says_what_is_wrong() {
+        let error_of = async |url| match parse_url(url).await {
             Ok(_) => panic!("{url} was taken"),
             Err(error) => error,
         };
         assert_eq!(
-            said("mongodb://h/?nonsense=1").await.to_string(),
-            "the URL of the store is not understood: nonsense is an invalid option; write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`"
+            error_of("mongodb://h/?nonsense=1").await.to_string(),
+            "the store URL is not valid: nonsense is an invalid option; write `mongodb://HOST:PORT/DATABASE?OPTION=VALUE`"
         );
         for (url, words) in [
             ("mongodb://h/admin", "is the server's own"),
@@ -376,16 +381,16 @@ mod tests {
             ("mongodb://h/?tlsCertificateKeyFilePassword=se&cret", "written as %26"),
             ("mongodb://ann:se@cret@h/x", "written as %25, %40"),
         ] {
-            assert!(said(url).await.to_string().contains(words), "{}", said(url).await);
+            assert!(error_of(url).await.to_string().contains(words), "{}", error_of(url).await);
         }
         let long = format!("mongodb://h/{}", "x".repeat(64));
-        assert!(said(&long).await.to_string().contains("longer than 63 bytes"));
+        assert!(error_of(&long).await.to_string().contains("longer than 63 bytes"));
     }
 
     #[tokio::test]
-    async fn servers_that_cannot_be_looked_up_may_be_later() {
-        let Err(error) = read("mongodb+srv://ann:secret@nowhere.runstate.invalid/app").await else { panic!() };
-        assert_eq!(error.code(), crate::code::Code::Unavailable);
+    async fn failed_dns_lookup_is_unavailable_not_invalid_url() {
+        let Err(error) = parse_url("mongodb+srv://ann:secret@nowhere.runstate.invalid/app").await else { panic!() };
+        assert_eq!(error.code(), crate::error_code::ErrorCode::Unavailable);
         assert!(
             !error.to_string().contains("secret") && error.to_string().contains("nowhere.runstate.invalid"),
             "{error}"

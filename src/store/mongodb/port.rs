@@ -1,4 +1,4 @@
-//! The store on MongoDB as a [`Store`]: each method in terms of reading, asking and committing, within its time.
+//! Implements [`Store`]. Each method checks that the store is open, and calls the operation with the time limit of one call.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,8 @@ use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::{Aggregate, Catalog, Key, Query};
 use crate::store::{
-    Batch, Capabilities, Changes, Error, Fact, Outcome, Page, Position, Receipt, Report, Store, Stored,
+    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoreProperty, StoredDocument,
+    VerifyReport,
 };
 use crate::time::{Millis, Timestamp};
 use crate::value::Document;
@@ -17,105 +18,116 @@ impl Store for Mongo {
         CAPABILITIES
     }
 
-    fn health(&self) -> Option<Error> {
-        self.declarations().illness.clone()
+    fn read_only_reason(&self) -> Option<StoreError> {
+        self.declarations().read_only_reason.clone()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.usable()?;
+            self.check_open()?;
             self.do_migrate(catalog).await
         })
     }
 
-    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn declare<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.within("reading the declared versions", self.do_declare(catalog)).await
+            self.check_open()?;
+            self.with_timeout("reading the declared versions", self.do_declare(catalog)).await
         })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
+            self.check_open()?;
             self.read(keys).await
         })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.ask_query(query).await
+            self.check_open()?;
+            self.run_query(query).await
         })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.within(&format!("counting in {}", aggregate.collection), self.ask_aggregate(aggregate)).await
+            self.check_open()?;
+            self.with_timeout(&format!("counting in {}", aggregate.collection), self.run_aggregate(aggregate)).await
         })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(async move {
-            let under_way = self.under_way.read_arc().await;
-            self.writable()?;
+            let in_flight = self.in_flight.read_arc().await;
+            self.check_writable()?;
             let (store, command) = (self.clone(), batch.command.clone());
-            // In a task of its own: a caller who goes away leaves no transaction open, which others would meet until the server ends it.
+            // A task of its own: if the caller drops the future, the transaction still ends. Otherwise it would block others until the server
+            // aborts it.
             let committing = tokio::spawn(async move {
-                let _under_way = under_way;
+                let _under_way = in_flight;
                 store.do_commit(&batch).await
             });
-            committing.await.unwrap_or_else(|gone| Err(Error::Unknown { command, why: gone.to_string() }))
+            committing.await.unwrap_or_else(|gone| Err(StoreError::UnknownOutcome { command, why: gone.to_string() }))
         })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.ask_outcome(command).await
+            self.check_open()?;
+            self.read_outcome(command).await
         })
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.ask_changes(from, limit, wait).await
+            self.check_open()?;
+            self.read_changes(from, limit, wait).await
         })
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move {
-            self.writable()?;
-            self.within(&format!("sweeping {collection}"), self.do_sweep(collection, now, limit)).await
+            self.check_writable()?;
+            self.with_timeout(&format!("sweeping {collection}"), self.do_sweep(collection, now, limit)).await
         })
     }
 
-    fn facts(&self) -> BoxFuture<'_, Result<Vec<Fact>, Error>> {
+    fn properties(&self) -> BoxFuture<'_, Result<Vec<StoreProperty>, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.within("looking at the server", self.ask_facts()).await
+            self.check_open()?;
+            self.with_timeout("reading the properties of the server", self.read_properties()).await
         })
     }
 
-    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<Report, Error>> {
+    fn inspect<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<VerifyReport, StoreError>> {
         Box::pin(async move {
-            self.usable()?;
-            self.within("looking at the indexes", self.do_inspect(catalog)).await
+            self.check_open()?;
+            self.with_timeout("inspecting the indexes", self.do_inspect(catalog)).await
         })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             if !self.closed.swap(true, Ordering::AcqRel) {
-                self.end().await;
+                self.shut_down().await;
             }
             Ok(())
         })
     }
 }
 
-/// Batches are smaller than elsewhere: a transaction holds the server's locks and its memory.
+/// Batches are smaller than in other stores, since a transaction holds locks and memory of the server.
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     name: "mongodb",
     durable: true,

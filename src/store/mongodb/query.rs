@@ -1,134 +1,134 @@
-//! Questions for documents. The server finds by index and keeps the order where it is ours; what comes is judged by the reference, and rows
-//! that are equal in what the server sorts by are put in order here.
+//! Queries. The server selects by index, and sorts where its order equals that of the reference implementation. The reference implementation
+//! checks each row, and rows that are equal in the server's sort are ordered here. There is no read fence (docs/decisions/0013).
 
 use std::sync::Arc;
 
 use mongodb::bson::{Document as Doc, doc};
 
 use super::Mongo;
-use super::again::Stop;
-use super::asking::BATCH;
-use super::codec::Declared;
+use super::codec::CollectionCodec;
 use super::condition::Condition;
 use super::filter::translate;
-use super::gather::Gathering;
-use super::sort::Order;
+use super::page_builder::PageBuilder;
+use super::read::BATCH;
+use super::retry::AttemptError;
+use super::sort::SortPushdown;
 use crate::schema::{Collection, Filter, Query, RESERVED};
 use crate::store::eval::Cursor;
-use crate::store::{Error, Page};
+use crate::store::{Page, StoreError};
 
-/// Rows that are asked for beyond a page and one more: as many may be equal to its last one, and one of them come first.
-const BEYOND: u32 = 16;
+/// Rows that are requested beyond a page and one more. As many rows may tie with the last one of a page before all rows must be read.
+const EXTRA_ROWS: u32 = 16;
 
 impl Mongo {
-    /// The documents that match.
-    pub(super) async fn ask_query(&self, query: &Query) -> Result<Page, Error> {
-        let declared = self.asked(&query.collection)?;
-        let plan = Plan::of(&declared, query)?;
+    /// Runs a query.
+    pub(super) async fn run_query(&self, query: &Query) -> Result<Page, StoreError> {
+        let declared = self.require_codec(&query.collection)?;
+        let plan = QueryPlan::new(&declared, query)?;
         if query.limit == Some(0) {
             return Ok(Page::default());
         }
-        self.again(&format!("querying {}", query.collection), || Box::pin(self.page(&plan))).await
+        self.retry(&format!("querying {}", query.collection), || Box::pin(self.read_page(&plan))).await
     }
 
-    /// What is declared of the collection that is asked.
-    pub(super) fn asked(&self, name: &str) -> Result<Arc<Declared>, Error> {
-        self.declared(name).ok_or_else(|| Error::InvalidQuery {
+    /// The codec of the queried collection.
+    pub(super) fn require_codec(&self, name: &str) -> Result<Arc<CollectionCodec>, StoreError> {
+        self.codec(name).ok_or_else(|| StoreError::InvalidQuery {
             collection: name.to_owned(),
             reason: "the collection is not declared".to_owned(),
         })
     }
 
-    async fn page(&self, plan: &Plan<'_>) -> Result<Page, Stop> {
-        if let Some(enough) = plan.enough() {
-            let mut few = plan.gathering();
+    async fn read_page(&self, plan: &QueryPlan<'_>) -> Result<Page, AttemptError> {
+        if let Some(enough) = plan.sufficient_rows() {
+            let mut few = plan.page_builder();
             let mut command = plan.command();
             command.insert("limit", enough);
-            // Where the last rows are equal to others that did not come all are read: which are first is told by their ids.
-            if self.gather(plan, command, Some(enough), &mut few).await? {
-                return Ok(few.page());
+            // If the last rows tie with rows that were not returned, all are read: ids decide which are first.
+            if self.fill_page(plan, command, Some(enough), &mut few).await? {
+                return Ok(few.into_page());
             }
         }
-        let mut all = plan.gathering();
-        self.gather(plan, plan.command(), None, &mut all).await?;
-        Ok(all.page())
+        let mut all = plan.page_builder();
+        self.fill_page(plan, plan.command(), None, &mut all).await?;
+        Ok(all.into_page())
     }
 
-    /// Reads until there is enough for the page, or nothing more; `false`: no more came because the server was told to stop.
-    async fn gather(
+    /// Reads until the page is full or no row is left. Returns `false` if the limit ended it before.
+    async fn fill_page(
         &self,
-        plan: &Plan<'_>,
+        plan: &QueryPlan<'_>,
         command: Doc,
-        told: Option<u32>,
-        rows: &mut Gathering<'_>,
-    ) -> Result<bool, Stop> {
-        // A batch with room for one more than the limit ends the cursor; one that is just full does not.
-        let batch = told.map_or_else(|| plan.batch(), |told| told.saturating_add(1));
+        limit: Option<u32>,
+        rows: &mut PageBuilder<'_>,
+    ) -> Result<bool, AttemptError> {
+        // A batch with room for one more row than the limit closes the cursor; a batch of exactly the limit does not.
+        let batch = limit.map_or_else(|| plan.batch_size(), |limit| limit.saturating_add(1));
         let mut found = self.find(&plan.query.collection, command, batch).await?;
-        let mut came = 0;
+        let mut received = 0;
         while !rows.is_full() && found.advance().await? {
-            came += 1;
-            rows.take(plan.declared.decode_document(found.current())?);
+            received += 1;
+            rows.push(plan.codec.decode_document(found.current())?);
         }
-        let ended = told.is_none_or(|told| came < told);
+        let ended = limit.is_none_or(|limit| received < limit);
         if ended {
-            rows.end();
+            rows.finish_group();
         }
         Ok(ended || rows.is_full())
     }
 }
 
-/// How a query is put to the server.
-struct Plan<'a> {
-    declared: &'a Declared,
+/// How the server runs a query.
+struct QueryPlan<'a> {
+    codec: &'a CollectionCodec,
     query: &'a Query,
     cursor: Option<Cursor>,
     condition: Condition,
-    /// What comes matches, as far as the server is right.
+    /// Whether every row that the server returns matches.
     exact: bool,
-    order: Sorted,
+    order: ServerSort,
     projection: Option<Doc>,
 }
 
-/// What the server sorts.
-enum Sorted {
-    /// Nothing: all are read and sorted here.
-    Here,
-    /// By id, which is the whole order.
+/// How the server sorts.
+enum ServerSort {
+    /// Not at all: all rows are read and sorted here.
+    Unsorted,
+    /// By id, which is the final order.
     ById,
-    /// By the leading fields of the order.
-    By(Order),
+    /// By the leading sort fields.
+    ByFields(SortPushdown),
 }
 
-impl<'a> Plan<'a> {
-    fn of(declared: &'a Declared, query: &'a Query) -> Result<Self, Error> {
-        let cursor = Cursor::of(declared.collection, query)?;
+impl<'a> QueryPlan<'a> {
+    fn new(declared: &'a CollectionCodec, query: &'a Query) -> Result<Self, StoreError> {
+        let cursor = Cursor::from_query(declared.collection, query)?;
         let asked = translate(declared, &query.filter);
-        let order = Order::of(declared, &query.sort);
+        let order = SortPushdown::new(declared, &query.sort);
         let from = match &cursor {
             None => Condition::Every,
-            Some(cursor) if query.sort.is_empty() => Condition::Where(doc! {"_id": {"$gt": &cursor.id}}),
-            Some(cursor) => order.from(cursor),
+            Some(cursor) if query.sort.is_empty() => Condition::Matching(doc! {"_id": {"$gt": &cursor.id}}),
+            Some(cursor) => order.cursor_condition(cursor),
         };
         let order = match query.limit {
-            // All are kept anyway, and an index is chosen for what it finds alone.
-            None => Sorted::Here,
-            // Nothing is to be sorted.
-            Some(_) if names_one(declared.collection, &query.filter) => Sorted::Here,
-            Some(_) if query.sort.is_empty() => Sorted::ById,
-            Some(_) if order.len() == 0 => Sorted::Here,
-            Some(_) => Sorted::By(order),
+            // All rows are kept anyway, and the planner chooses an index for the filter alone.
+            None => ServerSort::Unsorted,
+            // There is at most one row.
+            Some(_) if matches_at_most_one(declared.collection, &query.filter) => ServerSort::Unsorted,
+            Some(_) if query.sort.is_empty() => ServerSort::ById,
+            Some(_) if order.len() == 0 => ServerSort::Unsorted,
+            Some(_) => ServerSort::ByFields(order),
         };
         let condition = Condition::all([asked.condition, from]);
-        Ok(Self { declared, query, cursor, condition, exact: asked.exact, order, projection: projection(query) })
+        Ok(Self { codec: declared, query, cursor, condition, exact: asked.exact, order, projection: projection(query) })
     }
 
     fn command(&self) -> Doc {
         let mut command = doc! {"filter": self.condition.clone().filter()};
         match &self.order {
-            Sorted::Here => {}
-            Sorted::ById => drop(command.insert("sort", doc! {"_id": 1})),
-            Sorted::By(order) => drop(command.insert("sort", order.told())),
+            ServerSort::Unsorted => {}
+            ServerSort::ById => drop(command.insert("sort", doc! {"_id": 1})),
+            ServerSort::ByFields(order) => drop(command.insert("sort", order.to_document())),
         }
         if let Some(projection) = &self.projection {
             command.insert("projection", projection.clone());
@@ -136,64 +136,64 @@ impl<'a> Plan<'a> {
         command
     }
 
-    /// How many rows are enough for a page in nearly all cases; `None`: that cannot be told.
-    fn enough(&self) -> Option<u32> {
+    /// How many rows nearly always suffice for a page. `None` if that is not known.
+    fn sufficient_rows(&self) -> Option<u32> {
         let limit = self.query.limit.filter(|_| self.exact)?.saturating_add(1);
         match self.order {
-            Sorted::Here => None,
-            Sorted::ById => Some(limit),
-            Sorted::By(_) => Some(limit.saturating_add(BEYOND)),
+            ServerSort::Unsorted => None,
+            ServerSort::ById => Some(limit),
+            ServerSort::ByFields(_) => Some(limit.saturating_add(EXTRA_ROWS)),
         }
         .filter(|enough| i32::try_from(enough.saturating_add(1)).is_ok())
     }
 
-    fn gathering(&self) -> Gathering<'_> {
+    fn page_builder(&self) -> PageBuilder<'_> {
         let served = match &self.order {
-            Sorted::Here => Some(0),
-            Sorted::By(order) => Some(order.len()),
-            Sorted::ById => None,
+            ServerSort::Unsorted => Some(0),
+            ServerSort::ByFields(order) => Some(order.len()),
+            ServerSort::ById => None,
         };
-        Gathering::of(self.declared.collection, self.query, self.cursor.as_ref(), served)
+        PageBuilder::new(self.codec.collection, self.query, self.cursor.as_ref(), served)
     }
 
-    /// How many rows come at once where they are read until there is enough.
-    fn batch(&self) -> u32 {
-        let page = self.query.limit.filter(|_| !matches!(self.order, Sorted::Here));
-        page.map_or(BATCH, |limit| limit.saturating_add(1 + BEYOND).min(BATCH))
+    /// The batch size if rows are read until the page is full.
+    fn batch_size(&self) -> u32 {
+        let page = self.query.limit.filter(|_| !matches!(self.order, ServerSort::Unsorted));
+        page.map_or(BATCH, |limit| limit.saturating_add(1 + EXTRA_ROWS).min(BATCH))
     }
 }
 
-/// Whether a unique index lets no more than one document match.
-fn names_one(collection: &Collection, filter: &Filter) -> bool {
+/// Whether a unique index allows only one match.
+fn matches_at_most_one(collection: &Collection, filter: &Filter) -> bool {
     let unique = collection.indexes.iter().filter(|index| index.unique && index.partial.is_none());
-    let mut whole = unique.map(|index| index.fields.iter().all(|(path, _)| pins(filter, path)));
+    let mut whole = unique.map(|index| index.fields.iter().all(|(path, _)| fixes_value(filter, path)));
     whole.any(|whole| whole)
 }
 
-/// Whether one value only can stand at `path` of what matches.
-fn pins(filter: &Filter, path: &str) -> bool {
+/// Whether every match has the same value at `path`.
+fn fixes_value(filter: &Filter, path: &str) -> bool {
     match filter {
         Filter::Eq(at, _) => at == path,
-        Filter::And(all) => all.iter().any(|inner| pins(inner, path)),
+        Filter::And(all) => all.iter().any(|inner| fixes_value(inner, path)),
         _ => false,
     }
 }
 
-/// The fields that are shown, and those that the filter and the order read; `None`: all.
+/// The projected fields, and those that the filter and the sort read. `None` for all fields.
 fn projection(query: &Query) -> Option<Doc> {
     if query.projection.is_empty() {
         return None;
     }
     let mut fields: Vec<&str> = query.projection.iter().map(String::as_str).collect();
-    fields.extend(query.sort.iter().map(|sort| top(&sort.field)));
-    paths(&query.filter, &mut fields);
-    Some(only(fields))
+    fields.extend(query.sort.iter().map(|sort| top_field(&sort.field)));
+    collect_filter_fields(&query.filter, &mut fields);
+    Some(include_fields(fields))
 }
 
-/// These fields and those of the store itself.
-pub(super) fn only<'a>(fields: impl IntoIterator<Item = &'a str>) -> Doc {
+/// A projection of these fields and the store's own.
+pub(super) fn include_fields<'a>(fields: impl IntoIterator<Item = &'a str>) -> Doc {
     let mut only = doc! {"_rev": 1, "_v": 1};
-    // No document has another field.
+    // No document has a field with another name.
     let named = |name: &&str| !name.is_empty() && !name.starts_with('$') && !name.contains(['.', '\0']);
     for name in fields.into_iter().filter(|name| named(name) && !RESERVED.contains(name)) {
         only.insert(name, 1);
@@ -202,7 +202,7 @@ pub(super) fn only<'a>(fields: impl IntoIterator<Item = &'a str>) -> Doc {
 }
 
 /// The top-level fields that a filter reads.
-pub(super) fn paths<'a>(filter: &'a Filter, into: &mut Vec<&'a str>) {
+pub(super) fn collect_filter_fields<'a>(filter: &'a Filter, into: &mut Vec<&'a str>) {
     match filter {
         Filter::All => {}
         Filter::Eq(path, _)
@@ -214,13 +214,13 @@ pub(super) fn paths<'a>(filter: &'a Filter, into: &mut Vec<&'a str>) {
         | Filter::Gte(path, _)
         | Filter::Exists(path, _)
         | Filter::Contains(path, _)
-        | Filter::Text(path, _) => into.push(top(path)),
-        Filter::And(all) | Filter::Or(all) => all.iter().for_each(|inner| paths(inner, into)),
-        Filter::Not(inner) => paths(inner, into),
+        | Filter::Text(path, _) => into.push(top_field(path)),
+        Filter::And(all) | Filter::Or(all) => all.iter().for_each(|inner| collect_filter_fields(inner, into)),
+        Filter::Not(inner) => collect_filter_fields(inner, into),
     }
 }
 
 /// The top-level field in which a dotted path begins.
-pub(super) fn top(path: &str) -> &str {
+pub(super) fn top_field(path: &str) -> &str {
     path.split_once('.').map_or(path, |(top, _)| top)
 }

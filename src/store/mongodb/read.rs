@@ -1,95 +1,97 @@
-//! Reading documents by key, and rows of the ledger. Nothing here believes a server that does not know it was replaced.
+//! Reads documents and ledger rows by key. Every read outside a transaction passes the read fence, so that its result is never that of a former
+//! primary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mongodb::Database;
-use mongodb::bson::{Document as Bson, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
-use mongodb::error::Error as Fault;
+use mongodb::bson::{Document as BsonDocument, Document as Doc, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use mongodb::error::Error as DriverError;
+use mongodb::{Cursor, Database};
 use tokio::task::{JoinError, JoinSet};
 
-use super::again::Stop;
-use super::codec::Declared;
-use super::names::{HOLDS, META};
-use super::statements::Seen;
-use super::transaction::{Transaction, operation_time};
+use super::codec::CollectionCodec;
+use super::namespace::{META, STRIPES};
+use super::retry::AttemptError;
+use super::transaction::{MongoTransaction, operation_time};
+use super::write_command::CurrentRevisions;
 use super::{Declarations, Mongo};
 use crate::id::CommandId;
 use crate::marker::BoxFuture;
 use crate::schema::Key;
-use crate::store::{COMMANDS, Error, Outcome, Position, Stored};
+use crate::store::{COMMANDS, Outcome, Position, StoreError, StoredDocument};
 use crate::value::Json;
 
-/// A row of the ledger, and a position after it.
+/// A row of the command ledger, and a position after it.
 pub(super) struct LedgerRow {
     pub(super) fingerprint: String,
     pub(super) result: Json,
     pub(super) position: Position,
 }
 
-/// What ids take at the most in one command, which is a document to the server.
-const IDS_BYTES: usize = 8 * 1024 * 1024;
-/// What one takes in a list beside its own bytes.
-const BESIDE_AN_ID: usize = 16;
+/// The most bytes of ids in one command, which is one document to the server.
+const MAX_IDS_BYTES: usize = 8 * 1024 * 1024;
+/// The bytes of a list element beside the id itself.
+const ID_OVERHEAD_BYTES: usize = 16;
 
-type Found = BTreeMap<Arc<str>, Stored>;
+type DocumentMap = BTreeMap<Arc<str>, StoredDocument>;
 
 impl Mongo {
-    /// The documents under these keys, as of one moment.
-    pub(super) async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, Error> {
-        self.again(&reading(keys), || Box::pin(self.read_once(keys))).await
+    /// Reads documents by key, all from one snapshot.
+    pub(super) async fn read(&self, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, StoreError> {
+        self.retry(&describe_read(keys), || Box::pin(self.read_once(keys))).await
     }
 
-    async fn read_once(&self, keys: &[Key]) -> Result<Vec<Option<Stored>>, Stop> {
+    async fn read_once(&self, keys: &[Key]) -> Result<Vec<Option<StoredDocument>>, AttemptError> {
         let declarations = self.declarations();
         let mut asked: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for key in keys.iter().filter(|key| may_be_there(key)) {
+        for key in keys.iter().filter(|key| can_exist(key)) {
             asked.entry(&key.collection).or_default().push(&key.id);
         }
-        let found = if asked.is_empty() { BTreeMap::new() } else { self.several(&declarations, &asked).await? };
+        let found = if asked.is_empty() { BTreeMap::new() } else { self.read_snapshot(&declarations, &asked).await? };
         Ok(keys.iter().map(|key| found.get(&*key.collection)?.get(&key.id).cloned()).collect())
     }
 
-    /// They are read from one snapshot, at a time that is no earlier than this call.
-    async fn several<'a>(
+    /// Reads documents from one snapshot, at a time no earlier than this call.
+    async fn read_snapshot<'a>(
         &self,
         declarations: &Declarations,
         asked: &BTreeMap<&'a str, Vec<&'a str>>,
-    ) -> Result<BTreeMap<&'a str, Found>, Stop> {
-        let at = self.now().await?;
+    ) -> Result<BTreeMap<&'a str, DocumentMap>, AttemptError> {
+        let at = self.pass_read_fence().await?;
         let mut readings = JoinSet::new();
-        for (name, ids) in asked.iter().flat_map(|(name, ids)| parts(ids).into_iter().map(move |part| (name, part))) {
-            let place = self.layout.place(name);
-            let database = self.client.database(&place.database);
+        for (name, ids) in asked.iter().flat_map(|(name, ids)| split_ids(ids).into_iter().map(move |part| (name, part)))
+        {
+            let namespace = self.layout.namespace(name);
+            let database = self.client.database(&namespace.database);
             let find = doc! {
-                "find": place.collection,
+                "find": namespace.collection,
                 "filter": {"_id": {"$in": ids}},
-                // One more than there can be: then the server knows that there are no more, and is not asked again.
+                // One more than there can be: the server then closes the cursor, and no second request is needed.
                 "batchSize": i64::try_from(ids.len()).unwrap_or(i64::MAX).saturating_add(1),
                 "readConcern": {"level": "snapshot", "atClusterTime": at},
             };
-            let (name, declared) = ((*name).to_owned(), declarations.of_name(name));
+            let (name, declared) = ((*name).to_owned(), declarations.codec_or_default(name));
             readings.spawn(async move { read_all(&database, find, &declared).await.map(|found| (name, found)) });
         }
         let mut found = BTreeMap::new();
         while let Some(read) = readings.join_next().await {
-            let (name, documents) = read.map_err(|gone| self.ended(&gone))??;
+            let (name, documents) = read.map_err(|gone| self.task_error(&gone))??;
             if let Some((name, _)) = asked.get_key_value(name.as_str()) {
-                found.entry(*name).or_insert_with(Found::new).extend(documents);
+                found.entry(*name).or_insert_with(DocumentMap::new).extend(documents);
             }
         }
         Ok(found)
     }
 
-    /// A task of ours that ended without an answer: the runtime stops.
-    fn ended(&self, gone: &JoinError) -> Stop {
-        Error::Unavailable { what: self.what("reading documents"), why: gone.to_string() }.into()
+    /// The error for a task that ended without a result: the runtime is shutting down.
+    fn task_error(&self, gone: &JoinError) -> AttemptError {
+        StoreError::Unavailable { what: self.describe_operation("reading documents"), why: gone.to_string() }.into()
     }
 
-    /// A document as no later primary can have changed it before this call.
-    pub(super) async fn find_linearizable(&self, name: &str, id: &str) -> Result<Bson, Fault> {
+    /// Reads a document with read concern `linearizable`, as MongoDB documents it: no commit that was confirmed before this call is missed.
+    pub(super) async fn find_linearizable(&self, name: &str, id: &str) -> Result<BsonDocument, DriverError> {
         let find = doc! {
-            "find": self.layout.place(name).collection,
+            "find": self.layout.namespace(name).collection,
             "filter": {"_id": id},
             "limit": 1,
             "singleBatch": true,
@@ -98,13 +100,13 @@ impl Mongo {
         self.database(name).run_command(find).await
     }
 
-    /// The row of a command in the ledger.
-    pub(super) async fn ledger(&self, command: &CommandId) -> Result<Option<LedgerRow>, Error> {
-        let ask = || -> BoxFuture<'_, Result<Bson, Stop>> {
+    /// The ledger row of a command.
+    pub(super) async fn read_ledger_row(&self, command: &CommandId) -> Result<Option<LedgerRow>, StoreError> {
+        let ask = || -> BoxFuture<'_, Result<BsonDocument, AttemptError>> {
             Box::pin(async {
-                let at = self.now().await?;
+                let at = self.pass_read_fence().await?;
                 let find = doc! {
-                    "find": self.layout.place(COMMANDS.name).collection,
+                    "find": self.layout.namespace(COMMANDS.name).collection,
                     "filter": {"_id": command.as_str()},
                     "limit": 1,
                     "singleBatch": true,
@@ -113,43 +115,43 @@ impl Mongo {
                 Ok(self.database(COMMANDS.name).run_command(find).await?)
             })
         };
-        let reply = self.again("asking the ledger", ask).await?;
-        let Some(row) = first_of(&reply) else { return Ok(None) };
-        let (_, stored) = Declared::of(&COMMANDS).decode_document(&row)?;
+        let reply = self.retry("reading the command ledger", ask).await?;
+        let Some(row) = first_document(&reply) else { return Ok(None) };
+        let (_, stored) = CollectionCodec::new(&COMMANDS).decode_document(&row)?;
         let fingerprint = stored.document.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
         let result = stored.document.get("result").cloned().unwrap_or_default();
-        Ok(Some(LedgerRow { fingerprint, result, position: self.position(operation_time(&reply)) }))
+        Ok(Some(LedgerRow { fingerprint, result, position: self.position_at(operation_time(&reply)) }))
     }
 
-    /// What became of a command.
-    pub(super) async fn ask_outcome(&self, command: &CommandId) -> Result<Outcome, Error> {
-        Ok(match self.ledger(command).await? {
+    /// The outcome of a command.
+    pub(super) async fn read_outcome(&self, command: &CommandId) -> Result<Outcome, StoreError> {
+        Ok(match self.read_ledger_row(command).await? {
             Some(LedgerRow { fingerprint, result, .. }) => Outcome::Committed { fingerprint, result },
             None => Outcome::Absent,
         })
     }
 
-    /// What a transaction sees under these ids, of which it tells revision and version alone.
-    pub(super) async fn find_in(
+    /// Reads the documents with these ids in a transaction: only their revisions and versions.
+    pub(super) async fn find_revisions(
         &self,
-        transaction: &mut Transaction,
+        transaction: &mut MongoTransaction,
         declarations: &Declarations,
         collection: &str,
         ids: &[&str],
-        seen: &mut Seen,
-    ) -> Result<(), Stop> {
-        let place = self.layout.place(collection);
+        seen: &mut CurrentRevisions,
+    ) -> Result<(), AttemptError> {
+        let namespace = self.layout.namespace(collection);
         let find = rawdoc! {
-            "find": place.collection,
+            "find": namespace.collection,
             "filter": {"_id": {"$in": ids.iter().copied().collect::<RawArrayBuf>()}},
             "projection": {"_rev": 1, "_v": 1},
-            // All of them come at once: they are small.
+            // One batch holds all of them: they are small.
             "batchSize": i32::try_from(ids.len()).unwrap_or(i32::MAX).saturating_add(1),
             "singleBatch": true,
         };
-        let reply = transaction.run(&self.client.database(&place.database), find).await?;
-        let declared = declarations.of_name(collection);
-        for found in batch_of(&reply) {
+        let reply = transaction.run(&self.client.database(&namespace.database), find).await?;
+        let declared = declarations.codec_or_default(collection);
+        for found in first_batch(&reply) {
             let (id, stored) = declared.decode_document(&found)?;
             seen.insert(Key { collection: collection.to_owned().into(), id }, (stored.revision, stored.version));
         }
@@ -157,12 +159,12 @@ impl Mongo {
     }
 }
 
-/// As few parts as the server takes each in one command.
-fn parts<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
+/// Splits ids into as few parts as the server accepts, each in one command.
+fn split_ids<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
     let (mut parts, mut begin, mut bytes) = (Vec::new(), 0, 0);
     for (n, id) in ids.iter().enumerate() {
-        let more = id.len() + BESIDE_AN_ID;
-        if bytes + more > IDS_BYTES && n > begin {
+        let more = id.len() + ID_OVERHEAD_BYTES;
+        if bytes + more > MAX_IDS_BYTES && n > begin {
             parts.push(&ids[begin..n]);
             (begin, bytes) = (n, 0);
         }
@@ -172,10 +174,14 @@ fn parts<'a, 'b>(ids: &'b [&'a str]) -> Vec<&'b [&'a str]> {
     parts
 }
 
-/// All documents that a command finds.
-async fn read_all(database: &Database, find: Bson, declared: &Declared) -> Result<Found, Stop> {
+/// All documents that a command returns.
+async fn read_all(
+    database: &Database,
+    find: BsonDocument,
+    declared: &CollectionCodec,
+) -> Result<DocumentMap, AttemptError> {
     let mut cursor = database.run_cursor_command(find).await?;
-    let mut found = Found::new();
+    let mut found = DocumentMap::new();
     while cursor.advance().await? {
         let (id, stored) = declared.decode_document(cursor.current())?;
         found.insert(id, stored);
@@ -184,27 +190,72 @@ async fn read_all(database: &Database, find: Bson, declared: &Declared) -> Resul
 }
 
 /// The first document in a reply.
-pub(super) fn first_of(reply: &Bson) -> Option<RawDocumentBuf> {
-    batch_of(reply).next()
+pub(super) fn first_document(reply: &BsonDocument) -> Option<RawDocumentBuf> {
+    first_batch(reply).next()
 }
 
 /// The documents in a reply.
-fn batch_of(reply: &Bson) -> impl Iterator<Item = RawDocumentBuf> {
+fn first_batch(reply: &BsonDocument) -> impl Iterator<Item = RawDocumentBuf> {
     let batch = reply.get_document("cursor").ok().and_then(|cursor| cursor.get_array("firstBatch").ok());
     let documents = batch.into_iter().flatten().filter_map(|found| found.as_document());
     documents.filter_map(|document| RawDocumentBuf::try_from(document).ok())
 }
 
-/// Whether a document of a catalog can be named so. Others are nowhere, and no server need be asked.
-fn may_be_there(key: &Key) -> bool {
+/// Whether a catalog can declare the key's collection. For other keys no request is sent.
+fn can_exist(key: &Key) -> bool {
     let part = |part: &str| !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    let own = [META, HOLDS].contains(&&*key.collection);
+    let own = [META, STRIPES].contains(&&*key.collection);
     key.collection.split_once('.').is_some_and(|(domain, name)| part(domain) && part(name)) && !own
 }
 
-fn reading(keys: &[Key]) -> String {
+fn describe_read(keys: &[Key]) -> String {
     match keys {
         [key] => format!("reading {key}"),
         keys => format!("reading {} documents", keys.len()),
+    }
+}
+
+/// The batch size of a cursor that reads many documents.
+pub(super) const BATCH: u32 = 1_000;
+
+impl Mongo {
+    /// Finds documents of a collection in one snapshot. `more` completes the command: filter, sort, projection, limit.
+    pub(super) async fn find(
+        &self,
+        collection: &str,
+        more: Doc,
+        batch: u32,
+    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+        let namespace = self.layout.namespace(collection);
+        let mut command = doc! {"find": namespace.collection, "batchSize": batch, "allowDiskUse": true};
+        command.extend(more);
+        self.open_cursor(&namespace.database, command, batch).await
+    }
+
+    /// Runs a pipeline over a collection in one snapshot.
+    pub(super) async fn run_pipeline(
+        &self,
+        collection: &str,
+        pipeline: Vec<Doc>,
+    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+        let namespace = self.layout.namespace(collection);
+        let batch = BATCH;
+        let command = doc! {
+            "aggregate": namespace.collection, "pipeline": pipeline, "cursor": {"batchSize": batch}, "allowDiskUse": true,
+        };
+        self.open_cursor(&namespace.database, command, batch).await
+    }
+
+    async fn open_cursor(
+        &self,
+        database: &str,
+        mut command: Doc,
+        batch: u32,
+    ) -> Result<Cursor<RawDocumentBuf>, AttemptError> {
+        command.insert("readConcern", self.confirmed_time.read_concern());
+        // Without this limit the server would continue after the caller has given up.
+        command.insert("maxTimeMS", i64::try_from(self.call_timeout.as_millis()).unwrap_or(i64::MAX).max(1));
+        let cursor = self.client.database(database).run_cursor_command(command).batch_size(batch).await?;
+        Ok(cursor.with_type())
     }
 }

@@ -1,43 +1,44 @@
-//! Orders that the server keeps as we do, and the place of a cursor in them as a condition. The id is never part of what the server sorts
-//! by, since indexes do not end in it: rows that are equal otherwise are put in the order of their ids here.
+//! Sorts that the server does as the reference implementation does, and the cursor as a condition. The server does not sort by id after other
+//! fields, since indexes do not end with it. Rows that are equal otherwise are ordered by id here.
 
 use mongodb::bson::{Bson, DateTime, Document as Doc, doc};
 
-use super::codec::Declared;
+use super::codec::CollectionCodec;
 use super::condition::Condition;
 use super::decimal;
-use super::place::Place;
+use super::server_path::ServerPath;
 use crate::schema::{Direction, Kind, Sort};
 use crate::store::eval::Cursor;
 
-/// As many fields as the server sorts by at most, and some less.
-const FIELDS: usize = 30;
+/// The most fields that the server is asked to sort by. Its own limit is slightly higher.
+const MAX_SORT_FIELDS: usize = 30;
 
-/// The leading fields of an order that the server sorts as we do.
-pub(super) struct Order {
-    fields: Vec<(Place, Direction)>,
+/// The leading sort fields that the server orders as the reference implementation does.
+pub(super) struct SortPushdown {
+    fields: Vec<(ServerPath, Direction)>,
 }
 
-impl Order {
-    /// What of `sort` the server can do.
-    pub(super) fn of(declared: &Declared, sort: &[Sort]) -> Self {
-        let pushed = |sort: &Sort| {
-            let place = Place::of(declared, &sort.field).filter(|place| place.is_plain() && !place.implied)?;
-            Some((place, sort.direction))
+impl SortPushdown {
+    /// The part of `sort` that the server can do.
+    pub(super) fn new(declared: &CollectionCodec, sort: &[Sort]) -> Self {
+        let pushable = |sort: &Sort| {
+            let field = ServerPath::resolve(declared, &sort.field)
+                .filter(|field| field.is_comparable() && !field.implied_id)?;
+            Some((field, sort.direction))
         };
-        Self { fields: sort.iter().take(FIELDS).map_while(pushed).collect() }
+        Self { fields: sort.iter().take(MAX_SORT_FIELDS).map_while(pushable).collect() }
     }
 
-    /// How many fields they are.
+    /// The number of fields.
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// As the server is told.
-    pub(super) fn told(&self) -> Doc {
+    /// The sort document for the server.
+    pub(super) fn to_document(&self) -> Doc {
         let mut order = Doc::new();
         for (place, direction) in &self.fields {
-            // What is named again decides nothing more.
+            // A repeated field does not change the order.
             if !order.contains_key(&place.path) {
                 order.insert(place.path.clone(), if *direction == Direction::Ascending { 1 } else { -1 });
             }
@@ -45,64 +46,64 @@ impl Order {
         order
     }
 
-    /// A condition for what stands at the cursor and behind it. One range of the first field, so that one walk over an index serves it.
-    pub(super) fn from(&self, cursor: &Cursor) -> Condition {
+    /// A condition for rows at and after the cursor. It is one range of the first field, so that one index scan serves it.
+    pub(super) fn cursor_condition(&self, cursor: &Cursor) -> Condition {
         let keys = cursor.key.fields().iter();
         let values = self.fields.iter().zip(keys).map_while(|((place, direction), key)| {
-            let value = value(place.kind, *direction, key)?;
+            let value = decode_sort_key(place.kind, *direction, key)?;
             Some((place.path.as_str(), *direction, value))
         });
-        behind(&values.collect::<Vec<_>>())
+        range_condition(&values.collect::<Vec<_>>())
     }
 }
 
-fn behind(fields: &[(&str, Direction, Bson)]) -> Condition {
+fn range_condition(fields: &[(&str, Direction, Bson)]) -> Condition {
     let Some(((path, direction, value), rest)) = fields.split_first() else { return Condition::Every };
     let here = match (direction, value) {
         (Direction::Ascending, Bson::Null) => Condition::Every,
-        (Direction::Ascending, value) => Condition::Where(doc! {*path: {"$gte": value}}),
-        (Direction::Descending, Bson::Null) => Condition::Where(doc! {*path: Bson::Null}),
-        // What is null or missing is not greater either, and comes last.
-        (Direction::Descending, value) => Condition::Where(doc! {*path: {"$not": {"$gt": value}}}),
+        (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gte": value}}),
+        (Direction::Descending, Bson::Null) => Condition::Matching(doc! {*path: Bson::Null}),
+        // A null or missing value is not greater either, and comes last.
+        (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gt": value}}}),
     };
     if rest.is_empty() {
         return here;
     }
     let beyond = match (direction, value) {
-        (Direction::Ascending, Bson::Null) => Condition::Where(doc! {*path: {"$ne": Bson::Null}}),
-        (Direction::Ascending, value) => Condition::Where(doc! {*path: {"$gt": value}}),
+        (Direction::Ascending, Bson::Null) => Condition::Matching(doc! {*path: {"$ne": Bson::Null}}),
+        (Direction::Ascending, value) => Condition::Matching(doc! {*path: {"$gt": value}}),
         (Direction::Descending, Bson::Null) => Condition::Never,
-        (Direction::Descending, value) => Condition::Where(doc! {*path: {"$not": {"$gte": value}}}),
+        (Direction::Descending, value) => Condition::Matching(doc! {*path: {"$not": {"$gte": value}}}),
     };
-    Condition::all([here, Condition::any([beyond, behind(rest)])])
+    Condition::all([here, Condition::any([beyond, range_condition(rest)])])
 }
 
-/// The value that the bytes of a sort key stand for, as it is kept on the server. `None`: no value of a field that it sorts by.
-fn value(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson> {
+/// Decodes the bytes of a sort key to the stored value. `None` if they are not a value that the server sorts by.
+fn decode_sort_key(kind: Kind, direction: Direction, key: &[u8]) -> Option<Bson> {
     let turned: Vec<u8> =
         key.iter().map(|byte| if direction == Direction::Descending { !byte } else { *byte }).collect();
     match turned.split_first()? {
         (0x05, []) => Some(Bson::Null),
         (0x10, []) => Some(Bson::Boolean(false)),
         (0x11, []) => Some(Bson::Boolean(true)),
-        (0x20, rest) if kind == Kind::Decimal => decimal(rest),
-        (0x20, rest) => number(kind, rest),
-        (0x30, rest) => text(rest).map(Bson::String),
+        (0x20, rest) if kind == Kind::Decimal => decode_decimal(rest),
+        (0x20, rest) => decode_number(kind, rest),
+        (0x30, rest) => decode_text(rest).map(Bson::String),
         _ => None,
     }
 }
 
-fn number(kind: Kind, bytes: &[u8]) -> Option<Bson> {
+fn decode_number(kind: Kind, bytes: &[u8]) -> Option<Bson> {
     let ordered = u64::from_be_bytes(bytes.try_into().ok()?);
     let number = f64::from_bits(if ordered >> 63 == 1 { ordered ^ 1 << 63 } else { !ordered });
     if kind != Kind::Timestamp {
         return number.is_finite().then_some(Bson::Double(number));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "instants are whole, and far within")]
+    #[expect(clippy::cast_possible_truncation, reason = "timestamps are whole, and within the range of i64")]
     (number.fract() == 0.0).then(|| DateTime::from_millis(number as i64).into())
 }
 
-fn text(bytes: &[u8]) -> Option<String> {
+fn decode_text(bytes: &[u8]) -> Option<String> {
     let mut rest = bytes.strip_suffix(&[0x00, 0x01])?.iter();
     let mut text = Vec::with_capacity(bytes.len());
     while let Some(byte) = rest.next() {
@@ -114,8 +115,8 @@ fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// See `schema/keys.rs`: a sign, then the exponent and the digits of 0.d1d2….
-fn decimal(bytes: &[u8]) -> Option<Bson> {
+/// Decodes a decimal. The encoding is in `schema/keys.rs`: a sign, then the exponent and the digits of 0.d1d2….
+fn decode_decimal(bytes: &[u8]) -> Option<Bson> {
     let (negative, magnitude) = match bytes.split_first()? {
         (0, rest) => (true, rest.iter().map(|byte| !byte).collect()),
         (1, []) => return decimal::encode("0").map(Bson::from),
@@ -142,13 +143,13 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn again(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
-        super::value(kind, direction, &keys::encoded(kind, value, direction))
+    fn round_trip(kind: Kind, direction: Direction, value: &Json) -> Option<Bson> {
+        super::decode_sort_key(kind, direction, &keys::encode_field(kind, value, direction))
     }
 
     proptest! {
         #[test]
-        fn what_a_key_stands_for_is_read_from_it(
+        fn sort_key_decodes_to_its_value(
             whole in -9_007_199_254_740_991i64..9_007_199_254_740_991,
             text in "\\PC{0,6}\u{0}?[a\u{0}\u{1}]{0,3}",
             mantissa in any::<i64>(),
@@ -156,23 +157,23 @@ mod tests {
             double in prop::num::f64::NORMAL,
         ) {
             for direction in [Direction::Ascending, Direction::Descending] {
-                let number = again(Kind::Int, direction, &json!(whole));
+                let number = round_trip(Kind::Int, direction, &json!(whole));
                 prop_assert_eq!(number, Some(Bson::Double(whole as f64)));
-                let instant = again(Kind::Timestamp, direction, &json!(whole));
+                let instant = round_trip(Kind::Timestamp, direction, &json!(whole));
                 prop_assert_eq!(instant, Some(DateTime::from_millis(whole).into()));
-                prop_assert_eq!(again(Kind::Float, direction, &json!(double)), Some(Bson::Double(double)));
-                prop_assert_eq!(again(Kind::Text, direction, &json!(text)), Some(Bson::String(text.clone())));
+                prop_assert_eq!(round_trip(Kind::Float, direction, &json!(double)), Some(Bson::Double(double)));
+                prop_assert_eq!(round_trip(Kind::Text, direction, &json!(text)), Some(Bson::String(text.clone())));
                 let number = rust_decimal::Decimal::new(mantissa, scale).normalize();
-                let found = again(Kind::Decimal, direction, &json!(number.to_string()));
+                let found = round_trip(Kind::Decimal, direction, &json!(number.to_string()));
                 let Some(Bson::Decimal128(found)) = found else { panic!("{found:?}") };
                 let found: rust_decimal::Decimal = decimal::decode(found).unwrap().parse().unwrap();
                 prop_assert_eq!(found, number);
             }
         }
 
-        /// A cursor comes from outside: whatever bytes it holds, a value that is read from them stands where they stand.
+        /// Callers can send any bytes as a cursor. A value that is decoded from them must have these bytes as its key.
         #[test]
-        fn a_damaged_key_is_refused_or_is_the_key_of_another_value(
+        fn damaged_sort_key_is_refused_or_decodes_to_another_value(
             value in prop_oneof![
                 any::<bool>().prop_map(Json::from),
                 any::<i32>().prop_map(Json::from),
@@ -186,18 +187,18 @@ mod tests {
             let decimal = rust_decimal::Decimal::new(decimal.0, decimal.1).to_string();
             for direction in [Direction::Ascending, Direction::Descending] {
                 for (kind, value) in [(Kind::Json, value.clone()), (Kind::Decimal, json!(decimal))] {
-                    let whole = keys::encoded(kind, &value, direction);
+                    let whole = keys::encode_field(kind, &value, direction);
                     let at = place.index(whole.len());
                     let mut changed = whole.clone();
                     changed[at] = byte;
                     for damaged in [changed, whole[..at].to_vec(), [&whole[..], &[byte]].concat()] {
-                        let Some(read) = super::value(kind, direction, &damaged) else {
+                        let Some(read) = super::decode_sort_key(kind, direction, &damaged) else {
                             prop_assert_ne!(&damaged, &whole);
                             continue;
                         };
-                        let again = keys::encoded(kind, &plain(&read), direction);
-                        prop_assert_eq!(super::value(kind, direction, &again).map(|read| plain(&read)), Some(plain(&read)));
-                        // Numbers may be written in more ways than one: -0, and decimals with zeros around their digits.
+                        let again = keys::encode_field(kind, &plain(&read), direction);
+                        prop_assert_eq!(super::decode_sort_key(kind, direction, &again).map(|read| plain(&read)), Some(plain(&read)));
+                        // Numbers may have several encodings: -0, and decimals with zeros around their digits.
                         if !matches!(read, Bson::Double(_) | Bson::Decimal128(_)) {
                             prop_assert_eq!(again, damaged);
                         }
@@ -207,7 +208,7 @@ mod tests {
         }
     }
 
-    /// As documents hold it.
+    /// The value as documents hold it.
     fn plain(value: &Bson) -> Json {
         match value {
             Bson::Null => Json::Null,
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_no_key_has_are_read_as_no_value() {
+    fn invalid_sort_key_bytes_decode_to_none() {
         let number = |bits: u64| [&[0x20][..], &bits.to_be_bytes()].concat();
         let double = |number: f64| 1 << 63 | number.to_bits();
         for (what, kind, bytes) in [
@@ -252,8 +253,8 @@ mod tests {
             ("a decimal of 30 digits", Kind::Decimal, [&[0x20, 2, 158][..], &[2; 30], &[0]].concat()),
         ] {
             let turned: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
-            assert_eq!(value(kind, Direction::Ascending, &bytes), None, "{what}");
-            assert_eq!(value(kind, Direction::Descending, &turned), None, "{what}, descending");
+            assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), None, "{what}");
+            assert_eq!(decode_sort_key(kind, Direction::Descending, &turned), None, "{what}, descending");
         }
         for (kind, bytes, read) in [
             (Kind::Float, number(double(1.5)), Bson::Double(1.5)),
@@ -261,24 +262,24 @@ mod tests {
             (Kind::Text, vec![0x30, b'a', 0x00, 0xff, 0x00, 0x01], "a\u{0}".into()),
             (Kind::Decimal, vec![0x20, 2, 129, 2, 0], decimal::encode("1").unwrap().into()),
         ] {
-            assert_eq!(value(kind, Direction::Ascending, &bytes), Some(read));
+            assert_eq!(decode_sort_key(kind, Direction::Ascending, &bytes), Some(read));
         }
     }
 
     #[test]
     fn nulls_come_first_and_descending_last() {
         use Direction::{Ascending, Descending};
-        let fields = |direction, value: Bson| behind(&[("a", direction, value), ("b", Ascending, 1.into())]);
+        let fields = |direction, value: Bson| range_condition(&[("a", direction, value), ("b", Ascending, 1.into())]);
         assert_eq!(
             fields(Ascending, Bson::Null),
-            Condition::Where(doc! {"$or": [{"a": {"$ne": Bson::Null}}, {"b": {"$gte": 1}}]})
+            Condition::Matching(doc! {"$or": [{"a": {"$ne": Bson::Null}}, {"b": {"$gte": 1}}]})
         );
         assert_eq!(
             fields(Descending, Bson::Null),
-            Condition::Where(doc! {"$and": [{"a": Bson::Null}, {"b": {"$gte": 1}}]})
+            Condition::Matching(doc! {"$and": [{"a": Bson::Null}, {"b": {"$gte": 1}}]})
         );
         let first = doc! {"a": {"$not": {"$gt": 5}}};
         let rest = doc! {"$or": [{"a": {"$not": {"$gte": 5}}}, {"b": {"$gte": 1}}]};
-        assert_eq!(fields(Descending, 5.into()), Condition::Where(doc! {"$and": [first, rest]}));
+        assert_eq!(fields(Descending, 5.into()), Condition::Matching(doc! {"$and": [first, rest]}));
     }
 }

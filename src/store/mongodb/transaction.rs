@@ -1,31 +1,31 @@
-//! One transaction on the server, and where it stands in the feed.
+//! One transaction on the server, and its position in the change feed.
 
 use std::time::Duration;
 
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Document as Bson, RawDocumentBuf, Timestamp};
-use mongodb::error::Error as Fault;
+use mongodb::bson::{Document as BsonDocument, RawDocumentBuf, Timestamp};
+use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{ClientSession, Database};
 use tokio::time::Instant;
 
 use super::Mongo;
 
-/// How much later than we the server gives up.
-const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How much later than this process the server gives up.
+const SERVER_TIMEOUT_GRACE: Duration = Duration::from_millis(500);
 
-/// Commands that happen together or not at all.
-pub(super) struct Transaction {
+/// A transaction: its commands take effect together or not at all.
+pub(super) struct MongoTransaction {
     session: ClientSession,
-    /// The server's time at the first reply, before anything of it can be seen.
-    begun: Option<Timestamp>,
-    /// From here on nobody waits for it.
+    /// The cluster time of the first reply, before any effect of the transaction is visible.
+    start_time: Option<Timestamp>,
+    /// The time after which no caller waits for it.
     deadline: Instant,
 }
 
 impl Mongo {
-    /// Begins one; nothing is sent yet.
-    pub(super) async fn begin(&self, deadline: Instant) -> Result<Transaction, Fault> {
+    /// Begins a transaction. Nothing is sent yet.
+    pub(super) async fn begin(&self, deadline: Instant) -> Result<MongoTransaction, DriverError> {
         let mut session = self.client.start_session().causal_consistency(false).await?;
         session
             .start_transaction()
@@ -33,41 +33,45 @@ impl Mongo {
             .write_concern(WriteConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .await?;
-        Ok(Transaction { session, begun: None, deadline })
+        Ok(MongoTransaction { session, start_time: None, deadline })
     }
 }
 
-impl Transaction {
-    /// Runs a command in it.
-    pub(super) async fn run(&mut self, database: &Database, mut command: RawDocumentBuf) -> Result<Bson, Fault> {
-        // What is given up here is given up by the server soon after, which else would keep what it wrote from all others.
-        let left = self.deadline.saturating_duration_since(Instant::now()) + AFTERWARDS;
+impl MongoTransaction {
+    /// Runs a command in the transaction.
+    pub(super) async fn run(
+        &mut self,
+        database: &Database,
+        mut command: RawDocumentBuf,
+    ) -> Result<BsonDocument, DriverError> {
+        // The server gives up soon after this process does. Otherwise the transaction would block the documents that it wrote.
+        let left = self.deadline.saturating_duration_since(Instant::now()) + SERVER_TIMEOUT_GRACE;
         command.append(cstr!("maxTimeMS"), i64::try_from(left.as_millis()).unwrap_or(i64::MAX));
         let reply = database.run_raw_command(command).session(&mut self.session).await?;
-        if self.begun.is_none() {
-            self.begun = operation_time(&reply);
+        if self.start_time.is_none() {
+            self.start_time = operation_time(&reply);
         }
         Ok(reply)
     }
 
-    /// Ends it so that all of it holds; tells a time by which the majority has it. May be called again where the answer was lost.
-    pub(super) async fn commit(&mut self) -> Result<Option<Timestamp>, Fault> {
+    /// Commits. Returns a time at which the majority has the transaction. May be called again if the answer was lost.
+    pub(super) async fn commit(&mut self) -> Result<Option<Timestamp>, DriverError> {
         self.session.commit_transaction().await?;
         Ok(self.session.operation_time())
     }
 
-    /// Ends it so that nothing of it holds. The server does the same by itself where it does not hear of it.
+    /// Aborts. If the server does not receive this, it aborts the transaction at the end of its lifetime.
     pub(super) async fn abort(mut self) {
         drop(self.session.abort_transaction().await);
     }
 
-    /// A time of the server before all that it does.
-    pub(super) fn begun(&self) -> Option<Timestamp> {
-        self.begun
+    /// A cluster time before every effect of the transaction.
+    pub(super) fn start_time(&self) -> Option<Timestamp> {
+        self.start_time
     }
 }
 
-/// The server's time in a reply.
-pub(super) fn operation_time(reply: &Bson) -> Option<Timestamp> {
+/// The cluster time of a reply.
+pub(super) fn operation_time(reply: &BsonDocument) -> Option<Timestamp> {
     reply.get_timestamp("operationTime").ok()
 }

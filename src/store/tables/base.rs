@@ -1,52 +1,56 @@
-//! What tables may stand on: a state that does not change and is read piece by piece, as a file is. What commits changed since lies
-//! over it in memory (`overlay.rs`). Where a base comes from is not known here.
+//! The base of tables: an immutable state that is read piece by piece, as a file is. Later changes are an overlay in memory
+//! (`overlay.rs`). This module does not know the origin of a base.
 
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::marker::MaybeSync;
-use crate::store::{Error, Stored};
+use crate::store::{StoreError, StoredDocument};
 
-/// Rows in order. After an error there are no more.
-pub type Rows<'a, K, V> = Box<dyn Iterator<Item = Result<(K, V), Error>> + 'a>;
+/// Rows in order. After an error the iterator ends.
+pub type RowIter<'a, K, V> = Box<dyn Iterator<Item = Result<(K, V), StoreError>> + 'a>;
 
-/// The key of an entry: its bytes, then the id of its document. The id is beside it, so that it can be cut off again.
+/// The key of an entry: its bytes, then the id of its document. The id is kept beside it, so that it can be stripped again.
 pub type EntryKey = Arc<[u8]>;
 
 /// A sorted part of a base: the documents of a collection, or the entries of one of its indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// By what the base finds it.
+pub struct BasePart {
+    /// The number by which the base finds the part.
     pub number: usize,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
 }
 
-/// In which direction entries are read.
+/// The direction of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Way {
-    /// The least first.
+pub enum ScanDirection {
+    /// In ascending order.
     Forward,
-    /// The greatest first.
+    /// In descending order.
     Backward,
 }
 
-/// A state that never changes. Asking for little costs little: nothing is read as a whole.
+/// An immutable state. A small read costs little, because nothing is read as a whole.
 pub trait Base: MaybeSync + fmt::Debug {
-    /// The collections that have documents, in order.
-    fn collections(&self) -> Vec<(String, Part)>;
+    /// Returns the collections that have documents, in order.
+    fn collections(&self) -> Vec<(String, BasePart)>;
 
-    /// The entries of the index of `collection` that was made by exactly this declaration.
-    fn index(&self, collection: &str, made_by: &str) -> Option<Part>;
+    /// Returns the entries of the index of `collection` that exactly this declaration made.
+    fn index(&self, collection: &str, made_by: &str) -> Option<BasePart>;
 
-    /// The document `id`.
-    fn document(&self, part: Part, id: &str) -> Result<Option<Stored>, Error>;
+    /// Returns the document `id`.
+    fn document(&self, part: BasePart, id: &str) -> Result<Option<StoredDocument>, StoreError>;
 
-    /// Documents in the order of their ids.
-    fn documents<'a>(&'a self, part: Part, from: Bound<&str>) -> Rows<'a, Arc<str>, Stored>;
+    /// Returns documents in the order of their ids.
+    fn documents<'a>(&'a self, part: BasePart, from: Bound<&str>) -> RowIter<'a, Arc<str>, StoredDocument>;
 
-    /// The entries between two keys.
-    fn entries<'a>(&'a self, part: Part, range: (Bound<&[u8]>, Bound<&[u8]>), way: Way)
-    -> Rows<'a, EntryKey, Arc<str>>;
+    /// Returns the entries between two keys.
+    fn entries<'a>(
+        &'a self,
+        part: BasePart,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        way: ScanDirection,
+    ) -> RowIter<'a, EntryKey, Arc<str>>;
 }

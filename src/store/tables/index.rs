@@ -1,66 +1,66 @@
-//! One maintained index: byte keys in order, each ending in the id of its document.
+//! One maintained index: an ordered set of byte keys, each of which ends with the id of its document.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::base::Way;
-use super::overlay::Keys;
+use super::base::ScanDirection;
+use super::overlay::EntrySet;
 use crate::schema::Index;
-use crate::store::Error;
+use crate::store::StoreError;
 
-/// The entries of one index. A key is the entry (`schema::keys`) followed by the id, so equal entries stand together, in the
-/// order of their ids. Entries are self-delimiting: none begins with another, and the id can be cut off again.
+/// The entries of one index. A key is an entry (`schema::keys`) followed by the id, so equal entries are adjacent and in the order
+/// of their ids. Entries are self-delimiting: no entry is a prefix of another, and the id can be stripped again.
 #[derive(Clone, Debug)]
-pub(super) struct Entries {
+pub(super) struct TableIndex {
     pub(super) declared: &'static Index,
-    /// All that its entries follow from, as text.
+    /// The declaration that determines the entries, as text.
     pub(super) made_by: Arc<str>,
-    pub(super) keys: Keys,
+    pub(super) keys: EntrySet,
 }
 
-/// A stretch of keys: from the first (inclusive, or exclusive where it was seen before) to `to` (exclusive; none: to the end).
+/// A range of keys: from the first (included, or excluded if it was returned before) to `to` (excluded; none: to the end).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct EntryRange {
     pub(super) from: Bound<Vec<u8>>,
     pub(super) to: Option<Vec<u8>>,
 }
 
-impl Stretch {
+impl EntryRange {
     /// All keys.
     pub(super) const ALL: Self = Self { from: Bound::Unbounded, to: None };
 
-    /// All keys that begin with `prefix`.
-    pub(super) fn of(prefix: Vec<u8>) -> Self {
-        Self { to: after(&prefix), from: Bound::Included(prefix) }
+    /// Returns the range of all keys with the prefix `prefix`.
+    pub(super) fn with_prefix(prefix: Vec<u8>) -> Self {
+        Self { to: prefix_end(&prefix), from: Bound::Included(prefix) }
     }
 }
 
-/// The least key that is greater than every key that begins with `prefix`; none where there is no such key.
-pub(super) fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+/// Returns the least key that is greater than all keys with the prefix `prefix`; none if there is no such key.
+pub(super) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let kept = prefix.iter().rposition(|b| *b != 0xff)?;
     let mut end = prefix[..=kept].to_vec();
     end[kept] += 1;
     Some(end)
 }
 
-impl Entries {
-    /// The document that has this entry; of several the one with the least id.
-    pub(super) fn owner(&self, entry: &[u8]) -> Result<Option<Arc<str>>, Error> {
-        self.ids(&Stretch::of(entry.to_vec())).next().transpose()
+impl TableIndex {
+    /// Returns the document that has this entry; of several, the one with the least id.
+    pub(super) fn owner(&self, entry: &[u8]) -> Result<Option<Arc<str>>, StoreError> {
+        self.ids(&EntryRange::with_prefix(entry.to_vec())).next().transpose()
     }
 
-    /// The later of the first two documents that share an entry. What a base has was looked at when it was made, so only what lies
-    /// above it is.
-    pub(super) fn clash(&self) -> Result<Option<Arc<str>>, Error> {
+    /// Returns the later of the first two documents that share an entry. The entries of the base were checked when it was written,
+    /// so only the overlay is checked.
+    pub(super) fn find_duplicate(&self) -> Result<Option<Arc<str>>, StoreError> {
         let mut last: Option<&[u8]> = None;
-        for (key, id) in self.keys.added() {
+        for (key, id) in self.keys.overlay_entries() {
             let entry = entry_of(key, id);
             if last == Some(entry) {
                 return Ok(Some(id.clone()));
             }
             last = Some(entry);
-            if self.keys.is_based()
-                && let Some(second) = self.ids(&Stretch::of(entry.to_vec())).nth(1)
+            if self.keys.has_base()
+                && let Some(second) = self.ids(&EntryRange::with_prefix(entry.to_vec())).nth(1)
             {
                 return second.map(Some);
             }
@@ -68,25 +68,28 @@ impl Entries {
         Ok(None)
     }
 
-    /// Ids in the order of entries, then of ids.
-    pub(super) fn ids<'a>(&'a self, stretch: &Stretch) -> impl Iterator<Item = Result<Arc<str>, Error>> + use<'a> {
-        self.keys.range(stretch, Way::Forward).map(|row| row.map(|(_, id)| id))
+    /// Returns ids in the order of entries, then of ids.
+    pub(super) fn ids<'a>(
+        &'a self,
+        range: &EntryRange,
+    ) -> impl Iterator<Item = Result<Arc<str>, StoreError>> + use<'a> {
+        self.keys.range(range, ScanDirection::Forward).map(|row| row.map(|(_, id)| id))
     }
 
-    /// Ids in the reverse order of entries; of equal entries still in the order of ids. With `within` the first group is
-    /// entered after that id only.
+    /// Returns ids in the reverse order of entries; ids of equal entries stay in ascending order. With `within`, the first group
+    /// begins after that id.
     pub(super) fn ids_backward<'a>(
         &'a self,
-        stretch: &Stretch,
+        range: &EntryRange,
         within: Option<(Vec<u8>, &str)>,
-    ) -> impl Iterator<Item = Result<Arc<str>, Error>> + use<'a> {
-        let begun = within.map(|(entry, id)| (Bound::Excluded([entry.as_slice(), id.as_bytes()].concat()), entry));
-        let rest = match &begun {
-            Some((_, entry)) => Stretch { from: stretch.from.clone(), to: Some(entry.clone()) },
-            None => stretch.clone(),
+    ) -> impl Iterator<Item = Result<Arc<str>, StoreError>> + use<'a> {
+        let resume = within.map(|(entry, id)| (Bound::Excluded([entry.as_slice(), id.as_bytes()].concat()), entry));
+        let rest = match &resume {
+            Some((_, entry)) => EntryRange { from: range.from.clone(), to: Some(entry.clone()) },
+            None => range.clone(),
         };
-        let first = begun.map(|(from, entry)| Ok(Stretch { from, to: after(&entry) }));
-        let groups = Groups { index: self, left: Some(rest) };
+        let first = resume.map(|(from, entry)| Ok(EntryRange { from, to: prefix_end(&entry) }));
+        let groups = EntryGroups { index: self, left: Some(rest) };
         first.into_iter().chain(groups).flat_map(|group| {
             let (ids, failed) = match group {
                 Ok(group) => (Some(self.ids(&group)), None),
@@ -97,29 +100,29 @@ impl Entries {
     }
 }
 
-/// The groups of equal entries, last one first.
-struct Groups<'a> {
-    index: &'a Entries,
-    left: Option<Stretch>,
+/// The groups of equal entries, in descending order.
+struct EntryGroups<'a> {
+    index: &'a TableIndex,
+    left: Option<EntryRange>,
 }
 
-impl Iterator for Groups<'_> {
-    type Item = Result<Stretch, Error>;
+impl Iterator for EntryGroups<'_> {
+    type Item = Result<EntryRange, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.left.take()?;
-        let (key, id) = match self.index.keys.range(&left, Way::Backward).next()? {
+        let (key, id) = match self.index.keys.range(&left, ScanDirection::Backward).next()? {
             Ok(last) => last,
             Err(e) => return Some(Err(e)),
         };
         let entry = entry_of(&key, &id).to_vec();
-        self.left = Some(Stretch { from: left.from, to: Some(entry.clone()) });
-        Some(Ok(Stretch::of(entry)))
+        self.left = Some(EntryRange { from: left.from, to: Some(entry.clone()) });
+        Some(Ok(EntryRange::with_prefix(entry)))
     }
 }
 
-/// The key without the id that it ends in.
+/// Returns the key without the id at its end.
 pub(super) fn entry_of<'a>(key: &'a [u8], id: &str) -> &'a [u8] {
-    // What a base says is not taken on trust: without such an end the key stands for itself.
+    // The base may be damaged: a key without this suffix is returned as it is.
     key.strip_suffix(id.as_bytes()).unwrap_or(key)
 }

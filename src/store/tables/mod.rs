@@ -1,85 +1,85 @@
-//! The state that stores in memory and on files share: documents by key, maintained indexes, the ledger. Single-threaded and
-//! without I/O: who may read or write when is the store's business. `plan.rs` judges batches; `access.rs` chooses an index
-//! and `search.rs` answers with it.
+//! The state that the memory and file stores share: documents by key, maintained indexes, and the ledger. It is single-threaded and
+//! does no I/O; the stores decide who may read or write. `plan.rs` plans batches, `index_selection.rs` selects an index, and
+//! `query.rs` executes queries.
 
-mod access;
-mod ahead;
 mod base;
-mod declare;
+mod declaration;
+pub mod deferred;
+mod entry_extractor;
 mod index;
+mod index_selection;
 mod overlay;
 mod plan;
-mod projection;
-mod search;
+mod prefetch;
+mod query;
+mod scan;
 #[cfg(test)]
 mod tests;
-mod walk;
-pub mod window;
 
 use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use self::index::{Entries, Stretch, after};
-use self::overlay::{Documents, Keys};
-use super::{COMMANDS, Error, Limits, Outcome, Stored};
+use self::index::{EntryRange, TableIndex, prefix_end};
+use self::overlay::{EntrySet, TableDocuments};
+use super::{BatchLimits, COMMANDS, Outcome, StoreError, StoredDocument};
 use crate::id::{CommandId, Revision};
 use crate::schema::{Catalog, Collection, Key, keys};
 use crate::time::Timestamp;
-use crate::value::{Document, Few, FewOf, get};
+use crate::value::{Document, SortedMap, SortedSet, get};
 
-pub use base::{Base, EntryKey, Part, Rows, Way};
-pub use plan::{Commit, Logged, LoggedEntry, LoggedOp, Pending, Planned};
-pub use projection::Projection;
-pub use walk::{Holds, IndexPart, deadline_key, deadline_of, split};
+pub use base::{Base, BasePart, EntryKey, RowIter, ScanDirection};
+pub use entry_extractor::EntryExtractor;
+pub use plan::{BatchPlan, LedgerEntry, LoggedCommit, LoggedOp, PendingCommits, PlannedCommit};
+pub use scan::{EntryKind, IndexDescriptor, deadline_key, decode_deadline, strip_id};
 
-/// Documents, indexes and ledger. They may stand on a [`Base`]; then memory holds what changed since, and clones are cheap as long as that is
-/// little.
+/// Documents, indexes and ledger. They may have a [`Base`]. Memory then holds the changes since the base, and clones are cheap
+/// while these are few.
 ///
-/// A commit has two steps: [`Tables::plan`] judges a batch and changes nothing, [`Tables::apply`] carries out what was planned and
-/// cannot fail. Between the two a store makes the commit durable.
+/// A commit has two steps. [`Tables::plan`] checks a batch and changes nothing. [`Tables::apply`] applies the plan and cannot fail.
+/// Between the two, a store makes the commit durable.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
-    tables: Few<Cow<'static, str>, Table>,
+    tables: SortedMap<Cow<'static, str>, CollectionTable>,
     catalog: Catalog,
-    limits: Limits,
+    limits: BatchLimits,
     base: Option<Arc<dyn Base>>,
-    /// Nothing that they plan is applied to them.
-    judge_only: bool,
+    /// Planned commits are never applied to these tables.
+    plan_only: bool,
 }
 
-/// One collection.
+/// The documents and indexes of one collection.
 #[derive(Clone, Debug, Default)]
-struct Table {
-    /// None: the catalog does not know it. A newer program's documents are kept, without indexes.
+struct CollectionTable {
+    /// None: the catalog does not declare the collection. Documents of a newer program are kept, without indexes.
     declared: Option<&'static Collection>,
-    documents: Documents,
-    indexes: Vec<Entries>,
-    /// Deadlines of what will expire.
+    documents: TableDocuments,
+    indexes: Vec<TableIndex>,
+    /// The deadlines of documents that will expire.
     expiry: Option<Expiry>,
 }
 
-/// Deadlines as entries: eight bytes whose order is that of time.
+/// Deadlines as entries of eight bytes, in the order of time.
 #[derive(Clone, Debug)]
 struct Expiry {
     made_by: Arc<str>,
-    keys: Keys,
+    keys: EntrySet,
 }
 
-/// What one commit does to one key, index entries included.
+/// The change of one key by a commit, including its index entries.
 #[derive(Clone, Debug)]
-pub struct Change {
-    /// The document.
+pub struct DocumentChange {
+    /// The key of the document.
     pub key: Key,
-    /// Its revision before; none: it was not there.
+    /// The revision before; none if the document did not exist.
     pub before: Option<Revision>,
-    /// What stands there afterwards; none: it is deleted.
-    pub after: Option<Stored>,
+    /// The document afterwards; none if it is deleted.
+    pub after: Option<StoredDocument>,
     entries: Vec<EntryChange>,
     deadlines: (Option<Timestamp>, Option<Timestamp>),
 }
 
-/// What happens in one index.
+/// The change of entries in one index.
 #[derive(Clone, Debug)]
 struct EntryChange {
     index: usize,
@@ -89,74 +89,77 @@ struct EntryChange {
 }
 
 impl Tables {
-    /// Empty tables for `catalog` (the ledger is always among them).
-    pub fn new(catalog: &Catalog, limits: Limits) -> Self {
+    /// Creates empty tables for `catalog`. The ledger is always included.
+    pub fn new(catalog: &Catalog, limits: BatchLimits) -> Self {
         let mut tables = Self { limits, ..Self::default() };
-        // Nothing is there that could be read or clash.
+        // Empty tables have nothing that could be unreadable or violate a unique index.
         let declared = tables.declare(catalog);
         debug_assert_eq!(declared, Ok(()));
         tables
     }
 
-    /// What stands under `key`. An error: what the tables stand on cannot be read; so of all that reads.
-    pub fn get(&self, key: &Key) -> Result<Option<Stored>, Error> {
+    /// Returns the document under `key`. As for all reads, an error means that the base cannot be read.
+    pub fn get(&self, key: &Key) -> Result<Option<StoredDocument>, StoreError> {
         self.tables.get(&key.collection).map_or(Ok(None), |table| table.documents.get(&key.id))
     }
 
-    /// What the ledger says of `command`.
-    pub fn outcome(&self, command: &CommandId) -> Result<Outcome, Error> {
+    /// Returns the outcome of `command` in the ledger.
+    pub fn outcome(&self, command: &CommandId) -> Result<Outcome, StoreError> {
         let Some(ledger) = self.tables.get(COMMANDS.name) else { return Ok(Outcome::Absent) };
         let row = ledger.documents.get(command.as_str())?;
-        Ok(row.map_or(Outcome::Absent, |row| plan::committed(&row.document)))
+        Ok(row.map_or(Outcome::Absent, |row| plan::outcome_of_row(&row.document)))
     }
 
-    /// Everything, by collection and id; the ledger and what the catalog does not know included.
-    pub fn iter(&self) -> impl Iterator<Item = Result<(&str, Arc<str>, Stored), Error>> {
+    /// Returns all documents by collection and id, including the ledger and undeclared collections.
+    pub fn iter(&self) -> impl Iterator<Item = Result<(&str, Arc<str>, StoredDocument), StoreError>> {
         self.tables.iter().flat_map(|(name, table)| {
-            table.documents.from(Bound::Unbounded).map(move |row| row.map(|(id, stored)| (name.as_ref(), id, stored)))
+            table
+                .documents
+                .iter_from(Bound::Unbounded)
+                .map(move |row| row.map(|(id, stored)| (name.as_ref(), id, stored)))
         })
     }
 
-    /// How many documents there are in all, the ledger included. Known, not counted.
+    /// Returns the number of all documents, including the ledger, in constant time per collection.
     pub fn len(&self) -> usize {
         let count = self.tables.values().fold(0u64, |sum, table| sum.saturating_add(table.documents.count()));
         usize::try_from(count).unwrap_or(usize::MAX)
     }
 
-    /// Whether there is no document at all.
+    /// Returns whether there are no documents.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Up to `limit` documents of `collection` that are expired at `now`, the longest expired first.
-    pub fn sweep_candidates(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>, Error> {
+    /// Returns up to `limit` documents of `collection` that are expired at `now`, those with the earliest deadline first.
+    pub fn sweep_candidates(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Vec<Key>, StoreError> {
         let Some((name, table)) = self.tables.get_key_value(collection) else { return Ok(Vec::new()) };
         let Some(expiry) = &table.expiry else { return Ok(Vec::new()) };
-        let expired = Stretch { to: after(&due_key(now)), ..Stretch::ALL };
-        let ids = expiry.keys.range(&expired, Way::Forward).take(limit);
+        let expired = EntryRange { to: prefix_end(&encode_deadline(now)), ..EntryRange::ALL };
+        let ids = expiry.keys.range(&expired, ScanDirection::Forward).take(limit);
         ids.map(|row| row.map(|(_, id)| Key { collection: name.clone(), id })).collect()
     }
 
-    /// Carries out a planned commit. It must be planned on this very state.
-    pub fn apply(&mut self, commit: Commit) {
+    /// Applies a planned commit. It must have been planned on the current state.
+    pub fn apply(&mut self, commit: PlannedCommit) {
         for change in commit.changes {
             self.apply_change(change);
         }
     }
 
-    /// Puts a document as it was kept elsewhere, under the revision that it had there.
-    pub fn restore(&mut self, key: Key, stored: Stored) -> Result<(), Error> {
+    /// Inserts a document with the revision that it has elsewhere.
+    pub fn restore(&mut self, key: Key, stored: StoredDocument) -> Result<(), StoreError> {
         let before = self.get(&key)?;
         let change = self.change(key, before.as_ref(), Some(stored), None);
         self.apply_change(change);
         Ok(())
     }
 
-    fn apply_change(&mut self, change: Change) {
-        let Change { key, before, after, entries, deadlines } = change;
-        let table = self.tables.at(key.collection);
+    fn apply_change(&mut self, change: DocumentChange) {
+        let DocumentChange { key, before, after, entries, deadlines } = change;
+        let table = self.tables.or_default(key.collection);
         debug_assert!(
-            table.documents.get(&key.id).map_or(true, |stands| stands.map(|s| s.revision) == before),
+            table.documents.get(&key.id).map_or(true, |current| current.map(|s| s.revision) == before),
             "planned on another state"
         );
         for EntryChange { index, removed, added, .. } in entries {
@@ -166,55 +169,55 @@ impl Tables {
         }
         if let Some(expiry) = &mut table.expiry {
             if let (Some(old), _) = deadlines {
-                expiry.keys.remove(&due_key(old), &key.id);
+                expiry.keys.remove(&encode_deadline(old), &key.id);
             }
             if let (_, Some(new)) = deadlines {
-                expiry.keys.insert(&due_key(new), &key.id);
+                expiry.keys.insert(&encode_deadline(new), &key.id);
             }
         }
         table.documents.set(key.id, after, before.is_some());
     }
 
-    /// The change from `before` to `after`. `touched`: only these top-level fields differ; none: any may.
+    /// Returns the change from `before` to `after`. `touched` has the top-level fields that may differ; none: all may.
     fn change(
         &self,
         key: Key,
-        before: Option<&Stored>,
-        after: Option<Stored>,
-        touched: Option<&FewOf<&str>>,
-    ) -> Change {
+        before: Option<&StoredDocument>,
+        after: Option<StoredDocument>,
+        touched: Option<&SortedSet<&str>>,
+    ) -> DocumentChange {
         let mut entries = Vec::new();
         let mut deadlines = (None, None);
         if let Some(table) = self.tables.get(&key.collection)
             && let Some(declared) = table.declared
         {
             let (old, new) = (before.map(|s| &*s.document), after.as_ref().map(|s| &*s.document));
-            entries = table.entry_changes(declared, old, new, touched, self.judge_only);
+            entries = table.entry_changes(declared, old, new, touched, self.plan_only);
             let (was, is) = (old.and_then(|d| deadline(declared, d)), new.and_then(|d| deadline(declared, d)));
             if was != is {
                 deadlines = (was, is);
             }
         }
-        Change { key, before: before.map(|s| s.revision.clone()), after, entries, deadlines }
+        DocumentChange { key, before: before.map(|s| s.revision.clone()), after, entries, deadlines }
     }
 }
 
-impl Table {
+impl CollectionTable {
     fn entry_changes(
         &self,
         declared: &Collection,
         old: Option<&Document>,
         new: Option<&Document>,
-        touched: Option<&FewOf<&str>>,
-        judge_only: bool,
+        touched: Option<&SortedSet<&str>>,
+        plan_only: bool,
     ) -> Vec<EntryChange> {
         let indexes = self.indexes.iter().enumerate();
-        let concerned = indexes.filter(|(_, index)| index.declared.unique || !judge_only).filter(|(_, index)| {
-            touched.is_none_or(|touched| paths(index).any(|path| touched.contains_key(top(path))))
+        let concerned = indexes.filter(|(_, index)| index.declared.unique || !plan_only).filter(|(_, index)| {
+            touched.is_none_or(|touched| index_paths(index).any(|path| touched.contains_key(top_level_field(path))))
         });
-        // Most changes leave what an index is made of as it was.
+        // Most changes do not affect the fields of an index.
         let same = |path: &str| matches!((old, new), (Some(old), Some(new)) if get(old, path) == get(new, path));
-        let concerned = concerned.filter(|(_, index)| !paths(index).all(same));
+        let concerned = concerned.filter(|(_, index)| !index_paths(index).all(same));
         concerned
             .filter_map(|(i, index)| {
                 let of =
@@ -231,17 +234,17 @@ impl Table {
     }
 }
 
-fn paths(index: &Entries) -> impl Iterator<Item = &'static str> {
+fn index_paths(index: &TableIndex) -> impl Iterator<Item = &'static str> {
     let partial = index.declared.partial.iter().flat_map(|p| p.paths());
     index.declared.fields.iter().map(|(path, _)| *path).chain(partial)
 }
 
-/// The top-level field in which a dotted path begins.
-fn top(path: &str) -> &str {
+/// Returns the top-level field of a dotted path.
+fn top_level_field(path: &str) -> &str {
     path.split_once('.').map_or(path, |(top, _)| top)
 }
 
-/// When `document` expires: from that moment on, that moment included.
+/// Returns the time from which `document` is expired, that time included.
 fn deadline(collection: &Collection, document: &Document) -> Option<Timestamp> {
     let ttl = collection.ttl.as_ref()?;
     let expires = ttl.partial.as_ref().is_none_or(|p| p.holds(document));
@@ -249,7 +252,7 @@ fn deadline(collection: &Collection, document: &Document) -> Option<Timestamp> {
     expires.then(|| Timestamp::from_millis(at) + ttl.after)
 }
 
-/// A deadline as an entry.
-fn due_key(at: Timestamp) -> [u8; 8] {
+/// Encodes a deadline as an entry.
+fn encode_deadline(at: Timestamp) -> [u8; 8] {
     (at.as_millis() ^ i64::MIN).to_be_bytes()
 }

@@ -1,4 +1,5 @@
-//! Sorted rows in two layers: what a base has, and over it what changed since. Without a base all rows are changes.
+//! Sorted rows in two layers, as in a log-structured merge tree: an immutable base, and an overlay of later changes. Without a base
+//! all rows are in the overlay.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, btree_map};
@@ -6,20 +7,20 @@ use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::base::{Base, EntryKey, Part, Rows, Way};
-use super::index::Stretch;
-use crate::store::{Error, Stored};
+use super::base::{Base, BasePart, EntryKey, RowIter, ScanDirection};
+use super::index::EntryRange;
+use crate::store::{StoreError, StoredDocument};
 
-/// What changed, by key.
+/// Changed rows, by key.
 #[derive(Clone, Debug, PartialEq)]
-struct Overlay<K, V>(BTreeMap<K, Slot<V>>);
+struct Overlay<K, V>(BTreeMap<K, OverlayRow<V>>);
 
-/// What stands at a key now.
+/// The current row at a key.
 #[derive(Clone, Debug, PartialEq)]
-struct Slot<V> {
-    /// None: nothing any more.
-    now: Option<V>,
-    /// The base has the key, so that its absence must be remembered.
+struct OverlayRow<V> {
+    /// None: the row was deleted.
+    current: Option<V>,
+    /// The base has the key, so a deletion must be recorded.
     in_base: bool,
 }
 
@@ -30,21 +31,21 @@ impl<K, V> Default for Overlay<K, V> {
 }
 
 impl<K: Ord, V> Overlay<K, V> {
-    /// `before`: whether anything stood there.
+    /// Sets a row. `before`: whether the key had a row.
     fn set(&mut self, key: K, now: Option<V>, before: bool, based: bool) {
         let in_base = self.0.get(&key).map_or(before && based, |slot| slot.in_base);
         if now.is_none() && !in_base {
             self.0.remove(&key);
         } else {
-            self.0.insert(key, Slot { now, in_base });
+            self.0.insert(key, OverlayRow { current: now, in_base });
         }
     }
 
-    fn range<Q: Ord + ?Sized>(&self, from: Bound<&Q>, to: Bound<&Q>) -> Option<btree_map::Range<'_, K, Slot<V>>>
+    fn range<Q: Ord + ?Sized>(&self, from: Bound<&Q>, to: Bound<&Q>) -> Option<btree_map::Range<'_, K, OverlayRow<V>>>
     where
         K: Borrow<Q>,
     {
-        // A range whose ends have crossed is empty here; the map would panic.
+        // A range with crossed ends is empty here; `BTreeMap::range` would panic.
         let crossed = match (&from, &to) {
             (Bound::Included(from), Bound::Included(to)) => from > to,
             (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => from >= to,
@@ -55,191 +56,195 @@ impl<K: Ord, V> Overlay<K, V> {
 }
 
 /// A document that changed since the base.
-pub(super) struct Since {
+pub(super) struct OverlayChange {
     pub(super) id: Arc<str>,
-    /// What the base has there.
-    pub(super) before: Option<Stored>,
-    pub(super) now: Option<Stored>,
+    /// The document in the base.
+    pub(super) before: Option<StoredDocument>,
+    pub(super) after: Option<StoredDocument>,
 }
 
 /// The documents of one collection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Documents {
-    base: Option<(Arc<dyn Base>, Part)>,
-    changed: Overlay<Arc<str>, Stored>,
+pub(super) struct TableDocuments {
+    base: Option<(Arc<dyn Base>, BasePart)>,
+    overlay: Overlay<Arc<str>, StoredDocument>,
     count: u64,
 }
 
-impl Documents {
-    pub(super) fn over(base: Arc<dyn Base>, part: Part) -> Self {
-        Self { base: Some((base, part)), changed: Overlay::default(), count: part.rows }
+impl TableDocuments {
+    pub(super) fn with_base(base: Arc<dyn Base>, part: BasePart) -> Self {
+        Self { base: Some((base, part)), overlay: Overlay::default(), count: part.rows }
     }
 
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The part of the base that is under them.
-    pub(super) fn part(&self) -> Option<Part> {
+    /// Returns the part of the base under the documents.
+    pub(super) fn part(&self) -> Option<BasePart> {
         self.base.as_ref().map(|(_, part)| *part)
     }
 
-    pub(super) fn get(&self, id: &str) -> Result<Option<Stored>, Error> {
-        match (self.changed.0.get(id), &self.base) {
-            (Some(slot), _) => Ok(slot.now.clone()),
+    pub(super) fn get(&self, id: &str) -> Result<Option<StoredDocument>, StoreError> {
+        match (self.overlay.0.get(id), &self.base) {
+            (Some(slot), _) => Ok(slot.current.clone()),
             (None, Some((base, part))) => base.document(*part, id),
             (None, None) => Ok(None),
         }
     }
 
-    /// `before`: whether a document stood there.
-    pub(super) fn set(&mut self, id: Arc<str>, now: Option<Stored>, before: bool) {
+    /// Sets a document. `before`: whether the document existed.
+    pub(super) fn set(&mut self, id: Arc<str>, now: Option<StoredDocument>, before: bool) {
         self.count = self.count.saturating_add(now.is_some().into()).saturating_sub(before.into());
-        self.changed.set(id, now, before, self.base.is_some());
+        self.overlay.set(id, now, before, self.base.is_some());
     }
 
-    /// In the order of their ids.
-    pub(super) fn from<'a>(
+    /// Returns documents in the order of their ids.
+    pub(super) fn iter_from<'a>(
         &'a self,
         from: Bound<&str>,
-    ) -> impl Iterator<Item = Result<(Arc<str>, Stored), Error>> + use<'a> {
+    ) -> impl Iterator<Item = Result<(Arc<str>, StoredDocument), StoreError>> + use<'a> {
         let base = self.base.as_ref().map(|(base, part)| base.documents(*part, from));
-        Merge::new(base, self.changed.range::<str>(from, Bound::Unbounded), Way::Forward)
+        MergeIter::new(base, self.overlay.range::<str>(from, Bound::Unbounded), ScanDirection::Forward)
     }
 
-    /// What changed since the base.
-    pub(super) fn changes(&self) -> impl Iterator<Item = Result<Since, Error>> {
-        self.changed.0.iter().map(|(id, slot)| {
+    /// Returns the documents that changed since the base.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Result<OverlayChange, StoreError>> {
+        self.overlay.0.iter().map(|(id, slot)| {
             let before = match &self.base {
                 Some((base, part)) if slot.in_base => base.document(*part, id)?,
                 _ => None,
             };
-            Ok(Since { id: id.clone(), before, now: slot.now.clone() })
+            Ok(OverlayChange { id: id.clone(), before, after: slot.current.clone() })
         })
     }
 }
 
 /// Entries by their bytes, each with the id of its document.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
-    base: Option<(Arc<dyn Base>, Part)>,
-    changed: Overlay<EntryKey, Arc<str>>,
+pub(super) struct EntrySet {
+    base: Option<(Arc<dyn Base>, BasePart)>,
+    overlay: Overlay<EntryKey, Arc<str>>,
 }
 
-impl Keys {
-    pub(super) fn over(base: Arc<dyn Base>, part: Part) -> Self {
-        Self { base: Some((base, part)), changed: Overlay::default() }
+impl EntrySet {
+    pub(super) fn with_base(base: Arc<dyn Base>, part: BasePart) -> Self {
+        Self { base: Some((base, part)), overlay: Overlay::default() }
     }
 
-    pub(super) fn is_based(&self) -> bool {
+    pub(super) fn has_base(&self) -> bool {
         self.base.is_some()
     }
 
-    /// The part of the base that is under them.
-    pub(super) fn part(&self) -> Option<Part> {
+    /// Returns the part of the base under the entries.
+    pub(super) fn part(&self) -> Option<BasePart> {
         self.base.as_ref().map(|(_, part)| *part)
     }
 
     pub(super) fn insert(&mut self, entry: &[u8], id: &Arc<str>) {
-        self.changed.set(key(entry, id), Some(id.clone()), false, self.base.is_some());
+        self.overlay.set(entry_key(entry, id), Some(id.clone()), false, self.base.is_some());
     }
 
     pub(super) fn remove(&mut self, entry: &[u8], id: &str) {
-        self.changed.set(key(entry, id), None, true, self.base.is_some());
+        self.overlay.set(entry_key(entry, id), None, true, self.base.is_some());
     }
 
-    /// The entries in a stretch.
+    /// Returns the entries in a range.
     pub(super) fn range<'a>(
         &'a self,
-        stretch: &Stretch,
-        way: Way,
-    ) -> impl Iterator<Item = Result<(EntryKey, Arc<str>), Error>> + use<'a> {
-        let from = stretch.from.as_ref().map(Vec::as_slice);
-        let to = stretch.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        range: &EntryRange,
+        way: ScanDirection,
+    ) -> impl Iterator<Item = Result<(EntryKey, Arc<str>), StoreError>> + use<'a> {
+        let from = range.from.as_ref().map(Vec::as_slice);
+        let to = range.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let base = self.base.as_ref().map(|(base, part)| base.entries(*part, (from, to), way));
-        Merge::new(base, self.changed.range::<[u8]>(from, to), way)
+        MergeIter::new(base, self.overlay.range::<[u8]>(from, to), way)
     }
 
-    /// The entries that stand above the base, in order.
-    pub(super) fn added(&self) -> impl Iterator<Item = (&EntryKey, &Arc<str>)> {
-        self.changed.0.iter().filter_map(|(key, slot)| Some((key, slot.now.as_ref()?)))
+    /// Returns the entries of the overlay, in order.
+    pub(super) fn overlay_entries(&self) -> impl Iterator<Item = (&EntryKey, &Arc<str>)> {
+        self.overlay.0.iter().filter_map(|(key, slot)| Some((key, slot.current.as_ref()?)))
     }
 }
 
-fn key(entry: &[u8], id: &str) -> EntryKey {
+fn entry_key(entry: &[u8], id: &str) -> EntryKey {
     [entry, id.as_bytes()].concat().into()
 }
 
-/// Both layers in one order.
-struct Merge<'a, K, V> {
-    base: Option<Peekable<Rows<'a, K, V>>>,
-    changed: Option<Peekable<Changed<'a, K, V>>>,
-    way: Way,
+/// An ordered merge of both layers.
+struct MergeIter<'a, K, V> {
+    base: Option<Peekable<RowIter<'a, K, V>>>,
+    overlay: Option<Peekable<OverlayRange<'a, K, V>>>,
+    direction: ScanDirection,
 }
 
-/// The changes of a range, in either direction.
-struct Changed<'a, K, V> {
-    range: btree_map::Range<'a, K, Slot<V>>,
-    way: Way,
+/// The overlay rows of a range, in either direction.
+struct OverlayRange<'a, K, V> {
+    range: btree_map::Range<'a, K, OverlayRow<V>>,
+    direction: ScanDirection,
 }
 
-impl<'a, K, V> Iterator for Changed<'a, K, V> {
-    type Item = (&'a K, &'a Slot<V>);
+impl<'a, K, V> Iterator for OverlayRange<'a, K, V> {
+    type Item = (&'a K, &'a OverlayRow<V>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.way {
-            Way::Forward => self.range.next(),
-            Way::Backward => self.range.next_back(),
+        match self.direction {
+            ScanDirection::Forward => self.range.next(),
+            ScanDirection::Backward => self.range.next_back(),
         }
     }
 }
 
-impl<'a, K, V> Merge<'a, K, V> {
-    fn new(base: Option<Rows<'a, K, V>>, changed: Option<btree_map::Range<'a, K, Slot<V>>>, way: Way) -> Self {
-        let changed = changed.map(|range| Changed { range, way }.peekable());
-        Self { base: base.map(Iterator::peekable), changed, way }
+impl<'a, K, V> MergeIter<'a, K, V> {
+    fn new(
+        base: Option<RowIter<'a, K, V>>,
+        changed: Option<btree_map::Range<'a, K, OverlayRow<V>>>,
+        way: ScanDirection,
+    ) -> Self {
+        let changed = changed.map(|range| OverlayRange { range, direction: way }.peekable());
+        Self { base: base.map(Iterator::peekable), overlay: changed, direction: way }
     }
 }
 
-/// Which layer has the next row.
-enum Next {
+/// The layer of the next row.
+enum NextLayer {
     Base,
-    Changed,
-    /// The base has it too, and it is hidden.
+    OverlayRange,
+    /// Both layers have the key. The overlay row hides the base row.
     Both,
 }
 
-impl<K: Ord + Clone, V: Clone> Merge<'_, K, V> {
-    fn turn(&mut self) -> Next {
+impl<K: Ord + Clone, V: Clone> MergeIter<'_, K, V> {
+    fn next_layer(&mut self) -> NextLayer {
         let base = self.base.as_mut().and_then(Peekable::peek);
-        let changed = self.changed.as_mut().and_then(Peekable::peek);
+        let changed = self.overlay.as_mut().and_then(Peekable::peek);
         match (base, changed) {
             (Some(Ok((base, _))), Some((changed, _))) => {
                 let order = base.cmp(changed);
-                match if self.way == Way::Forward { order } else { order.reverse() } {
-                    std::cmp::Ordering::Less => Next::Base,
-                    std::cmp::Ordering::Equal => Next::Both,
-                    std::cmp::Ordering::Greater => Next::Changed,
+                match if self.direction == ScanDirection::Forward { order } else { order.reverse() } {
+                    std::cmp::Ordering::Less => NextLayer::Base,
+                    std::cmp::Ordering::Equal => NextLayer::Both,
+                    std::cmp::Ordering::Greater => NextLayer::OverlayRange,
                 }
             }
-            (None, Some(_)) => Next::Changed,
-            (Some(Err(_)), _) | (_, None) => Next::Base,
+            (None, Some(_)) => NextLayer::OverlayRange,
+            (Some(Err(_)), _) | (_, None) => NextLayer::Base,
         }
     }
 }
 
-impl<K: Ord + Clone, V: Clone> Iterator for Merge<'_, K, V> {
-    type Item = Result<(K, V), Error>;
+impl<K: Ord + Clone, V: Clone> Iterator for MergeIter<'_, K, V> {
+    type Item = Result<(K, V), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.turn() {
-                Next::Base => return self.base.as_mut()?.next(),
-                Next::Changed => {}
-                Next::Both => drop(self.base.as_mut().and_then(Iterator::next)),
+            match self.next_layer() {
+                NextLayer::Base => return self.base.as_mut()?.next(),
+                NextLayer::OverlayRange => {}
+                NextLayer::Both => drop(self.base.as_mut().and_then(Iterator::next)),
             }
-            let (key, slot) = self.changed.as_mut()?.next()?;
-            if let Some(now) = &slot.now {
+            let (key, slot) = self.overlay.as_mut()?.next()?;
+            if let Some(now) = &slot.current {
                 return Some(Ok((key.clone(), now.clone())));
             }
         }

@@ -1,125 +1,131 @@
-//! Judging batches: what a batch would do, found out without doing it. Costs what the batch changes, not what the tables hold.
+//! Planning: computing the effect of a batch without applying it. The cost depends on the batch, not on the size of the tables.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Change, Tables};
+use super::{DocumentChange, Tables};
 use crate::id::CommandId;
 use crate::schema::Key;
 use crate::store::batch::{ledger_row, next_revision};
-use crate::store::{Batch, COMMANDS, Error, Expect, Op, Outcome, Stored, Write};
+use crate::store::{Batch, COMMANDS, Expectation, Outcome, StoreError, StoredDocument, Write, WriteOp};
 use crate::time::Timestamp;
-use crate::value::{Difference, Document, FewOf, Json, Segment};
+use crate::value::{Difference, Document, Json, Segment, SortedSet};
 
-/// What a batch comes to.
+/// The plan of a batch.
 #[derive(Clone, Debug)]
-pub enum Planned {
-    /// The command was committed before; this is its result.
+pub enum BatchPlan {
+    /// The command had been committed before, with this result.
     Replay(Json),
-    /// It may be committed so.
-    Commit(Commit),
+    /// The batch can be committed.
+    PlannedCommit(PlannedCommit),
 }
 
-/// A commit that was judged and waits to be applied.
+/// A planned commit that is not applied yet.
 #[derive(Clone, Debug)]
-pub struct Commit {
+pub struct PlannedCommit {
     /// The command.
     pub command: CommandId,
-    /// What it is answered with.
+    /// The result of the command.
     pub result: Json,
-    /// What it does, key by key, in the order of the writes; its row in the ledger last.
-    pub changes: Vec<Change>,
+    /// The changes by key, in the order of the writes. The ledger row is last.
+    pub changes: Vec<DocumentChange>,
 }
 
-impl Commit {
-    /// The changes that others are told of: all but the ledger's own rows.
-    pub fn told(&self) -> impl Iterator<Item = &Change> {
+impl PlannedCommit {
+    /// Returns the changes that the change feed reports: all except ledger rows.
+    pub fn feed_changes(&self) -> impl Iterator<Item = &DocumentChange> {
         self.changes.iter().filter(|change| change.key.collection != COMMANDS.name)
     }
 }
 
-/// Commits that were planned one on top of the other and none of which is applied yet: a group that becomes durable together.
+/// Planned commits that are not applied yet, each planned on the state after those before it. They become durable as one group.
 #[derive(Clone, Debug, Default)]
-pub struct Pending {
-    commits: Vec<Commit>,
-    states: BTreeMap<Key, Option<Stored>>,
+pub struct PendingCommits {
+    commits: Vec<PlannedCommit>,
+    states: BTreeMap<Key, Option<StoredDocument>>,
     owners: Owners,
 }
 
-/// Who has an entry of a unique index now, where that differs from the tables. None: nobody any more.
+/// The owners of entries in unique indexes, where they differ from the tables. None: the entry is free.
 type Owners = BTreeMap<(Cow<'static, str>, usize, Vec<u8>), Option<Arc<str>>>;
 
-impl Pending {
-    /// Adds a commit that was planned after all that are here.
-    pub fn push(&mut self, commit: Commit) {
+impl PendingCommits {
+    /// Adds a commit that was planned after all commits here.
+    pub fn push(&mut self, commit: PlannedCommit) {
         for change in &commit.changes {
             self.states.insert(change.key.clone(), change.after.clone());
         }
-        commit.changes.iter().for_each(|change| release(change, &mut self.owners));
+        commit.changes.iter().for_each(|change| remove_owners(change, &mut self.owners));
         commit.changes.iter().for_each(|change| {
-            for (slot, id) in taken(change) {
+            for (slot, id) in new_owners(change) {
                 self.owners.insert(slot, Some(id));
             }
         });
         self.commits.push(commit);
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no commits.
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }
 
-    /// The commits, in order.
-    pub fn into_commits(self) -> Vec<Commit> {
+    /// Returns the commits, in order.
+    pub fn into_commits(self) -> Vec<PlannedCommit> {
         self.commits
     }
 }
 
-/// A commit as a log keeps it: decided and valid, whoever made it.
+/// A commit in a log. It is already decided and valid.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Logged {
+pub struct LoggedCommit {
     /// The command.
     pub command: CommandId,
-    /// Its row in the ledger; none for what is no command, as a sweep.
-    pub entry: Option<LoggedEntry>,
-    /// What was done, in order.
+    /// The ledger row; none if the commit belongs to no command, as a sweep does.
+    pub entry: Option<LedgerEntry>,
+    /// The operations, in order.
     pub ops: Vec<(Key, LoggedOp)>,
 }
 
-/// An operation as a log keeps it: of a change only the difference, since what it led to follows from what is before it.
+/// An operation in a log. Of a change only the difference is stored, because the result follows from the document before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedOp {
-    /// The document was written whole, under this schema version.
+    /// The whole document was written under this schema version.
     Put {
-        /// Schema version (`_v`).
+        /// The schema version (`_v`).
         version: u32,
         /// All fields.
         document: Arc<Document>,
     },
     /// Fields were set and unset.
     Change(Arc<Difference>),
-    /// It was removed.
+    /// The document was deleted.
     Delete,
 }
 
-impl From<&Op> for LoggedOp {
-    fn from(op: &Op) -> Self {
+impl From<&WriteOp> for LoggedOp {
+    fn from(op: &WriteOp) -> Self {
         match op {
-            Op::Put { version, document } => LoggedOp::Put { version: *version, document: document.clone() },
-            Op::Change { difference, .. } => LoggedOp::Change(difference.clone()),
-            Op::Delete => LoggedOp::Delete,
+            WriteOp::Put { version, document } => LoggedOp::Put { version: *version, document: document.clone() },
+            WriteOp::Change { difference, .. } => LoggedOp::Change(difference.clone()),
+            WriteOp::Delete => LoggedOp::Delete,
         }
     }
 }
 
 impl LoggedOp {
-    /// What stands under `key` after it, given what stood there before; the inner `None`: nothing. `None`: it does not fit.
-    pub fn over(&self, key: &Key, before: Option<&Stored>, command: &CommandId) -> Option<Option<Stored>> {
+    /// Returns the document under `key` after the operation; the inner `None`: it does not exist. The outer `None`: the operation
+    /// does not apply.
+    pub fn apply_to(
+        &self,
+        key: &Key,
+        before: Option<&StoredDocument>,
+        command: &CommandId,
+    ) -> Option<Option<StoredDocument>> {
         let revision = next_revision(key, before, command);
         Some(match self {
             LoggedOp::Put { version, document } => {
-                Some(Stored { revision, version: *version, document: document.clone() })
+                Some(StoredDocument { revision, version: *version, document: document.clone() })
             }
             LoggedOp::Change(difference) => {
                 let before = before?;
@@ -127,141 +133,149 @@ impl LoggedOp {
                 if !difference.apply(&mut document) {
                     return None;
                 }
-                Some(Stored { revision, version: before.version, document: Arc::new(document) })
+                Some(StoredDocument { revision, version: before.version, document: Arc::new(document) })
             }
             LoggedOp::Delete => None,
         })
     }
 
-    /// The top-level fields that it can change; none: any.
-    fn touched(&self) -> Option<FewOf<&str>> {
-        if let LoggedOp::Change(difference) = self { Some(touched(difference)) } else { None }
+    /// Returns the top-level fields that the operation can change; none: all fields.
+    fn changed_fields(&self) -> Option<SortedSet<&str>> {
+        if let LoggedOp::Change(difference) = self { Some(changed_fields(difference)) } else { None }
     }
 }
 
-/// What the ledger keeps of a command besides its id.
+/// The data of a ledger row besides the command id.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoggedEntry {
-    /// The command's `now`.
+pub struct LedgerEntry {
+    /// The time at which the command was decided.
     pub at: Timestamp,
-    /// Tells a repeat from another command under the same id.
+    /// Distinguishes a repeat of the command from a different command with the same id.
     pub fingerprint: String,
-    /// What it was answered with.
+    /// The result of the command.
     pub result: Json,
 }
 
 impl Tables {
-    /// Judges `batch` on the present state and changes nothing.
+    /// Plans `batch` on the current state and changes nothing.
     ///
-    /// In this order: the ledger; what can be said without reading ([`Batch::check`]); expectations and checks; unique indexes,
-    /// on the state after the whole batch.
-    pub fn plan(&self, batch: &Batch) -> Result<Planned, Error> {
-        self.plan_after(&Pending::default(), batch)
+    /// The checks are made in this order: the ledger; the rules without reading ([`Batch::validate`]); expectations and checks;
+    /// unique indexes against the state after the whole batch.
+    pub fn plan(&self, batch: &Batch) -> Result<BatchPlan, StoreError> {
+        self.plan_after(&PendingCommits::default(), batch)
     }
 
-    /// [`Batch::check`] under these tables' catalog and limits.
-    pub fn check(&self, batch: &Batch) -> Result<usize, Error> {
-        batch.check(&self.catalog, self.limits)
+    /// Calls [`Batch::validate`] with the catalog and limits of these tables.
+    pub fn validate(&self, batch: &Batch) -> Result<usize, StoreError> {
+        batch.validate(&self.catalog, self.limits)
     }
 
-    /// Judges `batch` as [`Tables::plan`] does, on the state that will be when all of `pending` is applied.
-    pub fn plan_after(&self, pending: &Pending, batch: &Batch) -> Result<Planned, Error> {
-        self.plan_checked(pending, batch, || self.check(batch).map(drop))
+    /// Plans `batch` as [`Tables::plan`] does, on the state after all `pending` commits.
+    pub fn plan_after(&self, pending: &PendingCommits, batch: &Batch) -> Result<BatchPlan, StoreError> {
+        self.plan_with_validation(pending, batch, || self.validate(batch).map(drop))
     }
 
-    /// As [`Tables::plan_after`]; `check` gives what [`Tables::check`] says of the batch.
-    pub fn plan_checked(
+    /// As [`Tables::plan_after`]; `check` returns the result of [`Tables::validate`] for the batch.
+    pub fn plan_with_validation(
         &self,
-        pending: &Pending,
+        pending: &PendingCommits,
         batch: &Batch,
-        check: impl FnOnce() -> Result<(), Error>,
-    ) -> Result<Planned, Error> {
+        check: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<BatchPlan, StoreError> {
         let current = |key: &Key| pending.states.get(key).map_or_else(|| self.get(key), |state| Ok(state.clone()));
 
         let (key, row) = batch.ledger_row();
         if let Some(row) = current(&key)?
-            && let Outcome::Committed { fingerprint, result } = committed(&row.document)
+            && let Outcome::Committed { fingerprint, result } = outcome_of_row(&row.document)
         {
             return if fingerprint == batch.fingerprint {
-                Ok(Planned::Replay(result))
+                Ok(BatchPlan::Replay(result))
             } else {
-                Err(Error::CommandIdReused { command: batch.command.clone() })
+                Err(StoreError::CommandIdReused { command: batch.command.clone() })
             };
         }
         check()?;
 
-        let op = Op::Put { version: COMMANDS.version, document: Arc::new(row) };
-        let row = Write { key, expect: Expect::Absent, op };
+        let op = WriteOp::Put { version: COMMANDS.version, document: Arc::new(row) };
+        let row = Write { key, expect: Expectation::Absent, op };
         let writes = || batch.writes.iter().chain([&row]);
         let mut states = Vec::with_capacity(batch.writes.len() + 1);
         for write in writes() {
             let before = current(&write.key)?;
-            let after = write.over(before.as_ref(), &batch.command)?;
+            let after = write.apply_to(before.as_ref(), &batch.command)?;
             states.push((before, after));
         }
         for check in &batch.checks {
-            check.holds(current(&check.key)?.as_ref())?;
+            check.verify(current(&check.key)?.as_ref())?;
         }
 
         let mut changes = Vec::with_capacity(states.len());
         for (write, (before, after)) in writes().zip(states) {
             if before.is_some() || after.is_some() {
-                let touched =
-                    if let Op::Change { difference, .. } = &write.op { Some(touched(difference)) } else { None };
+                let touched = if let WriteOp::Change { difference, .. } = &write.op {
+                    Some(changed_fields(difference))
+                } else {
+                    None
+                };
                 changes.push(self.change(write.key.clone(), before.as_ref(), after, touched.as_ref()));
             }
         }
         self.check_unique(&changes, &pending.owners)?;
-        Ok(Planned::Commit(Commit { command: batch.command.clone(), result: batch.result.clone(), changes }))
+        Ok(BatchPlan::PlannedCommit(PlannedCommit {
+            command: batch.command.clone(),
+            result: batch.result.clone(),
+            changes,
+        }))
     }
 
-    /// What a sweep of `collection` does: deletes up to `limit` of what is expired at `now`. It has no row in the ledger.
-    pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<Commit, Error> {
+    /// Plans a sweep of `collection`: the deletion of up to `limit` documents that are expired at `now`. It has no ledger row.
+    pub fn plan_sweep(&self, collection: &str, now: Timestamp, limit: usize) -> Result<PlannedCommit, StoreError> {
         let keys = self.sweep_candidates(collection, now, limit)?.into_iter();
         let changes = keys.map(|key| {
-            let before = self.get(&key)?.ok_or_else(|| Error::Corrupt {
+            let before = self.get(&key)?.ok_or_else(|| StoreError::Corrupt {
                 at: key.to_string(),
-                why: "its deadline is kept, and it is not there".to_owned(),
+                why: "the expiry index has its deadline, but the document does not exist".to_owned(),
             })?;
             Ok(self.change(key, Some(&before), None, None))
         });
-        let changes = changes.collect::<Result<_, Error>>()?;
-        Ok(Commit { command: CommandId::sweep(), result: Json::Null, changes })
+        let changes = changes.collect::<Result<_, StoreError>>()?;
+        Ok(PlannedCommit { command: CommandId::sweep(), result: Json::Null, changes })
     }
 
-    /// Applies a commit that is decided: its expectations held when it was made. Returns what it did.
+    /// Applies a decided commit, whose expectations held when it was made. Returns its changes.
     ///
-    /// [`Error::Corrupt`]: an operation does not fit what stands here, so the log has a gap or is damaged; the operations
-    /// before it were applied.
-    pub fn apply_logged(&mut self, logged: &Logged) -> Result<Commit, Error> {
-        let row = logged.entry.as_ref().map(|LoggedEntry { at, fingerprint, result }| {
+    /// [`StoreError::Corrupt`]: an operation does not apply to the stored document, so the log has a gap or is damaged. The
+    /// operations before it were applied.
+    pub fn apply_logged(&mut self, logged: &LoggedCommit) -> Result<PlannedCommit, StoreError> {
+        let row = logged.entry.as_ref().map(|LedgerEntry { at, fingerprint, result }| {
             let (key, row) = ledger_row(&logged.command, *at, fingerprint, result);
             (key, LoggedOp::Put { version: COMMANDS.version, document: Arc::new(row) })
         });
         let mut changes = Vec::with_capacity(logged.ops.len() + 1);
         for (key, op) in logged.ops.iter().chain(&row) {
             let before = self.get(key)?;
-            let after = op.over(key, before.as_ref(), &logged.command).ok_or_else(|| Error::Corrupt {
+            let after = op.apply_to(key, before.as_ref(), &logged.command).ok_or_else(|| StoreError::Corrupt {
                 at: key.to_string(),
-                why: format!("the change of command `{}` does not fit what stands there", logged.command),
+                why: format!("the change of command `{}` does not apply to the stored document", logged.command),
             })?;
             if before.is_some() || after.is_some() {
-                let change = self.change(key.clone(), before.as_ref(), after, op.touched().as_ref());
+                let change = self.change(key.clone(), before.as_ref(), after, op.changed_fields().as_ref());
                 changes.push(change.clone());
                 self.apply_change(change);
             }
         }
         let result = logged.entry.as_ref().map_or(Json::Null, |entry| entry.result.clone());
-        Ok(Commit { command: logged.command.clone(), result, changes })
+        Ok(PlannedCommit { command: logged.command.clone(), result, changes })
     }
 
-    /// Entries that the batch gives up are free for its other writes, so two documents may swap a unique value.
-    fn check_unique(&self, changes: &[Change], pending: &Owners) -> Result<(), Error> {
+    /// Checks unique indexes. Entries that the batch removes are free for its other writes, so two documents may swap a unique
+    /// value.
+    fn check_unique(&self, changes: &[DocumentChange], pending: &Owners) -> Result<(), StoreError> {
         let mut owners = Owners::new();
-        changes.iter().for_each(|change| release(change, &mut owners));
+        changes.iter().for_each(|change| remove_owners(change, &mut owners));
         for change in changes {
             let Some(table) = self.tables.get(&change.key.collection) else { continue };
-            for (slot, id) in taken(change) {
+            for (slot, id) in new_owners(change) {
                 let (_, index, entry) = &slot;
                 let Some(index) = table.indexes.get(*index) else { continue };
                 let owner = match owners.get(&slot).or_else(|| pending.get(&slot)) {
@@ -270,7 +284,7 @@ impl Tables {
                 };
                 if owner.is_some_and(|owner| owner != id) {
                     let index = index.declared.name();
-                    return Err(Error::UniqueViolation { key: change.key.clone(), index });
+                    return Err(StoreError::UniqueViolation { key: change.key.clone(), index });
                 }
                 owners.insert(slot, Some(id));
             }
@@ -279,9 +293,9 @@ impl Tables {
     }
 }
 
-type Slot = (Cow<'static, str>, usize, Vec<u8>);
+type UniqueEntry = (Cow<'static, str>, usize, Vec<u8>);
 
-fn release(change: &Change, owners: &mut Owners) {
+fn remove_owners(change: &DocumentChange, owners: &mut Owners) {
     for entries in change.entries.iter().filter(|e| e.unique) {
         for entry in &entries.removed {
             owners.insert((change.key.collection.clone(), entries.index, entry.clone()), None);
@@ -289,25 +303,25 @@ fn release(change: &Change, owners: &mut Owners) {
     }
 }
 
-fn taken(change: &Change) -> impl Iterator<Item = (Slot, Arc<str>)> {
+fn new_owners(change: &DocumentChange) -> impl Iterator<Item = (UniqueEntry, Arc<str>)> {
     change.entries.iter().filter(|e| e.unique).flat_map(move |entries| {
         let slot = move |entry: &Vec<u8>| (change.key.collection.clone(), entries.index, entry.clone());
         entries.added.iter().map(move |entry| (slot(entry), change.key.id.clone()))
     })
 }
 
-/// The top-level fields that a difference can change.
-pub(super) fn touched(difference: &Difference) -> FewOf<&str> {
+/// Returns the top-level fields that a difference can change.
+pub(super) fn changed_fields(difference: &Difference) -> SortedSet<&str> {
     let paths = difference.unset.iter().chain(difference.set.iter().map(|(path, _)| path));
     let tops = paths.filter_map(|path| match path.0.first() {
         Some(Segment::Key(key)) => Some(key.as_str()),
         _ => None,
     });
-    FewOf::of(tops)
+    SortedSet::of(tops)
 }
 
-/// A row of the ledger as the outcome it stands for.
-pub(super) fn committed(row: &Document) -> Outcome {
+/// Returns the outcome that a ledger row records.
+pub(super) fn outcome_of_row(row: &Document) -> Outcome {
     let fingerprint = row.get("fingerprint").and_then(Json::as_str).unwrap_or_default().to_owned();
     Outcome::Committed { fingerprint, result: row.get("result").cloned().unwrap_or_default() }
 }

@@ -1,15 +1,15 @@
-//! Tables against the plainest reading of the same question, and how much they look at for an answer.
+//! Tables compared with the simplest evaluation of the same query, and the number of documents that a query examines.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Pending, Planned, Tables};
+use super::{BatchPlan, PendingCommits, Tables};
 use crate::id::CommandId;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Catalog, Collection, Constant, Field, Filter, Index, Key, Predicate, Query, Ttl};
-use crate::store::{Batch, Error, Expect, Limits, Op, Outcome, Write, eval};
+use crate::schema::{Catalog, Collection, Field, Filter, Index, Key, Literal, Predicate, Query, Ttl};
+use crate::store::{Batch, BatchLimits, Expectation, Outcome, StoreError, Write, WriteOp, eval};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, compare, difference, get};
 
@@ -21,25 +21,25 @@ const C: Collection = Collection::new("t.c", 1)
         Field::timestamp("at").optional(),
     ])
     .indexes(&[
-        Index::by(&[("a", Ascending), ("b", Descending)]),
-        Index::by(&[("b", Ascending)]),
-        Index::by(&[("at", Ascending)]).partial(Predicate::Exists("at")),
-        Index::by(&[("a", Descending), ("at", Descending)]).partial(Predicate::Eq("b", Constant::Int(1))),
+        Index::ordered(&[("a", Ascending), ("b", Descending)]),
+        Index::ordered(&[("b", Ascending)]),
+        Index::ordered(&[("at", Ascending)]).partial(Predicate::Exists("at")),
+        Index::ordered(&[("a", Descending), ("at", Descending)]).partial(Predicate::Eq("b", Literal::Int(1))),
         Index::each(&[("tags", Ascending)]),
     ])
     .ttl(Ttl { field: "at", after: Millis(10), partial: None });
 
 const U: Collection = Collection::new("t.u", 1)
-    .fields(&[Field::text("name").optional(), Field::bool("live").default(Constant::Bool(true))])
-    .indexes(&[Index::by(&[("name", Ascending)]).unique().partial(Predicate::Eq("live", Constant::Bool(true)))]);
+    .fields(&[Field::text("name").optional(), Field::bool("live").default(Literal::Bool(true))])
+    .indexes(&[Index::ordered(&[("name", Ascending)]).unique().partial(Predicate::Eq("live", Literal::Bool(true)))]);
 
 fn tables() -> Tables {
-    Tables::new(&Catalog::new(&[&C, &U]).unwrap(), Limits::default())
+    Tables::new(&Catalog::new(&[&C, &U]).unwrap(), BatchLimits::default())
 }
 
 fn put(collection: &Collection, id: &str, document: Json) -> Write {
     let document = Arc::new(document.as_object().unwrap().clone());
-    Write { key: Key::new(collection, id), expect: Expect::Any, op: Op::Put { version: 1, document } }
+    Write { key: Key::new(collection, id), expect: Expectation::Any, op: WriteOp::Put { version: 1, document } }
 }
 
 fn batch(command: &str, writes: Vec<Write>) -> Batch {
@@ -55,8 +55,8 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
 
 fn commit(tables: &mut Tables, batch: &Batch) {
     match tables.plan(batch).unwrap() {
-        Planned::Commit(commit) => tables.apply(commit),
-        Planned::Replay(_) => panic!("replayed"),
+        BatchPlan::PlannedCommit(commit) => tables.apply(commit),
+        BatchPlan::Replay(_) => panic!("replayed"),
     }
 }
 
@@ -102,8 +102,8 @@ fn filter() -> impl Strategy<Value = Filter> {
     ]
 }
 
-/// All ids that match, in order, with nothing clever.
-fn plainly(tables: &Tables, query: &Query) -> Vec<String> {
+/// Returns all matching ids in order, by a full scan and sort.
+fn naive_query(tables: &Tables, query: &Query) -> Vec<String> {
     let mut found: Vec<(Arc<str>, Arc<Document>)> = tables
         .iter()
         .map(Result::unwrap)
@@ -124,7 +124,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_500))]
 
     #[test]
-    fn indexes_change_no_answer(
+    fn indexes_do_not_change_query_results(
         documents in prop::collection::vec((0u8..24, prop::option::weighted(0.9, document())), 1..40),
         filter in filter(),
         sort in prop::collection::vec((prop_oneof![Just("a"), Just("b"), Just("at")], any::<bool>()), 0..3),
@@ -135,7 +135,7 @@ proptest! {
             let id = format!("{id:x}");
             let write = match document {
                 Some(document) => put(&C, &id, document.into()),
-                None => Write { key: Key::new(&C, &id), expect: Expect::Any, op: Op::Delete },
+                None => Write { key: Key::new(&C, &id), expect: Expectation::Any, op: WriteOp::Delete },
             };
             commit(&mut tables, &batch(&i.to_string(), vec![write]));
         }
@@ -143,20 +143,20 @@ proptest! {
         for (path, ascending) in sort {
             query = query.sort(path, if ascending { Ascending } else { Descending });
         }
-        let expected = plainly(&tables, &query);
+        let expected = naive_query(&tables, &query);
         let mut found = Vec::new();
         loop {
             let page = tables.query(&query).unwrap();
-            prop_assert!(page.rows.len() == limit as usize || page.cursor.is_none());
-            found.extend(page.rows.iter().map(|row| row.id.to_string()));
-            query.cursor = page.cursor;
+            prop_assert!(page.items.len() == limit as usize || page.next.is_none());
+            found.extend(page.items.iter().map(|row| row.id.to_string()));
+            query.cursor = page.next;
             if query.cursor.is_none() {
                 break;
             }
         }
         prop_assert_eq!(&found, &expected);
 
-        // Indexes that were kept up write by write are those that are built at once.
+        // Incrementally maintained indexes equal those that are built at once.
         let mut built = tables.clone();
         built.declare(&Catalog::default()).unwrap();
         built.declare(&Catalog::new(&[&C, &U]).unwrap()).unwrap();
@@ -168,32 +168,32 @@ proptest! {
 }
 
 #[test]
-fn what_an_index_serves_is_not_scanned() {
+fn indexed_queries_examine_only_matching_documents() {
     let mut tables = tables();
     let writes =
         (0..2_000).map(|i| put(&C, &format!("{i:04}"), json!({"a": i % 4, "b": i / 4, "tags": [i % 50], "at": i})));
     commit(&mut tables, &batch("fill", writes.collect()));
-    let looked = |query: Query| {
+    let examined = |query: Query| {
         let (page, looked) = tables.query_counted(&query).unwrap();
-        assert!(!page.rows.is_empty());
+        assert!(!page.items.is_empty());
         looked
     };
-    assert_eq!(looked(Query::of(&C).eq("a", 1).eq("b", 7)), 1);
-    assert_eq!(looked(Query::of(&C).eq("a", 1).sort("b", Descending).limit(5)), 6);
-    assert_eq!(looked(Query::of(&C).eq("a", 1).sort("b", Ascending).limit(5)), 6, "backward");
-    assert_eq!(looked(Query::of(&C).sort("b", Descending).sort("a", Ascending).limit(5)), 9, "in groups of equal b");
-    assert_eq!(looked(Query::of(&C).filter(Filter::Contains("tags".into(), json!(3)))), 40);
+    assert_eq!(examined(Query::of(&C).eq("a", 1).eq("b", 7)), 1);
+    assert_eq!(examined(Query::of(&C).eq("a", 1).sort("b", Descending).limit(5)), 6);
+    assert_eq!(examined(Query::of(&C).eq("a", 1).sort("b", Ascending).limit(5)), 6, "backward");
+    assert_eq!(examined(Query::of(&C).sort("b", Descending).sort("a", Ascending).limit(5)), 9, "in groups of equal b");
+    assert_eq!(examined(Query::of(&C).filter(Filter::Contains("tags".into(), json!(3)))), 40);
     let due = Filter::Lte("at".into(), json!(4));
-    assert_eq!(looked(Query::of(&C).filter(due).sort("at", Ascending)), 5, "partial, implied by the range");
+    assert_eq!(examined(Query::of(&C).filter(due).sort("at", Ascending)), 5, "partial, implied by the range");
     let some = Filter::In("a".into(), vec![json!(0), json!(1)]);
-    assert_eq!(looked(Query::of(&C).filter(some).filter(Filter::Gte("b".into(), json!(499)))), 2);
+    assert_eq!(examined(Query::of(&C).filter(some).filter(Filter::Gte("b".into(), json!(499)))), 2);
     let mut pages = Query::of(&C).eq("a", 1).sort("b", Descending).limit(100);
-    pages.cursor = tables.query(&pages).unwrap().cursor;
-    assert_eq!(looked(pages), 101, "a later page begins where the earlier one ended");
+    pages.cursor = tables.query(&pages).unwrap().next;
+    assert_eq!(examined(pages), 101, "a later page begins where the earlier one ended");
 }
 
 #[test]
-fn unique_values_are_judged_after_the_whole_batch() {
+fn unique_indexes_are_checked_after_the_whole_batch() {
     let mut tables = tables();
     let named = |id: &str, name: Option<&str>| {
         let mut document = json!({"live": true});
@@ -205,25 +205,25 @@ fn unique_values_are_judged_after_the_whole_batch() {
     commit(&mut tables, &batch("1", vec![named("a", Some("x")), named("b", Some("y"))]));
     commit(&mut tables, &batch("2", vec![named("a", Some("y")), named("b", Some("x"))]));
     let refused = tables.plan(&batch("3", vec![named("c", Some("x"))])).unwrap_err();
-    assert_eq!(refused, Error::UniqueViolation { key: Key::new(&U, "c"), index: "name".to_owned() });
+    assert_eq!(refused, StoreError::UniqueViolation { key: Key::new(&U, "c"), index: "name".to_owned() });
     let twice = tables.plan(&batch("4", vec![named("c", None), named("d", None)])).unwrap_err();
-    assert_eq!(twice.code(), crate::code::Code::UniqueViolation, "null is a value");
+    assert_eq!(twice.code(), crate::error_code::ErrorCode::UniqueViolation, "null is a value");
 }
 
 #[test]
-fn a_group_is_judged_commit_by_commit_and_applied_later() {
+fn a_group_is_planned_commit_by_commit_and_applied_later() {
     let mut tables = tables();
-    let mut pending = Pending::default();
+    let mut pending = PendingCommits::default();
     let named = |id: &str, name: &str| put(&U, id, json!({"live": true, "name": name}));
-    let plan = |tables: &Tables, pending: &mut Pending, batch: &Batch| match tables.plan_after(pending, batch) {
-        Ok(Planned::Commit(commit)) => {
+    let plan = |tables: &Tables, pending: &mut PendingCommits, batch: &Batch| match tables.plan_after(pending, batch) {
+        Ok(BatchPlan::PlannedCommit(commit)) => {
             pending.push(commit);
             Ok("committed")
         }
-        Ok(Planned::Replay(_)) => Ok("replayed"),
+        Ok(BatchPlan::Replay(_)) => Ok("replayed"),
         Err(error) => Err(error.code().as_str()),
     };
-    let insert = |id: &str, name: &str| Write { expect: Expect::Absent, ..named(id, name) };
+    let insert = |id: &str, name: &str| Write { expect: Expectation::Absent, ..named(id, name) };
     assert_eq!(plan(&tables, &mut pending, &batch("1", vec![insert("a", "x")])), Ok("committed"));
     assert_eq!(plan(&tables, &mut pending, &batch("1", vec![])), Ok("replayed"));
     assert_eq!(plan(&tables, &mut pending, &batch("2", vec![insert("a", "y")])), Err("conflict"));
@@ -238,14 +238,14 @@ fn a_group_is_judged_commit_by_commit_and_applied_later() {
 }
 
 #[test]
-fn a_difference_that_leads_elsewhere_is_seen_where_programs_are_tried() {
+fn debug_builds_reject_a_difference_that_does_not_lead_to_after() {
     let mut tables = tables();
     commit(&mut tables, &batch("1", vec![put(&C, "a", json!({"a": 1}))]));
     let before = tables.get(&Key::new(&C, "a")).unwrap().unwrap();
     let plan = |from: Json, to: Json| {
         let after = Arc::new(to.as_object().unwrap().clone());
-        let op = Op::Change { difference: Arc::new(difference(from.as_object().unwrap(), &after)), after };
-        let expect = Expect::Revision(before.revision.clone());
+        let op = WriteOp::Change { difference: Arc::new(difference(from.as_object().unwrap(), &after)), after };
+        let expect = Expectation::Revision(before.revision.clone());
         tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }])).map(drop)
     };
     assert_eq!(plan(json!({"a": 1}), json!({"a": 2})), Ok(()));
@@ -260,16 +260,12 @@ fn a_change_touches_only_the_indexes_of_its_fields() {
     let before = tables.get(&Key::new(&C, "a")).unwrap().unwrap();
     let entries = |to: Json| {
         let after = Arc::new(to.as_object().unwrap().clone());
-        let op = Op::Change { difference: Arc::new(difference(&before.document, &after)), after };
-        let expect = Expect::Revision(before.revision.clone());
+        let op = WriteOp::Change { difference: Arc::new(difference(&before.document, &after)), after };
+        let expect = Expectation::Revision(before.revision.clone());
         let planned = tables.plan(&batch("2", vec![Write { key: Key::new(&C, "a"), expect, op }]));
-        let Ok(Planned::Commit(commit)) = planned else { panic!("{planned:?}") };
+        let Ok(BatchPlan::PlannedCommit(commit)) = planned else { panic!("{planned:?}") };
         commit.changes[0].entries.iter().map(|e| e.index).collect::<Vec<_>>()
     };
     assert_eq!(entries(json!({"a": 1, "b": 2, "at": 5, "other": 2})), [0usize; 0]);
-    assert_eq!(
-        entries(json!({"a": 1, "b": 1, "at": 5, "other": 1})),
-        [0, 1, 3],
-        "b also decides who is in the partial one"
-    );
+    assert_eq!(entries(json!({"a": 1, "b": 1, "at": 5, "other": 1})), [0, 1, 3], "b also determines the partial index");
 }

@@ -1,16 +1,16 @@
-//! The largest document and the largest batch.
+//! The maximum size of documents and batches.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, Writing, code, object};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code, into_document};
 use super::{Subject, Verdict, ensure, ensure_eq};
-use crate::store::{Expect, Op};
+use crate::store::{Expectation, WriteOp};
 use crate::value::json_bytes;
 
-pub(super) async fn documents_are_bounded(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn documents_over_the_size_limit_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let limit = s.store.capabilities().document_bytes;
     let around = json_bytes(&json!({"any": ""}));
     let of = |bytes: usize| json!({"any": "x".repeat(bytes - around)});
@@ -22,11 +22,11 @@ pub(super) async fn documents_are_bounded(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn batches_are_bounded_in_writes(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn batches_over_the_write_limit_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let limit = s.store.capabilities().batch_writes;
     ensure!(limit >= 100, "a batch must take 100 writes at least");
-    // A store without a bound of its own needs no trial of it.
+    // A store without its own limit is not tested for it.
     if limit > 20_000 {
         return Ok(());
     }
@@ -36,18 +36,18 @@ pub(super) async fn batches_are_bounded_in_writes(subject: &Subject) -> Verdict 
     Ok(())
 }
 
-pub(super) async fn batches_are_bounded_in_bytes(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn batches_over_the_byte_limit_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let capabilities = s.store.capabilities();
     ensure!(capabilities.batch_bytes >= capabilities.document_bytes, "a batch must take one largest document");
     if capabilities.batch_bytes > 16 * capabilities.document_bytes {
         return Ok(());
     }
-    let large = Arc::new(object(json!({"any": "x".repeat(capabilities.document_bytes - 100)})));
+    let large = Arc::new(into_document(json!({"any": "x".repeat(capabilities.document_bytes - 100)})));
     let mut batch = s.batch()?;
     for i in 0.. {
-        let op = Op::Put { version: 1, document: large.clone() };
-        batch = batch.write(&ITEMS, &format!("{i}"), Expect::Absent, op);
+        let op = WriteOp::Put { version: 1, document: large.clone() };
+        batch = batch.write(&ITEMS, &format!("{i}"), Expectation::Absent, op);
         if batch.writes.len() * (capabilities.document_bytes - 100) > capabilities.batch_bytes {
             break;
         }

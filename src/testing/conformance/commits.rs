@@ -1,20 +1,20 @@
-//! Expectations, checks, atomicity, declarations.
+//! Expectations, checks, atomicity, and declarations.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, ROWS, SLOTS, Scene, Writing, changing, code, object};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, ROWS, SLOTS, change_op, code, into_document};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::limits::DOCUMENT_DEPTH;
 use crate::schema::{Collection, Query};
-use crate::store::{Batch, COMMANDS, Error, Expect, Op, Outcome};
-use crate::value::{Difference, Json, Path, Segment};
+use crate::store::{Batch, COMMANDS, Expectation, Outcome, StoreError, WriteOp};
+use crate::value::{Difference, FieldPath, Json, Segment};
 
-pub(super) async fn absent_means_nothing_is_there(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn expect_absent_conflicts_with_an_existing_document(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 1}))).await?;
     let again = s.commit(s.batch()?.insert(&ITEMS, "a", json!({"n": 2}))).await;
     ensure_eq!(
-        again.as_ref().err().and_then(Error::key).map(|key| key.to_string()),
+        again.as_ref().err().and_then(StoreError::key).map(|key| key.to_string()),
         Some("conform.items/a".to_owned())
     );
     ensure_eq!(code(&again), "conflict");
@@ -24,8 +24,8 @@ pub(super) async fn absent_means_nothing_is_there(subject: &Subject) -> Verdict 
     Ok(())
 }
 
-pub(super) async fn a_revision_is_expected_exactly(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn expect_revision_conflicts_with_any_other_revision(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
     s.commit(s.batch()?.replace(&ITEMS, "a", &first, json!({"n": 2}))).await?;
     let stale = s.commit(s.batch()?.replace(&ITEMS, "a", &first, json!({"n": 3}))).await;
@@ -34,18 +34,18 @@ pub(super) async fn a_revision_is_expected_exactly(subject: &Subject) -> Verdict
     ensure_eq!(code(&future), "conflict");
     let missing = s.commit(s.batch()?.replace(&ITEMS, "b", &first, json!({"n": 3}))).await;
     ensure_eq!(code(&missing), "conflict");
-    let expect = Expect::Revision(first.clone());
-    let delete = s.commit(s.batch()?.write(&ITEMS, "a", expect, Op::Delete)).await;
+    let expect = Expectation::Revision(first.clone());
+    let delete = s.commit(s.batch()?.write(&ITEMS, "a", expect, WriteOp::Delete)).await;
     ensure_eq!(code(&delete), "conflict");
     ensure_eq!(s.document(&ITEMS, "a").await?, json!({"n": 2}));
-    let expect = Expect::Revision(first.next());
-    s.commit(s.batch()?.write(&ITEMS, "a", expect, Op::Delete)).await?;
+    let expect = Expectation::Revision(first.next());
+    s.commit(s.batch()?.write(&ITEMS, "a", expect, WriteOp::Delete)).await?;
     ensure_eq!(s.find(&ITEMS, "a").await?, None);
     Ok(())
 }
 
-pub(super) async fn any_takes_what_is_there(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn expect_any_accepts_present_and_absent_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     ensure_eq!(code(&s.commit(s.batch()?.delete(&ITEMS, "a")).await), "ok");
     ensure_eq!(code(&s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 1}))).await), "ok");
     ensure_eq!(code(&s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 2}))).await), "ok");
@@ -55,8 +55,8 @@ pub(super) async fn any_takes_what_is_there(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn a_check_holds_or_conflicts(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_check_conflicts_unless_its_revision_is_current(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({})).await?;
     ensure_eq!(code(&s.commit(s.batch()?.check(&ITEMS, "a", &first).put(&ITEMS, "b", json!({}))).await), "ok");
     let second = s.put(&ITEMS, "a", json!({})).await?;
@@ -68,8 +68,8 @@ pub(super) async fn a_check_holds_or_conflicts(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn all_or_nothing(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_failed_batch_writes_nothing(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "there", json!({"n": 1})).await?;
     let batch = s.batch()?;
     let doomed = batch.clone().put(&ITEMS, "a", json!({})).delete(&ITEMS, "there").insert(&ITEMS, "z", json!({}));
@@ -91,8 +91,8 @@ pub(super) async fn all_or_nothing(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn a_batch_may_not_contradict_itself(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_batch_that_contradicts_itself_is_invalid(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
     let twice = s.batch()?.put(&ITEMS, "a", json!({})).delete(&ITEMS, "a");
     ensure_eq!(code(&s.commit(twice).await), "invalid");
@@ -104,7 +104,7 @@ pub(super) async fn a_batch_may_not_contradict_itself(subject: &Subject) -> Verd
 
 pub(super) async fn only_declared_collections_are_written(subject: &Subject) -> Verdict {
     const STRANGE: Collection = Collection::new("conform.strange", 1);
-    let s = Scene::of(subject).await?;
+    let s = ConformanceFixture::new(subject).await?;
     ensure_eq!(code(&s.commit(s.batch()?.put(&STRANGE, "a", json!({}))).await), "invalid");
     let row = json!({"id": "a", "at": 0, "fingerprint": "", "result": null});
     ensure_eq!(code(&s.commit(s.batch()?.put(&COMMANDS, "a", row)).await), "invalid");
@@ -112,26 +112,26 @@ pub(super) async fn only_declared_collections_are_written(subject: &Subject) -> 
     Ok(())
 }
 
-pub(super) async fn what_is_inserted_only_never_changes(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn insert_only_documents_never_change(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.commit(s.batch()?.insert(&ROWS, "a", json!({"line": "1"}))).await?;
-    let (read, other) = (s.there(&ROWS, "a").await?, json!({"line": "2"}));
-    // Also over nothing: whether something stands there is not known before it is read.
+    let (read, other) = (s.expect_document(&ROWS, "a").await?, json!({"line": "2"}));
+    // Also for an absent document: a store does not know whether the document exists before it reads.
     for id in ["a", "b"] {
         ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, id, other.clone())).await), "invalid");
         ensure_eq!(code(&s.commit(s.batch()?.replace(&ROWS, id, &read.revision, other.clone())).await), "invalid");
         ensure_eq!(code(&s.commit(s.batch()?.change(&ROWS, id, &read, other.clone())).await), "invalid");
     }
-    ensure_eq!(s.there(&ROWS, "a").await?, read);
+    ensure_eq!(s.expect_document(&ROWS, "a").await?, read);
     s.delete(&ROWS, "a").await?;
     s.commit(s.batch()?.insert(&ROWS, "a", json!({"line": "2"}))).await?;
     Ok(())
 }
 
-pub(super) async fn declarations_are_kept(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn documents_that_break_their_declaration_are_invalid(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({"n": 1, "status": "on"})).await?;
-    let read = s.there(&ITEMS, "a").await?;
+    let read = s.expect_document(&ITEMS, "a").await?;
     for breach in [
         json!({"n": 1.5}),
         json!({"n": 9_007_199_254_740_992i64}),
@@ -152,15 +152,15 @@ pub(super) async fn declarations_are_kept(subject: &Subject) -> Verdict {
         ensure_eq!((code(&changed), &breach), ("invalid", &breach));
     }
     ensure_eq!(code(&s.commit(s.batch()?.put(&ROWS, "a", json!({}))).await), "invalid");
-    ensure_eq!(s.there(&ITEMS, "a").await?, read);
+    ensure_eq!(s.expect_document(&ITEMS, "a").await?, read);
     s.put(&ITEMS, "b", json!({"n": 9_007_199_254_740_991i64, "undeclared": [1]})).await?;
     Ok(())
 }
 
-pub(super) async fn what_some_store_cannot_hold_is_refused(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn values_outside_the_common_limits_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({"any": 1})).await?;
-    let read = s.there(&ITEMS, "a").await?;
+    let read = s.expect_document(&ITEMS, "a").await?;
     let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
     let names = ["", "$set", "a.b", "a\u{0}", "_id", "_rev", "_v", "_touch"].map(|name| json!({"any": 1, name: 2}));
     let values = [
@@ -172,11 +172,11 @@ pub(super) async fn what_some_store_cannot_hold_is_refused(subject: &Subject) ->
     ];
     for refused in names.into_iter().chain(values) {
         let whole = s.commit(s.batch()?.put(&ITEMS, "b", refused.clone())).await;
-        ensure!(code(&whole) == "invalid", "writing {refused} came to {}", code(&whole));
+        ensure!(code(&whole) == "invalid", "writing {refused} returned {}", code(&whole));
         let changed = s.commit(s.batch()?.change(&ITEMS, "a", &read, refused.clone())).await;
-        ensure!(code(&changed) == "invalid", "changing to {refused} came to {}", code(&changed));
+        ensure!(code(&changed) == "invalid", "changing to {refused} returned {}", code(&changed));
     }
-    ensure_eq!(s.there(&ITEMS, "a").await?, read);
+    ensure_eq!(s.expect_document(&ITEMS, "a").await?, read);
     ensure_eq!(s.find(&ITEMS, "b").await?, None);
     for result in [json!({"a\u{0}": 1}), json!([u64::MAX]), nested(DOCUMENT_DEPTH)] {
         ensure_eq!(code(&s.commit(Batch { result, ..s.batch()? }).await), "invalid");
@@ -185,28 +185,28 @@ pub(super) async fn what_some_store_cannot_hold_is_refused(subject: &Subject) ->
     Ok(())
 }
 
-pub(super) async fn an_operation_fits_its_expectation(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn operations_that_contradict_their_expectation_are_invalid(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
     for id in ["a", "b"] {
-        for expect in [Expect::Absent, Expect::Any] {
+        for expect in [Expectation::Absent, Expectation::Any] {
             let set = Difference { set: vec![(path(&["n"]), json!(2))], unset: vec![] };
-            let change = changing(set, object(json!({"n": 2})));
+            let change = change_op(set, into_document(json!({"n": 2})));
             let refused = s.commit(s.batch()?.write(&ITEMS, id, expect.clone(), change)).await;
-            ensure!(code(&refused) == "invalid", "a change of {id} under {expect:?} came to {}", code(&refused));
+            ensure!(code(&refused) == "invalid", "a change of {id} under {expect:?} returned {}", code(&refused));
         }
-        let delete = s.commit(s.batch()?.write(&ITEMS, id, Expect::Absent, Op::Delete)).await;
-        ensure!(code(&delete) == "invalid", "deleting {id} under Absent came to {}", code(&delete));
+        let delete = s.commit(s.batch()?.write(&ITEMS, id, Expectation::Absent, WriteOp::Delete)).await;
+        ensure!(code(&delete) == "invalid", "deleting {id} under Absent returned {}", code(&delete));
     }
     ensure_eq!(s.revision(&ITEMS, "a").await?, first);
     ensure_eq!(s.find(&ITEMS, "b").await?, None);
     Ok(())
 }
 
-pub(super) async fn a_change_rests_on_its_revision(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_change_conflicts_unless_its_revision_is_current(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({"any": {"list": [1]}, "n": 1})).await?;
-    let read = s.there(&ITEMS, "a").await?;
+    let read = s.expect_document(&ITEMS, "a").await?;
     let after = json!({"any": {"list": [1, 0]}, "name": "x"});
     let missing = s.commit(s.batch()?.change(&ITEMS, "b", &read, after.clone())).await;
     ensure_eq!(code(&missing), "conflict");
@@ -220,25 +220,25 @@ pub(super) async fn a_change_rests_on_its_revision(subject: &Subject) -> Verdict
     Ok(())
 }
 
-pub(super) async fn a_difference_leads_to_its_document(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_difference_that_contradicts_its_document_is_invalid(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "a", json!({"n": 1, "name": "x"})).await?;
-    let read = s.there(&ITEMS, "a").await?;
+    let read = s.expect_document(&ITEMS, "a").await?;
     let set = |n: Json| Difference { set: vec![(path(&["n"]), n)], unset: vec![path(&["name"])] };
     for (difference, after) in [
         (set(json!(2)), json!({"n": 3})),
         (set(json!(2)), json!({"n": 2, "name": "x"})),
-        // What is declared is judged on the document, so a value may not get past it.
+        // Declarations are checked on the document, so an invalid value must not pass in the difference.
         (set(json!("no number")), json!({"n": 2})),
     ] {
-        let op = changing(difference, object(after));
-        let refused = s.commit(s.batch()?.write(&ITEMS, "a", Expect::Revision(read.revision.clone()), op)).await;
+        let op = change_op(difference, into_document(after));
+        let refused = s.commit(s.batch()?.write(&ITEMS, "a", Expectation::Revision(read.revision.clone()), op)).await;
         ensure_eq!(code(&refused), "invalid");
     }
-    ensure_eq!(s.there(&ITEMS, "a").await?, read);
+    ensure_eq!(s.expect_document(&ITEMS, "a").await?, read);
     Ok(())
 }
 
-fn path(keys: &[&str]) -> Path {
-    Path(keys.iter().map(|key| Segment::Key((*key).to_owned())).collect())
+fn path(keys: &[&str]) -> FieldPath {
+    FieldPath(keys.iter().map(|key| Segment::Key((*key).to_owned())).collect())
 }

@@ -1,18 +1,18 @@
-//! Documents, revisions, keys.
+//! Documents, revisions, and keys.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, Writing, code};
-use super::{Failure, Subject, Verdict, ensure, ensure_eq};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code};
+use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
 use crate::id::Revision;
 use crate::schema::Key;
-use crate::store::Stored;
+use crate::store::StoredDocument;
 use crate::testing::{join_all, yield_now};
 
-pub(super) async fn absent_documents_are_none(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn get_returns_none_for_absent_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&ITEMS, "b", json!({"n": 1})).await?;
     ensure_eq!(s.store.get(&[]).await?, Vec::new());
     let keys = ["a", "b", "c", "b"].map(|id| Key::new(&ITEMS, id));
@@ -22,21 +22,21 @@ pub(super) async fn absent_documents_are_none(subject: &Subject) -> Verdict {
 }
 
 pub(super) async fn a_commit_is_visible_to_the_next_get(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+    let s = ConformanceFixture::new(subject).await?;
     let document = json!({"name": "first", "n": 1});
     let batch = s.batch()?.insert(&ITEMS, "a", document.clone()).insert(&ITEMS, "b", json!({}));
     let (command, result) = (batch.command.clone(), batch.result.clone());
     let receipt = s.commit(batch).await?;
     ensure_eq!((receipt.result, receipt.replayed), (result, false));
     let revision = Revision::first(&command, ITEMS.name, "a");
-    let document = Arc::new(super::scene::object(document));
-    ensure_eq!(s.find(&ITEMS, "a").await?, Some(Stored { revision, version: 1, document }));
+    let document = Arc::new(super::fixture::into_document(document));
+    ensure_eq!(s.find(&ITEMS, "a").await?, Some(StoredDocument { revision, version: 1, document }));
     ensure_eq!(s.document(&ITEMS, "b").await?, json!({}));
     Ok(())
 }
 
-pub(super) async fn every_write_counts(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn every_write_increments_the_revision(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({"n": 1})).await?;
     ensure_eq!(first.writes(), 1);
     let second = s.put(&ITEMS, "a", json!({"n": 1})).await?;
@@ -46,8 +46,8 @@ pub(super) async fn every_write_counts(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn a_recreated_document_is_another(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_recreated_document_has_a_new_incarnation(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = s.put(&ITEMS, "a", json!({})).await?;
     s.delete(&ITEMS, "a").await?;
     ensure_eq!(s.find(&ITEMS, "a").await?, None);
@@ -60,7 +60,7 @@ pub(super) async fn a_recreated_document_is_another(subject: &Subject) -> Verdic
 }
 
 pub(super) async fn one_get_is_one_snapshot(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+    let s = ConformanceFixture::new(subject).await?;
     s.commit(s.batch()?.put(&ITEMS, "a", json!({"n": 0})).put(&ITEMS, "b", json!({"n": 0}))).await?;
     let (s, keys) = (&s, &["a", "b"].map(|id| Key::new(&ITEMS, id)));
     let writer = async move {
@@ -73,7 +73,7 @@ pub(super) async fn one_get_is_one_snapshot(subject: &Subject) -> Verdict {
     let reader = async move {
         for _ in 0..60 {
             let found = s.store.get(keys).await?;
-            let [Some(a), Some(b)] = found.as_slice() else { return Err(Failure::new("a document vanished")) };
+            let [Some(a), Some(b)] = found.as_slice() else { return Err(CaseFailure::new("a document vanished")) };
             ensure_eq!(a.document, b.document);
             yield_now().await;
         }
@@ -82,8 +82,8 @@ pub(super) async fn one_get_is_one_snapshot(subject: &Subject) -> Verdict {
     join_all(vec![Box::pin(writer), Box::pin(reader)]).await.into_iter().collect()
 }
 
-pub(super) async fn ids_are_exact(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn similar_ids_are_distinct(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let long = "x".repeat(200);
     let longer_twin = format!("{}y", "x".repeat(199));
     let ids = [
@@ -129,11 +129,11 @@ pub(super) async fn ids_are_exact(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn what_is_no_id_is_refused(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn invalid_ids_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     for id in ["", "a\0b", "a\nb", "\u{7f}", "\u{85}", &"x".repeat(201), &"é".repeat(101)] {
         let refused = s.commit(s.batch()?.put(&ITEMS, id, json!({}))).await;
-        ensure!(code(&refused) == "invalid", "writing under {id:?} came to {}", code(&refused));
+        ensure!(code(&refused) == "invalid", "writing under {id:?} returned {}", code(&refused));
     }
     Ok(())
 }

@@ -1,21 +1,25 @@
-//! The feed of changes.
+//! The change feed.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, LEASES, Scene, Writing, batch, code};
-use super::{Failure, Subject, Verdict, ensure, ensure_eq};
-use crate::store::{ChangeEvent, Error, Position};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES, batch, code};
+use super::{CaseFailure, Subject, Verdict, ensure, ensure_eq};
+use crate::store::{ChangeEvent, Position, StoreError};
 use crate::testing::{join_all, yield_now};
 use crate::time::{Millis, Timestamp};
 
 const NO_WAIT: Millis = Millis(0);
 
-/// A scene and the position before anything happens in it; none where the store has no feed and says so.
-async fn begun(subject: &Subject) -> Result<Option<(Scene, Position)>, Failure> {
-    let s = Scene::of(subject).await?;
+/// A fixture and the position before its first change; `None` if the store has no feed and returns the typed error.
+async fn feed_start(subject: &Subject) -> Result<Option<(ConformanceFixture, Position)>, CaseFailure> {
+    let s = ConformanceFixture::new(subject).await?;
     let changes = s.store.changes(None, 10, NO_WAIT).await;
     if !s.store.capabilities().change_feed {
-        ensure!(matches!(changes, Err(Error::Unsupported { .. })), "no feed, but changes came to {}", code(&changes));
+        ensure!(
+            matches!(changes, Err(StoreError::Unsupported { .. })),
+            "without a change feed, changes returned {}",
+            code(&changes)
+        );
         return Ok(None);
     }
     let changes = changes?;
@@ -23,7 +27,7 @@ async fn begun(subject: &Subject) -> Result<Option<(Scene, Position)>, Failure> 
     Ok(Some((s, changes.next)))
 }
 
-async fn told(s: &Scene, event: &ChangeEvent) -> Result<String, Failure> {
+async fn describe_event(s: &ConformanceFixture, event: &ChangeEvent) -> Result<String, CaseFailure> {
     let now = s.store.get(std::slice::from_ref(&event.key)).await?.into_iter().next().flatten();
     let now = now.map(|stored| stored.revision);
     let what = match &event.revision {
@@ -35,7 +39,7 @@ async fn told(s: &Scene, event: &ChangeEvent) -> Result<String, Failure> {
 }
 
 pub(super) async fn changes_come_in_order(subject: &Subject) -> Verdict {
-    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+    let Some((s, start)) = feed_start(subject).await? else { return Ok(()) };
     let first = s.commit(batch("1")?.insert(&ITEMS, "a", json!({})).insert(&ITEMS, "b", json!({}))).await?;
     s.commit(batch("2")?.put(&ITEMS, "a", json!({"n": 1}))).await?;
     s.commit(batch("3")?).await?;
@@ -43,9 +47,9 @@ pub(super) async fn changes_come_in_order(subject: &Subject) -> Verdict {
     let changes = s.store.changes(Some(start), 100, NO_WAIT).await?;
     let mut found = Vec::new();
     for event in &changes.events {
-        found.push(told(&s, event).await?);
+        found.push(describe_event(&s, event).await?);
     }
-    // Writes of one batch may come in any order among themselves; the ledger's own rows are not told.
+    // Writes of one batch may come in any order among themselves. The feed does not contain rows of the ledger.
     if let Some(pair) = found.get_mut(..2) {
         pair.sort();
     }
@@ -57,8 +61,8 @@ pub(super) async fn changes_come_in_order(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn a_position_resumes(subject: &Subject) -> Verdict {
-    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+pub(super) async fn reading_from_a_position_misses_no_change(subject: &Subject) -> Verdict {
+    let Some((s, start)) = feed_start(subject).await? else { return Ok(()) };
     let mut expected = Vec::new();
     for i in 0..5 {
         let ids: Vec<String> = (0..3).map(|k| format!("{i}-{k}")).collect();
@@ -77,7 +81,7 @@ pub(super) async fn a_position_resumes(subject: &Subject) -> Verdict {
             }
             found.extend(changes.events.iter().map(|event| event.key.id.to_string()));
         }
-        // At least once: a change may be told again, but none is left out.
+        // Delivery is at least once: a change may be repeated, but none is missing.
         found.sort();
         found.dedup();
         ensure_eq!((limit, &found), (limit, &expected));
@@ -85,8 +89,8 @@ pub(super) async fn a_position_resumes(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn now_is_the_default_beginning(subject: &Subject) -> Verdict {
-    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+pub(super) async fn without_a_position_the_feed_starts_now(subject: &Subject) -> Verdict {
+    let Some((s, _)) = feed_start(subject).await? else { return Ok(()) };
     s.put(&ITEMS, "before", json!({})).await?;
     let now = s.store.changes(None, 10, NO_WAIT).await?;
     ensure_eq!(now.events, Vec::new());
@@ -96,8 +100,8 @@ pub(super) async fn now_is_the_default_beginning(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn waiting_ends(subject: &Subject) -> Verdict {
-    let Some((s, start)) = begun(subject).await? else { return Ok(()) };
+pub(super) async fn waiting_for_changes_ends_on_a_change_or_timeout(subject: &Subject) -> Verdict {
+    let Some((s, start)) = feed_start(subject).await? else { return Ok(()) };
     ensure_eq!(s.store.changes(Some(start.clone()), 10, Millis(30)).await?.events, Vec::new());
     let s = &s;
     let waiter = async move {
@@ -114,8 +118,8 @@ pub(super) async fn waiting_ends(subject: &Subject) -> Verdict {
     join_all(vec![Box::pin(waiter), Box::pin(writer)]).await.into_iter().collect()
 }
 
-pub(super) async fn junk_positions_are_invalid(subject: &Subject) -> Verdict {
-    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+pub(super) async fn malformed_positions_are_invalid(subject: &Subject) -> Verdict {
+    let Some((s, _)) = feed_start(subject).await? else { return Ok(()) };
     s.put(&ITEMS, "a", json!({})).await?;
     for junk in ["no position of this store", "", "💥"] {
         let refused = s.store.changes(Some(Position(junk.to_owned())), 10, NO_WAIT).await;
@@ -124,8 +128,8 @@ pub(super) async fn junk_positions_are_invalid(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn what_was_swept_is_told(subject: &Subject) -> Verdict {
-    let Some((s, _)) = begun(subject).await? else { return Ok(()) };
+pub(super) async fn swept_documents_appear_as_deletions(subject: &Subject) -> Verdict {
+    let Some((s, _)) = feed_start(subject).await? else { return Ok(()) };
     let lease = s.batch()?.put(&LEASES, "a", json!({"at": 0}));
     s.commit(lease.clone()).await?;
     let start = s.store.changes(None, 10, NO_WAIT).await?.next;

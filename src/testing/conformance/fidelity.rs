@@ -1,26 +1,26 @@
-//! Values come back as they went in.
+//! Values are read back as they were written.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, object};
+use super::fixture::{ConformanceFixture, ITEMS, into_document};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::testing::SimIds;
 use crate::value::{Document, Json};
 
-/// `1` and `1.0` are one number in a page's database, and zero has no sign.
-fn alike(a: &Json, b: &Json) -> bool {
+/// Compares JSON where `1` and `1.0` are one number, as in IndexedDB, and zero has no sign.
+fn json_equal(a: &Json, b: &Json) -> bool {
     match (a, b) {
-        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b)),
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| json_equal(a, b)),
         (Json::Object(a), Json::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| alike(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| json_equal(a, b)))
         }
         (Json::Number(a), Json::Number(b)) => a.as_f64() == b.as_f64(),
         _ => a == b,
     }
 }
 
-pub(super) async fn values_come_back_as_they_went(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn values_round_trip_unchanged(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let deep = (0..60).fold(json!("core"), |inner, i| if i % 2 == 0 { json!([inner]) } else { json!({"k": inner}) });
     let numbers = json!({
         "zero": 0, "minus zero": -0.0, "one": 1, "one and a half": 1.5, "tenth": 0.1, "third": 0.333_333_333_333_333_3,
@@ -40,29 +40,29 @@ pub(super) async fn values_come_back_as_they_went(subject: &Subject) -> Verdict 
         "null": null, "true": true, "false": false, "empty list": [], "empty object": {},
         "lists": [[], [[]], [null], [1, "1", true, {}]], "deep": deep,
     });
-    let values = Json::Object([numbers, texts, keys, kinds].into_iter().flat_map(object).collect());
+    let values = Json::Object([numbers, texts, keys, kinds].into_iter().flat_map(into_document).collect());
     s.put(&ITEMS, "inside", json!({"any": values.clone()})).await?;
     let found = s.document(&ITEMS, "inside").await?;
-    for (name, value) in &object(values.clone()) {
+    for (name, value) in &into_document(values.clone()) {
         let back = found["any"].get(name).unwrap_or(&Json::Null);
-        ensure!(alike(back, value), "`{name}` went in as {value} and came back as {back}");
+        ensure!(json_equal(back, value), "`{name}` was written as {value} and read as {back}");
     }
-    ensure!(alike(&found["any"], &values), "something came back that never went in");
-    // What came back may go in again: a large float is no integer now.
+    ensure!(json_equal(&found["any"], &values), "a value was read that was never written");
+    // A value that was read can be written again: a large float is not an integer now.
     s.put(&ITEMS, "again", found).await?;
 
-    // The same as fields of the document, where their names may stand at the top; what is `id` is a field like any other.
-    let mut fields = object(values);
+    // The same values as fields of the document, if their names are allowed at the top level. `id` is a field like any other.
+    let mut fields = into_document(values);
     fields.retain(|name, _| !name.is_empty() && !name.starts_with('$') && !name.contains('.'));
-    fields.extend(object(json!({"id": "mine", "key": "k", "value": "v", "_ids": "i", "rev": 1, "doc": {}})));
+    fields.extend(into_document(json!({"id": "mine", "key": "k", "value": "v", "_ids": "i", "rev": 1, "doc": {}})));
     s.put(&ITEMS, "on top", fields.clone().into()).await?;
     let found = s.document(&ITEMS, "on top").await?;
-    ensure!(alike(&found, &Json::Object(fields)), "fields changed: {found}");
+    ensure!(json_equal(&found, &Json::Object(fields)), "fields changed: {found}");
     Ok(())
 }
 
-pub(super) async fn differences_come_back_as_they_went(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn differences_round_trip_unchanged(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let long: Vec<Json> = (0..20).map(|i| json!({"i": i})).collect();
     let mut state = json!({"any": {"long": long, "gone": 1, "a.b": {"$c": 1}, "": 0}, "n": 1, "name": "x"});
     s.put(&ITEMS, "a", state.clone()).await?;
@@ -81,20 +81,22 @@ pub(super) async fn differences_come_back_as_they_went(subject: &Subject) -> Ver
         step(&mut state);
         s.change(&ITEMS, "a", state.clone()).await?;
         let found = s.document(&ITEMS, "a").await?;
-        ensure!(alike(&found, &state), "after step {i} the document is {found}, not {state}");
+        ensure!(json_equal(&found, &state), "after step {i} the document is {found}, not {state}");
     }
     ensure_eq!(s.revision(&ITEMS, "a").await?.writes(), 10);
     Ok(())
 }
 
-pub(super) async fn random_documents_come_back(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn random_documents_round_trip_unchanged(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let random = SimIds::new(7);
     let mut state = Document::new();
     s.put(&ITEMS, "a", json!({})).await?;
     for round in 0..40 {
-        let after = object(json!({"any": value(&random, 4), "meta": {"k": value(&random, 2), "l": value(&random, 1)}}));
-        // Half of the rounds keep a part of what was there, so that differences reach inside.
+        let after = into_document(
+            json!({"any": random_value(&random, 4), "meta": {"k": random_value(&random, 2), "l": random_value(&random, 1)}}),
+        );
+        // Half of the rounds keep part of the previous document, so that differences are nested.
         let after = if round % 2 == 0 || state.is_empty() {
             after
         } else {
@@ -104,13 +106,13 @@ pub(super) async fn random_documents_come_back(subject: &Subject) -> Verdict {
         };
         s.change(&ITEMS, "a", after.clone().into()).await?;
         let found = s.document(&ITEMS, "a").await?;
-        ensure!(alike(&found, &Json::Object(after.clone())), "round {round}: {found} is not {after:?}");
+        ensure!(json_equal(&found, &Json::Object(after.clone())), "round {round}: {found} is not {after:?}");
         state = after;
     }
     Ok(())
 }
 
-fn value(random: &SimIds, depth: usize) -> Json {
+fn random_value(random: &SimIds, depth: usize) -> Json {
     const TEXTS: [&str; 8] = ["", "a", "$a", "a.b", "\u{0}", "é", "🦀", "0"];
     let text = || TEXTS[random.below(TEXTS.len())];
     match random.below(if depth == 0 { 5 } else { 8 }) {
@@ -119,10 +121,10 @@ fn value(random: &SimIds, depth: usize) -> Json {
         2 => (random.below(1_000) as i64 - 500).into(),
         3 => ((random.below(1_000_000) as f64 - 500_000.0) / 1024.0).into(),
         4 => text().into(),
-        5 => (0..random.below(6)).map(|_| value(random, depth - 1)).collect(),
-        // A key with NUL is beyond what every backend can hold; texts carry it.
+        5 => (0..random.below(6)).map(|_| random_value(random, depth - 1)).collect(),
+        // Not every backend can store a key with NUL. Texts cover NUL.
         _ => Json::Object(
-            (0..random.below(4)).map(|_| (text().replace('\0', "nul"), value(random, depth - 1))).collect(),
+            (0..random.below(4)).map(|_| (text().replace('\0', "nul"), random_value(random, depth - 1))).collect(),
         ),
     }
 }

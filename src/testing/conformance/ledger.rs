@@ -1,8 +1,8 @@
-//! The ledger: a command is decided once.
+//! The command ledger: a command is committed once.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, Writing, batch, code, command_id};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, batch, code, command_id};
 use super::{Subject, Verdict, ensure_eq};
 use crate::limits::LEDGER_RESULT_BYTES;
 use crate::schema::{Key, Query};
@@ -11,12 +11,12 @@ use crate::testing::join_all;
 use crate::time::Millis;
 use crate::value::Json;
 
-pub(super) async fn a_repeat_gets_the_first_result(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_repeated_command_returns_its_first_result(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = batch("c")?.put(&ITEMS, "a", json!({"n": 1}));
     let receipt = s.commit(first.clone()).await?;
     let revision = s.revision(&ITEMS, "a").await?;
-    // A command that is decided again may come to other writes; what counts is what came first.
+    // Deciding a command a second time may lead to other writes. The first commit counts.
     let again = Batch { result: json!("second"), ..first.put(&ITEMS, "b", json!({})) };
     let repeat = s.commit(again).await?;
     ensure_eq!((&repeat.result, repeat.replayed), (&receipt.result, true));
@@ -25,18 +25,18 @@ pub(super) async fn a_repeat_gets_the_first_result(subject: &Subject) -> Verdict
     Ok(())
 }
 
-pub(super) async fn the_ledger_is_asked_first(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn the_ledger_is_checked_before_expectations(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = batch("c")?.insert(&ITEMS, "a", json!({}));
     s.commit(first.clone()).await?;
-    // The expectation of the first time cannot hold any more, nor does this document fit its declaration.
+    // The expectation of the first commit no longer holds, and this document violates its declaration.
     ensure_eq!(s.commit(first.clone()).await?.replayed, true);
     ensure_eq!(s.commit(first.put(&ITEMS, "b", json!({"n": "x"}))).await?.replayed, true);
     Ok(())
 }
 
-pub(super) async fn an_id_is_one_command(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_command_id_is_refused_for_another_command(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.commit(batch("c")?.put(&ITEMS, "a", json!({"n": 1}))).await?;
     let other = Batch { fingerprint: "another".to_owned(), ..batch("c")? }.insert(&ITEMS, "a", json!({"n": 2}));
     ensure_eq!(code(&s.commit(other).await), "command_id_reused");
@@ -46,8 +46,8 @@ pub(super) async fn an_id_is_one_command(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn outcomes_are_known(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn outcome_returns_committed_commands_only(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let command = command_id("c")?;
     ensure_eq!(s.store.outcome(&command).await?, Outcome::Absent);
     let result = json!({"ids": ["a", "b"], "status": "running"});
@@ -62,16 +62,16 @@ pub(super) async fn outcomes_are_known(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn a_command_without_writes_is_remembered(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_command_without_writes_is_in_the_ledger(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let empty = Batch { result: Json::Null, ..batch("c")? };
     ensure_eq!(s.commit(empty.clone()).await?.replayed, false);
     ensure_eq!(s.commit(empty).await?.replayed, true);
     Ok(())
 }
 
-pub(super) async fn the_ledger_is_a_collection(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn ledger_rows_are_queried_and_expire_as_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let first = batch("c")?.put(&ITEMS, "a", json!({}));
     s.commit(first.clone()).await?;
     let at = first.at;
@@ -81,7 +81,7 @@ pub(super) async fn the_ledger_is_a_collection(subject: &Subject) -> Verdict {
     let expires = at + Millis::days(7);
     ensure_eq!(s.store.sweep(COMMANDS.name, expires - Millis(1), 10).await?, 0);
     if s.store.capabilities().native_ttl {
-        // It lives by the clock of the backend, which nobody sets here.
+        // The backend expires rows by its own clock, which the test cannot set.
         return Ok(());
     }
     ensure_eq!(s.store.sweep(COMMANDS.name, expires, 10).await?, 1);
@@ -91,8 +91,8 @@ pub(super) async fn the_ledger_is_a_collection(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn results_are_small(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn results_over_four_kib_are_refused(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let of = |bytes: usize| Json::from("x".repeat(bytes));
     let large = Batch { result: json!([of(LEDGER_RESULT_BYTES)]), ..batch("large")? };
     ensure_eq!(code(&s.commit(large).await), "invalid");
@@ -102,8 +102,8 @@ pub(super) async fn results_are_small(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn one_of_many_repeats_writes(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn concurrent_repeats_of_a_command_commit_once(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let same = batch("c")?.put(&ITEMS, "a", json!({}));
     let answers = join_all((0..8).map(|_| s.store.commit(same.clone())).collect()).await;
     let mut first = 0;

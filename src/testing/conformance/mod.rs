@@ -1,12 +1,12 @@
-//! The contract of a store as a list of cases that any store can run: the one list in [`CASES`], a test for each by
-//! [`conformance!`](crate::conformance).
+//! The contract of a store as a list of cases that any store can run. [`CASES`] is the list, and [`conformance!`](crate::conformance) makes a test of
+//! each case.
 //!
 //! ```
 //! use runstate::store::Memory;
 //! use runstate::testing::conformance::Subject;
 //!
 //! async fn fresh() -> Subject {
-//!     Subject::of(Memory::new())
+//!     Subject::new(Memory::new())
 //! }
 //!
 //! // In a file under `tests/` this one line makes every case a `#[test]`.
@@ -19,11 +19,11 @@ mod commits;
 mod documents;
 mod feed;
 mod fidelity;
+mod fixture;
 mod ledger;
-mod life;
+mod lifecycle;
 mod queries;
 mod retention;
-mod scene;
 mod unique;
 
 use std::fmt;
@@ -31,46 +31,46 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::marker::{BoxFuture, MaybeSync};
-use crate::store::{Error, Store};
+use crate::store::{Store, StoreError};
 
-/// One thing that a store promises, and how it is tried.
-pub struct Case {
+/// One rule of a store's contract, with its test.
+pub struct ConformanceCase {
     /// Its name, unique in the list.
     pub name: &'static str,
-    /// The line of the contract that it holds a store to.
-    pub holds: &'static str,
-    /// Tries it on a store that has nothing in it.
+    /// The rule of the contract that the case checks.
+    pub rule: &'static str,
+    /// Runs the case on an empty store.
     pub run: for<'a> fn(&'a Subject) -> BoxFuture<'a, Verdict>,
 }
 
-/// The store that is tried.
+/// The store under test.
 pub struct Subject {
     store: Arc<dyn Store>,
-    again: Option<Box<dyn OpenAgain>>,
+    reopener: Option<Box<dyn Reopener>>,
 }
 
-/// Opens the storage of a subject once more, as another process or tab would. What the storage needs to live as long as the
-/// subject (a temporary folder) it holds.
-pub trait OpenAgain: MaybeSync {
+/// Opens the storage of a subject again, as another process or tab would. It holds what the storage needs while the subject exists, for example a
+/// temporary folder.
+pub trait Reopener: MaybeSync {
     /// Another store on the same storage.
-    fn open_again(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Error>>;
+    fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>>;
 }
 
-impl<F: Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, Error>> + MaybeSync> OpenAgain for F {
-    fn open_again(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, Error>> {
+impl<F: Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + MaybeSync> Reopener for F {
+    fn reopen(&self) -> BoxFuture<'_, Result<Arc<dyn Store>, StoreError>> {
         self()
     }
 }
 
 impl Subject {
-    /// A store whose contents end with it.
-    pub fn of(store: impl Store + 'static) -> Self {
-        Self { store: Arc::new(store), again: None }
+    /// A store whose contents are lost when it is closed.
+    pub fn new(store: impl Store + 'static) -> Self {
+        Self { store: Arc::new(store), reopener: None }
     }
 
-    /// A store whose contents outlive it: `again` opens them once more.
-    pub fn durable(store: impl Store + 'static, again: impl OpenAgain + 'static) -> Self {
-        Self { store: Arc::new(store), again: Some(Box::new(again)) }
+    /// A store whose contents are durable. `reopener` opens them again.
+    pub fn durable(store: impl Store + 'static, reopener: impl Reopener + 'static) -> Self {
+        Self { store: Arc::new(store), reopener: Some(Box::new(reopener)) }
     }
 
     /// The store.
@@ -78,69 +78,69 @@ impl Subject {
         self.store.clone()
     }
 
-    /// Another store on the same storage; `None`: the contents end with the store.
-    pub async fn open_again(&self) -> Result<Option<Arc<dyn Store>>, Failure> {
-        match &self.again {
-            Some(again) => Ok(Some(again.open_again().await?)),
+    /// Another store on the same storage; `None`: the contents are lost with the store.
+    pub async fn reopen(&self) -> Result<Option<Arc<dyn Store>>, CaseFailure> {
+        match &self.reopener {
+            Some(again) => Ok(Some(again.reopen().await?)),
             None => Ok(None),
         }
     }
 }
 
-/// What trying a case came to.
-pub type Verdict = Result<(), Failure>;
+/// The result of a case.
+pub type Verdict = Result<(), CaseFailure>;
 
-/// How a store failed a case.
+/// Why a store failed a case.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct CaseFailure {
     what: String,
     at: &'static Location<'static>,
 }
 
-impl Failure {
-    /// A failure seen at the caller's line.
+impl CaseFailure {
+    /// A failure at the caller's line.
     #[track_caller]
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), at: Location::caller() }
     }
 }
 
-impl From<Error> for Failure {
+impl From<StoreError> for CaseFailure {
     #[track_caller]
-    fn from(error: Error) -> Self {
-        Self { what: format!("a call that had to succeed failed ({}): {error}", error.code()), at: Location::caller() }
+    fn from(error: StoreError) -> Self {
+        Self { what: format!("a call that must succeed failed ({}): {error}", error.code()), at: Location::caller() }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CaseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (at {})", self.what, self.at)
     }
 }
 
-/// As [`fmt::Display`]: test frameworks print failures so.
-impl fmt::Debug for Failure {
+/// As [`fmt::Display`], because test frameworks print failures with `Debug`.
+impl fmt::Debug for CaseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CaseFailure {}
 
 /// Runs the case of that name on `subject`.
 pub async fn run(name: &str, subject: Subject) -> Verdict {
     let Some(case) = CASES.iter().find(|case| case.name == name) else {
-        return Err(Failure::new(format!("there is no case `{name}`")));
+        return Err(CaseFailure::new(format!("`{name}` is not a conformance case")));
     };
     (case.run)(&subject)
         .await
-        .map_err(|failure| Failure { what: format!("{}: {}", case.holds, failure.what), ..failure })
+        .map_err(|failure| CaseFailure { what: format!("{}: {}", case.rule, failure.what), ..failure })
 }
 
 macro_rules! ensure {
     ($condition:expr, $($what:tt)+) => {
         if !$condition {
-            return Err($crate::testing::conformance::Failure::new(format!($($what)+)));
+            return Err($crate::testing::conformance::CaseFailure::new(format!($($what)+)));
         }
     };
 }
@@ -151,7 +151,7 @@ macro_rules! ensure_eq {
             (found, expected) => {
                 if found != expected {
                     let what = format!("{} is\n   found {found:?}\nexpected {expected:?}", stringify!($found));
-                    return Err($crate::testing::conformance::Failure::new(what));
+                    return Err($crate::testing::conformance::CaseFailure::new(what));
                 }
             }
         }
@@ -161,96 +161,96 @@ macro_rules! ensure_eq {
 use {ensure, ensure_eq};
 
 macro_rules! list_cases {
-    ({} $($module:ident::$name:ident $holds:literal;)+) => {
+    ({} $($module:ident::$name:ident $rule:literal;)+) => {
         /// All cases.
-        pub const CASES: &[Case] = &[$(
-            Case { name: stringify!($name), holds: $holds, run: |subject| Box::pin($module::$name(subject)) }
+        pub const CASES: &[ConformanceCase] = &[$(
+            ConformanceCase { name: stringify!($name), rule: $rule, run: |subject| Box::pin($module::$name(subject)) }
         ),+];
     };
 }
 
-/// The list itself; hands it to the macro named first.
+/// The list of cases, passed to the macro that is named first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_cases {
     ([$($then:tt)+] $args:tt) => {
         $($then)+! { $args
-            documents::absent_documents_are_none "get answers for every key in order, None where nothing stands";
+            documents::get_returns_none_for_absent_documents "get returns a result for every key in order, None for an absent document";
             documents::a_commit_is_visible_to_the_next_get "after Ok every write is visible to the next get";
-            documents::every_write_counts "a revision counts the writes of its incarnation";
-            documents::a_recreated_document_is_another "delete and insert make another incarnation";
-            documents::one_get_is_one_snapshot "one get shows one moment";
-            documents::ids_are_exact "ids that look alike are different ids";
-            documents::what_is_no_id_is_refused "an id has 1 to 200 bytes and no control characters";
+            documents::every_write_increments_the_revision "a revision counts the writes of its incarnation";
+            documents::a_recreated_document_has_a_new_incarnation "delete and insert make another incarnation";
+            documents::one_get_is_one_snapshot "one get reads one snapshot";
+            documents::similar_ids_are_distinct "ids that look alike are different ids";
+            documents::invalid_ids_are_refused "an id has 1 to 200 bytes and no control characters";
 
-            commits::absent_means_nothing_is_there "Expect::Absent over a document is a conflict";
-            commits::a_revision_is_expected_exactly "Expect::Revision holds for that revision only";
-            commits::any_takes_what_is_there "Expect::Any takes whatever is there";
-            commits::a_check_holds_or_conflicts "a check holds at its revision only, and never on what is missing";
-            commits::all_or_nothing "a batch that fails writes nothing, and its command may be decided again";
-            commits::a_batch_may_not_contradict_itself "two writes to one key, or a check on a written one, are invalid";
+            commits::expect_absent_conflicts_with_an_existing_document "Expectation::Absent over a document is a conflict";
+            commits::expect_revision_conflicts_with_any_other_revision "Expectation::Revision holds for that revision only";
+            commits::expect_any_accepts_present_and_absent_documents "Expectation::Any accepts present and absent documents";
+            commits::a_check_conflicts_unless_its_revision_is_current "a check holds at its revision only, and never on an absent document";
+            commits::a_failed_batch_writes_nothing "a batch that fails writes nothing, and its command may be decided again";
+            commits::a_batch_that_contradicts_itself_is_invalid "two writes to one key, or a check on a written one, are invalid";
             commits::only_declared_collections_are_written "undeclared collections and the ledger are not written by batches";
-            commits::what_is_inserted_only_never_changes "documents of insert-only collections are inserted, expecting absence, and deleted";
-            commits::declarations_are_kept "a document that breaks its declaration is invalid, however it is written";
-            commits::what_some_store_cannot_hold_is_refused "names, integers, NUL in keys and depth are bounded the same on every store";
-            commits::an_operation_fits_its_expectation "a change needs an expected revision, and what is absent cannot be deleted";
-            commits::a_change_rests_on_its_revision "a change is made on the revision it was taken from, or is a conflict";
-            commits::a_difference_leads_to_its_document "a difference that contradicts the document given with it is invalid";
+            commits::insert_only_documents_never_change "documents of insert-only collections are inserted, expecting absence, and deleted";
+            commits::documents_that_break_their_declaration_are_invalid "a document that breaks its declaration is invalid, however it is written";
+            commits::values_outside_the_common_limits_are_refused "names, integers, NUL in keys and depth are bounded the same on every store";
+            commits::operations_that_contradict_their_expectation_are_invalid "a change needs an expected revision; a delete cannot expect absence";
+            commits::a_change_conflicts_unless_its_revision_is_current "a change applies to the revision that it was made from, or is a conflict";
+            commits::a_difference_that_contradicts_its_document_is_invalid "a difference that contradicts the document given with it is invalid";
 
-            ledger::a_repeat_gets_the_first_result "a repeated command writes nothing and gets the first result";
-            ledger::the_ledger_is_asked_first "the ledger is asked before any expectation";
-            ledger::an_id_is_one_command "another command under a used id is refused";
-            ledger::outcomes_are_known "outcome tells what was committed, and Absent of all else";
-            ledger::a_command_without_writes_is_remembered "a batch without writes has its row in the ledger too";
-            ledger::the_ledger_is_a_collection "rows of the ledger are found and expire as documents do";
-            ledger::results_are_small "a result of more than 4 KiB is refused";
-            ledger::one_of_many_repeats_writes "of one command sent many times at once one is committed";
+            ledger::a_repeated_command_returns_its_first_result "a repeated command writes nothing and gets the first result";
+            ledger::the_ledger_is_checked_before_expectations "the ledger is checked before any expectation";
+            ledger::a_command_id_is_refused_for_another_command "an id that another command has used is refused";
+            ledger::outcome_returns_committed_commands_only "outcome returns committed commands, and Absent for all others";
+            ledger::a_command_without_writes_is_in_the_ledger "a batch without writes also has a row in the ledger";
+            ledger::ledger_rows_are_queried_and_expire_as_documents "rows of the ledger are queried and expire like documents";
+            ledger::results_over_four_kib_are_refused "a result of more than 4 KiB is refused";
+            ledger::concurrent_repeats_of_a_command_commit_once "a command sent many times at once is committed once";
 
-            unique::an_entry_stands_once "a unique index refuses a second document with an entry, and names both";
-            unique::null_is_a_value "two documents without a field clash in a unique index";
-            unique::a_partial_index_leaves_out "a partial unique index judges only what it holds";
-            unique::a_batch_is_judged_after_the_whole "documents may swap unique values, or hand them on, in one batch";
-            unique::of_many_claims_one_wins "of many claims at once to one unique entry one is committed";
+            unique::a_unique_index_refuses_a_second_entry "a unique index refuses a second document with an entry; the error names both";
+            unique::missing_fields_clash_in_a_unique_index "two documents without a field clash in a unique index";
+            unique::a_partial_unique_index_ignores_excluded_documents "a partial unique index ignores documents outside its predicate";
+            unique::uniqueness_is_checked_after_the_whole_batch "documents may exchange or pass on unique values in one batch";
+            unique::of_concurrent_inserts_of_an_entry_one_commits "of many concurrent inserts of one unique entry, one commits";
 
-            bounds::documents_are_bounded "a document of more than the largest size is refused, a smaller one is not";
-            bounds::batches_are_bounded_in_writes "a batch of more writes than the capability is refused";
-            bounds::batches_are_bounded_in_bytes "a batch of more bytes than the capability is refused";
+            bounds::documents_over_the_size_limit_are_refused "a document above the size limit is refused, one at the limit is not";
+            bounds::batches_over_the_write_limit_are_refused "a batch with more writes than the limit is refused";
+            bounds::batches_over_the_byte_limit_are_refused "a batch with more bytes than the limit is refused";
 
-            fidelity::values_come_back_as_they_went "every kind of JSON, odd keys and odd texts come back unchanged";
-            fidelity::differences_come_back_as_they_went "fields, nested keys and list elements are set and unset in place";
-            fidelity::random_documents_come_back "whatever is written and changed is read back";
+            fidelity::values_round_trip_unchanged "every kind of JSON, unusual keys and unusual texts are read back unchanged";
+            fidelity::differences_round_trip_unchanged "fields, nested keys and list elements are set and unset in place";
+            fidelity::random_documents_round_trip_unchanged "random documents and changes are read back unchanged";
 
-            queries::filters_mean_what_they_say "every filter finds what the reference says";
-            queries::kinds_sort_in_one_order "null, booleans, numbers, texts, lists, objects; the id decides last";
-            queries::orders_of_several_fields "several fields and directions, with and without an index";
-            queries::pages_hold_everything_once "limit and cursor walk through all rows once";
-            queries::a_cursor_survives_writes "a cursor goes on behind its row, whatever was written in between";
-            queries::a_projection_keeps_what_is_asked "a projection shows the fields asked for";
-            queries::questions_without_meaning_are_refused "an undeclared collection or a foreign cursor is invalid";
-            queries::words_are_found "text search finds whole words in any case";
+            queries::filters_match_the_reference_results "every filter finds the same documents as the reference";
+            queries::value_kinds_have_one_sort_order "null, booleans, numbers, texts, lists, objects; the id decides last";
+            queries::several_fields_sort_in_both_directions "several fields and directions, with and without an index";
+            queries::pages_return_every_row_once "limit and cursor return every row once";
+            queries::a_cursor_survives_writes "a cursor continues after its row, also after writes";
+            queries::a_projection_returns_the_requested_fields "a projection returns the requested fields";
+            queries::invalid_queries_are_refused "an undeclared collection or a cursor of another query is invalid";
+            queries::text_search_finds_whole_words "text search finds whole words in any case";
 
-            aggregates::numbers_over_everything "count, sum, avg, min, max, percentile and count_if, also over nothing";
-            aggregates::numbers_over_groups "groups and time buckets, in the order of their values";
+            aggregates::aggregates_are_computed_over_all_documents "count, sum, avg, min, max, percentile and count_if, also over no documents";
+            aggregates::aggregates_are_computed_by_group "groups and time buckets, in the order of their values";
             aggregates::decimals_are_exact "decimals are summed and compared exactly";
 
-            retention::a_sweep_takes_exactly_what_is_expired "sweep deletes what is expired at that moment and nothing else";
-            retention::a_sweep_is_bounded "sweep deletes up to its limit and tells how many";
-            retention::what_was_refreshed_stays "a deadline moves with its field";
+            retention::a_sweep_deletes_exactly_the_expired_documents "sweep deletes the documents that are expired at its time, and no others";
+            retention::a_sweep_deletes_at_most_its_limit "sweep deletes at most its limit, and returns the number";
+            retention::a_refreshed_deadline_prevents_expiry "a write to the field moves the deadline";
 
-            feed::changes_come_in_order "changes tell command, key and revision in the order of commits";
-            feed::a_position_resumes "no change after a position is left out, however small the pages";
-            feed::now_is_the_default_beginning "without a position only what comes is told";
-            feed::waiting_ends "waiting ends with a change or when its time is up";
-            feed::junk_positions_are_invalid "a text that is not a position is invalid";
-            feed::what_was_swept_is_told "deletions by sweep are changes too, repeats of commands are not";
+            feed::changes_come_in_order "changes have command, key and revision, in commit order";
+            feed::reading_from_a_position_misses_no_change "no change after a position is missing, for any page size";
+            feed::without_a_position_the_feed_starts_now "without a position only later changes are returned";
+            feed::waiting_for_changes_ends_on_a_change_or_timeout "waiting ends with a change or at the timeout";
+            feed::malformed_positions_are_invalid "a text that is not a position is invalid";
+            feed::swept_documents_appear_as_deletions "deletions by sweep are in the feed, repeated commands are not";
 
-            life::migrating_again_changes_nothing "migrate is idempotent and keeps documents";
-            life::a_newer_store_is_only_read "an older program reads a newer store and does not write it";
-            life::new_indexes_hold_for_old_documents "an index that is declared later knows what was there before";
-            life::a_closed_store_says_so "after close every call is Closed; closing again is fine";
-            life::what_was_acknowledged_is_there_again "documents, revisions and ledger survive closing and opening";
-            life::two_stores_on_one_storage_agree "two stores on one storage see and refuse each other's writes";
-            life::counting_at_once_counts_exactly "increments at once through expected revisions lose none";
+            lifecycle::migrating_again_changes_nothing "migrate is idempotent and keeps documents";
+            lifecycle::a_newer_store_is_read_only "an older program reads a newer store, and cannot write it";
+            lifecycle::a_new_index_covers_existing_documents "an index that is declared later covers existing documents";
+            lifecycle::a_closed_store_refuses_every_call "after close every call fails with Closed; closing again succeeds";
+            lifecycle::acknowledged_writes_survive_reopening "documents, revisions and ledger survive closing and opening";
+            lifecycle::two_stores_on_one_storage_agree "two stores on one storage see each other's writes and conflict with them";
+            lifecycle::concurrent_increments_are_not_lost "concurrent increments under expected revisions are not lost";
         }
     };
 }
@@ -259,10 +259,10 @@ __conformance_cases!([list_cases] {});
 
 /// Makes every case of [`testing::conformance`](crate::testing::conformance) a test.
 ///
-/// - `conformance!(fresh)`: a `#[test]` each; `fresh` is an `async fn() -> Subject` that makes an empty store.
-/// - `conformance!(fresh, block_on = path)`: the futures run in `path`, a function as
-///   [`block_on`](crate::testing::block_on) (a store that needs a runtime brings it so).
-/// - `conformance!(fresh, #[attribute])`: an `async fn` each under that attribute, `#[wasm_bindgen_test]` for instance.
+/// - `conformance!(fresh)`: one `#[test]` per case. `fresh` is an `async fn() -> Subject` that creates an empty store.
+/// - `conformance!(fresh, block_on = path)`: runs the futures in `path`, a function like [`block_on`](crate::testing::block_on), for a store that
+///   needs a runtime.
+/// - `conformance!(fresh, #[attribute])`: one `async fn` per case with that attribute, for example `#[wasm_bindgen_test]`.
 #[macro_export]
 macro_rules! conformance {
     ($fresh:expr $(,)?) => {
@@ -279,7 +279,7 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ({ $fresh:expr, #$attribute:tt } $($module:ident::$name:ident $holds:literal;)+) => {
+    ({ $fresh:expr, #$attribute:tt } $($module:ident::$name:ident $rule:literal;)+) => {
         $(
             #$attribute
             async fn $name() -> $crate::testing::conformance::Verdict {
@@ -287,7 +287,7 @@ macro_rules! __conformance_tests {
             }
         )+
     };
-    ({ $fresh:expr, $block_on:path } $($module:ident::$name:ident $holds:literal;)+) => {
+    ({ $fresh:expr, $block_on:path } $($module:ident::$name:ident $rule:literal;)+) => {
         $(
             #[test]
             fn $name() -> $crate::testing::conformance::Verdict {

@@ -1,24 +1,27 @@
-//! Filters, orders, pages.
+//! Filters, sort orders, and pages.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, Scene, Writing, code};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, code};
 use super::{Subject, Verdict, ensure, ensure_eq};
 use crate::schema::Direction::{self, Ascending, Descending};
 use crate::schema::{Collection, Filter, Query};
 use crate::value::Json;
 
-async fn filled(subject: &Subject, documents: &[(&str, Json)]) -> Result<Scene, super::Failure> {
-    let s = Scene::of(subject).await?;
+async fn fixture_with_documents(
+    subject: &Subject,
+    documents: &[(&str, Json)],
+) -> Result<ConformanceFixture, super::CaseFailure> {
+    let s = ConformanceFixture::new(subject).await?;
     let batch = s.batch()?;
     let batch = documents.iter().fold(batch, |batch, (id, document)| batch.put(&ITEMS, id, document.clone()));
     s.commit(batch).await?;
     Ok(s)
 }
 
-pub(super) async fn filters_mean_what_they_say(subject: &Subject) -> Verdict {
+pub(super) async fn filters_match_the_reference_results(subject: &Subject) -> Verdict {
     use Filter::{All, And, Contains, Eq, Exists, Gt, Gte, In, Lt, Lte, Ne, Not, Or};
-    let s = filled(
+    let s = fixture_with_documents(
         subject,
         &[
             ("a", json!({"n": 1, "name": "x", "any": 1, "tags": ["red", 1], "cost": "1.50"})),
@@ -86,8 +89,8 @@ pub(super) async fn filters_mean_what_they_say(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn kinds_sort_in_one_order(subject: &Subject) -> Verdict {
-    let s = filled(
+pub(super) async fn value_kinds_have_one_sort_order(subject: &Subject) -> Verdict {
+    let s = fixture_with_documents(
         subject,
         &[
             ("k", json!({"any": {"a": 2}})),
@@ -107,20 +110,20 @@ pub(super) async fn kinds_sort_in_one_order(subject: &Subject) -> Verdict {
     .await?;
     let up = ["a1", "a2", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
     ensure_eq!(s.ids(&Query::of(&ITEMS).sort("any", Ascending)).await?, up);
-    // Of equals the lesser id comes first in this direction too.
+    // Equal values are in ascending order of id in this direction too.
     let down = ["k", "j", "i", "h", "g", "f", "e", "d", "c", "b", "a1", "a2"];
     ensure_eq!(s.ids(&Query::of(&ITEMS).sort("any", Descending)).await?, down);
     ensure_eq!(s.ids(&Query::of(&ITEMS).sort("undeclared", Descending)).await?, up);
     Ok(())
 }
 
-pub(super) async fn orders_of_several_fields(subject: &Subject) -> Verdict {
+pub(super) async fn several_fields_sort_in_both_directions(subject: &Subject) -> Verdict {
     let mut documents = Vec::new();
     for (i, id) in ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter().enumerate() {
         let (name, cost) = (["x", "y"][i % 2], ["9", "10", "9.0"][i % 3]);
         documents.push((id, json!({"name": name, "n": i / 3, "x": i % 3, "cost": cost})));
     }
-    let s = filled(subject, &documents).await?;
+    let s = fixture_with_documents(subject, &documents).await?;
     let table: [(&[(&str, Direction)], &str); 9] = [
         (&[("name", Ascending), ("n", Descending)], "geachdfb"),
         (&[("name", Descending), ("n", Ascending)], "bdfhaceg"),
@@ -142,11 +145,11 @@ pub(super) async fn orders_of_several_fields(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn pages_hold_everything_once(subject: &Subject) -> Verdict {
+pub(super) async fn pages_return_every_row_once(subject: &Subject) -> Verdict {
     let ids: Vec<String> = (0..25).map(|i| format!("{i:02}")).collect();
     let documents: Vec<(&str, Json)> =
         ids.iter().enumerate().map(|(i, id)| (id.as_str(), json!({"name": "x", "n": i / 4, "x": i % 3}))).collect();
-    let s = filled(subject, &documents).await?;
+    let s = fixture_with_documents(subject, &documents).await?;
     let questions = [
         Query::of(&ITEMS),
         Query::of(&ITEMS).sort("n", Descending),
@@ -163,15 +166,15 @@ pub(super) async fn pages_hold_everything_once(subject: &Subject) -> Verdict {
             let mut walked = Vec::new();
             loop {
                 let page = s.store.query(&query).await?;
-                ensure!(page.rows.len() <= limit as usize, "a page of {} rows, asked for {limit}", page.rows.len());
-                ensure!(page.cursor.is_none() || !page.rows.is_empty(), "an empty page with a cursor");
-                walked.extend(page.rows.iter().map(|row| row.id.to_string()));
-                query = query.after(page.cursor);
+                ensure!(page.items.len() <= limit as usize, "a page of {} rows, asked for {limit}", page.items.len());
+                ensure!(page.next.is_none() || !page.items.is_empty(), "an empty page with a cursor");
+                walked.extend(page.items.iter().map(|row| row.id.to_string()));
+                query = query.after(page.next);
                 if query.cursor.is_none() {
                     break;
                 }
             }
-            ensure!(walked == whole, "pages of {limit} of {question:?} walk {walked:?}, not {whole:?}");
+            ensure!(walked == whole, "pages of {limit} of {question:?} return {walked:?}, not {whole:?}");
         }
     }
     Ok(())
@@ -179,47 +182,47 @@ pub(super) async fn pages_hold_everything_once(subject: &Subject) -> Verdict {
 
 pub(super) async fn a_cursor_survives_writes(subject: &Subject) -> Verdict {
     let documents = ["a", "b", "c", "d", "e", "f"].map(|id| (id, json!({"name": "x", "n": 1})));
-    let s = filled(subject, &documents).await?;
+    let s = fixture_with_documents(subject, &documents).await?;
     let query = Query::of(&ITEMS).eq("name", "x").sort("n", Descending).limit(3);
     let first = s.store.query(&query).await?;
-    ensure_eq!(first.rows.iter().map(|row| &*row.id).collect::<String>(), "abc");
-    // The row on which the cursor stands goes, one before it comes, one behind it changes its place.
+    ensure_eq!(first.items.iter().map(|row| &*row.id).collect::<String>(), "abc");
+    // The row at the cursor is deleted, a row is inserted before it, and a row after it changes its position.
     let batch = s.batch()?.delete(&ITEMS, "c").put(&ITEMS, "aa", json!({"name": "x", "n": 1}));
     s.commit(batch.put(&ITEMS, "e", json!({"name": "x", "n": 2})).put(&ITEMS, "g", json!({"name": "x", "n": 0})))
         .await?;
-    let rest = s.ids(&query.clone().limit(10).after(first.cursor)).await?.concat();
+    let rest = s.ids(&query.clone().limit(10).after(first.next)).await?.concat();
     ensure_eq!(rest, "dfg");
     Ok(())
 }
 
-pub(super) async fn a_projection_keeps_what_is_asked(subject: &Subject) -> Verdict {
-    let s = filled(subject, &[("a", json!({"n": 1, "name": "x", "meta": {"k": 1, "l": 2}}))]).await?;
+pub(super) async fn a_projection_returns_the_requested_fields(subject: &Subject) -> Verdict {
+    let s = fixture_with_documents(subject, &[("a", json!({"n": 1, "name": "x", "meta": {"k": 1, "l": 2}}))]).await?;
     let mut query = Query::of(&ITEMS).eq("name", "x").sort("n", Ascending);
     query.projection = vec!["meta".to_owned(), "cost".to_owned()];
     let page = s.store.query(&query).await?;
-    let rows: Vec<Json> = page.rows.iter().map(|row| Json::Object((*row.stored.document).clone())).collect();
+    let rows: Vec<Json> = page.items.iter().map(|row| Json::Object((*row.stored.document).clone())).collect();
     ensure_eq!(rows, [json!({"meta": {"k": 1, "l": 2}})]);
-    let revisions: Vec<_> = page.rows.into_iter().map(|row| row.stored.revision).collect();
+    let revisions: Vec<_> = page.items.into_iter().map(|row| row.stored.revision).collect();
     ensure_eq!(revisions, [s.revision(&ITEMS, "a").await?]);
     Ok(())
 }
 
-pub(super) async fn questions_without_meaning_are_refused(subject: &Subject) -> Verdict {
+pub(super) async fn invalid_queries_are_refused(subject: &Subject) -> Verdict {
     const STRANGE: Collection = Collection::new("conform.strange", 1);
-    let s = filled(subject, &[("a", json!({"n": 1})), ("b", json!({"n": 2}))]).await?;
+    let s = fixture_with_documents(subject, &[("a", json!({"n": 1})), ("b", json!({"n": 2}))]).await?;
     ensure_eq!(code(&s.store.query(&Query::of(&STRANGE)).await), "invalid");
     for cursor in ["", "x", "💥"] {
         let query = Query::of(&ITEMS).sort("n", Ascending).after(Some(cursor.to_owned()));
         ensure_eq!((code(&s.store.query(&query).await), cursor), ("invalid", cursor));
     }
     let page = s.store.query(&Query::of(&ITEMS).limit(1)).await?;
-    let other = Query::of(&ITEMS).sort("n", Ascending).after(page.cursor);
+    let other = Query::of(&ITEMS).sort("n", Ascending).after(page.next);
     ensure_eq!(code(&s.store.query(&other).await), "invalid");
     Ok(())
 }
 
-pub(super) async fn words_are_found(subject: &Subject) -> Verdict {
-    let s = filled(
+pub(super) async fn text_search_finds_whole_words(subject: &Subject) -> Verdict {
+    let s = fixture_with_documents(
         subject,
         &[
             ("a", json!({"name": "The quick, brown fox"})),

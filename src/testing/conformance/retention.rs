@@ -1,20 +1,20 @@
-//! What expires, and nothing else.
+//! The expiry of documents.
 
 use serde_json::json;
 
-use super::scene::{ITEMS, LEASES, Scene, Writing};
+use super::fixture::{BatchExt, ConformanceFixture, ITEMS, LEASES};
 use super::{Subject, Verdict, ensure_eq};
 use crate::schema::Query;
 use crate::time::Timestamp;
 
-pub(super) async fn a_sweep_takes_exactly_what_is_expired(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_sweep_deletes_exactly_the_expired_documents(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let batch = s.batch()?;
     let batch = batch.put(&LEASES, "old", json!({"at": 0})).put(&LEASES, "due", json!({"at": 5_000}));
     let batch = batch.put(&LEASES, "later", json!({"at": 5_001})).put(&LEASES, "never", json!({}));
     let batch = batch.put(&LEASES, "pinned", json!({"at": 0, "pinned": true})).put(&ITEMS, "other", json!({"at": 0}));
     s.commit(batch).await?;
-    // A lease is over a second after `at`, that moment included.
+    // A lease expires one second after `at`, inclusive.
     let now = Timestamp::from_millis(6_000);
     ensure_eq!(s.store.sweep(LEASES.name, now, 100).await?, 2);
     ensure_eq!(s.ids(&Query::of(&LEASES)).await?, ["later", "never", "pinned"]);
@@ -24,8 +24,8 @@ pub(super) async fn a_sweep_takes_exactly_what_is_expired(subject: &Subject) -> 
     Ok(())
 }
 
-pub(super) async fn a_sweep_is_bounded(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_sweep_deletes_at_most_its_limit(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     let batch = (0..7).fold(s.batch()?, |batch, i| batch.put(&LEASES, &format!("{i}"), json!({"at": i})));
     s.commit(batch).await?;
     let now = Timestamp::from_millis(10_000);
@@ -37,8 +37,8 @@ pub(super) async fn a_sweep_is_bounded(subject: &Subject) -> Verdict {
     Ok(())
 }
 
-pub(super) async fn what_was_refreshed_stays(subject: &Subject) -> Verdict {
-    let s = Scene::of(subject).await?;
+pub(super) async fn a_refreshed_deadline_prevents_expiry(subject: &Subject) -> Verdict {
+    let s = ConformanceFixture::new(subject).await?;
     s.put(&LEASES, "a", json!({"at": 0})).await?;
     s.put(&LEASES, "b", json!({"at": 0})).await?;
     s.put(&LEASES, "a", json!({"at": 9_000})).await?;

@@ -1,22 +1,22 @@
-//! What one step of a script came to.
+//! The outcome of one step of a script.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::act::Act;
+use super::action::ScriptAction;
 use crate::domain::cvm::Status;
 
-/// One step of a script, and what it came to.
+/// One step of a script, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptStep {
     /// The number of the step, from 0.
     pub number: u32,
-    /// What it does.
-    pub act: Act,
-    /// The execution that it is about.
+    /// Its action.
+    pub act: ScriptAction,
+    /// The execution that it concerns.
     pub execution: String,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: StepOutcome,
     /// The status of the execution after the step; `None`: it does not exist.
     pub status: Option<Status>,
@@ -24,16 +24,16 @@ pub struct ScriptStep {
     pub state_hash: Option<String>,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// The engine accepted it.
     Applied {
-        /// What the engine returned, as canonical JSON.
+        /// The result that the engine returned, as canonical JSON.
         result: String,
     },
-    /// There was nothing to do: no call to claim or to work on, no command to repeat, nothing due.
+    /// The action was not applicable: no call to claim or to complete, no command to repeat, nothing due.
     Idle,
     /// The engine rejected it, and nothing changed.
     Rejected {
@@ -44,7 +44,7 @@ pub enum StepOutcome {
     },
 }
 
-/// One line.
+/// Writes one line.
 impl fmt::Display for ScriptStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} {}: ", self.number, self.act, self.execution)?;
@@ -55,7 +55,7 @@ impl fmt::Display for ScriptStep {
         }
         match self.status {
             Some(status) => write!(f, "; {} {}", status.as_str(), self.state_hash.as_deref().unwrap_or_default()),
-            None => f.write_str("; not there"),
+            None => f.write_str("; does not exist"),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The host of a simulated world: its time stands still until it is set.
+//! The simulated host of a test in JavaScript. Its time does not move until it is set.
 
 use crate::engine::{Host, SystemHost};
 use crate::marker::BoxFuture;
 use crate::testing::TimedHost;
 use crate::time::{Millis, Timestamp};
 
-/// Shorter waits are those between two attempts at a commit: they pass in real time, or nothing would go on until the clock is set.
-const ATTEMPTS: Millis = Millis::seconds(1);
+/// Shorter sleeps are those between two attempts at a commit. They pass in real time; otherwise no commit would continue until the clock is set.
+const REAL_TIME_BELOW: Millis = Millis::seconds(1);
 
-/// Simulated time and entropy on the timers of JavaScript.
+/// Simulated time and entropy, and the timers of JavaScript for short sleeps.
 pub(super) struct WorldHost {
     timed: TimedHost,
 }
@@ -33,10 +33,10 @@ impl Host for WorldHost {
     }
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
-        if span < ATTEMPTS { SystemHost.sleep(span) } else { self.timed.sleep(span) }
+        if span < REAL_TIME_BELOW { SystemHost.sleep(span) } else { self.timed.sleep(span) }
     }
 
-    fn give_way(&self) -> Option<BoxFuture<'_, ()>> {
-        SystemHost.give_way()
+    fn yield_now(&self) -> Option<BoxFuture<'_, ()>> {
+        SystemHost.yield_now()
     }
 }

@@ -1,84 +1,86 @@
-//! The copy of a value from the heap within [`Bounds`].
+//! Copies a value from the heap within [`InspectBounds`].
 
 use super::super::array::Array;
 use super::super::entry::Entry;
-use super::super::iterator::{Cursor, Yields};
+use super::super::iterator::{IterationKind, IteratorObject};
 use super::super::machine::Machine;
-use super::super::table::{Table, Which};
+use super::super::table::{Table, TableKind};
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
-use super::{Bounds, Item, Kind, Member, Shown, ShownObject, ValueView, node, tagged};
+use super::{
+    ContainerItem, InspectBounds, Member, ObjectCopy, ObjectKind, ValueCopy, ValueView, tagged_json, util_inspect,
+};
 
-/// Bytes that a value takes beside its text and its indentation, near enough.
+/// Approximate bytes of a value without its text and its indentation.
 const NODE_BYTES: usize = 8;
 
-/// Copies values.
+/// A copier of values.
 pub(super) struct Copier<'a> {
     machine: &'a Machine,
-    pub(super) bounds: Bounds,
-    /// Bytes that are left.
+    pub(super) bounds: InspectBounds,
+    /// Bytes left.
     pub(super) left: usize,
-    /// Something was left out.
+    /// Whether parts are omitted.
     pub(super) cut: bool,
-    /// The length of arrays is a member too, as `%o` of `console.log` has it.
+    /// Whether the length of an array is a property too, as for `%o` of `console.log`.
     pub(super) hidden: bool,
-    /// The objects that are being copied, the outermost first.
+    /// The objects being copied, outermost first.
     open: Vec<HeapRef>,
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(machine: &'a Machine, bounds: Bounds) -> Self {
+    pub(super) fn new(machine: &'a Machine, bounds: InspectBounds) -> Self {
         Self { machine, bounds, left: bounds.bytes, cut: false, hidden: false, open: Vec::new() }
     }
 
-    /// A variable, within its own share of the bytes.
+    /// A view of a variable, within its own share of the bytes.
     pub(super) fn view(&mut self, value: &Value) -> ValueView {
         let before = self.left;
         let share = before.min(self.bounds.variable_bytes);
         self.left = share;
         let shown = self.copy(value);
         self.left = before - (share - self.left);
-        ValueView { value: tagged::json(&shown), text: node::text(&shown, &self.bounds) }
+        ValueView { value: tagged_json::tagged_json(&shown), text: util_inspect::text(&shown, &self.bounds) }
     }
 
     fn take(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
 
-    pub(super) fn copy(&mut self, value: &Value) -> Shown {
+    pub(super) fn copy(&mut self, value: &Value) -> ValueCopy {
         self.take(NODE_BYTES + 2 * self.open.len());
         match value {
-            Value::Undefined | Value::Hole => Shown::Undefined,
-            Value::Uninitialised => Shown::Uninitialised,
-            Value::Null => Shown::Null,
-            Value::Bool(truth) => Shown::Bool(*truth),
-            Value::Number(number) => Shown::Number(*number),
+            Value::Undefined | Value::Hole => ValueCopy::Undefined,
+            Value::Uninitialised => ValueCopy::Uninitialised,
+            Value::Null => ValueCopy::Null,
+            Value::Bool(truth) => ValueCopy::Bool(*truth),
+            Value::Number(number) => ValueCopy::Number(*number),
             Value::Text(text) => self.text(text),
             Value::Builtin(builtin) => {
                 let kind = match builtin.is_namespace() {
-                    true => Kind::Function(format!("Object [{}] {{}}", builtin.name())),
-                    false => Kind::Function(self.machine.function_label(value)),
+                    true => ObjectKind::Function(format!("Object [{}] {{}}", builtin.name())),
+                    false => ObjectKind::Function(self.machine.function_label(value)),
                 };
-                Shown::Object(Box::new(ShownObject::new(HeapRef::NONE, kind, "Function")))
+                ValueCopy::Object(Box::new(ObjectCopy::new(HeapRef::NONE, kind, "Function")))
             }
             Value::Ref(at) => self.reference(*at),
         }
     }
 
-    fn text(&mut self, text: &Str) -> Shown {
+    fn text(&mut self, text: &Str) -> ValueCopy {
         let shown = text.len().min(self.bounds.text).min(self.left);
         let left = text.len() - shown;
         self.cut |= left > 0;
         self.take(shown);
-        Shown::Text(text.slice(0, shown).units().iter().collect(), left)
+        ValueCopy::Text(text.slice(0, shown).units().iter().collect(), left)
     }
 
-    fn reference(&mut self, at: HeapRef) -> Shown {
+    fn reference(&mut self, at: HeapRef) -> ValueCopy {
         if let Some(place) = self.open.iter().position(|open| *open == at) {
-            return Shown::Circular(self.open.len() - place, at);
+            return ValueCopy::Circular(self.open.len() - place, at);
         }
         let (kind, class) = self.kind(at);
-        let mut shown = ShownObject::new(at, kind, &class);
+        let mut shown = ObjectCopy::new(at, kind, &class);
         let heap = &self.machine.heap;
         shown.len = match heap.get(at) {
             Entry::Array(array) => array.len(),
@@ -86,35 +88,35 @@ impl<'a> Copier<'a> {
             _ => 0,
         };
         let members = self.member_values(at, &shown.kind);
-        let iterates = matches!(shown.kind, Kind::Iterator { plain: false, .. });
+        let iterates = matches!(shown.kind, ObjectKind::Iterator { plain: false, .. });
         if shown.len == 0 && members.is_empty() && !iterates {
-            return Shown::Object(Box::new(shown));
+            return ValueCopy::Object(Box::new(shown));
         }
         if self.open.len() > self.bounds.depth || self.left == 0 {
             self.cut = true;
-            return Shown::Deep(class);
+            return ValueCopy::Omitted(class);
         }
         self.open.push(at);
         match heap.get(at) {
             Entry::Array(array) => self.elements(at, array, members.len(), &mut shown),
             Entry::Map(_) | Entry::Set(_) => self.entries(at, 0, &mut shown),
-            Entry::Cursor(cursor) => self.entries_ahead(cursor, &mut shown),
+            Entry::Iterator(cursor) => self.copy_remaining_entries(cursor, &mut shown),
             _ => {}
         }
         self.members(members, &mut shown);
         self.open.pop();
-        Shown::Object(Box::new(shown))
+        ValueCopy::Object(Box::new(shown))
     }
 
-    /// The kind of an object, and the name of its class.
-    fn kind(&mut self, at: HeapRef) -> (Kind, String) {
+    /// The kind of an object and the name of its class.
+    fn kind(&mut self, at: HeapRef) -> (ObjectKind, String) {
         let machine = self.machine;
-        let function = |kind: String| (Kind::Function(kind), "Function".to_owned());
+        let function = |kind: String| (ObjectKind::Function(kind), "Function".to_owned());
         match machine.heap.get(at) {
-            Entry::Array(_) => (Kind::Array, "Array".to_owned()),
-            Entry::Object(object) => (Kind::Object, machine.class_name(object, "Object")),
-            Entry::Map(_) => (Kind::Map, "Map".to_owned()),
-            Entry::Set(_) => (Kind::Set, "Set".to_owned()),
+            Entry::Array(_) => (ObjectKind::Array, "Array".to_owned()),
+            Entry::Object(object) => (ObjectKind::Object, machine.class_name(object, "Object")),
+            Entry::Map(_) => (ObjectKind::Map, "Map".to_owned()),
+            Entry::Set(_) => (ObjectKind::Set, "Set".to_owned()),
             Entry::Closure(_) | Entry::Bound(_) => {
                 let label = machine.function_label(&Value::Ref(at));
                 self.take(label.len());
@@ -124,25 +126,27 @@ impl<'a> Copier<'a> {
                 let class = machine.class_name(&error.object, error.kind.name());
                 let label = machine.error_label(at, error.kind, &class);
                 self.take(label.stack.len());
-                (Kind::Error(Box::new(label)), class)
+                (ObjectKind::Error(Box::new(label)), class)
             }
             Entry::RegExp(regexp) => {
                 let (source, flags) = (regexp.source.to_utf8(), regexp.flags.to_utf8());
                 self.take(source.len());
-                (Kind::RegExp { source, flags }, "RegExp".to_owned())
+                (ObjectKind::RegExp { source, flags }, "RegExp".to_owned())
             }
-            Entry::Cursor(cursor) => {
-                let (of, plain) = machine.iterator_of(&cursor.source);
-                let what = if cursor.yields == Yields::Entries && !plain { "Entries" } else { "Iterator" };
-                (Kind::Iterator { name: format!("{of} {what}"), plain }, format!("Object [{of} Iterator]"))
+            Entry::Iterator(cursor) => {
+                let (of, plain) = machine.iterator_label(&cursor.source);
+                let what = if cursor.kind == IterationKind::Entries && !plain { "Entries" } else { "Iterator" };
+                (ObjectKind::Iterator { name: format!("{of} {what}"), plain }, format!("Object [{of} Iterator]"))
             }
-            // Parts of other entries, which no value refers to.
-            Entry::Cell(_) | Entry::Chunk(_) | Entry::Pairs(_) | Entry::Free => (Kind::Object, "Object".to_owned()),
+            // Parts of other entries, which no value references.
+            Entry::Cell(_) | Entry::Chunk(_) | Entry::Pairs(_) | Entry::Free => {
+                (ObjectKind::Object, "Object".to_owned())
+            }
         }
     }
 
-    /// The members that are shown of an object: the enumerable ones, and the cause of an error.
-    fn member_values(&self, at: HeapRef, kind: &Kind) -> Vec<(Value, Value, bool)> {
+    /// The properties of an object that are copied: the enumerable ones, and the cause of an error.
+    fn member_values(&self, at: HeapRef, kind: &ObjectKind) -> Vec<(Value, Value, bool)> {
         let heap = &self.machine.heap;
         let table = match heap.get(at) {
             Entry::Array(array) => array.extra.as_deref(),
@@ -153,55 +157,56 @@ impl<'a> Copier<'a> {
         };
         let entries = table.map(|table| heap.table_entries(table)).unwrap_or_default();
         let mut members: Vec<_> = entries.into_iter().map(|(key, value)| (key, value, true)).collect();
-        if let (Entry::Error(error), Kind::Error(label)) = (heap.get(at), kind) {
+        if let (Entry::Error(error), ObjectKind::Error(label)) = (heap.get(at), kind) {
             members.retain(|(key, value, _)| !self.machine.is_in_stack(&label.stack, key, value));
             let cause = Value::text("cause");
             members.extend(heap.table_get(&error.hidden, &cause).map(|value| (cause, value, false)));
         }
-        if self.hidden && matches!(kind, Kind::Array) {
+        if self.hidden && matches!(kind, ObjectKind::Array) {
             let len = heap.array_len(at) as f64;
             members.insert(0, (Value::text("length"), Value::Number(len), false));
         }
         members
     }
 
-    fn elements(&mut self, at: HeapRef, array: &Array, members: usize, shown: &mut ShownObject) {
+    fn elements(&mut self, at: HeapRef, array: &Array, members: usize, shown: &mut ObjectCopy) {
         let machine = self.machine;
         let element = |index| machine.heap.element(at, index);
         let (mut index, len) = (0, array.len());
         while index < len && shown.items.len() < self.bounds.items && self.left > 0 {
             if let Value::Hole = element(index) {
                 let run = (index..len).take_while(|i| matches!(element(*i), Value::Hole)).count();
-                shown.items.push(Item::Holes(run));
-                // A long run is walked over.
+                shown.items.push(ContainerItem::Holes(run));
+                // A long run of holes costs time.
                 self.take(NODE_BYTES + run / 64);
                 index += run;
             } else {
-                shown.items.push(Item::Value(self.copy(&element(index))));
+                shown.items.push(ContainerItem::Value(self.copy(&element(index))));
                 index += 1;
             }
         }
         shown.items_left = len - index;
         self.cut |= shown.items_left > 0;
-        // Node looks at as many elements as it writes entries, the members and the mark of what is left out among them.
+        // Node checks as many elements as it writes entries, including properties and the mark for omitted elements.
         let entries = shown.items.len() + usize::from(shown.items_left > 0) + members;
         shown.numbers = entries <= len && (0..entries).all(|index| matches!(element(index), Value::Number(_)));
     }
 
-    /// The entries of a Map or Set from an insertion number on.
-    fn entries(&mut self, at: HeapRef, from: u32, shown: &mut ShownObject) {
+    /// Copies the entries of a Map or Set from an insertion number on.
+    fn entries(&mut self, at: HeapRef, from: u32, shown: &mut ObjectCopy) {
         let machine = self.machine;
-        let (Some(table), is_map) = (machine.heap.table(at, Which::Main), matches!(shown.kind, Kind::Map)) else {
+        let (Some(table), is_map) = (machine.heap.table(at, TableKind::Main), matches!(shown.kind, ObjectKind::Map))
+        else {
             return;
         };
-        self.each_entry(table, from, shown, |copier, key, value| {
+        self.for_each_entry(table, from, shown, |copier, key, value| {
             let key = copier.copy(key);
-            if is_map { Item::Entry(key, copier.copy(value)) } else { Item::Value(key) }
+            if is_map { ContainerItem::Entry(key, copier.copy(value)) } else { ContainerItem::Value(key) }
         });
     }
 
-    /// The entries that an iterator of a Map or Set has not given yet.
-    fn entries_ahead(&mut self, cursor: &Cursor, shown: &mut ShownObject) {
+    /// Copies the entries of a Map or Set that an iterator has not yielded yet.
+    fn copy_remaining_entries(&mut self, cursor: &IteratorObject, shown: &mut ObjectCopy) {
         let machine = self.machine;
         let Value::Ref(source) = cursor.source else { return };
         let (table, is_map) = match machine.heap.get(source) {
@@ -209,22 +214,22 @@ impl<'a> Copier<'a> {
             Entry::Set(table) => (table, false),
             _ => return,
         };
-        self.each_entry(table, cursor.position, shown, |copier, key, value| {
+        self.for_each_entry(table, cursor.position, shown, |copier, key, value| {
             let value = if is_map { value } else { key };
-            match cursor.yields {
-                Yields::Entries => Item::Pair(copier.copy(key), copier.copy(value)),
-                Yields::Keys => Item::Value(copier.copy(key)),
-                Yields::Values | Yields::Names => Item::Value(copier.copy(value)),
+            match cursor.kind {
+                IterationKind::Entries => ContainerItem::Pair(copier.copy(key), copier.copy(value)),
+                IterationKind::Keys => ContainerItem::Value(copier.copy(key)),
+                IterationKind::Values | IterationKind::Names => ContainerItem::Value(copier.copy(value)),
             }
         });
     }
 
-    fn each_entry(
+    fn for_each_entry(
         &mut self,
         table: &Table,
         from: u32,
-        shown: &mut ShownObject,
-        mut item: impl FnMut(&mut Self, &Value, &Value) -> Item,
+        shown: &mut ObjectCopy,
+        mut item: impl FnMut(&mut Self, &Value, &Value) -> ContainerItem,
     ) {
         let heap = &self.machine.heap;
         let mut next = from;
@@ -239,7 +244,7 @@ impl<'a> Copier<'a> {
         self.cut |= shown.items_left > 0;
     }
 
-    fn members(&mut self, members: Vec<(Value, Value, bool)>, shown: &mut ShownObject) {
+    fn members(&mut self, members: Vec<(Value, Value, bool)>, shown: &mut ObjectCopy) {
         let all = members.len();
         for (key, value, enumerable) in members {
             if shown.members.len() >= self.bounds.members || self.left == 0 {

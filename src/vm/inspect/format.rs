@@ -1,32 +1,32 @@
-//! The line that `console.log` prints for its arguments, as Node's `util.format` writes it (lib/internal/util/inspect.js).
+//! The line that `console.log` prints for its arguments. It follows Node's `util.format` (lib/internal/util/inspect.js).
 
-use super::super::builtin::Args;
+use super::super::abrupt_completion::AbruptCompletion;
+use super::super::builtin::NativeArgs;
 use super::super::entry::Entry;
-use super::super::json::Style;
-use super::super::limits::Exceeded;
+use super::super::json::StringifyOptions;
+use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::number;
 use super::super::object::ErrorKind;
-use super::super::raise::Raise;
 use super::super::text::Str;
 use super::super::value::Value;
-use super::{Bounds, Copier, node};
+use super::{Copier, InspectBounds, util_inspect};
 
-/// How much of the heap's limit the copy of an argument may take: a copy is larger than what it is counted as.
-const SHARE: u64 = 8;
+/// Fraction of the heap limit that the copy of an argument may take. A copy is larger than its charged size.
+const HEAP_SHARE: u64 = 8;
 
 const PERCENT: u16 = b'%' as u16;
 
 impl Machine {
-    /// The line. A directive (`%s`) in a first text takes the next argument.
-    pub(in super::super) fn formatted(&mut self, args: &Args) -> Result<String, Raise> {
+    /// The line. A directive (`%s`) in a string as first argument formats the next argument.
+    pub(in super::super) fn format_log_line(&mut self, args: &NativeArgs) -> Result<String, AbruptCompletion> {
         let mut line = String::new();
         let mut next = 0;
         if let Value::Text(first) = self.arg(args, 0) {
             if args.count == 1 {
                 return Ok(first.to_utf8());
             }
-            next = self.directives(&first, args, &mut line)?;
+            next = self.format_directives(&first, args, &mut line)?;
         }
         for at in next..args.count {
             if at > 0 {
@@ -34,15 +34,20 @@ impl Machine {
             }
             match self.arg(args, at) {
                 Value::Text(text) => line.push_str(&text.to_utf8()),
-                value => line.push_str(&self.inspected(&value, Bounds::default().depth, false)?),
+                value => line.push_str(&self.inspect_value(&value, InspectBounds::default().depth, false)?),
             }
-            self.check_text(line.len())?;
+            self.check_text_length(line.len())?;
         }
         Ok(line)
     }
 
-    /// Writes the first text with its directives. The result is the number of arguments taken, the text among them; 0 without directives.
-    fn directives(&mut self, first: &Str, args: &Args, line: &mut String) -> Result<usize, Raise> {
+    /// Writes the first argument with its directives. Returns the number of arguments used, including the first; 0 without directives.
+    fn format_directives(
+        &mut self,
+        first: &Str,
+        args: &NativeArgs,
+        line: &mut String,
+    ) -> Result<usize, AbruptCompletion> {
         let (mut taken, mut written, mut at) = (1, 0, 0);
         while at + 1 < first.len() {
             if first.unit(at) != Some(PERCENT) {
@@ -55,13 +60,13 @@ impl Machine {
                 line.push_str(&first.slice(written, at - 1).to_utf8());
             } else if taken < args.count && b"sdifjoOc".contains(&letter) {
                 line.push_str(&first.slice(written, at - 2).to_utf8());
-                line.push_str(&self.directive(letter, args, taken)?);
+                line.push_str(&self.format_directive(letter, args, taken)?);
                 taken += 1;
             } else {
                 continue;
             }
             written = at;
-            self.check_text(line.len())?;
+            self.check_text_length(line.len())?;
         }
         if written == 0 {
             return Ok(0);
@@ -70,41 +75,41 @@ impl Machine {
         Ok(taken)
     }
 
-    /// An argument as a letter behind `%` has it.
-    fn directive(&mut self, letter: u8, args: &Args, at: usize) -> Result<String, Raise> {
+    /// An argument formatted by the letter after `%`.
+    fn format_directive(&mut self, letter: u8, args: &NativeArgs, at: usize) -> Result<String, AbruptCompletion> {
         let (value, place) = (self.arg(args, at), args.base + at);
         Ok(match letter {
             b's' => match &value {
-                Value::Number(number) => node::number(*number),
-                value if self.is_shown_by_itself(value) => self.inspected(value, 0, false)?,
-                _ => self.text_at(place)?.to_utf8(),
+                Value::Number(number) => util_inspect::number(*number),
+                value if self.uses_inspect_for_s(value) => self.inspect_value(value, 0, false)?,
+                _ => self.to_text_at(place)?.to_utf8(),
             },
-            b'd' => node::number(self.number_at(place)?),
-            b'i' => node::number(number::parse_int(&self.text_at(place)?, 0)),
-            b'f' => node::number(number::parse_float(&self.text_at(place)?)),
-            b'j' => self.json_directive(&value)?,
-            b'o' => self.inspected(&value, 4, true)?,
-            b'O' => self.inspected(&value, Bounds::default().depth, false)?,
-            // `%c` is for colours.
+            b'd' => util_inspect::number(self.to_number_at(place)?),
+            b'i' => util_inspect::number(number::parse_int(&self.to_text_at(place)?, 0)),
+            b'f' => util_inspect::number(number::parse_float(&self.to_text_at(place)?)),
+            b'j' => self.format_json_directive(&value)?,
+            b'o' => self.inspect_value(&value, 4, true)?,
+            b'O' => self.inspect_value(&value, InspectBounds::default().depth, false)?,
+            // `%c` is for colours and consumes its argument.
             _ => String::new(),
         })
     }
 
-    /// `%j`: JSON, where the value does not contain itself.
-    fn json_directive(&self, value: &Value) -> Result<String, Raise> {
-        let style = Style { indent: Str::empty(), only: None, marks_circles: false };
-        match self.written(value, &style) {
+    /// `%j`: the value as JSON, unless it is cyclic.
+    fn format_json_directive(&self, value: &Value) -> Result<String, AbruptCompletion> {
+        let style = StringifyOptions { indent: Str::empty(), allowed_keys: None, marks_cycles: false };
+        match self.stringify(value, &style) {
             Ok(Some(text)) => Ok(text.to_utf8()),
             Ok(None) => Ok("undefined".to_owned()),
-            Err(Raise::Error(ErrorKind::Type, message)) if message.starts_with("Converting circular") => {
+            Err(AbruptCompletion::Error(ErrorKind::Type, message)) if message.starts_with("Converting circular") => {
                 Ok("[Circular]".to_owned())
             }
             Err(raise) => Err(raise),
         }
     }
 
-    /// Whether `%s` shows an object, because no method of the program makes it a text.
-    fn is_shown_by_itself(&self, value: &Value) -> bool {
+    /// Whether `%s` inspects an object because no method of the program converts it to a string.
+    fn uses_inspect_for_s(&self, value: &Value) -> bool {
         let Value::Ref(at) = value else { return false };
         let method = self.property(value, &Value::text("toString")).unwrap_or(Value::Undefined);
         let is_own = matches!(&method, Value::Ref(method)
@@ -112,20 +117,21 @@ impl Machine {
         !is_own && !matches!(self.heap.get(*at), Entry::Closure(_) | Entry::Bound(_))
     }
 
-    /// A value as `util.inspect` writes it. Its copy counts against the limit of the heap.
-    fn inspected(&mut self, value: &Value, depth: usize, hidden: bool) -> Result<String, Raise> {
-        let bytes = usize::try_from(self.limits.heap_bytes / SHARE).unwrap_or(usize::MAX);
-        let bounds = Bounds { depth, members: usize::MAX, variable_bytes: bytes, bytes, ..Bounds::default() };
+    /// A value as `util.inspect` writes it. Its copy counts against the heap limit.
+    fn inspect_value(&mut self, value: &Value, depth: usize, hidden: bool) -> Result<String, AbruptCompletion> {
+        let bytes = usize::try_from(self.limits.heap_bytes / HEAP_SHARE).unwrap_or(usize::MAX);
+        let bounds =
+            InspectBounds { depth, members: usize::MAX, variable_bytes: bytes, bytes, ..InspectBounds::default() };
         let mut copier = Copier::new(self, bounds);
         copier.hidden = hidden;
         let shown = copier.copy(value);
         let left = copier.left;
         if left == 0 {
-            return Err(Exceeded::HeapBytes.into());
+            return Err(ExceededLimit::HeapBytes.into());
         }
         if let Value::Ref(_) = value {
-            self.owe((bytes - left) as u64);
+            self.charge_work((bytes - left) as u64);
         }
-        Ok(node::text(&shown, &bounds))
+        Ok(util_inspect::text(&shown, &bounds))
     }
 }

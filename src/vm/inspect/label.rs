@@ -1,4 +1,4 @@
-//! Labels of objects that are shown: the names of classes, functions in brackets, the stacks of errors.
+//! Labels of objects: the names of classes, functions in brackets, the stacks of errors.
 
 use super::super::entry::Entry;
 use super::super::machine::Machine;
@@ -6,17 +6,17 @@ use super::super::object::{ErrorKind, Object};
 use super::super::value::{HeapRef, Value};
 use super::ErrorLabel;
 
-/// Prototypes that are looked at for the name of a class.
-const CHAIN: usize = 100;
+/// Most prototypes that are searched for the name of a class.
+const MAX_PROTOTYPES: usize = 100;
 
 impl Machine {
-    /// The name of the class that made an object; `builtin` where none of the program's did.
+    /// The name of the program's class that constructed an object, or `builtin` if there is none.
     pub(super) fn class_name(&self, object: &Object, builtin: &str) -> String {
         let mut proto = object.proto;
-        for _ in 0..CHAIN {
+        for _ in 0..MAX_PROTOTYPES {
             let Some(Entry::Object(object)) = proto.map(|at| self.heap.get(at)) else { break };
             if let Some(class @ Value::Ref(_)) = self.heap.table_get(&object.table, &Value::text("constructor")) {
-                let name = self.name_of_function(&class);
+                let name = self.function_value_name(&class);
                 if !name.is_empty() {
                     return name;
                 }
@@ -27,16 +27,16 @@ impl Machine {
     }
 
     /// The `name` of a function.
-    fn name_of_function(&self, function: &Value) -> String {
+    fn function_value_name(&self, function: &Value) -> String {
         match self.property(function, &Value::text("name")) {
             Ok(Value::Text(name)) => name.to_utf8(),
             _ => String::new(),
         }
     }
 
-    /// A function or class in brackets.
+    /// The label of a function or class, in brackets.
     pub(super) fn function_label(&self, function: &Value) -> String {
-        let name = self.name_of_function(function);
+        let name = self.function_value_name(function);
         let class = match function {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Closure(closure) => closure.class.as_ref(),
@@ -48,21 +48,21 @@ impl Machine {
             return if name.is_empty() { "[Function (anonymous)]".to_owned() } else { format!("[Function: {name}]") };
         };
         let name = if name.is_empty() { "(anonymous)" } else { &name };
-        let parent = class.parent.as_ref().map(|parent| self.name_of_function(parent)).unwrap_or_default();
+        let parent = class.parent.as_ref().map(|parent| self.function_value_name(parent)).unwrap_or_default();
         if parent.is_empty() { format!("[class {name}]") } else { format!("[class {name} extends {parent}]") }
     }
 
-    /// Name, message and stack of an error as Node shows it (`formatError`, `improveStack`).
+    /// Name, message and stack of an error, as Node shows them (`formatError`, `improveStack`).
     pub(super) fn error_label(&self, at: HeapRef, kind: ErrorKind, class: &str) -> ErrorLabel {
         let error = Value::Ref(at);
         let word = |name: &str| match self.property(&error, &Value::text(name)) {
             Ok(Value::Undefined | Value::Null) | Err(_) => None,
-            Ok(value) => self.text_of(&value).ok().map(|text| text.to_utf8()),
+            Ok(value) => self.to_text(&value).ok().map(|text| text.to_utf8()),
         };
         let (name, message) = (word("name").unwrap_or_else(|| "Error".to_owned()), word("message").unwrap_or_default());
         let head = self.error_text(&error).map(|text| text.to_utf8()).unwrap_or_default();
         let stack = match word("stack").filter(|stack| !stack.is_empty()) {
-            // V8 writes name and message before a trace when that is first read, not when the error is made.
+            // V8 puts name and message before a trace when the stack is first read, not when the error is created.
             Some(stack) if stack.starts_with(kind.name()) => {
                 let trace = stack.find("\n    at ").and_then(|at| stack.get(at..)).unwrap_or_default();
                 format!("{head}{trace}")
@@ -82,15 +82,15 @@ impl Machine {
         ErrorLabel { name, message, stack }
     }
 
-    /// Whether a member of an error is part of its stack already.
+    /// Whether a property of an error is already part of its stack.
     pub(super) fn is_in_stack(&self, stack: &str, key: &Value, value: &Value) -> bool {
         let Value::Text(key) = key else { return false };
         let hidden = matches!(key.to_utf8().as_str(), "name" | "message" | "stack");
-        hidden && self.text_of(value).is_ok_and(|text| stack.contains(&text.to_utf8()))
+        hidden && self.to_text(value).is_ok_and(|text| stack.contains(&text.to_utf8()))
     }
 
-    /// The kind of collection of an iterator, and whether Node shows the iterator as a plain object, without entries.
-    pub(super) fn iterator_of(&self, source: &Value) -> (&'static str, bool) {
+    /// The kind of an iterator's collection, and whether Node shows the iterator as a plain object without entries.
+    pub(super) fn iterator_label(&self, source: &Value) -> (&'static str, bool) {
         match source {
             Value::Ref(at) => match self.heap.get(*at) {
                 Entry::Map(_) => ("Map", false),

@@ -1,13 +1,13 @@
-//! Values as they are shown: copied from the heap within [`Bounds`] into a tree ([`Shown`], `copier.rs`), and from there written for people
-//! as Node's `util.inspect` does (`node.rs`), for programs as tagged JSON (`tagged.rs`). The line that `console.log` prints is in
-//! `format.rs`; where a machine is, frame by frame, in `frames.rs`.
+//! Views of values. `copier.rs` copies a value from the heap within [`InspectBounds`] into a tree ([`ValueCopy`]). From there, `util_inspect.rs`
+//! writes it for people as Node's `util.inspect` does, and `tagged_json.rs` as tagged JSON for programs. `format.rs` builds the lines of
+//! `console.log`; `frames.rs` gives the position of a machine, frame by frame.
 
 mod copier;
 mod format;
 mod frames;
 mod label;
-mod node;
-mod tagged;
+mod tagged_json;
+mod util_inspect;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,29 +17,29 @@ use copier::Copier;
 
 pub use frames::{FrameView, MachineView, VariableView};
 
-/// How much of values is shown.
+/// How much of values a view contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Bounds {
-    /// Levels of objects below a variable's own.
+pub struct InspectBounds {
+    /// Levels of objects within the object of a variable.
     pub depth: usize,
-    /// Elements of one array, entries of one Map or Set.
+    /// Elements of one array; entries of one Map or Set.
     pub items: usize,
-    /// Members of one object.
+    /// Properties of one object.
     pub members: usize,
-    /// UTF-16 units of one text.
+    /// UTF-16 code units of one string.
     pub text: usize,
-    /// Bytes of one variable, near enough.
+    /// Approximate bytes of one variable.
     pub variable_bytes: usize,
-    /// Bytes of all variables together.
+    /// Approximate bytes of all variables together.
     pub bytes: usize,
     /// Calls, the innermost first.
     pub frames: usize,
-    /// Variables that hold functions too: every program has many.
+    /// Whether variables that hold functions are included. Every program has many of them.
     pub functions: bool,
 }
 
-/// As deep and as long as `console.log` in Node, and as much as a person reads.
-impl Default for Bounds {
+/// The depth and length of `console.log` in Node, and as much as a person can read.
+impl Default for InspectBounds {
     fn default() -> Self {
         Self {
             depth: 2,
@@ -54,8 +54,8 @@ impl Default for Bounds {
     }
 }
 
-impl Bounds {
-    /// Everything, as far as a reader of JSON takes it: 32 levels, and 16 MiB, since values may hold one another many times.
+impl InspectBounds {
+    /// Everything that a reader of JSON can handle: 32 levels, and 16 MiB because values may reference one another many times.
     #[must_use]
     pub const fn full() -> Self {
         let bytes = 16 * 1024 * 1024;
@@ -71,74 +71,74 @@ impl Bounds {
         }
     }
 
-    /// One variable, or all that have its name.
+    /// The same for a single variable, or for all variables of one name.
     #[must_use]
-    pub fn named(self) -> Self {
+    pub fn for_variable(self) -> Self {
         Self { variable_bytes: self.bytes, functions: true, ..self }
     }
 }
 
-/// A value as it is shown.
+/// A view of a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ValueView {
-    /// As JSON, with tags where JSON has no such value: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
+    /// As JSON, with tags for values that JSON lacks: `{"$undefined":true}`, `{"$uninitialised":true}` (not yet assigned),
     /// `{"$number":"NaN"}`, `{"$map":[[key,value]]}`, `{"$set":[value]}`, `{"$regexp":{"source":…,"flags":…}}`,
-    /// `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in a list, `{"$circular":n}` for the object n
-    /// levels further out, `"$class"` in an object that is not a plain one. What is left out is `{"$cut":n}`, as a member of an object
-    /// `"$cut"`, of a text `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. A program's own keys that
-    /// begin with `$` have it twice.
+    /// `{"$error":{"name":…,"message":…,"stack":…}}` with its `"$cause"`, `{"$function":name}`, `{"$holes":n}` in an array, `{"$circular":n}` for the
+    /// object n levels further out, `"$class"` in an object that is not a plain one. An omitted part is `{"$cut":n}`, as a property of an object
+    /// `"$cut"`, of a string `{"$cut":beginning,"of":length}`, and `{"$deep":class}` for an object that is too deep. Keys of the program
+    /// that begin with `$` have it twice.
     pub value: Json,
     /// As Node's `util.inspect` writes it.
     pub text: String,
 }
 
-/// A copy of a value, as far as the bounds go.
+/// A copy of a value within the bounds.
 #[derive(Debug)]
-enum Shown {
+enum ValueCopy {
     Undefined,
     Uninitialised,
     Null,
     Bool(bool),
     Number(f64),
-    /// The units that are shown, and how many are not.
+    /// The copied units, and the number of omitted ones.
     Text(Vec<u16>, usize),
-    Object(Box<ShownObject>),
-    /// The object so many levels further out.
+    Object(Box<ObjectCopy>),
+    /// The object this many levels further out.
     Circular(usize, HeapRef),
-    /// An object of this class, too deep or too much to be shown.
-    Deep(String),
+    /// An object of this class that is too deep or exceeds the size.
+    Omitted(String),
 }
 
 /// A copy of an object.
 #[derive(Debug)]
-struct ShownObject {
+struct ObjectCopy {
     at: HeapRef,
-    kind: Kind,
+    kind: ObjectKind,
     /// The name of its class.
     class: String,
-    items: Vec<Item>,
-    /// Elements or entries that are not shown.
+    items: Vec<ContainerItem>,
+    /// Elements or entries that are omitted.
     items_left: usize,
     /// All elements or entries.
     len: usize,
-    /// The elements are numbers, as far as they are written.
+    /// Whether the elements are numbers, as far as they are written.
     numbers: bool,
     members: Vec<Member>,
-    /// Members that are not shown.
+    /// Properties that are omitted.
     members_left: usize,
 }
 
 /// The kind of an object.
 #[derive(Debug)]
-enum Kind {
+enum ObjectKind {
     Array,
     Object,
     Map,
     Set,
-    /// By its name in brackets.
+    /// The label in brackets.
     Function(String),
-    /// `plain`: its entries are not shown.
+    /// `plain`: without its entries.
     Iterator {
         name: String,
         plain: bool,
@@ -155,30 +155,30 @@ enum Kind {
 struct ErrorLabel {
     name: String,
     message: String,
-    /// Name and message with the trace; without one, in brackets.
+    /// Name and message with the stack trace; without a trace, in brackets.
     stack: String,
 }
 
-/// A member of an object.
+/// A property of an object.
 #[derive(Debug)]
 struct Member {
     key: Vec<u16>,
     enumerable: bool,
-    value: Shown,
+    value: ValueCopy,
 }
 
 /// An element or entry.
 #[derive(Debug)]
-enum Item {
+enum ContainerItem {
     Holes(usize),
-    Value(Shown),
-    Entry(Shown, Shown),
-    /// A key and a value that an iterator gives as an array.
-    Pair(Shown, Shown),
+    Value(ValueCopy),
+    Entry(ValueCopy, ValueCopy),
+    /// A key and a value that an iterator yields as an array.
+    Pair(ValueCopy, ValueCopy),
 }
 
-impl ShownObject {
-    fn new(at: HeapRef, kind: Kind, class: &str) -> Self {
+impl ObjectCopy {
+    fn new(at: HeapRef, kind: ObjectKind, class: &str) -> Self {
         let (items, members, class) = (Vec::new(), Vec::new(), class.to_owned());
         Self { at, kind, class, items, items_left: 0, len: 0, numbers: false, members, members_left: 0 }
     }

@@ -1,14 +1,14 @@
-//! The error classes.
+//! The error classes. ECMA-262 §20.5 Error Objects.
 
-use super::super::builtin::{Args, Done, Row};
+use super::super::abrupt_completion::AbruptCompletion;
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::ErrorKind;
-use super::super::raise::Raise;
-use super::super::table::Which;
+use super::super::table::TableKind;
 use super::super::value::Value;
 
-macro_rules! class {
+macro_rules! error_class {
     ($name:literal, $new:literal, $kind:ident) => {
         [
             ($name, 1, |machine, args| construct(machine, args, ErrorKind::$kind)),
@@ -17,21 +17,31 @@ macro_rules! class {
     };
 }
 
-const CLASSES: [[Row; 2]; 8] = [
-    class!("Error", "new Error", Error),
-    class!("TypeError", "new TypeError", Type),
-    class!("RangeError", "new RangeError", Range),
-    class!("ReferenceError", "new ReferenceError", Reference),
-    class!("SyntaxError", "new SyntaxError", Syntax),
-    class!("TimeoutError", "new TimeoutError", Timeout),
-    class!("EvalError", "new EvalError", Eval),
-    class!("URIError", "new URIError", Uri),
+/// The constructors, called with and without `new`.
+const CLASSES: [[BuiltinDefinition; 2]; 8] = [
+    // ECMA-262 §20.5.1.1 Error.
+    error_class!("Error", "new Error", Error),
+    // ECMA-262 §20.5.5.5 TypeError.
+    error_class!("TypeError", "new TypeError", Type),
+    // ECMA-262 §20.5.5.2 RangeError.
+    error_class!("RangeError", "new RangeError", Range),
+    // ECMA-262 §20.5.5.3 ReferenceError.
+    error_class!("ReferenceError", "new ReferenceError", Reference),
+    // ECMA-262 §20.5.5.4 SyntaxError.
+    error_class!("SyntaxError", "new SyntaxError", Syntax),
+    // Not in ECMA-262: the error of a call whose deadline has passed. A NativeError in all other respects.
+    error_class!("TimeoutError", "new TimeoutError", Timeout),
+    // ECMA-262 §20.5.5.1 EvalError.
+    error_class!("EvalError", "new EvalError", Eval),
+    // ECMA-262 §20.5.5.6 URIError.
+    error_class!("URIError", "new URIError", Uri),
 ];
 
-const TO_STRING: [Row; 1] =
+/// ECMA-262 §20.5.3.4 Error.prototype.toString.
+const TO_STRING: [BuiltinDefinition; 1] =
     [("Error.prototype.toString", 0, |machine, args| Ok(machine.error_text(&args.this)?.into()))];
 
-const ALL: [Row; 17] = {
+const ALL: [BuiltinDefinition; 17] = {
     let mut rows = [TO_STRING[0]; 17];
     let mut at = 0;
     while at < 8 {
@@ -42,26 +52,31 @@ const ALL: [Row; 17] = {
     rows
 };
 
-pub(super) static ROWS: &[Row] = &ALL;
+pub(super) static ROWS: &[BuiltinDefinition] = &ALL;
 
-fn construct(machine: &mut Machine, args: &Args, kind: ErrorKind) -> Result<Done, Raise> {
-    machine.error_of_arguments(kind, args.base).map(Done::Value)
+/// ECMA-262 §20.5.1.1 Error and §20.5.6.1.1 NativeError.
+fn construct(machine: &mut Machine, args: &NativeArgs, kind: ErrorKind) -> Result<NativeOutcome, AbruptCompletion> {
+    machine.new_error_from_args(kind, args.base).map(NativeOutcome::Value)
 }
 
 impl Machine {
-    /// A new error whose message and options are the stack from `base` on.
-    pub(in super::super) fn error_of_arguments(&mut self, kind: ErrorKind, base: usize) -> Result<Value, Raise> {
+    /// A new error whose message and options are the stack from `base` on. ECMA-262 §20.5.1.1 Error, §20.5.8.1 InstallErrorCause.
+    pub(in super::super) fn new_error_from_args(
+        &mut self,
+        kind: ErrorKind,
+        base: usize,
+    ) -> Result<Value, AbruptCompletion> {
         let given = !matches!(self.stack.get(base), None | Some(Value::Undefined));
-        let message = if given { self.text_at(base)?.to_utf8() } else { String::new() };
+        let message = if given { self.to_text_at(base)?.to_utf8() } else { String::new() };
         let error = self.new_error(kind, &message);
         if !given
             && let Value::Ref(at) = error
             && let Some(Entry::Error(_)) = self.heap.get_mut(at)
         {
-            self.heap.table_remove(at, Which::Hidden, &Value::text("message"));
+            self.heap.table_remove(at, TableKind::Hidden, &Value::text("message"));
         }
         if let Some(options @ Value::Ref(_)) = self.stack.get(base + 1).cloned()
-            && self.has(&options, &Value::text("cause"))?
+            && self.has_property(&options, &Value::text("cause"))?
         {
             let cause = self.property(&options, &Value::text("cause"))?;
             self.set_hidden(&error, "cause", cause);

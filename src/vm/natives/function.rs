@@ -1,17 +1,18 @@
-//! Methods of functions.
+//! Methods of functions, and two functions of the compiler.
 
-use super::super::builtin::{Args, Done, Row};
-use super::super::call::{Calling, Flow, This};
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use super::super::call::{Invocation, InvokeOutcome, ThisLocation};
 use super::super::entry::Entry;
-use super::super::frame::Entered;
+use super::super::frame::CallKind;
 use super::super::machine::Machine;
-use super::super::object::Bound;
-use super::super::raise::{Raise, type_error, unsupported};
-use super::super::table::Which;
+use super::super::object::BoundFunction;
+use super::super::table::TableKind;
 use super::super::value::Value;
 
-pub(super) static ROWS: &[Row] = &[
-    // No program can name this one: it is the check of `await`.
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // Only the compiler emits this name. It checks the operand of `await`. ECMA-262 §27.7.5.3 Await.
+    // Deviation: promises do not exist, so a value with a callable `then` is not supported and any other value is the result.
     ("await", 1, |machine, args| {
         let value = machine.arg(args, 0);
         let then = match value {
@@ -22,31 +23,33 @@ pub(super) static ROWS: &[Row] = &[
             Some(then) if machine.is_callable(&then) => unsupported(
                 "awaiting an object with a `then` of its own is not supported; give the method another name",
             ),
-            _ => Ok(Done::Value(value)),
+            _ => Ok(NativeOutcome::Value(value)),
         }
     }),
-    // No program can name this one either: a computed key names the function behind it.
+    // Only the compiler emits this name. It names a function after its computed key. ECMA-262 §10.2.9 SetFunctionName.
     ("function name", 2, |machine, args| {
         let (key, function) = (machine.arg(args, 0), machine.arg(args, 1));
         if matches!(key, Value::Ref(_) | Value::Builtin(_)) {
             return unsupported(
-                "a function with an object as its computed key is not supported; give the key as a text",
+                "a function with an object as its computed key is not supported; give the key as a string",
             );
         }
-        let (name, text) = (Value::text("name"), machine.text_of(&key)?);
+        let (name, text) = (Value::text("name"), machine.to_text(&key)?);
         if let Value::Ref(at) = function
             && let Entry::Closure(closure) = machine.heap.get(at)
             && machine.heap.table_get(&closure.table, &name).is_none()
             && machine.heap.table_get(&closure.hidden, &name).is_none()
         {
-            machine.heap.table_set(at, Which::Hidden, name, Value::Text(text));
+            machine.heap.table_set(at, TableKind::Hidden, name, Value::Text(text));
         }
-        Ok(Done::Value(function))
+        Ok(NativeOutcome::Value(function))
     }),
+    // ECMA-262 §20.2.3.3 Function.prototype.call.
     ("Function.prototype.call", 1, |machine, args| {
         let given = (1..args.count).map(|i| machine.arg(args, i)).collect();
-        pass_on(machine, args, given)
+        forward_call(machine, args, given)
     }),
+    // ECMA-262 §20.2.3.1 Function.prototype.apply. Deviation: array-like objects that are not arrays are not supported.
     ("Function.prototype.apply", 2, |machine, args| {
         let given = match machine.arg(args, 1) {
             Value::Undefined | Value::Null => Vec::new(),
@@ -54,43 +57,49 @@ pub(super) static ROWS: &[Row] = &[
                 machine.heap.elements(at).into_iter().map(Value::or_undefined).collect()
             }
             Value::Ref(_) | Value::Builtin(_) => {
-                return unsupported("apply takes a list of arguments here; write Array.from(it)");
+                return unsupported("apply takes an array of arguments here; write Array.from(it)");
             }
             _ => return type_error("CreateListFromArrayLike called on non-object"),
         };
-        pass_on(machine, args, given)
+        forward_call(machine, args, given)
     }),
+    // ECMA-262 §20.2.3.2 Function.prototype.bind.
     ("Function.prototype.bind", 1, |machine, args| {
         if !machine.is_callable(&args.this) {
             return type_error("Bind must be called on a function");
         }
         let given = (1..args.count).map(|i| machine.arg(args, i)).collect();
-        let bound = Bound { target: args.this.clone(), this: machine.arg(args, 0), args: given };
-        Ok(Done::Value(Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))))
+        let bound = BoundFunction { target: args.this.clone(), this: machine.arg(args, 0), args: given };
+        Ok(NativeOutcome::Value(Value::Ref(machine.heap.allocate(Entry::Bound(Box::new(bound))))))
     }),
-    ("Function.prototype.toString", 0, |machine, args| Ok(machine.text_of(&args.this)?.into())),
+    // ECMA-262 §20.2.3.5 Function.prototype.toString. Deviation: the source text of a function is not kept.
+    ("Function.prototype.toString", 0, |machine, args| Ok(machine.to_text(&args.this)?.into())),
 ];
 
-/// Calls `this` with another `this` and other arguments, which take the place of those on the stack.
-fn pass_on(machine: &mut Machine, args: &Args, given: Vec<Value>) -> Result<Done, Raise> {
+/// Calls `this` with another `this` and other arguments, which replace those on the stack. ECMA-262 §7.3.13 Call.
+fn forward_call(
+    machine: &mut Machine,
+    args: &NativeArgs,
+    given: Vec<Value>,
+) -> Result<NativeOutcome, AbruptCompletion> {
     let top = machine.stack.len();
     let this = machine.arg(args, 0);
     machine.stack.push(this);
     machine.stack.extend(given);
-    let calling = Calling {
-        this: This::InPlace,
+    let calling = Invocation {
+        this: ThisLocation::InPlace,
         base: top + 1,
         bottom: args.bottom,
         return_pc: args.return_pc,
-        entry: Entered::Plain,
+        call_kind: CallKind::Plain,
     };
     match machine.invoke(&args.this, calling) {
-        Ok(Flow::Value(value)) => Ok(Done::Value(value)),
-        Ok(Flow::Entered) => Ok(Done::Entered),
+        Ok(InvokeOutcome::Value(value)) => Ok(NativeOutcome::Value(value)),
+        Ok(InvokeOutcome::FramePushed) => Ok(NativeOutcome::FramePushed),
         Err(raise) => {
             machine.stack.truncate(top);
             match raise {
-                Raise::Primitive(at, _) if at >= top => unsupported(
+                AbruptCompletion::ToPrimitive(at, _) if at >= top => unsupported(
                     "an object with its own toString cannot be passed by call or apply; call String() on it first",
                 ),
                 raise => Err(raise),

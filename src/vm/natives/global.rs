@@ -1,69 +1,73 @@
-//! `console`, `Date.now`, `structuredClone` and the namespaces themselves.
+//! `console`, `Date.now`, `structuredClone` and the namespaces.
 
 use std::collections::HashMap;
 
+use super::super::abrupt_completion::{AbruptCompletion, type_error, unsupported};
 use super::super::array::Array;
-use super::super::builtin::{Args, Done, Row};
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::entry::Entry;
 use super::super::machine::Machine;
 use super::super::object::{ErrorObject, Object};
-use super::super::raise::{Raise, type_error, unsupported};
-use super::super::table::{Table, Which};
+use super::super::table::{Table, TableKind};
 use super::super::value::{HeapRef, Value};
 
-type Result = std::result::Result<Done, Raise>;
+type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
 
-pub(super) static ROWS: &[Row] = &[
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §25.5 The JSON Object and §21.3 The Math Object are not functions. The console is that of Node.
     ("console", 0, not_callable),
     ("JSON", 0, not_callable),
     ("Math", 0, not_callable),
+    // Console Standard (WHATWG), with one output for all levels. `inspect` formats the arguments as Node does.
     ("console.log", 0, log),
     ("console.error", 0, log),
     ("console.info", 0, log),
     ("console.warn", 0, log),
     ("console.debug", 0, log),
+    // ECMA-262 §21.4.3.1 Date.now. The time is that of the slice.
     ("Date.now", 0, |machine, _| Ok((machine.now_ms as f64).into())),
-    ("structuredClone", 1, |machine, args| Ok(Done::Value(structured_clone(machine, &machine.arg(args, 0))?))),
+    // HTML Standard (WHATWG), structuredClone. Deviation: the options are ignored.
+    ("structuredClone", 1, |machine, args| Ok(NativeOutcome::Value(structured_clone(machine, &machine.arg(args, 0))?))),
 ];
 
-fn not_callable(_: &mut Machine, _: &Args) -> Result {
+fn not_callable(_: &mut Machine, _: &NativeArgs) -> NativeResult {
     type_error("a namespace is not a function")
 }
 
-fn log(machine: &mut Machine, args: &Args) -> Result {
-    let line = machine.formatted(args)?;
+fn log(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
+    let line = machine.format_log_line(args)?;
     machine.print(line)?;
-    Ok(Done::Value(Value::Undefined))
+    Ok(NativeOutcome::Value(Value::Undefined))
 }
 
-/// Copies everything reachable, shared parts and circles included.
-fn structured_clone(machine: &mut Machine, value: &Value) -> std::result::Result<Value, Raise> {
+/// Copies a value and everything that it references. Shared parts stay shared, and cycles stay cycles.
+fn structured_clone(machine: &mut Machine, value: &Value) -> std::result::Result<Value, AbruptCompletion> {
     let mut copies: HashMap<HeapRef, HeapRef> = HashMap::new();
     let mut open: Vec<(HeapRef, HeapRef)> = Vec::new();
-    let result = copied(machine, value, &mut copies, &mut open)?;
+    let result = clone_value(machine, value, &mut copies, &mut open)?;
     while let Some((from, to)) = open.pop() {
         match machine.heap.get(from).clone() {
             Entry::Array(_) => {
                 let mut elements = machine.heap.elements(from);
                 for element in &mut elements {
-                    *element = copied(machine, element, &mut copies, &mut open)?;
+                    *element = clone_value(machine, element, &mut copies, &mut open)?;
                 }
-                machine.heap.room(16 * elements.len() as u64)?;
+                machine.heap.check_room(16 * elements.len() as u64)?;
                 machine.heap.set_elements(to, elements);
             }
             Entry::Object(_) | Entry::Error(_) => {
                 for (key, value) in machine.own_entries(&Value::Ref(from)) {
-                    let value = copied(machine, &value, &mut copies, &mut open)?;
-                    machine.heap.table_set(to, Which::Main, key, value);
+                    let value = clone_value(machine, &value, &mut copies, &mut open)?;
+                    machine.heap.table_set(to, TableKind::Main, key, value);
                 }
             }
             Entry::Map(table) | Entry::Set(table) => {
                 let mut entries = Vec::new();
-                machine.heap.table_each(&table, |key, value| entries.push((key.clone(), value.clone())));
+                machine.heap.visit_table_entries(&table, |key, value| entries.push((key.clone(), value.clone())));
                 for (key, value) in entries {
-                    let key = copied(machine, &key, &mut copies, &mut open)?;
-                    let value = copied(machine, &value, &mut copies, &mut open)?;
-                    machine.heap.table_set(to, Which::Main, key, value);
+                    let key = clone_value(machine, &key, &mut copies, &mut open)?;
+                    let value = clone_value(machine, &value, &mut copies, &mut open)?;
+                    machine.heap.table_set(to, TableKind::Main, key, value);
                 }
             }
             _ => {}
@@ -72,12 +76,12 @@ fn structured_clone(machine: &mut Machine, value: &Value) -> std::result::Result
     Ok(result)
 }
 
-fn copied(
+fn clone_value(
     machine: &mut Machine,
     value: &Value,
     copies: &mut HashMap<HeapRef, HeapRef>,
     open: &mut Vec<(HeapRef, HeapRef)>,
-) -> std::result::Result<Value, Raise> {
+) -> std::result::Result<Value, AbruptCompletion> {
     let Value::Ref(at) = value else {
         return match value {
             Value::Builtin(builtin) => unsupported(format!("structuredClone of `{}` is not supported", builtin.name())),
@@ -101,10 +105,10 @@ fn copied(
             let error = ErrorObject { kind: error.kind, hidden: error.hidden.clone(), object: Object::default() };
             Entry::Error(Box::new(error))
         }
-        _ => return unsupported(format!("structuredClone of {} is not supported", machine.shown(value))),
+        _ => return unsupported(format!("structuredClone of {} is not supported", machine.display_text(value))),
     };
     let copy = machine.heap.allocate(empty);
-    machine.heap.room(0)?;
+    machine.heap.check_room(0)?;
     copies.insert(*at, copy);
     open.push((*at, copy));
     Ok(Value::Ref(copy))

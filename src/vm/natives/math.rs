@@ -1,71 +1,109 @@
-//! `Math`. The functions beyond arithmetic come from `libm`: the same bits on every target, and most often V8's.
+//! `Math`. ECMA-262 §21.3 The Math Object. Functions beyond arithmetic come from `libm`: their bits are the same on every target, and
+//! mostly those of V8. The standard permits any approximation.
 
-use super::super::builtin::{Args, Done, Row};
+use super::super::abrupt_completion::AbruptCompletion;
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::machine::Machine;
 use super::super::number::{power, to_int32};
-use super::super::raise::Raise;
 
-type Result = std::result::Result<Done, Raise>;
+type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
 
-macro_rules! function {
+macro_rules! unary_function {
     ($name:literal, |$n:ident| $result:expr) => {
-        ($name, 1, |machine: &mut Machine, args: &Args| {
+        ($name, 1, |machine: &mut Machine, args: &NativeArgs| {
             let $n = machine.arg_number(args, 0)?;
-            Ok(Done::from($result))
+            Ok(NativeOutcome::from($result))
         })
     };
 }
 
-pub(super) static ROWS: &[Row] = &[
-    function!("Math.abs", |n| n.abs()),
-    function!("Math.acos", |n| libm::acos(n)),
-    function!("Math.acosh", |n| libm::acosh(n)),
-    function!("Math.asin", |n| libm::asin(n)),
-    function!("Math.asinh", |n| if n == 0.0 { n } else { libm::asinh(n) }),
-    function!("Math.atan", |n| libm::atan(n)),
-    function!("Math.atanh", |n| libm::atanh(n)),
-    function!("Math.cbrt", |n| libm::cbrt(n)),
-    function!("Math.ceil", |n| n.ceil()),
-    function!("Math.clz32", |n| f64::from((to_int32(n) as u32).leading_zeros())),
-    function!("Math.cos", |n| libm::cos(n)),
-    function!("Math.cosh", |n| libm::cosh(n)),
-    function!("Math.exp", |n| libm::exp(n)),
-    function!("Math.expm1", |n| libm::expm1(n)),
-    function!("Math.floor", |n| n.floor()),
-    function!("Math.fround", |n| f64::from(n as f32)),
-    function!("Math.log", |n| libm::log(n)),
-    function!("Math.log10", |n| libm::log10(n)),
-    function!("Math.log1p", |n| libm::log1p(n)),
-    function!("Math.log2", |n| libm::log2(n)),
-    function!("Math.round", |n| round(n)),
-    function!("Math.sign", |n| if n.is_nan() || n == 0.0 { n } else { n.signum() }),
-    function!("Math.sin", |n| libm::sin(n)),
-    function!("Math.sinh", |n| libm::sinh(n)),
-    function!("Math.sqrt", |n| n.sqrt()),
-    function!("Math.tan", |n| libm::tan(n)),
-    function!("Math.tanh", |n| libm::tanh(n)),
-    function!("Math.trunc", |n| n.trunc()),
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §21.3.2.1 Math.abs.
+    unary_function!("Math.abs", |n| n.abs()),
+    // ECMA-262 §21.3.2.2 Math.acos.
+    unary_function!("Math.acos", |n| libm::acos(n)),
+    // ECMA-262 §21.3.2.3 Math.acosh.
+    unary_function!("Math.acosh", |n| libm::acosh(n)),
+    // ECMA-262 §21.3.2.4 Math.asin.
+    unary_function!("Math.asin", |n| libm::asin(n)),
+    // ECMA-262 §21.3.2.5 Math.asinh.
+    unary_function!("Math.asinh", |n| if n == 0.0 { n } else { libm::asinh(n) }),
+    // ECMA-262 §21.3.2.6 Math.atan.
+    unary_function!("Math.atan", |n| libm::atan(n)),
+    // ECMA-262 §21.3.2.7 Math.atanh.
+    unary_function!("Math.atanh", |n| libm::atanh(n)),
+    // ECMA-262 §21.3.2.9 Math.cbrt.
+    unary_function!("Math.cbrt", |n| libm::cbrt(n)),
+    // ECMA-262 §21.3.2.10 Math.ceil.
+    unary_function!("Math.ceil", |n| n.ceil()),
+    // ECMA-262 §21.3.2.11 Math.clz32.
+    unary_function!("Math.clz32", |n| f64::from((to_int32(n) as u32).leading_zeros())),
+    // ECMA-262 §21.3.2.12 Math.cos.
+    unary_function!("Math.cos", |n| libm::cos(n)),
+    // ECMA-262 §21.3.2.13 Math.cosh.
+    unary_function!("Math.cosh", |n| libm::cosh(n)),
+    // ECMA-262 §21.3.2.14 Math.exp.
+    unary_function!("Math.exp", |n| libm::exp(n)),
+    // ECMA-262 §21.3.2.15 Math.expm1.
+    unary_function!("Math.expm1", |n| libm::expm1(n)),
+    // ECMA-262 §21.3.2.16 Math.floor.
+    unary_function!("Math.floor", |n| n.floor()),
+    // ECMA-262 §21.3.2.17 Math.fround.
+    unary_function!("Math.fround", |n| f64::from(n as f32)),
+    // ECMA-262 §21.3.2.21 Math.log.
+    unary_function!("Math.log", |n| libm::log(n)),
+    // ECMA-262 §21.3.2.23 Math.log10.
+    unary_function!("Math.log10", |n| libm::log10(n)),
+    // ECMA-262 §21.3.2.22 Math.log1p.
+    unary_function!("Math.log1p", |n| libm::log1p(n)),
+    // ECMA-262 §21.3.2.24 Math.log2.
+    unary_function!("Math.log2", |n| libm::log2(n)),
+    // ECMA-262 §21.3.2.29 Math.round.
+    unary_function!("Math.round", |n| round(n)),
+    // ECMA-262 §21.3.2.30 Math.sign.
+    unary_function!("Math.sign", |n| if n.is_nan() || n == 0.0 { n } else { n.signum() }),
+    // ECMA-262 §21.3.2.31 Math.sin.
+    unary_function!("Math.sin", |n| libm::sin(n)),
+    // ECMA-262 §21.3.2.32 Math.sinh.
+    unary_function!("Math.sinh", |n| libm::sinh(n)),
+    // ECMA-262 §21.3.2.33 Math.sqrt.
+    unary_function!("Math.sqrt", |n| n.sqrt()),
+    // ECMA-262 §21.3.2.34 Math.tan.
+    unary_function!("Math.tan", |n| libm::tan(n)),
+    // ECMA-262 §21.3.2.35 Math.tanh.
+    unary_function!("Math.tanh", |n| libm::tanh(n)),
+    // ECMA-262 §21.3.2.36 Math.trunc.
+    unary_function!("Math.trunc", |n| n.trunc()),
+    // ECMA-262 §21.3.2.8 Math.atan2.
     ("Math.atan2", 2, |machine, args| {
         Ok(libm::atan2(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())
     }),
+    // ECMA-262 §21.3.2.27 Math.pow.
     ("Math.pow", 2, |machine, args| Ok(power(machine.arg_number(args, 0)?, machine.arg_number(args, 1)?).into())),
+    // ECMA-262 §21.3.2.20 Math.imul.
     ("Math.imul", 2, |machine, args| {
         let (a, b) = (to_int32(machine.arg_number(args, 0)?), to_int32(machine.arg_number(args, 1)?));
         Ok(f64::from(a.wrapping_mul(b)).into())
     }),
+    // ECMA-262 §21.3.2.25 Math.max.
     ("Math.max", 2, |machine, args| {
-        extreme(machine, args, f64::NEG_INFINITY, |n, best| {
+        max_or_min(machine, args, f64::NEG_INFINITY, |n, best| {
             n > best || (n == 0.0 && best == 0.0 && best.is_sign_negative())
         })
     }),
+    // ECMA-262 §21.3.2.26 Math.min.
     ("Math.min", 2, |machine, args| {
-        extreme(machine, args, f64::INFINITY, |n, best| n < best || (n == 0.0 && best == 0.0 && n.is_sign_negative()))
+        max_or_min(machine, args, f64::INFINITY, |n, best| {
+            n < best || (n == 0.0 && best == 0.0 && n.is_sign_negative())
+        })
     }),
+    // ECMA-262 §21.3.2.19 Math.hypot.
     ("Math.hypot", 2, hypotenuse),
-    ("Math.random", 0, |machine, _| Ok(machine.random.next().into())),
+    // ECMA-262 §21.3.2.28 Math.random. The sequence depends on the execution's seed only.
+    ("Math.random", 0, |machine, _| Ok(machine.random.next_f64().into())),
 ];
 
-/// Half goes up, and the sign of zero stays.
+/// A half rounds up, and zero keeps its sign. ECMA-262 §21.3.2.29 Math.round.
 fn round(n: f64) -> f64 {
     if n.fract() == 0.0 || !n.is_finite() {
         return n;
@@ -75,7 +113,8 @@ fn round(n: f64) -> f64 {
     if rounded == 0.0 && n < 0.0 { -0.0 } else { rounded }
 }
 
-fn extreme(machine: &mut Machine, args: &Args, start: f64, better: fn(f64, f64) -> bool) -> Result {
+/// ECMA-262 §21.3.2.25 Math.max and §21.3.2.26 Math.min.
+fn max_or_min(machine: &mut Machine, args: &NativeArgs, start: f64, better: fn(f64, f64) -> bool) -> NativeResult {
     let mut best = start;
     for index in 0..args.count {
         let n = machine.arg_number(args, index)?;
@@ -88,12 +127,13 @@ fn extreme(machine: &mut Machine, args: &Args, start: f64, better: fn(f64, f64) 
     Ok(best.into())
 }
 
-fn hypotenuse(machine: &mut Machine, args: &Args) -> Result {
+/// ECMA-262 §21.3.2.19 Math.hypot.
+fn hypotenuse(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let numbers = (0..args.count).map(|i| machine.arg_number(args, i)).collect::<std::result::Result<Vec<_>, _>>()?;
     if numbers.iter().any(|n| n.is_infinite()) {
         return Ok(f64::INFINITY.into());
     }
-    // Scaled, so that squares neither overflow nor vanish; summed with the rounding errors carried along.
+    // The numbers are scaled so that squares neither overflow nor underflow. The sum compensates rounding errors (Kahan, 1965).
     let largest = numbers.iter().fold(0.0f64, |largest, n| if n.is_nan() { f64::NAN } else { largest.max(n.abs()) });
     if largest == 0.0 || largest.is_nan() {
         return Ok(if numbers.iter().any(|n| n.is_nan()) { f64::NAN } else { 0.0 }.into());

@@ -1,77 +1,90 @@
-//! `RegExp` and the methods of texts that take one. Matching is done in `pattern`.
+//! `RegExp`, and the methods of strings that take one. `regexp` does the matching.
+//!
+//! Deviation from ECMA-262 §22.2 RegExp: methods of strings call the built-in algorithms directly, because regexps have
+//! neither subclasses nor `Symbol` methods.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::super::builtin::{Args, Done, Row};
+use super::super::abrupt_completion::{AbruptCompletion, type_error};
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
 use super::super::entry::Entry;
-use super::super::limits::Exceeded;
+use super::super::limits::ExceededLimit;
 use super::super::machine::Machine;
 use super::super::object::{ErrorKind, RegExp};
-use super::super::pattern::{Budget, Pattern, Places};
-use super::super::raise::{Raise, type_error};
-use super::super::table::Which;
+use super::super::regexp::{Budget, CaptureRanges, CompiledRegExp};
+use super::super::table::TableKind;
 use super::super::text::Str;
 use super::super::value::{HeapRef, Value};
-use super::string::{Found, this};
+use super::string::{TextMatch, this_text};
 use crate::value::sort_by;
 
-type Result = std::result::Result<Done, Raise>;
+type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
 
-pub(super) static ROWS: &[Row] = &[
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §22.2.4.1 RegExp.
     ("RegExp", 2, |machine, args| match (machine.arg(args, 0), machine.arg(args, 1)) {
-        (given, Value::Undefined) if machine.is_regexp(&given) => Ok(Done::Value(given)),
+        (given, Value::Undefined) if machine.is_regexp(&given) => Ok(NativeOutcome::Value(given)),
         _ => construct(machine, args),
     }),
+    // ECMA-262 §22.2.4.1 RegExp.
     ("new RegExp", 2, construct),
+    // ECMA-262 §22.2.6.16 RegExp.prototype.test.
     ("RegExp.prototype.test", 1, |machine, args| {
-        let (regexp, text) = (own(machine, args)?, machine.arg_text(args, 0)?);
+        let (regexp, text) = (this_regexp(machine, args)?, machine.arg_text(args, 0)?);
         Ok(machine.next_match(regexp, &text)?.is_some().into())
     }),
+    // ECMA-262 §22.2.6.2 RegExp.prototype.exec.
     ("RegExp.prototype.exec", 1, |machine, args| {
-        let (regexp, text) = (own(machine, args)?, machine.arg_text(args, 0)?);
+        let (regexp, text) = (this_regexp(machine, args)?, machine.arg_text(args, 0)?);
         let found = machine.next_match(regexp, &text)?;
-        Ok(Done::Value(machine.match_array(&text, found)))
+        Ok(NativeOutcome::Value(machine.match_array(&text, found)))
     }),
-    ("RegExp.prototype.toString", 0, |machine, args| Ok(machine.text_of(&args.this)?.into())),
+    // ECMA-262 §22.2.6.17 RegExp.prototype.toString.
+    ("RegExp.prototype.toString", 0, |machine, args| Ok(machine.to_text(&args.this)?.into())),
+    // ECMA-262 §22.1.3.21 String.prototype.search and §22.2.6.12 RegExp.prototype [ %Symbol.search% ].
     ("String.prototype.search", 1, |machine, args| {
-        let (text, regexp) = (this(machine, args)?, pattern(machine, args, "")?);
-        let (compiled, _) = machine.compiled(regexp)?;
+        let (text, regexp) = (this_text(machine, args)?, regexp_arg(machine, args, "")?);
+        let (compiled, _) = machine.regexp_at(regexp)?;
         let sticky = has_flag(&compiled.flags, b'y');
-        let found = machine.matching(&text, |budget| compiled.compiled.find(&text, 0, sticky, budget))?;
+        let found = machine.with_match_budget(&text, |budget| compiled.compiled.find(&text, 0, sticky, budget))?;
         let start = found.and_then(|places| places.into_iter().next()).flatten().map(|whole| whole.start);
         Ok(start.map_or(-1.0, |start| start as f64).into())
     }),
+    // ECMA-262 §22.1.3.13 String.prototype.match and §22.2.6.8 RegExp.prototype [ %Symbol.match% ].
     ("String.prototype.match", 1, |machine, args| {
-        let (text, regexp) = (this(machine, args)?, pattern(machine, args, "")?);
-        if !has_flag(&machine.compiled(regexp)?.0.flags, b'g') {
+        let (text, regexp) = (this_text(machine, args)?, regexp_arg(machine, args, "")?);
+        if !has_flag(&machine.regexp_at(regexp)?.0.flags, b'g') {
             let found = machine.next_match(regexp, &text)?;
-            return Ok(Done::Value(machine.match_array(&text, found)));
+            return Ok(NativeOutcome::Value(machine.match_array(&text, found)));
         }
-        let found = machine.found_by_regexp(&text, &Value::Ref(regexp), false)?;
+        let found = machine.find_matches(&text, &Value::Ref(regexp), false)?;
         if found.is_empty() {
-            return Ok(Done::Value(Value::Null));
+            return Ok(NativeOutcome::Value(Value::Null));
         }
         let texts = found.iter().map(|place| Value::Text(text.slice(place.start, place.end))).collect();
-        Ok(Done::Value(Value::Ref(machine.heap.new_array(texts))))
+        Ok(NativeOutcome::Value(Value::Ref(machine.heap.new_array(texts))))
     }),
+    // ECMA-262 §22.1.3.14 String.prototype.matchAll and §22.2.6.9 RegExp.prototype [ %Symbol.matchAll% ].
+    // Deviation: all matches are found before the first is returned.
     ("String.prototype.matchAll", 1, |machine, args| {
-        let (text, regexp) = (this(machine, args)?, pattern(machine, args, "g")?);
-        if !has_flag(&machine.compiled(regexp)?.0.flags, b'g') {
+        let (text, regexp) = (this_text(machine, args)?, regexp_arg(machine, args, "g")?);
+        if !has_flag(&machine.regexp_at(regexp)?.0.flags, b'g') {
             return type_error("String.prototype.matchAll called with a non-global RegExp argument");
         }
-        let found = machine.found_by_regexp(&text, &Value::Ref(regexp), false)?;
+        let found = machine.find_matches(&text, &Value::Ref(regexp), false)?;
         let list = machine.heap.new_array(Vec::new());
         for place in found {
             let array = machine.match_array(&text, Some(place));
             machine.heap.push(list, array)?;
         }
-        let cursor = machine.heap.new_cursor(Value::Ref(list), super::super::iterator::Yields::Values);
-        Ok(Done::Value(Value::Ref(cursor)))
+        let cursor = machine.heap.new_iterator(Value::Ref(list), super::super::iterator::IterationKind::Values);
+        Ok(NativeOutcome::Value(Value::Ref(cursor)))
     }),
 ];
 
-fn construct(machine: &mut Machine, args: &Args) -> Result {
+/// ECMA-262 §22.2.4.1 RegExp.
+fn construct(machine: &mut Machine, args: &NativeArgs) -> NativeResult {
     let given = machine.arg(args, 0);
     let (pattern, own_flags) = match &given {
         Value::Ref(at) if machine.is_regexp(&given) => match machine.heap.get(*at) {
@@ -86,32 +99,32 @@ fn construct(machine: &mut Machine, args: &Args) -> Result {
         _ => machine.arg_text(args, 1)?,
     };
     let pattern = if pattern.is_empty() { Str::new("(?:)") } else { pattern };
-    let source = escaped(&pattern);
+    let source = escape_pattern(&pattern);
     if source != pattern {
-        compiled(&pattern, &flags)?;
+        compile(&pattern, &flags)?;
     }
-    machine.new_regexp(&Value::Text(source), &Value::Text(flags)).map(Done::Value)
+    machine.new_regexp(&Value::Text(source), &Value::Text(flags)).map(NativeOutcome::Value)
 }
 
-/// A pattern with its flags in order, or SyntaxError.
-fn compiled(source: &Str, flags: &Str) -> std::result::Result<(Pattern, Str), Raise> {
+/// The compiled pattern with its flags in order, or SyntaxError. ECMA-262 §22.2.3.3 RegExpInitialize.
+fn compile(source: &Str, flags: &Str) -> std::result::Result<(CompiledRegExp, Str), AbruptCompletion> {
     let mut letters: Vec<u16> = flags.units().iter().collect();
     sort_by(&mut letters, Ord::cmp);
     let known = letters.iter().all(|letter| u8::try_from(*letter).is_ok_and(|l| b"dgimsuvy".contains(&l)));
     let both = has_flag(flags, b'u') && has_flag(flags, b'v');
     if !known || both || letters.windows(2).any(|pair| pair[0] == pair[1]) {
         let message = format!("Invalid flags supplied to RegExp constructor '{flags}'");
-        return Err(Raise::Error(ErrorKind::Syntax, message));
+        return Err(AbruptCompletion::Error(ErrorKind::Syntax, message));
     }
     let flags = Str::from_units(&letters);
-    let compiled = Pattern::new(source, &flags).map_err(|error| {
-        Raise::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
+    let compiled = CompiledRegExp::new(source, &flags).map_err(|error| {
+        AbruptCompletion::Error(ErrorKind::Syntax, format!("Invalid regular expression: /{source}/{flags}: {error}"))
     })?;
     Ok((compiled, flags))
 }
 
-/// A pattern as a literal can hold it: slashes and line ends escaped. ECMA-262, EscapeRegExpPattern.
-fn escaped(pattern: &Str) -> Str {
+/// The pattern as a literal can hold it: slashes and line terminators are escaped. ECMA-262 §22.2.6.13.1 EscapeRegExpPattern.
+fn escape_pattern(pattern: &Str) -> Str {
     let mut out = Vec::with_capacity(pattern.len());
     let (mut in_class, mut after_backslash) = (false, false);
     for unit in pattern.units().iter() {
@@ -141,15 +154,15 @@ fn escaped(pattern: &Str) -> Str {
     Str::from_units(&out)
 }
 
-fn own(machine: &Machine, args: &Args) -> std::result::Result<HeapRef, Raise> {
+fn this_regexp(machine: &Machine, args: &NativeArgs) -> std::result::Result<HeapRef, AbruptCompletion> {
     match args.this {
         Value::Ref(at) if matches!(machine.heap.get(at), Entry::RegExp(_)) => Ok(at),
-        _ => type_error("RegExp.prototype method called on what is no regular expression"),
+        _ => type_error("RegExp.prototype method called on a value that is not a regular expression"),
     }
 }
 
-/// The first argument as a regular expression; text is a pattern.
-fn pattern(machine: &mut Machine, args: &Args, flags: &str) -> std::result::Result<HeapRef, Raise> {
+/// The first argument as a regexp; other values are the source of a pattern. ECMA-262 §22.2.3.1 RegExpCreate.
+fn regexp_arg(machine: &mut Machine, args: &NativeArgs, flags: &str) -> std::result::Result<HeapRef, AbruptCompletion> {
     let made = match machine.arg(args, 0) {
         Value::Ref(at) if machine.is_regexp(&Value::Ref(at)) => return Ok(at),
         Value::Undefined => machine.new_regexp(&Value::text("(?:)"), &Value::text(flags))?,
@@ -160,7 +173,7 @@ fn pattern(machine: &mut Machine, args: &Args, flags: &str) -> std::result::Resu
     };
     match made {
         Value::Ref(at) => Ok(at),
-        _ => Err(Raise::Internal("a regular expression that is no object")),
+        _ => Err(AbruptCompletion::Internal("a regexp that is not an object")),
     }
 }
 
@@ -173,67 +186,71 @@ fn group(text: &Str, place: Option<&Range<usize>>) -> Value {
 }
 
 impl Machine {
-    /// A new regular expression, or SyntaxError.
-    pub(in super::super) fn new_regexp(&mut self, pattern: &Value, flags: &Value) -> std::result::Result<Value, Raise> {
-        let (source, flags) = (self.text_of(pattern)?, self.text_of(flags)?);
-        let (compiled, flags) = compiled(&source, &flags)?;
+    /// A new regexp, or SyntaxError. ECMA-262 §22.2.3.1 RegExpCreate.
+    pub(in super::super) fn new_regexp(
+        &mut self,
+        pattern: &Value,
+        flags: &Value,
+    ) -> std::result::Result<Value, AbruptCompletion> {
+        let (source, flags) = (self.to_text(pattern)?, self.to_text(flags)?);
+        let (compiled, flags) = compile(&source, &flags)?;
         let regexp = RegExp { source, flags, last_index: 0.0, compiled: Arc::new(compiled) };
         Ok(Value::Ref(self.heap.allocate(Entry::RegExp(Box::new(regexp)))))
     }
 
-    /// Whether the value is a regular expression.
+    /// Whether the value is a regexp. ECMA-262 §7.2.6 IsRegExp.
     pub(in super::super) fn is_regexp(&self, value: &Value) -> bool {
         matches!(value, Value::Ref(at) if matches!(self.heap.get(*at), Entry::RegExp(_)))
     }
 
-    fn compiled(&self, at: HeapRef) -> std::result::Result<(RegExp, bool), Raise> {
+    fn regexp_at(&self, at: HeapRef) -> std::result::Result<(RegExp, bool), AbruptCompletion> {
         match self.heap.get(at) {
             Entry::RegExp(regexp) => {
                 let remembers = has_flag(&regexp.flags, b'g') || has_flag(&regexp.flags, b'y');
                 Ok(((**regexp).clone(), remembers))
             }
-            _ => Err(Raise::Internal("a regular expression that is none")),
+            _ => Err(AbruptCompletion::Internal("a regexp operation on a value that is not a regexp")),
         }
     }
 
-    /// The next match as `exec` finds it: with `g` or `y` from `lastIndex`, which moves on.
-    fn next_match(&mut self, at: HeapRef, text: &Str) -> std::result::Result<Option<Found>, Raise> {
-        let (regexp, remembers) = self.compiled(at)?;
+    /// The next match of `exec`. With `g` or `y` it starts at `lastIndex` and advances it. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+    fn next_match(&mut self, at: HeapRef, text: &Str) -> std::result::Result<Option<TextMatch>, AbruptCompletion> {
+        let (regexp, remembers) = self.regexp_at(at)?;
         let from = if remembers { regexp.last_index.max(0.0) } else { 0.0 };
         let found = if from > text.len() as f64 {
             None
         } else {
             let sticky = has_flag(&regexp.flags, b'y');
-            self.matching(text, |budget| regexp.compiled.find(text, from as usize, sticky, budget))?
+            self.with_match_budget(text, |budget| regexp.compiled.find(text, from as usize, sticky, budget))?
         };
-        let found = found.map(|places| self.found(&regexp, places, text));
+        let found = found.map(|places| self.build_match(&regexp, places, text));
         if remembers && let Some(Entry::RegExp(kept)) = self.heap.get_mut(at) {
             kept.last_index = found.as_ref().map_or(0.0, |found| found.end as f64);
         }
         Ok(found)
     }
 
-    /// Matches within what one call may take, and counts the work as instructions.
-    fn matching<T>(
+    /// Matches within the limit of one call, and charges the steps as work.
+    fn with_match_budget<T>(
         &mut self,
         text: &Str,
-        work: impl FnOnce(&mut Budget) -> std::result::Result<T, Exceeded>,
-    ) -> std::result::Result<T, Raise> {
-        let mut budget = Budget::of(self.limits.match_steps, text);
+        work: impl FnOnce(&mut Budget) -> std::result::Result<T, ExceededLimit>,
+    ) -> std::result::Result<T, AbruptCompletion> {
+        let mut budget = Budget::for_text(self.limits.match_steps, text);
         let result = work(&mut budget);
-        self.owe(budget.taken());
+        self.charge_work(budget.steps_taken());
         Ok(result?)
     }
 
-    /// A match with its groups.
-    fn found(&mut self, regexp: &RegExp, places: Places, text: &Str) -> Found {
+    /// A match with its groups. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+    fn build_match(&mut self, regexp: &RegExp, places: CaptureRanges, text: &Str) -> TextMatch {
         let whole = places.first().cloned().flatten().unwrap_or(0..0);
         let groups: Vec<Value> = places.iter().skip(1).map(|place| group(text, place.as_ref())).collect();
         let names = regexp.compiled.names();
         let mut pairs: Vec<(Value, Value)> = Vec::with_capacity(names.len());
         for (name, number) in names {
             let (name, part) = (Value::text(name), group(text, places.get(*number).and_then(Option::as_ref)));
-            // A name may stand in several alternatives, of which one took part.
+            // Several alternatives may have a group of this name; at most one of them took part.
             match pairs.iter_mut().find(|pair| pair.0.strict_equals(&name)) {
                 Some(pair) if matches!(pair.1, Value::Undefined) => pair.1 = part,
                 Some(_) => {}
@@ -241,11 +258,11 @@ impl Machine {
             }
         }
         let named = if pairs.is_empty() { Value::Undefined } else { self.new_object(pairs) };
-        Found { start: whole.start, end: whole.end, groups, named }
+        TextMatch { start: whole.start, end: whole.end, groups, named }
     }
 
-    /// What `exec` returns of a match.
-    fn match_array(&mut self, text: &Str, found: Option<Found>) -> Value {
+    /// The result of `exec`: an array with `index`, `input` and `groups`, or null. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+    fn match_array(&mut self, text: &Str, found: Option<TextMatch>) -> Value {
         let Some(found) = found else { return Value::Null };
         let mut values = vec![Value::Text(text.slice(found.start, found.end))];
         values.extend(found.groups);
@@ -256,20 +273,20 @@ impl Machine {
             ("input", Value::Text(text.clone())),
             ("groups", found.named),
         ] {
-            self.heap.table_set(array, Which::Main, Value::text(name), value);
+            self.heap.table_set(array, TableKind::Main, Value::text(name), value);
         }
         Value::Ref(array)
     }
 
-    /// Every match with the `g` flag, the first one without.
-    pub(super) fn found_by_regexp(
+    /// All matches with the `g` flag, the first match without. ECMA-262 §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
+    pub(super) fn find_matches(
         &mut self,
         text: &Str,
         regexp: &Value,
         must_be_global: bool,
-    ) -> std::result::Result<Vec<Found>, Raise> {
+    ) -> std::result::Result<Vec<TextMatch>, AbruptCompletion> {
         let Value::Ref(at) = regexp else { return Ok(Vec::new()) };
-        let (regexp, _) = self.compiled(*at)?;
+        let (regexp, _) = self.regexp_at(*at)?;
         if !has_flag(&regexp.flags, b'g') {
             if must_be_global {
                 return type_error("String.prototype.replaceAll called with a non-global RegExp argument");
@@ -277,25 +294,29 @@ impl Machine {
             return Ok(self.next_match(*at, text)?.into_iter().collect());
         }
         let sticky = has_flag(&regexp.flags, b'y');
-        let places = self.matching(text, |budget| regexp.compiled.find_all(text, sticky, budget))?;
-        self.heap.room(64 * places.len() as u64)?;
-        let all = places.into_iter().map(|places| self.found(&regexp, places, text)).collect();
+        let places = self.with_match_budget(text, |budget| regexp.compiled.find_all(text, sticky, budget))?;
+        self.heap.check_room(64 * places.len() as u64)?;
+        let all = places.into_iter().map(|places| self.build_match(&regexp, places, text)).collect();
         if let Some(Entry::RegExp(kept)) = self.heap.get_mut(*at) {
             kept.last_index = 0.0;
         }
         Ok(all)
     }
 
-    /// `text.split(regexp)`
-    pub(super) fn split_by_regexp(&mut self, text: &Str, regexp: &Value) -> std::result::Result<Vec<Value>, Raise> {
+    /// `text.split(regexp)`. ECMA-262 §22.2.6.14 RegExp.prototype [ %Symbol.split% ].
+    pub(super) fn split_by_regexp(
+        &mut self,
+        text: &Str,
+        regexp: &Value,
+    ) -> std::result::Result<Vec<Value>, AbruptCompletion> {
         let Value::Ref(at) = regexp else { return Ok(Vec::new()) };
-        let (regexp, _) = self.compiled(*at)?;
+        let (regexp, _) = self.regexp_at(*at)?;
         let mut parts = Vec::new();
         let mut from = 0;
-        let places = self.matching(text, |budget| regexp.compiled.find_all(text, false, budget))?;
-        self.heap.room(64 * places.len() as u64)?;
+        let places = self.with_match_budget(text, |budget| regexp.compiled.find_all(text, false, budget))?;
+        self.heap.check_room(64 * places.len() as u64)?;
         for places in places {
-            let found = self.found(&regexp, places, text);
+            let found = self.build_match(&regexp, places, text);
             if text.is_empty() {
                 return Ok(parts);
             }

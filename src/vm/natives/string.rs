@@ -1,29 +1,32 @@
-//! `String`. What needs regular expressions is in `regexp.rs`.
+//! `String`. ECMA-262 §22.1 String Objects. Methods that need regular expressions are in `regexp.rs`.
 
-use super::super::builtin::{Args, Done, Row};
-use super::super::callback::{Kind, Waiting};
-use super::super::convert::Units;
-use super::super::iterator::text_at;
+use super::super::abrupt_completion::{AbruptCompletion, range_error, type_error};
+use super::super::builtin::{BuiltinDefinition, NativeArgs, NativeOutcome};
+use super::super::callback::{CallbackMethod, NativeFrame};
+use super::super::conversion::StrBuilder;
+use super::super::iterator::code_point_at;
 use super::super::machine::Machine;
-use super::super::number::{is_space, trimmed};
-use super::super::raise::{Raise, range_error, type_error};
+use super::super::number::{is_space, trim_range};
 use super::super::text::Str;
 use super::super::value::Value;
 use crate::value::{lower_case, upper_case};
 
-type Result = std::result::Result<Done, Raise>;
+type NativeResult = std::result::Result<NativeOutcome, AbruptCompletion>;
 
-pub(super) static ROWS: &[Row] = &[
+pub(super) static ROWS: &[BuiltinDefinition] = &[
+    // ECMA-262 §22.1.1.1 String.
     ("String", 1, |machine, args| Ok(if args.count == 0 { Str::empty() } else { machine.arg_text(args, 0)? }.into())),
+    // ECMA-262 §22.1.2.1 String.fromCharCode.
     ("String.fromCharCode", 1, |machine, args| {
-        let mut text = Units::default();
+        let mut text = StrBuilder::default();
         for index in 0..args.count {
             text.push_unit(super::super::number::to_int32(machine.arg_number(args, index)?) as u16);
         }
-        Ok(text.text().into())
+        Ok(text.build().into())
     }),
+    // ECMA-262 §22.1.2.2 String.fromCodePoint.
     ("String.fromCodePoint", 1, |machine, args| {
-        let mut text = Units::default();
+        let mut text = StrBuilder::default();
         for index in 0..args.count {
             let n = machine.arg_number(args, index)?;
             if !(0.0..=1_114_111.0).contains(&n) || n.fract() != 0.0 {
@@ -38,31 +41,35 @@ pub(super) static ROWS: &[Row] = &[
                 }
             }
         }
-        Ok(text.text().into())
+        Ok(text.build().into())
     }),
+    // ECMA-262 §22.1.3.1 String.prototype.at.
     ("String.prototype.at", 1, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let index = machine.arg_integer(args, 0, 0.0)?;
         let index = if index < 0.0 { index + text.len() as f64 } else { index };
-        Ok(Done::Value(match text.unit(index as usize) {
+        Ok(NativeOutcome::Value(match text.unit(index as usize) {
             Some(unit) if index >= 0.0 => Value::Text(Str::single(unit)),
             _ => Value::Undefined,
         }))
     }),
+    // ECMA-262 §22.1.3.2 String.prototype.charAt.
     ("String.prototype.charAt", 1, |machine, args| {
-        let (text, index) = (this(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
+        let (text, index) = (this_text(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
         let unit = if index < 0.0 { None } else { text.unit(index as usize) };
         Ok(unit.map_or_else(Str::empty, Str::single).into())
     }),
+    // ECMA-262 §22.1.3.3 String.prototype.charCodeAt.
     ("String.prototype.charCodeAt", 1, |machine, args| {
-        let (text, index) = (this(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
+        let (text, index) = (this_text(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
         let unit = if index < 0.0 { None } else { text.unit(index as usize) };
         Ok(unit.map_or(f64::NAN, f64::from).into())
     }),
+    // ECMA-262 §22.1.3.4 String.prototype.codePointAt.
     ("String.prototype.codePointAt", 1, |machine, args| {
-        let (text, index) = (this(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
-        let character = if index < 0.0 { None } else { text_at(&text, index as usize) };
-        Ok(Done::Value(match character.as_ref().map(|c| (c.unit(0), c.unit(1))) {
+        let (text, index) = (this_text(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
+        let character = if index < 0.0 { None } else { code_point_at(&text, index as usize) };
+        Ok(NativeOutcome::Value(match character.as_ref().map(|c| (c.unit(0), c.unit(1))) {
             Some((Some(high), Some(low))) => {
                 Value::Number(f64::from(0x10000 + ((u32::from(high) & 0x3ff) << 10) + (u32::from(low) & 0x3ff)))
             }
@@ -70,106 +77,126 @@ pub(super) static ROWS: &[Row] = &[
             _ => Value::Undefined,
         }))
     }),
+    // ECMA-262 §22.1.3.5 String.prototype.concat.
     ("String.prototype.concat", 1, |machine, args| {
-        let mut text = this(machine, args)?;
+        let mut text = this_text(machine, args)?;
         for index in 0..args.count {
             let part = machine.arg_text(args, index)?;
             text = machine.concat(&text, &part)?;
         }
         Ok(text.into())
     }),
+    // ECMA-262 §22.1.3.8 String.prototype.includes.
     ("String.prototype.includes", 1, |machine, args| {
-        let (text, wanted) = (this(machine, args)?, plain_text(machine, args, "includes")?);
+        let (text, wanted) = (this_text(machine, args)?, search_text_arg(machine, args, "includes")?);
         let from = machine.arg_integer(args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
         let found = text.units().find(wanted.units(), from);
-        machine.owe((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
+        machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
         Ok(found.is_some().into())
     }),
+    // ECMA-262 §22.1.3.9 String.prototype.indexOf.
     ("String.prototype.indexOf", 1, |machine, args| {
-        let (text, wanted) = (this(machine, args)?, machine.arg_text(args, 0)?);
+        let (text, wanted) = (this_text(machine, args)?, machine.arg_text(args, 0)?);
         let from = machine.arg_integer(args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
         let found = text.units().find(wanted.units(), from);
-        machine.owe((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
+        machine.charge_work((found.unwrap_or(text.len()).saturating_sub(from) + wanted.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
+    // ECMA-262 §22.1.3.11 String.prototype.lastIndexOf.
     ("String.prototype.lastIndexOf", 1, |machine, args| {
-        let (text, wanted) = (this(machine, args)?, machine.arg_text(args, 0)?);
+        let (text, wanted) = (this_text(machine, args)?, machine.arg_text(args, 0)?);
         let from = machine.arg_number(args, 1)?;
         let from = if from.is_nan() { text.len() } else { from.clamp(0.0, text.len() as f64) as usize };
         let found = text.units().find_last(wanted.units(), from);
-        machine.owe((from.saturating_sub(found.unwrap_or(0)) + wanted.len()) as u64);
+        machine.charge_work((from.saturating_sub(found.unwrap_or(0)) + wanted.len()) as u64);
         Ok(found.map_or(-1.0, |i| i as f64).into())
     }),
+    // ECMA-262 §22.1.3.24 String.prototype.startsWith.
     ("String.prototype.startsWith", 1, |machine, args| {
-        let (text, wanted) = (this(machine, args)?, plain_text(machine, args, "startsWith")?);
+        let (text, wanted) = (this_text(machine, args)?, search_text_arg(machine, args, "startsWith")?);
         let from = machine.arg_integer(args, 1, 0.0)?.clamp(0.0, text.len() as f64) as usize;
         Ok(text.units().starts_with_at(wanted.units(), from).into())
     }),
+    // ECMA-262 §22.1.3.7 String.prototype.endsWith.
     ("String.prototype.endsWith", 1, |machine, args| {
-        let (text, wanted) = (this(machine, args)?, plain_text(machine, args, "endsWith")?);
+        let (text, wanted) = (this_text(machine, args)?, search_text_arg(machine, args, "endsWith")?);
         let end = machine.arg_integer(args, 1, text.len() as f64)?.clamp(0.0, text.len() as f64) as usize;
         let start = end.checked_sub(wanted.len());
         Ok(start.is_some_and(|start| text.units().starts_with_at(wanted.units(), start)).into())
     }),
+    // ECMA-262 §22.1.3.17 String.prototype.padStart.
     ("String.prototype.padStart", 2, |machine, args| {
-        let (text, padding) = (this(machine, args)?, padding(machine, args)?);
-        cut(machine, Str::concat(&padding, &text))
+        let (text, padding) = (this_text(machine, args)?, padding(machine, args)?);
+        return_text(machine, Str::concat(&padding, &text))
     }),
+    // ECMA-262 §22.1.3.16 String.prototype.padEnd.
     ("String.prototype.padEnd", 2, |machine, args| {
-        let (text, padding) = (this(machine, args)?, padding(machine, args)?);
-        cut(machine, Str::concat(&text, &padding))
+        let (text, padding) = (this_text(machine, args)?, padding(machine, args)?);
+        return_text(machine, Str::concat(&text, &padding))
     }),
+    // ECMA-262 §22.1.3.18 String.prototype.repeat.
     ("String.prototype.repeat", 1, |machine, args| {
-        let (text, count) = (this(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
+        let (text, count) = (this_text(machine, args)?, machine.arg_integer(args, 0, 0.0)?);
         if count < 0.0 || count.is_infinite() {
             return range_error(format!("Invalid count value: {}", machine.arg_text(args, 0)?));
         }
         let len = text.len() as f64 * count;
-        machine.check_text(len.min(f64::from(u32::MAX)) as usize)?;
-        machine.heap.room(len as u64)?;
-        cut(machine, repeated(&text, len as usize))
+        machine.check_text_length(len.min(f64::from(u32::MAX)) as usize)?;
+        machine.heap.check_room(len as u64)?;
+        return_text(machine, repeat_to_length(&text, len as usize))
     }),
+    // ECMA-262 §22.1.3.22 String.prototype.slice.
     ("String.prototype.slice", 2, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let len = text.len();
-        let (from, to) = (machine.arg_place(args, 0, len, 0)?, machine.arg_place(args, 1, len, len)?);
-        cut(machine, text.slice(from, to.max(from)))
+        let (from, to) = (machine.arg_relative_index(args, 0, len, 0)?, machine.arg_relative_index(args, 1, len, len)?);
+        return_text(machine, text.slice(from, to.max(from)))
     }),
+    // ECMA-262 §22.1.3.25 String.prototype.substring.
     ("String.prototype.substring", 2, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let len = text.len() as f64;
         let from = machine.arg_integer(args, 0, 0.0)?.clamp(0.0, len) as usize;
         let to = machine.arg_integer(args, 1, len)?.clamp(0.0, len) as usize;
-        cut(machine, text.slice(from.min(to), from.max(to)))
+        return_text(machine, text.slice(from.min(to), from.max(to)))
     }),
+    // ECMA-262 §B.2.2.1 String.prototype.substr.
     ("String.prototype.substr", 2, |machine, args| {
-        let text = this(machine, args)?;
-        let from = machine.arg_place(args, 0, text.len(), 0)?;
+        let text = this_text(machine, args)?;
+        let from = machine.arg_relative_index(args, 0, text.len(), 0)?;
         let rest = (text.len() - from) as f64;
         let count = machine.arg_integer(args, 1, rest)?.clamp(0.0, rest) as usize;
-        cut(machine, text.slice(from, from + count))
+        return_text(machine, text.slice(from, from + count))
     }),
-    ("String.prototype.toLowerCase", 0, |machine, args| case(machine, args, lower_case)),
-    ("String.prototype.toUpperCase", 0, |machine, args| case(machine, args, upper_case)),
+    // ECMA-262 §22.1.3.28 String.prototype.toLowerCase.
+    ("String.prototype.toLowerCase", 0, |machine, args| change_case(machine, args, lower_case)),
+    // ECMA-262 §22.1.3.30 String.prototype.toUpperCase.
+    ("String.prototype.toUpperCase", 0, |machine, args| change_case(machine, args, upper_case)),
+    // ECMA-262 §22.1.3.32 String.prototype.trim.
     ("String.prototype.trim", 0, |machine, args| {
-        let text = this(machine, args)?;
-        let (from, to) = trimmed(text.units());
-        cut(machine, text.slice(from, to))
+        let text = this_text(machine, args)?;
+        let (from, to) = trim_range(text.units());
+        return_text(machine, text.slice(from, to))
     }),
+    // ECMA-262 §22.1.3.34 String.prototype.trimStart.
     ("String.prototype.trimStart", 0, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let from = text.units().iter().take_while(|unit| is_space(*unit)).count();
-        cut(machine, text.slice(from, text.len()))
+        return_text(machine, text.slice(from, text.len()))
     }),
+    // ECMA-262 §22.1.3.33 String.prototype.trimEnd.
     ("String.prototype.trimEnd", 0, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let to = (0..text.len()).rev().find(|at| !text.unit(*at).is_some_and(is_space)).map_or(0, |at| at + 1);
-        cut(machine, text.slice(0, to))
+        return_text(machine, text.slice(0, to))
     }),
-    ("String.prototype.toString", 0, |machine, args| Ok(this(machine, args)?.into())),
-    ("String.prototype.valueOf", 0, |machine, args| Ok(this(machine, args)?.into())),
+    // ECMA-262 §22.1.3.29 String.prototype.toString. Deviation: `this` is converted to a string.
+    ("String.prototype.toString", 0, |machine, args| Ok(this_text(machine, args)?.into())),
+    // ECMA-262 §22.1.3.35 String.prototype.valueOf. Deviation: `this` is converted to a string.
+    ("String.prototype.valueOf", 0, |machine, args| Ok(this_text(machine, args)?.into())),
+    // ECMA-262 §22.1.3.23 String.prototype.split.
     ("String.prototype.split", 2, |machine, args| {
-        let text = this(machine, args)?;
+        let text = this_text(machine, args)?;
         let limit = match machine.arg(args, 1) {
             Value::Undefined => u32::MAX,
             _ => super::super::number::to_int32(machine.arg_number(args, 1)?) as u32,
@@ -181,67 +208,72 @@ pub(super) static ROWS: &[Row] = &[
             _ => split(machine, &text, &machine.arg_text(args, 0)?, limit as usize)?,
         };
         let parts: Vec<Value> = parts.into_iter().take(limit as usize).collect();
-        machine.owe(walked + 16 * parts.len() as u64);
-        machine.heap.room(64 * parts.len() as u64)?;
-        Ok(Done::Value(Value::Ref(machine.heap.new_array(parts))))
+        machine.charge_work(walked + 16 * parts.len() as u64);
+        machine.heap.check_room(64 * parts.len() as u64)?;
+        Ok(NativeOutcome::Value(Value::Ref(machine.heap.new_array(parts))))
     }),
+    // ECMA-262 §22.1.3.19 String.prototype.replace.
     ("String.prototype.replace", 2, |machine, args| replace(machine, args, false)),
+    // ECMA-262 §22.1.3.20 String.prototype.replaceAll.
     ("String.prototype.replaceAll", 2, |machine, args| replace(machine, args, true)),
 ];
 
-/// The text that a method is called on.
-pub(super) fn this(machine: &Machine, args: &Args) -> std::result::Result<Str, Raise> {
+/// The string that a method is called on. ECMA-262 §7.2.1 RequireObjectCoercible, then §7.1.17 ToString.
+pub(super) fn this_text(machine: &Machine, args: &NativeArgs) -> std::result::Result<Str, AbruptCompletion> {
     match &args.this {
         Value::Text(text) => Ok(text.clone()),
         Value::Undefined | Value::Null => type_error("String.prototype method called on null or undefined"),
-        value => machine.text_of(value),
+        value => machine.to_text(value),
     }
 }
 
-/// A result that was cut out of another text or made anew: its length counts.
-fn cut(machine: &mut Machine, text: Str) -> Result {
-    machine.check_text(text.len())?;
+/// Returns a new string after checking and charging its length.
+fn return_text(machine: &mut Machine, text: Str) -> NativeResult {
+    machine.check_text_length(text.len())?;
     machine.heap.charge(text.len() as u64);
-    machine.owe(text.len() as u64);
+    machine.charge_work(text.len() as u64);
     Ok(text.into())
 }
 
-fn plain_text(machine: &Machine, args: &Args, method: &str) -> std::result::Result<Str, Raise> {
+/// The first argument of a search. A regexp is an error. ECMA-262 §7.2.6 IsRegExp, then §7.1.17 ToString.
+fn search_text_arg(machine: &Machine, args: &NativeArgs, method: &str) -> std::result::Result<Str, AbruptCompletion> {
     if machine.is_regexp(&machine.arg(args, 0)) {
         return type_error(format!("First argument to String.prototype.{method} must not be a regular expression"));
     }
     machine.arg_text(args, 0)
 }
 
-/// `text` again and again, `len` units in all.
-fn repeated(text: &Str, len: usize) -> Str {
-    let mut built = Units::default();
+/// `text` repeated and truncated to `len` units. ECMA-262 §22.1.3.17.2 StringPad.
+fn repeat_to_length(text: &Str, len: usize) -> Str {
+    let mut built = StrBuilder::default();
     while !text.is_empty() && built.len() + text.len() <= len {
         built.push(text);
     }
     built.push(&text.slice(0, len.saturating_sub(built.len())));
-    built.text()
+    built.build()
 }
 
-fn padding(machine: &Machine, args: &Args) -> std::result::Result<Str, Raise> {
+/// The padding for the first two arguments. ECMA-262 §22.1.3.17.1 StringPaddingBuiltinsImpl.
+fn padding(machine: &Machine, args: &NativeArgs) -> std::result::Result<Str, AbruptCompletion> {
     let len = machine.arg_integer(args, 0, 0.0)?.max(0.0);
     let filler = match machine.arg(args, 1) {
         Value::Undefined => Str::single(32),
         _ => machine.arg_text(args, 1)?,
     };
-    let missing = len - this(machine, args)?.len() as f64;
+    let missing = len - this_text(machine, args)?.len() as f64;
     if missing <= 0.0 || filler.is_empty() {
         return Ok(Str::empty());
     }
-    machine.check_text(len.min(f64::from(u32::MAX)) as usize)?;
-    machine.heap.room(missing as u64)?;
-    Ok(repeated(&filler, missing as usize))
+    machine.check_text_length(len.min(f64::from(u32::MAX)) as usize)?;
+    machine.heap.check_room(missing as u64)?;
+    Ok(repeat_to_length(&filler, missing as usize))
 }
 
-fn case(machine: &mut Machine, args: &Args, change: fn(&str) -> String) -> Result {
-    let text = this(machine, args)?;
-    let mut changed = Units::default();
-    // Lone surrogates stay what they are; everything between them changes as a whole (final sigma, ß).
+/// ECMA-262 §22.1.3.28 String.prototype.toLowerCase and §22.1.3.30 String.prototype.toUpperCase, by the mappings of Unicode 17.
+fn change_case(machine: &mut Machine, args: &NativeArgs, change: fn(&str) -> String) -> NativeResult {
+    let text = this_text(machine, args)?;
+    let mut changed = StrBuilder::default();
+    // Lone surrogates stay unchanged. The text between them is converted as a whole, because mappings use context (final sigma).
     let mut run = String::new();
     for decoded in char::decode_utf16(text.units().iter()) {
         match decoded {
@@ -254,13 +286,19 @@ fn case(machine: &mut Machine, args: &Args, change: fn(&str) -> String) -> Resul
         }
     }
     changed.push_str(&change(&run));
-    cut(machine, changed.text())
+    return_text(machine, changed.build())
 }
 
-fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> std::result::Result<Vec<Value>, Raise> {
+/// The parts between occurrences of a separator, at most `limit` and the rest. ECMA-262 §22.1.3.23 String.prototype.split.
+fn split(
+    machine: &Machine,
+    text: &Str,
+    separator: &Str,
+    limit: usize,
+) -> std::result::Result<Vec<Value>, AbruptCompletion> {
     if separator.is_empty() {
         let count = text.len().min(limit);
-        machine.heap.room(64 * count as u64)?;
+        machine.heap.check_room(64 * count as u64)?;
         return Ok(text.units().iter().take(count).map(|unit| Value::Text(Str::single(unit))).collect());
     }
     let mut parts = Vec::new();
@@ -269,15 +307,15 @@ fn split(machine: &Machine, text: &Str, separator: &Str, limit: usize) -> std::r
         && let Some(at) = text.units().find(separator.units(), from)
     {
         parts.push(Value::Text(text.slice(from, at)));
-        machine.heap.room(64 * parts.len() as u64)?;
+        machine.heap.check_room(64 * parts.len() as u64)?;
         from = at + separator.len();
     }
     parts.push(Value::Text(text.slice(from, text.len())));
     Ok(parts)
 }
 
-/// A place that is replaced, with the groups of the pattern.
-pub(super) struct Found {
+/// A match to replace, with the groups of the regexp.
+pub(super) struct TextMatch {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) groups: Vec<Value>,
@@ -285,19 +323,20 @@ pub(super) struct Found {
     pub(super) named: Value,
 }
 
-fn replace(machine: &mut Machine, args: &Args, all: bool) -> Result {
-    let text = this(machine, args)?;
+/// ECMA-262 §22.1.3.19 String.prototype.replace, §22.1.3.20 String.prototype.replaceAll, §22.2.6.11 RegExp.prototype [ %Symbol.replace% ].
+fn replace(machine: &mut Machine, args: &NativeArgs, all: bool) -> NativeResult {
+    let text = this_text(machine, args)?;
     let pattern = machine.arg(args, 0);
     let found = if machine.is_regexp(&pattern) {
-        machine.found_by_regexp(&text, &pattern, all)?
+        machine.find_matches(&text, &pattern, all)?
     } else {
         let wanted = machine.arg_text(args, 0)?;
         let mut found = Vec::new();
         let mut from = 0;
         while let Some(start) = text.units().find(wanted.units(), from) {
             let end = start + wanted.len();
-            found.push(Found { start, end, groups: Vec::new(), named: Value::Undefined });
-            machine.heap.room(64 * found.len() as u64)?;
+            found.push(TextMatch { start, end, groups: Vec::new(), named: Value::Undefined });
+            machine.heap.check_room(64 * found.len() as u64)?;
             from = end.max(start + 1);
             if !all || from > text.len() {
                 break;
@@ -310,26 +349,26 @@ fn replace(machine: &mut Machine, args: &Args, all: bool) -> Result {
         return replace_by_function(machine, args, &text, found);
     }
     let template = machine.arg_text(args, 1)?;
-    let mut out = Units::default();
+    let mut out = StrBuilder::default();
     let mut from = 0;
     for place in &found {
         out.push(&text.slice(from, place.start));
-        expand(machine, &mut out, &text, place, &template)?;
+        append_substitution(machine, &mut out, &text, place, &template)?;
         from = place.end;
-        machine.check_text(out.len())?;
+        machine.check_text_length(out.len())?;
     }
     out.push(&text.slice(from, text.len()));
-    cut(machine, out.text())
+    return_text(machine, out.build())
 }
 
-/// Puts a replacement in, `$1` and the like filled.
-fn expand(
+/// Appends the replacement for a match, with `$1` and the like expanded. ECMA-262 §22.1.3.19.1 GetSubstitution.
+fn append_substitution(
     machine: &Machine,
-    out: &mut Units,
+    out: &mut StrBuilder,
     text: &Str,
-    place: &Found,
+    place: &TextMatch,
     template: &Str,
-) -> std::result::Result<(), Raise> {
+) -> std::result::Result<(), AbruptCompletion> {
     let units = template.units();
     let mut at = 0;
     let group = |number: usize| match place.groups.get(number.wrapping_sub(1)) {
@@ -338,8 +377,8 @@ fn expand(
     };
     let digit = |at: usize| units.get(at).filter(|u| (48..58).contains(u)).map(|u| usize::from(u - 48));
     while at < template.len() {
-        // A template may repeat the whole text again and again.
-        machine.check_text(out.len())?;
+        // A template may insert the whole text repeatedly.
+        machine.check_text_length(out.len())?;
         let unit = units.get(at).unwrap_or(0);
         if unit != u16::from(b'$') {
             out.push_unit(unit);
@@ -378,7 +417,7 @@ fn expand(
                         let name = Value::Text(template.slice(at + 2, end));
                         match machine.property(&place.named, &name)? {
                             Value::Undefined => {}
-                            value => out.push(&machine.text_of(&value)?),
+                            value => out.push(&machine.to_text(&value)?),
                         }
                         at = end + 1;
                         continue;
@@ -396,14 +435,14 @@ fn expand(
     Ok(())
 }
 
-/// Lists what the function will be called with; the calls are made one by one.
-fn replace_by_function(machine: &mut Machine, args: &Args, text: &Str, found: Vec<Found>) -> Result {
+/// Prepares the arguments of all calls of a replacement function; the calls are then made one by one.
+fn replace_by_function(machine: &mut Machine, args: &NativeArgs, text: &Str, found: Vec<TextMatch>) -> NativeResult {
     let calls = machine.heap.new_array(Vec::new());
     let len = found.len() as u32;
     for place in found {
         let mut call = vec![Value::Text(text.slice(place.start, place.end))];
         call.extend(place.groups);
-        // The text itself is put in when the call is made: written with every call, it would outweigh everything.
+        // The call inserts the whole text. Stored with every call, it would dominate the size of the state.
         call.extend([Value::Number(place.start as f64), Value::Null]);
         if !matches!(place.named, Value::Undefined) {
             call.push(place.named);
@@ -412,8 +451,8 @@ fn replace_by_function(machine: &mut Machine, args: &Args, text: &Str, found: Ve
         machine.heap.push(calls, Value::Ref(call))?;
     }
     let out = machine.empty_array();
-    let waiting = Waiting {
-        kind: Kind::Replace,
+    let waiting = NativeFrame {
+        kind: CallbackMethod::Replace,
         bottom: args.bottom as u32,
         top: machine.stack.len() as u32,
         return_pc: args.return_pc,
@@ -426,21 +465,24 @@ fn replace_by_function(machine: &mut Machine, args: &Args, text: &Str, found: Ve
         item: Value::Text(text.clone()),
         sorting: None,
     };
-    machine.begin(waiting)
+    machine.run_native(waiting)
 }
 
-/// The text after all calls of a replacing function.
-pub(in super::super) fn replaced(machine: &mut Machine, waiting: &Waiting) -> std::result::Result<Value, Raise> {
+/// The result after all calls of a replacement function.
+pub(in super::super) fn finish_replace(
+    machine: &mut Machine,
+    waiting: &NativeFrame,
+) -> std::result::Result<Value, AbruptCompletion> {
     let (Value::Ref(calls), Value::Ref(results), Value::Text(text)) = (&waiting.source, &waiting.out, &waiting.item)
     else {
-        return Err(Raise::Internal("a replacement without its text"));
+        return Err(AbruptCompletion::Internal("a replacement without its text"));
     };
-    let mut out = Units::default();
+    let mut out = StrBuilder::default();
     let mut from = 0;
     for index in 0..machine.heap.array_len(*calls) {
         let Value::Ref(call) = machine.heap.element(*calls, index) else { continue };
         let call = machine.heap.elements(call);
-        // The place stands behind the groups, which are texts or undefined.
+        // The position follows the groups, which are strings or undefined.
         let start = call.iter().find_map(|v| if let Value::Number(n) = v { Some(*n as usize) } else { None });
         let (Some(Value::Text(matched)), Some(start)) = (call.first(), start) else { continue };
         out.push(&text.slice(from, start));
@@ -448,10 +490,10 @@ pub(in super::super) fn replaced(machine: &mut Machine, waiting: &Waiting) -> st
             out.push(&by);
         }
         from = start + matched.len();
-        machine.check_text(out.len())?;
+        machine.check_text_length(out.len())?;
     }
     out.push(&text.slice(from, text.len()));
-    let text = out.text();
+    let text = out.build();
     machine.heap.charge(text.len() as u64);
     Ok(Value::Text(text))
 }

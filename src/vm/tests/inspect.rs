@@ -1,12 +1,12 @@
-//! Values as they are shown: in Node's form, whose texts here are what `util.inspect` of Node 20 writes, and in the tagged form.
+//! Views of values: in Node's form, compared with the output of `util.inspect` in Node 20, and in the tagged form.
 
 use serde_json::{Value as Json, json};
 
-use super::super::{Bounds, FrameView, Machine, MachineView, Stop, ValueView};
-use super::{TURN, restored, start};
+use super::super::{FrameView, InspectBounds, Machine, MachineView, StopReason, ValueView};
+use super::{TURN, restore_copy, start};
 
-/// Expressions, and what Node writes for their values.
-const NODE: &[(&str, &str)] = &[
+/// Expressions, and Node's output for their values.
+const NODE_OUTPUT: &[(&str, &str)] = &[
     (r#"undefined"#, r#"undefined"#),
     (r#"null"#, r#"null"#),
     (r#"true"#, r#"true"#),
@@ -223,16 +223,16 @@ const NODE: &[(&str, &str)] = &[
     (r#"(() => { class A {} class B extends A {} return [A, B] })()"#, r#"[ [class A], [class B extends A] ]"#),
 ];
 
-/// The machine of a program that has run as far as it goes.
-fn stopped(source: &str) -> Machine {
+/// The machine of a program after it ran to its first stop.
+fn run_to_stop(source: &str) -> Machine {
     let mut machine = start(source);
     let stop = machine.run(u64::MAX, &TURN);
-    assert!(!matches!(stop, Stop::Fuel), "{source}");
+    assert!(!matches!(stop, StopReason::Fuel), "{source}");
     machine
 }
 
-/// All that a bound on variables lets through.
-const WIDE: Bounds = Bounds {
+/// Bounds on variables that omit nothing here.
+const WIDE: InspectBounds = InspectBounds {
     variable_bytes: 1 << 20,
     bytes: 1 << 20,
     depth: 2,
@@ -249,24 +249,24 @@ fn value(view: &MachineView, name: &str) -> ValueView {
     variables.find(|variable| variable.name == name).unwrap_or_else(|| panic!("{name}: {view:?}")).value.clone()
 }
 
-/// The value of an expression, at a question and after it was saved and restored.
+/// The value of an expression, at a call and after the machine was saved and restored.
 #[track_caller]
-fn shown(expression: &str, bounds: Bounds) -> ValueView {
-    let machine = stopped(&format!("const v: any = {expression};\nCC('?');"));
+fn inspect_expression(expression: &str, bounds: InspectBounds) -> ValueView {
+    let machine = run_to_stop(&format!("const v: any = {expression};\nCC('?');"));
     let view = machine.view(bounds);
-    assert_eq!(view, restored(&machine).view(bounds), "{expression}");
+    assert_eq!(view, restore_copy(&machine).view(bounds), "{expression}");
     value(&view, "v")
 }
 
 #[test]
 fn values_are_written_as_node_writes_them() {
-    for (expression, text) in NODE {
-        assert_eq!(shown(expression, WIDE).text, *text, "{expression}");
+    for (expression, text) in NODE_OUTPUT {
+        assert_eq!(inspect_expression(expression, WIDE).text, *text, "{expression}");
     }
 }
 
 #[test]
-fn the_tagged_form_says_what_json_cannot() {
+fn tagged_json_represents_values_that_json_lacks() {
     for (expression, tagged) in [
         ("undefined", json!({"$undefined": true})),
         (
@@ -293,9 +293,9 @@ fn the_tagged_form_says_what_json_cannot() {
         ("new (class Point { x = 1; at = new Map() })()", json!({"$class": "Point", "x": 1, "at": {"$map": []}})),
         ("[parseInt, function f() {}]", json!([{"$function": "[Function: parseInt]"}, {"$function": "[Function: f]"}])),
     ] {
-        assert_eq!(shown(expression, WIDE).value, tagged, "{expression}");
+        assert_eq!(inspect_expression(expression, WIDE).value, tagged, "{expression}");
     }
-    let error = shown("Object.assign(new TypeError('no'), { code: 7 })", WIDE);
+    let error = inspect_expression("Object.assign(new TypeError('no'), { code: 7 })", WIDE);
     assert_eq!(error.value["$error"]["name"], "TypeError");
     assert_eq!(error.value["$error"]["message"], "no");
     assert_eq!(error.value["code"], 7);
@@ -307,39 +307,43 @@ fn the_tagged_form_says_what_json_cannot() {
 }
 
 #[test]
-fn what_is_left_out_is_marked_and_full_has_it() {
-    let long = shown("'x'.repeat(10003)", WIDE);
+fn omitted_parts_are_marked_and_full_bounds_omit_nothing() {
+    let long = inspect_expression("'x'.repeat(10003)", WIDE);
     assert!(
         long.text.ends_with("x'... 3 more characters") && long.text.len() == 10_000 + 2 + 21,
         "{}",
         long.text.len()
     );
     assert_eq!((&long.value["of"], long.value["$cut"].as_str().unwrap().len()), (&json!(10_003), 10_000));
-    let list = shown("Array.from({ length: 1000 }, (_, i) => i)", WIDE);
+    let list = inspect_expression("Array.from({ length: 1000 }, (_, i) => i)", WIDE);
     assert_eq!((list.value.as_array().unwrap().len(), &list.value[100]), (101, &json!({"$cut": 900})));
     assert!(list.text.ends_with("\n  ... 900 more items\n]"), "{}", list.text);
     let object = "Object.fromEntries(Array.from({ length: 103 }, (_, i) => ['k' + i, i]))";
-    assert_eq!(shown(object, WIDE).value["$cut"], 3);
-    assert!(shown(object, WIDE).text.ends_with("  ... 3 more properties\n}"));
+    assert_eq!(inspect_expression(object, WIDE).value["$cut"], 3);
+    assert!(inspect_expression(object, WIDE).text.ends_with("  ... 3 more properties\n}"));
 
-    let full = Bounds::full();
-    assert_eq!(shown("'x'.repeat(10003)", full).value, "x".repeat(10_003));
-    assert_eq!(shown("Array.from({ length: 1000 }, (_, i) => i)", full).value.as_array().unwrap().len(), 1000);
-    assert_eq!(shown("{ a: { b: { c: { d: 1 } } } }", full).value, json!({"a": {"b": {"c": {"d": 1}}}}));
+    let full = InspectBounds::full();
+    assert_eq!(inspect_expression("'x'.repeat(10003)", full).value, "x".repeat(10_003));
+    assert_eq!(
+        inspect_expression("Array.from({ length: 1000 }, (_, i) => i)", full).value.as_array().unwrap().len(),
+        1000
+    );
+    assert_eq!(inspect_expression("{ a: { b: { c: { d: 1 } } } }", full).value, json!({"a": {"b": {"c": {"d": 1}}}}));
 }
 
 #[test]
-fn objects_that_hold_one_another_many_times_end_at_the_bounds() {
+fn densely_shared_objects_end_at_the_bounds() {
     let mesh = "(() => { let o: any = [1]; for (let i = 0; i < 40; i++) o = [o, o]; return o })()";
-    let bounded = shown(mesh, Bounds::default());
+    let bounded = inspect_expression(mesh, InspectBounds::default());
     assert!(bounded.text.len() < 1_000, "{}", bounded.text.len());
-    let deep = Bounds { depth: 32, ..Bounds::default() };
-    let cut = shown(mesh, deep);
+    let deep = InspectBounds { depth: 32, ..InspectBounds::default() };
+    let cut = inspect_expression(mesh, deep);
     assert!(serde_json::to_string(&cut.value).unwrap().len() < 64 * 1024);
-    let view =
-        stopped("let o: any = [1]; for (let i = 0; i < 1000; i++) o = [o]; const many = 'y'.repeat(1 << 20); CC('?')");
-    assert!(view.view(Bounds::default()).cut);
-    assert!(serde_json::to_string(&view.view(Bounds::full())).unwrap().contains(r#"{"$deep":"Array"}"#));
+    let view = run_to_stop(
+        "let o: any = [1]; for (let i = 0; i < 1000; i++) o = [o]; const many = 'y'.repeat(1 << 20); CC('?')",
+    );
+    assert!(view.view(InspectBounds::default()).cut);
+    assert!(serde_json::to_string(&view.view(InspectBounds::full())).unwrap().contains(r#"{"$deep":"Array"}"#));
 }
 
 #[test]
@@ -359,7 +363,7 @@ function inner(y) {
 }
 const result = outer(5);
 let never = 1;";
-    let view = stopped(source).view(Bounds::default());
+    let view = run_to_stop(source).view(InspectBounds::default());
     let named = |frame: &FrameView| {
         let variables = frame.variables.iter().map(|variable| format!("{}={}", variable.name, variable.value.text));
         format!("{}:{} {}", frame.function, frame.line, variables.collect::<Vec<_>>().join(" "))
@@ -377,16 +381,17 @@ let never = 1;";
     );
     assert_eq!((view.line, view.pc, view.cut), (9, view.frames[0].pc, false));
     assert_eq!(value(&view, "never").value, json!({"$uninitialised": true}));
-    let deep = stopped("function f(n) { return n === 0 ? CC('?') : f(n - 1) } f(200)").view(Bounds::default());
+    let deep =
+        run_to_stop("function f(n) { return n === 0 ? CC('?') : f(n - 1) } f(200)").view(InspectBounds::default());
     assert_eq!((deep.frames.len(), deep.cut), (50, true));
 }
 
 #[test]
 fn a_failed_program_shows_the_variables_where_it_failed() {
-    let machine = stopped(
+    let machine = run_to_stop(
         "const order = { items: [1, NaN] };\nfunction check(o, missing) {\n  return missing.name;\n}\ncheck(order, null);",
     );
-    let view = machine.view(Bounds::default());
+    let view = machine.view(InspectBounds::default());
     assert_eq!((view.frames[0].function.as_str(), view.line), ("check", 3));
     assert_eq!(value(&view, "o").value, json!({"items": [1, {"$number": "NaN"}]}));
     assert_eq!(value(&view, "missing").value, Json::Null);
@@ -395,20 +400,21 @@ fn a_failed_program_shows_the_variables_where_it_failed() {
 
 #[test]
 fn a_variable_is_found_by_name_in_every_call_that_has_it() {
-    let machine = stopped("const v = 1; function f(v) { return CC('?') } function g() { return f([2]) } g();");
-    let found = machine.variables_named("v", Bounds::default());
+    let machine = run_to_stop("const v = 1; function f(v) { return CC('?') } function g() { return f([2]) } g();");
+    let found = machine.variables_named("v", InspectBounds::default());
     let texts: Vec<_> =
         found.iter().map(|frame| (frame.function.as_str(), frame.variables[0].value.text.as_str())).collect();
     assert_eq!(texts, [("f", "[ 2 ]"), ("<program>", "1")]);
-    assert_eq!(machine.variables_named("g", Bounds::default())[0].variables[0].value.text, "[Function: g]");
-    assert!(machine.variables_named("w", Bounds::default()).is_empty());
+    assert_eq!(machine.variables_named("g", InspectBounds::default())[0].variables[0].value.text, "[Function: g]");
+    assert!(machine.variables_named("w", InspectBounds::default()).is_empty());
 }
 
 #[test]
-fn variables_of_a_function_that_has_returned_are_shown_where_they_are_captured() {
-    let machine =
-        stopped("function counter() { let count = 7; return () => CC('?' + count++) } const next = counter(); next();");
-    let view = machine.view(Bounds::default());
+fn captured_variables_of_returned_functions_are_shown() {
+    let machine = run_to_stop(
+        "function counter() { let count = 7; return () => CC('?' + count++) } const next = counter(); next();",
+    );
+    let view = machine.view(InspectBounds::default());
     assert_eq!(value(&view, "count").text, "8");
     assert_eq!(view.frames.iter().flat_map(|frame| &frame.variables).filter(|v| v.name == "count").count(), 1);
 }

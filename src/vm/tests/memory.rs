@@ -1,28 +1,28 @@
-//! What a machine takes in memory and in a snapshot.
+//! The size of a machine in memory and in a snapshot.
 
 use serde_json::Value as Json;
 
 use super::super::entry::Entry;
-use super::super::heap::PAGE;
+use super::super::heap::ENTRIES_PER_PAGE;
 use super::super::table::TableParts;
 use super::super::value::{HeapRef, Value};
-use super::{TURN, pages, program, restored};
-use crate::vm::{Limits, Machine, Stop};
+use super::{TURN, pages, program, restore_copy};
+use crate::vm::{Limits, Machine, StopReason};
 
 const OBJECTS: usize = 10_000;
 
-/// A machine with so many objects of one property.
+/// A machine with `OBJECTS` objects of one property each.
 fn objects() -> Machine {
     let source = format!("const a: any[] = []; for (let i = 0; i < {OBJECTS}; i++) a.push({{ x: i }}); CC('q')");
     let mut machine = Machine::start(program(&source), &Json::Null, [7; 32], Limits::default()).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     machine
 }
 
 #[test]
 fn small_object_takes_few_bytes_of_a_snapshot() {
     let machine = objects();
-    // As it is stored, its text is escaped once more.
+    // As stored: its text is escaped once more.
     let bytes: usize = pages(&machine).iter().map(|page| serde_json::to_string(page).unwrap().len()).sum();
     assert!(bytes <= 120 * OBJECTS, "{} bytes an object", bytes / OBJECTS);
 }
@@ -31,17 +31,17 @@ fn small_object_takes_few_bytes_of_a_snapshot() {
 fn weight_of_small_objects_is_near_what_they_allocate() {
     let machine = objects();
     let weight = machine.heap_bytes() / OBJECTS as u64;
-    // An entry, a table that has room for four properties, and a reference in an array.
+    // An entry, a table with room for four properties, and a reference in an array.
     assert!((180..300).contains(&weight), "{weight} bytes an object");
 }
 
 #[test]
 fn restored_objects_share_the_names_of_their_properties() {
-    let machine = restored(&objects());
+    let machine = restore_copy(&objects());
     let mut names = Vec::new();
     for page in 0..machine.heap.page_count() {
         for slot in 0..machine.heap.page(page).len() as u32 {
-            if let Entry::Object(object) = machine.heap.get(HeapRef(page * PAGE + slot))
+            if let Entry::Object(object) = machine.heap.get(HeapRef(page * ENTRIES_PER_PAGE + slot))
                 && let TableParts::Small([(Value::Text(name), _)], _) = object.table.parts()
             {
                 names.push(name.clone());
@@ -49,7 +49,7 @@ fn restored_objects_share_the_names_of_their_properties() {
         }
     }
     assert_eq!(names.len(), OBJECTS);
-    assert!(names.iter().all(|name| name.same(&names[0])));
+    assert!(names.iter().all(|name| name.ptr_eq(&names[0])));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn hash_of_a_state_is_that_of_earlier_versions() {
         [1, 2].map(n => deep(n + new Derived("d").twice()));
     "#;
     let mut machine = Machine::start(program(source), &Json::Null, [7; 32], Limits::default()).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), Stop::Call(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), StopReason::Call(_)));
     let hash = crate::id::hex(&crate::id::sha256(&[super::state_text(&machine).as_bytes()]));
     assert_eq!(hash, "15ccc7abb0f130a1e84549400576f9b5c945bd0273549cb528b98faea7c93c46");
 }

@@ -1,35 +1,35 @@
-//! All that a machine's future depends on, field by field, without the encoder of snapshots. A field that is new in one of these types does
-//! not compile here until it is compared or named as no part of the state.
+//! The complete state of a machine, field by field, without the encoder of snapshots. A new field in one of these types does not compile
+//! here until it is compared or excluded explicitly.
 
 use std::fmt::Debug;
 
 use super::super::Machine;
-use super::super::array::{Array, Elements, Large};
-use super::super::callback::Waiting;
+use super::super::array::{Array, ChunkedElements, Elements};
+use super::super::array_sort::{ArraySort, MergeSort, SortAlgorithm};
+use super::super::callback::NativeFrame;
 use super::super::entry::{Entry, Pairs};
 use super::super::frame::{CodeFrame, Frame};
-use super::super::heap::PAGE;
-use super::super::iterator::Cursor;
-use super::super::object::{Bound, Class, Closure, ErrorObject, Object, RegExp};
-use super::super::sorting::{MergeSort, Order, Sorting};
+use super::super::heap::ENTRIES_PER_PAGE;
+use super::super::iterator::IteratorObject;
+use super::super::object::{BoundFunction, Class, Closure, ErrorObject, Object, RegExp};
 use super::super::table::{Table, TableParts};
 use super::super::timsort::TimSort;
 
-/// Fields by name, each with its value, in an order that follows from the machine.
-pub type State = Vec<(&'static str, String)>;
+/// Fields by name with their values, in an order that the machine determines.
+pub type MachineState = Vec<(&'static str, String)>;
 
-fn tell(state: &mut State, field: &'static str, value: &dyn Debug) {
+fn record(state: &mut MachineState, field: &'static str, value: &dyn Debug) {
     state.push((field, format!("{value:?}")));
 }
 
-macro_rules! tell {
+macro_rules! record {
     ($state:ident, $of:literal: $($field:ident),+) => {
-        $(tell($state, concat!($of, ".", stringify!($field)), $field);)+
+        $(record($state, concat!($of, ".", stringify!($field)), $field);)+
     };
 }
 
 /// The state of a machine that has stopped.
-pub fn state_of(machine: &Machine) -> State {
+pub fn machine_state(machine: &Machine) -> MachineState {
     let Machine {
         stack,
         frames,
@@ -41,52 +41,52 @@ pub fn state_of(machine: &Machine) -> State {
         calls,
         output,
         output_bytes,
-        open,
-        keys,
+        suspended_call: open,
+        key_counts: keys,
         pending,
-        owed,
-        spent,
-        // Whoever restores a machine gives it its program and limits; each run gives it the time.
+        deferred_work: owed,
+        heap_discarded: spent,
+        // The caller of `restore` provides the program and the limits, and each run provides the time.
         program: _,
         linked: _,
         registry: _,
         limits: _,
         now_ms: _,
     } = machine;
-    let mut all = State::new();
+    let mut all = MachineState::new();
     let state = &mut all;
-    tell!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
-    tell!(state, "machine": open, keys, pending, owed, spent);
-    frames.iter().for_each(|frame| tell_frame(state, frame));
-    heap.counters().into_iter().for_each(|(name, value)| tell(state, name, &value));
-    tell(state, "heap.weight", &heap.weight());
+    record!(state, "machine": stack, pc, base, random, instructions, calls, output, output_bytes);
+    record!(state, "machine": open, keys, pending, owed, spent);
+    frames.iter().for_each(|frame| record_frame(state, frame));
+    heap.counters().into_iter().for_each(|(name, value)| record(state, name, &value));
+    record(state, "heap.weight", &heap.weight());
     for page in 0..heap.page_count() {
-        for (place, entry) in (page * PAGE..).zip(heap.page(page)) {
-            tell_entry(state, place, entry);
+        for (place, entry) in (page * ENTRIES_PER_PAGE..).zip(heap.page(page)) {
+            record_entry(state, place, entry);
         }
     }
     all
 }
 
-fn tell_frame(state: &mut State, frame: &Frame) {
+fn record_frame(state: &mut MachineState, frame: &Frame) {
     match frame {
         Frame::Code(frame) => {
-            let CodeFrame { function, return_pc, bottom, base, closure, entry } = frame;
-            tell!(state, "frame": function, return_pc, bottom, base, closure, entry);
+            let CodeFrame { function, return_pc, bottom, base, closure, call_kind: entry } = frame;
+            record!(state, "frame": function, return_pc, bottom, base, closure, entry);
         }
         Frame::Native(waiting) => {
-            let Waiting { kind, bottom, top, return_pc, callback, this, source, index, len, out, item, sorting } =
+            let NativeFrame { kind, bottom, top, return_pc, callback, this, source, index, len, out, item, sorting } =
                 &**waiting;
-            tell!(state, "waiting": kind, bottom, top, return_pc, callback, this, source, index, len, out, item);
+            record!(state, "waiting": kind, bottom, top, return_pc, callback, this, source, index, len, out, item);
             if let Some(sorting) = sorting {
-                let Sorting { order, uncompared } = &**sorting;
-                tell!(state, "sorting": uncompared);
+                let ArraySort { order, uncompared } = &**sorting;
+                record!(state, "sorting": uncompared);
                 match order {
-                    Order::Tim(TimSort { work, temp, progress }) => {
-                        tell!(state, "sorting": work, temp, progress);
+                    SortAlgorithm::Tim(TimSort { work, temp, progress }) => {
+                        record!(state, "sorting": work, temp, progress);
                     }
-                    Order::Merge(MergeSort { from, into, width, left, right }) => {
-                        tell!(state, "sorting": from, into, width, left, right);
+                    SortAlgorithm::Merge(MergeSort { from, into, width, left, right }) => {
+                        record!(state, "sorting": from, into, width, left, right);
                     }
                 }
             }
@@ -94,82 +94,83 @@ fn tell_frame(state: &mut State, frame: &Frame) {
     }
 }
 
-fn tell_entry(state: &mut State, place: u32, entry: &Entry) {
+fn record_entry(state: &mut MachineState, place: u32, entry: &Entry) {
     if matches!(entry, Entry::Free) {
         return;
     }
-    tell(state, "place", &place);
+    record(state, "place", &place);
     match entry {
         Entry::Free => {}
-        Entry::Cell(value) => tell(state, "cell", value),
+        Entry::Cell(value) => record(state, "cell", value),
         Entry::Array(array) => {
             let Array { elements, frozen, extra } = array;
             match elements {
-                Elements::Small(values) => tell(state, "array.values", values),
-                Elements::Large(large) => {
-                    let Large { start, len, chunks } = &**large;
-                    tell!(state, "array": start, len, chunks);
+                Elements::Small(values) => record(state, "array.values", values),
+                Elements::ChunkedElements(large) => {
+                    let ChunkedElements { start, len, chunks } = &**large;
+                    record!(state, "array": start, len, chunks);
                 }
             }
-            tell!(state, "array": frozen);
-            extra.iter().for_each(|table| tell_table(state, "array.extra", table));
+            record!(state, "array": frozen);
+            extra.iter().for_each(|table| record_table(state, "array.extra", table));
         }
-        Entry::Object(object) => tell_object(state, object),
+        Entry::Object(object) => record_object(state, object),
         Entry::Closure(closure) => {
-            let Closure { function, captures, this, home, fixed, class, table, hidden } = &**closure;
-            tell!(state, "closure": function, captures, this, home, fixed);
+            let Closure { function, captures, this, home_object: home, is_static: fixed, class, table, hidden } =
+                &**closure;
+            record!(state, "closure": function, captures, this, home, fixed);
             if let Some(class) = class {
                 let Class { prototype, parent, fields } = class;
-                tell!(state, "class": prototype, parent, fields);
+                record!(state, "class": prototype, parent, fields);
             }
-            tell_table(state, "closure.table", table);
-            tell_table(state, "closure.hidden", hidden);
+            record_table(state, "closure.table", table);
+            record_table(state, "closure.hidden", hidden);
         }
         Entry::Error(error) => {
             let ErrorObject { kind, hidden, object } = &**error;
-            tell!(state, "error": kind);
-            tell_table(state, "error.hidden", hidden);
-            tell_object(state, object);
+            record!(state, "error": kind);
+            record_table(state, "error.hidden", hidden);
+            record_object(state, object);
         }
-        Entry::Map(table) => tell_table(state, "map", table),
-        Entry::Set(table) => tell_table(state, "set", table),
-        Entry::Cursor(cursor) => {
-            let Cursor { source, yields, position } = &**cursor;
-            tell!(state, "cursor": source, yields, position);
+        Entry::Map(table) => record_table(state, "map", table),
+        Entry::Set(table) => record_table(state, "set", table),
+        Entry::Iterator(cursor) => {
+            let IteratorObject { source, kind: yields, position } = &**cursor;
+            record!(state, "cursor": source, yields, position);
         }
         Entry::RegExp(regexp) => {
             // Compiled from the source and the flags.
             let RegExp { source, flags, last_index, compiled: _ } = &**regexp;
-            tell!(state, "regexp": source, flags, last_index);
+            record!(state, "regexp": source, flags, last_index);
         }
         Entry::Bound(bound) => {
-            let Bound { target, this, args } = &**bound;
-            tell!(state, "bound": target, this, args);
+            let BoundFunction { target, this, args } = &**bound;
+            record!(state, "bound": target, this, args);
         }
-        Entry::Chunk(values) => tell(state, "chunk", values),
+        Entry::Chunk(values) => record(state, "chunk", values),
         Entry::Pairs(pairs) => {
             let Pairs { items, numbers } = &**pairs;
-            tell!(state, "pairs": items, numbers);
+            record!(state, "pairs": items, numbers);
         }
     }
 }
 
-fn tell_object(state: &mut State, object: &Object) {
+fn record_object(state: &mut MachineState, object: &Object) {
     let Object { table, proto, frozen, prototype } = object;
-    tell!(state, "object": proto, frozen, prototype);
-    tell_table(state, "object.table", table);
+    record!(state, "object": proto, frozen, prototype);
+    record_table(state, "object.table", table);
 }
 
-fn tell_table(state: &mut State, field: &'static str, table: &Table) {
+fn record_table(state: &mut MachineState, field: &'static str, table: &Table) {
     match table.parts() {
-        TableParts::Small(pairs, numbers) => tell(state, field, &(pairs, numbers)),
-        TableParts::Large(len, chunks, next) => tell(state, field, &(len, chunks, next)),
+        TableParts::Small(pairs, numbers) => record(state, field, &(pairs, numbers)),
+        TableParts::ChunkedTable(len, chunks, next) => record(state, field, &(len, chunks, next)),
     }
 }
 
 /// Fails with the first field that differs.
 #[track_caller]
-pub fn expect_same(one: &State, other: &State) {
+pub fn assert_same_state(one: &MachineState, other: &MachineState) {
     let differs = one.iter().zip(other).find(|(one, other)| one != other);
     assert!(differs.is_none(), "{differs:?}");
     assert_eq!(one.len(), other.len(), "one state has more fields");

@@ -1,12 +1,12 @@
-//! Operations that Node has and this machine lacks end the program. No handler of the program runs then, so that nothing runs that
-//! Node would not run.
+//! Operations that Node has and this machine lacks end the program. No handler of the program runs then: a handler would run code
+//! that Node does not run.
 
-use super::{Failure, TURN, failed, start};
+use super::{MachineFailure, TURN, expect_failure, start};
 
-fn failure(source: &str) -> (Failure, Vec<String>) {
+fn run_to_failure(source: &str) -> (MachineFailure, Vec<String>) {
     let mut machine = start(source);
     let stop = machine.run(u64::MAX, &TURN);
-    (failed(stop), machine.take_output())
+    (expect_failure(stop), machine.take_output())
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn unsupported_operations_end_the_program_uncaught() {
         ("const k = 'union'; new Set()[k](new Set());", "`Set.prototype.union`"),
         ("const k = 'defineProperty', O = Object; O[k]({}, 'x', {});", "`Object.defineProperty`"),
         ("const a = [1], k = 'constructor'; a[k] = Object; a.map((x) => x);", "an array with a constructor"),
-        ("const o = { ['valueOf']: () => 1 }; [1, 2].fill(0, o);", "place in a list"),
+        ("const o = { ['valueOf']: () => 1 }; [1, 2].fill(0, o);", "as an array index"),
         (
             "const n = { toLocaleString: 1 }, k = [n.toLocaleString]; k.toLocaleString();",
             "`Array.prototype.toLocaleString`",
@@ -69,7 +69,7 @@ fn unsupported_operations_end_the_program_uncaught() {
         let source = format!(
             "try {{ {source} console.log('ran') }} catch (e) {{ console.log(e.name, e.message) }} finally {{ console.log('finally') }}"
         );
-        let (failure, output) = failure(&source);
+        let (failure, output) = run_to_failure(&source);
         assert_eq!(failure.name, "UnsupportedError", "{source}: {failure:?} {output:?}");
         assert!(failure.message.contains(message) && !failure.limit, "{source}: {}", failure.message);
         assert!(output.is_empty(), "{source}: {output:?}");
@@ -77,17 +77,17 @@ fn unsupported_operations_end_the_program_uncaught() {
 }
 
 #[test]
-fn programs_without_marks_run_their_async_functions_as_before() {
-    // As an older compiler wrote it: no function is marked, no call either.
+fn programs_without_async_marks_run_async_functions_as_before() {
+    // The form of an older compiler: neither functions nor calls are marked.
     let mut wire = crate::lang::compile("t.ts", "const t = [async () => 'x']; console.log(t[0]())").unwrap().bytecode;
     for one in &mut wire {
         if let Some(arg) = one.arg.as_mut().and_then(serde_json::Value::as_object_mut) {
             arg.remove("async");
         }
     }
-    let program = std::sync::Arc::new(super::Program::decode(&wire).unwrap());
+    let program = std::sync::Arc::new(super::VerifiedProgram::decode(&wire).unwrap());
     let mut machine =
         super::Machine::start(program, &serde_json::Value::Null, [7; 32], super::Limits::default()).unwrap();
-    assert!(matches!(machine.run(u64::MAX, &TURN), super::Stop::Complete(_)));
+    assert!(matches!(machine.run(u64::MAX, &TURN), super::StopReason::Complete(_)));
     assert_eq!(machine.take_output(), ["x"]);
 }

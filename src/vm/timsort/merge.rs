@@ -1,33 +1,33 @@
-//! Merging two runs: element by element, and by searching once one of them wins again and again.
+//! Merging two runs: element by element, or by galloping when one run wins repeatedly.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::value::Value;
-use super::{Answers, MIN_GALLOP, Step, TimSort, get};
+use super::{Comparisons, MIN_GALLOP, SortStep, TimSort, get};
 
-/// Two runs being merged: the shorter is in `temp`, the longer stays in `work`.
+/// A merge of two runs. The shorter is in `temp`; the longer remains in `work`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Merge {
-    /// The right run is the shorter one: merged from the end.
+pub(super) struct RunMerge {
+    /// The right run is the shorter one, so the merge runs from the end.
     backwards: bool,
-    /// Where the longer run begins, where backwards.
+    /// Start of the longer run, if backwards.
     base: i64,
-    /// Next place to be filled.
+    /// Next index to fill.
     dest: i64,
-    /// Next elements of the longer and of the shorter run, and how many of each are left.
+    /// Next element of the longer and of the shorter run, and the number of elements left in each.
     work: i64,
     temp: i64,
     work_left: i64,
     temp_left: i64,
-    /// How often in a row each came first.
+    /// Comparisons that each won in a row.
     work_wins: i64,
     temp_wins: i64,
 }
 
-impl Answers {
-    /// How many of the `len` elements from `base` on go before the key; equal ones do where `after_equal`. The search begins at
-    /// `hint`, in steps that double.
+impl Comparisons {
+    /// The number of elements among the `len` from `base` on that precede the key; equal ones do if `after_equal`. The search
+    /// starts at `hint` and doubles its steps.
     fn gallop(
         &mut self,
         list: &[Value],
@@ -64,11 +64,11 @@ impl Answers {
 }
 
 impl TimSort {
-    pub(super) fn merge(&mut self, answers: &mut Answers) -> Option<()> {
+    pub(super) fn merge(&mut self, answers: &mut Comparisons) -> Option<()> {
         let left = usize::try_from(self.progress.left).ok()?;
         let [(base_a, len_a), (base_b, len_b)] = self.progress.runs.get(left..left + 2)? else { return None };
         let (base_a, len_a, base_b, len_b) = (*base_a, *len_a, *base_b, *len_b);
-        // Elements that are in place at both ends are left alone.
+        // Elements at both ends that are already in place stay there.
         let skipped = answers.gallop(&self.work, &self.at(base_b), (base_a, len_a), 0, true)?;
         let (from, count_a) = (base_a + skipped, len_a - skipped);
         let count_b = match count_a {
@@ -79,17 +79,17 @@ impl TimSort {
         if let Some(run) = self.progress.runs.get_mut(left) {
             *run = (base_a, len_a + len_b);
         }
-        self.progress.step = Step::Collapse;
+        self.progress.step = SortStep::Collapse;
         if count_a == 0 || count_b == 0 {
             return Some(());
         }
-        self.progress.step = Step::Walk;
+        self.progress.step = SortStep::Walk;
         let backwards = count_a > count_b;
         let (begin, count) = if backwards { (base_b, count_b) } else { (from, count_a) };
         self.temp = self.work.get(begin as usize..(begin + count) as usize).map(<[Value]>::to_vec).unwrap_or_default();
-        let merge = Merge { backwards, base: from, ..Merge::default() };
+        let merge = RunMerge { backwards, base: from, ..RunMerge::default() };
         self.progress.merge = if backwards {
-            Merge {
+            RunMerge {
                 dest: base_b + count_b - 1,
                 work: from + count_a - 1,
                 temp: count_b - 1,
@@ -98,14 +98,14 @@ impl TimSort {
                 ..merge
             }
         } else {
-            Merge { dest: from, work: base_b, temp: 0, work_left: count_b, temp_left: count_a, ..merge }
+            RunMerge { dest: from, work: base_b, temp: 0, work_left: count_b, temp_left: count_a, ..merge }
         };
         self.take_work(1);
-        self.settle();
+        self.finish_if_exhausted();
         Some(())
     }
 
-    pub(super) fn walk(&mut self, answers: &mut Answers) -> Option<()> {
+    pub(super) fn merge_next(&mut self, answers: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
         let less = if merge.backwards { answers.less(&temp, &work)? } else { answers.less(&work, &temp)? };
@@ -117,14 +117,14 @@ impl TimSort {
             (self.progress.merge.work_wins, self.progress.merge.temp_wins) = (0, merge.temp_wins + 1);
         }
         let wins = self.progress.merge.work_wins.max(self.progress.merge.temp_wins);
-        if !self.settle() && wins >= self.progress.min_gallop {
+        if !self.finish_if_exhausted() && wins >= self.progress.min_gallop {
             self.progress.min_gallop += 1;
-            self.progress.step = Step::GallopLeft;
+            self.progress.step = SortStep::GallopLeft;
         }
         Some(())
     }
 
-    pub(super) fn gallop_left(&mut self, answers: &mut Answers) -> Option<()> {
+    pub(super) fn gallop_left(&mut self, answers: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
         let count = if merge.backwards {
@@ -134,11 +134,11 @@ impl TimSort {
             answers.gallop(&self.temp, &work, (merge.temp, merge.temp_left), 0, true)?
         };
         self.progress.min_gallop = (self.progress.min_gallop - 1).max(1);
-        self.gallop_done(count, !merge.backwards, Step::GallopRight);
+        self.apply_gallop(count, !merge.backwards, SortStep::GallopRight);
         Some(())
     }
 
-    pub(super) fn gallop_right(&mut self, answers: &mut Answers) -> Option<()> {
+    pub(super) fn gallop_right(&mut self, answers: &mut Comparisons) -> Option<()> {
         let merge = self.progress.merge;
         let (work, temp) = (self.at(merge.work), get(&self.temp, merge.temp));
         let count = if merge.backwards {
@@ -147,17 +147,17 @@ impl TimSort {
             answers.gallop(&self.work, &temp, (merge.work, merge.work_left), 0, false)?
         };
         let other = if merge.backwards { merge.work_wins } else { merge.temp_wins };
-        let goes_on = count >= MIN_GALLOP || other >= MIN_GALLOP;
-        self.gallop_done(count, merge.backwards, if goes_on { Step::GallopLeft } else { Step::Walk });
-        if self.progress.step == Step::Walk {
+        let gallops = count >= MIN_GALLOP || other >= MIN_GALLOP;
+        self.apply_gallop(count, merge.backwards, if gallops { SortStep::GallopLeft } else { SortStep::Walk });
+        if self.progress.step == SortStep::Walk {
             self.progress.min_gallop += 1;
             (self.progress.merge.work_wins, self.progress.merge.temp_wins) = (0, 0);
         }
         Some(())
     }
 
-    /// Takes what was found, and one of the other run, which goes behind it.
-    fn gallop_done(&mut self, count: i64, of_temp: bool, next: Step) {
+    /// Takes the elements found, and then one of the other run.
+    fn apply_gallop(&mut self, count: i64, of_temp: bool, next: SortStep) {
         if of_temp {
             self.progress.merge.temp_wins = count;
             self.take_temp(count);
@@ -165,7 +165,7 @@ impl TimSort {
             self.progress.merge.work_wins = count;
             self.take_work(count);
         }
-        if self.settle() {
+        if self.finish_if_exhausted() {
             return;
         }
         if of_temp {
@@ -173,7 +173,7 @@ impl TimSort {
         } else {
             self.take_temp(1)
         }
-        if !self.settle() {
+        if !self.finish_if_exhausted() {
             self.progress.step = next;
         }
     }
@@ -207,9 +207,9 @@ impl TimSort {
         merge.dest += merge.direction();
     }
 
-    /// Ends the merge once one run is used up, or only the last element of the shorter one is left, which goes behind all.
-    fn settle(&mut self) -> bool {
-        let Merge { work_left, temp_left, .. } = self.progress.merge;
+    /// Ends the merge when one run is used up, or when only the last element of the shorter run is left: it follows all others.
+    fn finish_if_exhausted(&mut self) -> bool {
+        let RunMerge { work_left, temp_left, .. } = self.progress.merge;
         if work_left > 0 && temp_left > 1 {
             return false;
         }
@@ -218,16 +218,16 @@ impl TimSort {
         }
         self.take_temp(temp_left);
         self.temp = Vec::new();
-        self.progress.merge = Merge::default();
-        self.progress.step = Step::Collapse;
+        self.progress.merge = RunMerge::default();
+        self.progress.step = SortStep::Collapse;
         true
     }
 }
 
-impl Merge {
-    /// Whether no number leads outside so many elements.
+impl RunMerge {
+    /// Whether every index is within this many elements.
     pub(super) fn is_sound(self, len: i64) -> bool {
-        let Merge { base, dest, work, temp, work_left, temp_left, .. } = self;
+        let RunMerge { base, dest, work, temp, work_left, temp_left, .. } = self;
         [base, dest, work, temp, work_left, temp_left].iter().all(|number| (-1..=len).contains(number))
     }
 

@@ -1,30 +1,31 @@
-//! TimSort as V8 has it (`third_party/v8/builtins/array-sort.tq`), one comparison at a time: the comparator of a program may ask, and
-//! it is called with the pairs that Node calls it with, in the same order.
+//! TimSort (Tim Peters, listsort.txt) as in V8 (`third_party/v8/builtins/array-sort.tq`), one comparison at a time. A comparator
+//! of the program may make a host call. It receives the same pairs in the same order as in Node.
 //!
-//! The sort goes in steps of few comparisons. A step that lacks an answer has changed nothing, and runs again when it is there.
+//! The sort is a sequence of steps with few comparisons each. A step that lacks a result changes no state and runs again when the
+//! result is known.
 
 mod merge;
 
 use serde::{Deserialize, Serialize};
 
 use super::value::Value;
-use merge::Merge;
+use merge::RunMerge;
 
-/// A run is searched instead of walked once this many of its elements in a row came first.
+/// A merge gallops when one run wins this many comparisons in a row.
 const MIN_GALLOP: i64 = 7;
 /// Arrays shorter than this are one run.
 const MIN_MERGE: i64 = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Step {
+enum SortStep {
     /// The first two elements of a run.
     Begin,
     /// The next element of a run.
     Extend,
     /// The next element inserted into a short run.
     Insert,
-    /// Which runs are merged next.
+    /// Choice of the runs to merge next.
     Collapse,
     /// The parts of two runs that must be merged.
     Merge,
@@ -37,55 +38,55 @@ enum Step {
     Done,
 }
 
-/// How far a sort is: all but the values.
+/// The state of a sort, except the values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Progress {
-    step: Step,
-    /// Where the run begins that is being made, and its length.
+pub struct SortProgress {
+    step: SortStep,
+    /// Start and length of the run being built.
     low: i64,
     run: i64,
     descending: bool,
-    /// The element to be inserted, and where the run will end.
+    /// The element to insert, and the end of the run.
     start: i64,
     end: i64,
-    /// Runs not yet merged: begin and length.
+    /// Runs that are not merged yet: start and length.
     runs: Vec<(i64, i64)>,
-    /// All runs are made: they are merged to one.
+    /// All runs are built and are being merged into one.
     forced: bool,
-    /// The left of the two runs to be merged.
+    /// The left one of the two runs to merge.
     left: i64,
     min_gallop: i64,
-    merge: Merge,
-    /// Answers that the step has so far.
+    merge: RunMerge,
+    /// Results of the comparisons of the current step.
     answers: Vec<bool>,
 }
 
-/// A sort under way.
+/// A sort in progress.
 #[derive(Clone)]
 pub struct TimSort {
     /// The elements.
     pub work: Vec<Value>,
     /// The shorter of two runs that are being merged.
     pub temp: Vec<Value>,
-    /// How far it is.
-    pub progress: Progress,
+    /// The state of the sort.
+    pub progress: SortProgress,
 }
 
-/// The answers to a step's comparisons, in their order.
-struct Answers {
+/// The results of a step's comparisons, in order.
+struct Comparisons {
     known: Vec<bool>,
     next: usize,
-    wanted: Option<(Value, Value)>,
+    missing: Option<(Value, Value)>,
 }
 
-impl Answers {
-    /// Whether the first is less than the second; `None` where that must be asked.
+impl Comparisons {
+    /// Whether the first value is less than the second; `None` if the result is not known.
     fn less(&mut self, a: &Value, b: &Value) -> Option<bool> {
         let known = self.known.get(self.next).copied();
         self.next += 1;
         if known.is_none() {
-            self.wanted = Some((a.clone(), b.clone()));
+            self.missing = Some((a.clone(), b.clone()));
         }
         known
     }
@@ -93,9 +94,9 @@ impl Answers {
 
 impl TimSort {
     /// A sort of these elements.
-    pub fn of(work: Vec<Value>) -> TimSort {
-        let progress = Progress {
-            step: if work.len() < 2 { Step::Done } else { Step::Begin },
+    pub fn new(work: Vec<Value>) -> TimSort {
+        let progress = SortProgress {
+            step: if work.len() < 2 { SortStep::Done } else { SortStep::Begin },
             low: 0,
             run: 0,
             descending: false,
@@ -105,15 +106,15 @@ impl TimSort {
             forced: false,
             left: 0,
             min_gallop: MIN_GALLOP,
-            merge: Merge::default(),
+            merge: RunMerge::default(),
             answers: Vec::new(),
         };
         TimSort { work, temp: Vec::new(), progress }
     }
 
-    /// Whether it can go on: no number leads outside the elements.
+    /// Whether every index of the state is within the elements, so that the sort can continue.
     pub fn is_sound(&self) -> bool {
-        let Progress { low, run, start, end, left, min_gallop, merge, runs, .. } = &self.progress;
+        let SortProgress { low, run, start, end, left, min_gallop, merge, runs, .. } = &self.progress;
         let inside = |number: &i64| (-1..=self.len()).contains(number);
         [low, run, start, end, left].into_iter().all(inside)
             && runs.iter().all(|(begin, length)| inside(begin) && *length > 0 && inside(&(begin + length)))
@@ -129,44 +130,44 @@ impl TimSort {
         get(&self.work, index)
     }
 
-    /// The next two to compare: is the first less than the second? `None` when all is sorted.
-    pub fn pair(&mut self) -> Option<(Value, Value)> {
-        while self.progress.step != Step::Done {
+    /// The next two values to compare: is the first less than the second? `None` when the sort is complete.
+    pub fn next_comparison(&mut self) -> Option<(Value, Value)> {
+        while self.progress.step != SortStep::Done {
             let known = std::mem::take(&mut self.progress.answers);
-            let mut answers = Answers { known, next: 0, wanted: None };
+            let mut answers = Comparisons { known, next: 0, missing: None };
             if self.step(&mut answers).is_none() {
                 self.progress.answers = answers.known;
-                return answers.wanted;
+                return answers.missing;
             }
         }
         None
     }
 
-    /// Records the result of the comparison that [`TimSort::pair`] asked for.
-    pub fn decide(&mut self, less: bool) {
+    /// Records the result of the comparison that [`TimSort::next_comparison`] returned.
+    pub fn record_comparison(&mut self, less: bool) {
         self.progress.answers.push(less);
     }
 
-    fn step(&mut self, answers: &mut Answers) -> Option<()> {
+    fn step(&mut self, answers: &mut Comparisons) -> Option<()> {
         match self.progress.step {
-            Step::Begin => self.begin(answers),
-            Step::Extend => self.extend(answers),
-            Step::Insert => self.insert(answers),
-            Step::Collapse => {
+            SortStep::Begin => self.begin(answers),
+            SortStep::Extend => self.extend(answers),
+            SortStep::Insert => self.insert(answers),
+            SortStep::Collapse => {
                 self.collapse();
                 Some(())
             }
-            Step::Merge => self.merge(answers),
-            Step::Walk => self.walk(answers),
-            Step::GallopLeft => self.gallop_left(answers),
-            Step::GallopRight => self.gallop_right(answers),
-            Step::Done => Some(()),
+            SortStep::Merge => self.merge(answers),
+            SortStep::Walk => self.merge_next(answers),
+            SortStep::GallopLeft => self.gallop_left(answers),
+            SortStep::GallopRight => self.gallop_right(answers),
+            SortStep::Done => Some(()),
         }
     }
 
     // ---- runs ----
 
-    fn begin(&mut self, answers: &mut Answers) -> Option<()> {
+    fn begin(&mut self, answers: &mut Comparisons) -> Option<()> {
         let low = self.progress.low;
         if self.len() - low < 2 {
             (self.progress.run, self.progress.descending) = (1, false);
@@ -174,12 +175,12 @@ impl TimSort {
             return Some(());
         }
         self.progress.descending = answers.less(&self.at(low + 1), &self.at(low))?;
-        (self.progress.run, self.progress.step) = (2, Step::Extend);
+        (self.progress.run, self.progress.step) = (2, SortStep::Extend);
         Some(())
     }
 
-    fn extend(&mut self, answers: &mut Answers) -> Option<()> {
-        let Progress { low, run, descending, .. } = self.progress;
+    fn extend(&mut self, answers: &mut Comparisons) -> Option<()> {
+        let SortProgress { low, run, descending, .. } = self.progress;
         let next = low + run;
         if next < self.len() && answers.less(&self.at(next), &self.at(next - 1))? == descending {
             self.progress.run += 1;
@@ -192,24 +193,24 @@ impl TimSort {
         Some(())
     }
 
-    /// A run too short for merging takes in what follows it.
+    /// Extends a run that is too short for merging with the elements that follow it.
     fn end_run(&mut self) {
         let (mut minimum, mut odd) = (self.len(), 0);
         while minimum >= MIN_MERGE {
             odd |= minimum & 1;
             minimum >>= 1;
         }
-        let Progress { low, run, .. } = self.progress;
+        let SortProgress { low, run, .. } = self.progress;
         let minimum = (minimum + odd).min(self.len() - low);
         if run < minimum {
-            (self.progress.start, self.progress.end, self.progress.step) = (low + run, low + minimum, Step::Insert);
+            (self.progress.start, self.progress.end, self.progress.step) = (low + run, low + minimum, SortStep::Insert);
         } else {
             self.push_run(run);
         }
     }
 
-    fn insert(&mut self, answers: &mut Answers) -> Option<()> {
-        let Progress { low, start, end, .. } = self.progress;
+    fn insert(&mut self, answers: &mut Comparisons) -> Option<()> {
+        let SortProgress { low, start, end, .. } = self.progress;
         if start >= end {
             self.push_run(end - low);
             return Some(());
@@ -231,27 +232,27 @@ impl TimSort {
         let (low, run) = (self.progress.low, run.max(1));
         self.progress.runs.push((low, run));
         self.progress.low = low + run;
-        self.progress.step = Step::Collapse;
+        self.progress.step = SortStep::Collapse;
     }
 
-    /// Merges while the lengths of the last runs do not fall fast enough; in the end, all.
+    /// Merges while the lengths of the last runs violate the invariant of the run stack; at the end, merges all runs.
     fn collapse(&mut self) {
-        let Progress { runs, forced, low, .. } = &self.progress;
+        let SortProgress { runs, forced, low, .. } = &self.progress;
         let length = |index: usize| runs.get(index).map_or(0, |run| run.1);
         let falls = |index: usize| index < 2 || length(index - 2) > length(index - 1) + length(index);
         let last = runs.len().saturating_sub(2);
         let merges =
             runs.len() > 1 && (*forced || !falls(last + 1) || !falls(last) || length(last) <= length(last + 1));
         if merges {
-            // The middle one of three goes with the shorter of its neighbours.
+            // The middle one of three runs is merged with the shorter neighbour.
             let uneven = *forced || !falls(last + 1) || !falls(last);
             let before = uneven && last > 0 && length(last - 1) < length(last + 1);
             self.progress.left = last as i64 - i64::from(before);
-            self.progress.step = Step::Merge;
+            self.progress.step = SortStep::Merge;
         } else if *forced {
-            self.progress.step = Step::Done;
+            self.progress.step = SortStep::Done;
         } else if *low < self.len() {
-            self.progress.step = Step::Begin;
+            self.progress.step = SortStep::Begin;
         } else {
             self.progress.forced = true;
         }
@@ -271,19 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn sorts_stably_at_every_length_and_from_every_copy() {
+    fn timsort_is_stable_at_every_length_and_after_every_restore() {
         let patterns: [fn(u32) -> u32; 5] =
             [|i| i * 7919 % 10, |i| i, |i| 1_000 - i, |i| i / 20 * 7 % 50 + i % 3, |i| (i * 31 + i / 50 * 17) % 300];
         for len in (0..140).chain([257, 500, 1_000]) {
             for key in patterns {
                 let values: Vec<f64> = (0..len).map(|i| f64::from(key(i)) + f64::from(i) / 10_000.0).collect();
-                let mut sort = TimSort::of(values.iter().map(|n| Value::Number(*n)).collect());
-                while let Some((Value::Number(a), Value::Number(b))) = sort.pair() {
+                let mut sort = TimSort::new(values.iter().map(|n| Value::Number(*n)).collect());
+                while let Some((Value::Number(a), Value::Number(b))) = sort.next_comparison() {
                     assert!(sort.is_sound());
-                    // As a snapshot keeps it.
+                    // As in a snapshot.
                     let progress = serde_json::to_value(&sort.progress).unwrap_or_default();
                     sort.progress = serde_json::from_value(progress).unwrap_or(sort.progress);
-                    sort.decide(a.floor() < b.floor());
+                    sort.record_comparison(a.floor() < b.floor());
                 }
                 let mut expected = values;
                 expected.sort_by(|a, b| a.floor().total_cmp(&b.floor()));
@@ -293,14 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn ends_whatever_the_comparisons_say() {
+    fn timsort_ends_for_inconsistent_comparators() {
         for seed in 0..200u32 {
             let values: Vec<Value> = (0..150).map(|i| Value::Number(f64::from(i))).collect();
-            let mut sort = TimSort::of(values);
+            let mut sort = TimSort::new(values);
             let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-            while sort.pair().is_some() {
+            while sort.next_comparison().is_some() {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                sort.decide(state >> 31 == 1);
+                sort.record_comparison(state >> 31 == 1);
                 assert!(sort.is_sound(), "seed {seed}");
             }
             let mut found = numbers(&sort.work);

@@ -2,13 +2,13 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::panics;
-use super::thrown::thrown;
-use crate::wasm::compiling::compiled;
+use super::errors;
+use super::errors::to_js_error;
+use crate::wasm::compiler::compile_to_json;
 
-/// Compiles a source; `name` is only named in what is found. `{ bytecode, compiler }` as JSON text; throws an error as JSON text, with what was
-/// found as `details.diagnostics`.
+/// Compiles a source and returns `{ bytecode, compiler }` as JSON text. `name` is the file name in diagnostics. Throws an error as JSON text, with
+/// its diagnostics in `details.diagnostics`.
 #[wasm_bindgen]
 pub fn compile(name: &str, source: &str) -> Result<String, JsValue> {
-    panics::refuse_broken().and_then(|()| compiled(name, source)).map_err(thrown)
+    errors::check_not_panicked().and_then(|()| compile_to_json(name, source)).map_err(to_js_error)
 }

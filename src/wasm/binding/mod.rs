@@ -1,39 +1,38 @@
-//! The wasm-bindgen exports: of the runtime, and of the compiler, which is a WebAssembly of its own.
+//! The wasm-bindgen exports: those of the runtime, and those of the compiler, which is a separate WebAssembly module.
 
 #[cfg(feature = "wasm-compiler")]
 mod compiler;
+mod errors;
 #[cfg(all(feature = "wasm", feature = "file"))]
 mod files;
 #[cfg(feature = "wasm")]
+mod handle;
+#[cfg(feature = "wasm")]
 mod log;
-#[cfg(feature = "wasm")]
-mod moving;
-#[cfg(feature = "wasm")]
-mod opened;
-mod panics;
 #[cfg(feature = "wasm")]
 mod promise;
 #[cfg(feature = "wasm")]
-mod serving;
-mod thrown;
+mod transfer;
+#[cfg(feature = "wasm")]
+mod worker;
 
 use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "wasm-compiler")]
 pub use compiler::compile;
+pub use errors::on_panic;
 #[cfg(all(feature = "wasm", feature = "file"))]
 pub use files::{provide_files, verify_files};
 #[cfg(feature = "wasm")]
+pub use handle::Runstate;
+#[cfg(feature = "wasm")]
 pub use log::log_to;
 #[cfg(feature = "wasm")]
-pub use opened::Runstate;
-pub use panics::on_panic;
-#[cfg(feature = "wasm")]
-pub use serving::Serving;
+pub use worker::WorkerHandle;
 
-// For what else is exported: the worlds of tests.
+// Other exports use these: the simulated hosts of tests.
 #[cfg(all(feature = "wasm", feature = "simulation"))]
-pub(crate) use {promise::promised, thrown::thrown};
+pub(crate) use {errors::to_js_error, promise::to_promise};
 
 /// The version of this library.
 #[wasm_bindgen]

@@ -4,20 +4,20 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use super::panics;
-use super::thrown::thrown;
+use super::errors;
+use super::errors::to_js_error;
 use crate::engine::Error;
 use crate::marker::BoxFuture;
 
-/// The promise of what `future` comes to; errors as JSON text. Nothing begins once the library has met a defect.
-pub(crate) fn promised(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
-    match panics::refuse_broken() {
-        Ok(()) => settled(Box::pin(future)),
-        Err(error) => Promise::reject(&thrown(error)),
+/// Converts a future to a promise, and its errors to JSON text. Rejects if the library has panicked before.
+pub(crate) fn to_promise(future: impl Future<Output = Result<JsValue, Error>> + 'static) -> Promise {
+    match errors::check_not_panicked() {
+        Ok(()) => boxed_to_promise(Box::pin(future)),
+        Err(error) => Promise::reject(&to_js_error(error)),
     }
 }
 
-/// One for all: what drives a promise is large, and made for every type of future that it is given.
-fn settled(future: BoxFuture<'static, Result<JsValue, Error>>) -> Promise {
-    future_to_promise(async move { future.await.map_err(thrown) })
+/// Boxes first, because the code that drives a promise is large and would be instantiated for every type of future.
+fn boxed_to_promise(future: BoxFuture<'static, Result<JsValue, Error>>) -> Promise {
+    future_to_promise(async move { future.await.map_err(to_js_error) })
 }

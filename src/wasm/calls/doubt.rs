@@ -1,15 +1,19 @@
-//! What is not found where not everything can be read: it may have been there.
+//! Explains `not_found` on a damaged store: the document may be in a part that cannot be read.
 
-use crate::code::Code;
 use crate::engine::{Engine, Error};
+use crate::error_code::ErrorCode;
 
-/// The error of a call, with what is known better by the health of the store.
-pub fn doubted(engine: &Engine, error: Error) -> Error {
-    match engine.store().health() {
-        Some(illness) if error.code == Code::NotFound && illness.code() == Code::Corrupt => {
-            let hint = "`runstate verify` says what is damaged; the native `runstate repair` keeps what is whole";
-            let message = format!("{error}, or it stands in what cannot be read: {illness}; {hint}");
-            Error { code: Code::Corrupt, message, ..error }
+/// Turns `not_found` into `corrupt` if the store is read-only because of damage. Other errors are returned unchanged.
+pub fn explain_not_found(engine: &Engine, error: Error) -> Error {
+    match engine.store().read_only_reason() {
+        Some(read_only_reason)
+            if error.code == ErrorCode::NotFound && read_only_reason.code() == ErrorCode::Corrupt =>
+        {
+            let hint =
+                "run `runstate verify` to list the damage, and the native `runstate repair` to keep the intact data";
+            let message =
+                format!("{error}, or it is in a part of the store that cannot be read: {read_only_reason}; {hint}");
+            Error { code: ErrorCode::Corrupt, message, ..error }
         }
         _ => error,
     }

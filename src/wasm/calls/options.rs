@@ -1,116 +1,116 @@
-//! What a caller gives beside calls by name: to open a store, to serve, to move.
+//! Parameters other than those of methods: to open a store, to start a worker, to export and import.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::BackoffParams;
-use crate::engine::open::Missing;
-use crate::engine::transfer::{Imported, Summary};
+use crate::engine::open::MissingStore;
+use crate::engine::transfer::{ExportSummary, ImportReport};
 use crate::limits::{LogLevel, Settings};
 use crate::time::Millis;
 
-/// Instructions between two saves where it is not said: some 10 ms, since a page does nothing else meanwhile. What an execution is does not
-/// depend on it, how its rows are cut does.
-const SLICE: u64 = 250_000;
+/// Default instructions of a slice: about 10 ms, because a page does nothing else meanwhile. The size of a slice does not change an execution's
+/// state, only how its rows are split.
+const SLICE_INSTRUCTIONS: u64 = 250_000;
 
-/// Bytes of changed heap between two saves where it is not said: writing them takes some 50 ms in a page.
+/// Default bytes of changed heap in a slice: writing them takes about 50 ms in a page.
 const SLICE_BYTES: u64 = 512 * 1024;
 
-/// How to open a store.
+/// Options for opening a store.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct OpenParams {
-    /// How long a finished execution is kept; missing: for ever.
+    /// How long a finished execution is kept; missing: forever.
     pub retention_ms: Option<Millis>,
-    /// What executions log where they do not say themselves.
+    /// Log level of executions that set none.
     pub log_level: Option<LogLevel>,
-    /// Bytes that the heap of an execution may take, where it does not say itself; 67,108,864 where it is not said.
+    /// Heap limit in bytes of executions that set none; missing: 67,108,864.
     pub heap_bytes: Option<u64>,
-    /// Instructions of a program between two of its saves; 250,000 where it is not said.
+    /// Instructions in a slice; missing: 250,000.
     pub slice_instructions: Option<u64>,
-    /// Bytes of changed heap after which a program is saved sooner, near enough; 524,288 where it is not said.
+    /// Approximate bytes of changed heap after which a slice ends early; missing: 524,288.
     pub slice_bytes: Option<u64>,
-    /// A store that is not there is an error.
+    /// Whether opening fails if the store does not exist; missing: false, the store is created.
     pub must_exist: Option<bool>,
 }
 
 impl OpenParams {
-    /// What happens where there is no store.
-    pub fn missing(&self) -> Missing {
-        if self.must_exist == Some(true) { Missing::Refuse } else { Missing::Create }
+    /// Whether a missing store is created.
+    pub fn missing(&self) -> MissingStore {
+        if self.must_exist == Some(true) { MissingStore::Refuse } else { MissingStore::Create }
     }
 
-    /// As the engine takes it.
+    /// The settings of the engine.
     pub fn settings(&self) -> Settings {
         let default = Settings::default();
         Settings {
             retention: self.retention_ms,
             log_level: self.log_level.unwrap_or(default.log_level),
             heap_bytes: self.heap_bytes.unwrap_or(default.heap_bytes),
-            slice_instructions: self.slice_instructions.unwrap_or(SLICE).max(1),
+            slice_instructions: self.slice_instructions.unwrap_or(SLICE_INSTRUCTIONS).max(1),
             slice_bytes: self.slice_bytes.unwrap_or(SLICE_BYTES),
             ..default
         }
     }
 }
 
-/// How to serve calls.
+/// Options of a worker.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct WorkerParams {
-    /// Who works, for people who look; missing: a name is made.
+    /// The worker's name, for people; missing: a generated name.
     pub owner: Option<String>,
-    /// The kinds that are served, and how many of each at once.
+    /// The kinds of calls to serve, each with its maximum concurrency.
     pub kinds: BTreeMap<String, usize>,
-    /// How long a call is held without a word; 30 seconds where it is not said.
+    /// The lease: how long a claim lasts without a heartbeat; missing: 30 seconds.
     pub lease_ms: Option<Millis>,
-    /// When and how often a failed call is tried again; 5 times within some minutes where it is not said.
+    /// The retry policy for failed calls; missing: 5 attempts within some minutes.
     pub backoff: Option<BackoffParams>,
-    /// Whether it does what is due too; it does where it is not said.
+    /// Whether the worker also runs due work; missing: true.
     pub runs_due: Option<bool>,
-    /// How long what runs may go on after it was told to stop; 30 seconds where it is not said.
+    /// How long running handlers may continue after the worker was stopped; missing: 30 seconds.
     pub grace_ms: Option<Millis>,
 }
 
-/// Why a handler could not answer.
+/// The failure of a handler.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
-pub struct HandlerFailed {
-    /// In words; the program reads them.
+pub struct HandlerFailure {
+    /// The message, which the program can read.
     pub message: String,
     /// The name of the error in the program; missing: `CallError`.
     pub name: Option<String>,
-    /// It is not tried again.
+    /// Whether the call is not retried.
     #[serde(rename = "final")]
     pub is_final: Option<bool>,
 }
 
-/// What to export.
+/// Exports a store or one execution.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ExportParams {
-    /// One execution, with its rows and the version of the program that it runs; missing: all of the store.
+    /// One execution, with its rows and the program version that it runs; missing: the whole store.
     pub execution: Option<String>,
 }
 
-/// What an import came to.
+/// The result of an import.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ImportResult {
-    /// What it held, all of which is in the store now.
-    pub summary: Summary,
-    /// Documents and results of commands that were written now.
+    /// Counts and hash of the imported data, all of which is in the store now.
+    pub summary: ExportSummary,
+    /// Number of documents and command results that this import wrote.
     pub written: u64,
-    /// Those that were there already.
+    /// Number of those that were already present.
     pub there: u64,
 }
 
-impl From<Imported> for ImportResult {
-    fn from(Imported { summary, written, there }: Imported) -> Self {
+impl From<ImportReport> for ImportResult {
+    fn from(ImportReport { summary, written, already_present: there }: ImportReport) -> Self {
         Self { summary, written, there }
     }
 }

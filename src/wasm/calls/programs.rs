@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-use super::named;
-use super::runs::ExecutionParams;
+use super::executions::ExecutionParams;
+use super::parse_command_id;
 use crate::domain::cvm::{Load, LoadedProgram};
-use crate::engine::{Engine, Error, Paged, Paging, ProgramSummary, ProgramView, VersionSummary, VersionView};
-use crate::vm::WireInstruction;
+use crate::engine::{Engine, Error, ListPage, PageRequest, ProgramSummary, ProgramView, VersionSummary, VersionView};
+use crate::vm::Instruction;
 
-/// A program to be loaded.
+/// Loads a program.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
@@ -17,27 +17,27 @@ pub struct LoadParams {
     pub name: String,
     /// Its source.
     pub source: String,
-    /// What it was compiled to.
-    pub bytecode: Vec<WireInstruction>,
-    /// By what it was compiled.
+    /// Its bytecode.
+    pub bytecode: Vec<Instruction>,
+    /// The compiler that produced the bytecode.
     pub compiler: String,
-    /// What it is for; missing: what is there stays.
+    /// The purpose of the program; missing: unchanged.
     pub description: Option<String>,
-    /// Words to find it by; missing: what is there stays.
+    /// Tags to find the program by; missing: unchanged.
     pub tags: Option<Vec<String>>,
-    /// The id of a program that is new under its name; missing: one is made.
+    /// The id of a program that is new under its name; missing: a generated id.
     pub id: Option<String>,
-    /// The id of the command; the same id again is answered with the first result.
+    /// The id of the command. Repeating it returns the first result.
     pub command_id: Option<String>,
 }
 
 pub(super) async fn load(engine: &Engine, params: LoadParams) -> Result<LoadedProgram, Error> {
     let LoadParams { name, source, bytecode, compiler, description, tags, id, command_id } = params;
-    let command = named(command_id.as_ref())?;
+    let command = parse_command_id(command_id.as_ref())?;
     engine.cvm().load(&Load { name, source, bytecode, compiler, description, tags, id }, command.as_ref()).await
 }
 
-/// A program to be removed.
+/// Removes a program.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
@@ -49,26 +49,26 @@ pub struct RemoveProgramParams {
 }
 
 pub(super) async fn remove(engine: &Engine, params: RemoveProgramParams) -> Result<(), Error> {
-    let id = named(params.command_id.as_ref())?;
+    let id = parse_command_id(params.command_id.as_ref())?;
     engine.cvm().remove_program(&params.name, id.as_ref()).await
 }
 
-/// Which programs to list.
+/// Lists programs.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ProgramsParams {
-    /// Only those with this tag.
+    /// Only programs with this tag.
     pub tag: Option<String>,
-    /// At most so many; 100 where it is not said, never more than 1,000.
+    /// Maximum number of rows; missing: 100, and at most 1,000.
     pub limit: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the page before; missing: the first page.
     pub cursor: Option<String>,
 }
 
-pub(super) async fn list(engine: &Engine, params: ProgramsParams) -> Result<Paged<ProgramSummary>, Error> {
+pub(super) async fn list(engine: &Engine, params: ProgramsParams) -> Result<ListPage<ProgramSummary>, Error> {
     let ProgramsParams { tag, limit, cursor } = params;
-    let page = Paging { limit, cursor };
+    let page = PageRequest { limit, cursor };
     match tag {
         Some(tag) => engine.cvm().programs_tagged(&tag, &page).await,
         None => engine.cvm().programs(&page).await,
@@ -101,32 +101,32 @@ pub(super) async fn program_by_id(engine: &Engine, params: ProgramByIdParams) ->
     engine.cvm().program_by_id(&params.id).await
 }
 
-/// Which versions to list.
+/// Lists the versions of a program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct VersionsParams {
     /// The program.
     pub name: String,
-    /// At most so many; 100 where it is not said, never more than 1,000.
+    /// Maximum number of rows; missing: 100, and at most 1,000.
     pub limit: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the page before; missing: the first page.
     pub cursor: Option<String>,
 }
 
-pub(super) async fn versions(engine: &Engine, params: VersionsParams) -> Result<Paged<VersionSummary>, Error> {
+pub(super) async fn versions(engine: &Engine, params: VersionsParams) -> Result<ListPage<VersionSummary>, Error> {
     let VersionsParams { name, limit, cursor } = params;
-    engine.cvm().versions(&name, &Paging { limit, cursor }).await
+    engine.cvm().versions(&name, &PageRequest { limit, cursor }).await
 }
 
-/// One version.
+/// One version of a program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct VersionParams {
     /// The program.
     pub name: String,
-    /// From 1.
+    /// The version number, from 1.
     pub version: u32,
 }
 

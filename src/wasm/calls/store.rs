@@ -1,39 +1,39 @@
-//! What is asked of the store as a whole.
+//! Methods of the store as a whole.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{CollectionInfo, Engine, Error, Summary};
+use crate::engine::{CollectionInfo, Engine, Error, ExecutionSummary};
 use crate::id::CommandId;
-use crate::store::{Capabilities, Position, Report};
+use crate::store::{Capabilities, Position, VerifyReport};
 use crate::time::Millis;
 
 /// No parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub struct Nothing {}
+pub struct NoParams {}
 
-/// What a store is and holds.
+/// Capabilities, health and contents of a store.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StoreInfo {
-    /// What the store can do.
+    /// The capabilities of the store.
     pub capabilities: Capabilities,
-    /// Why it can only be read, where it is so.
+    /// Why the store is read-only, if it is.
     pub health: Option<Error>,
-    /// Every declared collection, by name; the ledger of commands last.
+    /// Every declared collection, by name. The command ledger is last.
     pub collections: Vec<CollectionInfo>,
-    /// How many executions have each status.
+    /// Number of executions per status.
     pub executions: BTreeMap<String, u64>,
     /// The execution that was started first.
-    pub oldest: Option<Summary>,
+    pub oldest: Option<ExecutionSummary>,
     /// The execution that was started last.
-    pub newest: Option<Summary>,
+    pub newest: Option<ExecutionSummary>,
 }
 
-pub(super) async fn info(engine: &Engine, _: Nothing) -> Result<StoreInfo, Error> {
+pub(super) async fn info(engine: &Engine, _: NoParams) -> Result<StoreInfo, Error> {
     let info = engine.info().await?;
     Ok(StoreInfo {
         capabilities: info.capabilities,
@@ -45,30 +45,30 @@ pub(super) async fn info(engine: &Engine, _: Nothing) -> Result<StoreInfo, Error
     })
 }
 
-pub(super) async fn health(engine: &Engine, _: Nothing) -> Result<Option<Error>, Error> {
+pub(super) async fn health(engine: &Engine, _: NoParams) -> Result<Option<Error>, Error> {
     Ok(engine.health().await)
 }
 
-pub(super) async fn verify(engine: &Engine, _: Nothing) -> Result<Report, Error> {
+pub(super) async fn verify(engine: &Engine, _: NoParams) -> Result<VerifyReport, Error> {
     engine.verify(|_| {}).await
 }
 
-pub(super) async fn capabilities(engine: &Engine, _: Nothing) -> Result<Capabilities, Error> {
+pub(super) async fn capabilities(engine: &Engine, _: NoParams) -> Result<Capabilities, Error> {
     Ok(engine.store().capabilities())
 }
 
-/// Which committed changes are asked for.
+/// Polls the committed changes of a store.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ChangesParams {
-    /// Only those after this position; missing: from now on.
+    /// Only changes after this position; missing: changes from now on.
     pub from: Option<Position>,
-    /// Only those of this collection.
+    /// Only changes of this collection.
     pub collection: Option<String>,
-    /// At most so many; 256 where it is not said.
+    /// Maximum number of changes; missing: 256.
     pub limit: Option<u32>,
-    /// How long to wait for one, where there are none.
+    /// How long to wait for a change if there is none.
     pub wait_ms: Millis,
 }
 
@@ -76,9 +76,9 @@ pub struct ChangesParams {
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct StoreChanges {
-    /// In the order of commits.
+    /// In commit order.
     pub events: Vec<StoreChange>,
-    /// Where to go on.
+    /// The position at which to continue.
     pub next: Position,
 }
 
@@ -90,7 +90,7 @@ pub struct StoreChange {
     pub collection: String,
     /// Its id.
     pub id: String,
-    /// Its new revision; null: it was deleted.
+    /// Its new revision; null: the document was deleted.
     pub revision: Option<String>,
     /// The command that changed it.
     pub command: CommandId,
@@ -101,12 +101,12 @@ pub struct StoreChange {
 pub(super) async fn changes(engine: &Engine, params: ChangesParams) -> Result<StoreChanges, Error> {
     let ChangesParams { from, collection, limit, wait_ms } = params;
     let changes = engine.changes(from, collection.as_deref(), limit, wait_ms).await?;
-    let told = changes.events.into_iter().map(|event| StoreChange {
+    let events = changes.events.into_iter().map(|event| StoreChange {
         collection: event.key.collection.into_owned(),
         id: event.key.id.to_string(),
         revision: event.revision.map(|revision| revision.to_string()),
         command: event.command,
         position: event.position,
     });
-    Ok(StoreChanges { events: told.collect(), next: changes.next })
+    Ok(StoreChanges { events: events.collect(), next: changes.next })
 }

@@ -1,31 +1,31 @@
-//! JSON text in and out.
+//! Conversions from and to JSON text.
 
 use std::fmt::Display;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::code::Code;
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 use crate::value::{self, Json};
 
-/// What the caller gives, as `what` takes it.
-pub fn read<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
-    value::read(&json(what, text)?).map_err(|e| unusable(what, &e))
+/// Parses a parameter or value of `what`; errors name `what`.
+pub fn from_json_text<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error> {
+    value::from_value(&json(what, text)?).map_err(|e| usage_error(what, &e))
 }
 
 fn json(what: &str, text: &str) -> Result<Json, Error> {
-    value::parse(text).map_err(|e| unusable(what, &e))
+    value::parse(text).map_err(|e| usage_error(what, &e))
 }
 
-fn unusable(what: &str, why: &dyn Display) -> Error {
-    Error::new(Code::Usage, format!("{what}: {why}"))
+fn usage_error(what: &str, why: &dyn Display) -> Error {
+    Error::new(ErrorCode::Usage, format!("{what}: {why}"))
 }
 
-/// What the caller is told.
-pub fn write<T: Serialize>(result: &T) -> Result<String, Error> {
+/// Serializes a result as JSON text.
+pub fn to_json_text<T: Serialize>(result: &T) -> Result<String, Error> {
     match serde_json::to_value(result) {
         Ok(value) => Ok(value::json_text(&value)),
-        Err(e) => Err(Error::internal(format!("the result cannot be written: {e}"))),
+        Err(e) => Err(Error::internal(format!("cannot serialize the result: {e}"))),
     }
 }

@@ -1,32 +1,32 @@
-//! Claims, answers of workers, and what is due.
+//! Claims, answers of workers, and due work.
 
 use serde::Deserialize;
 
-use super::named;
-use crate::code::Code;
-use crate::domain::cvm::{Backoff, Claimed, Fail, FailedCall, Of, Reached};
-use crate::engine::{Due, Engine, Error, Pace, Work};
+use super::parse_command_id;
+use crate::domain::cvm::{Backoff, ClaimTarget, ClaimedCall, ExecutionStatus, Fail, FailedCall};
+use crate::engine::{DueReport, Engine, Error, RunLimit, Work};
+use crate::error_code::ErrorCode;
 use crate::time::{Millis, Timestamp};
 use crate::value::Json;
 
-/// How long a claim is held without a heartbeat, where it is not said.
+/// Default lease.
 const LEASE: Millis = Millis::seconds(30);
 
-/// Executions of one pass of what is due, where it is not said.
+/// Default number of executions in one pass of due work.
 const DUE: u32 = 1_000;
 
-/// What to claim: a call of one of these kinds, or this call.
+/// Claims an open call of one of these kinds, or this call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ClaimParams {
-    /// Any open call of these kinds, at most 16.
+    /// Kinds of calls, at most 16.
     pub kinds: Option<Vec<String>>,
-    /// This call.
+    /// The id of one call.
     pub call: Option<String>,
-    /// Who claims, for people who look.
+    /// The worker's name, for people.
     pub owner: String,
-    /// How long it is held without a heartbeat; 30 seconds where it is not said.
+    /// The lease: how long the claim lasts without a heartbeat; missing: 30 seconds.
     pub lease_ms: Option<Millis>,
     /// The id of the command.
     pub command_id: Option<String>,
@@ -35,21 +35,21 @@ pub struct ClaimParams {
 pub(super) async fn claim(engine: &Engine, params: ClaimParams) -> Result<Option<Work>, Error> {
     let ClaimParams { kinds, call, owner, lease_ms, command_id } = params;
     let of = match (kinds, call) {
-        (Some(kinds), None) => Of::Kinds(kinds),
-        (None, Some(call)) => Of::Call(call),
-        _ => return Err(Error::new(Code::Usage, "cvm.claim: give either `kinds` or `call`")),
+        (Some(kinds), None) => ClaimTarget::Kinds(kinds),
+        (None, Some(call)) => ClaimTarget::Call(call),
+        _ => return Err(Error::new(ErrorCode::Usage, "cvm.claim: give either `kinds` or `call`")),
     };
-    engine.cvm().claim_as(of, &owner, lease_ms.unwrap_or(LEASE), named(command_id.as_ref())?.as_ref()).await
+    engine.cvm().claim_as(of, &owner, lease_ms.unwrap_or(LEASE), parse_command_id(command_id.as_ref())?.as_ref()).await
 }
 
-/// That a claimed call is still worked on.
+/// Extends the lease of a claimed call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct HeartbeatParams {
     /// The claim.
-    pub claimed: Claimed,
-    /// How long it is held from now on; 30 seconds where it is not said.
+    pub claimed: ClaimedCall,
+    /// The new lease, from now; missing: 30 seconds.
     pub lease_ms: Option<Millis>,
 }
 
@@ -57,52 +57,51 @@ pub(super) async fn heartbeat(engine: &Engine, params: HeartbeatParams) -> Resul
     engine.cvm().heartbeat(&params.claimed, params.lease_ms.unwrap_or(LEASE)).await
 }
 
-/// The answer to a claimed call.
+/// Completes a claimed call with an answer.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct CompleteParams {
     /// The claim.
-    pub claimed: Claimed,
-    /// Any plain value that fits the question.
+    pub claimed: ClaimedCall,
+    /// The answer: a plain value that the call accepts.
     pub answer: Json,
-    /// Who answers.
+    /// The person, model or worker that answers.
     pub by: Option<String>,
     /// The id of the command.
     pub command_id: Option<String>,
 }
 
-pub(super) async fn complete(engine: &Engine, params: CompleteParams) -> Result<Reached, Error> {
+pub(super) async fn complete(engine: &Engine, params: CompleteParams) -> Result<ExecutionStatus, Error> {
     let CompleteParams { claimed, answer, by, command_id } = params;
-    engine.cvm().complete(&claimed, answer, by, named(command_id.as_ref())?.as_ref()).await
+    engine.cvm().complete(&claimed, answer, by, parse_command_id(command_id.as_ref())?.as_ref()).await
 }
 
-/// That a claimed call could not be done.
+/// Records the failure of a claimed call.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct FailParams {
     /// The claim.
-    pub claimed: Claimed,
-    /// What went wrong, in words.
+    pub claimed: ClaimedCall,
+    /// The message, which the program can read.
     pub message: String,
-    /// Name of the error in the program; missing: `CallError`.
+    /// The name of the error in the program; missing: `CallError`.
     pub name: Option<String>,
-    /// Whether and when it is tried again; missing: the program is told at once.
+    /// The retry policy; missing: the program receives the error at once.
     pub retry: Option<BackoffParams>,
-    /// Who tried.
+    /// The worker that failed.
     pub by: Option<String>,
     /// The id of the command.
     pub command_id: Option<String>,
 }
 
-/// When a failed call is tried again: after `initialMs`, then twice as long each time, at most `longestMs`, until it was tried `attempts`
-/// times.
+/// When a failed call is retried: after `initialMs`, then after twice the previous wait, at most `longestMs`, until there were `attempts` attempts.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct BackoffParams {
-    /// How often it is tried in all.
+    /// Maximum number of attempts.
     pub attempts: u32,
     /// The first wait.
     pub initial_ms: Millis,
@@ -117,45 +116,46 @@ impl From<BackoffParams> for Backoff {
 }
 
 pub(super) async fn fail(engine: &Engine, params: FailParams) -> Result<FailedCall, Error> {
-    let FailParams { claimed: Claimed { execution, call, token, .. }, message, name, retry, by, command_id } = params;
+    let FailParams { claimed: ClaimedCall { execution, call, token, .. }, message, name, retry, by, command_id } =
+        params;
     let fail = Fail { execution, call, token, message, name, retry: retry.map(Backoff::from), by };
-    engine.cvm().fail(&fail, named(command_id.as_ref())?.as_ref()).await
+    engine.cvm().fail(&fail, parse_command_id(command_id.as_ref())?.as_ref()).await
 }
 
-/// A claimed call that is given back.
+/// Releases a claimed call.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct ReleaseParams {
     /// The claim.
-    pub claimed: Claimed,
+    pub claimed: ClaimedCall,
 }
 
 pub(super) async fn release(engine: &Engine, params: ReleaseParams) -> Result<(), Error> {
     engine.cvm().release(&params.claimed).await
 }
 
-/// How much of what is due to do.
+/// Runs due work.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields = nullable))]
 pub struct RunDueParams {
-    /// For at most so many executions; 1,000 where it is not said.
+    /// Maximum number of executions; missing: 1,000.
     pub limit: Option<u32>,
-    /// How far each is driven; to its next stop where it is not said.
-    pub pace: Option<Pace>,
+    /// How far each execution runs; missing: to its next stop.
+    pub pace: Option<RunLimit>,
 }
 
-pub(super) async fn run_due(engine: &Engine, params: RunDueParams) -> Result<Due, Error> {
-    engine.cvm().run_due(params.limit.unwrap_or(DUE), params.pace.unwrap_or(Pace::Stop)).await
+pub(super) async fn run_due(engine: &Engine, params: RunDueParams) -> Result<DueReport, Error> {
+    engine.cvm().run_due(params.limit.unwrap_or(DUE), params.pace.unwrap_or(RunLimit::Stop)).await
 }
 
-/// When something is due.
+/// Finds the next due time.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct NextDueParams {
-    /// Whether what this process knows is enough.
+    /// Whether the due times known to this process suffice, so that the store is not queried.
     #[serde(default)]
     pub known: bool,
 }

@@ -1,18 +1,19 @@
-//! An interface for the documents of each collection, from its declaration.
+//! TypeScript interfaces for the documents of each collection, from its declaration.
 
 use crate::domain;
 use crate::engine::{self, Error};
 use crate::schema::{Collection, Field, Kind, Presence};
 use crate::store::COMMANDS;
 
-/// Those of all collections, and which is whose.
-pub(super) fn all() -> Result<String, Error> {
+/// The interfaces of all collections, and the table that maps a collection to its interface.
+pub(super) fn document_interfaces() -> Result<String, Error> {
     let domains = domain::catalog().map_err(|e| Error::internal(e.to_string()))?;
     let catalog = engine::catalog(&domains)?;
     let collections: Vec<&Collection> = catalog.iter().chain([&COMMANDS as &'static Collection]).collect();
     let interfaces: Vec<String> = collections.iter().map(|collection| interface(collection)).collect();
     let names = collections.iter().map(|of| format!("  \"{}\": {};\n", of.name, name(of)));
-    let table = "/** The documents of every collection. They may hold fields beside those that are declared. */\nexport interface Documents {\n";
+    let table =
+        "/** The documents of every collection. A document may hold further fields. */\nexport interface Documents {\n";
     Ok(format!("{}\n{table}{}}}\n", interfaces.join("\n"), names.collect::<String>()))
 }
 
@@ -32,7 +33,7 @@ fn interface(collection: &Collection) -> String {
     format!("/** {about} */\nexport interface {} {{\n{fields}}}\n", name(collection))
 }
 
-/// The fields right inside of the object at `of`.
+/// The direct fields of the object at `of`.
 fn fields(collection: &Collection, of: &str, depth: usize) -> String {
     let direct =
         |field: &&Field| field.name.strip_prefix(of).is_some_and(|rest| !rest.is_empty() && !rest.contains('.'));
@@ -44,7 +45,7 @@ fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> Strin
     let holds = match field.kind {
         Kind::Object => {
             let inner = fields(collection, &format!("{}.", field.name), depth + 1);
-            // What is declared of an object is seldom all that it holds.
+            // An object usually holds more than its declared fields.
             let others = "  [key: string]: unknown;";
             if inner.is_empty() {
                 "{ [key: string]: Json }".to_owned()
@@ -52,7 +53,7 @@ fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> Strin
                 format!("{{\n{inner}{indent}{others}\n{indent}}}")
             }
         }
-        kind => holds(kind, field.values),
+        kind => field_type(kind, field.values),
     };
     let comment = match field.kind {
         Kind::Timestamp => format!("{indent}/** Milliseconds since 1970, UTC. */\n"),
@@ -65,7 +66,7 @@ fn line(collection: &Collection, field: &Field, of: &str, depth: usize) -> Strin
     }
 }
 
-fn holds(kind: Kind, values: &[&str]) -> String {
+fn field_type(kind: Kind, values: &[&str]) -> String {
     match kind {
         Kind::Text if !values.is_empty() => {
             values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(" | ")

@@ -1,63 +1,63 @@
-//! The types of all that crosses, as TypeScript: what `pkg/src/generated.ts` holds. Made from the types that are read and written, from the
-//! table of methods, and from the declarations of collections.
+//! TypeScript types of everything that crosses the boundary, the contents of `pkg/src/generated.ts`. They are generated from the types that are
+//! parsed and serialized, from the table of methods, and from the declarations of collections.
 
 mod documents;
-mod layout;
+mod format;
 
 use std::collections::BTreeMap;
 
 use ts_rs::{Config, TS, TypeVisitor};
 
 use super::calls::{self, *};
-use crate::code::Code;
 use crate::engine::Error;
 use crate::engine::transfer::Progress;
-use crate::work::Told;
+use crate::error_code::ErrorCode;
+use crate::work::WorkerEvent;
 
-/// What is written by hand into the package, what follows from the rest.
+/// The hand-written beginning of the file.
 const HEAD: &str = "\
-// Made from the sources of runstate. Do not edit: change the Rust types and let `tests/typescript.rs` write it.
+// Generated from the sources of runstate. Do not edit: change the Rust types and let `tests/typescript.rs` write it.
 
-/** A plain value: what JSON can say. */
+/** A plain value, as in JSON. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 ";
 
-/// All of it.
-pub fn generated() -> Result<String, Error> {
+/// Generates the whole file.
+pub fn generate() -> Result<String, Error> {
     let config = Config::new().with_large_int("number");
-    let mut types = Types { config: &config, declared: BTreeMap::new() };
+    let mut types = TypeDeclarations { config: &config, declared: BTreeMap::new() };
     let methods = every_method(&mut types);
-    types.take::<OpenParams>();
-    types.take::<WorkerParams>();
-    types.take::<HandlerFailed>();
-    types.take::<Told<'static>>();
-    types.take::<ExportParams>();
-    types.take::<Progress>();
-    types.take::<ImportResult>();
-    types.take::<crate::wasm::compiling::CompiledSource>();
-    types.take::<crate::lang::Diagnostic>();
+    types.declare::<OpenParams>();
+    types.declare::<WorkerParams>();
+    types.declare::<HandlerFailure>();
+    types.declare::<WorkerEvent<'static>>();
+    types.declare::<ExportParams>();
+    types.declare::<Progress>();
+    types.declare::<ImportResult>();
+    types.declare::<crate::wasm::compiler::CompiledSource>();
+    types.declare::<crate::lang::Diagnostic>();
     let declared: Vec<String> = types.declared.into_values().collect();
-    let parts = [HEAD.to_owned(), codes(), declared.join("\n"), documents::all()?, methods];
+    let parts = [HEAD.to_owned(), codes(), declared.join("\n"), documents::document_interfaces()?, methods];
     Ok(parts.join("\n"))
 }
 
 /// Every error code.
 fn codes() -> String {
-    let codes: Vec<String> = Code::ALL.iter().map(|code| format!("  | \"{code}\"")).collect();
+    let codes: Vec<String> = ErrorCode::ALL.iter().map(|code| format!("  | \"{code}\"")).collect();
     format!(
-        "/** What errors are told apart by: never renamed, never meaning something else. */\nexport type ErrorCode =\n{};\n",
+        "/** Identifies an error. A code is never renamed or given another meaning. */\nexport type ErrorCode =\n{};\n",
         codes.join("\n")
     )
 }
 
-macro_rules! described {
+macro_rules! define_method_table {
     ($($name:literal $run:path: $params:ty => $result:ty;)+) => {
         /// The table of methods.
-        fn every_method(types: &mut Types<'_>) -> String {
-            let mut table = String::from("/** Every method: what it takes, and what it comes to. */\nexport interface Calls {\n");
+        fn every_method(types: &mut TypeDeclarations<'_>) -> String {
+            let mut table = String::from("/** The parameters and the result of every method. */\nexport interface Calls {\n");
             $(
-                types.take::<$params>();
-                types.take::<$result>();
+                types.declare::<$params>();
+                types.declare::<$result>();
                 let (params, result) = (types.name::<$params>(), types.name::<$result>());
                 table += &format!("  \"{}\": {{ params: {params}; result: {result} }};\n", $name);
             )+
@@ -66,28 +66,28 @@ macro_rules! described {
     };
 }
 
-calls::every::call!(described);
+calls::methods::for_each_method!(define_method_table);
 
-/// Declarations by name, each with those it needs.
-struct Types<'a> {
+/// Declarations by name, together with those they depend on.
+struct TypeDeclarations<'a> {
     config: &'a Config,
     declared: BTreeMap<String, String>,
 }
 
-impl Types<'_> {
-    fn take<T: TS + 'static + ?Sized>(&mut self) {
+impl TypeDeclarations<'_> {
+    fn declare<T: TS + 'static + ?Sized>(&mut self) {
         self.visit::<T>();
         T::visit_generics(self);
     }
 
     fn name<T: TS>(&self) -> String {
-        renamed(&T::name(self.config))
+        rename_json(&T::name(self.config))
     }
 }
 
-impl TypeVisitor for Types<'_> {
+impl TypeVisitor for TypeDeclarations<'_> {
     fn visit<T: TS + 'static + ?Sized>(&mut self) {
-        // What comes with TypeScript is not declared.
+        // Built-in TypeScript types need no declaration.
         if T::output_path().is_none() {
             return;
         }
@@ -96,11 +96,11 @@ impl TypeVisitor for Types<'_> {
             return;
         }
         let declaration = format!("{}export {}", T::docs().unwrap_or_default(), T::decl(self.config));
-        self.declared.insert(name, layout::laid_out(&renamed(&declaration)));
+        self.declared.insert(name, format::format_declaration(&rename_json(&declaration)));
         T::visit_dependencies(self);
     }
 }
 
-fn renamed(text: &str) -> String {
+fn rename_json(text: &str) -> String {
     text.replace("JsonValue", "Json")
 }

@@ -1,16 +1,16 @@
-// A tab of a small application: tests call what it puts on the window. `ready` is set when the package is loaded.
+// The tab of a small application. Tests call the functions that it puts on the window; `ready` is set when the package is loaded.
 
 import * as runstate from "runstate";
 
 window.runstate = runstate;
 
-/** Opens a store and keeps it for what tests do next. */
+/** Opens a store and keeps it in `window.store`. */
 window.openStore = async (url, options) => {
   window.store = await runstate.open(url, options);
   return window.store.url;
 };
 
-/** What a promise that is refused is refused with; `null` where it is not. */
+/** The error of a promise that rejects; null if it resolves. */
 window.refusal = async (promise) => {
   try {
     await promise;

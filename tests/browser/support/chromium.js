@@ -1,5 +1,4 @@
-// Real Chromium, each on a profile of its own that is removed in the end; also killed as the kernel kills, and started again on the same
-// profile.
+// Starts real Chromium browsers, each on its own temporary profile. A browser can be killed with SIGKILL and restarted on the same profile.
 
 import { mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,7 +6,7 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-/** Quiet and self-contained: nothing is fetched, and little memory is shared, as in a container. */
+/** Flags for a container: no background requests, little shared memory. */
 const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -19,22 +18,22 @@ const ARGS = [
   "--disable-dev-shm-usage",
 ];
 
-/** How long a page is waited for: long, since machines are shared. */
-const PATIENCE_MS = 120_000;
+/** The timeout of every wait for a page, in milliseconds. It is long because machines are shared. */
+const TIMEOUT_MS = 120_000;
 
 const executablePath = process.env.RUNSTATE_CHROMIUM ?? "/usr/bin/chromium";
 
-/** A folder for the profile of a browser; `remove` when nothing uses it any more. */
+/** Creates a folder for the profile of a browser; `remove` deletes it. */
 export async function newProfile() {
   const folder = await mkdtemp(join(tmpdir(), "runstate-chromium-"));
   return { folder, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }) };
 }
 
-/** A browser on `profile`; its pages share one storage, as the tabs of a person do. */
+/** Starts a browser on `profile`. Its pages share one storage, as the tabs of a user do. */
 export async function launch(profile, { args = [] } = {}) {
   const options = { executablePath, headless: true, args: [...ARGS, ...args] };
   const browser = await chromium.launchPersistentContext(profile.folder, options);
-  browser.setDefaultTimeout(PATIENCE_MS);
+  browser.setDefaultTimeout(TIMEOUT_MS);
   return browser;
 }
 
@@ -51,15 +50,15 @@ export async function withBrowser(act, options) {
 }
 
 /**
- * Kills all processes of the browser on `profile` at once with SIGKILL, and comes back when they are gone. They are found by the profile they
- * name; no other browser names it.
+ * Kills all processes of the browser on `profile` with SIGKILL and waits until they are gone. They are found by the profile path in their command
+ * lines, which no other browser uses.
  */
 export async function kill(profile) {
   const pids = await processes(profile);
   if (pids.length === 0) throw new Error(`no browser runs on ${profile.folder}`);
   for (const pid of pids) signal(pid);
   while ((await processes(profile)).length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-  // What says that a browser is on the profile; the one that did is dead.
+  // The lock files of the killed browser would prevent the next one from using the profile.
   for (const name of await readdir(profile.folder)) {
     if (name.startsWith("Singleton")) await rm(join(profile.folder, name), { force: true });
   }
@@ -69,12 +68,12 @@ function signal(pid) {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {
-    // It died with another one.
+    // The process ended together with another one.
     if (error.code !== "ESRCH") throw error;
   }
 }
 
-/** The main process and what it has started: all name the profile, or descend from one that does. */
+/** The processes of the browser: those whose command line contains the profile path, and their descendants. */
 async function processes(profile) {
   const all = new Map();
   for (const name of await readdir("/proc")) {
@@ -85,7 +84,7 @@ async function processes(profile) {
       await readlink(`/proc/${name}/exe`);
       if (state !== "Z") all.set(Number(name), { parent: Number(parent), names: command.includes(profile.folder) });
     } catch {
-      // It ended meanwhile, or is the kernel's.
+      // The process ended in the meantime, or belongs to the kernel.
     }
   }
   const belongs = (pid) => {

@@ -1,20 +1,20 @@
-// The demo page, as it was built, and what its visitors do. Elements are found by their `data-testid`.
+// The built demo page and the actions of its visitors. Elements are found by their `data-testid`.
 
 import { fileURLToPath } from "node:url";
 
 import { serve } from "./serve.js";
-import { until } from "./site.js";
+import { waitUntil } from "./site.js";
 
-/** The page, as it was built. */
+/** The folder of the built page. */
 export const DIST = fileURLToPath(new URL("../../../www/dist", import.meta.url));
 
 /** Serves the page on a free port; `options` are those of `serve`. */
 export const demo = (options) => serve({ "/": DIST }, options);
 
-/** Which of the examples it has. */
+/** The examples that the page has. */
 export const EXAMPLES = ["code_review", "interview", "triage"];
 
-/** A tab with the page, its store open. Errors of the page are collected in `page.troubles`. */
+/** Opens a tab with the page and waits for its store. Errors of the page are collected in `page.troubles`. */
 export async function visit(browser, url) {
   const page = await browser.newPage();
   page.troubles = [];
@@ -24,13 +24,13 @@ export async function visit(browser, url) {
   return page;
 }
 
-/** Comes back when the page has its store. */
+/** Waits until the page has opened its store. */
 export const opened = (page) => page.waitForFunction(() => window.rs !== undefined);
 
-/** Comes back when everything is kept for later visits: the page itself is kept last. */
-export const keptOffline = (page) => until(page, async () => (await caches.match("./")) !== undefined);
+/** Waits until all files are cached for later visits. The page itself is cached last. */
+export const keptOffline = (page) => waitUntil(page, async () => (await caches.match("./")) !== undefined);
 
-/** Picks an example and runs it; the id of its execution when it is shown. */
+/** Picks an example and runs it. Returns the id of its execution when the page shows it. */
 export async function runExample(page, name) {
   await page.evaluate(() => void (location.hash = "#/new"));
   await page.getByTestId("example").and(page.locator(`[data-name="${name}"]`)).first().click();
@@ -39,10 +39,10 @@ export async function runExample(page, name) {
   return page.evaluate(() => decodeURIComponent(location.hash.slice("#/x/".length)));
 }
 
-/** How the execution that is shown stands, by its badge. */
+/** The status of the shown execution, from its badge. */
 export const status = (page) => page.getByTestId("status").first().getAttribute("data-status");
 
-/** Comes back when the badge says so. */
+/** Waits until the badge has one of these statuses. */
 export const reaches = (page, ...statuses) =>
   page.waitForFunction(
     (statuses) => statuses.includes(document.querySelector('[data-testid="status"]')?.getAttribute("data-status")),

@@ -1,4 +1,4 @@
-// A server of folders on a free port of this machine, as plain as one can be: what a page needs, and nothing is kept in caches.
+// A minimal HTTP server of folders on a free local port. By default nothing is cached.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
@@ -17,15 +17,15 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
-/** Types that most servers send with gzip. */
+/** Content types that most servers compress with gzip. */
 const COMPRESSED = /^text|javascript|json|svg/;
 
 /**
- * Serves each path of `folders` from its folder: `{ "/": "www/dist", "/pkg/": "pkg/dist" }`; the longest that fits is taken.
- * `url` ends with a slash. `stop` ends it at once, also where connections are open.
+ * Serves each path of `folders` from its folder: `{ "/": "www/dist", "/pkg/": "pkg/dist" }`. The longest matching path wins.
+ * `url` ends with a slash. `stop` ends the server at once, including open connections.
  *
- * `cache` is the header `cache-control`. `compress`: texts are sent with gzip. `sent` is called with the path of each answer and its
- * bytes on the line. `hold` returns a promise for some paths: the second half of the bytes waits for it.
+ * `cache` is the header `cache-control`. `compress` sends texts with gzip. `sent` is called with the path of each response and the number of bytes
+ * sent. `hold` returns a promise for some paths: the second half of the bytes waits for it.
  */
 export async function serve(folders, { cache = "no-store", compress = false, sent = () => {}, hold = () => undefined } = {}) {
   const mounts = Object.entries(folders).sort(([a], [b]) => b.length - a.length);
@@ -34,7 +34,7 @@ export async function serve(folders, { cache = "no-store", compress = false, sen
     if (plain === undefined) return response.writeHead(404, { "content-type": "text/plain" }).end("not there");
     const packed = compress && COMPRESSED.test(type);
     const body = packed ? gzipSync(plain) : plain;
-    // Frames without an origin of their own may load modules too.
+    // Sandboxed frames have an opaque origin and need CORS to load modules.
     const headers = { "content-type": type, "content-length": body.length, "cache-control": cache, "access-control-allow-origin": "*" };
     response.writeHead(200, packed ? { ...headers, "content-encoding": "gzip" } : headers);
     const { pathname } = new URL(request.url, "http://localhost");

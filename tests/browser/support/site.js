@@ -1,4 +1,4 @@
-// The packed package and the test's own pages, served for browsers.
+// Serves the packed package and the pages of the tests to browsers.
 
 import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,15 +10,15 @@ import { serve } from "./serve.js";
 
 const packed = process.env.RUNSTATE_PACKED;
 
-/** The unpacked package; `remove` when it is not needed any more. */
+/** Unpacks the package to a folder; `remove` deletes it. */
 export async function unpacked() {
-  if (packed === undefined) throw new Error("RUNSTATE_PACKED names no packed package; `cargo xtask test browser` builds it");
+  if (packed === undefined) throw new Error("RUNSTATE_PACKED is not set to a packed package; run `cargo xtask test browser`, which builds it");
   const folder = await mkdtemp(join(tmpdir(), "runstate-unpacked-"));
   execFileSync("tar", ["--extract", "--strip-components=1", "--file", packed, "--directory", folder]);
   return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** Serves the pages of `tests/browser/pages` with the package, and other folders beside; `stop` ends it. */
+/** Serves the pages of `tests/browser/pages` with the package and other folders; `stop` ends the server. */
 export async function site(others = {}) {
   const package_ = await unpacked();
   const pages = fileURLToPath(new URL("../pages", import.meta.url));
@@ -32,7 +32,7 @@ export async function site(others = {}) {
   };
 }
 
-/** A tab with the package loaded, and with a store open where `store` names one. */
+/** Opens a tab with the package, and in it the store `store` if one is named. */
 export async function tab(browser, url, store, options) {
   const page = await browser.newPage();
   await load(page, url);
@@ -40,22 +40,22 @@ export async function tab(browser, url, store, options) {
   return page;
 }
 
-/** Loads the application into a page that is there. */
+/** Loads the application into an existing page. */
 export async function load(page, url) {
   await page.goto(url);
   await page.waitForFunction(() => window.ready === true);
 }
 
-/** How long a condition is waited for, in ms: long, since machines are shared; nothing is measured by it. */
-const PATIENCE_MS = 120_000;
+/** The timeout of a condition, in milliseconds. It is long because machines are shared; no test measures it. */
+const TIMEOUT_MS = 120_000;
 
-/** Asks the page again and again until `look`, which may be asynchronous there, says something true; that. */
-export async function until(page, look, argument) {
-  const giveUp = Date.now() + PATIENCE_MS;
+/** Calls `condition`, which may be asynchronous, in the page repeatedly until it returns a truthy value. Returns that value. */
+export async function waitUntil(page, condition, argument) {
+  const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
-    const said = await page.evaluate(look, argument);
-    if (said) return said;
-    if (Date.now() > giveUp) throw new Error(`it never came to: ${look}`);
+    const value = await page.evaluate(condition, argument);
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`this condition was not met within ${TIMEOUT_MS} ms: ${condition}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,87 +1,87 @@
-//! Answers: by whom and by which name they come, each counts once.
+//! Answers of different callers, by id, by key or without a name: each counts once.
 
-use runstate::code::Code;
 use runstate::domain::cvm::Status;
 use runstate::engine::Cvm;
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 
 use super::*;
-use crate::schedule::{Yielding, explore};
-use crate::world::{program, start};
+use crate::cluster::{program, start};
+use crate::interleaving::{YieldingStore, explore};
 
 #[test]
-fn who_asks_and_who_answers_by_key_never_miss_each_other() {
+fn early_answer_racing_with_its_call_is_always_taken() {
     let load = program("program", KEYED);
     let first = explore("asker, early answerer", 2_000, |choices| {
-        let mut race = if choices.choose(2) == 0 { Race::started(&load) } else { Race::warm(&load) };
+        let mut race = if choices.choose(2) == 0 { Race::start(&load) } else { Race::start_warm(&load) };
         if choices.choose(2) == 1 {
-            // Both in one process, which lets them queue.
+            // Both are in one process, which queues them.
             race.other = race.one.clone();
         }
-        let both = race.run(choices, [act(answer(&race.one, "go")), act(answer_key(&race.other, "early"))]);
+        let both = race.run(choices, [boxed(answer(&race.one, "go")), boxed(answer_key(&race.other, "early"))]);
         assert_eq!(both, [Ok(()), Ok(())]);
         race.expect(Status::Complete, &["go early"]);
-        choices.first_to_end()
+        choices.first_finished()
     });
-    assert_eq!(occurred(first), [0, 1]);
+    assert_eq!(observed_outcomes(first), [0, 1]);
 }
 
 #[test]
-fn who_starts_and_who_answers_by_key_never_miss_each_other() {
+fn early_answer_racing_with_the_start_is_taken_or_not_found() {
     let load =
         program("program", r#"console.log(CC("q?", { key: "k" }), CC.all([{ prompt: "a", key: "k" }]).join());"#);
     let answered = explore("starter, early answerer", ROUNDS, |choices| {
-        let race = Race::loaded(&load);
+        let race = Race::load(&load);
         let both = [
-            act(async { told(start(&race.one, "program", "run").await) }),
-            act(async {
-                // Both of them, the second before the first.
-                let mut told_of = Vec::new();
+            boxed(async { to_race_result(start(&race.one, "program", "run").await) }),
+            boxed(async {
+                // Both answers, the second before the first.
+                let mut results = Vec::new();
                 for (n, text) in [(2, "second"), (1, "first")] {
-                    told_of.push(told(race.other.answer_key("run", "k", n, text.into(), None, None).await));
+                    results.push(to_race_result(race.other.answer_key("run", "k", n, text.into(), None, None).await));
                 }
-                told_of.into_iter().collect::<Result<Vec<()>, Code>>().map(drop)
+                results.into_iter().collect::<Result<Vec<()>, ErrorCode>>().map(drop)
             }),
         ];
         let [started, answered] = race.run(choices, both);
         assert_eq!(started, Ok(()));
-        // Whoever comes before the start has nobody to answer.
+        // An answer before the start finds no execution.
         if answered.is_err() {
-            assert_eq!(answered, Err(Code::NotFound));
+            assert_eq!(answered, Err(ErrorCode::NotFound));
             for (n, text) in [(1, "first"), (2, "second")] {
                 let again = block_on(race.other.answer_key("run", "k", n, text.into(), None, None));
-                assert!(again.is_ok() || again.unwrap_err().code == Code::AlreadyAnswered);
+                assert!(again.is_ok() || again.unwrap_err().code == ErrorCode::AlreadyAnswered);
             }
         }
         race.expect(Status::Complete, &["first second"]);
-        word(answered)
+        outcome_name(answered)
     });
-    assert_eq!(occurred(answered), ["done", "not_found"]);
+    assert_eq!(observed_outcomes(answered), ["done", "not_found"]);
 }
 
 #[test]
-fn of_two_who_answer_one_question_one_is_told_so() {
+fn two_answers_to_one_call_accept_one_and_reject_the_other() {
     let load = program("program", r#"console.log(CC("q?", { key: "k" }));"#);
-    let told_of = explore("two answerers", ROUNDS, |choices| {
-        let race = Race::started(&load);
-        let call = race.call();
+    let results = explore("two answerers", ROUNDS, |choices| {
+        let race = Race::start(&load);
+        let call = race.open_call();
         let way = choices.choose(3);
         let second = match way {
-            0 => act(answer_call(&race.other, &call, "b")),
-            1 => act(answer_key(&race.other, "b")),
-            _ => act(answer(&race.other, "b")),
+            0 => boxed(answer_call(&race.other, &call, "b")),
+            1 => boxed(answer_key(&race.other, "b")),
+            _ => boxed(answer(&race.other, "b")),
         };
-        let told_of = race.run(choices, [act(answer_call(&race.one, &call, "a")), second]);
-        match told_of {
-            [Ok(()), Err(Code::AlreadyAnswered)] => drop(race.expect(Status::Complete, &["a"])),
-            // There is no open one any more when it looks.
-            [Ok(()), Err(Code::IllegalTransition)] if way == 2 => drop(race.expect(Status::Complete, &["a"])),
-            [Err(Code::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["b"])),
+        let results = race.run(choices, [boxed(answer_call(&race.one, &call, "a")), second]);
+        match results {
+            [Ok(()), Err(ErrorCode::AlreadyAnswered)] => drop(race.expect(Status::Complete, &["a"])),
+            // No call is open any more when it looks.
+            [Ok(()), Err(ErrorCode::IllegalTransition)] if way == 2 => drop(race.expect(Status::Complete, &["a"])),
+            [Err(ErrorCode::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["b"])),
             other => panic!("{other:?}"),
         }
-        (way, told_of.map(word))
+        (way, results.map(outcome_name))
     });
     let (first, second) = (["done", "already_answered"], ["already_answered", "done"]);
     let expected = [
@@ -93,38 +93,38 @@ fn of_two_who_answer_one_question_one_is_told_so() {
         (2, first),
         (2, ["done", "illegal_transition"]),
     ];
-    assert_eq!(occurred(told_of), expected);
+    assert_eq!(observed_outcomes(results), expected);
 }
 
 #[test]
-fn of_two_answers_decided_at_once_the_first_commit_counts() {
+fn first_commit_wins_between_two_simultaneous_answers() {
     let load = program("program", r#"console.log(CC("q?", { key: "k" }));"#);
-    for (places, told_of, output) in
+    for (places, results, output) in
         [([0, 1], ["done", "already_answered"], "a"), ([1, 0], ["already_answered", "done"], "b")]
     {
         for way in 0..3 {
-            let race = Race::gated(&load, places);
-            let call = race.call();
+            let race = Race::start_gated(&load, places);
+            let call = race.open_call();
             let second = match way {
-                0 => act(answer_call(&race.other, &call, "b")),
-                1 => act(answer_key(&race.other, "b")),
-                _ => act(answer(&race.other, "b")),
+                0 => boxed(answer_call(&race.other, &call, "b")),
+                1 => boxed(answer_key(&race.other, "b")),
+                _ => boxed(answer(&race.other, "b")),
             };
-            let both = race.run_gated([act(answer_call(&race.one, &call, "a")), second]);
-            assert_eq!(both, told_of, "way {way}");
+            let both = race.run_gated([boxed(answer_call(&race.one, &call, "a")), second]);
+            assert_eq!(both, results, "way {way}");
             race.expect(Status::Complete, &[output]);
         }
     }
 }
 
 #[test]
-fn two_who_answer_what_is_open_answer_one_question_each_or_one_is_told() {
+fn two_answers_without_call_id_never_answer_the_same_call() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
     let outcomes = explore("two answerers of what is open", ROUNDS, |choices| {
-        let race = Race::started(&load);
-        let told_of = race.run(choices, [act(answer(&race.one, "a")), act(answer(&race.other, "b"))]);
+        let race = Race::start(&load);
+        let results = race.run(choices, [boxed(answer(&race.one, "a")), boxed(answer(&race.other, "b"))]);
         let output = race.world.check().output("run");
-        (told_of.map(word), output.join(" "))
+        (results.map(outcome_name), output.join(" "))
     });
     let expected = [
         (["already_answered", "done"], "b".to_owned()),
@@ -132,59 +132,63 @@ fn two_who_answer_what_is_open_answer_one_question_each_or_one_is_told() {
         (["done", "done"], "a b".to_owned()),
         (["done", "done"], "b a".to_owned()),
     ];
-    assert_eq!(occurred(outcomes), expected);
+    assert_eq!(observed_outcomes(outcomes), expected);
 }
 
 #[test]
-fn two_early_answers_to_one_question_are_one() {
+fn second_early_answer_to_one_call_is_rejected() {
     let load = program("program", KEYED);
-    let told_of = explore("asker, two early answerers", ROUNDS, |choices| {
-        let race = Race::started(&load);
-        let third = race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
-        let three = [act(answer_key(&race.one, "a")), act(answer_key(&race.other, "b")), act(answer(&third, "go"))];
-        let told_of = race.run(choices, three);
-        match told_of {
-            [Ok(()), Err(Code::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["go a"])),
-            [Err(Code::AlreadyAnswered), Ok(()), Ok(())] => drop(race.expect(Status::Complete, &["go b"])),
+    let results = explore("asker, two early answerers", ROUNDS, |choices| {
+        let race = Race::start(&load);
+        let third = race.world.process_over(YieldingStore::wrap_migrated(race.world.disk.clone()));
+        let three =
+            [boxed(answer_key(&race.one, "a")), boxed(answer_key(&race.other, "b")), boxed(answer(&third, "go"))];
+        let results = race.run(choices, three);
+        match results {
+            [Ok(()), Err(ErrorCode::AlreadyAnswered), Ok(())] => drop(race.expect(Status::Complete, &["go a"])),
+            [Err(ErrorCode::AlreadyAnswered), Ok(()), Ok(())] => drop(race.expect(Status::Complete, &["go b"])),
             other => panic!("{other:?}"),
         }
-        told_of.map(word)
+        results.map(outcome_name)
     });
-    assert_eq!(occurred(told_of), [["already_answered", "done", "done"], ["done", "already_answered", "done"]]);
+    assert_eq!(
+        observed_outcomes(results),
+        [["already_answered", "done", "done"], ["done", "already_answered", "done"]]
+    );
 }
 
 #[test]
-fn one_command_that_is_sent_twice_is_done_once_and_both_are_told() {
+fn one_command_sent_concurrently_is_applied_once_for_both() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?")); CC("three?")"#);
     let first = explore("one command twice", ROUNDS, |choices| {
-        let race = Race::started(&load);
+        let race = Race::start(&load);
         let id = CommandId::new("once").unwrap();
         let sent = async |cvm: &Cvm| cvm.answer("run", None, "a".into(), None, Some(&id)).await;
         let expected = Ok(Status::WaitingCc);
         let send = |cvm| {
-            act(async move {
+            boxed(async move {
                 match sent(cvm).await.map(|reached| reached.status).map_err(|error| error.code) {
-                    told if told == expected => Ok(()),
+                    status if status == expected => Ok(()),
                     other => panic!("{other:?}"),
                 }
             })
         };
         assert_eq!(race.run(choices, [send(&race.one), send(&race.other)]), [Ok(()), Ok(())]);
         race.expect(Status::WaitingCc, &["a"]);
-        choices.first_to_end()
+        choices.first_finished()
     });
-    assert_eq!(occurred(first), [0, 1]);
+    assert_eq!(observed_outcomes(first), [0, 1]);
 }
 
 #[test]
-fn one_command_decided_twice_at_once_is_committed_once() {
+fn one_command_decided_concurrently_is_committed_once() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?")); CC("three?")"#);
     for places in [[0, 1], [1, 0]] {
-        let race = Race::gated(&load, places);
+        let race = Race::start_gated(&load, places);
         let id = CommandId::new("once").unwrap();
         let send = |cvm: &Cvm| {
             let (cvm, id) = (cvm.clone(), id.clone());
-            act(async move { told(cvm.answer("run", None, "a".into(), None, Some(&id)).await) })
+            boxed(async move { to_race_result(cvm.answer("run", None, "a".into(), None, Some(&id)).await) })
         };
         assert_eq!(race.run_gated([send(&race.one), send(&race.other)]), ["done", "done"]);
         race.expect(Status::WaitingCc, &["a"]);
@@ -192,13 +196,13 @@ fn one_command_decided_twice_at_once_is_committed_once() {
 }
 
 #[test]
-fn the_last_two_answers_of_several_calls_let_it_go_on_once() {
+fn last_two_concurrent_answers_resume_the_execution_once() {
     let load = program(
         "program",
         r#"console.log(CC.all([{ prompt: "a" }, { prompt: "b", timeoutMs: 1000, default: "over" }, { prompt: "c" }]).join()); CC("more?")"#,
     );
     let first = explore("the last two", ROUNDS, |choices| {
-        let race = Race::started(&load);
+        let race = Race::start(&load);
         let documents = race.world.check();
         let calls: Vec<String> = documents.calls("run").into_iter().map(|(id, _)| id.to_owned()).collect();
         let timed = choices.choose(2) == 0;
@@ -208,21 +212,21 @@ fn the_last_two_answers_of_several_calls_let_it_go_on_once() {
         }
         let last = async { answer_call(&race.other, &calls[2], "c").await };
         let expected = if timed {
-            let third = race.world.process_over(Yielding::over_ready(race.world.disk.clone()));
+            let third = race.world.process_over(YieldingStore::wrap_migrated(race.world.disk.clone()));
             let three = [
-                act(answer_call(&race.one, &calls[others], "a")),
-                act(last),
-                act(passes(&race, &third, Millis(1_000))),
+                boxed(answer_call(&race.one, &calls[others], "a")),
+                boxed(last),
+                boxed(pass_time_and_tick(&race, &third, Millis(1_000))),
             ];
             assert_eq!(race.run(choices, three), [Ok(()), Ok(()), Ok(())]);
             "a,over,c"
         } else {
-            let both = [act(answer_call(&race.one, &calls[others], "b")), act(last)];
+            let both = [boxed(answer_call(&race.one, &calls[others], "b")), boxed(last)];
             assert_eq!(race.run(choices, both), [Ok(()), Ok(())]);
             "a,b,c"
         };
         race.expect(Status::WaitingCc, &[expected]);
-        (timed, choices.first_to_end())
+        (timed, choices.first_finished())
     });
-    assert_eq!(occurred(first), [(false, 0), (false, 1), (true, 0), (true, 1), (true, 2)]);
+    assert_eq!(observed_outcomes(first), [(false, 0), (false, 1), (true, 0), (true, 1), (true, 2)]);
 }

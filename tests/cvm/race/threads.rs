@@ -1,4 +1,4 @@
-//! The same race on threads, as it comes: what the scheduler of the machine makes of it.
+//! One of the races on threads, in the orders that the machine's scheduler chooses.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use runstate::limits::Settings;
 use runstate::store::Memory;
 
 use super::KEYED;
-use crate::world::{full, program};
+use crate::cluster::{is_full_run, program};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_and_who_answers_by_key_never_miss_each_other_on_threads() {
+async fn early_answer_racing_with_its_call_on_threads_is_taken() {
     let store = Arc::new(Memory::new());
     let mut processes: Vec<Cvm> = Vec::new();
     for _ in 0..2 {
@@ -21,9 +21,9 @@ async fn who_asks_and_who_answers_by_key_never_miss_each_other_on_threads() {
     }
     let [asker, answerer] = [&processes[0], &processes[1]];
     asker.load(&program("program", KEYED), None).await.unwrap();
-    for n in 0..if full() { 10_000 } else { 300 } {
+    for n in 0..if is_full_run() { 10_000 } else { 300 } {
         let id = format!("run-{n}");
-        asker.start(&Start::of("program").id(&id), None).await.unwrap();
+        asker.start(&Start::new("program").id(&id), None).await.unwrap();
         let (asks, answers, of) = (asker.clone(), answerer.clone(), id.clone());
         let asking = tokio::spawn({
             let id = id.clone();
@@ -32,7 +32,7 @@ async fn who_asks_and_who_answers_by_key_never_miss_each_other_on_threads() {
         let answering = tokio::spawn(async move { answers.answer_key(&of, "k", 1, "early".into(), None, None).await });
         let (asked, answered) = (asking.await.unwrap(), answering.await.unwrap());
         assert!(asked.is_ok() && answered.is_ok(), "round {n}: {asked:?} {answered:?}");
-        assert_eq!(asker.stands(&id).await.unwrap().reached.status, Status::Complete, "round {n}");
+        assert_eq!(asker.status(&id).await.unwrap().reached.status, Status::Complete, "round {n}");
         assert_eq!(answerer.output(&id).await.unwrap(), ["go early"], "round {n}");
     }
 }

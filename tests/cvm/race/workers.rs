@@ -1,14 +1,14 @@
-//! Workers, who claim and may be too late.
+//! Workers that claim calls and may be late.
 
-use runstate::code::Code;
 use runstate::domain::cvm::{Fail, Status};
 use runstate::engine::Cvm;
+use runstate::error_code::ErrorCode;
 use runstate::testing::block_on;
 use runstate::time::Millis;
 
 use super::*;
-use crate::schedule::explore;
-use crate::world::{program, start};
+use crate::cluster::{program, start};
+use crate::interleaving::explore;
 
 const LEASE: Millis = Millis::seconds(10);
 
@@ -17,16 +17,16 @@ fn kinds() -> Vec<String> {
 }
 
 #[test]
-fn two_who_claim_get_what_nobody_else_has() {
+fn two_concurrent_claims_never_share_a_call() {
     let one = program("program", r#"console.log(CC("q?"));"#);
     let two = program("program", r#"console.log(CC.all([{ prompt: "a" }, { prompt: "b" }]).join());"#);
     for (load, calls) in [(one, 1), (two, 2)] {
         let first = explore("claim, claim", ROUNDS / 2, |choices| {
-            let race = Race::started(&load);
+            let race = Race::start(&load);
             let claims = std::sync::Mutex::new(Vec::new());
             let claim = |cvm: Cvm, owner: &'static str| {
                 let claims = &claims;
-                act(async move {
+                boxed(async move {
                     let work = cvm.claim(&kinds(), owner, LEASE).await.map_err(|error| error.code)?;
                     claims.lock().unwrap().extend(work.map(|work| work.claimed.call));
                     Ok(())
@@ -38,26 +38,26 @@ fn two_who_claim_get_what_nobody_else_has() {
             let distinct: std::collections::BTreeSet<&String> = claimed.iter().collect();
             assert_eq!((claimed.len(), distinct.len()), (calls, calls), "{claimed:?}");
             race.world.check();
-            choices.first_to_end()
+            choices.first_finished()
         });
-        assert_eq!(occurred(first), [0, 1]);
+        assert_eq!(observed_outcomes(first), [0, 1]);
     }
 }
 
 #[test]
-fn of_a_late_worker_and_the_one_who_took_over_one_counts() {
+fn late_worker_and_its_successor_never_both_complete() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
     let outcomes = explore("complete, take over and complete", ROUNDS, |choices| {
-        let race = Race::started(&load);
+        let race = Race::start(&load);
         let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
         let call = late.call.clone();
-        race.world.pass(LEASE);
+        race.world.advance(LEASE);
         let end = choices.choose(3);
         let late = async {
             match end {
-                0 => told(race.one.complete(&late, "late".into(), None, None).await),
-                1 => told(race.one.fail(&fail(&late, None), None).await),
-                _ => told(race.one.release(&late).await),
+                0 => to_race_result(race.one.complete(&late, "late".into(), None, None).await),
+                1 => to_race_result(race.one.fail(&fail(&late, None), None).await),
+                _ => to_race_result(race.one.release(&late).await),
             }
         };
         let taken = std::sync::Mutex::new(false);
@@ -66,60 +66,60 @@ fn of_a_late_worker_and_the_one_who_took_over_one_counts() {
                 return Ok(());
             };
             *taken.lock().unwrap() = true;
-            told(race.other.complete(&work.claimed, "new".into(), None, None).await)
+            to_race_result(race.other.complete(&work.claimed, "new".into(), None, None).await)
         };
-        let told_of = race.run(choices, [act(late), act(over)]);
+        let results = race.run(choices, [boxed(late), boxed(over)]);
         let output = race.world.check().output("run");
         let taken = taken.into_inner().unwrap();
-        match (told_of, end) {
-            ([Err(Code::StaleClaim), Ok(())], _) => assert_eq!((output, taken), (own(&["new"]), true)),
-            ([Ok(()), Ok(())], 0) => assert_eq!((output, taken), (own(&["late"]), false)),
-            // It was thrown in the program.
+        match (results, end) {
+            ([Err(ErrorCode::StaleClaim), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true)),
+            ([Ok(()), Ok(())], 0) => assert_eq!((output, taken), (to_strings(&["late"]), false)),
+            // The failure was thrown in the program.
             ([Ok(()), Ok(())], 1) => assert_eq!((output, taken), (Vec::new(), false)),
-            ([Ok(()), Ok(())], _) => assert_eq!((output, taken), (own(&["new"]), true), "given back and taken"),
+            ([Ok(()), Ok(())], _) => assert_eq!((output, taken), (to_strings(&["new"]), true), "released and claimed"),
             other => panic!("{other:?} {output:?}"),
         }
-        (end, told_of.map(word))
+        (end, results.map(outcome_name))
     });
     let (late, new) = (["done", "done"], ["stale_claim", "done"]);
-    assert_eq!(occurred(outcomes), [(0, late), (0, new), (1, late), (1, new), (2, late), (2, new)]);
+    assert_eq!(observed_outcomes(outcomes), [(0, late), (0, new), (1, late), (1, new), (2, late), (2, new)]);
 }
 
-fn fail(claimed: &runstate::domain::cvm::Claimed, retry: Option<runstate::domain::cvm::Backoff>) -> Fail {
+fn fail(claimed: &runstate::domain::cvm::ClaimedCall, retry: Option<runstate::domain::cvm::Backoff>) -> Fail {
     let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
     Fail { execution, call, token: claimed.token, message: "no".to_owned(), name: None, retry, by: None }
 }
 
 #[test]
-fn an_answer_from_elsewhere_and_a_worker_never_both_count() {
+fn answer_and_worker_completion_never_both_apply() {
     let load = program("program", r#"console.log(CC("one?")); console.log(CC("two?"));"#);
     let outcomes = explore("complete, answer", ROUNDS, |choices| {
-        let race = Race::started(&load);
+        let race = Race::start(&load);
         let claimed = block_on(race.one.claim(&kinds(), "worker", LEASE)).unwrap().unwrap().claimed;
         let beat = choices.choose(2) == 0;
         let worker = async {
             if beat {
-                told(race.one.heartbeat(&claimed, LEASE).await)?;
+                to_race_result(race.one.heartbeat(&claimed, LEASE).await)?;
             }
-            told(race.one.complete(&claimed, "worker".into(), None, None).await)
+            to_race_result(race.one.complete(&claimed, "worker".into(), None, None).await)
         };
-        let told_of = race.run(choices, [act(worker), act(answer_call(&race.other, &claimed.call, "person"))]);
-        match told_of {
-            [Ok(()), Err(Code::AlreadyAnswered)] => drop(race.expect(Status::WaitingCc, &["worker"])),
-            [Err(Code::AlreadyAnswered | Code::StaleClaim), Ok(())] => {
+        let results = race.run(choices, [boxed(worker), boxed(answer_call(&race.other, &claimed.call, "person"))]);
+        match results {
+            [Ok(()), Err(ErrorCode::AlreadyAnswered)] => drop(race.expect(Status::WaitingCc, &["worker"])),
+            [Err(ErrorCode::AlreadyAnswered | ErrorCode::StaleClaim), Ok(())] => {
                 drop(race.expect(Status::WaitingCc, &["person"]));
             }
             other => panic!("{other:?}"),
         }
-        told_of.map(word)
+        results.map(outcome_name)
     });
     let expected = [["already_answered", "done"], ["done", "already_answered"], ["stale_claim", "done"]];
-    assert_eq!(occurred(outcomes), expected);
+    assert_eq!(observed_outcomes(outcomes), expected);
 }
 
 #[test]
-fn what_a_process_remembers_of_a_call_is_not_taken_for_what_became_of_it() {
-    let race = Race::started(&program("program", r#"console.log(CC("q?"));"#));
+fn cached_call_does_not_hide_its_completion_elsewhere() {
+    let race = Race::start(&program("program", r#"console.log(CC("q?"));"#));
     block_on(race.other.pause("run", None)).unwrap();
     let claimed = block_on(race.one.claim(&kinds(), "worker", LEASE)).unwrap().unwrap().claimed;
     block_on(race.other.complete(&claimed, "a".into(), None, None)).unwrap();
@@ -128,16 +128,19 @@ fn what_a_process_remembers_of_a_call_is_not_taken_for_what_became_of_it() {
 }
 
 #[test]
-fn who_claimed_a_call_of_what_is_deleted_holds_nothing_of_what_comes_after_it() {
-    let race = Race::started(&program("program", r#"console.log(CC("q?", { key: "k" }));"#));
+fn claim_of_a_deleted_execution_is_stale_for_its_successor() {
+    let race = Race::start(&program("program", r#"console.log(CC("q?", { key: "k" }));"#));
     let late = block_on(race.one.claim(&kinds(), "late", LEASE)).unwrap().unwrap().claimed;
     block_on(race.other.cancel("run", None)).unwrap();
     block_on(race.other.delete("run", None)).unwrap();
-    race.world.pass(Millis(1));
+    race.world.advance(Millis(1));
     block_on(start(&race.other, "program", "run")).unwrap();
     let next = block_on(race.other.claim(&kinds(), "next", LEASE)).unwrap().unwrap().claimed;
     assert_eq!(next.call, late.call, "the same key");
-    assert_eq!(told(block_on(race.one.complete(&late, "late".into(), None, None))), Err(Code::StaleClaim));
-    assert_eq!(told(block_on(race.other.complete(&next, "next".into(), None, None))), Ok(()));
+    assert_eq!(
+        to_race_result(block_on(race.one.complete(&late, "late".into(), None, None))),
+        Err(ErrorCode::StaleClaim)
+    );
+    assert_eq!(to_race_result(block_on(race.other.complete(&next, "next".into(), None, None))), Ok(()));
     race.expect(Status::Complete, &["next"]);
 }

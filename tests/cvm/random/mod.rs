@@ -1,10 +1,10 @@
-//! Random sequences of commands over several executions of programs of every kind, by processes that lose their store and die: no
-//! sequence breaks what must hold at every moment, nothing that was acknowledged is lost, and nothing is done twice.
+//! Random sequences of commands on several executions of programs of every kind, by processes that lose their store and die. No sequence
+//! violates an invariant, loses an acknowledged command or applies a command twice.
 
-mod choose;
-mod ground;
+mod backend;
+mod command_choice;
 #[cfg(feature = "mongodb")]
-mod line;
+mod cutting_proxy;
 mod model;
 mod programs;
 mod run;
@@ -21,48 +21,48 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use runstate::store::Memory;
 use runstate::testing::fault::Disk;
 
-use crate::world::{full, seed};
-use ground::Ground;
-use run::Run;
-use step::{Act, Step, steps};
+use crate::cluster::{is_full_run, seed};
+use backend::TestBackend;
+use run::RandomRun;
+use step::{RandomStep, StepAct, steps};
 
-/// Runs `cases` sequences of up to `most` steps, each on new ground, and more where something of `wanted` never came off; tells how often each
-/// thing did. Of one that fails the shortest part that still does is told.
-fn search(cases: usize, most: usize, wanted: &[String], ground: impl Fn() -> Ground) {
-    let cases = if full() { cases * 50 } else { cases };
+/// Runs `cases` sequences of up to `most` steps, each on a new backend, and more if some event of `wanted` has not occurred. Prints how
+/// often each event occurred. If a sequence fails, the shortest part that still fails is reported.
+fn explore_sequences(cases: usize, most: usize, wanted: &[String], ground: impl Fn() -> TestBackend) {
+    let cases = if is_full_run() { cases * 50 } else { cases };
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed().to_be_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);
     let mut runner = TestRunner::new_with_rng(Config { failure_persistence: None, ..Config::default() }, rng);
     let (strategy, loads) = (steps(most), programs::programs());
-    let run = |steps: &[Step]| -> BTreeMap<String, u32> {
-        let mut run = Run::on(ground(), &loads);
+    let run = |steps: &[RandomStep]| -> BTreeMap<String, u32> {
+        let mut run = RandomRun::new(ground(), &loads);
         steps.iter().for_each(|step| run.step(step));
-        run.end();
-        run.came_off
+        run.finish();
+        run.coverage
     };
-    let fails = |steps: &[Step]| catch_unwind(AssertUnwindSafe(|| run(steps))).is_err();
-    let mut came_off: BTreeMap<String, u32> = BTreeMap::new();
+    let fails = |steps: &[RandomStep]| catch_unwind(AssertUnwindSafe(|| run(steps))).is_err();
+    let mut occurred: BTreeMap<String, u32> = BTreeMap::new();
     for case in 0..cases * 5 {
-        if case >= cases && wanted.iter().all(|what| came_off.contains_key(what)) {
+        if case >= cases && wanted.iter().all(|what| occurred.contains_key(what)) {
             break;
         }
         let steps = strategy.new_tree(&mut runner).unwrap().current();
         let Ok(one) = catch_unwind(AssertUnwindSafe(|| run(&steps))) else {
-            let steps = shortest(steps, fails);
+            let steps = shrink(steps, fails);
             panic!("case {case} fails with these {} steps alone: {steps:#?}", steps.len());
         };
-        one.into_iter().for_each(|(what, n)| *came_off.entry(what).or_default() += n);
+        one.into_iter().for_each(|(what, n)| *occurred.entry(what).or_default() += n);
     }
-    println!("{came_off:#?}");
-    let never: Vec<&String> = wanted.iter().filter(|what| !came_off.contains_key(*what)).collect();
-    assert!(never.is_empty(), "never came off: {never:?}");
+    println!("{occurred:#?}");
+    let never: Vec<&String> = wanted.iter().filter(|what| !occurred.contains_key(*what)).collect();
+    assert!(never.is_empty(), "never occurred: {never:?}");
 }
 
-/// A part of the steps that fails too, and of which nothing can be left out.
-fn shortest(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
-    let told = take_hook();
-    // What each attempt says is no news.
+/// A part of the steps that fails too, and from which no step can be removed.
+fn shrink(mut steps: Vec<RandomStep>, fails: impl Fn(&[RandomStep]) -> bool) -> Vec<RandomStep> {
+    let hook = take_hook();
+    // The messages of the attempts are of no interest.
     set_hook(Box::new(|_| {}));
     let mut length = steps.len() / 2;
     while length > 0 {
@@ -76,20 +76,20 @@ fn shortest(mut steps: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> 
     }
     for n in 0..steps.len() {
         let mut calmer = steps.clone();
-        calmer[n] = Step { again: false, ..calmer[n].calm(calmer[n].process) };
+        calmer[n] = RandomStep { repeat: false, ..calmer[n].without_faults(calmer[n].process) };
         if fails(&calmer) {
             steps = calmer;
         }
     }
-    set_hook(told);
-    // Once more, to be heard.
+    set_hook(hook);
+    // Once more, with messages.
     fails(&steps);
     steps
 }
 
-/// What must have come off for a search to say anything.
-fn everything() -> Vec<String> {
-    let acts = Act::ALL.iter().filter(|(_, act)| *act != Act::AnswerWrong).map(|(_, act)| format!("{act:?}"));
+/// The events that must occur for a search to be meaningful.
+fn required_coverage() -> Vec<String> {
+    let acts = StepAct::ALL.iter().filter(|(_, act)| *act != StepAct::AnswerWrong).map(|(_, act)| format!("{act:?}"));
     let outcomes = ["answered", "defaulted", "timed_out", "failed", "cancelled"].map(|name| format!("outcome {name}"));
     let codes = [
         "invalid_answer",
@@ -101,17 +101,17 @@ fn everything() -> Vec<String> {
     ];
     let refused = codes.map(|code| format!("refused {code}"));
     let raced = ["AnswerCall", "AnswerKey", "Claim", "RunDue", "Unpause"].map(|act| format!("raced {act}"));
-    let others = ["died", "sent again", "told the same"].map(str::to_owned);
+    let others = ["died", "sent again", "same reply"].map(str::to_owned);
     acts.chain(outcomes).chain(raced).chain(refused).chain(others).collect()
 }
 
 #[test]
 fn no_sequence_of_commands_loses_or_doubles_anything() {
-    search(40, 90, &everything(), || Ground::Memory(Arc::new(Memory::new())));
+    explore_sequences(40, 90, &required_coverage(), || TestBackend::Memory(Arc::new(Memory::new())));
 }
 
 #[test]
-fn nor_does_one_on_files() {
+fn no_sequence_on_files_loses_or_doubles_anything() {
     let wanted = ["died", "power failed", "Start", "Complete", "outcome answered", "sent again"].map(str::to_owned);
-    search(15, 60, &wanted, || Ground::Files(Disk::new()));
+    explore_sequences(15, 60, &wanted, || TestBackend::Files(Disk::new()));
 }

@@ -1,10 +1,10 @@
-//! Programs of every kind, that print what they got for each call, and what they must have printed for what stands in their calls' rows.
+//! Programs of every kind. They print the result of each call, and the rows of their calls determine what they must have printed.
 
 use runstate::domain::cvm::Load;
 use runstate::value::Json;
 
-use crate::documents::{Documents, Found};
-use crate::world::program;
+use crate::cluster::program;
+use crate::documents::{RevisionedDocument, StoreDump};
 
 const PRELUDE: &str = r#"
 function got(ask) {
@@ -90,35 +90,35 @@ pub fn programs() -> Vec<Load> {
     SOURCES.iter().map(|(name, source)| program(name, &format!("{PRELUDE}{source}"))).collect()
 }
 
-/// One of them; more often the one that fails.
-pub fn name(pick: usize) -> &'static str {
+/// The name of one of them; that of the failing one more often.
+pub fn pick_name(pick: usize) -> &'static str {
     SOURCES.get(pick % (SOURCES.len() + 2)).map_or("careless", |(name, _)| name)
 }
 
-/// How many calls were asked together with this one.
-fn together(call: &Found) -> usize {
+/// Number of calls in the group of this one.
+fn group_size(call: &RevisionedDocument) -> usize {
     let of = call.text("request.prompt").rsplit_once(" of ").and_then(|(_, of)| of.parse().ok());
-    of.or(call.at("request.args.of").as_u64()).unwrap_or(1) as usize
+    of.or(call.value("request.args.of").as_u64()).unwrap_or(1) as usize
 }
 
-/// The line that a program prints when its calls are closed; `None`: one of them is not.
-fn line(calls: &[(&str, &Found)], careless: bool) -> Option<String> {
+/// The line that a program prints when its calls are closed; `None`: one of them is open.
+fn expected_line(calls: &[(&str, &RevisionedDocument)], careless: bool) -> Option<String> {
     let mut values = Vec::new();
     let mut thrown = None;
     for (_, call) in calls {
         match call.text("outcome") {
             "answered" | "defaulted" if call.text("kind") == "timer" => values.push(Json::Null),
-            "answered" | "defaulted" => values.push(call.at("response.result").clone()),
+            "answered" | "defaulted" => values.push(call.value("response.result").clone()),
             "timed_out" => thrown = thrown.or(Some("TimeoutError")),
-            "failed" => thrown = thrown.or(Some(call.at("error.name").as_str().unwrap_or("CallError"))),
+            "failed" => thrown = thrown.or(Some(call.value("error.name").as_str().unwrap_or("CallError"))),
             _ => return None,
         }
     }
     let list = calls
         .iter()
-        .any(|(_, call)| call.text("request.prompt").contains(" of ") || call.at("request.args.of").is_u64());
+        .any(|(_, call)| call.text("request.prompt").contains(" of ") || call.value("request.args.of").is_u64());
     Some(match thrown {
-        // It ends there, and when it is tried again it asks again.
+        // The program ends there, and a retry makes the call again.
         Some(_) if careless => return None,
         Some(name) => format!("caught {name}"),
         None if list => format!("got {}", Json::Array(values)),
@@ -126,17 +126,17 @@ fn line(calls: &[(&str, &Found)], careless: bool) -> Option<String> {
     })
 }
 
-/// What contradicts that an execution was told what stands in its calls' rows, each once and in order.
-pub fn wrong_lines(documents: &Documents, id: &str, head: &Found) -> Option<String> {
+/// Checks that an execution printed the results in the rows of its calls, each once and in order.
+pub fn output_mismatch(documents: &StoreDump, id: &str, head: &RevisionedDocument) -> Option<String> {
     let careless = head.text("programName") == "careless";
     let calls = documents.calls(id);
     let mut rest = calls.as_slice();
     let mut expected = Vec::new();
     while let Some((_, first)) = rest.first() {
-        let Some((group, behind)) = rest.split_at_checked(together(first)) else {
-            return Some("half a question".into());
+        let Some((group, behind)) = rest.split_at_checked(group_size(first)) else {
+            return Some("half a group of calls".into());
         };
-        expected.extend(line(group, careless));
+        expected.extend(expected_line(group, careless));
         rest = behind;
     }
     let mut printed = documents.output(id);
@@ -144,10 +144,10 @@ pub fn wrong_lines(documents: &Documents, id: &str, head: &Found) -> Option<Stri
     let behind = expected.len().saturating_sub(printed.len());
     let all = match head.text("state.status") {
         "waiting_cc" | "complete" | "error" => behind == 0,
-        // It has not gone on since the last answer.
+        // It has not resumed since the last answer.
         "cancelled" | "paused" | "running" => behind <= 1,
         _ => false,
     };
     let wrong = !expected.starts_with(&printed) || !all;
-    wrong.then(|| format!("printed {printed:?}, was told {expected:?}"))
+    wrong.then(|| format!("printed {printed:?}, expected {expected:?}"))
 }

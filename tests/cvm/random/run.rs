@@ -1,93 +1,93 @@
-//! One run: processes on one store carry out steps, die and are started again; after every step all documents are judged, and compared with
-//! a model that knows only what callers were told.
+//! One run: processes on one store take steps, die and are started again. After every step all documents are checked, and compared with a
+//! model that knows only the results of callers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use runstate::code::Code;
-use runstate::domain::cvm::{CC_HISTORY, Claimed, EXECUTIONS, Load};
-use runstate::engine::{COLLECTIONS as STAGING, Cvm, Error, Pace};
+use runstate::domain::cvm::{CC_HISTORY, ClaimedCall, EXECUTIONS, Load};
+use runstate::engine::{COLLECTIONS as STAGING, Cvm, Error, RunLimit};
+use runstate::error_code::ErrorCode;
 use runstate::id::CommandId;
 use runstate::limits::Settings;
 use runstate::marker::BoxFuture;
-use runstate::store::layer::{Fault, FaultStore, Small};
-use runstate::store::{self, Limits, Outcome, Store};
+use runstate::store::layer::{Fault, FaultStore, LimitedStore};
+use runstate::store::{self, BatchLimits, Outcome, Store};
 use runstate::testing::fault::FaultFs;
 use runstate::testing::{block_on, yield_now};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Json;
 
-use super::ground::Ground;
-use super::model::{Acknowledged, Held};
+use super::backend::TestBackend;
+use super::model::{AcknowledgedAnswer, HeldClaim};
 use super::programs;
-use super::step::{Act, Command, Step, Trouble};
-use crate::documents::Documents;
-use crate::schedule::{Choices, Yielding};
-use crate::world::World;
+use super::step::{RandomCommand, RandomStep, StepAct, StepFault};
+use crate::cluster::SimCluster;
+use crate::documents::StoreDump;
+use crate::interleaving::{ScheduleChoices, YieldingStore};
 
-/// Ids of executions that come and go.
+/// Number of ids of executions.
 pub const RUNS: usize = 4;
 
 pub const RETENTION: Millis = Millis::days(2);
 
-pub struct Process {
+pub struct RandomProcess {
     fs: Option<FaultFs>,
-    pub store: Arc<FaultStore<Small<Arc<dyn Store>>>>,
+    pub store: Arc<FaultStore<LimitedStore<Arc<dyn Store>>>>,
     pub cvm: Cvm,
 }
 
-/// A command that was carried out, and what its caller was told.
-struct Told {
+/// A committed command, and the result of its caller.
+struct AcknowledgedCommand {
     id: CommandId,
-    command: Command,
+    command: RandomCommand,
     result: Json,
     at: Timestamp,
 }
 
-pub struct Run {
-    ground: Ground,
-    /// The process that looks on.
-    onlooker: Option<FaultFs>,
-    pub(super) world: World,
-    pub(super) processes: Vec<Option<Process>>,
-    pub(super) documents: Documents,
+pub struct RandomRun {
+    ground: TestBackend,
+    /// The process that observes.
+    observer: Option<FaultFs>,
+    pub(super) world: SimCluster,
+    pub(super) processes: Vec<Option<RandomProcess>>,
+    pub(super) documents: StoreDump,
     pub(super) commands: u32,
-    pub(super) acknowledged: Vec<Acknowledged>,
-    pub(super) held: Vec<Held>,
-    told: Vec<Told>,
-    /// How often each thing came off.
-    pub came_off: BTreeMap<String, u32>,
+    pub(super) acknowledged: Vec<AcknowledgedAnswer>,
+    pub(super) held: Vec<HeldClaim>,
+    acknowledged_commands: Vec<AcknowledgedCommand>,
+    /// How often each event occurred.
+    pub coverage: BTreeMap<String, u32>,
 }
 
-impl Run {
-    pub fn on(ground: Ground, loads: &[Load]) -> Self {
+impl RandomRun {
+    pub fn new(ground: TestBackend, loads: &[Load]) -> Self {
         let settings = Settings { slice_instructions: 4_000, retention: Some(RETENTION), ..Settings::default() };
         let (store, onlooker) = ground.open();
-        let world = World::on(store, loads, settings);
-        let documents = Documents::of(&world.disk);
+        let world = SimCluster::with_store(store, loads, settings);
+        let documents = StoreDump::load(&world.disk);
         Self {
             ground,
-            onlooker,
+            observer: onlooker,
             world,
             processes: vec![None, None, None],
             documents,
             commands: 0,
             acknowledged: Vec::new(),
             held: Vec::new(),
-            told: Vec::new(),
-            came_off: BTreeMap::new(),
+            acknowledged_commands: Vec::new(),
+            coverage: BTreeMap::new(),
         }
     }
 
-    pub(super) fn process(&mut self, n: usize) -> &Process {
+    pub(super) fn process(&mut self, n: usize) -> &RandomProcess {
         let (world, ground) = (&self.world, &self.ground);
         self.processes[n].get_or_insert_with(|| {
-            // What one of them writes in one batch is several to another.
+            // One process needs several batches for what others write in one.
             let batch_bytes = if n == 2 { 12 * 1024 } else { usize::MAX };
-            let limits = Limits { batch_bytes, document_bytes: batch_bytes, batch_writes: usize::MAX };
+            let limits = BatchLimits { batch_bytes, document_bytes: batch_bytes, batch_writes: usize::MAX };
             let (store, fs) = ground.open();
-            let store = Arc::new(FaultStore::new(Small::new(Yielding::over(store), limits)));
-            Process { cvm: world.process_over(store.clone()), store, fs }
+            let store = Arc::new(FaultStore::new(LimitedStore::new(YieldingStore::wrap(store), limits)));
+            RandomProcess { cvm: world.process_over(store.clone()), store, fs }
         })
     }
 
@@ -95,40 +95,40 @@ impl Run {
         self.world.host.clock.now()
     }
 
-    pub fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &RandomStep) {
         match (&step.rival, step.act) {
-            (Some(rival), _) if step.trouble.is_none() => return self.race(step, rival),
-            (_, Act::Pass) => {
-                self.world.pass(step.span());
-                return self.count("Pass");
+            (Some(rival), _) if step.fault.is_none() => return self.race(step, rival),
+            (_, StepAct::PassTime) => {
+                self.world.advance(step.elapsed());
+                return self.count("PassTime");
             }
-            (_, Act::RepeatOld) => return self.repeat_old(step),
+            (_, StepAct::RepeatOld) => return self.repeat_old_command(step),
             _ => {}
         }
         let Some((command, id)) = self.next_command(step) else { return };
-        let told = self.send(step, &command, &id);
-        self.judge(step, &command, &id, told);
+        let reply = self.send(step, &command, &id);
+        self.check_reply(step, &command, &id, reply);
     }
 
     pub(super) fn count(&mut self, what: impl Into<String>) {
-        *self.came_off.entry(what.into()).or_default() += 1;
+        *self.coverage.entry(what.into()).or_default() += 1;
     }
 
-    fn next_command(&mut self, step: &Step) -> Option<(Command, CommandId)> {
-        // An answer that was never given before is of the command's number.
+    fn next_command(&mut self, step: &RandomStep) -> Option<(RandomCommand, CommandId)> {
+        // A new answer contains the number of its command.
         self.commands += 1;
-        self.world.pass(Millis(1));
+        self.world.advance(Millis(1));
         let command = self.command(step)?;
         Some((command, CommandId::new(&format!("command-{}", self.commands)).unwrap()))
     }
 
-    /// Two at the same moment, in some order of their calls to the store.
-    fn race(&mut self, step: &Step, rival: &Step) {
+    /// Runs two steps at the same moment, in some order of their calls to the store.
+    fn race(&mut self, step: &RandomStep, rival: &RandomStep) {
         let before = self.documents.clone();
         let mut rivals = Vec::new();
         for step in [step, rival] {
             match step.act {
-                Act::Pass => rivals.push((step, None, self.process(step.process).cvm.clone())),
+                StepAct::PassTime => rivals.push((step, None, self.process(step.process).cvm.clone())),
                 _ => {
                     let command = self.next_command(step);
                     let cvm = self.process(step.process).cvm.clone();
@@ -143,77 +143,83 @@ impl Run {
                     Some((command, id)) => command.send(cvm, id).await,
                     None => {
                         yield_now().await;
-                        world.pass(step.span());
+                        world.advance(step.elapsed());
                         Ok(Json::Null)
                     }
                 }
             })
         });
-        let seed = u64::from(self.commands) << 10 | step.more as u64;
-        let told = Choices::random("rivals", seed).run(tasks.collect());
-        self.look(&before);
-        let mut told: Vec<_> = rivals.into_iter().zip(told).collect();
-        // What somebody lets go the other one may have taken.
-        told.sort_by_key(|((step, ..), _)| matches!(step.act, Act::Claim | Act::ClaimCall));
-        for ((step, command, _), told) in told {
+        let seed = u64::from(self.commands) << 10 | step.salt as u64;
+        let replies = ScheduleChoices::random("rivals", seed).run(tasks.collect());
+        self.reload_and_check(&before);
+        let mut replies: Vec<_> = rivals.into_iter().zip(replies).collect();
+        // A claim may take a call that the other step has released, so it is recorded last.
+        replies.sort_by_key(|((step, ..), _)| matches!(step.act, StepAct::Claim | StepAct::ClaimCall));
+        for ((step, command, _), reply) in replies {
             let Some((command, id)) = command else { continue };
-            println!("{id} by {}, raced: {command:?}: {:?}", step.process, told.as_ref().map_err(|error| error.code));
-            match told {
+            println!("{id} by {}, raced: {command:?}: {:?}", step.process, reply.as_ref().map_err(|error| error.code));
+            match reply {
                 Ok(result) => {
                     self.count(format!("raced {:?}", step.act));
-                    self.learn_raced(&command, &result);
+                    self.record_raced(&command, &result);
                 }
-                Err(error) => self.refused(&command, &id, &error),
+                Err(error) => self.expect_no_effect(&command, &id, &error),
             }
         }
-        self.compare();
+        self.compare_with_documents();
     }
 
-    /// Whoever is refused has done nothing.
-    fn refused(&mut self, command: &Command, id: &CommandId, error: &Error) {
+    /// A rejected command has had no effect.
+    fn expect_no_effect(&mut self, command: &RandomCommand, id: &CommandId, error: &Error) {
         let done = matches!(block_on(self.world.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
-        assert!(!done, "{command:?} was done, and its caller told {error:?}");
-        assert!(!matches!(error.code, Code::Internal | Code::Corrupt | Code::Conflict), "{command:?}: {error:?}");
+        assert!(!done, "{command:?} was committed, and its caller got {error:?}");
+        assert!(
+            !matches!(error.code, ErrorCode::Internal | ErrorCode::Corrupt | ErrorCode::Conflict),
+            "{command:?}: {error:?}"
+        );
         self.count(format!("refused {}", error.code));
     }
 
-    /// Sends it, with the step's trouble. `None`: the caller knows nothing.
-    fn send(&mut self, step: &Step, command: &Command, id: &CommandId) -> Option<Result<Json, Error>> {
+    /// Sends the command, with the fault of the step. `None`: the caller knows nothing.
+    fn send(&mut self, step: &RandomStep, command: &RandomCommand, id: &CommandId) -> Option<Result<Json, Error>> {
         self.process(step.process);
         let process = self.processes[step.process].as_ref().unwrap();
-        if let Some((method, nth, trouble)) = step.trouble {
-            let unreachable = || store::Error::Unavailable { what: "the store".into(), why: "the line is cut".into() };
-            let unknown = || store::Error::Unknown { command: id.clone(), why: "the line was cut".into() };
+        if let Some((method, nth, trouble)) = step.fault {
+            let unreachable =
+                || store::StoreError::Unavailable { what: "the store".into(), why: "the line is cut".into() };
+            let unknown = || store::StoreError::UnknownOutcome { command: id.clone(), why: "the line was cut".into() };
             let fault = match trouble {
-                Trouble::Unreachable => Fault::Before(unreachable()),
-                Trouble::LostAnswer => Fault::After(unknown()),
-                Trouble::DiesBefore => Fault::DieBefore,
-                Trouble::DiesAfter => Fault::DieAfter,
+                StepFault::Unreachable => Fault::FailBefore(unreachable()),
+                StepFault::LostReply => Fault::FailAfter(unknown()),
+                StepFault::DiesBefore => Fault::DieBefore,
+                StepFault::DiesAfter => Fault::DieAfter,
             };
-            let broken = !step.more.is_multiple_of(4) && self.ground.break_down(process.fs.as_ref(), step, trouble);
+            let broken = !step.salt.is_multiple_of(4) && self.ground.inject_fault(process.fs.as_ref(), step, trouble);
             if !broken {
                 process.store.plan(method, nth, fault);
             }
         }
         let sent = block_on(command.send(&process.cvm, id));
-        // Shown where the run fails.
+        // Shown if the run fails.
         println!("{id} by {}: {command:?}: {:?}", step.process, sent.as_ref().map_err(|error| error.code));
         if self.ground.heal() {
             self.count("connection cut");
         }
-        if self.bury(step.process) {
+        if self.drop_dead_processes(step.process) {
             return None;
         }
         self.process(step.process).store.heal();
-        let lost = |error: &Error| matches!(error.code, Code::Unknown | Code::Unavailable | Code::Closed);
+        let lost = |error: &Error| {
+            matches!(error.code, ErrorCode::UnknownOutcome | ErrorCode::Unavailable | ErrorCode::Closed)
+        };
         Some(sent).filter(|sent| !sent.as_ref().is_err_and(lost))
     }
 
-    /// Forgets the processes that have died; whether this one has. Who looks on comes back at once.
-    fn bury(&mut self, sender: usize) -> bool {
-        let gone = |fs: &Option<FaultFs>| fs.as_ref().is_some_and(|fs| !fs.alive());
-        if gone(&self.onlooker) {
-            (self.world.disk, self.onlooker) = self.ground.open();
+    /// Drops the processes that have died, and returns whether the sender has. The observer is opened again at once.
+    fn drop_dead_processes(&mut self, sender: usize) -> bool {
+        let gone = |fs: &Option<FaultFs>| fs.as_ref().is_some_and(|fs| !fs.is_alive());
+        if gone(&self.observer) {
+            (self.world.disk, self.observer) = self.ground.open();
             drop(self.world.process());
             self.count("power failed");
         }
@@ -230,122 +236,135 @@ impl Run {
         died
     }
 
-    fn judge(&mut self, step: &Step, command: &Command, id: &CommandId, told: Option<Result<Json, Error>>) {
+    fn check_reply(
+        &mut self,
+        step: &RandomStep,
+        command: &RandomCommand,
+        id: &CommandId,
+        reply: Option<Result<Json, Error>>,
+    ) {
         let before = self.documents.clone();
-        let mut told = told;
-        if told.is_none() {
-            self.look(&before);
-            if step.again && command.has_id() {
-                // Whoever comes again comes to another process.
-                let calm = step.calm((step.process + 1) % 2);
-                told = self.send(&calm, command, id);
+        let mut reply = reply;
+        if reply.is_none() {
+            self.reload_and_check(&before);
+            if step.repeat && command.has_id() {
+                // The repeat goes to another process.
+                let calm = step.without_faults((step.process + 1) % 2);
+                reply = self.send(&calm, command, id);
                 self.count("sent again");
             }
         }
-        self.look(&before);
+        self.reload_and_check(&before);
         let done = matches!(block_on(self.world.disk.outcome(id)).unwrap(), Outcome::Committed { .. });
-        match told {
+        match reply {
             Some(Ok(result)) => {
                 self.count(format!("{:?}", step.act));
-                self.learn(command, &result);
-                if step.again && command.has_id() {
-                    self.try_again(step, command, id, &result);
+                self.record(command, &result);
+                if step.repeat && command.has_id() {
+                    self.repeat_and_compare(step, command, id, &result);
                 }
-                self.told.push(Told { id: id.clone(), command: command.clone(), result, at: self.now() });
+                self.acknowledged_commands.push(AcknowledgedCommand {
+                    id: id.clone(),
+                    command: command.clone(),
+                    result,
+                    at: self.now(),
+                });
             }
             Some(Err(error)) => {
-                let changed = step.trouble.is_none() && self.documents != before;
+                let changed = step.fault.is_none() && self.documents != before;
                 assert!(!changed, "{command:?}: {error:?}, and something changed");
-                self.refused(command, id, &error);
+                self.expect_no_effect(command, id, &error);
             }
-            None if done => self.learn(command, &Json::Null),
-            // It has no id: whoever gives something back, and hears nothing, does not know.
-            None if matches!(command, Command::Release(_)) => self.learn_given_back(command),
+            None if done => self.record(command, &Json::Null),
+            // It has no command id: a worker that releases a call and gets no reply does not know the outcome.
+            None if matches!(command, RandomCommand::Release(_)) => self.record_release(command),
             None => {}
         }
-        if matches!(command, Command::RunDue(Pace::Stop)) && step.trouble.is_none() {
+        if matches!(command, RandomCommand::RunDue(RunLimit::Stop)) && step.fault.is_none() {
             self.expect_nothing_due(step);
         }
-        self.compare();
+        self.compare_with_documents();
     }
 
-    /// The same command again changes nothing and is told the same.
-    fn try_again(&mut self, step: &Step, command: &Command, id: &CommandId, result: &Json) {
+    /// The same command again changes nothing and has the same result.
+    fn repeat_and_compare(&mut self, step: &RandomStep, command: &RandomCommand, id: &CommandId, result: &Json) {
         let before = self.documents.clone();
-        let calm = step.calm((step.process + 1) % 3);
+        let calm = step.without_faults((step.process + 1) % 3);
         let again = self.send(&calm, command, id).unwrap().unwrap();
         assert_eq!(&again, result, "{command:?} again");
-        self.look(&before);
+        self.reload_and_check(&before);
         assert_eq!(self.documents, before, "{command:?} again");
-        self.count("told the same");
+        self.count("same reply");
     }
 
-    fn repeat_old(&mut self, step: &Step) {
+    fn repeat_old_command(&mut self, step: &RandomStep) {
         let now = self.now();
-        self.told.retain(|told| now.since(told.at) < Millis::days(6) && told.command.has_id());
-        if self.told.is_empty() {
+        self.acknowledged_commands.retain(|sent| now.since(sent.at) < Millis::days(6) && sent.command.has_id());
+        if self.acknowledged_commands.is_empty() {
             return;
         }
-        let Told { id, command, result, .. } = &self.told[step.pick % self.told.len()];
-        // One that a dead process left running would be driven on.
-        if self.documents.statuses().contains_key("running") {
+        let AcknowledgedCommand { id, command, result, .. } =
+            &self.acknowledged_commands[step.pick % self.acknowledged_commands.len()];
+        // A repeat would resume an execution that a dead process left running.
+        if self.documents.status_counts().contains_key("running") {
             return;
         }
         let (id, command, mut result) = (id.clone(), command.clone(), result.clone());
-        // Of a call that is gone nothing is left to do.
-        if let Ok(claimed) = serde_json::from_value::<Claimed>(result.clone())
-            && !self.documents.each(&CC_HISTORY).get(&claimed.call).is_some_and(|row| row.has("request"))
+        // A claim of a call that is gone returns null.
+        if let Ok(claimed) = serde_json::from_value::<ClaimedCall>(result.clone())
+            && !self.documents.collection(&CC_HISTORY).get(&claimed.call).is_some_and(|row| row.has("request"))
         {
             result = Json::Null;
         }
-        self.try_again(step, &command, &id, &result);
+        self.repeat_and_compare(step, &command, &id, &result);
         self.count("RepeatOld");
     }
 
-    /// What is done is done: the second time there is nothing, and what is next is what the rules say.
-    fn expect_nothing_due(&mut self, step: &Step) {
+    /// Due work is done once: a second attempt finds nothing due, and the next due time is later.
+    fn expect_nothing_due(&mut self, step: &RandomStep) {
         let before = self.documents.clone();
         let cvm = self.process(step.process).cvm.clone();
-        let due = block_on(cvm.run_due(1_000, Pace::Stop)).unwrap();
-        self.look(&before);
-        assert!(due.is_nothing() && self.documents == before, "run_due found {due:?} when all was done");
+        let due = block_on(cvm.run_due(1_000, RunLimit::Stop)).unwrap();
+        self.reload_and_check(&before);
+        assert!(due.is_empty() && self.documents == before, "run_due found {due:?} when all was done");
         let next = block_on(cvm.next_due()).unwrap();
-        assert!(next.is_none_or(|next| next > self.now()), "there is nothing to do, and {next:?} is when to do it");
+        assert!(next.is_none_or(|next| next > self.now()), "nothing is due, and the next due time is {next:?}");
     }
 
-    /// Looks at all documents: what must hold at every moment does, and what never changes did not since `before`.
-    fn look(&mut self, before: &Documents) {
-        self.documents = Documents::of(&self.world.disk);
-        let mut wrong = self.documents.wrong(&self.world.settings);
-        wrong.extend(self.documents.wrong_after(before));
-        let heads = self.documents.each(&EXECUTIONS).iter().filter(|(_, head)| !head.has("deleting"));
+    /// Loads and checks all documents: every invariant holds, and immutable data has not changed since `before`.
+    fn reload_and_check(&mut self, before: &StoreDump) {
+        self.documents = StoreDump::load(&self.world.disk);
+        let mut wrong = self.documents.violations(&self.world.settings);
+        wrong.extend(self.documents.violations_since(before));
+        let heads = self.documents.collection(&EXECUTIONS).iter().filter(|(_, head)| !head.has("deleting"));
         wrong.extend(heads.filter_map(|(id, head)| {
-            let wrong = programs::wrong_lines(&self.documents, id, head)?;
+            let wrong = programs::output_mismatch(&self.documents, id, head)?;
             Some(format!("{id} ({}, {}): {wrong}", head.text("programName"), head.text("state.status")))
         }));
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
-    /// Everything comes to its end when nobody dies any more: no row is left of what is gone.
-    pub fn end(&mut self) {
-        let calm = Step { act: Act::RunDue, process: 0, pick: 0, more: 1, trouble: None, again: false, rival: None };
+    /// Everything ends when no process dies any more, and deleted executions leave no rows.
+    pub fn finish(&mut self) {
+        let calm =
+            RandomStep { act: StepAct::RunDue, process: 0, pick: 0, salt: 1, fault: None, repeat: false, rival: None };
         for _ in 0..4 {
-            self.world.pass(Millis::minutes(120));
+            self.world.advance(Millis::minutes(120));
             self.step(&calm);
         }
         for n in 0..RUNS {
             let id = CommandId::new(&format!("end-{n}")).unwrap();
-            let cancel = Command::Cancel(format!("run-{n}"));
+            let cancel = RandomCommand::Cancel(format!("run-{n}"));
             drop(block_on(cancel.send(&self.process(0).cvm.clone(), &id)));
         }
-        self.world.pass(RETENTION);
+        self.world.advance(RETENTION);
         let cvm = self.process(0).cvm.clone();
-        block_on(cvm.run_due(1_000, Pace::Stop)).unwrap();
-        let documents = Documents::of(&self.world.disk);
+        block_on(cvm.run_due(1_000, RunLimit::Stop)).unwrap();
+        let documents = StoreDump::load(&self.world.disk);
         for of in [&EXECUTIONS, &CC_HISTORY, &runstate::domain::cvm::OUTPUTS, &runstate::domain::cvm::HEAP_PAGES] {
-            assert!(documents.each(of).is_empty(), "{:?}", documents.each(of));
+            assert!(documents.collection(of).is_empty(), "{:?}", documents.collection(of));
         }
-        assert!(STAGING.iter().all(|of| documents.each(of).is_empty()));
+        assert!(STAGING.iter().all(|of| documents.collection(of).is_empty()));
         assert_eq!(block_on(cvm.next_due()).unwrap(), None);
     }
 }

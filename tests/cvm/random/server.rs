@@ -7,32 +7,34 @@ use mongodb::Client;
 use runstate::id::CommandId;
 use runstate::marker::BoxFuture;
 use runstate::schema::{Aggregate, Catalog, Key, Query};
-use runstate::store::mongodb::{Mongo, Options};
-use runstate::store::{Batch, Capabilities, Changes, Error, Outcome, Page, Position, Receipt, Store, Stored};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{
+    Batch, Capabilities, Changes, Outcome, Page, Position, Receipt, Store, StoreError, StoredDocument,
+};
 use runstate::time::{Millis, Timestamp};
 use runstate::value::Document;
 use tokio::runtime::Runtime;
 
-use super::ground::{Ground, Server};
-use super::line::{Line, When};
-use super::search;
-use super::step::{Step, Trouble};
+use super::backend::{ServerBackend, TestBackend};
+use super::cutting_proxy::{CutPoint, CuttingProxy};
+use super::explore_sequences;
+use super::step::{RandomStep, StepFault};
 
-/// Where connections live. What is asked of a server is waited for on the spot: whose turn it is, is chosen between calls.
+/// The runtime of the connections. A call to the server blocks until it ends: the scheduler chooses between calls.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap())
 }
 
-/// A database that nobody else uses; gone with this.
-struct Database {
+/// A database that no other run uses. It is removed when this is dropped.
+struct ServerDatabase {
     name: String,
     url: String,
-    line: Line,
+    proxy: CuttingProxy,
     operator: Client,
 }
 
-/// Commands of the server, as they stand on the line, at which connections are cut.
+/// Commands of the server, as bytes of the protocol, at which connections are cut.
 const COMMANDS: [&[u8]; 7] = [
     b"\x02insert\0",
     b"\x02update\0",
@@ -43,56 +45,56 @@ const COMMANDS: [&[u8]; 7] = [
     b"\x02aggregate\0",
 ];
 
-impl Database {
-    fn of(server: &str) -> Self {
+impl ServerDatabase {
+    fn create(server: &str) -> Self {
         static USED: AtomicU32 = AtomicU32::new(0);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
         let name = format!("r{}_{now:x}_{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed));
         let (base, query) = server.split_once('?').unwrap_or((server, ""));
         let port = base.trim_end_matches('/').rsplit_once(':').unwrap().1.parse().unwrap();
-        let line = Line::to(port);
+        let line = CuttingProxy::start(port);
         let url = format!("mongodb://127.0.0.1:{}/{name}?{query}", line.port);
         let operator = runtime().block_on(Client::with_uri_str(server)).unwrap();
-        Self { name, url, line, operator }
+        Self { name, url, proxy: line, operator }
     }
 }
 
-impl Server for Database {
+impl ServerBackend for ServerDatabase {
     fn open(&self) -> Arc<dyn Store> {
-        Arc::new(Connected(Some(runtime().block_on(Mongo::open(&self.url, Options::default())).unwrap())))
+        Arc::new(ConnectedStore(Some(runtime().block_on(Mongo::open(&self.url, MongoOptions::default())).unwrap())))
     }
 
-    fn cut(&self, step: &Step, trouble: Trouble) {
+    fn cut_connection(&self, step: &RandomStep, trouble: StepFault) {
         let when = match trouble {
-            Trouble::Unreachable | Trouble::DiesBefore => When::Before,
-            Trouble::LostAnswer | Trouble::DiesAfter => When::After,
+            StepFault::Unreachable | StepFault::DiesBefore => CutPoint::Before,
+            StepFault::LostReply | StepFault::DiesAfter => CutPoint::After,
         };
-        self.line.cut_at(COMMANDS[step.pick % COMMANDS.len()], when);
+        self.proxy.cut_at(COMMANDS[step.pick % COMMANDS.len()], when);
     }
 
     fn heal(&self) -> bool {
-        self.line.heal()
+        self.proxy.heal()
     }
 }
 
-impl Drop for Database {
+impl Drop for ServerDatabase {
     fn drop(&mut self) {
         let database = self.operator.database(&self.name);
-        // What is left of one that failed is nobody's concern: the server ends with the tests.
+        // A failure to remove it does not matter: the server ends with the tests.
         let _ = runtime().block_on(async { database.drop().await });
     }
 }
 
 /// A store on the server, with connections of its own until it is dropped.
-struct Connected(Option<Mongo>);
+struct ConnectedStore(Option<Mongo>);
 
-impl Connected {
+impl ConnectedStore {
     fn store(&self) -> &Mongo {
         self.0.as_ref().unwrap()
     }
 }
 
-impl Drop for Connected {
+impl Drop for ConnectedStore {
     fn drop(&mut self) {
         if let Some(store) = self.0.take() {
             runtime().block_on(store.close()).unwrap();
@@ -102,54 +104,64 @@ impl Drop for Connected {
     }
 }
 
-impl Store for Connected {
+impl Store for ConnectedStore {
     fn capabilities(&self) -> Capabilities {
         self.store().capabilities()
     }
 
-    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), Error>> {
+    fn migrate<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().migrate(catalog)) })
     }
 
-    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+    fn get<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<StoredDocument>>, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().get(keys)) })
     }
 
-    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, Error>> {
+    fn query<'a>(&'a self, query: &'a Query) -> BoxFuture<'a, Result<Page, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().query(query)) })
     }
 
-    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, Error>> {
+    fn aggregate<'a>(&'a self, aggregate: &'a Aggregate) -> BoxFuture<'a, Result<Vec<Document>, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().aggregate(aggregate)) })
     }
 
-    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, Error>> {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Receipt, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().commit(batch)) })
     }
 
-    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, Error>> {
+    fn outcome<'a>(&'a self, command: &'a CommandId) -> BoxFuture<'a, Result<Outcome, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().outcome(command)) })
     }
 
-    fn changes(&self, from: Option<Position>, limit: usize, wait: Millis) -> BoxFuture<'_, Result<Changes, Error>> {
+    fn changes(
+        &self,
+        from: Option<Position>,
+        limit: usize,
+        wait: Millis,
+    ) -> BoxFuture<'_, Result<Changes, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().changes(from, limit, wait)) })
     }
 
-    fn sweep<'a>(&'a self, collection: &'a str, now: Timestamp, limit: usize) -> BoxFuture<'a, Result<usize, Error>> {
+    fn sweep<'a>(
+        &'a self,
+        collection: &'a str,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<usize, StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().sweep(collection, now, limit)) })
     }
 
-    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move { runtime().block_on(self.store().close()) })
     }
 }
 
 #[test]
-fn nor_does_one_on_a_server_whose_connections_are_cut() {
+fn no_sequence_on_mongodb_with_cut_connections_loses_anything() {
     let Ok(server) = std::env::var("RUNSTATE_TEST_MONGODB") else {
         println!("skipped: cvm::random::server: RUNSTATE_TEST_MONGODB names no server");
         return;
     };
-    let wanted = ["connection cut", "Start", "outcome answered", "told the same"].map(str::to_owned);
-    search(3, 40, &wanted, || Ground::Server(Box::new(Database::of(&server))));
+    let wanted = ["connection cut", "Start", "outcome answered", "same reply"].map(str::to_owned);
+    explore_sequences(3, 40, &wanted, || TestBackend::ServerBackend(Box::new(ServerDatabase::create(&server))));
 }

@@ -1,8 +1,8 @@
-//! What callers, workers and hosts do, as data: a step says what and, by numbers, on which of what is there.
+//! Actions of callers, workers and hosts, as data. A step names the action and, by numbers, its target among the existing documents.
 
 use proptest::prelude::*;
-use runstate::domain::cvm::{Backoff, Claimed, Fail, Of, Start};
-use runstate::engine::{Cvm, Error, Pace};
+use runstate::domain::cvm::{Backoff, ClaimTarget, ClaimedCall, Fail, Start};
+use runstate::engine::{Cvm, Error, RunLimit};
 use runstate::id::CommandId;
 use runstate::store::layer::Method;
 use runstate::time::Millis;
@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Act {
+pub enum StepAct {
     Start,
-    Next,
+    Resume,
     AnswerOpen,
     AnswerCall,
     AnswerKey,
@@ -31,79 +31,79 @@ pub enum Act {
     FailRetry,
     Release,
     RunDue,
-    Pass,
+    PassTime,
     RepeatOld,
 }
 
-impl Act {
-    pub const ALL: [(u32, Act); 21] = [
-        (6, Act::Start),
-        (2, Act::Next),
-        (5, Act::AnswerOpen),
-        (5, Act::AnswerCall),
-        (6, Act::AnswerKey),
-        (2, Act::AnswerWrong),
-        (3, Act::Pause),
-        (4, Act::Unpause),
-        (1, Act::Cancel),
-        (4, Act::Retry),
-        (2, Act::Delete),
-        (6, Act::Claim),
-        (3, Act::ClaimCall),
-        (3, Act::Heartbeat),
-        (5, Act::Complete),
-        (2, Act::Fail),
-        (2, Act::FailRetry),
-        (2, Act::Release),
-        (6, Act::RunDue),
-        (7, Act::Pass),
-        (3, Act::RepeatOld),
+impl StepAct {
+    pub const ALL: [(u32, StepAct); 21] = [
+        (6, StepAct::Start),
+        (2, StepAct::Resume),
+        (5, StepAct::AnswerOpen),
+        (5, StepAct::AnswerCall),
+        (6, StepAct::AnswerKey),
+        (2, StepAct::AnswerWrong),
+        (3, StepAct::Pause),
+        (4, StepAct::Unpause),
+        (1, StepAct::Cancel),
+        (4, StepAct::Retry),
+        (2, StepAct::Delete),
+        (6, StepAct::Claim),
+        (3, StepAct::ClaimCall),
+        (3, StepAct::Heartbeat),
+        (5, StepAct::Complete),
+        (2, StepAct::Fail),
+        (2, StepAct::FailRetry),
+        (2, StepAct::Release),
+        (6, StepAct::RunDue),
+        (7, StepAct::PassTime),
+        (3, StepAct::RepeatOld),
     ];
 }
 
-/// What goes wrong meanwhile.
+/// A fault during the step.
 #[derive(Clone, Copy, Debug)]
-pub enum Trouble {
+pub enum StepFault {
     Unreachable,
-    LostAnswer,
+    LostReply,
     DiesBefore,
     DiesAfter,
 }
 
 #[derive(Clone)]
-pub struct Step {
-    pub act: Act,
-    /// By which process.
+pub struct RandomStep {
+    pub act: StepAct,
+    /// The process that acts.
     pub process: usize,
-    /// On which of what is there.
+    /// The number that selects the target.
     pub pick: usize,
-    pub more: usize,
-    /// At which call of which method.
-    pub trouble: Option<(Method, u64, Trouble)>,
-    /// Whether the caller sends a command again: where he knows nothing of it to find out, where he does to try us.
-    pub again: bool,
-    /// What another one does at the same moment.
-    pub rival: Option<Box<Step>>,
+    pub salt: usize,
+    /// The fault, and the call to a store method at which it occurs.
+    pub fault: Option<(Method, u64, StepFault)>,
+    /// Whether the caller repeats the command: to learn its outcome, or else to test the repeat.
+    pub repeat: bool,
+    /// The step of another process at the same moment.
+    pub rival: Option<Box<RandomStep>>,
 }
 
-impl Step {
-    /// How much time passes.
-    pub fn span(&self) -> Millis {
+impl RandomStep {
+    /// The time that passes.
+    pub fn elapsed(&self) -> Millis {
         match self.pick {
             986.. => Millis(Millis::days(1).0 + 1),
             _ => Millis([1, 500, 5_000, 10_000, 20_000, 31_000, 61_000, 3_700_000][self.pick % 8]),
         }
     }
 
-    /// Another process does that, and nothing goes wrong.
-    pub fn calm(&self, process: usize) -> Self {
-        Self { process, trouble: None, rival: None, ..self.clone() }
+    /// The same step by another process, without faults.
+    pub fn without_faults(&self, process: usize) -> Self {
+        Self { process, fault: None, rival: None, ..self.clone() }
     }
 }
 
-impl std::fmt::Debug for Step {
+impl std::fmt::Debug for RandomStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { act, process, pick, more, trouble, again, rival } = self;
+        let Self { act, process, pick, salt: more, fault: trouble, repeat: again, rival } = self;
         write!(f, "{act:?} by {process} on {pick}, {more}")?;
         match (trouble, rival) {
             (None, Some(rival)) => write!(f, " while {rival:?}"),
@@ -112,44 +112,44 @@ impl std::fmt::Debug for Step {
     }
 }
 
-pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let acts = Act::ALL.iter().map(|(weight, act)| (*weight, Just(*act).boxed()));
+pub fn steps(most: usize) -> impl Strategy<Value = Vec<RandomStep>> {
+    let acts = StepAct::ALL.iter().map(|(weight, act)| (*weight, Just(*act).boxed()));
     let act = prop::strategy::Union::new_weighted(acts.collect()).boxed();
     let method = prop_oneof![4 => Just(Method::Commit), 1 => Just(Method::Get), 1 => Just(Method::Query), 1 => Just(Method::Outcome)];
     let trouble = prop_oneof![
-        Just(Trouble::Unreachable),
-        Just(Trouble::LostAnswer),
-        Just(Trouble::DiesBefore),
-        Just(Trouble::DiesAfter)
+        Just(StepFault::Unreachable),
+        Just(StepFault::LostReply),
+        Just(StepFault::DiesBefore),
+        Just(StepFault::DiesAfter)
     ];
     let trouble = prop_oneof![3 => Just(None), 1 => (method, 1u64..4, trouble).prop_map(Some)];
     let one = (act, 0usize..3, 0usize..1_000, 0usize..1_000, trouble, any::<bool>());
-    let one = one.prop_map(|(act, process, pick, more, trouble, again)| Step {
+    let one = one.prop_map(|(act, process, pick, more, trouble, again)| RandomStep {
         act,
         process,
         pick,
-        more,
-        trouble,
-        again,
+        salt: more,
+        fault: trouble,
+        repeat: again,
         rival: None,
     });
     let step = (one.clone(), prop::option::weighted(0.3, one));
     let step = step.prop_map(|(step, rival)| {
-        let rival = rival.map(|rival| Box::new(rival.calm((step.process + 1 + rival.process % 2) % 3)));
-        Step { rival, ..step }
+        let rival = rival.map(|rival| Box::new(rival.without_faults((step.process + 1 + rival.process % 2) % 3)));
+        RandomStep { rival, ..step }
     });
     let start = any::<[usize; 2]>().prop_map(|[pick, more]| {
         let (pick, more) = (pick % 1_000, more % 1_000);
-        Step { act: Act::Start, process: pick % 3, pick, more, trouble: None, again: false, rival: None }
+        RandomStep { act: StepAct::Start, process: pick % 3, pick, salt: more, fault: None, repeat: false, rival: None }
     });
     let starts = prop::collection::vec(start, 3);
     (starts, prop::collection::vec(step, most / 2..most)).prop_map(|(starts, steps)| [starts, steps].concat())
 }
 /// A command that changes something.
 #[derive(Clone, Debug)]
-pub enum Command {
+pub enum RandomCommand {
     Start { id: String, program: String },
-    Next(String),
+    Resume(String),
     Answer { execution: String, call: Option<String>, answer: Json },
     AnswerKey { execution: String, key: String, occurrence: u64, answer: Json },
     Pause(String),
@@ -157,50 +157,52 @@ pub enum Command {
     Cancel(String),
     Retry(String),
     Delete(String),
-    Claim { of: Of, owner: String, lease: Millis },
-    Heartbeat(Claimed),
-    Release(Claimed),
-    Complete { claimed: Claimed, answer: Json },
-    Fail { claimed: Claimed, retry: Option<Backoff>, name: Option<String> },
-    RunDue(Pace),
+    Claim { of: ClaimTarget, owner: String, lease: Millis },
+    Heartbeat(ClaimedCall),
+    Release(ClaimedCall),
+    Complete { claimed: ClaimedCall, answer: Json },
+    Fail { claimed: ClaimedCall, retry: Option<Backoff>, name: Option<String> },
+    RunDue(RunLimit),
 }
 
-impl Command {
-    /// Whether it takes an id, so that it can be sent again.
+impl RandomCommand {
+    /// Whether it takes a command id, so that it can be repeated.
     pub fn has_id(&self) -> bool {
-        !matches!(self, Command::Heartbeat(_) | Command::Release(_) | Command::RunDue(_))
+        !matches!(self, RandomCommand::Heartbeat(_) | RandomCommand::Release(_) | RandomCommand::RunDue(_))
     }
 
     pub async fn send(&self, cvm: &Cvm, id: &CommandId) -> Result<Json, Error> {
         let id = Some(id);
         match self {
-            Command::Start { id: run, program } => json_of(cvm.start(&Start::of(program).id(run), id).await),
-            Command::Next(run) => json_of(cvm.next(run, id).await),
-            Command::Answer { execution, call, answer } => {
-                json_of(cvm.answer(execution, call.as_deref(), answer.clone(), None, id).await)
+            RandomCommand::Start { id: run, program } => to_json(cvm.start(&Start::new(program).id(run), id).await),
+            RandomCommand::Resume(run) => to_json(cvm.resume(run, id).await),
+            RandomCommand::Answer { execution, call, answer } => {
+                to_json(cvm.answer(execution, call.as_deref(), answer.clone(), None, id).await)
             }
-            Command::AnswerKey { execution, key, occurrence, answer } => {
-                json_of(cvm.answer_key(execution, key, *occurrence, answer.clone(), None, id).await)
+            RandomCommand::AnswerKey { execution, key, occurrence, answer } => {
+                to_json(cvm.answer_key(execution, key, *occurrence, answer.clone(), None, id).await)
             }
-            Command::Pause(run) => json_of(cvm.pause(run, id).await),
-            Command::Unpause(run) => json_of(cvm.unpause(run, id).await),
-            Command::Cancel(run) => json_of(cvm.cancel(run, id).await),
-            Command::Retry(run) => json_of(cvm.retry(run, id).await),
-            Command::Delete(run) => json_of(cvm.delete(run, id).await),
-            Command::Claim { of, owner, lease } => {
-                json_of(cvm.claim_as(of.clone(), owner, *lease, id).await.map(|work| work.map(|work| work.claimed)))
+            RandomCommand::Pause(run) => to_json(cvm.pause(run, id).await),
+            RandomCommand::Unpause(run) => to_json(cvm.unpause(run, id).await),
+            RandomCommand::Cancel(run) => to_json(cvm.cancel(run, id).await),
+            RandomCommand::Retry(run) => to_json(cvm.retry(run, id).await),
+            RandomCommand::Delete(run) => to_json(cvm.delete(run, id).await),
+            RandomCommand::Claim { of, owner, lease } => {
+                to_json(cvm.claim_as(of.clone(), owner, *lease, id).await.map(|work| work.map(|work| work.claimed)))
             }
-            Command::Heartbeat(claimed) => json_of(cvm.heartbeat(claimed, Millis::seconds(20)).await),
-            Command::Release(claimed) => json_of(cvm.release(claimed).await),
-            Command::Complete { claimed, answer } => json_of(cvm.complete(claimed, answer.clone(), None, id).await),
-            Command::Fail { claimed, retry, name } => {
+            RandomCommand::Heartbeat(claimed) => to_json(cvm.heartbeat(claimed, Millis::seconds(20)).await),
+            RandomCommand::Release(claimed) => to_json(cvm.release(claimed).await),
+            RandomCommand::Complete { claimed, answer } => {
+                to_json(cvm.complete(claimed, answer.clone(), None, id).await)
+            }
+            RandomCommand::Fail { claimed, retry, name } => {
                 let (execution, call) = (claimed.execution.clone(), claimed.call.clone());
                 let (message, name, retry) = ("it broke".to_owned(), name.clone(), *retry);
-                json_of(
+                to_json(
                     cvm.fail(&Fail { execution, call, token: claimed.token, message, name, retry, by: None }, id).await,
                 )
             }
-            Command::RunDue(pace) => {
+            RandomCommand::RunDue(pace) => {
                 let due = cvm.run_due(1_000, *pace).await?;
                 match due.failed.into_iter().next() {
                     Some(still) => Err(still.error),
@@ -211,6 +213,6 @@ impl Command {
     }
 }
 
-fn json_of<T: Serialize>(result: Result<T, Error>) -> Result<Json, Error> {
+fn to_json<T: Serialize>(result: Result<T, Error>) -> Result<Json, Error> {
     result.map(|value| serde_json::to_value(value).unwrap())
 }

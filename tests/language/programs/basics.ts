@@ -7,7 +7,7 @@ console.log(+'12', +'', +' 12 ', +'1x', +true, +null, +undefined, +[], +[5], +{}
 console.log(1 < 2, 'a' < 'b', 'a' < 'B', '10' < '9', '10' < 9, null >= 0, undefined >= 0, NaN < 1, NaN >= 1, 'a' < 1);
 console.log(1 == '1', 1 === '1', null == undefined, null === undefined, null == 0, '' == 0, '0' == false, NaN == NaN, NaN != NaN, [] == '', [1] == 1, [1, 2] == '1,2');
 const o = {}; const p = o; console.log(o == p, o === {}, o != {}, 'b' > 'a', 'abc' <= 'abd', -0 === 0);
-//// truth
+//// truthiness
 for (const v of [0, 1, -1, NaN, '', 'x', '0', null, undefined, [], {}, false, true, -0]) console.log(v ? 'yes' : 'no', !v, !!v);
 if (NaN) console.log('NaN is truthy'); else console.log('NaN is falsy');
 //// short circuit

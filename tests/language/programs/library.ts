@@ -27,7 +27,7 @@ console.log([] + {}, [1, 2] + '', {} + '', null + 'x', true + 'x', 1 + [2], '5' 
 console.log(typeof Date.now(), Date.now() > 0, Number.isInteger(Date.now()), Date.now() <= Date.now());
 //// regular expressions from regular expressions and from texts
 const a = /x/gi; const b = new RegExp(a); const c = new RegExp(a, 'm'); console.log(b.source, b.flags, c.source, c.flags, b === a, RegExp(a) === a, RegExp(a, 'g') === a, RegExp(a, undefined) === a, new RegExp('').source, String(new RegExp('/')), String(RegExp('a/b[/]\\/')), new RegExp(a, undefined).flags, new RegExp(undefined).source, new RegExp('\n').source, new RegExp('\\\n').source, new RegExp('/').test('/'), [/a/, RegExp('b')].map((r) => RegExp(r)).join());
-//// searching from odd places
+//// searching from unusual indices
 console.log([1, 2, 1].lastIndexOf(1, undefined), [1, 2, 1].indexOf(1, -0), [1, 2].lastIndexOf(1, -5), [1, 2, 3].indexOf(3, -1), [1].indexOf(1, Infinity), [1, 2].lastIndexOf(2, -Infinity), [1, 2].lastIndexOf(2, Infinity), [1, 2].indexOf(2, -Infinity), [1, 2].indexOf(2, '1'), [1, 2].indexOf(1, NaN), [1, 2].lastIndexOf(1, null), 'abcabc'.lastIndexOf('c', NaN), 'abcabc'.lastIndexOf('c', undefined), 'abc'.indexOf('', 10), 'abc'.lastIndexOf('', 10), 1 / [true].indexOf(true, -0), 1 / [true].lastIndexOf(true, -0), [].lastIndexOf(1));
 //// a comparator is called with the same pairs in the same order
 for (const n of [2, 3, 10, 31, 64, 100, 300]) for (const key of [(i) => (i * 7919) % 13, (i) => (i * 31 + Math.floor(i / 50) * 17) % 300, (i) => i, (i) => n - i, (i) => (Math.floor(i / 20) * 7) % 50 + (i % 3)]) { const a = Array.from({ length: n }, (_, i) => ({ k: key(i), i })); let h = 7, c = 0; a.sort((x, y) => { h = (h * 31 + x.i * 1009 + y.i) % 1000003; c++; return x.k - y.k; }); console.log(n, c, h, a.reduce((t, x) => (t * 31 + x.i) % 1000003, 7)); }
@@ -35,12 +35,12 @@ let t = 1; const odd = Array.from({ length: 200 }, (_, i) => i).sort((x, y) => {
 //// a comparator that asks asks in the same order
 //// answers: ["y", "n", "y", "n", "n", "y", "n", "y"]
 console.log(['b', 'a', 'd', 'c', 'e'].sort((x, y) => (CC(x + '<' + y + '?') === 'y' ? -1 : 1)));
-//// what is not JSON is named as in Node
+//// errors of JSON.parse name the text as Node does
 for (const text of ['undefined', '[object Object]', 'NaN', 'Infinity', '', '{', '{a', '{"a"', '[1', '[1,', '[,1]', 'nul', '"abc', '{"a":1,', '{"a":1,}', '1 2', '01', '-01', '-', '1.', '1e', '"\\x"', '"\\', '[1 2]', 'not json', '{bad json that is longer}', "{'a':1}", '<html>', '{"a":}', '{"a" 1}', '{"a":1 "b":2}', 'hello world this is long', 'abcdefghijklmnopqrst', 'abcdefghijklmnopqrstu', '{"a":{"b":[1,2,{"c":}]}}', '{"abcdefghijklmnopqrstuvwxyz": nope}', '[1,2,3,4,5,6,7,8,9,10,11,12,13,x,14,15,16]', '[1, 2, 3', '{"a": "b"', '{"name":"x","city":"somewhere" oops}', '{"a":1}}', '1234567890x12345678901', '123456789 y12345678901']) { try { console.log(JSON.parse(text)); } catch (e) { console.log(e.name, e.message); } }
-//// what cannot be iterated is named as in Node
+//// errors of iteration name the value as Node does
 const values = [5, true, NaN, {}, () => 1, null, undefined, new (class B {})(), new Error('q'), /x/]; const ops = [(v) => new Set(v), (v) => new Map(v), (v) => Object.fromEntries(v), (v) => [...v], (v) => [1, ...v, 2], (v) => { const [a] = v; }, (v) => { for (const x of v); }, (v) => (([x]) => x)(v), (v) => { let a; [a] = v; }, () => [...5], (v) => new (class { constructor([x]) {} })(v)]; for (const op of ops) for (const v of values) { try { op(v); console.log('fine'); } catch (e) { console.log(e.name, e.message); } }
 for (const v of values.slice(0, 5)) for (const op of [(v) => Math.max(...v), (v) => ((x) => x)(...v), (v) => [].push(...v), (v) => new (class {})(...v)]) { try { op(v); console.log('fine'); } catch (e) { console.log(e.name, e.message); } } const S = Set; try { new S(5); } catch (e) { console.log(e.message); } try { const [[a]] = [5]; } catch (e) { console.log(e.message); } function none() {} const o = { none }; for (const op of [() => { const [b] = none(); }, () => { for (const x of o.none()); }, () => [...none()], () => [...o.none(1).x], () => { const { b } = none(); }]) { try { op(); } catch (e) { console.log(e.message); } }
-//// what a callback or a conversion changes is seen
+//// changes by a callback or a conversion are visible
 const list = [1, 2, 3]; console.log(Array.from(list, (x, i) => { if (i === 0) { list[1] = 20; list.push(4); } return x * 2; }), list.length);
 for (const x of [{ toString: undefined, valueOf: undefined }, { toString: 1 }]) { for (const g of [() => String(x), () => new Error(x), () => `${x}`, () => [x].join(), () => x + '']) { try { console.log(typeof g()); } catch (e) { console.log(e.name, e.message); } } }
 console.log(Object.isFrozen(() => 1), Object.isFrozen(new Map()), Object.isFrozen(Math.max), Object.isFrozen('x'), Object.isFrozen(Object.freeze([])));

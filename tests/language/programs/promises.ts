@@ -1,4 +1,4 @@
-//// async functions that only the run finds are awaited where they are called
+//// async functions that are known only at run time are awaited where they are called
 const handlers = { a: async (n) => n + 1, 'b c': async function () { return this === handlers; } }; const key = 'a'; console.log(await handlers[key](1), await handlers['b c'](), await handlers.a?.(2));
 const { a } = handlers; console.log(await a(1), await a.call(null, 2), await a.apply(null, [3]), await a.bind(null, 4)()); const list = [a, async () => { throw new RangeError('r'); }]; for (const f of list) { try { console.log(await f(1)); } catch (e) { console.log(e.name); } }
 async function retry(f, n) { for (let i = 0; ; i++) { try { return await f(i); } catch (e) { console.log('again', i); if (i >= n) throw e; } } } console.log(await retry(async (i) => { if (i < 2) throw new Error('no'); return i; }, 5));

@@ -1,4 +1,4 @@
-// Bundlers, as their users call them: each makes a bundle of `main.js` of a project. This is the one list of them.
+// The bundlers that the tests use, called as their users call them. Each bundles `main.js` of a project.
 
 import { join } from "node:path";
 
@@ -19,15 +19,13 @@ function pack(here, target, filename) {
   });
 }
 
-/** The extension must say that it is CommonJS: the folder of a project may say otherwise. */
+/** The extension `.cjs` marks CommonJS, because the package.json of a project may say `module`. */
 const CJS_BY_ROLLDOWN = [
   ...["--format", "cjs", "--platform", "node", "--dir", "out"],
   ...["--entry-file-names", "[name].cjs", "--chunk-file-names", "[name]-[hash].cjs"],
 ];
 
-/**
- * For Node, all to `out/main.cjs`. `assets`: it copies the WebAssembly beside the bundle by itself; of the others their users do.
- */
+/** Bundlers for Node, to `out/main.cjs`. `assets`: the bundler itself copies the WebAssembly beside the bundle. */
 export const FOR_NODE = [
   { name: "esbuild, cjs", build: (here) => esbuild(here, "out/main.cjs", "--platform=node", "--format=cjs") },
   { name: "esbuild, iife", build: (here) => esbuild(here, "out/main.cjs", "--platform=node", "--format=iife") },
@@ -38,12 +36,12 @@ export const FOR_NODE = [
   { name: "webpack, node", build: (here) => pack(here, "node", "main.cjs"), assets: true },
 ];
 
-/** For pages, all to `out/main.js`, as a classic script. */
+/** Bundlers for pages, to the classic script `out/main.js`. */
 export const FOR_PAGES = [
   { name: "esbuild, iife", build: (here) => esbuild(here, "out/main.js", "--format=iife") },
   { name: "esbuild, cjs", build: (here) => esbuild(here, "out/main.js", "--format=cjs") },
   { name: "webpack, web", build: (here) => pack(here, "web", "main.js"), assets: true },
 ];
 
-/** For a page, with each `.wasm` that the program imports as bytes in the bundle. */
+/** Bundles for a page; each imported `.wasm` is in the bundle as bytes. */
 export const inOneFile = (here, format = "iife") => esbuild(here, "out/main.js", `--format=${format}`, "--loader:.wasm=binary");

@@ -1,15 +1,15 @@
-// Pages that use the package: they are served, visited in Chromium, and say what came of it in `globalThis.said`.
+// Serves pages that use the package and visits them in Chromium. A page reports its outcome in `globalThis.outcome`.
 
 import assert from "node:assert/strict";
 
 import { withBrowser } from "../../browser/support/chromium.js";
 import { serve } from "../../browser/support/serve.js";
 
-/** A page with this script; `head` is what else its head has. */
+/** A page with this script; `head` is added to its head. */
 export const html = (src, { type = "module", head = "" } = {}) =>
   `<!doctype html><title>tour</title><link rel="icon" href="data:,">${head}<body><script type="${type}" src="${src}"></script>`;
 
-/** A page that obeys this Content-Security-Policy. */
+/** The options of a page with this Content-Security-Policy. */
 export const policy = (text) => ({ head: `<meta http-equiv="Content-Security-Policy" content="${text}">` });
 
 /** Serves folders while `act` runs. */
@@ -22,7 +22,7 @@ export async function served(folders, act) {
   }
 }
 
-/** Visits a page: its result, and its complaints; `prepare` is called with the page before it is visited. */
+/** Visits a page and returns its outcome and its errors (`complaints`). `prepare` is called with the page before the visit. */
 export function observe(url, prepare = () => {}) {
   return withBrowser(async (browser) => {
     const page = await browser.newPage();
@@ -33,17 +33,17 @@ export function observe(url, prepare = () => {}) {
     await prepare(page);
     await page.goto(url);
     try {
-      await page.waitForFunction(() => globalThis.said !== undefined);
-      return { said: await page.evaluate(() => globalThis.said), complaints };
+      await page.waitForFunction(() => globalThis.outcome !== undefined);
+      return { outcome: await page.evaluate(() => globalThis.outcome), complaints };
     } catch (error) {
       throw new Error(`${error.message}\n${complaints.join("\n")}`, { cause: error });
     }
   });
 }
 
-/** What the page at `url` says in the end; it must not complain about anything. */
+/** Visits a page, asserts that it has no errors, and returns its outcome. */
 export async function visit(url, prepare) {
-  const { said, complaints } = await observe(url, prepare);
+  const { outcome, complaints } = await observe(url, prepare);
   assert.deepEqual(complaints, []);
-  return said;
+  return outcome;
 }

@@ -1,5 +1,4 @@
-// Fresh projects in temporary folders, with the packed package installed as anybody would install it. No registry is asked: the package needs
-// no other.
+// Fresh projects in temporary folders, in which npm has installed the packed package. The package has no dependencies, so no registry is used.
 
 import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -13,39 +12,39 @@ const execute = promisify(execFile);
 
 /** The packed package; `cargo xtask test package` builds it. */
 export const packed = process.env.RUNSTATE_PACKED;
-if (packed === undefined) throw new Error("RUNSTATE_PACKED names no packed package; `cargo xtask test package` builds it");
+if (packed === undefined) throw new Error("RUNSTATE_PACKED is not set to a packed package; run `cargo xtask test package`, which builds it");
 
-const ours = (name) => fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url));
+const nodeModulePath = (name) => fileURLToPath(new URL(`../node_modules/${name}`, import.meta.url));
 
-/** A program of the tools that the lock file names. */
-export const tool = (name) => ours(`.bin/${name}`);
+/** The path of a tool that the lock file names. */
+export const tool = (name) => nodeModulePath(`.bin/${name}`);
 
-/** What a TypeScript project of Node has installed: the types, and what they need. */
+/** The type packages of a TypeScript project for Node. */
 const NODE_TYPES = ["@types", "undici-types"];
 
-/** How long a program of a project may take, in ms: they take seconds, and some must be ended where they hang. */
+/** The timeout of a program, in milliseconds. Programs take seconds; a hanging one must end. */
 const TIMEOUT_MS = 120_000;
 
-/** One installation for all projects of a file of tests. */
+/** One installation for all projects of a test file. */
 let installed;
 
 async function install() {
   const folder = await mkdtemp(join(tmpdir(), "runstate-installed-"));
-  // Nothing asynchronous runs at the end of a process.
+  // The removal is synchronous, because asynchronous work does not run at the end of a process.
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true }));
   await execute("npm", ["install", "--offline", "--no-audit", "--no-fund", packed], { cwd: folder });
   return folder;
 }
 
-/** A project with these files, which is there as long as the test `t`. */
+/** Creates a project with these files. It is removed after the test `t`. */
 export async function project(t, files, { type = "module", types = false } = {}) {
   installed ??= install();
   const folder = await mkdtemp(join(tmpdir(), "runstate-project-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   await cp(join(await installed, "node_modules"), join(folder, "node_modules"), { recursive: true, verbatimSymlinks: true });
   for (const name of types ? NODE_TYPES : []) {
-    await cp(ours(name), join(folder, "node_modules", name), { recursive: true });
+    await cp(nodeModulePath(name), join(folder, "node_modules", name), { recursive: true });
   }
   await writeFile(join(folder, "package.json"), JSON.stringify({ private: true, type }));
   for (const [name, text] of Object.entries(files)) {
@@ -60,7 +59,7 @@ class Project {
     this.folder = folder;
   }
 
-  /** Runs a program in it; what it said on stdout. It fails with all that was said where the program does. */
+  /** Runs a program in the project and returns its standard output. If the program fails, the error contains all its output. */
   async run(program, ...words) {
     try {
       const { stdout } = await execute(program, words, { cwd: this.folder, timeout: TIMEOUT_MS, env: { ...process.env, NO_COLOR: "1" } });

@@ -1,7 +1,7 @@
-// What each project does with the package: loads a program (so that the compiler is found), asks, answers, prints, closes.
+// The tour of the package that each project runs: it loads a program (which needs the compiler), answers its question, and closes the store.
 
-/** What it prints, whatever it runs in. */
-export const SAID = "complete Hello, Ada!";
+/** The result of the tour on every host. */
+export const OUTPUT = "complete Hello, Ada!";
 
 const PROGRAM = 'const name = CC("Who is there?");\nconsole.log(`Hello, ${name}!`);\n';
 
@@ -11,17 +11,17 @@ async function tour(url) {
   await rs.cvm.load({ name: "greet", source: ${JSON.stringify(PROGRAM)} });
   const run = await rs.cvm.start("greet");
   for await (const question of run.questions()) await question.answer("Ada");
-  const said = [run.status, ...(await run.output())].join(" ");
+  const outcome = [run.status, ...(await run.output())].join(" ");
   await rs.close();
-  return said;
+  return outcome;
 }
 `;
 
-/** As a module. */
+/** The tour as a module. */
 export const esm = (then) => `import { open } from "runstate";\n${BODY}\n${then}\n`;
 
-/** As a module that begins the package by `runstate/slim` first, with what `begin` says. */
+/** The tour as a module over `runstate/slim`, which `begin` initializes. */
 export const slim = (begin, then) => `import { init, open } from "runstate/slim";\n${begin}\n${BODY}\n${then}\n`;
 
-/** For `require`. */
+/** The tour with `require`. */
 export const cjs = (then) => `const { open } = require("runstate");\n${BODY}\n${then}\n`;

@@ -1,70 +1,70 @@
-// What others and we ourselves commit, told to the parts of the page: one stream for all of it, gathered over a moment so that a burst
-// of a thousand commits makes a few repaints.
+// Distributes committed changes of all tabs to the parts of the page. One feed serves all parts. Changes are batched, so that a burst of a thousand
+// commits causes only a few repaints.
 
 import { RunstateError, type CvmChange, type Runstate } from "runstate/slim";
 
-/** What happened since the last telling. */
-export interface News {
-  /** Executions that changed, or whose calls or output did. */
+/** The changes of one batch. */
+export interface ChangeSet {
+  /** The ids of executions that changed, or whose calls or output changed. */
   executions: Set<string>;
-  /** Executions that are gone. */
+  /** The ids of deleted executions. */
   deleted: Set<string>;
-  /** Something may have been missed: look at everything again. */
+  /** Whether changes may be missing, so that listeners must read everything again. */
   all: boolean;
 }
 
-type Listener = (news: News) => void;
+type ChangeListener = (changes: ChangeSet) => void;
 
-/** How long news are gathered, in milliseconds: below what a person sees as a delay. */
-const GATHER_MS = 60;
+/** How long changes are collected, in milliseconds; users do not notice such a delay. */
+const BATCH_MS = 60;
 
-/** How long to wait before listening again after a failure, in milliseconds. */
-const AGAIN_MS = 1_000;
+/** The pause before the feed is opened again after a failure, in milliseconds. */
+const RETRY_MS = 1_000;
 
-const listeners = new Set<Listener>();
-let gathered: News = nothing();
-let telling: ReturnType<typeof setTimeout> | undefined;
+const listeners = new Set<ChangeListener>();
+let pending: ChangeSet = emptyChangeSet();
+let deliveryTimer: ReturnType<typeof setTimeout> | undefined;
 
-/** Hears of changes until the returned function is called. */
-export function onNews(listener: Listener): () => void {
+/** Calls the listener with every batch of changes until the returned function is called. */
+export function onChanges(listener: ChangeListener): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/** Listens as long as the page lives. */
-export async function listen(rs: Runstate): Promise<void> {
+/** Follows the change feed while the page is open. */
+export async function followChanges(rs: Runstate): Promise<void> {
   for (;;) {
     try {
-      for await (const change of rs.cvm.changes()) gather(change);
+      for await (const change of rs.cvm.changes()) collect(change);
       return;
     } catch (error) {
       if (error instanceof RunstateError && (error.code === "closed" || error.code === "internal")) return;
-      // Above all `position_expired`, after a long sleep of the tab: what was missed is looked up.
-      gathered.all = true;
-      tellSoon();
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      // Usually `position_expired`, after a long sleep of the tab. Changes may be missing, so everything is read again.
+      pending.all = true;
+      scheduleDelivery();
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 }
 
-function gather(change: CvmChange): void {
+function collect(change: CvmChange): void {
   const execution = change.thing === "execution" ? change.id : change.executionId;
   if (execution === undefined) return;
   const gone = change.thing === "execution" && change.deleted;
-  (gone ? gathered.deleted : gathered.executions).add(execution);
-  if (!gone) gathered.deleted.delete(execution);
-  tellSoon();
+  (gone ? pending.deleted : pending.executions).add(execution);
+  if (!gone) pending.deleted.delete(execution);
+  scheduleDelivery();
 }
 
-function tellSoon(): void {
-  telling ??= setTimeout(() => {
-    const news = gathered;
-    gathered = nothing();
-    telling = undefined;
-    for (const listener of listeners) listener(news);
-  }, GATHER_MS);
+function scheduleDelivery(): void {
+  deliveryTimer ??= setTimeout(() => {
+    const changes = pending;
+    pending = emptyChangeSet();
+    deliveryTimer = undefined;
+    for (const listener of listeners) listener(changes);
+  }, BATCH_MS);
 }
 
-function nothing(): News {
+function emptyChangeSet(): ChangeSet {
   return { executions: new Set(), deleted: new Set(), all: false };
 }

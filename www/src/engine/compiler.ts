@@ -1,25 +1,25 @@
-// The compiler: downloaded for the first program, when the download will be kept.
+// The compiler. It is downloaded for the first program, once the service worker can cache the download.
 
 import { signal } from "@preact/signals";
 import type { CompiledSource } from "runstate";
 
-import { kept } from "../page/offline";
+import { offlineReady } from "../page/offline";
 
 /** Whether a program waits for the compiler. */
-export const compilerComing = signal(false);
+export const isCompilerLoading = signal(false);
 
 let isLoaded = false;
 
 /** Compiles a source. */
 export async function compile(name: string, source: string): Promise<CompiledSource> {
-  compilerComing.value = !isLoaded;
+  isCompilerLoading.value = !isLoaded;
   try {
-    await kept;
+    await offlineReady;
     const compiler = await import("runstate/compiler");
     await compiler.load();
     isLoaded = true;
     return await compiler.compile(name, source);
   } finally {
-    compilerComing.value = false;
+    isCompilerLoading.value = false;
   }
 }

@@ -1,54 +1,54 @@
-// What went wrong, for people: what happened, and what to do about it.
+// The texts of errors for visitors: what failed, why, and what to do.
 
 import { RunstateError } from "runstate/slim";
 
-/** An error in words. */
+/** The text of an error. */
 export interface Explanation {
   title: string;
-  /** What the engine says. */
+  /** The message of the engine. */
   what: string;
-  /** What to do; empty where nothing need be done. */
+  /** The advice; empty if there is none. */
   todo: string;
-  /** The stable code, for those who ask for help. */
+  /** The stable error code, for support requests. */
   code: string;
 }
 
-const WORDS: Record<string, [title: string, todo: string]> = {
-  already_answered: ["Somebody else answered first", "Their answer stands; yours changed nothing."],
-  ambiguous_call: ["Several questions are open", "Answer the one that you mean in its own form."],
-  cancelled: ["It was cancelled", ""],
-  closed: ["The store was closed", "Reload the page."],
-  compile_error: ["The program does not compile", "The editor marks the places."],
-  conflict: ["Somebody changed it at the same moment", "Try again."],
-  corrupt: ["Stored data is damaged", "What is damaged is never believed. All else goes on; keep a copy by Export."],
-  deadline_passed: ["The deadline has passed", "The program went on without this answer."],
+const EXPLANATIONS: Record<string, [title: string, todo: string]> = {
+  already_answered: ["The question was already answered", "The first answer counts; yours changed nothing."],
+  ambiguous_call: ["Several questions are open", "Answer the question in its own form."],
+  cancelled: ["The execution was cancelled", ""],
+  closed: ["The store is closed", "Reload the page."],
+  compile_error: ["The program does not compile", "The editor marks the errors."],
+  conflict: ["It was changed at the same time", "Try again."],
+  corrupt: ["Stored data is damaged", "The damaged data is not used; everything else still works. Save a copy with Export."],
+  deadline_passed: ["The deadline has passed", "The program continued without this answer."],
   full: [
     "No space is left",
-    "Delete executions that you need no more, or free disk space; nothing half-written is there.",
+    "Nothing was changed. Delete executions that you no longer need, or free disk space.",
   ],
-  illegal_transition: ["That is not possible now", "It has changed since you looked; the page shows how it stands."],
-  in_use: ["Something still needs it", ""],
-  internal: ["The engine stopped because of a defect", "Reload the page: what was acknowledged is kept."],
-  invalid_answer: ["The answer does not fit", "Change it and send it again."],
+  illegal_transition: ["That is not possible now", "The execution has changed; the page shows its current status."],
+  in_use: ["It is still in use", ""],
+  internal: ["The engine stopped after an internal error", "Reload the page. Every acknowledged answer is saved."],
+  invalid_answer: ["The answer does not fit the question", "Change it and send it again."],
   limit: ["A limit was reached", ""],
   newer_version: [
     "A newer version of this page wrote the store",
-    "Reload this tab, and close others that are old. Until then it can only be read.",
+    "Reload this tab and close older ones. Until then the store is read-only.",
   ],
-  not_found: ["It is not there (any more)", "Somebody may have deleted it."],
-  read_only: ["The store can only be read", "Reload the page; if that does not help, export what you need."],
-  stale: ["It has changed since you looked", "The page shows how it stands; try again."],
-  unavailable: ["The store cannot be reached", "Close other tabs of this page that were open for long, then reload."],
-  unknown_outcome: ["It is not known whether it was done", "Look before you try again: the page shows how it stands."],
-  unsupported: ["This browser cannot do that", "Use a current browser, outside of private windows."],
+  not_found: ["It does not exist", "It may have been deleted."],
+  read_only: ["The store is read-only", "Reload the page. If that does not help, export what you need."],
+  stale: ["It has changed", "The page shows the current status; try again."],
+  unavailable: ["The store cannot be reached", "Close other tabs of this page that have been open for a long time, then reload."],
+  unknown_outcome: ["It is unknown whether the change was saved", "Check the status that the page shows before you try again."],
+  unsupported: ["This browser does not support it", "Use a current browser, outside of private windows."],
 };
 
-/** Tells any error in words. */
+/** The text of any error. */
 export function explain(error: unknown): Explanation {
   if (error instanceof RunstateError) {
-    const [title, todo] = WORDS[error.code] ?? ["It was refused", ""];
+    const [title, todo] = EXPLANATIONS[error.code] ?? ["The request was rejected", ""];
     return { title, what: error.message, todo, code: error.code };
   }
   const what = error instanceof Error ? error.message : String(error);
-  return { title: "Something went wrong", what, todo: "Reload the page: what was acknowledged is kept.", code: "page" };
+  return { title: "Something went wrong", what, todo: "Reload the page. Every acknowledged answer is saved.", code: "page" };
 }

@@ -1,25 +1,25 @@
-// The one open store of this tab, for all parts of the page; who this tab is, so that others can tell who answered.
+// The open store of this tab, which all parts of the page share, and the name of this tab, which is recorded with its answers.
 
 import { signal } from "@preact/signals";
 import type { Runstate } from "runstate";
 
 import { explain, type Explanation } from "./errors";
-import { openStore, storeUrl, type Opened } from "./open";
+import { openStore, storeUrl, type OpenStore } from "./store";
 
-export type Session = { state: "opening" } | { state: "open"; store: Opened } | { state: "failed"; why: Explanation };
+export type SessionState = { state: "opening" } | { state: "open"; store: OpenStore } | { state: "failed"; why: Explanation };
 
-export const session = signal<Session>({ state: "opening" });
+export const session = signal<SessionState>({ state: "opening" });
 
-/** The wanted store; what is open may be another (see {@link Opened.trouble}). */
-export const wanted = storeUrl(location.search);
+/** The URL of the requested store. The open store may be another one; see {@link OpenStore.trouble}. */
+export const requestedUrl = storeUrl(location.search);
 
-/** A short name of this tab. A tab that is reloaded keeps it. */
+/** A short name of this tab. It survives a reload. */
 export const tabName = nameTab();
 
-/** Begins to open the store. */
-export async function begin(): Promise<Opened | null> {
+/** Opens the store. Resolves to null if that fails. */
+export async function openSession(): Promise<OpenStore | null> {
   try {
-    const store = await openStore(wanted);
+    const store = await openStore(requestedUrl);
     session.value = { state: "open", store };
     return store;
   } catch (error) {
@@ -28,8 +28,8 @@ export async function begin(): Promise<Opened | null> {
   }
 }
 
-/** Looks whether the store can still be written: a newer page may have changed it meanwhile, or a defect may have ended the engine. */
-export async function recheck(): Promise<void> {
+/** Checks whether the store can still be written. A newer page may have upgraded it, or the engine may have stopped after an internal error. */
+export async function checkHealth(): Promise<void> {
   const now = session.peek();
   if (now.state !== "open") return;
   const problem = await now.store.rs.health().catch((error: unknown) => error);
@@ -37,7 +37,7 @@ export async function recheck(): Promise<void> {
   session.value = { state: "open", store: { ...now.store, trouble: explain(problem) } };
 }
 
-/** The engine, where the store is open. */
+/** The open store; null if it is not open. */
 export function engine(): Runstate | null {
   return session.value.state === "open" ? session.value.store.rs : null;
 }
@@ -51,12 +51,12 @@ function nameTab(): string {
     sessionStorage.setItem(key, name);
     return name;
   } catch {
-    // A browser that keeps nothing gives a new name with every load.
+    // Without web storage every load gets a new name.
     return `tab-${randomWord(3)}`;
   }
 }
 
-/** Letters that nobody confuses, by chance. */
+/** Random letters and digits, without those that look alike. */
 export function randomWord(length: number): string {
   const letters = "abcdefghjkmnpqrstuvwxyz23456789";
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => letters[byte % letters.length]).join("");

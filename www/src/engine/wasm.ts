@@ -1,17 +1,17 @@
-// The engine's WebAssembly: downloaded with its progress shown, compiled while it comes. There is one module for the page and its workers.
+// The engine's WebAssembly. It is compiled while it downloads, and the page shows the progress. The page and its workers share one module.
 
 import { signal } from "@preact/signals";
 import unpackedUrl from "runstate/runstate.wasm?url";
 
-import { ASSETS } from "../../build/cache";
+import { ASSETS_CACHE } from "../../build/cache";
 
-/** How much of the engine is downloaded, from 0 to 1. */
-export const downloaded = signal(0);
+/** The downloaded part of the engine, from 0 to 1. */
+export const downloadProgress = signal(0);
 
 let module: Promise<WebAssembly.Module> | undefined;
-let copying: Promise<void> = Promise.resolve();
+let caching: Promise<void> = Promise.resolve();
 
-/** The engine, downloaded once. A download that failed may be tried again. */
+/** Downloads the engine once. After a failed download the next call tries it again. */
 export function engineModule(): Promise<WebAssembly.Module> {
   module ??= load().catch((error: unknown) => {
     module = undefined;
@@ -20,47 +20,47 @@ export function engineModule(): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** Comes to its end when the engine is downloaded and kept. */
-export async function engineKept(): Promise<void> {
+/** Resolves when the engine is downloaded and cached. */
+export async function engineCached(): Promise<void> {
   await engineModule();
-  await copying;
+  await caching;
 }
 
 async function load(): Promise<WebAssembly.Module> {
-  // `build/preload.ts` puts it into the page; a page that is being developed has none.
+  // `build/preload.ts` adds the link to the built page; the development server has none.
   const link = document.querySelector<HTMLLinkElement>("link#engine");
   if (link === null) return WebAssembly.compileStreaming(fetch(unpackedUrl));
-  const response = await fetch(link.href).catch((error: unknown) => refuse(link.href, error));
-  if (!response.ok || response.body === null) return refuse(link.href, `the server answered ${response.status}`);
-  copying = keep(link.href, response);
+  const response = await fetch(link.href).catch((error: unknown) => failDownload(link.href, error));
+  if (!response.ok || response.body === null) return failDownload(link.href, `the server answered ${response.status}`);
+  caching = cacheResponse(link.href, response);
   const bytes = response.body
-    .pipeThrough(counted(Number(link.dataset["bytes"])))
+    .pipeThrough(countBytes(Number(link.dataset["bytes"])))
     .pipeThrough(new DecompressionStream("gzip"));
   return WebAssembly.compileStreaming(new Response(bytes, { headers: { "content-type": "application/wasm" } }));
 }
 
-function refuse(url: string, why: unknown): never {
+function failDownload(url: string, why: unknown): never {
   throw new Error(`the engine cannot be downloaded from ${url}: ${why instanceof Error ? why.message : String(why)}`);
 }
 
-function counted(total: number): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+function countBytes(total: number): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
   let bytes = 0;
   return new TransformStream({
     transform(chunk, controller) {
       bytes += chunk.byteLength;
-      downloaded.value = Math.min(1, bytes / total);
+      downloadProgress.value = Math.min(1, bytes / total);
       controller.enqueue(chunk);
     },
   });
 }
 
-/** Keeps it for the service worker, which is not there yet on the first visit: it would download it again. */
-async function keep(url: string, response: Response): Promise<void> {
+/** Caches the response for the service worker, which is not active yet at the first visit and would download the file again. */
+async function cacheResponse(url: string, response: Response): Promise<void> {
   if (navigator.serviceWorker?.controller !== null || !("caches" in window)) return;
   const copy = response.clone();
   try {
-    await (await caches.open(ASSETS)).put(url, copy);
+    await (await caches.open(ASSETS_CACHE)).put(url, copy);
   } catch (error) {
-    console.info("runstate: the engine is not kept for offline use:", error);
+    console.info("runstate: the engine is not cached for offline use:", error);
   }
 }

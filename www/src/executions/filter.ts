@@ -1,17 +1,17 @@
-// Which executions a list shows: those of a status, of a program, and with all the words that were typed.
+// Filters the list of executions by status, by program, and by typed words, all of which must match.
 
-import type { Status, Summary } from "runstate";
+import type { Status, ExecutionSummary } from "runstate";
 
-export interface Filter {
+export interface ExecutionFilter {
   status: Status | "";
   program: string;
   words: string;
 }
 
-export const EVERYTHING: Filter = { status: "", program: "", words: "" };
+export const NO_FILTER: ExecutionFilter = { status: "", program: "", words: "" };
 
-/** Those that the filter lets through, in their order. */
-export function filtered(list: Summary[], filter: Filter): Summary[] {
+/** The executions that match the filter, in their order. */
+export function filterExecutions(list: ExecutionSummary[], filter: ExecutionFilter): ExecutionSummary[] {
   const words = filter.words
     .toLowerCase()
     .split(/\s+/)
@@ -25,7 +25,7 @@ export function filtered(list: Summary[], filter: Filter): Summary[] {
   });
 }
 
-/** The names of all programs that are run, in alphabetical order. */
-export function programsOf(list: Summary[]): string[] {
+/** The names of the programs of these executions, sorted. */
+export function programNames(list: ExecutionSummary[]): string[] {
   return [...new Set(list.map(({ programName }) => programName))].sort();
 }

@@ -1,70 +1,70 @@
-// The list of all executions, with its filters. The rows are links; arrow keys (or j and k) go from one to the next.
+// The list of all executions, with its filters. The rows are links; arrow keys (or j and k) move between them.
 
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
-import type { Status, Summary } from "runstate";
+import type { Status, ExecutionSummary } from "runstate";
 
 import { ImportButton } from "../page/import";
 import { StorageLine } from "../page/storage-line";
-import { inTab } from "../state/kept";
-import { hrefOf, route, show, showNew } from "../state/route";
+import { tabStorage } from "../state/web-storage";
+import { hrefOf, route, showExecution, showEditor } from "../state/route";
 import { now } from "../ui/time";
 import { StatusMark } from "../ui/status";
-import { VirtualList } from "../ui/virtual";
-import { ago, count, statusWord, STATUSES } from "../ui/words";
-import { EVERYTHING, filtered, programsOf, type Filter } from "./filter";
-import { complete, damage, executions } from "./known";
-import { steps } from "./steps";
+import { VirtualList } from "../ui/virtual-list";
+import { formatAge, formatCount, statusLabel, STATUSES } from "../ui/format";
+import { NO_FILTER, filterExecutions, programNames, type ExecutionFilter } from "./filter";
+import { complete, damage, executions } from "./summaries";
+import { selectionOffset } from "./steps";
 
 const ROW_PX = 62;
 
 export function ExecutionList() {
-  const filter = useSignal<Filter>(kept());
-  const shown = useComputed(() => filtered(executions.value, filter.value));
+  const filter = useSignal<ExecutionFilter>(storedFilter());
+  const shown = useComputed(() => filterExecutions(executions.value, filter.value));
   const selected = useComputed(() => {
     const at = route.value;
     return at.at === "execution" ? shown.value.findIndex(({ id }) => id === at.id) : -1;
   });
-  const programs = useComputed(() => programsOf(executions.value));
+  const programs = useComputed(() => programNames(executions.value));
   const reveal = useSignal(-1);
   useSignalEffect(() => {
-    // Only where somebody goes elsewhere: new rows above must not move what is being read.
+    // Scrolls only after a navigation: new rows must not move the list while it is read.
     if (route.value.at === "execution" && complete.value) reveal.value = selected.peek();
   });
 
-  function change(part: Partial<Filter>): void {
+  function change(part: Partial<ExecutionFilter>): void {
     filter.value = { ...filter.value, ...part };
-    inTab.set("filter", JSON.stringify(filter.value));
+    tabStorage.set("filter", JSON.stringify(filter.value));
   }
 
   function go(by: number): void {
     const next = shown.value[Math.min(Math.max(selected.value + by, 0), shown.value.length - 1)];
-    if (next !== undefined) show(next.id);
+    if (next !== undefined) showExecution(next.id);
   }
 
   useSignalEffect(() => {
-    if (steps.value !== 0) {
-      go(steps.value);
-      steps.value = 0;
+    if (selectionOffset.value !== 0) {
+      go(selectionOffset.value);
+      selectionOffset.value = 0;
     }
   });
 
-  function keys(event: KeyboardEvent): void {
+  function handleKeyDown(event: KeyboardEvent): void {
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 }[event.key];
     if (by === undefined || !(event.target instanceof HTMLAnchorElement)) return;
     event.preventDefault();
     const frame = event.currentTarget as HTMLElement;
     go(by);
-    // The row may be drawn only now.
+    // The row may be rendered only in the next frame.
     requestAnimationFrame(() => frame.querySelector<HTMLElement>("a[aria-current]")?.focus({ preventScroll: true }));
   }
 
   return (
-    <nav class="executions" aria-labelledby="executions-title" data-testid="executions" onKeyDown={keys}>
+    <nav class="executions" aria-labelledby="executions-title" data-testid="executions" onKeyDown={handleKeyDown}>
       <div class="panel-head">
         <h2 id="executions-title">Executions</h2>
         <span class="list-actions">
           <ImportButton />
-          <button type="button" class="primary small" onClick={showNew} data-testid="new">
+          <button type="button" class="primary small" onClick={showEditor} data-testid="new">
             New
           </button>
         </span>
@@ -80,7 +80,7 @@ export function ExecutionList() {
           data-testid="search"
         />
         <select
-          aria-label="Only of this status"
+          aria-label="Filter by status"
           value={filter.value.status}
           onChange={(event) => change({ status: event.currentTarget.value as Status | "" })}
           data-testid="filter-status"
@@ -88,12 +88,12 @@ export function ExecutionList() {
           <option value="">Any status</option>
           {STATUSES.map((status) => (
             <option key={status} value={status}>
-              {statusWord(status)}
+              {statusLabel(status)}
             </option>
           ))}
         </select>
         <select
-          aria-label="Only of this program"
+          aria-label="Filter by program"
           value={filter.value.program}
           onChange={(event) => change({ program: event.currentTarget.value })}
           data-testid="filter-program"
@@ -108,16 +108,16 @@ export function ExecutionList() {
       </div>
       <p class="count" data-testid="execution-count" data-complete={complete.value}>
         {shown.value.length === executions.value.length
-          ? count(executions.value.length, "execution")
-          : `${shown.value.length.toLocaleString("en")} of ${count(executions.value.length, "execution")}`}
+          ? formatCount(executions.value.length, "execution")
+          : `${shown.value.length.toLocaleString("en")} of ${formatCount(executions.value.length, "execution")}`}
       </p>
       {damage.value === null ? null : (
         <p class="wrong damage" role="alert" data-testid="list-damage">
-          Not all can be listed: {damage.value.message}.
+          Some executions cannot be listed: {damage.value.message}.
         </p>
       )}
       {shown.value.length === 0 ? (
-        <Nothing any={executions.value.length > 0 || damage.value !== null} onAll={() => change(EVERYTHING)} />
+        <EmptyList any={executions.value.length > 0 || damage.value !== null} onAll={() => change(NO_FILTER)} />
       ) : (
         <VirtualList
           label="Executions, newest first"
@@ -127,7 +127,7 @@ export function ExecutionList() {
           reveal={reveal}
           testid="execution-list"
           keyOf={(index) => shown.value[index]?.id ?? String(index)}
-          render={(index) => <Row summary={shown.value[index]} selected={index === selected.value} />}
+          render={(index) => <ExecutionRow summary={shown.value[index]} selected={index === selected.value} />}
         />
       )}
       <StorageLine />
@@ -135,7 +135,7 @@ export function ExecutionList() {
   );
 }
 
-function Row({ summary, selected }: { summary: Summary | undefined; selected: boolean }) {
+function ExecutionRow({ summary, selected }: { summary: ExecutionSummary | undefined; selected: boolean }) {
   if (summary === undefined) return null;
   const { id, programName, status, prompt, openCalls, lastModified } = summary;
   return (
@@ -149,7 +149,7 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
     >
       <StatusMark status={status} />
       <span class="row-name">{programName}</span>
-      <span class="row-age">{ago(lastModified, now.value)}</span>
+      <span class="row-age">{formatAge(lastModified, now.value)}</span>
       <span class="row-what">
         {prompt !== null && prompt !== "" ? prompt : id}
         {openCalls > 1 ? ` (+${openCalls - 1})` : ""}
@@ -158,12 +158,12 @@ function Row({ summary, selected }: { summary: Summary | undefined; selected: bo
   );
 }
 
-function Nothing({ any, onAll }: { any: boolean; onAll(): void }) {
+function EmptyList({ any, onAll }: { any: boolean; onAll(): void }) {
   if (!any)
-    return <p class="empty">Nothing has run yet. Pick an example and press Run: it stops at its first question.</p>;
+    return <p class="empty">No program has run yet. Pick an example and press Run. It waits at its first question.</p>;
   return (
     <p class="empty">
-      None of them is like that.{" "}
+      No execution matches the filters.{" "}
       <button type="button" class="link" onClick={onAll}>
         Show all
       </button>
@@ -171,7 +171,7 @@ function Nothing({ any, onAll }: { any: boolean; onAll(): void }) {
   );
 }
 
-function kept(): Filter {
-  const value = inTab.json("filter");
-  return typeof value === "object" && value !== null ? { ...EVERYTHING, ...value } : EVERYTHING;
+function storedFilter(): ExecutionFilter {
+  const value = tabStorage.json("filter");
+  return typeof value === "object" && value !== null ? { ...NO_FILTER, ...value } : NO_FILTER;
 }

@@ -1,5 +1,5 @@
-// A wish to go so many executions down the list (or up), from wherever a key was pressed.
+// A requested move of the selection in the list, by a number of rows. Any part of the page can set it.
 
 import { signal } from "@preact/signals";
 
-export const steps = signal(0);
+export const selectionOffset = signal(0);

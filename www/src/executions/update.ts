@@ -1,9 +1,9 @@
-// A list of executions with what was heard of some of them put in its place.
+// Applies updates to a list of executions.
 
-import type { Summary } from "runstate";
+import type { ExecutionSummary } from "runstate";
 
-/** The list with what was found put in its place, and without what is gone. */
-export function update(list: Summary[], found: Map<string, Summary>, gone: Set<string>): Summary[] {
+/** Replaces or adds the executions in `found` and removes those in `gone`. Added executions are inserted by their start time. */
+export function applyUpdates(list: ExecutionSummary[], found: Map<string, ExecutionSummary>, gone: Set<string>): ExecutionSummary[] {
   const kept = list.filter(({ id }) => !gone.has(id)).map((old) => found.get(old.id) ?? old);
   const there = new Set(kept.map(({ id }) => id));
   const added = [...found.values()].filter(({ id }) => !there.has(id) && !gone.has(id));

@@ -1,71 +1,71 @@
-// A burst of answers in a worker, and the death of its engine in the middle: no store is closed, no commit is waited for.
+// A burst of answers in a worker, whose engine is killed in the middle: the store is not closed, and no commit is awaited.
 
 import { signal } from "@preact/signals";
 import type { Runstate } from "runstate";
 
 import { engineModule } from "../engine/wasm";
 import { randomWord, tabName } from "../engine/session";
-import { examine } from "./afterlife";
+import { verifyLastBurst } from "./report";
 import { WorkerEngine } from "./engine";
-import { acknowledged, begin, clear, killed, LOCK, sent, type Attempt, type Line } from "./ledger";
+import { recordAcknowledged, beginLedger, clearLedger, recordKill, LOCK, recordSent, type Attempt, type BurstAnswer } from "./ledger";
 
-/** How a burst goes. */
-export interface Plan {
+/** The parameters of a burst. */
+export interface BurstPlan {
   questions: number;
   /** The pause after each answer, in milliseconds. */
   pauseMs: number;
-  /** After how many acknowledged answers the engine is killed; null: the visitor kills the tab. */
+  /** The number of acknowledged answers after which the engine is killed; null if the visitor kills the tab. */
   killAfter: number | null;
 }
 
-/** How far a burst is. */
+/** The progress of a burst. */
 export type Burst =
   | { at: "none" }
   | { at: "starting" }
-  | { at: "answering"; saved: number; plan: Plan }
+  | { at: "answering"; saved: number; plan: BurstPlan }
   | { at: "killed"; saved: number }
   | { at: "proved"; saved: number; execution: string };
 
 export const burst = signal<Burst>({ at: "none" });
 
-/** Answers that are under way at once: the program asks one at a time, the others come before they are asked. */
-const AT_ONCE = 3;
+/** The number of concurrent answers. The program asks one question at a time, so the others are early answers. */
+const CONCURRENCY = 3;
 
-/** How long a step is shown before the next, in milliseconds. */
+/** How long each step of the story is shown, in milliseconds. */
 const STEP_MS = 900;
 
-/** The kill comes within so many milliseconds after an answer, wherever the next one is then. */
-const SPREAD_MS = 4;
+/** The longest random delay between an answer and the kill, in milliseconds, so that the kill hits any point of the next answer. */
+const KILL_JITTER_MS = 4;
 
-const NAME = "kill-test";
+const PROGRAM_NAME = "kill-test";
 
-/** A burst that is killed at a random place. */
-export function randomPlan(): Plan {
+/** A burst that is killed after a random number of answers. */
+export function randomPlan(): BurstPlan {
   return { questions: 200, pauseMs: 0, killAfter: 40 + randomBelow(80) };
 }
 
 /** A burst that is long enough for a visitor to kill the tab. */
-export const LONG_PLAN: Plan = { questions: 1_000, pauseMs: 60, killAfter: null };
+export const LONG_PLAN: BurstPlan = { questions: 1_000, pauseMs: 60, killAfter: null };
 
-/** Whether a burst is under way. */
+/** Whether a burst is in progress. */
 export function isRunning({ at }: Burst): boolean {
   return at !== "none" && at !== "proved";
 }
 
-/** Plays a burst from its start to the proof. `watched`: the shown execution, which must not change. */
-export async function play(rs: Runstate, plan: Plan, watched: Attempt["watched"]): Promise<void> {
+/** Runs a burst from its start to the proof. `watched` is the shown execution, which must not change. */
+export async function runBurst(rs: Runstate, plan: BurstPlan, watched: Attempt["watched"]): Promise<void> {
   burst.value = { at: "starting" };
   try {
     await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
-      if (lock === null) throw new Error("another tab of this page is in the middle of it");
-      const execution = await start(rs, plan);
-      await step();
+      if (lock === null) throw new Error("the test cannot start: another tab of this page is running it. Wait until it is done");
+      const execution = await startProgram(rs, plan);
+      await pauseForStep();
       const attempt = { store: rs.url, execution, begun: Date.now(), killed: null, watched };
       const { saved, isKilled } = await answerAndKill(attempt, plan);
       burst.value = isKilled ? { at: "killed", saved } : { at: "none" };
-      if (!isKilled) return clear();
-      await step();
-      await examine(rs);
+      if (!isKilled) return clearLedger();
+      await pauseForStep();
+      await verifyLastBurst(rs);
       burst.value = { at: "proved", saved, execution };
     });
   } catch (error) {
@@ -74,45 +74,45 @@ export async function play(rs: Runstate, plan: Plan, watched: Attempt["watched"]
   }
 }
 
-/** Ends a burst that waits for its visitor, as the visitor would. */
+/** Kills the engine of the current burst; null if there is none. */
 export const killNow = signal<(() => void) | null>(null);
 
-/** Answers what a burst left open, so that it comes to its end. */
-export async function finish(rs: Runstate, execution: string): Promise<void> {
+/** Answers the open questions of a burst, so that its execution completes. */
+export async function answerRemaining(rs: Runstate, execution: string): Promise<void> {
   const run = await rs.cvm.run(execution);
-  for await (const question of run.questions()) await question.answer(answerTo(question.key ?? ""), { by: tabName });
+  for await (const question of run.questions()) await question.answer(makeAnswer(question.key ?? ""), { by: tabName });
 }
 
-async function start(rs: Runstate, plan: Plan): Promise<string> {
-  await rs.cvm.load({ name: NAME, source: sourceOf(plan) });
-  const id = `${NAME}-${randomWord(5)}`;
-  await rs.cvm.start(NAME, { id });
+async function startProgram(rs: Runstate, plan: BurstPlan): Promise<string> {
+  await rs.cvm.load({ name: PROGRAM_NAME, source: sourceOf(plan) });
+  const id = `${PROGRAM_NAME}-${randomWord(5)}`;
+  await rs.cvm.start(PROGRAM_NAME, { id });
   return id;
 }
 
-/** Answers, and kills the engine meanwhile; or all questions are answered before. */
-async function answerAndKill(attempt: Attempt, plan: Plan): Promise<{ saved: number; isKilled: boolean }> {
+/** Answers questions until the engine is killed or all questions are answered. */
+async function answerAndKill(attempt: Attempt, plan: BurstPlan): Promise<{ saved: number; isKilled: boolean }> {
   const { store, execution } = attempt;
   const engine = await WorkerEngine.open({ module: await engineModule(), store, execution, by: tabName });
   let isKilled = false;
   const kill = () => {
     isKilled = true;
     engine.kill();
-    killed(attempt, Date.now());
+    recordKill(attempt, Date.now());
   };
-  begin(attempt);
+  beginLedger(attempt);
   killNow.value = kill;
   let saved = 0;
   const onSaved = () => {
     saved += 1;
     burst.value = { at: "answering", saved, plan };
-    if (saved === plan.killAfter) setTimeout(kill, Math.random() * SPREAD_MS);
+    if (saved === plan.killAfter) setTimeout(kill, Math.random() * KILL_JITTER_MS);
   };
   try {
     burst.value = { at: "answering", saved, plan };
     await answerAll(engine, plan, onSaved);
   } catch (error) {
-    clear();
+    clearLedger();
     throw error;
   } finally {
     killNow.value = null;
@@ -122,28 +122,28 @@ async function answerAndKill(attempt: Attempt, plan: Plan): Promise<{ saved: num
 }
 
 /** Answers until there are no more questions, or the engine is killed. */
-async function answerAll(engine: WorkerEngine, { questions, pauseMs }: Plan, onSaved: () => void): Promise<void> {
+async function answerAll(engine: WorkerEngine, { questions, pauseMs }: BurstPlan, onSaved: () => void): Promise<void> {
   let next = 1;
-  async function lane(): Promise<void> {
+  async function answerNext(): Promise<void> {
     while (next <= questions) {
-      const line: Line = { key: `q-${next}`, answer: answerTo(`q-${next}`) };
+      const line: BurstAnswer = { key: `q-${next}`, answer: makeAnswer(`q-${next}`) };
       next += 1;
-      sent(line);
+      recordSent(line);
       if (!(await engine.answer(line))) return;
-      acknowledged(line);
+      recordAcknowledged(line);
       onSaved();
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: CONCURRENCY }, answerNext));
 }
 
-/** Every answer is another text, so that one that is there twice is seen. */
-function answerTo(key: string): string {
+/** A unique answer text, so that a duplicate can be found. */
+function makeAnswer(key: string): string {
   return `answer to ${key} (${randomWord(6)})`;
 }
 
-function sourceOf({ questions }: Plan): string {
+function sourceOf({ questions }: BurstPlan): string {
   return `// Asks ${questions} questions. Its engine is killed while the answers are saved; the output must show each answer once.
 
 function main() {
@@ -157,7 +157,7 @@ function main() {
 `;
 }
 
-function step(): Promise<void> {
+function pauseForStep(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, STEP_MS));
 }
 

@@ -1,16 +1,16 @@
-// The button that kills the engine, the words before it does, and how visitors kill the tab themselves.
+// The button that kills the engine, and its dialog, which also says how visitors kill the tab themselves.
 
 import { signal } from "@preact/signals";
 
 import { engine, session } from "../engine/session";
-import { tell, tellError } from "../state/notices";
-import { hashed, watched } from "../run/watched";
+import { notify, notifyError } from "../state/notices";
+import { readStateHash, currentExecution } from "../run/current-execution";
 import { Dialog } from "../ui/dialog";
-import { burst, isRunning, killNow, LONG_PLAN, play, randomPlan, type Plan } from "./burst";
+import { burst, isRunning, killNow, LONG_PLAN, runBurst, randomPlan, type BurstPlan } from "./burst";
 import type { Attempt } from "./ledger";
 
-/** Whether the dialog is open; a key opens it too. */
-export const asked = signal(false);
+/** Whether the dialog is open. A shortcut opens it too. */
+export const killDialogOpen = signal(false);
 
 export function KillButton() {
   return (
@@ -18,55 +18,55 @@ export function KillButton() {
       <button
         type="button"
         class="kill"
-        onClick={() => (asked.value = true)}
+        onClick={() => (killDialogOpen.value = true)}
         aria-disabled={session.value.state !== "open"}
         data-testid="kill"
       >
         Kill it
       </button>
-      <Dialog open={asked} title="Kill it in the middle of a save" testid="kill-dialog">
-        <Words />
+      <Dialog open={killDialogOpen} title="Kill the engine in the middle of a save" testid="kill-dialog">
+        <KillDialogContent />
       </Dialog>
     </>
   );
 }
 
-/** Plays a burst, which must leave the shown execution unchanged. Whether it was played. */
-export async function playHere(plan: Plan): Promise<boolean> {
+/** Runs a burst, which must leave the shown execution unchanged. Returns whether the engine was killed and the proof was made. */
+export async function playBurst(plan: BurstPlan): Promise<boolean> {
   const rs = engine();
   if (rs === null || isRunning(burst.peek())) return false;
   try {
-    await play(rs, plan, await shown());
+    await runBurst(rs, plan, await readWatched());
   } catch (error) {
-    tellError(error);
+    notifyError(error);
     return false;
   }
   if (burst.peek().at === "proved") return true;
-  tell("All questions are answered", "Nothing was killed this time.");
+  notify("All questions are answered", "Nothing was killed this time.");
   return false;
 }
 
-/** The execution that is looked at, and its state hash; null: none is. */
-async function shown(): Promise<Attempt["watched"]> {
+/** The shown execution with its state hash; null if none is shown. */
+async function readWatched(): Promise<Attempt["watched"]> {
   const rs = engine();
-  const at = watched.peek();
+  const at = currentExecution.peek();
   if (rs === null || at.state !== "there") return null;
-  return { id: at.id, hash: at.execution.stateHash ?? (await hashed(rs, at.id)).hash };
+  return { id: at.id, hash: at.execution.stateHash ?? (await readStateHash(rs, at.id)).hash };
 }
 
-function Words() {
+function KillDialogContent() {
   const durable = session.value.state === "open" && session.value.store.durable;
   const now = burst.value;
 
-  async function start(plan: Plan): Promise<void> {
-    // The outcome is a line at the top of the page.
-    if (await playHere(plan)) asked.value = false;
+  async function start(plan: BurstPlan): Promise<void> {
+    // The outcome is shown at the top of the page.
+    if (await playBurst(plan)) killDialogOpen.value = false;
   }
 
-  if (session.value.state !== "open") return <p>The engine is not there yet.</p>;
+  if (session.value.state !== "open") return <p>The engine is not loaded yet.</p>;
   if (!durable)
-    return <p>This page keeps everything in memory only, as its address asks: nothing would be left after a kill.</p>;
-  if (isRunning(now)) return <Running />;
+    return <p>This page keeps everything in memory only, so nothing would be left after a kill.</p>;
+  if (isRunning(now)) return <BurstProgress />;
   return (
     <>
       <p>
@@ -74,8 +74,8 @@ function Words() {
         the worker is terminated: nothing is closed, nothing is finished.
       </p>
       <p>
-        The page writes down each answer that was acknowledged, and then compares: all there, none twice, and the
-        execution that you look at exactly as it was.
+        The page records every acknowledged answer and compares afterwards: all of them must be stored, none twice, and
+        the execution that you are viewing must not have changed.
       </p>
       <div class="dialog-actions">
         <button
@@ -88,8 +88,8 @@ function Words() {
         </button>
       </div>
       <h3>Do it yourself</h3>
-      <p>Let it save for some twenty seconds, and meanwhile kill the whole tab:</p>
-      <ul class="ways">
+      <p>Start saving, which takes about twenty seconds. Kill the whole tab in that time:</p>
+      <ul class="kill-instructions">
         <li>Close the tab, or the browser.</li>
         <li>
           Chrome and Edge: <kbd>Shift</kbd> <kbd>Esc</kbd>, choose this tab, End process. Firefox: <code>about:processes</code>.
@@ -98,7 +98,7 @@ function Words() {
           End the browser in the task manager, or with <code>kill -9</code>.
         </li>
       </ul>
-      <p>Then open this page again: its first line gives the count of answers that are there.</p>
+      <p>Then open this page again. Its first line shows how many answers are stored.</p>
       <div class="dialog-actions">
         <button type="button" onClick={() => void start(LONG_PLAN)} data-testid="kill-yourself">
           Start saving
@@ -108,7 +108,7 @@ function Words() {
   );
 }
 
-function Running() {
+function BurstProgress() {
   const now = burst.value;
   const kill = killNow.value;
   const isYours = now.at === "answering" && now.plan.killAfter === null;

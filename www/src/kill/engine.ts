@@ -1,51 +1,51 @@
-// A second engine in a worker, on the page's database, and its death: the worker is terminated between any two instructions, with
-// transactions under way. Nothing is closed, and the engine gets no notice.
+// A second engine in a worker, on the database of the page, which can be killed: the worker is terminated between any two instructions, with
+// transactions in progress. Nothing is closed, and the engine is not notified.
 
 import { RunstateError, type ErrorInit } from "runstate/slim";
 
-import type { Line } from "./ledger";
+import type { BurstAnswer } from "./ledger";
 
-/** The first order of a worker. */
-export interface Opening {
+/** The first request to a worker. */
+export interface OpenRequest {
   module: WebAssembly.Module;
   store: string;
   execution: string;
-  /** The author of its answers. */
+  /** The name that is recorded with its answers. */
   by: string;
 }
 
 /** A message from the page to the worker. */
-export type Order = { open: Opening } | { answer: Line };
+export type WorkerRequest = { open: OpenRequest } | { answer: BurstAnswer };
 
-/** A message from the worker to the page: `of` is the key of an answer, or "" for the opening. */
-export type Report = { of: string; error: ErrorInit | null };
+/** A message from the worker to the page. `key` is the key of an answer, or "" for the opening. */
+export type WorkerResponse = { key: string; error: ErrorInit | null };
 
-interface Reply {
+interface PendingReply {
   resolve(acknowledged: boolean): void;
   reject(why: RunstateError): void;
 }
 
 export class WorkerEngine {
   readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "engine" });
-  readonly #pending = new Map<string, Reply>();
+  readonly #pending = new Map<string, PendingReply>();
 
   /** Opens the store in the worker. */
-  static async open(opening: Opening): Promise<WorkerEngine> {
+  static async open(opening: OpenRequest): Promise<WorkerEngine> {
     const engine = new WorkerEngine();
     await engine.#send("", { open: opening });
     return engine;
   }
 
   private constructor() {
-    this.#worker.addEventListener("message", ({ data }: MessageEvent<Report>) => this.#settle(data));
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<WorkerResponse>) => this.#settle(data));
     this.#worker.addEventListener("error", ({ message }) => {
       const error: ErrorInit = { code: "internal", message: `the worker failed: ${message}` };
-      for (const of of this.#pending.keys()) this.#settle({ of, error });
+      for (const key of this.#pending.keys()) this.#settle({ key, error });
     });
   }
 
-  /** Answers a question: true when the store has acknowledged it, false when the engine was killed before. */
-  answer(line: Line): Promise<boolean> {
+  /** Answers a question. Resolves to true when the store has acknowledged it, and to false if the engine was killed before. */
+  answer(line: BurstAnswer): Promise<boolean> {
     return this.#send(line.key, { answer: line });
   }
 
@@ -55,16 +55,16 @@ export class WorkerEngine {
     this.#pending.clear();
   }
 
-  #send(of: string, order: Order): Promise<boolean> {
+  #send(key: string, request: WorkerRequest): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.#pending.set(of, { resolve, reject });
-      this.#worker.postMessage(order);
+      this.#pending.set(key, { resolve, reject });
+      this.#worker.postMessage(request);
     });
   }
 
-  #settle({ of, error }: Report): void {
-    const reply = this.#pending.get(of);
-    this.#pending.delete(of);
+  #settle({ key, error }: WorkerResponse): void {
+    const reply = this.#pending.get(key);
+    this.#pending.delete(key);
     if (error === null) reply?.resolve(true);
     else reply?.reject(new RunstateError(error));
   }

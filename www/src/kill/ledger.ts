@@ -1,85 +1,85 @@
-// The answers that were acknowledged before an engine was killed, written down outside of the store and compared with it later. Each
-// line is there when `acknowledged` returns; a death of the tab loses none.
+// A record of the acknowledged answers of a burst, kept outside of the store and compared with it after the kill. Each line is written when
+// `recordAcknowledged` returns, so a killed tab loses none.
 
 import { signal } from "@preact/signals";
 
-import { inBrowser } from "../state/kept";
+import { browserStorage } from "../state/web-storage";
 
-/** One burst at a time, in whichever tab; a tab that is dead holds the lock no more. */
+/** The Web Lock that allows one burst at a time in all tabs. The browser releases the lock of a dead tab. */
 export const LOCK = "runstate-www:burst";
 
-/** A burst of answers in whose middle the engine is killed. */
+/** A burst of answers during which the engine is killed. */
 export interface Attempt {
-  /** The store that it wrote to. */
+  /** The URL of its store. */
   store: string;
   execution: string;
-  /** When it began, in milliseconds since 1970. */
+  /** Its start, in milliseconds since 1970. */
   begun: number;
-  /** When the engine was killed; null: the whole tab died, or is alive. */
+  /** The time of the kill, in milliseconds since 1970; null if the whole tab was killed or the burst still runs. */
   killed: number | null;
-  /** The execution that was looked at meanwhile, and its state hash: it must not have changed. */
+  /** The execution that was shown during the burst, with its state hash, which must not change. */
   watched: { id: string; hash: string } | null;
 }
 
 /** An answer that was sent, or acknowledged. */
-export interface Line {
+export interface BurstAnswer {
   key: string;
   answer: string;
 }
 
 export interface Ledger {
   attempt: Attempt;
-  sent: Line[];
-  acknowledged: Line[];
+  sent: BurstAnswer[];
+  acknowledged: BurstAnswer[];
 }
 
 const KEYS = ["kill.attempt", "kill.sent", "kill.acknowledged", "kill.proof"];
 
-/** Deaths that are remembered for the lifelines. */
-const REMEMBERED = 50;
+/** The maximum number of recorded kills, which call strips show. */
+const MAX_KILLS = 50;
 
-/** When engines were killed, the newest last. */
-export const deaths = signal<number[]>(keptDeaths());
+/** The times at which engines were killed, the newest last. */
+export const killTimes = signal<number[]>(storedKillTimes());
 
-export function begin(attempt: Attempt): void {
-  clear();
-  inBrowser.set("kill.sent", "");
-  inBrowser.set("kill.acknowledged", "");
-  inBrowser.set("kill.attempt", JSON.stringify(attempt));
+export function beginLedger(attempt: Attempt): void {
+  clearLedger();
+  browserStorage.set("kill.sent", "");
+  browserStorage.set("kill.acknowledged", "");
+  browserStorage.set("kill.attempt", JSON.stringify(attempt));
 }
 
-export function sent(line: Line): void {
+export function recordSent(line: BurstAnswer): void {
   append("kill.sent", line);
 }
 
-export function acknowledged(line: Line): void {
+export function recordAcknowledged(line: BurstAnswer): void {
   append("kill.acknowledged", line);
 }
 
-/** Writes down that the engine was killed. */
-export function killed(attempt: Attempt, at: number): void {
-  inBrowser.set("kill.attempt", JSON.stringify({ ...attempt, killed: at }));
-  deaths.value = [...deaths.value, at].slice(-REMEMBERED);
-  inBrowser.set("deaths", JSON.stringify(deaths.value));
+/** Records that the engine was killed. */
+export function recordKill(attempt: Attempt, at: number): void {
+  browserStorage.set("kill.attempt", JSON.stringify({ ...attempt, killed: at }));
+  killTimes.value = [...killTimes.value, at].slice(-MAX_KILLS);
+  browserStorage.set("deaths", JSON.stringify(killTimes.value));
 }
 
-/** What a former life of this or another tab left; null: nothing. */
-export function left(): Ledger | null {
-  const attempt = inBrowser.json("kill.attempt") as Attempt | null;
+/** The record of the last burst of any tab; null if there is none. */
+export function readLedger(): Ledger | null {
+  const attempt = browserStorage.json("kill.attempt") as Attempt | null;
   if (attempt === null || typeof attempt.execution !== "string") return null;
-  return { attempt, sent: lines("kill.sent"), acknowledged: lines("kill.acknowledged") };
+  return { attempt, sent: readAnswers("kill.sent"), acknowledged: readAnswers("kill.acknowledged") };
 }
 
-export function clear(): void {
-  for (const key of KEYS) inBrowser.remove(key);
+export function clearLedger(): void {
+  for (const key of KEYS) browserStorage.remove(key);
 }
 
-function append(key: string, { key: name, answer }: Line): void {
-  inBrowser.set(key, `${inBrowser.get(key) ?? ""}${name}\t${answer}\n`);
+function append(key: string, { key: name, answer }: BurstAnswer): void {
+  browserStorage.set(key, `${browserStorage.get(key) ?? ""}${name}\t${answer}\n`);
 }
 
-function lines(key: string): Line[] {
-  const text = inBrowser.get(key) ?? "";
+function readAnswers(key: string): BurstAnswer[] {
+  const text = browserStorage.get(key) ?? "";
   return text
     .split("\n")
     .filter((line) => line !== "")
@@ -89,7 +89,7 @@ function lines(key: string): Line[] {
     });
 }
 
-function keptDeaths(): number[] {
-  const kept = inBrowser.json("deaths");
+function storedKillTimes(): number[] {
+  const kept = browserStorage.json("deaths");
   return Array.isArray(kept) ? kept.filter((at) => typeof at === "number") : [];
 }

@@ -1,18 +1,18 @@
-// The whole page.
+// The root component of the page.
 
 import { useEffect, useRef } from "preact/hooks";
 
 import { session } from "../engine/session";
 import type { Explanation } from "../engine/errors";
 import { ExecutionList } from "../executions/list";
-import { AfterlifeBanner } from "../kill/banner";
+import { KillReportBanner } from "../kill/banner";
 import { Program } from "../program/editor";
-import { Stage } from "../run/stage";
+import { ExecutionPanel } from "../run/execution-panel";
 import { route } from "../state/route";
 import { Header } from "./header";
 import { Hero } from "./hero";
-import { DropPlace } from "./import";
-import { EngineProgress } from "./loading";
+import { DropZone } from "./import";
+import { EngineProgress } from "./engine-progress";
 import { Notices } from "./notices";
 import { Help } from "./shortcuts";
 import { UpdateBanner } from "./update";
@@ -21,34 +21,34 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   const at = route.value;
-  const place = at.at === "execution" ? at.id : "";
+  const executionId = at.at === "execution" ? at.id : "";
 
   useEffect(() => {
-    document.title = place === "" ? "runstate: durable execution in your browser tab" : `${place} – runstate`;
-    // Whoever came from another place reads on from the top of this one.
+    document.title = executionId === "" ? "runstate: durable execution in your browser tab" : `${executionId} – runstate`;
+    // A navigation starts at the top of the new content.
     main.current?.scrollTo({ top: 0 });
-    // What was pressed to come here may be gone.
+    // The control that started the navigation may be removed, which would leave the focus on the body.
     if (document.activeElement === document.body && !first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
-  }, [place]);
+  }, [executionId]);
 
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
-        To the program
+        Skip to the program
       </a>
       <Header />
       <div class="banners">
         <StoreTrouble />
         <UpdateBanner />
-        <AfterlifeBanner />
+        <KillReportBanner />
       </div>
       <div class="columns" data-at={at.at}>
         <main id="main" ref={main} tabIndex={-1} class={at.at === "execution" ? "at-execution" : "at-new"}>
           {at.at === "execution" ? (
             <>
               <EngineProgress />
-              <Stage />
+              <ExecutionPanel />
             </>
           ) : (
             <>
@@ -59,7 +59,7 @@ export function App() {
         </main>
         <ExecutionList />
       </div>
-      <DropPlace />
+      <DropZone />
       <Help />
       <Notices />
     </>
@@ -69,10 +69,10 @@ export function App() {
 function StoreTrouble() {
   const now = session.value;
   const trouble = now.state === "failed" ? now.why : now.state === "open" ? now.store.trouble : null;
-  return <div role="alert">{trouble === null ? null : <Trouble {...trouble} />}</div>;
+  return <div role="alert">{trouble === null ? null : <TroubleDetails {...trouble} />}</div>;
 }
 
-function Trouble({ title, what, todo, code }: Explanation) {
+function TroubleDetails({ title, what, todo, code }: Explanation) {
   return (
     <section class="trouble" aria-labelledby="trouble-title" data-testid="store-trouble" data-code={code}>
       <h2 id="trouble-title">{title}</h2>

@@ -1,4 +1,4 @@
-// The top of the page: its name, the way to the list on a phone, theme and keys, and the button that kills the engine.
+// The header of the page: its name, the link to the list on phones, theme, shortcuts, and the button that kills the engine.
 
 import { signal } from "@preact/signals";
 
@@ -9,7 +9,7 @@ import { nextTheme, theme } from "../state/theme";
 import { SOURCE } from "./links";
 import { helpOpen } from "./shortcuts";
 
-/** Whether there is no network. */
+/** Whether the browser is offline. */
 export const offline = signal(!navigator.onLine);
 for (const event of ["online", "offline"]) addEventListener(event, () => (offline.value = !navigator.onLine));
 
@@ -73,10 +73,10 @@ function Chips() {
     <div class="chips">
       {offline.value ? (
         <span class="chip" data-testid="offline">
-          Offline: all of it works
+          Offline: everything works
         </span>
       ) : null}
-      {now.state === "open" && !now.store.durable ? <span class="chip warn">Nothing is kept</span> : null}
+      {now.state === "open" && !now.store.durable ? <span class="chip warn">Nothing is saved</span> : null}
     </div>
   );
 }

@@ -1,19 +1,19 @@
-// The start of the page for a first visitor: one sentence, the command that installs the package, and one button that plays the story.
+// The start of the page for first visitors: one sentence, the install command, and one button that plays the story.
 
-import { compilerComing } from "../engine/compiler";
+import { isCompilerLoading } from "../engine/compiler";
 import { session } from "../engine/session";
-import { afterlife } from "../kill/afterlife";
+import { killReport } from "../kill/report";
 import { burst, isRunning, randomPlan, type Burst } from "../kill/burst";
-import { asked, playHere } from "../kill/button";
-import { holds } from "../kill/proof";
-import { tell, warn } from "../state/notices";
+import { killDialogOpen, playBurst } from "../kill/button";
+import { isSound } from "../kill/proof";
+import { notify, warn } from "../state/notices";
 import { hrefOf } from "../state/route";
 import { INSTALL, SOURCE } from "./links";
-import { EngineProgress } from "./loading";
+import { EngineProgress } from "./engine-progress";
 
-type Fate = "ahead" | "now" | "done";
+type StepProgress = "ahead" | "now" | "done";
 
-/** The step that a burst is at, from 0; 4: it is over. */
+/** The current step of a burst, from 0; 4 when it is over. */
 const POSITION: Record<Burst["at"], number> = { none: -1, starting: 0, answering: 1, killed: 2, proved: 4 };
 
 export function Hero() {
@@ -37,7 +37,7 @@ export function Hero() {
             type="button"
             class="primary play"
             aria-disabled={running}
-            onClick={() => (durable ? void playHere(randomPlan()) : (asked.value = true))}
+            onClick={() => (durable ? void playBurst(randomPlan()) : (killDialogOpen.value = true))}
             data-testid="play"
           >
             <span aria-hidden="true">▶</span>{" "}
@@ -54,7 +54,7 @@ export function Hero() {
       <Story />
       <p class="hint hero-self">
         Or do it yourself:{" "}
-        <button type="button" class="link" onClick={() => (asked.value = true)} data-testid="kill-how">
+        <button type="button" class="link" onClick={() => (killDialogOpen.value = true)} data-testid="kill-how">
           how to kill this tab
         </button>
       </p>
@@ -66,16 +66,16 @@ function Install() {
   async function copy(): Promise<void> {
     try {
       await navigator.clipboard.writeText(INSTALL);
-      tell("Copied", INSTALL);
+      notify("Copied", INSTALL);
     } catch {
-      warn("Not copied", `The browser does not let the page copy. The command: ${INSTALL}`);
+      warn("Not copied", `The browser does not allow the page to copy. The command is: ${INSTALL}`);
     }
   }
 
   return (
     <button type="button" class="install" onClick={() => void copy()} title="Copy" data-testid="install">
       <code>{INSTALL}</code>
-      <span class="hidden">, copy it</span>
+      <span class="hidden">, copy the command</span>
       <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
         <rect x="5" y="5" width="9" height="9" rx="2" fill="none" stroke="currentcolor" stroke-width="1.5" />
         <path d="M3 11V4a2 2 0 0 1 2-2h6" fill="none" stroke="currentcolor" stroke-width="1.5" />
@@ -89,15 +89,15 @@ function Story() {
   const now = burst.value;
   const saved = "saved" in now ? now.saved : 0;
   const steps: [title: string, words: string][] = [
-    ["Run", now.at === "starting" && compilerComing.value ? "Loading the compiler …" : "A program starts, and asks 200 questions."],
+    ["Run", now.at === "starting" && isCompilerLoading.value ? "Loading the compiler …" : "A program starts and asks 200 questions."],
     ["Answer", saved > 0 ? `${saved} answers saved.` : "Each answer is saved before the next question."],
     ["Kill", `Its engine ${POSITION[now.at] < 2 ? "is" : "was"} terminated in the middle of a save.`],
-    ["Still there", outcome(now)],
+    ["Still there", describeOutcome(now)],
   ];
   return (
     <ol class="story" aria-label="The story of the button" data-testid="story" data-at={now.at}>
       {steps.map(([title, words], index) => (
-        <li key={title} data-fate={fateOf(now, index)}>
+        <li key={title} data-fate={stepProgress(now, index)}>
           <strong>{title}</strong>
           <span>{words}</span>
           {index === 3 && now.at === "proved" ? (
@@ -111,13 +111,13 @@ function Story() {
   );
 }
 
-function fateOf({ at }: Burst, index: number): Fate {
+function stepProgress({ at }: Burst, index: number): StepProgress {
   const position = POSITION[at];
   return index < position ? "done" : index === position ? "now" : "ahead";
 }
 
-function outcome(now: Burst): string {
-  const proof = afterlife.value?.proof;
-  if (now.at !== "proved" || proof === undefined) return "Opened again, it has every answer once, and continues.";
-  return holds(proof) ? `All ${proof.acknowledged} answers, none twice. It waits for the next.` : "Not all of it: see the line above.";
+function describeOutcome(now: Burst): string {
+  const proof = killReport.value?.proof;
+  if (now.at !== "proved" || proof === undefined) return "Reopened, it has every answer once and continues.";
+  return isSound(proof) ? `All ${proof.acknowledged} answers, none twice. It waits for the next one.` : "Answers are missing; see the line above.";
 }

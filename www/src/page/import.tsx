@@ -1,19 +1,19 @@
-// Importing: a button that picks files, and the whole page as the place to drop them on.
+// Imports executions from files: a button that picks files, and the whole page as a drop zone.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import { attempt } from "../state/notices";
+import { runOrNotify } from "../state/notices";
 import { importFiles } from "./transfer";
 
 export function ImportButton() {
   const input = useRef<HTMLInputElement>(null);
 
-  async function picked(): Promise<void> {
+  async function importPicked(): Promise<void> {
     const files = [...(input.current?.files ?? [])];
-    // The same file again is a change again.
+    // Reset, so that picking the same file again triggers another change event.
     if (input.current !== null) input.current.value = "";
-    await attempt(() => importFiles(files));
+    await runOrNotify(() => importFiles(files));
   }
 
   return (
@@ -34,42 +34,42 @@ export function ImportButton() {
         multiple
         hidden
         accept=".jsonl,.json"
-        onChange={() => void picked()}
+        onChange={() => void importPicked()}
         data-testid="import-file"
       />
     </>
   );
 }
 
-export function DropPlace() {
+export function DropZone() {
   const over = useSignal(false);
 
   useEffect(() => {
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-    const dragged = (event: DragEvent) => {
+    const handleDragOver = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       over.value = true;
     };
-    const left = (event: DragEvent) => {
-      // Only leaving the window has nothing that is entered.
+    const handleDragLeave = (event: DragEvent) => {
+      // `relatedTarget` is null only when the pointer leaves the window.
       if (event.relatedTarget === null) over.value = false;
     };
-    const dropped = (event: DragEvent) => {
+    const handleDrop = (event: DragEvent) => {
       over.value = false;
       if (!hasFiles(event)) return;
       event.preventDefault();
-      void attempt(() => importFiles([...(event.dataTransfer?.files ?? [])]));
+      void runOrNotify(() => importFiles([...(event.dataTransfer?.files ?? [])]));
     };
-    addEventListener("dragover", dragged);
-    addEventListener("dragleave", left);
-    addEventListener("drop", dropped);
+    addEventListener("dragover", handleDragOver);
+    addEventListener("dragleave", handleDragLeave);
+    addEventListener("drop", handleDrop);
     return () => {
-      removeEventListener("dragover", dragged);
-      removeEventListener("dragleave", left);
-      removeEventListener("drop", dropped);
+      removeEventListener("dragover", handleDragOver);
+      removeEventListener("dragleave", handleDragLeave);
+      removeEventListener("drop", handleDrop);
     };
   }, []);
 
-  return over.value ? <div class="drop">Drop it: the execution goes on here</div> : null;
+  return over.value ? <div class="drop">Drop the file to import it</div> : null;
 }

@@ -1,14 +1,14 @@
-// Toasts for the eye and a live region for the ear.
+// Toasts, and a live region for screen readers.
 
 import { useRef } from "preact/hooks";
 
 import { dismiss, notices, spoken } from "../state/notices";
-import { mainPart, useFocusGuard } from "../ui/focus";
+import { mainElement, useFocusGuard } from "../ui/focus";
 
 export function Notices() {
   const toasts = useRef<HTMLDivElement>(null);
   useFocusGuard(toasts, notices.value, () => ({
-    to: toasts.current?.querySelector("button") ?? mainPart(),
+    to: toasts.current?.querySelector("button") ?? mainElement(),
     waits: false,
   }));
   return (

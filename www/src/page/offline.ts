@@ -1,22 +1,22 @@
-// The service worker: it keeps downloads, and opens the page without a network.
+// Registers the service worker, which caches downloads and opens the page without a network.
 
 import { signal } from "@preact/signals";
 
-/** A newer page that waits to take over; null: none. */
-export const newer = signal<ServiceWorker | null>(null);
+/** The service worker of a newer page that waits to be activated; null if there is none. */
+export const waitingWorker = signal<ServiceWorker | null>(null);
 
-/** How long downloads wait for a worker that keeps them, in milliseconds. */
-const PATIENCE_MS = 3_000;
+/** How long downloads wait for a service worker that caches them, in milliseconds. */
+const CONTROLLER_TIMEOUT_MS = 3_000;
 
-/** Not while developing: there the files change under it. */
+/** Null during development, when files change while the page is open. */
 const container = import.meta.env.PROD && "serviceWorker" in navigator ? navigator.serviceWorker : null;
 
-/** Comes to its end when downloads pass through the worker, which keeps them; or when there will be none. */
-export const kept: Promise<void> = register();
+/** Resolves when the service worker caches downloads, or when there will be none. */
+export const offlineReady: Promise<void> = register();
 
-/** Lets the worker download the files that the page has not asked for. */
+/** Makes the service worker download the files that the page has not requested. */
 export async function completeOffline(): Promise<void> {
-  await kept;
+  await offlineReady;
   container?.controller?.postMessage("complete");
 }
 
@@ -24,26 +24,26 @@ async function register(): Promise<void> {
   if (container === null) return;
   try {
     const registration = await container.register("./sw.js");
-    watchFor(registration, container);
-    if (container.controller === null) await controlled(container);
+    watchForUpdate(registration, container);
+    if (container.controller === null) await waitForController(container);
   } catch (error) {
-    // Private windows and pages that are opened from a file have none; all else works.
-    console.info("runstate: the page is not kept for offline use:", error);
+    // Private windows and pages that are opened from a file have no service workers. Everything else works.
+    console.info("runstate: the page is not cached for offline use:", error);
   }
 }
 
-function controlled(workers: ServiceWorkerContainer): Promise<void> {
+function waitForController(workers: ServiceWorkerContainer): Promise<void> {
   return new Promise((resolve) => {
     workers.addEventListener("controllerchange", () => resolve(), { once: true });
-    setTimeout(resolve, PATIENCE_MS);
+    setTimeout(resolve, CONTROLLER_TIMEOUT_MS);
   });
 }
 
-function watchFor(registration: ServiceWorkerRegistration, workers: ServiceWorkerContainer): void {
-  const look = () => {
-    // The first one of all replaces nothing.
-    if (workers.controller !== null) newer.value = registration.waiting;
+function watchForUpdate(registration: ServiceWorkerRegistration, workers: ServiceWorkerContainer): void {
+  const updateWaitingWorker = () => {
+    // The first worker replaces no other one, so it is not an update.
+    if (workers.controller !== null) waitingWorker.value = registration.waiting;
   };
-  look();
-  registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", look));
+  updateWaitingWorker();
+  registration.addEventListener("updatefound", () => registration.installing?.addEventListener("statechange", updateWaitingWorker));
 }

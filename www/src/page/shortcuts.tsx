@@ -1,10 +1,10 @@
-// Single keys for what is done often. They mean nothing while somebody types, or where a modifier is held.
+// Single-key shortcuts for frequent actions. They are ignored while a text field has the focus or a modifier key is held.
 
 import { signal } from "@preact/signals";
 
-import { steps } from "../executions/steps";
-import { asked } from "../kill/button";
-import { showNew } from "../state/route";
+import { selectionOffset } from "../executions/steps";
+import { killDialogOpen } from "../kill/button";
+import { showEditor } from "../state/route";
 import { nextTheme } from "../state/theme";
 import { Dialog } from "../ui/dialog";
 
@@ -13,30 +13,30 @@ export const helpOpen = signal(false);
 interface Shortcut {
   keys: string[];
   does: string;
-  act(): void;
+  run(): void;
 }
 
 const SHORTCUTS: Shortcut[] = [
-  { keys: ["1", "…", "9"], does: "Choose an answer of the first question", act: () => undefined },
+  { keys: ["1", "…", "9"], does: "Choose an answer to the first question", run: () => undefined },
   {
     keys: ["a"],
     does: "Go to the first question",
-    act: () => focus(".questions article :is(input, textarea, select, .choice)"),
+    run: () => focus(".questions article :is(input, textarea, select, .choice)"),
   },
-  { keys: ["j"], does: "Next execution", act: () => (steps.value = 1) },
-  { keys: ["k"], does: "Execution before", act: () => (steps.value = -1) },
-  { keys: ["/"], does: "Search executions", act: () => focus("#search") },
-  { keys: ["n"], does: "New program", act: () => newProgram() },
-  { keys: ["p"], does: "Pause, or continue", act: () => press("pause", "unpause") },
-  { keys: ["r"], does: "Retry what failed", act: () => press("retry") },
-  { keys: ["x"], does: "Export the execution", act: () => press("export") },
-  { keys: ["d"], does: "Delete the execution (asks first)", act: () => press("delete") },
-  { keys: ["!"], does: "Kill it in the middle of a save (asks first)", act: () => (asked.value = true) },
-  { keys: ["t"], does: "Light, dark, or as the system has it", act: nextTheme },
-  { keys: ["?"], does: "Show this list", act: () => (helpOpen.value = true) },
+  { keys: ["j"], does: "Next execution", run: () => (selectionOffset.value = 1) },
+  { keys: ["k"], does: "Previous execution", run: () => (selectionOffset.value = -1) },
+  { keys: ["/"], does: "Search executions", run: () => focus("#search") },
+  { keys: ["n"], does: "New program", run: () => newProgram() },
+  { keys: ["p"], does: "Pause or continue", run: () => press("pause", "unpause") },
+  { keys: ["r"], does: "Retry a failed execution", run: () => press("retry") },
+  { keys: ["x"], does: "Export the execution", run: () => press("export") },
+  { keys: ["d"], does: "Delete the execution (asks first)", run: () => press("delete") },
+  { keys: ["!"], does: "Kill the engine in the middle of a save (asks first)", run: () => (killDialogOpen.value = true) },
+  { keys: ["t"], does: "Change the theme: light, dark or system", run: nextTheme },
+  { keys: ["?"], does: "Show this list", run: () => (helpOpen.value = true) },
 ];
 
-/** Listens as long as the page lives. */
+/** Handles shortcuts while the page is open. */
 export function listenToKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -46,7 +46,7 @@ export function listenToKeys(): void {
       const shortcut = SHORTCUTS.find(({ keys }) => keys.length === 1 && keys[0] === event.key);
       if (shortcut === undefined) return;
       event.preventDefault();
-      shortcut.act();
+      shortcut.run();
     }
   });
 }
@@ -70,7 +70,7 @@ export function Help() {
             <kbd>Ctrl</kbd>
             <kbd>↵</kbd>
           </dt>
-          <dd>Run the program, in the editor</dd>
+          <dd>Run the program (in the editor)</dd>
         </div>
       </dl>
     </Dialog>
@@ -89,7 +89,7 @@ function focus(selector: string): void {
 
 function focusAndPress(selector: string): void {
   const button = document.querySelector<HTMLElement>(selector);
-  // Where the focus is when the card goes, the next card gets it.
+  // The button gets the focus first: when its card is removed, the focus moves to the next card.
   button?.focus();
   button?.click();
 }
@@ -99,6 +99,6 @@ function press(...actions: string[]): void {
 }
 
 function newProgram(): void {
-  showNew();
+  showEditor();
   requestAnimationFrame(() => focus(".program [aria-pressed]"));
 }

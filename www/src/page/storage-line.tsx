@@ -1,10 +1,10 @@
-// The store's address and size, and the tab that drives the timers: details below the list.
+// Details below the list: the URL and size of the store, and the tab that runs the timers.
 
 import { session, tabName } from "../engine/session";
-import { tell, warn } from "../state/notices";
-import { bytes } from "../ui/words";
-import { driving } from "./driver";
-import { persist, room } from "./storage";
+import { notify, warn } from "../state/notices";
+import { formatBytes } from "../ui/format";
+import { driverState } from "./driver";
+import { persist, storageUsage } from "./storage";
 
 export function StorageLine() {
   const now = session.value;
@@ -12,9 +12,9 @@ export function StorageLine() {
   return (
     <details class="storage" data-testid="storage">
       <summary>
-        {now.store.durable ? "Kept in this browser" : "Kept in memory only"}
-        {room.value === null || !now.store.durable ? null : (
-          <span data-testid="storage-used"> {bytes(room.value.used)}</span>
+        {now.store.durable ? "Saved in this browser" : "In memory only"}
+        {storageUsage.value === null || !now.store.durable ? null : (
+          <span data-testid="storage-used"> {formatBytes(storageUsage.value.used)}</span>
         )}
       </summary>
       <p data-testid="store">
@@ -27,35 +27,35 @@ export function StorageLine() {
 }
 
 function Persistence() {
-  const space = room.value;
+  const space = storageUsage.value;
   if (space === null) return null;
-  if (space.persisted) return <p data-testid="persisted">Persistent: the browser never clears it by itself.</p>;
+  if (space.persisted) return <p data-testid="persisted">Persistent: the browser does not delete the data by itself.</p>;
   return (
     <p>
-      The browser may clear it when the disk is full.{" "}
+      The browser may delete the data when the disk is full.{" "}
       <button type="button" class="link" onClick={() => void askToPersist()} data-testid="persist">
-        Ask it not to
+        Ask the browser to keep it
       </button>
     </p>
   );
 }
 
 async function askToPersist(): Promise<void> {
-  if (await persist()) tell("Persistent now", "The browser never clears it by itself.");
+  if (await persist()) notify("Persistent now", "The browser does not delete the data by itself.");
   else
     warn(
-      "The browser did not agree",
-      "It keeps the data all the same, unless the disk gets full. Bookmarked and installed pages fare better.",
+      "The browser declined",
+      "It still keeps the data unless the disk gets full. Bookmark or install the page and ask again.",
     );
 }
 
 function DriverState() {
-  if (driving.value === "off") return null;
-  const leads = driving.value === "leading";
+  if (driverState.value === "off") return null;
+  const leads = driverState.value === "leading";
   return (
-    <p data-testid="driver" data-state={driving.value}>
-      {leads ? "This tab" : "Another tab"} drives the timers: one tab wakes sleepers and passes deadlines, and when it
-      dies another takes over. This is {tabName}.
+    <p data-testid="driver" data-state={driverState.value}>
+      {leads ? "This tab" : "Another tab"} runs timers and deadlines. When it closes, another tab takes over. This tab is{" "}
+      {tabName}.
     </p>
   );
 }

@@ -1,46 +1,46 @@
-// How much room the browser gives this page, and whether it may take it back.
+// The storage that the page uses, its quota, and whether the browser may delete it.
 
 import { signal } from "@preact/signals";
 
-import { onNews } from "../engine/changes";
+import { onChanges } from "../engine/changes";
 
-export interface Room {
-  /** Bytes in use, as far as the browser tells: by databases where it says so, else by all that the page keeps. */
+export interface StorageUsage {
+  /** The used bytes: those of databases if the browser reports them separately, otherwise those of all storage of the page. */
   used: number;
-  /** Bytes that the page may use. */
+  /** The bytes that the page may use. */
   quota: number;
-  /** Whether the browser never clears it by itself. */
+  /** Whether the browser never deletes the data by itself. */
   persisted: boolean;
 }
 
-/** Null: the browser does not say. */
-export const room = signal<Room | null>(null);
+/** Null if the browser does not report it. */
+export const storageUsage = signal<StorageUsage | null>(null);
 
-/** The browser's count is slow and coarse: asked at most so often, in milliseconds. */
-const PAUSE_MS = 4_000;
+/** The shortest time between two measurements, in milliseconds. The browser's figures are slow and coarse. */
+const MEASURE_INTERVAL_MS = 4_000;
 
-/** Measures now and after changes, as long as the page lives. */
-export function measure(): void {
+/** Measures now and after changes, while the page is open. */
+export function followStorageUsage(): void {
   let planned = false;
-  void read();
-  onNews(() => {
+  void measureUsage();
+  onChanges(() => {
     if (planned) return;
     planned = true;
     setTimeout(() => {
       planned = false;
-      void read();
-    }, PAUSE_MS);
+      void measureUsage();
+    }, MEASURE_INTERVAL_MS);
   });
 }
 
-/** Asks the browser to keep the data when disk space gets short. Whether it will. */
+/** Asks the browser to keep the data when disk space runs out. Returns whether it agrees. */
 export async function persist(): Promise<boolean> {
   const granted = await navigator.storage.persist();
-  await read();
+  await measureUsage();
   return granted;
 }
 
-async function read(): Promise<void> {
+async function measureUsage(): Promise<void> {
   try {
     const [estimate, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
     const {
@@ -48,8 +48,8 @@ async function read(): Promise<void> {
       quota = 0,
       usageDetails,
     } = estimate as StorageEstimate & { usageDetails?: { indexedDB?: number } };
-    room.value = { used: usageDetails?.indexedDB ?? usage, quota, persisted };
+    storageUsage.value = { used: usageDetails?.indexedDB ?? usage, quota, persisted };
   } catch {
-    room.value = null;
+    storageUsage.value = null;
   }
 }

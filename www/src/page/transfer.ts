@@ -1,12 +1,12 @@
-// Executions as files: saved to the disk, and taken from there.
+// Exports executions to files and imports them.
 
 import { explain } from "../engine/errors";
 import { engine } from "../engine/session";
-import { tell, warn } from "../state/notices";
-import { show } from "../state/route";
-import { executionsIn } from "./exported";
+import { notify, warn } from "../state/notices";
+import { showExecution } from "../state/route";
+import { executionsIn } from "./export-file";
 
-/** Saves an execution with its program as a file that any store of runstate imports. */
+/** Saves an execution with its program as a file that any runstate store can import. */
 export async function saveExport(execution: string): Promise<void> {
   const rs = engine();
   if (rs === null) return;
@@ -15,28 +15,28 @@ export async function saveExport(execution: string): Promise<void> {
   link.href = URL.createObjectURL(file);
   link.download = `${execution}.runstate.jsonl`;
   link.click();
-  // The browser has taken it by then; an address that is never given back holds the file in memory.
+  // The browser has read the file by then. A URL that is never revoked would keep the file in memory.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  tell("Exported", `${link.download}: drop it on this page in any browser, or \`runstate import\` it.`);
+  notify("Exported", `${link.download}: drop the file on this page in any browser, or use \`runstate import\`.`);
 }
 
-/** Imports files, one after the other, and shows the execution that one of them brought. */
+/** Imports files one after the other and shows the first execution of each. */
 export async function importFiles(files: Iterable<File>): Promise<void> {
   const rs = engine();
   if (rs === null) return;
   for (const file of files) {
-    const brought = executionsIn(await file.text());
+    const imported = executionsIn(await file.text());
     try {
       await rs.import(file);
     } catch (error) {
       warn(`${file.name} was not imported`, `${explain(error).what}. Nothing was changed.`);
       continue;
     }
-    const first = brought[0];
-    tell(
+    const first = imported[0];
+    notify(
       "Imported",
-      brought.length === 1 && first !== undefined ? first : `${brought.length} executions from ${file.name}`,
+      imported.length === 1 && first !== undefined ? first : `${imported.length} executions from ${file.name}`,
     );
-    if (first !== undefined) show(first);
+    if (first !== undefined) showExecution(first);
   }
 }

@@ -1,21 +1,21 @@
-// Says that a newer version of the page is there.
+// The banner for a newer version of the page.
 
-import { newer } from "./offline";
+import { waitingWorker } from "./offline";
 
 export function UpdateBanner() {
-  const worker = newer.value;
+  const worker = waitingWorker.value;
   if (worker === null) return null;
 
-  function takeOver(): void {
+  function activateUpdate(): void {
     navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
     worker?.postMessage("take over");
   }
 
   return (
     <p class="update" role="status" data-testid="update">
-      A newer version of this page is there.{" "}
-      <button type="button" class="link" onClick={takeOver}>
-        Reload into it
+      A newer version of this page is available.{" "}
+      <button type="button" class="link" onClick={activateUpdate}>
+        Reload to use it
       </button>
     </p>
   );

@@ -1,4 +1,4 @@
-// The editor: CodeMirror. This file and its imports are loaded separately, at the first edit.
+// The editor, CodeMirror. This file and its imports are loaded separately, at the first edit.
 
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { typescriptLanguage } from "@codemirror/lang-javascript";
@@ -8,21 +8,21 @@ import { EditorState, type Text } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 
-import type { Diagnostic } from "./diagnostics";
+import type { SourceDiagnostic } from "./diagnostics";
 
-/** A source that is written. */
+/** An editor of a source. */
 export interface Editor {
   text(): string;
   replace(text: string): void;
-  /** Marks what is wrong. */
-  diagnose(diagnostics: Diagnostic[]): void;
-  /** Brings the first of them into sight. */
-  show(diagnostics: Diagnostic[]): void;
+  /** Marks the diagnostics in the text. */
+  diagnose(diagnostics: SourceDiagnostic[]): void;
+  /** Scrolls to the first diagnostic. */
+  show(diagnostics: SourceDiagnostic[]): void;
   focus(): void;
   destroy(): void;
 }
 
-export function edit(
+export function createEditor(
   parent: HTMLElement,
   text: string,
   cursor: number,
@@ -37,7 +37,7 @@ export function edit(
       extensions: [
         lineNumbers(),
         highlightSpecialChars(),
-        // Not `javascript()`, which brings completions that are not used.
+        // `javascript()` would add completions that are not used.
         typescriptLanguage,
         syntaxHighlighting(classHighlighter),
         EditorView.lineWrapping,
@@ -48,7 +48,7 @@ export function edit(
         bracketMatching(),
         highlightActiveLine(),
         lintGutter(),
-        // Tab stays the browser's: it leads on to the next control.
+        // Tab is not bound, so that it moves the focus to the next control.
         keymap.of([...defaultKeymap, ...historyKeymap]),
         EditorView.contentAttributes.of({ "aria-labelledby": labelledBy, tabindex: "0", "data-testid": "editor-text" }),
         EditorView.updateListener.of((update) => {
@@ -67,7 +67,7 @@ export function edit(
       view.dispatch(
         setDiagnostics(
           view.state,
-          diagnostics.map((one) => lint(view.state.doc, one)),
+          diagnostics.map((one) => toLint(view.state.doc, one)),
         ),
       );
     },
@@ -80,7 +80,7 @@ export function edit(
   };
 }
 
-/** Brings a line into the middle of the view. Not by CodeMirror's own way, which scrolls the page around it too. */
+/** Scrolls a line into the middle of the view. CodeMirror's own scrolling would also scroll the page. */
 function centre(view: EditorView, line: number): void {
   const at = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines)).from;
   view.requestMeasure({
@@ -91,8 +91,8 @@ function centre(view: EditorView, line: number): void {
   });
 }
 
-/** Where a diagnostic is: from the place it points at to the end of the word there. */
-function lint(text: Text, { line, column, message, hint }: Diagnostic): Lint {
+/** Converts a diagnostic, which marks the word at its position. */
+function toLint(text: Text, { line, column, message, hint }: SourceDiagnostic): Lint {
   const from = offset(text, line, column);
   const words = typeof hint === "string" ? `${message}\n${hint}` : message;
   return { from, to: endOfWord(text, from), severity: "error", message: words };

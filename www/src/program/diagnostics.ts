@@ -1,18 +1,18 @@
-// What the compiler says, read from its error.
+// Reads the diagnostics of a compile error.
 
 import { RunstateError } from "runstate/slim";
 
-/** One thing that is wrong with a source. Lines and columns count from 1. */
-export interface Diagnostic {
+/** One error in a source. Lines and columns count from 1. */
+export interface SourceDiagnostic {
   message: string;
   line: number;
   column: number;
-  /** What to write instead. */
+  /** A suggested fix. */
   hint?: string | null;
 }
 
-/** The diagnostics of a compile error; null: it is another error. */
-export function diagnosticsOf(error: unknown): Diagnostic[] | null {
+/** The diagnostics of a compile error; null for any other error. */
+export function diagnosticsOf(error: unknown): SourceDiagnostic[] | null {
   if (!(error instanceof RunstateError) || error.code !== "compile_error") return null;
   const details = error.details;
   const list =
@@ -21,8 +21,8 @@ export function diagnosticsOf(error: unknown): Diagnostic[] | null {
   return found.length > 0 ? found : [{ message: error.message, line: 1, column: 1 }];
 }
 
-function isDiagnostic(value: unknown): value is Diagnostic {
+function isDiagnostic(value: unknown): value is SourceDiagnostic {
   if (typeof value !== "object" || value === null) return false;
-  const { message, line, column } = value as Partial<Diagnostic>;
+  const { message, line, column } = value as Partial<SourceDiagnostic>;
   return typeof message === "string" && typeof line === "number" && typeof column === "number";
 }

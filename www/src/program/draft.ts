@@ -1,40 +1,40 @@
-// The program that is being written. It is kept at every key stroke, for longer than the tab: killing it loses nothing here either.
+// The program in the editor. Every key stroke is saved in local storage, so it survives the tab.
 
 import { signal } from "@preact/signals";
 
-import { inBrowser } from "../state/kept";
+import { browserStorage } from "../state/web-storage";
 import { EXAMPLES } from "./examples";
-import { nameOf } from "./names";
+import { programName } from "./names";
 
 export interface ProgramDraft {
   name: string;
   source: string;
-  /** What the program is given, as JSON; empty: nothing. */
+  /** The input of the program as JSON; empty for none. */
   input: string;
 }
 
 const KEY = "program";
 
-export const draft = signal<ProgramDraft>(kept());
+export const draft = signal<ProgramDraft>(storedDraft());
 
-/** Changes a part of it. */
-export function write(part: Partial<ProgramDraft>): void {
+/** Changes and saves a part of the draft. */
+export function updateDraft(part: Partial<ProgramDraft>): void {
   draft.value = { ...draft.value, ...part };
-  inBrowser.set(KEY, JSON.stringify(draft.value));
+  browserStorage.set(KEY, JSON.stringify(draft.value));
 }
 
-/** Changes the source. A changed example gets a name of its own. */
-export function writeSource(source: string): void {
-  write({ source, name: nameOf(source, draft.value.name, EXAMPLES) });
+/** Changes the source. A changed example is renamed. */
+export function updateSource(source: string): void {
+  updateDraft({ source, name: programName(source, draft.value.name, EXAMPLES) });
 }
 
-/** Whether it is something that nobody could get back by picking an example. */
+/** Whether the source is not empty and not that of an example, so that it cannot be restored by picking one. */
 export function isOwnWork({ source }: ProgramDraft): boolean {
   return source.trim() !== "" && !EXAMPLES.some((example) => example.source === source);
 }
 
-function kept(): ProgramDraft {
-  const value = inBrowser.json(KEY) as Partial<ProgramDraft> | null;
+function storedDraft(): ProgramDraft {
+  const value = browserStorage.json(KEY) as Partial<ProgramDraft> | null;
   const first = EXAMPLES[0] ?? { name: "program", source: "" };
   if (typeof value?.name !== "string" || typeof value.source !== "string")
     return { name: first.name, source: first.source, input: "" };

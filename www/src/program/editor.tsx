@@ -1,58 +1,58 @@
-// Writing a program: pick an example or begin with nothing, name it, run it. What the compiler says stands in the text and below it.
+// The form for a program: examples, name, input, source, and the button that runs it. Diagnostics are shown in the source and below it.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 
-import { compilerComing } from "../engine/compiler";
+import { isCompilerLoading } from "../engine/compiler";
 import { engine, session } from "../engine/session";
 import { explain } from "../engine/errors";
-import { speak } from "../state/notices";
-import { count, sentences } from "../ui/words";
-import { Checks } from "./check";
+import { announce } from "../state/notices";
+import { formatCount, joinSentences } from "../ui/format";
+import { DiagnosticsChecker } from "./checker";
 import type { Editor } from "./codemirror";
-import { diagnosticsOf, type Diagnostic } from "./diagnostics";
-import { draft, isOwnWork, write, writeSource } from "./draft";
+import { diagnosticsOf, type SourceDiagnostic } from "./diagnostics";
+import { draft, isOwnWork, updateDraft, updateSource } from "./draft";
 import { EXAMPLES, type Example } from "./examples";
-import { Lines } from "./lines";
-import { loadEditor } from "./load";
-import { start } from "./start";
+import { SourceLines } from "./source-lines";
+import { loadEditor } from "./lazy-modules";
+import { startDraft } from "./start";
 
 export function Program() {
   const editor = useRef<Editor | null>(null);
   const busy = useSignal(false);
-  const problems = useSignal<Diagnostic[]>([]);
+  const problems = useSignal<SourceDiagnostic[]>([]);
   const failed = useSignal("");
   const replaced = useSignal<Example | null>(null);
-  const checks = useMemo(() => new Checks(say), []);
-  useEffect(() => () => checks.stop(), []);
+  const checks = useMemo(() => new DiagnosticsChecker(showDiagnostics), []);
+  useEffect(() => () => checks.cancel(), []);
 
-  function took(made: Editor | null): void {
-    editor.current = made;
-    made?.diagnose(problems.value);
+  function attachEditor(created: Editor | null): void {
+    editor.current = created;
+    created?.diagnose(problems.value);
   }
 
-  function say(found: Diagnostic[]): void {
+  function showDiagnostics(found: SourceDiagnostic[]): void {
     problems.value = found;
     editor.current?.diagnose(found);
   }
 
   function clear(): void {
-    checks.stop();
-    if (problems.value.length > 0) say([]);
+    checks.cancel();
+    if (problems.value.length > 0) showDiagnostics([]);
     failed.value = "";
   }
 
-  function typed(source: string): void {
-    writeSource(source);
+  function handleInput(source: string): void {
+    updateSource(source);
     failed.value = "";
-    if (problems.value.length > 0) checks.soon(draft.value.name, source);
+    if (problems.value.length > 0) checks.schedule(draft.value.name, source);
   }
 
-  function use({ name, source }: { name: string; source: string }): void {
+  function loadExample({ name, source }: { name: string; source: string }): void {
     clear();
-    // Own work is given back by one press; it is never simply gone.
+    // The visitor's own source can be restored with one click.
     replaced.value = isOwnWork(draft.value) ? { ...draft.value, about: "" } : null;
-    write({ name, source });
+    updateDraft({ name, source });
     editor.current?.replace(source);
   }
 
@@ -63,21 +63,21 @@ export function Program() {
     busy.value = true;
     clear();
     try {
-      await start(rs, draft.value);
+      await startDraft(rs, draft.value);
     } catch (error) {
-      refused(error);
+      showError(error);
     } finally {
       busy.value = false;
     }
   }
 
-  function refused(error: unknown): void {
+  function showError(error: unknown): void {
     const found = diagnosticsOf(error);
-    say(found ?? []);
+    showDiagnostics(found ?? []);
     editor.current?.show(found ?? []);
     const { title, what, todo } = explain(error);
-    failed.value = found === null ? sentences(title, what, todo) : "";
-    speak(found === null ? failed.value : `${count(found.length, "error")}. ${found[0]?.message ?? ""}`);
+    failed.value = found === null ? joinSentences(title, what, todo) : "";
+    announce(found === null ? failed.value : `${formatCount(found.length, "error")}. ${found[0]?.message ?? ""}`);
   }
 
   return (
@@ -90,21 +90,21 @@ export function Program() {
           aria-disabled={busy.value || session.value.state !== "open"}
           data-testid="run"
         >
-          {compilerComing.value ? "Loading the compiler…" : busy.value ? "Compiling…" : "Run"}{" "}
+          {isCompilerLoading.value ? "Loading the compiler…" : busy.value ? "Compiling…" : "Run"}{" "}
           <kbd aria-hidden="true">Ctrl ↵</kbd>
         </button>
       </div>
-      <Examples current={draft.value.source} onUse={use} />
+      <Examples current={draft.value.source} onUse={loadExample} />
       {replaced.value === null ? null : (
         <p class="hint" role="status">
-          Your program made room for the example.{" "}
+          The example replaced your program.{" "}
           <button
             type="button"
             class="link"
-            onClick={() => replaced.value !== null && use(replaced.value)}
+            onClick={() => replaced.value !== null && loadExample(replaced.value)}
             data-testid="undo-example"
           >
-            Take it back
+            Restore it
           </button>
         </p>
       )}
@@ -114,7 +114,7 @@ export function Program() {
           id="program-name"
           required
           value={draft.value.name}
-          onInput={(event) => write({ name: event.currentTarget.value })}
+          onInput={(event) => updateDraft({ name: event.currentTarget.value })}
           autocomplete="off"
           spellcheck={false}
           data-testid="program-name"
@@ -122,7 +122,7 @@ export function Program() {
         <details open={draft.value.input !== ""}>
           <summary>Input</summary>
           <label for="program-input" class="hidden">
-            What the program is given as input, as JSON
+            The input of the program, as JSON
           </label>
           <textarea
             id="program-input"
@@ -130,12 +130,12 @@ export function Program() {
             rows={2}
             placeholder={'JSON: {"tickets": []}'}
             value={draft.value.input}
-            onInput={(event) => write({ input: event.currentTarget.value })}
+            onInput={(event) => updateDraft({ input: event.currentTarget.value })}
             data-testid="program-input"
           />
         </details>
       </div>
-      <Text onEditor={took} onText={typed} onRun={() => void run()} />
+      <SourceEditor onEditor={attachEditor} onText={handleInput} onRun={() => void run()} />
       <Problems list={problems.value} failed={failed.value} />
     </form>
   );
@@ -162,8 +162,8 @@ function Examples({ current, onUse }: { current: string; onUse(example: Example)
   );
 }
 
-/** The text: a plain field over the lines, which the editor replaces at the first edit. */
-function Text({
+/** The source: a plain text field over highlighted lines, which the editor replaces at the first edit. */
+function SourceEditor({
   onEditor,
   onText,
   onRun,
@@ -174,42 +174,42 @@ function Text({
 }) {
   const host = useRef<HTMLDivElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
-  const made = useRef<Promise<Editor | null> | null>(null);
+  const editorPromise = useRef<Promise<Editor | null> | null>(null);
   const ready = useSignal(false);
   const label = useId();
 
   useEffect(
     () => () => {
       host.current = null;
-      void made.current?.then((editor) => editor?.destroy());
+      void editorPromise.current?.then((editor) => editor?.destroy());
       onEditor(null);
     },
     [],
   );
 
-  function take(): void {
-    made.current ??= make();
+  function requestEditor(): void {
+    editorPromise.current ??= createSourceEditor();
   }
 
-  /** Without a network the field stays, and the next focus tries again. */
-  async function make(): Promise<Editor | null> {
+  /** Loads and creates the editor. Without a network the text field stays, and the next focus tries again. */
+  async function createSourceEditor(): Promise<Editor | null> {
     try {
-      const { edit } = await loadEditor();
+      const { createEditor } = await loadEditor();
       if (host.current === null) return null;
-      const [had, cursor] = [field.current === document.activeElement, field.current?.selectionStart ?? 0];
-      const editor = edit(host.current, draft.peek().source, cursor, label, onText);
+      const [hadFocus, cursor] = [field.current === document.activeElement, field.current?.selectionStart ?? 0];
+      const editor = createEditor(host.current, draft.peek().source, cursor, label, onText);
       ready.value = true;
       onEditor(editor);
-      if (had) editor.focus();
+      if (hadFocus) editor.focus();
       return editor;
     } catch (error) {
-      console.info("runstate: a plain field stays in place of the editor:", error);
-      made.current = null;
+      console.info("runstate: the editor cannot be loaded, so a plain text field is used:", error);
+      editorPromise.current = null;
       return null;
     }
   }
 
-  function keys(event: KeyboardEvent): void {
+  function handleKeyDown(event: KeyboardEvent): void {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     event.stopPropagation();
@@ -217,20 +217,20 @@ function Text({
   }
 
   return (
-    <div class="code editor" ref={host} onKeyDownCapture={keys} data-testid="editor" data-ready={ready.value}>
+    <div class="code editor" ref={host} onKeyDownCapture={handleKeyDown} data-testid="editor" data-ready={ready.value}>
       <span id={label} class="hidden">
-        Source of the program. Escape, then Tab leaves the editor.
+        Source of the program. Press Escape, then Tab to leave the editor.
       </span>
       {ready.value ? null : (
         <div class="field">
-          <Lines source={draft.value.source} />
+          <SourceLines source={draft.value.source} />
           <textarea
             ref={field}
             aria-labelledby={label}
             spellcheck={false}
             value={draft.value.source}
-            onPointerEnter={take}
-            onFocus={take}
+            onPointerEnter={requestEditor}
+            onFocus={requestEditor}
             onInput={(event) => onText(event.currentTarget.value)}
             data-testid="editor-field"
           />
@@ -240,7 +240,7 @@ function Text({
   );
 }
 
-function Problems({ list, failed }: { list: Diagnostic[]; failed: string }) {
+function Problems({ list, failed }: { list: SourceDiagnostic[]; failed: string }) {
   return (
     <div class="problems" role="alert" data-testid="problems">
       {failed === "" ? null : <p class="wrong">{failed}</p>}

@@ -1,16 +1,16 @@
-// The examples that the page offers: one of its own that is over in two answers, and the project's.
+// The examples of the page: a short one with two questions, and those of the project.
 
 const files = import.meta.glob<string>("../../../examples/*.ts", { query: "?raw", import: "default", eager: true });
 
 export interface Example {
-  /** The program's name. */
+  /** The name of the program. */
   name: string;
-  /** What it is, in a few words. */
+  /** A short description. */
   about: string;
   source: string;
 }
 
-const REVIEW = `// It stops at each CC and keeps its place, for as long as it takes.
+const REVIEW = `// The program waits at each CC until it is answered, for as long as that takes.
 
 function main() {
   const verdicts = [];
@@ -25,25 +25,25 @@ function main() {
 
 const ABOUT: Record<string, string> = {
   code_review: "Verdicts and notes on three functions",
-  interview: "Answers with a shape; a deadline",
+  interview: "Answers with a schema, and a deadline",
   triage: "Twenty questions at once, a hundred in all",
 };
 
-/** In the order in which they are offered. */
+/** All examples, in the order in which they are shown. */
 export const EXAMPLES: Example[] = [
   { name: "review", about: "Two questions, ten lines", source: REVIEW },
-  ...ofProject(),
+  ...projectExamples(),
 ];
 
-function ofProject(): Example[] {
-  const found = Object.entries(files).map(([path, source]) => ({ name: nameOf(path), source }));
+function projectExamples(): Example[] {
+  const found = Object.entries(files).map(([path, source]) => ({ name: exampleName(path), source }));
   return found
     .filter(({ name }) => !name.includes("."))
     .map(({ name, source }) => ({ name, source, about: ABOUT[name] ?? "" }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** `examples/triage.ts` is `triage`; declarations (`runstate.d.ts`) keep a dot. */
-function nameOf(path: string): string {
+/** The name of an example: `triage` for `examples/triage.ts`. Declarations (`runstate.d.ts`) keep a dot in their name. */
+function exampleName(path: string): string {
   return (path.split("/").pop() ?? path).replace(/\.ts$/, "");
 }

@@ -1,10 +1,10 @@
-// The colours of a source: the grammar of the editor without the editor. This file and all it imports is loaded apart.
+// Syntax highlighting with the grammar of the editor, without the editor. This file and its imports are loaded separately.
 
 import { classHighlighter, highlightCode } from "@lezer/highlight";
 import { parser } from "@lezer/javascript";
 
-/** A piece of a line, and the classes of its colour; "": none. */
-export interface Token {
+/** A part of a line with its CSS classes; "" for none. */
+export interface HighlightToken {
   text: string;
   classes: string;
 }
@@ -12,8 +12,8 @@ export interface Token {
 const grammar = parser.configure({ dialect: "ts" });
 
 /** The lines of a source as tokens. */
-export function highlight(source: string): Token[][] {
-  let line: Token[] = [];
+export function highlight(source: string): HighlightToken[][] {
+  let line: HighlightToken[] = [];
   const lines = [line];
   highlightCode(
     source,

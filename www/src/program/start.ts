@@ -1,29 +1,29 @@
-// Loading and starting the program that was written. The page goes to the execution at once and does not wait for its first stop.
+// Loads and starts the program in the editor. The page shows the execution at once, before it waits for the first time.
 
 import type { Json, Runstate } from "runstate";
 
 import { randomWord } from "../engine/session";
-import { tellError } from "../state/notices";
-import { show } from "../state/route";
+import { notifyError } from "../state/notices";
+import { showExecution } from "../state/route";
 import type { ProgramDraft } from "./draft";
 
-/** Compiles and loads the program; then starts it. Rejects where it does not compile, or its input is no JSON. */
-export async function start(rs: Runstate, { name, source, input }: ProgramDraft): Promise<string> {
-  const given = inputOf(input);
+/** Compiles, loads and starts the program. Rejects if it does not compile or if its input is not valid JSON. */
+export async function startDraft(rs: Runstate, { name, source, input }: ProgramDraft): Promise<string> {
+  const parsedInput = parseInput(input);
   await rs.cvm.load({ name, source });
   const id = `${name}-${randomWord(5)}`;
-  // Where it first stops may be long from here, or nowhere.
-  rs.cvm.start(name, { id, ...(given === undefined ? {} : { input: given }) }).catch(tellError);
-  show(id);
+  // The start is not awaited: the program may run for a long time, or for ever, before it waits.
+  rs.cvm.start(name, { id, ...(parsedInput === undefined ? {} : { input: parsedInput }) }).catch(notifyError);
+  showExecution(id);
   return id;
 }
 
-/** What was typed as input; undefined: nothing was. */
-export function inputOf(text: string): Json | undefined {
+/** Parses the typed input; undefined if there is none. */
+export function parseInput(text: string): Json | undefined {
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new Error(`the input is no JSON: ${(error as Error).message}`);
+    throw new Error(`the input is not valid JSON: ${(error as Error).message}`);
   }
 }

@@ -1,33 +1,33 @@
-// One open call: what is asked, by when, and the way to answer: buttons for choices, a form for a schema, text otherwise. Timers have no
-// answer, only a time.
+// One open call: its question, its deadline, and the input for the answer: buttons for choices, a form for a schema, otherwise a text field. Timers
+// have only a time.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { RunstateError, type ExecutionView as Execution, type Json, type OpenCall } from "runstate/slim";
+import { RunstateError, type Execution as Execution, type Json, type OpenCall } from "runstate/slim";
 
 import { engine, tabName } from "../engine/session";
 import { explain } from "../engine/errors";
-import { speak, tell } from "../state/notices";
-import { clock, plain, sentences } from "../ui/words";
-import { Buttons } from "./buttons";
+import { announce, notify } from "../state/notices";
+import { formatTime, formatValue, joinSentences } from "../ui/format";
+import { ChoiceButtons } from "./choice-buttons";
 import { Deadline } from "./deadline";
-import { forget } from "./drafts";
-import { SchemaForm, TextForm } from "./forms";
+import { deleteDraft } from "./drafts";
+import { SchemaForm, TextForm } from "./answer-forms";
 
 export interface CardProps {
   execution: Execution;
   call: OpenCall;
-  /** Whether it is the first of those that have choices, which the number keys answer. */
+  /** Whether it is the first call with choices, which the number keys answer. */
   first: boolean;
   onLine(line: number): void;
 }
 
-/** What the ways to answer have in common. */
+/** The properties of all inputs for answers. */
 export interface AnswerProps {
   call: OpenCall;
   busy: boolean;
   first: boolean;
-  /** The id of the words that say what was wrong; empty: nothing. */
+  /** The id of the element with the error; empty if there is none. */
   wrong: string;
   onAnswer(value: Json): void;
   onWrong(message: string): void;
@@ -48,21 +48,21 @@ export function Card({ execution, call, first, onLine }: CardProps) {
     try {
       const run = await rs.cvm.run(execution.id);
       await run.answer(value, { call: call.callId, by: tabName });
-      forget(call.callId);
+      deleteDraft(call.callId);
     } catch (error) {
-      refused(error);
+      showError(error);
     } finally {
       busy.value = false;
     }
   }
 
-  function refused(error: unknown): void {
+  function showError(error: unknown): void {
     const { title, what, todo } = explain(error);
-    const words = sentences(`${title}: ${what}`, todo);
-    // Who is too late finds the card gone, so the page says it elsewhere.
-    if (alive.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = words;
-    else tell(title, sentences(what, todo));
-    speak(words);
+    const text = joinSentences(`${title}: ${what}`, todo);
+    // The card of an answered question is removed, so the error is shown as a toast.
+    if (alive.current && !(error instanceof RunstateError && error.code === "already_answered")) wrong.value = text;
+    else notify(title, joinSentences(what, todo));
+    announce(text);
   }
 
   return (
@@ -82,12 +82,12 @@ export function Card({ execution, call, first, onLine }: CardProps) {
             line {call.line}
           </button>
           {call.key === null ? null : <span>key {call.key}</span>}
-          {call.owner === null ? null : <span>{call.owner} works on it</span>}
+          {call.owner === null ? null : <span>claimed by {call.owner}</span>}
           {call.deadline === null || call.kind === "timer" ? null : <Deadline at={call.deadline} call={call} />}
         </p>
       </header>
       {call.args === null ? null : <pre class="args">{JSON.stringify(call.args, null, 2)}</pre>}
-      <Ways
+      <AnswerInput
         call={call}
         busy={busy.value}
         first={first}
@@ -102,19 +102,19 @@ export function Card({ execution, call, first, onLine }: CardProps) {
   );
 }
 
-function Ways(props: AnswerProps) {
+function AnswerInput(props: AnswerProps) {
   const { call } = props;
   if (call.kind === "timer") return call.deadline === null ? null : <Deadline at={call.deadline} call={call} />;
-  if (call.choices !== null) return <Buttons {...props} choices={call.choices} />;
-  // A tool gives a value, not words.
+  if (call.choices !== null) return <ChoiceButtons {...props} choices={call.choices} />;
+  // The result of a tool is a JSON value, not a text.
   if (call.schema !== null || call.kind !== "cc") return <SchemaForm {...props} />;
   return <TextForm {...props} />;
 }
 
 function titleOf(call: OpenCall): string {
-  if (call.kind === "timer") return call.deadline === null ? "It sleeps" : `It sleeps until ${clock(call.deadline)}`;
+  if (call.kind === "timer") return call.deadline === null ? "Sleeping" : `Sleeping until ${formatTime(call.deadline)}`;
   if (call.kind === "cc") return call.prompt;
   return call.prompt === ""
     ? `Tool ${call.kind}${call.args === null ? "" : "(…)"}`
-    : `${call.kind}: ${plain(call.prompt)}`;
+    : `${call.kind}: ${formatValue(call.prompt)}`;
 }

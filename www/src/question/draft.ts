@@ -1,50 +1,50 @@
-// What was typed into a form, as it was typed (a number that is half written is no number yet), and the value that it means.
+// The draft of a form: the typed texts, which may be incomplete, and their conversion to a JSON value.
 
 import type { Json } from "runstate";
 
-import type { Field } from "./field";
+import type { FormField } from "./field";
 
-/** What was typed: texts for all that is written or picked, lists and objects of them. */
-export type Draft = string | Draft[] | { [name: string]: Draft };
+/** The typed texts: a string for each input, in lists and objects as in the schema. */
+export type FormDraft = string | FormDraft[] | { [name: string]: FormDraft };
 
-/** What a draft means, or what is wrong with it and where (the id of the input). */
-export type Meaning = { value: Json } | { wrong: string; at: string };
+/** The value of a draft, or its error with the id of the input. */
+export type ParsedDraft = { value: Json } | { wrong: string; at: string };
 
-/** Nothing typed yet. */
-export function emptyOf(field: Field): Draft {
+/** An empty draft for a field. */
+export function emptyDraft(field: FormField): FormDraft {
   switch (field.kind) {
     case "object":
-      return Object.fromEntries(field.members.map(({ name, field: of }) => [name, emptyOf(of)]));
+      return Object.fromEntries(field.members.map(({ name, field: of }) => [name, emptyDraft(of)]));
     case "list":
-      return Array.from({ length: Math.max(1, Math.min(field.least, 20)) }, () => emptyOf(field.item));
+      return Array.from({ length: Math.max(1, Math.min(field.least, 20)) }, () => emptyDraft(field.item));
     default:
       return "";
   }
 }
 
-/** Whether nothing was typed into any part of it. */
-export function isEmpty(draft: Draft): boolean {
+/** Whether all texts of a draft are empty. */
+export function isEmpty(draft: FormDraft): boolean {
   if (typeof draft === "string") return draft === "";
   return Object.values(draft).every(isEmpty);
 }
 
-/** The value that a draft means. `at` is the id of its input, `name` what messages call it. */
-export function meaning(field: Field, draft: Draft, at: string, name: string): Meaning {
+/** Converts a draft to its value. `at` is the id of its input; `name` is its name in messages. */
+export function parseDraft(field: FormField, draft: FormDraft, at: string, name: string): ParsedDraft {
   switch (field.kind) {
     case "fixed":
       return { value: field.value };
     case "object":
-      return object(field, draft, at);
+      return parseObject(field, draft, at);
     case "list":
-      return list(field, draft, at, name);
+      return parseList(field, draft, at, name);
     default:
-      return typeof draft === "string" ? single(field, draft, at, name) : { wrong: `${name} is missing`, at };
+      return typeof draft === "string" ? parseSingle(field, draft, at, name) : { wrong: `${name} is missing`, at };
   }
 }
 
-type Single = Exclude<Field, { kind: "fixed" | "object" | "list" }>;
+type SingleField = Exclude<FormField, { kind: "fixed" | "object" | "list" }>;
 
-function single(field: Single, typed: string, at: string, name: string): Meaning {
+function parseSingle(field: SingleField, typed: string, at: string, name: string): ParsedDraft {
   switch (field.kind) {
     case "text":
       return { value: typed };
@@ -61,11 +61,11 @@ function single(field: Single, typed: string, at: string, name: string): Meaning
       return value === undefined ? { wrong: `${name} needs a choice`, at } : { value };
     }
     case "json":
-      return json(typed, at, name);
+      return parseJson(typed, at, name);
   }
 }
 
-function json(typed: string, at: string, name: string): Meaning {
+function parseJson(typed: string, at: string, name: string): ParsedDraft {
   try {
     return { value: JSON.parse(typed) as Json };
   } catch (error) {
@@ -73,29 +73,29 @@ function json(typed: string, at: string, name: string): Meaning {
   }
 }
 
-function object(field: Extract<Field, { kind: "object" }>, draft: Draft, at: string): Meaning {
+function parseObject(field: Extract<FormField, { kind: "object" }>, draft: FormDraft, at: string): ParsedDraft {
   const typed = typeof draft === "object" && !Array.isArray(draft) ? draft : {};
   const value: { [name: string]: Json } = {};
   for (const { name, field: of, required } of field.members) {
-    const part = typed[name] ?? emptyOf(of);
-    // What may be left out, and was.
+    const part = typed[name] ?? emptyDraft(of);
+    // An empty optional member is omitted.
     if (!required && isEmpty(part)) continue;
-    const meant = meaning(of, part, `${at}.${name}`, name);
-    if ("wrong" in meant) return meant;
-    value[name] = meant.value;
+    const parsed = parseDraft(of, part, `${at}.${name}`, name);
+    if ("wrong" in parsed) return parsed;
+    value[name] = parsed.value;
   }
   return { value };
 }
 
-function list(field: Extract<Field, { kind: "list" }>, draft: Draft, at: string, name: string): Meaning {
+function parseList(field: Extract<FormField, { kind: "list" }>, draft: FormDraft, at: string, name: string): ParsedDraft {
   const typed = Array.isArray(draft) ? draft : [];
   const value: Json[] = [];
   for (const [index, part] of typed.entries()) {
-    // An empty row at hand is no item.
+    // An empty row is not an item.
     if (isEmpty(part)) continue;
-    const meant = meaning(field.item, part, `${at}.${index}`, `${name} ${index + 1}`);
-    if ("wrong" in meant) return meant;
-    value.push(meant.value);
+    const parsed = parseDraft(field.item, part, `${at}.${index}`, `${name} ${index + 1}`);
+    if ("wrong" in parsed) return parsed;
+    value.push(parsed.value);
   }
   return { value };
 }

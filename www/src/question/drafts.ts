@@ -1,22 +1,22 @@
-// What was typed into the card of a call, kept until the call is answered: over a reload, and over its card being drawn anew.
+// Stores the drafts of answers by call until the call is answered. They survive a reload of the page and a new rendering of the card.
 
-import { inTab } from "../state/kept";
-import type { Draft } from "./draft";
+import { tabStorage } from "../state/web-storage";
+import type { FormDraft } from "./draft";
 
-export function draftOf(call: string): Draft | null {
-  const kept = inTab.json(`draft.${call}`);
-  return isDraft(kept) ? kept : null;
+export function loadDraft(call: string): FormDraft | null {
+  const stored = tabStorage.json(`draft.${call}`);
+  return isDraft(stored) ? stored : null;
 }
 
-export function keep(call: string, draft: Draft): void {
-  inTab.set(`draft.${call}`, JSON.stringify(draft));
+export function saveDraft(call: string, draft: FormDraft): void {
+  tabStorage.set(`draft.${call}`, JSON.stringify(draft));
 }
 
-export function forget(call: string): void {
-  inTab.remove(`draft.${call}`);
+export function deleteDraft(call: string): void {
+  tabStorage.remove(`draft.${call}`);
 }
 
-function isDraft(value: unknown): value is Draft {
+function isDraft(value: unknown): value is FormDraft {
   if (typeof value === "string") return true;
   return typeof value === "object" && value !== null && Object.values(value).every(isDraft);
 }

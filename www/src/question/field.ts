@@ -1,42 +1,41 @@
-// A JSON Schema as the field of a form: what is asked for, in which shape. The engine alone judges whether an answer fits; what a form
-// cannot show becomes a field for JSON.
+// Converts a JSON Schema to a form field. Only the engine validates answers. A schema that a form cannot show becomes a field for JSON.
 
 import type { Json } from "runstate";
 
-type Schema = { [key: string]: Json };
+type SchemaObject = { [key: string]: Json };
 
-export type Field =
+export type FormField =
   | { kind: "text"; long: boolean; hint: string }
   | { kind: "number"; whole: boolean; hint: string }
   | { kind: "yesno" }
   | { kind: "choice"; values: Json[] }
   | { kind: "fixed"; value: Json }
-  | { kind: "object"; members: Member[] }
-  | { kind: "list"; item: Field; least: number; most: number; hint: string }
+  | { kind: "object"; members: FormMember[] }
+  | { kind: "list"; item: FormField; least: number; most: number; hint: string }
   | { kind: "json"; hint: string };
 
-export interface Member {
+export interface FormMember {
   name: string;
-  field: Field;
+  field: FormField;
   required: boolean;
-  /** What the schema says of it in words. */
+  /** The `description` of the schema; empty if it has none. */
   description: string;
 }
 
-/** Texts that may be at least so long get more than one line. */
-const LONG = 120;
+/** A text field whose `maxLength` is at least this gets several lines. */
+const LONG_TEXT = 120;
 
-/** Forms deeper than this are filled in as JSON. */
-const DEEPEST = 6;
+/** Schemas that are nested deeper than this are entered as JSON. */
+const MAX_DEPTH = 6;
 
 /** The field for a schema. */
-export function fieldOf(schema: Json, depth = 0): Field {
-  if (!isSchema(schema) || depth > DEEPEST) return { kind: "json", hint: "" };
+export function fieldOf(schema: Json, depth = 0): FormField {
+  if (!isSchema(schema) || depth > MAX_DEPTH) return { kind: "json", hint: "" };
   if ("const" in schema) return { kind: "fixed", value: schema["const"] ?? null };
   if (Array.isArray(schema["enum"])) return { kind: "choice", values: schema["enum"] };
   switch (typeOf(schema)) {
     case "string":
-      return { kind: "text", long: number(schema["maxLength"], 0) >= LONG, hint: textHint(schema) };
+      return { kind: "text", long: numberOr(schema["maxLength"], 0) >= LONG_TEXT, hint: textHint(schema) };
     case "number":
       return { kind: "number", whole: false, hint: numberHint(schema) };
     case "integer":
@@ -46,15 +45,15 @@ export function fieldOf(schema: Json, depth = 0): Field {
     case "null":
       return { kind: "fixed", value: null };
     case "object":
-      return object(schema, depth);
+      return objectField(schema, depth);
     case "array":
-      return list(schema, depth);
+      return listField(schema, depth);
     default:
       return { kind: "json", hint: "" };
   }
 }
 
-function object(schema: Schema, depth: number): Field {
+function objectField(schema: SchemaObject, depth: number): FormField {
   const properties = schema["properties"];
   if (!isSchema(properties)) return { kind: "json", hint: "an object" };
   const required = Array.isArray(schema["required"]) ? schema["required"] : [];
@@ -64,17 +63,17 @@ function object(schema: Schema, depth: number): Field {
     required: required.includes(name),
     description: isSchema(of) && typeof of["description"] === "string" ? of["description"] : "",
   }));
-  // A form cannot ask for what is required and not described.
+  // A form has no input for a required member that `properties` does not describe.
   const described = required.every((name) => typeof name === "string" && name in properties);
   return described ? { kind: "object", members } : { kind: "json", hint: "an object" };
 }
 
-function list(schema: Schema, depth: number): Field {
+function listField(schema: SchemaObject, depth: number): FormField {
   const items = schema["items"];
   if (!isSchema(items)) return { kind: "json", hint: "a list" };
-  const least = number(schema["minItems"], 0);
-  const most = number(schema["maxItems"], Infinity);
-  const hint = range(
+  const least = numberOr(schema["minItems"], 0);
+  const most = numberOr(schema["maxItems"], Infinity);
+  const hint = describeRange(
     least > 0 ? least : null,
     most === Infinity ? null : most,
     (n) => `${n} ${n === 1 ? "item" : "items"}`,
@@ -82,44 +81,44 @@ function list(schema: Schema, depth: number): Field {
   return { kind: "list", item: fieldOf(items, depth + 1), least, most, hint };
 }
 
-function typeOf(schema: Schema): Json {
+function typeOf(schema: SchemaObject): Json {
   if (schema["type"] !== undefined) return schema["type"];
   if ("properties" in schema) return "object";
   return "items" in schema ? "array" : null;
 }
 
-function textHint(schema: Schema): string {
-  const length = range(
-    optional(schema["minLength"]),
-    optional(schema["maxLength"]),
+function textHint(schema: SchemaObject): string {
+  const length = describeRange(
+    numberOrNull(schema["minLength"]),
+    numberOrNull(schema["maxLength"]),
     (n) => `${n} character${n === 1 ? "" : "s"}`,
   );
   const pattern = typeof schema["pattern"] === "string" ? `matching ${schema["pattern"]}` : "";
   return [length === "at least 1 character" ? "" : length, pattern].filter((part) => part !== "").join(", ");
 }
 
-function numberHint(schema: Schema): string {
-  const bounds = range(optional(schema["minimum"]), optional(schema["maximum"]), String);
+function numberHint(schema: SchemaObject): string {
+  const bounds = describeRange(numberOrNull(schema["minimum"]), numberOrNull(schema["maximum"]), String);
   const above = schema["exclusiveMinimum"] === undefined ? "" : `above ${String(schema["exclusiveMinimum"])}`;
   const below = schema["exclusiveMaximum"] === undefined ? "" : `below ${String(schema["exclusiveMaximum"])}`;
   const step = schema["multipleOf"] === undefined ? "" : `a multiple of ${String(schema["multipleOf"])}`;
   return [bounds, above, below, step].filter((part) => part !== "").join(", ");
 }
 
-function range(least: number | null, most: number | null, say: (n: number) => string): string {
-  if (least !== null && most !== null) return least === most ? `exactly ${say(least)}` : `${least} to ${say(most)}`;
-  if (least !== null) return `at least ${say(least)}`;
-  return most === null ? "" : `at most ${say(most)}`;
+function describeRange(least: number | null, most: number | null, format: (n: number) => string): string {
+  if (least !== null && most !== null) return least === most ? `exactly ${format(least)}` : `${least} to ${format(most)}`;
+  if (least !== null) return `at least ${format(least)}`;
+  return most === null ? "" : `at most ${format(most)}`;
 }
 
-function optional(value: Json | undefined): number | null {
+function numberOrNull(value: Json | undefined): number | null {
   return typeof value === "number" ? value : null;
 }
 
-function number(value: Json | undefined, otherwise: number): number {
+function numberOr(value: Json | undefined, otherwise: number): number {
   return typeof value === "number" ? value : otherwise;
 }
 
-function isSchema(value: Json | undefined): value is Schema {
+function isSchema(value: Json | undefined): value is SchemaObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,22 +1,22 @@
-// What can be done with an execution as a whole. Only what is possible now is offered.
+// The commands of an execution. Only those that its status allows are shown.
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import type { ExecutionView as Execution, Run } from "runstate";
+import type { Execution as Execution, Run } from "runstate";
 
 import { engine } from "../engine/session";
-import { attempt, tell, tellError } from "../state/notices";
-import { showNew } from "../state/route";
+import { runOrNotify, notify, notifyError } from "../state/notices";
+import { showEditor } from "../state/route";
 import { Dialog } from "../ui/dialog";
 import { useFocusGuard } from "../ui/focus";
 import { saveExport } from "../page/transfer";
 
-type Command = "pause" | "unpause" | "cancel" | "retry";
+type ExecutionCommand = "pause" | "unpause" | "cancel" | "retry";
 
-const WORDS: Record<Command, string> = { pause: "Pause", unpause: "Continue", cancel: "Cancel", retry: "Retry" };
+const LABELS: Record<ExecutionCommand, string> = { pause: "Pause", unpause: "Continue", cancel: "Cancel", retry: "Retry" };
 
-/** Which commands mean something in which status. */
-const POSSIBLE: Record<Execution["status"], Command[]> = {
+/** The commands that each status allows. */
+const COMMANDS_BY_STATUS: Record<Execution["status"], ExecutionCommand[]> = {
   running: ["pause", "cancel"],
   waiting_cc: ["pause", "cancel"],
   paused: ["unpause", "cancel"],
@@ -26,33 +26,33 @@ const POSSIBLE: Record<Execution["status"], Command[]> = {
 };
 
 export function Actions({ execution }: { execution: Execution }) {
-  const asking = useSignal(false);
+  const confirmOpen = useSignal(false);
   const busy = useSignal(false);
   const { id, status } = execution;
   const ended = status === "complete" || status === "error" || status === "cancelled";
 
-  async function command(name: Command): Promise<void> {
-    await once(async (run) => void (await run[name]()));
+  async function command(name: ExecutionCommand): Promise<void> {
+    await runCommand(async (run) => void (await run[name]()));
   }
 
   async function remove(): Promise<void> {
-    asking.value = false;
-    await once(async (run) => {
+    confirmOpen.value = false;
+    await runCommand(async (run) => {
       if (!ended) await run.cancel();
       await run.delete();
-      showNew();
-      tell("Deleted", `${id} and all that belonged to it is gone.`);
+      showEditor();
+      notify("Deleted", `${id} was deleted with its output and calls.`);
     });
   }
 
-  async function once(act: (run: Run) => Promise<void>): Promise<void> {
+  async function runCommand(act: (run: Run) => Promise<void>): Promise<void> {
     const rs = engine();
     if (rs === null || busy.value) return;
     busy.value = true;
     try {
       await act(await rs.cvm.run(id));
     } catch (error) {
-      tellError(error);
+      notifyError(error);
     } finally {
       busy.value = false;
     }
@@ -62,8 +62,8 @@ export function Actions({ execution }: { execution: Execution }) {
   useFocusGuard(group, status, () => ({ to: group.current?.querySelector("button") ?? null, waits: false }));
 
   return (
-    <div class="actions" role="group" aria-label="What to do with this execution" ref={group}>
-      {(POSSIBLE[status] ?? []).map((name) => (
+    <div class="actions" role="group" aria-label="Commands of this execution" ref={group}>
+      {(COMMANDS_BY_STATUS[status] ?? []).map((name) => (
         <button
           key={name}
           type="button"
@@ -72,12 +72,12 @@ export function Actions({ execution }: { execution: Execution }) {
           data-testid={`action-${name}`}
           data-action={name}
         >
-          {WORDS[name]}
+          {LABELS[name]}
         </button>
       ))}
       <button
         type="button"
-        onClick={() => void attempt(() => saveExport(id))}
+        onClick={() => void runOrNotify(() => saveExport(id))}
         data-testid="action-export"
         data-action="export"
       >
@@ -86,20 +86,20 @@ export function Actions({ execution }: { execution: Execution }) {
       <button
         type="button"
         class="danger"
-        onClick={() => (asking.value = true)}
+        onClick={() => (confirmOpen.value = true)}
         data-testid="action-delete"
         data-action="delete"
       >
         Delete
       </button>
-      <Dialog open={asking} title="Delete this execution?" testid="delete-dialog">
+      <Dialog open={confirmOpen} title="Delete this execution?" testid="delete-dialog">
         <p>
-          {ended ? "" : "It has not come to its end: it is cancelled first. "}
-          <strong>{id}</strong> goes with its output, its calls and its memory. That cannot be undone; export it first
-          if you are not sure.
+          {ended ? "" : "It has not ended, so it is cancelled first. "}
+          <strong>{id}</strong> is deleted with its output, its calls and its memory. This cannot be undone. Export it
+          first if you are not sure.
         </p>
         <div class="dialog-actions">
-          <button type="button" onClick={() => (asking.value = false)}>
+          <button type="button" onClick={() => (confirmOpen.value = false)}>
             Keep it
           </button>
           <button type="button" class="danger solid" onClick={() => void remove()} data-testid="confirm-delete">

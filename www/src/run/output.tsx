@@ -1,11 +1,11 @@
-// What the program has printed. New lines are read out; who scrolled up is left where they are.
+// The output of the program. Screen readers announce new lines. The view follows the end unless the visitor has scrolled up.
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-import { count } from "../ui/words";
+import { formatCount } from "../ui/format";
 
-/** Lines that are shown; of more, the newest. */
-const SHOWN = 2_000;
+/** The maximum number of shown lines; the newest are shown. */
+const MAX_LINES = 2_000;
 
 export function Output({ lines }: { lines: string[] }) {
   const frame = useRef<HTMLPreElement>(null);
@@ -16,28 +16,28 @@ export function Output({ lines }: { lines: string[] }) {
     if (element !== null && atEnd.current) element.scrollTop = element.scrollHeight;
   }, [lines.length]);
 
-  function scrolled(): void {
+  function handleScroll(): void {
     const element = frame.current;
     if (element !== null) atEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < 24;
   }
 
-  const left = Math.max(0, lines.length - SHOWN);
+  const left = Math.max(0, lines.length - MAX_LINES);
   return (
     <section class="panel" aria-labelledby="output-title" data-testid="output">
       <h3 id="output-title">
-        Output <span class="aside">{lines.length === 0 ? "" : count(lines.length, "line")}</span>
+        Output <span class="aside">{lines.length === 0 ? "" : formatCount(lines.length, "line")}</span>
       </h3>
       <pre
         class="output"
         ref={frame}
-        onScroll={scrolled}
+        onScroll={handleScroll}
         role="log"
         aria-labelledby="output-title"
         tabIndex={0}
         data-testid="output-lines"
       >
         {lines.length === 0 ? <span class="empty">Nothing printed yet.</span> : null}
-        {left > 0 ? `… ${count(left, "line")} above\n` : ""}
+        {left > 0 ? `… ${formatCount(left, "line")} above\n` : ""}
         {lines.slice(left).join("\n")}
       </pre>
     </section>

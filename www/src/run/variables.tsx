@@ -1,52 +1,52 @@
-// What the program's variables hold where it stopped.
+// The variables of the program at the line where it waits.
 
-import type { ExecutionView as Execution, Json } from "runstate";
+import type { Execution as Execution, Json } from "runstate";
 
-import { plain } from "../ui/words";
+import { formatValue } from "../ui/format";
 
 export function Variables({ execution }: { execution: Execution }) {
   const variables = execution.calls[0]?.variables;
-  const named =
+  const entries =
     typeof variables === "object" && variables !== null && !Array.isArray(variables) ? Object.entries(variables) : [];
   return (
     <section class="panel" aria-labelledby="variables-title" data-testid="variables">
       <h3 id="variables-title">Variables</h3>
-      {named.length === 0 ? (
+      {entries.length === 0 ? (
         <p class="empty">
-          {execution.calls.length === 0 ? "They are shown wherever it stops." : "None are visible at this line."}
+          {execution.calls.length === 0 ? "They are shown while the program waits." : "None are visible at this line."}
         </p>
       ) : (
         <dl class="variables">
-          {named
-            .filter(([name]) => name !== CUT)
+          {entries
+            .filter(([name]) => name !== CUT_MARKER)
             .map(([name, value]) => (
               <div key={name} data-testid="variable" data-name={name}>
                 <dt>{name}</dt>
                 <dd>
-                  <Value value={value} />
+                  <VariableValue value={value} />
                 </dd>
               </div>
             ))}
         </dl>
       )}
-      {named.some(([name]) => name === CUT) ? <p class="hint">There are more; so many are shown.</p> : null}
+      {entries.some(([name]) => name === CUT_MARKER) ? <p class="hint">Not all variables are shown.</p> : null}
     </section>
   );
 }
 
-/** Stands where the engine cut what was too much. */
-const CUT = "…";
+/** The name under which the engine marks that it has omitted variables. */
+const CUT_MARKER = "…";
 
-/** Longer values are opened and closed. */
-const SHORT = 44;
+/** The length of the summary of a longer value, which can be opened. */
+const SHORT_LENGTH = 44;
 
-function Value({ value }: { value: Json }) {
-  const text = typeof value === "string" ? JSON.stringify(value) : plain(value);
-  if (text.length <= SHORT) return <code>{text}</code>;
+function VariableValue({ value }: { value: Json }) {
+  const text = typeof value === "string" ? JSON.stringify(value) : formatValue(value);
+  if (text.length <= SHORT_LENGTH) return <code>{text}</code>;
   return (
     <details>
       <summary>
-        <code>{text.slice(0, SHORT)}…</code>
+        <code>{text.slice(0, SHORT_LENGTH)}…</code>
       </summary>
       <pre>{JSON.stringify(value, null, 2)}</pre>
     </details>

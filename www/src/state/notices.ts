@@ -1,9 +1,9 @@
-// What the page says by the way: short words for the eye (toasts) and for the ear (a live region).
+// Notices of the page: short texts in toasts, and in a live region for screen readers.
 
 import { signal } from "@preact/signals";
 
 import { explain } from "../engine/errors";
-import { sentences } from "../ui/words";
+import { joinSentences } from "../ui/format";
 
 export interface Notice {
   id: number;
@@ -12,57 +12,57 @@ export interface Notice {
   text: string;
 }
 
-/** How long good news stay, in milliseconds; bad ones stay until they are closed. */
-const SHOWN_MS = 6_000;
+/** How long a notice of success is shown, in milliseconds. Others are shown until they are closed. */
+const TOAST_MS = 6_000;
 
 export const notices = signal<Notice[]>([]);
 
-/** What screen readers are told next. */
+/** The text of the live region, which screen readers announce. */
 export const spoken = signal("");
 
-let last = 0;
+let lastId = 0;
 
-/** Says that something went well. */
-export function tell(title: string, text = ""): void {
+/** Shows a notice of success. */
+export function notify(title: string, text = ""): void {
   const id = add({ kind: "good", title, text });
-  setTimeout(() => dismiss(id), SHOWN_MS);
+  setTimeout(() => dismiss(id), TOAST_MS);
 }
 
-/** Says that something is not as it should be. */
+/** Shows a warning. */
 export function warn(title: string, text: string): void {
   add({ kind: "bad", title, text });
 }
 
-/** Says what went wrong, and what to do. */
-export function tellError(error: unknown): void {
+/** Shows an error, with what to do. */
+export function notifyError(error: unknown): void {
   const { title, what, todo } = explain(error);
-  add({ kind: "bad", title, text: sentences(what, todo) });
+  add({ kind: "bad", title, text: joinSentences(what, todo) });
 }
 
 export function dismiss(id: number): void {
   notices.value = notices.value.filter((notice) => notice.id !== id);
 }
 
-/** Tells screen readers. */
-export function speak(text: string): void {
+/** Makes screen readers announce a text. */
+export function announce(text: string): void {
   spoken.value = text;
 }
 
-/** Does something that may fail, and tells when it did. Whether it went well. */
-export async function attempt(act: () => Promise<unknown>): Promise<boolean> {
+/** Runs `act` and shows its error if it fails. Returns whether it succeeded. */
+export async function runOrNotify(act: () => Promise<unknown>): Promise<boolean> {
   try {
     await act();
     return true;
   } catch (error) {
-    tellError(error);
+    notifyError(error);
     return false;
   }
 }
 
 function add(notice: Omit<Notice, "id">): number {
-  last += 1;
-  const id = last;
-  // The same words again replace the older ones: five equal toasts say no more than one.
+  lastId += 1;
+  const id = lastId;
+  // A notice replaces an older one with the same text.
   const others = notices.value.filter((other) => other.title !== notice.title || other.text !== notice.text);
   notices.value = [...others.slice(-4), { id, ...notice }];
   return id;

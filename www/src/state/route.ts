@@ -1,5 +1,5 @@
-// The shown part of the page. It is in the address, so that a reload, a bookmark or another tab shows the same. The list is beside
-// everything else where there is room, and a part of its own on a phone.
+// The shown part of the page. It is in the address, so that a reload, a bookmark or another tab shows the same part. Wide screens show the list
+// beside every part; on a phone the list is a part of its own.
 
 import { signal } from "@preact/signals";
 
@@ -8,21 +8,21 @@ export type Route = { at: "new" } | { at: "list" } | { at: "execution"; id: stri
 /** The address of the list. */
 export const LIST = "#/executions";
 
-export const route = signal<Route>(parse(location.hash));
+export const route = signal<Route>(parseRoute(location.hash));
 
 addEventListener("hashchange", () => {
-  route.value = parse(location.hash);
+  route.value = parseRoute(location.hash);
 });
 
-/** Reads the part of an address behind `#`. */
-export function parse(hash: string): Route {
+/** Parses the fragment of an address. */
+export function parseRoute(hash: string): Route {
   if (hash === LIST) return { at: "list" };
   const found = /^#\/x\/(.+)$/.exec(hash)?.[1];
   if (found === undefined) return { at: "new" };
   try {
     return { at: "execution", id: decodeURIComponent(found) };
   } catch {
-    // Somebody cut the address in the middle of an escape.
+    // The address was truncated within an escape sequence.
     return { at: "new" };
   }
 }
@@ -33,11 +33,11 @@ export function hrefOf(id: string): string {
 }
 
 /** Shows an execution. */
-export function show(id: string): void {
+export function showExecution(id: string): void {
   location.hash = hrefOf(id);
 }
 
 /** Shows the editor. */
-export function showNew(): void {
+export function showEditor(): void {
   location.hash = "#/new";
 }

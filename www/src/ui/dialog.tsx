@@ -1,4 +1,4 @@
-// A modal dialog of the browser's own: it holds the focus, closes with its button or Escape, and gives the focus back.
+// A native modal dialog. It keeps the focus, closes with its button or Escape, and then restores the focus.
 
 import { useSignalEffect, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -22,8 +22,8 @@ export function Dialog({ open, title, testid, children }: DialogProps) {
     if (!open.value && dialog.open) dialog.close();
   });
 
-  function clicked(event: MouseEvent): void {
-    // Beside the dialog is the dialog too: its backdrop.
+  function handleClick(event: MouseEvent): void {
+    // A click on the backdrop has the dialog itself as its target.
     if (event.target === element.current) open.value = false;
   }
 
@@ -32,7 +32,7 @@ export function Dialog({ open, title, testid, children }: DialogProps) {
       ref={element}
       aria-labelledby={id}
       onClose={() => (open.value = false)}
-      onClick={clicked}
+      onClick={handleClick}
       data-testid={testid}
     >
       <div class="dialog-body">

@@ -1,31 +1,31 @@
-// Keeping the focus. A control that is removed leaves the focus to nobody, and who works by keyboard or ear begins at the top again; a guard
-// hands it on to what stands in for the control.
+// Keeps the focus when the control that has it is removed. Without a guard the browser moves the focus to the body, and users of a keyboard or a
+// screen reader start again at the top of the page.
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
-/** What has the focus only until something better comes. */
-export interface Guarded {
-  /** Where the focus goes. */
+/** The target of a lost focus. */
+export interface FocusTarget {
+  /** The element that gets the focus. */
   to: HTMLElement | null;
-  /** Whether it waits there: it goes on as soon as something better is there. */
+  /** Whether the focus moves again at the next change, when a better target may exist. */
   waits: boolean;
 }
 
-/** Guards the focus within `region`: when `changed` did and the focus was lost there, it goes where `next` says. */
-export function useFocusGuard(region: { current: HTMLElement | null }, changed: unknown, next: () => Guarded): void {
+/** Guards the focus within `region`. If the focus is lost there when `changed` changes, it moves to the target of `next`. */
+export function useFocusGuard(region: { current: HTMLElement | null }, changed: unknown, next: () => FocusTarget): void {
   const within = useRef(false);
   const waiting = useRef<HTMLElement | null>(null);
 
   useEffect(() => {
-    // Only what takes the focus is heard: a removal is not told.
-    const heard = ({ target }: FocusEvent) => {
+    // Browsers report when an element gets the focus, but not when a removed element loses it.
+    const handleFocusIn = ({ target }: FocusEvent) => {
       within.current = target === waiting.current || (region.current?.contains(target as Node) ?? false);
     };
-    document.addEventListener("focusin", heard);
-    return () => document.removeEventListener("focusin", heard);
+    document.addEventListener("focusin", handleFocusIn);
+    return () => document.removeEventListener("focusin", handleFocusIn);
   }, []);
 
-  // Before the next picture: a key that is pressed meanwhile must not go nowhere.
+  // A layout effect, so that no key is pressed between the removal and the new focus.
   useLayoutEffect(() => {
     const at = document.activeElement;
     if (!within.current || (at !== document.body && at !== waiting.current)) return;
@@ -35,7 +35,7 @@ export function useFocusGuard(region: { current: HTMLElement | null }, changed: 
   }, [changed]);
 }
 
-/** The part of the page that holds the program or the execution. */
-export function mainPart(): HTMLElement | null {
+/** The element with the program or the execution. */
+export function mainElement(): HTMLElement | null {
   return document.getElementById("main");
 }

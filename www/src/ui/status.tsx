@@ -1,11 +1,11 @@
-// A status as a mark (in lists) and as a pill (where there is room). The word is always there for those who see no colours.
+// A status as a mark (in lists) or as a pill. Both contain the label, for users who cannot see the colours.
 
-import { statusWord } from "./words";
+import { statusLabel } from "./format";
 
 export function StatusMark({ status }: { status: string }) {
   return (
-    <span class={`mark ${status}`} title={statusWord(status)}>
-      <span class="hidden">{statusWord(status)}:</span>
+    <span class={`mark ${status}`} title={statusLabel(status)}>
+      <span class="hidden">{statusLabel(status)}:</span>
     </span>
   );
 }
@@ -13,7 +13,7 @@ export function StatusMark({ status }: { status: string }) {
 export function StatusPill({ status }: { status: string }) {
   return (
     <span class={`pill ${status}`} data-testid="status" data-status={status}>
-      {statusWord(status)}
+      {statusLabel(status)}
     </span>
   );
 }

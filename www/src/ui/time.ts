@@ -1,4 +1,4 @@
-// The time of day as a signal, for countdowns and ages: one timer for the whole page, and none while it is hidden.
+// The current time as a signal, for countdowns and ages. One timer serves the whole page; a hidden page is not updated.
 
 import { signal } from "@preact/signals";
 

@@ -1,28 +1,28 @@
-//! Why a program failed, as its execution keeps it.
+//! The error of a failed program, as its execution stores it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::turn;
+use super::super::slice;
 use crate::limits::PLAIN_VALUE_BYTES;
 use crate::time::Timestamp;
 use crate::value::{Json, json_bytes};
 use crate::vm;
 
-/// Bytes of JSON of an instruction that the head shows; the program has all of it.
+/// Largest JSON of an instruction in the head, in bytes. The program has the whole instruction.
 const INSTRUCTION_BYTES: usize = 4 * 1024;
 
-/// Lines of `stack`. The machine names fewer calls; operands that were imported may be more, and are in `state.stack` too.
+/// Largest number of lines in `stack`. The machine names fewer calls. Imported operands may be more; `state.stack` has all of them.
 const STACK_LINES: usize = 100;
 
-/// Why a program failed.
+/// The error of a failed program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored")]
+#[serde(from = "StoredProgramError")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct ProgramError {
-    /// In words.
+    /// The message.
     pub message: String,
-    /// `TypeError`, `LimitError`, or what the program threw.
+    /// The name: `TypeError`, `LimitError`, or that of the value that the program threw.
     pub name: String,
     /// Line of the source, from 1.
     pub line: u32,
@@ -30,17 +30,18 @@ pub struct ProgramError {
     pub column: u32,
     /// Index of the failing instruction.
     pub pc: u32,
-    /// The failing instruction: `{"op":n}`, with `"arg"` where it has one; null where it is not known.
+    /// The failing instruction: `{"op":n}`, with `"arg"` if it has one; null if it is not known.
     pub instruction: Json,
-    /// The calls that led there, innermost first: `at f (line:column)`. Of an imported execution the operands that the older CVM saved.
+    /// The function calls that led there, innermost first: `at f (line:column)`. For an imported execution, the operands that the older CVM
+    /// saved.
     pub stack: Vec<String>,
-    /// When.
+    /// When the program failed.
     pub timestamp: Timestamp,
 }
 
-/// What a document holds. In version 1 of the collection `instruction` was the index, and there was no `pc`.
+/// The stored form. In version 1 of the collection, `instruction` was the index, and `pc` did not exist.
 #[derive(Deserialize)]
-struct Stored {
+struct StoredProgramError {
     message: String,
     name: String,
     line: u32,
@@ -53,42 +54,42 @@ struct Stored {
     timestamp: Timestamp,
 }
 
-impl From<Stored> for ProgramError {
-    fn from(stored: Stored) -> Self {
-        let Stored { message, name, line, column, pc, instruction, stack, timestamp } = stored;
+impl From<StoredProgramError> for ProgramError {
+    fn from(stored: StoredProgramError) -> Self {
+        let StoredProgramError { message, name, line, column, pc, instruction, stack, timestamp } = stored;
         let index = instruction.as_u64().map(|index| u32::try_from(index).unwrap_or(u32::MAX));
         let (pc, instruction) = index.map_or((pc, instruction), |index| (index, Json::Null));
         Self { message, name, line, column, pc, instruction, stack, timestamp }
     }
 }
 
-/// What an imported execution says of its failure.
+/// The failure of an imported execution.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ImportedFailure {
-    /// In words.
+    /// The message.
     pub message: String,
-    /// Line of the source, from 1; 0 where it is not known.
+    /// Line of the source, from 1; 0 if it is not known.
     pub line: u32,
-    /// The failing instruction as it was saved; null where it was not.
+    /// The failing instruction as it was saved; null if it was not.
     pub instruction: Json,
-    /// The operands that were saved beside it.
+    /// The operands that were saved with it.
     pub stack: Vec<Json>,
 }
 
 impl ProgramError {
-    /// What a failure of the machine is on the wire.
-    pub(in super::super) fn of(failure: vm::Failure, instruction: Json, timestamp: Timestamp) -> Self {
-        let vm::Failure { name, message, line, column, instruction: pc, stack, .. } = failure;
+    /// Converts a failure of the machine to its form on the wire.
+    pub(in super::super) fn from_failure(failure: vm::MachineFailure, instruction: Json, timestamp: Timestamp) -> Self {
+        let vm::MachineFailure { name, message, line, column, instruction: pc, stack, .. } = failure;
         Self { message, name, line, column, pc, instruction, stack, timestamp }
     }
 
-    /// What a program is told that hands over more than a document can hold.
+    /// The error of a program that returns more than a document can hold.
     pub(in super::super) fn too_large(what: &str, bytes: usize, timestamp: Timestamp) -> Self {
         let message = format!("{what} has {bytes} bytes of JSON; at most {PLAIN_VALUE_BYTES} are allowed");
         Self { message, name: "LimitError".to_owned(), line: 0, column: 0, ..Self::sample_at(timestamp) }
     }
 
-    /// What the older CVM saved of a failure at instruction `pc`.
+    /// Converts a failure at instruction `pc` that the older CVM saved.
     pub(in super::super) fn imported(failure: &ImportedFailure, pc: u32, timestamp: Timestamp) -> Self {
         let ImportedFailure { message, line, instruction, stack } = failure;
         let stack = stack.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
@@ -104,12 +105,12 @@ impl ProgramError {
         }
     }
 
-    /// Cut to what a head can hold, with a mark: a program may throw a text of any length.
+    /// Truncates the error to the size that a head can hold, with a mark: a program may throw a text of any length.
     pub(in super::super) fn bounded(mut self) -> Self {
-        self.name = turn::cut(&self.name);
-        self.message = turn::cut(&self.message);
+        self.name = slice::truncate_line(&self.name);
+        self.message = slice::truncate_line(&self.message);
         self.stack.truncate(STACK_LINES);
-        self.stack.iter_mut().for_each(|frame| *frame = turn::cut(frame));
+        self.stack.iter_mut().for_each(|frame| *frame = slice::truncate_line(frame));
         if json_bytes(&self.instruction) > INSTRUCTION_BYTES
             && let Some(arg) = self.instruction.get_mut("arg")
         {
@@ -135,7 +136,7 @@ impl ProgramError {
         }
     }
 
-    /// For logs.
+    /// The form in logs.
     pub(in super::super) fn to_json(&self) -> Json {
         json!({"name": self.name, "message": self.message, "line": self.line, "column": self.column})
     }
@@ -151,9 +152,9 @@ mod tests {
             "message": "x is not defined", "name": "ReferenceError", "line": 3, "column": 7, "instruction": 12,
             "stack": ["at main (3:7)"], "timestamp": 5
         });
-        let error: ProgramError = crate::value::read(&stored).unwrap();
+        let error: ProgramError = crate::value::from_value(&stored).unwrap();
         assert_eq!((error.pc, &error.instruction), (12, &Json::Null));
-        let again: ProgramError = crate::value::read(&json!(error)).unwrap();
+        let again: ProgramError = crate::value::from_value(&json!(error)).unwrap();
         assert_eq!(again, error);
     }
 

@@ -1,19 +1,19 @@
-//! What moves an execution from state to state: its lifecycle, from which the table in the docs is derived.
+//! The lifecycle of an execution: its events and transitions. The table in the docs is derived from it.
 
-use super::{CcWaiting, EXECUTIONS, Execution, ProgramError, Resting, State, Status};
+use super::{CcWaiting, EXECUTIONS, ExecutionHead, ExecutionState, ProgramError, ResumeState, Status};
 use crate::decision::{Lifecycle, Rejection};
 use crate::schema::Key;
 use crate::time::Timestamp;
 use crate::value::Json;
 
-/// What happens to an execution.
+/// An event of an execution.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// A slice was run, and ended so.
-    Ran(End),
-    /// One or more of its open calls were closed; this is what it waits for now, with `open_calls` 0 for nothing.
-    Answer(CcWaiting),
-    /// An answer came whose question was not asked yet.
+pub enum ExecutionEvent {
+    /// A slice ended.
+    SliceEnded(SliceEnd),
+    /// One or more of its open calls were closed. These are the calls that it waits for now; `open_calls` is 0 if there are none.
+    CallsClosed(CcWaiting),
+    /// An early answer arrived.
     AnswerEarly,
     /// See [`Pause`](super::Pause).
     Pause,
@@ -23,150 +23,168 @@ pub enum Event {
     Cancel(Timestamp),
     /// See [`Retry`](super::Retry).
     Retry,
-    /// See [`Delete`](super::Delete); with the end of the lease of who deletes.
+    /// See [`Delete`](super::Delete). The time is the end of the lease of the process that deletes it.
     Delete(Timestamp),
 }
 
-/// How a slice ended.
+/// The end of a slice.
 #[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// With more to run.
-    Slice(Timestamp),
-    /// With a question.
-    Asked(CcWaiting),
+pub enum SliceEnd {
+    /// With more to run. The time is the end of the lease.
+    Unfinished(Timestamp),
+    /// With open calls.
+    Waiting(CcWaiting),
     /// With the program's value.
     Complete(Timestamp, Json),
     /// With an error.
     Failed(ProgramError),
 }
 
-impl Lifecycle for Execution {
-    type State = State;
-    type Event = Event;
+impl Lifecycle for ExecutionHead {
+    type State = ExecutionState;
+    type Event = ExecutionEvent;
 
-    fn transition(state: State, event: Event) -> Result<State, Rejection> {
+    fn transition(state: ExecutionState, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
         let refused = Rejection::IllegalTransition {
             key: Key::new(&EXECUTIONS, "?"),
             from: Self::status(&state),
             command: Self::command(&event),
             remedy: remedy(&state, &event),
         };
-        // A lease of nothing: what goes back to running is given one by the slice that runs it.
-        let running = State::Running { lease_until: Timestamp::default() };
+        // An expired lease: the slice that runs the execution sets a new one.
+        let running = ExecutionState::Running { lease_until: Timestamp::default() };
         Ok(match (state, event) {
-            (State::Running { .. }, Event::Ran(end)) => match end {
-                End::Slice(lease_until) => State::Running { lease_until },
-                End::Asked(call) => State::Waiting(call),
-                End::Complete(at, result) => State::Complete { at, result },
-                End::Failed(error) => State::Failed { at: error.timestamp, error },
+            (ExecutionState::Running { .. }, ExecutionEvent::SliceEnded(end)) => match end {
+                SliceEnd::Unfinished(lease_until) => ExecutionState::Running { lease_until },
+                SliceEnd::Waiting(call) => ExecutionState::Waiting(call),
+                SliceEnd::Complete(at, result) => ExecutionState::Complete { at, result },
+                SliceEnd::Failed(error) => ExecutionState::Failed { at: error.timestamp, error },
             },
-            // Whoever asks a resting or finished execution to run is told how it stands.
+            // A request to run a waiting or finished execution returns its status.
             (
-                state @ (State::Waiting(_) | State::Complete { .. } | State::Failed { .. } | State::Cancelled { .. }),
-                Event::Ran(_),
+                state @ (ExecutionState::Waiting(_)
+                | ExecutionState::Complete { .. }
+                | ExecutionState::Failed { .. }
+                | ExecutionState::Cancelled { .. }),
+                ExecutionEvent::SliceEnded(_),
             ) => state,
 
-            (State::Waiting(_), Event::Answer(left)) if left.open_calls == 0 => running,
-            (State::Waiting(_), Event::Answer(left)) => State::Waiting(left),
-            (State::Paused(Resting::Waiting(_)), Event::Answer(left)) => State::Paused(Resting::Waiting(left)),
-            (state @ (State::Running { .. } | State::Waiting(_) | State::Paused(_)), Event::AnswerEarly) => state,
-
-            (State::Running { .. }, Event::Pause) => State::Paused(Resting::Running),
-            (State::Waiting(call), Event::Pause) => State::Paused(Resting::Waiting(call)),
-            (state @ State::Paused(_), Event::Pause) => state,
-
-            (State::Paused(Resting::Running), Event::Unpause) => running,
-            (State::Paused(Resting::Waiting(call)), Event::Unpause) if call.open_calls == 0 => running,
-            (State::Paused(Resting::Waiting(call)), Event::Unpause) => State::Waiting(call),
-
-            (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Cancel(at)) => {
-                State::Cancelled { at }
+            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(left)) if left.open_calls == 0 => running,
+            (ExecutionState::Waiting(_), ExecutionEvent::CallsClosed(left)) => ExecutionState::Waiting(left),
+            (ExecutionState::Paused(ResumeState::Waiting(_)), ExecutionEvent::CallsClosed(left)) => {
+                ExecutionState::Paused(ResumeState::Waiting(left))
             }
-            (State::Failed { .. }, Event::Retry) => running,
+            (
+                state @ (ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_)),
+                ExecutionEvent::AnswerEarly,
+            ) => state,
 
-            (State::Complete { at, .. }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Complete, at, lease_until }
+            (ExecutionState::Running { .. }, ExecutionEvent::Pause) => ExecutionState::Paused(ResumeState::Running),
+            (ExecutionState::Waiting(call), ExecutionEvent::Pause) => {
+                ExecutionState::Paused(ResumeState::Waiting(call))
             }
-            (State::Failed { at, .. }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Error, at, lease_until }
+            (state @ ExecutionState::Paused(_), ExecutionEvent::Pause) => state,
+
+            (ExecutionState::Paused(ResumeState::Running), ExecutionEvent::Unpause) => running,
+            (ExecutionState::Paused(ResumeState::Waiting(call)), ExecutionEvent::Unpause) if call.open_calls == 0 => {
+                running
             }
-            (State::Cancelled { at }, Event::Delete(lease_until)) => {
-                State::Deleted { was: Status::Cancelled, at, lease_until }
+            (ExecutionState::Paused(ResumeState::Waiting(call)), ExecutionEvent::Unpause) => {
+                ExecutionState::Waiting(call)
             }
-            (state @ State::Deleted { .. }, Event::Delete(_)) => state,
 
             (
-                State::Running { .. }
-                | State::Waiting(_)
-                | State::Paused(_)
-                | State::Complete { .. }
-                | State::Failed { .. }
-                | State::Cancelled { .. }
-                | State::Deleted { .. },
+                ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_),
+                ExecutionEvent::Cancel(at),
+            ) => ExecutionState::Cancelled { at },
+            (ExecutionState::Failed { .. }, ExecutionEvent::Retry) => running,
+
+            (ExecutionState::Complete { at, .. }, ExecutionEvent::Delete(lease_until)) => {
+                ExecutionState::Deleted { final_status: Status::Complete, at, lease_until }
+            }
+            (ExecutionState::Failed { at, .. }, ExecutionEvent::Delete(lease_until)) => {
+                ExecutionState::Deleted { final_status: Status::Error, at, lease_until }
+            }
+            (ExecutionState::Cancelled { at }, ExecutionEvent::Delete(lease_until)) => {
+                ExecutionState::Deleted { final_status: Status::Cancelled, at, lease_until }
+            }
+            (state @ ExecutionState::Deleted { .. }, ExecutionEvent::Delete(_)) => state,
+
+            (
+                ExecutionState::Running { .. }
+                | ExecutionState::Waiting(_)
+                | ExecutionState::Paused(_)
+                | ExecutionState::Complete { .. }
+                | ExecutionState::Failed { .. }
+                | ExecutionState::Cancelled { .. }
+                | ExecutionState::Deleted { .. },
                 _,
             ) => return Err(refused),
         })
     }
 
-    fn states() -> Vec<State> {
+    fn states() -> Vec<ExecutionState> {
         let at = Timestamp::default();
         vec![
-            State::Running { lease_until: at },
-            State::Waiting(CcWaiting::sample()),
-            State::Paused(Resting::Running),
-            State::Paused(Resting::Waiting(CcWaiting::sample())),
-            State::Paused(Resting::Waiting(CcWaiting { open_calls: 0, ..CcWaiting::sample() })),
-            State::Complete { at, result: Json::Null },
-            State::Failed { at, error: ProgramError::sample() },
-            State::Cancelled { at },
-            State::Deleted { was: Status::Complete, at, lease_until: at },
+            ExecutionState::Running { lease_until: at },
+            ExecutionState::Waiting(CcWaiting::sample()),
+            ExecutionState::Paused(ResumeState::Running),
+            ExecutionState::Paused(ResumeState::Waiting(CcWaiting::sample())),
+            ExecutionState::Paused(ResumeState::Waiting(CcWaiting { open_calls: 0, ..CcWaiting::sample() })),
+            ExecutionState::Complete { at, result: Json::Null },
+            ExecutionState::Failed { at, error: ProgramError::sample() },
+            ExecutionState::Cancelled { at },
+            ExecutionState::Deleted { final_status: Status::Complete, at, lease_until: at },
         ]
     }
 
-    fn events() -> Vec<Event> {
+    fn events() -> Vec<ExecutionEvent> {
         let at = Timestamp::default();
         vec![
-            Event::Ran(End::Slice(at)),
-            Event::Ran(End::Asked(CcWaiting::sample())),
-            Event::Ran(End::Complete(at, Json::Null)),
-            Event::Ran(End::Failed(ProgramError::sample())),
-            Event::Answer(CcWaiting { open_calls: 0, ..CcWaiting::sample() }),
-            Event::Answer(CcWaiting::sample()),
-            Event::AnswerEarly,
-            Event::Pause,
-            Event::Unpause,
-            Event::Cancel(at),
-            Event::Retry,
-            Event::Delete(at),
+            ExecutionEvent::SliceEnded(SliceEnd::Unfinished(at)),
+            ExecutionEvent::SliceEnded(SliceEnd::Waiting(CcWaiting::sample())),
+            ExecutionEvent::SliceEnded(SliceEnd::Complete(at, Json::Null)),
+            ExecutionEvent::SliceEnded(SliceEnd::Failed(ProgramError::sample())),
+            ExecutionEvent::CallsClosed(CcWaiting { open_calls: 0, ..CcWaiting::sample() }),
+            ExecutionEvent::CallsClosed(CcWaiting::sample()),
+            ExecutionEvent::AnswerEarly,
+            ExecutionEvent::Pause,
+            ExecutionEvent::Unpause,
+            ExecutionEvent::Cancel(at),
+            ExecutionEvent::Retry,
+            ExecutionEvent::Delete(at),
         ]
     }
 
-    fn status(state: &State) -> &'static str {
+    fn status(state: &ExecutionState) -> &'static str {
         match state {
-            State::Deleted { .. } => "deleted",
+            ExecutionState::Deleted { .. } => "deleted",
             other => other.status().as_str(),
         }
     }
 
-    fn command(event: &Event) -> &'static str {
+    fn command(event: &ExecutionEvent) -> &'static str {
         match event {
-            Event::Ran(_) => "run",
-            Event::Answer(_) | Event::AnswerEarly => "answer",
-            Event::Pause => "pause",
-            Event::Unpause => "unpause",
-            Event::Cancel(_) => "cancel",
-            Event::Retry => "retry",
-            Event::Delete(_) => "delete",
+            ExecutionEvent::SliceEnded(_) => "run",
+            ExecutionEvent::CallsClosed(_) | ExecutionEvent::AnswerEarly => "answer",
+            ExecutionEvent::Pause => "pause",
+            ExecutionEvent::Unpause => "unpause",
+            ExecutionEvent::Cancel(_) => "cancel",
+            ExecutionEvent::Retry => "retry",
+            ExecutionEvent::Delete(_) => "delete",
         }
     }
 }
 
-/// The command after which a refused event is possible.
-fn remedy(state: &State, event: &Event) -> Option<&'static str> {
+/// The command that makes a rejected event legal.
+fn remedy(state: &ExecutionState, event: &ExecutionEvent) -> Option<&'static str> {
     match (state, event) {
-        (State::Running { .. } | State::Waiting(_) | State::Paused(_), Event::Delete(_)) => Some("cancel"),
-        (State::Paused(_), Event::Ran(_)) => Some("unpause"),
-        (State::Failed { .. }, Event::Answer(_) | Event::AnswerEarly) => Some("retry"),
+        (
+            ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_),
+            ExecutionEvent::Delete(_),
+        ) => Some("cancel"),
+        (ExecutionState::Paused(_), ExecutionEvent::SliceEnded(_)) => Some("unpause"),
+        (ExecutionState::Failed { .. }, ExecutionEvent::CallsClosed(_) | ExecutionEvent::AnswerEarly) => Some("retry"),
         _ => None,
     }
 }
@@ -176,18 +194,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remedy_is_possible_and_leads_to_what_was_refused() {
+    fn a_remedy_is_legal_and_makes_the_rejected_event_legal() {
         let mut remedies = Vec::new();
-        for state in Execution::states() {
-            for event in Execution::events() {
-                let refused = Execution::transition(state.clone(), event.clone());
+        for state in ExecutionHead::states() {
+            for event in ExecutionHead::events() {
+                let refused = ExecutionHead::transition(state.clone(), event.clone());
                 let Err(Rejection::IllegalTransition { from, command, remedy: Some(remedy), .. }) = refused else {
                     continue;
                 };
-                let first = Execution::events().into_iter().find(|event| Execution::command(event) == remedy).unwrap();
-                let after = Execution::transition(state.clone(), first).unwrap();
-                // A failed execution runs before it asks again.
-                assert!(remedy == "retry" || Execution::transition(after, event).is_ok(), "{from}: {command}");
+                let first =
+                    ExecutionHead::events().into_iter().find(|event| ExecutionHead::command(event) == remedy).unwrap();
+                let after = ExecutionHead::transition(state.clone(), first).unwrap();
+                // A failed execution runs before it makes a call again.
+                assert!(remedy == "retry" || ExecutionHead::transition(after, event).is_ok(), "{from}: {command}");
                 remedies.push((from, command, remedy));
             }
         }
@@ -198,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_lifecycle_is_the_specified_one() {
-        insta::assert_snapshot!(crate::decision::table::<Execution>());
+        insta::assert_snapshot!(crate::decision::transition_table::<ExecutionHead>());
     }
 
     /// The specification's table, cell by cell: where a command can lead, `–` where it is illegal.
@@ -214,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_cell_of_the_table_is_the_specified_one() {
-        let table = crate::decision::table::<Execution>();
+        let table = crate::decision::transition_table::<ExecutionHead>();
         let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
         let derived: Vec<Vec<String>> = table.lines().map(cells).collect();
         assert_eq!(derived[0][2..9], ["run", "answer", "pause", "unpause", "cancel", "retry", "delete"]);
@@ -222,7 +241,7 @@ mod tests {
             let row = derived.iter().find(|row| row[1] == status).unwrap();
             assert_eq!(row[2..9], specified, "{status}");
         }
-        // What is being deleted takes nothing but that.
+        // An execution that is being deleted accepts only that.
         assert_eq!(derived.last().unwrap()[1..9], ["deleted", "–", "–", "–", "–", "–", "–", "deleted"]);
     }
 }

@@ -1,52 +1,52 @@
-//! An execution: one run of a program, from start to end. Its head is one document; what grows lives in rows (`rows.rs`), its
-//! calls in `call.rs`. Here are its states and what moves them; the commands are in `commands.rs`, the document's shape in
-//! `wire.rs`, what a slice of running does in `turn.rs`.
+//! An execution: one run of a program, from start to end. Its head is one document, its growing data is in rows (`child_rows.rs`), and its
+//! calls are in `call.rs`. Its states and fields are in this file, the transitions in `lifecycle.rs`, the commands in `commands.rs`, the
+//! document's shape in `document.rs`, and slices in `slice.rs`.
 
 mod commands;
-mod delete;
+mod deletion;
+mod document;
 mod error;
 mod lifecycle;
-mod wire;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::live::{self, Heap};
-use crate::decision::{Change, Ctx, Decision, Lifecycle, Loaded, Rejection, View};
+use super::loaded_machine::{self, PageTable};
+use crate::decision::{Change, Ctx, Decision, Lifecycle, LoadedDocument, Rejection, View};
 use crate::limits::LogLevel;
 use crate::schema::Direction::{Ascending, Descending};
 use crate::schema::{Collection, Field, Index, Key, Predicate, Reference};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-pub use commands::{Cancel, Pause, Reached, Retry, Run, Start, Unpause, Wake, Woken};
-pub use delete::{Delete, DeleteRows, Deleted, UpTo};
+pub use commands::{Cancel, ExecutionStatus, Pause, Retry, RunDue, RunDueOutcome, RunSlice, Start, Unpause};
+pub use deletion::{Delete, DeleteRows, DeletionCursor, DeletionProgress};
 pub use error::{ImportedFailure, ProgramError};
-pub use lifecycle::{End, Event};
+pub use lifecycle::{ExecutionEvent, SliceEnd};
 
-/// An execution.
+/// The head of an execution.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Execution {
+pub struct ExecutionHead {
     /// Its id.
     pub id: String,
     /// The program's id.
     pub program_id: String,
     /// The program's name, for queries.
     pub program_name: String,
-    /// The version it runs, to its end.
+    /// The version that it runs until its end.
     pub program_version: u32,
-    /// What it is doing.
-    pub state: State,
+    /// Its state.
+    pub state: ExecutionState,
     /// Program counter.
     pub pc: u32,
-    /// Operand stack and scopes as saved; `None` where they stand in rows of their own ([`Heap::spill`]).
-    pub(super) frames: Option<live::Frames>,
+    /// Operand stack and scopes as saved; `None` if they are in rows of their own (`PageTable::spill`).
+    pub(super) frames: Option<loaded_machine::Frames>,
     /// The newest lines of output: at most 100 and 16 KiB.
     pub output: Vec<String>,
-    /// All lines printed so far.
+    /// Number of lines printed so far.
     pub output_count: u64,
-    /// Rows of output so far.
+    /// Number of output rows so far.
     pub output_rows: u64,
     /// Running digest of all output.
     pub output_digest: String,
@@ -56,22 +56,22 @@ pub struct Execution {
     pub last_modified: Timestamp,
     /// Counters.
     pub metrics: Metrics,
-    /// What start was given.
+    /// Its input.
     pub input: Option<Json>,
     /// The execution that started this one.
     pub parent_id: Option<String>,
     /// State of the program's random source.
     pub(super) random: Json,
-    /// The pages in force.
-    pub(super) heap: Heap,
-    /// Overrides the engine's level.
+    /// The current pages of its heap.
+    pub(super) heap: PageTable,
+    /// Overrides the engine's log level.
     pub log_level: Option<LogLevel>,
-    /// Bytes that its heap may take; `None`: as the engine's settings say.
+    /// Heap limit in bytes; `None`: that of the engine's settings.
     pub heap_bytes: Option<u64>,
-    /// How many calls it asked together when it last asked.
-    pub(super) together: u32,
-    /// Bytes of the answers to these that are in, as JSON.
-    pub(super) together_bytes: u64,
+    /// Number of calls in the group (`CC.all`) that it made last; 0 after a single call.
+    pub(super) group_size: u32,
+    /// Size of the answers to that group so far, in bytes of their JSON.
+    pub(super) group_answer_bytes: u64,
 }
 
 /// Counters of an execution.
@@ -83,77 +83,77 @@ pub struct Metrics {
     pub instructions_executed: u64,
     /// Calls made.
     pub cc_calls_count: u64,
-    /// Time that the machine spent running, each turn rounded to a millisecond; 0 where the host does not measure.
+    /// Time for which the machine ran, each turn rounded to a millisecond; 0 if the host does not measure it.
     pub execution_time_ms: i64,
 }
 
-/// What an execution waits for.
+/// The calls that an execution waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CcWaiting {
-    /// The instruction it waits at.
+    /// The instruction at which it waits.
     pub instruction_id: u32,
-    /// The question.
+    /// The prompt of the first open call.
     pub prompt: String,
-    /// When it was asked.
+    /// When that call was made.
     pub requested_at: Timestamp,
-    /// The first open call.
+    /// Id of the first open call.
     pub call_id: String,
-    /// How many calls are open. Paused, none may be: then it goes on when it is unpaused.
+    /// Number of open calls. A paused execution may have none; it then resumes when it is unpaused.
     pub open_calls: u32,
-    /// The earliest deadline among the open calls. Of an execution that waits it stands on the wire as `wakeAt`; one that rests has none.
+    /// The earliest deadline of the open calls. On the wire it is the `wakeAt` of a waiting execution; a paused execution has none.
     #[serde(skip)]
     pub due: Option<Timestamp>,
 }
 
-/// What an execution is doing. Terminal states own the time they ended.
+/// The state of an execution. Terminal states own the time of their end.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// It runs, or was left by the process that ran it; after `lease_until` anyone takes it for left.
+pub enum ExecutionState {
+    /// It runs, or the process that ran it has died. After `lease_until` any process may take it over.
     Running {
         /// The end of the lease.
         lease_until: Timestamp,
     },
     /// It waits for an answer.
     Waiting(CcWaiting),
-    /// It rests until it is unpaused.
-    Paused(Resting),
-    /// It came to its end.
+    /// It is paused until it is unpaused.
+    Paused(ResumeState),
+    /// It is complete.
     Complete {
-        /// When.
+        /// When it completed.
         at: Timestamp,
-        /// The value of the program.
+        /// The program's value.
         result: Json,
     },
-    /// It failed; it may be tried again at the failing instruction.
+    /// It failed. It may be retried at the failing instruction.
     Failed {
-        /// When.
+        /// When it failed.
         at: Timestamp,
-        /// Why.
+        /// The error.
         error: ProgramError,
     },
-    /// Somebody ended it.
+    /// It was cancelled.
     Cancelled {
-        /// When.
+        /// When it was cancelled.
         at: Timestamp,
     },
-    /// Its rows are being removed; then it is gone.
+    /// It is being deleted: its rows are removed, and its head last.
     Deleted {
-        /// What it was.
-        was: Status,
-        /// When it had ended.
+        /// Its last status.
+        final_status: Status,
+        /// When it ended.
         at: Timestamp,
-        /// The end of the lease of who deletes it; afterwards anyone goes on with that.
+        /// The end of the lease of the process that deletes it. Afterwards any process may continue the deletion.
         lease_until: Timestamp,
     },
 }
 
-/// What a paused execution goes back to.
+/// The state that a paused execution returns to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Resting {
+pub enum ResumeState {
     /// Running.
     Running,
-    /// Waiting for this.
+    /// Waiting for these calls.
     Waiting(CcWaiting),
 }
 
@@ -162,21 +162,21 @@ pub enum Resting {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Status {
-    /// See [`State::Running`].
+    /// See [`ExecutionState::Running`].
     Running,
-    /// See [`State::Waiting`].
+    /// See [`ExecutionState::Waiting`].
     WaitingCc,
-    /// See [`State::Paused`].
+    /// See [`ExecutionState::Paused`].
     Paused,
-    /// See [`State::Complete`].
+    /// See [`ExecutionState::Complete`].
     Complete,
-    /// See [`State::Failed`].
+    /// See [`ExecutionState::Failed`].
     Error,
-    /// See [`State::Cancelled`].
+    /// See [`ExecutionState::Cancelled`].
     Cancelled,
 }
 
-/// `cvm.executions`. In version 1 `error.instruction` was an index; documents of it are read all the same (`error.rs`).
+/// `cvm.executions`. In version 1, `error.instruction` was an index; documents of version 1 can still be read (`error.rs`).
 pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
     .fields(&[
         Field::id("id"),
@@ -213,13 +213,13 @@ pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
         Field::bool("deleting").optional(),
     ])
     .indexes(&[
-        Index::by(&[("programId", Ascending)]),
-        Index::by(&[("state.status", Ascending)]),
-        Index::by(&[("started", Descending)]),
-        Index::by(&[("programName", Ascending), ("started", Descending)]),
-        Index::by(&[("parentId", Ascending)]),
-        Index::by(&[("completed", Ascending)]),
-        Index::by(&[("wakeAt", Ascending)]).partial(Predicate::Exists("wakeAt")),
+        Index::ordered(&[("programId", Ascending)]),
+        Index::ordered(&[("state.status", Ascending)]),
+        Index::ordered(&[("started", Descending)]),
+        Index::ordered(&[("programName", Ascending), ("started", Descending)]),
+        Index::ordered(&[("parentId", Ascending)]),
+        Index::ordered(&[("completed", Ascending)]),
+        Index::ordered(&[("wakeAt", Ascending)]).partial(Predicate::Exists("wakeAt")),
     ])
     .references(&[
         Reference { field: "programId", collection: "cvm.programs" },
@@ -227,10 +227,10 @@ pub const EXECUTIONS: Collection = Collection::new("cvm.executions", 2)
     ]);
 
 impl Status {
-    /// All of them, as they stand on the wire.
+    /// All statuses, as on the wire.
     pub const ALL: &'static [&'static str] = &["running", "waiting_cc", "paused", "complete", "error", "cancelled"];
 
-    /// As it stands on the wire.
+    /// The status on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Status::Running => "running",
@@ -243,69 +243,72 @@ impl Status {
     }
 }
 
-impl State {
+impl ExecutionState {
     /// Its status on the wire.
     pub fn status(&self) -> Status {
         match self {
-            State::Running { .. } => Status::Running,
-            State::Waiting(_) => Status::WaitingCc,
-            State::Paused(_) => Status::Paused,
-            State::Complete { .. } => Status::Complete,
-            State::Failed { .. } => Status::Error,
-            State::Cancelled { .. } => Status::Cancelled,
-            State::Deleted { was, .. } => *was,
+            ExecutionState::Running { .. } => Status::Running,
+            ExecutionState::Waiting(_) => Status::WaitingCc,
+            ExecutionState::Paused(_) => Status::Paused,
+            ExecutionState::Complete { .. } => Status::Complete,
+            ExecutionState::Failed { .. } => Status::Error,
+            ExecutionState::Cancelled { .. } => Status::Cancelled,
+            ExecutionState::Deleted { final_status: was, .. } => *was,
         }
     }
 }
 
 fn not_found(id: &str) -> Rejection {
-    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; list shows what is there".to_owned() }
+    Rejection::NotFound { what: "execution", id: id.to_owned(), hint: "; list shows all executions".to_owned() }
 }
 
-impl Execution {
-    /// The execution of that id as it was read. One that is being deleted is not there any more.
-    pub(super) fn find<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Cow<'a, Execution>), Rejection> {
+impl ExecutionHead {
+    /// The execution of that id as it was read. An execution that is being deleted counts as missing.
+    pub(super) fn find<'a>(
+        view: &'a View,
+        id: &str,
+    ) -> Result<(&'a LoadedDocument, Cow<'a, ExecutionHead>), Rejection> {
         let key = Key::new(&EXECUTIONS, id);
         let loaded = view.get(&key).ok_or_else(|| not_found(id))?;
-        let execution = match view.warm::<live::Warm>(&key) {
-            Some(warm) => Cow::Borrowed(&*warm.execution),
+        let execution = match view.cached::<loaded_machine::CachedExecution>(&key) {
+            Some(cached) => Cow::Borrowed(&*cached.execution),
             None => Cow::Owned(Self::from_document(&key, loaded)?),
         };
         match execution.state {
-            State::Deleted { .. } => Err(not_found(id)),
+            ExecutionState::Deleted { .. } => Err(not_found(id)),
             _ => Ok((loaded, execution)),
         }
     }
 
-    /// As [`Execution::find`], for a command that changes it.
-    pub(super) fn find_owned<'a>(view: &'a View, id: &str) -> Result<(&'a Loaded, Execution), Rejection> {
+    /// As [`ExecutionHead::find`], for a command that changes it.
+    pub(super) fn find_owned<'a>(view: &'a View, id: &str) -> Result<(&'a LoadedDocument, ExecutionHead), Rejection> {
         Self::find(view, id).map(|(loaded, execution)| (loaded, execution.into_owned()))
     }
 
-    /// The execution of that id as far as it was read; what is to be told of one that is not there or cannot be read is told when it is decided on.
-    pub(super) fn peek<'a>(view: &'a View, id: &str) -> Option<Cow<'a, Execution>> {
+    /// The execution of that id, as far as it was read. The decision reports one that is missing or cannot be read.
+    pub(super) fn peek<'a>(view: &'a View, id: &str) -> Option<Cow<'a, ExecutionHead>> {
         let key = Key::new(&EXECUTIONS, id);
         let head = view.get(&key)?;
-        match view.warm::<live::Warm>(&key) {
-            Some(warm) => Some(Cow::Borrowed(&warm.execution)),
+        match view.cached::<loaded_machine::CachedExecution>(&key) {
+            Some(cached) => Some(Cow::Borrowed(&cached.execution)),
             None => Self::from_document(&key, head).ok().map(Cow::Owned),
         }
     }
 
-    /// Refuses where an answer to an open call means nothing.
-    pub(super) fn must_wait(&self) -> Result<(), Rejection> {
-        // Which calls are left open is found out later; that any answer may come is the lifecycle's to say.
+    /// Rejects an answer to an open call in a state that does not allow it.
+    pub(super) fn require_waiting(&self) -> Result<(), Rejection> {
+        // The remaining open calls are computed later. Whether an answer is legal at all depends on the lifecycle alone.
         let left = self.open_call().cloned().unwrap_or_else(CcWaiting::sample);
-        self.step(Event::Answer(left)).map(|_| ())
+        self.next_state(ExecutionEvent::CallsClosed(left)).map(|_| ())
     }
 
-    /// The step of the first call that it asked when it last asked.
+    /// Step of the first call in the newest group.
     pub(super) fn first_step(&self) -> u64 {
-        (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.together.max(1)))
+        (self.metrics.cc_calls_count + 1).saturating_sub(u64::from(self.group_size.max(1)))
     }
 
-    /// The next state by the lifecycle.
-    pub(super) fn step(&self, event: Event) -> Result<State, Rejection> {
+    /// The next state according to the lifecycle.
+    pub(super) fn next_state(&self, event: ExecutionEvent) -> Result<ExecutionState, Rejection> {
         Self::transition(self.state.clone(), event).map_err(|rejection| match rejection {
             Rejection::IllegalTransition { from, command, remedy, .. } => {
                 Rejection::IllegalTransition { key: Key::new(&EXECUTIONS, &self.id), from, command, remedy }
@@ -314,48 +317,56 @@ impl Execution {
         })
     }
 
-    /// What a caller is told.
-    pub(super) fn reached(&self) -> Reached {
-        Reached { id: self.id.clone(), status: self.state.status() }
+    /// The result for a caller.
+    pub(super) fn execution_status(&self) -> ExecutionStatus {
+        ExecutionStatus { id: self.id.clone(), status: self.state.status() }
     }
 
-    /// When it came to its end.
-    pub fn ended(&self) -> Option<Timestamp> {
+    /// When it ended.
+    pub fn ended_at(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Complete { at, .. }
-            | State::Failed { at, .. }
-            | State::Cancelled { at }
-            | State::Deleted { at, .. } => Some(*at),
-            State::Running { .. } | State::Waiting(_) | State::Paused(_) => None,
+            ExecutionState::Complete { at, .. }
+            | ExecutionState::Failed { at, .. }
+            | ExecutionState::Cancelled { at }
+            | ExecutionState::Deleted { at, .. } => Some(*at),
+            ExecutionState::Running { .. } | ExecutionState::Waiting(_) | ExecutionState::Paused(_) => None,
         }
     }
 
-    /// What it waits for, paused or not.
+    /// The calls that it waits for, also while it is paused.
     pub fn open_call(&self) -> Option<&CcWaiting> {
         match &self.state {
-            State::Waiting(call) | State::Paused(Resting::Waiting(call)) => Some(call),
+            ExecutionState::Waiting(call) | ExecutionState::Paused(ResumeState::Waiting(call)) => Some(call),
             _ => None,
         }
     }
 
-    /// The decision that writes the head anew where the machine did not move; its live form goes on.
-    pub(super) fn rewrite(mut self, before: &Loaded, view: &View, ctx: &Ctx) -> Result<Decision<Reached>, Rejection> {
+    /// The decision that rewrites the head when the machine has not moved. The cached machine stays valid.
+    pub(super) fn update_head(
+        mut self,
+        before: &LoadedDocument,
+        view: &View,
+        ctx: &Ctx,
+    ) -> Result<Decision<ExecutionStatus>, Rejection> {
         self.last_modified = ctx.now;
         let key = Key::new(&EXECUTIONS, &self.id);
         let change = Change::Update { key: key.clone(), before: before.clone(), after: self.to_document()? };
-        let mut decision = Decision::of(self.reached()).change(change);
-        if let Some(warm) = view.warm::<live::Warm>(&key) {
-            decision.warm.extend(warm.live.clone().keep(key, self));
+        let mut decision = Decision::new(self.execution_status()).change(change);
+        if let Some(cached) = view.cached::<loaded_machine::CachedExecution>(&key) {
+            decision.cached.extend(cached.machine.clone().into_cached(key, self));
         }
         Ok(decision)
     }
 
-    /// When somebody should look at it again.
+    /// When it is due.
     fn wake_at(&self) -> Option<Timestamp> {
         match &self.state {
-            State::Running { lease_until } | State::Deleted { lease_until, .. } => Some(*lease_until),
-            State::Waiting(waiting) => waiting.due,
-            State::Paused(_) | State::Complete { .. } | State::Failed { .. } | State::Cancelled { .. } => None,
+            ExecutionState::Running { lease_until } | ExecutionState::Deleted { lease_until, .. } => Some(*lease_until),
+            ExecutionState::Waiting(waiting) => waiting.due,
+            ExecutionState::Paused(_)
+            | ExecutionState::Complete { .. }
+            | ExecutionState::Failed { .. }
+            | ExecutionState::Cancelled { .. } => None,
         }
     }
 }

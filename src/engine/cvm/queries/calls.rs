@@ -1,10 +1,10 @@
-//! Which calls were asked, and what became of them.
+//! Queries about calls and their outcomes.
 
 use serde::Serialize;
 
 use super::super::Cvm;
-use super::fields::Fields;
-use super::{Paged, Paging};
+use super::FieldReader;
+use super::{ListPage, PageRequest};
 use crate::domain::cvm::{CC_HISTORY, TIMER};
 use crate::engine::Error;
 use crate::schema::Direction::{Ascending, Descending};
@@ -13,76 +13,76 @@ use crate::store::Row;
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json};
 
-/// Which calls to list.
+/// Selects calls, and determines their order.
 ///
-/// | asked for | in which order |
+/// | selection | order |
 /// |---|---|
-/// | those of one execution | by step, the first one first |
-/// | open ones | by kind, then the one that may be taken first |
+/// | calls of one execution | by step, the first one first |
+/// | open calls | by kind, then by the time from which they may be claimed |
 /// | all others | newest first |
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallListing {
-    /// Only of this execution.
+    /// Only calls of this execution.
     pub execution: Option<String>,
-    /// Only of executions of this program.
+    /// Only calls of executions of this program.
     pub program: Option<String>,
-    /// Only of this kind: `cc`, a tool's name, `timer`, `fs.readFile`, ….
+    /// Only calls of this kind: `cc`, a tool's name, `timer`, `fs.readFile`, ….
     pub kind: Option<String>,
-    /// Only open ones.
+    /// Only open calls.
     pub open: bool,
-    /// At most so many; `None`: 100. Never more than 1,000.
+    /// Maximum number of rows; `None`: 100. Never more than 1,000.
     pub limit: Option<u32>,
-    /// [`Paged::next`] of the page before; `None`: the first page.
+    /// [`ListPage::next`] of the page before; `None`: the first page.
     pub cursor: Option<String>,
 }
 
-/// A call as it stands in a list. What it has not, or cannot be read, is missing.
+/// A call in a list. A field is missing if the call does not have it, or if it cannot be read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CallRow {
     /// Its id.
     pub id: String,
-    /// The execution that asks.
+    /// The execution that made it.
     pub execution_id: String,
-    /// Its program.
+    /// The name of the execution's program.
     pub program_name: String,
-    /// The how-manyth call of the execution, from 1. An answer that came before its question has none.
+    /// Its number among the calls of the execution, from 1. An early answer has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
-    /// Who is asked.
+    /// Its kind: `cc`, a tool's name, `timer`, ….
     pub kind: String,
-    /// The name under which it may be answered before it is asked.
+    /// The key under which it may be answered before it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The question.
+    /// The prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// What a tool is called with.
+    /// The arguments of a tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Json>,
-    /// The only answers it takes.
+    /// The only answers that it accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub choices: Option<Json>,
-    /// What an answer must look like.
+    /// The schema that an answer must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Json>,
-    /// The answer it gets where nobody gives one in time.
+    /// The answer that it gets if its deadline passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Json>,
-    /// Line of the source that asks.
+    /// The source line that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// When it was asked.
+    /// When it was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_at: Option<Timestamp>,
-    /// When it may be taken.
+    /// The time from which it may be claimed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Timestamp>,
-    /// Until when it may be answered.
+    /// The time until which it may be answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
-    /// How it ended: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open.
+    /// Its outcome: `answered`, `defaulted`, `timed_out`, `failed`, `cancelled`. Missing while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// The answer, null included.
@@ -91,39 +91,39 @@ pub struct CallRow {
     /// When it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
-    /// How long after the question.
+    /// The time between the call and its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<Millis>,
-    /// Who answered.
+    /// The person, model or worker that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Who works on it.
+    /// The claim of a worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<CallClaim>,
-    /// The newest failure of a worker; the call may be open all the same, to be tried again.
+    /// The last failure of a worker. The call may still be open, to be retried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<CallFault>,
+    pub error: Option<CallFailure>,
 }
 
-/// What a worker could not do.
+/// A worker's failure to complete a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-pub struct CallFault {
-    /// The error's name in the program, where the worker gave it one.
+pub struct CallFailure {
+    /// The error's name in the program, if the worker named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// In words.
+    /// The message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When.
+    /// When it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
-    /// Who tried.
+    /// The worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// Who works on a call.
+/// The claim of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
@@ -134,54 +134,55 @@ pub struct CallClaim {
     /// The fencing token: greater with every claim of the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<u64>,
-    /// Until when it is the worker's.
+    /// When the lease ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// How often it was claimed.
+    /// Number of claims, without those that were released.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u64>,
 }
 
 impl Cvm {
-    /// Calls, page by page; see [`CallListing`]. Answers that were given before their question was asked are shown with those of one
-    /// execution, before the first step, and after all that were asked where the newest come first; they are not open.
-    pub async fn calls(&self, listing: &CallListing) -> Result<Paged<CallRow>, Error> {
+    /// Lists calls page by page; see [`CallListing`]. Early answers are listed with the calls of one execution, before the first step, and
+    /// after all calls if the newest come first. They are not open.
+    pub async fn calls(&self, listing: &CallListing) -> Result<ListPage<CallRow>, Error> {
         let page = self.engine.store().query(&listing.query()).await?;
-        Ok(Paged { rows: page.rows.iter().map(CallRow::of).collect(), next: page.cursor })
+        Ok(ListPage { rows: page.items.iter().map(CallRow::of).collect(), next: page.next })
     }
 
-    /// The answered calls that took longest, the longest first: of a program or of all, at most `limit`. Timers are not among them:
-    /// nobody is slow there.
+    /// The answered calls with the greatest latency, the greatest first: of one program or of all, at most `limit`. Timers are left out:
+    /// they are not answered.
     ///
-    /// Looks at all calls of the program, or of all.
+    /// Scans all calls of the program, or of all programs.
     pub async fn slowest(&self, program: Option<&str>, limit: u32) -> Result<Vec<CallRow>, Error> {
         let query = Query::of(&CC_HISTORY)
-            .filter(asked_of_somebody(program))
+            .filter(asked_non_timer_calls(program))
             .eq("outcome", "answered")
             .filter(Filter::Exists("response.latencyMs".to_owned(), true))
             .sort("response.latencyMs", Descending)
             .limit(limit);
         let page = self.engine.store().query(&query).await?;
-        Ok(page.rows.iter().map(CallRow::of).collect())
+        Ok(page.items.iter().map(CallRow::of).collect())
     }
 }
 
-/// Holds for calls that were asked.
-pub(super) fn asked(program: Option<&str>) -> Filter {
+/// Matches calls that were made, as opposed to early answers.
+pub(super) fn asked_calls(program: Option<&str>) -> Filter {
     let mut all = vec![Filter::Exists("request".to_owned(), true)];
     all.extend(program.map(|program| Filter::Eq("programName".to_owned(), program.into())));
     Filter::And(all)
 }
 
-/// Holds for calls that were asked and are no timers.
-pub(super) fn asked_of_somebody(program: Option<&str>) -> Filter {
-    Filter::And(vec![asked(program), Filter::Ne("kind".to_owned(), TIMER.into())])
+/// Matches calls that were made, except timers.
+pub(super) fn asked_non_timer_calls(program: Option<&str>) -> Filter {
+    Filter::And(vec![asked_calls(program), Filter::Ne("kind".to_owned(), TIMER.into())])
 }
 
 impl CallListing {
     pub(super) fn query(&self) -> Query {
         let equal = |path: &str, value: &String| Filter::Eq(path.to_owned(), value.as_str().into());
-        // Open calls are few and a history is long: among alternatives a condition chooses no index, and that of open calls is taken.
+        // An execution has few open calls and a long history. A condition within an `Or` does not select an index, so the index of open
+        // calls is used.
         let beside = |filter: Filter| if self.open { Filter::Or(vec![filter]) } else { filter };
         let mut query = Query::of(&CC_HISTORY);
         if let Some(program) = &self.program {
@@ -198,7 +199,7 @@ impl CallListing {
             ]));
         }
         query = match &self.execution {
-            // The order of steps, said so that it does not choose the index of all steps.
+            // Equivalent to the order by step, but it does not select the index of all steps.
             Some(execution) if self.open => query
                 .filter(equal("executionId", execution))
                 .sort("request.timestamp", Ascending)
@@ -207,13 +208,13 @@ impl CallListing {
             None if self.open => query.sort("kind", Ascending).sort("availableAt", Ascending),
             None => query.sort("request.timestamp", Descending),
         };
-        Paging { limit: self.limit, cursor: self.cursor.clone() }.of(query)
+        PageRequest { limit: self.limit, cursor: self.cursor.clone() }.apply(query)
     }
 }
 
 impl CallRow {
     fn of(row: &Row) -> Self {
-        let fields = Fields(&row.stored.document);
+        let fields = FieldReader(&row.stored.document);
         Self {
             id: row.id.to_string(),
             execution_id: fields.text("executionId").unwrap_or_default(),
@@ -226,24 +227,24 @@ impl CallRow {
             choices: fields.json("request.choices"),
             schema: fields.json("request.schema"),
             default: fields.json("request.default"),
-            line: fields.small("context.line"),
+            line: fields.count_u32("context.line"),
             asked_at: fields.time("request.timestamp"),
             available_at: fields.time("availableAt"),
             deadline: fields.time("request.deadline"),
             outcome: fields.text("outcome"),
             result: fields.json("response.result"),
             answered_at: fields.time("response.timestamp"),
-            latency_ms: fields.span("response.latencyMs"),
+            latency_ms: fields.duration("response.latencyMs"),
             by: fields.text("response.by"),
-            claim: CallClaim::of(&row.stored.document),
-            error: CallFault::of(&row.stored.document),
+            claim: CallClaim::from_document(&row.stored.document),
+            error: CallFailure::from_document(&row.stored.document),
         }
     }
 }
 
 impl CallClaim {
-    fn of(call: &Document) -> Option<Self> {
-        let fields = Fields(call.get("claim")?.as_object()?);
+    fn from_document(call: &Document) -> Option<Self> {
+        let fields = FieldReader(call.get("claim")?.as_object()?);
         Some(Self {
             owner: fields.text("owner"),
             token: fields.count("token"),
@@ -253,9 +254,9 @@ impl CallClaim {
     }
 }
 
-impl CallFault {
-    fn of(call: &Document) -> Option<Self> {
-        let fields = Fields(call.get("error")?.as_object()?);
+impl CallFailure {
+    fn from_document(call: &Document) -> Option<Self> {
+        let fields = FieldReader(call.get("error")?.as_object()?);
         Some(Self {
             name: fields.text("name"),
             message: fields.text("message"),

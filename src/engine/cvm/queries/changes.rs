@@ -1,11 +1,11 @@
-//! What changes, in the words of this domain.
+//! The change feed in the terms of this domain.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::super::Cvm;
-use super::fields::Fields;
+use super::FieldReader;
 use crate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, OUTPUTS, PROGRAM_VERSIONS, PROGRAMS};
 use crate::engine::Error;
 use crate::id::CommandId;
@@ -13,24 +13,24 @@ use crate::schema::{Collection, Key};
 use crate::store::{ChangeEvent, Position};
 use crate::time::Millis;
 
-/// Changes told at once where the caller does not say.
-const CHANGES: usize = 256;
+/// Maximum number of changes per call, if the caller names none.
+const DEFAULT_LIMIT: usize = 256;
 
-/// Most changes that one call looks at, told or not: it comes back in bounded time also where others never stop writing.
-const MOST_LOOKED_AT: usize = 10_000;
+/// Maximum number of changes that one call examines, whether it returns them or not. It bounds a call while other processes keep writing.
+const MAX_SCANNED: usize = 10_000;
 
-/// A kind of thing that changes. How heaps are kept is nobody's business: their pages are not told.
+/// A kind of document that changes. Heap pages are internal and have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub enum Thing {
-    /// A program got another version, description or tags, or is new.
+pub enum ChangeSubject {
+    /// A program that is new, or has another version, description or tags.
     Program,
     /// A version of a program.
     Version,
-    /// An execution: its status and all that its head says.
+    /// An execution: its status and the other fields of its head.
     Execution,
-    /// A call was asked, taken, answered.
+    /// A call that was made, claimed or answered.
     Call,
     /// Lines of output.
     Output,
@@ -38,14 +38,14 @@ pub enum Thing {
     Log,
 }
 
-/// Which changes to tell.
+/// Selects changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChangesOf {
-    /// Only of these things; `None`: of all.
-    pub things: Option<Vec<Thing>>,
-    /// Only of these executions and what belongs to them; `None`: of all. Programs and versions belong to none.
+pub struct ChangeFilter {
+    /// Only these kinds of documents; `None`: all.
+    pub things: Option<Vec<ChangeSubject>>,
+    /// Only these executions and their rows; `None`: all. Programs and versions belong to no execution.
     pub executions: Option<Vec<String>>,
-    /// At most so many at once; `None`: 256. Never more than 10,000.
+    /// Maximum number per call; `None`: 256. Never more than 10,000.
     pub limit: Option<usize>,
 }
 
@@ -54,14 +54,14 @@ pub struct ChangesOf {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
 pub struct CvmChange {
-    /// What changed.
-    pub thing: Thing,
+    /// The kind of document that changed.
+    pub thing: ChangeSubject,
     /// Its id.
     pub id: String,
-    /// The execution it belongs to. Of what is gone by now only the id is known, unless it is an execution itself.
+    /// The execution it belongs to. Missing for a row that has been deleted since, because only its id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_id: Option<String>,
-    /// It was deleted.
+    /// Whether it was deleted.
     pub deleted: bool,
     /// The command that changed it.
     pub command: CommandId,
@@ -69,56 +69,57 @@ pub struct CvmChange {
     pub position: Position,
 }
 
-/// Changes, and where to go on.
+/// Changes, and the position at which to continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct CvmChanges {
-    /// In the order of commits.
+    /// In commit order.
     pub events: Vec<CvmChange>,
-    /// Where to go on.
+    /// The position at which to continue.
     pub next: Position,
 }
 
 impl Cvm {
-    /// Committed changes after `from` (`None`: from now on), at least once each, in the order of commits. Where there are none that are
-    /// asked for it waits up to `wait` for one; what others write meanwhile does not end the wait.
+    /// Committed changes after `from` (`None`: from now on), in commit order, each at least once. If none is selected it waits for one, at
+    /// most for `wait`; other changes do not end the wait.
     ///
-    /// Nothing told does not mean that nothing follows: 10,000 changes are looked at, then the call comes back with where to go on.
-    /// Where one execution is asked for, rows of it that are gone by now are not told: nobody knows whose they were. That the execution
-    /// itself was deleted is.
+    /// An empty result does not mean that no change follows: a call examines 10,000 changes, then it returns the position at which to
+    /// continue. If [`ChangeFilter::executions`] is set, changes of rows that have been deleted since are missing, because their execution
+    /// is unknown. The deletion of the execution itself is included.
     ///
-    /// `position_expired`: `from` is older than what the store keeps, or of another store; look at what there is, and go on from `None`.
-    /// `invalid`: `from` is not a position.
-    pub async fn changes(&self, from: Option<Position>, of: &ChangesOf, wait: Millis) -> Result<CvmChanges, Error> {
+    /// Errors: `position_expired` if the store no longer keeps the changes after `from`, or if `from` is of another store. Read the
+    /// documents then, and continue from `None`. `invalid` if `from` is not a position.
+    pub async fn changes(&self, from: Option<Position>, of: &ChangeFilter, wait: Millis) -> Result<CvmChanges, Error> {
         let begun = self.engine.now();
-        let limit = of.limit.unwrap_or(CHANGES).min(MOST_LOOKED_AT);
+        let limit = of.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_SCANNED);
         let (mut from, mut looked) = (from, 0);
         loop {
-            // A clock that goes back must not make it wait longer.
+            // A clock that is set back must not extend the wait.
             let left = (wait.0.saturating_sub(self.engine.now().since(begun).0)).clamp(0, wait.0.max(0));
             let changes = self.engine.store().changes(from, limit, Millis(left)).await?;
             let found = changes.events.len();
             looked += found;
-            let events = self.told(changes.events, of).await?;
-            if !events.is_empty() || found == 0 || looked >= MOST_LOOKED_AT {
+            let events = self.select_changes(changes.events, of).await?;
+            if !events.is_empty() || found == 0 || looked >= MAX_SCANNED {
                 return Ok(CvmChanges { events, next: changes.next });
             }
             from = Some(changes.next);
         }
     }
 
-    /// What of `events` is asked for.
-    async fn told(&self, events: Vec<ChangeEvent>, of: &ChangesOf) -> Result<Vec<CvmChange>, Error> {
-        let known = events.into_iter().filter_map(|event| Some((Thing::of(&event.key)?, event)));
-        let asked: Vec<(Thing, ChangeEvent)> = known.filter(|(thing, _)| of.asks_for(*thing)).collect();
-        let owners = self.owners(&asked).await?;
-        let told = asked.into_iter().map(|(thing, event)| {
-            let execution_id = match thing {
-                Thing::Execution => Some(event.key.id.to_string()),
+    /// The changes that `of` selects.
+    async fn select_changes(&self, events: Vec<ChangeEvent>, of: &ChangeFilter) -> Result<Vec<CvmChange>, Error> {
+        let known = events.into_iter().filter_map(|event| Some((ChangeSubject::from_key(&event.key)?, event)));
+        let asked: Vec<(ChangeSubject, ChangeEvent)> =
+            known.filter(|(subject, _)| of.includes_subject(*subject)).collect();
+        let owners = self.find_owners(&asked).await?;
+        let changes = asked.into_iter().map(|(subject, event)| {
+            let execution_id = match subject {
+                ChangeSubject::Execution => Some(event.key.id.to_string()),
                 _ => owners.get(&event.key).cloned(),
             };
             CvmChange {
-                thing,
+                thing: subject,
                 id: event.key.id.to_string(),
                 execution_id,
                 deleted: event.revision.is_none(),
@@ -126,51 +127,52 @@ impl Cvm {
                 position: event.position,
             }
         });
-        Ok(told.filter(|change| of.is_of(change)).collect())
+        Ok(changes.filter(|change| of.matches(change)).collect())
     }
 
-    /// The executions that rows belong to: their keys do not say.
-    async fn owners(&self, events: &[(Thing, ChangeEvent)]) -> Result<HashMap<Key, String>, Error> {
-        let rows = events.iter().filter(|(thing, event)| thing.is_row() && event.revision.is_some());
+    /// The executions that rows belong to, which the keys of the rows do not contain.
+    async fn find_owners(&self, events: &[(ChangeSubject, ChangeEvent)]) -> Result<HashMap<Key, String>, Error> {
+        let rows = events.iter().filter(|(subject, event)| subject.belongs_to_execution() && event.revision.is_some());
         let keys: Vec<Key> = rows.map(|(_, event)| event.key.clone()).collect();
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
         let found = self.engine.store().get(&keys).await?;
-        let owner =
-            |(key, row): (Key, Option<crate::store::Stored>)| Some((key, Fields(&row?.document).text("executionId")?));
+        let owner = |(key, row): (Key, Option<crate::store::StoredDocument>)| {
+            Some((key, FieldReader(&row?.document).text("executionId")?))
+        };
         Ok(keys.into_iter().zip(found).filter_map(owner).collect())
     }
 }
 
-impl ChangesOf {
-    fn asks_for(&self, thing: Thing) -> bool {
-        let owned = thing.is_row() || thing == Thing::Execution;
-        self.things.as_ref().is_none_or(|things| things.contains(&thing)) && (owned || self.executions.is_none())
+impl ChangeFilter {
+    fn includes_subject(&self, subject: ChangeSubject) -> bool {
+        let owned = subject.belongs_to_execution() || subject == ChangeSubject::Execution;
+        self.things.as_ref().is_none_or(|subjects| subjects.contains(&subject)) && (owned || self.executions.is_none())
     }
 
-    fn is_of(&self, change: &CvmChange) -> bool {
+    fn matches(&self, change: &CvmChange) -> bool {
         self.executions.as_ref().is_none_or(|ids| change.execution_id.as_ref().is_some_and(|id| ids.contains(id)))
     }
 }
 
-impl Thing {
-    /// Every thing and the collection it stands in.
-    const ALL: [(Thing, &'static Collection); 6] = [
-        (Thing::Program, &PROGRAMS),
-        (Thing::Version, &PROGRAM_VERSIONS),
-        (Thing::Execution, &EXECUTIONS),
-        (Thing::Call, &CC_HISTORY),
-        (Thing::Output, &OUTPUTS),
-        (Thing::Log, &EXECUTION_LOGS),
+impl ChangeSubject {
+    /// Every subject and its collection.
+    const ALL: [(ChangeSubject, &'static Collection); 6] = [
+        (ChangeSubject::Program, &PROGRAMS),
+        (ChangeSubject::Version, &PROGRAM_VERSIONS),
+        (ChangeSubject::Execution, &EXECUTIONS),
+        (ChangeSubject::Call, &CC_HISTORY),
+        (ChangeSubject::Output, &OUTPUTS),
+        (ChangeSubject::Log, &EXECUTION_LOGS),
     ];
 
-    fn of(key: &Key) -> Option<Self> {
-        Self::ALL.iter().find(|(_, collection)| collection.name == key.collection).map(|(thing, _)| *thing)
+    fn from_key(key: &Key) -> Option<Self> {
+        Self::ALL.iter().find(|(_, collection)| collection.name == key.collection).map(|(subject, _)| *subject)
     }
 
-    /// Whether it belongs to an execution that its key does not name.
-    fn is_row(self) -> bool {
-        matches!(self, Thing::Call | Thing::Output | Thing::Log)
+    /// Whether it belongs to an execution that its key does not contain.
+    fn belongs_to_execution(self) -> bool {
+        matches!(self, ChangeSubject::Call | ChangeSubject::Output | ChangeSubject::Log)
     }
 }

@@ -1,32 +1,32 @@
-//! Which executions there are.
+//! Lists of executions.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::Cvm;
-use crate::code::Code;
 use crate::domain::cvm::{EXECUTIONS, Status};
 use crate::engine::Error;
+use crate::error_code::ErrorCode;
 use crate::schema::Direction::Descending;
 use crate::schema::{Filter, Key, Query};
 use crate::time::Timestamp;
 use crate::value::{self, Document, Json};
 
-/// One line of a list of executions.
+/// An execution in a list.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExecutionSummary"))]
-pub struct Summary {
+pub struct ExecutionSummary {
     /// Its id.
     pub id: String,
-    /// The program.
+    /// The name of the program.
     pub program_name: String,
     /// The version it runs.
     pub program_version: u32,
-    /// What it is doing; see [`Status`].
+    /// Its status; see [`Status`].
     pub status: String,
-    /// What it waits for.
+    /// The prompt of the call that it waits for.
     pub prompt: Option<String>,
-    /// How many calls are open, paused or not.
+    /// Number of open calls, also while it is paused.
     pub open_calls: u32,
     /// When it was started.
     pub started: Timestamp,
@@ -34,14 +34,14 @@ pub struct Summary {
     pub last_modified: Timestamp,
 }
 
-impl Summary {
-    /// Where it stands in a list.
-    pub fn place(&self) -> Place {
-        Place { started: self.started, id: self.id.clone() }
+impl ExecutionSummary {
+    /// Its position in a list.
+    pub fn cursor(&self) -> ExecutionCursor {
+        ExecutionCursor { started: self.started, id: self.id.clone() }
     }
 
-    /// From the fields it shows alone: a document that is damaged elsewhere, or a newer program's, must not hide all others.
-    pub(in crate::engine) fn of(id: &str, document: &Document) -> Self {
+    /// Reads only the fields that a list has: a document that is damaged elsewhere, or that a newer version wrote, must not hide others.
+    pub(in crate::engine) fn from_document(id: &str, document: &Document) -> Self {
         let text = |path| value::get(document, path).and_then(Json::as_str);
         let time = |path| Timestamp::from_millis(value::get(document, path).and_then(Json::as_i64).unwrap_or_default());
         let prompt = text("ccWaiting.prompt").or(text("pausedFrom.ccWaiting.prompt"));
@@ -60,64 +60,64 @@ impl Summary {
     }
 }
 
-/// Where an execution stands in a list of executions.
+/// The position of an execution in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(rename = "ExecutionPlace"))]
-pub struct Place {
+pub struct ExecutionCursor {
     /// When it was started.
     pub started: Timestamp,
     /// Its id.
     pub id: String,
 }
 
-/// Which executions to list.
+/// Selects executions.
 #[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// Only of this status.
+pub struct ExecutionListing {
+    /// Only executions with this status.
     pub status: Option<Status>,
-    /// Only of this program.
+    /// Only executions of this program.
     pub program: Option<String>,
-    /// At most so many, newest first.
+    /// Maximum number, newest first.
     pub limit: Option<u32>,
-    /// Only what comes behind this one: [`Summary::place`] of the last one of the page before.
-    pub after: Option<Place>,
+    /// Only executions after this one: [`ExecutionSummary::cursor`] of the last one of the page before.
+    pub after: Option<ExecutionCursor>,
 }
 
-/// What has not come to its end.
-const ACTIVE: [Status; 3] = [Status::Running, Status::WaitingCc, Status::Paused];
+/// Statuses of executions that have not ended.
+const ACTIVE_STATUSES: [Status; 3] = [Status::Running, Status::WaitingCc, Status::Paused];
 
 impl Cvm {
     /// Executions, newest first; without those that are being deleted.
-    pub async fn list(&self, listing: &Listing) -> Result<Vec<Summary>, Error> {
-        self.summaries(&listed(listing)).await
+    pub async fn list(&self, listing: &ExecutionListing) -> Result<Vec<ExecutionSummary>, Error> {
+        self.summaries(&list_query(listing)).await
     }
 
-    /// One line of a list. [`Code::NotFound`]: there is no such execution.
-    pub async fn summary(&self, execution: &str) -> Result<Summary, Error> {
+    /// One row of a list. [`ErrorCode::NotFound`]: the execution does not exist.
+    pub async fn summary(&self, execution: &str) -> Result<ExecutionSummary, Error> {
         let found = self.engine.store().get(&[Key::new(&EXECUTIONS, execution)]).await?.into_iter().next().flatten();
-        let none = || Error::new(Code::NotFound, format!("there is no execution `{execution}`"));
-        Ok(Summary::of(execution, &found.ok_or_else(none)?.document))
+        let none = || Error::new(ErrorCode::NotFound, format!("execution `{execution}` does not exist"));
+        Ok(ExecutionSummary::from_document(execution, &found.ok_or_else(none)?.document))
     }
 
-    /// Executions that have not come to their end, newest first: running, waiting for an answer, paused. At most `limit`.
+    /// Executions that have not ended, newest first: running, waiting for an answer, paused. At most `limit`.
     ///
-    /// Reads what is active and nothing that has ended, however much that is.
-    pub async fn active(&self, limit: u32) -> Result<Vec<Summary>, Error> {
+    /// Reads active executions only, however many have ended.
+    pub async fn active(&self, limit: u32) -> Result<Vec<ExecutionSummary>, Error> {
         self.summaries(&active(limit)).await
     }
 
-    /// Executions of a program, newest first, at most `limit`. An execution that is being deleted is not among them.
-    pub async fn history(&self, program: &str, limit: u32) -> Result<Vec<Summary>, Error> {
+    /// Executions of a program, newest first, at most `limit`, except those that are being deleted.
+    pub async fn history(&self, program: &str, limit: u32) -> Result<Vec<ExecutionSummary>, Error> {
         self.summaries(&history(program, limit)).await
     }
 
-    async fn summaries(&self, query: &Query) -> Result<Vec<Summary>, Error> {
+    async fn summaries(&self, query: &Query) -> Result<Vec<ExecutionSummary>, Error> {
         let page = self.engine.store().query(query).await?;
-        Ok(page.rows.iter().map(|row| Summary::of(&row.id, &row.stored.document)).collect())
+        Ok(page.items.iter().map(|row| ExecutionSummary::from_document(&row.id, &row.stored.document)).collect())
     }
 }
 
-pub(super) fn listed(listing: &Listing) -> Query {
+pub(super) fn list_query(listing: &ExecutionListing) -> Query {
     let mut query = Query::of(&EXECUTIONS).sort("started", Descending);
     if let Some(status) = listing.status {
         query = query.eq("state.status", status.as_str());
@@ -125,21 +125,21 @@ pub(super) fn listed(listing: &Listing) -> Query {
     if let Some(program) = &listing.program {
         query = query.eq("programName", program.as_str());
     }
-    if let Some(place) = &listing.after {
-        query = query.filter(place.behind());
+    if let Some(cursor) = &listing.after {
+        query = query.filter(cursor.rows_after());
     }
     query = query.filter(Filter::Exists("deleting".to_owned(), false));
     query.limit = listing.limit;
     query
 }
 
-impl Place {
-    /// Holds for what comes behind it. Not a store's cursor: whoever has a row of a list can go on there, whenever.
-    fn behind(&self) -> Filter {
+impl ExecutionCursor {
+    /// Matches the executions after this one. Unlike a store's cursor it can be made from any row of a list, and does not expire.
+    fn rows_after(&self) -> Filter {
         let (path, time) = (|| "started".to_owned(), self.started.as_millis());
         let same_time = vec![Filter::Eq(path(), time.into()), Filter::Gt("id".to_owned(), self.id.as_str().into())];
         Filter::And(vec![
-            // Said beside the rest, which no index can serve.
+            // Redundant, but an index serves it, which it cannot do for the alternatives.
             Filter::Lte(path(), time.into()),
             Filter::Or(vec![Filter::Lt(path(), time.into()), Filter::And(same_time)]),
         ])
@@ -147,7 +147,7 @@ impl Place {
 }
 
 pub(super) fn active(limit: u32) -> Query {
-    let statuses = ACTIVE.iter().map(|status| status.as_str().into()).collect();
+    let statuses = ACTIVE_STATUSES.iter().map(|status| status.as_str().into()).collect();
     Query::of(&EXECUTIONS)
         .filter(Filter::In("state.status".to_owned(), statuses))
         .sort("started", Descending)
@@ -155,10 +155,10 @@ pub(super) fn active(limit: u32) -> Query {
 }
 
 pub(super) fn history(program: &str, limit: u32) -> Query {
-    Query::of(&EXECUTIONS).eq("programName", program).filter(still_there()).sort("started", Descending).limit(limit)
+    Query::of(&EXECUTIONS).eq("programName", program).filter(not_deleted()).sort("started", Descending).limit(limit)
 }
 
-/// Holds for executions that are not being deleted.
-pub(super) fn still_there() -> Filter {
+/// Matches executions that are not being deleted.
+pub(super) fn not_deleted() -> Filter {
     Filter::Ne("deleting".to_owned(), true.into())
 }

@@ -1,14 +1,20 @@
-//! What is asked of programs, executions and calls: one method of [`Cvm`](super::Cvm) for each question that people and tools ask again
-//! and again. They read and change nothing, and finding nothing is no error. Which question goes to the store is told apart from
-//! asking it, so that tests can count what it costs there.
+//! Queries about programs, executions and calls: each is a method of [`Cvm`](super::Cvm). They change nothing, and an empty result is not
+//! an error. The functions that build store queries are separate from those that run them, so that tests can count the documents examined.
 //!
-//! All that is shown is read from the fields it stands in, one by one: a document that is damaged elsewhere, or a newer program's, is
-//! shown as far as it can be read and hides no other.
+//! Each field is read on its own. So a document that is damaged elsewhere, or that a newer version wrote, is shown as far as possible, and
+//! hides no other document.
+
+use serde::Serialize;
+
+use crate::engine::Error;
+use crate::error_code::ErrorCode;
+use crate::schema::Query;
+use crate::time::{Millis, Timestamp};
+use crate::value::{self, Document, Json};
 
 mod calls;
 mod changes;
 mod executions;
-mod fields;
 mod latency;
 mod logs;
 mod programs;
@@ -16,59 +22,107 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
-
-use crate::code::Code;
-use crate::engine::Error;
-use crate::schema::Query;
-
-pub use calls::{CallClaim, CallFault, CallListing, CallRow};
-pub use changes::{ChangesOf, CvmChange, CvmChanges, Thing};
-pub use executions::{Listing, Place, Summary};
+pub use calls::{CallClaim, CallFailure, CallListing, CallRow};
+pub use changes::{ChangeFilter, ChangeSubject, CvmChange, CvmChanges};
+pub use executions::{ExecutionCursor, ExecutionListing, ExecutionSummary};
 pub use latency::Latency;
 pub use logs::{LogListing, LogPage, LogRow};
 pub use programs::{ProgramSummary, ProgramView, VersionSummary, VersionView};
-pub use stats::{Spread, Stats};
+pub use stats::{MetricStats, Stats};
 
-/// Rows of a page where the caller does not say.
-const PAGE_ROWS: u32 = 100;
+/// Rows per page, if the caller names no number.
+const DEFAULT_PAGE_ROWS: u32 = 100;
 
-/// Most rows of a page, whatever the caller says: rows may be large, and the next page is one call away.
-const MOST_PAGE_ROWS: u32 = 1_000;
+/// Maximum number of rows per page, whatever the caller requests: rows may be large, and the next page is one call away.
+const MAX_PAGE_ROWS: u32 = 1_000;
 
-/// Which page of a list.
+/// Selects a page of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Paging {
-    /// At most so many rows; `None`: 100. Never more than 1,000.
+pub struct PageRequest {
+    /// Maximum number of rows; `None`: 100. Never more than 1,000.
     pub limit: Option<u32>,
-    /// Where to go on: [`Paged::next`] of the page before; `None`: the first page.
+    /// [`ListPage::next`] of the page before; `None`: the first page.
     pub cursor: Option<String>,
 }
 
-impl Paging {
-    /// The page of `query`.
-    fn of(&self, query: Query) -> Query {
-        query.limit(rows(self.limit)).after(self.cursor.clone())
+impl PageRequest {
+    /// Restricts `query` to the page.
+    fn apply(&self, query: Query) -> Query {
+        query.limit(page_size(self.limit)).after(self.cursor.clone())
     }
 }
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-pub struct Paged<T> {
+pub struct ListPage<T> {
     /// In the order of the list.
     pub rows: Vec<T>,
-    /// Where the next page begins; `None`: there is none.
+    /// The cursor of the next page; `None`: this is the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// How many rows a page has.
-fn rows(limit: Option<u32>) -> u32 {
-    limit.unwrap_or(PAGE_ROWS).min(MOST_PAGE_ROWS)
+/// Number of rows per page.
+fn page_size(limit: Option<u32>) -> u32 {
+    limit.unwrap_or(DEFAULT_PAGE_ROWS).min(MAX_PAGE_ROWS)
 }
 
-/// What a store answered that is none of its answers.
-fn odd_answer(what: &str) -> Error {
-    Error::new(Code::Internal, format!("the store's answer has no {what}"))
+/// The error for a result that a store must not return.
+fn malformed_result(what: &str) -> Error {
+    Error::new(ErrorCode::Internal, format!("the result of the store has no {what}"))
+}
+
+/// Reads single fields of one document by their paths.
+#[derive(Clone, Copy)]
+pub(super) struct FieldReader<'a>(pub &'a Document);
+
+impl FieldReader<'_> {
+    /// A value of any type, null included.
+    pub fn json(self, path: &str) -> Option<Json> {
+        value::get(self.0, path).cloned()
+    }
+
+    /// A string.
+    pub fn text(self, path: &str) -> Option<String> {
+        value::get(self.0, path)?.as_str().map(str::to_owned)
+    }
+
+    /// A list of strings, without the elements of other types.
+    pub fn texts(self, path: &str) -> Vec<String> {
+        let list = value::get(self.0, path).and_then(Json::as_array);
+        list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
+    }
+
+    /// A count.
+    pub fn count(self, path: &str) -> Option<u64> {
+        value::get(self.0, path)?.as_u64()
+    }
+
+    /// A 32-bit count: a version, a line.
+    pub fn count_u32(self, path: &str) -> Option<u32> {
+        u32::try_from(self.count(path)?).ok()
+    }
+
+    /// A timestamp.
+    pub fn time(self, path: &str) -> Option<Timestamp> {
+        self.integer(path).map(Timestamp::from_millis)
+    }
+
+    /// A duration.
+    pub fn duration(self, path: &str) -> Option<Millis> {
+        self.integer(path).map(Millis)
+    }
+
+    /// An integer. A double is rounded to the nearest one, because stores may return doubles.
+    pub fn integer(self, path: &str) -> Option<i64> {
+        let number = value::get(self.0, path)?;
+        // The cast saturates.
+        number.as_i64().or_else(|| number.as_f64().map(|double| double.round() as i64))
+    }
+
+    /// A number.
+    pub fn double(self, path: &str) -> Option<f64> {
+        value::get(self.0, path)?.as_f64()
+    }
 }

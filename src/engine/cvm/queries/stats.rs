@@ -1,68 +1,68 @@
-//! Executions in numbers.
+//! Statistics of executions.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::super::Cvm;
-use super::executions::still_there;
-use super::fields::Fields;
-use super::latency::{Latency, group};
-use super::odd_answer;
+use super::FieldReader;
+use super::executions::not_deleted;
+use super::latency::{Latency, group_value};
+use super::malformed_result;
 use crate::domain::cvm::{EXECUTIONS, Status};
 use crate::engine::Error;
 use crate::schema::{Accumulator, Aggregate, Filter, Group};
-use crate::value::{Document, tree};
+use crate::value::{Document, collect_btree_map};
 
-/// A program in numbers, or all of them. They are of moments close to each other, not of one.
+/// Statistics of one program or of all. The numbers are read one after another, not in one snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Stats {
-    /// The program; none: all.
+    /// The name of the program; `None`: all programs.
     pub program: Option<String>,
-    /// How many executions there are.
+    /// Number of executions.
     pub executions: u64,
-    /// How many have each status; see [`Cvm::statuses`].
+    /// Number of executions per status; see [`Cvm::statuses`].
     pub statuses: BTreeMap<String, u64>,
-    /// Instructions that an execution has run.
-    pub instructions: Spread,
-    /// Milliseconds that an execution has spent running, as far as its saves show it.
-    pub execution_time_ms: Spread,
-    /// What became of calls, and how long answers took.
+    /// Instructions run by an execution.
+    pub instructions: MetricStats,
+    /// Milliseconds that an execution has run, as recorded by its commits.
+    pub execution_time_ms: MetricStats,
+    /// Outcomes of calls, and latency of answers.
     pub latency: Latency,
 }
 
-/// A number over executions.
+/// A metric over executions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub struct Spread {
-    /// Mean; none without executions.
+pub struct MetricStats {
+    /// Mean; `None` without executions.
     pub avg: Option<f64>,
-    /// Greatest; none without executions.
+    /// Maximum; `None` without executions.
     pub max: Option<i64>,
 }
 
 impl Cvm {
-    /// How many executions have each status, of a program or of all. All statuses are there, zeros included; what a newer program may
-    /// add is there under its own name. Executions that are being deleted do not count.
+    /// Number of executions per status, of one program or of all. All statuses are present, zeros included; a status that a newer version
+    /// adds is present under its own name. Executions that are being deleted do not count.
     ///
-    /// Looks at all executions of the program, or of all. `unsupported` where the store does not aggregate.
+    /// Scans all executions of the program, or of all programs. `unsupported` if the store does not aggregate.
     pub async fn statuses(&self, program: Option<&str>) -> Result<BTreeMap<String, u64>, Error> {
         let path = "state.status";
         let count = ("n".to_owned(), Accumulator::Count);
-        let rows = self.engine.store().aggregate(&executions(program, Some(path), vec![count])).await?;
-        let mut statuses = tree(Status::ALL.iter().map(|name| ((*name).to_owned(), 0)));
+        let rows = self.engine.store().aggregate(&execution_aggregate(program, Some(path), vec![count])).await?;
+        let mut statuses = collect_btree_map(Status::ALL.iter().map(|name| ((*name).to_owned(), 0)));
         for row in rows {
-            let count = Fields(&row).count("n").ok_or_else(|| odd_answer("number of executions"))?;
-            *statuses.entry(group(&row, path)).or_default() += count;
+            let count = FieldReader(&row).count("n").ok_or_else(|| malformed_result("number of executions"))?;
+            *statuses.entry(group_value(&row, path)).or_default() += count;
         }
         Ok(statuses)
     }
 
-    /// A program in numbers; `None`: all programs. A program that is not there has zeros.
+    /// Statistics of one program; `None`: of all. A program that does not exist has zeros.
     ///
-    /// Costs what [`Cvm::statuses`] and [`Cvm::latency`] cost, and a second look at the executions.
+    /// Costs as much as [`Cvm::statuses`] and [`Cvm::latency`], and a second scan of the executions.
     pub async fn stats(&self, program: Option<&str>) -> Result<Stats, Error> {
         let (instructions, time) = ("metrics.instructionsExecuted", "metrics.executionTimeMs");
         let numbers = vec![
@@ -72,21 +72,21 @@ impl Cvm {
             ("avgTime".to_owned(), Accumulator::Avg(time.to_owned())),
             ("maxTime".to_owned(), Accumulator::Max(time.to_owned())),
         ];
-        let rows = self.engine.store().aggregate(&executions(program, None, numbers)).await?;
-        let row = rows.first().ok_or_else(|| odd_answer("row"))?;
+        let rows = self.engine.store().aggregate(&execution_aggregate(program, None, numbers)).await?;
+        let row = rows.first().ok_or_else(|| malformed_result("row"))?;
         Ok(Stats {
             program: program.map(str::to_owned),
-            executions: Fields(row).count("n").ok_or_else(|| odd_answer("number of executions"))?,
+            executions: FieldReader(row).count("n").ok_or_else(|| malformed_result("number of executions"))?,
             statuses: self.statuses(program).await?,
-            instructions: Spread::of(row, "avgInstructions", "maxInstructions"),
-            execution_time_ms: Spread::of(row, "avgTime", "maxTime"),
+            instructions: MetricStats::from_row(row, "avgInstructions", "maxInstructions"),
+            execution_time_ms: MetricStats::from_row(row, "avgTime", "maxTime"),
             latency: self.latency(program).await?,
         })
     }
 }
 
-fn executions(program: Option<&str>, by: Option<&str>, accumulators: Vec<(String, Accumulator)>) -> Aggregate {
-    let mut filter = vec![still_there()];
+fn execution_aggregate(program: Option<&str>, by: Option<&str>, accumulators: Vec<(String, Accumulator)>) -> Aggregate {
+    let mut filter = vec![not_deleted()];
     filter.extend(program.map(|program| Filter::Eq("programName".to_owned(), program.into())));
     Aggregate {
         collection: EXECUTIONS.name.to_owned(),
@@ -96,8 +96,8 @@ fn executions(program: Option<&str>, by: Option<&str>, accumulators: Vec<(String
     }
 }
 
-impl Spread {
-    fn of(row: &Document, avg: &str, max: &str) -> Self {
-        Self { avg: Fields(row).double(avg), max: Fields(row).whole(max) }
+impl MetricStats {
+    fn from_row(row: &Document, avg: &str, max: &str) -> Self {
+        Self { avg: FieldReader(row).double(avg), max: FieldReader(row).integer(max) }
     }
 }

@@ -1,25 +1,26 @@
-//! What the questions cost where they are answered: how many documents are looked at, beside how many there are.
+//! The cost of queries in the store: documents examined, compared with documents stored.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::logs::Place;
-use super::{CallListing, Paging, executions, logs, programs};
+use super::logs::LogCursor;
+use super::{CallListing, PageRequest, executions, logs, programs};
 use crate::domain::cvm::{CC_HISTORY, EXECUTION_LOGS, EXECUTIONS, PROGRAM_VERSIONS};
 use crate::id::CommandId;
 use crate::schema::{Collection, Key, Query};
-use crate::store::tables::{Planned, Tables};
-use crate::store::{Batch, Expect, Limits, Op, Write};
+use crate::store::tables::{BatchPlan, Tables};
+use crate::store::{Batch, BatchLimits, Expectation, Write, WriteOp};
 use crate::time::Timestamp;
 use crate::value::Json;
 
-/// How many executions there are, and calls and rows of the log of execution `e7`.
-const MANY: usize = 300;
+/// Number of executions, of calls, and of log rows of execution `e7`.
+const ROWS: usize = 300;
 
 fn put(tables: &mut Tables, collection: &Collection, id: &str, document: Json) {
     let document = Arc::new(document.as_object().unwrap().clone());
-    let write = Write { key: Key::new(collection, id), expect: Expect::Absent, op: Op::Put { version: 1, document } };
+    let write =
+        Write { key: Key::new(collection, id), expect: Expectation::Absent, op: WriteOp::Put { version: 1, document } };
     let batch = Batch {
         command: CommandId::new(&format!("{}-{id}", collection.name)).unwrap(),
         fingerprint: "f".to_owned(),
@@ -29,8 +30,8 @@ fn put(tables: &mut Tables, collection: &Collection, id: &str, document: Json) {
         checks: vec![],
     };
     match tables.plan(&batch).unwrap() {
-        Planned::Commit(commit) => tables.apply(commit),
-        Planned::Replay(_) => panic!("replayed"),
+        BatchPlan::PlannedCommit(commit) => tables.apply(commit),
+        BatchPlan::Replay(_) => panic!("replayed"),
     }
 }
 
@@ -52,10 +53,10 @@ fn call(n: usize, execution: &str, kind: &str, open: bool) -> Json {
     call
 }
 
-/// Everything in numbers; open are 3 executions of each kind and 12 calls, 4 of them of the kind `mail`.
-fn scene() -> Tables {
-    let mut tables = Tables::new(&crate::domain::catalog().unwrap(), Limits::default());
-    for n in 0..MANY {
+/// Many documents of each kind. Open are 3 executions of each kind and 12 calls, 4 of them of the kind `mail`.
+fn populated_tables() -> Tables {
+    let mut tables = Tables::new(&crate::domain::catalog().unwrap(), BatchLimits::default());
+    for n in 0..ROWS {
         let status = ["running", "waiting_cc", "paused"].get(n / 3).copied().unwrap_or("complete");
         put(&mut tables, &EXECUTIONS, &format!("e{n}"), execution(n, status));
         put(&mut tables, &CC_HISTORY, &format!("c{n}"), call(n, "e7", "cc", n < 8));
@@ -65,40 +66,41 @@ fn scene() -> Tables {
             "metadata": {}, "created": n});
         put(&mut tables, &PROGRAM_VERSIONS, &format!("v{n}"), version);
     }
-    (MANY..MANY + 4).for_each(|n| put(&mut tables, &CC_HISTORY, &format!("c{n}"), call(n, "e8", "mail", true)));
+    (ROWS..ROWS + 4).for_each(|n| put(&mut tables, &CC_HISTORY, &format!("c{n}"), call(n, "e8", "mail", true)));
     tables
 }
 
-fn asked(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
+fn run_query(tables: &Tables, query: &Query) -> (Vec<String>, usize) {
     let (page, looked) = tables.query_counted(query).unwrap();
-    (page.rows.into_iter().map(|row| row.id.to_string()).collect(), looked)
+    (page.items.into_iter().map(|row| row.id.to_string()).collect(), looked)
 }
 
 #[test]
-fn a_later_page_of_a_list_reads_what_it_shows() {
-    let after = |n: usize| executions::Place { started: Timestamp::from_millis(n as i64), id: format!("e{n}") };
-    let listing = executions::Listing { limit: Some(2), after: Some(after(100)), ..Default::default() };
-    let (found, looked) = asked(&scene(), &executions::listed(&listing));
+fn a_later_page_of_a_list_reads_only_its_own_rows() {
+    let after =
+        |n: usize| executions::ExecutionCursor { started: Timestamp::from_millis(n as i64), id: format!("e{n}") };
+    let listing = executions::ExecutionListing { limit: Some(2), after: Some(after(100)), ..Default::default() };
+    let (found, looked) = run_query(&populated_tables(), &executions::list_query(&listing));
     assert_eq!(found, ["e99", "e98"]);
     assert!(looked <= 4, "{looked}");
 }
 
 #[test]
-fn what_has_ended_is_not_looked_at_for_what_is_active() {
-    let (found, looked) = asked(&scene(), &executions::active(2));
+fn listing_active_executions_skips_ended_ones() {
+    let (found, looked) = run_query(&populated_tables(), &executions::active(2));
     assert_eq!((found, looked), (vec!["e8".to_owned(), "e7".to_owned()], 9));
 }
 
 #[test]
-fn a_page_is_looked_at_and_the_next_row() {
-    let tables = scene();
+fn a_page_examines_its_rows_and_one_more() {
+    let tables = populated_tables();
     let limit = Some(5);
     let of_one = CallListing { execution: Some("e7".to_owned()), limit, ..CallListing::default() };
     let of_a_kind = CallListing { kind: Some("cc".to_owned()), open: true, limit, ..CallListing::default() };
     let open = CallListing { open: true, limit, ..CallListing::default() };
     let newest = CallListing { limit, ..CallListing::default() };
-    let paging = Paging { limit, cursor: None };
-    let place = Place::parse("20:l204").unwrap();
+    let paging = PageRequest { limit, cursor: None };
+    let cursor = LogCursor::parse("20:l204").unwrap();
     let log = logs::LogListing { execution: Some("e7".to_owned()), limit, ..logs::LogListing::default() };
     let cases = [
         ("history", executions::history("even", 5), "e298 e296 e294 e292 e290"),
@@ -110,44 +112,44 @@ fn a_page_is_looked_at_and_the_next_row() {
         ("log", logs::logs(&EXECUTION_LOGS, &log, None), "l000 l001 l002 l003 l004"),
     ];
     for (what, query, expected) in cases {
-        let (found, looked) = asked(&tables, &query);
+        let (found, looked) = run_query(&tables, &query);
         assert_eq!((found.join(" "), looked), (expected.to_owned(), 6), "{what}");
     }
-    // Behind a place within one millisecond its own rows are looked at again, ten here.
-    let (found, looked) = asked(&tables, &logs::logs(&EXECUTION_LOGS, &log, Some(&place)));
+    // After a cursor within one millisecond, the rows of that millisecond are examined again, ten here.
+    let (found, looked) = run_query(&tables, &logs::logs(&EXECUTION_LOGS, &log, Some(&cursor)));
     assert_eq!((found.join(" "), looked <= 11), ("l205 l206 l207 l208 l209".to_owned(), true), "{looked}");
 }
 
 #[test]
-fn pages_go_on_where_the_last_one_ended_at_the_same_cost() {
-    let tables = scene();
+fn the_next_page_continues_at_the_same_cost() {
+    let tables = populated_tables();
     let mut listing = CallListing { open: true, limit: Some(5), ..CallListing::default() };
     let (first, _) = tables.query_counted(&listing.query()).unwrap();
-    listing.cursor = first.cursor;
-    let (found, looked) = asked(&tables, &listing.query());
+    listing.cursor = first.next;
+    let (found, looked) = run_query(&tables, &listing.query());
     assert_eq!((found.join(" "), looked), ("c5 c6 c7 c300 c301".to_owned(), 6));
 }
 
 #[test]
-fn open_calls_of_a_program_are_looked_for_among_open_calls_alone() {
+fn open_calls_of_a_program_examine_only_open_calls() {
     let listing =
         CallListing { program: Some("even".to_owned()), open: true, limit: Some(50), ..CallListing::default() };
-    let (found, looked) = asked(&scene(), &listing.query());
+    let (found, looked) = run_query(&populated_tables(), &listing.query());
     assert_eq!((found.len(), looked), (12, 12));
 }
 
 #[test]
-fn open_calls_of_an_execution_are_looked_for_without_its_history() {
+fn open_calls_of_an_execution_skip_its_closed_calls() {
     let mut listing = CallListing { execution: Some("e7".to_owned()), open: true, ..CallListing::default() };
-    let (found, looked) = asked(&scene(), &listing.query());
+    let (found, looked) = run_query(&populated_tables(), &listing.query());
     assert_eq!((found.join(" "), looked), ("c0 c1 c2 c3 c4 c5 c6 c7".to_owned(), 8));
     (listing.kind, listing.program) = (Some("mail".to_owned()), Some("even".to_owned()));
-    assert_eq!(asked(&scene(), &listing.query()), (vec![], 8));
+    assert_eq!(run_query(&populated_tables(), &listing.query()), (vec![], 8));
 }
 
 #[test]
-fn a_page_is_bounded_whatever_is_asked_for() {
+fn page_size_is_capped() {
     let listing = CallListing { limit: Some(u32::MAX), ..CallListing::default() };
-    assert_eq!(listing.query().limit, Some(super::MOST_PAGE_ROWS));
-    assert_eq!(CallListing::default().query().limit, Some(super::PAGE_ROWS));
+    assert_eq!(listing.query().limit, Some(super::MAX_PAGE_ROWS));
+    assert_eq!(CallListing::default().query().limit, Some(super::DEFAULT_PAGE_ROWS));
 }

@@ -1,38 +1,38 @@
-//! Exports on the file system of this machine: a file or a folder appears under its name whole, or not at all.
+//! Exports in the file system of this machine. A file or a folder appears under its name completely, or not at all.
 
-mod names;
-mod older;
-mod staged;
+mod document_file;
+mod file_names;
+mod legacy_directory;
+mod staged_export;
 mod tree;
-mod view;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use super::{LineReader, LineWriter};
-use crate::code::Code;
 use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
+use crate::error_code::ErrorCode;
 use crate::schema::Catalog;
 use crate::value::Json;
 
-pub(super) use older::refused;
-pub use older::{Carried, CarriedProgram, Left, Older};
-pub use staged::{Existing, Staged};
+pub(super) use legacy_directory::skipped_item;
+pub use legacy_directory::{ImportedProgram, LegacyDirectory, LegacyImportReport, SkippedItem};
+pub use staged_export::{OverwritePolicy, StagedExport};
 pub use tree::{MANIFEST, TreeReader, TreeWriter};
 
-/// What systems and file managers leave in a folder.
+/// Files that systems and file managers leave in a folder.
 const LITTER: &[&str] = &[".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// A file of lines that is being written.
 pub type FileWriter = LineWriter<BufWriter<File>>;
 
-/// Writes lines into a file that is staged; [`Staged::publish`] gives it its name.
-pub fn file_writer(staged: &Staged) -> Result<FileWriter, Error> {
+/// Writes lines into a staged file; [`StagedExport::publish`] gives it its name.
+pub fn file_writer(staged: &StagedExport) -> Result<FileWriter, Error> {
     let file = File::options().read(true).write(true).create_new(true).open(staged.path());
     let file = file.map_err(|e| io(staged.path(), "written", &e))?;
-    Ok(LineWriter::new(BufWriter::new(file), staged.name()).restarting(|to| {
+    Ok(LineWriter::new(BufWriter::new(file), staged.name()).with_restart(|to| {
         to.flush()?;
         let file = to.get_mut();
         file.set_len(0)?;
@@ -40,8 +40,8 @@ pub fn file_writer(staged: &Staged) -> Result<FileWriter, Error> {
     }))
 }
 
-/// Ends a file of lines: all of it is on the disk then.
-pub fn finish(writer: FileWriter, staged: &Staged) -> Result<(), Error> {
+/// Ends a file of lines, and syncs it to the disk.
+pub fn finish(writer: FileWriter, staged: &StagedExport) -> Result<(), Error> {
     let written = writer.into_inner().into_inner().map_err(std::io::IntoInnerError::into_error);
     written.and_then(|file| file.sync_all()).map_err(|e| io(staged.path(), "written", &e))
 }
@@ -53,16 +53,16 @@ pub fn file_reader(path: &Path, catalog: Catalog) -> Result<LineReader<BufReader
 }
 
 fn io(path: &Path, done: &str, error: &std::io::Error) -> Error {
-    Error::new(Code::Io, format!("{} cannot be {done}: {error}", path.display()))
+    Error::new(ErrorCode::Io, format!("{} cannot be {done}: {error}", path.display()))
 }
 
-/// A file of JSON, no larger than any of ours.
+/// Reads a JSON file, no larger than any file of an export.
 fn read_json(path: &Path) -> Result<Json, Error> {
     let bytes = read_file(path, LINE_BYTES)?;
-    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is no JSON ({e})")))
+    serde_json::from_slice(&bytes).map_err(|e| damaged(path, &format!("it is not valid JSON ({e})")))
 }
 
-/// The bytes of a file that has at most so many. Pipes and devices, which never end, are refused.
+/// The bytes of a file that has at most `most` of them. Pipes and devices are rejected, because they may not end.
 fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Error> {
     let failed = |e: std::io::Error| io(path, "read", &e);
     let metadata = std::fs::metadata(path).map_err(failed)?;
@@ -80,5 +80,5 @@ fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Error> {
 }
 
 fn damaged(path: &Path, why: &str) -> Error {
-    Error::new(Code::Corrupt, format!("{}: {why}", path.display()))
+    Error::new(ErrorCode::Corrupt, format!("{}: {why}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! An export as a folder of readable files, one a document, in the layout of the older file storage:
+//! An export as a folder of readable files, one per document, in the layout of the older file storage:
 //!
 //! ```text
 //! programs/{id}.json   executions/{id}.json   history/{executionId}/{milliseconds}-{step}.json
@@ -13,28 +13,30 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::names::hashed;
-use super::staged::{Staged, sync_folder};
-use super::{LITTER, damaged, io, read_json, view};
-use crate::code::Code;
+use super::file_names::hashed_file_name;
+use super::staged_export::{StagedExport, sync_folder};
+use super::{LITTER, damaged, document_file, io, read_json};
 use crate::engine::Error;
 use crate::engine::transfer::lines::LINE_BYTES;
-use crate::engine::transfer::{Header, Item, Record, Sink, Source, Summary, record};
+use crate::engine::transfer::{
+    ExportHeader, ExportRecord, ExportSink, ExportSummary, ImportSource, SourceItem, record,
+};
+use crate::error_code::ErrorCode;
 use crate::schema::Catalog;
 use crate::value::{self, Json};
 
-/// The file that says what a folder is, and what is in it.
+/// The file that describes a folder and its contents.
 pub const MANIFEST: &str = "runstate-export.json";
 
 /// Writes an export as a folder.
 pub struct TreeWriter {
     root: PathBuf,
-    header: Option<Header>,
+    header: Option<ExportHeader>,
 }
 
 impl TreeWriter {
-    /// Writes the folder that is staged; [`Staged::publish`] gives it its name.
-    pub fn new(staged: &Staged) -> Self {
+    /// Writes the staged folder; [`StagedExport::publish`] gives it its name.
+    pub fn new(staged: &StagedExport) -> Self {
         Self { root: staged.path().to_owned(), header: None }
     }
 
@@ -42,7 +44,7 @@ impl TreeWriter {
         let path = folder.join(format!("{name}.json"));
         let mut text = format!("{value:#}\n");
         if text.len() > LINE_BYTES {
-            // So deeply nested that most of it is white space.
+            // Nested so deeply that most of it is white space.
             text = format!("{value}\n");
         }
         let written = File::options().write(true).create_new(true).open(&path).and_then(|mut file| {
@@ -50,7 +52,7 @@ impl TreeWriter {
             file.sync_all()
         });
         written.map_err(|e| match e.kind() {
-            ErrorKind::AlreadyExists => Error::new(Code::AlreadyExists, format!("{} exists", path.display())),
+            ErrorKind::AlreadyExists => Error::new(ErrorCode::AlreadyExists, format!("{} exists", path.display())),
             _ => io(&path, "written", &e),
         })
     }
@@ -73,8 +75,8 @@ impl TreeWriter {
     }
 }
 
-impl Sink for TreeWriter {
-    fn begin(&mut self, header: &Header) -> Result<(), Error> {
+impl ExportSink for TreeWriter {
+    fn begin(&mut self, header: &ExportHeader) -> Result<(), Error> {
         if self.header.is_some() {
             fs::remove_dir_all(&self.root).map_err(|e| io(&self.root, "written", &e))?;
         }
@@ -83,18 +85,20 @@ impl Sink for TreeWriter {
         Ok(())
     }
 
-    fn put(&mut self, record: &Record, _: &str) -> Result<(), Error> {
-        let (folder, name) = view::place(record);
+    fn put(&mut self, record: &ExportRecord, _: &str) -> Result<(), Error> {
+        let (folder, name) = document_file::file_location(record);
         let folder = self.root.join(folder);
         fs::create_dir_all(&folder).map_err(|e| io(&folder, "written", &e))?;
-        let file = view::render(record);
+        let file = document_file::render(record);
         match self.write(&folder, &name, &file) {
-            Err(error) if error.code == Code::AlreadyExists => self.write(&folder, &hashed(&record.id), &file),
+            Err(error) if error.code == ErrorCode::AlreadyExists => {
+                self.write(&folder, &hashed_file_name(&record.id), &file)
+            }
             written => written,
         }
     }
 
-    fn end(&mut self, summary: &Summary) -> Result<(), Error> {
+    fn end(&mut self, summary: &ExportSummary) -> Result<(), Error> {
         let manifest = json!({"header": self.header, "end": summary});
         let name = MANIFEST.trim_end_matches(".json");
         self.write(&self.root, name, &manifest)?;
@@ -102,29 +106,29 @@ impl Sink for TreeWriter {
     }
 }
 
-/// Reads an export that is a folder.
+/// Reads an export in the form of a folder.
 pub struct TreeReader {
     name: String,
     catalog: Catalog,
-    header: Header,
-    end: Summary,
-    /// In the order of exports: collection, id, file.
+    header: ExportHeader,
+    end: ExportSummary,
+    /// Collection, id and file, in the order of exports.
     entries: Vec<(usize, Arc<str>, PathBuf)>,
     next: usize,
 }
 
 impl TreeReader {
-    /// Finds all files below `root`.
+    /// Reads the manifest, and finds all files below `root`.
     pub fn open(root: &Path, catalog: Catalog) -> Result<Self, Error> {
         let manifest = read_json(&root.join(MANIFEST))?;
         let name = root.display().to_string();
-        let header = Header::read(manifest.get("header").unwrap_or(&Json::Null), &name)?;
-        header.fits(&catalog, &name)?;
-        let end = manifest.get("end").and_then(|end| value::read::<Summary>(end).ok());
-        let end = end.ok_or_else(|| damaged(&root.join(MANIFEST), "it does not say what the export holds"))?;
+        let header = ExportHeader::read(manifest.get("header").unwrap_or(&Json::Null), &name)?;
+        header.check_supported(&catalog, &name)?;
+        let end = manifest.get("end").and_then(|end| value::from_value::<ExportSummary>(end).ok());
+        let end = end.ok_or_else(|| damaged(&root.join(MANIFEST), "it has no summary of the export"))?;
         let mut reader = Self { name, catalog, header, end, entries: Vec::new(), next: 0 };
         let order = record::collections(&reader.catalog);
-        for path in files(root)? {
+        for path in list_files(root)? {
             let record = reader.read(&path)?;
             let collection = order.iter().position(|c| c.name == record.collection.name).unwrap_or(order.len());
             reader.entries.push((collection, record.id, path));
@@ -133,17 +137,17 @@ impl TreeReader {
         Ok(reader)
     }
 
-    fn read(&self, path: &Path) -> Result<Record, Error> {
-        view::read(&self.catalog, &read_json(path)?).map_err(|why| damaged(path, &why))
+    fn read(&self, path: &Path) -> Result<ExportRecord, Error> {
+        document_file::read(&self.catalog, &read_json(path)?).map_err(|why| damaged(path, &why))
     }
 }
 
-impl Source for TreeReader {
+impl ImportSource for TreeReader {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn rewind(&mut self) -> Result<Header, Error> {
+    fn rewind(&mut self) -> Result<ExportHeader, Error> {
         self.next = 0;
         Ok(self.header.clone())
     }
@@ -155,19 +159,19 @@ impl Source for TreeReader {
         Ok(self.entries.get(self.next).is_some_and(|(at, ..)| *at == wanted))
     }
 
-    fn next(&mut self) -> Result<Item, Error> {
-        let Some((_, id, path)) = self.entries.get(self.next) else { return Ok(Item::End(self.end.clone())) };
+    fn next(&mut self) -> Result<SourceItem, Error> {
+        let Some((_, id, path)) = self.entries.get(self.next) else { return Ok(SourceItem::End(self.end.clone())) };
         let record = self.read(path)?;
         if record.id != *id {
             return Err(damaged(path, "it was changed while it was read"));
         }
         self.next += 1;
-        Ok(Item::Record(record))
+        Ok(SourceItem::Record(record))
     }
 }
 
-/// All files of the export below `root`; what else is there is an error, since it may be what somebody meant to be imported.
-fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
+/// All files of the export below `root`. Any other file is an error, because it may be one that was meant to be imported.
+fn list_files(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -184,7 +188,7 @@ fn files(root: &Path) -> Result<Vec<PathBuf>, Error> {
             } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "json") {
                 found.push(path);
             } else {
-                return Err(damaged(&path, "it is no part of the export; move it away"));
+                return Err(damaged(&path, "it is not part of the export. Move it to another folder"));
             }
         }
     }

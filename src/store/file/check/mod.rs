@@ -1,43 +1,48 @@
-//! Looking at every file of a store, and continuing from what is whole: `survey.rs` reads, `repair.rs` writes.
+//! Verify and repair: `survey.rs` reads every file of a store, and `repair.rs` writes a snapshot of all that is intact.
 
+mod disk_usage;
 mod identity;
-mod islands;
-mod measure;
+mod orphans;
 mod repair;
 mod survey;
 
 use std::sync::Arc;
 
-use self::survey::{Islands, Survey, Surveyed};
-use super::faults::unavailable;
+use self::survey::{OrphanPolicy, Survey, SurveyResult};
+use super::error_mapping::map_fs_error;
 use super::fs::Fs;
 use crate::marker::MaybeSync;
-use crate::store::{Error, Report};
+use crate::store::{StoreError, VerifyReport};
 
-pub use measure::{Files, files_on};
-pub use repair::{Repaired, repair_on};
+pub use disk_usage::{DiskUsage, disk_usage_on};
+pub use repair::{RepairReport, repair_on};
 
-/// Hears how far reading all files is: bytes read so far, and in all.
-pub trait Watch: MaybeSync {
-    /// So far.
+/// Receives the progress of reading all files, in bytes.
+pub trait ProgressObserver: MaybeSync {
+    /// Reports `done` of `total` bytes.
     fn progress(&self, done: u64, total: u64);
 }
 
-impl<F: Fn(u64, u64) + MaybeSync> Watch for F {
+impl<F: Fn(u64, u64) + MaybeSync> ProgressObserver for F {
     fn progress(&self, done: u64, total: u64) {
         self(done, total);
     }
 }
 
-/// Reads every file of a store and checks it: checksums, the chain, and that each commit does what it says. Changes nothing; others may use the
-/// store meanwhile.
+/// Reads and checks every file of a store: checksums, the hash chain, and that each commit has its recorded outcome. It
+/// changes nothing, and other processes may use the store meanwhile.
 ///
-/// [`Error::Unavailable`]: there is no store, or it cannot be read. [`Error::NewerVersion`]: a newer program wrote it.
-pub async fn verify_on<F: Fs>(fs: &F, watch: Option<Arc<dyn Watch>>) -> Result<Report, Error> {
-    Ok(survey(fs, Islands::Leave, watch).await?.report)
+/// Errors: [`StoreError::Unavailable`] if there is no store or it cannot be read; [`StoreError::NewerVersion`] if a
+/// newer program wrote it.
+pub async fn verify_on<F: Fs>(fs: &F, watch: Option<Arc<dyn ProgressObserver>>) -> Result<VerifyReport, StoreError> {
+    Ok(survey(fs, OrphanPolicy::Discard, watch).await?.report)
 }
 
-async fn survey<F: Fs>(fs: &F, islands: Islands, watch: Option<Arc<dyn Watch>>) -> Result<Surveyed, Error> {
+async fn survey<F: Fs>(
+    fs: &F,
+    orphans: OrphanPolicy,
+    watch: Option<Arc<dyn ProgressObserver>>,
+) -> Result<SurveyResult, StoreError> {
     let root = fs.root();
-    fs.run(Survey { islands, watch }).await.map_err(|e| unavailable(&e, &root))?
+    fs.run(Survey { orphans, observer: watch }).await.map_err(|e| map_fs_error(&e, &root))?
 }

@@ -1,154 +1,162 @@
-//! Continuing from what is whole. What is damaged is kept aside in the folder `damaged`, never deleted; then a snapshot of all that is whole is
-//! put above every number there is, by the very rules by which any snapshot is.
+//! Repair: continues a store from its intact files. Damaged files are preserved in the folder `damaged`, never deleted.
+//! A snapshot of all intact documents then gets a number above all others, by the same rules as every snapshot.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::survey::{Islands, Surveyed};
-use super::{Watch, survey};
+use super::survey::{OrphanPolicy, SurveyResult};
+use super::{ProgressObserver, survey};
 use crate::id::hex;
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
-use crate::store::file::cleaning::{Clean, Owner, TakeSnapshot, Taken, fence};
 use crate::store::file::commit_file;
-use crate::store::file::faults::refused;
+use crate::store::file::compaction::{Clean, SnapshotOutcome, SnapshotOwner, TakeSnapshot, fence};
+use crate::store::file::error_mapping::map_write_error;
 use crate::store::file::format::{
-    COMMITS, FORMAT, IDENTITY, Identity, SNAPSHOTS, commit_path, file_hash, identity_bytes, random_store, snapshot_seq,
+    COMMITS, FORMAT, IDENTITY, SNAPSHOTS, StoreIdentity, commit_path, file_hash, identity_bytes, random_store_id,
+    snapshot_seq,
 };
 use crate::store::file::fs::{Fs, FsError, Reason, Sequence, optional};
-use crate::store::file::snapshot::Header;
-use crate::store::file::steps::{put_new, sync_all};
-use crate::store::{Error, Report};
+use crate::store::file::protocol::{put_new, sync_all};
+use crate::store::file::snapshot::SnapshotHeader;
+use crate::store::{StoreError, VerifyReport};
 use crate::time::Timestamp;
 
-/// The folder in which damaged files are kept.
+/// The folder that preserves damaged files.
 const DAMAGED: &str = "damaged";
 
-/// What a repair did, or would do.
+/// The result of a repair or of its dry run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Repaired {
-    /// What was wrong, and what is gone.
-    pub report: Report,
-    /// The snapshot that the store goes on from; none: nothing had to be done.
+pub struct RepairReport {
+    /// The damage that was found, and the data that is lost.
+    pub report: VerifyReport,
+    /// The snapshot from which the store continues; `None` if the store is intact.
     pub snapshot: Option<u64>,
-    /// Files that are kept in the folder `damaged`.
+    /// Files that are preserved in the folder `damaged`.
     pub kept_aside: Vec<String>,
 }
 
-/// How often others may commit or compact while a store is looked at.
+/// Attempts to repair a store that other processes write to meanwhile.
 const ATTEMPTS: usize = 20;
 
-/// Looks at every file, and continues from what is whole. With `dry` it only says what it would do.
+/// Reads every file and continues the store from the intact ones. With `dry` it only reports what it would do.
 ///
-/// Of commits behind a damaged one those are kept that touch nothing which was lost. Others may have the store open, and may not have seen the
-/// damage: what they commit meanwhile is looked at too, until the number that they need next is taken; from then on they read anew.
-/// [`Error::Unavailable`]: there is no store. [`Error::Full`], [`Error::ReadOnly`]: nothing could be written, and nothing was changed.
+/// Of the commits behind a damaged one, those are applied that touch nothing that was lost. Other processes may have
+/// the store open and not know of the damage. Their commits are included until the repair takes the sequence number
+/// that they need next; from then on they reload.
+///
+/// Errors: [`StoreError::Unavailable`] if there is no store; [`StoreError::Full`] and [`StoreError::ReadOnly`] if
+/// nothing could be written. Nothing is changed then.
 pub async fn repair_on<F: Fs>(
     fs: &F,
     catalog: &Catalog,
     dry: bool,
-    watch: Option<Arc<dyn Watch>>,
-) -> Result<Repaired, Error> {
+    watch: Option<Arc<dyn ProgressObserver>>,
+) -> Result<RepairReport, StoreError> {
     let root = fs.root();
     for _ in 0..ATTEMPTS {
-        let mut surveyed = survey(fs, Islands::Apply, watch.clone()).await?;
+        let mut surveyed = survey(fs, OrphanPolicy::Apply, watch.clone()).await?;
         match surveyed.tables.declare(catalog) {
-            // What was lost may have made room for an entry: then nothing behind the damage is kept.
-            Err(Error::UniqueViolation { .. }) => {
-                surveyed = survey(fs, Islands::Leave, watch.clone()).await?;
+            // A lost commit may have freed a unique entry that a later one uses. No orphan is applied then.
+            Err(StoreError::UniqueViolation { .. }) => {
+                surveyed = survey(fs, OrphanPolicy::Discard, watch.clone()).await?;
                 surveyed.tables.declare(catalog)?;
             }
             declared => declared?,
         }
         surveyed.report.documents = surveyed.tables.len() as u64;
-        if surveyed.report.is_whole() {
-            return Ok(Repaired { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
+        if surveyed.report.is_intact() {
+            return Ok(RepairReport { report: surveyed.report, snapshot: None, kept_aside: Vec::new() });
         }
         let (report, kept_aside) = (surveyed.report.clone(), surveyed.broken.clone());
-        let repaired = Repaired { report, snapshot: Some(surveyed.highest + 2), kept_aside };
+        let repaired = RepairReport { report, snapshot: Some(surveyed.highest + 2), kept_aside };
         if dry {
             return Ok(repaired);
         }
-        let random = fs.entropy().map_err(|e| refused(&e, &root))?;
-        if fs.run(Repair { surveyed, random }).await.map_err(|e| refused(&e, &root))?? == Stood::Still {
+        let random = fs.entropy().map_err(|e| map_write_error(&e, &root))?;
+        if fs.run(Repair { surveyed, random }).await.map_err(|e| map_write_error(&e, &root))??
+            == RepairOutcome::Repaired
+        {
             return Ok(repaired);
         }
     }
     Err(busy(&root))
 }
 
-fn busy(root: &str) -> Error {
-    Error::Unavailable {
+fn busy(root: &str) -> StoreError {
+    StoreError::Unavailable {
         what: format!("the store at {root}"),
-        why: "others go on writing to it while it is repaired; try again".to_owned(),
+        why: "other processes kept writing to it during the repair; try again".to_owned(),
     }
 }
 
-/// Whether the store is still what was looked at.
+/// Whether the store was still the surveyed one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stood {
-    Still,
-    Moved,
+enum RepairOutcome {
+    Repaired,
+    StoreChanged,
 }
 
 struct Repair {
-    surveyed: Surveyed,
+    surveyed: SurveyResult,
     random: [u8; 16],
 }
 
 impl Sequence for Repair {
-    type Output = Result<Stood, Error>;
+    type Output = Result<RepairOutcome, StoreError>;
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
             let root = fs.root();
-            let io = |e: FsError| refused(&e, &root);
+            let io = |e: FsError| map_write_error(&e, &root);
             let Self { surveyed, random } = self;
             for folder in [COMMITS, SNAPSHOTS, DAMAGED] {
                 fs.make_folder(folder).await.map_err(io)?;
             }
-            // Nobody has seen a commit of this hash, so nobody's history goes on behind it.
+            // No commit has this hash, so no history can continue after it.
             let prev = file_hash(hex(&random).as_bytes());
-            if !hold_off(fs, &surveyed, &prev).await? {
-                return Ok(Stood::Moved);
+            if !block_stale_writers(fs, &surveyed, &prev).await? {
+                return Ok(RepairOutcome::StoreChanged);
             }
-            let identity = identity(fs, &surveyed, random).await.map_err(io)?;
+            let identity = ensure_identity(fs, &surveyed, random).await.map_err(io)?;
             sync_all(fs).await.map_err(io)?;
-            // Before anything is replaced, so that what is named as gone stays to be looked at whenever we die.
-            let kept = set_aside(fs, &surveyed.broken).await.map_err(io)?;
-            // A snapshot of such a number would count as the highest for ever.
-            for path in &surveyed.foreign {
+            // This precedes every replacement, so that damaged files survive a crash of the repair.
+            let kept = preserve_damaged_files(fs, &surveyed.broken).await.map_err(io)?;
+            // A snapshot with such a number would be the highest for ever.
+            for path in &surveyed.out_of_range {
                 optional(fs.remove(path).await).map_err(io)?;
             }
             let base = surveyed.highest + 2;
-            let header = Header { snapshot: base, format: FORMAT, store: identity.store, prev };
+            let header = SnapshotHeader { snapshot: base, format: FORMAT, store: identity.store, prev };
             match (TakeSnapshot { header, tables: surveyed.tables, random }).run(fs).await {
-                Taken::Linked => {}
-                Taken::Overtaken => return Err(busy(&root)),
-                Taken::Refused(e) => return Err(io(e)),
-                Taken::Unreadable(error) => return Err(error),
+                SnapshotOutcome::Linked => {}
+                SnapshotOutcome::Overtaken => return Err(busy(&root)),
+                SnapshotOutcome::Refused(e) => return Err(io(e)),
+                SnapshotOutcome::Unreadable(error) => return Err(error),
             }
-            // From here on the store is whole again.
-            for path in surveyed.broken.iter().filter(|_| kept == Kept::NotYet) {
-                keep_aside(fs, path).await.map_err(io)?;
+            // From here on the store is intact again.
+            for path in surveyed.broken.iter().filter(|_| kept == Preservation::Deferred) {
+                preserve_damaged_file(fs, path).await.map_err(io)?;
             }
             fs.sync_folder(DAMAGED).await.map_err(io)?;
-            Clean { base, owner: Owner::Us }.run(fs).await.map_err(io)?;
-            Ok(Stood::Still)
+            Clean { base, owner: SnapshotOwner::ThisProcess }.run(fs).await.map_err(io)?;
+            Ok(RepairOutcome::Repaired)
         })
     }
 }
 
-/// Takes every number that somebody who has not seen the damage may need next, and removes what they are about to link: from here on nobody
-/// commits and nobody compacts on the old state, so what was looked at is all there is. `false`: somebody was faster, and it must be looked
-/// at again.
-async fn hold_off<F: Fs>(fs: &F, surveyed: &Surveyed, prev: &str) -> Result<bool, Error> {
+/// Takes every sequence number that a process unaware of the damage may need next, and removes all temps. From then on
+/// no process commits or compacts on the old state, so the survey is complete. Returns `false` if another process was
+/// faster and the survey must be repeated.
+///
+/// Known as: fencing of stale writers.
+async fn block_stale_writers<F: Fs>(fs: &F, surveyed: &SurveyResult, prev: &str) -> Result<bool, StoreError> {
     let root = fs.root();
-    let io = |e: FsError| refused(&e, &root);
+    let io = |e: FsError| map_write_error(&e, &root);
     let store = surveyed.report.store.as_deref().unwrap_or_default();
-    for seq in surveyed.stands.iter().map(|seq| seq + 1).filter(|seq| !surveyed.stands.contains(seq)) {
+    for seq in surveyed.possible_heads.iter().map(|seq| seq + 1).filter(|seq| !surveyed.possible_heads.contains(seq)) {
         let barrier = commit_file::write(seq, prev, store, Timestamp::default(), &[])?;
         if !put_new(fs, &commit_path(seq), &barrier).await.map_err(io)? {
             return Ok(false);
@@ -159,56 +167,56 @@ async fn hold_off<F: Fs>(fs: &F, surveyed: &Surveyed, prev: &str) -> Result<bool
     Ok(names.iter().filter_map(|name| snapshot_seq(name)).all(|seq| surveyed.snapshots.contains(&seq)))
 }
 
-/// Whether what is damaged has been kept.
+/// Whether damaged files are preserved already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Yes,
-    /// Files have one name only here: they would be missing where they stand, and are needed until the store is whole again.
-    NotYet,
+enum Preservation {
+    Complete,
+    /// Without hard links a preserved file loses its first name. The names are needed until the store is intact again.
+    Deferred,
 }
 
-async fn set_aside<F: Fs>(fs: &F, broken: &[String]) -> Result<Kept, FsError> {
+async fn preserve_damaged_files<F: Fs>(fs: &F, broken: &[String]) -> Result<Preservation, FsError> {
     for path in broken {
-        let Some(aside) = keep_aside(fs, path).await? else { continue };
+        let Some(aside) = preserve_damaged_file(fs, path).await? else { continue };
         if optional(fs.size(path).await)?.is_none() && optional(fs.link_new(&aside, path).await)?.is_some() {
-            return Ok(Kept::NotYet);
+            return Ok(Preservation::Deferred);
         }
     }
     fs.sync_folder(DAMAGED).await?;
-    Ok(Kept::Yes)
+    Ok(Preservation::Complete)
 }
 
-/// Gives a file a second name in the folder of what is damaged, and says which. Where files have one name only it loses its first.
-async fn keep_aside<F: Fs>(fs: &F, path: &str) -> Result<Option<String>, FsError> {
+/// Links a file into the folder `damaged` and returns its name there. Without hard links the file loses its first name.
+async fn preserve_damaged_file<F: Fs>(fs: &F, path: &str) -> Result<Option<String>, FsError> {
     let name = path.replace('/', "-");
     let mut aside = format!("{DAMAGED}/{name}");
     for again in 2..1_000 {
         match fs.link_new(path, &aside).await {
             Err(e) if e.reason == Reason::Exists => {
-                // By a repair that was cut off.
+                // An interrupted repair created it.
                 if optional(fs.read(path, None).await).ok() == optional(fs.read(&aside, None).await).ok() {
                     return Ok(None);
                 }
                 aside = format!("{DAMAGED}/{again}-{name}");
             }
-            // It is gone, or was moved by a repair that was cut off.
-            Err(e) if e.missing() => return Ok(None),
+            // It was removed, or an interrupted repair moved it.
+            Err(e) if e.is_missing() => return Ok(None),
             done => return done.map(|()| Some(aside)),
         }
     }
     Ok(None)
 }
 
-/// What runstate.json says; it is written anew where it does not say it.
-async fn identity<F: Fs>(fs: &F, surveyed: &Surveyed, random: [u8; 16]) -> Result<Identity, FsError> {
+/// Returns the identity of the store, and rewrites runstate.json if it is damaged.
+async fn ensure_identity<F: Fs>(fs: &F, surveyed: &SurveyResult, random: [u8; 16]) -> Result<StoreIdentity, FsError> {
     let broken = surveyed.report.findings.iter().any(|finding| finding.at == IDENTITY);
     let identity = match &surveyed.identity {
         Some(identity) => identity.clone(),
-        // Nothing of the store says any more which one it was.
-        None => Identity::of(&random_store(random)),
+        // No file of the store contains its id any more.
+        None => StoreIdentity::from_store_id(&random_store_id(random)),
     };
     if broken {
-        keep_aside(fs, IDENTITY).await?;
+        preserve_damaged_file(fs, IDENTITY).await?;
         optional(fs.remove(IDENTITY).await)?;
         put_new(fs, IDENTITY, &identity_bytes(&identity.store)).await?;
     }

@@ -1,148 +1,158 @@
-//! Reading all of a store, whatever state it is in, and saying of each file what is wrong with it.
+//! Survey: reads all files of a store in any state, and records the findings of each file.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Watch;
-use super::islands::{self, Tail};
+use super::ProgressObserver;
+use super::orphans::{self, DamagedTail};
 use crate::marker::BoxFuture;
 use crate::schema::Catalog;
 use crate::store::file::commit_file;
-use crate::store::file::faults::unavailable;
+use crate::store::file::compaction;
+use crate::store::file::error_mapping::map_fs_error;
 use crate::store::file::format::{
-    COMMITS, IDENTITY, Identity, RESERVE, SNAPSHOTS, check_seal, commit_path, commit_seq, file_hash, is_sign, is_temp,
-    snapshot_path, snapshot_seq,
+    COMMITS, IDENTITY, RESERVE, SNAPSHOTS, StoreIdentity, check_seal, commit_path, commit_seq, file_hash,
+    is_backoff_request, is_temp, snapshot_path, snapshot_seq,
 };
-use crate::store::file::fs::{Fs, FsError, Reason, Sequence, Source, optional};
-use crate::store::file::load::{Head, replay};
+use crate::store::file::fs::{Fs, FsError, RandomAccessFile, Reason, Sequence, optional};
+use crate::store::file::load::{LogHead, replay};
 use crate::store::file::open::no_store;
-use crate::store::file::reserve;
-use crate::store::file::snapshot::{self, Fault, Header, SnapshotBase};
+use crate::store::file::snapshot::{self, SnapshotBase, SnapshotError, SnapshotHeader};
 use crate::store::tables::Tables;
-use crate::store::{Error, Finding, Limits, Report, Severity};
+use crate::store::{BatchLimits, Finding, Severity, StoreError, VerifyReport};
 
-/// Sequence numbers are below this: a thousand commits a second for thirty thousand years. What has a greater one is none of ours.
-const NUMBERS: u64 = 1_000_000_000_000_000;
+/// Sequence numbers are below this limit: a thousand commits a second for thirty thousand years. No store file has a
+/// greater one.
+const NUMBER_LIMIT: u64 = 1_000_000_000_000_000;
 
-/// How often a file is read that the disk does not give.
-pub(super) const TRIES: usize = 3;
+/// Attempts to read a file after disk errors.
+pub(super) const READ_ATTEMPTS: usize = 3;
 
-/// How often a store may be compacted under our eyes.
+/// Attempts to survey a store that is compacted meanwhile.
 const ATTEMPTS: usize = 10;
 
-/// What becomes of whole commits that stand behind a damaged one.
+/// Treatment of intact commits behind a damaged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Islands {
-    /// They are gone.
-    Leave,
-    /// Those that fit what is whole are applied.
+pub enum OrphanPolicy {
+    /// They count as lost.
+    Discard,
+    /// Those that fit the intact state are applied.
     Apply,
 }
 
-/// Reads everything.
+/// The survey of a store.
 pub struct Survey {
-    pub islands: Islands,
-    pub watch: Option<Arc<dyn Watch>>,
+    pub orphans: OrphanPolicy,
+    pub observer: Option<Arc<dyn ProgressObserver>>,
 }
 
-/// A store as far as it could be read.
-pub struct Surveyed {
-    pub report: Report,
-    /// What runstate.json says, or would have to say.
-    pub identity: Option<Identity>,
-    /// All that is whole.
+/// The readable state of a store, and the findings.
+pub struct SurveyResult {
+    pub report: VerifyReport,
+    /// The identity in runstate.json, or the one that it should have.
+    pub identity: Option<StoreIdentity>,
+    /// All intact documents.
     pub tables: Tables,
-    /// The greatest number that any file has.
+    /// The greatest sequence number of any file.
     pub highest: u64,
-    /// The numbers of all snapshots, whatever is in them.
+    /// The numbers of all snapshot files, intact or not.
     pub snapshots: Vec<u64>,
-    /// The numbers that somebody may stand at who needs the next one.
-    pub stands: BTreeSet<u64>,
-    /// Files that do not belong to the state and are to be kept aside.
+    /// Numbers that may be the head of a process that needs the next one.
+    pub possible_heads: BTreeSet<u64>,
+    /// Files that do not belong to the state and are to be preserved.
     pub broken: Vec<String>,
-    /// Those among them that no snapshot replaces, because of their numbers.
-    pub foreign: Vec<String>,
+    /// The files in `broken` that no snapshot replaces, because their numbers are out of range.
+    pub out_of_range: Vec<String>,
 }
 
 impl Sequence for Survey {
-    type Output = Result<Surveyed, Error>;
+    type Output = Result<SurveyResult, StoreError>;
 
     fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
         Box::pin(async move {
             let root = fs.root();
             for _ in 0..ATTEMPTS {
-                let mut look = Look::new(fs, &self);
-                match look.all().await {
-                    Ok(true) => return Ok(look.found),
-                    // A snapshot was taken meanwhile, and what was being read is gone.
+                let mut surveyor = Surveyor::new(fs, &self);
+                match surveyor.run().await {
+                    Ok(true) => return Ok(surveyor.result),
+                    // A snapshot was taken meanwhile, and a file that was being read is removed.
                     Ok(false) => {}
-                    Err(Stop::Disk(e)) => return Err(unavailable(&e, &root)),
-                    Err(Stop::Told(error)) => return Err(error),
+                    Err(SurveyError::Disk(e)) => return Err(map_fs_error(&e, &root)),
+                    Err(SurveyError::Store(error)) => return Err(error),
                 }
             }
-            Err(Error::Unavailable {
+            Err(StoreError::Unavailable {
                 what: format!("the store at {root}"),
-                why: "new snapshots keep being taken while it is looked at; try again".to_owned(),
+                why: "other processes kept taking snapshots while it was read; try again".to_owned(),
             })
         })
     }
 }
 
-/// An open snapshot, and whether it is whole.
-type Opened = (Arc<dyn Source>, Result<(Header, Arc<SnapshotBase>), String>);
+/// An open snapshot, with its contents if it is intact.
+type OpenedSnapshot = (Arc<dyn RandomAccessFile>, Result<(SnapshotHeader, Arc<SnapshotBase>), String>);
 
-pub(super) enum Stop {
+pub(super) enum SurveyError {
     Disk(FsError),
-    Told(Error),
+    Store(StoreError),
 }
 
-impl From<FsError> for Stop {
+impl From<FsError> for SurveyError {
     fn from(e: FsError) -> Self {
-        Stop::Disk(e)
+        SurveyError::Disk(e)
     }
 }
 
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Stop::Told(error)
+impl From<StoreError> for SurveyError {
+    fn from(error: StoreError) -> Self {
+        SurveyError::Store(error)
     }
 }
 
-pub(super) struct Look<'a, F> {
+pub(super) struct Surveyor<'a, F> {
     pub fs: &'a F,
     survey: &'a Survey,
     total: u64,
-    pub found: Surveyed,
+    pub result: SurveyResult,
 }
 
-impl<'a, F: Fs> Look<'a, F> {
+impl<'a, F: Fs> Surveyor<'a, F> {
     fn new(fs: &'a F, survey: &'a Survey) -> Self {
-        let tables = Tables::new(&Catalog::default(), Limits::default());
-        let (report, snapshots, stands, broken, foreign) = Default::default();
+        let tables = Tables::new(&Catalog::default(), BatchLimits::default());
+        let (report, snapshots, possible_heads, broken, out_of_range) = Default::default();
         Self {
             fs,
             survey,
             total: 0,
-            found: Surveyed { report, identity: None, tables, highest: 0, snapshots, stands, broken, foreign },
+            result: SurveyResult {
+                report,
+                identity: None,
+                tables,
+                highest: 0,
+                snapshots,
+                possible_heads,
+                broken,
+                out_of_range,
+            },
         }
     }
 
-    /// `false`: the store was compacted meanwhile.
-    async fn all(&mut self) -> Result<bool, Stop> {
+    /// Runs the survey. Returns `false` if the store was compacted meanwhile.
+    async fn run(&mut self) -> Result<bool, SurveyError> {
         let fs = self.fs;
-        let (commits, snapshots) = self.numbers().await?;
-        self.identity(&commits, &snapshots).await?;
-        let head = self.snapshots(&snapshots).await?;
-        self.commits(&commits, head).await?;
-        self.reserve().await?;
-        self.found.report.documents = self.found.tables.len() as u64;
+        let (commits, snapshots) = self.list_numbers().await?;
+        self.check_identity(&commits, &snapshots).await?;
+        let head = self.check_snapshots(&snapshots).await?;
+        self.check_commits(&commits, head).await?;
+        self.check_reserve().await?;
+        self.result.report.documents = self.result.tables.len() as u64;
         let names = optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default();
-        let now = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBERS).max();
+        let now = names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < NUMBER_LIMIT).max();
         Ok(now == snapshots.iter().copied().max())
     }
 
-    /// The numbers of all commits and snapshots, in order.
-    async fn numbers(&mut self) -> Result<(Vec<u64>, Vec<u64>), Stop> {
+    /// Lists the numbers of all commits and snapshots, in order.
+    async fn list_numbers(&mut self) -> Result<(Vec<u64>, Vec<u64>), SurveyError> {
         let fs = self.fs;
         let names = optional(fs.list("").await)?.unwrap_or_default();
         if ![IDENTITY, COMMITS, SNAPSHOTS].iter().any(|own| names.iter().any(|name| name == own)) {
@@ -151,153 +161,154 @@ impl<'a, F: Fs> Look<'a, F> {
         let mut commits = Vec::new();
         for name in optional(fs.list(COMMITS).await)?.unwrap_or_default() {
             match commit_seq(&name) {
-                Some(seq) if seq < NUMBERS => commits.push(seq),
-                Some(_) => self.foreign(format!("{COMMITS}/{name}")),
-                None if is_temp(&name) => self.harmless(&format!("{COMMITS}/{name}"), "it was never finished"),
-                None => self.harmless(&format!("{COMMITS}/{name}"), "it is none of the store's files"),
+                Some(seq) if seq < NUMBER_LIMIT => commits.push(seq),
+                Some(_) => self.add_out_of_range(format!("{COMMITS}/{name}")),
+                None if is_temp(&name) => self.add_harmless(&format!("{COMMITS}/{name}"), "it is an unfinished file"),
+                None => self.add_harmless(&format!("{COMMITS}/{name}"), "it is not a file of the store"),
             }
         }
         let mut snapshots = Vec::new();
         for name in optional(fs.list(SNAPSHOTS).await)?.unwrap_or_default() {
             match snapshot_seq(&name) {
-                Some(seq) if seq < NUMBERS => snapshots.push(seq),
+                Some(seq) if seq < NUMBER_LIMIT => snapshots.push(seq),
                 Some(seq) => {
-                    self.found.snapshots.push(seq);
-                    self.foreign(format!("{SNAPSHOTS}/{name}"));
+                    self.result.snapshots.push(seq);
+                    self.add_out_of_range(format!("{SNAPSHOTS}/{name}"));
                 }
-                None if is_sign(&name) => {
-                    self.harmless(&format!("{SNAPSHOTS}/{name}"), "a process asked others to wait")
+                None if is_backoff_request(&name) => {
+                    self.add_harmless(&format!("{SNAPSHOTS}/{name}"), "it is the backoff request of a process")
                 }
-                None => self.harmless(&format!("{SNAPSHOTS}/{name}"), "it is none of the store's files"),
+                None => self.add_harmless(&format!("{SNAPSHOTS}/{name}"), "it is not a file of the store"),
             }
         }
         commits.sort_unstable();
         snapshots.sort_unstable();
-        self.found.snapshots.extend(&snapshots);
-        self.found.stands = commits.iter().chain(&snapshots).copied().chain([0]).collect();
-        self.found.highest = commits.iter().chain(&snapshots).copied().max().unwrap_or(0);
+        self.result.snapshots.extend(&snapshots);
+        self.result.possible_heads = commits.iter().chain(&snapshots).copied().chain([0]).collect();
+        self.result.highest = commits.iter().chain(&snapshots).copied().max().unwrap_or(0);
         for path in commits.iter().map(|seq| commit_path(*seq)).chain(snapshots.iter().map(|seq| snapshot_path(*seq))) {
             self.total += optional(fs.size(&path).await)?.unwrap_or(0);
         }
         Ok((commits, snapshots))
     }
 
-    /// The bytes of a commit; a disk that fails again and again is as good as damage, and so is a folder.
-    pub(super) async fn commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
+    /// Reads a commit. A disk that fails repeatedly counts as damage, and so does a folder.
+    pub(super) async fn read_commit(&self, path: &str) -> Result<Option<Vec<u8>>, FsError> {
         let mut tried = 1;
         loop {
             match optional(self.fs.read(path, None).await) {
-                Err(e) if tried < TRIES && e.reason != Reason::Denied => tried += 1,
+                Err(e) if tried < READ_ATTEMPTS && e.reason != Reason::Denied => tried += 1,
                 read => return read,
             }
         }
     }
 
-    /// A snapshot that was read as a whole, or what is wrong with it. A disk that stumbles once is asked again.
-    async fn snapshot(&self, seq: u64, store: &str, at: &str) -> Result<Option<Opened>, FsError> {
+    /// Reads a whole snapshot, or finds what is wrong with it. A failed read is repeated.
+    async fn read_snapshot(&self, seq: u64, store: &str, at: &str) -> Result<Option<OpenedSnapshot>, FsError> {
         let mut tried = 0;
         loop {
             tried += 1;
-            let Some(source) = optional(self.fs.source(&snapshot_path(seq)).await)? else { return Ok(None) };
+            let Some(source) = optional(self.fs.open_file(&snapshot_path(seq)).await)? else { return Ok(None) };
             let whole = match snapshot::open(source.clone(), seq, store, at) {
                 Ok((header, base)) => base.verify().map(|()| (header, base)),
-                Err(Fault::Wrong(why)) => Err(Error::Corrupt { at: at.to_owned(), why }),
-                Err(Fault::Disk(e)) if e.reason == Reason::Denied => return Err(e),
-                Err(Fault::Disk(e)) => Err(unavailable(&e, at)),
+                Err(SnapshotError::Invalid(why)) => Err(StoreError::Corrupt { at: at.to_owned(), why }),
+                Err(SnapshotError::Disk(e)) if e.reason == Reason::Denied => return Err(e),
+                Err(SnapshotError::Disk(e)) => Err(map_fs_error(&e, at)),
             };
             match whole {
                 Ok(whole) => return Ok(Some((source, Ok(whole)))),
-                Err(Error::Corrupt { why, .. }) => return Ok(Some((source, Err(why)))),
-                Err(_) if tried < TRIES => {}
+                Err(StoreError::Corrupt { why, .. }) => return Ok(Some((source, Err(why)))),
+                Err(_) if tried < READ_ATTEMPTS => {}
                 Err(error) => return Ok(Some((source, Err(error.to_string())))),
             }
         }
     }
 
-    /// The state that the best of all snapshots gives.
-    async fn snapshots(&mut self, snapshots: &[u64]) -> Result<Option<Head>, Stop> {
+    /// Checks all snapshots and starts from the newest readable one. Of a damaged snapshot it takes the intact blocks.
+    async fn check_snapshots(&mut self, snapshots: &[u64]) -> Result<Option<LogHead>, SurveyError> {
         let mut head = None;
         let newest = snapshots.last().copied();
         for seq in snapshots.iter().rev() {
             let path = snapshot_path(*seq);
             let at = format!("{}/{path}", self.fs.root());
-            let store = self.found.identity.as_ref().map(|identity| identity.store.clone()).unwrap_or_default();
-            let Some((source, whole)) = self.snapshot(*seq, &store, &at).await? else { continue };
-            self.read(source.size());
+            let store = self.result.identity.as_ref().map(|identity| identity.store.clone()).unwrap_or_default();
+            let Some((source, whole)) = self.read_snapshot(*seq, &store, &at).await? else { continue };
+            self.count_bytes(source.size());
             match whole {
                 Ok(_) if head.is_some() => {}
                 Ok((header, base)) => {
                     if newest == Some(*seq) {
-                        self.found.report.snapshot = Some(*seq);
+                        self.result.report.snapshot = Some(*seq);
                     }
-                    self.found.tables = Tables::over(base, Limits::default())?;
-                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
+                    self.result.tables = Tables::with_base(base, BatchLimits::default())?;
+                    head = Some(LogHead { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
                 }
-                Err(why) if head.is_some() => self.harmless(&path, &why),
+                Err(why) if head.is_some() => self.add_harmless(&path, &why),
                 Err(why) => {
-                    self.found.broken.push(path.clone());
-                    if snapshot::header(&*source).is_ok_and(|header| header.store != store) {
-                        self.damage(&path, why, Vec::new());
+                    self.result.broken.push(path.clone());
+                    if snapshot::read_header(&*source).is_ok_and(|header| header.store != store) {
+                        self.add_damage(&path, why, Vec::new());
                         continue;
                     }
                     let saved = match snapshot::open_damaged(source, *seq, &store, &at) {
-                        Ok((header, base)) => Some((header, snapshot::saved(&base))),
+                        Ok((header, base)) => Some((header, snapshot::salvage(&base))),
                         Err(_) => None,
                     };
                     let Some((header, saved)) = saved else {
-                        self.damage(&path, why, vec!["every document that is in it alone".to_owned()]);
+                        self.add_damage(&path, why, vec!["every document that only this snapshot contains".to_owned()]);
                         continue;
                     };
-                    self.damage(&path, why, saved.gone);
+                    self.add_damage(&path, why, saved.gone);
                     for (key, stored) in saved.documents {
-                        self.found.tables.restore(key, stored)?;
+                        self.result.tables.restore(key, stored)?;
                     }
-                    head = Some(Head { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
+                    head = Some(LogHead { base: Some(*seq), seq: *seq, hash: header.prev, end: None });
                 }
             }
         }
         if let (Some(newest), Some(base)) = (newest, head.as_ref().and_then(|head| head.base))
             && base < newest
         {
-            self.found.report.snapshot = Some(base);
+            self.result.report.snapshot = Some(base);
         }
         Ok(head)
     }
 
-    async fn commits(&mut self, commits: &[u64], head: Option<Head>) -> Result<(), Stop> {
+    async fn check_commits(&mut self, commits: &[u64], head: Option<LogHead>) -> Result<(), SurveyError> {
         if let Some(base) = head.as_ref().and_then(|head| head.base).filter(|base| *base > 0 && !commits.contains(base))
         {
-            let why = "the snapshot was taken after it, and it is not there: unless a repair took the snapshot, commits behind it may be missing too";
-            self.harmless(&commit_path(base), why);
+            let why = "it is missing, although the snapshot was taken after it; unless a repair took the snapshot, later commits may be missing too";
+            self.add_harmless(&commit_path(base), why);
         }
-        let first = || Header::first(self.found.identity.as_ref().unwrap_or(&Identity::of("")));
-        let mut head = head.unwrap_or_else(|| Head { base: None, seq: 0, hash: first().prev, end: None });
+        let first =
+            || SnapshotHeader::first(self.result.identity.as_ref().unwrap_or(&StoreIdentity::from_store_id("")));
+        let mut head = head.unwrap_or_else(|| LogHead { base: None, seq: 0, hash: first().prev, end: None });
         for seq in commits.iter().filter(|seq| **seq <= head.seq) {
-            self.superseded(*seq, &head).await?;
+            self.check_superseded(*seq, &head).await?;
         }
-        let mut tail = Tail::default();
+        let mut tail = DamagedTail::default();
         for seq in commits.iter().filter(|seq| **seq > head.base.unwrap_or(0)) {
             let path = commit_path(*seq);
-            let bytes = match self.commit(&path).await {
+            let bytes = match self.read_commit(&path).await {
                 Ok(Some(bytes)) => bytes,
-                // Removed meanwhile, or a name without a file.
+                // It was removed meanwhile, or it is a name without a file.
                 Ok(None) if !self.is_listed(&path).await? => continue,
                 Ok(None) => {
-                    self.damage(&path, "its name leads nowhere".to_owned(), Vec::new());
+                    self.add_damage(&path, "the name exists, but there is no file".to_owned(), Vec::new());
                     Vec::new()
                 }
-                // Nothing is wrong with what others may read.
+                // A missing permission of this user is not damage.
                 Err(e) if e.reason == Reason::Denied => return Err(e.into()),
                 Err(e) => {
-                    self.damage(&path, e.to_string(), Vec::new());
+                    self.add_damage(&path, e.to_string(), Vec::new());
                     Vec::new()
                 }
             };
-            self.read(bytes.len() as u64);
+            self.count_bytes(bytes.len() as u64);
             if !tail.has_begun() {
-                match self.follow(&bytes, *seq, &head)? {
+                match self.apply_next(&bytes, *seq, &head)? {
                     Ok(()) => {
-                        self.found.report.commits += 1;
+                        self.result.report.commits += 1;
                         head.seq = *seq;
                         head.hash = file_hash(&bytes);
                         continue;
@@ -305,36 +316,38 @@ impl<'a, F: Fs> Look<'a, F> {
                     Err(why) => {
                         let (at, why) = match head.seq + 1 {
                             missing if missing < *seq => {
-                                (commit_path(missing), format!("it is missing, while commit {seq} is there"))
+                                (commit_path(missing), format!("it is missing, but commit {seq} exists"))
                             }
                             _ => (path.clone(), why),
                         };
-                        if !self.found.report.findings.iter().any(|finding| finding.at == at) {
-                            self.damage(&at, why, Vec::new());
+                        if !self.result.report.findings.iter().any(|finding| finding.at == at) {
+                            self.add_damage(&at, why, Vec::new());
                         }
                     }
                 }
             }
-            self.found.broken.push(path);
+            self.result.broken.push(path);
             tail.push(*seq, bytes);
         }
-        self.found.report.head = head.seq;
+        self.result.report.head = head.seq;
         for (seq, why) in tail.damaged() {
             let path = commit_path(seq);
-            if !self.found.report.findings.iter().any(|finding| finding.at == path) {
-                self.damage(&path, why.clone(), Vec::new());
+            if !self.result.report.findings.iter().any(|finding| finding.at == path) {
+                self.add_damage(&path, why.clone(), Vec::new());
             }
         }
-        let kept = match self.survey.islands {
-            Islands::Apply => {
-                islands::apply(&tail, self.found.report.store.as_deref().unwrap_or_default(), &mut self.found.tables)?
-            }
-            Islands::Leave => Vec::new(),
+        let kept = match self.survey.orphans {
+            OrphanPolicy::Apply => orphans::apply_orphans(
+                &tail,
+                self.result.report.store.as_deref().unwrap_or_default(),
+                &mut self.result.tables,
+            )?,
+            OrphanPolicy::Discard => Vec::new(),
         };
         let gone =
             tail.commands().filter(|command| !kept.contains(command)).map(|command| format!("command {command}"));
         let gone: Vec<String> = gone.collect();
-        let mut damages = self.found.report.findings.iter_mut().filter(|finding| finding.severity == Severity::Damage);
+        let mut damages = self.result.report.findings.iter_mut().filter(|finding| finding.severity == Severity::Damage);
         if let Some(finding) = damages.find(|finding| finding.at.starts_with(COMMITS)) {
             finding.gone = gone;
         }
@@ -346,8 +359,8 @@ impl<'a, F: Fs> Look<'a, F> {
         Ok(optional(self.fs.list(folder).await)?.unwrap_or_default().iter().any(|listed| listed == name))
     }
 
-    /// Applies the next commit; the inner error: what is wrong with it.
-    fn follow(&mut self, bytes: &[u8], seq: u64, head: &Head) -> Result<Result<(), String>, Stop> {
+    /// Applies the next commit. The inner error says what is wrong with it.
+    fn apply_next(&mut self, bytes: &[u8], seq: u64, head: &LogHead) -> Result<Result<(), String>, SurveyError> {
         if seq != head.seq + 1 {
             return Ok(Err(String::new()));
         }
@@ -355,58 +368,58 @@ impl<'a, F: Fs> Look<'a, F> {
             Ok(file) => file,
             Err(why) => return Ok(Err(why)),
         };
-        // What does not fit must leave no half of itself.
+        // A commit that does not fit must not be applied in part.
         for entry in &file.commits {
-            if let Some(key) = islands::misfit(&self.found.tables, entry)? {
-                return Ok(Err(format!("command `{}` does not fit what stands under {key}", entry.logged.command)));
+            if let Some(key) = orphans::first_conflict(&self.result.tables, entry)? {
+                return Ok(Err(format!("command `{}` does not fit the state of {key}", entry.logged.command)));
             }
-            if let Err(why) = replay(&mut self.found.tables, entry)? {
+            if let Err(why) = replay(&mut self.result.tables, entry)? {
                 return Ok(Err(why));
             }
         }
         Ok(Ok(()))
     }
 
-    /// A commit that the snapshot contains: nothing depends on it.
-    async fn superseded(&mut self, seq: u64, head: &Head) -> Result<(), Stop> {
+    /// Checks a commit that the snapshot contains. No document depends on it.
+    async fn check_superseded(&mut self, seq: u64, head: &LogHead) -> Result<(), SurveyError> {
         let path = commit_path(seq);
         let Some(bytes) = optional(self.fs.read(&path, None).await)? else { return Ok(()) };
-        self.read(bytes.len() as u64);
+        self.count_bytes(bytes.len() as u64);
         if seq == head.seq && file_hash(&bytes) != head.hash {
-            self.harmless(&path, "it is not the commit that the snapshot was taken after");
+            self.add_harmless(&path, "it is not the commit that the snapshot was taken after");
         } else if let Err(why) = check_seal(&bytes) {
-            self.harmless(&path, why);
+            self.add_harmless(&path, why);
         }
         Ok(())
     }
 
-    async fn reserve(&mut self) -> Result<(), Stop> {
+    async fn check_reserve(&mut self) -> Result<(), SurveyError> {
         if let Some(bytes) = optional(self.fs.read(RESERVE, None).await)?
-            && bytes != reserve::contents(bytes.len() as u64)
+            && bytes != compaction::reserve_bytes(bytes.len() as u64)
         {
-            self.harmless(RESERVE, "its bytes were changed; nothing but space is kept in it");
+            self.add_harmless(RESERVE, "its bytes were changed; it only reserves space and contains no data");
         }
         Ok(())
     }
 
-    fn read(&mut self, bytes: u64) {
-        self.found.report.bytes += bytes;
-        if let Some(watch) = &self.survey.watch {
-            watch.progress(self.found.report.bytes.min(self.total), self.total);
+    fn count_bytes(&mut self, bytes: u64) {
+        self.result.report.bytes += bytes;
+        if let Some(watch) = &self.survey.observer {
+            watch.progress(self.result.report.bytes.min(self.total), self.total);
         }
     }
 
-    fn foreign(&mut self, path: String) {
-        self.damage(&path, "nothing can have this number".to_owned(), Vec::new());
-        self.found.broken.push(path.clone());
-        self.found.foreign.push(path);
+    fn add_out_of_range(&mut self, path: String) {
+        self.add_damage(&path, "its number is out of range".to_owned(), Vec::new());
+        self.result.broken.push(path.clone());
+        self.result.out_of_range.push(path);
     }
 
-    fn harmless(&mut self, at: &str, why: &str) {
-        self.found.report.findings.push(Finding::harmless(at, why));
+    fn add_harmless(&mut self, at: &str, why: &str) {
+        self.result.report.findings.push(Finding::harmless(at, why));
     }
 
-    pub(super) fn damage(&mut self, at: &str, why: String, gone: Vec<String>) {
-        self.found.report.findings.push(Finding { gone, ..Finding::damage(at, why) });
+    pub(super) fn add_damage(&mut self, at: &str, why: String, gone: Vec<String>) {
+        self.result.report.findings.push(Finding { gone, ..Finding::damage(at, why) });
     }
 }

@@ -1,59 +1,59 @@
-//! The calls on the disk in memory, each counted, and failing where that was asked for.
+//! The calls on the disk in memory. Each call is counted and meets its fault.
 
 use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::contents::{Contents, Node, STORE, Sync};
-use super::state::{Hook, State};
-use super::{Fault, FaultFs};
+use super::contents::{Contents, Inode, STORE, SyncOutcome};
+use super::state::{DiskState, Hook};
+use super::{DiskFault, FaultFs};
 use crate::id::sha256;
 use crate::marker::BoxFuture;
-use crate::store::file::fs::{Fs, FsError, Kind, Pieces, Reason, Source};
+use crate::store::file::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason};
 use crate::store::layer::yield_now;
 use crate::time::Millis;
 
-/// How a call is done that is not done as it should.
+/// The effect of a call under a fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Extent {
+enum CallEffect {
     Whole,
     Half,
-    /// A sync that loses what it was to save.
+    /// A sync that loses the data that it was to save.
     Lossy,
 }
 
-impl Extent {
-    fn sync(self) -> Sync {
-        if self == Extent::Lossy { Sync::Loses } else { Sync::Saves }
+impl CallEffect {
+    fn sync(self) -> SyncOutcome {
+        if self == CallEffect::Lossy { SyncOutcome::Loses } else { SyncOutcome::Saves }
     }
 }
 
 impl FaultFs {
-    /// Whether the process still lives.
-    pub fn alive(&self) -> bool {
+    /// Whether the process is still alive.
+    pub fn is_alive(&self) -> bool {
         self.disk.state().alive[self.process]
     }
 
-    /// One call: counted, and failing where that was asked for. `effect` is told how to do its work.
+    /// Makes one call: counts it and applies its fault. `effect` does the work to the given extent.
     async fn call<T>(
         &self,
         call: &'static str,
         path: &str,
-        effect: impl FnOnce(&mut Contents, Extent) -> Result<T, Reason>,
+        effect: impl FnOnce(&mut Contents, CallEffect) -> Result<T, Reason>,
     ) -> Result<T, FsError> {
         self.run_hooks(call, path);
         let fail = |reason: Reason, why: &str| FsError { reason, call, path: path.to_owned(), why: why.to_owned() };
-        if !self.alive() {
+        if !self.is_alive() {
             return Err(fail(Reason::Other, "the process is dead"));
         }
         let fault = self.disk.state().fault(self.process, call, path);
         match fault {
-            Some(Fault::Delay(span)) => {
+            Some(DiskFault::Delay(span)) => {
                 self.disk.state().elapsed += span.0;
                 yield_now().await;
             }
-            Some(Fault::Hold) => self.held().await,
+            Some(DiskFault::Hold) => self.wait_for_release().await,
             _ => {}
         }
         let mut state = self.disk.state();
@@ -62,23 +62,23 @@ impl FaultFs {
         }
         let contents = &mut state.contents;
         match fault {
-            None | Some(Fault::Delay(_) | Fault::Hold) => finish(effect(contents, Extent::Whole), fail),
-            Some(Fault::Short) if call == "write" => finish(effect(contents, Extent::Half), fail),
-            // Only writing can be short.
-            Some(Fault::Short) => finish(effect(contents, Extent::Whole), fail),
-            Some(Fault::ErrorBefore) => Err(fail(Reason::Other, "input/output error")),
-            Some(Fault::ErrorAfter) => finish(effect(contents, Extent::Whole), fail)
+            None | Some(DiskFault::Delay(_) | DiskFault::Hold) => finish(effect(contents, CallEffect::Whole), fail),
+            Some(DiskFault::Short) if call == "write" => finish(effect(contents, CallEffect::Half), fail),
+            // Only a write can be short.
+            Some(DiskFault::Short) => finish(effect(contents, CallEffect::Whole), fail),
+            Some(DiskFault::ErrorBefore) => Err(fail(Reason::Other, "input/output error")),
+            Some(DiskFault::ErrorAfter) => finish(effect(contents, CallEffect::Whole), fail)
                 .and_then(|_| Err(fail(Reason::Other, "input/output error"))),
-            Some(Fault::SyncLoses) => finish(effect(contents, Extent::Lossy), fail)
+            Some(DiskFault::SyncLoses) => finish(effect(contents, CallEffect::Lossy), fail)
                 .and_then(|_| Err(fail(Reason::Other, "input/output error"))),
-            Some(Fault::Full) => {
+            Some(DiskFault::Full) => {
                 if call == "write" {
-                    drop(effect(contents, Extent::Half));
+                    drop(effect(contents, CallEffect::Half));
                 }
                 Err(fail(Reason::Full, "no space left on device"))
             }
-            Some(Fault::Denied) => Err(fail(Reason::Denied, "permission denied")),
-            Some(Fault::ReadOnly) => Err(fail(Reason::ReadOnly, "read-only file system")),
+            Some(DiskFault::Denied) => Err(fail(Reason::Denied, "permission denied")),
+            Some(DiskFault::ReadOnly) => Err(fail(Reason::ReadOnly, "read-only file system")),
             Some(stop) => {
                 self.die(&mut state, stop, effect);
                 Err(fail(Reason::Other, "the process died"))
@@ -86,20 +86,25 @@ impl FaultFs {
         }
     }
 
-    fn die<T>(&self, state: &mut State, how: Fault, effect: impl FnOnce(&mut Contents, Extent) -> Result<T, Reason>) {
+    fn die<T>(
+        &self,
+        state: &mut DiskState,
+        how: DiskFault,
+        effect: impl FnOnce(&mut Contents, CallEffect) -> Result<T, Reason>,
+    ) {
         match how {
-            Fault::StopAfter | Fault::PowerAfter(_) => drop(effect(&mut state.contents, Extent::Whole)),
-            Fault::Torn => drop(effect(&mut state.contents, Extent::Half)),
+            DiskFault::StopAfter | DiskFault::PowerAfter(_) => drop(effect(&mut state.contents, CallEffect::Whole)),
+            DiskFault::Torn => drop(effect(&mut state.contents, CallEffect::Half)),
             _ => {}
         }
         match how {
-            Fault::PowerBefore(survivors) | Fault::PowerAfter(survivors) => state.lose_power(survivors),
+            DiskFault::PowerBefore(survivors) | DiskFault::PowerAfter(survivors) => state.lose_power(survivors),
             _ => state.alive[self.process] = false,
         }
     }
 
-    /// Waits until the calls that are held are released.
-    async fn held(&self) {
+    /// Waits until the held calls are released.
+    async fn wait_for_release(&self) {
         let ticket = {
             let mut state = self.disk.state();
             state.held += 1;
@@ -118,7 +123,7 @@ impl FaultFs {
 
     fn run_hooks(&self, call: &'static str, path: &str) {
         loop {
-            // Without the lock: what happens may use the disk.
+            // Without the lock, because the hook may use the disk.
             let due = {
                 let hooks = &mut self.disk.state().hooks;
                 let matches = |h: &Hook| h.process == self.process && h.call == call && path.starts_with(&h.path);
@@ -135,14 +140,14 @@ impl FaultFs {
         self.call("create", path, |contents, _| contents.create(path)).await
     }
 
-    /// Writes all of it: where a write was short, the rest with another one.
+    /// Writes all bytes: after a short write, the rest with another call.
     async fn write_all(&self, path: &str, file: usize, mut bytes: &[u8]) -> Result<(), FsError> {
         loop {
             let written = self
                 .call("write", path, |contents, extent| {
-                    // A short write writes something.
+                    // A short write writes at least one byte.
                     let half = (bytes.len() / 2).max(1).min(bytes.len());
-                    let length = if extent == Extent::Half { half } else { bytes.len() };
+                    let length = if extent == CallEffect::Half { half } else { bytes.len() };
                     contents.write(file, &bytes[..length]);
                     Ok(length)
                 })
@@ -172,13 +177,13 @@ fn finish<T>(done: Result<T, Reason>, fail: impl Fn(Reason, &str) -> FsError) ->
     done.map_err(|reason| fail(reason, "on the disk in memory"))
 }
 
-/// An open file: it stays whole when its name is removed.
-pub(in crate::store::file) struct OpenFile {
+/// An open file. It stays readable after its name is removed.
+pub(in crate::store::file) struct MemoryFile {
     pub(in crate::store::file) bytes: Arc<Vec<u8>>,
     pub(in crate::store::file) path: String,
 }
 
-impl Source for OpenFile {
+impl RandomAccessFile for MemoryFile {
     fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -194,8 +199,8 @@ impl Source for OpenFile {
     }
 }
 
-/// The part of a file that lies within a range.
-pub(in crate::store::file) fn within(bytes: &[u8], range: Option<Range<u64>>) -> Vec<u8> {
+/// Returns the part of a file within a range.
+pub(in crate::store::file) fn slice_range(bytes: &[u8], range: Option<Range<u64>>) -> Vec<u8> {
     let bound = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
     range.map_or_else(|| bytes.to_vec(), |range| bytes[bound(range.start)..bound(range.end)].to_vec())
 }
@@ -205,9 +210,9 @@ impl Fs for FaultFs {
         STORE.to_owned()
     }
 
-    fn kind(&self) -> BoxFuture<'_, Result<Kind, FsError>> {
+    fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>> {
         let network = self.disk.state().network.clone();
-        Box::pin(std::future::ready(Ok(network.map_or(Kind::Local, Kind::Network))))
+        Box::pin(std::future::ready(Ok(network.map_or(FsKind::Local, FsKind::Network))))
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
@@ -232,17 +237,17 @@ impl Fs for FaultFs {
         })
     }
 
-    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
+    fn open_file<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn RandomAccessFile>, FsError>> {
         Box::pin(async move {
             let bytes = self.read_whole(path).await?;
-            Ok(Arc::new(OpenFile { bytes, path: path.to_owned() }) as Arc<dyn Source>)
+            Ok(Arc::new(MemoryFile { bytes, path: path.to_owned() }) as Arc<dyn RandomAccessFile>)
         })
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
         Box::pin(async move {
             if path.is_empty() {
-                self.call("sync", "..", |contents, extent| contents.sync_above(extent.sync())).await?;
+                self.call("sync", "..", |contents, extent| contents.sync_parent(extent.sync())).await?;
             }
             self.call("sync", path, |contents, extent| contents.sync_folder(path, extent.sync())).await
         })
@@ -257,7 +262,7 @@ impl Fs for FaultFs {
     }
 
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>> {
-        Box::pin(async move { Ok(within(&self.read_whole(path).await?, range)) })
+        Box::pin(async move { Ok(slice_range(&self.read_whole(path).await?, range)) })
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
@@ -266,8 +271,8 @@ impl Fs for FaultFs {
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
         Box::pin(self.call("look at", path, move |contents, _| match contents.find(path) {
-            Some(Node::File(_)) => contents.read(path).map(|bytes| bytes.len() as u64),
-            Some(Node::Folder(_)) => Err(Reason::Other),
+            Some(Inode::DiskFile(_)) => contents.read(path).map(|bytes| bytes.len() as u64),
+            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
             None => Err(Reason::Missing),
         }))
     }
@@ -281,7 +286,7 @@ impl Fs for FaultFs {
     }
 
     fn pause(&self, span: Millis) -> BoxFuture<'_, ()> {
-        // Time passes at once; nothing on this disk happens by itself.
+        // Time passes at once; nothing changes on this disk without a call.
         let mut state = self.disk.state();
         state.elapsed += span.0;
         state.pauses.push(span);

@@ -1,5 +1,5 @@
-//! What is on the disk in memory: what every process sees, and what of it would survive the loss of power. Pure: which call fails and
-//! who lives is decided in `state.rs`.
+//! Contents of the disk in memory: the live state that every process sees, and the durable state that survives a power
+//! failure. `state.rs` decides which call fails and which process is alive.
 
 use std::collections::{BTreeMap, BTreeSet};
 #[cfg(test)]
@@ -7,77 +7,77 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Unsynced;
+use super::UnsyncedChange;
 use crate::store::file::fs::Reason;
 
-/// The name of the store's folder in the one above it.
+/// The name of the store's folder in the folder above it.
 pub const STORE: &str = "store";
 
-/// Folders and files, by number. Folder 0 is the one above the store's.
+/// Folders and files by number. Folder 0 is the one above the store's folder.
 #[derive(Clone)]
 pub struct Contents {
-    folders: Vec<Folder>,
-    files: Vec<File>,
+    folders: Vec<DiskFolder>,
+    files: Vec<DiskFile>,
 }
 
-/// A folder: the names that it has, and those it would have after a loss of power.
+/// A folder: its names, and the names that survive a power failure.
 #[derive(Clone, Default)]
-struct Folder {
-    live: BTreeMap<Arc<str>, Node>,
-    durable: BTreeMap<Arc<str>, Node>,
+struct DiskFolder {
+    live: BTreeMap<Arc<str>, Inode>,
+    durable: BTreeMap<Arc<str>, Inode>,
     /// Names whose change a failed sync has marked clean: no later sync saves it.
     lost: BTreeSet<Arc<str>>,
 }
 
-/// What a name stands for.
+/// The target of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Node {
+pub enum Inode {
     /// A folder's number.
-    Folder(usize),
+    DiskFolder(usize),
     /// A file's number.
-    File(usize),
+    DiskFile(usize),
 }
 
-/// A file: its bytes, and which of them would not survive a loss of power.
+/// A file: its bytes, and the ranges that would not survive a power failure.
 #[derive(Clone, Default)]
-struct File {
+struct DiskFile {
     bytes: Arc<Vec<u8>>,
     dirty: Vec<Range<usize>>,
-    /// What a failed sync has marked clean: no later sync saves it.
+    /// Ranges that a failed sync has marked clean: no later sync saves them.
     lost: Vec<Range<usize>>,
 }
 
 impl Default for Contents {
     fn default() -> Self {
-        Self { folders: vec![Folder::default()], files: Vec::new() }
+        Self { folders: vec![DiskFolder::default()], files: Vec::new() }
     }
 }
 
 impl Contents {
-    /// What stands at a path relative to the store's folder.
-    pub fn find(&self, path: &str) -> Option<Node> {
+    /// Finds the target of a path, relative to the store's folder.
+    pub fn find(&self, path: &str) -> Option<Inode> {
         let store = *self.folders.first()?.live.get(STORE)?;
         path.split('/').filter(|name| !name.is_empty()).try_fold(store, |node, name| match node {
-            Node::Folder(folder) => self.folders.get(folder)?.live.get(name).copied(),
-            Node::File(_) => None,
+            Inode::DiskFolder(folder) => self.folders.get(folder)?.live.get(name).copied(),
+            Inode::DiskFile(_) => None,
         })
     }
 
-    /// The folder that has the file of this path, and the file's name in it.
-    fn place<'p>(&self, path: &'p str) -> Result<(usize, &'p str), Reason> {
+    /// Returns the folder of a path, and the last name of the path.
+    fn parent_and_name<'p>(&self, path: &'p str) -> Result<(usize, &'p str), Reason> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.folder(folder).map(|folder| (folder, name))
     }
 
     fn folder(&self, path: &str) -> Result<usize, Reason> {
         match self.find(path) {
-            Some(Node::Folder(folder)) => Ok(folder),
-            Some(Node::File(_)) => Err(Reason::NotFolder),
+            Some(Inode::DiskFolder(folder)) => Ok(folder),
+            Some(Inode::DiskFile(_)) => Err(Reason::NotFolder),
             None => Err(Reason::Missing),
         }
     }
 
-    fn set(&mut self, folder: usize, name: &str, node: Option<Node>) {
+    fn set(&mut self, folder: usize, name: &str, node: Option<Inode>) {
         let folder = &mut self.folders[folder];
         folder.lost.remove(name);
         match node {
@@ -86,34 +86,34 @@ impl Contents {
         };
     }
 
-    /// Makes a folder; fine where it exists.
+    /// Creates a folder. An existing folder is not an error.
     pub fn make_folder(&mut self, path: &str) -> Result<(), Reason> {
-        let (within, name) = if path.is_empty() { (0, STORE) } else { self.place(path)? };
+        let (within, name) = if path.is_empty() { (0, STORE) } else { self.parent_and_name(path)? };
         match self.folders[within].live.get(name) {
-            Some(Node::Folder(_)) => Ok(()),
-            Some(Node::File(_)) => Err(Reason::Exists),
+            Some(Inode::DiskFolder(_)) => Ok(()),
+            Some(Inode::DiskFile(_)) => Err(Reason::Exists),
             None => {
-                self.folders.push(Folder::default());
-                let made = Node::Folder(self.folders.len() - 1);
+                self.folders.push(DiskFolder::default());
+                let made = Inode::DiskFolder(self.folders.len() - 1);
                 self.set(within, name, Some(made));
                 Ok(())
             }
         }
     }
 
-    /// Makes an empty file that did not exist; its number, which writing and syncing name.
+    /// Creates an empty file under a free name, and returns its number for writes and syncs.
     pub fn create(&mut self, path: &str) -> Result<usize, Reason> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         if self.folders[folder].live.contains_key(name) {
             return Err(Reason::Exists);
         }
-        self.files.push(File::default());
+        self.files.push(DiskFile::default());
         let file = self.files.len() - 1;
-        self.set(folder, name, Some(Node::File(file)));
+        self.set(folder, name, Some(Inode::DiskFile(file)));
         Ok(file)
     }
 
-    /// Adds bytes at a file's end. They count as two ranges, so that half of them can survive.
+    /// Appends bytes to a file. They count as two ranges, so that half of them can survive.
     pub fn write(&mut self, file: usize, bytes: &[u8]) {
         let file = &mut self.files[file];
         let begin = file.bytes.len();
@@ -122,24 +122,24 @@ impl Contents {
         file.dirty.extend([begin..middle, middle..end].into_iter().filter(|range| !range.is_empty()));
     }
 
-    /// Syncs a file's bytes; or fails at it, as Linux does: they count as clean from then on.
-    pub fn sync_file(&mut self, file: usize, sync: Sync) {
+    /// Syncs the bytes of a file, or fails as Linux does: the bytes count as clean from then on.
+    pub fn sync_file(&mut self, file: usize, sync: SyncOutcome) {
         let file = &mut self.files[file];
         let dirty = std::mem::take(&mut file.dirty);
-        if sync == Sync::Loses {
+        if sync == SyncOutcome::Loses {
             file.lost.extend(dirty);
         }
     }
 
-    /// Syncs a folder's names, or fails at it.
-    pub fn sync_folder(&mut self, path: &str, sync: Sync) -> Result<(), Reason> {
+    /// Syncs the names in a folder, or fails.
+    pub fn sync_folder(&mut self, path: &str, sync: SyncOutcome) -> Result<(), Reason> {
         let folder = self.folder(path)?;
         self.folders[folder].sync(sync);
         Ok(())
     }
 
-    /// Syncs the way to the store's folder, or fails at it.
-    pub fn sync_above(&mut self, sync: Sync) -> Result<(), Reason> {
+    /// Syncs the folder above the store's folder, or fails.
+    pub fn sync_parent(&mut self, sync: SyncOutcome) -> Result<(), Reason> {
         self.folder("")?;
         self.folders[0].sync(sync);
         Ok(())
@@ -147,18 +147,18 @@ impl Contents {
 
     /// Gives a file a second name.
     pub fn link(&mut self, from: &str, to: &str) -> Result<(), Reason> {
-        let Some(Node::File(file)) = self.find(from) else { return Err(Reason::Missing) };
-        let (folder, name) = self.place(to)?;
+        let Some(Inode::DiskFile(file)) = self.find(from) else { return Err(Reason::Missing) };
+        let (folder, name) = self.parent_and_name(to)?;
         if self.folders[folder].live.contains_key(name) {
             return Err(Reason::Exists);
         }
-        self.set(folder, name, Some(Node::File(file)));
+        self.set(folder, name, Some(Inode::DiskFile(file)));
         Ok(())
     }
 
     /// Removes a name.
     pub fn remove(&mut self, path: &str) -> Result<(), Reason> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         if !self.folders[folder].live.contains_key(name) {
             return Err(Reason::Missing);
         }
@@ -166,70 +166,71 @@ impl Contents {
         Ok(())
     }
 
-    /// The bytes of a file.
+    /// Returns the bytes of a file.
     pub fn read(&self, path: &str) -> Result<Arc<Vec<u8>>, Reason> {
         match self.find(path) {
-            Some(Node::File(file)) => Ok(self.files[file].bytes.clone()),
-            Some(Node::Folder(_)) => Err(Reason::Other),
-            None => Err(self.place(path).err().unwrap_or(Reason::Missing)),
+            Some(Inode::DiskFile(file)) => Ok(self.files[file].bytes.clone()),
+            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
+            None => Err(self.parent_and_name(path).err().unwrap_or(Reason::Missing)),
         }
     }
 
-    /// The names in a folder, sorted.
+    /// Returns the names in a folder, sorted.
     pub fn list(&self, path: &str) -> Result<Vec<String>, Reason> {
         let folder = self.folder(path)?;
         Ok(self.folders[folder].live.keys().map(|name| name.to_string()).collect())
     }
 
-    /// Puts, replaces or removes a file, its folders included, as somebody else would; synced.
+    /// Creates, replaces or removes a file with its folders, as another program would. The change is synced.
     pub fn edit(&mut self, path: &str, bytes: Option<&[u8]>) {
-        let (mut folder, mut rest) = (self.safe_folder(0, STORE), path);
+        let (mut folder, mut rest) = (self.ensure_synced_folder(0, STORE), path);
         while let Some((name, inner)) = rest.split_once('/') {
-            folder = self.safe_folder(folder, name);
+            folder = self.ensure_synced_folder(folder, name);
             rest = inner;
         }
         if rest.is_empty() {
             return;
         }
         let node = bytes.map(|bytes| {
-            self.files.push(File { bytes: Arc::new(bytes.to_vec()), ..File::default() });
-            Node::File(self.files.len() - 1)
+            self.files.push(DiskFile { bytes: Arc::new(bytes.to_vec()), ..DiskFile::default() });
+            Inode::DiskFile(self.files.len() - 1)
         });
         self.set(folder, rest, node);
         self.folders[folder].sync_name(rest);
     }
 
-    fn safe_folder(&mut self, within: usize, name: &str) -> usize {
-        if let Some(Node::Folder(found)) = self.folders[within].live.get(name) {
+    fn ensure_synced_folder(&mut self, within: usize, name: &str) -> usize {
+        if let Some(Inode::DiskFolder(found)) = self.folders[within].live.get(name) {
             return *found;
         }
-        self.folders.push(Folder::default());
+        self.folders.push(DiskFolder::default());
         let made = self.folders.len() - 1;
-        self.set(within, name, Some(Node::Folder(made)));
+        self.set(within, name, Some(Inode::DiskFolder(made)));
         self.folders[within].sync_name(name);
         made
     }
 
-    /// Removes everything, as `rm -r` does; synced.
+    /// Removes everything, as `rm -r` does. The change is synced.
     pub fn clear(&mut self) {
-        self.folders[0] = Folder::default();
+        self.folders[0] = DiskFolder::default();
     }
 
-    /// What was not synced, from the folder above the store's downwards.
-    pub fn unsynced(&self) -> Vec<Unsynced> {
+    /// Returns the unsynced changes, from the folder above the store's folder downwards.
+    pub fn unsynced(&self) -> Vec<UnsyncedChange> {
         self.changes().into_iter().map(|(what, _)| what).collect()
     }
 
-    /// Only what is synced is left, and what `survives` is asked for in the order of [`Contents::unsynced`].
-    pub fn lose_power(&mut self, mut survives: impl FnMut(usize, &Unsynced) -> bool) {
+    /// Drops all unsynced changes except those for which `survives` returns true. It is called in the order of
+    /// [`Contents::unsynced`].
+    pub fn lose_power(&mut self, mut survives: impl FnMut(usize, &UnsyncedChange) -> bool) {
         let mut kept: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
         for (n, (what, at)) in self.changes().into_iter().enumerate() {
             let survives = survives(n, &what);
             match at {
-                Change::Name(folder, name) if survives => self.folders[folder].sync_name(&name),
-                Change::Name(..) => {}
-                Change::Bytes(file, range) if survives => kept.entry(file).or_default().push(range),
-                Change::Bytes(..) => {}
+                ChangeLocation::Name(folder, name) if survives => self.folders[folder].sync_name(&name),
+                ChangeLocation::Name(..) => {}
+                ChangeLocation::Bytes(file, range) if survives => kept.entry(file).or_default().push(range),
+                ChangeLocation::Bytes(..) => {}
             }
         }
         for folder in &mut self.folders {
@@ -237,22 +238,28 @@ impl Contents {
             folder.lost.clear();
         }
         for (n, file) in self.files.iter_mut().enumerate() {
-            file.cut_to(kept.remove(&n).unwrap_or_default());
+            file.retain_synced(kept.remove(&n).unwrap_or_default());
         }
     }
 
-    fn changes(&self) -> Vec<(Unsynced, Change)> {
+    fn changes(&self) -> Vec<(UnsyncedChange, ChangeLocation)> {
         let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         self.changes_in(0, "", &mut seen, &mut found);
         found
     }
 
-    fn changes_in(&self, at: usize, path: &str, seen: &mut BTreeSet<usize>, found: &mut Vec<(Unsynced, Change)>) {
+    fn changes_in(
+        &self,
+        at: usize,
+        path: &str,
+        seen: &mut BTreeSet<usize>,
+        found: &mut Vec<(UnsyncedChange, ChangeLocation)>,
+    ) {
         let folder = &self.folders[at];
         let names: BTreeSet<&Arc<str>> = folder.live.keys().chain(folder.durable.keys()).collect();
         for name in names {
             let path = match path {
-                // Paths are told as the store knows them; the folder above it has none.
+                // Paths are relative to the store's folder; the folder above it has none.
                 "" if at == 0 => String::new(),
                 "" => name.to_string(),
                 within => format!("{within}/{name}"),
@@ -261,30 +268,33 @@ impl Contents {
             if live != durable && !folder.lost.contains(name) {
                 let path = path.clone();
                 let what = match (live, durable) {
-                    (Some(_), None) => Unsynced::Added(path),
-                    (None, _) => Unsynced::Removed(path),
-                    (Some(_), Some(_)) => Unsynced::Replaced(path),
+                    (Some(_), None) => UnsyncedChange::Added(path),
+                    (None, _) => UnsyncedChange::Removed(path),
+                    (Some(_), Some(_)) => UnsyncedChange::Replaced(path),
                 };
-                found.push((what, Change::Name(at, name.clone())));
+                found.push((what, ChangeLocation::Name(at, name.clone())));
             }
-            let mut nodes: Vec<Node> = [live, durable].into_iter().flatten().copied().collect();
+            let mut nodes: Vec<Inode> = [live, durable].into_iter().flatten().copied().collect();
             nodes.dedup();
             for node in nodes {
                 match node {
-                    Node::Folder(inner) => self.changes_in(inner, &path, seen, found),
-                    Node::File(file) if seen.insert(file) => {
+                    Inode::DiskFolder(inner) => self.changes_in(inner, &path, seen, found),
+                    Inode::DiskFile(file) if seen.insert(file) => {
                         for range in &self.files[file].dirty {
-                            let told = range.start as u64..range.end as u64;
-                            found.push((Unsynced::Bytes(path.clone(), told), Change::Bytes(file, range.clone())));
+                            let bytes = range.start as u64..range.end as u64;
+                            found.push((
+                                UnsyncedChange::Bytes(path.clone(), bytes),
+                                ChangeLocation::Bytes(file, range.clone()),
+                            ));
                         }
                     }
-                    Node::File(_) => {}
+                    Inode::DiskFile(_) => {}
                 }
             }
         }
     }
 
-    /// Hashes everything that makes a difference from now on, alike whatever the order in which it came to be.
+    /// Hashes everything that can affect later calls, independent of the order of earlier calls.
     #[cfg(test)]
     pub fn hash_into(&self, hasher: &mut impl Hasher, bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64) {
         self.hash_folder(0, hasher, bytes);
@@ -296,14 +306,14 @@ impl Contents {
         (folder.live.len(), folder.durable.len()).hash(hasher);
         for (durable, names) in [(false, &folder.live), (true, &folder.durable)] {
             for (name, node) in names {
-                // What both sides have in common is told once.
+                // A name that is equal on both sides is hashed once.
                 let safe = folder.live.get(name) == folder.durable.get(name);
                 (durable, &**name, safe, folder.lost.contains(name)).hash(hasher);
                 match node {
                     _ if safe && durable => {}
-                    Node::Folder(inner) => self.hash_folder(*inner, hasher, hash),
-                    Node::File(file) => {
-                        let File { bytes, dirty, lost } = &self.files[*file];
+                    Inode::DiskFolder(inner) => self.hash_folder(*inner, hasher, hash),
+                    Inode::DiskFile(file) => {
+                        let DiskFile { bytes, dirty, lost } = &self.files[*file];
                         (hash(bytes), dirty, lost).hash(hasher);
                     }
                 }
@@ -311,9 +321,9 @@ impl Contents {
         }
     }
 
-    /// Hashes what every process sees, but for the files whose names are `left_out`.
+    /// Hashes the live state, except for files whose names are `left_out`.
     #[cfg(test)]
-    pub fn hash_seen(
+    pub fn hash_visible(
         &self,
         hasher: &mut impl Hasher,
         bytes: &mut impl FnMut(&Arc<Vec<u8>>) -> u64,
@@ -324,8 +334,8 @@ impl Contents {
             for (name, node) in self.folders[at].live.iter().filter(|(name, _)| !left_out(name)) {
                 (**name).hash(hasher);
                 match node {
-                    Node::Folder(inner) => folders.push(*inner),
-                    Node::File(file) => bytes(&self.files[*file].bytes).hash(hasher),
+                    Inode::DiskFolder(inner) => folders.push(*inner),
+                    Inode::DiskFile(file) => bytes(&self.files[*file].bytes).hash(hasher),
                 }
             }
             usize::MAX.hash(hasher);
@@ -333,32 +343,32 @@ impl Contents {
     }
 }
 
-/// Whether a sync does its work.
+/// Outcome of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// What was dirty is safe.
+pub enum SyncOutcome {
+    /// Dirty data becomes durable.
     Saves,
-    /// What was dirty counts as clean, and is not safe.
+    /// Dirty data counts as clean and is not durable.
     Loses,
 }
 
-/// Where an unsynced change is.
-enum Change {
+/// Location of an unsynced change.
+enum ChangeLocation {
     Name(usize, Arc<str>),
     Bytes(usize, Range<usize>),
 }
 
-impl Folder {
-    fn sync(&mut self, sync: Sync) {
+impl DiskFolder {
+    fn sync(&mut self, sync: SyncOutcome) {
         let changed = |name: &&Arc<str>| self.live.get(*name) != self.durable.get(*name);
         let names: Vec<Arc<str>> = self.live.keys().chain(self.durable.keys()).filter(changed).cloned().collect();
         for name in names {
             match sync {
-                Sync::Loses => {
+                SyncOutcome::Loses => {
                     self.lost.insert(name);
                 }
-                Sync::Saves if self.lost.contains(&name) => {}
-                Sync::Saves => self.sync_name(&name),
+                SyncOutcome::Saves if self.lost.contains(&name) => {}
+                SyncOutcome::Saves => self.sync_name(&name),
             }
         }
     }
@@ -371,9 +381,10 @@ impl Folder {
     }
 }
 
-impl File {
-    /// Leaves what was synced and `kept` of what was not: a hole is read as zeros, and a file ends where nothing follows.
-    fn cut_to(&mut self, kept: Vec<Range<usize>>) {
+impl DiskFile {
+    /// Keeps the synced bytes and the ranges in `kept`. A hole reads as zeros, and the file ends after its last
+    /// surviving byte.
+    fn retain_synced(&mut self, kept: Vec<Range<usize>>) {
         let gone: Vec<_> = self.dirty.drain(..).chain(self.lost.drain(..)).filter(|r| !kept.contains(r)).collect();
         if gone.is_empty() {
             return;

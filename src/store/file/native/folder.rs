@@ -1,4 +1,4 @@
-//! Making names in a folder survive the loss of power, and reading from the middle of a file, on Unix.
+//! Makes names in a folder durable, and reads at an offset of a file, on Unix.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Syncs the names in a folder.
+///
+/// Known as: durable directory entries (`fsync` of the parent folder).
 pub fn sync(folder: &Path) -> io::Result<()> {
     let opened = File::open(folder)?;
     if !opened.metadata()?.is_dir() {
@@ -14,14 +16,14 @@ pub fn sync(folder: &Path) -> io::Result<()> {
     opened.sync_all()
 }
 
-/// Syncs the folders on the way to `folder`: another process may have made them a moment ago and not synced them yet.
-/// A folder that we may not open was made by somebody else, long before.
-pub fn sync_above(folder: &Path) -> io::Result<()> {
+/// Syncs the folders above `folder`: another process may have just created them without a sync yet. A folder that this
+/// process may not open was created by another user, long before.
+pub fn sync_ancestors(folder: &Path) -> io::Result<()> {
     let folder = folder.canonicalize()?;
     for above in folder.ancestors().skip(1) {
         match sync(above) {
             Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
-            // Some kernels refuse to sync the folders of special file systems; a store's own folder is never there.
+            // Some kernels refuse to sync folders of special file systems; a store's own folder is never on one.
             Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {}
             done => done?,
         }
@@ -29,7 +31,7 @@ pub fn sync_above(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Fills `bytes` with what the file has from `offset` on.
+/// Fills `bytes` from the file, starting at `offset`.
 pub fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(bytes, offset)
 }

@@ -1,11 +1,11 @@
-//! The kind of file system a folder is on, as the kernel's table of mounts says.
+//! Finds the kind of file system of a folder on Linux, in the kernel's mount table.
 
 use std::path::Path;
 
-use crate::store::file::fs::Kind;
-use crate::store::file::mounts::kind_in;
+use crate::store::file::fs::FsKind;
+use crate::store::file::mounts::fs_kind_from_mounts;
 
-/// The kind of file system that `path`, absolute and without links in it, is on.
-pub fn kind(path: &Path) -> Kind {
-    std::fs::read_to_string("/proc/self/mountinfo").map_or(Kind::Local, |table| kind_in(&table, path))
+/// Returns the kind of file system that `path` is on. `path` is absolute and has no symbolic links.
+pub fn fs_kind(path: &Path) -> FsKind {
+    std::fs::read_to_string("/proc/self/mountinfo").map_or(FsKind::Local, |table| fs_kind_from_mounts(&table, path))
 }

@@ -1,37 +1,38 @@
-//! A block of a snapshot: its bytes, checked, and its rows, each parsed when it is asked for first. And the blocks that were used last.
+//! A block of a snapshot, whose checksum is verified and whose rows are parsed on first use, and the cache of recently
+//! used blocks.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::directory::BlockAt;
-use super::line::{Kind, Row};
+use super::directory::BlockLocation;
+use super::line::{SectionKind, SnapshotRow};
 
-/// A block that was read.
+/// A block in memory.
 pub struct Block<T> {
-    /// Where it is in the file.
+    /// Offset in the file.
     at: u64,
     raw: Vec<u8>,
     rows: Vec<(usize, OnceLock<T>)>,
-    kind: Kind,
+    kind: SectionKind,
     collection: Arc<str>,
-    /// Bytes of the lines that are parsed.
+    /// Bytes of the parsed lines.
     parsed: AtomicUsize,
 }
 
-/// What is wrong with a block, and at which byte of the file.
+/// Damage of a block, with its offset in the file.
 pub type Flaw = (u64, String);
 
-/// Which block of which part.
-pub type Place = (usize, usize);
+/// Section and index of a block.
+pub type BlockId = (usize, usize);
 
-impl<T: Row> Block<T> {
-    /// Takes the bytes of a block of a collection, and holds them against what the directory says.
-    pub fn new(raw: Vec<u8>, says: &BlockAt, kind: Kind, collection: Arc<str>) -> Result<Self, Flaw> {
+impl<T: SnapshotRow> Block<T> {
+    /// Checks the bytes of a block against its entry in the directory.
+    pub fn new(raw: Vec<u8>, says: &BlockLocation, kind: SectionKind, collection: Arc<str>) -> Result<Self, Flaw> {
         let (at, rows) = (says.at, says.rows);
         if crc32fast::hash(&raw) != says.crc {
-            return Err((at, "its checksum does not fit: it was edited, or the disk changed it".to_owned()));
+            return Err((at, "its checksum does not match: it was edited, or the disk changed it".to_owned()));
         }
         let mut starts = Vec::with_capacity(rows);
         let mut start = 0;
@@ -40,21 +41,21 @@ impl<T: Row> Block<T> {
             start += line.len();
         }
         if starts.len() != rows {
-            return Err((at, format!("it has {} rows and should have {rows}", starts.len())));
+            return Err((at, format!("it has {} rows, but the directory says {rows}", starts.len())));
         }
         let block = Self { at, raw, rows: starts, kind, collection, parsed: AtomicUsize::new(0) };
         match block.key(0).transpose()? {
             Some(first) if *first == *says.first => Ok(block),
-            _ => Err((at, "it does not begin with what the directory says".to_owned())),
+            _ => Err((at, "its first key is not the one in the directory".to_owned())),
         }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// The row at a place. None: there are fewer.
+    /// Returns the row at an index; `None` if there are fewer rows.
     pub fn row(&self, at: usize) -> Option<Result<&T, Flaw>> {
         let (start, parsed) = self.rows.get(at)?;
         if let Some(row) = parsed.get() {
@@ -70,7 +71,7 @@ impl<T: Row> Block<T> {
         }
     }
 
-    /// The key of the row at a place; the rest of the row is not parsed. None: there are fewer.
+    /// Returns the key of the row at an index, without parsing the rest of the row; `None` if there are fewer rows.
     fn key(&self, at: usize) -> Option<Result<Cow<'_, [u8]>, Flaw>> {
         let (start, parsed) = self.rows.get(at)?;
         if let Some(row) = parsed.get() {
@@ -85,7 +86,7 @@ impl<T: Row> Block<T> {
         self.raw.get(start..end).unwrap_or_default()
     }
 
-    /// How many rows at the beginning have a key for which this holds.
+    /// Returns the number of leading rows whose key satisfies `holds`.
     pub fn partition(&self, holds: impl Fn(&[u8]) -> bool) -> Result<usize, Flaw> {
         let (mut low, mut high) = (0, self.rows.len());
         while low < high {
@@ -101,43 +102,43 @@ impl<T: Row> Block<T> {
     }
 
     fn weight(&self) -> usize {
-        // A parsed row takes some three times what its text does.
+        // A parsed row takes about three times the memory of its text.
         let parsed = 3 * self.parsed.load(Ordering::Relaxed);
         self.raw.len() + parsed + self.rows.len() * size_of::<(usize, OnceLock<T>)>() + 256
     }
 }
 
-/// Blocks that were used last, up to so many bytes.
-pub struct Cache<T> {
-    used: Mutex<Used<T>>,
+/// A cache of the most recently used blocks, up to a number of bytes.
+pub struct BlockCache<T> {
+    state: Mutex<BlockCacheState<T>>,
     bytes: usize,
 }
 
-struct Used<T> {
-    blocks: HashMap<Place, Kept<T>>,
+struct BlockCacheState<T> {
+    blocks: HashMap<BlockId, CachedBlock<T>>,
     weight: usize,
     clock: u64,
 }
 
-struct Kept<T> {
+struct CachedBlock<T> {
     block: Arc<Block<T>>,
-    used: u64,
-    /// As it was counted; it grows with the rows that are parsed.
+    last_used: u64,
+    /// The counted weight. The real one grows with each parsed row.
     weight: usize,
 }
 
-impl<T: Row> Cache<T> {
-    pub fn of(bytes: usize) -> Self {
-        Self { used: Mutex::new(Used { blocks: HashMap::new(), weight: 0, clock: 0 }), bytes }
+impl<T: SnapshotRow> BlockCache<T> {
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { state: Mutex::new(BlockCacheState { blocks: HashMap::new(), weight: 0, clock: 0 }), bytes }
     }
 
-    /// The block at a place.
-    pub fn get(&self, place: Place) -> Option<Arc<Block<T>>> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns a cached block.
+    pub fn get(&self, place: BlockId) -> Option<Arc<Block<T>>> {
+        let mut used = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         used.clock += 1;
         let clock = used.clock;
         let kept = used.blocks.get_mut(&place)?;
-        kept.used = clock;
+        kept.last_used = clock;
         let block = kept.block.clone();
         let weight = block.weight();
         let before = std::mem::replace(&mut kept.weight, weight);
@@ -146,15 +147,15 @@ impl<T: Row> Cache<T> {
         Some(block)
     }
 
-    /// Keeps a block, and lets those go that were not used for longest.
-    pub fn put(&self, place: Place, block: &Arc<Block<T>>) {
+    /// Caches a block and evicts the least recently used ones.
+    pub fn put(&self, place: BlockId, block: &Arc<Block<T>>) {
         let weight = block.weight();
         if weight > self.bytes / 2 {
             return;
         }
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         used.clock += 1;
-        let kept = Kept { block: block.clone(), used: used.clock, weight };
+        let kept = CachedBlock { block: block.clone(), last_used: used.clock, weight };
         used.weight += weight;
         if let Some(replaced) = used.blocks.insert(place, kept) {
             used.weight -= replaced.weight;
@@ -163,11 +164,11 @@ impl<T: Row> Cache<T> {
     }
 }
 
-impl<T> Used<T> {
-    /// Lets blocks go that were not used for longest, down to so many bytes.
+impl<T> BlockCacheState<T> {
+    /// Evicts the least recently used blocks, down to so many bytes.
     fn shrink(&mut self, bytes: usize) {
         while self.weight > bytes {
-            let oldest = self.blocks.iter().min_by_key(|(_, kept)| kept.used).map(|(place, _)| *place);
+            let oldest = self.blocks.iter().min_by_key(|(_, kept)| kept.last_used).map(|(place, _)| *place);
             let Some(gone) = oldest.and_then(|place| self.blocks.remove(&place)) else { break };
             self.weight -= gone.weight;
         }

@@ -1,4 +1,4 @@
-//! The lines of a snapshot: what is written, and how it is read back. Where they stand is told in `directory.rs`.
+//! The lines of a snapshot, for writing and reading. `directory.rs` has their locations.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Revision, hex, unhex};
-use crate::store::tables::{EntryKey, deadline_key, deadline_of, split};
-use crate::store::{Error, Stored};
+use crate::store::tables::{EntryKey, deadline_key, decode_deadline, strip_id};
+use crate::store::{StoreError, StoredDocument};
 use crate::time::Timestamp;
 use crate::value::Document;
 
@@ -39,43 +39,43 @@ struct DeadlineLine<'a> {
     id: Cow<'a, str>,
 }
 
-/// What the lines of a part of a snapshot are.
+/// The kind of the lines in a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SectionKind {
     Documents,
     Entries,
     Deadlines,
 }
 
-/// A row that a line can be.
-pub trait Row: Clone {
-    /// Reads the line of a row of `collection`; the error says what is wrong with it.
-    fn parse(line: &[u8], kind: Kind, collection: &str) -> Result<Self, String>;
+/// A row of a snapshot, which is one line.
+pub trait SnapshotRow: Clone {
+    /// Parses the line of a row of `collection`; the error says what is wrong with it.
+    fn parse(line: &[u8], kind: SectionKind, collection: &str) -> Result<Self, String>;
 
-    /// Reads the key alone.
-    fn parse_key(line: &[u8], kind: Kind) -> Result<Cow<'_, [u8]>, String>;
+    /// Parses only the key of a line.
+    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String>;
 
-    /// What rows are sorted by.
+    /// Returns the sort key.
     fn key(&self) -> &[u8];
 }
 
 /// A document with its id.
-pub type DocumentRow = (Arc<str>, Stored);
+pub type DocumentRow = (Arc<str>, StoredDocument);
 
 /// An entry with the id of its document.
 pub type EntryRow = (EntryKey, Arc<str>);
 
-impl Row for DocumentRow {
-    fn parse(line: &[u8], _: Kind, collection: &str) -> Result<Self, String> {
+impl SnapshotRow for DocumentRow {
+    fn parse(line: &[u8], _: SectionKind, collection: &str) -> Result<Self, String> {
         let line: DocumentLine<'_> =
             serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
         if line.c != collection {
-            return Err(format!("a document of {} stands among those of {collection}", line.c));
+            return Err(format!("a document of {} is in the part of {collection}", line.c));
         }
-        Ok((line.id.into(), Stored { revision: line.rev, version: line.v, document: line.doc }))
+        Ok((line.id.into(), StoredDocument { revision: line.rev, version: line.v, document: line.doc }))
     }
 
-    fn parse_key(line: &[u8], _: Kind) -> Result<Cow<'_, [u8]>, String> {
+    fn parse_key(line: &[u8], _: SectionKind) -> Result<Cow<'_, [u8]>, String> {
         let IdLine { id } = serde_json::from_slice(line).map_err(|e| format!("a document cannot be read ({e})"))?;
         Ok(match id {
             Cow::Borrowed(id) => Cow::Borrowed(id.as_bytes()),
@@ -88,10 +88,10 @@ impl Row for DocumentRow {
     }
 }
 
-impl Row for EntryRow {
-    fn parse(line: &[u8], kind: Kind, _: &str) -> Result<Self, String> {
+impl SnapshotRow for EntryRow {
+    fn parse(line: &[u8], kind: SectionKind, _: &str) -> Result<Self, String> {
         let wrong = |e: serde_json::Error| format!("an entry cannot be read ({e})");
-        let (mut key, id) = if kind == Kind::Deadlines {
+        let (mut key, id) = if kind == SectionKind::Deadlines {
             let line: DeadlineLine<'_> = serde_json::from_slice(line).map_err(wrong)?;
             (deadline_key(line.at).to_vec(), line.id)
         } else {
@@ -102,7 +102,7 @@ impl Row for EntryRow {
         Ok((key.into(), id.into()))
     }
 
-    fn parse_key(line: &[u8], kind: Kind) -> Result<Cow<'_, [u8]>, String> {
+    fn parse_key(line: &[u8], kind: SectionKind) -> Result<Cow<'_, [u8]>, String> {
         let (key, _) = Self::parse(line, kind, "")?;
         Ok(Cow::Owned(key.to_vec()))
     }
@@ -113,25 +113,30 @@ impl Row for EntryRow {
 }
 
 /// Appends the line of a document.
-pub fn write_document(out: &mut Vec<u8>, collection: &str, id: &str, stored: &Stored) -> Result<(), Error> {
+pub fn write_document(
+    out: &mut Vec<u8>,
+    collection: &str,
+    id: &str,
+    stored: &StoredDocument,
+) -> Result<(), StoreError> {
     let (c, id) = (Cow::Borrowed(collection), Cow::Borrowed(id));
     let (rev, v, doc) = (stored.revision.clone(), stored.version, stored.document.clone());
     write_line(out, &DocumentLine { c, id, rev, v, doc })
 }
 
 /// Appends the line of an entry.
-pub fn write_entry(out: &mut Vec<u8>, kind: Kind, key: &[u8], id: &str) -> Result<(), Error> {
-    let (entry, id) = (split(key, id), Cow::Borrowed(id));
-    match (kind, deadline_of(entry)) {
-        (Kind::Deadlines, Some(at)) => write_line(out, &DeadlineLine { at, id }),
+pub fn write_entry(out: &mut Vec<u8>, kind: SectionKind, key: &[u8], id: &str) -> Result<(), StoreError> {
+    let (entry, id) = (strip_id(key, id), Cow::Borrowed(id));
+    match (kind, decode_deadline(entry)) {
+        (SectionKind::Deadlines, Some(at)) => write_line(out, &DeadlineLine { at, id }),
         _ => write_line(out, &EntryLine { k: hex(entry).into(), id }),
     }
 }
 
 /// Appends a line.
-pub fn write_line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Error> {
+pub fn write_line(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), StoreError> {
     serde_json::to_writer(&mut *out, value)
-        .map_err(|e| Error::Unavailable { what: "writing a snapshot as JSON".to_owned(), why: e.to_string() })?;
+        .map_err(|e| StoreError::Unavailable { what: "writing a snapshot as JSON".to_owned(), why: e.to_string() })?;
     out.push(b'\n');
     Ok(())
 }

@@ -1,25 +1,26 @@
-//! Opening a snapshot: first line, last line, directory, and the checksum of the whole where that takes no time worth mentioning.
+//! Opens a snapshot: checks the first line, the last line and the directory, and the checksum of the whole file if it
+//! is small.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::base::SnapshotBase;
-use super::directory::{self, crc_of};
-use super::{Fault, Header};
-use crate::store::file::format::{FORMAT, SEAL, check_end, has_end};
-use crate::store::file::fs::{FsError, Source};
+use super::directory::{self, parse_crc};
+use super::{SnapshotError, SnapshotHeader};
+use crate::store::file::format::{FORMAT, SEAL_LENGTH, check_seal_bytes, check_seal_form};
+use crate::store::file::fs::{FsError, RandomAccessFile};
 
-/// Up to this size a file is checked as a whole when it is opened.
-const CHECKED_WHOLE: u64 = 64 * 1024 * 1024;
+/// Maximum size of a file whose whole checksum is checked at opening.
+const FULL_CHECK_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How much is read at once where all is read.
-const PIECE: u64 = 1024 * 1024;
+/// Bytes of one read when the whole file is read.
+const READ_BYTES: u64 = 1024 * 1024;
 
-/// Where the first and the last line must end and begin.
-const LINE: u64 = 4096;
+/// Maximum length of the first line and of the last line.
+const MAX_LINE_BYTES: u64 = 4096;
 
-/// No directory is this large: a writer makes blocks larger instead.
+/// Maximum size of a directory. A writer stays below it with larger blocks.
 pub const LARGEST_DIRECTORY: u64 = 256 * 1024 * 1024;
 
 /// The last line of a snapshot.
@@ -33,92 +34,101 @@ pub struct LastLine {
     pub directory: Option<String>,
 }
 
-/// Opens snapshot `seq` of `store`. `at` is its path as people know it.
-pub fn open(source: Arc<dyn Source>, seq: u64, store: &str, at: &str) -> Result<(Header, Arc<SnapshotBase>), Fault> {
-    let opened = Opening::begin(&source)?;
-    if source.size() <= CHECKED_WHOLE {
-        check_whole(&*source)?;
-    }
-    opened.end(source, seq, store, at)
-}
-
-/// Opens a snapshot whose checksum may be wrong, as long as its directory is whole: what can be saved of it then is told block by block.
-pub fn open_damaged(
-    source: Arc<dyn Source>,
+/// Opens snapshot `seq` of `store`. `at` is its path in messages.
+pub fn open(
+    source: Arc<dyn RandomAccessFile>,
     seq: u64,
     store: &str,
     at: &str,
-) -> Result<(Header, Arc<SnapshotBase>), Fault> {
-    Opening::begin(&source)?.end(source, seq, store, at)
+) -> Result<(SnapshotHeader, Arc<SnapshotBase>), SnapshotError> {
+    let opened = SnapshotOpener::begin(&source)?;
+    if source.size() <= FULL_CHECK_BYTES {
+        check_whole(&*source)?;
+    }
+    opened.finish(source, seq, store, at)
 }
 
-/// What its first line says, whatever the rest is.
-pub fn header(source: &dyn Source) -> Result<Header, Fault> {
+/// Opens a snapshot whose checksum may be wrong, if its directory is intact. Its blocks can then be salvaged one by
+/// one.
+pub fn open_damaged(
+    source: Arc<dyn RandomAccessFile>,
+    seq: u64,
+    store: &str,
+    at: &str,
+) -> Result<(SnapshotHeader, Arc<SnapshotBase>), SnapshotError> {
+    SnapshotOpener::begin(&source)?.finish(source, seq, store, at)
+}
+
+/// Reads the first line and ignores the rest of the file.
+pub fn read_header(source: &dyn RandomAccessFile) -> Result<SnapshotHeader, SnapshotError> {
     first_line(source).map(|(_, header)| header)
 }
 
-fn first_line(source: &dyn Source) -> Result<(Vec<u8>, Header), Fault> {
-    let mut first = read(source, 0, LINE.min(source.size()))?;
+fn first_line(source: &dyn RandomAccessFile) -> Result<(Vec<u8>, SnapshotHeader), SnapshotError> {
+    let mut first = read(source, 0, MAX_LINE_BYTES.min(source.size()))?;
     let length = first.iter().position(|b| *b == b'\n').map_or(first.len(), |at| at + 1);
     first.truncate(length);
-    let header = serde_json::from_slice(&first).map_err(wrong("its first line"))?;
+    let header = serde_json::from_slice(&first).map_err(parse_error("its first line"))?;
     Ok((first, header))
 }
 
 /// Checks the checksum of the whole file.
-pub fn check_whole(source: &dyn Source) -> Result<(), Fault> {
-    let covered = source.size().saturating_sub(SEAL as u64);
+pub fn check_whole(source: &dyn RandomAccessFile) -> Result<(), SnapshotError> {
+    let covered = source.size().saturating_sub(SEAL_LENGTH as u64);
     let mut hasher = crc32fast::Hasher::new();
     let mut at = 0;
     while at < covered {
-        let length = PIECE.min(covered - at);
+        let length = READ_BYTES.min(covered - at);
         hasher.update(&read(source, at, length)?);
         at += length;
     }
     let end = read(source, covered, source.size() - covered)?;
-    Ok(check_end(&end, || hasher.finalize())?)
+    Ok(check_seal_bytes(&end, || hasher.finalize())?)
 }
 
-struct Opening {
+struct SnapshotOpener {
     first: Vec<u8>,
-    header: Header,
+    header: SnapshotHeader,
     end: Vec<u8>,
 }
 
-impl Opening {
-    fn begin(source: &Arc<dyn Source>) -> Result<Self, Fault> {
+impl SnapshotOpener {
+    fn begin(source: &Arc<dyn RandomAccessFile>) -> Result<Self, SnapshotError> {
         let size = source.size();
-        // The header comes before the seal: of a newer format it may be all that is understood.
+        // The header is parsed before the seal is checked: in a newer format it may be the only readable part.
         let (first, header) = first_line(&**source)?;
-        let tail = LINE.min(size);
+        let tail = MAX_LINE_BYTES.min(size);
         let end = read(&**source, size - tail, tail)?;
-        let seal = end.len().saturating_sub(SEAL);
-        has_end(&end[seal..])?;
+        let seal = end.len().saturating_sub(SEAL_LENGTH);
+        check_seal_form(&end[seal..])?;
         Ok(Self { first, header, end })
     }
 
-    fn end(
+    fn finish(
         self,
-        source: Arc<dyn Source>,
+        source: Arc<dyn RandomAccessFile>,
         seq: u64,
         store: &str,
         at: &str,
-    ) -> Result<(Header, Arc<SnapshotBase>), Fault> {
+    ) -> Result<(SnapshotHeader, Arc<SnapshotBase>), SnapshotError> {
         let Self { first, header, end } = self;
         if header.format > FORMAT {
-            return Err(Fault::Wrong(format!("it has format {}, which this program does not know", header.format)));
+            return Err(SnapshotError::Invalid(format!(
+                "it has format {}, which this program does not know",
+                header.format
+            )));
         }
         if header.snapshot != seq {
-            return Err(Fault::Wrong(format!("it says it is snapshot {}: it was renamed or copied", header.snapshot)));
+            return Err(SnapshotError::Invalid(format!("its number is {}: it was renamed or copied", header.snapshot)));
         }
         if header.store != store {
-            return Err(Fault::Wrong(format!("it belongs to another store ({})", header.store)));
+            return Err(SnapshotError::Invalid(format!("it belongs to another store ({})", header.store)));
         }
         let newline = end[..end.len().saturating_sub(1)].iter().rposition(|b| *b == b'\n');
-        let text = newline.and_then(|at| end.get(at + 1..)).ok_or("its last line has no beginning")?;
-        let last: LastLine = serde_json::from_slice(text).map_err(wrong("its last line"))?;
+        let text = newline.and_then(|at| end.get(at + 1..)).ok_or("its last line is missing or too long")?;
+        let last: LastLine = serde_json::from_slice(text).map_err(parse_error("its last line"))?;
         let last_at = source.size() - text.len() as u64;
-        let (from, outside) = (first.len() as u64, "its last line points outside of it");
+        let (from, outside) = (first.len() as u64, "an offset in its last line is out of range");
         let sections = match (last.directory_at, &last.directory) {
             (None, None) if last.documents == 0 && last.index_at == from && last_at == from => Vec::new(),
             (Some(directory_at), Some(crc)) => {
@@ -127,25 +137,25 @@ impl Opening {
                 let mut hasher = crc32fast::Hasher::new();
                 hasher.update(&first);
                 hasher.update(&bytes);
-                if crc_of(crc) != Some(hasher.finalize()) {
+                if parse_crc(crc) != Some(hasher.finalize()) {
                     return Err(
-                        "the checksum of its directory does not fit: it was edited, or the disk changed it".into()
+                        "the checksum of its directory does not match: it was edited, or the disk changed it".into()
                     );
                 }
                 let within = from..directory_at;
-                directory::read(&bytes, within, last.index_at, last.documents).map_err(Fault::Wrong)?
+                directory::read(&bytes, within, last.index_at, last.documents).map_err(SnapshotError::Invalid)?
             }
-            _ => return Err("it has documents and no directory of them".into()),
+            _ => return Err("it has documents but no directory".into()),
         };
         Ok((header, Arc::new(SnapshotBase::new(source, at.to_owned(), sections))))
     }
 }
 
-fn wrong(what: &'static str) -> impl Fn(serde_json::Error) -> Fault {
-    move |e| Fault::Wrong(format!("{what} cannot be read ({e})"))
+fn parse_error(what: &'static str) -> impl Fn(serde_json::Error) -> SnapshotError {
+    move |e| SnapshotError::Invalid(format!("{what} cannot be read ({e})"))
 }
 
-fn read(source: &dyn Source, at: u64, length: u64) -> Result<Vec<u8>, FsError> {
-    // What is read at once is bounded, so it fits.
+fn read(source: &dyn RandomAccessFile, at: u64, length: u64) -> Result<Vec<u8>, FsError> {
+    // The length is bounded, so the conversion does not fail.
     source.read_at(at, usize::try_from(length).unwrap_or(usize::MAX))
 }

@@ -1,61 +1,63 @@
-//! Writing a snapshot piece by piece from tables that nobody changes meanwhile. What is in memory at a time is one block and the directory so
+//! Writes a snapshot piece by piece from an immutable copy of the tables. Memory holds one block and the directory so
 //! far.
 
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Header;
-use super::directory::{BlockAt, Section, crc_text};
-use super::line::{Kind, write_document, write_entry, write_line};
+use super::SnapshotHeader;
+use super::directory::{BlockLocation, Section, crc_text};
+use super::line::{SectionKind, write_document, write_entry, write_line};
 use super::open::LARGEST_DIRECTORY;
 use super::open::LastLine;
-use crate::store::Error;
-use crate::store::file::format::{closing, snapshot_path};
+use crate::store::StoreError;
+use crate::store::file::format::{seal_bytes, snapshot_path};
 use crate::store::file::fs::{FsError, Pieces, Reason};
-use crate::store::tables::{Holds, IndexPart, Tables, split};
+use crate::store::tables::{EntryKind, IndexDescriptor, Tables, strip_id};
 
-/// A block has at least so many bytes where there are as many, and
-const BLOCK: u64 = 32 * 1024;
+/// Minimum bytes of a block, except the last one of a section.
+const MIN_BLOCK_BYTES: u64 = 32 * 1024;
 
-/// at least this share of all before it, so that the directory of a large file stays small.
-const SHARE: u64 = 1536;
+/// A block also has at least 1 / `BLOCK_SHARE` of all bytes before it, so that the directory of a large file stays
+/// small.
+const BLOCK_SHARE: u64 = 1536;
 
-/// Stands in the place of a declaration for an index in which unique entries clash: no program takes it for its own, so each finds out.
+/// Replaces the declaration of a unique index whose entries clash. No program uses such an index, so each rebuilds it
+/// and finds the clash.
 const CLASHES: &str = "clashes";
 
-/// A snapshot as it comes to be.
+/// A snapshot that is being written.
 pub struct SnapshotPieces {
     tables: Tables,
-    header: Header,
+    header: SnapshotHeader,
     hasher: crc32fast::Hasher,
     written: u64,
-    parts: std::vec::IntoIter<Source>,
-    current: Option<Current>,
+    parts: std::vec::IntoIter<SectionSource>,
+    current: Option<SectionWriter>,
     stage: Stage,
     directory: Vec<u8>,
     documents: u64,
     index_at: Option<u64>,
-    /// Bytes of a block, at least.
-    least: u64,
-    progress: Arc<Progress>,
+    /// Minimum bytes of a block.
+    min_block_bytes: u64,
+    progress: Arc<SnapshotProgress>,
 }
 
-/// How far the writing of a snapshot is. It goes on to tell when the pieces were handed away.
+/// Progress of writing a snapshot. It stays valid after the pieces were handed over.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct SnapshotProgress {
     bytes: AtomicU64,
-    failure: Mutex<Option<Error>>,
+    failure: Mutex<Option<StoreError>>,
 }
 
-impl Progress {
-    /// Bytes so far.
+impl SnapshotProgress {
+    /// Returns the bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Why it could not be written, where that lies in what was to be written; what the disk says it says by itself.
-    pub fn failure(&self) -> Option<Error> {
+    /// Returns the error of reading the tables, if there was one. An error of the disk is returned by the write itself.
+    pub fn failure(&self) -> Option<StoreError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -69,15 +71,15 @@ enum Stage {
     Done,
 }
 
-/// What a part is written from.
-enum Source {
+/// The source of a section.
+enum SectionSource {
     Documents(String),
-    Index(IndexPart),
+    Index(IndexDescriptor),
 }
 
-/// The part that is being written.
-struct Current {
-    source: Source,
+/// The section that is being written.
+struct SectionWriter {
+    source: SectionSource,
     section: Section,
     last: Option<Vec<u8>>,
     entry: Option<Vec<u8>>,
@@ -85,22 +87,23 @@ struct Current {
 }
 
 /// One block: its bytes, its rows and its first key.
-struct Written {
+struct BlockBuffer {
     bytes: Vec<u8>,
     rows: usize,
     first: Box<[u8]>,
 }
 
-/// The pieces of a snapshot of `tables`, which may go on to change.
-pub fn pieces(header: &Header, tables: &Tables) -> SnapshotPieces {
-    in_blocks(header, tables, BLOCK)
+/// Returns the pieces of a snapshot of `tables`. Later changes of `tables` do not affect them.
+pub fn pieces(header: &SnapshotHeader, tables: &Tables) -> SnapshotPieces {
+    pieces_with_block_size(header, tables, MIN_BLOCK_BYTES)
 }
 
-/// The same with blocks of at least so many bytes.
-pub(super) fn in_blocks(header: &Header, tables: &Tables, least: u64) -> SnapshotPieces {
-    let mut parts: Vec<Source> = tables.collections().map(|(name, _)| Source::Documents(name.to_owned())).collect();
+/// As [`pieces`], with blocks of at least `least` bytes.
+pub(super) fn pieces_with_block_size(header: &SnapshotHeader, tables: &Tables, least: u64) -> SnapshotPieces {
+    let mut parts: Vec<SectionSource> =
+        tables.collections().map(|(name, _)| SectionSource::Documents(name.to_owned())).collect();
     if !parts.is_empty() {
-        parts.extend(tables.indexes().into_iter().map(Source::Index));
+        parts.extend(tables.indexes().into_iter().map(SectionSource::Index));
     }
     SnapshotPieces {
         tables: tables.clone(),
@@ -113,39 +116,39 @@ pub(super) fn in_blocks(header: &Header, tables: &Tables, least: u64) -> Snapsho
         directory: Vec::new(),
         documents: 0,
         index_at: None,
-        least,
+        min_block_bytes: least,
         progress: Arc::default(),
     }
 }
 
-/// The bytes of a snapshot, where it is known to be small.
-pub fn write(header: &Header, tables: &Tables) -> Result<Vec<u8>, Error> {
-    pieces(header, tables).whole()
+/// Returns the bytes of a small snapshot.
+pub fn write(header: &SnapshotHeader, tables: &Tables) -> Result<Vec<u8>, StoreError> {
+    pieces(header, tables).into_bytes()
 }
 
 impl SnapshotPieces {
-    /// Tells how far it is.
-    pub fn progress(&self) -> Arc<Progress> {
+    /// Returns the progress, which is shared.
+    pub fn progress(&self) -> Arc<SnapshotProgress> {
         self.progress.clone()
     }
 
-    /// All of it.
-    pub(super) fn whole(mut self) -> Result<Vec<u8>, Error> {
+    /// Returns the whole file.
+    pub(super) fn into_bytes(mut self) -> Result<Vec<u8>, StoreError> {
         let mut bytes = Vec::new();
-        while let Some(piece) = self.piece()? {
+        while let Some(piece) = self.next_piece()? {
             bytes.extend(piece);
         }
         Ok(bytes)
     }
 
-    fn piece(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    fn next_piece(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         loop {
             match self.stage {
                 Stage::Header => {
                     let mut out = Vec::new();
                     write_line(&mut out, &self.header)?;
                     self.stage = Stage::Parts;
-                    return Ok(Some(self.took(out)));
+                    return Ok(Some(self.count_piece(out)));
                 }
                 Stage::Parts => {
                     if let Some(block) = self.next_block()? {
@@ -156,63 +159,63 @@ impl SnapshotPieces {
                     self.stage = Stage::Last;
                     if !self.directory.is_empty() {
                         let directory = self.directory.clone();
-                        return Ok(Some(self.took(directory)));
+                        return Ok(Some(self.count_piece(directory)));
                     }
                 }
                 Stage::Last => {
                     self.stage = Stage::Done;
                     let last = self.last_line()?;
-                    return Ok(Some(self.took(last)));
+                    return Ok(Some(self.count_piece(last)));
                 }
                 Stage::Done => return Ok(None),
             }
         }
     }
 
-    /// Counts a piece.
-    fn took(&mut self, piece: Vec<u8>) -> Vec<u8> {
+    /// Adds a piece to the checksum and the progress.
+    fn count_piece(&mut self, piece: Vec<u8>) -> Vec<u8> {
         self.hasher.update(&piece);
         self.written += piece.len() as u64;
         self.progress.bytes.store(self.written, Ordering::Relaxed);
         piece
     }
 
-    /// The next block; none: the part ended, or all.
-    fn next_block(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let current = match self.current.take().or_else(|| self.parts.next().map(Current::begin)) {
+    /// Returns the next block; `None` at the end of a section or of all sections.
+    fn next_block(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let current = match self.current.take().or_else(|| self.parts.next().map(SectionWriter::new)) {
             Some(current) => self.current.insert(current),
             None => {
                 self.stage = Stage::Directory;
                 return Ok(None);
             }
         };
-        let enough = self.least.max(self.written / SHARE);
-        let Some(block) = current.block(&self.tables, enough)? else {
-            let section = self.current.take().map(Current::end);
-            section.map_or(Ok(()), |section| self.section(&section))?;
+        let enough = self.min_block_bytes.max(self.written / BLOCK_SHARE);
+        let Some(block) = current.next_block(&self.tables, enough)? else {
+            let section = self.current.take().map(SectionWriter::finish);
+            section.map_or(Ok(()), |section| self.finish_section(&section))?;
             return Ok(None);
         };
         let section = &mut current.section;
-        if section.kind == Kind::Documents {
+        if section.kind == SectionKind::Documents {
             self.documents += block.rows as u64;
         } else {
             self.index_at.get_or_insert(self.written);
         }
         section.rows += block.rows as u64;
         let (at, crc) = (self.written, crc32fast::hash(&block.bytes));
-        section.blocks.push(BlockAt { at, bytes: block.bytes.len(), rows: block.rows, crc, first: block.first });
-        Ok(Some(self.took(block.bytes)))
+        section.blocks.push(BlockLocation { at, bytes: block.bytes.len(), rows: block.rows, crc, first: block.first });
+        Ok(Some(self.count_piece(block.bytes)))
     }
 
-    fn section(&mut self, section: &Section) -> Result<(), Error> {
-        if section.kind != Kind::Documents {
-            // An index without entries is there too: whoever opens this need not build it.
+    fn finish_section(&mut self, section: &Section) -> Result<(), StoreError> {
+        if section.kind != SectionKind::Documents {
+            // An index without entries has a section too, so that opening the snapshot need not build it.
             self.index_at.get_or_insert(self.written);
         }
         section.write(&mut self.directory)?;
-        // What nobody could open must not replace anything.
+        // A snapshot that cannot be opened must not replace anything.
         if self.directory.len() as u64 > LARGEST_DIRECTORY {
-            return Err(Error::TooLarge {
+            return Err(StoreError::TooLarge {
                 what: "the directory of a snapshot, because of very long indexed values,".to_owned(),
                 size: format!("{} bytes", self.directory.len()),
                 limit: usize::try_from(LARGEST_DIRECTORY).unwrap_or(usize::MAX),
@@ -221,7 +224,7 @@ impl SnapshotPieces {
         Ok(())
     }
 
-    fn last_line(&mut self) -> Result<Vec<u8>, Error> {
+    fn last_line(&mut self) -> Result<Vec<u8>, StoreError> {
         let directory_at = (!self.directory.is_empty()).then(|| self.written - self.directory.len() as u64);
         let directory = match directory_at {
             None => None,
@@ -237,18 +240,18 @@ impl SnapshotPieces {
         let index_at = self.index_at.or(directory_at).unwrap_or(self.written);
         let mut out = Vec::new();
         write_line(&mut out, &LastLine { index_at, directory_at, documents: self.documents, directory })?;
-        // The object is open again for its seal.
+        // The object is reopened for its seal.
         out.truncate(out.len().saturating_sub(2));
         let mut hasher = self.hasher.clone();
         hasher.update(&out);
-        out.extend_from_slice(&closing(hasher.finalize()));
+        out.extend_from_slice(&seal_bytes(hasher.finalize()));
         Ok(out)
     }
 }
 
 impl Pieces for SnapshotPieces {
     fn next(&mut self) -> Option<Result<Vec<u8>, FsError>> {
-        self.piece().transpose().map(|piece| {
+        self.next_piece().transpose().map(|piece| {
             piece.map_err(|error| {
                 let why = error.to_string();
                 *self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -259,14 +262,14 @@ impl Pieces for SnapshotPieces {
     }
 }
 
-impl Current {
-    fn begin(source: Source) -> Self {
+impl SectionWriter {
+    fn new(source: SectionSource) -> Self {
         let (collection, kind, index, made_by) = match &source {
-            Source::Documents(collection) => (collection.clone(), Kind::Documents, None, None),
-            Source::Index(part) => {
-                let (kind, index) = match &part.holds {
-                    Holds::Entries { name, .. } => (Kind::Entries, Some(name.clone())),
-                    Holds::Deadlines => (Kind::Deadlines, None),
+            SectionSource::Documents(collection) => (collection.clone(), SectionKind::Documents, None, None),
+            SectionSource::Index(part) => {
+                let (kind, index) = match &part.kind {
+                    EntryKind::Declared { name, .. } => (SectionKind::Entries, Some(name.clone())),
+                    EntryKind::Deadlines => (SectionKind::Deadlines, None),
                 };
                 (part.collection.clone(), kind, index, Some(part.made_by.to_string()))
             }
@@ -275,42 +278,42 @@ impl Current {
         Self { source, section, last: None, entry: None, clashes: false }
     }
 
-    fn end(mut self) -> Section {
+    fn finish(mut self) -> Section {
         if self.clashes {
             self.section.made_by = Some(CLASHES.to_owned());
         }
         self.section
     }
 
-    /// The next block of about so many bytes; none: there are no more rows.
-    fn block(&mut self, tables: &Tables, enough: u64) -> Result<Option<Written>, Error> {
-        let mut block = Written { bytes: Vec::new(), rows: 0, first: Box::default() };
-        let full = |block: &Written| block.bytes.len() as u64 >= enough;
+    /// Returns the next block of about `enough` bytes; `None` if there are no more rows.
+    fn next_block(&mut self, tables: &Tables, enough: u64) -> Result<Option<BlockBuffer>, StoreError> {
+        let mut block = BlockBuffer { bytes: Vec::new(), rows: 0, first: Box::default() };
+        let full = |block: &BlockBuffer| block.bytes.len() as u64 >= enough;
         match &self.source {
-            Source::Documents(collection) => {
+            SectionSource::Documents(collection) => {
                 let last = self.last.as_deref().map(|last| String::from_utf8_lossy(last).into_owned());
                 let from = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
                 for row in tables.documents(collection, from) {
                     let (id, stored) = row?;
                     write_document(&mut block.bytes, collection, &id, &stored)?;
-                    block.took(id.as_bytes(), &mut self.last);
+                    block.add_row(id.as_bytes(), &mut self.last);
                     if full(&block) {
                         break;
                     }
                 }
             }
-            Source::Index(part) => {
+            SectionSource::Index(part) => {
                 let from = self.last.clone().map_or(Bound::Unbounded, Bound::Excluded);
-                let unique = matches!(part.holds, Holds::Entries { unique: true, .. });
+                let unique = matches!(part.kind, EntryKind::Declared { unique: true, .. });
                 for row in tables.entries(part, from) {
                     let (key, id) = row?;
                     write_entry(&mut block.bytes, self.section.kind, &key, &id)?;
                     if unique {
-                        let entry = split(&key, &id);
+                        let entry = strip_id(&key, &id);
                         self.clashes |= self.entry.as_deref() == Some(entry);
                         self.entry = Some(entry.to_vec());
                     }
-                    block.took(&key, &mut self.last);
+                    block.add_row(&key, &mut self.last);
                     if full(&block) {
                         break;
                     }
@@ -321,8 +324,8 @@ impl Current {
     }
 }
 
-impl Written {
-    fn took(&mut self, key: &[u8], last: &mut Option<Vec<u8>>) {
+impl BlockBuffer {
+    fn add_row(&mut self, key: &[u8], last: &mut Option<Vec<u8>>) {
         if self.rows == 0 {
             self.first = key.into();
         }

@@ -1,25 +1,25 @@
-//! Looking at every file, and continuing from what is whole.
+//! Verify and repair.
 
 use super::*;
-use crate::store::file::check::{Repaired, repair_on, verify_on};
-use crate::store::file::fault::Fault;
-use crate::store::{Report, Severity};
+use crate::store::file::check::{RepairReport, repair_on, verify_on};
+use crate::store::file::fault::DiskFault;
+use crate::store::{Severity, VerifyReport};
 
-fn verify(disk: &Disk) -> Report {
-    done(verify_on(&disk.process(), None)).unwrap()
+fn verify(disk: &Disk) -> VerifyReport {
+    block_on(verify_on(&disk.process(), None)).unwrap()
 }
 
-fn repair(disk: &Disk) -> Repaired {
-    done(repair_on(&disk.process(), &catalog(), false, None)).unwrap()
+fn repair(disk: &Disk) -> RepairReport {
+    block_on(repair_on(&disk.process(), &catalog(), false, None)).unwrap()
 }
 
-/// A store whose history is a snapshot of two notes, and commits that change them and insert another.
+/// Creates a store of a snapshot with two notes, and commits that change them and insert another.
 fn store() -> Disk {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("a", "A")]).unwrap();
     commit(&a, "b", vec![insert("b", "B")]).unwrap();
-    done(a.compact()).unwrap();
+    block_on(a.compact()).unwrap();
     for (command, id) in [("a2", "a"), ("b2", "b"), ("a3", "a")] {
         let write = count_up(&a, id).unwrap();
         commit(&a, command, vec![write]).unwrap();
@@ -34,57 +34,57 @@ fn paths(disk: &Disk) -> Vec<String> {
     [vec!["runstate.json".to_owned()], within("commits"), within("snapshots")].concat()
 }
 
-fn n(store: &Handle, id: &str) -> i64 {
+fn read_n(store: &FaultFileStore, id: &str) -> i64 {
     read(store, id).unwrap().unwrap().document["n"].as_i64().unwrap()
 }
 
-fn gone(report: &Report) -> Vec<String> {
+fn lost_items(report: &VerifyReport) -> Vec<String> {
     report.findings.iter().flat_map(|finding| finding.gone.clone()).collect()
 }
 
 #[test]
-fn a_whole_store_is_whole() {
+fn verify_finds_nothing_in_an_undamaged_store() {
     let disk = store();
     let report = verify(&disk);
-    assert_eq!((report.is_whole(), report.findings.clone()), (true, vec![]));
+    assert_eq!((report.is_intact(), report.findings.clone()), (true, vec![]));
     assert_eq!((report.snapshot, report.head, report.commits), (Some(3), 7, 4));
     assert_eq!(repair(&disk).snapshot, None, "there is nothing to repair");
 }
 
 #[test]
-fn of_a_damaged_commit_only_what_it_touched_is_gone() {
+fn repair_loses_only_what_depends_on_the_damaged_commit() {
     let disk = store();
     let mut bytes = disk.file(&commit_path(4)).unwrap();
     bytes[100] ^= 1;
     disk.edit(&commit_path(4), Some(&bytes));
     let report = verify(&disk);
-    assert_eq!((report.head, report.is_whole()), (3, false));
-    assert_eq!(gone(&report), ["command a2", "command b2", "command a3", "command c"], "as it stands");
+    assert_eq!((report.head, report.is_intact()), (3, false));
+    assert_eq!(lost_items(&report), ["command a2", "command b2", "command a3", "command c"], "before the repair");
     let repaired = repair(&disk);
-    // b2 and c touch nothing that was lost; a3 rests on a2.
-    assert_eq!(gone(&repaired.report), ["command a2", "command a3"]);
-    assert!(verify(&disk).is_whole());
+    // b2 and c touch nothing that was lost; a3 depends on a2.
+    assert_eq!(lost_items(&repaired.report), ["command a2", "command a3"]);
+    assert!(verify(&disk).is_intact());
     let (a, _) = open(&disk);
-    assert_eq!((n(&a, "a"), n(&a, "b"), ids(&a).len()), (0, 1, 3));
+    assert_eq!((read_n(&a, "a"), read_n(&a, "b"), ids(&a).len()), (0, 1, 3));
     assert!(is_committed(&a, "c") && !is_committed(&a, "a3"));
     commit(&a, "d", vec![insert("d", "D")]).unwrap();
-    assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(bytes), "it is kept aside");
+    assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(bytes), "it is preserved");
 }
 
 #[test]
-fn a_missing_commit_is_named_and_the_rest_goes_on() {
+fn repair_keeps_the_commits_after_a_missing_one() {
     let disk = store();
     disk.edit(&commit_path(5), None);
     let report = verify(&disk);
     assert_eq!(report.findings[0].at, commit_path(5));
     let repaired = repair(&disk);
-    assert_eq!(gone(&repaired.report), Vec::<String>::new(), "what its commands were is not known");
+    assert_eq!(lost_items(&repaired.report), Vec::<String>::new(), "the commands of a missing file are not known");
     let (a, _) = open(&disk);
-    assert_eq!((n(&a, "a"), n(&a, "b"), ids(&a).len()), (2, 0, 3));
+    assert_eq!((read_n(&a, "a"), read_n(&a, "b"), ids(&a).len()), (2, 0, 3));
 }
 
 #[test]
-fn commits_of_another_store_are_not_taken_in() {
+fn repair_does_not_apply_commits_of_another_store() {
     let (disk, other) = (store(), Disk::new());
     // Another store has another id.
     drop(other.process().entropy());
@@ -97,11 +97,11 @@ fn commits_of_another_store_are_not_taken_in() {
         disk.edit(&commit_path(seq), other.file(&commit_path(seq)).as_deref());
     }
     let report = verify(&disk);
-    assert_eq!((report.is_whole(), report.head), (false, 7));
+    assert_eq!((report.is_intact(), report.head), (false, 7));
     let (a, _) = open(&disk);
-    assert!(matches!(a.health(), Some(Error::Corrupt { .. })));
+    assert!(matches!(a.read_only_reason(), Some(StoreError::Corrupt { .. })));
     let repaired = repair(&disk);
-    assert_eq!(gone(&repaired.report), ["command foreign6", "command foreign7"]);
+    assert_eq!(lost_items(&repaired.report), ["command foreign6", "command foreign7"]);
     assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
 }
 
@@ -113,15 +113,15 @@ fn a_damaged_snapshot_is_saved_block_by_block() {
     for id in 0..40 {
         commit(&a, &format!("c{id}"), vec![insert(&format!("n{id:02}"), &format!("{id}{long}"))]).unwrap();
     }
-    let seq = done(a.compact()).unwrap().snapshot;
+    let seq = block_on(a.compact()).unwrap().snapshot;
     let after = count_up(&a, "n00").unwrap();
     commit(&a, "after", vec![after]).unwrap();
     let mut bytes = disk.file(&snapshot_path(seq)).unwrap();
     bytes[10_000] ^= 1;
     disk.edit(&snapshot_path(seq), Some(&bytes));
     let repaired = repair(&disk);
-    assert!(gone(&repaired.report).iter().any(|gone| gone.contains("documents of demo.notes")), "{repaired:?}");
-    assert!(verify(&disk).is_whole());
+    assert!(lost_items(&repaired.report).iter().any(|gone| gone.contains("documents of demo.notes")), "{repaired:?}");
+    assert!(verify(&disk).is_intact());
     let (b, _) = open(&disk);
     let left = ids(&b).len();
     assert!((20..40).contains(&left), "{left}");
@@ -134,9 +134,9 @@ fn a_lost_identity_is_found_again_in_a_snapshot() {
     let id = verify(&disk).store;
     disk.edit("runstate.json", None);
     let report = verify(&disk);
-    assert_eq!((report.is_whole(), &report.store), (false, &id));
+    assert_eq!((report.is_intact(), &report.store), (false, &id));
     repair(&disk);
-    assert_eq!((verify(&disk).is_whole(), verify(&disk).store), (true, id));
+    assert_eq!((verify(&disk).is_intact(), verify(&disk).store), (true, id));
     assert_eq!(ids(&open(&disk).0).len(), 3);
 }
 
@@ -155,13 +155,13 @@ fn a_repair_that_dies_anywhere_can_be_repeated() {
         begun..disk.calls()
     };
     for n in calls {
-        for fault in [Fault::StopBefore, Fault::StopAfter, Fault::ErrorBefore, Fault::Full] {
+        for fault in [DiskFault::StopBefore, DiskFault::StopAfter, DiskFault::ErrorBefore, DiskFault::Full] {
             let disk = damaged();
             disk.fail_at(n, fault);
-            drop(done(repair_on(&disk.process(), &catalog(), false, None)));
+            drop(block_on(repair_on(&disk.process(), &catalog(), false, None)));
             disk.heal();
             repair(&disk);
-            assert!(verify(&disk).is_whole(), "call {n}, {fault:?}");
+            assert!(verify(&disk).is_intact(), "call {n}, {fault:?}");
             let (a, _) = open(&disk);
             assert_eq!(ids(&a), ["a", "b", "c"], "call {n}, {fault:?}");
             commit(&a, "d", vec![insert("d", "D")]).unwrap();
@@ -169,39 +169,40 @@ fn a_repair_that_dies_anywhere_can_be_repeated() {
     }
 }
 
-/// The bytes of a file that are tried: all of them in a full run, else every so many-th from a place that the seed chooses.
-fn places(length: usize) -> impl Iterator<Item = usize> {
+/// Returns the byte offsets of a file to test: all in a full run, otherwise every `step`th from an offset that the seed
+/// chooses.
+fn sampled_offsets(length: usize) -> impl Iterator<Item = usize> {
     let seed: usize = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let step = if std::env::var_os("RUNSTATE_FULL").is_some() { 1 } else { (length / 400).max(1) };
     (seed % step..length).step_by(step)
 }
 
 #[test]
-fn every_flipped_byte_is_found_and_what_opens_has_lost_nothing_or_refuses() {
+fn every_flipped_byte_is_found_and_never_loses_a_commit_silently() {
     let disk = store();
     let (a, _) = open(&disk);
-    // A hundred commits behind the snapshot in a full run; fewer show the same.
+    // A full run has a hundred commits after the snapshot; fewer show the same.
     for id in 0..if std::env::var_os("RUNSTATE_FULL").is_some() { 96 } else { 4 } {
         commit(&a, &format!("x{id}"), vec![insert(&format!("x{id}"), &format!("x{id}"))]).unwrap();
     }
-    let all = |store: &Handle| (ids(store), n(store, "a"), n(store, "b"));
+    let all = |store: &FaultFileStore| (ids(store), read_n(store, "a"), read_n(store, "b"));
     let expected = all(&a);
     for path in paths(&disk) {
         let bytes = disk.file(&path).unwrap();
-        for at in places(bytes.len()) {
+        for at in sampled_offsets(bytes.len()) {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             disk.edit(&path, Some(&flipped));
-            let report = done(verify_on(&disk.process(), None));
+            let report = block_on(verify_on(&disk.process(), None));
             let found = report.as_ref().map_or(true, |report| !report.findings.is_empty());
             assert!(found, "{path} at {at}: {report:?}");
             if let Ok((store, _)) = try_open(&disk) {
                 match commit(&store, "new", vec![insert("new", "new")]) {
-                    Err(Error::Corrupt { .. } | Error::ReadOnly { .. }) => {}
+                    Err(StoreError::Corrupt { .. } | StoreError::ReadOnly { .. }) => {}
                     Ok(_) => {
                         let mut now = all(&store);
                         now.0.retain(|id| id != "new");
-                        assert_eq!((store.health(), now), (None, expected.clone()), "{path} at {at}");
+                        assert_eq!((store.read_only_reason(), now), (None, expected.clone()), "{path} at {at}");
                         disk.edit(&commit_path(store.log().head.seq), None);
                     }
                     Err(other) => panic!("{path} at {at}: {other}"),
@@ -221,9 +222,9 @@ fn every_cut_of_a_commit_is_found() {
             disk.edit(&path, Some(&bytes[..length]));
             let report = verify(&disk);
             let found = report.findings.iter().any(|f| f.at == path && f.severity == Severity::Damage);
-            assert!(found && !report.is_whole(), "{path} cut to {length}");
+            assert!(found && !report.is_intact(), "{path} cut to {length}");
             let (store, _) = open(&disk);
-            assert!(matches!(commit(&store, "new", vec![insert("new", "new")]), Err(Error::Corrupt { .. })));
+            assert!(matches!(commit(&store, "new", vec![insert("new", "new")]), Err(StoreError::Corrupt { .. })));
         }
         disk.edit(&path, Some(&bytes));
     }
@@ -238,14 +239,14 @@ fn a_snapshot_of_another_store_is_set_aside_and_outvoted() {
         let id = format!("foreign{id}");
         commit(&foreign, &id, vec![insert(&id, &id)]).unwrap();
     }
-    let seq = done(foreign.compact()).unwrap().snapshot;
+    let seq = block_on(foreign.compact()).unwrap().snapshot;
     disk.edit(&snapshot_path(seq), other.file(&snapshot_path(seq)).as_deref());
     let id = verify(&disk).store;
     let repaired = repair(&disk);
-    assert_eq!(gone(&repaired.report), Vec::<String>::new());
+    assert_eq!(lost_items(&repaired.report), Vec::<String>::new());
     let (a, _) = open(&disk);
     assert_eq!((Some(a.id()), ids(&a)), (id.as_deref(), vec!["a".into(), "b".into(), "c".into()]));
-    assert_eq!((n(&a, "a"), n(&a, "b")), (2, 1));
+    assert_eq!((read_n(&a, "a"), read_n(&a, "b")), (2, 1));
     assert!(disk.names("damaged").iter().any(|name| name.starts_with("snapshots-")));
 }
 
@@ -255,25 +256,25 @@ fn a_repair_that_dies_has_kept_what_was_damaged() {
     let damaged = disk.file(&commit_path(4)).unwrap()[..100].to_vec();
     disk.edit(&commit_path(4), Some(&damaged));
     let fs = disk.process();
-    // Right after the snapshot that it goes on from was linked.
-    disk.before(&fs, "link", "snapshots/", {
+    // Right after the snapshot of the repair was linked.
+    disk.run_before(&fs, "link", "snapshots/", {
         let (again, fs) = (disk.clone(), fs.clone());
-        move || again.fail_next(&fs, "link", Fault::StopAfter)
+        move || again.fail_next(&fs, "link", DiskFault::StopAfter)
     });
-    drop(done(repair_on(&fs, &catalog(), false, None)));
+    drop(block_on(repair_on(&fs, &catalog(), false, None)));
     assert_eq!(disk.file("damaged/commits-0000000000000004.json"), Some(damaged));
-    done(open(&disk).0.compact()).unwrap();
-    assert!(verify(&disk).is_whole());
+    block_on(open(&disk).0.compact()).unwrap();
+    assert!(verify(&disk).is_intact());
     assert_eq!(ids(&open(&disk).0), ["a", "b", "c"]);
 }
 
 #[test]
-fn what_may_not_be_read_is_no_damage() {
+fn a_file_without_read_permission_is_not_damage() {
     let disk = store();
     let fs = disk.process();
     let again = (disk.clone(), fs.clone());
-    disk.before(&fs, "read", &commit_path(5), move || again.0.fail_next(&again.1, "read", Fault::Denied));
-    assert!(matches!(done(repair_on(&fs, &catalog(), false, None)), Err(Error::Unavailable { .. })));
+    disk.run_before(&fs, "read", &commit_path(5), move || again.0.fail_next(&again.1, "read", DiskFault::Denied));
+    assert!(matches!(block_on(repair_on(&fs, &catalog(), false, None)), Err(StoreError::Unavailable { .. })));
     assert_eq!(disk.names("damaged"), Vec::<String>::new());
-    assert_eq!(n(&open(&disk).0, "a"), 2);
+    assert_eq!(read_n(&open(&disk).0, "a"), 2);
 }

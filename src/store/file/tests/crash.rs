@@ -1,21 +1,21 @@
-//! Every boundary between two system calls, every way to fail there: a script of commits by two processes is cut at the n-th
-//! call for every n, goes on as callers would, and must end where it ends without a fault.
+//! Every fault at every boundary between two system calls. Two processes run a script of commits that is cut at the
+//! n-th call for every n. It continues as callers would, and must end in the same state as without a fault.
 
-use super::super::fault::{Fault, Survivors};
+use super::super::fault::{DiskFault, Survivors};
 use super::*;
 
-/// Whoever drives two processes and starts them again when they die.
-struct Driver {
+/// Drives two processes and restarts them when they die.
+struct CrashDriver {
     disk: Disk,
-    handles: [Option<Arc<Handle>>; 2],
+    handles: [Option<Arc<FaultFileStore>>; 2],
     processes: [Option<FaultFs>; 2],
     /// Commands that were acknowledged.
     acknowledged: Vec<String>,
     context: String,
 }
 
-/// What a command does.
-enum Act {
+/// The action of a command.
+enum CrashStep {
     Insert(&'static str, &'static str),
     CountUp(&'static str),
     Delete(&'static str),
@@ -23,44 +23,44 @@ enum Act {
     Clash(&'static str, &'static str),
 }
 
-const SCRIPT: &[(usize, Act)] = &[
-    (0, Act::Insert("a", "A")),
-    (0, Act::CountUp("a")),
-    (1, Act::CountUp("a")),
-    (1, Act::Insert("b", "B")),
-    (0, Act::Clash("c", "A")),
-    (0, Act::Insert("c", "C")),
-    (1, Act::CountUp("c")),
-    (0, Act::CountUp("b")),
-    (0, Act::CountUp("b")),
-    (1, Act::Delete("a")),
-    (0, Act::Insert("a", "A")),
-    (1, Act::Clash("d", "A")),
-    (1, Act::CountUp("a")),
-    (0, Act::Delete("c")),
-    (1, Act::CountUp("b")),
-    (0, Act::Insert("c", "C2")),
-    (1, Act::Insert("d", "C")),
-    (1, Act::CountUp("d")),
-    (0, Act::CountUp("d")),
-    (1, Act::Delete("b")),
-    (0, Act::CountUp("a")),
+const SCRIPT: &[(usize, CrashStep)] = &[
+    (0, CrashStep::Insert("a", "A")),
+    (0, CrashStep::CountUp("a")),
+    (1, CrashStep::CountUp("a")),
+    (1, CrashStep::Insert("b", "B")),
+    (0, CrashStep::Clash("c", "A")),
+    (0, CrashStep::Insert("c", "C")),
+    (1, CrashStep::CountUp("c")),
+    (0, CrashStep::CountUp("b")),
+    (0, CrashStep::CountUp("b")),
+    (1, CrashStep::Delete("a")),
+    (0, CrashStep::Insert("a", "A")),
+    (1, CrashStep::Clash("d", "A")),
+    (1, CrashStep::CountUp("a")),
+    (0, CrashStep::Delete("c")),
+    (1, CrashStep::CountUp("b")),
+    (0, CrashStep::Insert("c", "C2")),
+    (1, CrashStep::Insert("d", "C")),
+    (1, CrashStep::CountUp("d")),
+    (0, CrashStep::CountUp("d")),
+    (1, CrashStep::Delete("b")),
+    (0, CrashStep::CountUp("a")),
 ];
 
-impl Driver {
+impl CrashDriver {
     fn new(disk: Disk, context: String) -> Self {
         Self { disk, handles: [None, None], processes: [None, None], acknowledged: Vec::new(), context }
     }
 
-    /// The handle of a process, which is started (again) where it does not live.
-    fn handle(&mut self, process: usize) -> Arc<Handle> {
+    /// Returns the handle of a process, and starts the process if it is not alive.
+    fn handle(&mut self, process: usize) -> Arc<FaultFileStore> {
         for _ in 0..5 {
             if let (Some(handle), Some(fs)) = (&self.handles[process], &self.processes[process])
-                && fs.alive()
+                && fs.is_alive()
             {
                 return handle.clone();
             }
-            // A fault may hit the start too.
+            // A fault may affect the start too.
             if let Ok((handle, fs)) = try_open(&self.disk) {
                 self.check_acknowledged(&handle);
                 (self.handles[process], self.processes[process]) = (Some(handle), Some(fs));
@@ -69,23 +69,24 @@ impl Driver {
         panic!("{}: the store does not open any more: {:?}", self.context, try_open(&self.disk).err())
     }
 
-    /// Nothing acknowledged is missing: on what was just read from the disk, before anything is written.
-    fn check_acknowledged(&self, handle: &Handle) {
-        // Asking may itself be hit; what a process answers must be true.
+    /// Checks that no acknowledged command is missing in the state read from the disk, before anything is written.
+    fn check_acknowledged(&self, handle: &FaultFileStore) {
+        // The query itself may fail; an answer must be correct.
         if let Some(lost) = self.acknowledged.iter().find(|command| is_absent(handle, command)) {
             panic!("{}: {lost} was lost", self.context);
         }
     }
 
-    /// Brings a command to its end as a caller does: after a failure it asks for the outcome and repeats under the same id.
-    fn act(&mut self, n: usize) {
+    /// Runs a command to its end as a caller does: after a failure it queries the outcome and repeats the command with
+    /// the same id.
+    fn run_step(&mut self, n: usize) {
         let (process, act) = &SCRIPT[n];
         let command = format!("c{n}");
         let mut unknown = false;
         for _ in 0..8 {
             let handle = self.handle(*process);
-            // Nothing may be repeated before the outcome is known.
-            let committed = match done(handle.outcome(&CommandId::new(&command).unwrap())) {
+            // A command must not be repeated before its outcome is known.
+            let committed = match block_on(handle.outcome(&CommandId::new(&command).unwrap())) {
                 Ok(Outcome::Committed { result, .. }) => {
                     assert_eq!(result, format!("result of {command}"), "{}", self.context);
                     true
@@ -99,28 +100,28 @@ impl Driver {
                 return;
             }
             let write = match act {
-                Act::Insert(id, title) | Act::Clash(id, title) => Ok(insert(id, title)),
-                Act::CountUp(id) => match read(&handle, id) {
+                CrashStep::Insert(id, title) | CrashStep::Clash(id, title) => Ok(insert(id, title)),
+                CrashStep::CountUp(id) => match read(&handle, id) {
                     Ok(None) => panic!("{}: {id} was lost before {command}", self.context),
                     Ok(Some(_)) => count_up(&handle, id),
                     Err(e) => Err(e),
                 },
-                Act::Delete(id) => Ok(Write { key: note(id), expect: Expect::Any, op: Op::Delete }),
+                CrashStep::Delete(id) => Ok(Write { key: note(id), expect: Expectation::Any, op: WriteOp::Delete }),
             };
             let Ok(write) = write else { continue };
             match commit(&handle, &command, vec![write]) {
                 Ok(_) => {
-                    assert!(!matches!(act, Act::Clash(..)), "{}: {command} must clash", self.context);
+                    assert!(!matches!(act, CrashStep::Clash(..)), "{}: {command} must clash", self.context);
                     self.acknowledged.push(command);
                     return;
                 }
-                Err(Error::UniqueViolation { .. }) => {
-                    assert!(matches!(act, Act::Clash(..)), "{}: {command} must not clash", self.context);
+                Err(StoreError::UniqueViolation { .. }) => {
+                    assert!(matches!(act, CrashStep::Clash(..)), "{}: {command} must not clash", self.context);
                     return;
                 }
-                Err(Error::Unknown { .. }) => unknown = true,
-                Err(Error::Full { .. } | Error::Unavailable { .. }) => {
-                    // It says that nothing was written.
+                Err(StoreError::UnknownOutcome { .. }) => unknown = true,
+                Err(StoreError::Full { .. } | StoreError::Unavailable { .. }) => {
+                    // This error promises that nothing was written.
                     assert_eq!(times_written(&self.disk, &command), 0, "{}: {command} is there", self.context);
                 }
                 Err(e) => panic!("{}: {command}: {e}", self.context),
@@ -130,41 +131,41 @@ impl Driver {
     }
 }
 
-/// In how many commits on the disk a command stands.
+/// Returns the number of commits on the disk that contain a command.
 fn times_written(disk: &Disk, command: &str) -> usize {
     let names = disk.names("commits").into_iter().filter(|name| !name.starts_with(".tmp-"));
     let files = names.filter_map(|name| String::from_utf8(disk.file(&format!("commits/{name}"))?).ok());
     files.map(|text| text.matches(&format!("\"cmd\":\"{command}\"")).count()).sum()
 }
 
-fn is_absent(handle: &Handle, command: &str) -> bool {
-    matches!(done(handle.outcome(&CommandId::new(command).unwrap())), Ok(Outcome::Absent))
+fn is_absent(handle: &FaultFileStore, command: &str) -> bool {
+    matches!(block_on(handle.outcome(&CommandId::new(command).unwrap())), Ok(Outcome::Absent))
 }
 
-/// Notes with title, count and number of writes.
-fn state(handle: &Handle) -> Vec<(String, Json, Json, u64)> {
-    let page = done(handle.query(&Query::of(&NOTES))).unwrap();
+/// Returns all notes with title, count and number of writes.
+fn state(handle: &FaultFileStore) -> Vec<(String, Json, Json, u64)> {
+    let page = block_on(handle.query(&Query::of(&NOTES))).unwrap();
     let row = |row: &crate::store::Row| {
         let document = &row.stored.document;
         (row.id.to_string(), document["title"].clone(), document["n"].clone(), row.stored.revision.writes())
     };
-    page.rows.iter().map(row).collect()
+    page.items.iter().map(row).collect()
 }
 
-/// Plays the script and returns the state at its end, read by a process that knew nothing before.
+/// Runs the script and returns the state at its end, as a new process reads it.
 fn play(disk: &Disk, context: String) -> Vec<(String, Json, Json, u64)> {
-    let mut driver = Driver::new(disk.clone(), context.clone());
+    let mut driver = CrashDriver::new(disk.clone(), context.clone());
     for n in 0..SCRIPT.len() {
-        driver.act(n);
+        driver.run_step(n);
     }
-    // What did not strike during the script must not strike the inspection.
+    // A fault that did not occur during the script must not affect the inspection.
     disk.heal();
     let (last, _) = open(disk);
-    assert_eq!(last.health(), None, "{context}");
+    assert_eq!(last.read_only_reason(), None, "{context}");
     for command in &driver.acknowledged {
         assert!(is_committed(&last, command), "{context}: {command} was lost");
     }
-    // The chain is whole, and each command stands in it once.
+    // The hash chain is intact, and contains each command once.
     let names = disk.names("commits");
     let commits: Vec<&String> = names.iter().filter(|name| !name.starts_with(".tmp-")).collect();
     assert_eq!(commits.len() as u64, last.log().head.seq, "{context}");
@@ -173,34 +174,34 @@ fn play(disk: &Disk, context: String) -> Vec<(String, Json, Json, u64)> {
     }
     commit(&last, "after", vec![insert("z", "Z")]).unwrap();
     let mut ended = state(&last);
-    assert_eq!(ended.pop().map(|(id, ..)| id), Some("z".to_owned()), "{context}: the store goes on");
+    assert_eq!(ended.pop().map(|(id, ..)| id), Some("z".to_owned()), "{context}: the store can be written");
     ended
 }
 
-/// The ways in which a call can fail that make a difference: dying after a call that only looks is dying before the next one.
-fn faults(call: &str) -> Vec<Fault> {
+/// Returns the relevant faults of a call. A crash after a call without effect equals a crash before the next call.
+fn faults(call: &str) -> Vec<DiskFault> {
     let looks = ["read", "list", "look at", "close"].iter().any(|verb| call.starts_with(verb));
-    let mut faults = vec![Fault::StopBefore, Fault::ErrorBefore];
-    let survivors = [Survivors::None, Survivors::All, Survivors::Some(1), Survivors::Some(2)];
-    faults.extend(survivors.map(Fault::PowerBefore));
+    let mut faults = vec![DiskFault::StopBefore, DiskFault::ErrorBefore];
+    let survivors = [Survivors::None, Survivors::All, Survivors::Random(1), Survivors::Random(2)];
+    faults.extend(survivors.map(DiskFault::PowerBefore));
     if !looks {
-        faults.extend([Fault::StopAfter, Fault::ErrorAfter, Fault::PowerAfter(Survivors::None)]);
+        faults.extend([DiskFault::StopAfter, DiskFault::ErrorAfter, DiskFault::PowerAfter(Survivors::None)]);
     }
     if ["create", "write", "fsync", "link", "make folder"].iter().any(|verb| call.starts_with(verb)) {
-        faults.push(Fault::Full);
+        faults.push(DiskFault::Full);
     }
     if call.starts_with("write") {
-        faults.extend([Fault::Torn, Fault::Short]);
+        faults.extend([DiskFault::Torn, DiskFault::Short]);
     }
     if call.starts_with("fsync") {
-        faults.push(Fault::SyncLoses);
+        faults.push(DiskFault::SyncLoses);
     }
     faults
 }
 
-/// Plays the script once for each plan, on all cores: every plan in a full run, else every so many-th from one that the seed chooses. Every fault
-/// at every call of shorter scenes is in `faults.rs`.
-fn play_all(plans: &[(String, Vec<(usize, Fault)>)], expected: &[(String, Json, Json, u64)]) {
+/// Runs the script once for each plan, on all cores. A full run takes every plan, a short run every `step`th from an
+/// offset that the seed chooses. `faults.rs` runs every fault at every call of shorter scenes.
+fn play_all(plans: &[(String, Vec<(usize, DiskFault)>)], expected: &[(String, Json, Json, u64)]) {
     let seed: usize = std::env::var("RUNSTATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let step = if std::env::var_os("RUNSTATE_FULL").is_some() { 1 } else { 5 };
     let plans: Vec<_> = plans.iter().skip(seed % step).step_by(step).collect();
@@ -220,13 +221,13 @@ fn play_all(plans: &[(String, Vec<(usize, Fault)>)], expected: &[(String, Json, 
 }
 
 #[test]
-fn whatever_fails_at_whatever_call_nothing_acknowledged_is_lost_and_nothing_doubled() {
+fn no_fault_at_any_call_loses_or_doubles_an_acknowledged_commit() {
     let healthy = Disk::new();
     let expected = play(&healthy, "no fault".to_owned());
     assert_eq!(expected.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>(), ["a", "c", "d"]);
     let trace = healthy.trace();
     assert!(trace.len() > 200, "the script makes {} calls", trace.len());
-    let plan = |n: usize, call: &str, fault: Fault| (format!("{fault:?} at call {n} ({call})"), vec![(n, fault)]);
+    let plan = |n: usize, call: &str, fault: DiskFault| (format!("{fault:?} at call {n} ({call})"), vec![(n, fault)]);
     let plans: Vec<_> =
         (0..).zip(&trace).flat_map(|(n, call)| faults(call).into_iter().map(move |f| plan(n, call, f))).collect();
     play_all(&plans, &expected);
@@ -236,7 +237,7 @@ fn whatever_fails_at_whatever_call_nothing_acknowledged_is_lost_and_nothing_doub
 fn two_faults_in_a_row_are_no_worse_than_one() {
     let healthy = Disk::new();
     let expected = play(&healthy, "no fault".to_owned());
-    // Pairs close together, where the second hits the recovery from the first; all of them would take hours.
+    // Pairs close together, so that the second fault affects the recovery from the first. All pairs would take hours.
     let mut plans = Vec::new();
     for (n, call) in (0..).zip(&healthy.trace()) {
         let first = faults(call);

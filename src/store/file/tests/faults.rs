@@ -1,255 +1,260 @@
-//! Every fault at every call of what a store does. What was acknowledged is there and once, what was refused is not, and the store opens and
-//! goes on. Commands insert a note of their own name, so that the notes tell what was done.
+//! Fault injection: every fault at every call of each operation of a store. Acknowledged commands exist once, refused
+//! ones do not, and the store opens and can be written. Each command inserts a note of its own name, so the notes show
+//! which commands were committed.
 
-use super::super::fault::{Fault, Survivors};
-use super::groups::together;
+use super::super::fault::{DiskFault, Survivors};
+use super::group_commit::commit_as_group;
 use super::*;
 
-/// What a process does, and what it was told.
+/// The answers that a client got.
 #[derive(Default)]
-struct Told {
+struct ClientRecord {
     acknowledged: Vec<String>,
     refused: Vec<String>,
-    /// Notes that are to be gone.
+    /// Notes that must not exist.
     deleted: Vec<String>,
 }
 
-impl Told {
-    fn hear(&mut self, command: &str, answer: &Result<Receipt, Error>) {
+impl ClientRecord {
+    fn record(&mut self, command: &str, answer: &Result<Receipt, StoreError>) {
         match answer {
             Ok(_) => self.acknowledged.push(command.to_owned()),
-            // It is there, or not.
-            Err(Error::Unknown { .. }) => {}
+            // It may exist or not.
+            Err(StoreError::UnknownOutcome { .. }) => {}
             Err(_) => self.refused.push(command.to_owned()),
         }
     }
 
-    fn put(&mut self, store: &Handle, command: &str) {
+    fn insert_note(&mut self, store: &FaultFileStore, command: &str) {
         let answer = commit(store, command, vec![insert(command, command)]);
-        self.hear(command, &answer);
+        self.record(command, &answer);
     }
 }
 
-/// What happens once everything is ready.
-type Act = Box<dyn FnOnce(&mut Told)>;
+/// The operation under test, after the preparation.
+type FaultAct = Box<dyn FnOnce(&mut ClientRecord)>;
 
-/// Makes everything ready, without faults.
-type Scene = fn(&Disk, &mut Told) -> Act;
+/// Prepares the disk without faults, and returns the operation under test.
+type FaultScene = fn(&Disk, &mut ClientRecord) -> FaultAct;
 
-fn create(disk: &Disk, _: &mut Told) -> Act {
+fn create(disk: &Disk, _: &mut ClientRecord) -> FaultAct {
     let disk = disk.clone();
-    Box::new(move |told| {
+    Box::new(move |client| {
         if let Ok((a, _)) = try_open(&disk) {
-            told.put(&a, "a");
+            client.insert_note(&a, "a");
         }
     })
 }
 
-fn one_commit(disk: &Disk, told: &mut Told) -> Act {
+fn one_commit(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, _) = open(disk);
-    told.put(&a, "a");
-    Box::new(move |told| {
-        told.put(&a, "b");
-        told.put(&a, "c");
+    client.insert_note(&a, "a");
+    Box::new(move |client| {
+        client.insert_note(&a, "b");
+        client.insert_note(&a, "c");
     })
 }
 
-fn a_group(disk: &Disk, told: &mut Told) -> Act {
+fn a_group(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, _) = open(disk);
-    told.put(&a, "a");
-    Box::new(move |told| {
+    client.insert_note(&a, "a");
+    Box::new(move |client| {
         let batches = ["b", "c", "d"].map(|id| batch(id, vec![insert(id, id)]));
-        for (answer, id) in together(&a, batches.to_vec()).iter().zip(["b", "c", "d"]) {
-            told.hear(id, answer);
+        for (answer, id) in commit_as_group(&a, batches.to_vec()).iter().zip(["b", "c", "d"]) {
+            client.record(id, answer);
         }
     })
 }
 
-fn a_lost_number(disk: &Disk, told: &mut Told) -> Act {
+fn a_lost_number(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let ((a, fs), (b, _)) = (open(disk), open(disk));
-    told.put(&a, "a");
+    client.insert_note(&a, "a");
     let disk = disk.clone();
-    Box::new(move |told| {
+    Box::new(move |client| {
         let answers = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let heard = answers.clone();
-        disk.before(&fs, "link", "commits/", move || {
-            heard.lock().unwrap().push(commit(&b, "b", vec![insert("b", "b")]));
+        let recorded = answers.clone();
+        disk.run_before(&fs, "link", "commits/", move || {
+            recorded.lock().unwrap().push(commit(&b, "b", vec![insert("b", "b")]));
         });
-        told.put(&a, "c");
-        answers.lock().unwrap().iter().for_each(|answer| told.hear("b", answer));
+        client.insert_note(&a, "c");
+        answers.lock().unwrap().iter().for_each(|answer| client.record("b", answer));
     })
 }
 
-fn a_compaction(disk: &Disk, told: &mut Told) -> Act {
+fn a_compaction(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, _) = open(disk);
-    ["a", "b", "c"].into_iter().for_each(|id| told.put(&a, id));
-    Box::new(move |told| {
-        drop(done(a.compact()));
-        told.put(&a, "d");
+    ["a", "b", "c"].into_iter().for_each(|id| client.insert_note(&a, id));
+    Box::new(move |client| {
+        drop(block_on(a.compact()));
+        client.insert_note(&a, "d");
     })
 }
 
-fn cleaning_after_a_crash(disk: &Disk, told: &mut Told) -> Act {
+fn cleaning_after_a_crash(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, fs) = open(disk);
-    ["a", "b", "c"].into_iter().for_each(|id| told.put(&a, id));
+    ["a", "b", "c"].into_iter().for_each(|id| client.insert_note(&a, id));
     let (d, dies) = (disk.clone(), fs.clone());
-    disk.before(&fs, "remove", "commits/0000000000000002", move || d.fail_next(&dies, "remove", Fault::StopBefore));
-    assert!(done(a.compact()).is_err());
+    disk.run_before(&fs, "remove", "commits/0000000000000002", move || {
+        d.fail_next(&dies, "remove", DiskFault::StopBefore)
+    });
+    assert!(block_on(a.compact()).is_err());
     let disk = disk.clone();
-    Box::new(move |told| {
+    Box::new(move |client| {
         if let Ok((b, _)) = try_open(&disk) {
-            told.put(&b, "d");
+            client.insert_note(&b, "d");
         }
     })
 }
 
-fn opening_again(disk: &Disk, told: &mut Told) -> Act {
+fn opening_again(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, _) = open(disk);
-    told.put(&a, "a");
+    client.insert_note(&a, "a");
     let disk = disk.clone();
-    Box::new(move |told| {
-        drop(done(a.close()));
+    Box::new(move |client| {
+        drop(block_on(a.close()));
         if let Ok((b, _)) = try_open(&disk) {
-            told.put(&b, "b");
+            client.insert_note(&b, "b");
         }
     })
 }
 
-fn a_sweep(disk: &Disk, told: &mut Told) -> Act {
+fn a_sweep(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let (a, _) = open(disk);
     let trace = |at: i64| Write {
         key: Key::new(&TRACES, &at.to_string()),
-        expect: Expect::Absent,
-        op: Op::Put { version: 1, document: Arc::new(fields(serde_json::json!({"at": at}))) },
+        expect: Expectation::Absent,
+        op: WriteOp::Put { version: 1, document: Arc::new(fields(serde_json::json!({"at": at}))) },
     };
-    told.put(&a, "a");
+    client.insert_note(&a, "a");
     commit(&a, "traces", vec![trace(0), trace(1)]).unwrap();
-    Box::new(move |told| {
-        let swept = done(a.sweep("demo.traces", Timestamp::from_millis(9_000), 10));
+    Box::new(move |client| {
+        let swept = block_on(a.sweep("demo.traces", Timestamp::from_millis(9_000), 10));
         assert!(swept.is_err() || swept == Ok(2), "{swept:?}");
-        told.put(&a, "b");
+        client.insert_note(&a, "b");
     })
 }
 
-fn a_migration(disk: &Disk, told: &mut Told) -> Act {
+fn a_migration(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let only_notes = Catalog::new(&[&NOTES]).unwrap();
-    let a = Arc::new(done(FileStore::open_on(disk.process(), quiet())).unwrap());
-    done(a.migrate(&only_notes)).unwrap();
-    told.put(&a, "a");
+    let a = Arc::new(block_on(FileStore::open_on(disk.process(), quiet_options())).unwrap());
+    block_on(a.migrate(&only_notes)).unwrap();
+    client.insert_note(&a, "a");
     let disk = disk.clone();
-    Box::new(move |told| {
+    Box::new(move |client| {
         if let Ok((b, _)) = try_open(&disk) {
-            told.put(&b, "b");
+            client.insert_note(&b, "b");
         }
-        told.put(&a, "c");
+        client.insert_note(&a, "c");
     })
 }
 
-fn deleting_on_a_full_disk(disk: &Disk, told: &mut Told) -> Act {
+fn deleting_on_a_full_disk(disk: &Disk, client: &mut ClientRecord) -> FaultAct {
     let fs = disk.process();
-    let a = Arc::new(done(FileStore::open_on(fs.clone(), Options { reserve_bytes: 512, ..quiet() })).unwrap());
-    done(a.migrate(&catalog())).unwrap();
-    told.put(&a, "a");
+    let a = Arc::new(
+        block_on(FileStore::open_on(fs.clone(), FileStoreOptions { reserve_bytes: 512, ..quiet_options() })).unwrap(),
+    );
+    block_on(a.migrate(&catalog())).unwrap();
+    client.insert_note(&a, "a");
     commit(&a, "gone", vec![insert("gone", "gone")]).unwrap();
     disk.fill(true);
     let roomy = disk.clone();
-    disk.before(&fs, "remove", "reserve", move || roomy.fill(false));
-    Box::new(move |told| {
-        let delete = Write { key: note("gone"), expect: Expect::Any, op: Op::Delete };
+    disk.run_before(&fs, "remove", "reserve", move || roomy.fill(false));
+    Box::new(move |client| {
+        let delete = Write { key: note("gone"), expect: Expectation::Any, op: WriteOp::Delete };
         if commit(&a, "delete", vec![delete]).is_ok() {
-            told.deleted.push("gone".to_owned());
+            client.deleted.push("gone".to_owned());
         }
     })
 }
 
-/// The ways in which a call can fail, with every choice of what survives where there are few, by seeds where there are many.
-fn faults(call: &str, unsynced: usize) -> Vec<Fault> {
+/// Returns the faults of a call. All choices of survivors are tried if there are few, otherwise random ones.
+fn faults(call: &str, unsynced: usize) -> Vec<DiskFault> {
     let is = |verbs: &[&str]| verbs.iter().any(|verb| call.starts_with(verb));
-    let mut faults = vec![Fault::StopBefore, Fault::StopAfter, Fault::ErrorBefore, Fault::Denied];
+    let mut faults = vec![DiskFault::StopBefore, DiskFault::StopAfter, DiskFault::ErrorBefore, DiskFault::Denied];
     let few = unsynced <= 4;
-    let survivors = (0..if few { 1 << unsynced } else { 8 }).map(if few { Survivors::Each } else { Survivors::Some });
-    faults.extend(survivors.clone().map(Fault::PowerBefore));
+    let survivors = (0..if few { 1 << unsynced } else { 8 }).map(if few { Survivors::Mask } else { Survivors::Random });
+    faults.extend(survivors.clone().map(DiskFault::PowerBefore));
     if !is(&["read", "list", "look at", "close"]) {
-        faults.extend([Fault::ErrorAfter, Fault::ReadOnly, Fault::PowerAfter(Survivors::All)]);
+        faults.extend([DiskFault::ErrorAfter, DiskFault::ReadOnly, DiskFault::PowerAfter(Survivors::All)]);
     }
     if is(&["create", "write", "fsync", "link", "make folder"]) {
-        faults.push(Fault::Full);
+        faults.push(DiskFault::Full);
     }
     if is(&["write"]) {
-        faults.extend([Fault::Torn, Fault::Short]);
+        faults.extend([DiskFault::Torn, DiskFault::Short]);
     }
     if is(&["fsync"]) {
-        faults.push(Fault::SyncLoses);
+        faults.push(DiskFault::SyncLoses);
     }
     faults
 }
 
-/// The calls of a scene's act, each with how much a loss of power before it could undo.
-fn calls(scene: Scene) -> Vec<(usize, String, usize)> {
+/// Returns the calls of a scene's operation, each with the number of changes that a power failure before it could undo.
+fn calls(scene: FaultScene) -> Vec<(usize, String, usize)> {
     let ready = || {
-        let (disk, mut told) = (Disk::new(), Told::default());
-        let act = scene(&disk, &mut told);
+        let (disk, mut client) = (Disk::new(), ClientRecord::default());
+        let act = scene(&disk, &mut client);
         let begun = disk.calls();
-        (disk, told, act, begun)
+        (disk, client, act, begun)
     };
-    let (disk, mut told, act, begun) = ready();
-    act(&mut told);
+    let (disk, mut client, act, begun) = ready();
+    act(&mut client);
     let trace = disk.trace();
     assert!(trace.len() > begun + 5, "the act makes {} calls", trace.len() - begun);
     let undone = |n: usize| {
-        let (disk, mut told, act, _) = ready();
-        disk.fail_at(n, Fault::StopBefore);
-        act(&mut told);
+        let (disk, mut client, act, _) = ready();
+        disk.fail_at(n, DiskFault::StopBefore);
+        act(&mut client);
         disk.unsynced().len()
     };
     (begun..trace.len()).map(|n| (n, trace[n].clone(), undone(n))).collect()
 }
 
-fn holds(scene: Scene) {
+fn assert_survives_all_faults(scene: FaultScene) {
     let mut played = 0;
     for (n, call, unsynced) in calls(scene) {
         for fault in faults(&call, unsynced) {
             let context = format!("{fault:?} at call {n} ({call})");
-            let (disk, mut told) = (Disk::new(), Told::default());
-            let act = scene(&disk, &mut told);
+            let (disk, mut client) = (Disk::new(), ClientRecord::default());
+            let act = scene(&disk, &mut client);
             disk.fail_at(n, fault);
-            act(&mut told);
+            act(&mut client);
             disk.heal();
             disk.fill(false);
-            inspect(&disk, &told, &context);
+            inspect(&disk, &client, &context);
             played += 1;
         }
     }
     assert!(played > 50, "{played} faults");
 }
 
-/// What must hold whatever failed.
-fn inspect(disk: &Disk, told: &Told, context: &str) {
+/// Checks the state that must hold after any fault.
+fn inspect(disk: &Disk, client: &ClientRecord, context: &str) {
     let (last, _) = try_open(disk).unwrap_or_else(|e| panic!("{context}: {e}"));
-    assert_eq!(last.health(), None, "{context}");
-    for command in &told.acknowledged {
+    assert_eq!(last.read_only_reason(), None, "{context}");
+    for command in &client.acknowledged {
         assert!(is_committed(&last, command), "{context}: {command} is lost");
         let writes = read(&last, command).unwrap().map(|stored| stored.revision.writes());
         assert_eq!(writes, Some(1), "{context}: {command}");
     }
-    for command in &told.refused {
-        assert!(!is_committed(&last, command), "{context}: {command} was refused and is there");
+    for command in &client.refused {
+        assert!(!is_committed(&last, command), "{context}: {command} was refused, but it exists");
         assert_eq!(read(&last, command), Ok(None), "{context}: {command}");
     }
-    for gone in &told.deleted {
+    for gone in &client.deleted {
         assert_eq!(read(&last, gone), Ok(None), "{context}: {gone} is back");
     }
     commit(&last, "after", vec![insert("after", "after")]).unwrap_or_else(|e| panic!("{context}: {e}"));
-    done(last.compact()).unwrap_or_else(|e| panic!("{context}: {e}"));
+    block_on(last.compact()).unwrap_or_else(|e| panic!("{context}: {e}"));
     let (again, _) = open(disk);
-    assert_eq!((again.health(), ids(&again)), (None, ids(&last)), "{context}");
+    assert_eq!((again.read_only_reason(), ids(&again)), (None, ids(&last)), "{context}");
 }
 
 macro_rules! scenes {
     ($($name:ident: $scene:ident;)+) => {
         $(#[test]
         fn $name() {
-            holds($scene);
+            assert_survives_all_faults($scene);
         })+
     };
 }

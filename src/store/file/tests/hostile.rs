@@ -1,17 +1,17 @@
-//! Folders that are not what a store left: mixed, copied while they are written, cut short. What opens and can be written has lost nothing
-//! of what it holds; all else says what is wrong.
+//! Folders whose files are mixed with those of another store, copied during writes, or cut off. A store that opens and
+//! can be written has lost none of its data. Any other folder is an error that says what is wrong.
 
 use super::*;
 use crate::id::sha256;
 
-/// A disk on which other names are drawn than on a new one.
-fn another() -> Disk {
+/// Creates a disk whose random names differ from those of a new one.
+fn another_disk() -> Disk {
     let disk = Disk::new();
     disk.process().entropy().unwrap();
     disk
 }
 
-fn numbered(disk: &Disk, count: u32) -> Arc<Handle> {
+fn store_of_notes(disk: &Disk, count: u32) -> Arc<FaultFileStore> {
     let (a, _) = open(disk);
     for n in 0..count {
         let id = format!("{n:02}");
@@ -20,10 +20,10 @@ fn numbered(disk: &Disk, count: u32) -> Arc<Handle> {
     a
 }
 
-/// What opening it says is wrong.
-fn wrong(disk: &Disk) -> Option<Error> {
-    match done(FileStore::open_on(disk.process(), quiet())) {
-        Ok(store) => store.health(),
+/// Returns the error of opening the store, or its read-only reason.
+fn open_error(disk: &Disk) -> Option<StoreError> {
+    match block_on(FileStore::open_on(disk.process(), quiet_options())) {
+        Ok(store) => store.read_only_reason(),
         Err(error) => Some(error),
     }
 }
@@ -38,39 +38,42 @@ fn paths(disk: &Disk) -> Vec<String> {
 
 #[test]
 fn a_commit_of_another_store_is_damage_and_named() {
-    let (disk, other) = (Disk::new(), another());
-    let head = numbered(&disk, 3).log().head.seq;
-    numbered(&other, 5);
+    let (disk, other) = (Disk::new(), another_disk());
+    let head = store_of_notes(&disk, 3).log().head.seq;
+    store_of_notes(&other, 5);
     for seq in 1..=head + 1 {
         let (path, mine) = (commit_path(seq), disk.file(&commit_path(seq)));
         disk.edit(&path, other.file(&path).as_deref());
-        let Some(Error::Corrupt { at, .. }) = wrong(&disk) else { panic!("{path}: {:?}", wrong(&disk)) };
-        // The one that came in, or the one after it, which it does not lead to.
+        let Some(StoreError::Corrupt { at, .. }) = open_error(&disk) else { panic!("{path}: {:?}", open_error(&disk)) };
+        // The foreign commit, or the one after it, which does not continue it.
         assert!(at == format!("store/{path}") || at == format!("store/{}", commit_path(seq + 1)), "{path}: {at}");
-        assert!(commit(&Arc::new(done(FileStore::open_on(disk.process(), quiet())).unwrap()), "x", vec![]).is_err());
+        assert!(
+            commit(&Arc::new(block_on(FileStore::open_on(disk.process(), quiet_options())).unwrap()), "x", vec![])
+                .is_err()
+        );
         disk.edit(&path, mine.as_deref());
     }
-    assert_eq!(wrong(&disk), None);
+    assert_eq!(open_error(&disk), None);
 }
 
 #[test]
 fn two_stores_in_one_folder_are_damage() {
     for taken in ["runstate.json", "snapshots/", "commits/"] {
-        let (disk, other) = (Disk::new(), another());
-        numbered(&disk, 3);
-        done(numbered(&other, 4).compact()).unwrap();
+        let (disk, other) = (Disk::new(), another_disk());
+        store_of_notes(&disk, 3);
+        block_on(store_of_notes(&other, 4).compact()).unwrap();
         for path in paths(&other).iter().filter(|path| path.starts_with(taken)) {
             disk.edit(path, other.file(path).as_deref());
         }
-        assert!(matches!(wrong(&disk), Some(Error::Corrupt { .. })), "{taken}: {:?}", wrong(&disk));
+        assert!(matches!(open_error(&disk), Some(StoreError::Corrupt { .. })), "{taken}: {:?}", open_error(&disk));
     }
 }
 
 #[test]
-fn a_store_replaced_by_another_that_stands_at_the_same_snapshot_is_neither_told_nor_written() {
-    let (disk, other) = (Disk::new(), another());
+fn a_store_replaced_at_the_same_snapshot_is_neither_read_nor_written() {
+    let (disk, other) = (Disk::new(), another_disk());
     for disk in [&disk, &other] {
-        done(numbered(disk, 3).compact()).unwrap();
+        block_on(store_of_notes(disk, 3).compact()).unwrap();
     }
     let (a, _) = open(&disk);
     assert_eq!(a.log().head.base, Some(a.log().head.seq));
@@ -78,11 +81,11 @@ fn a_store_replaced_by_another_that_stands_at_the_same_snapshot_is_neither_told_
     paths(&other).iter().for_each(|path| disk.edit(path, other.file(path).as_deref()));
     assert!(read(&a, "00").unwrap_err().to_string().contains("replaced"));
     assert!(commit(&a, "late", vec![insert("late", "late")]).unwrap_err().to_string().contains("replaced"));
-    assert_eq!((wrong(&disk), paths(&disk)), (None, paths(&other)));
+    assert_eq!((open_error(&disk), paths(&disk)), (None, paths(&other)));
 }
 
 #[test]
-fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is_damaged() {
+fn a_copy_taken_during_writes_is_a_past_state_or_reports_damage() {
     let (mut opened, mut damaged) = (0, 0);
     for seed in 0u64..120 {
         let mut drawn = 0u64;
@@ -92,8 +95,9 @@ fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is
             usize::from(u16::from_be_bytes([hash[0], hash[1]])) % below.max(1)
         };
         let (disk, copy) = (Disk::new(), Disk::new());
-        let a = numbered(&disk, 3);
-        // The copier lists everything at some time, and copies in any order what it still finds; the store goes on meanwhile.
+        let a = store_of_notes(&disk, 3);
+        // The copy lists everything at some time, and copies in any order the files that still exist. The store
+        // continues meanwhile.
         let mut left = paths(&disk);
         let mut written = 3;
         while !left.is_empty() {
@@ -102,7 +106,7 @@ fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is
                 copy.edit(&path, Some(&bytes));
             }
             match draw(5) {
-                0 => drop(done(a.compact()).unwrap()),
+                0 => drop(block_on(a.compact()).unwrap()),
                 1 | 2 => {
                     let id = format!("{written:02}");
                     commit(&a, &id, vec![insert(&id, &id)]).unwrap();
@@ -117,19 +121,19 @@ fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is
                 let found = ids(&store);
                 let past: Vec<String> = (0..found.len()).map(|n| format!("{n:02}")).collect();
                 assert_eq!(found, past, "seed {seed}");
-                match store.health() {
+                match store.read_only_reason() {
                     None => {
                         opened += 1;
                         commit(&store, "after", vec![insert("after", "after")]).unwrap();
-                        assert_eq!(wrong(&copy), None, "seed {seed}");
+                        assert_eq!(open_error(&copy), None, "seed {seed}");
                     }
-                    Some(Error::Corrupt { .. }) => damaged += 1,
+                    Some(StoreError::Corrupt { .. }) => damaged += 1,
                     other => panic!("seed {seed}: {other:?}"),
                 }
             }
-            Err(Error::Corrupt { .. }) => damaged += 1,
-            // A copy without any commit has not even the folder.
-            Err(Error::Unavailable { .. }) if copy.names("commits").is_empty() => damaged += 1,
+            Err(StoreError::Corrupt { .. }) => damaged += 1,
+            // A copy without any commit lacks the folder, too.
+            Err(StoreError::Unavailable { .. }) if copy.names("commits").is_empty() => damaged += 1,
             Err(error) => panic!("seed {seed}: {error}"),
         }
     }
@@ -139,53 +143,57 @@ fn a_copy_taken_while_the_store_is_written_is_some_past_of_it_or_says_that_it_is
 #[test]
 fn every_cut_of_a_snapshot_and_of_the_identity_is_refused() {
     let disk = Disk::new();
-    let a = numbered(&disk, 2);
-    done(a.compact()).unwrap();
+    let a = store_of_notes(&disk, 2);
+    block_on(a.compact()).unwrap();
     for path in ["runstate.json".to_owned(), snapshot_path(a.log().head.seq)] {
         let whole = disk.file(&path).unwrap();
         for length in 0..whole.len() {
             disk.edit(&path, Some(&whole[..length]));
-            assert!(matches!(wrong(&disk), Some(Error::Corrupt { .. })), "{path} cut to {length}: {:?}", wrong(&disk));
-            assert_eq!(disk.file(&path).unwrap().len(), length, "nothing is mended unasked");
+            assert!(
+                matches!(open_error(&disk), Some(StoreError::Corrupt { .. })),
+                "{path} cut to {length}: {:?}",
+                open_error(&disk)
+            );
+            assert_eq!(disk.file(&path).unwrap().len(), length, "nothing is repaired without a request");
         }
         disk.edit(&path, Some(&whole));
     }
-    assert_eq!(wrong(&disk), None);
+    assert_eq!(open_error(&disk), None);
 }
 
 #[test]
 fn a_clock_that_jumps_back_changes_no_order() {
     let disk = Disk::new();
-    let a = numbered(&disk, 1);
-    let start = done(a.changes(None, 10, Millis(0))).unwrap().next;
+    let a = store_of_notes(&disk, 1);
+    let start = block_on(a.changes(None, 10, Millis(0))).unwrap().next;
     let year = Millis::days(365);
     for (n, at) in
         [(1, Timestamp::from_millis(1_000) + year), (2, Timestamp::from_millis(1_000)), (3, Timestamp::default())]
     {
         let id = format!("{n:02}");
-        done(a.commit(Batch { at, ..batch(&id, vec![insert(&id, &id)]) })).unwrap();
+        block_on(a.commit(Batch { at, ..batch(&id, vec![insert(&id, &id)]) })).unwrap();
     }
     let (b, _) = open(&disk);
-    assert_eq!((b.health(), ids(&b)), (None, ids(&a)));
-    let told: Vec<String> =
-        done(b.changes(Some(start), 10, Millis(0))).unwrap().events.iter().map(|e| e.command.to_string()).collect();
-    assert_eq!(told, ["01", "02", "03"]);
-    done(b.compact()).unwrap();
+    assert_eq!((b.read_only_reason(), ids(&b)), (None, ids(&a)));
+    let commands: Vec<String> =
+        block_on(b.changes(Some(start), 10, Millis(0))).unwrap().events.iter().map(|e| e.command.to_string()).collect();
+    assert_eq!(commands, ["01", "02", "03"]);
+    block_on(b.compact()).unwrap();
     assert_eq!(ids(&open(&disk).0), ids(&a));
 }
 
 #[test]
-fn what_a_dead_process_left_unfinished_is_never_read_and_is_swept_away() {
+fn temps_of_a_dead_process_are_never_read_and_are_removed() {
     let disk = Disk::new();
-    let a = numbered(&disk, 2);
+    let a = store_of_notes(&disk, 2);
     let next = disk.file(&commit_path(a.log().head.seq)).unwrap();
     for left in [b"".as_slice(), &next[..next.len() / 2], &next] {
         disk.edit("commits/.tmp-of-the-dead", Some(left));
         let (b, _) = open(&disk);
-        assert_eq!((b.health(), ids(&b)), (None, ids(&a)));
+        assert_eq!((b.read_only_reason(), ids(&b)), (None, ids(&a)));
     }
     commit(&a, "02", vec![insert("02", "02")]).unwrap();
-    done(a.compact()).unwrap();
+    block_on(a.compact()).unwrap();
     assert!(disk.file("commits/.tmp-of-the-dead").is_none());
     assert_eq!(ids(&open(&disk).0).len(), 3);
 }

@@ -1,15 +1,15 @@
-//! Tests of the commit rules on a disk that fails on request. Two handles on one disk stand for two processes.
+//! Tests of the commit rules on a disk that injects faults. Two handles on one disk act as two processes.
 
 mod check;
-mod cleaning;
+mod compaction;
 mod crash;
 mod faults;
 mod feed;
-mod groups;
+mod group_commit;
 mod hostile;
 mod model;
 mod opening;
-mod review;
+mod regressions;
 mod rules;
 
 use std::future::Future;
@@ -20,28 +20,30 @@ use std::task::{Context, Poll, Waker};
 use super::fault::{Disk, FaultFs};
 use super::format::{commit_path, snapshot_path};
 use super::fs::Fs;
-use super::snapshot::{self, Header};
-use super::{FileStore, Options, SnapshotPolicy};
+use super::snapshot::{self, SnapshotHeader};
+use super::{FileStore, FileStoreOptions, SnapshotPolicy};
 use crate::id::CommandId;
 use crate::schema::Direction::Ascending;
 use crate::schema::{Catalog, Collection, Field, Index, Key, Query, Ttl};
-use crate::store::{Batch, Error, Expect, Freshness, Op, Outcome, Receipt, Store, Stored, Write};
+use crate::store::{
+    Batch, Expectation, Freshness, Outcome, Receipt, Store, StoreError, StoredDocument, Write, WriteOp,
+};
 use crate::time::{Millis, Timestamp};
 use crate::value::{Document, Json, difference};
 
 const NOTES: Collection = Collection::new("demo.notes", 1)
     .fields(&[Field::text("title"), Field::int("n").optional()])
-    .indexes(&[Index::by(&[("title", Ascending)]).unique()]);
+    .indexes(&[Index::ordered(&[("title", Ascending)]).unique()]);
 
 const TRACES: Collection = Collection::new("demo.traces", 1)
     .fields(&[Field::timestamp("at")])
     .ttl(Ttl { field: "at", after: Millis(1_000), partial: None })
     .insert_only();
 
-type Handle = FileStore<FaultFs>;
+type FaultFileStore = FileStore<FaultFs>;
 
-/// Ends a future that waits for nothing but the disk in memory.
-fn done<T>(future: impl Future<Output = T>) -> T {
+/// Runs a future that waits for nothing but the disk in memory.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1_000 {
         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -55,20 +57,20 @@ fn catalog() -> Catalog {
     Catalog::new(&[&NOTES, &TRACES]).unwrap()
 }
 
-/// Nothing happens by itself, and there is no reserve.
-fn quiet() -> Options {
-    Options { reserve_bytes: 0, snapshots: SnapshotPolicy::NEVER, ..Options::default() }
+/// Options without automatic snapshots and without a reserve.
+fn quiet_options() -> FileStoreOptions {
+    FileStoreOptions { reserve_bytes: 0, snapshots: SnapshotPolicy::NEVER, ..FileStoreOptions::default() }
 }
 
-/// A process that has the store open.
-fn try_open(disk: &Disk) -> Result<(Arc<Handle>, FaultFs), Error> {
+/// Starts a process and opens the store in it.
+fn try_open(disk: &Disk) -> Result<(Arc<FaultFileStore>, FaultFs), StoreError> {
     let fs = disk.process();
-    let store = done(FileStore::open_on(fs.clone(), quiet()))?;
-    done(store.migrate(&catalog()))?;
+    let store = block_on(FileStore::open_on(fs.clone(), quiet_options()))?;
+    block_on(store.migrate(&catalog()))?;
     Ok((Arc::new(store), fs))
 }
 
-fn open(disk: &Disk) -> (Arc<Handle>, FaultFs) {
+fn open(disk: &Disk) -> (Arc<FaultFileStore>, FaultFs) {
     try_open(disk).unwrap()
 }
 
@@ -89,40 +91,40 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
 
 fn insert(id: &str, title: &str) -> Write {
     let document = Arc::new(fields(serde_json::json!({"title": title, "n": 0})));
-    Write { key: note(id), expect: Expect::Absent, op: Op::Put { version: 1, document } }
+    Write { key: note(id), expect: Expectation::Absent, op: WriteOp::Put { version: 1, document } }
 }
 
-/// Counts a note up, from what this handle reads.
-fn count_up(store: &Handle, id: &str) -> Result<Write, Error> {
-    let Some(Stored { revision, document, .. }) = read(store, id)? else { panic!("no note {id}") };
+/// Increments a note, based on the state that this handle reads.
+fn count_up(store: &FaultFileStore, id: &str) -> Result<Write, StoreError> {
+    let Some(StoredDocument { revision, document, .. }) = read(store, id)? else { panic!("no note {id}") };
     let mut after = Document::clone(&document);
     after.insert("n".into(), (document["n"].as_i64().unwrap() + 1).into());
-    let op = Op::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
-    Ok(Write { key: note(id), expect: Expect::Revision(revision), op })
+    let op = WriteOp::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
+    Ok(Write { key: note(id), expect: Expectation::Revision(revision), op })
 }
 
-fn read(store: &Handle, id: &str) -> Result<Option<Stored>, Error> {
-    done(store.get(&[note(id)])).map(|mut found| found.remove(0))
+fn read(store: &FaultFileStore, id: &str) -> Result<Option<StoredDocument>, StoreError> {
+    block_on(store.get(&[note(id)])).map(|mut found| found.remove(0))
 }
 
-fn commit(store: &Handle, command: &str, writes: Vec<Write>) -> Result<Receipt, Error> {
-    done(store.commit(batch(command, writes)))
+fn commit(store: &FaultFileStore, command: &str, writes: Vec<Write>) -> Result<Receipt, StoreError> {
+    block_on(store.commit(batch(command, writes)))
 }
 
-fn is_committed(store: &Handle, command: &str) -> bool {
-    matches!(done(store.outcome(&CommandId::new(command).unwrap())), Ok(Outcome::Committed { .. }))
+fn is_committed(store: &FaultFileStore, command: &str) -> bool {
+    matches!(block_on(store.outcome(&CommandId::new(command).unwrap())), Ok(Outcome::Committed { .. }))
 }
 
-/// Ids of all notes.
-fn ids(store: &Handle) -> Vec<String> {
-    done(store.query(&Query::of(&NOTES))).unwrap().rows.iter().map(|row| row.id.to_string()).collect()
+/// Returns the ids of all notes.
+fn ids(store: &FaultFileStore) -> Vec<String> {
+    block_on(store.query(&Query::of(&NOTES))).unwrap().items.iter().map(|row| row.id.to_string()).collect()
 }
 
-/// What a later version does: a snapshot of what `store` knows, put under its name.
-fn take_snapshot(disk: &Disk, store: &Handle) -> u64 {
+/// Puts a snapshot of the state of `store` under its name, without the rules, and returns its number.
+fn take_snapshot(disk: &Disk, store: &FaultFileStore) -> u64 {
     let log = store.log();
     let header =
-        Header { snapshot: log.head.seq, format: 1, store: store.id().to_owned(), prev: log.head.hash.clone() };
+        SnapshotHeader { snapshot: log.head.seq, format: 1, store: store.id().to_owned(), prev: log.head.hash.clone() };
     let bytes = snapshot::write(&header, &log.tables).unwrap();
     disk.edit(&snapshot_path(header.snapshot), Some(&bytes));
     header.snapshot

@@ -1,6 +1,6 @@
-//! The rules of the file store, each with the race it is for.
+//! The rules of the file store, each with the race that it prevents.
 
-use super::super::fault::{Fault, Survivors};
+use super::super::fault::{DiskFault, Survivors};
 use super::super::fs::Reason;
 use super::*;
 
@@ -13,13 +13,13 @@ fn rule_1_everyone_syncs_all_folders_before_the_first_link() {
     for folder in ["sync ..", "sync ", "sync commits", "sync snapshots"] {
         assert!(trace[..first_link].iter().any(|call| call == folder), "{folder} before {:?}", trace[first_link]);
     }
-    // The identity must be safe before a snapshot names it.
+    // The identity must be durable before a snapshot refers to it.
     let second_link = trace.iter().rposition(|call| call.starts_with("link snapshots/")).unwrap();
     assert!(trace[first_link..second_link].iter().any(|call| call == "sync "));
 }
 
 #[test]
-fn rule_1_a_process_that_finds_folders_of_another_syncs_them_before_it_replies() {
+fn rule_1_a_process_syncs_folders_of_another_before_it_replies() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
@@ -48,24 +48,24 @@ fn rule_2_opening_reads_the_highest_snapshot_and_the_commits_after_it() {
 }
 
 #[test]
-fn rule_2_a_snapshot_that_vanishes_while_it_is_read_means_starting_over() {
+fn rule_2_opening_restarts_if_the_snapshot_vanishes_while_it_is_read() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     let fs = disk.process();
     let (d, seq) = (disk.clone(), a.log().head.seq);
-    disk.before(&fs, "read", "snapshots/", move || {
+    disk.run_before(&fs, "read", "snapshots/", move || {
         take_snapshot(&d, &a);
         clean_below(&d, seq);
     });
-    let b = done(FileStore::open_on(fs, quiet())).unwrap();
-    done(b.migrate(&catalog())).unwrap();
+    let b = block_on(FileStore::open_on(fs, quiet_options())).unwrap();
+    block_on(b.migrate(&catalog())).unwrap();
     assert_eq!(ids(&b), ["1"]);
     assert_eq!(b.log().head.base, Some(seq));
 }
 
 #[test]
-fn rule_3_a_snapshot_taken_while_commits_are_read_means_starting_over() {
+fn rule_3_opening_restarts_if_a_snapshot_is_taken_while_it_reads() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     for i in 0..5 {
@@ -73,30 +73,30 @@ fn rule_3_a_snapshot_taken_while_commits_are_read_means_starting_over() {
     }
     let fs = disk.process();
     let (d, seq) = (disk.clone(), a.log().head.seq);
-    // Commits vanish under the reader: to it the chain seems to end early.
-    disk.before(&fs, "read", &commit_path(3), move || {
+    // Commits vanish during the read, so the chain seems to end early.
+    disk.run_before(&fs, "read", &commit_path(3), move || {
         take_snapshot(&d, &a);
         clean_below(&d, seq);
     });
-    let b = done(FileStore::open_on(fs, quiet())).unwrap();
-    done(b.migrate(&catalog())).unwrap();
-    assert_eq!(b.health(), None);
+    let b = block_on(FileStore::open_on(fs, quiet_options())).unwrap();
+    block_on(b.migrate(&catalog())).unwrap();
+    assert_eq!(b.read_only_reason(), None);
     assert_eq!(ids(&b).len(), 5);
 }
 
 #[test]
-fn rule_3_commits_removed_before_the_old_snapshot_are_not_the_end_of_the_chain() {
+fn rule_3_commits_removed_before_the_snapshot_do_not_end_the_chain() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     let fs = disk.process();
     let (d, seq) = (disk.clone(), a.log().head.seq);
-    disk.before(&fs, "read", &commit_path(1), move || {
+    disk.run_before(&fs, "read", &commit_path(1), move || {
         take_snapshot(&d, &a);
-        // The cleaner is between removing commits and removing snapshot 0.
+        // The clean-up is between the removal of commits and the removal of snapshot 0.
         (1..=seq).for_each(|old| d.edit(&commit_path(old), None));
     });
-    let b = done(FileStore::open_on(fs, quiet())).unwrap();
+    let b = block_on(FileStore::open_on(fs, quiet_options())).unwrap();
     assert_eq!(b.log().head.base, Some(seq));
 }
 
@@ -109,7 +109,7 @@ fn rule_4_a_sleeper_below_a_snapshot_reopens_before_it_commits() {
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     let seq = take_snapshot(&disk, &a);
     clean_below(&disk, seq);
-    // b's next number is free again; linking there would be a commit that nobody ever reads.
+    // b's next number is free again, but readers would never read a commit there.
     commit(&b, "b", vec![insert("2", "y")]).unwrap();
     assert_eq!(disk.names("commits"), [format!("{:016}.json", seq + 1)]);
     assert_eq!(ids(&open(&disk).0), ["0", "1", "2"]);
@@ -121,9 +121,9 @@ fn rule_4_the_list_comes_after_the_temp_so_that_the_sweep_is_a_fence() {
     let (a, _) = open(&disk);
     let (b, fs) = open(&disk);
     commit(&b, "b0", vec![insert("0", "z")]).unwrap();
-    // Between b's list and its link a snapshot is taken and everything below is cleaned.
+    // Between b's list and its link, a snapshot is taken and all files below it are removed.
     let (d, sleeper) = (disk.clone(), b.clone());
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&a, "a", vec![insert("1", "x")]).unwrap();
         let seq = take_snapshot(&d, &a);
         clean_below(&d, seq);
@@ -140,11 +140,11 @@ fn rule_5_what_a_commit_rests_on_is_synced_before_it_is_linked() {
     let (b, fs) = open(&disk);
     commit(&b, "b0", vec![insert("0", "z")]).unwrap();
     assert_eq!(ids(&a), ["0"]);
-    // a's commit is there but not synced when b builds on it.
+    // a's commit exists but is not synced when b depends on it.
     let d = disk.clone();
-    disk.before(&fs, "link", "commits/", move || {
-        d.fail_next(&a_fs, "sync", Fault::ErrorBefore);
-        assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
+    disk.run_before(&fs, "link", "commits/", move || {
+        d.fail_next(&a_fs, "sync", DiskFault::ErrorBefore);
+        assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(StoreError::UnknownOutcome { .. })));
     });
     commit(&b, "b", vec![insert("2", "y")]).unwrap();
     disk.lose_power(Survivors::None);
@@ -152,7 +152,7 @@ fn rule_5_what_a_commit_rests_on_is_synced_before_it_is_linked() {
 }
 
 #[test]
-fn rule_5_a_power_failure_never_keeps_a_commit_without_the_one_it_rests_on() {
+fn rule_5_a_power_failure_keeps_no_commit_without_its_predecessor() {
     for seed in 0..16 {
         let disk = Disk::new();
         let (a, a_fs) = open(&disk);
@@ -161,18 +161,18 @@ fn rule_5_a_power_failure_never_keeps_a_commit_without_the_one_it_rests_on() {
         assert_eq!(ids(&a), ["0"]);
         // b loses its number to a commit that is not synced, and the power fails right after b's second link.
         let (d, b_fs) = (disk.clone(), fs.clone());
-        disk.before(&fs, "link", "commits/", move || {
-            d.fail_next(&a_fs, "sync", Fault::ErrorBefore);
-            assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
+        disk.run_before(&fs, "link", "commits/", move || {
+            d.fail_next(&a_fs, "sync", DiskFault::ErrorBefore);
+            assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(StoreError::UnknownOutcome { .. })));
             let (inner, inner_fs) = (d.clone(), b_fs.clone());
-            d.before(&b_fs, "create", "commits/", move || {
+            d.run_before(&b_fs, "create", "commits/", move || {
                 let power = inner.clone();
-                inner.before(&inner_fs, "remove", "commits/", move || power.lose_power(Survivors::Some(seed)));
+                inner.run_before(&inner_fs, "remove", "commits/", move || power.lose_power(Survivors::Random(seed)));
             });
         });
         assert!(commit(&b, "b", vec![insert("2", "y")]).is_err());
         let (again, _) = open(&disk);
-        assert_eq!(again.health(), None, "seed {seed}");
+        assert_eq!(again.read_only_reason(), None, "seed {seed}");
         assert!(ids(&again).starts_with(&["0".to_owned(), "1".to_owned()]), "seed {seed}");
     }
 }
@@ -183,29 +183,29 @@ fn rule_6_a_seq_loser_applies_the_winner_and_tries_again() {
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
     let winner = b.clone();
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&winner, "b", vec![insert("2", "y")]).unwrap();
     });
     let receipt = commit(&a, "a", vec![insert("1", "x")]).unwrap();
     assert!(!receipt.replayed);
     assert_eq!(ids(&a), ["1", "2"]);
     assert_eq!(ids(&b), ["1", "2"]);
-    // The loser's file was written anew: its chain goes through the winner.
-    assert_eq!(open(&disk).0.health(), None);
+    // The loser's file was written again: its hash chain contains the winner.
+    assert_eq!(open(&disk).0.read_only_reason(), None);
 }
 
 #[test]
-fn rule_6_a_seq_loser_judges_its_expectations_again() {
+fn rule_6_a_seq_loser_checks_its_expectations_again() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
     commit(&a, "a0", vec![insert("1", "x")]).unwrap();
     let (mine, theirs) = (count_up(&a, "1").unwrap(), count_up(&b, "1").unwrap());
     let winner = b.clone();
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&winner, "b", vec![theirs]).unwrap();
     });
-    assert_eq!(commit(&a, "a", vec![mine]), Err(Error::Conflict { key: note("1") }));
+    assert_eq!(commit(&a, "a", vec![mine]), Err(StoreError::Conflict { key: note("1") }));
     assert_eq!(read(&a, "1").unwrap().unwrap().document["n"], 1);
     assert!(!is_committed(&b, "a"));
 }
@@ -215,10 +215,10 @@ fn rule_6_a_seq_loser_sees_a_unique_clash_with_the_winner() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&b, "b", vec![insert("2", "same")]).unwrap();
     });
-    assert!(matches!(commit(&a, "a", vec![insert("1", "same")]), Err(Error::UniqueViolation { .. })));
+    assert!(matches!(commit(&a, "a", vec![insert("1", "same")]), Err(StoreError::UniqueViolation { .. })));
     assert_eq!(ids(&a), ["2"]);
 }
 
@@ -227,7 +227,7 @@ fn rule_6_the_same_command_in_two_processes_is_committed_once() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&b, "same", vec![insert("1", "x")]).unwrap();
     });
     let receipt = commit(&a, "same", vec![insert("1", "x")]).unwrap();
@@ -237,16 +237,16 @@ fn rule_6_the_same_command_in_two_processes_is_committed_once() {
 }
 
 #[test]
-fn rule_6_a_winner_that_is_gone_already_means_reopening() {
+fn rule_6_a_seq_loser_reloads_if_the_winner_was_removed() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
     let (winner, next) = (b.clone(), commit_path(b.log().head.seq + 1));
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         commit(&winner, "b", vec![insert("2", "y")]).unwrap();
     });
     let (d, cleaner) = (disk.clone(), b.clone());
-    disk.before(&fs, "read", &next, move || {
+    disk.run_before(&fs, "read", &next, move || {
         let seq = take_snapshot(&d, &cleaner);
         clean_below(&d, seq);
     });
@@ -259,7 +259,7 @@ fn rule_6_a_temp_that_vanished_is_written_anew() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let d = disk.clone();
-    disk.before(&fs, "link", "commits/", move || {
+    disk.run_before(&fs, "link", "commits/", move || {
         for name in d.names("commits").iter().filter(|name| name.starts_with(".tmp-")) {
             d.edit(&format!("commits/{name}"), None);
         }
@@ -288,12 +288,12 @@ fn rule_7_a_sleeper_whose_head_was_removed_reopens_before_it_replies() {
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     let seq = take_snapshot(&disk, &a);
     clean_below(&disk, seq);
-    // To b the next commit is missing, as if nothing had happened.
+    // For b the next commit is missing, as if nothing had happened.
     assert_eq!(ids(&b), ["1"]);
 }
 
 #[test]
-fn rule_7_a_head_that_is_a_snapshot_counts_as_standing() {
+fn rule_7_a_head_that_is_a_snapshot_counts_as_intact() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
@@ -307,13 +307,13 @@ fn rule_7_a_head_that_is_a_snapshot_counts_as_standing() {
 }
 
 #[test]
-fn rule_7_a_sleeper_on_a_snapshot_knows_by_a_higher_one_that_commits_behind_it_are_gone() {
+fn rule_7_a_higher_snapshot_shows_a_sleeper_that_commits_are_gone() {
     for base in [false, true] {
         let disk = Disk::new();
         let (a, _) = open(&disk);
         if base {
             commit(&a, "0", vec![insert("0", "z")]).unwrap();
-            done(a.compact()).unwrap();
+            block_on(a.compact()).unwrap();
         }
         let (b, _) = open(&disk);
         assert_eq!(b.log().head.base.map(|seq| seq == b.log().head.seq), Some(base));
@@ -321,10 +321,10 @@ fn rule_7_a_sleeper_on_a_snapshot_knows_by_a_higher_one_that_commits_behind_it_a
         commit(&a, "1", vec![insert("1", "x")]).unwrap();
         commit(&a, "2", vec![insert("2", "y")]).unwrap();
         let (cleaner, fs) = open(&disk);
-        // The cleaner sleeps after it removed commits, before it removes the snapshot that b stands on.
+        // The clean-up stops after the removal of commits, before it removes the snapshot that is b's base.
         let (d, dies) = (disk.clone(), fs.clone());
-        disk.before(&fs, "remove", "snapshots/", move || d.fail_next(&dies, "remove", Fault::StopBefore));
-        assert!(done(cleaner.compact()).is_err());
+        disk.run_before(&fs, "remove", "snapshots/", move || d.fail_next(&dies, "remove", DiskFault::StopBefore));
+        assert!(block_on(cleaner.compact()).is_err());
         assert_eq!(disk.file(&commit_path(next)), None);
         assert!(read(&b, "1").unwrap().is_some() && is_committed(&b, "2"), "base {base}");
     }
@@ -335,24 +335,25 @@ fn rule_7_a_reply_syncs_what_it_rests_on() {
     let disk = Disk::new();
     let (a, fs) = open(&disk);
     let (b, _) = open(&disk);
-    disk.fail_next(&fs, "sync", Fault::ErrorBefore);
-    assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(Error::Unknown { .. })));
-    // Linked, seen by all, and lost by a power failure now; once somebody was told of it, it must not be.
+    disk.fail_next(&fs, "sync", DiskFault::ErrorBefore);
+    assert!(matches!(commit(&a, "a", vec![insert("1", "x")]), Err(StoreError::UnknownOutcome { .. })));
+    // The commit is linked and visible, but a power failure would lose it. After a reply that includes it, it must be
+    // durable.
     assert!(is_committed(&b, "a"));
     disk.lose_power(Survivors::None);
     assert_eq!(ids(&open(&disk).0), ["1"]);
 }
 
 #[test]
-fn rule_7_a_refusal_rests_on_fresh_knowledge() {
+fn rule_7_a_rejection_is_based_on_refreshed_state() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let (b, _) = open(&disk);
     commit(&a, "a", vec![insert("1", "x")]).unwrap();
     assert_eq!(ids(&b), ["1"]);
-    let delete = Write { key: note("1"), expect: Expect::Any, op: Op::Delete };
+    let delete = Write { key: note("1"), expect: Expectation::Any, op: WriteOp::Delete };
     commit(&a, "a2", vec![delete]).unwrap();
-    // What b knows says "there already"; what is there says nothing.
+    // In b's state the note exists; in the current state it does not.
     commit(&b, "b", vec![insert("1", "y")]).unwrap();
     assert_eq!(read(&a, "1").unwrap().unwrap().document["title"], "y");
 }
@@ -365,12 +366,12 @@ fn rule_11_a_name_is_never_replaced_nor_written_in_place() {
     let written = disk.trace();
     assert!(written.iter().filter(|call| call.starts_with("create")).all(|call| call.contains("/.tmp-")));
     let fs = disk.process();
-    let again = done(fs.link_new("runstate.json", &commit_path(1)));
+    let again = block_on(fs.link_new("runstate.json", &commit_path(1)));
     assert_eq!(again.unwrap_err().reason, Reason::Exists);
 }
 
 #[test]
-fn rule_12_a_gap_is_told_from_a_race_and_opens_read_only() {
+fn rule_12_a_gap_is_distinguished_from_a_race_and_opens_read_only() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     for i in 0..5 {
@@ -378,13 +379,13 @@ fn rule_12_a_gap_is_told_from_a_race_and_opens_read_only() {
     }
     disk.edit(&commit_path(4), None);
     let (b, _) = open(&disk);
-    let Some(Error::Corrupt { at, why }) = b.health() else { panic!("{:?}", b.health()) };
+    let Some(StoreError::Corrupt { at, why }) = b.read_only_reason() else { panic!("{:?}", b.read_only_reason()) };
     assert_eq!(
-        (at.as_str(), why.contains("is missing, while commit 5 is there")),
+        (at.as_str(), why.contains("is missing, but commit 5 exists")),
         ("store/commits/0000000000000004.json", true)
     );
     assert_eq!(ids(&b), ["0", "1"]);
-    assert!(matches!(commit(&b, "b", vec![insert("9", "z")]), Err(Error::Corrupt { .. })));
+    assert!(matches!(commit(&b, "b", vec![insert("9", "z")]), Err(StoreError::Corrupt { .. })));
     assert_eq!(disk.file(&commit_path(4)), None, "nothing may be put into the gap");
 }
 
@@ -393,18 +394,18 @@ fn rule_12_a_commit_that_comes_between_reading_and_listing_is_no_gap() {
     let disk = Disk::new();
     let (a, _) = open(&disk);
     let fs = disk.process();
-    disk.before(&fs, "list", "commits", move || {
+    disk.run_before(&fs, "list", "commits", move || {
         commit(&a, "a", vec![insert("1", "x")]).unwrap();
         commit(&a, "b", vec![insert("2", "y")]).unwrap();
     });
-    let b = done(FileStore::open_on(fs, quiet())).unwrap();
-    done(b.migrate(&catalog())).unwrap();
-    assert_eq!(b.health(), None);
+    let b = block_on(FileStore::open_on(fs, quiet_options())).unwrap();
+    block_on(b.migrate(&catalog())).unwrap();
+    assert_eq!(b.read_only_reason(), None);
     assert_eq!(ids(&b), ["1", "2"]);
 }
 
 #[test]
-fn rule_4_a_store_begun_anew_in_the_same_folder_is_never_written_by_who_knew_the_old_one() {
+fn rule_4_a_process_of_the_old_store_never_writes_to_a_recreated_one() {
     for commits in [0, 1, 2, 3] {
         let disk = Disk::new();
         let (old, _) = open(&disk);
@@ -420,7 +421,7 @@ fn rule_4_a_store_begun_anew_in_the_same_folder_is_never_written_by_who_knew_the
         assert!(refused.to_string().contains("replaced"), "{commits}: {refused}");
         assert!(read(&old, "o0").unwrap_err().to_string().contains("replaced"), "{commits}");
         let (again, _) = open(&disk);
-        assert_eq!((again.health(), ids(&again).len()), (None, commits));
+        assert_eq!((again.read_only_reason(), ids(&again).len()), (None, commits));
     }
 }
 
@@ -437,7 +438,7 @@ fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
     }
     commit(&a, "late", vec![insert("late", "late")]).unwrap();
     let (b, _) = open(&disk);
-    assert_eq!((b.health(), ids(&b)), (None, vec!["0".to_owned(), "1".to_owned(), "late".to_owned()]));
+    assert_eq!((b.read_only_reason(), ids(&b)), (None, vec!["0".to_owned(), "1".to_owned(), "late".to_owned()]));
     assert_eq!(ids(&a), ids(&b));
 }
 
@@ -445,14 +446,14 @@ fn rule_4_a_store_put_back_from_a_copy_is_read_anew_before_it_is_written() {
 fn validated_read_makes_no_call_and_is_no_older_than_the_last_read() {
     let disk = Disk::new();
     let ((a, _), (b, _)) = (open(&disk), open(&disk));
-    let has = |freshness| done(a.get_with(&[note("1")], freshness)).unwrap()[0].is_some();
+    let has = |freshness| block_on(a.get_with(&[note("1")], freshness)).unwrap()[0].is_some();
     assert!(!has(Freshness::Linearizable));
     commit(&b, "b", vec![insert("1", "x")]).unwrap();
     let calls = disk.calls();
-    assert!(!has(Freshness::Validated));
+    assert!(!has(Freshness::Session));
     assert_eq!(disk.calls(), calls);
     assert!(has(Freshness::Linearizable));
     let calls = disk.calls();
-    assert!(has(Freshness::Validated));
+    assert!(has(Freshness::Session));
     assert_eq!(disk.calls(), calls);
 }

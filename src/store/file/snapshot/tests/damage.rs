@@ -1,22 +1,22 @@
-//! What was done to the bytes of a snapshot is seen, and what is whole beside it can be saved.
+//! Damage of a snapshot is detected, and its intact blocks can be salvaged.
 
 use std::sync::Arc;
 
-use super::super::{Fault, Header, SnapshotBase, open, open_damaged, write};
+use super::super::{SnapshotBase, SnapshotError, SnapshotHeader, open, open_damaged, write};
 use super::*;
 
 /// Opens and reads everything, with the checksum of the whole or without it.
-fn read_all(bytes: &[u8], whole: bool) -> Result<(Header, String), String> {
+fn read_all(bytes: &[u8], whole: bool) -> Result<(SnapshotHeader, String), String> {
     let source = Arc::new(Bytes(bytes.to_vec()));
     let opened = if whole { open(source, 9, "s", "it") } else { open_damaged(source, 9, "s", "it") };
     let (header, base) = opened.map_err(|fault| format!("{fault:?}"))?;
-    let mut tables = Tables::over(base, Limits::default()).map_err(|e| e.to_string())?;
+    let mut tables = Tables::with_base(base, BatchLimits::default()).map_err(|e| e.to_string())?;
     tables.declare(&catalog()).map_err(|e| e.to_string())?;
-    Ok((header, everything(&tables).map_err(|e| e.to_string())?))
+    Ok((header, dump(&tables).map_err(|e| e.to_string())?))
 }
 
 fn small() -> Vec<u8> {
-    super::super::write::in_blocks(&header(), &filled(3), 200).whole().unwrap()
+    super::super::write::pieces_with_block_size(&header(), &filled_tables(3), 200).into_bytes().unwrap()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
         let mut flipped = bytes.clone();
         flipped[at] ^= if at % 3 == 0 { 0xff } else { 1 << (at % 8) };
         assert!(read_all(&flipped, true).is_err(), "byte {at}");
-        // Too large a file to be checked as a whole: what is read of it is right all the same.
+        // As in a file too large for a whole check: each read value is still correct.
         if let Ok(read) = read_all(&flipped, false) {
             assert_eq!(read, whole, "byte {at}");
         }
@@ -45,19 +45,19 @@ fn every_flipped_byte_and_every_cut_of_a_snapshot_is_seen() {
 #[test]
 fn no_flipped_bit_of_a_large_snapshot_hides_a_document_from_its_key() {
     let bytes = small();
-    // Opens it as a file that is too large to be checked as a whole.
+    // Opens it as a file that is too large for a whole check.
     let read = |bytes: &[u8]| {
         let (_, base) = open_damaged(Arc::new(Bytes(bytes.to_vec())), 9, "s", "it").ok()?;
-        Tables::over(base, Limits::default()).ok()
+        Tables::with_base(base, BatchLimits::default()).ok()
     };
     let whole = read(&bytes).unwrap();
-    let document = |row: Result<_, Error>| {
+    let document = |row: Result<_, StoreError>| {
         let (collection, id, stored): (&str, Arc<str>, _) = row.unwrap();
         (Key { collection: collection.to_owned().into(), id }, stored)
     };
     let documents: Vec<_> = whole.iter().map(document).collect();
     assert_eq!(documents.len(), 7);
-    // Each block has a checksum of its own: one bit of a byte stands for all there.
+    // Each block has its own checksum, so one bit of each byte there is enough.
     let text = std::str::from_utf8(&bytes).unwrap();
     let blocks = text.find('\n').unwrap()..text.find("\n{\"c\":\"runstate.commands\",\"rows\"").unwrap();
     let bits_of = |at: usize| if blocks.contains(&at) { at % 8..at % 8 + 1 } else { 0..8 };
@@ -73,7 +73,7 @@ fn no_flipped_bit_of_a_large_snapshot_hides_a_document_from_its_key() {
         for (key, stored) in &documents {
             match tables.get(key) {
                 Ok(read) => assert_eq!(read.as_ref(), Some(stored), "byte {at}, bit {bit}: {key:?}"),
-                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "byte {at}, bit {bit}: {error}"),
+                Err(error) => assert!(matches!(error, StoreError::Corrupt { .. }), "byte {at}, bit {bit}: {error}"),
             }
         }
     }
@@ -81,7 +81,7 @@ fn no_flipped_bit_of_a_large_snapshot_hides_a_document_from_its_key() {
 }
 
 #[test]
-fn a_directory_that_lies_is_an_error_and_never_a_panic() {
+fn an_inconsistent_directory_is_an_error_and_never_a_panic() {
     let bytes = small();
     let text = String::from_utf8(bytes.clone()).unwrap();
     let at = text.find("\n{\"c\":\"runstate.commands\",\"rows\"").unwrap() + 1;
@@ -124,15 +124,16 @@ fn a_directory_that_lies_is_an_error_and_never_a_panic() {
 
 #[test]
 fn a_damaged_block_is_named_and_all_others_can_be_saved() {
-    let mut bytes = super::super::write::in_blocks(&header(), &filled(100), 1_000).whole().unwrap();
+    let mut bytes =
+        super::super::write::pieces_with_block_size(&header(), &filled_tables(100), 1_000).into_bytes().unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     let at = text.find(r#""id":"00050""#).unwrap();
     bytes[at + 20] ^= 1;
-    assert!(matches!(open(Arc::new(Bytes(bytes.clone())), 9, "s", "it"), Err(Fault::Wrong(_))));
+    assert!(matches!(open(Arc::new(Bytes(bytes.clone())), 9, "s", "it"), Err(SnapshotError::Invalid(_))));
     let (_, base): (_, Arc<SnapshotBase>) = open_damaged(Arc::new(Bytes(bytes)), 9, "s", "it").unwrap();
     assert!(base.verify().is_err());
     let (mut saved, mut lost) = (0, Vec::new());
-    for block in base.salvage() {
+    for block in base.salvage_blocks() {
         match block.documents {
             Ok(documents) => saved += documents.len() as u64,
             Err(error) => lost.push((block.collection, block.first, block.until, block.rows, error.to_string())),
@@ -142,23 +143,23 @@ fn a_damaged_block_is_named_and_all_others_can_be_saved() {
     assert_eq!((&**collection, saved + rows), ("t.notes", base.rows()));
     assert!(first.as_str() <= "00050" && until.as_deref() > Some("00050"), "{first} {until:?}");
     assert!(error.starts_with("it at byte ") && error.contains("checksum"), "{error}");
-    // What needs no damaged block can be read.
-    let mut tables = Tables::over(base, Limits::default()).unwrap();
+    // A read that needs no damaged block succeeds.
+    let mut tables = Tables::with_base(base, BatchLimits::default()).unwrap();
     tables.declare(&catalog()).unwrap();
     assert!(tables.get(&Key::new(&NOTES, "00001")).unwrap().is_some());
-    assert!(matches!(tables.get(&Key::new(&NOTES, "00050")), Err(Error::Corrupt { .. })));
-    assert!(matches!(tables.plan(&batch("c", vec![put(&NOTES, "00050", note(1))])), Err(Error::Corrupt { .. })));
+    assert!(matches!(tables.get(&Key::new(&NOTES, "00050")), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(tables.plan(&batch("c", vec![put(&NOTES, "00050", note(1))])), Err(StoreError::Corrupt { .. })));
 }
 
 #[test]
-fn a_snapshot_of_another_place_store_or_format_is_seen() {
+fn a_snapshot_with_a_wrong_number_store_or_format_is_rejected() {
     let bytes = small();
     let wrong = |bytes: &[u8], seq, store| match open(Arc::new(Bytes(bytes.to_vec())), seq, store, "it") {
-        Err(Fault::Wrong(why)) => why,
+        Err(SnapshotError::Invalid(why)) => why,
         other => panic!("{other:?}"),
     };
     assert!(wrong(&bytes, 8, "s").contains("renamed"));
     assert!(wrong(&bytes, 9, "t").contains("another store"));
-    let newer = write(&Header { format: 2, ..header() }, &filled(1)).unwrap();
+    let newer = write(&SnapshotHeader { format: 2, ..header() }, &filled_tables(1)).unwrap();
     assert!(wrong(&newer, 9, "s").contains("format 2"));
 }

@@ -1,19 +1,19 @@
-//! Snapshots: what is read of them is what was written, and whatever is done to their bytes is seen.
+//! Snapshots read back exactly as they were written, and every damage is detected.
 
 mod damage;
-mod same;
+mod differential;
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Header, SnapshotBase, open, write};
+use super::{SnapshotBase, SnapshotHeader, open, write};
 use crate::id::CommandId;
 use crate::schema::Direction::{Ascending, Descending};
-use crate::schema::{Catalog, Collection, Constant, Field, Index, Key, Predicate, Query, Ttl};
-use crate::store::file::fs::{FsError, Reason, Source};
-use crate::store::tables::{Planned, Tables};
-use crate::store::{Batch, Error, Expect, Limits, Op, Write};
+use crate::schema::{Catalog, Collection, Field, Index, Key, Literal, Predicate, Query, Ttl};
+use crate::store::file::fs::{FsError, RandomAccessFile, Reason};
+use crate::store::tables::{BatchPlan, Tables};
+use crate::store::{Batch, BatchLimits, Expectation, StoreError, Write, WriteOp};
 use crate::time::{Millis, Timestamp};
 use crate::value::Json;
 
@@ -27,9 +27,9 @@ const NOTES: Collection = Collection::new("t.notes", 1)
         Field::timestamp("at").optional(),
     ])
     .indexes(&[
-        Index::by(&[("a", Ascending), ("b", Descending)]),
-        Index::by(&[("b", Ascending)]),
-        Index::by(&[("at", Descending)]).partial(Predicate::Exists("at")),
+        Index::ordered(&[("a", Ascending), ("b", Descending)]),
+        Index::ordered(&[("b", Ascending)]),
+        Index::ordered(&[("at", Descending)]).partial(Predicate::Exists("at")),
         Index::each(&[("tags", Ascending)]),
         Index::text(&[("text", Ascending)]),
         Index::contains(&[("any", Ascending)]),
@@ -37,13 +37,13 @@ const NOTES: Collection = Collection::new("t.notes", 1)
     .ttl(Ttl { field: "at", after: Millis(10), partial: None });
 
 const NAMES: Collection = Collection::new("t.names", 1)
-    .fields(&[Field::text("name").optional(), Field::bool("live").default(Constant::Bool(true))])
-    .indexes(&[Index::by(&[("name", Ascending)]).unique().partial(Predicate::Eq("live", Constant::Bool(true)))]);
+    .fields(&[Field::text("name").optional(), Field::bool("live").default(Literal::Bool(true))])
+    .indexes(&[Index::ordered(&[("name", Ascending)]).unique().partial(Predicate::Eq("live", Literal::Bool(true)))]);
 
 /// A file in memory.
 struct Bytes(Vec<u8>);
 
-impl Source for Bytes {
+impl RandomAccessFile for Bytes {
     fn size(&self) -> u64 {
         self.0.len() as u64
     }
@@ -63,17 +63,17 @@ fn catalog() -> Catalog {
     Catalog::new(&[&NOTES, &NAMES]).unwrap()
 }
 
-fn header() -> Header {
-    Header { snapshot: 9, format: 1, store: "s".into(), prev: "p".into() }
+fn header() -> SnapshotHeader {
+    SnapshotHeader { snapshot: 9, format: 1, store: "s".into(), prev: "p".into() }
 }
 
-fn opened(bytes: &[u8]) -> Arc<SnapshotBase> {
+fn open_base(bytes: &[u8]) -> Arc<SnapshotBase> {
     open(Arc::new(Bytes(bytes.to_vec())), 9, "s", "it").unwrap().1
 }
 
 fn put(collection: &Collection, id: &str, document: Json) -> Write {
     let document = Arc::new(document.as_object().unwrap().clone());
-    Write { key: Key::new(collection, id), expect: Expect::Any, op: Op::Put { version: 1, document } }
+    Write { key: Key::new(collection, id), expect: Expectation::Any, op: WriteOp::Put { version: 1, document } }
 }
 
 fn batch(command: &str, writes: Vec<Write>) -> Batch {
@@ -89,8 +89,8 @@ fn batch(command: &str, writes: Vec<Write>) -> Batch {
 
 fn commit(tables: &mut Tables, batch: &Batch) {
     match tables.plan(batch).unwrap() {
-        Planned::Commit(commit) => tables.apply(commit),
-        Planned::Replay(_) => panic!("replayed"),
+        BatchPlan::PlannedCommit(commit) => tables.apply(commit),
+        BatchPlan::Replay(_) => panic!("replayed"),
     }
 }
 
@@ -98,22 +98,22 @@ fn note(n: u32) -> Json {
     json!({"a": n % 5, "b": format!("{}.5", n % 3), "tags": [n % 4, "x\n"], "text": format!("Word{} here", n % 3), "any": n % 2, "at": n})
 }
 
-fn filled(count: u32) -> Tables {
-    let mut tables = Tables::new(&catalog(), Limits::default());
+fn filled_tables(count: u32) -> Tables {
+    let mut tables = Tables::new(&catalog(), BatchLimits::default());
     let notes = (0..count).map(|n| put(&NOTES, &format!("{n:05}"), note(n)));
     let names = (0..3).map(|n| put(&NAMES, &format!("n{n}"), json!({"live": true, "name": n.to_string()})));
     commit(&mut tables, &batch("fill", notes.chain(names).collect()));
     tables
 }
 
-fn over(base: Arc<SnapshotBase>) -> Tables {
-    let mut tables = Tables::over(base, Limits::default()).unwrap();
+fn tables_over(base: Arc<SnapshotBase>) -> Tables {
+    let mut tables = Tables::with_base(base, BatchLimits::default()).unwrap();
     tables.declare(&catalog()).unwrap();
     tables
 }
 
-/// All that tables hold, documents and entries, as text.
-fn everything(tables: &Tables) -> Result<String, Error> {
+/// Returns all documents and entries of tables as text.
+fn dump(tables: &Tables) -> Result<String, StoreError> {
     let mut out = Vec::new();
     for row in tables.iter() {
         let (collection, id, stored) = row?;
@@ -123,44 +123,48 @@ fn everything(tables: &Tables) -> Result<String, Error> {
     }
     for part in tables.indexes() {
         for row in tables.entries(&part, std::ops::Bound::Unbounded) {
-            out.push(format!("{} {:?} {:?}", part.collection, part.holds, row?));
+            out.push(format!("{} {:?} {:?}", part.collection, part.kind, row?));
         }
     }
     let backward = tables.query(&Query::of(&NOTES).eq("a", 1).sort("b", Ascending))?;
-    out.push(format!("{:?}", backward.rows));
+    out.push(format!("{:?}", backward.items));
     Ok(out.join("\n"))
 }
 
 #[test]
 fn a_snapshot_reads_back_exactly_and_is_written_again_the_same() {
-    let tables = filled(300);
+    let tables = filled_tables(300);
     for least in [1, 300, 4_000, 1 << 20] {
-        let bytes = super::write::in_blocks(&header(), &tables, least).whole().unwrap();
-        let base = opened(&bytes);
+        let bytes = super::write::pieces_with_block_size(&header(), &tables, least).into_bytes().unwrap();
+        let base = open_base(&bytes);
         base.verify().unwrap();
         assert_eq!((base.rows(), base.size()), (304, bytes.len() as u64));
-        let read = over(base);
+        let read = tables_over(base);
         assert_eq!(read.len(), tables.len());
-        assert_eq!(everything(&read).unwrap(), everything(&tables).unwrap(), "blocks of {least}");
-        assert_eq!(super::write::in_blocks(&header(), &read, least).whole().unwrap(), bytes, "blocks of {least}");
+        assert_eq!(dump(&read).unwrap(), dump(&tables).unwrap(), "blocks of {least}");
+        assert_eq!(
+            super::write::pieces_with_block_size(&header(), &read, least).into_bytes().unwrap(),
+            bytes,
+            "blocks of {least}"
+        );
     }
 }
 
 #[test]
-fn a_snapshot_of_nothing_is_as_it_always_was() {
-    let bytes = write(&header(), &Tables::new(&catalog(), Limits::default())).unwrap();
+fn the_bytes_of_an_empty_snapshot_never_change() {
+    let bytes = write(&header(), &Tables::new(&catalog(), BatchLimits::default())).unwrap();
     let lines = std::str::from_utf8(&bytes).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines[0], r#"{"snapshot":9,"format":1,"store":"s","prev":"p"}"#);
     assert!(lines[1].starts_with(r#"{"index_at":49,"documents":0,"crc":""#), "{}", lines[1]);
     assert_eq!(lines.len(), 2);
-    assert!(over(opened(&bytes)).is_empty());
+    assert!(tables_over(open_base(&bytes)).is_empty());
 }
 
 #[test]
-fn a_declaration_that_the_base_has_costs_nothing_and_another_is_built() {
-    /// Counts what is read.
-    struct Counted(Bytes, std::sync::atomic::AtomicUsize);
-    impl Source for Counted {
+fn a_stored_index_is_reused_and_a_redeclared_one_is_rebuilt() {
+    /// Counts the reads.
+    struct CountingFile(Bytes, std::sync::atomic::AtomicUsize);
+    impl RandomAccessFile for CountingFile {
         fn size(&self) -> u64 {
             self.0.size()
         }
@@ -171,27 +175,27 @@ fn a_declaration_that_the_base_has_costs_nothing_and_another_is_built() {
     }
     const OTHERWISE: Collection = Collection::new("t.notes", 1)
         .fields(&[Field::json("a").optional(), Field::timestamp("at").optional()])
-        .indexes(&[Index::by(&[("at", Ascending)])]);
-    let tables = filled(300);
-    let bytes = super::write::in_blocks(&header(), &tables, 1_000).whole().unwrap();
-    let source = Arc::new(Counted(Bytes(bytes), Default::default()));
+        .indexes(&[Index::ordered(&[("at", Ascending)])]);
+    let tables = filled_tables(300);
+    let bytes = super::write::pieces_with_block_size(&header(), &tables, 1_000).into_bytes().unwrap();
+    let source = Arc::new(CountingFile(Bytes(bytes), Default::default()));
     let base = open(source.clone(), 9, "s", "it").unwrap().1;
     let read = |work: &mut dyn FnMut()| {
         let before = source.1.load(std::sync::atomic::Ordering::Relaxed);
         work();
         source.1.load(std::sync::atomic::Ordering::Relaxed) - before
     };
-    let mut tables = Tables::over(base, Limits::default()).unwrap();
+    let mut tables = Tables::with_base(base, BatchLimits::default()).unwrap();
     assert_eq!(read(&mut || tables.declare(&catalog()).unwrap()), 0);
     let twenty = Query::of(&NOTES).eq("a", 3).sort("b", Descending).limit(20);
-    assert!(read(&mut || assert_eq!(tables.query(&twenty).unwrap().rows.len(), 20)) < 40);
+    assert!(read(&mut || assert_eq!(tables.query(&twenty).unwrap().items.len(), 20)) < 40);
     let other = Catalog::new(&[&OTHERWISE]).unwrap();
     assert!(read(&mut || tables.declare(&other).unwrap()) > 10, "it is built from the documents");
     let latest = Query::of(&OTHERWISE).sort("at", Descending).limit(1);
-    assert_eq!(&*tables.query(&latest).unwrap().rows[0].id, "00299");
-    // What this catalog does not know is kept.
-    let again = over(opened(&write(&header(), &tables).unwrap()));
-    assert_eq!(everything(&again).unwrap(), everything(&filled(300)).unwrap());
+    assert_eq!(&*tables.query(&latest).unwrap().items[0].id, "00299");
+    // Fields and indexes that this catalog does not declare are preserved.
+    let again = tables_over(open_base(&write(&header(), &tables).unwrap()));
+    assert_eq!(dump(&again).unwrap(), dump(&filled_tables(300)).unwrap());
 }
 
 #[test]
@@ -200,21 +204,21 @@ fn a_clash_in_a_base_or_above_it_is_found_when_uniqueness_is_declared() {
     let named = |id: &str| put(&NAMES, id, json!({"live": true, "name": "same"}));
     let loose = Catalog::new(&[&LOOSE]).unwrap();
     let violated = |tables: &mut Tables| tables.declare(&catalog()).unwrap_err().code();
-    let expected = crate::code::Code::UniqueViolation;
+    let expected = crate::error_code::ErrorCode::UniqueViolation;
 
-    // One in the base, one above it.
-    let mut tables = Tables::new(&catalog(), Limits::default());
+    // One document in the base, one above it.
+    let mut tables = Tables::new(&catalog(), BatchLimits::default());
     commit(&mut tables, &batch("1", vec![named("a")]));
-    let mut above = Tables::over(opened(&write(&header(), &tables).unwrap()), Limits::default()).unwrap();
+    let mut above = Tables::with_base(open_base(&write(&header(), &tables).unwrap()), BatchLimits::default()).unwrap();
     above.declare(&loose).unwrap();
     commit(&mut above, &batch("2", vec![named("b")]));
     assert_eq!(violated(&mut above), expected);
 
-    // Both replayed over the index of a base, which is then written as it is.
-    let Planned::Commit(planned) = above.plan(&batch("3", vec![named("c")])).unwrap() else { panic!() };
-    let entry = crate::store::file::commit_file::Entry::of_batch(&batch("3", vec![named("c")]), &planned);
-    let mut followed = over(opened(&write(&header(), &tables).unwrap()));
+    // A commit replayed over the index of a base, which is then written unchanged.
+    let BatchPlan::PlannedCommit(planned) = above.plan(&batch("3", vec![named("c")])).unwrap() else { panic!() };
+    let entry = crate::store::file::commit_file::CommitEntry::from_batch(&batch("3", vec![named("c")]), &planned);
+    let mut followed = tables_over(open_base(&write(&header(), &tables).unwrap()));
     followed.apply_logged(&entry.logged).unwrap();
-    let base = opened(&write(&header(), &followed).unwrap());
-    assert_eq!(violated(&mut Tables::over(base, Limits::default()).unwrap()), expected);
+    let base = open_base(&write(&header(), &followed).unwrap());
+    assert_eq!(violated(&mut Tables::with_base(base, BatchLimits::default()).unwrap()), expected);
 }

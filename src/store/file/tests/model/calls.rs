@@ -1,4 +1,5 @@
-//! The file system of a process in the model: every call waits until the search grants it. What the calls do to the disk is in `world.rs`.
+//! The file system of a process in the model: every call waits until the search grants it. `world.rs` applies the calls
+//! to the disk.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -9,17 +10,18 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::id::sha256;
 use crate::marker::BoxFuture;
-use crate::store::file::fault::{OpenFile, within};
-use crate::store::file::fs::{Fs, FsError, Kind, Pieces, Reason, Rule, Source};
+use crate::store::file::fault::{MemoryFile, slice_range};
+use crate::store::file::fs::{Fs, FsError, FsKind, Pieces, RandomAccessFile, Reason, Rule};
 use crate::time::Millis;
 
-/// What a process waits for.
+/// A call for which a process waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// No call: the process begins its next act. What was told to anybody before this is the past.
+pub enum ModelCall {
+    /// Not a call: the process begins its next act. The reply of the act must include everything that was reported to
+    /// any process before.
     Begin,
-    /// No call: within an act, nothing is under way. As a beginning.
-    Rest,
+    /// Not a call: no work is in progress within an act. Handled as [`ModelCall::Begin`].
+    Idle,
     MakeFolder(String),
     PutTemp(String, Arc<Vec<u8>>),
     Sync(String),
@@ -29,49 +31,50 @@ pub enum Call {
     Remove(String),
     Size(String),
     Pause,
-    /// Somebody puts a copy back, as of this commit.
+    /// The user restores a copy that was taken after this commit.
     PutBack(u64),
 }
 
-/// What it gets.
+/// The result of a call.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub enum ModelValue {
     Unit,
     Bytes(Arc<Vec<u8>>),
     Names(Vec<String>),
     Size(u64),
 }
 
-pub type Answer = Result<Value, Reason>;
+pub type ModelAnswer = Result<ModelValue, Reason>;
 
-/// What an act came to, in terms of commands: each is a bit.
+/// The result of an act, in terms of commands; each command is a bit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// `present` of `known` are there; all others of `known` are not.
+pub enum ModelObservation {
+    /// Of `known`, exactly the commands in `present` are committed.
     Saw { present: u64, known: u64 },
-    /// It was refused and is not tried again.
-    Never(u64),
-    /// It may be gone, now and later: somebody takes it back from outside.
-    Forget(u64),
-    /// What must not happen.
-    Wrong(String),
+    /// These commands were refused and are not tried again.
+    Refused(u64),
+    /// These commands may be missing from now on: the user restored a copy without them.
+    Reverted(u64),
+    /// A violation of the protocol.
+    Violation(String),
 }
 
-/// Between a process and the search.
+/// The channel between a process and the search.
 #[derive(Default)]
-pub struct Port {
-    pub pending: Vec<(usize, Call)>,
-    pub answers: HashMap<usize, Answer>,
-    pub told: Vec<Told>,
-    /// What an idle process is, all of it.
+pub struct CallChannel {
+    pub pending: Vec<(usize, ModelCall)>,
+    pub answers: HashMap<usize, ModelAnswer>,
+    pub observations: Vec<ModelObservation>,
+    /// Hash of the whole state of the process, if it is idle.
     pub idle: Option<u64>,
     next: usize,
     drawn: u64,
     act: u64,
 }
 
-impl Port {
-    /// Randomness depends on the act and not on what was drawn before it, so that processes that know the same are the same.
+impl CallChannel {
+    /// Begins an act. Random bytes depend on the act and not on earlier draws, so that processes with equal state
+    /// behave alike.
     pub fn begin(&mut self, act: usize, idle: u64) {
         (self.act, self.drawn, self.idle) = (act as u64, 0, Some(idle));
     }
@@ -82,28 +85,28 @@ impl Port {
 pub struct ModelFs {
     pub process: u64,
     pub skip: Option<Rule>,
-    pub port: Arc<Mutex<Port>>,
+    pub channel: Arc<Mutex<CallChannel>>,
 }
 
-/// Tells whether a process is to be polled again.
+/// Records that a process must be polled again.
 #[derive(Default)]
-pub struct Woken(pub AtomicBool);
+pub struct WakeFlag(pub AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-/// Polls until nothing more can come of it; whether it ended.
-pub fn poll_to_rest(future: &mut BoxFuture<'static, ()>, woken: &Arc<Woken>) -> bool {
-    let waker = Waker::from(woken.clone());
+/// Polls a process until it waits for a call or ends; returns whether it ended.
+pub fn poll_until_idle(future: &mut BoxFuture<'static, ()>, wake_flag: &Arc<WakeFlag>) -> bool {
+    let waker = Waker::from(wake_flag.clone());
     for _ in 0..1_000 {
-        woken.0.store(false, Ordering::Relaxed);
+        wake_flag.0.store(false, Ordering::Relaxed);
         if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             return true;
         }
-        if !woken.0.load(Ordering::Relaxed) {
+        if !wake_flag.0.load(Ordering::Relaxed) {
             return false;
         }
     }
@@ -111,11 +114,11 @@ pub fn poll_to_rest(future: &mut BoxFuture<'static, ()>, woken: &Arc<Woken>) -> 
 }
 
 impl ModelFs {
-    pub async fn ask(&self, call: Call) -> Answer {
+    pub async fn ask(&self, call: ModelCall) -> ModelAnswer {
         let mut call = Some(call);
         let mut ticket = 0;
         poll_fn(|_| {
-            let mut port = self.port.lock().unwrap();
+            let mut port = self.channel.lock().unwrap();
             if let Some(call) = call.take() {
                 ticket = port.next;
                 port.next += 1;
@@ -130,20 +133,20 @@ impl ModelFs {
         .await
     }
 
-    async fn call(&self, name: &'static str, path: &str, call: Call) -> Result<Value, FsError> {
+    async fn call(&self, name: &'static str, path: &str, call: ModelCall) -> Result<ModelValue, FsError> {
         let why = "in the model".to_owned();
         self.ask(call).await.map_err(|reason| FsError { reason, call: name, path: path.to_owned(), why })
     }
 
-    async fn unit(&self, name: &'static str, path: &str, call: Call) -> Result<(), FsError> {
+    async fn unit(&self, name: &'static str, path: &str, call: ModelCall) -> Result<(), FsError> {
         self.call(name, path, call).await.map(|_| ())
     }
 }
 
-fn bytes(value: Value) -> Arc<Vec<u8>> {
+fn bytes(value: ModelValue) -> Arc<Vec<u8>> {
     match value {
-        Value::Bytes(bytes) => bytes,
-        other => panic!("{other:?} where bytes were asked for"),
+        ModelValue::Bytes(bytes) => bytes,
+        other => panic!("{other:?} where bytes were expected"),
     }
 }
 
@@ -152,16 +155,16 @@ impl Fs for ModelFs {
         "store".to_owned()
     }
 
-    fn kind(&self) -> BoxFuture<'_, Result<Kind, FsError>> {
-        Box::pin(std::future::ready(Ok(Kind::Local)))
+    fn kind(&self) -> BoxFuture<'_, Result<FsKind, FsError>> {
+        Box::pin(std::future::ready(Ok(FsKind::Local)))
     }
 
     fn make_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.unit("make folder", path, Call::MakeFolder(path.to_owned())))
+        Box::pin(self.unit("make folder", path, ModelCall::MakeFolder(path.to_owned())))
     }
 
     fn put_temp<'a>(&'a self, path: &'a str, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.unit("write", path, Call::PutTemp(path.to_owned(), Arc::new(bytes.to_vec()))))
+        Box::pin(self.unit("write", path, ModelCall::PutTemp(path.to_owned(), Arc::new(bytes.to_vec()))))
     }
 
     fn put_pieces<'a>(&'a self, path: &'a str, mut pieces: Box<dyn Pieces>) -> BoxFuture<'a, Result<(), FsError>> {
@@ -175,51 +178,53 @@ impl Fs for ModelFs {
     }
 
     fn sync_folder<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.unit("sync", path, Call::Sync(path.to_owned())))
+        Box::pin(self.unit("sync", path, ModelCall::Sync(path.to_owned())))
     }
 
     fn link_new<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.unit("link", to, Call::Link(from.to_owned(), to.to_owned())))
+        Box::pin(self.unit("link", to, ModelCall::Link(from.to_owned(), to.to_owned())))
     }
 
     fn list<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<String>, FsError>> {
         Box::pin(async move {
-            match self.call("list", path, Call::List(path.to_owned())).await? {
-                Value::Names(names) => Ok(names),
-                other => panic!("{other:?} where names were asked for"),
+            match self.call("list", path, ModelCall::List(path.to_owned())).await? {
+                ModelValue::Names(names) => Ok(names),
+                other => panic!("{other:?} where names were expected"),
             }
         })
     }
 
     fn read<'a>(&'a self, path: &'a str, range: Option<Range<u64>>) -> BoxFuture<'a, Result<Vec<u8>, FsError>> {
-        Box::pin(async move { Ok(within(&bytes(self.call("read", path, Call::Read(path.to_owned())).await?), range)) })
+        Box::pin(async move {
+            Ok(slice_range(&bytes(self.call("read", path, ModelCall::Read(path.to_owned())).await?), range))
+        })
     }
 
-    fn source<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn Source>, FsError>> {
+    fn open_file<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Arc<dyn RandomAccessFile>, FsError>> {
         Box::pin(async move {
-            let bytes = bytes(self.call("read", path, Call::Read(path.to_owned())).await?);
-            Ok(Arc::new(OpenFile { bytes, path: path.to_owned() }) as Arc<dyn Source>)
+            let bytes = bytes(self.call("read", path, ModelCall::Read(path.to_owned())).await?);
+            Ok(Arc::new(MemoryFile { bytes, path: path.to_owned() }) as Arc<dyn RandomAccessFile>)
         })
     }
 
     fn remove<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<(), FsError>> {
-        Box::pin(self.unit("remove", path, Call::Remove(path.to_owned())))
+        Box::pin(self.unit("remove", path, ModelCall::Remove(path.to_owned())))
     }
 
     fn size<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<u64, FsError>> {
         Box::pin(async move {
-            match self.call("look at", path, Call::Size(path.to_owned())).await? {
-                Value::Size(size) => Ok(size),
-                other => panic!("{other:?} where a size was asked for"),
+            match self.call("look at", path, ModelCall::Size(path.to_owned())).await? {
+                ModelValue::Size(size) => Ok(size),
+                other => panic!("{other:?} where a size was expected"),
             }
         })
     }
 
     fn entropy(&self) -> Result<[u8; 16], FsError> {
-        let mut port = self.port.lock().unwrap();
+        let mut port = self.channel.lock().unwrap();
         port.drawn += 1;
         let drawn = sha256(&[&self.process.to_be_bytes(), &port.act.to_be_bytes(), &port.drawn.to_be_bytes()]);
-        // The process can be read from the names it makes.
+        // The first byte of each random name identifies the process.
         let mut named = [0; 16];
         named.copy_from_slice(&drawn[..16]);
         named[0] = self.process as u8;
@@ -227,10 +232,10 @@ impl Fs for ModelFs {
     }
 
     fn pause(&self, _: Millis) -> BoxFuture<'_, ()> {
-        Box::pin(async move { drop(self.ask(Call::Pause).await) })
+        Box::pin(async move { drop(self.ask(ModelCall::Pause).await) })
     }
 
-    fn skips(&self, rule: Rule) -> bool {
+    fn skips_rule(&self, rule: Rule) -> bool {
         self.skip == Some(rule)
     }
 }

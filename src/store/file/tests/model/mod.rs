@@ -1,15 +1,17 @@
-//! The protocol's model: the production code, driven through every interleaving of a few processes. Every call of a process waits until
-//! the search grants it; a process that is never granted another is one that was killed, or sleeps; and the power fails wherever that can make a
-//! difference, leaving every choice of what was not synced. In every state:
+//! A model of the protocol (`docs/decisions/0002`): an exhaustive search over every interleaving of a few processes
+//! that run the production code. Each call of a process waits until the search grants it. A process that gets no
+//! further grant is killed or paused. The power fails wherever that can make a difference, with every choice of
+//! surviving unsynced changes. In every state:
 //!
-//! - what somebody was told is there (an acknowledgement, a reply) is there, whole and once; what was refused or deleted is not;
-//! - who comes opens the store without damage, writes, and opens it again;
-//! - a reply knows everything that anybody was told before it was asked for;
-//! - every process ends its script, without an error, whatever the others do or do not.
+//! - a command that an acknowledgement or a reply has reported is committed, completely and once; a refused one is not;
+//! - a new process opens the store without damage, writes, and opens it again;
+//! - a reply includes everything that was reported to any process before the read began;
+//! - every process ends its script without an error, whatever the other processes do.
 //!
-//! `calls.rs`: a process's file system; `script.rs`: what processes do and what that tells; `process.rs`: each history is run once;
-//! `world.rs`: states and steps; `search.rs`: the search. Which calls are granted together, and why that loses nothing, is written at
-//! [`world::World::grant`] and [`world::World::is_worth_a_loss_of_power`].
+//! `calls.rs`: the file system of a process; `script.rs`: the actions of processes and what they observe; `process.rs`:
+//! runs each history once; `world.rs`: states and steps; `search.rs`: the search. [`world::ModelWorld::grant`] and
+//! [`world::ModelWorld::is_worth_a_loss_of_power`] describe which calls are granted together, and why that hides no
+//! violation.
 
 mod calls;
 mod process;

@@ -1,126 +1,140 @@
-//! Processes as trees of histories. A process is deterministic given the results of its calls, so what it waits for next is a function of the
-//! results so far: each such history is run once, in the production code, and the search only combines histories. Where an idle process
-//! knows the same as another one of the same script did (`script::idle`), the two histories go on as one.
+//! Processes as trees of histories. A process is deterministic given the results of its calls, so its next call is a
+//! function of the results so far. The production code runs each history once, and the search only combines histories.
+//! Two histories of one script continue as one if their idle processes have equal state (`script::idle_hash`).
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
-use super::calls::{Answer, Call, ModelFs, Port, Told, Value, Woken, poll_to_rest};
-use super::script::{Act, Deed, Script};
+use super::calls::{
+    CallChannel, ModelAnswer, ModelCall, ModelFs, ModelObservation, ModelValue, WakeFlag, poll_until_idle,
+};
+use super::script::{ModelAct, ModelCommand, ProcessScript};
 use crate::id::sha256;
 use crate::marker::BoxFuture;
 use crate::store::file::fs::Rule;
 
-/// Most calls that a process may make: a script that needs more does not end.
+/// Maximum number of calls of a process. A script that needs more does not end.
 const MOST_CALLS: usize = 400;
 
-/// Hashes bytes once for each time they were made.
+/// Caches the hashes of byte vectors by address.
 #[derive(Default)]
 pub struct Hashes(HashMap<usize, (Arc<Vec<u8>>, u64)>);
 
 impl Hashes {
-    pub fn of(&mut self, bytes: &Arc<Vec<u8>>) -> u64 {
-        // The bytes are kept, so that their address stays theirs.
+    pub fn hash_bytes(&mut self, bytes: &Arc<Vec<u8>>) -> u64 {
+        // The cache keeps the bytes alive, so that their address is not reused.
         let place = Arc::as_ptr(bytes) as usize;
         let hash = || u64::from_be_bytes(sha256(&[bytes])[..8].try_into().unwrap());
         self.0.entry(place).or_insert_with(|| (bytes.clone(), hash())).1
     }
 
-    pub fn of_answer(&mut self, answer: &Answer) -> u64 {
+    pub fn hash_answer(&mut self, answer: &ModelAnswer) -> u64 {
         let mut hasher = DefaultHasher::new();
         match answer {
-            Ok(Value::Unit) => 0.hash(&mut hasher),
-            Ok(Value::Bytes(bytes)) => (1, self.of(bytes)).hash(&mut hasher),
-            Ok(Value::Names(names)) => (2, names).hash(&mut hasher),
-            Ok(Value::Size(size)) => (3, size).hash(&mut hasher),
+            Ok(ModelValue::Unit) => 0.hash(&mut hasher),
+            Ok(ModelValue::Bytes(bytes)) => (1, self.hash_bytes(bytes)).hash(&mut hasher),
+            Ok(ModelValue::Names(names)) => (2, names).hash(&mut hasher),
+            Ok(ModelValue::Size(size)) => (3, size).hash(&mut hasher),
             Err(reason) => (4, *reason as u8).hash(&mut hasher),
         }
         hasher.finish()
     }
 }
 
-/// A point in the life of a process.
-pub type At = usize;
+/// Index of a point in the histories of a process.
+pub type PointId = usize;
 
-/// What a process is at such a point.
+/// The state of a process at such a point.
 pub struct Point {
-    pub pending: Vec<Call>,
+    pub pending: Vec<ModelCall>,
     pub ended: bool,
-    parent: Option<(At, usize, Answer)>,
+    parent: Option<(PointId, usize, ModelAnswer)>,
     children: HashMap<(usize, u64), Edge>,
-    /// The process itself, where it has not gone on from here.
-    live: Option<Run>,
+    /// The running process, unless it has continued from here.
+    run: Option<ProcessRun>,
     depth: usize,
 }
 
 #[derive(Clone)]
 struct Edge {
-    to: At,
-    told: Arc<Vec<Told>>,
+    to: PointId,
+    observations: Arc<Vec<ModelObservation>>,
 }
 
-struct Run {
+struct ProcessRun {
     future: BoxFuture<'static, ()>,
-    port: Arc<Mutex<Port>>,
-    woken: Arc<Woken>,
+    channel: Arc<Mutex<CallChannel>>,
+    wake_flag: Arc<WakeFlag>,
 }
 
 /// All histories of one process.
 pub struct Histories {
     process: u64,
     skip: Option<Rule>,
-    deeds: Vec<Deed>,
-    acts: Vec<Act>,
+    commands: Vec<ModelCommand>,
+    acts: Vec<ModelAct>,
     pub points: Vec<Point>,
-    idle: HashMap<u64, At>,
+    idle: HashMap<u64, PointId>,
 }
 
 impl Histories {
-    pub fn new(process: u64, skip: Option<Rule>, deeds: &[Deed], acts: &[Act]) -> Self {
-        let (deeds, acts) = (deeds.to_vec(), acts.to_vec());
-        let mut histories = Self { process, skip, deeds, acts, points: Vec::new(), idle: HashMap::new() };
+    pub fn new(process: u64, skip: Option<Rule>, commands: &[ModelCommand], acts: &[ModelAct]) -> Self {
+        let (commands, acts) = (commands.to_vec(), acts.to_vec());
+        let mut histories = Self { process, skip, commands, acts, points: Vec::new(), idle: HashMap::new() };
         let (run, ended) = histories.start();
         histories.add(run, ended, None, 0);
         histories
     }
 
-    fn start(&self) -> (Run, bool) {
-        let port = Arc::new(Mutex::new(Port::default()));
-        let fs = ModelFs { process: self.process, skip: self.skip, port: port.clone() };
-        let script = Script { fs, deeds: self.deeds.clone(), acts: self.acts.clone() };
-        let mut run = Run { future: Box::pin(script.run()), port, woken: Arc::default() };
-        let ended = poll_to_rest(&mut run.future, &run.woken);
+    fn start(&self) -> (ProcessRun, bool) {
+        let port = Arc::new(Mutex::new(CallChannel::default()));
+        let fs = ModelFs { process: self.process, skip: self.skip, channel: port.clone() };
+        let script = ProcessScript { fs, commands: self.commands.clone(), acts: self.acts.clone() };
+        let mut run = ProcessRun { future: Box::pin(script.run()), channel: port, wake_flag: Arc::default() };
+        let ended = poll_until_idle(&mut run.future, &run.wake_flag);
         (run, ended)
     }
 
-    fn add(&mut self, run: Run, ended: bool, parent: Option<(At, usize, Answer)>, depth: usize) -> At {
-        let pending = run.port.lock().unwrap().pending.iter().map(|(_, call)| call.clone()).collect();
-        self.points.push(Point { pending, ended, parent, children: HashMap::new(), live: Some(run), depth });
+    fn add(
+        &mut self,
+        run: ProcessRun,
+        ended: bool,
+        parent: Option<(PointId, usize, ModelAnswer)>,
+        depth: usize,
+    ) -> PointId {
+        let pending = run.channel.lock().unwrap().pending.iter().map(|(_, call)| call.clone()).collect();
+        self.points.push(Point { pending, ended, parent, children: HashMap::new(), run: Some(run), depth });
         self.points.len() - 1
     }
 
-    /// Answers one of the calls that the process waits for: where it stands then, and what it told.
-    pub fn go(&mut self, at: At, which: usize, answer: &Answer, hashes: &mut Hashes) -> (At, Arc<Vec<Told>>) {
-        let key = (which, hashes.of_answer(answer));
+    /// Answers one of the pending calls of the process. Returns the point that it reaches, and its observations.
+    pub fn answer(
+        &mut self,
+        at: PointId,
+        which: usize,
+        answer: &ModelAnswer,
+        hashes: &mut Hashes,
+    ) -> (PointId, Arc<Vec<ModelObservation>>) {
+        let key = (which, hashes.hash_answer(answer));
         if let Some(edge) = self.points[at].children.get(&key) {
-            return (edge.to, edge.told.clone());
+            return (edge.to, edge.observations.clone());
         }
-        let mut run = self.points[at].live.take().unwrap_or_else(|| self.replay(at));
+        let mut run = self.points[at].run.take().unwrap_or_else(|| self.replay(at));
         let ended = run.answer(which, answer);
-        let (told, idle, waits) = {
-            let mut port = run.port.lock().unwrap();
-            (std::mem::take(&mut port.told), port.idle, !port.pending.is_empty())
+        let (observations, idle, waits) = {
+            let mut port = run.channel.lock().unwrap();
+            (std::mem::take(&mut port.observations), port.idle, !port.pending.is_empty())
         };
-        let mut told = told;
-        // All who are at their end are alike.
+        let mut observations = observations;
+        // All ended processes are equal.
         let idle = if ended { Some(u64::MAX) } else { idle };
         let depth = self.points[at].depth + 1;
         if !ended && !waits {
-            told.push(Told::Wrong("it waits for nothing".to_owned()));
+            observations.push(ModelObservation::Violation("it waits for no call".to_owned()));
         }
         if depth > MOST_CALLS {
-            told.push(Told::Wrong("it makes calls for ever".to_owned()));
+            observations.push(ModelObservation::Violation("it makes calls for ever".to_owned()));
         }
         let to = match idle.and_then(|idle| self.idle.get(&idle)) {
             Some(known) => *known,
@@ -132,13 +146,13 @@ impl Histories {
                 to
             }
         };
-        let edge = Edge { to, told: Arc::new(told) };
+        let edge = Edge { to, observations: Arc::new(observations) };
         self.points[at].children.insert(key, edge.clone());
-        (edge.to, edge.told)
+        (edge.to, edge.observations)
     }
 
-    /// Runs a history again.
-    fn replay(&self, at: At) -> Run {
+    /// Runs a history again, up to a point.
+    fn replay(&self, at: PointId) -> ProcessRun {
         let mut answers = Vec::new();
         let mut point = at;
         while let Some((parent, which, answer)) = &self.points[point].parent {
@@ -149,18 +163,18 @@ impl Histories {
         for (which, answer) in answers.into_iter().rev() {
             run.answer(which, answer);
         }
-        run.port.lock().unwrap().told.clear();
+        run.channel.lock().unwrap().observations.clear();
         run
     }
 }
 
-impl Run {
-    fn answer(&mut self, which: usize, answer: &Answer) -> bool {
+impl ProcessRun {
+    fn answer(&mut self, which: usize, answer: &ModelAnswer) -> bool {
         {
-            let mut port = self.port.lock().unwrap();
+            let mut port = self.channel.lock().unwrap();
             let (ticket, _) = port.pending.remove(which);
             port.answers.insert(ticket, answer.clone());
         }
-        poll_to_rest(&mut self.future, &self.woken)
+        poll_until_idle(&mut self.future, &self.wake_flag)
     }
 }

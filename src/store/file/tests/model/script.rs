@@ -1,15 +1,15 @@
-//! What processes do: scripts over the production code, and what each act tells about commands.
+//! Scripts: the acts of processes over the production code, and what each act shows about commands.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::calls::{Call, ModelFs, Told};
-use crate::store::file::log::Log;
+use super::calls::{ModelCall, ModelFs, ModelObservation};
+use crate::store::file::commit_log::CommitLog;
 use crate::store::file::tests::*;
 
-/// A command; its place in the scenario is its bit.
+/// A command; its index in the scenario is its bit.
 #[derive(Clone, Copy, Debug)]
-pub enum Deed {
+pub enum ModelCommand {
     /// Note, title.
     Insert(&'static str, &'static str),
     CountUp(&'static str),
@@ -18,41 +18,41 @@ pub enum Deed {
 
 /// One step of a process. Numbers are commands.
 #[derive(Clone, Copy, Debug)]
-pub enum Act {
+pub enum ModelAct {
     Open,
     Close,
     Commit(usize),
-    /// Two at once, from one process.
+    /// Two commits at once, from one process.
     Both(usize, usize),
     Read,
     Ask(usize),
     Compact,
-    /// No process of ours: somebody puts a copy back that was taken after this commit file, without these commands.
+    /// Not a process: the user restores a copy that was taken after this commit file, without these commands.
     PutBack(u64, &'static [usize]),
 }
 
 /// The name of a command.
-pub fn name(command: usize) -> String {
+pub fn command_name(command: usize) -> String {
     format!("c{command}")
 }
 
-fn bits(commands: &[usize]) -> u64 {
+fn command_bits(commands: &[usize]) -> u64 {
     commands.iter().fold(0, |bits, command| bits | 1 << command)
 }
 
-/// What a state says about all commands.
+/// The state of all commands in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct StateSummary {
     /// Commands that have a row in the ledger.
     pub present: u64,
-    /// What contradicts what: the documents are not what these commands make.
+    /// A contradiction: the documents are not the result of these commands.
     pub wrong: Option<String>,
-    /// All documents.
+    /// Hash of all documents.
     pub hash: u64,
 }
 
 /// Reads a state.
-pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
+pub fn summarize(log: &CommitLog, commands: &[ModelCommand]) -> StateSummary {
     let (mut present, mut notes, mut hasher) = (0u64, BTreeMap::new(), DefaultHasher::new());
     for found in log.tables.iter() {
         let (collection, id, stored) = found.unwrap();
@@ -66,36 +66,38 @@ pub fn facts(log: &Log, deeds: &[Deed]) -> Facts {
             notes.insert(id.to_string(), (stored.document["n"].as_u64().unwrap(), stored.revision.writes()));
         }
     }
-    let wrong = log.illness().map(ToString::to_string).or_else(|| contradiction(present, &notes, deeds));
-    Facts { present, wrong, hash: hasher.finish() }
+    let wrong = log.read_only_reason().map(ToString::to_string).or_else(|| contradiction(present, &notes, commands));
+    StateSummary { present, wrong, hash: hasher.finish() }
 }
 
-fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, deeds: &[Deed]) -> Option<String> {
+fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, commands: &[ModelCommand]) -> Option<String> {
     let there = |at: usize| present >> at & 1 == 1;
-    let deleted =
-        |id: &str| deeds.iter().enumerate().any(|(at, d)| there(at) && matches!(d, Deed::Delete(i) if *i == id));
+    let deleted = |id: &str| {
+        commands.iter().enumerate().any(|(at, d)| there(at) && matches!(d, ModelCommand::Delete(i) if *i == id))
+    };
     let mut titles = BTreeMap::new();
-    for (at, deed) in deeds.iter().enumerate().filter(|(at, _)| there(*at)) {
-        if let Deed::Insert(id, title) = deed
+    for (at, command) in commands.iter().enumerate().filter(|(at, _)| there(*at)) {
+        if let ModelCommand::Insert(id, title) = command
             && !deleted(id)
             && let Some(other) = titles.insert(title, at)
         {
             return Some(format!("both {other} and {at} gave {id} the title {title}"));
         }
     }
-    let done = |id: &str, which: fn(&Deed) -> Option<&'static str>| {
-        deeds.iter().enumerate().filter(|(at, deed)| present >> at & 1 == 1 && which(deed) == Some(id)).count() as u64
+    let done = |id: &str, which: fn(&ModelCommand) -> Option<&'static str>| {
+        commands.iter().enumerate().filter(|(at, command)| present >> at & 1 == 1 && which(command) == Some(id)).count()
+            as u64
     };
-    let ids: std::collections::BTreeSet<&str> = deeds
+    let ids: std::collections::BTreeSet<&str> = commands
         .iter()
-        .map(|deed| match deed {
-            Deed::Insert(id, _) | Deed::CountUp(id) | Deed::Delete(id) => *id,
+        .map(|command| match command {
+            ModelCommand::Insert(id, _) | ModelCommand::CountUp(id) | ModelCommand::Delete(id) => *id,
         })
         .collect();
     for id in ids {
-        let made = done(id, |d| if let Deed::Insert(id, _) = d { Some(id) } else { None });
-        let counted = done(id, |d| if let Deed::CountUp(id) = d { Some(id) } else { None });
-        let deleted = done(id, |d| if let Deed::Delete(id) = d { Some(id) } else { None });
+        let made = done(id, |d| if let ModelCommand::Insert(id, _) = d { Some(id) } else { None });
+        let counted = done(id, |d| if let ModelCommand::CountUp(id) = d { Some(id) } else { None });
+        let deleted = done(id, |d| if let ModelCommand::Delete(id) = d { Some(id) } else { None });
         let should = (made > 0 && deleted == 0).then_some((counted, 1 + counted));
         let is = notes.get(id).copied();
         if is != should {
@@ -106,61 +108,62 @@ fn contradiction(present: u64, notes: &BTreeMap<String, (u64, u64)>, deeds: &[De
 }
 
 /// A process.
-pub struct Script {
+pub struct ProcessScript {
     pub fs: ModelFs,
-    pub deeds: Vec<Deed>,
-    pub acts: Vec<Act>,
+    pub commands: Vec<ModelCommand>,
+    pub acts: Vec<ModelAct>,
 }
 
-impl Script {
+impl ProcessScript {
     /// Runs to the end.
     pub async fn run(self) {
         let mut store: Option<FileStore<ModelFs>> = None;
         for (at, act) in self.acts.iter().enumerate() {
-            self.rest(Call::Begin, at, store.as_ref()).await;
+            self.wait_idle(ModelCall::Begin, at, store.as_ref()).await;
             if let Err(e) = self.act(at, *act, &mut store).await {
-                self.tell(Told::Wrong(format!("{act:?}: {e}")));
+                self.report(ModelObservation::Violation(format!("{act:?}: {e}")));
                 return;
             }
         }
     }
 
-    /// Between two acts, or within one where nothing but the store is known. `at` names the place, so that all draw other names.
-    async fn rest(&self, call: Call, at: usize, store: Option<&FileStore<ModelFs>>) {
-        self.fs.port.lock().unwrap().begin(at, idle(at, store));
+    /// Waits between two acts, or within an act when only the store is known. `at` identifies the place, so that each
+    /// place draws other names.
+    async fn wait_idle(&self, call: ModelCall, at: usize, store: Option<&FileStore<ModelFs>>) {
+        self.fs.channel.lock().unwrap().begin(at, idle_hash(at, store));
         drop(self.fs.ask(call).await);
-        self.fs.port.lock().unwrap().idle = None;
+        self.fs.channel.lock().unwrap().idle = None;
     }
 
-    fn tell(&self, told: Told) {
-        self.fs.port.lock().unwrap().told.push(told);
+    fn report(&self, observation: ModelObservation) {
+        self.fs.channel.lock().unwrap().observations.push(observation);
     }
 
-    fn all(&self) -> u64 {
-        (1 << self.deeds.len()) - 1
+    fn all_commands(&self) -> u64 {
+        (1 << self.commands.len()) - 1
     }
 
-    async fn act(&self, at: usize, act: Act, open: &mut Option<FileStore<ModelFs>>) -> Result<(), Error> {
-        if let Act::PutBack(seq, without) = act {
-            drop(self.fs.ask(Call::PutBack(seq)).await);
-            self.tell(Told::Forget(bits(without)));
+    async fn act(&self, at: usize, act: ModelAct, open: &mut Option<FileStore<ModelFs>>) -> Result<(), StoreError> {
+        if let ModelAct::PutBack(seq, without) = act {
+            drop(self.fs.ask(ModelCall::PutBack(seq)).await);
+            self.report(ModelObservation::Reverted(command_bits(without)));
             return Ok(());
         }
-        if let Act::Open = act {
-            let store = FileStore::open_on(self.fs.clone(), quiet()).await?;
-            self.rest(Call::Rest, at + 100, Some(&store)).await;
+        if let ModelAct::Open = act {
+            let store = FileStore::open_on(self.fs.clone(), quiet_options()).await?;
+            self.wait_idle(ModelCall::Idle, at + 100, Some(&store)).await;
             store.migrate(&catalog()).await?;
             *open = Some(store);
             return Ok(());
         }
         let Some(store) = open.as_ref() else { panic!("{act:?} before opening") };
         match act {
-            Act::Close => {
+            ModelAct::Close => {
                 store.close().await?;
                 *open = None;
             }
-            Act::Commit(command) => self.commit(store, command, Some(at)).await?,
-            Act::Both(first, second) => {
+            ModelAct::Commit(command) => self.commit(store, command, Some(at)).await?,
+            ModelAct::Both(first, second) => {
                 let mut halves = [first, second].map(|one| (Box::pin(self.commit(store, one, None)), None));
                 std::future::poll_fn(|cx| {
                     for (half, ended) in halves.iter_mut().filter(|(_, ended)| ended.is_none()) {
@@ -171,92 +174,96 @@ impl Script {
                     if halves.iter().all(|(_, ended)| ended.is_some()) { Poll::Ready(()) } else { Poll::Pending }
                 })
                 .await;
-                halves.into_iter().filter_map(|(_, ended)| ended).collect::<Result<(), Error>>()?;
+                halves.into_iter().filter_map(|(_, ended)| ended).collect::<Result<(), StoreError>>()?;
             }
-            Act::Read => {
-                let facts = store.inner.current(|log| Ok(facts(log, &self.deeds))).await?;
+            ModelAct::Read => {
+                let facts = store.inner.read_linearizable(|log| Ok(summarize(log, &self.commands))).await?;
                 if let Some(wrong) = facts.wrong {
-                    self.tell(Told::Wrong(format!("a reader sees that {wrong}")));
+                    self.report(ModelObservation::Violation(format!("a reader sees that {wrong}")));
                 }
-                self.tell(Told::Saw { present: facts.present, known: self.all() });
+                self.report(ModelObservation::Saw { present: facts.present, known: self.all_commands() });
             }
-            Act::Ask(command) => {
-                let there = matches!(store.outcome(&id(command)).await?, Outcome::Committed { .. });
-                self.tell(Told::Saw { present: u64::from(there) << command, known: 1 << command });
+            ModelAct::Ask(command) => {
+                let there = matches!(store.outcome(&command_id(command)).await?, Outcome::Committed { .. });
+                self.report(ModelObservation::Saw { present: u64::from(there) << command, known: 1 << command });
             }
-            Act::Compact => drop(store.compact().await?),
-            Act::Open | Act::PutBack(..) => {}
+            ModelAct::Compact => drop(store.compact().await?),
+            ModelAct::Open | ModelAct::PutBack(..) => {}
         }
         Ok(())
     }
 
-    /// Commits as the engine does: what conflicts is decided again. `alone`: this act, which does nothing else meanwhile.
-    async fn commit(&self, store: &FileStore<ModelFs>, command: usize, alone: Option<usize>) -> Result<(), Error> {
+    /// Commits as the engine does: after a conflict it decides again. `alone` is the index of this act if it does
+    /// nothing else meanwhile.
+    async fn commit(&self, store: &FileStore<ModelFs>, command: usize, alone: Option<usize>) -> Result<(), StoreError> {
         let bit = 1 << command;
         for attempt in 0..6 {
             if let (Some(at), 1..) = (alone, attempt) {
-                self.rest(Call::Rest, at + 100 * attempt, Some(store)).await;
+                self.wait_idle(ModelCall::Idle, at + 100 * attempt, Some(store)).await;
             }
-            let write = match self.deeds[command] {
-                Deed::Insert(id, title) => insert(id, title),
-                Deed::Delete(id) => Write { key: note(id), expect: Expect::Any, op: Op::Delete },
-                Deed::CountUp(id) => {
+            let write = match self.commands[command] {
+                ModelCommand::Insert(id, title) => insert(id, title),
+                ModelCommand::Delete(id) => Write { key: note(id), expect: Expectation::Any, op: WriteOp::Delete },
+                ModelCommand::CountUp(id) => {
                     let found = store.get(&[note(id)]).await?.remove(0);
-                    let Some(Stored { revision, document, .. }) = found else {
-                        // Only a repeat of the command would find it gone; nobody repeats what counts here.
-                        self.tell(Told::Never(bit));
+                    let Some(StoredDocument { revision, document, .. }) = found else {
+                        // Only a repeat of the command would find it missing, and no increment is repeated.
+                        self.report(ModelObservation::Refused(bit));
                         return Ok(());
                     };
                     let mut after = Document::clone(&document);
                     after.insert("n".into(), (document["n"].as_i64().unwrap() + 1).into());
-                    let op = Op::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
-                    Write { key: note(id), expect: Expect::Revision(revision), op }
+                    let op =
+                        WriteOp::Change { difference: Arc::new(difference(&document, &after)), after: Arc::new(after) };
+                    Write { key: note(id), expect: Expectation::Revision(revision), op }
                 }
             };
-            match store.commit(batch(&name(command), vec![write])).await {
+            match store.commit(batch(&command_name(command), vec![write])).await {
                 Ok(_) => {
-                    self.tell(Told::Saw { present: bit, known: bit });
+                    self.report(ModelObservation::Saw { present: bit, known: bit });
                     return Ok(());
                 }
-                Err(Error::Conflict { .. }) if matches!(self.deeds[command], Deed::CountUp(_)) => {}
-                Err(Error::Conflict { .. } | Error::UniqueViolation { .. }) => {
-                    // Who has it was seen: the first of the others that inserts the same note or title.
+                Err(StoreError::Conflict { .. }) if matches!(self.commands[command], ModelCommand::CountUp(_)) => {}
+                Err(StoreError::Conflict { .. } | StoreError::UniqueViolation { .. }) => {
+                    // The winner is known: the only other command with the same note or title.
                     let others = self.rivals(command);
-                    self.tell(Told::Saw { present: others, known: others });
-                    self.tell(Told::Never(bit));
+                    self.report(ModelObservation::Saw { present: others, known: others });
+                    self.report(ModelObservation::Refused(bit));
                     return Ok(());
                 }
                 Err(e) => return Err(e),
             }
         }
-        Err(Error::Unavailable { what: name(command), why: "it conflicts again and again".to_owned() })
+        Err(StoreError::Unavailable { what: command_name(command), why: "it conflicts repeatedly".to_owned() })
     }
 
-    /// The only other command with the same note or title; none, where there are several.
+    /// Returns the only other command with the same note or title, or none if there are several.
     fn rivals(&self, command: usize) -> u64 {
-        let Deed::Insert(id, title) = self.deeds[command] else { return 0 };
-        let rival = |(at, deed): (usize, &Deed)| match deed {
-            Deed::Insert(i, t) if at != command && (*i == id || *t == title) => Some(at),
+        let ModelCommand::Insert(id, title) = self.commands[command] else { return 0 };
+        let rival = |(at, other): (usize, &ModelCommand)| match other {
+            ModelCommand::Insert(i, t) if at != command && (*i == id || *t == title) => Some(at),
             _ => None,
         };
-        let rivals: Vec<usize> = self.deeds.iter().enumerate().filter_map(rival).collect();
-        if rivals.len() == 1 { bits(&rivals) } else { 0 }
+        let rivals: Vec<usize> = self.commands.iter().enumerate().filter_map(rival).collect();
+        if rivals.len() == 1 { command_bits(&rivals) } else { 0 }
     }
 }
 
-fn id(command: usize) -> CommandId {
-    CommandId::new(&name(command)).unwrap()
+fn command_id(command: usize) -> CommandId {
+    CommandId::new(&command_name(command)).unwrap()
 }
 
-/// Everything that an idle process knows: two that know the same do the same from then on, whatever they have been through.
-fn idle(at: usize, store: Option<&FileStore<ModelFs>>) -> u64 {
+/// Hashes the whole state of an idle process. Two processes with equal state behave alike from then on, whatever their
+/// history.
+fn idle_hash(at: usize, store: Option<&FileStore<ModelFs>>) -> u64 {
     let mut hasher = DefaultHasher::new();
     at.hash(&mut hasher);
     if let Some(store) = store {
         let log = store.log();
-        let Log { head, dirty, damage, weight, litter, .. } = &*log;
-        (format!("{head:?} {dirty:?} {damage:?} {weight:?} {litter} {:?}", log.illness())).hash(&mut hasher);
-        facts(&log, &[]).hash.hash(&mut hasher);
+        let CommitLog { head, dirty, damage, size, needs_cleanup, .. } = &*log;
+        (format!("{head:?} {dirty:?} {damage:?} {size:?} {needs_cleanup} {:?}", log.read_only_reason()))
+            .hash(&mut hasher);
+        summarize(&log, &[]).hash.hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -1,75 +1,76 @@
-//! The search: through every interleaving of a scenario, or along random ones. What must hold is asked in every state, of a process that comes
-//! when all others are dead: that is what makes kills part of the search, since a process that is killed is one that never goes on.
+//! The search through every interleaving of a scenario, or along random ones. In every state, a new process checks the
+//! invariants while all others are dead. The search thus includes kills, because a killed process is one that never
+//! continues.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
 
-use super::calls::Call;
+use super::calls::ModelCall;
 use super::process::{Hashes, Histories};
-use super::script::{Act, Deed};
-use super::world::{Cast, Step, World, found, silent};
+use super::script::{ModelAct, ModelCommand};
+use super::world::{ModelProcesses, ModelStep, ModelWorld, discard_output, disk_after_crash};
 use crate::id::sha256;
 use crate::store::file::fault::Contents;
 use crate::store::file::format::is_temp;
 use crate::store::file::fs::Rule;
 
-/// What is searched.
+/// The input of a search.
 #[derive(Clone)]
 pub struct Scenario {
-    pub deeds: Vec<Deed>,
-    /// What one process did long ago. Empty: there is no store.
-    pub before: Vec<Act>,
-    /// Each process: how far it has come before anybody goes on, one after the other, and all its acts.
-    pub processes: Vec<(Asleep, Vec<Act>)>,
-    /// How often the power fails at most, and what whoever comes then does.
-    pub powers: usize,
-    pub after: Vec<Act>,
+    pub commands: Vec<ModelCommand>,
+    /// The acts of a process that ran long before. Empty: there is no store.
+    pub before: Vec<ModelAct>,
+    /// Each process: where it is when the search begins, and all its acts. The processes get there one after the other.
+    pub processes: Vec<(StartPoint, Vec<ModelAct>)>,
+    /// Maximum number of power failures, and the acts of the process that starts after each.
+    pub power_losses: usize,
+    pub after: Vec<ModelAct>,
 }
 
-/// Where a process stands when the search begins.
+/// The position of a process when the search begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asleep {
-    /// So many acts are done.
+pub enum StartPoint {
+    /// After this many acts.
     After(usize),
-    /// Right before its first link after so many acts.
+    /// Right before its first link after this many acts.
     BeforeLink(usize),
-    /// It died right after it.
+    /// It died right after that link.
     DeadAfterLink(usize),
 }
 
-/// What a search went through.
+/// The size of a search.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Searched {
+pub struct SearchStats {
     pub states: usize,
     histories: usize,
     disks: usize,
 }
 
-impl fmt::Display for Searched {
+impl fmt::Display for SearchStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} states, {} histories, {} disks", self.states, self.histories, self.disks)
     }
 }
 
-/// The way to a state in which something does not hold.
+/// A violation, with the steps that lead to it.
 #[derive(Debug)]
-pub struct Violation {
+pub struct ModelViolation {
     pub why: String,
     pub trace: Vec<String>,
 }
 
 impl Scenario {
-    /// Goes through everything.
-    pub fn search(&self, skip: Option<Rule>, most: usize) -> Result<Searched, Violation> {
-        let mut search = Search::new(self, skip);
+    /// Searches all states.
+    pub fn search(&self, skip: Option<Rule>, most: usize) -> Result<SearchStats, ModelViolation> {
+        let mut search = ModelSearch::new(self, skip);
         let root = search.root(self)?;
         search.exhaust(root, most)
     }
 
-    /// Goes along `walks` random ways.
-    pub fn walk(&self, seed: u64, walks: u64) -> Result<Searched, Violation> {
-        let mut search = Search::new(self, None);
+    /// Follows `walks` random paths.
+    pub fn walk(&self, seed: u64, walks: u64) -> Result<SearchStats, ModelViolation> {
+        let mut search = ModelSearch::new(self, None);
         let root = search.root(self)?;
         for walk in 0..walks {
             let mut drawn = 0u64;
@@ -78,43 +79,51 @@ impl Scenario {
                 let hash = sha256(&[&seed.to_be_bytes(), &walk.to_be_bytes(), &drawn.to_be_bytes()]);
                 (u64::from_be_bytes(hash[..8].try_into().unwrap_or_default()) % below.max(1) as u64) as usize
             };
-            search.stroll(root.clone(), &mut draw)?;
+            search.random_walk(root.clone(), &mut draw)?;
         }
-        Ok(search.searched())
+        Ok(search.stats())
     }
 }
 
-struct Search {
-    cast: Cast,
+struct ModelSearch {
+    processes: ModelProcesses,
     observer: Histories,
-    /// What an observer finds on a disk.
+    /// The observations of a new process, by disk.
     observed: HashMap<u64, Result<u64, String>>,
     probe: u64,
-    /// The first of those who come after a loss of power.
+    /// The first process that starts after a power failure.
     later: usize,
     seen: HashSet<u64>,
-    /// How each state was reached.
-    ways: Vec<(usize, Step)>,
-    origin: Option<World>,
+    /// The previous state and the step that led to each state.
+    ways: Vec<(usize, ModelStep)>,
+    origin: Option<ModelWorld>,
 }
 
-impl Search {
+impl ModelSearch {
     fn new(scenario: &Scenario, skip: Option<Rule>) -> Self {
-        let mut deeds = scenario.deeds.clone();
-        deeds.push(Deed::Insert("probe", "probe"));
-        let probe = deeds.len() - 1;
+        let mut commands = scenario.commands.clone();
+        commands.push(ModelCommand::Insert("probe", "probe"));
+        let probe = commands.len() - 1;
         let later = scenario.processes.len() + 1;
-        let mut histories = vec![Histories::new(0, skip, &deeds, &scenario.before)];
+        let mut histories = vec![Histories::new(0, skip, &commands, &scenario.before)];
         for (at, (_, acts)) in scenario.processes.iter().enumerate() {
-            histories.push(Histories::new(at as u64 + 1, skip, &deeds, acts));
+            histories.push(Histories::new(at as u64 + 1, skip, &commands, acts));
         }
-        for power in 0..scenario.powers {
-            histories.push(Histories::new((later + power) as u64, skip, &deeds, &scenario.after));
+        for power in 0..scenario.power_losses {
+            histories.push(Histories::new((later + power) as u64, skip, &commands, &scenario.after));
         }
-        let look = [Act::Open, Act::Read, Act::Commit(probe), Act::Compact, Act::Close, Act::Open, Act::Read];
+        let look = [
+            ModelAct::Open,
+            ModelAct::Read,
+            ModelAct::Commit(probe),
+            ModelAct::Compact,
+            ModelAct::Close,
+            ModelAct::Open,
+            ModelAct::Read,
+        ];
         Self {
-            cast: Cast { histories, skip, hashes: Hashes::default() },
-            observer: Histories::new(99, skip, &deeds, &look),
+            processes: ModelProcesses { histories, skip, hashes: Hashes::default() },
+            observer: Histories::new(99, skip, &commands, &look),
             observed: HashMap::new(),
             probe: 1 << probe,
             later,
@@ -124,69 +133,69 @@ impl Search {
         }
     }
 
-    fn searched(&self) -> Searched {
-        let histories = self.cast.histories.iter().map(|h| h.points.len()).sum();
-        Searched { states: self.seen.len(), histories, disks: self.observed.len() }
+    fn stats(&self) -> SearchStats {
+        let histories = self.processes.histories.iter().map(|h| h.points.len()).sum();
+        SearchStats { states: self.seen.len(), histories, disks: self.observed.len() }
     }
 
-    /// What was before.
-    fn root(&mut self, scenario: &Scenario) -> Result<World, Violation> {
-        let mut world = World::new(Contents::default(), self.cast.histories.len(), scenario.powers);
-        let alone = |why: String| Violation { why, trace: vec!["before".to_owned()] };
-        world.at[0] = Some(0);
-        self.run_alone(&mut world, 0, Asleep::After(usize::MAX)).map_err(alone)?;
+    /// Returns the state in which the search begins.
+    fn root(&mut self, scenario: &Scenario) -> Result<ModelWorld, ModelViolation> {
+        let mut world = ModelWorld::new(Contents::default(), self.processes.histories.len(), scenario.power_losses);
+        let alone = |why: String| ModelViolation { why, trace: vec!["before".to_owned()] };
+        world.points[0] = Some(0);
+        self.run_alone(&mut world, 0, StartPoint::After(usize::MAX)).map_err(alone)?;
         world.disk.lose_power(|_, _| true);
         for (at, (asleep, _)) in scenario.processes.iter().enumerate() {
-            world.at[at + 1] = Some(0);
+            world.points[at + 1] = Some(0);
             self.run_alone(&mut world, at + 1, *asleep).map_err(alone)?;
         }
         self.origin = Some(world.clone());
         Ok(world)
     }
 
-    /// Runs a process through its first acts while nobody else does anything.
-    fn run_alone(&mut self, world: &mut World, process: usize, asleep: Asleep) -> Result<(), String> {
-        let (Asleep::After(acts) | Asleep::BeforeLink(acts) | Asleep::DeadAfterLink(acts)) = asleep;
+    /// Runs a process through its first acts while the others wait.
+    fn run_alone(&mut self, world: &mut ModelWorld, process: usize, asleep: StartPoint) -> Result<(), String> {
+        let (StartPoint::After(acts) | StartPoint::BeforeLink(acts) | StartPoint::DeadAfterLink(acts)) = asleep;
         let mut begun = 0;
-        while let Some(at) = world.at[process] {
-            let point = &self.cast.histories[process].points[at];
+        while let Some(at) = world.points[process] {
+            let point = &self.processes.histories[process].points[at];
             if point.ended {
                 return Ok(());
             }
-            if point.pending.first() == Some(&Call::Begin) {
-                if begun == acts && asleep == Asleep::After(acts) {
+            if point.pending.first() == Some(&ModelCall::Begin) {
+                if begun == acts && asleep == StartPoint::After(acts) {
                     return Ok(());
                 }
                 begun += 1;
             }
-            let links = begun > acts && matches!(point.pending.first(), Some(Call::Link(..)));
-            if links && asleep == Asleep::BeforeLink(acts) {
+            let links = begun > acts && matches!(point.pending.first(), Some(ModelCall::Link(..)));
+            if links && asleep == StartPoint::BeforeLink(acts) {
                 return Ok(());
             }
-            world.grant(process, 0, &mut self.cast, &mut silent())?;
+            world.grant(process, 0, &mut self.processes, &mut discard_output())?;
             if links {
-                world.at[process] = None;
+                world.points[process] = None;
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    fn exhaust(&mut self, mut root: World, most: usize) -> Result<Searched, Violation> {
-        let key = root.key(&mut self.cast.hashes);
+    fn exhaust(&mut self, mut root: ModelWorld, most: usize) -> Result<SearchStats, ModelViolation> {
+        let key = root.key(&mut self.processes.hashes);
         self.seen.insert(key);
-        self.ways.push((0, Step::Power(0)));
+        self.ways.push((0, ModelStep::Power(0)));
         let mut stack = vec![(root, 0)];
         while let Some((world, way)) = stack.pop() {
             for step in self.steps(&world) {
                 self.ways.push((way, step));
                 let here = self.ways.len() - 1;
                 let mut next = world.clone();
-                let taken = self.take(&mut next, step, &mut silent());
+                let taken = self.apply_step(&mut next, step, &mut discard_output());
                 if let Err(why) = taken {
                     return Err(self.violation(here, why));
                 }
-                if self.seen.insert(next.key(&mut self.cast.hashes)) {
+                if self.seen.insert(next.key(&mut self.processes.hashes)) {
                     if next.differs(&world)
                         && let Err(why) = self.check(&next)
                     {
@@ -196,102 +205,115 @@ impl Search {
                 } else {
                     self.ways.pop();
                 }
-                assert!(self.seen.len() <= most, "more than {most} states: {}", self.searched());
+                assert!(self.seen.len() <= most, "more than {most} states: {}", self.stats());
             }
         }
-        Ok(self.searched())
+        Ok(self.stats())
     }
 
-    fn stroll(&mut self, mut world: World, draw: &mut impl FnMut(usize) -> usize) -> Result<(), Violation> {
+    fn random_walk(
+        &mut self,
+        mut world: ModelWorld,
+        draw: &mut impl FnMut(usize) -> usize,
+    ) -> Result<(), ModelViolation> {
         self.ways.clear();
-        self.ways.push((0, Step::Power(0)));
+        self.ways.push((0, ModelStep::Power(0)));
         loop {
-            let mut steps = world.choices(&self.cast);
-            // Power fails seldom, and then anywhere.
-            if world.powers > 0 && (steps.is_empty() || draw(40) == 0) {
-                steps = world.losses().into_iter().map(Step::Power).collect();
+            let mut steps = world.choices(&self.processes);
+            // The power fails rarely, and then in any state.
+            if world.power_losses > 0 && (steps.is_empty() || draw(40) == 0) {
+                steps = world.losses().into_iter().map(ModelStep::Power).collect();
             }
             let Some(step) = steps.get(draw(steps.len())).copied() else { return Ok(()) };
             self.ways.push((self.ways.len() - 1, step));
             let here = self.ways.len() - 1;
-            let taken = self.take(&mut world, step, &mut silent()).and_then(|()| self.check(&world));
+            let taken = self.apply_step(&mut world, step, &mut discard_output()).and_then(|()| self.check(&world));
             taken.map_err(|why| self.violation(here, why))?;
-            self.seen.insert(world.key(&mut self.cast.hashes));
+            self.seen.insert(world.key(&mut self.processes.hashes));
         }
     }
 
-    fn steps(&self, world: &World) -> Vec<Step> {
-        let mut steps = world.choices(&self.cast);
-        if world.powers > 0 && world.is_worth_a_loss_of_power(&self.cast) {
-            steps.extend(world.losses().into_iter().map(Step::Power));
+    fn steps(&self, world: &ModelWorld) -> Vec<ModelStep> {
+        let mut steps = world.choices(&self.processes);
+        if world.power_losses > 0 && world.is_worth_a_loss_of_power(&self.processes) {
+            steps.extend(world.losses().into_iter().map(ModelStep::Power));
         }
         steps
     }
 
-    fn take(&mut self, world: &mut World, step: Step, say: &mut dyn FnMut(String)) -> Result<(), String> {
+    fn apply_step(
+        &mut self,
+        world: &mut ModelWorld,
+        step: ModelStep,
+        say: &mut dyn FnMut(String),
+    ) -> Result<(), String> {
         match step {
-            Step::Grant(process, which) => world.grant(process, which, &mut self.cast, say),
-            Step::Power(survivors) => {
+            ModelStep::Grant(process, which) => world.grant(process, which, &mut self.processes, say),
+            ModelStep::Power(survivors) => {
                 let unsynced = world.disk.unsynced();
                 let kept = unsynced.iter().enumerate().filter(|(n, _)| survivors >> n & 1 == 1).map(|(_, what)| what);
-                say(format!("the power fails; of {unsynced:?} there survives {:?}", kept.collect::<Vec<_>>()));
+                say(format!("the power fails; of {unsynced:?}, {:?} survives", kept.collect::<Vec<_>>()));
                 world.lose_power(survivors);
-                let next = self.cast.histories.len() - world.powers;
+                let next = self.processes.histories.len() - world.power_losses;
                 debug_assert!(next >= self.later);
-                world.powers -= 1;
-                world.at[next] = Some(0);
+                world.power_losses -= 1;
+                world.points[next] = Some(0);
                 Ok(())
             }
         }
     }
 
-    /// What must hold in every state.
-    fn check(&mut self, world: &World) -> Result<(), String> {
+    /// Checks the invariants of every state.
+    fn check(&mut self, world: &ModelWorld) -> Result<(), String> {
         let mut hasher = DefaultHasher::new();
-        world.disk.hash_seen(&mut hasher, &mut |bytes| self.cast.hashes.of(bytes), is_temp);
+        world.disk.hash_visible(&mut hasher, &mut |bytes| self.processes.hashes.hash_bytes(bytes), is_temp);
         let key = hasher.finish();
         let observed = match self.observed.get(&key) {
             Some(observed) => observed.clone(),
             None => {
-                let observed = self.observe(found(&world.disk));
+                let observed = self.observe(disk_after_crash(&world.disk));
                 self.observed.insert(key, observed.clone());
                 observed
             }
         };
-        let present = observed.map_err(|why| format!("who comes when all others are dead: {why}"))?;
-        if world.must & !present != 0 {
-            return Err(format!("{:b} was told to be there and is lost", world.must & !present));
+        let present = observed.map_err(|why| format!("a new process, when all others are dead: {why}"))?;
+        if world.acknowledged & !present != 0 {
+            return Err(format!("{:b} was reported as committed and is lost", world.acknowledged & !present));
         }
-        if world.never & present != 0 {
-            return Err(format!("{:b} was refused and is there", world.never & present));
+        if world.refused & present != 0 {
+            return Err(format!("{:b} was refused, but it is committed", world.refused & present));
         }
         Ok(())
     }
 
-    /// What somebody finds who comes then, writes, compacts, and opens the store again.
+    /// Starts a new process on a disk. It writes, compacts, opens the store again, and returns the commands that it
+    /// finds.
     fn observe(&mut self, mut disk: Contents) -> Result<u64, String> {
-        let mut alone = World::new(std::mem::take(&mut disk), 1, 0);
-        alone.at[0] = Some(0);
-        let mut cast =
-            Cast { histories: Vec::new(), skip: self.cast.skip, hashes: std::mem::take(&mut self.cast.hashes) };
+        let mut alone = ModelWorld::new(std::mem::take(&mut disk), 1, 0);
+        alone.points[0] = Some(0);
+        let mut cast = ModelProcesses {
+            histories: Vec::new(),
+            skip: self.processes.skip,
+            hashes: std::mem::take(&mut self.processes.hashes),
+        };
         let observer = std::mem::replace(&mut self.observer, Histories::new(99, None, &[], &[]));
         cast.histories.push(observer);
-        let mut said = Vec::new();
+        let mut trace = Vec::new();
         let mut ended = Ok(());
         while ended.is_ok() && !alone.choices(&cast).is_empty() {
-            ended = alone.grant(0, 0, &mut cast, &mut |line| said.push(line));
+            ended = alone.grant(0, 0, &mut cast, &mut |line| trace.push(line));
         }
-        self.cast.hashes = cast.hashes;
+        self.processes.hashes = cast.hashes;
         self.observer = cast.histories.remove(0);
-        ended.map_err(|why| format!("{why}\n  {}", said.join("\n  ")))?;
-        if alone.never != 0 {
-            return Err("it is refused what is new".to_owned());
+        ended.map_err(|why| format!("{why}\n  {}", trace.join("\n  ")))?;
+        if alone.refused != 0 {
+            return Err("its new command is refused".to_owned());
         }
-        // All was read before and after the probe: what is there now was there then.
-        Ok(alone.must & !self.probe)
+        // Everything was read before and after the probe, so all commands that are found now existed before it.
+        Ok(alone.acknowledged & !self.probe)
     }
 
-    fn violation(&mut self, at: usize, why: String) -> Violation {
+    fn violation(&mut self, at: usize, why: String) -> ModelViolation {
         let (mut steps, mut way) = (Vec::new(), at);
         while way != 0 {
             let (parent, step) = self.ways[way];
@@ -301,9 +323,9 @@ impl Search {
         let mut trace = Vec::new();
         if let Some(mut world) = self.origin.clone() {
             for step in steps.into_iter().rev() {
-                drop(self.take(&mut world, step, &mut |line| trace.push(line)));
+                drop(self.apply_step(&mut world, step, &mut |line| trace.push(line)));
             }
         }
-        Violation { why, trace }
+        ModelViolation { why, trace }
     }
 }

@@ -1,60 +1,61 @@
-//! A state of the world: the disk, where each process stands, what was told to anybody. And the steps that lead from one to the next.
+//! A state of the model: the disk, the position of each process, and what was reported to any process. Also the steps
+//! between states.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::calls::{Answer, Call, Told, Value};
-use super::process::{At, Hashes, Histories};
-use crate::store::file::fault::{Contents, Node, Sync, Unsynced};
+use super::calls::{ModelAnswer, ModelCall, ModelObservation, ModelValue};
+use super::process::{Hashes, Histories, PointId};
+use crate::store::file::fault::{Contents, Inode, SyncOutcome, UnsyncedChange};
 use crate::store::file::format::{IDENTITY, commit_path, commit_seq, is_temp};
 use crate::store::file::fs::{Reason, Rule};
 
-/// What happens next.
+/// A step of the search.
 #[derive(Clone, Copy, Debug)]
-pub enum Step {
+pub enum ModelStep {
     /// A process gets the answer to one of its calls.
     Grant(usize, usize),
-    /// The power fails; of what a loss may undo, these survive.
+    /// The power fails; these unsynced changes survive.
     Power(u64),
 }
 
-/// Everything that makes a difference from now on.
+/// Everything that can affect later steps.
 #[derive(Clone)]
-pub struct World {
+pub struct ModelWorld {
     pub disk: Contents,
-    /// Where each process stands; none: it is dead, or not born.
-    pub at: Vec<Option<At>>,
-    /// What everybody had been told when the process began its act.
-    begun: Vec<u64>,
-    /// What somebody was told is there.
-    pub must: u64,
-    /// What somebody was told is refused.
-    pub never: u64,
-    /// What was taken back from outside.
-    forgiven: u64,
-    /// How often the power may still fail.
-    pub powers: usize,
-    /// How often the disk changed, and its hash as of then.
+    /// The point of each process; `None` if it is dead or has not started.
+    pub points: Vec<Option<PointId>>,
+    /// The commands reported to any process before each process began its act.
+    known_at_begin: Vec<u64>,
+    /// The commands reported to any process as committed.
+    pub acknowledged: u64,
+    /// The commands reported to any process as refused.
+    pub refused: u64,
+    /// The commands that a restored copy may lack.
+    reverted: u64,
+    /// How often the power can still fail.
+    pub power_losses: usize,
+    /// Number of changes of the disk, and its hash since the last change.
     edits: u64,
     hashed: Option<u64>,
 }
 
 /// The processes, and the rule that is switched off.
-pub struct Cast {
+pub struct ModelProcesses {
     pub histories: Vec<Histories>,
     pub skip: Option<Rule>,
     pub hashes: Hashes,
 }
 
-impl World {
+impl ModelWorld {
     pub fn new(disk: Contents, processes: usize, powers: usize) -> Self {
         Self {
             disk,
-            at: vec![None; processes],
-            begun: vec![0; processes],
-            must: 0,
-            never: 0,
-            forgiven: 0,
-            powers,
+            points: vec![None; processes],
+            known_at_begin: vec![0; processes],
+            acknowledged: 0,
+            refused: 0,
+            reverted: 0,
+            power_losses: powers,
             edits: 0,
             hashed: None,
         }
@@ -64,122 +65,131 @@ impl World {
         let mut hasher = DefaultHasher::new();
         let disk = *self.hashed.get_or_insert_with(|| {
             let mut hasher = DefaultHasher::new();
-            self.disk.hash_into(&mut hasher, &mut |bytes| hashes.of(bytes));
+            self.disk.hash_into(&mut hasher, &mut |bytes| hashes.hash_bytes(bytes));
             hasher.finish()
         });
-        (disk, &self.at, &self.begun, self.must, self.never, self.forgiven, self.powers).hash(&mut hasher);
+        (disk, &self.points, &self.known_at_begin, self.acknowledged, self.refused, self.reverted, self.power_losses)
+            .hash(&mut hasher);
         hasher.finish()
     }
 
-    /// Whether what must hold has to be asked again, after a step from there.
+    /// Whether the invariants must be checked again after a step from `from`.
     pub fn differs(&self, from: &Self) -> bool {
-        let told = |world: &Self| (world.must, world.never, world.forgiven);
-        self.edits != from.edits || told(self) != told(from)
+        let promises = |world: &Self| (world.acknowledged, world.refused, world.reverted);
+        self.edits != from.edits || promises(self) != promises(from)
     }
 
-    /// Calls that can be granted.
-    pub fn choices(&self, cast: &Cast) -> Vec<Step> {
-        let waiting = |(process, at): (usize, &Option<At>)| {
+    /// Returns the calls that can be granted.
+    pub fn choices(&self, cast: &ModelProcesses) -> Vec<ModelStep> {
+        let waiting = |(process, at): (usize, &Option<PointId>)| {
             let calls = at.map_or(0, |at| cast.histories[process].points[at].pending.len());
-            (0..calls).map(move |which| Step::Grant(process, which))
+            (0..calls).map(move |which| ModelStep::Grant(process, which))
         };
-        self.at.iter().enumerate().flat_map(waiting).collect()
+        self.points.iter().enumerate().flat_map(waiting).collect()
     }
 
-    /// Whether a loss of power here can undo what none before or after could. Every other call adds to what a loss may undo and takes nothing
-    /// from what was promised, so a loss after it says all that one before it would; only a sync takes away.
-    pub fn is_worth_a_loss_of_power(&self, cast: &Cast) -> bool {
-        self.at.iter().enumerate().all(|(process, at)| {
+    /// Whether a power failure here can undo changes that no failure before or after could. Any call but a sync adds
+    /// changes that a failure may undo, and cancels nothing that was reported. A failure after it thus shows all that
+    /// one before it would.
+    pub fn is_worth_a_loss_of_power(&self, cast: &ModelProcesses) -> bool {
+        self.points.iter().enumerate().all(|(process, at)| {
             at.is_none_or(|at| {
                 let pending = &cast.histories[process].points[at].pending;
-                pending.iter().all(|call| matches!(call, Call::Sync(_)))
+                pending.iter().all(|call| matches!(call, ModelCall::Sync(_)))
             })
         })
     }
 
-    /// One step of a process; what it does, for people. Calls that make no difference to others are done at once with the call before them:
+    /// Makes one step of a process, and describes it to `say`. A call that makes no difference to other processes is
+    /// granted together with the call before it:
     ///
-    /// - what an act does first, with its beginning: nothing is told meanwhile by this process, and the later an act begins the more it must know;
-    /// - a sync after a sync: only a loss of power tells them apart, and one before both can undo more;
-    /// - any sync, where the power fails no more; removing one's own temp after the link, which only a fence can tell, and does no differently;
-    /// - reading runstate.json where it is, making a folder that is there, a pause: nobody changes or sees any of it.
+    /// - the first call of an act, with the beginning of the act: this process reports nothing meanwhile. The later an
+    ///   act begins, the more its reply must include;
+    /// - a sync after a sync: only a power failure distinguishes them, and one before both can undo more;
+    /// - any sync, if the power can fail no more;
+    /// - the removal of a process's own temp after its link, which only a fence can notice and which does not change
+    ///   its result;
+    /// - a read of an existing runstate.json, the creation of an existing folder, a pause: no process changes or
+    ///   notices any of them.
     pub fn grant(
         &mut self,
         process: usize,
         which: usize,
-        cast: &mut Cast,
+        cast: &mut ModelProcesses,
         say: &mut dyn FnMut(String),
     ) -> Result<(), String> {
         let mut which = which;
         loop {
-            let Some(at) = self.at[process] else { return Ok(()) };
+            let Some(at) = self.points[process] else { return Ok(()) };
             let call = cast.histories[process].points[at].pending[which].clone();
             let answer = match &call {
-                Call::Begin | Call::Rest => {
-                    self.begun[process] = self.must;
-                    Ok(Value::Unit)
+                ModelCall::Begin | ModelCall::Idle => {
+                    self.known_at_begin[process] = self.acknowledged;
+                    Ok(ModelValue::Unit)
                 }
                 call => {
-                    if !matches!(call, Call::List(_) | Call::Read(_) | Call::Size(_) | Call::Pause) {
+                    if !matches!(call, ModelCall::List(_) | ModelCall::Read(_) | ModelCall::Size(_) | ModelCall::Pause)
+                    {
                         (self.edits, self.hashed) = (self.edits + 1, None);
                     }
                     apply(&mut self.disk, call, cast.skip)
                 }
             };
-            if !is_rest(&call) {
-                say(told(process, &call, &answer));
+            if !is_idle(&call) {
+                say(describe_call(process, &call, &answer));
             }
-            let (to, told) = cast.histories[process].go(at, which, &answer, &mut cast.hashes);
-            self.at[process] = Some(to);
-            for told in told.iter() {
-                say(format!("   {process}: {told:?}"));
-                self.hear(process, told)?;
+            let (to, observations) = cast.histories[process].answer(at, which, &answer, &mut cast.hashes);
+            self.points[process] = Some(to);
+            for observation in observations.iter() {
+                say(format!("   {process}: {observation:?}"));
+                self.observe(process, observation)?;
             }
             let point = &cast.histories[process].points[to];
-            if point.ended || point.pending.first().is_some_and(is_rest) {
-                self.begun[process] = 0;
+            if point.ended || point.pending.first().is_some_and(is_idle) {
+                self.known_at_begin[process] = 0;
             }
             match point.pending.as_slice() {
-                [next] if is_rest(&call) || self.goes_with(&call, next) => which = 0,
+                [next] if is_idle(&call) || self.is_granted_with(&call, next) => which = 0,
                 _ => return Ok(()),
             }
         }
     }
 
-    fn goes_with(&self, call: &Call, next: &Call) -> bool {
+    fn is_granted_with(&self, call: &ModelCall, next: &ModelCall) -> bool {
         match next {
-            Call::Sync(_) => self.powers == 0 || matches!(call, Call::Sync(_)),
-            Call::Read(path) => path == IDENTITY && self.disk.find(path).is_some(),
-            Call::MakeFolder(path) => self.disk.find(path).is_some(),
-            Call::Pause => true,
-            // A temp has done its work once it was linked: to whom it is listed meanwhile, removing it comes to the same.
-            Call::Remove(path) => matches!(call, Call::Link(from, _) if from == path),
+            ModelCall::Sync(_) => self.power_losses == 0 || matches!(call, ModelCall::Sync(_)),
+            ModelCall::Read(path) => path == IDENTITY && self.disk.find(path).is_some(),
+            ModelCall::MakeFolder(path) => self.disk.find(path).is_some(),
+            ModelCall::Pause => true,
+            // A temp is not used after its link. For a process that lists it meanwhile, its removal has the same
+            // result.
+            ModelCall::Remove(path) => matches!(call, ModelCall::Link(from, _) if from == path),
             _ => false,
         }
     }
 
-    fn hear(&mut self, process: usize, told: &Told) -> Result<(), String> {
-        match told {
-            Told::Wrong(why) => return Err(format!("process {process}: {why}")),
-            Told::Saw { present, known } => {
-                let old = self.begun[process] & known & !present & !self.forgiven;
+    fn observe(&mut self, process: usize, observation: &ModelObservation) -> Result<(), String> {
+        match observation {
+            ModelObservation::Violation(why) => return Err(format!("process {process}: {why}")),
+            ModelObservation::Saw { present, known } => {
+                let old = self.known_at_begin[process] & known & !present & !self.reverted;
                 if old != 0 {
                     return Err(format!(
-                        "process {process} is told {present:b} of {known:b}, after {old:b} was told to be there"
+                        "process {process} finds {present:b} of {known:b}, after {old:b} was reported as committed"
                     ));
                 }
-                self.must |= present & !self.forgiven;
+                self.acknowledged |= present & !self.reverted;
             }
-            Told::Never(refused) => self.never |= refused,
-            Told::Forget(gone) => {
-                self.forgiven |= gone;
-                self.must &= !gone;
+            ModelObservation::Refused(refused) => self.refused |= refused,
+            ModelObservation::Reverted(gone) => {
+                self.reverted |= gone;
+                self.acknowledged &= !gone;
             }
         }
         Ok(())
     }
 
-    /// What the power may leave: every choice of what is not synced, but for temps, which whoever comes then does not look at.
+    /// Returns every choice of surviving unsynced changes, except for temps, which a new process does not read.
     pub fn losses(&self) -> Vec<u64> {
         let unsynced = self.disk.unsynced();
         let counts: Vec<usize> = (0..unsynced.len()).filter(|n| !is_unread(&unsynced[*n])).collect();
@@ -188,84 +198,85 @@ impl World {
         (0..1 << counts.len()).map(chosen).collect()
     }
 
-    /// The power fails. Everybody is dead.
+    /// Lets the power fail; all processes die.
     pub fn lose_power(&mut self, survivors: u64) {
         self.disk.lose_power(|n, _| survivors >> n & 1 == 1);
         (self.edits, self.hashed) = (self.edits + 1, None);
-        self.at.fill(None);
-        self.begun.fill(0);
+        self.points.fill(None);
+        self.known_at_begin.fill(0);
     }
 }
 
-fn is_rest(call: &Call) -> bool {
-    matches!(call, Call::Begin | Call::Rest)
+fn is_idle(call: &ModelCall) -> bool {
+    matches!(call, ModelCall::Begin | ModelCall::Idle)
 }
 
-fn is_unread(unsynced: &Unsynced) -> bool {
+fn is_unread(unsynced: &UnsyncedChange) -> bool {
     match unsynced {
-        Unsynced::Added(path) | Unsynced::Removed(path) | Unsynced::Replaced(path) | Unsynced::Bytes(path, _) => {
-            path.rsplit('/').next().is_some_and(is_temp)
-        }
+        UnsyncedChange::Added(path)
+        | UnsyncedChange::Removed(path)
+        | UnsyncedChange::Replaced(path)
+        | UnsyncedChange::Bytes(path, _) => path.rsplit('/').next().is_some_and(is_temp),
     }
 }
 
-fn told(process: usize, call: &Call, answer: &Answer) -> String {
+fn describe_call(process: usize, call: &ModelCall, answer: &ModelAnswer) -> String {
     let outcome = match answer {
-        Ok(Value::Unit) => String::new(),
-        Ok(Value::Bytes(bytes)) => format!(" → {} bytes", bytes.len()),
-        Ok(Value::Names(names)) => format!(" → {names:?}"),
-        Ok(Value::Size(size)) => format!(" → {size} bytes"),
+        Ok(ModelValue::Unit) => String::new(),
+        Ok(ModelValue::Bytes(bytes)) => format!(" → {} bytes", bytes.len()),
+        Ok(ModelValue::Names(names)) => format!(" → {names:?}"),
+        Ok(ModelValue::Size(size)) => format!(" → {size} bytes"),
         Err(reason) => format!(" → {reason:?}"),
     };
     match call {
-        Call::PutTemp(path, _) => format!("{process}: put {path}{outcome}"),
+        ModelCall::PutTemp(path, _) => format!("{process}: put {path}{outcome}"),
         call => format!("{process}: {call:?}{outcome}"),
     }
 }
 
-/// A call's effect. A temp is written and synced in one step: nobody reads it before it has another name, and to whom it is listed or removed in
-/// between, it is as if that were right after.
-fn apply(disk: &mut Contents, call: &Call, skip: Option<Rule>) -> Answer {
-    let unit = |done: Result<(), Reason>| done.map(|()| Value::Unit);
+/// Applies a call to the disk. A temp is written and synced in one step: no process reads it before it has another
+/// name. If it is listed or removed in between, the result is the same as right after.
+fn apply(disk: &mut Contents, call: &ModelCall, skip: Option<Rule>) -> ModelAnswer {
+    let unit = |done: Result<(), Reason>| done.map(|()| ModelValue::Unit);
     match call {
-        Call::Begin | Call::Rest | Call::Pause => Ok(Value::Unit),
-        Call::MakeFolder(path) => unit(disk.make_folder(path)),
-        Call::PutTemp(path, bytes) => unit(disk.create(path).map(|file| {
+        ModelCall::Begin | ModelCall::Idle | ModelCall::Pause => Ok(ModelValue::Unit),
+        ModelCall::MakeFolder(path) => unit(disk.make_folder(path)),
+        ModelCall::PutTemp(path, bytes) => unit(disk.create(path).map(|file| {
             disk.write(file, bytes);
-            disk.sync_file(file, Sync::Saves);
+            disk.sync_file(file, SyncOutcome::Saves);
         })),
-        Call::Sync(path) => {
-            let above = if path.is_empty() { disk.sync_above(Sync::Saves) } else { Ok(()) };
-            unit(above.and_then(|()| disk.sync_folder(path, Sync::Saves)))
+        ModelCall::Sync(path) => {
+            let above = if path.is_empty() { disk.sync_parent(SyncOutcome::Saves) } else { Ok(()) };
+            unit(above.and_then(|()| disk.sync_folder(path, SyncOutcome::Saves)))
         }
-        Call::Link(from, to) => {
+        ModelCall::Link(from, to) => {
             if skip == Some(Rule::CreateOnce) && disk.find(from).is_some() {
                 let _ = disk.remove(to);
             }
             unit(disk.link(from, to))
         }
-        Call::List(path) => disk.list(path).map(Value::Names),
-        Call::Read(path) => disk.read(path).map(Value::Bytes),
-        Call::Remove(path) => unit(disk.remove(path)),
-        Call::Size(path) => match disk.find(path) {
-            Some(Node::File(_)) => disk.read(path).map(|bytes| Value::Size(bytes.len() as u64)),
-            Some(Node::Folder(_)) => Err(Reason::Other),
+        ModelCall::List(path) => disk.list(path).map(ModelValue::Names),
+        ModelCall::Read(path) => disk.read(path).map(ModelValue::Bytes),
+        ModelCall::Remove(path) => unit(disk.remove(path)),
+        ModelCall::Size(path) => match disk.find(path) {
+            Some(Inode::DiskFile(_)) => disk.read(path).map(|bytes| ModelValue::Size(bytes.len() as u64)),
+            Some(Inode::DiskFolder(_)) => Err(Reason::Other),
             None => Err(Reason::Missing),
         },
-        Call::PutBack(seq) => {
+        ModelCall::PutBack(seq) => {
             for name in disk.list("commits").unwrap_or_default() {
                 if commit_seq(&name).is_none_or(|at| at > *seq) {
                     disk.edit(&format!("commits/{name}"), None);
                 }
             }
             debug_assert!(disk.find(&commit_path(*seq)).is_some());
-            Ok(Value::Unit)
+            Ok(ModelValue::Unit)
         }
     }
 }
 
-/// The disk as somebody finds it who comes when everybody else is dead: temps are nobody's, and what is synced makes no difference.
-pub fn found(disk: &Contents) -> Contents {
+/// Returns the disk as a new process finds it when all others are dead: without temps, and with all changes durable.
+pub fn disk_after_crash(disk: &Contents) -> Contents {
     let mut disk = disk.clone();
     for folder in ["commits", "snapshots"] {
         for name in disk.list(folder).unwrap_or_default() {
@@ -278,7 +289,7 @@ pub fn found(disk: &Contents) -> Contents {
     disk
 }
 
-/// Says nothing.
-pub fn silent() -> impl FnMut(String) {
+/// Ignores all descriptions.
+pub fn discard_output() -> impl FnMut(String) {
     |_| ()
 }

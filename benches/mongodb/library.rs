@@ -1,0 +1,118 @@
+//! Steps of this library: of the store, and of an execution.
+
+use std::sync::Arc;
+
+use runstate::domain::cvm::{Load, Start};
+use runstate::engine::{Cvm, Engine, SystemHost};
+use runstate::id::{CommandId, Revision};
+use runstate::limits::Settings;
+use runstate::schema::{Catalog, Collection, Field, Key};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Batch, Expectation, Store, Write, WriteOp};
+use runstate::time::Timestamp;
+use runstate::value::{Difference, Document, FieldPath, Json, Segment};
+
+use super::{BenchError, StepTarget};
+
+const RUNS: Collection = Collection::new("bench.runs", 1).fields(&[Field::int("n"), Field::text("status")]);
+const ROWS: Collection =
+    Collection::new("bench.rows", 1).fields(&[Field::text("run"), Field::int("n"), Field::text("line")]).insert_only();
+
+/// The content of a row, for both.
+pub const LINE: &str =
+    "what this step has said, in a line of a hundred characters or so, as programs say it all day long";
+
+pub struct LibraryTarget(Mongo);
+
+pub struct LibraryRun {
+    id: String,
+    n: usize,
+    revision: Revision,
+}
+
+impl LibraryTarget {
+    pub async fn open(url: &str) -> Result<Self, BenchError> {
+        let store = Mongo::open(url, MongoOptions::default()).await?;
+        store.migrate(&Catalog::new(&[&RUNS, &ROWS])?).await?;
+        Ok(Self(store))
+    }
+}
+
+impl StepTarget for LibraryTarget {
+    type Run = LibraryRun;
+
+    async fn begin(&self, id: &str) -> Result<LibraryRun, BenchError> {
+        let op = WriteOp::Put { version: 1, document: run_document(0) };
+        let batch =
+            batch(&format!("begin-{id}"), vec![Write { key: Key::new(&RUNS, id), expect: Expectation::Absent, op }])?;
+        let revision = Revision::first(&batch.command, RUNS.name, id);
+        self.0.commit(batch).await?;
+        Ok(LibraryRun { id: id.to_owned(), n: 0, revision })
+    }
+
+    async fn step(&self, at: &mut LibraryRun) -> Result<(), BenchError> {
+        at.n += 1;
+        let path = FieldPath(vec![Segment::Key("n".to_owned())]);
+        let difference = Difference { set: vec![(path, Json::from(at.n))], unset: Vec::new() };
+        let op = WriteOp::Change { difference: Arc::new(difference), after: run_document(at.n) };
+        let mut writes =
+            vec![Write { key: Key::new(&RUNS, &at.id), expect: Expectation::Revision(at.revision.clone()), op }];
+        for part in ["a", "b"] {
+            let key = Key::new(&ROWS, &format!("{}-{}{part}", at.id, at.n));
+            let op = WriteOp::Put { version: 1, document: row(&at.id, at.n) };
+            writes.push(Write { key, expect: Expectation::Absent, op });
+        }
+        self.0.commit(batch(&format!("{}-{}", at.id, at.n), writes)?).await?;
+        at.revision = at.revision.next();
+        Ok(())
+    }
+}
+
+fn run_document(n: usize) -> Arc<Document> {
+    document([("n", n.into()), ("status", "running".into())])
+}
+
+fn row(run: &str, n: usize) -> Arc<Document> {
+    document([("run", run.into()), ("n", n.into()), ("line", LINE.into())])
+}
+
+fn document<const N: usize>(fields: [(&str, Json); N]) -> Arc<Document> {
+    Arc::new(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn batch(command: &str, writes: Vec<Write>) -> Result<Batch, BenchError> {
+    Ok(Batch {
+        command: CommandId::new(command)?,
+        fingerprint: "0123456789abcdef".to_owned(),
+        at: Timestamp::from_millis(1_705_744_800_000),
+        result: Json::Null,
+        writes,
+        checks: Vec::new(),
+    })
+}
+
+/// An execution that repeatedly makes a call, answered by the process that has it cached.
+pub struct AnsweredExecution(Cvm);
+
+impl AnsweredExecution {
+    pub async fn begin(url: &str) -> Result<Self, BenchError> {
+        let store = Arc::new(Mongo::open(url, MongoOptions::default()).await?);
+        let catalog = runstate::domain::catalog()?;
+        let cvm = Engine::new(store, Arc::new(SystemHost), catalog, Settings::default()).await?.cvm();
+        let source = r#"for (let i = 0; ; i++) console.log(i, CC("next?"))"#;
+        let bytecode = runstate::lang::compile("asks.ts", source).map_err(|found| format!("{found:?}"))?.bytecode;
+        cvm.load(&Load::new("asks", source, bytecode), None).await?;
+        cvm.start(&Start::new("asks").id("run"), None).await?;
+        Ok(Self(cvm))
+    }
+
+    /// The id of the call that it waits for, as a client that answers it has read it.
+    pub async fn open_call(&self) -> Result<String, BenchError> {
+        Ok(self.0.status("run").await?.call.ok_or("it has no open call")?)
+    }
+
+    pub async fn answer(&self, call: &str) -> Result<(), BenchError> {
+        self.0.answer("run", Some(call), "yes".into(), None, None).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! Groups of options that several commands share, and the options of commands with many.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use runstate::domain::cvm::{Start, Status};
+use runstate::limits::LogLevel;
+use serde_json::Value as Json;
+
+use super::{LogLevelArg, store_help};
+use crate::sandbox::SandboxArgs;
+use crate::{duration, time_format};
+
+/// The options of commands that write.
+#[derive(Debug, clap::Args)]
+pub struct WriteArgs {
+    /// Id of this command: a repeated id has no further effect; commands that run an execution then print its
+    /// current status, others their first result
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub command_id: Option<String>,
+}
+
+/// The options of commands that run programs.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Fail an execution after this many instructions in total
+    #[arg(long, value_name = "N", env = "RUNSTATE_MAX_INSTRUCTIONS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_instructions: Option<u64>,
+    /// Save a running execution after this many instructions [default: 1000000]
+    #[arg(long, value_name = "N", env = "RUNSTATE_SAVE_EVERY", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub save_every: Option<u64>,
+    /// Save it earlier, after this much changed memory, such as 4MiB [default: 16MiB]
+    #[arg(long, value_name = "SIZE", env = "RUNSTATE_SAVE_EVERY_BYTES", hide_env_values = true)]
+    pub save_every_bytes: Option<bytesize::ByteSize>,
+}
+
+/// Options of an execution that are stored with it.
+#[derive(Debug, clap::Args)]
+pub struct StartArgs {
+    /// Log level of the execution [default: RUNSTATE_LOG_LEVEL of the process that runs it, else calls]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<LogLevelArg>,
+    /// Fail if its objects, arrays and strings take more memory, such as 16MiB [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub heap_limit: Option<bytesize::ByteSize>,
+}
+
+impl StartArgs {
+    /// Returns the command that starts `program` with these options.
+    pub fn start(&self, program: String, id: Option<String>, input: Option<Json>) -> Start {
+        Start {
+            id,
+            program,
+            input,
+            log_level: self.log_level.map(LogLevel::from),
+            heap_bytes: self.heap_limit.map(|size| size.as_u64()),
+            parent: None,
+        }
+    }
+}
+
+/// The call to answer.
+#[derive(Debug, clap::Args)]
+pub struct CallSelector {
+    /// Id of the call to answer; optional if only one is open
+    #[arg(long, conflicts_with = "key")]
+    pub call: Option<String>,
+    /// Key of the call to answer, which may not be open yet
+    #[arg(long, value_name = "K", allow_hyphen_values = true)]
+    pub key: Option<String>,
+    /// Number of the call among the execution's calls with that key [default: 1]
+    #[arg(long, value_name = "N", requires = "key", value_parser = clap::value_parser!(u64).range(1..))]
+    pub occurrence: Option<u64>,
+}
+
+/// Selects the executions to list.
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {
+    /// Only executions with this status
+    #[arg(long)]
+    pub status: Option<StatusArg>,
+    /// Only executions that have not ended: running, waiting, paused
+    #[arg(long, conflicts_with = "status")]
+    pub active: bool,
+    /// Only executions of this program
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Only executions after this one: the last one of the previous list
+    #[arg(long, value_name = "ID", conflicts_with = "active")]
+    pub after: Option<String>,
+}
+
+/// The source of answers, and the folders that the execution may use.
+#[derive(Debug, clap::Args)]
+pub struct AnswerSourceArgs {
+    /// Take the answers from a JSON array, in the order of the calls (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Answer each question with a command, which reads the question from standard input and prints the
+    /// answer
+    #[arg(long, value_name = "CMD", conflicts_with = "answers")]
+    pub answer_with: Option<String>,
+    /// Timeout of the command for one answer
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse, requires = "answer_with")]
+    pub timeout: Duration,
+    /// Pass the question as it was asked, without a description of the expected answer
+    #[arg(long, requires = "answer_with")]
+    pub plain: bool,
+    #[command(flatten)]
+    pub allow: SandboxArgs,
+}
+
+/// The options of a worker.
+#[derive(Debug, clap::Args)]
+pub struct WorkArgs {
+    /// Kind of calls to serve: `cc` for `CC(…)`, a tool's name for `call(tool, …)` (repeatable)
+    #[arg(long, required = true, value_name = "K")]
+    pub kind: Vec<String>,
+    /// Shell command that answers; `fs.readFile`, `fs.listFiles` and `fs.writeFile` need none
+    #[arg(long, value_name = "CMD")]
+    pub exec: Option<String>,
+    /// Calls of each kind that are served at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub concurrency: u32,
+    /// Timeout of the command for one answer
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = duration::parse)]
+    pub timeout: Duration,
+    /// Attempts at a call before its program gets the error
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempts: u32,
+    /// Time without a heartbeat after which other workers may claim the calls of this one
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = duration::parse)]
+    pub lease: Duration,
+    /// Name of this worker, stored with its answers [default: HOST:PID]
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<String>,
+    /// Exit when no such call is open
+    #[arg(long)]
+    pub drain: bool,
+    /// Pass the question as it was asked, without a description of the expected answer
+    #[arg(long)]
+    pub plain: bool,
+    /// Leave timers, deadlines and executions of dead processes to other processes
+    #[arg(long)]
+    pub no_due: bool,
+    #[command(flatten)]
+    pub allow: SandboxArgs,
+    #[command(flatten)]
+    pub running: RunArgs,
+}
+
+/// Selects the rows and executions to delete.
+#[derive(Debug, clap::Args)]
+pub struct SweepArgs {
+    /// Only count what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also delete executions that ended before this: an age (`30d`) or a time (RFC 3339)
+    /// [default: RUNSTATE_RETENTION_DAYS]
+    #[arg(long, value_name = "WHEN", value_parser = time_format::parse_past_time)]
+    pub finished_before: Option<time_format::PastTime>,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// The executions of a bulk command.
+#[derive(Debug, clap::Args)]
+pub struct BulkArgs {
+    /// Ids of the executions; each is handled on its own
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub writing: WriteArgs,
+}
+
+/// The options of `export`.
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    /// File or folder to write (`-`: standard output)
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// Only this execution, with its rows and its version of the program
+    #[arg(long, value_name = "ID")]
+    pub execution: Option<String>,
+    /// Write a folder of readable files, one per document
+    #[arg(long)]
+    pub tree: bool,
+    /// Replace an existing file, or an existing folder that is an export
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// The options of `import`.
+#[derive(Debug, clap::Args)]
+pub struct ImportArgs {
+    #[arg(value_name = "FILE", help = store_help::IMPORT_FROM_HELP)]
+    pub from: PathBuf,
+    /// The source is a folder that `export --tree` wrote
+    #[arg(long)]
+    pub tree: bool,
+}
+
+/// The answer, given in exactly one of three ways.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct AnswerValueArgs {
+    /// The answer as text
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub text: Option<String>,
+    /// The answer as a JSON value
+    #[arg(long, value_name = "J", allow_hyphen_values = true)]
+    pub json_value: Option<String>,
+    /// The answer as the text of a file, without its last line end (`-`: standard input)
+    #[arg(long, value_name = "F", allow_hyphen_values = true)]
+    pub file: Option<PathBuf>,
+}
+
+/// A status to list.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum StatusArg {
+    /// Running, or left running by a process that died
+    Running,
+    /// Waiting for an answer or a timer
+    #[value(alias = "waiting")]
+    WaitingCc,
+    /// Paused until `unpause`
+    Paused,
+    /// Ended normally
+    Complete,
+    /// Ended with an error
+    Error,
+    /// Ended by `cancel`
+    Cancelled,
+}
+
+impl From<StatusArg> for Status {
+    fn from(status: StatusArg) -> Self {
+        match status {
+            StatusArg::Running => Status::Running,
+            StatusArg::WaitingCc => Status::WaitingCc,
+            StatusArg::Paused => Status::Paused,
+            StatusArg::Complete => Status::Complete,
+            StatusArg::Error => Status::Error,
+            StatusArg::Cancelled => Status::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Reports of the status of an execution.
+
+use std::collections::VecDeque;
+
+use runstate::domain::cvm::{COGNITIVE, ExecutionProgress, NO_LINES, OpenCall, Show, Status, TIMER};
+
+use crate::error::CliError;
+use crate::exit::CliExit;
+use crate::json_output::ExecutionJson;
+use crate::prompt;
+use crate::sandbox::{self, FILE_CALL_KINDS};
+use crate::session::{Session, shell_quote};
+use crate::time_format::format_seconds;
+
+/// How many earlier lines of output `resume` prints again.
+const RECALLED_LINES: usize = 10;
+
+impl Session {
+    /// Prints the status of an execution after a command that drove it. Output before `position` was printed earlier.
+    pub async fn show_status(&self, id: &str, position: u64) -> Result<CliExit, CliError> {
+        let progress = self.show_new_lines(id, position).await?;
+        if let Some(call) = open_question(&progress) {
+            self.show_question(call)?;
+        }
+        self.print_result(id, &progress).await
+    }
+
+    /// Returns the status of an execution and its open calls, without its output.
+    pub async fn status(&self, id: &str) -> Result<ExecutionProgress, CliError> {
+        Ok(self.cvm.progress(id, NO_LINES).await?)
+    }
+
+    /// Returns the position after the output so far, for callers that do not print it again.
+    pub async fn output_position(&self, id: &str) -> Result<u64, CliError> {
+        Ok(self.status(id).await?.next)
+    }
+
+    /// Prints the last lines of earlier output for `resume`, and returns the position after them.
+    pub async fn show_recent_output(&self, id: &str) -> Result<u64, CliError> {
+        let (mut next, mut count, mut last) = (0, 0, VecDeque::new());
+        loop {
+            let progress = self.cvm.progress(id, next).await?;
+            (next, count) = (progress.next, count + progress.lines.len());
+            last.extend(progress.lines);
+            last.drain(..last.len().saturating_sub(RECALLED_LINES));
+            if !progress.more {
+                break;
+            }
+        }
+        if !self.out.is_json() {
+            let earlier = count - last.len();
+            if earlier > 0 {
+                self.out.remark(&format!("({earlier} earlier lines: {})", self.invocation("output", id, "")));
+            }
+            self.out.lines(last.make_contiguous())?;
+        }
+        Ok(next)
+    }
+
+    /// Returns a sentence that says how to continue an execution.
+    pub(super) fn resume_hint(&self, id: &str) -> String {
+        self.next_step(|| format!("Continue with: {}", self.invocation("resume", id, "")))
+    }
+
+    /// Prints the output since `position` for people, and returns the progress after it.
+    pub(super) async fn show_new_lines(&self, id: &str, position: u64) -> Result<ExecutionProgress, CliError> {
+        if self.out.is_json() {
+            return self.status(id).await;
+        }
+        let mut progress = self.cvm.progress(id, position).await?;
+        self.out.lines(&progress.lines)?;
+        while progress.more {
+            progress = self.cvm.progress(id, progress.next).await?;
+            self.out.lines(&progress.lines)?;
+        }
+        Ok(progress)
+    }
+
+    /// Prints an open question for people.
+    pub(super) fn show_question(&self, call: &OpenCall) -> Result<(), CliError> {
+        if self.out.is_json() { Ok(()) } else { self.out.question(call) }
+    }
+
+    /// Ends a command that drives: prints one object for programs, the status for people.
+    pub(super) async fn print_result(&self, id: &str, progress: &ExecutionProgress) -> Result<CliExit, CliError> {
+        if self.out.is_json() {
+            return self.print_json(id).await;
+        }
+        if progress.status == Status::Complete && !progress.result.is_null() {
+            self.out.line(&format!("= {}", prompt::display_value(&progress.result)))?;
+        }
+        self.remark_status(id, progress);
+        Ok(CliExit::from_status(progress.status))
+    }
+
+    /// Prints an execution as one object for programs, like `show` but without its machine.
+    pub async fn print_json(&self, id: &str) -> Result<CliExit, CliError> {
+        let view = self.engine.query(&Show { id: id.to_owned(), hash: true, machine: None }).await?;
+        self.out.value(&ExecutionJson::from(&view))?;
+        Ok(CliExit::from_status(view.status))
+    }
+
+    /// Remarks the status of an execution and how to continue it.
+    pub fn remark_status(&self, id: &str, progress: &ExecutionProgress) {
+        let out = self.out;
+        match (progress.status, &progress.error) {
+            (Status::Error, Some(error)) => {
+                out.remark(&format!(
+                    "{id} failed at line {}, column {}: {}: {}",
+                    error.line, error.column, error.name, error.message
+                ));
+                error.stack.iter().for_each(|frame| out.remark(&format!("  {frame}")));
+            }
+            (Status::WaitingCc, _) => out.remark(&self.waiting_hint(id, progress)),
+            (status, _) => out.remark(&format!("{id} is {}", status.as_str())),
+        }
+    }
+
+    fn waiting_hint(&self, id: &str, progress: &ExecutionProgress) -> String {
+        if let Some(call) = open_question(progress) {
+            let next = self.next_step(|| format!("{}{}", self.resume_hint(id), self.answer_hint(id, progress, call)));
+            return format!("{id} waits for an answer. {next}");
+        }
+        let calls = || progress.calls.iter();
+        if let Some(tool) = calls().find(|call| call.kind != TIMER && !FILE_CALL_KINDS.contains(&call.kind.as_str())) {
+            let work = format!("work --kind {} --exec CMD", shell_quote(&tool.kind));
+            let start = || format!("Start one with: {}", self.command_line(&work));
+            return format!("{id} waits for a worker. {}", self.next_step(start));
+        }
+        if let Some(file) = calls().find(|call| call.kind != TIMER) {
+            let flag = sandbox::required_flag(&file.kind);
+            let resume = || format!("Continue with: {}", self.invocation("resume", id, &format!(" {flag} DIR")));
+            return format!("{id} waits for {}. {}", file.kind, self.next_step(resume));
+        }
+        match calls().filter_map(|call| call.deadline).min() {
+            Some(until) => format!("{id} sleeps until {}. {}", format_seconds(until), self.resume_hint(id)),
+            None => format!("{id} waits. {}", self.resume_hint(id)),
+        }
+    }
+
+    /// Returns a hint how to answer a call from a script.
+    fn answer_hint(&self, id: &str, progress: &ExecutionProgress, call: &OpenCall) -> String {
+        let named = if progress.calls.len() > 1 { format!(" --call {}", call.call_id) } else { String::new() };
+        let how = format!("{named} {}", prompt::answer_flag(call));
+        format!("\n  or answer it with: {}", self.invocation("answer", id, &how))
+    }
+}
+
+/// Returns the first open question.
+fn open_question(progress: &ExecutionProgress) -> Option<&OpenCall> {
+    let waits = progress.status == Status::WaitingCc;
+    progress.calls.iter().find(|call| waits && call.kind == COGNITIVE)
+}

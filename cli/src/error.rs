@@ -1,0 +1,89 @@
+//! The errors of commands.
+
+use std::fmt::Display;
+
+use runstate::engine::Error;
+use runstate::error_code::ErrorCode;
+use runstate::id::InvalidId;
+use runstate::lang::Diagnostic;
+
+use crate::exit::CliExit;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum CliError {
+    /// An error with its code.
+    Error(Box<Error>),
+    /// An error while an execution was driven. The execution keeps its last committed state.
+    Driving {
+        /// The error.
+        error: Box<Error>,
+        /// The execution.
+        execution: String,
+        /// How to continue it.
+        resume_hint: String,
+    },
+    /// A source that does not compile.
+    Compile(Vec<Diagnostic>),
+    /// The reader of standard output closed it.
+    OutputClosed,
+    /// Stopped by ctrl-c, with a note about the work that was done.
+    Interrupted(&'static str),
+}
+
+impl CliError {
+    /// Returns the exit code for this error.
+    pub fn exit(&self) -> CliExit {
+        match self {
+            CliError::Error(error) | CliError::Driving { error, .. } => error.code.into(),
+            CliError::Compile(_) => CliExit::WrongUse,
+            CliError::OutputClosed => CliExit::OutputClosed,
+            CliError::Interrupted(_) => CliExit::Interrupted,
+        }
+    }
+
+    /// Adds that `execution` was being driven; `resume_hint` says how to continue it.
+    pub fn while_driving(self, execution: &str, resume_hint: String) -> Self {
+        match self {
+            CliError::Error(error) => CliError::Driving { error, execution: execution.to_owned(), resume_hint },
+            other => other,
+        }
+    }
+
+    /// Appends `more` to the message of an error with this code.
+    pub fn explain(mut self, code: ErrorCode, more: impl FnOnce() -> String) -> Self {
+        if let CliError::Error(error) = &mut self
+            && error.code == code
+        {
+            error.message.push_str(&more());
+        }
+        self
+    }
+}
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        CliError::Error(Box::new(error))
+    }
+}
+
+impl From<InvalidId> for CliError {
+    fn from(invalid: InvalidId) -> Self {
+        Error::from(invalid).into()
+    }
+}
+
+/// Returns a usage error.
+pub fn usage(message: impl Into<String>) -> CliError {
+    Error::new(ErrorCode::Usage, message).into()
+}
+
+/// Returns an error about an invalid answer.
+pub fn invalid_answer(message: impl Into<String>) -> CliError {
+    Error::new(ErrorCode::InvalidAnswer, message).into()
+}
+
+/// Returns an error about a file or stream that cannot be read or written.
+pub fn io(what: impl Display, error: &std::io::Error) -> CliError {
+    Error::new(ErrorCode::Io, format!("{what}: {error}")).into()
+}

@@ -1,0 +1,169 @@
+//! The input of a command for a call: standard input and environment variables.
+
+use runstate::domain::cvm::{COGNITIVE, OpenCall, Schema};
+use serde_json::Value as Json;
+use tokio::process::Command;
+
+use crate::prompt;
+
+/// The environment variables that describe a call to a command.
+const ENV_NAMES: [&str; 9] = [
+    "RUNSTATE_CALL",
+    "RUNSTATE_EXECUTION",
+    "RUNSTATE_PROGRAM",
+    "RUNSTATE_KIND",
+    "RUNSTATE_ATTEMPT",
+    "RUNSTATE_ARGS",
+    "RUNSTATE_CHOICES",
+    "RUNSTATE_SCHEMA",
+    "RUNSTATE_ERROR",
+];
+
+/// The longest value in the environment. Systems refuse to start commands with longer ones (128 KiB on Linux).
+const ENV_BYTES: usize = 96 * 1024;
+
+/// The input of a command.
+#[derive(Clone, Debug, Default)]
+pub struct ExecInput {
+    /// Standard input.
+    pub stdin: String,
+    /// Environment variables. The others of [`ENV_NAMES`] are removed.
+    pub env: Vec<(&'static str, String)>,
+}
+
+/// A call that a command answers.
+pub struct ExecRequest<'a> {
+    /// The call.
+    pub call: &'a OpenCall,
+    /// The id of the execution that made the call.
+    pub execution: &'a str,
+    /// The name of its program.
+    pub program: &'a str,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// Why the last attempt failed.
+    pub error: Option<&'a str>,
+    /// Passes the question as it was asked, without a description of the expected answer.
+    pub plain: bool,
+}
+
+impl ExecInput {
+    pub(super) fn apply_to(&self, command: &mut Command) {
+        for name in ENV_NAMES {
+            match self.env.iter().find(|(set, _)| *set == name) {
+                Some((name, value)) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+    }
+}
+
+impl ExecRequest<'_> {
+    /// Returns the input of the command. Values that are too long for the environment are on standard input only.
+    pub fn input(&self) -> ExecInput {
+        let call = self.call;
+        let json = |value: Option<&Json>| value.map(Json::to_string);
+        let choices = call.choices.as_ref().map(|choices| Json::from(choices.clone()));
+        let env = [
+            Some(call.call_id.clone()),
+            Some(self.execution.to_owned()),
+            Some(self.program.to_owned()),
+            Some(call.kind.clone()),
+            Some(self.attempt.to_string()),
+            json(Some(&call.args).filter(|args| !args.is_null())),
+            json(choices.as_ref()),
+            json(call.schema.as_ref()),
+            self.error.map(str::to_owned),
+        ];
+        let fits = |value: &String| value.len() <= ENV_BYTES && !value.contains('\0');
+        let env = ENV_NAMES.into_iter().zip(env).filter_map(|(name, value)| Some((name, value.filter(fits)?)));
+        ExecInput { stdin: self.stdin(), env: env.collect() }
+    }
+
+    fn stdin(&self) -> String {
+        let call = self.call;
+        if call.kind != COGNITIVE {
+            return format!("{}\n", call.args);
+        }
+        let mut text = format!("{}\n", call.prompt);
+        if !self.plain {
+            text += &expected_answer(call);
+        }
+        text
+    }
+}
+
+/// Describes the expected answer for models.
+fn expected_answer(call: &OpenCall) -> String {
+    let choices = call.choices.as_ref().map(|choices| {
+        let choices: Vec<String> = choices.iter().map(prompt::display_value).collect();
+        format!("\nAnswer with one of: {}\n", choices.join(", "))
+    });
+    // The engine refused an unreadable schema when the call was made, and judges one of a newer version itself.
+    let schema = call.schema.as_ref().and_then(|schema| Schema::parse(schema).ok());
+    let schema = schema.map(|schema| format!("\nAnswer with JSON only: {}\n", schema.describe()));
+    choices.into_iter().chain(schema).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use runstate::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn call(kind: &str) -> OpenCall {
+        OpenCall {
+            call_id: "c1".into(),
+            step: 3,
+            prompt: "which?".into(),
+            args: Json::Null,
+            choices: None,
+            schema: None,
+            kind: kind.into(),
+            key: None,
+            deadline: None,
+            default: None,
+            owner: None,
+            lease_until: None,
+            line: 1,
+            variables: Json::Null,
+            requested_at: Timestamp::default(),
+        }
+    }
+
+    fn input(call: &OpenCall, plain: bool) -> ExecInput {
+        ExecRequest { call, execution: "r1", program: "p", attempt: 2, error: None, plain }.input()
+    }
+
+    #[test]
+    fn the_question_states_the_expected_answer() {
+        let mut call = call("cc");
+        assert_eq!(input(&call, false).stdin, "which?\n");
+        call.choices = Some(vec![json!("a b"), json!(3)]);
+        assert_eq!(input(&call, false).stdin, "which?\n\nAnswer with one of: a b, 3\n");
+        assert_eq!(input(&call, true).stdin, "which?\n");
+        (call.choices, call.schema) = (None, Some(json!({"type": "integer", "minimum": 0})));
+        assert_eq!(input(&call, false).stdin, "which?\n\nAnswer with JSON only: an integer ≥ 0\n");
+    }
+
+    #[test]
+    fn tools_receive_their_arguments() {
+        let mut call = call("search");
+        assert_eq!(input(&call, false).stdin, "null\n");
+        call.args = json!({"for": "x"});
+        let given = input(&call, false);
+        assert_eq!(given.stdin, "{\"for\":\"x\"}\n");
+        assert!(given.env.contains(&("RUNSTATE_ARGS", "{\"for\":\"x\"}".to_owned())));
+        assert!(given.env.contains(&("RUNSTATE_ATTEMPT", "2".to_owned())));
+    }
+
+    #[test]
+    fn values_too_long_for_the_environment_are_left_out() {
+        let mut call = call("search");
+        call.args = "x".repeat(ENV_BYTES).into();
+        let given = input(&call, false);
+        assert!(given.stdin.len() > ENV_BYTES);
+        assert!(given.env.iter().all(|(name, _)| *name != "RUNSTATE_ARGS"));
+    }
+}

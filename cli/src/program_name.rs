@@ -1,0 +1,59 @@
+//! The words that start this program from the caller's shell. Every hint that names a command begins with them.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::session::shell_quote;
+
+/// The name of the binary on PATH.
+const BINARY_NAME: &str = "runstate";
+
+/// Returns the words that start this program: its name if a shell found it on PATH, `cargo run --` if cargo started it, else the path
+/// by which it was called.
+pub fn program_name() -> &'static str {
+    static NAME: LazyLock<String> =
+        LazyLock::new(|| name_for(env::args_os().next().as_deref(), env::var_os("CARGO").is_some()));
+    &NAME
+}
+
+/// `called` is the first argument of the process. `cargo`: the environment variable CARGO is set, as `cargo run` does.
+fn name_for(called: Option<&OsStr>, cargo: bool) -> String {
+    // A hint is text: a path that is not Unicode cannot be printed so that a shell finds it.
+    let Some(called) = called.and_then(OsStr::to_str).filter(|called| !called.is_empty()) else {
+        return BINARY_NAME.to_owned();
+    };
+    let path = Path::new(called);
+    // A name without a folder was found on PATH, also where a process that cargo started called it.
+    if cargo && path.parent().is_some_and(|folder| folder.components().any(|part| part.as_os_str() == "target")) {
+        let release = path.parent().is_some_and(|folder| folder.ends_with("release"));
+        return if release { "cargo run --release --" } else { "cargo run --" }.to_owned();
+    }
+    shell_quote(called)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_name_the_program_as_it_was_called() {
+        let name = |called: &str, cargo| name_for(Some(OsStr::new(called)), cargo);
+        assert_eq!(name("runstate", false), "runstate");
+        assert_eq!(name("target/debug/runstate", false), "target/debug/runstate");
+        assert_eq!(name("./runstate", false), "./runstate");
+        assert_eq!(name("/my tools/runstate", false), "'/my tools/runstate'");
+        assert_eq!(name_for(None, false), "runstate");
+        assert_eq!(name("", true), "runstate");
+    }
+
+    #[test]
+    fn hints_name_cargo_if_it_started_a_program_in_a_target_directory() {
+        let name = |called: &str| name_for(Some(OsStr::new(called)), true);
+        assert_eq!(name("target/debug/runstate"), "cargo run --");
+        assert_eq!(name("/src/runstate/target/release/runstate"), "cargo run --release --");
+        assert_eq!(name("runstate"), "runstate");
+        assert_eq!(name("/usr/local/bin/runstate"), "/usr/local/bin/runstate");
+    }
+}

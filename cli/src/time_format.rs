@@ -1,0 +1,113 @@
+//! Times for people. Programs read RFC 3339 (`json_output.rs`).
+
+use std::time::Duration;
+
+use runstate::time::{Millis, Timestamp};
+
+use crate::duration;
+
+/// A time in the past, as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PastTime {
+    /// An age.
+    Ago(Duration),
+    /// A point in time.
+    At(Timestamp),
+}
+
+impl PastTime {
+    /// Returns the point in time.
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            PastTime::Ago(span) => now - duration::to_millis(span),
+            PastTime::At(at) => at,
+        }
+    }
+}
+
+/// Parses `30d`, or a time in RFC 3339.
+pub fn parse_past_time(text: &str) -> Result<PastTime, String> {
+    match Timestamp::from_rfc3339(text.trim()) {
+        Some(at) => Ok(PastTime::At(at)),
+        None => duration::parse(text).map(PastTime::Ago).map_err(|hint| format!("{hint}, or 2024-01-20T10:00:00Z")),
+    }
+}
+
+/// Formats a time to the second, in UTC.
+pub fn format_seconds(at: Timestamp) -> String {
+    let text = at.to_rfc3339();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// Formats the time since `at`: `5s ago`, `3d ago`. A time in the future, from another machine's clock, is `now`.
+pub fn time_ago(at: Timestamp, now: Timestamp) -> String {
+    match now.since(at).0 / 1_000 {
+        ..=0 => "now".to_owned(),
+        seconds => format!("{} ago", unit_text(seconds)),
+    }
+}
+
+/// Formats the time until `at`: `in 5s`, `in 3d`; `now` if it has passed.
+pub fn time_until(at: Timestamp, now: Timestamp) -> String {
+    // Rounds up: a future time is never shown as `now`.
+    match at.since(now).0.saturating_add(999) / 1_000 {
+        ..=0 => "now".to_owned(),
+        seconds => format!("in {}", unit_text(seconds)),
+    }
+}
+
+/// Formats a deadline and the time until it: `2024-01-20T10:00:00Z (in 3m)`.
+pub fn deadline_text(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", format_seconds(at), time_until(at, now))
+}
+
+/// Formats a duration: `340ms`, `1.2s`, `47s`, `3m`.
+pub fn duration_text(span: Millis) -> String {
+    match span.0.max(0) {
+        ms @ ..1_000 => format!("{ms}ms"),
+        ms @ 1_000..10_000 => format!("{}.{}s", ms / 1_000, ms % 1_000 / 100),
+        ms => unit_text(ms / 1_000),
+    }
+}
+
+fn unit_text(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_times_use_one_short_unit() {
+        let at = Timestamp::from_millis(1_705_744_800_123);
+        assert_eq!(format_seconds(at), "2024-01-20T10:00:00Z");
+        assert_eq!(format_seconds(Timestamp::from_millis(1_705_744_800_000)), "2024-01-20T10:00:00Z");
+        let ago = |seconds: i64| time_ago(at, Timestamp::from_millis(at.as_millis() + seconds * 1_000));
+        let shown = [-5, 0, 1, 119, 120, 7_199, 7_200, 172_799, 172_800, 8_640_000].map(ago);
+        let expected =
+            ["now", "now", "1s ago", "119s ago", "2m ago", "119m ago", "2h ago", "47h ago", "2d ago", "100d ago"];
+        assert_eq!(shown, expected);
+    }
+    #[test]
+    fn a_future_time_is_never_shown_as_now() {
+        let now = Timestamp::from_millis(1_705_744_800_000);
+        let ahead = |ms: i64| time_until(now + Millis(ms), now);
+        assert_eq!([-1, 0, 1, 1_000, 1_001, 180_000].map(ahead), ["now", "now", "in 1s", "in 1s", "in 2s", "in 3m"]);
+        assert_eq!(deadline_text(now + Millis::minutes(3), now), "2024-01-20T10:03:00Z (in 3m)");
+    }
+
+    #[test]
+    fn durations_use_one_short_unit() {
+        let shown = [-1, 0, 999, 1_000, 1_290, 9_999, 10_000, 119_999, 120_000].map(|ms| duration_text(Millis(ms)));
+        assert_eq!(shown, ["0ms", "0ms", "999ms", "1.0s", "1.2s", "9.9s", "10s", "119s", "2m"]);
+    }
+}

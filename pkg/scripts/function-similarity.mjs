@@ -1,0 +1,78 @@
+// Orders functions so that gzip compresses them well. Its window is 32 KiB, so similar functions must be near each other. Instances of one generic
+// function are similar, and many others too.
+
+/** The length of a shingle, a byte sequence that similar functions share. Shorter sequences are in all functions. */
+const SHINGLE_BYTES = 6;
+
+/** Shingles in more functions than this do not indicate similarity. */
+const MAX_HOLDERS = 300;
+
+/** The window of gzip, less the size of the next function. */
+const WINDOW_BYTES = 30_000;
+
+/** The weight of length: an exponent of 1 favours short functions, 0 favours long ones. */
+const LENGTH_EXPONENT = 0.7;
+
+/** Returns the indices of `bodies`, the bytes of each function, in an order in which each function is similar to those right before it. */
+export function orderBySimilarity(bodies) {
+  const { features, holders } = indexShingles(bodies);
+  const scores = new Float64Array(bodies.length);
+  const weights = bodies.map((body) => (body.length + 8) ** LENGTH_EXPONENT);
+  const seen = new Map();
+  const order = [];
+  const left = new Set(bodies.keys());
+  let [first, bytes] = [0, 0];
+  const count = (place, by) => {
+    for (const feature of features[place]) {
+      const before = seen.get(feature) ?? 0;
+      seen.set(feature, before + by);
+      // Only the presence of a shingle counts, not its number.
+      if (before === 0 || before + by === 0) for (const holder of holders.get(feature)) scores[holder] += by;
+    }
+  };
+  while (left.size > 0) {
+    const next = best(left, scores, weights);
+    left.delete(next);
+    order.push(next);
+    count(next, 1);
+    for (bytes += bodies[next].length; bytes > WINDOW_BYTES && first < order.length - 1; first++) {
+      bytes -= bodies[order[first]].length;
+      count(order[first], -1);
+    }
+  }
+  return order;
+}
+
+function best(left, scores, weights) {
+  let [best, most] = [-1, -1];
+  for (const place of left) {
+    const score = scores[place] / weights[place];
+    if (score > most) [best, most] = [place, score];
+  }
+  return best;
+}
+
+/** The shingle hashes of each function, and the functions of each hash, without hashes that only one function or too many functions have. */
+function indexShingles(bodies) {
+  const all = bodies.map(hashShingles);
+  const holders = new Map();
+  for (const [place, own] of all.entries()) {
+    for (const hash of own) {
+      const others = holders.get(hash);
+      if (others) others.push(place);
+      else holders.set(hash, [place]);
+    }
+  }
+  for (const [hash, { length }] of holders) if (length < 2 || length > MAX_HOLDERS) holders.delete(hash);
+  return { features: all.map((own) => [...own].filter((hash) => holders.has(hash))), holders };
+}
+
+function hashShingles(body) {
+  const hashes = new Set();
+  for (let at = 0; at + SHINGLE_BYTES <= body.length; at++) {
+    let hash = 2166136261;
+    for (let offset = 0; offset < SHINGLE_BYTES; offset++) hash = Math.imul(hash ^ body[at + offset], 16777619);
+    hashes.add(hash);
+  }
+  return hashes;
+}

@@ -1,0 +1,35 @@
+// The compiler's WebAssembly behind `compile`. The entries (compiler-node.ts, compiler-browser.ts) and the `compilerWasm` option of `runstate/slim`
+// share one instance.
+
+import * as glue from "../build/runstate_compiler.js";
+import { type AnyGlue, Instance, type WasmModule, type WasmSource } from "./instance.js";
+import { requireText } from "./options.js";
+import { COMPILER_WASM, compileWasm } from "./wasm.js";
+import type { CompiledSource } from "./wire.js";
+
+/** The exports of the compiler's wasm-bindgen glue. */
+interface CompilerGlue extends AnyGlue {
+  compile(name: string, source: string): string;
+}
+
+const instance = new Instance<CompilerGlue>(glue, COMPILER_WASM);
+
+/** The compiler. Its WebAssembly is loaded at the first use. */
+export class Compiler {
+  /** `loadModule` loads the WebAssembly, unless `init` already has. */
+  constructor(private readonly loadModule: () => Promise<WasmModule>) {}
+
+  readonly load = async (): Promise<void> => {
+    await instance.instantiate(this.loadModule);
+  };
+
+  readonly init = async (source: WasmSource): Promise<void> => {
+    await instance.instantiate(() => compileWasm(COMPILER_WASM, source));
+  };
+
+  readonly compile = async (name: string, source: string): Promise<CompiledSource> => {
+    const args = [requireText(name, "the name of a program"), requireText(source, "the source of a program")] as const;
+    const { compile } = await instance.instantiate(this.loadModule);
+    return JSON.parse(instance.runNow(() => compile(...args))) as CompiledSource;
+  };
+}

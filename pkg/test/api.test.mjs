@@ -1,0 +1,172 @@
+// The public API beside its commands: errors, options, values that JSON cannot represent, closing, aborted waits.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { Run, RunstateError, open, version } from "runstate";
+import { openStore, assertRefused, startProgram } from "./support.mjs";
+
+const ASKS = `console.log("hello " + CC("your name?"))`;
+
+test("the version is that of the package", () => {
+  assert.equal(version, JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version);
+});
+
+test("a program asks and is answered", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
+  assert.deepEqual([run.id, run.status, run.ended], ["r1", "waiting_cc", false]);
+  const [call] = (await run.show()).calls;
+  assert.deepEqual([call.prompt, call.choices, call.line], ["your name?", null, 1]);
+  assert.equal(await run.answer("Ada", { call: call.callId }), run);
+  assert.deepEqual([run.status, await run.output()], ["complete", ["hello Ada"]]);
+  assert.equal((await rs.cvm.list())[0].id, "r1");
+  assert.ok((await rs.cvm.run("r1")) instanceof Run);
+});
+
+test("a list continues after a row, and show without hash has no state hash", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS, { id: "r1" });
+  for (const id of ["r2", "r3"]) await rs.cvm.start((await run.show()).programName, { id });
+  const all = (await rs.cvm.list()).map(({ id }) => id);
+  const first = await rs.cvm.list({ limit: 2 });
+  const rest = await rs.cvm.list({ limit: 2, after: first.at(-1) });
+  assert.deepEqual([...first, ...rest].map(({ id }) => id), all);
+  assert.deepEqual(await rs.cvm.list({ after: rest.at(-1) }), []);
+  const { stateHash, machine, ...hashed } = await run.show();
+  assert.match(stateHash, /^[0-9a-f]{64}$/);
+  assert.equal(machine.line, 1);
+  assert.deepEqual(await run.show({ hash: false }), hashed);
+});
+
+test("errors are typed and say what to do", async (t) => {
+  const rs = await openStore(t);
+  const missing = await assertRefused(rs.cvm.run("missing"), "not_found");
+  assert.deepEqual([missing.name, missing.key, missing.retryable], ["RunstateError", "missing", false]);
+  assert.match(missing.message, /missing/);
+  assert.match(missing.stack, /api\.test\.mjs/, "the stack leads to the caller");
+  await assertRefused(rs.cvm.run(7), "usage");
+  await assertRefused(rs.cvm.start(undefined), "usage");
+  await assertRefused(rs.cvm.load({ name: 1, source: "" }), "usage");
+  await assertRefused(rs.cvm.load({ name: "x", source: "", bytecode: [{ op: "fly" }] }), "usage");
+  await assertRefused(open(undefined), "usage");
+  await assertRefused(open("memory:", { timers: "sometimes" }), "usage");
+  const typo = await assertRefused(open("fiel:x"), "invalid_url");
+  assert.match(typo.message, /did you mean `file:x`/);
+  await assertRefused(open("indexeddb:here-is-none"), "unsupported");
+});
+
+test("a compile error carries diagnostics with their line", async (t) => {
+  const rs = await openStore(t);
+  const error = await assertRefused(rs.cvm.load({ name: "bad", source: "let a = 1;\nlet b = nix;" }), "compile_error");
+  const [first] = error.details.diagnostics;
+  assert.equal(first.line, 2);
+  assert.equal(typeof first.message, "string");
+});
+
+test("values that JSON cannot represent are rejected with their path", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS);
+  const cycle = { a: [] };
+  cycle.a.push(cycle);
+  let deep = null;
+  for (let level = 0; level < 65; level += 1) deep = [deep];
+  const cases = [
+    [{ list: [1, undefined] }, /^input\.list\[1\] is undefined/],
+    [{ n: NaN }, /^input\.n is NaN/],
+    [[-Infinity], /^input\[0\] is -Infinity/],
+    [{ big: 1n }, /^input\.big is a bigint/],
+    [{ items: [0, 1, 2, { when: new Date(0) }] }, /^input\.items\[3\]\.when is a Date/],
+    [{ f() {} }, /^input\.f is a function/],
+    [{ "a b": Symbol("x") }, /^input\["a b"\] is a symbol/],
+    [new Map(), /^input is a Map/],
+    [{ s: new Set() }, /^input\.s is a Set/],
+    [{ b: new Uint8Array(1) }, /^input\.b is a Uint8Array/],
+    [new (class Point {})(), /^input is a Point/],
+    [cycle, /^input\.a\[0\] contains itself/],
+    [[1, , 2], /^input\[1\] is a hole/],
+    [deep, /is deeper than 64 levels/],
+    ["half \ud800", /^input contains a lone surrogate/],
+    [{ "\udc00": 1 }, /^the key .* contains a lone surrogate/],
+  ];
+  for (const [input, message] of cases) {
+    const error = await assertRefused(rs.cvm.start("program", { input }), "invalid");
+    assert.match(error.message, message);
+  }
+  assert.match((await assertRefused(run.answer(new Date(0)), "invalid_answer")).message, /^answer is a Date/);
+  assert.match((await assertRefused(run.answer(undefined), "invalid_answer")).message, /^answer is undefined/);
+  assert.equal((await rs.cvm.list()).length, 1, "nothing was started");
+  assert.equal((await run.refresh()).status, "waiting_cc");
+});
+
+test("JSON values of every kind round-trip", async (t) => {
+  const input = { nothing: null, yes: true, n: -1.5, text: "\u{1f600} é", list: [[], {}], left: undefined };
+  const shared = { a: 1 };
+  const bare = Object.assign(Object.create(null), { twice: [shared, shared] });
+  const { run } = await startProgram(t, "function main() { return JSON.stringify(input) }", { input: { ...input, bare } });
+  const { left: _, ...kept } = input;
+  assert.deepEqual(JSON.parse(await run.result()), { ...kept, bare: { twice: [shared, shared] } });
+});
+
+test("a closed store rejects every call, and closing twice is allowed", async () => {
+  const rs = await open("memory:");
+  const run = await rs.cvm.load({ name: "p", source: ASKS }).then(() => rs.cvm.start("p"));
+  await rs.close();
+  await rs.close();
+  await assertRefused(rs.health(), "closed");
+  await assertRefused(rs.info(), "closed");
+  await assertRefused(run.answer("x"), "closed");
+  await assertRefused(rs.changes()[Symbol.asyncIterator]().next(), "closed");
+  await assert.rejects(async () => {
+    for await (const _ of run.questions());
+  }, { code: "closed" });
+  assert.equal(rs.driver.state, "off");
+});
+
+test("several calls at once on one handle do not disturb each other", async (t) => {
+  const { rs, run } = await startProgram(t, `function main() { return CC.all(["a?", "b?", "c?", "d?"]).join("") }`);
+  const { calls } = await run.show();
+  const answers = calls.map(({ callId }, at) => run.answer("abcd"[at], { call: callId }));
+  const others = Array.from({ length: 8 }, (_, at) => rs.cvm.start("program", { id: `other-${at}` }));
+  await Promise.all([...answers, ...others]);
+  assert.equal(await run.result(), "abcd");
+  assert.equal((await rs.cvm.active()).length, 8);
+  const twice = await Promise.allSettled([rs.cvm.start("program", { id: "same" }), rs.cvm.start("program", { id: "same" })]);
+  assert.deepEqual(twice.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+});
+
+test("a command repeated under its id is applied once", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS, { id: "r", commandId: "start-1" });
+  assert.equal((await rs.cvm.start("program", { id: "r", commandId: "start-1" })).id, run.id);
+  await assertRefused(rs.cvm.start("program", { id: "other", commandId: "start-1" }), "command_id_reused");
+  await run.answer("Ada", { commandId: "answer-1" });
+  await run.answer("Ada", { commandId: "answer-1" });
+  assert.deepEqual(await run.output(), ["hello Ada"]);
+});
+
+test("an aborted signal ends the waiting with its reason", async (t) => {
+  const { rs, run } = await startProgram(t, ASKS);
+  const reason = new Error("enough");
+  const aborted = AbortSignal.abort(reason);
+  await assert.rejects(open("memory:", { signal: aborted }), reason);
+  await assert.rejects(rs.cvm.start("program", { signal: aborted }), reason);
+  assert.equal((await rs.cvm.list()).length, 1, "nothing was sent");
+  await assert.rejects(run.result({ signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
+  const ends = new AbortController();
+  const waits = [
+    rs.changes({ signal: ends.signal })[Symbol.asyncIterator]().next(),
+    rs.cvm.changes({ signal: ends.signal })[Symbol.asyncIterator]().next(),
+    run.lines({ signal: ends.signal }).next(),
+  ];
+  setTimeout(() => ends.abort(reason), 20);
+  await Promise.all(waits.map((wait) => assert.rejects(wait, reason)));
+});
+
+test("a handle is disposed of by `await using`", async () => {
+  const rs = await open("memory:");
+  await rs[Symbol.asyncDispose]();
+  await assertRefused(rs.info(), "closed");
+});
+
+test("callers can construct a RunstateError", () => {
+  const error = new RunstateError({ code: "not_found", message: "gone", key: "k" });
+  assert.deepEqual([error.code, error.message, error.retryable, error.key], ["not_found", "gone", false, "k"]);
+});

@@ -1,0 +1,256 @@
+//! Closing calls: an answer, a failure or a passed deadline closes one of the calls that an execution waits for. Closing the last one also
+//! resumes the execution in the same commit. Closing one of a thousand calls costs the same as closing the only one. The head holds the
+//! number of open calls, the first of them and the earliest deadline. An index finds their successors.
+
+use super::call::{self, CC_HISTORY, Call};
+use super::early_answer::CallHistoryRow;
+use super::execution::{CcWaiting, EXECUTIONS, ExecutionEvent, ExecutionHead, ExecutionState, ExecutionStatus};
+use super::loaded_machine::{self, LoadedMachine};
+use super::{awaited_calls, slice};
+use crate::decision::{Change, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
+use crate::limits::GROUP_ANSWER_BYTES;
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Key, Query};
+use crate::time::Timestamp;
+use crate::value::json_bytes;
+
+/// The read set for closing the call under `key`.
+pub(super) fn reads(view: &View, execution: &str, key: &Key) -> ReadSet {
+    let reads = ReadSet::key(Key::new(&EXECUTIONS, execution)).with_key(key.clone());
+    let Some(head) = ExecutionHead::peek(view, execution) else { return reads };
+    let Some(Ok(CallHistoryRow::Call(call))) = view.get(key).map(|found| CallHistoryRow::read(key, found)) else {
+        return reads;
+    };
+    let ExecutionState::Waiting(waiting) = &head.state else {
+        // A paused execution does not run, but its head must name the remaining open calls.
+        return match head.open_call() {
+            Some(waiting) if waiting.open_calls > 1 => add_sibling_reads(reads, view, &head, waiting, &call),
+            _ => reads,
+        };
+    };
+    if call.outcome.is_some() {
+        return reads;
+    }
+    if waiting.open_calls > 1 {
+        return add_sibling_reads(reads, view, &head, waiting, &call);
+    }
+    let reads = loaded_machine::reads(view, execution).with_key(key.clone());
+    if head.group_size > 1 { reads.query("together", awaited_calls::group_query(&head)) } else { reads }
+}
+
+/// Extends `reads` by the other open calls that closing `call` depends on.
+fn add_sibling_reads(
+    mut reads: ReadSet,
+    view: &View,
+    head: &ExecutionHead,
+    waiting: &CcWaiting,
+    call: &Call,
+) -> ReadSet {
+    let open = || {
+        let open = Filter::Exists("outcome".to_owned(), false);
+        Query::of(&CC_HISTORY).eq("executionId", head.id.as_str()).filter(open)
+    };
+    if call.id == waiting.call_id {
+        let later = Filter::Gt("step".to_owned(), call.step.into());
+        reads = reads.query("next", open().filter(later).sort("step", Ascending).limit(1));
+    }
+    if is_next_due(waiting, call) {
+        let late = Filter::Gte("request.deadline".to_owned(), 0.into());
+        reads = reads.query("due", open().filter(late).sort("request.deadline", Ascending).limit(2));
+    }
+    // They are read again by their keys, so that they are from the same moment as the head.
+    for name in ["next", "due"] {
+        reads.keys.extend(view.rows(name).unwrap_or_default().iter().map(|(key, _)| key.clone()));
+    }
+    reads
+}
+
+fn is_next_due(waiting: &CcWaiting, call: &Call) -> bool {
+    call.request.deadline.is_some() && call.request.deadline == waiting.due
+}
+
+/// The calls that the execution waits for after `call` is closed.
+fn waiting_after_close(view: &View, waiting: &CcWaiting, call: &Call) -> Result<CcWaiting, Rejection> {
+    let torn = |what: &str| Rejection::Torn(format!("the open calls of {}: {what}", call.execution_id));
+    let mut left = CcWaiting { open_calls: waiting.open_calls.saturating_sub(1), ..waiting.clone() };
+    if left.open_calls == 0 {
+        left.due = None;
+        return Ok(left);
+    }
+    let still_open = |name: &str| -> Result<Vec<Call>, Rejection> {
+        let keys = view.rows(name).unwrap_or_default().iter().map(|(key, _)| key);
+        keys.map(|key| match Call::find(view, &key.id)? {
+            (_, open) if open.outcome.is_none() => Ok(open),
+            _ => Err(torn("one of them was closed meanwhile")),
+        })
+        .collect()
+    };
+    if call.id == waiting.call_id {
+        let next = still_open("next")?.into_iter().next().ok_or_else(|| torn("another one is expected"))?;
+        left = left.with_first(&next);
+    }
+    if is_next_due(waiting, call) {
+        let due = still_open("due")?;
+        // The call is still open in the index. A query result that is not full and lacks it is older than the call.
+        if due.iter().all(|one| one.id != call.id) && due.len() < 2 {
+            return Err(torn("the query result is older than they are"));
+        }
+        left.due = due.into_iter().find(|one| one.id != call.id).and_then(|one| one.request.deadline);
+    }
+    Ok(left)
+}
+
+/// Closes `call`, which has its outcome already and whose row was read as `row`. After the last open call, the execution runs on.
+pub(super) fn close_call(
+    view: &View,
+    ctx: &mut Ctx,
+    before: &LoadedDocument,
+    mut execution: ExecutionHead,
+    row: &LoadedDocument,
+    call: Call,
+) -> Result<Decision<ExecutionStatus>, Rejection> {
+    let closed = call.update(row)?;
+    let waiting = match execution.open_call() {
+        Some(waiting) if call.step >= execution.first_step() => waiting.clone(),
+        _ => return Err(Rejection::Torn(format!("{} does not wait for call {}", execution.id, call.step))),
+    };
+    let left = waiting_after_close(view, &waiting, &call)?;
+    if execution.group_size > 1 {
+        execution.group_answer_bytes = group_answer_bytes(&execution, &call)?;
+    }
+    execution.state = execution.next_state(ExecutionEvent::CallsClosed(left))?;
+    if !matches!(execution.state, ExecutionState::Running { .. }) {
+        return Ok(execution.update_head(before, view, ctx)?.change(closed));
+    }
+    let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+    if execution.group_size > 1 {
+        let mut calls = group_calls(view, &execution)?;
+        match calls.iter_mut().find(|one| one.id == call.id) {
+            Some(place) => *place = call,
+            None => return Err(Rejection::Torn(format!("call {} is not among those of {}", call.step, execution.id))),
+        }
+        deliver_replies(&mut loaded, &calls)?;
+    } else {
+        loaded.reply(&[call.reply()?])?;
+    }
+    slice::decide_slice(view, before, execution, loaded, ctx, vec![closed])
+}
+
+/// The size in bytes of all answers to a group of calls, with that of `call`. The program gets all of them in one turn.
+pub(super) fn group_answer_bytes(execution: &ExecutionHead, call: &Call) -> Result<u64, Rejection> {
+    let answer = call.response.as_ref().map_or(0, |response| json_bytes(&response.result) as u64);
+    let bytes = execution.group_answer_bytes.saturating_add(answer);
+    if bytes <= GROUP_ANSWER_BYTES {
+        return Ok(bytes);
+    }
+    let what = format!("with this answer, the answers to a group of calls of `{}` have {bytes} bytes", execution.id);
+    Err(Rejection::Limit { what, limit: format!("shorten it, at most {GROUP_ANSWER_BYTES}") })
+}
+
+/// All calls of the group. [`Call::reply`] fails for a call that is still open.
+fn group_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Call>, Rejection> {
+    let rows = view.rows("together").unwrap_or_default();
+    if rows.len() != execution.group_size as usize {
+        return Err(Rejection::Torn(format!("{} calls of {}", rows.len(), execution.group_size)));
+    }
+    rows.iter()
+        .map(|(key, found)| match CallHistoryRow::read(key, found)? {
+            CallHistoryRow::Call(call) => Ok(*call),
+            CallHistoryRow::EarlyAnswer(_) => Err(Rejection::Torn(format!("{key} is an early answer"))),
+        })
+        .collect()
+}
+
+/// Passes the outcomes of calls to the machine. If they exceed its memory, the program gets an error.
+pub(super) fn deliver_replies(loaded: &mut LoadedMachine, calls: &[Call]) -> Result<(), Rejection> {
+    let replies = calls.iter().map(Call::reply).collect::<Result<Vec<_>, _>>()?;
+    loaded.reply_or_throw(&replies);
+    Ok(())
+}
+
+/// Closes the calls whose deadline has passed at `now`. [`super::awaited_calls::with_awaited_calls`] has read them.
+pub(super) fn close_overdue_calls(
+    view: &View,
+    ctx: &mut Ctx,
+    before: &LoadedDocument,
+    mut execution: ExecutionHead,
+) -> Result<Decision<ExecutionStatus>, Rejection> {
+    let mut calls = awaited_calls::find_awaited_calls(view, &execution)?;
+    let mut changes = Vec::new();
+    for (row, call) in &mut calls {
+        if call.outcome.is_none() && call.is_past_deadline(ctx.now) {
+            call.expire(ctx.now);
+            changes.push(call.update(row)?);
+        }
+    }
+    let calls: Vec<Call> = calls.into_iter().map(|(_, call)| call).collect();
+    let waiting = execution.open_call().cloned();
+    execution.state = match (waiting, waiting_for(&calls)) {
+        (_, Some(left)) => execution.next_state(ExecutionEvent::CallsClosed(left))?,
+        (Some(waiting), None) => {
+            execution.next_state(ExecutionEvent::CallsClosed(CcWaiting { open_calls: 0, due: None, ..waiting }))?
+        }
+        (None, None) => return Err(Rejection::Torn(format!("{} waits for nothing", execution.id))),
+    };
+    if !matches!(execution.state, ExecutionState::Running { .. }) {
+        let mut decision = execution.update_head(before, view, ctx)?;
+        decision.changes.extend(changes);
+        return Ok(decision);
+    }
+    let mut loaded = LoadedMachine::load_runnable(view, &execution, ctx)?;
+    deliver_replies(&mut loaded, &calls)?;
+    slice::decide_slice(view, before, execution, loaded, ctx, changes)
+}
+
+/// The waiting state of an execution that made `calls`; `None`: none of them is open.
+pub(super) fn waiting_for(calls: &[Call]) -> Option<CcWaiting> {
+    let open: Vec<&Call> = calls.iter().filter(|call| call.outcome.is_none()).collect();
+    let first = open.first()?;
+    let due: Option<Timestamp> = open.iter().filter_map(|call| call.request.deadline).min();
+    let waiting = CcWaiting {
+        instruction_id: 0,
+        prompt: String::new(),
+        requested_at: first.request.timestamp,
+        call_id: String::new(),
+        open_calls: u32::try_from(open.len()).unwrap_or(u32::MAX),
+        due,
+    };
+    Some(waiting.with_first(first))
+}
+
+impl CcWaiting {
+    /// Sets the first open call.
+    fn with_first(self, call: &Call) -> Self {
+        Self {
+            instruction_id: call.request.instruction_id,
+            prompt: call.prompt_of_head(),
+            requested_at: call.request.timestamp,
+            call_id: call.id.clone(),
+            ..self
+        }
+    }
+}
+
+/// The changes that cancel open calls when their execution ends. A call that is missing or cannot be read must not prevent the end: it is
+/// deleted with the execution's rows.
+pub(super) fn cancel_open_calls(view: &View, execution: &ExecutionHead) -> Result<Vec<Change>, Rejection> {
+    let calls = match awaited_calls::find_awaited_calls(view, execution) {
+        Err(rejection)
+            if matches!(rejection.code(), ErrorCode::Corrupt | ErrorCode::NotFound) && !is_torn(&rejection) =>
+        {
+            return Ok(Vec::new());
+        }
+        calls => calls?,
+    };
+    let open = calls.into_iter().filter(|(_, call)| call.outcome.is_none());
+    open.map(|(row, mut call)| {
+        call.close(call::CallOutcome::Cancelled);
+        call.update(&row)
+    })
+    .collect()
+}
+
+fn is_torn(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::Torn(_))
+}

@@ -1,0 +1,243 @@
+//! The rows of an execution that grow without limit, so that its head does not: output, heap pages, logs, history. All are inserted and
+//! deleted, never updated.
+
+use std::borrow::Cow;
+
+use serde_json::json;
+
+use super::{document, row_id};
+use crate::decision::{Change, Ctx, Rejection};
+use crate::schema::Direction::Ascending;
+use crate::schema::{Collection, Field, Index, Key, Reference, Ttl};
+use crate::time::Millis;
+use crate::value::{self, Document, Json};
+
+/// `cvm.outputs`: all lines of output, in order of `seq`.
+pub const OUTPUTS: Collection = Collection::new("cvm.outputs", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("seq"),
+        Field::list("lines"),
+        Field::bool("continued").optional(),
+    ])
+    .indexes(&[Index::ordered(&[("executionId", Ascending), ("seq", Ascending)]).unique()])
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.heap_pages`: pages of the heap. The head names the current version of each page; rows that it does not name are invisible. `text`
+/// is the JSON text of a page. A page too large for one row has several rows, each with a `part` of the text. Page -1 holds stack and
+/// scopes if they are too large for the head. Rows from before 0.2 hold a page as a list (`objects`).
+pub const HEAP_PAGES: Collection = Collection::new("cvm.heap_pages", 2)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("page"),
+        Field::int("version"),
+        Field::list("objects").optional(),
+        Field::int("part").optional(),
+        Field::text("text").optional(),
+    ])
+    .indexes(&[Index::ordered(&[("executionId", Ascending), ("page", Ascending)])])
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.execution_logs`: the log of an execution, kept for 30 days.
+pub const EXECUTION_LOGS: Collection = Collection::new("cvm.execution_logs", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::timestamp("timestamp"),
+        Field::text("event").one_of(&["instruction", "cc_call", "error", "complete"]),
+        Field::object("details"),
+    ])
+    .indexes(&[
+        Index::ordered(&[("executionId", Ascending), ("timestamp", Ascending)]),
+        Index::ordered(&[("event", Ascending)]),
+    ])
+    .ttl(Ttl { field: "timestamp", after: Millis::days(30), partial: None })
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// `cvm.history`: the step-by-step record of an older CVM. It is imported, never written here, and kept as long as its execution.
+pub const HISTORY: Collection = Collection::new("cvm.history", 1)
+    .fields(&[
+        Field::id("id"),
+        Field::id("executionId"),
+        Field::int("step"),
+        Field::int("pc"),
+        Field::json("instruction"),
+        Field::list("stack"),
+        Field::object("variables"),
+        Field::timestamp("timestamp"),
+    ])
+    .indexes(&[Index::ordered(&[("executionId", Ascending), ("timestamp", Ascending)])])
+    .references(&[Reference { field: "executionId", collection: "cvm.executions" }])
+    .insert_only();
+
+/// Largest part of a row's text. It is far below every store's document limit, whatever escapes the text needs.
+const PART_BYTES: usize = 1024 * 1024;
+
+/// Bytes of output lines in one row, unless one line alone has more.
+const OUTPUT_ROW_BYTES: usize = 256 * 1024;
+
+/// The rows of `lines`, the first with the number `seq`, and the next free `seq`. A line too long for one row continues in the next row
+/// (`continued`).
+pub(super) fn output_rows(execution: &str, seq: u64, lines: &[String]) -> Result<(Vec<Change>, u64), Rejection> {
+    let mut rows = Vec::new();
+    let mut push = |lines: &[&str], continued: bool| {
+        let seq = seq + rows.len() as u64;
+        let id = row_id(&["output", execution, &seq.to_string()]);
+        let mut row = document::write(&json!({"id": id, "executionId": execution, "seq": seq, "lines": lines}))?;
+        if continued {
+            row.insert("continued".to_owned(), true.into());
+        }
+        rows.push(Change::Append { key: Key::new(&OUTPUTS, &id), document: row });
+        Ok(())
+    };
+    let mut waiting: Vec<&str> = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        if !waiting.is_empty() && bytes + line.len() > OUTPUT_ROW_BYTES {
+            push(&waiting, false)?;
+            waiting.clear();
+            bytes = 0;
+        }
+        let mut parts = split(line);
+        let last = parts.pop().unwrap_or_default();
+        parts.into_iter().try_for_each(|part| push(&[part], true))?;
+        waiting.push(last);
+        bytes += last.len();
+    }
+    if !waiting.is_empty() {
+        push(&waiting, false)?;
+    }
+    let next = seq + rows.len() as u64;
+    Ok((rows, next))
+}
+
+/// The lines of output rows, in order.
+pub(super) fn output_lines<'a>(rows: impl Iterator<Item = &'a Document>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut begun = String::new();
+    for row in rows {
+        let texts = row.get("lines").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        if is_continued(row) {
+            texts.for_each(|text| begun.push_str(text));
+        } else {
+            lines.extend(texts.map(|text| std::mem::take(&mut begun) + text));
+        }
+    }
+    lines
+}
+
+/// Whether the line of an output row continues in the next row.
+pub(super) fn is_continued(row: &Document) -> bool {
+    row.contains_key("continued")
+}
+
+/// The key of one row of a page.
+pub(super) fn page_key(execution: &str, page: i64, version: u64, part: u32) -> Key {
+    let id = row_id(&["page", execution, &page.to_string(), &version.to_string(), &part.to_string()]);
+    Key::new(&HEAP_PAGES, &id)
+}
+
+/// The rows of a page with this JSON text. If there are several, each has a `part`.
+pub(super) fn page_rows(execution: &str, page: i64, version: u64, text: &str) -> Result<Vec<Change>, Rejection> {
+    let parts = split(text);
+    let several = parts.len() > 1;
+    let row = |(part, text): (u32, &str)| {
+        let key = page_key(execution, page, version, part);
+        let mut row = document::write(
+            &json!({"id": &*key.id, "executionId": execution, "page": page, "version": version, "text": text}),
+        )?;
+        if several {
+            row.insert("part".to_owned(), part.into());
+        }
+        Ok(Change::Stage { key, document: row })
+    };
+    (0..).zip(parts).map(row).collect()
+}
+
+/// The JSON in the rows of a page.
+pub(super) fn page_json(rows: &[&Document]) -> Result<Json, String> {
+    if let [row] = rows
+        && let Some(objects) = row.get("objects")
+    {
+        return Ok(objects.clone());
+    }
+    let texts: Vec<&str> = rows.iter().filter_map(|row| row.get("text").and_then(Json::as_str)).collect();
+    let text = if let [text] = texts.as_slice() { Cow::Borrowed(*text) } else { Cow::Owned(texts.concat()) };
+    value::parse(&text).map_err(|error| error.to_string())
+}
+
+/// Splits text into parts of at most [`PART_BYTES`], between characters.
+fn split(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(rest.floor_char_boundary(PART_BYTES.min(rest.len())));
+        parts.push(part);
+        rest = later;
+    }
+    parts
+}
+
+/// The position of a log row among those of the same millisecond.
+#[derive(Clone, Copy)]
+pub(super) struct LogPosition {
+    /// Instructions that the execution has run.
+    pub instructions: u64,
+    /// Changes that its command has made before.
+    pub changes: usize,
+}
+
+/// A row of the log. Rows of one instant are read in the order of their ids. A turn has one instant, so the ids of an execution ascend.
+pub(super) fn log_row(
+    execution: &str,
+    LogPosition { instructions, changes }: LogPosition,
+    event: &str,
+    details: Json,
+    ctx: &mut Ctx,
+) -> Result<Change, Rejection> {
+    let unique = ctx.new_id();
+    // The first part of it is the time, which the row has already.
+    let id = format!("{instructions:012x}-{changes:04x}-{}", unique.get(19..).unwrap_or(&unique));
+    let row = json!({"id": id, "executionId": execution, "timestamp": ctx.now, "event": event, "details": details});
+    Ok(Change::Append { key: Key::new(&EXECUTION_LOGS, &id), document: document::write(&row)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let text = "é".repeat(PART_BYTES);
+        let parts = split(&text);
+        assert_eq!((parts.len(), parts.concat() == text), (2, true));
+        assert!(split(&format!("x{text}")).iter().all(|part| part.len() <= PART_BYTES));
+    }
+
+    #[test]
+    fn output_fills_rows_and_keeps_order() {
+        let lines: Vec<String> = (0..10).map(|i| i.to_string().repeat(100_000)).collect();
+        let (rows, next) = output_rows("e", 7, &lines).unwrap();
+        assert_eq!((rows.len(), next), (5, 12));
+        assert_eq!(super::output_lines(documents(&rows)), lines);
+    }
+
+    #[test]
+    fn a_line_longer_than_a_row_continues_in_the_next() {
+        let lines = ["".to_owned(), "é".repeat(PART_BYTES), "end".to_owned(), String::new()];
+        let (rows, _) = output_rows("e", 0, &lines).unwrap();
+        assert_eq!(super::output_lines(documents(&rows)), lines);
+    }
+
+    fn documents(rows: &[Change]) -> impl Iterator<Item = &Document> {
+        rows.iter().map(|row| match row {
+            Change::Append { document, .. } => document,
+            other => panic!("{other:?}"),
+        })
+    }
+}

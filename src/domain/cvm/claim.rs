@@ -1,0 +1,445 @@
+//! Workers claim open calls of the kinds that they serve, for the duration of a lease, and complete or fail them. A worker whose lease has
+//! expired may be replaced. A fencing token, greater with every claim of a call, distinguishes the late worker from the current one
+//! (Kleppmann, "How to do distributed locking", 2016).
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::call::{CC_HISTORY, Call, CallError, CallOutcome, ClaimState, TIMER, before_deadline};
+use super::call_closing;
+use super::early_answer::CallHistoryRow;
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionStatus, Status};
+use super::queries::CallDetails;
+use crate::decision::{Command, Ctx, Decision, LoadedDocument, ReadSet, Rejection, View};
+use crate::error_code::ErrorCode;
+use crate::limits::SAFE_INTEGER;
+use crate::schema::Direction::Ascending;
+use crate::schema::{Filter, Key, Query};
+use crate::time::{Millis, Timestamp};
+
+/// Smallest and largest number of calls of each kind that a claim considers. It picks one of them at random, so that concurrent workers
+/// seldom pick the same one.
+pub const CANDIDATE_LIMITS: std::ops::RangeInclusive<u32> = 16..=256;
+
+/// Names of the queries of a claim, one for each kind.
+const KIND_QUERY_NAMES: [&str; 16] = [
+    "kind 1", "kind 2", "kind 3", "kind 4", "kind 5", "kind 6", "kind 7", "kind 8", "kind 9", "kind 10", "kind 11",
+    "kind 12", "kind 13", "kind 14", "kind 15", "kind 16",
+];
+
+/// A call under this token cannot be claimed again, because a greater token could not be written.
+const LAST_TOKEN: u64 = SAFE_INTEGER as u64;
+
+/// Longest name of a worker, of an answerer or of an error, in bytes.
+const NAME_BYTES: usize = 200;
+
+/// Longest message of a failure, in bytes. It is enough to see the cause.
+const MESSAGE_BYTES: usize = 4 * 1024;
+
+/// Claims one open call for a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// The calls that may be claimed.
+    pub of: ClaimTarget,
+    /// Name of the worker, for people.
+    pub owner: String,
+    /// Duration of the lease without a heartbeat.
+    pub lease: Millis,
+    /// Only calls that are available at this time, which is the host's.
+    #[serde(skip)]
+    pub at: Timestamp,
+    /// Number of calls of each kind of which one is picked, within [`CANDIDATE_LIMITS`]: more under contention.
+    #[serde(skip)]
+    pub candidate_limit: u32,
+}
+
+/// The result of a claim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClaimResult {
+    /// The claim; `None`: no call is open.
+    pub claimed: Option<ClaimedCall>,
+    /// The claimed call, if this attempt claimed it. A repeat returns the claim alone.
+    #[serde(skip)]
+    pub details: Option<Box<CallDetails>>,
+    /// Number of conflicts with other workers.
+    #[serde(skip)]
+    pub conflicts: u32,
+}
+
+/// The calls that a worker may claim.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClaimTarget {
+    /// Any open call of one of these kinds, at most 16.
+    Kinds(Vec<String>),
+    /// This call.
+    Call(String),
+}
+
+/// A claimed call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct ClaimedCall {
+    /// The call.
+    pub call: String,
+    /// The execution that made it.
+    pub execution: String,
+    /// The fencing token, which is needed to complete the call.
+    pub token: u64,
+    /// The end of the lease.
+    pub until: Timestamp,
+    /// Number of attempts, this one included.
+    pub attempts: u32,
+}
+
+/// Reports that a worker still works on a call, and renews its lease.
+#[derive(Clone, Debug, Serialize)]
+pub struct Heartbeat {
+    /// The call.
+    pub call: String,
+    /// The token of the claim.
+    pub token: u64,
+    /// Duration of the lease from now on.
+    pub lease: Millis,
+}
+
+/// Releases a claimed call, which others may claim at once. The attempt does not count.
+#[derive(Clone, Debug, Serialize)]
+pub struct Release {
+    /// The call.
+    pub call: String,
+    /// The token of the claim.
+    pub token: u64,
+}
+
+/// Reports that a worker failed to complete a call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fail {
+    /// The execution.
+    pub execution: String,
+    /// The call.
+    pub call: String,
+    /// The token of the claim.
+    pub token: u64,
+    /// The message.
+    pub message: String,
+    /// Name of the error in the program; `None`: `CallError`.
+    pub name: Option<String>,
+    /// The retry policy; `None`: the program gets the error.
+    pub retry: Option<Backoff>,
+    /// Name of the worker.
+    pub by: Option<String>,
+}
+
+/// When a failed call is retried: after `initial`, then after twice as long each time, at most `longest`, until `attempts` attempts were
+/// made. Each wait is shortened at random by up to half ("equal jitter": Brooker, "Exponential Backoff And Jitter", 2015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Number of attempts in total.
+    pub attempts: u32,
+    /// The first wait.
+    pub initial: Millis,
+    /// The longest wait.
+    pub longest: Millis,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { attempts: 5, initial: Millis::seconds(1), longest: Millis::minutes(5) }
+    }
+}
+
+/// The state of a failed call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct FailedCall {
+    /// When it may be claimed again; `None`: it is closed.
+    pub retry_at: Option<Timestamp>,
+    /// The status of its execution, if it is closed.
+    pub reached: Option<ExecutionStatus>,
+}
+
+/// Rejects a worker that does not hold the call under `token`.
+pub(super) fn require_claim(call: &Call, token: u64) -> Result<(), Rejection> {
+    let what = match &call.claim {
+        Some(claim) if claim.token == token && claim.owner.is_some() => return Ok(()),
+        Some(ClaimState { owner: Some(_), token: newer, .. }) if *newer > token => "was claimed by another worker",
+        Some(claim) if claim.token == token => "was released or failed under this token",
+        _ => "was never claimed under this token",
+    };
+    let message = format!("call {} of execution `{}` {what}; nothing was changed", call.step, call.execution_id);
+    Err(Rejection::Domain { code: ErrorCode::StaleClaim, message, details: json!({"token": token}) })
+}
+
+/// As [`require_claim`], and rejects a closed call too: its worker may stop.
+fn require_open_claim(call: &Call, token: u64) -> Result<(), Rejection> {
+    require_claim(call, token)?;
+    match call.outcome {
+        None => Ok(()),
+        Some(outcome) => {
+            let (step, execution) = (call.step, &call.execution_id);
+            let message = format!("call {step} of execution `{execution}` is closed; stop working on it");
+            Err(Rejection::Domain { code: ErrorCode::StaleClaim, message, details: json!({"outcome": outcome}) })
+        }
+    }
+}
+
+/// Checks a name that a row holds beside other fields.
+pub(super) fn check_name(field: &str, name: Option<&str>) -> Result<(), Rejection> {
+    match name.map(str::len) {
+        Some(bytes @ (0 | 201..)) => {
+            let reason = format!("{bytes} bytes; from 1 to {NAME_BYTES} are allowed");
+            Err(Rejection::Invalid { field: field.to_owned(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a lease is plausible.
+fn check_lease(lease: Millis) -> Result<(), Rejection> {
+    if lease.0 > 0 && lease <= Millis::days(30) {
+        return Ok(());
+    }
+    let reason = format!("{} ms; from 1 ms to 30 days are allowed", lease.0);
+    Err(Rejection::Invalid { field: "lease".to_owned(), reason })
+}
+
+impl Claim {
+    /// The calls that may be claimed at `now`. A row that cannot be read is skipped, so that it does not block all others.
+    fn candidates(&self, view: &View, now: Timestamp) -> Vec<(LoadedDocument, Call)> {
+        let mut candidates = Vec::new();
+        let mut add = |key: &Key, found: &LoadedDocument| {
+            if let Ok(CallHistoryRow::Call(call)) = CallHistoryRow::read(key, found)
+                && call.outcome.is_none()
+                && !call.is_past_deadline(now)
+                && call.available_at.is_some_and(|at| at <= now)
+                && call.claim.as_ref().is_none_or(|claim| claim.token < LAST_TOKEN)
+            {
+                candidates.push((found.clone(), *call));
+            }
+        };
+        match &self.of {
+            ClaimTarget::Call(id) => {
+                let key = Key::new(&CC_HISTORY, id);
+                view.get(&key).into_iter().for_each(|found| add(&key, found));
+            }
+            ClaimTarget::Kinds(_) => {
+                let rows = KIND_QUERY_NAMES.iter().flat_map(|name| view.rows(name).unwrap_or_default());
+                rows.for_each(|(key, found)| add(key, found));
+            }
+        }
+        candidates
+    }
+}
+
+impl Command for Claim {
+    const NAME: &'static str = "cvm.claim";
+    type Output = ClaimResult;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        let kinds = match &self.of {
+            ClaimTarget::Call(id) => return ReadSet::key(Key::new(&CC_HISTORY, id)),
+            ClaimTarget::Kinds(kinds) => kinds,
+        };
+        let available = |kind: &str| {
+            Query::of(&CC_HISTORY)
+                .eq("kind", kind)
+                .filter(Filter::Exists("outcome".to_owned(), false))
+                .filter(Filter::Lte("availableAt".to_owned(), self.at.as_millis().into()))
+                .filter(before_deadline(self.at))
+                .sort("availableAt", Ascending)
+                .limit(self.candidate_limit.clamp(*CANDIDATE_LIMITS.start(), *CANDIDATE_LIMITS.end()))
+        };
+        KIND_QUERY_NAMES
+            .iter()
+            .zip(kinds)
+            .fold(ReadSet::empty(), |reads, (name, kind)| reads.query(name, available(kind)))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<ClaimResult>, Rejection> {
+        check_lease(self.lease)?;
+        check_name("owner", Some(&self.owner))?;
+        if let ClaimTarget::Kinds(kinds) = &self.of {
+            if kinds.len() > KIND_QUERY_NAMES.len() {
+                let (what, limit) =
+                    (format!("{} kinds in one claim", kinds.len()), format!("at most {}", KIND_QUERY_NAMES.len()));
+                return Err(Rejection::Limit { what, limit });
+            }
+            if kinds.iter().any(|kind| kind == TIMER) {
+                let reason = "timers complete by themselves; no worker can claim them".to_owned();
+                return Err(Rejection::Invalid { field: "kinds".to_owned(), reason });
+            }
+        }
+        let now = ctx.now;
+        let mut candidates = self.candidates(view, now);
+        if candidates.is_empty() {
+            return Ok(Decision::new(ClaimResult::default()));
+        }
+        let [a, b, c, d, ..] = ctx.seed("claim");
+        let picked = u32::from_be_bytes([a, b, c, d]) as usize % candidates.len();
+        let (found, mut call) = candidates.swap_remove(picked);
+        let (token, attempts) = call.claim.as_ref().map_or((0, 0), |claim| (claim.token, claim.attempts));
+        let until = now + self.lease;
+        let claim = ClaimState {
+            owner: Some(self.owner.clone()),
+            // The token is never below the time. A keyed call has the same id in a later execution under the id of a deleted one. A worker
+            // that claimed the earlier call must not complete the later one.
+            token: (token + 1).max(u64::try_from(now.as_millis()).unwrap_or_default()),
+            until,
+            attempts: attempts.saturating_add(1),
+        };
+        let claimed = ClaimedCall {
+            call: call.id.clone(),
+            execution: call.execution_id.clone(),
+            token: claim.token,
+            until,
+            attempts: claim.attempts,
+        };
+        call.claim = Some(claim);
+        call.available_at = Some(until);
+        let change = call.update(&found)?;
+        let claiming =
+            ClaimResult { claimed: Some(claimed), details: Some(Box::new(call.into())), conflicts: ctx.attempt };
+        Ok(Decision::new(claiming).change(change))
+    }
+}
+
+impl Command for Heartbeat {
+    const NAME: &'static str = "cvm.heartbeat";
+    type Output = Timestamp;
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Timestamp>, Rejection> {
+        check_lease(self.lease)?;
+        let (found, mut call) = Call::find(view, &self.call)?;
+        require_open_claim(&call, self.token)?;
+        let until = ctx.now + self.lease;
+        if let Some(claim) = &mut call.claim {
+            claim.until = until;
+        }
+        call.available_at = Some(until);
+        Ok(Decision::new(until).change(call.update(found)?))
+    }
+}
+
+impl Command for Release {
+    const NAME: &'static str = "cvm.release";
+    type Output = ();
+
+    fn reads(&self, _: &View) -> ReadSet {
+        ReadSet::key(Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<()>, Rejection> {
+        let (found, mut call) = Call::find(view, &self.call)?;
+        require_open_claim(&call, self.token)?;
+        if let Some(claim) = &mut call.claim {
+            *claim = ClaimState {
+                owner: None,
+                token: claim.token,
+                until: ctx.now,
+                attempts: claim.attempts.saturating_sub(1),
+            };
+        }
+        call.available_at = Some(ctx.now);
+        Ok(Decision::new(()).change(call.update(found)?))
+    }
+}
+
+impl Backoff {
+    /// When a call with this number of attempts is retried; `None`: never.
+    fn next_attempt_at(self, attempts: u32, ctx: &Ctx) -> Option<Timestamp> {
+        if attempts >= self.attempts {
+            return None;
+        }
+        let doubled = 1i64.checked_shl(attempts.saturating_sub(1).min(62)).unwrap_or(i64::MAX);
+        let whole = self.initial.0.max(0).saturating_mul(doubled).min(self.longest.0.max(0));
+        let [a, b, c, d, ..] = ctx.seed("jitter");
+        let part = i128::from(u32::from_be_bytes([a, b, c, d]));
+        let off = i128::from(whole / 2) * part / i128::from(u32::MAX);
+        Some(ctx.now + Millis(whole - i64::try_from(off).unwrap_or_default()))
+    }
+}
+
+impl Command for Fail {
+    const NAME: &'static str = "cvm.fail";
+    type Output = FailedCall;
+
+    fn subject(&self) -> Option<Key> {
+        Some(Key::new(&EXECUTIONS, &self.execution))
+    }
+
+    fn reads(&self, view: &View) -> ReadSet {
+        call_closing::reads(view, &self.execution, &Key::new(&CC_HISTORY, &self.call))
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<FailedCall>, Rejection> {
+        check_name("name", self.name.as_deref())?;
+        check_name("by", self.by.as_deref())?;
+        let (row, mut call) = Call::find(view, &self.call)?;
+        if call.execution_id != self.execution {
+            let hint = format!(" in execution `{}`; it belongs to `{}`", self.execution, call.execution_id);
+            return Err(Rejection::NotFound { what: "call", id: call.id, hint });
+        }
+        require_open_claim(&call, self.token)?;
+        let (before, execution) = ExecutionHead::find_owned(view, &self.execution)?;
+        execution.require_waiting()?;
+        call.require_before_deadline(ctx.now)?;
+        let message = truncate_message(&self.message);
+        call.error = Some(CallError { name: self.name.clone(), message, timestamp: ctx.now, by: self.by.clone() });
+        let attempts = call.claim.as_ref().map_or(0, |claim| claim.attempts);
+        if let Some(at) = self.retry.and_then(|retry| retry.next_attempt_at(attempts, ctx)) {
+            if let Some(claim) = &mut call.claim {
+                claim.owner = None;
+                claim.until = ctx.now;
+            }
+            call.available_at = Some(at);
+            let again = FailedCall { retry_at: Some(at), reached: None };
+            return Ok(Decision::new(again).change(call.update(row)?));
+        }
+        call.close(CallOutcome::Failed);
+        let decision = call_closing::close_call(view, ctx, before, execution, row, call)?;
+        Ok(decision.map(|reached| FailedCall { retry_at: None, reached: Some(reached) }))
+    }
+}
+
+impl FailedCall {
+    /// Whether the execution has more to run.
+    pub fn is_running(&self) -> bool {
+        self.reached.as_ref().is_some_and(|reached| reached.status == Status::Running)
+    }
+}
+
+fn truncate_message(text: &str) -> String {
+    if text.len() <= MESSAGE_BYTES {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(MESSAGE_BYTES - 4)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::CommandId;
+    use crate::limits::Settings;
+
+    #[test]
+    fn backoff_doubles_up_to_the_longest_with_equal_jitter() {
+        let backoff = Backoff { attempts: 40, initial: Millis(100), longest: Millis(1_000) };
+        for (attempts, whole) in [(1, 100), (2, 200), (3, 400), (4, 800), (5, 1_000), (39, 1_000)] {
+            for n in 0..50 {
+                let id = CommandId::new(&format!("c{attempts}-{n}")).unwrap();
+                let ctx = Ctx::new(id, Timestamp::from_millis(0), Settings::default());
+                let wait = backoff.next_attempt_at(attempts, &ctx).unwrap().as_millis();
+                assert!((whole / 2..=whole).contains(&wait), "{wait} after {attempts} attempts");
+            }
+        }
+        let ctx = Ctx::new(CommandId::new("c").unwrap(), Timestamp::default(), Settings::default());
+        assert_eq!(backoff.next_attempt_at(40, &ctx), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! Checks the head of an execution against its child rows, for `verify`. Heap and calls are checked in one decision ([`Inspect`]), the
+//! output row by row ([`OutputCheck`]).
+
+use serde::{Deserialize, Serialize};
+
+use super::awaited_calls;
+use super::execution::{EXECUTIONS, ExecutionHead, ExecutionState};
+use super::loaded_machine::{self, LoadedMachine};
+use crate::decision::{Command, Ctx, Decision, ReadSet, Rejection, View};
+use crate::id::{hex, sha256};
+use crate::limits::HEAP_BYTES;
+use crate::schema::Key;
+use crate::value::{Document, Json, get};
+
+/// Checks the head of an execution: its program exists, its machine can be restored from its heap pages, and it waits for its open calls.
+/// Changes nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inspect {
+    /// The execution.
+    pub id: String,
+}
+
+/// The problems of an execution, and the child rows that it must have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The revision that was inspected. Empty: the head cannot be read, and only `problems` is set.
+    pub revision: String,
+    /// The problems that were found.
+    pub problems: Vec<String>,
+    /// Ids of the heap pages that are in use.
+    pub pages: Vec<String>,
+    /// Number of output rows. None: an older version wrote the head and did not count them.
+    pub output_rows: Option<u64>,
+    /// Number of output lines.
+    pub output_count: u64,
+    /// Digest of all output lines.
+    pub output_digest: String,
+    /// Number of open calls.
+    pub open_calls: u32,
+}
+
+impl Command for Inspect {
+    const NAME: &'static str = "cvm.inspect";
+    /// None: the execution does not exist, or is being deleted.
+    type Output = Option<Inspection>;
+
+    fn reads(&self, view: &View) -> ReadSet {
+        awaited_calls::with_awaited_calls(loaded_machine::reads(view, &self.id), view, &self.id)
+    }
+
+    fn decide(&self, view: &View, ctx: &mut Ctx) -> Result<Decision<Option<Inspection>>, Rejection> {
+        // An older execution may exceed the heap limit of this process.
+        ctx.settings.heap_bytes = *HEAP_BYTES.end();
+        let key = Key::new(&EXECUTIONS, &self.id);
+        let Some(head) = view.get(&key) else { return Ok(Decision::new(None)) };
+        let mut inspection = Inspection::default();
+        match ExecutionHead::from_document(&key, head) {
+            Ok(ExecutionHead { state: ExecutionState::Deleted { .. }, .. }) => return Ok(Decision::new(None)),
+            Ok(execution) => {
+                inspection.revision = head.revision.to_string();
+                inspection.check(&execution, &head.document, view, ctx);
+            }
+            Err(rejection) => inspection.problems.push(reason(rejection)),
+        }
+        Ok(Decision::new(Some(inspection)))
+    }
+}
+
+impl Inspection {
+    fn check(&mut self, execution: &ExecutionHead, head: &Document, view: &View, ctx: &Ctx) {
+        self.problems.extend(LoadedMachine::load(view, execution, ctx).err().map(reason));
+        self.problems.extend(awaited_calls::find_awaited_calls(view, execution).err().map(reason));
+        self.pages = loaded_machine::rows_in_use(execution).map(|key| key.id.to_string()).collect();
+        self.output_rows = get(head, "state.outputRows").map(|_| execution.output_rows);
+        self.output_count = execution.output_count;
+        self.output_digest.clone_from(&execution.output_digest);
+        self.open_calls = execution.open_call().map_or(0, |waiting| waiting.open_calls);
+    }
+}
+
+/// The problem in a rejection. The caller, not the engine, reads rows that differ from the head again.
+fn reason(rejection: Rejection) -> String {
+    match rejection {
+        Rejection::Torn(what) => what,
+        Rejection::Domain { message, .. } => message,
+        other => other.to_string(),
+    }
+}
+
+/// Compares the rows of an output, added in the order of `seq`, with the head of the execution.
+#[derive(Debug, Default)]
+pub struct OutputCheck {
+    rows: u64,
+    lines: u64,
+    digest: String,
+    /// The first parts of a line that continues in the next row.
+    partial_line: String,
+    gap: Option<String>,
+}
+
+impl OutputCheck {
+    /// Adds the next row.
+    pub fn add(&mut self, row: &Document) {
+        let seq = row.get("seq").and_then(Json::as_u64).unwrap_or_default();
+        if seq != self.rows && self.gap.is_none() {
+            self.gap = Some(format!("its output has row {seq} where row {} is expected", self.rows));
+        }
+        self.rows += 1;
+        for text in row.get("lines").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+            self.partial_line.push_str(text);
+            if !row.contains_key("continued") {
+                self.lines += 1;
+                self.digest = hex(&sha256(&[self.digest.as_bytes(), self.partial_line.as_bytes()]));
+                self.partial_line.clear();
+            }
+        }
+    }
+
+    /// Returns the problem of the rows, after all were added.
+    pub fn into_problem(self, head: &Inspection) -> Option<String> {
+        if self.gap.is_some() {
+            return self.gap;
+        }
+        let rows = head.output_rows.filter(|rows| *rows != self.rows);
+        let rows = rows.map(|rows| format!("its output has {} rows, {rows} are expected", self.rows));
+        rows.or_else(|| {
+            let lines = self.lines != head.output_count;
+            lines.then(|| format!("its output has {} lines, {} are expected", self.lines, head.output_count))
+        })
+        .or_else(|| {
+            (self.digest != head.output_digest).then(|| "its output differs from the digest in its head".to_owned())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Change;
+    use crate::domain::cvm::child_rows;
+
+    fn problem(change: impl FnOnce(&mut Vec<Document>)) -> Option<String> {
+        let lines = ["a".to_owned(), "é".repeat(1024 * 1024), "b".to_owned()];
+        let (changes, next) = child_rows::output_rows("e", 0, &lines).unwrap();
+        let mut rows: Vec<Document> = changes
+            .into_iter()
+            .map(|change| match change {
+                Change::Append { document, .. } => document,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let digest = |digest: String, line: &String| hex(&sha256(&[digest.as_bytes(), line.as_bytes()]));
+        let head = Inspection {
+            output_rows: Some(next),
+            output_count: 3,
+            output_digest: lines.iter().fold(String::new(), digest),
+            ..Inspection::default()
+        };
+        change(&mut rows);
+        let mut check = OutputCheck::default();
+        rows.iter().for_each(|row| check.add(row));
+        check.into_problem(&head)
+    }
+
+    #[test]
+    fn output_rows_are_compared_with_the_head() {
+        assert_eq!(problem(|_| {}), None);
+        let gap = problem(|rows| drop(rows.remove(1)));
+        assert_eq!(gap.as_deref(), Some("its output has row 2 where row 1 is expected"));
+        let end = problem(|rows| drop(rows.pop()));
+        assert!(end.is_some_and(|end| end.contains("rows") && end.contains("expected")));
+        let edited = problem(|rows| drop(rows[0].insert("lines".to_owned(), Json::from(vec!["x"]))));
+        assert_eq!(edited.as_deref(), Some("its output differs from the digest in its head"));
+    }
+}

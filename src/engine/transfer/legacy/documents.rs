@@ -1,0 +1,401 @@
+//! Reads documents of the older CVM into the types that the domain imports.
+
+use super::LegacyDocument;
+use super::fields::LegacyFields;
+use super::heap::LegacyHeap;
+use crate::domain::cvm::{ImportedFailure, LegacyAnswer, LegacyCall, LegacyLogRow, Metrics};
+use crate::id;
+use crate::limits::DOCUMENT_DEPTH;
+use crate::time::{Millis, Timestamp};
+use crate::value::{Document, Json, check_plain, check_storable, json_bytes};
+use crate::vm::Instruction;
+use crate::vm::op::Op;
+
+pub(super) use super::fields::FieldResult;
+
+/// Maximum bytes of JSON in one row. Not every store accepts a larger document.
+const ROW_BYTES: usize = 4 * 1024 * 1024;
+
+/// A program.
+pub(super) struct LegacyProgram {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) source: String,
+    pub(super) bytecode: FieldResult<Vec<Instruction>>,
+    pub(super) compiler: String,
+    pub(super) compiled: Timestamp,
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) tags: Vec<String>,
+    /// Unknown fields.
+    pub(super) unknown_fields: Vec<String>,
+}
+
+/// An execution.
+pub(super) struct LegacyExecution {
+    pub(super) id: String,
+    pub(super) program: String,
+    pub(super) status: LegacyStatus,
+    pub(super) pc: u32,
+    pub(super) stack: Vec<Json>,
+    /// The variables of the global scope.
+    pub(super) variables: FieldResult<Document>,
+    /// Number of active function calls, by their scopes.
+    pub(super) call_depth: usize,
+    pub(super) output: Vec<String>,
+    pub(super) started: Timestamp,
+    pub(super) modified: Timestamp,
+    pub(super) metrics: Metrics,
+    /// Whether several values shared an array or object of its heap.
+    pub(super) has_shared_objects: bool,
+    /// Whether a value of its heap was cut.
+    pub(super) has_cut_values: bool,
+    /// Unknown fields.
+    pub(super) unknown_fields: Vec<String>,
+}
+
+/// The status of an execution.
+pub(super) enum LegacyStatus {
+    Ready,
+    Running,
+    Waiting { prompt: Option<String>, asked: Timestamp },
+    Complete { at: Timestamp, result: Json },
+    Failed { at: Timestamp, failure: ImportedFailure },
+}
+
+/// Fields of an execution that are read, or that repeat others.
+const EXECUTION_FIELDS: &[&str] = &[
+    "_id",
+    "id",
+    "programId",
+    "programName",
+    "state",
+    "status",
+    "pc",
+    "stack",
+    "scopes",
+    "variables",
+    "output",
+    "heap",
+    "ccWaiting",
+    "ccPrompt",
+    "started",
+    "created",
+    "completed",
+    "lastModified",
+    "updated",
+    "metrics",
+    "error",
+    "result",
+    "returnValue",
+];
+
+/// Fields of an execution's `state`.
+const STATE_FIELDS: &[&str] = &["pc", "stack", "scopes", "variables", "status", "output"];
+
+/// Fields of a program.
+const PROGRAM_FIELDS: &[&str] =
+    &["_id", "id", "name", "description", "source", "bytecode", "metadata", "created", "modified", "updated", "tags"];
+
+/// The fields that are unknown and not empty.
+pub(super) fn unknown_fields(document: &Json, known: &[&str], path: &str) -> Vec<String> {
+    let says_nothing = |value: &Json| match value {
+        Json::Null => true,
+        Json::Array(items) => items.is_empty(),
+        Json::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    let fields = document.as_object().into_iter().flatten();
+    let unknown = fields.filter(|(name, value)| !known.contains(&name.as_str()) && !says_nothing(value));
+    unknown.map(|(name, _)| format!("{path}{name}")).collect()
+}
+
+fn checked_fields(found: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
+    id::check(own_id(found)).map_err(|why| why.to_string())?;
+    LegacyFields::of(found.document.as_ref().map_err(Clone::clone)?)
+}
+
+/// The id that others refer to: the field `id`, else the key in the database.
+pub(super) fn own_id(found: &LegacyDocument) -> &str {
+    let own = found.document.as_ref().ok().and_then(|document| document.get("id")?.as_str());
+    own.filter(|id| !id.is_empty()).unwrap_or(&found.id)
+}
+
+/// Whether a document was written by runstate, which stores the revision in it.
+pub(super) fn is_runstate_document(found: &LegacyDocument) -> bool {
+    found.document.as_ref().is_ok_and(|document| document.get("_rev").is_some_and(Json::is_string))
+}
+
+impl LegacyProgram {
+    pub(super) fn read(found: &LegacyDocument) -> FieldResult<Self> {
+        let fields = checked_fields(found)?;
+        let metadata = fields.optional_object("metadata")?;
+        let (compiled, compiler) = match &metadata {
+            Some(metadata) => (metadata.optional_time("compiled")?, metadata.optional_text("compiler")?),
+            None => (None, None),
+        };
+        let created = fields.optional_time("created")?;
+        let modified = fields.optional_time("modified")?.or(fields.optional_time("updated")?);
+        let created = created.or(modified).or(compiled).or_else(|| object_id_time(&found.id));
+        let created = created.ok_or("it has no `created`")?;
+        let tags = fields.list("tags")?.iter().map(|tag| tag.as_str().map(str::to_owned));
+        Ok(Self {
+            id: own_id(found).to_owned(),
+            name: fields.optional_text("name")?.filter(|name| !name.is_empty()).unwrap_or(own_id(found)).to_owned(),
+            description: fields.optional_text("description")?.map(str::to_owned),
+            source: fields.optional_text("source")?.unwrap_or_default().to_owned(),
+            bytecode: instructions(&fields),
+            compiler: compiler.unwrap_or("unknown").to_owned(),
+            compiled: compiled.unwrap_or(created),
+            created,
+            modified: modified.unwrap_or(created),
+            tags: tags.collect::<Option<_>>().ok_or("`tags` has an element that is not text")?,
+            unknown_fields: found
+                .document
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |document| unknown_fields(document, PROGRAM_FIELDS, "")),
+        })
+    }
+}
+
+fn instructions(fields: &LegacyFields<'_>) -> FieldResult<Vec<Instruction>> {
+    let bytecode = fields.list("bytecode")?;
+    if bytecode.is_empty() {
+        return Err("it has no `bytecode`".to_owned());
+    }
+    let instruction = |(at, json): (usize, &Json)| {
+        let read = match json.get("op").and_then(Json::as_str) {
+            Some(name) => from_named_operation(json, name),
+            None => <Instruction as serde::Deserialize>::deserialize(json).map_err(|why| why.to_string()),
+        };
+        read.map_err(|why| format!("instruction {at} of its bytecode is none ({why})"))
+    };
+    bytecode.iter().enumerate().map(instruction).collect()
+}
+
+/// Reads an instruction that names its operation, if an operation here means the same.
+fn from_named_operation(json: &Json, name: &str) -> FieldResult<Instruction> {
+    let op = match name {
+        "PUSH" => Op::Push,
+        "POP" => Op::Pop,
+        "DUP" => Op::Dup,
+        "SWAP" => Op::Swap,
+        "LOAD" => Op::Load,
+        "STORE" => Op::Store,
+        "CONCAT" => Op::Concat,
+        "ADD" => Op::Add,
+        "SUB" => Op::Sub,
+        "MUL" => Op::Mul,
+        "DIV" => Op::Div,
+        "EQ_STRICT" => Op::Eq,
+        "NEQ_STRICT" => Op::Neq,
+        "JUMP" => Op::Jump,
+        "JUMP_IF" | "JUMP_IF_TRUE" => Op::JumpIf,
+        "JUMP_IF_FALSE" => Op::JumpIfN,
+        "CC" => Op::Cc,
+        "PRINT" => Op::Print,
+        "RETURN" => Op::Return,
+        "HALT" => Op::Halt,
+        _ => return Err(format!("no operation here means what `{}` meant", truncate(name))),
+    };
+    let line = json.get("line").and_then(Json::as_u64).and_then(|line| u32::try_from(line).ok());
+    let arg = json.get("arg").filter(|arg| !arg.is_null() || op == Op::Push).cloned();
+    Ok(Instruction { op: op.code().into(), arg, line: line.unwrap_or(0), column: None })
+}
+
+/// The time that an ObjectId contains.
+fn object_id_time(id: &str) -> Option<Timestamp> {
+    let seconds = id.get(..8).filter(|_| id.len() == 24)?;
+    Some(Timestamp::from_millis(i64::from(u32::from_str_radix(seconds, 16).ok()?) * 1_000))
+}
+
+impl LegacyExecution {
+    /// Reads both forms: with `state` as an object, or with its fields beside a `state` that is text.
+    pub(super) fn read(found: &LegacyDocument) -> FieldResult<Self> {
+        let fields = checked_fields(found)?;
+        let document = found.document.as_ref().map_err(Clone::clone)?;
+        let flat = fields.json("state").is_some_and(Json::is_string);
+        let state = if flat { checked_fields(found)? } else { fields.object("state")? };
+        let started = fields.optional_time("started")?.or(fields.optional_time("created")?);
+        let started = started.or_else(|| object_id_time(&found.id)).ok_or("it has no `started`")?;
+        let modified = fields.optional_time("lastModified")?.or(fields.optional_time("updated")?).unwrap_or(started);
+        let metrics = fields.optional_object("metrics")?;
+        let metric = |name| metrics.as_ref().map_or(Ok(None), |metrics| metrics.optional_count(name));
+        let time = i64::try_from(metric("executionTimeMs")?.unwrap_or(0)).unwrap_or(i64::MAX);
+        let heap = LegacyHeap::of(document);
+        // Documents with the status words of the schema have plain JSON values.
+        let words = ["running", "waiting_cc", "complete", "error"];
+        let is_schema = document.get("heap").is_none()
+            && fields.json("state").is_none_or(|state| state.as_str().is_none_or(|state| words.contains(&state)));
+        let plain = |value: &Json| if is_schema { value.clone() } else { heap.to_json(value) };
+        let variables = globals(&state).map(|globals| {
+            let plain = globals.iter().map(|(name, value)| (name.clone(), plain(value)));
+            Document::from_iter(plain)
+        });
+        let mut unknown = unknown_fields(document, EXECUTION_FIELDS, "");
+        if !flat {
+            unknown.extend(self::unknown_fields(&document["state"], STATE_FIELDS, "state."));
+        }
+        let status = LegacyStatus::read(&fields, &state, flat, modified, plain)?;
+        let stack = state.list("stack")?.iter().map(plain).collect();
+        Ok(Self {
+            id: own_id(found).to_owned(),
+            program: fields.text("programId")?.to_owned(),
+            status,
+            pc: state.optional_index("pc")?.unwrap_or(0),
+            stack,
+            variables,
+            call_depth: state.list("scopes")?.len().saturating_sub(1),
+            output: state.list("output")?.iter().map(output_line).collect(),
+            started,
+            modified,
+            metrics: Metrics {
+                instructions_executed: metric("instructionsExecuted")?.unwrap_or(0),
+                cc_calls_count: metric("ccCallsCount")?.unwrap_or(0),
+                execution_time_ms: time,
+            },
+            has_shared_objects: heap.has_shared_objects(),
+            has_cut_values: heap.has_cut_values(),
+            unknown_fields: unknown,
+        })
+    }
+}
+
+impl LegacyStatus {
+    fn read(
+        fields: &LegacyFields<'_>,
+        state: &LegacyFields<'_>,
+        flat: bool,
+        modified: Timestamp,
+        plain: impl Fn(&Json) -> Json,
+    ) -> FieldResult<Self> {
+        let ended = || Ok::<_, String>(fields.optional_time("completed")?.unwrap_or(modified));
+        let (name, status) =
+            if flat { ("state", fields.text("state")?) } else { ("state.status", state.text("status")?) };
+        Ok(match status.to_ascii_lowercase().as_str() {
+            "ready" => Self::Ready,
+            "running" => Self::Running,
+            "waiting_cc" | "awaiting_cognitive_result" => {
+                let pc = state.index("pc")?;
+                let waiting = fields.optional_object("ccWaiting")?;
+                let Some(waiting) = waiting else {
+                    let prompt = fields.optional_text("ccPrompt")?.map(str::to_owned);
+                    return match flat {
+                        true => Ok(Self::Waiting { prompt, asked: modified }),
+                        false => Err("it has no `ccWaiting`".to_owned()),
+                    };
+                };
+                let asks = waiting.optional_index("instructionId")?;
+                if let Some(asks) = asks.filter(|asks| *asks != pc) {
+                    return Err(format!("it is at instruction {pc}, but waits at instruction {asks}"));
+                }
+                let asked = waiting.optional_time("requestedAt")?.unwrap_or(modified);
+                Self::Waiting { prompt: Some(waiting.text("prompt")?.to_owned()), asked }
+            }
+            "complete" | "completed" => {
+                let result = fields.json("result").or(fields.json("returnValue"));
+                Self::Complete { at: ended()?, result: result.map_or(Json::Null, plain) }
+            }
+            "error" | "failed" => Self::Failed { at: ended()?, failure: read_failure(fields)? },
+            _ => return Err(format!("`{name}` is `{}`, which is not a status", truncate(status))),
+        })
+    }
+}
+
+/// The failure: an object, or only a message.
+fn read_failure(fields: &LegacyFields<'_>) -> FieldResult<ImportedFailure> {
+    let unknown = || "the older CVM does not say why".to_owned();
+    if let Some(message) = fields.json("error").and_then(Json::as_str) {
+        return Ok(ImportedFailure { message: message.to_owned(), ..ImportedFailure::default() });
+    }
+    let Some(error) = fields.optional_object("error")? else {
+        return Ok(ImportedFailure { message: unknown(), ..ImportedFailure::default() });
+    };
+    Ok(ImportedFailure {
+        message: error.optional_text("message")?.map_or_else(unknown, str::to_owned),
+        line: error.optional_index("line")?.unwrap_or(0),
+        instruction: error.json("instruction").cloned().unwrap_or_default(),
+        stack: error.list("stack")?.to_vec(),
+    })
+}
+
+/// The variables of the global scope.
+fn globals(state: &LegacyFields<'_>) -> FieldResult<Document> {
+    match state.list("scopes")? {
+        [] => state.document("variables"),
+        [global, ..] => LegacyFields::of(global)
+            .map_err(|_| "`state.scopes` has an element that is not an object")?
+            .document("variables"),
+    }
+}
+
+/// A line of output as text, whatever its type.
+fn output_line(printed: &Json) -> String {
+    printed.as_str().map_or_else(|| printed.to_string(), str::to_owned)
+}
+
+/// Lines of output that are stored separately from their execution.
+pub(super) fn output_lines(found: &LegacyDocument) -> FieldResult<Vec<String>> {
+    Ok(checked_fields(found)?.list("lines")?.iter().map(output_line).collect())
+}
+
+fn truncate(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+pub(super) fn row_fields(found: &LegacyDocument) -> FieldResult<LegacyFields<'_>> {
+    let fields = checked_fields(found)?;
+    let document = found.document.as_ref().map_err(Clone::clone)?;
+    // The depth first, because measuring the JSON is recursive.
+    check_storable(document, DOCUMENT_DEPTH - 1).map_err(|excess| excess.to_string())?;
+    match json_bytes(document) {
+        bytes if bytes > ROW_BYTES => {
+            Err(format!("it has {bytes} bytes of JSON; at most {ROW_BYTES} are kept in one row"))
+        }
+        _ => Ok(fields),
+    }
+}
+
+/// A call. Its step is set later.
+pub(super) fn read_call(found: &LegacyDocument) -> FieldResult<LegacyCall> {
+    let fields = row_fields(found)?;
+    let request = fields.object("request")?;
+    let instruction = request.optional_index("instructionId")?.unwrap_or(0);
+    let asked = request.time("timestamp")?;
+    let context = fields.optional_object("context")?;
+    Ok(LegacyCall {
+        id: found.id.clone(),
+        step: 0,
+        prompt: request.text("prompt")?.to_owned(),
+        instruction,
+        asked,
+        answer: fields.optional_object("response")?.map(|response| read_answer(&response, asked)).transpose()?,
+        pc: context.as_ref().map_or(Ok(None), |context| context.optional_index("pc"))?.unwrap_or(instruction),
+        variables: context.map_or(Ok(Document::new()), |context| context.document("variables"))?,
+    })
+}
+
+fn read_answer(response: &LegacyFields<'_>, asked: Timestamp) -> FieldResult<LegacyAnswer> {
+    let result = response.json("result").cloned().unwrap_or(Json::Null);
+    check_plain(&result).map_err(|excess| format!("`response.result` is {excess}"))?;
+    let latency = response.optional_count("latencyMs")?.and_then(|ms| i64::try_from(ms).ok()).map(Millis);
+    let timestamp = response.optional_time("timestamp")?;
+    let at = timestamp.unwrap_or(asked + latency.unwrap_or(Millis(0)));
+    Ok(LegacyAnswer { result, at, latency: latency.unwrap_or(Millis(at.since(asked).0.max(0))) })
+}
+
+/// A row of the log.
+pub(super) fn read_log(found: &LegacyDocument) -> FieldResult<LegacyLogRow> {
+    let fields = row_fields(found)?;
+    let event = fields.text("event")?;
+    if !matches!(event, "instruction" | "cc_call" | "error" | "complete") {
+        return Err(format!("`event` is `{}`, which is not an event", truncate(event)));
+    }
+    Ok(LegacyLogRow {
+        id: found.id.clone(),
+        at: fields.time("timestamp")?,
+        event: event.to_owned(),
+        details: fields.document("details")?,
+    })
+}

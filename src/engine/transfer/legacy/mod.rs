@@ -1,0 +1,102 @@
+//! Data of the older CVM: the collections `programs`, `executions`, `cc_history` and `execution_logs`, and also `outputs` and `history`, in
+//! a database or in a folder.
+//!
+//! A program is compiled anew for executions that are started later. The bytecode that it came with becomes its first version. Executions
+//! that have not ended continue in that bytecode where they were: they wait for their answer, or run on from their last save. Each item
+//! that cannot be imported is reported by its id, with the reason. An implementation of [`LegacyDatabase`] provides the documents.
+
+mod documents;
+mod fields;
+mod heap;
+mod history;
+mod importer;
+mod rows;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "mongodb")] {
+        mod mongodb;
+    } else {
+        #[path = "no_mongodb.rs"]
+        mod mongodb;
+    }
+}
+
+use crate::engine::Error;
+use crate::engine::transfer::disk::SkippedItem;
+use crate::marker::{BoxFuture, MaybeSend, MaybeSync};
+use crate::value::Json;
+
+pub use self::mongodb::LegacyMongoDb;
+
+/// A query to a database of the older CVM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyQuery<'a> {
+    /// All programs.
+    Programs,
+    /// All executions.
+    Executions,
+    /// The rows of one execution.
+    Rows(LegacyRowKind, &'a str),
+    /// The executions that have rows of this kind: one document for each, with the number of its rows.
+    Owners(LegacyRowKind),
+}
+
+/// The rows of an execution besides its own document. Each version of the older CVM stored some of these kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyRowKind {
+    /// Calls, in the order of `request.timestamp`.
+    Calls,
+    /// Its log.
+    Logs,
+    /// Lines that it printed: rows with `lines`.
+    Output,
+    /// Its history, in the order of `timestamp` and `step`.
+    History,
+}
+
+impl LegacyRowKind {
+    /// Every kind.
+    pub const ALL: [LegacyRowKind; 4] =
+        [LegacyRowKind::Calls, LegacyRowKind::Logs, LegacyRowKind::Output, LegacyRowKind::History];
+
+    /// The collection that contains them.
+    pub const fn collection(self) -> &'static str {
+        match self {
+            LegacyRowKind::Calls => "cc_history",
+            LegacyRowKind::Logs => "execution_logs",
+            LegacyRowKind::Output => "outputs",
+            LegacyRowKind::History => "history",
+        }
+    }
+}
+
+/// A document of the older CVM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegacyDocument {
+    /// Its id as text; of an ObjectId its 24 digits.
+    pub id: String,
+    /// All of it as JSON, with dates as RFC 3339 text and references as text; or why it cannot be read.
+    pub document: Result<Json, String>,
+}
+
+/// A sequence of documents.
+pub trait LegacyRows: MaybeSend {
+    /// The next document.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<LegacyDocument>, Error>>;
+}
+
+/// A database of the older CVM.
+pub trait LegacyDatabase: MaybeSync {
+    /// Its name in errors, without any password.
+    fn name(&self) -> &str;
+    /// Runs a query. A collection that does not exist is empty.
+    fn query<'a>(&'a self, ask: LegacyQuery<'a>) -> BoxFuture<'a, Result<Box<dyn LegacyRows + 'a>, Error>>;
+    /// The number of programs and executions, if known.
+    fn total(&self) -> Option<u64> {
+        None
+    }
+    /// Files that are not part of such a database.
+    fn unknown_files(&self) -> Vec<SkippedItem> {
+        Vec::new()
+    }
+}

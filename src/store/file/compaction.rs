@@ -1,0 +1,295 @@
+//! Log compaction: takes snapshots and removes the files that they replace (rules 8 to 10). Commits do not wait for
+//! automatic snapshots.
+//!
+//! Known as: checkpoint; log truncation after a checkpoint; fencing of stale writers.
+
+use std::sync::Arc;
+
+use super::error_mapping::map_write_error;
+use super::format::{
+    COMMITS, RESERVE, SNAPSHOTS, commit_path, commit_seq, is_backoff_request, is_temp, snapshot_path, snapshot_seq,
+    temp_path,
+};
+use super::fs::{Fs, FsError, Reason, Rule, Sequence, optional};
+use super::load::LogSize;
+use super::protocol::{drop_temp, highest_snapshot, put_new};
+use super::snapshot::{self, SnapshotHeader};
+use super::{FileStore, FileStoreInner, RefreshPurpose, SnapshotPolicy};
+use crate::id::sha256;
+use crate::marker::BoxFuture;
+use crate::store::StoreError;
+use crate::store::tables::Tables;
+
+/// Result of compacting a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompactionResult {
+    /// The snapshot from which the store starts now.
+    pub snapshot: u64,
+    /// Commit files that were removed.
+    pub commits_removed: u64,
+    /// Older snapshots that were removed.
+    pub snapshots_removed: u64,
+    /// Temps (unfinished files) that were removed.
+    pub temps_removed: u64,
+}
+
+impl<F: Fs + 'static> FileStore<F> {
+    /// Takes a snapshot now and removes the files that it replaces. Other processes may use the store meanwhile.
+    ///
+    /// Errors: [`StoreError::Corrupt`] and [`StoreError::ReadOnly`] if the store cannot be written;
+    /// [`StoreError::Full`] if there is no space for the snapshot. On an error before the snapshot exists, nothing is
+    /// removed.
+    pub async fn compact(&self) -> Result<CompactionResult, StoreError> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let _one = inner.snapshot_lock.lock().await;
+        let compacted = inner.snapshot().await?;
+        ensure_reserve(&inner.fs, inner.options.reserve_bytes).await;
+        Ok(compacted)
+    }
+}
+
+impl SnapshotPolicy {
+    /// Whether the commits since the last snapshot justify a new one.
+    fn is_due(&self, weight: LogSize) -> bool {
+        weight.commit_bytes > weight.snapshot_bytes
+            && (weight.commit_files >= self.files || weight.commit_bytes >= self.bytes)
+    }
+}
+
+impl<F: Fs + 'static> FileStoreInner<F> {
+    /// Takes a snapshot if one is due after a commit; in the background if the file system can run background work.
+    pub(super) async fn snapshot_when_due(self: &Arc<Self>) {
+        let due = {
+            let log = self.log();
+            self.options.snapshots.is_due(log.size) || log.needs_cleanup
+        };
+        let due = due && self.check_open().is_ok();
+        let Some(one) = due.then(|| self.snapshot_lock.try_lock_arc()).flatten() else { return };
+        let inner = self.clone();
+        let work: BoxFuture<'static, ()> = Box::pin(async move {
+            // No caller waits for this snapshot, so its error is recorded, not returned. Later commits try again.
+            let tried = if inner.options.snapshots.is_due(inner.log().size) {
+                inner.snapshot().await.map(|_| ())
+            } else {
+                inner.clean(SnapshotOwner::OtherProcess).await.map(|_| ())
+            };
+            inner.log_mut().record_snapshot_result(tried);
+            drop(one);
+        });
+        if let Some(work) = self.fs.spawn(work) {
+            work.await;
+        }
+    }
+
+    /// Rules 8 and 9. The caller holds `snapshot_lock`.
+    async fn snapshot(&self) -> Result<CompactionResult, StoreError> {
+        let (header, tables) = {
+            let _turn = self.write_lock.lock().await;
+            self.refresh(RefreshPurpose::Reply).await?;
+            let log = self.log();
+            log.check_writable()?;
+            let header = SnapshotHeader::from_head(&self.identity, &log.head);
+            (header, (log.head.base != Some(log.head.seq)).then(|| log.tables.clone()))
+        };
+        // A snapshot is taken only after new commits. Files that an interrupted clean-up left behind are removed in any
+        // case.
+        let mut owner = SnapshotOwner::OtherProcess;
+        if let Some(tables) = tables {
+            let random = self.fs.entropy().map_err(self.fs_error_mapper())?;
+            match self.fs.run(TakeSnapshot { header, tables, random }).await.map_err(self.fs_error_mapper())? {
+                SnapshotOutcome::Linked => owner = SnapshotOwner::ThisProcess,
+                SnapshotOutcome::Overtaken => {}
+                SnapshotOutcome::Refused(e) => return Err(map_write_error(&e, &self.fs.root())),
+                SnapshotOutcome::Unreadable(error) => return Err(self.record_damage(error)),
+            }
+            // From here on the state starts from the snapshot, whichever process took it.
+            let _turn = self.write_lock.lock().await;
+            self.reload().await?;
+        }
+        self.clean(owner).await
+    }
+
+    /// Rules 9 and 10, with the second half of rule 8. The caller holds `snapshot_lock`.
+    async fn clean(&self, owner: SnapshotOwner) -> Result<CompactionResult, StoreError> {
+        let Some(base) = self.log().head.base else { return Ok(CompactionResult::default()) };
+        let cleaned = self.fs.run(Clean { base, owner }).await.map_err(self.fs_error_mapper())?;
+        let compacted = cleaned.map_err(|e| map_write_error(&e, &self.fs.root()))?;
+        self.log_mut().needs_cleanup = false;
+        Ok(compacted)
+    }
+}
+
+/// Puts a snapshot (rule 8, first half).
+///
+/// Known as: checkpoint.
+pub(super) struct TakeSnapshot {
+    pub header: SnapshotHeader,
+    /// Documents and index entries of the snapshot.
+    pub tables: Tables,
+    /// Random part of the temp's name.
+    pub random: [u8; 16],
+}
+
+/// Outcome of [`TakeSnapshot`].
+pub(super) enum SnapshotOutcome {
+    /// The snapshot exists.
+    Linked,
+    /// A higher snapshot exists, or is about to: its process removed this temp.
+    Overtaken,
+    Refused(FsError),
+    /// The state to write could not be read.
+    Unreadable(StoreError),
+}
+
+impl Sequence for TakeSnapshot {
+    type Output = SnapshotOutcome;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, SnapshotOutcome> {
+        Box::pin(async move {
+            let temp = temp_path(self.random);
+            let taken = match self.put(fs, &temp).await {
+                Ok(taken) => taken,
+                Err(e) if e.is_missing() && e.call == "link" => SnapshotOutcome::Overtaken,
+                Err(e) => SnapshotOutcome::Refused(e),
+            };
+            drop_temp(fs, &temp).await;
+            taken
+        })
+    }
+}
+
+impl TakeSnapshot {
+    async fn put<F: Fs>(&self, fs: &F, temp: &str) -> Result<SnapshotOutcome, FsError> {
+        let seq = self.header.snapshot;
+        let pieces = snapshot::pieces(&self.header, &self.tables);
+        let progress = pieces.progress();
+        let put = fs.put_pieces(temp, Box::new(pieces)).await;
+        // A read error is reported before the write error that it causes.
+        if let Some(error) = progress.failure() {
+            return Ok(SnapshotOutcome::Unreadable(error));
+        }
+        put?;
+        if !fs.skips_rule(Rule::NoLowerSnapshot) && highest_snapshot(fs).await?.is_some_and(|highest| highest > seq) {
+            return Ok(SnapshotOutcome::Overtaken);
+        }
+        match fs.link_new(temp, &snapshot_path(seq)).await {
+            // There is one state after each commit, so the process that was first wrote the same.
+            Err(e) if e.reason != Reason::Exists => Err(e),
+            _ => Ok(SnapshotOutcome::Linked),
+        }
+    }
+}
+
+/// Removes the files that a snapshot replaces (second half of rule 8, rules 9 and 10). Nothing else is ever removed.
+///
+/// Known as: log truncation after a checkpoint; idempotent recovery.
+pub(super) struct Clean {
+    /// Number of the snapshot.
+    pub base: u64,
+    /// The process that took it.
+    pub owner: SnapshotOwner,
+}
+
+/// The process that took a snapshot. The clean-up is the same for both (rule 10). The model distinguishes them to show
+/// that it must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum SnapshotOwner {
+    ThisProcess,
+    OtherProcess,
+}
+
+impl Sequence for Clean {
+    type Output = Result<CompactionResult, FsError>;
+
+    fn run<F: Fs>(self, fs: &F) -> BoxFuture<'_, Self::Output> {
+        Box::pin(async move {
+            let mut done = CompactionResult { snapshot: self.base, ..CompactionResult::default() };
+            // If a higher snapshot exists, its process cleans up, and nothing needs a sync here.
+            if highest_snapshot(fs).await? != Some(self.base) {
+                return Ok(done);
+            }
+            if !fs.skips_rule(Rule::SyncSnapshot) {
+                fs.sync_folder(SNAPSHOTS).await?;
+            }
+            if !fs.skips_rule(Rule::Fence)
+                && (self.owner == SnapshotOwner::ThisProcess || !fs.skips_rule(Rule::CleanerFences))
+            {
+                done.temps_removed = fence(fs).await?;
+            }
+            if fs.skips_rule(Rule::SnapshotsLast) {
+                self.remove_snapshots(fs, &mut done).await?;
+            }
+            self.remove_commits(fs, &mut done).await?;
+            self.remove_snapshots(fs, &mut done).await?;
+            Ok(done)
+        })
+    }
+}
+
+/// Removes all temps: a writer that was paused since before the snapshot has lost its temp and cannot link any more.
+/// Any failure stops the clean-up.
+///
+/// Known as: fencing of stale writers.
+pub(super) async fn fence<F: Fs>(fs: &F) -> Result<u64, FsError> {
+    let mut removed = 0;
+    for name in fs.list(COMMITS).await?.iter().filter(|name| is_temp(name)) {
+        removed += u64::from(optional(fs.remove(&format!("{COMMITS}/{name}")).await)?.is_some());
+    }
+    Ok(removed)
+}
+
+impl Clean {
+    /// Removes in ascending order. At any moment the remaining commits have no gap except the one that begins at the
+    /// snapshot before them.
+    async fn remove_commits<F: Fs>(&self, fs: &F, done: &mut CompactionResult) -> Result<(), FsError> {
+        let names = fs.list(COMMITS).await?;
+        let mut old: Vec<u64> =
+            names.iter().filter_map(|name| commit_seq(name)).filter(|seq| *seq < self.base).collect();
+        old.sort_unstable();
+        if fs.skips_rule(Rule::CommitsAscending) {
+            old.reverse();
+        }
+        for seq in old {
+            done.commits_removed += u64::from(optional(fs.remove(&commit_path(seq)).await)?.is_some());
+        }
+        Ok(())
+    }
+
+    /// Runs after the removal of commits. A reader of an older snapshot thus finds all commits that follow it, or a
+    /// newer snapshot.
+    async fn remove_snapshots<F: Fs>(&self, fs: &F, done: &mut CompactionResult) -> Result<(), FsError> {
+        let names = fs.list(SNAPSHOTS).await?;
+        let mut old: Vec<u64> =
+            names.iter().filter_map(|name| snapshot_seq(name)).filter(|seq| *seq < self.base).collect();
+        old.sort_unstable();
+        for seq in old {
+            done.snapshots_removed += u64::from(optional(fs.remove(&snapshot_path(seq)).await)?.is_some());
+        }
+        // Backoff requests of dead processes. A live owner creates a new one.
+        for name in names.iter().filter(|name| is_backoff_request(name)) {
+            drop(fs.remove(&format!("{SNAPSHOTS}/{name}")).await);
+        }
+        Ok(())
+    }
+}
+
+/// Creates the reserve if it is missing. Without space or permission the store works without it.
+pub(super) async fn ensure_reserve<F: Fs>(fs: &F, bytes: u64) {
+    let there = optional(fs.size(RESERVE).await);
+    if bytes == 0 || !matches!(there, Ok(None)) {
+        return;
+    }
+    drop(put_new(fs, RESERVE, &reserve_bytes(bytes)).await);
+}
+
+/// Deletes the reserve; returns `false` if it could not.
+pub(super) async fn release_reserve<F: Fs>(fs: &F) -> bool {
+    fs.remove(RESERVE).await.is_ok()
+}
+
+/// Returns incompressible bytes, which no file system stores in less space, and which can be verified.
+pub(super) fn reserve_bytes(bytes: u64) -> Vec<u8> {
+    let blocks = (0..bytes.div_ceil(32)).flat_map(|n| sha256(&[b"reserve", &n.to_be_bytes()]));
+    blocks.take(usize::try_from(bytes).unwrap_or(usize::MAX)).collect()
+}

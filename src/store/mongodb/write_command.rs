@@ -1,0 +1,398 @@
+//! A batch as commands of the server: all writes of one kind on one collection are one command.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::raw::{RawArrayBuf, cstr};
+use mongodb::bson::{Document as BsonDocument, RawDocumentBuf};
+
+use super::Declarations;
+use super::change_statement::change_statement;
+use super::codec::{CollectionCodec, REV};
+use super::error_mapping::{self, Refusal};
+use super::locks::{self, Stripe};
+use super::namespace::STRIPES;
+use crate::id::Revision;
+use crate::schema::Key;
+use crate::store::batch::next_revision;
+use crate::store::{Batch, Check, Expectation, StoreError, Write, WriteOp};
+
+/// The most bytes of statements in a command. A command is one document to the server, with 16 KiB more than stored documents may have. Its
+/// other fields (names, session, times) are far smaller than the margin.
+const COMMAND_BYTES: usize = 16 * 1024 * 1024 - 64 * 1024;
+
+/// The bytes of a list element beside its value: its type, and its index as text.
+const ELEMENT_OVERHEAD_BYTES: usize = 8;
+
+/// Revision and version of documents whose writes need them: those that are overwritten at any revision, and those that are deleted first.
+pub(super) type CurrentRevisions = BTreeMap<Key, (Revision, u32)>;
+
+/// The order in which documents are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WriteOrder {
+    /// Each in place. Unique indexes are checked after each document.
+    InPlace,
+    /// Documents that are overwritten are deleted first and inserted again, so that unique indexes are checked against the state after the
+    /// batch.
+    DeleteFirst,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteKind {
+    Delete,
+    Insert,
+    Update,
+}
+
+/// Statements of one kind on one collection.
+pub(super) struct WriteCommand<'a> {
+    /// Name of the collection.
+    pub(super) collection: &'a str,
+    kind: WriteKind,
+    statements: Vec<RawDocumentBuf>,
+    /// The document of each statement.
+    keys: Vec<&'a Key>,
+    /// How many statements may match nothing.
+    may_miss: usize,
+    bytes: usize,
+}
+
+impl<'a> WriteCommand<'a> {
+    fn new(collection: &'a str, verb: WriteKind) -> Self {
+        Self { collection, kind: verb, statements: Vec::new(), keys: Vec::new(), may_miss: 0, bytes: 0 }
+    }
+
+    /// The command as it is sent; `name` is the collection's name within its database.
+    pub(super) fn body(&self, name: &str) -> RawDocumentBuf {
+        let mut list = RawArrayBuf::new();
+        self.statements.iter().for_each(|statement| list.push(&**statement));
+        let mut body = RawDocumentBuf::new();
+        match self.kind {
+            WriteKind::Delete => {
+                body.append(cstr!("delete"), name);
+                body.append(cstr!("deletes"), list);
+            }
+            WriteKind::Insert => {
+                body.append(cstr!("insert"), name);
+                body.append(cstr!("documents"), list);
+            }
+            WriteKind::Update => {
+                body.append(cstr!("update"), name);
+                body.append(cstr!("updates"), list);
+            }
+        }
+        body
+    }
+
+    /// Checks that every statement matched what it expects.
+    pub(super) fn check_reply(&self, reply: &BsonDocument) -> Result<(), Refusal> {
+        if let Some(refusal) = error_mapping::reply_refusal(reply) {
+            return Err(refusal);
+        }
+        let done = reply.get("n").and_then(super::open::to_integer).and_then(|n| usize::try_from(n).ok());
+        let due = self.statements.len() - self.may_miss;
+        if done.is_some_and(|done| done >= due) { Ok(()) } else { Err(Refusal::NoMatch) }
+    }
+
+    /// Whether many commits check the documents that it writes.
+    pub(super) fn is_read_mostly(&self, declarations: &Declarations) -> bool {
+        let declared = || declarations.collections.get(self.collection);
+        self.is_stripe_command() || declared().is_some_and(|declared| declared.collection.read_mostly)
+    }
+
+    /// Whether the command inserts new documents.
+    pub(super) fn is_insert(&self) -> bool {
+        self.kind == WriteKind::Insert
+    }
+
+    /// Whether it writes stripes, not the documents themselves.
+    pub(super) fn is_stripe_command(&self) -> bool {
+        self.collection == STRIPES
+    }
+
+    /// The document of a statement.
+    pub(super) fn key(&self, statement: usize) -> Option<&'a Key> {
+        self.keys.get(statement).or(self.keys.first()).copied()
+    }
+}
+
+/// The statements on one collection.
+#[derive(Default)]
+struct CollectionStatements<'a> {
+    /// Deletions at any revision, which may match nothing.
+    removals: Vec<(&'a Key, RawDocumentBuf)>,
+    deletes: Vec<(&'a Key, RawDocumentBuf)>,
+    inserts: Vec<(&'a Key, RawDocumentBuf)>,
+    updates: Vec<(&'a Key, RawDocumentBuf)>,
+}
+
+/// The keys whose documents must be read before `batch` can be written in this order.
+pub(super) fn keys_to_read(batch: &Batch, order: WriteOrder) -> impl Iterator<Item = &Key> {
+    let needed = move |write: &&Write| match write.op {
+        WriteOp::Put { .. } => write.expect == Expectation::Any,
+        WriteOp::Change { .. } => write.expect == Expectation::Any || order == WriteOrder::DeleteFirst,
+        // A deletion needs nothing from the stored document.
+        WriteOp::Delete => false,
+    };
+    batch.writes.iter().filter(needed).map(|write| &write.key)
+}
+
+/// The commands of a batch, in the order in which they are run.
+pub(super) fn write_commands<'a>(
+    batch: &'a Batch,
+    declarations: &Declarations,
+    seen: &CurrentRevisions,
+    order: WriteOrder,
+) -> Result<Vec<WriteCommand<'a>>, StoreError> {
+    let mut collections: BTreeMap<&'a str, CollectionStatements<'a>> = BTreeMap::new();
+    for write in &batch.writes {
+        let statements = collections.entry(&write.key.collection).or_default();
+        let declared = declarations.collections.get(&*write.key.collection);
+        // A batch that was validated names no other.
+        let declared = declared.ok_or_else(|| StoreError::Invalid {
+            key: write.key.clone(),
+            reason: "its collection is not declared".to_owned(),
+        })?;
+        statements.add_write(batch, write, declared, seen, order)?;
+    }
+    // Stripes come first: a commit that conflicts on them starts again.
+    let mut all = stripe_removals(batch, declarations);
+    for check in batch.checks.iter().filter(|check| writes_collection_of(batch, check)) {
+        collections.entry(&check.key.collection).or_default().add_check(batch, check);
+    }
+    all.extend(collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)));
+    Ok(all)
+}
+
+/// The removal of all stripes of read-mostly documents that `batch` changes.
+pub(super) fn stripe_removals<'a>(batch: &'a Batch, declarations: &Declarations) -> Vec<WriteCommand<'a>> {
+    let over = batch.writes.iter().filter(|write| write.expect != Expectation::Absent);
+    let keys = over.map(|write| &write.key).filter(|key| is_read_mostly(declarations, key));
+    let mut statements = CollectionStatements::default();
+    statements.removals.extend(keys.map(|key| (key, locks::stripe_removal_statement(key))));
+    statements.into_commands(STRIPES)
+}
+
+/// The checks of documents in collections that `batch` does not write; other checks are part of the write commands. `by` says how read-mostly
+/// documents are checked.
+pub(super) fn check_commands<'a>(
+    batch: &'a Batch,
+    declarations: &Declarations,
+    by: CheckMode,
+) -> Vec<WriteCommand<'a>> {
+    let mut collections: BTreeMap<&str, CollectionStatements<'_>> = BTreeMap::new();
+    for check in batch.checks.iter().filter(|check| !writes_collection_of(batch, check)) {
+        let (key, revision, command) = (&check.key, &check.revision, &batch.command);
+        if !is_read_mostly(declarations, key) {
+            collections.entry(&key.collection).or_default().add_check(batch, check);
+            continue;
+        }
+        let stripe = match by {
+            CheckMode::Stripe(hold) => hold.check_statement(key, revision, command),
+            CheckMode::Touch(hold) => {
+                collections.entry(&key.collection).or_default().add_check(batch, check);
+                hold.create_statement(key, revision, command)
+            }
+        };
+        collections.entry(STRIPES).or_default().updates.push((key, stripe));
+    }
+    collections.into_iter().flat_map(|(collection, statements)| statements.into_commands(collection)).collect()
+}
+
+/// How read-mostly documents are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CheckMode {
+    /// By their stripe alone.
+    Stripe(Stripe),
+    /// Like other documents. The stripe is created for the next commit.
+    Touch(Stripe),
+}
+
+/// The document that a check of `key` writes.
+pub(super) fn check_target(declarations: &Declarations, key: &Key, hold: Stripe) -> Key {
+    match is_read_mostly(declarations, key) {
+        true => Key { collection: STRIPES.into(), id: hold.id(key).into() },
+        false => key.clone(),
+    }
+}
+
+fn is_read_mostly(declarations: &Declarations, key: &Key) -> bool {
+    declarations.collections.get(&*key.collection).is_some_and(|declared| declared.collection.read_mostly)
+}
+
+/// Whether `batch` writes to the collection of `check`.
+fn writes_collection_of(batch: &Batch, check: &Check) -> bool {
+    batch.writes.iter().any(|write| write.key.collection == check.key.collection)
+}
+
+impl<'a> CollectionStatements<'a> {
+    fn add_write(
+        &mut self,
+        batch: &Batch,
+        write: &'a Write,
+        declared: &CollectionCodec,
+        seen: &CurrentRevisions,
+        order: WriteOrder,
+    ) -> Result<(), StoreError> {
+        let key = &write.key;
+        let seen = seen.get(key);
+        if write.op == WriteOp::Delete && write.expect == Expectation::Any {
+            self.removals.push((key, delete_statement(any_revision_selector(key))));
+            return Ok(());
+        }
+        let before = match &write.expect {
+            Expectation::Absent => None,
+            Expectation::Revision(revision) => Some(revision),
+            Expectation::Any => seen.map(|(revision, _)| revision),
+        };
+        let Some(before) = before else {
+            if let WriteOp::Put { version, document } = &write.op {
+                let revision = next_revision(key, None, &batch.command);
+                self.inserts.push((key, declared.encode_document(key, &revision, *version, document)?));
+            }
+            return Ok(());
+        };
+        let (of_before, next) = (selector(key, before), before.next());
+        match (&write.op, order) {
+            (WriteOp::Delete, _) => self.deletes.push((key, delete_statement(of_before))),
+            (WriteOp::Put { version, document }, WriteOrder::InPlace) => {
+                let whole = declared.encode_document(key, &next, *version, document)?;
+                self.updates.push((key, update_statement(of_before, whole)));
+            }
+            (WriteOp::Change { difference, after }, WriteOrder::InPlace) => {
+                self.updates.push((key, change_statement(declared, key, of_before, &next, difference, after)?));
+            }
+            (WriteOp::Put { document, .. } | WriteOp::Change { after: document, .. }, WriteOrder::DeleteFirst) => {
+                let version = match (&write.op, seen) {
+                    (WriteOp::Put { version, .. }, _) => *version,
+                    (_, Some((_, version))) => *version,
+                    (_, None) => return Err(StoreError::Conflict { key: key.clone() }),
+                };
+                self.deletes.push((key, delete_statement(of_before)));
+                self.inserts.push((key, declared.encode_document(key, &next, version, document)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// A check writes the document, since a snapshot does not detect that another transaction changes it (write skew).
+    fn add_check(&mut self, batch: &Batch, check: &'a Check) {
+        let mut touch = RawDocumentBuf::new();
+        touch.append(cstr!("_touch"), batch.command.as_str());
+        let mut set = RawDocumentBuf::new();
+        set.append(cstr!("$set"), touch);
+        self.updates.push((&check.key, update_statement(selector(&check.key, &check.revision), set)));
+    }
+
+    /// Deletions come first, so that inserts can take the entries that they free. Inserts and updates are one command, in which inserts are
+    /// upserts that match nothing.
+    fn into_commands(self, collection: &'a str) -> Vec<WriteCommand<'a>> {
+        let mut commands = Vec::new();
+        split(&mut commands, collection, WriteKind::Delete, self.removals);
+        // Deletions at any revision may miss, so they are not counted. The others must all match, and are separate commands.
+        commands.iter_mut().for_each(|command| command.may_miss = command.statements.len());
+        split(&mut commands, collection, WriteKind::Delete, self.deletes);
+        if self.updates.is_empty() {
+            split(&mut commands, collection, WriteKind::Insert, self.inserts);
+        } else {
+            let inserts = self.inserts.into_iter().map(|(key, document)| (key, upsert_statement(key, document)));
+            split(&mut commands, collection, WriteKind::Update, self.updates.into_iter().chain(inserts).collect());
+        }
+        commands
+    }
+}
+
+/// Splits statements into as few commands as the server accepts.
+fn split<'a>(
+    commands: &mut Vec<WriteCommand<'a>>,
+    collection: &'a str,
+    verb: WriteKind,
+    statements: Vec<(&'a Key, RawDocumentBuf)>,
+) {
+    let mut current = WriteCommand::new(collection, verb);
+    for (key, statement) in statements {
+        let bytes = statement.as_bytes().len() + ELEMENT_OVERHEAD_BYTES;
+        if current.bytes + bytes > COMMAND_BYTES && !current.statements.is_empty() {
+            commands.push(std::mem::replace(&mut current, WriteCommand::new(collection, verb)));
+        }
+        current.bytes += bytes;
+        current.statements.push(statement);
+        current.keys.push(key);
+    }
+    if !current.statements.is_empty() {
+        commands.push(current);
+    }
+}
+
+/// Selects the document at exactly that revision.
+fn selector(key: &Key, revision: &Revision) -> RawDocumentBuf {
+    let mut selector = RawDocumentBuf::new();
+    selector.append(cstr!("_id"), &*key.id);
+    selector.append(REV, revision.to_string());
+    selector
+}
+
+/// Selects the document at any revision.
+fn any_revision_selector(key: &Key) -> RawDocumentBuf {
+    let mut selector = RawDocumentBuf::new();
+    selector.append(cstr!("_id"), &*key.id);
+    selector
+}
+
+fn update_statement(of: RawDocumentBuf, by: RawDocumentBuf) -> RawDocumentBuf {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), of);
+    statement.append(cstr!("u"), by);
+    statement
+}
+
+fn delete_statement(of: RawDocumentBuf) -> RawDocumentBuf {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), of);
+    statement.append(cstr!("limit"), 1);
+    statement
+}
+
+/// An insert as an upsert. No revision is empty, so it matches nothing, and it fails if the document exists.
+fn upsert_statement(key: &Key, document: RawDocumentBuf) -> RawDocumentBuf {
+    let mut nothing = RawDocumentBuf::new();
+    nothing.append(cstr!("_id"), &*key.id);
+    nothing.append(REV, "");
+    let mut statement = update_statement(nothing, document);
+    statement.append(cstr!("upsert"), true);
+    statement
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::id::CommandId;
+    use crate::schema::{Catalog, Collection};
+    use crate::time::Timestamp;
+    use crate::value::Json;
+
+    const LEADS: Collection = Collection::new("test.leads", 1).read_mostly();
+    const OTHERS: Collection = Collection::new("test.others", 1);
+
+    fn delete_batch(keys: impl Iterator<Item = Key>) -> Batch {
+        let writes = keys.map(|key| Write { key, expect: Expectation::Any, op: WriteOp::Delete }).collect();
+        let (command, at) = (CommandId::new("c").unwrap(), Timestamp::default());
+        Batch { command, fingerprint: "f".to_owned(), at, result: Json::Null, writes, checks: Vec::new() }
+    }
+
+    /// A stripe that remains would let a check pass after the document has changed.
+    #[test]
+    fn stripes_of_all_changed_documents_are_removed() {
+        let declarations = Declarations::new(&Catalog::new(&[&LEADS, &OTHERS]).unwrap());
+        let long = "x".repeat(900);
+        let lead = |n: usize| Key::new(&LEADS, &format!("{long}{n}"));
+        let batch = delete_batch((0..2_000).map(lead).chain([Key::new(&OTHERS, "other")]));
+        let commands = stripe_removals(&batch, &declarations);
+        assert!(commands.len() > 1 && commands.iter().all(WriteCommand::is_stripe_command));
+        let removed: BTreeSet<&Key> = commands.iter().flat_map(|command| command.keys.iter().copied()).collect();
+        assert_eq!(removed, (0..2_000).map(lead).collect::<Vec<_>>().iter().collect());
+        let all = super::write_commands(&batch, &declarations, &CurrentRevisions::new(), WriteOrder::InPlace).unwrap();
+        assert_eq!(all.iter().filter(|command| command.is_stripe_command()).count(), commands.len());
+    }
+}

@@ -1,0 +1,176 @@
+//! Import of executions that an older machine with the same instructions began. The machine is restored from a program counter, operands
+//! and variables as plain values, in a program without ENTER, whose globals have names.
+//!
+//! No part of that state is omitted. Variables that no instruction names become globals too. Operands below those that the instruction
+//! reaches remain: the older machine left some behind in loops.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::limits::Limits;
+use super::machine::{CallRequest, Machine, SuspendedCall, SuspendedRequests};
+use super::program::{BytecodeConstant, DecodedInstruction, VerifiedProgram};
+use super::snapshot::RestoreError;
+use super::value::Value;
+
+/// The state of a machine of the older version.
+#[derive(Debug, Clone, Copy)]
+pub struct LegacyMachineState<'a> {
+    /// The next instruction; while it waits, the instruction that made the call.
+    pub pc: u32,
+    /// Operands, with the top last. The prompt may still be on top.
+    pub stack: &'a [Json],
+    /// Globals by name.
+    pub variables: &'a Map<String, Json>,
+    /// The prompt of the open call, if it waits.
+    pub prompt: Option<&'a str>,
+    /// Instructions executed so far.
+    pub instructions: u64,
+    /// Calls made so far, including the open one.
+    pub calls: u64,
+}
+
+impl VerifiedProgram {
+    /// Whether this instruction is a cognitive call.
+    #[must_use]
+    pub fn is_cognitive_call(&self, pc: u32) -> bool {
+        matches!(self.code.get(pc as usize), Some(DecodedInstruction::Cc { .. }))
+    }
+
+    /// Fewest operands of a machine at this instruction, or `None` if it is not reachable.
+    #[must_use]
+    pub fn stack_depth(&self, pc: u32) -> Option<usize> {
+        self.stack_depths.get(pc as usize).copied().flatten().map(|depth| depth as usize)
+    }
+
+    /// The prompt of a machine at this instruction with these operands. It is on top of them, or the instruction before pushed it and it is
+    /// already popped. `None` if the instruction is not a call or its prompt is unknown.
+    #[must_use]
+    pub fn prompt_at(&self, pc: u32, stack: &[Json]) -> Option<String> {
+        let Some(DecodedInstruction::Cc { options: false }) = self.code.get(pc as usize) else { return None };
+        if stack.len() >= self.stack_depth(pc)? {
+            return stack.last()?.as_str().map(str::to_owned);
+        }
+        let Some(DecodedInstruction::Push(constant)) = self.code.get(pc.checked_sub(1)? as usize) else { return None };
+        match self.constants.get(*constant as usize)? {
+            BytecodeConstant::Text(units) => String::from_utf16(units).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl Machine {
+    /// A machine with this state.
+    ///
+    /// # Errors
+    /// The program has ENTER, the state does not fit its instructions, or a value exceeds the limits.
+    pub fn from_legacy_state(
+        program: Arc<VerifiedProgram>,
+        seed: [u8; 32],
+        limits: Limits,
+        state: &LegacyMachineState<'_>,
+    ) -> Result<Machine, RestoreError> {
+        let wrong = |message: String| RestoreError { message };
+        if !program.named_globals {
+            return Err(wrong("its program begins with ENTER, so its variables have slots and no names".to_owned()));
+        }
+        let input = state.variables.get("input").unwrap_or(&Json::Null);
+        let started = Machine::start(program, input, seed, limits);
+        let mut machine = started.map_err(|failure| wrong(failure.message))?;
+        machine.add_named_globals(state.variables).map_err(wrong)?;
+        let slots = machine.program.functions.first().map_or(0, |global| global.slots.len());
+        machine.stack.resize(slots, Value::Uninitialised);
+        machine.apply_legacy_state(state).map_err(wrong)?;
+        Ok(machine)
+    }
+
+    /// Adds a slot for each of `variables` that the program without ENTER does not name.
+    pub(super) fn add_named_globals(&mut self, variables: &Map<String, Json>) -> Result<(), String> {
+        let Some(global) = self.program.functions.first().filter(|_| self.program.named_globals) else { return Ok(()) };
+        let named = global.slots.len();
+        let more: Vec<String> = {
+            let known: HashSet<&str> = global.slots.iter().map(String::as_str).collect();
+            variables.keys().filter(|name| !known.contains(name.as_str())).cloned().collect()
+        };
+        if more.is_empty() {
+            return Ok(());
+        }
+        if named + more.len() > usize::from(u16::MAX) {
+            return Err(format!("it has {} variables; at most {} are possible", named + more.len(), u16::MAX));
+        }
+        if let Some(name) = more.iter().find(|name| name.contains('\0')) {
+            return Err(format!("it has a variable named {name:?}; a name cannot hold NUL"));
+        }
+        let mut program = VerifiedProgram::clone(&self.program);
+        if let Some(global) = program.functions.first_mut() {
+            global.slots.extend(more);
+        }
+        self.program = Arc::new(program);
+        Ok(())
+    }
+
+    fn apply_legacy_state(&mut self, state: &LegacyMachineState<'_>) -> Result<(), String> {
+        let program = Arc::clone(&self.program);
+        let slots = program.functions.first().map_or(&[][..], |global| global.slots.as_slice());
+        // The input is set already.
+        for (place, name) in slots.iter().enumerate().skip(1) {
+            let Some(json) = state.variables.get(name) else { continue };
+            let value = self.import_value(json)?;
+            if let Some(variable) = self.stack.get_mut(place) {
+                *variable = value;
+            }
+        }
+        for json in self.operands_without_prompt(state) {
+            let value = self.import_value(json)?;
+            self.stack.push(value);
+        }
+        self.pc = state.pc;
+        self.instructions = state.instructions;
+        self.calls = state.calls;
+        if let Some(prompt) = state.prompt {
+            self.suspended_call = Some(self.legacy_call(prompt)?);
+        }
+        self.check_frames()?;
+        self.heap.seal();
+        Ok(())
+    }
+
+    /// The operands without the prompt, if there is one operand more than the instruction needs and the prompt is on top.
+    fn operands_without_prompt<'a>(&self, state: &LegacyMachineState<'a>) -> &'a [Json] {
+        let depth = self.program.stack_depth(state.pc).unwrap_or_default();
+        match (state.stack, state.prompt) {
+            ([rest @ .., Json::String(top)], Some(prompt)) if top == prompt && rest.len() + 1 >= depth => rest,
+            (stack, _) => stack,
+        }
+    }
+
+    fn import_value(&mut self, json: &Json) -> Result<Value, String> {
+        self.value_from_json(json).map_err(|raise| self.to_failure(&raise).message)
+    }
+
+    /// The open call of the current instruction.
+    fn legacy_call(&self, prompt: &str) -> Result<SuspendedCall, String> {
+        match self.program.code.get(self.pc as usize) {
+            Some(DecodedInstruction::Cc { options: false }) => {}
+            Some(DecodedInstruction::Cc { options: true }) => {
+                return Err(format!("instruction {} asks with options, which were not saved", self.pc));
+            }
+            _ => return Err(format!("it waits at instruction {}, which asks nothing", self.pc)),
+        }
+        let request = CallRequest {
+            kind: "cc".to_owned(),
+            prompt: prompt.to_owned(),
+            args: Json::Null,
+            key: None,
+            options: Json::Null,
+            instruction: self.pc,
+            line: self.line(),
+        };
+        Ok(SuspendedCall {
+            requests: SuspendedRequests::Single(Box::new(request)),
+            operands: vec![Value::text(prompt)],
+        })
+    }
+}

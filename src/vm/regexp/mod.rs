@@ -1,0 +1,253 @@
+//! Regular expressions with bounded cost. Every step of a match is counted, so that no pattern makes an execution hang or use
+//! memory without bound. ECMA-262 §22.2 RegExp.
+//!
+//! `syntax.rs` checks a pattern, `parser.rs` and `character_class.rs` compile it to instructions, and `matcher.rs` runs these with
+//! the backtracking that JavaScript requires. A match that exceeds its [`Budget`] ends in a limit error.
+//!
+//! Deviations: modifiers (`(?i:…)`) and class strings of several characters (`\q{…}` and properties of strings under `v`) are not
+//! supported. The tests compare results with the crate `regress`, which is larger and has no limits.
+
+mod char_set;
+mod character_class;
+mod code_point_set;
+mod matcher;
+mod parser;
+mod syntax;
+mod text_regexp;
+mod unicode;
+
+use std::ops::Range;
+
+use super::limits::ExceededLimit;
+use super::text::{Str, Units};
+use char_set::CharSet;
+pub use text_regexp::TextRegExp;
+
+/// Deepest nesting of brackets in a pattern: the parser recurses once per level.
+const MAX_NESTING: usize = 200;
+
+/// Bytes of an instruction in a list that grows by doubling.
+const INSTRUCTION_BYTES: usize = 96;
+
+/// A compiled pattern. ECMA-262 §22.2.2.2 CompilePattern.
+#[derive(Debug)]
+pub struct CompiledRegExp {
+    code: Vec<RegExpInstruction>,
+    sets: Vec<CharSet>,
+    /// Number of groups, including the whole match.
+    groups: usize,
+    counters: usize,
+    names: Vec<(String, usize)>,
+    flags: Flags,
+    /// The unit that every match begins with, if it is known.
+    first: Option<u16>,
+}
+
+impl CompiledRegExp {
+    /// Approximate bytes of the compiled pattern.
+    pub fn weight(&self) -> u64 {
+        let names: usize = self.names.iter().map(|(name, _)| 48 + name.len()).sum();
+        let sets: usize = self.sets.iter().map(CharSet::weight).sum();
+        (128 + INSTRUCTION_BYTES * self.code.len() + names + sets) as u64
+    }
+}
+
+/// The flags that affect matching. ECMA-262 §22.2.2.1.1 RegExp Records.
+#[derive(Debug, Clone, Copy, Default)]
+struct Flags {
+    ignore_case: bool,
+    multiline: bool,
+    dot_all: bool,
+    /// `u` or `v`: matches code points.
+    unicode: bool,
+    unicode_sets: bool,
+}
+
+/// Matches one character. ECMA-262 §22.2.2.7.1 CharacterSetMatcher.
+#[derive(Debug, Clone, Copy)]
+enum CharMatcher {
+    Char(u32),
+    Set(usize),
+    Any,
+    NotLineEnd,
+}
+
+/// An instruction of the matcher. Instructions with `back` are in a lookbehind and match to the left.
+#[derive(Debug, Clone)]
+enum RegExpInstruction {
+    CharMatcher {
+        matcher: CharMatcher,
+        back: bool,
+    },
+    /// One character repeatedly. ECMA-262 §22.2.2.3.1 RepeatMatcher.
+    Run {
+        matcher: CharMatcher,
+        min: u32,
+        max: u32,
+        greedy: bool,
+        back: bool,
+    },
+    Start,
+    End,
+    WordBoundary {
+        inverted: bool,
+    },
+    /// Records the position as one end of a group.
+    Save(usize),
+    Jump(usize),
+    /// Continues with the next instruction and, if that fails, at the target.
+    Split(usize),
+    /// Starts a repetition.
+    LoopInit(usize),
+    /// Runs another iteration or continues at `exit`. An iteration resets the groups within. ECMA-262 §22.2.2.3.1 RepeatMatcher.
+    Repeat {
+        counter: usize,
+        min: u32,
+        max: u32,
+        greedy: bool,
+        exit: usize,
+        groups: (usize, usize),
+    },
+    /// Matches the instructions up to `Match` at this position, then continues at `exit`. ECMA-262 §22.2.2.4 CompileAssertion.
+    Lookaround {
+        negative: bool,
+        exit: usize,
+    },
+    /// The text of the first of these groups that took part. ECMA-262 §22.2.2.7.2 BackreferenceMatcher.
+    Backreference {
+        groups: Vec<usize>,
+        back: bool,
+    },
+    Match,
+}
+
+/// Ranges of a match: the whole match, then its groups.
+pub type CaptureRanges = Vec<Option<Range<usize>>>;
+
+/// The steps that the matches of one call may take in total.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    steps: u64,
+    granted: u64,
+}
+
+impl Budget {
+    /// This many steps, and sixteen for every unit of the text.
+    pub fn for_text(steps: u64, text: &Str) -> Budget {
+        let granted = steps.saturating_add(16 * text.len() as u64);
+        Budget { steps: granted, granted }
+    }
+
+    /// Steps taken so far.
+    pub fn steps_taken(&self) -> u64 {
+        self.granted - self.steps
+    }
+
+    #[inline]
+    fn charge(&mut self, steps: u64) -> Result<(), ExceededLimit> {
+        match self.steps.checked_sub(steps) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => {
+                self.steps = 0;
+                Err(ExceededLimit::MatchSteps)
+            }
+        }
+    }
+}
+
+/// Most alternatives of one pattern.
+const MAX_ALTERNATIVES: usize = 1_000;
+
+/// Most characters of one pattern.
+const MAX_LENGTH: usize = 65_536;
+
+impl CompiledRegExp {
+    /// Compiles a pattern. ECMA-262 §22.2.3.3 RegExpInitialize.
+    ///
+    /// # Errors
+    /// A syntax error, or the name of an unsupported feature.
+    pub fn new(pattern: &Str, flags: &Str) -> Result<CompiledRegExp, String> {
+        let has = |letter: u8| flags.units().iter().any(|unit| unit == u16::from(letter));
+        let flags = Flags {
+            ignore_case: has(b'i'),
+            multiline: has(b'm'),
+            dot_all: has(b's'),
+            unicode: has(b'u') || has(b'v'),
+            unicode_sets: has(b'v'),
+        };
+        let units = pattern.units().iter();
+        let points: Vec<u32> = if flags.unicode {
+            char::decode_utf16(units)
+                .map(|c| c.map_or_else(|lone| u32::from(lone.unpaired_surrogate()), u32::from))
+                .collect()
+        } else {
+            units.map(u32::from).collect()
+        };
+        if parser::bracket_depth(&points) > MAX_NESTING {
+            return Err(format!("brackets nested deeper than {MAX_NESTING}"));
+        }
+        // The syntax check recurses at every alternative, and it must not overflow the stack of any thread.
+        if points.iter().filter(|point| **point == u32::from('|')).count() > MAX_ALTERNATIVES {
+            return Err(format!("more than {MAX_ALTERNATIVES} alternatives"));
+        }
+        if points.len() > MAX_LENGTH {
+            return Err(format!("longer than {MAX_LENGTH} characters"));
+        }
+        parser::compile(&points, flags)
+    }
+
+    /// Names of groups with their numbers.
+    pub fn names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// The first match that begins at `from` or, unless `sticky`, after it. ECMA-262 §22.2.7.2 RegExpBuiltinExec.
+    ///
+    /// # Errors
+    /// The match exceeds the budget.
+    pub fn find(
+        &self,
+        text: &Str,
+        from: usize,
+        sticky: bool,
+        budget: &mut Budget,
+    ) -> Result<Option<CaptureRanges>, ExceededLimit> {
+        match text.units() {
+            Units::Latin(units) => matcher::find(self, units, from, sticky, budget),
+            Units::Wide(units) => matcher::find(self, units, from, sticky, budget),
+        }
+    }
+
+    /// All matches from the beginning. With `sticky` each begins where the previous one ends.
+    ///
+    /// # Errors
+    /// The matches exceed the budget.
+    pub fn find_all(&self, text: &Str, sticky: bool, budget: &mut Budget) -> Result<Vec<CaptureRanges>, ExceededLimit> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        while from <= text.len() {
+            let Some(places) = self.find(text, from, sticky, budget)? else { break };
+            let whole = places.first().cloned().flatten().unwrap_or(from..from);
+            from = if whole.is_empty() { self.advance_index(text, whole.end) } else { whole.end };
+            // All matches are held in memory until the last one is found.
+            budget.charge(8 * places.len() as u64)?;
+            all.push(places);
+        }
+        Ok(all)
+    }
+
+    /// ECMA-262 §22.2.7.3 AdvanceStringIndex.
+    fn advance_index(&self, text: &Str, at: usize) -> usize {
+        let pair = |high: u16, low: u16| (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low);
+        match (text.unit(at), text.unit(at + 1)) {
+            (Some(high), Some(low)) if self.flags.unicode && pair(high, low) => at + 2,
+            _ => at + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Exports and imports as chunks of lines.
+
+use std::io::{Cursor, Write};
+
+use js_sys::Function;
+use wasm_bindgen::prelude::*;
+
+use crate::domain;
+use crate::domain::cvm::EXECUTIONS;
+use crate::engine::transfer::{
+    CheckedSource, ImportSource, LineReader, LineWriter, Progress, Selection, SourceChecker,
+};
+use crate::engine::{Engine, Error};
+use crate::schema::Key;
+use crate::wasm::calls::{self, ExportParams, ImportResult};
+
+/// Approximate size of a chunk, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// Documents checked between two yields.
+const CHECKED_DOCUMENTS: usize = 16;
+
+pub(super) async fn export(engine: &Engine, params: &str, sink: Function) -> Result<String, Error> {
+    let ExportParams { execution } = calls::from_json_text("export", params)?;
+    let one = |id: String| Selection::One(Key::new(&EXECUTIONS, &id));
+    let selection = execution.map_or(Selection::All, one);
+    let to = ChunkWriter { sink, lines: Vec::new() };
+    let mut writer = LineWriter::new(to, "the export").with_restart(|chunks| chunks.restart());
+    let summary = engine.export_selection(&selection, &mut writer, |_| {}).await?;
+    calls::to_json_text(&summary)
+}
+
+/// Collects lines, and passes them to JavaScript in chunks.
+struct ChunkWriter {
+    sink: Function,
+    lines: Vec<u8>,
+}
+
+impl ChunkWriter {
+    fn restart(&mut self) -> std::io::Result<()> {
+        self.lines.clear();
+        self.send(&JsValue::NULL)
+    }
+
+    fn send(&self, chunk: &JsValue) -> std::io::Result<()> {
+        self.sink.call1(&JsValue::NULL, chunk).map(drop).map_err(|thrown| std::io::Error::other(format!("{thrown:?}")))
+    }
+}
+
+impl Write for ChunkWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.lines.extend_from_slice(bytes);
+        if self.lines.len() >= CHUNK && bytes.ends_with(b"\n") {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let lines = String::from_utf8(std::mem::take(&mut self.lines)).map_err(std::io::Error::other)?;
+        if lines.is_empty() { Ok(()) } else { self.send(&lines.into()) }
+    }
+}
+
+async fn check_in_steps<S: ImportSource>(
+    engine: &Engine,
+    mut checking: SourceChecker<'_, S>,
+    report: impl Fn(Progress),
+) -> Result<CheckedSource, Error> {
+    loop {
+        if let Some(checked) = checking.advance(CHECKED_DOCUMENTS, &report)? {
+            return Ok(checked);
+        }
+        engine.yield_now().await;
+    }
+}
+
+pub(super) async fn import(engine: &Engine, bytes: Vec<u8>, progress: Option<Function>) -> Result<String, Error> {
+    let catalog = crate::engine::catalog(&domain::catalog().map_err(|e| Error::internal(e.to_string()))?)?;
+    let report = |at: Progress| {
+        if let (Some(progress), Ok(at)) = (&progress, calls::to_json_text(&at)) {
+            // An error of the listener does not stop the import.
+            drop(progress.call1(&JsValue::NULL, &at.into()));
+        }
+    };
+    let mut source = LineReader::new(Cursor::new(bytes), "the import", catalog.clone());
+    let checked = check_in_steps(engine, SourceChecker::begin(&mut source, &catalog)?, report).await?;
+    let imported = engine.import(&mut source, &checked, report).await?;
+    calls::to_json_text(&ImportResult::from(imported))
+}

@@ -1,0 +1,137 @@
+//! Workers with JavaScript handlers.
+
+use js_sys::{Function, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use super::promise::to_promise;
+use crate::engine::{Engine, Error};
+use crate::value::{self, Json};
+use crate::wasm::calls::{self, HandlerFailure, WorkerParams};
+use crate::work::{Failure, Signal, Task, Worker};
+
+#[wasm_bindgen]
+extern "C" {
+    type AbortController;
+
+    #[wasm_bindgen(constructor)]
+    fn new() -> AbortController;
+
+    #[wasm_bindgen(method, getter)]
+    fn signal(this: &AbortController) -> JsValue;
+
+    #[wasm_bindgen(method)]
+    fn abort(this: &AbortController);
+}
+
+/// A running worker. Dropping the handle does not stop it.
+#[wasm_bindgen]
+pub struct WorkerHandle {
+    stop: Signal,
+    done: Promise,
+}
+
+#[wasm_bindgen]
+impl WorkerHandle {
+    /// Stops claiming; resolves when the running calls have ended or were released.
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn stop(&self) -> Promise {
+        self.stop.set();
+        self.done.clone()
+    }
+
+    /// Resolves when the worker has ended; rejects if it could not continue.
+    #[wasm_bindgen(getter, unchecked_return_type = "Promise<void>")]
+    pub fn done(&self) -> Promise {
+        self.done.clone()
+    }
+}
+
+pub(super) fn start_worker(
+    engine: &Engine,
+    options: &str,
+    handler: Function,
+    listener: Option<Function>,
+) -> Result<WorkerHandle, Error> {
+    let worker = build_worker(engine, calls::from_json_text("worker", options)?, &handler, listener);
+    let stop = Signal::default();
+    let stopped = stop.clone();
+    let done = to_promise(async move {
+        worker.run(async move { stopped.wait().await }).await?;
+        Ok(JsValue::UNDEFINED)
+    });
+    Ok(WorkerHandle { stop, done })
+}
+
+fn build_worker(engine: &Engine, options: WorkerParams, handler: &Function, listener: Option<Function>) -> Worker {
+    let WorkerParams { owner, kinds, lease_ms, backoff, runs_due, grace_ms } = options;
+    let owner = owner.unwrap_or_else(|| format!("worker-{}", engine.new_command_id()));
+    let mut worker = Worker::new(engine.cvm(), owner);
+    for (kind, concurrency) in kinds {
+        let handler = handler.clone();
+        worker = worker.handle(kind, concurrency, move |task| run_handler(handler.clone(), task));
+    }
+    if let Some(lease) = lease_ms {
+        worker = worker.lease(lease);
+    }
+    if let Some(backoff) = backoff {
+        worker = worker.backoff(backoff.into());
+    }
+    if let Some(grace) = grace_ms {
+        worker = worker.grace(grace);
+    }
+    if runs_due == Some(false) {
+        worker = worker.without_due();
+    }
+    if let Some(listener) = listener {
+        worker = worker.on_event(move |event| {
+            if let Ok(event) = calls::to_json_text(event) {
+                // An error of the listener does not stop the worker.
+                drop(listener.call1(&JsValue::NULL, &event.into()));
+            }
+        });
+    }
+    worker
+}
+
+/// Aborts the signal on drop, unless the handler has ended: the task is dropped when it loses its claim.
+struct AbortGuard {
+    controller: AbortController,
+    ended: bool,
+}
+
+impl Drop for AbortGuard {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.controller.abort();
+        }
+    }
+}
+
+async fn run_handler(handler: Function, task: Task) -> Result<Json, Failure> {
+    let work = calls::to_json_text(&task.work)?;
+    let mut guard = AbortGuard { controller: AbortController::new(), ended: false };
+    let signal = guard.controller.signal();
+    let answer = match handler.call3(&JsValue::NULL, &(&task.work.call.kind).into(), &work.into(), &signal) {
+        Ok(promise) => JsFuture::from(Promise::resolve(&promise)).await,
+        Err(thrown) => Err(thrown),
+    };
+    guard.ended = true;
+    match answer {
+        Ok(answer) => read_answer(&answer),
+        Err(thrown) => Err(failure(&thrown)),
+    }
+}
+
+fn read_answer(answer: &JsValue) -> Result<Json, Failure> {
+    let text = answer.as_string().ok_or_else(|| Failure::new("the handler did not return JSON text"))?;
+    Ok(value::parse(&text)?)
+}
+
+fn failure(thrown: &JsValue) -> Failure {
+    let Some(text) = thrown.as_string() else { return Failure::new(format!("the handler failed: {thrown:?}")) };
+    match calls::from_json_text("the handler", &text) {
+        Ok(HandlerFailure { message, name, is_final }) => Failure { message, name, retry: is_final != Some(true) },
+        Err(_) => Failure::new(text),
+    }
+}

@@ -1,0 +1,516 @@
+//! Workers on a host whose time passes only while all of them wait.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use runstate::domain::cvm::{Backoff, Load, Start, Status};
+use runstate::engine::{Cvm, Engine, Error, Host, RunLimit};
+use runstate::limits::Settings;
+use runstate::schema::Query;
+use runstate::store::layer::{CountingStore, Fault, FaultStore, Method};
+use runstate::store::{self, COMMANDS, Memory, Store};
+use runstate::testing::{TimedHost, block_on, join_all};
+use runstate::time::Millis;
+use runstate::value::Json;
+use runstate::work::{CancellationToken, Failure, Task, Worker, WorkerEvent};
+
+use crate::scene::Scene;
+
+type PinnedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A store that several processes share, on one host.
+#[derive(Clone)]
+struct WorkerScene {
+    store: Arc<CountingStore<FaultStore<Memory>>>,
+    host: TimedHost,
+    /// The events of workers, one line each.
+    events: Arc<Mutex<Vec<String>>>,
+}
+
+impl WorkerScene {
+    fn with_program(source: &str) -> Self {
+        let store = Arc::new(CountingStore::new(FaultStore::new(Memory::new())));
+        let shop = Self { store, host: TimedHost::default(), events: Arc::default() };
+        let bytecode = runstate::lang::compile("program.ts", source).unwrap_or_else(|d| panic!("{d:?}")).bytecode;
+        shop.host.block_on(shop.cvm().load(&Load::new("program", source, bytecode), None)).unwrap();
+        shop
+    }
+
+    /// An engine of its own: a process that shares only the store with the others.
+    fn cvm(&self) -> Cvm {
+        let (store, host) = (self.store.clone(), Arc::new(self.host.clone()));
+        let engine = Engine::new(store, host, runstate::domain::catalog().unwrap(), Settings::default());
+        self.host.block_on(engine).unwrap().cvm()
+    }
+
+    fn start(&self, id: &str, input: Json) -> &Self {
+        self.host.block_on(self.cvm().start(&Start::new("program").id(id).input(input), None)).unwrap();
+        self
+    }
+
+    fn worker(&self, owner: &str) -> Worker {
+        let events = self.events.clone();
+        Worker::new(self.cvm(), owner).on_event(move |news| events.lock().unwrap().extend(event_line(news)))
+    }
+
+    fn take_events(&self) -> Vec<String> {
+        std::mem::take(&mut self.events.lock().unwrap())
+    }
+
+    fn output(&self, id: &str) -> Vec<String> {
+        self.host.block_on(self.cvm().output(id)).unwrap()
+    }
+
+    fn status(&self, id: &str) -> Status {
+        self.host.block_on(self.cvm().status(id)).unwrap().reached.status
+    }
+
+    fn drain(&self, worker: &Worker) {
+        self.host.block_on(worker.drain()).unwrap();
+    }
+
+    /// Runs the worker for this duration.
+    fn run(&self, worker: &Worker, span: Millis) -> Result<(), Error> {
+        let host = self.host.clone();
+        self.host.block_on(worker.run(async move { host.sleep(span).await }))
+    }
+}
+
+/// An event in a line, without times and names.
+fn event_line(news: &WorkerEvent<'_>) -> Option<String> {
+    Some(match news {
+        WorkerEvent::Claimed(work) => format!("claimed {} attempt {}", work.call.step, work.claimed.attempts),
+        WorkerEvent::Answered { work, .. } => format!("answered {}", work.call.step),
+        WorkerEvent::Failed { work, failure, retry_at, .. } => {
+            let then = if retry_at.is_some() { "again later" } else { "for good" };
+            format!("failed {} {then}: {}", work.call.step, failure.message)
+        }
+        WorkerEvent::Lost { work, why } => format!("lost {}: {}", work.call.step, why.code),
+        WorkerEvent::Released(work) => format!("released {}", work.call.step),
+        WorkerEvent::Trouble(why) => format!("trouble: {}", why.code),
+        _ => return None,
+    })
+}
+
+/// A handler that sleeps before it answers.
+fn slow_handler(
+    host: &TimedHost,
+    span: Millis,
+) -> impl Fn(Task) -> PinnedFuture<Result<Json, Failure>> + Send + Sync + 'static {
+    let host = host.clone();
+    move |_| {
+        let host = host.clone();
+        Box::pin(async move {
+            host.sleep(span).await;
+            Ok("done".into())
+        })
+    }
+}
+
+const TWICE: &str = r#"console.log(CC("one?")); console.log(CC("two?"));"#;
+
+#[test]
+fn a_worker_answers_until_nothing_is_open() {
+    let shop = WorkerScene::with_program(TWICE);
+    shop.start("a", Json::Null).start("b", Json::Null);
+    let worker = shop.worker("w").handle("cc", 4, async |task: Task| Ok(task.work.call.prompt.into()));
+    shop.drain(&worker);
+    for id in ["a", "b"] {
+        assert_eq!((shop.status(id), shop.output(id)), (Status::Complete, vec!["one?".to_owned(), "two?".to_owned()]));
+    }
+    assert_eq!(shop.take_events().iter().filter(|line| line.starts_with("answered")).count(), 4);
+}
+
+#[test]
+fn calls_made_while_a_worker_waits_are_answered_soon() {
+    let shop = WorkerScene::with_program(TWICE);
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    let cvm = shop.cvm();
+    let (host, began) = (shop.host.clone(), shop.host.now());
+    let later = async {
+        host.sleep(Millis::minutes(5)).await;
+        cvm.start(&Start::new("program").id("late"), None).await.unwrap();
+        let asked = host.now();
+        while cvm.status("late").await.unwrap().reached.status != Status::Complete {
+            host.sleep(Millis(1)).await;
+        }
+        assert!(host.now().since(asked) < Millis(50), "{:?}", host.now().since(asked));
+    };
+    shop.host.block_on(worker.run(later)).unwrap();
+    assert!(shop.host.now().since(began) >= Millis::minutes(5));
+}
+
+#[test]
+fn idle_worker_reads_a_few_times_a_second() {
+    let shop = WorkerScene::with_program(TWICE);
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    shop.store.reset();
+    shop.run(&worker, Millis::seconds(100)).unwrap();
+    let reads: u64 = shop.store.reset().values().map(|calls| calls.calls).sum();
+    assert!((100..=450).contains(&reads), "{reads} calls of the store in 100 seconds");
+}
+
+/// `workers` processes on `executions` executions of ten calls each: every call reaches one handler, and is closed.
+fn expect_each_call_once(workers: usize, executions: usize) {
+    let shop = WorkerScene::with_program(r#"for (let i = 0; i < 10; i++) console.log(CC(`question ${i}?`));"#);
+    for n in 0..executions {
+        shop.start(&format!("e{n}"), Json::Null);
+    }
+    let seen: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
+    let workers: Vec<Worker> = (0..workers)
+        .map(|n| {
+            let (seen, host) = (seen.clone(), shop.host.clone());
+            shop.worker(&format!("w{n}")).handle("cc", 2, move |task: Task| {
+                *seen.lock().unwrap().entry(task.work.claimed.call.clone()).or_default() += 1;
+                let (host, span) = (host.clone(), Millis((host.ids.below(3_000) + 1) as i64));
+                async move {
+                    host.sleep(span).await;
+                    Ok(task.work.call.prompt.into())
+                }
+            })
+        })
+        .collect();
+    let began = shop.host.now();
+    let ended = shop.host.block_on(join_all(workers.iter().map(|worker| Box::pin(worker.drain()) as _).collect()));
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    assert_eq!((seen.len(), seen.values().max()), (executions * 10, Some(&1)));
+    let expected: Vec<String> = (0..10).map(|i| format!("question {i}?")).collect();
+    for n in 0..executions {
+        assert_eq!(shop.output(&format!("e{n}")), expected);
+    }
+    let events = shop.take_events();
+    assert!(events.iter().all(|line| line.starts_with("claimed") || line.starts_with("answered")), "{events:?}");
+    // No worker waited for the end of a lease.
+    assert!(shop.host.now().since(began) < Millis((executions * 400) as i64 + 60_000));
+}
+
+#[test]
+fn sixty_four_workers_do_each_call_once() {
+    let long = std::env::var_os("RUNSTATE_FULL").is_some();
+    expect_each_call_once(64, if long { 500 } else { 50 });
+}
+
+#[test]
+fn heartbeats_keep_a_long_call_with_its_live_worker() {
+    let shop = WorkerScene::with_program(r#"console.log(CC("long?"))"#);
+    shop.start("a", Json::Null);
+    let first =
+        shop.worker("first").lease(Millis::seconds(3)).handle("cc", 1, slow_handler(&shop.host, Millis::minutes(10)));
+    let second = shop.worker("second").handle("cc", 1, async |_| Err(Failure::new("it came to the second")));
+    let host = &shop.host;
+    let late = async {
+        host.sleep(Millis(500)).await;
+        second.drain().await
+    };
+    let ended = host.block_on(join_all(vec![Box::pin(first.drain()) as _, Box::pin(late) as _]));
+    assert_eq!(ended, [Ok(()), Ok(())]);
+    assert_eq!(shop.take_events(), ["claimed 1 attempt 1", "answered 1"]);
+}
+
+#[test]
+fn lost_claim_cancels_its_handler_at_once() {
+    let shop = WorkerScene::with_program(r#"console.log(CC("cancelled?"))"#);
+    shop.start("a", Json::Null);
+    let token: Arc<Mutex<Option<CancellationToken>>> = Arc::default();
+    let kept = token.clone();
+    let worker = shop.worker("w").lease(Millis::seconds(3)).handle("cc", 1, move |task: Task| {
+        *kept.lock().unwrap() = Some(task.cancellation);
+        std::future::pending()
+    });
+    let (cvm, host) = (shop.cvm(), shop.host.clone());
+    let stop = async {
+        host.sleep(Millis::seconds(10)).await;
+        cvm.cancel("a", None).await.unwrap();
+        let cancelled = token.lock().unwrap().clone().unwrap();
+        assert!(!cancelled.is_set());
+        cancelled.wait().await;
+    };
+    shop.host.block_on(worker.run(stop)).unwrap();
+    assert_eq!(shop.take_events(), ["claimed 1 attempt 1", "lost 1: stale_claim"]);
+}
+
+#[test]
+fn call_of_a_dead_worker_is_claimed_again_and_late_claim_is_stale() {
+    let shop = WorkerScene::with_program(r#"console.log(CC("who?"))"#);
+    shop.start("a", Json::Null);
+    let dead = shop.cvm();
+    let kinds = ["cc".to_owned()];
+    let work = shop.host.block_on(dead.claim(&kinds, "dead", Millis::seconds(5))).unwrap().unwrap();
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("the living".into()));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    let took = shop.host.now().since(began);
+    assert!((Millis::seconds(5)..Millis::seconds(7)).contains(&took), "{took:?}");
+    assert_eq!(shop.output("a"), ["the living"]);
+    let late = shop.host.block_on(dead.complete(&work.claimed, "the dead".into(), None, None));
+    assert_eq!(late.unwrap_err().code, runstate::error_code::ErrorCode::StaleClaim);
+}
+
+#[test]
+fn stopped_worker_finishes_its_calls_and_claims_no_more() {
+    let shop = WorkerScene::with_program(TWICE);
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w").handle("cc", 1, slow_handler(&shop.host, Millis::seconds(20)));
+    shop.run(&worker, Millis::seconds(5)).unwrap();
+    assert_eq!(shop.take_events(), ["claimed 1 attempt 1", "answered 1"]);
+    assert_eq!(shop.status("a"), Status::WaitingCc);
+}
+
+#[test]
+fn call_that_outlives_the_grace_is_released_untried() {
+    let shop = WorkerScene::with_program(r#"CC("one?")"#);
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w").grace(Millis::seconds(3)).handle("cc", 1, |_| std::future::pending());
+    let began = shop.host.now();
+    shop.run(&worker, Millis::seconds(5)).unwrap();
+    assert_eq!(shop.host.now().since(began), Millis::seconds(8));
+    let next = shop.worker("next").handle("cc", 1, async |_| Ok("yes".into()));
+    shop.drain(&next);
+    assert_eq!(shop.take_events(), ["claimed 1 attempt 1", "released 1", "claimed 1 attempt 1", "answered 1"]);
+    assert_eq!(shop.host.now().since(began), Millis::seconds(8));
+}
+
+#[test]
+fn worker_ended_now_does_not_wait_for_the_grace() {
+    let shop = WorkerScene::with_program(r#"CC("one?")"#);
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w").handle("cc", 1, |_| std::future::pending());
+    let (began, host) = (shop.host.now(), shop.host.clone());
+    let after = |seconds| {
+        let host = host.clone();
+        async move { host.sleep(Millis::seconds(seconds)).await }
+    };
+    shop.host.block_on(worker.run_until(after(1), after(2))).unwrap();
+    assert_eq!((shop.take_events().len(), shop.host.now().since(began)), (2, Millis::seconds(2)));
+}
+
+#[test]
+fn failures_are_retried_until_they_throw_in_the_program() {
+    let shop = WorkerScene::with_program(
+        r#"try { CC("one?") } catch (e) { console.log(`${e.name}: ${e.message}`) } CC("two?")"#,
+    );
+    shop.start("a", Json::Null);
+    let backoff = Backoff { attempts: 3, initial: Millis::seconds(10), longest: Millis::minutes(1) };
+    let worker = shop.worker("w").backoff(backoff).handle("cc", 1, async |task: Task| {
+        match (task.work.call.prompt.as_str(), task.attempt) {
+            ("two?", _) => Ok("fine".into()),
+            (_, 1) => panic!("out of ideas"),
+            (_, 2) => Err("seven".parse::<u32>().unwrap_err().into()),
+            _ => Err(Failure::new("it is useless").with_name("Useless")),
+        }
+    });
+    shop.drain(&worker);
+    assert_eq!(
+        shop.take_events(),
+        [
+            "claimed 1 attempt 1",
+            "failed 1 again later: the handler panicked: out of ideas",
+            "claimed 1 attempt 2",
+            "failed 1 again later: invalid digit found in string",
+            "claimed 1 attempt 3",
+            "failed 1 for good: it is useless",
+            "claimed 2 attempt 1",
+            "answered 2",
+        ]
+    );
+    assert_eq!(shop.output("a"), ["Useless: it is useless"]);
+}
+
+#[test]
+fn invalid_handler_answer_is_a_failure_with_its_reason() {
+    let shop = WorkerScene::with_program(r#"console.log(CC("which?", { choices: ["a", "b"] }))"#);
+    shop.start("a", Json::Null);
+    let worker = shop
+        .worker("w")
+        .handle("cc", 1, async |task: Task| Ok(if task.attempt == 1 { "c".into() } else { "b".into() }));
+    shop.drain(&worker);
+    let events = shop.take_events();
+    assert!(events[1].starts_with("failed 1 again later: "), "{events:?}");
+    assert_eq!(shop.output("a"), ["b"]);
+}
+
+#[test]
+fn handler_answer_is_sent_again_until_the_store_accepts_it() {
+    let shop = WorkerScene::with_program(r#"console.log(CC("one?"))"#);
+    shop.start("a", Json::Null);
+    let faults = shop.store.clone();
+    let worker = shop.worker("w").handle("cc", 1, move |_| {
+        let away = || store::StoreError::Unavailable { what: "commit".into(), why: "the line is cut".into() };
+        for nth in 1..=4 {
+            faults.inner().plan(Method::Commit, nth, Fault::FailBefore(away()));
+        }
+        async { Ok("kept".into()) }
+    });
+    shop.drain(&worker);
+    let events = shop.take_events();
+    assert_eq!(events.iter().filter(|line| *line == "trouble: unavailable").count(), 4, "{events:?}");
+    assert_eq!((events.last().unwrap().as_str(), shop.output("a")), ("answered 1", vec!["kept".to_owned()]));
+}
+
+#[test]
+fn worker_waits_for_an_unavailable_store_and_ends_when_closed() {
+    let shop = WorkerScene::with_program(TWICE);
+    shop.start("a", Json::Null);
+    let faults = shop.store.inner();
+    for nth in 1..=6 {
+        let away = store::StoreError::Unavailable { what: "query".into(), why: "the line is cut".into() };
+        faults.plan(Method::Query, nth, Fault::FailBefore(away));
+    }
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    shop.drain(&worker);
+    assert_eq!(shop.status("a"), Status::Complete);
+    assert!(shop.take_events().iter().any(|line| line == "trouble: unavailable"));
+    let (host, store) = (shop.host.clone(), shop.store.clone());
+    let closing = async {
+        host.sleep(Millis::seconds(10)).await;
+        store.close().await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let ended = shop.host.block_on(worker.run(closing));
+    assert_eq!(ended.unwrap_err().code, runstate::error_code::ErrorCode::Closed);
+}
+
+#[test]
+fn running_worker_completes_timers_and_deadlines() {
+    let shop = WorkerScene::with_program(
+        r#"sleep(60000); console.log("awake"); console.log(CC("quick?", { timeoutMs: 5000, default: "none" }));"#,
+    );
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w");
+    let began = shop.host.now();
+    shop.run(&worker, Millis::seconds(30)).unwrap();
+    assert_eq!(shop.output("a"), [] as [&str; 0]);
+    let (cvm, host) = (shop.cvm(), shop.host.clone());
+    let complete = async {
+        while cvm.status("a").await.unwrap().reached.status != Status::Complete {
+            host.sleep(Millis(10)).await;
+        }
+    };
+    shop.host.block_on(worker.run(complete)).unwrap();
+    assert_eq!(shop.output("a"), ["awake", "none"]);
+    let took = shop.host.now().since(began);
+    assert!((Millis::seconds(65)..Millis::seconds(68)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn worker_without_due_work_completes_no_timer() {
+    let shop = WorkerScene::with_program(r#"sleep(1000); CC("?")"#);
+    shop.start("a", Json::Null);
+    let worker = shop.worker("w").without_due().handle("cc", 1, async |_| Ok("yes".into()));
+    shop.run(&worker, Millis::minutes(5)).unwrap();
+    assert_eq!((shop.status("a"), shop.take_events().len()), (Status::WaitingCc, 0));
+}
+
+#[test]
+fn draining_waits_for_due_timers_but_not_for_later_ones() {
+    let shop = WorkerScene::with_program(r#"sleep(input); console.log(CC("?"))"#);
+    shop.start("soon", 1.into()).start("late", 3_600_000.into());
+    shop.host.clock.advance(Millis(10));
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!((shop.status("soon"), shop.status("late")), (Status::Complete, Status::WaitingCc));
+    assert!(shop.host.now().since(began) < Millis::seconds(2));
+}
+
+#[test]
+fn worker_with_invalid_kind_or_lease_is_rejected_at_start() {
+    let shop = WorkerScene::with_program(TWICE);
+    let timer = shop.worker("w").handle("timer", 1, async |_| Ok(Json::Null));
+    let lease = shop.worker("w").lease(Millis(0));
+    for worker in [timer, lease] {
+        let refused = shop.host.block_on(worker.drain()).unwrap_err();
+        assert_eq!(refused.code, runstate::error_code::ErrorCode::Invalid, "{refused}");
+    }
+}
+
+#[test]
+fn each_kind_has_its_own_concurrency_limit() {
+    let shop = WorkerScene::with_program(
+        r#"console.log(CC.all([{ tool: "slow" }, { tool: "slow" }, "quick?", "quick?"]).join(" "))"#,
+    );
+    shop.start("a", Json::Null);
+    let running: Arc<Mutex<(usize, usize)>> = Arc::default();
+    let (host, count) = (shop.host.clone(), running.clone());
+    let worker = shop
+        .worker("w")
+        .handle("slow", 1, move |_| {
+            let (host, count) = (host.clone(), count.clone());
+            async move {
+                {
+                    let mut count = count.lock().unwrap();
+                    count.0 += 1;
+                    count.1 = count.1.max(count.0);
+                }
+                host.sleep(Millis::minutes(1)).await;
+                count.lock().unwrap().0 -= 1;
+                Ok("slow".into())
+            }
+        })
+        .handle("cc", 1, async |_| Ok("quick".into()));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!(shop.output("a"), ["slow slow quick quick"]);
+    assert_eq!(*running.lock().unwrap(), (0, 1));
+    assert!(shop.host.now().since(began) < Millis(121_000));
+    let answered: Vec<String> = shop.take_events().into_iter().filter(|line| line.starts_with("answered")).collect();
+    assert_eq!(answered[..2].iter().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert!(answered[..2].iter().all(|line| line == "answered 3" || line == "answered 4"), "{answered:?}");
+}
+
+#[test]
+fn a_worker_of_many_kinds_serves_all_of_them() {
+    let tools: Vec<String> = (0..40).map(|n| format!("tool{n}")).collect();
+    let asked: Vec<String> = tools.iter().map(|tool| format!("{{ tool: \"{tool}\" }}")).collect();
+    let shop = WorkerScene::with_program(&format!("console.log(CC.all([{}]).length)", asked.join(",")));
+    shop.start("a", Json::Null);
+    let worker = tools.iter().fold(shop.worker("w"), |worker, tool| worker.handle(tool, 1, async |_| Ok(1.into())));
+    let began = shop.host.now();
+    shop.drain(&worker);
+    assert_eq!(shop.output("a"), ["40"]);
+    assert!(shop.host.now().since(began) < Millis::seconds(30), "{:?}", shop.host.now().since(began));
+}
+
+#[test]
+fn run_due_sweeps_the_expired_command_ledger() {
+    let shop = WorkerScene::with_program(TWICE);
+    shop.start("a", Json::Null);
+    let cvm = shop.cvm();
+    let commands = || shop.host.block_on(shop.store.query(&Query::of(&COMMANDS))).unwrap().items.len();
+    assert!(commands() >= 2);
+    shop.host.clock.advance(Millis::days(8));
+    let expired = shop.host.block_on(cvm.engine().count_expired(shop.host.now())).unwrap();
+    assert!(expired.iter().any(|(name, rows)| *name == COMMANDS.name && *rows as usize == commands()), "{expired:?}");
+    let due = shop.host.block_on(cvm.run_due(100, RunLimit::Stop)).unwrap();
+    assert!(due.swept >= 2, "{due:?}");
+    assert_eq!(commands(), 0);
+    assert_eq!(shop.host.block_on(cvm.engine().count_expired(shop.host.now())).unwrap(), []);
+}
+
+#[test]
+fn worker_future_is_send() {
+    fn may_move<F: Future + Send>(_: &F) {}
+    let shop = WorkerScene::with_program(TWICE);
+    let worker = shop.worker("w").handle("cc", 1, async |_| Ok("yes".into()));
+    may_move(&worker.run(std::future::pending()));
+    may_move(&worker.drain());
+}
+
+/// A call that takes its worker down must not take them all down, one after the other.
+#[test]
+fn call_abandoned_by_every_attempt_throws_in_its_program() {
+    let mut scene = Scene::program(r#"try { CC("?"); } catch (e) { console.log(e.name, e.message); }"#);
+    for _ in 0..3 {
+        let kinds = ["cc".to_owned()];
+        assert!(block_on(scene.cvm().claim(&kinds, "dies", Millis::seconds(30))).unwrap().is_some());
+        scene.host.clock.advance(Millis::seconds(30));
+    }
+    let backoff = Backoff { attempts: 3, ..Backoff::default() };
+    let worker = Worker::new(scene.cvm(), "careful").backoff(backoff).without_due();
+    let worker = worker.handle("cc", 1, async |_: Task| Ok("never asked".into()));
+    block_on(worker.drain()).unwrap();
+    scene.expect_output(["CallError it was tried 3 times, and no attempt reported a result"]);
+}

@@ -1,0 +1,51 @@
+// Works on the calls of a program through the public API: early answers, claims, completions, failures, timers. Run `node worker.mjs PACKAGE URL`,
+// with `{ load, start }` on stdin. It prints the output of the program as JSON.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+
+import { withoutNulls, runstate } from "./package.mjs";
+
+const { load, start } = JSON.parse(readFileSync(0, "utf8"));
+const rs = await runstate.open(process.argv[3], { timers: "off" });
+const { cvm } = rs;
+await cvm.load(withoutNulls(load));
+const run = await cvm.start(start.program, { id: start.id });
+
+await run.answer("small", { key: "size", by: "somebody" });
+await assert.rejects(run.answer("large", { key: "size" }), { code: "already_answered" });
+await assert.rejects(run.answer("?"), { code: "ambiguous_call" });
+
+const owner = "node";
+const first = await cvm.claim({ kinds: ["add"], owner });
+assert.deepEqual([first.call.args, first.claimed.attempts], [[1, 2], 1]);
+assert.equal(await cvm.claim({ kinds: ["add"], owner: "another" }), null);
+const beat = Date.now();
+assert.ok((await cvm.heartbeat(first, 60_000)) >= beat + 60_000);
+await cvm.release(first);
+const again = await cvm.claim({ call: first.claimed.call, owner });
+await assert.rejects(cvm.complete(first, 4), { code: "stale_claim" });
+await cvm.complete(again, again.call.args[0] + again.call.args[1], { by: owner });
+const other = await cvm.claim({ kinds: ["fetch"], owner });
+const { reached } = await cvm.fail(other, "no network");
+assert.equal(reached.status, "waiting_cc");
+
+// A timer is due at its time and not before.
+const due = await cvm.nextDue();
+const soon = await cvm.runDue();
+assert.deepEqual([soon.failed, soon.more], [[], false]);
+// On a busy machine its time may have passed already.
+if (Date.now() < due) assert.equal(soon.woken, 0);
+for (let left = due - Date.now(); left >= 0; left = due - Date.now()) await wait(left + 1);
+await cvm.runDue();
+
+await run.pause();
+await run.unpause();
+await run.cancel();
+const { status, output } = await run.show();
+assert.equal(status, "cancelled");
+await run.delete();
+await assert.rejects(run.show(), { code: "not_found" });
+console.log(JSON.stringify(output));
+await rs.close();

@@ -1,0 +1,162 @@
+//! Documents that many commits check at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use runstate::id::{CommandId, Revision};
+use runstate::schema::{Catalog, Collection, Field, Key};
+use runstate::store::mongodb::{Mongo, MongoOptions};
+use runstate::store::{Batch, Check, Expectation, Receipt, Store, StoreError, Write, WriteOp};
+use runstate::time::{Millis, Timestamp};
+use runstate::value::{Document, Json};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::server::{fresh_url, run_on_server};
+
+const LEADS: Collection = Collection::new("holds.leads", 1).fields(&[Field::int("n")]).read_mostly();
+const ROWS: Collection = Collection::new("holds.rows", 1).insert_only();
+
+async fn open(url: &str) -> Mongo {
+    let store = Mongo::open(url, MongoOptions::default()).await.unwrap();
+    store.migrate(&Catalog::new(&[&LEADS, &ROWS]).unwrap()).await.unwrap();
+    store
+}
+
+fn document(value: Json) -> Arc<Document> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+async fn commit(store: &Mongo, command: &str, writes: Vec<Write>, checks: Vec<Check>) -> Result<Receipt, StoreError> {
+    let (command, at) = (CommandId::new(command).unwrap(), Timestamp::from_millis(0));
+    store.commit(Batch { command, fingerprint: "f".into(), at, result: Json::Null, writes, checks }).await
+}
+
+fn put(collection: &Collection, id: &str, expect: Expectation, value: Json) -> Write {
+    Write { key: Key::new(collection, id), expect, op: WriteOp::Put { version: 1, document: document(value) } }
+}
+
+fn row(id: &str) -> Write {
+    put(&ROWS, id, Expectation::Absent, json!({}))
+}
+
+fn lead() -> Key {
+    Key::new(&LEADS, "lead")
+}
+
+async fn revision(store: &Mongo) -> Revision {
+    store.get(&[lead()]).await.unwrap().remove(0).unwrap().revision
+}
+
+#[test]
+fn check_passes_only_at_the_current_revision() {
+    run_on_server(async {
+        let url = fresh_url();
+        let (one, other) = (open(&url).await, open(&url).await);
+        commit(&one, "make", vec![put(&LEADS, "lead", Expectation::Absent, json!({"n": 0}))], vec![]).await.unwrap();
+        let mut made = 0;
+        let mut check = async |store: &Mongo, revision: &Revision| {
+            made += 1;
+            let check = Check { key: lead(), revision: revision.clone() };
+            commit(store, &format!("check-{made}"), vec![row(&format!("row-{made}"))], vec![check]).await
+        };
+        let conflict =
+            |result: Result<Receipt, StoreError>| matches!(result, Err(StoreError::Conflict { key }) if key == lead());
+        let mut old = revision(&one).await;
+        for round in 0..3 {
+            // More often than a process has stripes, so that each is created and used.
+            for _ in 0..9 {
+                check(&one, &old).await.unwrap();
+                check(&other, &old).await.unwrap();
+            }
+            let by = if round % 2 == 0 { &other } else { &one };
+            let over = vec![put(&LEADS, "lead", Expectation::Revision(old.clone()), json!({"n": round}))];
+            commit(by, &format!("change-{round}"), over, vec![]).await.unwrap();
+            for _ in 0..5 {
+                assert!(conflict(check(&one, &old).await) && conflict(check(&other, &old).await));
+            }
+            old = old.next();
+        }
+        check(&one, &old).await.unwrap();
+        let gone = Write { key: lead(), expect: Expectation::Any, op: WriteOp::Delete };
+        commit(&other, "delete", vec![gone], vec![]).await.unwrap();
+        assert!(conflict(check(&one, &old).await));
+        commit(&other, "again", vec![put(&LEADS, "lead", Expectation::Absent, json!({"n": 0}))], vec![]).await.unwrap();
+        assert!(conflict(check(&one, &old).await) && conflict(check(&other, &old).await));
+        check(&other, &revision(&one).await).await.unwrap();
+    });
+}
+
+/// Eight tasks in each of two processes insert rows that check the document at its known revision, while it is changed.
+#[test]
+fn no_check_passes_after_a_change_and_changes_make_progress() {
+    run_on_server(async {
+        const CHANGES: u64 = 12;
+        let url = fresh_url();
+        let (one, other) = (Arc::new(open(&url).await), Arc::new(open(&url).await));
+        let start = one.changes(None, 1, Millis(0)).await.unwrap().next;
+        commit(&one, "make", vec![put(&LEADS, "lead", Expectation::Absent, json!({"n": 0}))], vec![]).await.unwrap();
+        let (ended, inserted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let mut tasks = JoinSet::new();
+        for (task, store) in (0..16).zip([&one, &other].into_iter().cycle().cloned()) {
+            let (ended, inserted) = (ended.clone(), inserted.clone());
+            tasks.spawn(async move {
+                let mut known = revision(&store).await;
+                for n in 0.. {
+                    if ended.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let id = format!("{}-{task}-{n}", known.writes());
+                    let check = Check { key: lead(), revision: known.clone() };
+                    match commit(&store, &id, vec![row(&id)], vec![check]).await {
+                        Ok(_) => drop(inserted.fetch_add(1, Ordering::Relaxed)),
+                        Err(StoreError::Conflict { .. }) => known = revision(&store).await,
+                        Err(error) => panic!("{id}: {error}"),
+                    }
+                }
+            });
+        }
+        let changer = open(&url).await;
+        for n in 1..=CHANGES {
+            // Makes sure that there are checks between two changes.
+            let due = inserted.load(Ordering::Relaxed) + 20;
+            while inserted.load(Ordering::Relaxed) < due {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            let mut tries = 0;
+            loop {
+                let over = vec![put(&LEADS, "lead", Expectation::Revision(revision(&changer).await), json!({"n": n}))];
+                match commit(&changer, &format!("change-{n}"), over, vec![]).await {
+                    Ok(_) => break,
+                    Err(StoreError::Conflict { .. }) if tries < 20 => tries += 1,
+                    Err(error) => panic!("change {n}, after {tries} conflicts: {error}"),
+                }
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        tasks.join_all().await;
+
+        // In the order of commits, each row checked the document at its current revision.
+        let (mut from, mut writes, mut rows) = (start, 0, BTreeMap::<u64, u64>::new());
+        loop {
+            let page = one.changes(Some(from), 1_000, Millis(0)).await.unwrap();
+            if page.events.is_empty() {
+                break;
+            }
+            for event in page.events {
+                if event.key.collection == LEADS.name {
+                    writes = event.revision.unwrap().writes();
+                } else {
+                    let rests_on: u64 = event.key.id.split('-').next().unwrap().parse().unwrap();
+                    assert_eq!(rests_on, writes, "{} checked a revision that had been changed", event.key);
+                    *rows.entry(writes).or_default() += 1;
+                }
+            }
+            from = page.next;
+        }
+        assert_eq!(writes, CHANGES + 1);
+        assert_eq!(rows.values().sum::<u64>(), inserted.load(Ordering::Relaxed));
+        assert_eq!(rows.len() as u64, CHANGES + u64::from(rows.contains_key(&(CHANGES + 1))), "{rows:?}");
+    });
+}

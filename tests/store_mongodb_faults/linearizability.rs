@@ -1,0 +1,361 @@
+//! The operations of many clients on one document are linearizable, while primaries step down, are paused and die. So are insertions and
+//! deletions together with reads of all documents. Commits with an unknown outcome are part of the histories.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use runstate::id::CommandId;
+use runstate::schema::Key;
+use runstate::store::mongodb::Mongo;
+use runstate::store::{Batch, Expectation, Store, StoreError, Write, WriteOp};
+use tokio::task::JoinSet;
+
+use super::checker::{self, HistoryOperation, Model};
+use super::load::{self, COUNTERS, REST, ROWS, batch, document};
+use super::proxy::{Proxy, WatchAction};
+use super::register::{self, RegisterOp};
+use super::server::{Servers, fresh_database, program};
+use super::{SeededRandom, is_full_run};
+
+const CLIENTS: u64 = 16;
+
+/// How long a call may take if commits are withheld, in milliseconds: less than the lifetime of a transaction on the server.
+const CALL_TIMEOUT_MS: u64 = 1_000;
+
+/// The number of documents that may exist.
+const MEMBERS: u64 = 32;
+
+/// Documents that are inserted and deleted, each as a bit.
+struct SetModel;
+
+#[derive(Debug)]
+enum SetOp {
+    Insert(u32),
+    Delete(u32),
+    ReadAll(u32),
+}
+
+impl Model for SetModel {
+    type State = u32;
+    type Op = SetOp;
+
+    fn step(state: &u32, op: &SetOp) -> Option<u32> {
+        match *op {
+            SetOp::Insert(bit) => (state & bit == 0).then_some(state | bit),
+            SetOp::Delete(bit) => (state & bit != 0).then_some(state & !bit),
+            SetOp::ReadAll(seen) => (seen == *state).then_some(seen),
+        }
+    }
+}
+
+/// The state that all clients share: the time, numbers, and whether to continue.
+#[derive(Clone)]
+struct ClientState {
+    begun: Instant,
+    next: Arc<AtomicU64>,
+    /// How many commits were acknowledged, and how many have an unknown outcome.
+    acknowledged: Arc<AtomicU64>,
+    unknown: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl ClientState {
+    fn new() -> Self {
+        let [next, acknowledged, unknown] = Default::default();
+        Self { begun: Instant::now(), next, acknowledged, unknown, stop: Arc::default() }
+    }
+
+    fn now(&self) -> u64 {
+        self.begun.elapsed().as_nanos() as u64
+    }
+
+    fn next_number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn is_running(&self) -> bool {
+        !self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Commits. Returns an operation of the history if it may have taken effect.
+    async fn commit<O>(&self, store: &Mongo, op: O, write: Write) -> Option<HistoryOperation<O>> {
+        let command = CommandId::new(&format!("c-{}", self.next_number())).unwrap();
+        let batch: Batch = batch(command, vec![write]);
+        let called = self.now();
+        match store.commit(batch).await {
+            Ok(_) => {
+                let returned = Some(self.now());
+                self.acknowledged.fetch_add(1, Ordering::SeqCst);
+                Some(HistoryOperation { op, called, returned })
+            }
+            Err(StoreError::UnknownOutcome { .. }) => {
+                self.unknown.fetch_add(1, Ordering::SeqCst);
+                Some(HistoryOperation { op, called, returned: None })
+            }
+            // These errors promise that nothing was written. If something was, the history is not linearizable.
+            Err(error) if error.is_retryable() => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Reads the document, and half of the time writes it: at the revision that was read, or at any.
+async fn run_register_client(
+    store: Arc<Mongo>,
+    shared: ClientState,
+    mut random: SeededRandom,
+) -> Vec<HistoryOperation<RegisterOp>> {
+    let key = Key::new(&COUNTERS, "register");
+    let mut events = Vec::new();
+    while shared.is_running() {
+        tokio::time::sleep(REST).await;
+        let called = shared.now();
+        let found = match store.get(std::slice::from_ref(&key)).await {
+            Ok(mut found) => found.remove(0),
+            Err(error) if error.is_retryable() => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let seen = found.as_ref().map(|found| found.document["n"].as_u64().unwrap());
+        events.push(HistoryOperation { op: RegisterOp::Read(seen), called, returned: Some(shared.now()) });
+        let to = shared.next_number();
+        let expect = found.map_or(Expectation::Absent, |found| Expectation::Revision(found.revision));
+        let (expect, done) = match random.below(4) {
+            0 | 1 => continue,
+            2 => (Expectation::Any, RegisterOp::Write(to)),
+            _ => (expect, RegisterOp::Swap(seen, to)),
+        };
+        let op = WriteOp::Put { version: 1, document: document(&[("n", to)]) };
+        events.extend(shared.commit(&store, done, Write { key: key.clone(), expect, op }).await);
+    }
+    events
+}
+
+/// Reads all documents that may exist, and inserts or deletes one of them.
+async fn run_set_client(
+    store: Arc<Mongo>,
+    shared: ClientState,
+    mut random: SeededRandom,
+) -> Vec<HistoryOperation<SetOp>> {
+    let keys: Vec<Key> = (0..MEMBERS).map(|n| Key::new(&ROWS, &format!("set-{n}"))).collect();
+    let mut events = Vec::new();
+    while shared.is_running() {
+        tokio::time::sleep(REST).await;
+        let called = shared.now();
+        let found = match store.get(&keys).await {
+            Ok(found) => found,
+            Err(error) if error.is_retryable() => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let seen = found.iter().enumerate().filter(|(_, found)| found.is_some()).map(|(n, _)| 1 << n).sum();
+        events.push(HistoryOperation { op: SetOp::ReadAll(seen), called, returned: Some(shared.now()) });
+        let n = random.below(MEMBERS);
+        let (op, expect, done) = match &found[n as usize] {
+            Some(found) => (WriteOp::Delete, Expectation::Revision(found.revision.clone()), SetOp::Delete(1 << n)),
+            None => {
+                let document = document(&[("by", 0), ("n", n)]);
+                (WriteOp::Put { version: 1, document }, Expectation::Absent, SetOp::Insert(1 << n))
+            }
+        };
+        events.extend(shared.commit(&store, done, Write { key: keys[n as usize].clone(), expect, op }).await);
+    }
+    events
+}
+
+/// Clients that work until they are stopped.
+struct Clients<O> {
+    shared: ClientState,
+    tasks: JoinSet<Vec<HistoryOperation<O>>>,
+}
+
+impl<O: Send + 'static> Clients<O> {
+    /// Starts clients on two stores, as in two processes: each has its own connections.
+    fn start<F>(
+        stores: &[Arc<Mongo>; 2],
+        random: &mut SeededRandom,
+        client: impl Fn(Arc<Mongo>, ClientState, SeededRandom) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Vec<HistoryOperation<O>>> + Send + 'static,
+    {
+        let (shared, mut tasks) = (ClientState::new(), JoinSet::new());
+        for n in 0..CLIENTS {
+            let random = SeededRandom(random.below(u64::MAX));
+            tasks.spawn(client(stores[(n % 2) as usize].clone(), shared.clone(), random));
+        }
+        Self { shared, tasks }
+    }
+
+    /// Waits until that many more commits were acknowledged.
+    async fn advance(&self, by: u64) {
+        let acknowledged = || self.shared.acknowledged.load(Ordering::SeqCst);
+        let until = acknowledged() + by;
+        super::server::wait_until("commits are acknowledged", async || (acknowledged() >= until).then_some(())).await;
+    }
+
+    /// Waits until a commit ends with an unknown outcome.
+    async fn wait_for_unknown(&self, before: u64) {
+        super::server::wait_until("a commit is unknown", async || (self.unknown() > before).then_some(())).await;
+    }
+
+    fn unknown(&self) -> u64 {
+        self.shared.unknown.load(Ordering::SeqCst)
+    }
+
+    /// Stops the clients after some more commits, and returns their history.
+    async fn stop(self) -> Vec<HistoryOperation<O>> {
+        self.advance(50).await;
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.tasks.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+/// Two stores on the same servers.
+async fn open_two(urls: [String; 2]) -> [Arc<Mongo>; 2] {
+    let [one, other] = urls;
+    [Arc::new(load::open(&one).await), Arc::new(load::open(&other).await)]
+}
+
+/// Runs clients while the primary fails `faults` times, and returns their history.
+async fn run_with_primary_faults<O, F>(
+    servers: &mut Servers,
+    random: &mut SeededRandom,
+    faults: usize,
+    client: impl Fn(Arc<Mongo>, ClientState, SeededRandom) -> F,
+) -> Vec<HistoryOperation<O>>
+where
+    O: Send + 'static,
+    F: Future<Output = Vec<HistoryOperation<O>>> + Send + 'static,
+{
+    let url = format!("{}&timeoutMS=15000", servers.url(&fresh_database("linear")));
+    let clients = Clients::start(&open_two([url.clone(), url]).await, random, client);
+    for n in 0..faults {
+        clients.advance(20 + random.below(100)).await;
+        disturb_primary(servers, n).await;
+    }
+    clients.stop().await
+}
+
+/// Makes the primary step down, kills it or pauses it.
+async fn disturb_primary(servers: &mut Servers, which: usize) {
+    let primary = servers.primary().await;
+    match which % 3 {
+        0 => servers.step_down().await,
+        1 => {
+            servers.kill(primary);
+            servers.primary().await;
+            servers.start(primary);
+        }
+        _ => {
+            // After it resumes it does not know yet that it is no longer the primary.
+            servers.pause(primary);
+            servers.primary_other_than(primary).await;
+            servers.resume(primary);
+        }
+    }
+    servers.wait_until_caught_up(primary).await;
+}
+
+/// Runs clients, each half of them behind a proxy that fails `faults` times at a commit, and returns their history.
+async fn run_with_lost_replies<O, F>(
+    servers: &Servers,
+    random: &mut SeededRandom,
+    faults: usize,
+    client: impl Fn(Arc<Mongo>, ClientState, SeededRandom) -> F,
+) -> Vec<HistoryOperation<O>>
+where
+    O: Send + 'static,
+    F: Future<Output = Vec<HistoryOperation<O>>> + Send + 'static,
+{
+    let name = fresh_database("doubt");
+    // Clients that open it later find it prepared, which takes less time than a call may take.
+    load::open(&servers.direct_url(0, &name)).await;
+    let lines = [Proxy::start(servers.port(0)), Proxy::start(servers.port(0))];
+    let url = |line: &Proxy| format!("{}&timeoutMS={CALL_TIMEOUT_MS}", servers.direct_url_via(line.port, "", &name));
+    let clients = Clients::start(&open_two([url(&lines[0]), url(&lines[1])]).await, random, client);
+    for n in 0..faults {
+        clients.advance(random.below(100)).await;
+        let (line, unknown) = (&lines[n % 2], clients.unknown());
+        line.watch(b"commitTransaction", [WatchAction::HoldReply, WatchAction::HoldRequest, WatchAction::Cut][n % 3]);
+        line.wait_until_seen().await;
+        // The client gives up. A request that still arrives then arrives late.
+        clients.wait_for_unknown(unknown).await;
+        line.release();
+    }
+    clients.stop().await
+}
+
+/// Fails if no order explains the history, and prints it.
+fn expect_linearizable<O: Debug>(
+    history: &[HistoryOperation<O>],
+    check: impl FnOnce(&[HistoryOperation<O>]) -> Result<(), String>,
+) {
+    assert!(history.len() > 200, "{}", history.len());
+    if let Err(why) = check(history) {
+        let mut history: Vec<_> = history.iter().collect();
+        history.sort_by_key(|event| event.called);
+        history.iter().for_each(|event| println!("{event:?}"));
+        panic!("{why}");
+    }
+}
+
+fn expect_register_linearizable(history: &[HistoryOperation<RegisterOp>]) -> usize {
+    let unknown = history.iter().filter(|event| event.returned.is_none()).count();
+    let happened = register::effective_operations(history).iter().filter(|event| event.returned.is_none()).count();
+    let blind = history.iter().filter(|event| matches!(event.op, RegisterOp::Write(_))).count();
+    println!(
+        "{} operations of {CLIENTS} clients at once, {blind} blind writes; {unknown} with unknown outcome, {happened} of which happened",
+        history.len()
+    );
+    expect_linearizable(history, register::check);
+    unknown
+}
+
+fn expect_set_linearizable(history: &[HistoryOperation<SetOp>]) -> usize {
+    let unknown = history.iter().filter(|event| event.returned.is_none()).count();
+    println!("{} operations of {CLIENTS} clients at once, {unknown} with unknown outcome", history.len());
+    expect_linearizable(history, checker::check::<SetModel>);
+    unknown
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_document_under_sixteen_clients_is_linearizable() {
+    let Some(program) = program("store_mongodb_faults::linear::one_document") else { return };
+    let mut servers = Servers::replica_set(program, 3).await;
+    let mut random = SeededRandom::seeded();
+    for _ in 0..if is_full_run() { 5 } else { 1 } {
+        expect_register_linearizable(
+            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 9 } else { 3 }, run_register_client)
+                .await,
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inserts_deletions_and_reads_of_all_are_linearizable() {
+    let Some(program) = program("store_mongodb_faults::linear::inserts") else { return };
+    let mut servers = Servers::replica_set(program, 3).await;
+    let mut random = SeededRandom::seeded();
+    for _ in 0..if is_full_run() { 5 } else { 1 } {
+        expect_set_linearizable(
+            &run_with_primary_faults(&mut servers, &mut random, if is_full_run() { 6 } else { 2 }, run_set_client)
+                .await,
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_with_unknown_outcome_apply_at_most_once() {
+    let Some(program) = program("store_mongodb_faults::linear::commits_with_unknown_end") else { return };
+    let servers = Servers::replica_set(program, 1).await;
+    let mut random = SeededRandom::seeded();
+    for _ in 0..if is_full_run() { 10 } else { 1 } {
+        let registers =
+            run_with_lost_replies(&servers, &mut random, if is_full_run() { 12 } else { 3 }, run_register_client).await;
+        let sets = run_with_lost_replies(&servers, &mut random, 3, run_set_client).await;
+        for unknown in [expect_register_linearizable(&registers), expect_set_linearizable(&sets)] {
+            assert!(unknown > 0, "a commit was withheld for longer than a call may take");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+// Lists executions, also in a store with damaged rows. A query that reads a damaged row fails as a whole. Queries by one status or one program fail
+// only if the row matches them. An execution is missing from the result only if it has the status and the program of a damaged row.
+
+import { RunstateError, type Runstate, type ExecutionSummary } from "runstate/slim";
+
+import { STATUSES } from "../ui/format";
+
+/** A list. `damage` says why it is incomplete; null if it is complete. */
+export interface ListResult {
+  list: ExecutionSummary[];
+  damage: RunstateError | null;
+}
+
+/** The executions of one page. The browser can run other tasks between pages. */
+const PAGE_SIZE = 500;
+
+/** The newest readable executions, at most `limit`. */
+export async function listExecutions(rs: Runstate, limit: number): Promise<ListResult> {
+  try {
+    return { list: await listInPages(rs, limit), damage: null };
+  } catch (error) {
+    if (!(error instanceof RunstateError) || error.code !== "corrupt") throw error;
+    return { list: await listReadable(rs, limit), damage: error };
+  }
+}
+
+async function listInPages(rs: Runstate, limit: number): Promise<ExecutionSummary[]> {
+  const list: ExecutionSummary[] = [];
+  for (;;) {
+    const pageLimit = Math.min(PAGE_SIZE, limit - list.length);
+    const page = await rs.cvm.list({ limit: pageLimit, after: list.at(-1) });
+    list.push(...page);
+    if (page.length < pageLimit || list.length >= limit) return list;
+  }
+}
+
+async function listReadable(rs: Runstate, limit: number): Promise<ExecutionSummary[]> {
+  const programs = (await rs.cvm.programs({ limit: 1_000 })).rows.map(({ name }) => name);
+  const parts = await Promise.allSettled([
+    ...STATUSES.map((status) => rs.cvm.list({ status, limit })),
+    ...programs.map((program) => rs.cvm.history(program, { limit })),
+  ]);
+  const found = parts.flatMap((part) => (part.status === "fulfilled" ? part.value : []));
+  const once = new Map(found.map((summary) => [summary.id, summary]));
+  return [...once.values()].sort((a, b) => b.started - a.started).slice(0, limit);
+}
